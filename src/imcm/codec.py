@@ -1,0 +1,243 @@
+"""
+Events to bytes and back: the stored format.
+
+One stored event is a type name of ours and `state`, one UTF-8 JSON object with these members in
+this order: `format`, `record`, `recorded_at` (UTC, microseconds, Z), `source` (left out when
+there is none), `event` (the facts; empty values left out), `words` (free text with a random
+salt; left out when there is none). The members are described in docs/stored-format.md.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any, Final, NamedTuple, get_args
+
+import attrs
+import msgspec
+
+from imcm.domain.change import ChangeEvent
+from imcm.domain.incident import IncidentEvent
+from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
+from imcm.errors import ImcmError, StoreError
+
+FORMAT: Final = 1
+"""The version of the stored format this release writes, and the newest it reads."""
+
+
+class Row(NamedTuple):
+    """One event as a store keeps it; *state* is the exact bytes."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+    state: bytes
+
+
+EVENT_TYPES: Final[Mapping[str, type]] = {
+    cls.__name__: cls
+    for cls in (*get_args(IncidentEvent), *get_args(ChangeEvent), LedgerOpened, KeyClaimed)
+}
+"""Every stored type name this release can read. Names are ours: files can move."""
+
+
+# --- encoding -------------------------------------------------------------------------------------
+
+
+def _words_of(cls: type) -> tuple[str, ...]:
+    return getattr(cls, "WORDS", ())
+
+
+_FACTS: Final[Mapping[type, tuple[str, ...]]] = {
+    cls: tuple(a.name for a in attrs.fields(cls) if a.name not in _words_of(cls))
+    for cls in EVENT_TYPES.values()
+}
+
+_EMPTY: Final = (None, "", (), False)
+
+
+def _bare(value: Any) -> Any:
+    """Return *value* with what is empty left out, for msgspec to write."""
+    if isinstance(value, tuple):
+        return [_bare(item) for item in value]
+    if attrs.has(value.__class__):
+        fields = attrs.fields(value.__class__)
+        pairs = ((a.name, getattr(value, a.name)) for a in fields)
+        return {name: _bare(item) for name, item in pairs if item is not None}
+    return value
+
+
+def _facts(event: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    for name in _FACTS[event.__class__]:
+        value = getattr(event, name)
+        # `is` and type first: 0, 0.0 and False are equal, and a count of 0 is no empty value.
+        if value is None or value is False or value == "" or value == () or value == {}:
+            continue
+        facts[name] = _bare(value)
+    return facts
+
+
+def _stamp(moment: datetime) -> str:
+    """Return *moment* in UTC with six decimals and Z, the one form in which stamps are stored."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+_to_json: Final = msgspec.json.Encoder().encode
+
+
+def encode(
+    event: Stored,
+    *,
+    recorded_at: datetime,
+    record: str,
+    source: Source | None = None,
+    salt: Callable[[], str] = lambda: secrets.token_hex(16),
+) -> tuple[str, bytes]:
+    """
+    Return the stored type name and the stored state of *event*.
+
+    Args:
+        recorded_at: The ledger's stamp, aware.
+        record: Id of the call that records it.
+        salt: Draws 16 random bytes in hexadecimal, so that redacted words can't be guessed
+            from their hash.
+    """
+    if isinstance(event, Unread):
+        return event.type, event.state
+    state: dict[str, Any] = {
+        "format": FORMAT,
+        "record": record,
+        "recorded_at": _stamp(recorded_at),
+    }
+    if source is not None:
+        state["source"] = _bare(source)
+    state["event"] = _facts(event)
+    words = {name: value for name in _words_of(type(event)) if (value := getattr(event, name))}
+    if words:
+        state["words"] = {"salt": salt(), **words}
+    return type(event).__name__, _to_json(state)
+
+
+# --- decoding -------------------------------------------------------------------------------------
+
+
+class _Envelope(msgspec.Struct):
+    """What every stored event has, whatever its type."""
+
+    format: int
+    record: str
+    recorded_at: datetime
+    event: msgspec.Raw
+    source: Source | None = None
+    words: msgspec.Raw | None = None
+
+
+def _decoder(cls: type, *, words: bool) -> msgspec.json.Decoder[Any]:
+    fields: list[Any] = [
+        ("format", int),
+        ("record", str),
+        ("recorded_at", datetime),
+        ("event", cls),
+        ("source", Source | None, None),
+    ]
+    if words:
+        fields.append(("words", dict[str, str | tuple[str, ...]] | None, None))
+    return msgspec.json.Decoder(msgspec.defstruct(f"Stored{cls.__name__}", fields))
+
+
+_WITH_WORDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {}
+_WITHOUT_WORDS: Final[dict[str, msgspec.json.Decoder[Any]]] = {}
+_envelope: Final = msgspec.json.Decoder(_Envelope)
+
+
+def _decoder_for(name: str, *, words: bool) -> msgspec.json.Decoder[Any] | None:
+    """Return the decoder of one type, made when first needed."""
+    cache = _WITH_WORDS if words else _WITHOUT_WORDS
+    found = cache.get(name)
+    if found is None and name in EVENT_TYPES:
+        cls = EVENT_TYPES[name]
+        found = cache[name] = _decoder(cls, words=words and bool(_words_of(cls)))
+    return found
+
+
+def decode(row: Row, *, words: bool = True) -> Recorded:
+    """
+    Return the event of one stored row.
+
+    An event of an unknown type, or one of a shape this version can't read, comes back as
+    `Unread` with its bytes.
+
+    Args:
+        words: False leaves free text and names out, which is faster; their fields are empty.
+
+    Raises:
+        StoreError: The state is not a stored event at all (damaged, or not ours).
+    """
+    decoder = _decoder_for(row.type, words=words)
+    if decoder is None:
+        return _unread(row, f"{row.type} is not known to this version")
+    try:
+        state = decoder.decode(row.state)
+    except (msgspec.DecodeError, ImcmError, UnicodeDecodeError) as error:
+        return _unread(row, str(error))
+    if state.format > FORMAT:
+        return _unread(row, f"format {state.format} is newer than {FORMAT}")
+    if state.recorded_at.tzinfo is None:
+        raise _damaged(row, "recorded_at has no time zone")
+    event = state.event
+    redacted = False
+    if words:
+        told: dict[str, Any] | None = getattr(state, "words", None)
+        if told:
+            redacted = "redacted" in told
+            known = _words_of(event.__class__)
+            event = attrs.evolve(event, **{name: told[name] for name in known if name in told})
+    return Recorded(
+        row.stream,
+        row.version,
+        row.position,
+        state.recorded_at,
+        state.record,
+        state.source,
+        event,
+        redacted,
+    )
+
+
+def _unread(row: Row, why: str) -> Recorded:
+    envelope = envelope_of(row)
+    return Recorded(
+        row.stream,
+        row.version,
+        row.position,
+        envelope.recorded_at,
+        envelope.record,
+        envelope.source,
+        Unread(type=row.type, state=row.state, why=why),
+    )
+
+
+def envelope_of(row: Row) -> _Envelope:
+    """
+    Return what every stored event has, with the facts and the words as raw bytes.
+
+    Raises:
+        StoreError: The state is not a stored event at all.
+    """
+    try:
+        envelope = _envelope.decode(row.state)
+    except (msgspec.DecodeError, ImcmError, UnicodeDecodeError) as error:
+        raise _damaged(row, str(error)) from None
+    if envelope.recorded_at.tzinfo is None:
+        raise _damaged(row, "recorded_at has no time zone")
+    return envelope
+
+
+def _damaged(row: Row, why: str) -> StoreError:
+    return StoreError(
+        f"position {row.position} ({row.stream} version {row.version}, {row.type}) is not a "
+        f"stored event: {why}"
+    )

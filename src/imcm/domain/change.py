@@ -1,0 +1,1668 @@
+"""
+A change, from its plan to its close.
+
+    (nothing) --plan--> draft --submit--> submitted --approve--> approved --start--> implementing
+    draft --submit (standard)--> approved          submitted --start (emergency)--> implementing
+    implementing --complete | fail | roll_back | abort_rollout--> implemented
+    implemented --validate--> validated            implemented | validated --close--> closed
+    draft | submitted | approved --cancel--> cancelled
+    (nothing) | draft | submitted | approved | cancelled --observe--> implemented
+
+*Asking* steps (submit, approve, schedule, start, advance_rollout) can be refused by policy and
+hold. *Telling* steps record what production did; they are never refused by those, and what was
+not allowed is marked `unauthorised` with the guard that said no.
+
+The file reads in one order: events, state, evolve, the table, the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import ClassVar, Final, TypeAlias, assert_never
+
+import attrs
+
+from imcm.domain.corrections import (
+    EDITS,
+    CommitsCorrected,
+    Correctable,
+    CorrectableValue,
+    DurationStated,
+    EnvironmentCorrected,
+    EventVoided,
+    KindCorrected,
+    LabelsCorrected,
+    MomentCorrected,
+    ResultCorrected,
+    ServicesCorrected,
+    correction,
+    past_standing,
+    voided,
+)
+from imcm.domain.imported import news, place_after
+from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, require
+from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.vocabulary import (
+    Authority,
+    ChangeType,
+    Commit,
+    Counts,
+    HoldReason,
+    Kind,
+    Moment,
+    Outcome,
+    PolicyRef,
+    Result,
+    Risk,
+    Window,
+    aware,
+    checked_commits,
+    checked_id,
+    checked_labels,
+    checked_member,
+    checked_moment,
+    checked_services,
+    checked_window,
+    checked_words,
+    earliest,
+    folded,
+    optional_id,
+    optional_moment,
+    required_words,
+    surely_before,
+)
+from imcm.errors import InvalidValue, StepRefused
+
+
+class ChangeStatus(StrEnum):
+    """Where a change stands. *Ended* are closed and cancelled."""
+
+    NOTHING = "nothing"
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    APPROVED = "approved"
+    IMPLEMENTING = "implementing"
+    IMPLEMENTED = "implemented"
+    VALIDATED = "validated"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+Status = ChangeStatus
+
+
+@attrs.frozen(kw_only=True)
+class Template:
+    """
+    A named, versioned recipe that a standard change follows; the embedding tool keeps them.
+
+    Attributes:
+        sha256: Hash of the recipe's text, so that what was approved can be shown later.
+    """
+
+    name: str
+    version: str
+    sha256: str
+
+
+# --- events ---------------------------------------------------------------------------------------
+# Class and field names are the storage format: add, never rename. A field left out of a stored
+# event means its default, so a default is always the empty value of its type (a status apart,
+# which is always written). `WORDS` names the fields that can be redacted.
+# A moment is None only in imported history, where the source does not say when.
+
+
+@attrs.frozen(kw_only=True)
+class ChangePlanned:
+    """
+    Somebody wants to bring something in.
+
+    Attributes:
+        requested_by: Who asks for it, where that is not who planned it.
+        incident: The incident an emergency ends.
+        repairs: An earlier change that this one repairs.
+        version: What is brought in, where a source says so with the plan.
+        unplanned: A source says that this was no planned work.
+        has_rollback_plan, has_monitoring_plan, has_test_plan: Facts; the plans are words.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = (
+        "title",
+        "description",
+        "rollback_plan",
+        "monitoring_plan",
+        "test_plan",
+    )
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    type: ChangeType
+    kind: Kind | None = None
+    services: tuple[str, ...] = ()
+    environment: str | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    risk: Risk | None = None
+    window: Window | None = None
+    requested_by: str | None = None
+    incident: str | None = None
+    repairs: str | None = None
+    version: str | None = None
+    unplanned: bool = False
+    has_rollback_plan: bool = False
+    has_monitoring_plan: bool = False
+    has_test_plan: bool = False
+    title: str = ""
+    description: str = ""
+    rollback_plan: str = ""
+    monitoring_plan: str = ""
+    test_plan: str = ""
+    status: ChangeStatus = Status.DRAFT
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeRevised:
+    """
+    The content under approval is another one; every earlier approval is void.
+
+    The facts are the whole content after the revision; words not given are as they were.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = (
+        "why",
+        "title",
+        "description",
+        "rollback_plan",
+        "monitoring_plan",
+        "test_plan",
+    )
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    kind: Kind | None = None
+    services: tuple[str, ...] = ()
+    risk: Risk | None = None
+    window: Window | None = None
+    incident: str | None = None
+    has_rollback_plan: bool = False
+    has_monitoring_plan: bool = False
+    has_test_plan: bool = False
+    why: str = ""
+    title: str = ""
+    description: str = ""
+    rollback_plan: str = ""
+    monitoring_plan: str = ""
+    test_plan: str = ""
+    status: ChangeStatus = Status.DRAFT
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeSubmitted:
+    """It is put up for approval; a standard change is approved by its template."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    template: Template | None = None
+    policy: PolicyRef | None = None
+    status: ChangeStatus = Status.SUBMITTED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeApproved:
+    """
+    One person's vote for it.
+
+    Attributes:
+        content: Version of the event that holds the content voted on.
+        votes, quorum: Votes for this content with this one, and how many it needs.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    authority: Authority | None = None
+    content: int = 0
+    votes: int = 0
+    quorum: int = 0
+    policy: PolicyRef | None = None
+    why: str = ""
+    status: ChangeStatus = Status.APPROVED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeRejected:
+    """It is sent back; every approval so far is void."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    why: str = ""
+    status: ChangeStatus = Status.DRAFT
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeApprovedRetroactively:
+    """What went in without approval is approved afterwards."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    authority: Authority | None = None
+    policy: PolicyRef | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RetroactiveApprovalRefused:
+    """What went in without approval should not have; that stays visible."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    authority: Authority | None = None
+    policy: PolicyRef | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeScheduled:
+    """When it is to be done, inside what was approved."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    window: Window
+    policy: PolicyRef | None = None
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeHeld:
+    """It waits; asking steps are refused until it is released."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    reason: HoldReason
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeReleased:
+    """The wait is over."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeStarted:
+    """
+    Work in production begins.
+
+    Attributes:
+        run: Reference of the pipeline run or the job; *version* is what it brings in.
+        rollout_plan: Percentages planned, rising to 100; empty = straight to everyone.
+        outstanding: It went in without approval, which is still to be given or refused.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    run: str | None = None
+    version: str | None = None
+    rollout_plan: tuple[float, ...] = ()
+    outstanding: bool = False
+    policy: PolicyRef | None = None
+    status: ChangeStatus = Status.IMPLEMENTING
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class CommitsRecorded:
+    """These commits travel with the change."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    commits: tuple[Commit, ...]
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeObserved:
+    """
+    It was found in production without anybody having asked.
+
+    Attributes:
+        unauthorised: The guard that would have said no.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("title",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    kind: Kind | None = None
+    services: tuple[str, ...] = ()
+    environment: str | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    version: str | None = None
+    title: str = ""
+    type: ChangeType = ChangeType.OBSERVED
+    unauthorised: str = ""
+    outstanding: bool = False
+    status: ChangeStatus = Status.IMPLEMENTED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RolloutAdvanced:
+    """A larger share of users gets it, judged by what was seen so far."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("note",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    percent: float
+    canary: Counts | None = None
+    baseline: Counts | None = None
+    policy: PolicyRef | None = None
+    note: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RolloutPaused:
+    """The share stays where it is until somebody has looked."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("note",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    percent: float
+    canary: Counts | None = None
+    baseline: Counts | None = None
+    unauthorised: str = ""
+    note: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RolloutAborted:
+    """It goes no further; the percentage reached is kept."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("note",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    percent: float
+    canary: Counts | None = None
+    baseline: Counts | None = None
+    unauthorised: str = ""
+    note: str = ""
+    status: ChangeStatus = Status.IMPLEMENTED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeCompleted:
+    """The work is over, and it is in production."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: str | None = None
+    unauthorised: str = ""
+    status: ChangeStatus = Status.IMPLEMENTED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeFailed:
+    """
+    The work is over, and it did not work.
+
+    Attributes:
+        reached_production: Whether anything of it got there; None = a source does not say.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    reached_production: bool | None = None
+    unauthorised: str = ""
+    why: str = ""
+    status: ChangeStatus = Status.IMPLEMENTED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeRolledBack:
+    """It was taken out again, at its own time."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    incident: str | None = None
+    reached_production: bool | None = None
+    unauthorised: str = ""
+    why: str = ""
+    status: ChangeStatus = Status.IMPLEMENTED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeRecovered:
+    """Service was good again after a failure that had no incident."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    unauthorised: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeValidated:
+    """A check was made: a smoke test, a dashboard."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("evidence",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    check: str
+    passed: bool = False
+    unauthorised: str = ""
+    evidence: str = ""
+    status: ChangeStatus = Status.VALIDATED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeClosed:
+    """Results are documented."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("notes",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    result: Result | None = None
+    notes: str = ""
+    status: ChangeStatus = Status.CLOSED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ChangeCancelled:
+    """It will not be done."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    why: str = ""
+    status: ChangeStatus = Status.CANCELLED
+    imported: bool = False
+
+
+ChangeEvent: TypeAlias = (
+    ChangePlanned
+    | ChangeRevised
+    | ChangeSubmitted
+    | ChangeApproved
+    | ChangeRejected
+    | ChangeApprovedRetroactively
+    | RetroactiveApprovalRefused
+    | ChangeScheduled
+    | ChangeHeld
+    | ChangeReleased
+    | ChangeStarted
+    | CommitsRecorded
+    | ChangeObserved
+    | RolloutAdvanced
+    | RolloutPaused
+    | RolloutAborted
+    | ChangeCompleted
+    | ChangeFailed
+    | ChangeRolledBack
+    | ChangeRecovered
+    | ChangeValidated
+    | ChangeClosed
+    | ChangeCancelled
+    | DurationStated
+    | MomentCorrected
+    | ServicesCorrected
+    | KindCorrected
+    | LabelsCorrected
+    | EnvironmentCorrected
+    | ResultCorrected
+    | CommitsCorrected
+    | EventVoided
+)
+
+_AT: Final = {"at": MomentCorrected}
+_CONTENT: Final = {
+    "at": MomentCorrected,
+    "kind": KindCorrected,
+    "services": ServicesCorrected,
+    "environment": EnvironmentCorrected,
+    "labels": LabelsCorrected,
+}
+CORRECTABLE: Final[Correctable] = {
+    # Services and kind can be corrected, since figures are told by them; risk, window and plans
+    # are content under approval: revise the change instead.
+    ChangePlanned: _CONTENT,
+    ChangeObserved: _CONTENT,
+    ChangeClosed: {"at": MomentCorrected, "result": ResultCorrected},
+    CommitsRecorded: {"commits": CommitsCorrected},
+    ChangeRevised: _AT,
+    ChangeSubmitted: _AT,
+    ChangeApproved: _AT,
+    ChangeRejected: _AT,
+    ChangeApprovedRetroactively: _AT,
+    RetroactiveApprovalRefused: _AT,
+    ChangeScheduled: _AT,
+    ChangeHeld: _AT,
+    ChangeReleased: _AT,
+    ChangeStarted: _AT,
+    RolloutAdvanced: _AT,
+    RolloutPaused: _AT,
+    RolloutAborted: _AT,
+    ChangeCompleted: _AT,
+    ChangeFailed: _AT,
+    ChangeRolledBack: _AT,
+    ChangeRecovered: _AT,
+    ChangeValidated: _AT,
+    ChangeCancelled: _AT,
+}
+
+# --- state ----------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """
+    What a step needs to know of a change in order to decide, and no more.
+
+    Attributes:
+        past: All events of the stream, oldest first: a version is a place in it, from 1.
+        revisions: How many times the content was set (1 after the plan).
+        barred: Folded ids of those who asked for, planned, revised or submitted it.
+        voters: Folded ids of those who approved the content as it is.
+        rejected: It was rejected since it was last approved.
+        percent: Share of users reached by a rollout; None where there is no rollout.
+        outstanding: It is in production without approval, and nobody has ruled on that yet.
+        checks: The latest result of each check.
+    """
+
+    status: ChangeStatus = Status.NOTHING
+    past: tuple[ChangeEvent, ...] = attrs.field(default=(), repr=False)
+    type: ChangeType = ChangeType.NORMAL
+    kind: Kind | None = None
+    services: tuple[str, ...] = ()
+    risk: Risk | None = None
+    incident: str | None = None
+    has_rollback_plan: bool = False
+    has_monitoring_plan: bool = False
+    has_test_plan: bool = False
+    window: Window | None = None
+    scheduled: Window | None = None
+    barred: frozenset[str] = frozenset()
+    voters: frozenset[str] = frozenset()
+    rejected: bool = False
+    on_hold: HoldReason | None = None
+    percent: float | None = None
+    paused: bool = False
+    commits: frozenset[str] = frozenset()
+    outcome: Outcome | None = None
+    outstanding: bool = False
+    ruled: bool = False
+    recovered: bool = False
+    checks: Mapping[str, bool] = attrs.field(factory=dict)
+
+
+INITIAL: Final = Change()
+
+# --- evolve ---------------------------------------------------------------------------------------
+
+
+def evolve(change: Change, event: ChangeEvent) -> Change:
+    """Return the change as it is after *event*. It copies what the event says; it never refuses."""
+    past = (*change.past, event)
+    # A correction or a void changes what stood before it: what stands is told again from the start.
+    return fold(past) if isinstance(event, EDITS) else attrs.evolve(_next(change, event), past=past)
+
+
+def fold(events: Iterable[ChangeEvent]) -> Change:
+    """Return the change as it is after all *events* of its stream, oldest first."""
+    past = tuple(events)
+    change = INITIAL
+    for event in past_standing(past).values():
+        change = _next(change, event)
+    return attrs.evolve(change, past=past)
+
+
+def _people(*people: str | None) -> frozenset[str]:
+    return frozenset(folded(person) for person in people if person is not None)
+
+
+def _next(change: Change, event: ChangeEvent) -> Change:
+    match event:
+        case ChangePlanned():
+            return attrs.evolve(
+                change,
+                status=event.status,
+                type=event.type,
+                kind=event.kind,
+                services=event.services,
+                risk=event.risk,
+                incident=event.incident,
+                window=event.window,
+                has_rollback_plan=event.has_rollback_plan,
+                has_monitoring_plan=event.has_monitoring_plan,
+                has_test_plan=event.has_test_plan,
+                barred=_people(event.by, event.requested_by),
+            )
+        case ChangeRevised():
+            return attrs.evolve(
+                change,
+                status=event.status,
+                kind=event.kind,
+                services=event.services,
+                risk=event.risk,
+                incident=event.incident,
+                window=event.window,
+                scheduled=None,
+                has_rollback_plan=event.has_rollback_plan,
+                has_monitoring_plan=event.has_monitoring_plan,
+                has_test_plan=event.has_test_plan,
+                barred=change.barred | _people(event.by),
+                voters=frozenset(),
+            )
+        case ChangeSubmitted():
+            barred = change.barred | _people(event.by)
+            return attrs.evolve(change, status=event.status, barred=barred)
+        case ChangeApproved():
+            return attrs.evolve(
+                change,
+                status=event.status,
+                voters=change.voters | _people(event.by),
+                rejected=change.rejected and event.status is not Status.APPROVED,
+            )
+        case ChangeRejected():
+            return attrs.evolve(change, status=event.status, voters=frozenset(), rejected=True)
+        case ChangeStarted():
+            return attrs.evolve(
+                change,
+                status=event.status,
+                outstanding=event.outstanding,
+                percent=0.0 if event.rollout_plan else None,
+            )
+        case CommitsRecorded():
+            return attrs.evolve(change, commits=change.commits | {c.id for c in event.commits})
+        case RolloutAdvanced():
+            return attrs.evolve(change, percent=event.percent, paused=False)
+        case ChangeCompleted():
+            return attrs.evolve(change, status=event.status, outcome=Outcome.COMPLETED)
+        case ChangeFailed() | RolloutAborted():
+            return attrs.evolve(change, status=event.status, outcome=Outcome.FAILED)
+        case ChangeRolledBack():
+            return attrs.evolve(change, status=event.status, outcome=Outcome.ROLLED_BACK)
+        case ChangeValidated():
+            checks = {**change.checks, event.check: event.passed}
+            return attrs.evolve(change, status=event.status, checks=checks)
+        case ChangeClosed() | ChangeCancelled():
+            return attrs.evolve(change, status=event.status)
+        case ChangeApprovedRetroactively() | RetroactiveApprovalRefused():
+            return attrs.evolve(change, outstanding=False, ruled=True)
+        case ChangeScheduled():
+            return attrs.evolve(change, scheduled=event.window)
+        case ChangeHeld():
+            return attrs.evolve(change, on_hold=event.reason)
+        case ChangeReleased():
+            return attrs.evolve(change, on_hold=None)
+        case ChangeObserved():
+            return attrs.evolve(
+                change,
+                status=event.status,
+                type=event.type,
+                kind=change.kind or event.kind,
+                services=change.services or event.services,
+                outcome=Outcome.COMPLETED,
+                outstanding=event.outstanding,
+            )
+        case RolloutPaused():
+            return attrs.evolve(change, paused=True)
+        case ChangeRecovered():
+            return attrs.evolve(change, recovered=True)
+        case (
+            DurationStated()
+            | MomentCorrected()
+            | ServicesCorrected()
+            | KindCorrected()
+            | LabelsCorrected()
+            | EnvironmentCorrected()
+            | ResultCorrected()
+            | CommitsCorrected()
+            | EventVoided()
+        ):
+            return change  # applied to the events they speak of, before these are told
+        case _:
+            assert_never(event)
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+_Ask: TypeAlias = Ask[Change]
+
+
+def _not_before_first(change: Change, ask: _Ask) -> str | None:
+    moments = [
+        earliest(event.at) for event in past_standing(change.past).values() if event.at is not None
+    ]
+    if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
+        return None
+    return (
+        f"at={ask.at} lies before the change's first moment, {min(moments)}; if that moment is "
+        "wrong, correct it first"
+    )
+
+
+def _not_held(change: Change, _: _Ask) -> str | None:
+    if change.on_hold is None:
+        return None
+    return f"it is on hold (waiting for {change.on_hold.value}); release it first"
+
+
+def _has_plans(change: Change, _: _Ask) -> str | None:
+    if change.type is not ChangeType.NORMAL:
+        return None
+    missing = [
+        name
+        for name, there in (("rollback_plan", change.has_rollback_plan), ("risk", change.risk))
+        if not there
+    ]
+    return f"a normal change needs {' and '.join(missing)}; revise it" if missing else None
+
+
+def _has_template(change: Change, ask: _Ask) -> str | None:
+    if change.type is not ChangeType.STANDARD or ask.template:
+        return None
+    return "a standard change is approved by its template; give template=Template(...)"
+
+
+def _has_incident(change: Change, _: _Ask) -> str | None:
+    if change.type is not ChangeType.EMERGENCY or change.incident is not None:
+        return None
+    return "an emergency must name its incident; revise it with incident="
+
+
+def _not_involved(change: Change, ask: _Ask) -> str | None:
+    if ask.by is None or folded(ask.by) not in change.barred:
+        return None
+    return f"{ask.by!r} asked for, planned, revised or submitted it; somebody else must decide"
+
+
+def _counts_as_approved(change: Change, _: _Ask) -> str | None:
+    if change.status is Status.APPROVED:
+        return None
+    if change.type is not ChangeType.EMERGENCY:
+        return "it is not approved; only an emergency may start before"
+    if change.rejected:
+        return "this emergency was rejected once, so it needs approval before it starts"
+    return None
+
+
+def _inside_approved(change: Change, ask: _Ask) -> str | None:
+    if change.window is None or ask.window is None or change.window.contains(ask.window):
+        return None
+    return (
+        f"it was put up for {change.window.start} to {change.window.end}; a window outside that "
+        "is other content: use revise"
+    )
+
+
+def _in_rollout(change: Change, _: _Ask) -> str | None:
+    if change.percent is not None:
+        return None
+    return "no rollout is going on; start with rollout_plan= or advance_rollout first, or use fail"
+
+
+def _only_up(change: Change, ask: _Ask) -> str | None:
+    percent = ask.percent or 0.0
+    if (change.percent or 0.0) < percent <= 100:
+        return None
+    return f"a rollout only goes up, to 100 at most: it is at {change.percent or 0:g} %"
+
+
+def _rolled_out(change: Change, _: _Ask) -> str | None:
+    if change.percent is None or change.percent >= 100:
+        return None
+    return f"its rollout is at {change.percent:g} %; advance it to 100, or abort it"
+
+
+def _needs_ruling(change: Change, _: _Ask) -> str | None:
+    if change.outstanding or change.ruled:
+        return None
+    return "it went in with approval; there is nothing to approve afterwards"
+
+
+def _result_fits(change: Change, ask: _Ask) -> str | None:
+    if change.outcome is Outcome.COMPLETED or ask.result is Result.UNSUCCESSFUL:
+        return None
+    word = change.outcome.value if change.outcome else "without outcome"
+    return f"its outcome is {word}; such a change closes as unsuccessful"
+
+
+_SAME = "same"
+_HAPPENED = frozenset(Status) - {Status.NOTHING}
+_ENDED = frozenset({Status.CLOSED, Status.CANCELLED})
+_BEFORE_START = (Status.DRAFT, Status.SUBMITTED, Status.APPROVED)
+_AFTER_WORK = (Status.IMPLEMENTED, Status.VALIDATED, Status.CLOSED)
+
+_FIRST = Guard(name="not before the first moment", why_not=_not_before_first, needs=("at",))
+_NOT_HELD = Guard(name="not on hold", why_not=_not_held)
+_NOT_INVOLVED = Guard(name="separation of duties", why_not=_not_involved, needs=("by",))
+_NEEDS_RULING = Guard(name="approval outstanding", why_not=_needs_ruling)
+_APPROVED = Guard(name="approved", why_not=_counts_as_approved)
+_IN_ROLLOUT = Guard(name="rollout", why_not=_in_rollout)
+
+
+def _row(begins: Iterable[ChangeStatus], ends: str, *guards: Guard[Change]) -> Rule[Change]:
+    return Rule(begins=frozenset(begins), ends=ends, guards=(*guards, _FIRST))
+
+
+STEPS: Final[Mapping[str, Rule[Change]]] = {
+    "plan": Rule(begins=frozenset({Status.NOTHING}), ends="draft"),
+    "revise": _row(_BEFORE_START, "draft from approved, else same"),
+    "submit": _row(
+        (Status.DRAFT,),
+        "submitted; standard: approved",
+        Guard(name="plans", why_not=_has_plans),
+        Guard(name="template", why_not=_has_template),
+        Guard(name="incident", why_not=_has_incident),
+        _NOT_HELD,
+    ),
+    "approve": _row(
+        (Status.SUBMITTED,), "submitted, or approved at the quorum", _NOT_INVOLVED, _NOT_HELD
+    ),
+    "reject": _row((Status.SUBMITTED,), "draft"),
+    "approve_retroactively": _row(
+        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED
+    ),
+    "refuse_retroactively": _row(
+        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED
+    ),
+    "schedule": _row(
+        (Status.SUBMITTED, Status.APPROVED),
+        _SAME,
+        Guard(name="inside the approved window", why_not=_inside_approved, needs=("window",)),
+        _NOT_HELD,
+    ),
+    "hold": _row(_HAPPENED - _ENDED, _SAME),
+    "release": _row(_HAPPENED - _ENDED, _SAME),
+    "start": _row((Status.SUBMITTED, Status.APPROVED), "implementing", _APPROVED, _NOT_HELD),
+    "observe": _row((Status.NOTHING, *_BEFORE_START, Status.CANCELLED), "implemented"),
+    "advance_rollout": _row(
+        (Status.IMPLEMENTING,),
+        _SAME,
+        Guard(name="only up", why_not=_only_up, needs=("percent",)),
+        _NOT_HELD,
+    ),
+    "pause_rollout": _row((Status.IMPLEMENTING,), _SAME, _IN_ROLLOUT),
+    "abort_rollout": _row((Status.IMPLEMENTING,), "implemented", _IN_ROLLOUT),
+    "complete": _row(
+        (Status.IMPLEMENTING,), "implemented", Guard(name="rolled out", why_not=_rolled_out)
+    ),
+    "fail": _row((Status.IMPLEMENTING,), "implemented"),
+    "roll_back": _row((Status.IMPLEMENTING, *_AFTER_WORK), "implemented"),
+    "recover": _row(_AFTER_WORK, _SAME),
+    "validate": _row(
+        (Status.IMPLEMENTED, Status.VALIDATED), "validated if all checks passed, else implemented"
+    ),
+    "close": _row(
+        (Status.IMPLEMENTED, Status.VALIDATED),
+        "closed",
+        Guard(name="result fits the outcome", why_not=_result_fits, needs=("result",)),
+    ),
+    "cancel": _row(_BEFORE_START, "cancelled"),
+    # `correct` and `void` are refused by what they name; see `imcm.domain.corrections`.
+    "correct": Rule(begins=_HAPPENED, ends=_SAME),
+    "void": Rule(begins=_HAPPENED, ends="what stands without it"),
+}
+
+ASKING: Final = frozenset({"submit", "approve", "schedule", "start", "advance_rollout"})
+"""Steps that ask whether something may be done; a policy and a hold can refuse them."""
+
+_ADVISORY: Final = (_NOT_HELD,)
+"""Guards that mark a telling step as unauthorised instead of refusing it."""
+
+
+def next_steps(
+    change: Change,
+    *,
+    by: str | None = None,
+    at: Moment | None = None,
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[Answer, ...]:
+    """
+    Return, for each step, whether it is possible now; and if not, which guard says no and why.
+
+    A guard that needs an argument that was not given answers "depends on" it.
+    """
+    ask: _Ask = Ask(by=by, at=optional_moment("at", at), policy=policy)
+    return tuple(answers(STEPS, change, ask))
+
+
+def _require(
+    change: Change,
+    step: str,
+    *,
+    by: str,
+    at: Moment,
+    policy: Policy = DEFAULT_POLICY,
+    percent: float | None = None,
+    window: Window | None = None,
+    result: Result | None = None,
+    template: str | None = None,
+) -> tuple[str, Moment]:
+    """Let the step go on or refuse it; return who and when in the form events keep."""
+    by, at = checked_id("by", by), checked_moment("at", at)
+    ask: _Ask = Ask(
+        by=by,
+        at=at,
+        policy=policy,
+        percent=percent,
+        window=window,
+        result=result,
+        template=template,
+    )
+    require(STEPS, step, change, ask)
+    return by, at
+
+
+def _unauthorised(change: Change, *, by: str, at: Moment) -> str:
+    """Return the name of the first guard that would have refused a telling step, or ""."""
+    ask: _Ask = Ask(by=by, at=at)
+    return next((guard.name for guard in _ADVISORY if guard.why_not(change, ask)), "")
+
+
+# --- steps ----------------------------------------------------------------------------------------
+# A step is a pure function: the state as it is, and what is asked, to the events that follow.
+# It returns () where nothing needs to change. Arguments shared by all: `by`, the id of who (or
+# what) does it; `at`, when it happened in the world. All raise StepRefused where the table or a
+# guard says no, InvalidValue for an argument that can't be right, NaiveTimeError for a naive time.
+
+
+def plan(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    title: str,
+    type: ChangeType = ChangeType.NORMAL,  # noqa: A002 (the field's word)
+    kind: Kind = Kind.DEPLOYMENT,
+    services: Iterable[str] = (),
+    environment: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    risk: Risk | None = None,
+    window: Window | None = None,
+    requested_by: str | None = None,
+    incident: str | None = None,
+    repairs: str | None = None,
+    description: str = "",
+    rollback_plan: str = "",
+    monitoring_plan: str = "",
+    test_plan: str = "",
+) -> tuple[ChangeEvent, ...]:
+    """
+    Say what is to be brought in: the first step of every change that is asked for.
+
+    Args:
+        type: By which path; observed changes are recorded with `observe`.
+        environment: As the tool names it; None means production.
+        window: When it is planned for; part of the content that is approved.
+        requested_by: Who asks for it, where that is not *by*.
+        incident: The incident that an emergency ends.
+        repairs: An earlier change that this one repairs, which thereby failed.
+    """
+    by, at = _require(change, "plan", by=by, at=at)
+    type = checked_member("type", type, ChangeType)  # noqa: A001
+    if type is ChangeType.OBSERVED:
+        raise InvalidValue("type", type.value, "use observe for what was found in production")
+    return (
+        ChangePlanned(
+            at=at,
+            by=by,
+            type=type,
+            kind=checked_member("kind", kind, Kind),
+            services=checked_services(services),
+            environment=optional_id("environment", environment),
+            labels=checked_labels(labels or {}),
+            risk=None if risk is None else checked_member("risk", risk, Risk),
+            window=checked_window("window", window),
+            requested_by=optional_id("requested_by", requested_by),
+            incident=optional_id("incident", incident),
+            repairs=optional_id("repairs", repairs),
+            title=required_words("title", title),
+            description=checked_words("description", description),
+            rollback_plan=checked_words("rollback_plan", rollback_plan),
+            monitoring_plan=checked_words("monitoring_plan", monitoring_plan),
+            test_plan=checked_words("test_plan", test_plan),
+            has_rollback_plan=bool(rollback_plan.strip()),
+            has_monitoring_plan=bool(monitoring_plan.strip()),
+            has_test_plan=bool(test_plan.strip()),
+        ),
+    )
+
+
+def revise(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    why: str,
+    title: str = "",
+    kind: Kind | None = None,
+    services: Iterable[str] = (),
+    risk: Risk | None = None,
+    window: Window | None = None,
+    incident: str | None = None,
+    description: str = "",
+    rollback_plan: str = "",
+    monitoring_plan: str = "",
+    test_plan: str = "",
+) -> tuple[ChangeEvent, ...]:
+    """
+    Change the content under approval. What is not given stays; every approval so far is void.
+
+    An approved change goes back to draft and must be submitted again.
+    """
+    by, at = _require(change, "revise", by=by, at=at)
+    status = Status.DRAFT if change.status is Status.APPROVED else change.status
+    return (
+        ChangeRevised(
+            at=at,
+            by=by,
+            kind=change.kind if kind is None else checked_member("kind", kind, Kind),
+            services=checked_services(services) or change.services,
+            risk=change.risk if risk is None else checked_member("risk", risk, Risk),
+            window=checked_window("window", window) or change.window,
+            incident=optional_id("incident", incident) or change.incident,
+            has_rollback_plan=change.has_rollback_plan or bool(rollback_plan.strip()),
+            has_monitoring_plan=change.has_monitoring_plan or bool(monitoring_plan.strip()),
+            has_test_plan=change.has_test_plan or bool(test_plan.strip()),
+            why=required_words("why", why),
+            title=checked_words("title", title),
+            description=checked_words("description", description),
+            rollback_plan=checked_words("rollback_plan", rollback_plan),
+            monitoring_plan=checked_words("monitoring_plan", monitoring_plan),
+            test_plan=checked_words("test_plan", test_plan),
+            status=status,
+        ),
+    )
+
+
+def submit(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    template: Template | None = None,
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
+    """
+    Put it up for approval. A standard change is approved at once, by its template.
+
+    Args:
+        template: Which recipe a standard change follows; refused for other types.
+    """
+    if template is not None and not isinstance(template, Template):
+        raise InvalidValue("template", template, "give Template(name=, version=, sha256=)")
+    name = template.name if template else None
+    by, at = _require(change, "submit", by=by, at=at, policy=policy, template=name)
+    standard = change.type is ChangeType.STANDARD
+    if template is not None and not standard:
+        raise InvalidValue(
+            "template", template.name, f"a {change.type.value} change has no template"
+        )
+    said = "approved by template" if standard else "may be submitted"
+    return (
+        ChangeSubmitted(
+            at=at,
+            by=by,
+            template=template,
+            policy=policy.said(said),
+            status=Status.APPROVED if standard else Status.SUBMITTED,
+        ),
+    )
+
+
+def approve(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    authority: Authority = Authority.PEER,
+    why: str = "",
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
+    """
+    Vote for it. One person has one vote, under whatever spelling; a second changes nothing.
+
+    Raises:
+        StepRefused: Also for whoever asked for, planned, revised or submitted it.
+    """
+    if folded(checked_id("by", by)) in change.voters:
+        return ()
+    by, at = _require(change, "approve", by=by, at=at, policy=policy)
+    authority = checked_member("authority", authority, Authority)
+    if authority not in policy.authorities:
+        allowed = ", ".join(sorted(policy.authorities))
+        message = f"under policy {policy.name} {policy.version} votes count from: {allowed}"
+        raise StepRefused("approve", "authority", message)
+    votes = len(change.voters) + 1
+    quorum = policy.quorum(type=change.type, risk=change.risk)
+    reached = votes >= quorum
+    return (
+        ChangeApproved(
+            at=at,
+            by=by,
+            authority=authority,
+            content=_content_version(change),
+            votes=votes,
+            quorum=quorum,
+            policy=policy.said(f"{votes} of {quorum} votes"),
+            why=checked_words("why", why),
+            status=Status.APPROVED if reached else Status.SUBMITTED,
+        ),
+    )
+
+
+def _content_version(change: Change) -> int:
+    """Return the version of the event that holds the content as it is."""
+    return max(
+        version
+        for version, event in past_standing(change.past).items()
+        if isinstance(event, (ChangePlanned, ChangeRevised))
+    )
+
+
+def reject(change: Change, *, by: str, at: Moment, why: str) -> tuple[ChangeEvent, ...]:
+    """Send it back to draft. Approvals so far are void."""
+    by, at = _require(change, "reject", by=by, at=at)
+    return (ChangeRejected(at=at, by=by, why=required_words("why", why)),)
+
+
+def approve_retroactively(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    authority: Authority = Authority.PEER,
+    why: str = "",
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
+    """Approve what went in without approval. Once ruled on, approving again changes nothing."""
+    by, at = _require(change, "approve_retroactively", by=by, at=at)
+    authority = checked_member("authority", authority, Authority)
+    why = checked_words("why", why)
+    if not change.outstanding:
+        return ()
+    said = policy.said("approved afterwards")
+    return (ChangeApprovedRetroactively(at=at, by=by, authority=authority, why=why, policy=said),)
+
+
+def refuse_retroactively(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    why: str,
+    authority: Authority = Authority.PEER,
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
+    """Rule that what went in without approval should not have. That stays visible for ever."""
+    by, at = _require(change, "refuse_retroactively", by=by, at=at)
+    authority = checked_member("authority", authority, Authority)
+    why = required_words("why", why)
+    if not change.outstanding:
+        return ()
+    said = policy.said("refused afterwards")
+    return (RetroactiveApprovalRefused(at=at, by=by, authority=authority, why=why, policy=said),)
+
+
+def schedule(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    window: Window,
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
+    """Say when it is to be done, inside the window that is (or is to be) approved."""
+    checked = checked_window("window", window)
+    if checked is None:
+        raise InvalidValue("window", None, "give Window(start=..., end=...)")
+    by, at = _require(change, "schedule", by=by, at=at, window=checked, policy=policy)
+    if change.scheduled == checked:
+        return ()
+    return (ChangeScheduled(at=at, by=by, window=checked, policy=policy.said("may be scheduled")),)
+
+
+def hold(
+    change: Change, *, by: str, at: Moment, reason: HoldReason, why: str = ""
+) -> tuple[ChangeEvent, ...]:
+    """Let it wait: asking steps are refused until released. The same reason again changes nothing."""
+    by, at = _require(change, "hold", by=by, at=at)
+    reason = checked_member("reason", reason, HoldReason)
+    if change.on_hold is reason:
+        return ()
+    return (ChangeHeld(at=at, by=by, reason=reason, why=checked_words("why", why)),)
+
+
+def release(change: Change, *, by: str, at: Moment) -> tuple[ChangeEvent, ...]:
+    """End the wait. Without a hold it changes nothing."""
+    by, at = _require(change, "release", by=by, at=at)
+    return () if change.on_hold is None else (ChangeReleased(at=at, by=by),)
+
+
+def start(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    run: str | None = None,
+    version: str | None = None,
+    commits: Iterable[Commit] = (),
+    rollout_plan: Sequence[float] = (),
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
+    """
+    Begin the work in production. An emergency may begin before it is approved.
+
+    Args:
+        run: Reference of the pipeline run or the job.
+        version: What it brings in.
+        commits: The commits it brings in, for lead time.
+        rollout_plan: Percentages of users, rising, the last one 100: (5, 25, 100).
+    """
+    by, at = _require(change, "start", by=by, at=at, policy=policy)
+    shares = tuple(_checked_percent("rollout_plan", share) for share in rollout_plan)
+    if shares and (list(shares) != sorted(set(shares)) or shares[-1] != 100):
+        raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
+    approved = change.status is Status.APPROVED
+    started = ChangeStarted(
+        at=at,
+        by=by,
+        run=optional_id("run", run),
+        version=optional_id("version", version),
+        rollout_plan=shares,
+        outstanding=not approved,
+        policy=policy.said("may start" if approved else "an emergency may start unapproved"),
+    )
+    return (started, *_commits(change, at=at, by=by, commits=commits))
+
+
+def _checked_percent(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 100:
+        raise InvalidValue(name, value, "a percentage is a number above 0 and up to 100")
+    return float(value)
+
+
+def _commits(
+    change: Change, *, at: Moment, by: str, commits: Iterable[Commit]
+) -> tuple[ChangeEvent, ...]:
+    new = tuple(c for c in checked_commits(commits) if c.id not in change.commits)
+    return (CommitsRecorded(at=at, by=by, commits=new),) if new else ()
+
+
+def observe(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    title: str = "",
+    kind: Kind | None = None,
+    services: Iterable[str] = (),
+    environment: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    version: str | None = None,
+) -> tuple[ChangeEvent, ...]:
+    """
+    Record what was found in production without a request, or without having been started.
+
+    It is unauthorised, and stands for review. Nothing about it is passed off as planned.
+
+    Args:
+        at: When it went into production, as far as known.
+        title, kind, services, environment, labels: Only for a change that was never planned.
+    """
+    by, at = _require(change, "observe", by=by, at=at)
+    new = change.status is Status.NOTHING
+    content = (("title", title), ("kind", kind), ("services", tuple(services)), ("labels", labels))
+    for name, value in (*content, ("environment", environment)):
+        if value and not new:
+            raise InvalidValue(name, value, "it was planned with its own; leave this out")
+    return (
+        ChangeObserved(
+            at=at,
+            by=by,
+            title=required_words("title", title) if new else "",
+            kind=None if kind is None else checked_member("kind", kind, Kind),
+            services=checked_services(services),
+            environment=optional_id("environment", environment),
+            labels=checked_labels(labels or {}),
+            version=optional_id("version", version),
+            type=ChangeType.OBSERVED if new else change.type,
+            unauthorised="requested" if new else _guard_that_said_no(change),
+            outstanding=True,
+        ),
+    )
+
+
+def _guard_that_said_no(change: Change) -> str:
+    """Name what was missing when a planned change was found in production without a start."""
+    if change.status in {Status.APPROVED, Status.CANCELLED}:
+        return "started" if change.status is Status.APPROVED else "status"
+    return "approved"
+
+
+def advance_rollout(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    percent: float,
+    canary: Counts | None = None,
+    baseline: Counts | None = None,
+    note: str = "",
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
+    """
+    Give it to a larger share of users. It ends a pause.
+
+    Args:
+        percent: The share from now on; it only goes up.
+        canary, baseline: What this step was judged by: requests and errors with and without it.
+    """
+    percent = _checked_percent("percent", percent)
+    by, at = _require(change, "advance_rollout", by=by, at=at, percent=percent, policy=policy)
+    return (
+        RolloutAdvanced(
+            at=at,
+            by=by,
+            percent=percent,
+            canary=canary,
+            baseline=baseline,
+            policy=policy.said("may advance"),
+            note=checked_words("note", note),
+        ),
+    )
+
+
+def pause_rollout(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    canary: Counts | None = None,
+    baseline: Counts | None = None,
+    note: str = "",
+) -> tuple[ChangeEvent, ...]:
+    """Keep the share where it is. Pausing a paused rollout changes nothing."""
+    by, at = _require(change, "pause_rollout", by=by, at=at)
+    note = checked_words("note", note)
+    if change.paused:
+        return ()
+    return (
+        RolloutPaused(
+            at=at,
+            by=by,
+            percent=change.percent or 0.0,
+            canary=canary,
+            baseline=baseline,
+            unauthorised=_unauthorised(change, by=by, at=at),
+            note=note,
+        ),
+    )
+
+
+def abort_rollout(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    canary: Counts | None = None,
+    baseline: Counts | None = None,
+    note: str = "",
+) -> tuple[ChangeEvent, ...]:
+    """End the work where the rollout stands. The outcome is failed; the share reached is kept."""
+    by, at = _require(change, "abort_rollout", by=by, at=at)
+    return (
+        RolloutAborted(
+            at=at,
+            by=by,
+            percent=change.percent or 0.0,
+            canary=canary,
+            baseline=baseline,
+            unauthorised=_unauthorised(change, by=by, at=at),
+            note=checked_words("note", note),
+        ),
+    )
+
+
+def complete(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    version: str | None = None,
+    commits: Iterable[Commit] = (),
+) -> tuple[ChangeEvent, ...]:
+    """The work is over and in production: the moment of deployment. A rollout must be at 100 %."""
+    by, at = _require(change, "complete", by=by, at=at)
+    completed = ChangeCompleted(
+        at=at,
+        by=by,
+        version=optional_id("version", version),
+        unauthorised=_unauthorised(change, by=by, at=at),
+    )
+    return (*_commits(change, at=at, by=by, commits=commits), completed)
+
+
+def fail(
+    change: Change, *, by: str, at: Moment, reached_production: bool, why: str = ""
+) -> tuple[ChangeEvent, ...]:
+    """
+    The work is over and did not work.
+
+    Args:
+        reached_production: Whether anything of it got there: else it was no deployment.
+    """
+    by, at = _require(change, "fail", by=by, at=at)
+    return (
+        ChangeFailed(
+            at=at,
+            by=by,
+            reached_production=_checked_flag("reached_production", reached_production),
+            unauthorised=_unauthorised(change, by=by, at=at),
+            why=checked_words("why", why),
+        ),
+    )
+
+
+def _checked_flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue(name, value, "True or False")
+    return value
+
+
+def roll_back(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    incident: str | None = None,
+    reached_production: bool = True,
+    why: str = "",
+) -> tuple[ChangeEvent, ...]:
+    """
+    It was taken out again. A closed change must be closed again, and not as successful.
+
+    Args:
+        incident: The incident it was rolled back for.
+        reached_production: False where the work was taken back before anybody got it.
+    """
+    by, at = _require(change, "roll_back", by=by, at=at)
+    return (
+        ChangeRolledBack(
+            at=at,
+            by=by,
+            incident=optional_id("incident", incident),
+            reached_production=_checked_flag("reached_production", reached_production),
+            unauthorised=_unauthorised(change, by=by, at=at),
+            why=checked_words("why", why),
+        ),
+    )
+
+
+def recover(change: Change, *, by: str, at: Moment) -> tuple[ChangeEvent, ...]:
+    """Service was good again after a failure that had no incident. The first time counts."""
+    by, at = _require(change, "recover", by=by, at=at)
+    if change.recovered:
+        return ()
+    return (ChangeRecovered(at=at, by=by, unauthorised=_unauthorised(change, by=by, at=at)),)
+
+
+def validate(
+    change: Change, *, by: str, at: Moment, check: str, passed: bool, evidence: str = ""
+) -> tuple[ChangeEvent, ...]:
+    """Tell a check's result. Validated is what passed the latest run of every check."""
+    by, at = _require(change, "validate", by=by, at=at)
+    check, passed = checked_id("check", check), _checked_flag("passed", passed)
+    checks = {**change.checks, check: passed}
+    return (
+        ChangeValidated(
+            at=at,
+            by=by,
+            check=check,
+            passed=passed,
+            unauthorised=_unauthorised(change, by=by, at=at),
+            evidence=checked_words("evidence", evidence),
+            status=Status.VALIDATED if all(checks.values()) else Status.IMPLEMENTED,
+        ),
+    )
+
+
+def close(
+    change: Change, *, by: str, at: Moment, result: Result, notes: str = ""
+) -> tuple[ChangeEvent, ...]:
+    """Document the result. What failed or was rolled back closes as unsuccessful."""
+    result = checked_member("result", result, Result)
+    by, at = _require(change, "close", by=by, at=at, result=result)
+    return (ChangeClosed(at=at, by=by, result=result, notes=checked_words("notes", notes)),)
+
+
+def cancel(change: Change, *, by: str, at: Moment, why: str) -> tuple[ChangeEvent, ...]:
+    """It will not be done."""
+    by, at = _require(change, "cancel", by=by, at=at)
+    return (ChangeCancelled(at=at, by=by, why=required_words("why", why)),)
+
+
+def correct(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    version: int,
+    field: str,
+    was: CorrectableValue,
+    now: CorrectableValue,
+    why: str,
+) -> tuple[ChangeEvent, ...]:
+    """
+    A fact was recorded wrongly. The event stays; what stands is *now*.
+
+    Args:
+        version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
+        was: What stands, as the caller knows it; refused when something else does.
+    """
+    by, at = _require(change, "correct", by=by, at=at)
+    why = required_words("why", why)
+    return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
+        change.past,
+        CORRECTABLE,
+        version=version,
+        field=field,
+        was=was,
+        now=now,
+        at=at,
+        by=by,
+        why=why,
+    )
+
+
+def void(change: Change, *, by: str, at: Moment, version: int, why: str) -> tuple[ChangeEvent, ...]:
+    """
+    An event never happened: it leaves facts and figures, and is struck through in timelines.
+
+    Of the events that changed the status only the last can be voided, again and again.
+    """
+    by, at = _require(change, "void", by=by, at=at)
+    why = required_words("why", why)
+    event = voided(change.past, Status.NOTHING, at=at, by=by, version=version, why=why)
+    if event is None:
+        return ()
+    after_it = fold((*change.past, event))
+    return (attrs.evolve(event, status=after_it.status.value),)
+
+
+# --- imported history -----------------------------------------------------------------------------
+
+_PROGRESS: Final = {status: rank for rank, status in enumerate(Status)}
+
+
+def bring_in(
+    change: Change, *, events: Sequence[ChangeEvent]
+) -> tuple[tuple[int, ChangeEvent], ...]:
+    """
+    Record history from elsewhere: any subset of the moments, in any order.
+
+    Every event must be marked `imported`. Statuses are set here: the status that results is the
+    furthest milestone given, and steps the source skipped stay absent. What stands already is
+    not recorded again; a value that changed in the source becomes a correction. An imported
+    approval is a moment, not a vote: the authorisation of imported changes is unknown.
+
+    Returns:
+        What follows, each with the place in *events* of the one it comes from.
+
+    Raises:
+        StepRefused: No event says what was planned, or a fact that can't be corrected changed.
+        InvalidValue: An event is not marked as imported.
+    """
+    result: list[tuple[int, ChangeEvent]] = []
+    first = (ChangePlanned, ChangeObserved)
+    for place, event in news(change.past, events, CORRECTABLE, first=first):
+        settled = event
+        if isinstance(event, _MILESTONES):
+            status = place_after(change.status, event.status, _PROGRESS)
+            settled = attrs.evolve(event, status=status)
+        change = evolve(change, settled)
+        result.append((place, settled))
+    return tuple(result)
+
+
+_MILESTONES: Final = (
+    ChangeSubmitted,
+    ChangeApproved,
+    ChangeStarted,
+    ChangeCompleted,
+    ChangeFailed,
+    RolloutAborted,
+    ChangeRolledBack,
+    ChangeValidated,
+    ChangeClosed,
+)

@@ -1,0 +1,453 @@
+"""
+Corrections and voids: statements about events, which never overwrite them.
+
+A correction says that a field of one event was not what is written there; a void says that an
+event never happened. Both are events themselves. What *stands* is what is left once they are
+applied, the last one in log order winning.
+
+Event classes here are shared by both aggregates. Their names are storage format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar, get_args
+
+import attrs
+
+from imcm.domain.vocabulary import (
+    Commit,
+    DismissalReason,
+    Impact,
+    Kind,
+    Mode,
+    Moment,
+    Result,
+    Severity,
+    StatedDuration,
+    Symptom,
+    aware,
+    checked_commits,
+    checked_impact,
+    checked_labels,
+    checked_member,
+    checked_moment,
+    checked_services,
+    optional_id,
+    optional_moment,
+)
+from imcm.errors import StepRefused
+
+WHY: Final = ("why",)
+
+
+@attrs.frozen(kw_only=True)
+class MomentCorrected:
+    """A moment of an earlier event was another one."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: Moment | None = attrs.field(default=None, validator=aware)
+    now: Moment | None = attrs.field(default=None, validator=aware)
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class SeverityCorrected:
+    """A severity was judged wrongly when it was recorded (a change of severity is a step)."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: Severity | None = None
+    now: Severity | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ImpactCorrected:
+    """Who was hit, or how badly, was recorded wrongly."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: Impact | None = None
+    now: Impact | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ServicesCorrected:
+    """Other services than recorded."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: tuple[str, ...] = ()
+    now: tuple[str, ...] = ()
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class SymptomCorrected:
+    """Another symptom than recorded."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: Symptom | None = None
+    now: Symptom | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class KindCorrected:
+    """Another kind of change than recorded."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: Kind | None = None
+    now: Kind | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class LabelsCorrected:
+    """Other labels than recorded."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: Mapping[str, str] = attrs.field(factory=dict)
+    now: Mapping[str, str] = attrs.field(factory=dict)
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class EnvironmentCorrected:
+    """Another environment than recorded."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: str | None = None
+    now: str | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ModeCorrected:
+    """A drill recorded as real, or the other way round."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: Mode | None = None
+    now: Mode | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class DismissalReasonCorrected:
+    """Another reason for a dismissal than recorded."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: DismissalReason | None = None
+    now: DismissalReason | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ResultCorrected:
+    """Another result of a change than its close recorded."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: Result | None = None
+    now: Result | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class CommitsCorrected:
+    """Other commits than recorded, or other times of theirs."""
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    field: str
+    was: tuple[Commit, ...] = ()
+    now: tuple[Commit, ...] = ()
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class EventVoided:
+    """
+    An earlier event of the stream never happened.
+
+    Attributes:
+        version: Which one.
+        status: The status that stands without it.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = WHY
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    status: str
+    why: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class DurationStated:
+    """
+    A source gave a duration of its own. It is kept beside what the moments say; the last stands.
+
+    Attributes:
+        microseconds: The duration, in whole microseconds.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    what: StatedDuration
+    microseconds: int
+    imported: bool = False
+
+
+Correction: TypeAlias = (
+    MomentCorrected
+    | SeverityCorrected
+    | ImpactCorrected
+    | ServicesCorrected
+    | SymptomCorrected
+    | KindCorrected
+    | LabelsCorrected
+    | EnvironmentCorrected
+    | ModeCorrected
+    | DismissalReasonCorrected
+    | ResultCorrected
+    | CommitsCorrected
+)
+CORRECTIONS: Final[tuple[type, ...]] = get_args(Correction)
+EDITS: Final[tuple[type, ...]] = (*CORRECTIONS, EventVoided)
+
+# Any: the type of a fact's value depends on its field; each check below settles it.
+CorrectableValue: TypeAlias = (
+    Moment
+    | Severity
+    | Impact
+    | tuple[str, ...]
+    | Symptom
+    | Kind
+    | Mapping[str, str]
+    | str
+    | Mode
+    | DismissalReason
+    | Result
+    | tuple[Commit, ...]
+    | None
+)
+
+
+def _optional(check: Callable[[object], object]) -> Callable[[str, object], Any]:
+    return lambda _, value: None if value is None else check(value)
+
+
+_CHECKS: Final[Mapping[type, Callable[[str, object], Any]]] = {
+    MomentCorrected: optional_moment,
+    SeverityCorrected: lambda name, value: checked_member(name, value, Severity),
+    ImpactCorrected: checked_impact,
+    ServicesCorrected: lambda _, value: checked_services(value),
+    SymptomCorrected: lambda name, value: checked_member(name, value, Symptom),
+    KindCorrected: lambda name, value: checked_member(name, value, Kind),
+    LabelsCorrected: lambda _, value: checked_labels(value),
+    EnvironmentCorrected: optional_id,
+    ModeCorrected: lambda name, value: checked_member(name, value, Mode),
+    DismissalReasonCorrected: lambda name, value: checked_member(name, value, DismissalReason),
+    ResultCorrected: lambda name, value: checked_member(name, value, Result),
+    CommitsCorrected: lambda _, value: checked_commits(value),
+}
+
+Correctable: TypeAlias = Mapping[type, Mapping[str, type]]
+"""Which fields of which event can be corrected, and by which event: a closed list."""
+
+Ev = TypeVar("Ev")
+
+
+def standing(events: Mapping[int, Ev], edits: Iterable[object]) -> dict[int, Ev]:
+    """
+    Return *events* (by version) with *edits* applied in their order: voided ones are gone.
+
+    An edit whose target is not among the events has no effect.
+    """
+    result = dict(events)
+    voided: set[int] = set()
+    for edit in edits:
+        if isinstance(edit, EventVoided):
+            voided.add(edit.version)
+        elif isinstance(edit, CORRECTIONS):
+            target = result.get(edit.version)  # type: ignore[attr-defined]
+            if target is not None and hasattr(target, edit.field):  # type: ignore[attr-defined]
+                result[edit.version] = _with(target, edit)  # type: ignore[attr-defined]
+    for version in voided:
+        result.pop(version, None)
+    return result
+
+
+def _with(event: Ev, correction: Any) -> Ev:
+    # Any: what kind of value it is was settled when the correction was made.
+    changed: Any = attrs.evolve(event, **{correction.field: correction.now})  # type: ignore[misc]
+    return changed  # type: ignore[no-any-return]
+
+
+def past_standing(past: Iterable[Ev]) -> dict[int, Ev]:
+    """Return what stands of a whole stream, by version, without the corrections and voids."""
+    events = dict(enumerate(past, start=1))
+    edits = [event for event in events.values() if isinstance(event, EDITS)]
+    facts = {v: event for v, event in events.items() if not isinstance(event, EDITS)}
+    return standing(facts, edits)
+
+
+def correction(
+    past: Iterable[object],
+    correctable: Correctable,
+    *,
+    version: int,
+    field: str,
+    was: CorrectableValue,
+    now: CorrectableValue,
+    at: Moment | None,
+    by: str,
+    why: str,
+    imported: bool = False,
+) -> tuple[Correction, ...]:
+    """
+    Return the correction of one field of one event, or nothing when *now* already stands.
+
+    Raises:
+        StepRefused: There is no such fact, it can't be corrected, or *was* is not what stands.
+        InvalidValue: *now* is not a value the field can have.
+    """
+    target = past_standing(past).get(version)
+    if target is None:
+        raise StepRefused(
+            "correct",
+            "fact exists",
+            f"version {version} is no standing fact of this stream; name the event that recorded "
+            "the fact (to correct a correction, correct the same fact again)",
+        )
+    fields = correctable.get(type(target), {})
+    if field not in fields:
+        names = ", ".join(fields) or "nothing"
+        raise StepRefused(
+            "correct",
+            "correctable",
+            f"{field!r} of {type(target).__name__} can't be corrected; of this event: {names}",
+        )
+    kind = fields[field]
+    stands = getattr(target, field)
+    check = _CHECKS[kind]
+    value = checked_moment("now", now) if _needs_moment(target, field) else check("now", now)
+    if stands == value:
+        return ()
+    if stands != was and stands != check("was", was):
+        raise StepRefused(
+            "correct",
+            "was is what stands",
+            f"{field} of version {version} stands at {_plain(stands)}, not {_plain(was)}; "
+            "read it again and correct that",
+        )
+    event: Correction = kind(
+        at=at,
+        by=by,
+        version=version,
+        field=field,
+        was=stands,
+        now=value,
+        why=why,
+        imported=imported,
+    )
+    return (event,)
+
+
+def _needs_moment(target: object, field: str) -> bool:
+    """A live step always has its moment; only what was imported may have none."""
+    return field == "at" and not getattr(target, "imported", False)
+
+
+def voided(
+    past: tuple[object, ...], nothing: object, *, at: Moment, by: str, version: int, why: str
+) -> EventVoided | None:
+    """
+    Return the void of one event, its status still to be filled in, or None where it is void already.
+
+    Of the events that changed the status only the last can be voided: later ones were decided
+    on it.
+
+    Raises:
+        StepRefused: There is no such event, or it can't be voided.
+    """
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= len(past):
+        raise StepRefused("void", "event exists", f"there is no version {version!r} in this stream")
+    if isinstance(past[version - 1], EDITS):
+        message = "corrections and voids can't be voided; correct the same fact again"
+        raise StepRefused("void", "is a fact", message)
+    stands = past_standing(past)
+    if version not in stands:
+        return None
+    status, changers = nothing, [0]
+    for number, event in stands.items():
+        after = getattr(event, "status", status)
+        if after is not status:
+            changers.append(number)
+        status = after
+    if version in changers[:-1]:
+        message = f"it changed the status, and version {changers[-1]} changed it later"
+        raise StepRefused("void", "last change of status", f"{message}; void that first")
+    return EventVoided(at=at, by=by, version=version, status="", why=why)
+
+
+def _plain(value: object) -> str:
+    return str(value) if not isinstance(value, Mapping) else str(dict(value))

@@ -1,0 +1,143 @@
+"""
+History from elsewhere: what of it is new, what changed, and the status that results.
+
+Shared by both aggregates' `bring_in`. Nothing is invented, dropped or fixed here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import attrs
+
+from imcm.domain.corrections import (
+    CORRECTIONS,
+    EDITS,
+    Correctable,
+    DurationStated,
+    correction,
+    past_standing,
+)
+from imcm.errors import InvalidValue, StepRefused
+
+Ev = TypeVar("Ev")
+St = TypeVar("St")
+
+_NAMED_BY: Final = ("change", "what", "problem", "check", "merged", "into", "role", "person")
+"""Fields that say which of several events of one type it is; the rest is told apart by order."""
+
+# Set by `bring_in` or naming the event; a difference in them is no difference in the facts.
+_NOT_COMPARED: Final = frozenset(
+    {"status", "number", "relapse", "began", "covers", "by", "imported"}
+)
+
+
+def _name(event: object) -> tuple[object, ...]:
+    return (type(event), *(getattr(event, field, None) for field in _NAMED_BY))
+
+
+def _numbered(events: Iterable[Ev]) -> Iterator[tuple[tuple[object, ...], Ev]]:
+    """Yield each event with a key that is the same for the same fact in every import."""
+    seen: Counter[tuple[object, ...]] = Counter()
+    for event in events:
+        name = _name(event)
+        seen[name] += 1
+        yield (*name, seen[name]), event
+
+
+def news(
+    past: Sequence[Ev], given: Sequence[Ev], correctable: Correctable, *, first: tuple[type, ...]
+) -> Iterator[tuple[int, Ev]]:
+    """
+    Yield what *given* history adds to the stream: events not there yet, and corrections.
+
+    Each comes with the place in *given* of the event it comes from.
+
+    A value counts as changed when it differs from what the last import gave, so that a
+    correction somebody made by hand is not undone by importing the same file again.
+
+    Raises:
+        InvalidValue: An event is not marked as imported.
+        StepRefused: The stream would not begin with *first*, or a fact changed that no
+            correction can change.
+    """
+    for event in given:
+        if not getattr(event, "imported", False):
+            raise InvalidValue(type(event).__name__, "imported=False", "history is imported=True")
+    if not past and not (given and isinstance(given[0], first)):
+        raise StepRefused("bring_in", "begins", f"imported history begins with {first[0].__name__}")
+    facts = [
+        (version, event)
+        for version, event in enumerate(past, start=1)
+        if getattr(event, "imported", False) and not isinstance(event, EDITS)
+    ]
+    held = {
+        key: version
+        for (key, _), (version, _) in zip(
+            _numbered(event for _, event in facts), facts, strict=True
+        )
+    }
+    last_given = _last_given(past)
+    stands = past_standing(past)
+    for place, (key, event) in enumerate(_numbered(given)):
+        version = held.get(key)
+        if version is None:
+            yield place, event
+        elif version in stands:  # one that was voided stays so, whatever the source still says
+            for change in _changes(past, version, last_given, event, correctable):
+                yield place, change
+
+
+def _last_given(past: Sequence[Any]) -> dict[tuple[int, str], object]:
+    """Return the value that the last import gave each fact it corrected, by version and field."""
+    corrections: list[Any] = [event for event in past if isinstance(event, CORRECTIONS)]
+    return {(event.version, event.field): event.now for event in corrections if event.imported}
+
+
+def _changes(
+    past: Sequence[Any],
+    version: int,
+    last_given: Mapping[tuple[int, str], object],
+    given: Any,
+    correctable: Correctable,
+) -> Iterator[Any]:
+    written = past[version - 1]
+    if isinstance(given, DurationStated):
+        latest = [e for e in past if isinstance(e, DurationStated) and e.what is given.what][-1]
+        if latest.microseconds != given.microseconds:
+            yield given  # a stated duration is replaced by stating it again
+        return
+    fields = correctable.get(type(given), {})
+    for field in (a.name for a in attrs.fields(type(given))):
+        value = getattr(given, field)
+        if field in _NOT_COMPARED or field in given.WORDS or value in (None, (), {}, "", False):
+            continue  # an empty value says nothing; words are no facts
+        if value == last_given.get((version, field), getattr(written, field)):
+            continue
+        if field not in fields:
+            raise StepRefused(
+                "bring_in",
+                "correctable",
+                f"{field} was {getattr(written, field)} when first imported and is {value} now, "
+                "which no correction can change",
+            )
+        stands = getattr(past_standing(past)[version], field)
+        yield from correction(
+            past,
+            correctable,
+            version=version,
+            field=field,
+            was=stands,
+            now=value,
+            at=given.at or written.at,  # imported statements may have no moment of their own
+            by=given.by,
+            why="changed in the source",
+            imported=True,
+        )
+
+
+def place_after(status: St, milestone: St, progress: Mapping[St, int]) -> St:
+    """Return the further of the two: a milestone told late does not take progress back."""
+    return max(status, milestone, key=progress.__getitem__)

@@ -1,0 +1,1463 @@
+"""
+An incident, from detection to the end of its review.
+
+    (nothing) --detect--> detected --triage--> triaged --attempt_mitigation--> mitigating
+    detected | triaged | mitigating --mitigate--> mitigated
+    detected | triaged | mitigating | mitigated --resolve--> resolved --close--> closed
+    mitigated | resolved | closed --reopen--> mitigating
+    any of these --dismiss--> dismissed --reopen--> triaged or detected
+    any of these --merge--> merged --unmerge--> what it was
+
+The file reads in one order: events, state, evolve, the table, the steps. `STEPS` is the one
+place that says which step is possible when, and why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from enum import StrEnum
+from typing import ClassVar, Final, TypeAlias, assert_never
+
+import attrs
+
+from imcm.domain.corrections import (
+    EDITS,
+    Correctable,
+    CorrectableValue,
+    DismissalReasonCorrected,
+    DurationStated,
+    EnvironmentCorrected,
+    EventVoided,
+    ImpactCorrected,
+    LabelsCorrected,
+    ModeCorrected,
+    MomentCorrected,
+    ServicesCorrected,
+    SeverityCorrected,
+    SymptomCorrected,
+    correction,
+    past_standing,
+    voided,
+)
+from imcm.domain.imported import news, place_after
+from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, require
+from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.vocabulary import (
+    AttemptResult,
+    Audience,
+    Channel,
+    DismissalReason,
+    HoldReason,
+    Impact,
+    MitigationKind,
+    Mode,
+    Moment,
+    Role,
+    Severity,
+    Symptom,
+    Verdict,
+    aware,
+    checked_id,
+    checked_impact,
+    checked_labels,
+    checked_member,
+    checked_moment,
+    checked_services,
+    checked_words,
+    earliest,
+    highest,
+    optional_id,
+    optional_moment,
+    required_words,
+    surely_before,
+)
+from imcm.errors import InvalidValue, StepRefused
+
+
+class IncidentStatus(StrEnum):
+    """Where an incident stands. *Open* are detected, triaged, mitigating and mitigated."""
+
+    NOTHING = "nothing"
+    DETECTED = "detected"
+    TRIAGED = "triaged"
+    MITIGATING = "mitigating"
+    MITIGATED = "mitigated"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+    DISMISSED = "dismissed"
+    MERGED = "merged"
+
+
+Status = IncidentStatus
+
+OPEN: Final = frozenset({Status.DETECTED, Status.TRIAGED, Status.MITIGATING, Status.MITIGATED})
+
+# --- events ---------------------------------------------------------------------------------------
+# Class and field names are the storage format: add, never rename. A field left out of a stored
+# event means its default, so a default is always the empty value of its type (a status apart,
+# which is always written). `WORDS` names the fields that can be redacted.
+# A moment is None only in imported history, where the source does not say when.
+
+
+@attrs.frozen(kw_only=True)
+class IncidentDetected:
+    """Something was noticed. Impact start and declaration, where known, are other moments."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("title",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    title: str = ""
+    services: tuple[str, ...] = ()
+    symptom: Symptom | None = None
+    channel: Channel | None = None
+    monitor: str | None = None
+    mode: Mode = Mode.REAL
+    environment: str | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict)
+    impact_started_at: Moment | None = attrs.field(default=None, validator=aware)
+    declared_at: Moment | None = attrs.field(default=None, validator=aware)
+    status: IncidentStatus = Status.DETECTED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentDeclared:
+    """Somebody said: this is an incident."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentAcknowledged:
+    """Somebody has taken it."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentTriaged:
+    """It is real, this severe, and these are hit."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    severity: Severity | None = None
+    impact: Impact | None = None
+    status: IncidentStatus = Status.TRIAGED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentDismissed:
+    """It was no incident after all."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    reason: DismissalReason
+    why: str = ""
+    status: IncidentStatus = Status.DISMISSED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class MitigationAttempted:
+    """Something was tried in order to stop users being hurt."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("note",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    number: int
+    kind: MitigationKind
+    change: str | None = None
+    note: str = ""
+    status: IncidentStatus = Status.MITIGATING
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class AttemptConcluded:
+    """What an attempt did."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("evidence",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    number: int
+    result: AttemptResult
+    evidence: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentMitigated:
+    """Users are no longer hurt; service need not be fully restored."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    status: IncidentStatus = Status.MITIGATED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentResolved:
+    """Service is fully restored."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    status: IncidentStatus = Status.RESOLVED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentReopened:
+    """
+    It is not over.
+
+    Attributes:
+        began: The status it was reopened from.
+        number: Which reopening this is, from resolved or closed; 0 for the others.
+        relapse: Which relapse this is, from mitigated; 0 for the others.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    began: IncidentStatus
+    number: int = 0
+    relapse: int = 0
+    why: str = ""
+    status: IncidentStatus = Status.MITIGATING
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentHeld:
+    """Work waits for somebody else. Only business clocks stop."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    reason: HoldReason
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentReleased:
+    """The wait is over."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class SeverityChanged:
+    """The incident became, or turned out to be, more or less severe."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    severity: Severity
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RoleAssigned:
+    """A person takes a role."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    role: Role
+    person: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RoleReleased:
+    """A person gives a role up."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    role: Role
+    person: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ImpactUpdated:
+    """What is known of who is hit, and since when, has changed."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    impact: Impact | None = None
+    impact_started_at: Moment | None = attrs.field(default=None, validator=aware)
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class UpdatePosted:
+    """Something was told to colleagues or to the public."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("text",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    audience: Audience
+    text: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ProblemLinked:
+    """A problem record elsewhere deals with the permanent fix."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    problem: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class VerdictGiven:
+    """Somebody stated what a change has to do with this incident; the last verdict stands."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    change: str
+    verdict: Verdict
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ReviewRecorded:
+    """
+    The post-incident review: what happened and why, blameless.
+
+    Attributes:
+        number: Which review of this incident it is.
+        covers: How many resolutions came before it.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("what_happened", "causes")
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    number: int
+    covers: int = 0
+    what_happened: str = ""
+    causes: tuple[str, ...] = ()
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ActionAdded:
+    """Something to do so that it does not happen again."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("text",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    number: int
+    owner: str | None = None
+    due: date | None = None
+    text: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ActionCompleted:
+    """An action item is done, perhaps by a change."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    number: int
+    change: str | None = None
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class ActionDropped:
+    """An action item will not be done."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    number: int
+    change: str | None = None
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentClosed:
+    """Nothing more is to be done here."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    status: IncidentStatus = Status.CLOSED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentMerged:
+    """It turned out to be the same as another incident, which goes on for both."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    into: str
+    why: str = ""
+    status: IncidentStatus = Status.MERGED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentAbsorbed:
+    """The other side of a merge: this incident goes on for *merged* too."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    merged: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentUnmerged:
+    """The merge was wrong: it is an incident of its own again, as it was."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    out_of: str
+    status: IncidentStatus
+    why: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class IncidentSeparated:
+    """The other side of an unmerge: *merged* stands by itself again."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    merged: str
+    imported: bool = False
+
+
+IncidentEvent: TypeAlias = (
+    IncidentDetected
+    | IncidentDeclared
+    | IncidentAcknowledged
+    | IncidentTriaged
+    | IncidentDismissed
+    | MitigationAttempted
+    | AttemptConcluded
+    | IncidentMitigated
+    | IncidentResolved
+    | IncidentReopened
+    | IncidentHeld
+    | IncidentReleased
+    | SeverityChanged
+    | RoleAssigned
+    | RoleReleased
+    | ImpactUpdated
+    | UpdatePosted
+    | ProblemLinked
+    | VerdictGiven
+    | ReviewRecorded
+    | ActionAdded
+    | ActionCompleted
+    | ActionDropped
+    | IncidentClosed
+    | IncidentMerged
+    | IncidentAbsorbed
+    | IncidentUnmerged
+    | IncidentSeparated
+    | DurationStated
+    | MomentCorrected
+    | SeverityCorrected
+    | ImpactCorrected
+    | ServicesCorrected
+    | SymptomCorrected
+    | LabelsCorrected
+    | EnvironmentCorrected
+    | ModeCorrected
+    | DismissalReasonCorrected
+    | EventVoided
+)
+
+_AT: Final = {"at": MomentCorrected}
+CORRECTABLE: Final[Correctable] = {
+    IncidentDetected: {
+        "at": MomentCorrected,
+        "impact_started_at": MomentCorrected,
+        "declared_at": MomentCorrected,
+        "services": ServicesCorrected,
+        "symptom": SymptomCorrected,
+        "mode": ModeCorrected,
+        "environment": EnvironmentCorrected,
+        "labels": LabelsCorrected,
+    },
+    IncidentTriaged: {
+        "at": MomentCorrected,
+        "severity": SeverityCorrected,
+        "impact": ImpactCorrected,
+    },
+    SeverityChanged: {"at": MomentCorrected, "severity": SeverityCorrected},
+    ImpactUpdated: {
+        "at": MomentCorrected,
+        "impact": ImpactCorrected,
+        "impact_started_at": MomentCorrected,
+    },
+    IncidentDismissed: {"at": MomentCorrected, "reason": DismissalReasonCorrected},
+    IncidentDeclared: _AT,
+    IncidentAcknowledged: _AT,
+    MitigationAttempted: _AT,
+    AttemptConcluded: _AT,
+    IncidentMitigated: _AT,
+    IncidentResolved: _AT,
+    IncidentReopened: _AT,
+    IncidentHeld: _AT,
+    IncidentReleased: _AT,
+    RoleAssigned: _AT,
+    RoleReleased: _AT,
+    UpdatePosted: _AT,
+    ProblemLinked: _AT,
+    VerdictGiven: _AT,
+    ReviewRecorded: _AT,
+    ActionAdded: _AT,
+    ActionCompleted: _AT,
+    ActionDropped: _AT,
+    IncidentClosed: _AT,
+}
+
+# --- state ----------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Incident:
+    """
+    What a step needs to know of an incident in order to decide, and no more.
+
+    Attributes:
+        past: All events of the stream, oldest first: a version is a place in it, from 1.
+        highest: The worst severity it ever held.
+        before_merge: What it was before it was merged.
+        attempts, concluded: How many mitigations were tried; which of them have a result.
+        resolutions, reviewed: How many times it was resolved; how many of them a review covers.
+        actions: Number of each action item and whether it is still open.
+    """
+
+    status: IncidentStatus = Status.NOTHING
+    past: tuple[IncidentEvent, ...] = attrs.field(default=(), repr=False)
+    declared: bool = False
+    acknowledged: bool = False
+    triaged: bool = False
+    severity: Severity | None = None
+    highest: Severity | None = None
+    impact: Impact | None = None
+    impact_started: bool = False
+    on_hold: HoldReason | None = None
+    attempts: int = 0
+    concluded: Mapping[int, AttemptResult] = attrs.field(factory=dict)
+    resolutions: int = 0
+    reopenings: int = 0
+    relapses: int = 0
+    reviews: int = 0
+    reviewed: int = 0
+    roles: frozenset[tuple[Role, str]] = frozenset()
+    problems: frozenset[str] = frozenset()
+    verdicts: Mapping[str, Verdict] = attrs.field(factory=dict)
+    actions: Mapping[int, bool] = attrs.field(factory=dict)
+    merged_into: str | None = None
+    before_merge: IncidentStatus = Status.NOTHING
+    absorbed: frozenset[str] = frozenset()
+
+
+INITIAL: Final = Incident()
+
+# --- evolve ---------------------------------------------------------------------------------------
+
+
+def evolve(incident: Incident, event: IncidentEvent) -> Incident:
+    """Return the incident as it is after *event*. It copies what the event says; it never refuses."""
+    past = (*incident.past, event)
+    # A correction or a void changes what stood before it: what stands is told again from the
+    # start, so both need nothing of their own in any case below.
+    return (
+        fold(past) if isinstance(event, EDITS) else attrs.evolve(_next(incident, event), past=past)
+    )
+
+
+def fold(events: Iterable[IncidentEvent]) -> Incident:
+    """Return the incident as it is after all *events* of its stream, oldest first."""
+    past = tuple(events)
+    incident = INITIAL
+    for event in past_standing(past).values():
+        incident = _next(incident, event)
+    return attrs.evolve(incident, past=past)
+
+
+def _next(incident: Incident, event: IncidentEvent) -> Incident:
+    match event:
+        case IncidentDetected():
+            return attrs.evolve(
+                incident,
+                status=event.status,
+                declared=event.declared_at is not None,
+                impact_started=event.impact_started_at is not None,
+            )
+        case IncidentAcknowledged():
+            return attrs.evolve(incident, acknowledged=True)
+        case IncidentTriaged():
+            return attrs.evolve(
+                incident,
+                status=event.status,
+                triaged=True,
+                severity=event.severity,
+                highest=highest(incident.highest, event.severity),
+                impact=event.impact,
+            )
+        case MitigationAttempted():
+            return attrs.evolve(incident, status=event.status, attempts=event.number)
+        case AttemptConcluded():
+            concluded = {**incident.concluded, event.number: event.result}
+            return attrs.evolve(incident, concluded=concluded)
+        case IncidentMitigated() | IncidentClosed():
+            return attrs.evolve(incident, status=event.status)
+        case IncidentResolved():
+            return attrs.evolve(
+                incident, status=event.status, on_hold=None, resolutions=incident.resolutions + 1
+            )
+        case IncidentReopened():
+            return attrs.evolve(
+                incident,
+                status=event.status,
+                reopenings=max(incident.reopenings, event.number),
+                relapses=max(incident.relapses, event.relapse),
+            )
+        case UpdatePosted() | DurationStated():
+            return incident
+        case SeverityChanged():
+            return attrs.evolve(
+                incident,
+                severity=event.severity,
+                highest=highest(incident.highest, event.severity),
+            )
+        case VerdictGiven():
+            verdicts = {**incident.verdicts, event.change: event.verdict}
+            return attrs.evolve(incident, verdicts=verdicts)
+        case IncidentDeclared():
+            return attrs.evolve(incident, declared=True)
+        case ImpactUpdated():
+            return attrs.evolve(
+                incident,
+                impact=event.impact or incident.impact,
+                impact_started=incident.impact_started or event.impact_started_at is not None,
+            )
+        case IncidentHeld():
+            return attrs.evolve(incident, on_hold=event.reason)
+        case IncidentReleased():
+            return attrs.evolve(incident, on_hold=None)
+        case RoleAssigned():
+            return attrs.evolve(incident, roles=incident.roles | {(event.role, event.person)})
+        case RoleReleased():
+            return attrs.evolve(incident, roles=incident.roles - {(event.role, event.person)})
+        case ProblemLinked():
+            return attrs.evolve(incident, problems=incident.problems | {event.problem})
+        case ReviewRecorded():
+            return attrs.evolve(incident, reviews=event.number, reviewed=event.covers)
+        case ActionAdded():
+            return attrs.evolve(incident, actions={**incident.actions, event.number: True})
+        case ActionCompleted() | ActionDropped():
+            return attrs.evolve(incident, actions={**incident.actions, event.number: False})
+        case IncidentDismissed():
+            return attrs.evolve(incident, status=event.status, on_hold=None)
+        case IncidentMerged():
+            return attrs.evolve(
+                incident,
+                status=event.status,
+                merged_into=event.into,
+                before_merge=incident.status,
+            )
+        case IncidentUnmerged():
+            return attrs.evolve(incident, status=event.status, merged_into=None)
+        case IncidentAbsorbed():
+            return attrs.evolve(incident, absorbed=incident.absorbed | {event.merged})
+        case IncidentSeparated():
+            return attrs.evolve(incident, absorbed=incident.absorbed - {event.merged})
+        case (
+            MomentCorrected()
+            | SeverityCorrected()
+            | ImpactCorrected()
+            | ServicesCorrected()
+            | SymptomCorrected()
+            | LabelsCorrected()
+            | EnvironmentCorrected()
+            | ModeCorrected()
+            | DismissalReasonCorrected()
+            | EventVoided()
+        ):
+            return incident  # applied to the events they speak of, before these are told
+        case _:
+            assert_never(event)
+
+
+# --- the table ------------------------------------------------------------------------------------
+
+_Ask: TypeAlias = Ask[Incident]
+
+
+def _not_before_first(incident: Incident, ask: _Ask) -> str | None:
+    moments = [
+        earliest(moment)
+        for event in past_standing(incident.past).values()
+        for moment in (event.at, getattr(event, "impact_started_at", None))
+        if moment is not None
+    ]
+    if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
+        return None
+    return (
+        f"at={ask.at} lies before the incident's first moment, {min(moments)}; if that moment is "
+        "wrong, correct it first"
+    )
+
+
+def _never_triaged(incident: Incident, _: _Ask) -> str | None:
+    return (
+        "it was triaged before; use change_severity or update_impact" if incident.triaged else None
+    )
+
+
+def _triaged(incident: Incident, _: _Ask) -> str | None:
+    return None if incident.triaged else "it was never triaged; triage it first"
+
+
+def _attempt_exists(incident: Incident, ask: _Ask) -> str | None:
+    number = ask.number or 0
+    if 1 <= number <= incident.attempts:
+        return None
+    return f"there is no attempt {ask.number}; numbers so far: 1 to {incident.attempts}"
+
+
+def _action_exists(incident: Incident, ask: _Ask) -> str | None:
+    if ask.number in incident.actions:
+        return None
+    known = ", ".join(map(str, incident.actions)) or "none"
+    return f"there is no action {ask.number}; numbers so far: {known}"
+
+
+def _reviewed(incident: Incident, ask: _Ask) -> str | None:
+    if incident.highest not in ask.policy.review_for or incident.reviewed >= incident.resolutions:
+        return None
+    if incident.reviews:
+        return (
+            "it was reopened after its review; record_review once more (it may be short) before "
+            "it closes"
+        )
+    return f"its highest severity was {incident.highest}, which needs a review; record_review first"
+
+
+def _target_is_another(_: Incident, ask: _Ask) -> str | None:
+    return "an incident can't be merged into itself" if ask.id == ask.into else None
+
+
+def _target_stands(_: Incident, ask: _Ask) -> str | None:
+    target = INITIAL if ask.other is None else ask.other
+    if target.status is Status.NOTHING:
+        return f"the target {ask.into} does not exist"
+    if target.status in {Status.MERGED, Status.DISMISSED}:
+        return f"the target {ask.into} is {target.status.value}; name the incident that stands"
+    return None
+
+
+_SAME = "same"
+_HAPPENED = frozenset(Status) - {Status.NOTHING}
+_STANDING = _HAPPENED - {Status.MERGED}
+_FIRST = Guard(name="not before the first moment", why_not=_not_before_first, needs=("at",))
+_HAS_ATTEMPT = Guard(name="attempt exists", why_not=_attempt_exists, needs=("number",))
+_HAS_ACTION = Guard(name="action exists", why_not=_action_exists, needs=("number",))
+_WAS_TRIAGED = Guard(name="triaged before", why_not=_triaged)
+
+
+def _row(begins: Iterable[IncidentStatus], ends: str, *guards: Guard[Incident]) -> Rule[Incident]:
+    return Rule(begins=frozenset(begins), ends=ends, guards=(*guards, _FIRST))
+
+
+_BEFORE_MITIGATED = (Status.DETECTED, Status.TRIAGED, Status.MITIGATING)
+
+STEPS: Final[Mapping[str, Rule[Incident]]] = {
+    "detect": Rule(begins=frozenset({Status.NOTHING}), ends="detected"),
+    "declare": _row(OPEN, _SAME),
+    "acknowledge": _row(OPEN, _SAME),
+    "triage": _row(
+        (*OPEN - {Status.TRIAGED}, Status.RESOLVED),
+        "triaged from detected, else same",
+        Guard(name="never triaged", why_not=_never_triaged),
+    ),
+    "dismiss": _row((*OPEN, Status.RESOLVED, Status.CLOSED), "dismissed"),
+    "attempt_mitigation": _row(_BEFORE_MITIGATED, "mitigating"),
+    "conclude_attempt": _row(_STANDING, _SAME, _HAS_ATTEMPT),
+    "mitigate": _row(_BEFORE_MITIGATED, "mitigated"),
+    "resolve": _row(OPEN, "resolved"),
+    "reopen": _row(
+        (Status.MITIGATED, Status.RESOLVED, Status.CLOSED, Status.DISMISSED),
+        "mitigating; from dismissed: triaged if it was, else detected",
+    ),
+    "hold": _row(OPEN, _SAME),
+    "release": _row(OPEN, _SAME),
+    "change_severity": _row(OPEN, _SAME, _WAS_TRIAGED),
+    "assign_role": _row(_STANDING, _SAME),
+    "release_role": _row(_STANDING, _SAME),
+    "update_impact": _row(_STANDING, _SAME),
+    "post_update": _row(_STANDING, _SAME),
+    "link_problem": _row(_STANDING, _SAME),
+    "link_change": _row(_STANDING, _SAME),
+    "dismiss_link": _row(_STANDING, _SAME),
+    "record_review": _row((Status.RESOLVED, Status.CLOSED), _SAME),
+    "add_action": _row(_STANDING, _SAME),
+    "complete_action": _row(_HAPPENED, _SAME, _HAS_ACTION),
+    "drop_action": _row(_HAPPENED, _SAME, _HAS_ACTION),
+    "close": _row(
+        (Status.RESOLVED,),
+        "closed",
+        _WAS_TRIAGED,
+        Guard(name="reviewed", why_not=_reviewed),
+    ),
+    "merge": _row(
+        _STANDING,
+        "merged",
+        Guard(name="target is another", why_not=_target_is_another, needs=("id", "into")),
+        Guard(name="target stands", why_not=_target_stands, needs=("into", "other")),
+    ),
+    "unmerge": _row((Status.MERGED,), "what it was"),
+    # `correct` and `void` are refused by what they name; see `imcm.domain.corrections`.
+    "correct": Rule(begins=_HAPPENED, ends=_SAME),
+    "void": Rule(begins=_HAPPENED, ends="what stands without it"),
+}
+
+
+def next_steps(
+    incident: Incident,
+    *,
+    by: str | None = None,
+    at: Moment | None = None,
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[Answer, ...]:
+    """
+    Return, for each step, whether it is possible now; and if not, which guard says no and why.
+
+    A guard that needs an argument that was not given answers "depends on" it.
+    """
+    ask: _Ask = Ask(by=by, at=optional_moment("at", at), policy=policy)
+    return tuple(answers(STEPS, incident, ask))
+
+
+def _require(
+    incident: Incident,
+    step: str,
+    *,
+    by: str,
+    at: Moment,
+    policy: Policy = DEFAULT_POLICY,
+    number: int | None = None,
+    id: str | None = None,  # noqa: A002 (the field's word)
+    into: str | None = None,
+    other: Incident | None = None,
+) -> tuple[str, Moment]:
+    """Let the step go on or refuse it; return who and when in the form events keep."""
+    by, at = checked_id("by", by), checked_moment("at", at)
+    ask: _Ask = Ask(by=by, at=at, policy=policy, number=number, id=id, into=into, other=other)
+    require(STEPS, step, incident, ask)
+    return by, at
+
+
+# --- steps ----------------------------------------------------------------------------------------
+# A step is a pure function: the state as it is, and what is asked, to the events that follow.
+# It returns () where nothing needs to change. Arguments shared by all: `by`, the id of who (or
+# what) does it; `at`, when it happened in the world. All raise StepRefused where the table or a
+# guard says no, InvalidValue for an argument that can't be right, NaiveTimeError for a naive time.
+
+
+def detect(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    title: str,
+    services: Iterable[str] = (),
+    symptom: Symptom | None = None,
+    channel: Channel | None = None,
+    monitor: str | None = None,
+    mode: Mode = Mode.REAL,
+    environment: str | None = None,
+    labels: Mapping[str, str] | None = None,
+    impact_started_at: Moment | None = None,
+    declared_at: Moment | None = None,
+) -> tuple[IncidentEvent, ...]:
+    """
+    Something was noticed: the first step of every incident.
+
+    Args:
+        title: What people call it.
+        services: The services concerned; None known yet is allowed.
+        monitor: Which monitor noticed it, for example "prometheus".
+        environment: As the tool names it; None means production.
+        impact_started_at: When users were first hit, where that is known already.
+        declared_at: When somebody declared it, where that was before or at detection.
+    """
+    by, at = _require(incident, "detect", by=by, at=at)
+    return (
+        IncidentDetected(
+            at=at,
+            by=by,
+            title=required_words("title", title),
+            services=checked_services(services),
+            symptom=None if symptom is None else checked_member("symptom", symptom, Symptom),
+            channel=None if channel is None else checked_member("channel", channel, Channel),
+            monitor=optional_id("monitor", monitor),
+            mode=checked_member("mode", mode, Mode),
+            environment=optional_id("environment", environment),
+            labels=checked_labels(labels or {}),
+            impact_started_at=optional_moment("impact_started_at", impact_started_at),
+            declared_at=optional_moment("declared_at", declared_at),
+        ),
+    )
+
+
+def declare(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEvent, ...]:
+    """Say that this is an incident. Once declared, declaring again changes nothing."""
+    by, at = _require(incident, "declare", by=by, at=at)
+    return () if incident.declared else (IncidentDeclared(at=at, by=by),)
+
+
+def acknowledge(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEvent, ...]:
+    """Take it. The first acknowledgement counts; later ones, also after a reopening, change nothing."""
+    by, at = _require(incident, "acknowledge", by=by, at=at)
+    return () if incident.acknowledged else (IncidentAcknowledged(at=at, by=by),)
+
+
+def triage(
+    incident: Incident, *, by: str, at: Moment, severity: Severity, impact: Impact | None = None
+) -> tuple[IncidentEvent, ...]:
+    """It is real, this severe, and these are hit. Once; afterwards see `change_severity`."""
+    by, at = _require(incident, "triage", by=by, at=at)
+    status = Status.TRIAGED if incident.status is Status.DETECTED else incident.status
+    return (
+        IncidentTriaged(
+            at=at,
+            by=by,
+            severity=checked_member("severity", severity, Severity),
+            impact=checked_impact("impact", impact),
+            status=status,
+        ),
+    )
+
+
+def dismiss(
+    incident: Incident, *, by: str, at: Moment, reason: DismissalReason, why: str = ""
+) -> tuple[IncidentEvent, ...]:
+    """It was no incident. It leaves every figure, which says so. A duplicate here: see `merge`."""
+    by, at = _require(incident, "dismiss", by=by, at=at)
+    reason = checked_member("reason", reason, DismissalReason)
+    return (IncidentDismissed(at=at, by=by, reason=reason, why=checked_words("why", why)),)
+
+
+def attempt_mitigation(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    kind: MitigationKind,
+    change: str | None = None,
+    note: str = "",
+) -> tuple[IncidentEvent, ...]:
+    """
+    Try something. Attempts are numbered from 1; tell what each did with `conclude_attempt`.
+
+    Args:
+        change: Id of the change that a roll back takes back or that a hotfix is.
+    """
+    by, at = _require(incident, "attempt_mitigation", by=by, at=at)
+    return (
+        MitigationAttempted(
+            at=at,
+            by=by,
+            number=incident.attempts + 1,
+            kind=checked_member("kind", kind, MitigationKind),
+            change=optional_id("change", change),
+            note=checked_words("note", note),
+        ),
+    )
+
+
+def conclude_attempt(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    number: int,
+    result: AttemptResult,
+    evidence: str = "",
+) -> tuple[IncidentEvent, ...]:
+    """Say what attempt *number* did. Saying the same again changes nothing."""
+    by, at = _require(incident, "conclude_attempt", by=by, at=at, number=number)
+    result = checked_member("result", result, AttemptResult)
+    if incident.concluded.get(number) is result:
+        return ()
+    evidence = checked_words("evidence", evidence)
+    return (AttemptConcluded(at=at, by=by, number=number, result=result, evidence=evidence),)
+
+
+def mitigate(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEvent, ...]:
+    """Users are no longer hurt. Full restoration is `resolve`."""
+    by, at = _require(incident, "mitigate", by=by, at=at)
+    return (IncidentMitigated(at=at, by=by),)
+
+
+def resolve(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEvent, ...]:
+    """Service is fully restored. Steps that were skipped stay absent; nothing is invented."""
+    by, at = _require(incident, "resolve", by=by, at=at)
+    return (IncidentResolved(at=at, by=by),)
+
+
+def reopen(incident: Incident, *, by: str, at: Moment, why: str) -> tuple[IncidentEvent, ...]:
+    """
+    It is not over, or it was an incident after all. Earlier resolutions stay in the record.
+
+    From resolved and closed it is a reopening and numbered; from mitigated a relapse, counted
+    apart; a dismissed incident goes back to triaged if it was, else to detected.
+    """
+    by, at = _require(incident, "reopen", by=by, at=at)
+    return (_reopening(incident, at=at, by=by, why=required_words("why", why), imported=False),)
+
+
+def _reopening(
+    incident: Incident, *, at: Moment | None, by: str, why: str, imported: bool
+) -> IncidentReopened:
+    number = relapse = 0
+    status = Status.MITIGATING
+    if incident.status is Status.DISMISSED:
+        status = Status.TRIAGED if incident.triaged else Status.DETECTED
+    elif incident.status is Status.MITIGATED:
+        relapse = incident.relapses + 1
+    else:
+        number = incident.reopenings + 1
+    return IncidentReopened(
+        at=at,
+        by=by,
+        began=incident.status,
+        number=number,
+        relapse=relapse,
+        why=why,
+        status=status,
+        imported=imported,
+    )
+
+
+def hold(
+    incident: Incident, *, by: str, at: Moment, reason: HoldReason, why: str = ""
+) -> tuple[IncidentEvent, ...]:
+    """Wait for somebody else. Only business clocks stop; a hold for the same reason changes nothing."""
+    by, at = _require(incident, "hold", by=by, at=at)
+    reason = checked_member("reason", reason, HoldReason)
+    if incident.on_hold is reason:
+        return ()
+    return (IncidentHeld(at=at, by=by, reason=reason, why=checked_words("why", why)),)
+
+
+def release(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEvent, ...]:
+    """End the wait. Without a hold it changes nothing."""
+    by, at = _require(incident, "release", by=by, at=at)
+    return () if incident.on_hold is None else (IncidentReleased(at=at, by=by),)
+
+
+def change_severity(
+    incident: Incident, *, by: str, at: Moment, severity: Severity, why: str
+) -> tuple[IncidentEvent, ...]:
+    """It became more or less severe. A severity that was wrong from the start: see `correct`."""
+    by, at = _require(incident, "change_severity", by=by, at=at)
+    severity = checked_member("severity", severity, Severity)
+    why = required_words("why", why)
+    if incident.severity is severity:
+        return ()
+    return (SeverityChanged(at=at, by=by, severity=severity, why=why),)
+
+
+def assign_role(
+    incident: Incident, *, by: str, at: Moment, role: Role, person: str
+) -> tuple[IncidentEvent, ...]:
+    """A person takes a role. Holding it already changes nothing."""
+    by, at = _require(incident, "assign_role", by=by, at=at)
+    role, person = checked_member("role", role, Role), checked_id("person", person)
+    if (role, person) in incident.roles:
+        return ()
+    return (RoleAssigned(at=at, by=by, role=role, person=person),)
+
+
+def release_role(
+    incident: Incident, *, by: str, at: Moment, role: Role, person: str
+) -> tuple[IncidentEvent, ...]:
+    """A person gives a role up. Not holding it changes nothing."""
+    by, at = _require(incident, "release_role", by=by, at=at)
+    role, person = checked_member("role", role, Role), checked_id("person", person)
+    if (role, person) not in incident.roles:
+        return ()
+    return (RoleReleased(at=at, by=by, role=role, person=person),)
+
+
+def update_impact(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    impact: Impact | None = None,
+    impact_started_at: Moment | None = None,
+) -> tuple[IncidentEvent, ...]:
+    """
+    Say who is hit as known now, or since when, where that was not known before.
+
+    Raises:
+        InvalidValue: Neither is given, or the start of the impact is known already (`correct` it).
+    """
+    by, at = _require(incident, "update_impact", by=by, at=at)
+    impact = checked_impact("impact", impact)
+    started = optional_moment("impact_started_at", impact_started_at)
+    if started is not None and incident.impact_started:
+        raise InvalidValue("impact_started_at", started, "it is recorded already; use correct")
+    if started is None and impact is None:
+        raise InvalidValue("impact", impact, "give the impact, or when it started, or both")
+    if started is None and impact == incident.impact:
+        return ()
+    return (ImpactUpdated(at=at, by=by, impact=impact, impact_started_at=started),)
+
+
+def post_update(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    text: str,
+    audience: Audience = Audience.INTERNAL,
+) -> tuple[IncidentEvent, ...]:
+    """Tell colleagues, or the public, how it stands."""
+    by, at = _require(incident, "post_update", by=by, at=at)
+    audience = checked_member("audience", audience, Audience)
+    return (UpdatePosted(at=at, by=by, audience=audience, text=required_words("text", text)),)
+
+
+def link_problem(
+    incident: Incident, *, by: str, at: Moment, problem: str
+) -> tuple[IncidentEvent, ...]:
+    """Refer to the problem record elsewhere that deals with the permanent fix."""
+    by, at = _require(incident, "link_problem", by=by, at=at)
+    problem = checked_id("problem", problem)
+    return () if problem in incident.problems else (ProblemLinked(at=at, by=by, problem=problem),)
+
+
+def link_change(
+    incident: Incident, *, by: str, at: Moment, change: str, verdict: Verdict, why: str = ""
+) -> tuple[IncidentEvent, ...]:
+    """
+    State what a change has to do with this incident: it caused it, fixed it, or is suspected.
+
+    The last verdict on a change stands; earlier ones stay in the record.
+    """
+    by, at = _require(incident, "link_change", by=by, at=at)
+    verdict = checked_member("verdict", verdict, Verdict)
+    if verdict is Verdict.DISMISSED:
+        raise InvalidValue(
+            "verdict", verdict.value, "use dismiss_link to say that it has nothing to do"
+        )
+    return _verdict(incident, at=at, by=by, change=change, verdict=verdict, why=why)
+
+
+def dismiss_link(
+    incident: Incident, *, by: str, at: Moment, change: str, why: str
+) -> tuple[IncidentEvent, ...]:
+    """State that a change has nothing to do with this incident; it is then never inferred again."""
+    by, at = _require(incident, "dismiss_link", by=by, at=at)
+    why = required_words("why", why)
+    return _verdict(incident, at=at, by=by, change=change, verdict=Verdict.DISMISSED, why=why)
+
+
+def _verdict(
+    incident: Incident, *, at: Moment, by: str, change: str, verdict: Verdict, why: str
+) -> tuple[IncidentEvent, ...]:
+    change, why = checked_id("change", change), checked_words("why", why)
+    if incident.verdicts.get(change) is verdict:
+        return ()
+    return (VerdictGiven(at=at, by=by, change=change, verdict=verdict, why=why),)
+
+
+def record_review(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    what_happened: str,
+    causes: Sequence[str] = (),
+) -> tuple[IncidentEvent, ...]:
+    """
+    Record the post-incident review. It covers the resolutions before it.
+
+    Args:
+        what_happened: The story, blameless.
+        causes: The contributing causes, as many as there were. Prevention: `add_action`.
+    """
+    by, at = _require(incident, "record_review", by=by, at=at)
+    if isinstance(causes, str):
+        raise InvalidValue("causes", causes, 'give a list, for example ["no canary"]')
+    return (
+        ReviewRecorded(
+            at=at,
+            by=by,
+            number=incident.reviews + 1,
+            covers=incident.resolutions,
+            what_happened=required_words("what_happened", what_happened),
+            causes=tuple(required_words("causes", cause) for cause in causes),
+        ),
+    )
+
+
+def add_action(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    text: str,
+    owner: str | None = None,
+    due: date | None = None,
+) -> tuple[IncidentEvent, ...]:
+    """
+    Add something to do so that it does not happen again. Actions are numbered from 1.
+
+    Args:
+        due: A calendar day, not a time.
+    """
+    by, at = _require(incident, "add_action", by=by, at=at)
+    if due is not None and (isinstance(due, datetime) or not isinstance(due, date)):
+        raise InvalidValue("due", due, "give a date, for example date(2026, 3, 31)")
+    return (
+        ActionAdded(
+            at=at,
+            by=by,
+            number=max(incident.actions, default=0) + 1,
+            owner=optional_id("owner", owner),
+            due=due,
+            text=required_words("text", text),
+        ),
+    )
+
+
+def complete_action(
+    incident: Incident, *, by: str, at: Moment, number: int, change: str | None = None
+) -> tuple[IncidentEvent, ...]:
+    """Action *number* is done, by *change* if a change did it. An ended action changes nothing."""
+    by, at = _require(incident, "complete_action", by=by, at=at, number=number)
+    change = optional_id("change", change)
+    if not incident.actions[number]:
+        return ()
+    return (ActionCompleted(at=at, by=by, number=number, change=change),)
+
+
+def drop_action(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    number: int,
+    why: str,
+    change: str | None = None,
+) -> tuple[IncidentEvent, ...]:
+    """Action *number* will not be done. An ended action changes nothing."""
+    by, at = _require(incident, "drop_action", by=by, at=at, number=number)
+    why, change = required_words("why", why), optional_id("change", change)
+    if not incident.actions[number]:
+        return ()
+    return (ActionDropped(at=at, by=by, number=number, change=change, why=why),)
+
+
+def close(
+    incident: Incident, *, by: str, at: Moment, policy: Policy = DEFAULT_POLICY
+) -> tuple[IncidentEvent, ...]:
+    """Nothing more is to be done here. Refused while never triaged or a needed review is missing."""
+    by, at = _require(incident, "close", by=by, at=at, policy=policy)
+    return (IncidentClosed(at=at, by=by),)
+
+
+def merge(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    id: str,  # noqa: A002 (the field's word)
+    into: str,
+    into_state: Incident,
+    why: str = "",
+) -> tuple[IncidentEvent, ...]:
+    """
+    It is the same as another incident. `Ledger.merge` writes both sides in one record.
+
+    Args:
+        id: This incident's id; *into* is the one that goes on for both, in *into_state*.
+    """
+    id, into = checked_id("id", id), checked_id("into", into)  # noqa: A001
+    by, at = _require(incident, "merge", by=by, at=at, id=id, into=into, other=into_state)
+    return (IncidentMerged(at=at, by=by, into=into, why=checked_words("why", why)),)
+
+
+def absorb(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[IncidentEvent, ...]:
+    """The target's side of `merge`, written in the same record."""
+    by, at = checked_id("by", by), checked_moment("at", at)
+    merged = checked_id("merged", merged)
+    return () if merged in incident.absorbed else (IncidentAbsorbed(at=at, by=by, merged=merged),)
+
+
+def unmerge(incident: Incident, *, by: str, at: Moment, why: str) -> tuple[IncidentEvent, ...]:
+    """The merge was wrong: everything is as before. `Ledger.unmerge` writes both sides."""
+    by, at = _require(incident, "unmerge", by=by, at=at)
+    return (
+        IncidentUnmerged(
+            at=at,
+            by=by,
+            out_of=str(incident.merged_into),
+            status=incident.before_merge,
+            why=required_words("why", why),
+        ),
+    )
+
+
+def separate(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[IncidentEvent, ...]:
+    """The target's side of `unmerge`, written in the same record."""
+    by, at = checked_id("by", by), checked_moment("at", at)
+    merged = checked_id("merged", merged)
+    return (IncidentSeparated(at=at, by=by, merged=merged),) if merged in incident.absorbed else ()
+
+
+def correct(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    version: int,
+    field: str,
+    was: CorrectableValue,
+    now: CorrectableValue,
+    why: str,
+) -> tuple[IncidentEvent, ...]:
+    """
+    A fact was recorded wrongly. The event stays; what stands is *now*.
+
+    Args:
+        version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
+        was: What stands, as the caller knows it; refused when something else does.
+    """
+    by, at = _require(incident, "correct", by=by, at=at)
+    why = required_words("why", why)
+    return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
+        incident.past,
+        CORRECTABLE,
+        version=version,
+        field=field,
+        was=was,
+        now=now,
+        at=at,
+        by=by,
+        why=why,
+    )
+
+
+def _at(past: tuple[IncidentEvent, ...], version: int) -> IncidentEvent | None:
+    return past[version - 1] if 1 <= version <= len(past) else None
+
+
+_TWO_SIDED = (IncidentMerged, IncidentAbsorbed, IncidentUnmerged, IncidentSeparated)
+
+
+def void(
+    incident: Incident, *, by: str, at: Moment, version: int, why: str
+) -> tuple[IncidentEvent, ...]:
+    """
+    An event never happened: it leaves facts and figures, and is struck through in timelines.
+
+    Of the events that changed the status only the last can be voided, again and again.
+    """
+    by, at = _require(incident, "void", by=by, at=at)
+    why = required_words("why", why)
+    if isinstance(version, int) and isinstance(_at(incident.past, version), _TWO_SIDED):
+        raise StepRefused(
+            "void", "is one stream's", "it stands in two streams; use merge or unmerge"
+        )
+    event = voided(incident.past, Status.NOTHING, at=at, by=by, version=version, why=why)
+    if event is None:
+        return ()
+    after_it = fold((*incident.past, event))
+    return (attrs.evolve(event, status=after_it.status.value),)
+
+
+# --- imported history -----------------------------------------------------------------------------
+
+_PROGRESS: Final = {status: rank for rank, status in enumerate(Status)}
+
+
+def bring_in(
+    incident: Incident, *, events: Sequence[IncidentEvent]
+) -> tuple[tuple[int, IncidentEvent], ...]:
+    """
+    Record history from elsewhere: any subset of the moments, in any order.
+
+    Every event must be marked `imported`. Statuses and numbers are set here: the status that
+    results is the furthest milestone given, and steps the source skipped stay absent. What
+    stands already is not recorded again; a value that changed in the source becomes a
+    correction, so the same history can be brought in again and again.
+
+    Returns:
+        What follows, each with the place in *events* of the one it comes from.
+
+    Raises:
+        StepRefused: No event says what was detected, or a fact that can't be corrected changed.
+        InvalidValue: An event is not marked as imported.
+    """
+    result: list[tuple[int, IncidentEvent]] = []
+    for place, event in news(incident.past, events, CORRECTABLE, first=(IncidentDetected,)):
+        settled = _settled(incident, event)
+        incident = evolve(incident, settled)
+        result.append((place, settled))
+    return tuple(result)
+
+
+def _settled(incident: Incident, event: IncidentEvent) -> IncidentEvent:
+    """Return an imported event with the status and the number it gets in this stream."""
+    match event:
+        case IncidentReopened():
+            return _reopening(incident, at=event.at, by=event.by, why=event.why, imported=True)
+        case IncidentTriaged() | IncidentMitigated() | IncidentResolved() | IncidentClosed():
+            status = place_after(incident.status, event.status, _PROGRESS)
+            return attrs.evolve(event, status=status)
+        case MitigationAttempted():
+            status = place_after(incident.status, event.status, _PROGRESS)
+            return attrs.evolve(event, number=incident.attempts + 1, status=status)
+        case ReviewRecorded():
+            return attrs.evolve(event, number=incident.reviews + 1, covers=incident.resolutions)
+        case _:
+            return event

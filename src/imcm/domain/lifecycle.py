@@ -1,0 +1,160 @@
+"""
+Statuses, steps and guards as data: what both aggregates' tables are made of.
+
+Each aggregate has one table, step name -> `Rule`. The same table refuses a step, answers
+`next_steps`, prints the documentation and is walked by the exhaustive tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from typing import Generic, Protocol, TypeVar
+
+import attrs
+
+from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.vocabulary import Moment, Result, Window
+from imcm.errors import StepRefused
+
+
+class HasStatus(Protocol):
+    """What the table needs of a state."""
+
+    @property
+    def status(self) -> StrEnum: ...
+
+
+S = TypeVar("S", bound=HasStatus)
+
+
+@attrs.frozen(kw_only=True)
+class Ask(Generic[S]):
+    """
+    What a guard may look at besides the state. None means: not given.
+
+    A guard names the fields it needs; `next_steps` answers "depends on" for those not given.
+    """
+
+    by: str | None = None
+    at: Moment | None = None
+    policy: Policy = DEFAULT_POLICY
+    number: int | None = None
+    version: int | None = None
+    field: str | None = None
+    id: str | None = None
+    into: str | None = None
+    other: S | None = None
+    percent: float | None = None
+    window: Window | None = None
+    result: Result | None = None
+    template: str | None = None
+    covers: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Guard(Generic[S]):
+    """
+    One reason for which a step can be refused.
+
+    Attributes:
+        name: How refusals and documentation call it.
+        why_not: Returns None where the step may go on, else the reason with what to do instead.
+        needs: Fields of `Ask` without which it can't answer.
+    """
+
+    name: str
+    why_not: Callable[[S, Ask[S]], str | None]
+    needs: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Rule(Generic[S]):
+    """
+    One row of the table.
+
+    Attributes:
+        begins: The statuses the step is possible from.
+        ends: The status after it, in words ("same" where it stays).
+        guards: What else can refuse it, asked in this order.
+    """
+
+    begins: frozenset[StrEnum]
+    ends: str
+    guards: tuple[Guard[S], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """
+    Whether one step is possible now.
+
+    Attributes:
+        step: Its name.
+        possible: True, False, or None where it depends on an argument that was not given.
+        guard: The guard that says no, or that can't tell yet; "" when possible.
+        why: Its reason; for an open answer "depends on ...".
+    """
+
+    step: str
+    possible: bool | None
+    guard: str = ""
+    why: str = ""
+
+
+def _status_guard(rule: Rule[S], step: str, state: S) -> str | None:
+    if state.status in rule.begins:
+        return None
+    allowed = ", ".join(s.value for s in type(state.status) if s in rule.begins)
+    return f"its status is {state.status.value}; {step} is possible from {allowed}"
+
+
+def require(table: Mapping[str, Rule[S]], step: str, state: S, ask: Ask[S]) -> None:
+    """
+    Let *step* go on, or refuse it.
+
+    Raises:
+        StepRefused: The first guard that says no, the status first.
+    """
+    rule = table[step]
+    why = _status_guard(rule, step, state)
+    if why is not None:
+        raise StepRefused(step, "status", why)
+    for guard in rule.guards:
+        why = guard.why_not(state, ask)
+        if why is not None:
+            raise StepRefused(step, guard.name, why)
+
+
+def answers(table: Mapping[str, Rule[S]], state: S, ask: Ask[S]) -> Iterator[Answer]:
+    """Yield one answer for each step of the table, in its order."""
+    for step, rule in table.items():
+        yield _answer(rule, step, state, ask)
+
+
+def _answer(rule: Rule[S], step: str, state: S, ask: Ask[S]) -> Answer:
+    why = _status_guard(rule, step, state)
+    if why is not None:
+        return Answer(step=step, possible=False, guard="status", why=why)
+    open_answer: Answer | None = None
+    for guard in rule.guards:
+        missing = [name for name in guard.needs if getattr(ask, name) is None]
+        if missing:
+            # A later guard may still say a plain no, which is worth more than "it depends".
+            depends = f"depends on {', '.join(missing)}"
+            open_answer = open_answer or Answer(
+                step=step, possible=None, guard=guard.name, why=depends
+            )
+            continue
+        why = guard.why_not(state, ask)
+        if why is not None:
+            return Answer(step=step, possible=False, guard=guard.name, why=why)
+    return open_answer or Answer(step=step, possible=True)
+
+
+def rows(table: Mapping[str, Rule[S]]) -> Iterator[tuple[str, tuple[str, ...], str, str]]:
+    """Yield (step, statuses it begins from, status it ends in, guards): the documented table."""
+    for step, rule in table.items():
+        statuses = type(next(iter(rule.begins)))
+        begins = tuple(s.value for s in statuses if s in rule.begins)
+        yield step, begins, rule.ends, ", ".join(guard.name for guard in rule.guards)

@@ -1,0 +1,60 @@
+"""
+Policy: the rules a team chooses, as data that the steps consult.
+
+A policy never changes what happened. It answers the asking steps (submit, approve, schedule,
+start, advance_rollout) and the close of an incident, and the event keeps which policy was asked
+and what it said.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+
+from imcm.domain.vocabulary import Authority, ChangeType, PolicyRef, Risk, Severity, checked_id
+from imcm.errors import InvalidValue
+
+
+@attrs.frozen(kw_only=True)
+class Policy:
+    """
+    What a team asks before a change may start and before an incident may be closed.
+
+    Attributes:
+        name, version: How decisions taken under this policy refer to it.
+        approvals: Votes a normal change needs. One person has one vote, and whoever asked for,
+            planned, revised or submitted the change has none.
+        authorities: In which capacity a vote counts.
+        review_for: Severities whose incidents need a post-incident review before they close.
+    """
+
+    name: str = "default"
+    version: str = "1"
+    approvals: int = 1
+    authorities: frozenset[Authority] = frozenset(Authority)
+    review_for: frozenset[Severity] = frozenset({Severity.P1, Severity.P2})
+
+    def __attrs_post_init__(self) -> None:
+        checked_id("policy.name", self.name)
+        checked_id("policy.version", self.version)
+        if self.approvals < 1:
+            raise InvalidValue("approvals", self.approvals, "at least one approval is needed")
+        if not self.authorities:
+            raise InvalidValue("authorities", self.authorities, "at least one authority")
+
+    def quorum(self, *, type: ChangeType, risk: Risk | None) -> int:  # noqa: A002 (the field's word)
+        """
+        Return how many votes a change of this type and risk needs.
+
+        An emergency takes the short path of one approver, whatever its risk.
+        """
+        return 1 if type is ChangeType.EMERGENCY else self.approvals
+
+    def said(self, verdict: str) -> PolicyRef:
+        """Return the reference that an event keeps of a decision under this policy."""
+        return PolicyRef(name=self.name, version=self.version, said=verdict)
+
+
+DEFAULT_POLICY: Final = Policy()
+"""One approval, never by the requester; P1 and P2 need a review before they close."""

@@ -1,0 +1,177 @@
+"""
+The envelope: what the ledger knows of an event besides the event itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final, NamedTuple, TypeAlias
+
+import attrs
+
+from imcm.domain.change import ChangeEvent
+from imcm.domain.incident import IncidentEvent
+from imcm.errors import InvalidValue, NaiveTimeError
+
+INCIDENT: Final = "incident"
+CHANGE: Final = "change"
+
+
+@attrs.frozen(kw_only=True)
+class Source:
+    """
+    Where an event came from, when it was not recorded by hand.
+
+    Attributes:
+        name: The source's name, for example "servicenow" or "alertmanager".
+        id: The record's id in the source, where it differs from ours.
+        recorded_at: When the source took the fact (its own clock), where it says so.
+        status: The source's own word for the status, as given.
+        sha256: Hash of the raw payload, lower-case hexadecimal.
+    """
+
+    name: str
+    id: str | None = None
+    recorded_at: datetime | None = None
+    status: str | None = None
+    sha256: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.recorded_at is not None and self.recorded_at.utcoffset() is None:
+            raise NaiveTimeError("source.recorded_at", self.recorded_at)
+
+
+@attrs.frozen(kw_only=True)
+class LedgerOpened:
+    """The first row of every ledger: its identity and the format it is written in."""
+
+    ledger_id: str
+    format: int
+
+
+@attrs.frozen(kw_only=True)
+class KeyClaimed:
+    """
+    An idempotency key was used: a delivery that comes again records nothing.
+
+    Attributes:
+        asked: SHA-256 of the step and its arguments.
+        recorded: The (stream, version) pairs recorded under the key, possibly none.
+    """
+
+    asked: str
+    recorded: tuple[tuple[str, int], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Unread:
+    """
+    An event this version cannot read: of an unknown type, or of a shape it does not know.
+
+    It is kept as it is: listed, replayed, exported, and counted by every figure.
+
+    Attributes:
+        type: The stored type name.
+        state: The stored bytes.
+        why: What could not be read.
+    """
+
+    type: str
+    state: bytes
+    why: str
+
+
+Event: TypeAlias = IncidentEvent | ChangeEvent
+Stored: TypeAlias = Event | LedgerOpened | KeyClaimed | Unread
+
+
+class Recorded(NamedTuple):
+    """
+    One event as it stands in the log.
+
+    Attributes:
+        stream: Kind and id of what it happened to: "incident:INC-7", "change:CHG-3".
+        version: Its number in the stream: 1, 2, 3 ... without gaps.
+        position: Its place in the log. Later events have greater ones; there may be gaps.
+        recorded_at: When the ledger took it, in UTC, by the ledger's clock.
+        record: Id of the call that recorded it; all events of one call share it.
+        source: Where it came from; None when recorded directly.
+        event: What happened.
+        redacted: Whether its words were taken out (their fields are then empty).
+    """
+
+    stream: str
+    version: int
+    position: int
+    recorded_at: datetime
+    record: str
+    source: Source | None
+    event: Stored
+    redacted: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The part of the stream before the colon: "incident", "change", or the ledger's own."""
+        return self.stream.partition(":")[0]
+
+    @property
+    def id(self) -> str:
+        """The id by which people know the incident or the change."""
+        return self.stream.partition(":")[2]
+
+
+def known(log: Iterable[Recorded], known_at: int | datetime | None = None) -> Iterator[Recorded]:
+    """
+    Yield the part of *log* that was known at *known_at*: always a prefix of it.
+
+    Args:
+        log: Recorded events in log order.
+        known_at: A position (that one included), or a time T: the longest prefix in which no
+            event was recorded after T. None takes the whole log.
+
+    Raises:
+        NaiveTimeError: A time without a zone.
+    """
+    if known_at is None:
+        yield from log
+    elif isinstance(known_at, bool) or not isinstance(known_at, (int, datetime)):
+        raise InvalidValue("known_at", known_at, "give a log position or an aware datetime")
+    elif isinstance(known_at, datetime):
+        if known_at.utcoffset() is None:
+            raise NaiveTimeError("known_at", known_at)
+        for recorded in log:
+            if recorded.recorded_at > known_at:
+                return
+            yield recorded
+    else:
+        for recorded in log:
+            if recorded.position > known_at:
+                return
+            yield recorded
+
+
+def as_source_knew(log: Iterable[Recorded]) -> list[Recorded]:
+    """
+    Return the same events in the order, and with the stamps, of the sources they came from.
+
+    An event whose provenance says when the source took it (`Source.recorded_at`) gets that
+    stamp; any other keeps the ledger's. Events of one stream keep their order even where the
+    source's clock went back; the stamps themselves are never altered. Positions are counted
+    anew from 1, so that `known_at` and every projection work on the result as on any log.
+    """
+    newest: dict[str, datetime] = {}
+    keyed: list[tuple[datetime, int, Recorded]] = []
+    for order, recorded in enumerate(log):
+        source = recorded.source
+        stamp = recorded.recorded_at
+        if source is not None and source.recorded_at is not None:
+            stamp = source.recorded_at
+        place = max(stamp, newest.get(recorded.stream, stamp))
+        newest[recorded.stream] = place
+        keyed.append((place, order, recorded._replace(recorded_at=stamp)))
+    keyed.sort(key=lambda item: item[:2])
+    return [
+        recorded._replace(position=position)
+        for position, (_, _, recorded) in enumerate(keyed, start=1)
+    ]

@@ -1,0 +1,560 @@
+"""
+The words both aggregates speak: closed lists, small values, moments in time.
+
+Members of the enumerations are storage format: add, never rename.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from enum import StrEnum
+from typing import Final, TypeAlias, TypeVar
+
+import attrs
+
+from imcm.errors import InvalidValue, NaiveTimeError
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+def _is_aware(_: object, attribute: attrs.Attribute[datetime], value: object) -> None:
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise NaiveTimeError(attribute.name, value)
+
+
+@attrs.frozen(kw_only=True)
+class Between:
+    """
+    A moment that is known only to lie between two times, both included.
+
+    Attributes:
+        earliest: The first time it can have been, time-zone-aware.
+        latest: The last time it can have been, time-zone-aware, not before *earliest*.
+    """
+
+    earliest: datetime = attrs.field(validator=_is_aware)
+    latest: datetime = attrs.field(validator=_is_aware)
+
+    def __attrs_post_init__(self) -> None:
+        if self.latest < self.earliest:
+            raise InvalidValue("latest", self.latest, f"it must not be before {self.earliest}")
+
+
+Moment: TypeAlias = datetime | Between
+"""A time, or an earliest and a latest one. Always time-zone-aware."""
+
+
+def aware(_: object, attribute: attrs.Attribute[Moment | None], value: object) -> None:
+    """Refuse a naive time: the validator on every moment of every event."""
+    # datetime is by far the commonest case, and this runs for each event decoded.
+    if value.__class__ is datetime and value.tzinfo is None:
+        raise NaiveTimeError(attribute.name, value)
+
+
+def earliest(moment: Moment) -> datetime:
+    """Return the first time *moment* can have been."""
+    return moment.earliest if isinstance(moment, Between) else moment
+
+
+def latest(moment: Moment) -> datetime:
+    """Return the last time *moment* can have been."""
+    return moment.latest if isinstance(moment, Between) else moment
+
+
+def midpoint(moment: Moment) -> datetime:
+    """
+    Return the one time that stands for *moment* where a single one is needed.
+
+    Windows, buckets, order and attribution use it. Odd widths round down to the microsecond.
+    """
+    if isinstance(moment, Between):
+        # Integer microseconds, so that the same moment gives the same instant everywhere.
+        width = (moment.latest - moment.earliest) // timedelta(microseconds=1)
+        return moment.earliest + timedelta(microseconds=width // 2)
+    return moment
+
+
+def surely_before(first: Moment, second: Moment) -> bool:
+    """Say whether *first* came before *second* however both are read."""
+    return latest(first) < earliest(second)
+
+
+def _normal_time(name: str, value: object) -> datetime:
+    if not isinstance(value, datetime):
+        raise InvalidValue(name, value, "give a datetime, or Between(earliest=..., latest=...)")
+    offset = value.utcoffset()
+    if offset is None:
+        raise NaiveTimeError(name, value)
+    if offset % timedelta(minutes=1):
+        # RFC 3339 has no seconds in an offset; storing it would move the instant.
+        raise InvalidValue(name, value, "its UTC offset must be whole minutes; convert it to UTC")
+    # A fixed offset keeps what the caller's wall clock said, and compares exactly:
+    # two times of different ZoneInfo zones are never equal within a repeated hour.
+    return value.replace(tzinfo=timezone(offset), fold=0)
+
+
+def checked_moment(name: str, value: object) -> Moment:
+    """
+    Return *value* as a moment with fixed offsets, the form in which events keep it.
+
+    Raises:
+        NaiveTimeError: A time without a zone.
+        InvalidValue: Not a time, or an offset that is not whole minutes.
+    """
+    if isinstance(value, Between):
+        return Between(
+            earliest=_normal_time(f"{name}.earliest", value.earliest),
+            latest=_normal_time(f"{name}.latest", value.latest),
+        )
+    return _normal_time(name, value)
+
+
+def optional_moment(name: str, value: object) -> Moment | None:
+    """Return *value* as `checked_moment` does, or None for None."""
+    return None if value is None else checked_moment(name, value)
+
+
+@attrs.frozen(kw_only=True)
+class Window:
+    """
+    A planned stretch of time, from *start* up to but without *end*.
+
+    Attributes:
+        start: First instant in the window, time-zone-aware.
+        end: First instant after it, time-zone-aware, later than *start*.
+    """
+
+    start: datetime = attrs.field(validator=_is_aware)
+    end: datetime = attrs.field(validator=_is_aware)
+
+    def __attrs_post_init__(self) -> None:
+        if self.end <= self.start:
+            raise InvalidValue("end", self.end, f"it must be after the start, {self.start}")
+
+    def contains(self, other: Window) -> bool:
+        """Say whether *other* lies inside this window; equal windows do."""
+        return self.start <= other.start and other.end <= self.end
+
+    def overlaps(self, other: Window) -> bool:
+        """Say whether the two share an instant; back-to-back windows do not."""
+        return self.start < other.end and other.start < self.end
+
+
+def checked_window(name: str, value: Window | None) -> Window | None:
+    """Return *value* with fixed offsets; None stays None."""
+    if value is None:
+        return None
+    if not isinstance(value, Window):
+        raise InvalidValue(name, value, "give Window(start=..., end=...)")
+    return Window(
+        start=_normal_time(f"{name}.start", value.start), end=_normal_time(f"{name}.end", value.end)
+    )
+
+
+# --- ids, names, words ----------------------------------------------------------------------------
+
+LONGEST_ID: Final = 200
+
+
+def checked_id(name: str, value: object) -> str:
+    """
+    Return *value* if it can be the id of an incident, a change, a person or a service.
+
+    An id is text in Unicode's NFC form, of 1 to 200 characters, without control characters and
+    with no blank at either end. Case is kept.
+
+    Raises:
+        InvalidValue: It is not.
+    """
+    if not isinstance(value, str):
+        raise InvalidValue(name, value, "an id is text")
+    if not value:
+        raise InvalidValue(name, value, f"an id has 1 to {LONGEST_ID} characters")
+    if value.isascii() and value.isprintable() and value[0] != " " != value[-1]:
+        if len(value) <= LONGEST_ID:
+            return value
+    if len(value) > LONGEST_ID:
+        raise InvalidValue(name, value, f"an id has 1 to {LONGEST_ID} characters")
+    if value != value.strip():
+        raise InvalidValue(name, value, "an id has no blank at either end")
+    if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in value):
+        raise InvalidValue(name, value, "an id has no control characters")
+    if not unicodedata.is_normalized("NFC", value):
+        fixed = unicodedata.normalize("NFC", value)
+        raise InvalidValue(name, value, f"write it in Unicode NFC: {fixed!r}")
+    return value
+
+
+def optional_id(name: str, value: object) -> str | None:
+    """Return *value* as `checked_id` does, or None for None."""
+    return None if value is None else checked_id(name, value)
+
+
+def same_person(one: str, other: str) -> bool:
+    """Say whether two ids name one person: they are compared after NFC and case folding."""
+    return folded(one) == folded(other)
+
+
+def folded(person: str) -> str:
+    """Return the form in which ids of people are compared."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", person).casefold())
+
+
+def checked_services(value: object) -> tuple[str, ...]:
+    """Return service names as a tuple, in the order given, each once."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidValue("services", value, 'give a list of names, for example ["payments"]')
+    return tuple(dict.fromkeys(checked_id("services", name) for name in value))
+
+
+def checked_labels(value: object) -> dict[str, str]:
+    """Return labels as a new mapping sorted by name."""
+    if not isinstance(value, Mapping):
+        raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
+    for name, text in value.items():
+        checked_id("labels", name)
+        checked_words(f"labels[{name!r}]", text)
+    return dict(sorted(value.items()))
+
+
+LONGEST_WORDS: Final = 100_000
+
+
+def checked_words(name: str, value: object) -> str:
+    """Return free text if it can be stored: text of at most 100,000 characters without NUL."""
+    if not isinstance(value, str):
+        raise InvalidValue(name, value, "give text")
+    if len(value) > LONGEST_WORDS or "\x00" in value or not _encodable(value):
+        allowed = f"text of at most {LONGEST_WORDS:,} characters, with no NUL or lone surrogate"
+        raise InvalidValue(name, value, allowed)
+    return value
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def required_words(name: str, value: object) -> str:
+    """Return free text that must say something."""
+    if not checked_words(name, value).strip():
+        raise InvalidValue(name, value, "say why in a few words")
+    return str(value)
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+def checked_member(name: str, value: object, members: type[E]) -> E:
+    """Return *value* as a member of *members*; the stored word is accepted too."""
+    try:
+        return members(value)  # type: ignore[arg-type]  # what is no member is refused below
+    except ValueError:
+        allowed = ", ".join(members)
+        raise InvalidValue(name, value, f"one of {allowed}") from None
+
+
+# --- closed lists of both practices ---------------------------------------------------------------
+
+
+class Severity(StrEnum):
+    """How bad an incident is. Teams map their own scales onto these ranks."""
+
+    P1 = "P1"  # critical outage
+    P2 = "P2"  # major degradation
+    P3 = "P3"  # minor issue
+    P4 = "P4"  # low impact
+
+
+SEVERITY_RANK: Final[Mapping[Severity, int]] = {s: i for i, s in enumerate(Severity, start=1)}
+
+
+def highest(*severities: Severity | None) -> Severity | None:
+    """Return the worst of the severities given (P1 is the worst), None if there is none."""
+    return min(
+        (s for s in severities if s is not None), key=SEVERITY_RANK.__getitem__, default=None
+    )
+
+
+class Symptom(StrEnum):
+    """What was seen to be wrong."""
+
+    SITE_DOWN = "site_down"
+    LATENCY = "latency"
+    ERRORS = "errors"
+    DATABASE_CONNECTIONS = "database_connections"
+    CRASH_LOOP = "crash_loop"
+    CPU = "cpu"
+    MEMORY = "memory"
+    DISK = "disk"
+    DATA = "data"
+    SECURITY = "security"
+    OTHER = "other"
+
+
+class Channel(StrEnum):
+    """How an incident was noticed."""
+
+    MONITORING = "monitoring"
+    USER = "user"
+    SYNTHETIC = "synthetic"
+    PERSON = "person"
+
+
+class Mode(StrEnum):
+    """Whether an incident is real. Drills and tests never count in metrics."""
+
+    REAL = "real"
+    DRILL = "drill"
+    TEST = "test"
+
+
+class DismissalReason(StrEnum):
+    """Why something was no incident after all."""
+
+    FALSE_POSITIVE = "false_positive"
+    DUPLICATE = "duplicate"  # of something outside this ledger; inside it, merge
+    EXPECTED = "expected"
+    EXTERNAL = "external"
+
+
+class MitigationKind(StrEnum):
+    """What was tried in order to stop users being hurt."""
+
+    ROLL_BACK = "roll_back"
+    RESTART = "restart"
+    SCALE = "scale"
+    FEATURE_FLAG = "feature_flag"
+    FAIL_OVER = "fail_over"
+    HOTFIX = "hotfix"
+    BLOCK_TRAFFIC = "block_traffic"
+    OTHER = "other"
+
+
+class AttemptResult(StrEnum):
+    """What an attempt at mitigation did."""
+
+    WORKED = "worked"
+    NO_EFFECT = "no_effect"
+    WORSE = "worse"
+
+
+class HoldReason(StrEnum):
+    """What an incident or a change waits for."""
+
+    VENDOR = "vendor"
+    CUSTOMER = "customer"
+    CHANGE = "change"
+    PROBLEM = "problem"
+    OTHER = "other"
+
+
+class Role(StrEnum):
+    """What a person takes on during an incident."""
+
+    INCIDENT_COMMANDER = "incident_commander"
+    OPERATIONS = "operations"
+    COMMUNICATIONS = "communications"
+    SCRIBE = "scribe"
+
+
+class Audience(StrEnum):
+    """Who an update is for."""
+
+    INTERNAL = "internal"
+    PUBLIC = "public"
+
+
+class Verdict(StrEnum):
+    """What a change has to do with an incident, as somebody stated it."""
+
+    CAUSED = "caused"
+    FIXED = "fixed"
+    SUSPECTED = "suspected"
+    DISMISSED = "dismissed"
+
+
+class Degree(StrEnum):
+    """How badly a service is affected."""
+
+    DOWN = "down"
+    DEGRADED = "degraded"
+    AT_RISK = "at_risk"
+
+
+class ChangeType(StrEnum):
+    """By which path a change comes in."""
+
+    STANDARD = "standard"
+    NORMAL = "normal"
+    EMERGENCY = "emergency"
+    OBSERVED = "observed"
+
+
+class Kind(StrEnum):
+    """What is being changed."""
+
+    DEPLOYMENT = "deployment"
+    PACKAGE_UPDATE = "package_update"
+    SCALING = "scaling"
+    FIREWALL = "firewall"
+    SCHEMA = "schema"
+    CONFIGURATION = "configuration"
+    FEATURE_FLAG = "feature_flag"
+    ROLLBACK = "rollback"
+    OTHER = "other"
+
+
+class Risk(StrEnum):
+    """How likely and how bad a failure of a change would be."""
+
+    LOW = "low"
+    MODERATE = "moderate"
+    HIGH = "high"
+
+
+class Outcome(StrEnum):
+    """How the work on a change ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled_back"
+
+
+class Result(StrEnum):
+    """What the close of a change says of it."""
+
+    SUCCESSFUL = "successful"
+    SUCCESSFUL_WITH_ISSUES = "successful_with_issues"
+    UNSUCCESSFUL = "unsuccessful"
+
+
+class Authority(StrEnum):
+    """In which capacity somebody approves."""
+
+    PEER = "peer"
+    CAB = "cab"
+    SERVICE_OWNER = "service_owner"
+
+
+class StatedDuration(StrEnum):
+    """A duration a source gave by itself, kept beside what the moments say."""
+
+    TIME_TO_RESTORE = "time_to_restore"
+    TIME_TO_REPAIR = "time_to_repair"
+
+
+# --- small values ---------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class ServiceImpact:
+    """How badly one service is affected."""
+
+    service: str
+    degree: Degree
+
+
+@attrs.frozen(kw_only=True)
+class Impact:
+    """
+    Who is hit: services and how badly, customers by number or by share.
+
+    Attributes:
+        services: Each service once, with its degree.
+        customers: How many customers are hit; None = not known.
+        share: Which share of all customers is hit, 0 to 1; None = not known.
+    """
+
+    services: tuple[ServiceImpact, ...] = ()
+    customers: int | None = None
+    share: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.customers is not None and self.customers < 0:
+            raise InvalidValue("customers", self.customers, "a count is 0 or more")
+        if self.share is not None and not 0 <= self.share <= 1:
+            raise InvalidValue("share", self.share, "a share is a number from 0 to 1")
+
+
+def checked_impact(name: str, value: object) -> Impact | None:
+    """Return *value* if it is an impact or None."""
+    if value is None or isinstance(value, Impact):
+        return value
+    raise InvalidValue(name, value, "give Impact(services=..., customers=..., share=...)")
+
+
+@attrs.frozen(kw_only=True)
+class Commit:
+    """
+    One commit that a change brought to production, with the moments lead time needs.
+
+    Attributes:
+        id: The commit's own id.
+        authored_at, committed_at: When it was written and when it entered the branch.
+        pull_request: The request it came with; *opened_at* and *merged_at* are that request's.
+    """
+
+    id: str
+    authored_at: datetime | None = attrs.field(default=None, validator=_is_aware)
+    committed_at: datetime | None = attrs.field(default=None, validator=_is_aware)
+    pull_request: str | None = None
+    opened_at: datetime | None = attrs.field(default=None, validator=_is_aware)
+    merged_at: datetime | None = attrs.field(default=None, validator=_is_aware)
+
+
+def _optional_time(name: str, value: datetime | None) -> datetime | None:
+    return None if value is None else _normal_time(name, value)
+
+
+def checked_commits(value: object) -> tuple[Commit, ...]:
+    """Return commits with fixed offsets, in the order given; an id may come once."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InvalidValue("commits", value, "give a list of Commit(id=..., committed_at=...)")
+    seen: dict[str, Commit] = {}
+    for commit in value:
+        if not isinstance(commit, Commit):
+            raise InvalidValue("commits", commit, "give Commit(id=..., committed_at=...)")
+        checked_id("commits.id", commit.id)
+        if commit.id in seen:
+            raise InvalidValue("commits.id", commit.id, "each commit once")
+        seen[commit.id] = attrs.evolve(
+            commit,
+            pull_request=optional_id("commits.pull_request", commit.pull_request),
+            authored_at=_optional_time("commits.authored_at", commit.authored_at),
+            committed_at=_optional_time("commits.committed_at", commit.committed_at),
+            opened_at=_optional_time("commits.opened_at", commit.opened_at),
+            merged_at=_optional_time("commits.merged_at", commit.merged_at),
+        )
+    return tuple(seen.values())
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """Requests seen and errors among them, in one stretch of watching."""
+
+    requests: int
+    errors: int
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.errors <= self.requests:
+            allowed = "0 <= errors <= requests"
+            raise InvalidValue("errors", f"{self.errors} of {self.requests} requests", allowed)
+
+
+@attrs.frozen(kw_only=True)
+class PolicyRef:
+    """Which policy a decision was taken under, and what it said."""
+
+    name: str
+    version: str
+    said: str
+
+
+PRODUCTION: Final[frozenset[str]] = frozenset({"production", "prod", "live"})
+"""Names of environments that mean production unless told otherwise; no name means it too."""

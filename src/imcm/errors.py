@@ -1,0 +1,158 @@
+"""
+Every error imcm raises: one base, one class for each cause.
+
+A message names the thing, the value it was given, and what is allowed or what to do next.
+When one is raised nothing was half-done: either all of a call was recorded or none of it.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+__all__ = [
+    "ConflictError",
+    "ForkedLedgerError",
+    "ImcmError",
+    "ImportRefusedError",
+    "InvalidValue",
+    "KeyReusedError",
+    "LedgerClosedError",
+    "LedgerMissingError",
+    "LedgerNotEmptyError",
+    "MalformedLineError",
+    "MissingExtraError",
+    "NaiveTimeError",
+    "NotALedgerError",
+    "StepRefused",
+    "StoreError",
+    "UnknownIdError",
+    "UnreadEventError",
+]
+
+
+class ImcmError(Exception):
+    """The base of all errors of this library: catch it to catch them all."""
+
+
+class InvalidValue(ImcmError, ValueError):
+    """
+    An argument has a value that is not allowed.
+
+    Attributes:
+        name: The argument, or the place in the input.
+        value: What was given.
+        allowed: What is allowed instead, in words.
+    """
+
+    def __init__(self, name: str, value: object, allowed: str) -> None:
+        super().__init__(f"{name}: {_shown(value)} is not allowed; {allowed}")
+        self.name = name
+        self.value = value
+        self.allowed = allowed
+
+
+class NaiveTimeError(InvalidValue):
+    """A time has no time zone. Attach one: imcm never guesses where a clock hung."""
+
+    def __init__(self, name: str, value: object) -> None:
+        super().__init__(
+            name,
+            value,
+            "give a time zone, for example datetime(..., tzinfo=timezone.utc) "
+            'or datetime(..., tzinfo=ZoneInfo("Europe/London"))',
+        )
+
+
+class StepRefused(ImcmError):
+    """
+    A guard said no to a step; nothing was recorded.
+
+    Attributes:
+        step: The step that was asked for.
+        guard: The name of the guard that refused it.
+        why: Its reason, with what to do instead.
+        stream: The stream it was asked of, once known ("" in pure use of the domain).
+    """
+
+    def __init__(self, step: str, guard: str, why: str, *, stream: str = "") -> None:
+        where = f" on {stream}" if stream else ""
+        super().__init__(f"{step}{where} is refused ({guard}): {why}")
+        self.step = step
+        self.guard = guard
+        self.why = why
+        self.stream = stream
+
+    def on(self, stream: str) -> Self:
+        """Return the same refusal, naming the stream it happened on."""
+        return type(self)(self.step, self.guard, self.why, stream=stream)
+
+
+class UnknownIdError(ImcmError, LookupError):
+    """There is no incident or change with this id in the log."""
+
+    def __init__(self, kind: str, value: str, hint: str = "") -> None:
+        super().__init__(f"no {kind} {value!r} in this log{hint and '; ' + hint}")
+        self.value = value
+
+
+class ConflictError(ImcmError):
+    """Others kept recording on the same stream; after all attempts nothing was recorded."""
+
+
+class KeyReusedError(ImcmError):
+    """An idempotency key came back with another step or other arguments."""
+
+
+class UnreadEventError(ImcmError):
+    """A stream holds an event this version cannot read, so it must not decide on it."""
+
+
+class StoreError(ImcmError):
+    """The store beneath the ledger failed; the message carries its words."""
+
+
+class LedgerMissingError(StoreError):
+    """There is nothing at the path a reading call was given."""
+
+
+class NotALedgerError(StoreError):
+    """What is there is not a ledger (not a database, or without its first row)."""
+
+
+class LedgerNotEmptyError(StoreError):
+    """A restore needs an empty ledger."""
+
+
+class LedgerClosedError(StoreError):
+    """The ledger was closed before this call."""
+
+
+class ForkedLedgerError(StoreError):
+    """A ledger opened before a fork was used in the child; open it again there."""
+
+
+class MalformedLineError(ImcmError, ValueError):
+    """A line of a JSONL export is not a recorded event."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(f"line {line}: {why}")
+        self.line = line
+        self.why = why
+
+
+class ImportRefusedError(ImcmError):
+    """An import has bad rows and was not told to keep going; nothing was recorded."""
+
+
+class MissingExtraError(ImcmError, ImportError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional package: pip install 'imcm[{extra}]'")
+        self.extra = extra
+
+
+def _shown(value: object) -> str:
+    """Return *value* short enough for one line, whatever it is."""
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."

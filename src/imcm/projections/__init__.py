@@ -1,0 +1,3 @@
+"""
+Pure questions to a log: recorded events in, a frozen answer out.
+"""
