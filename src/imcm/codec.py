@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, get_args
 
 import attrs
@@ -55,7 +55,7 @@ _FACTS: Final[Mapping[type, tuple[str, ...]]] = {
     for cls in EVENT_TYPES.values()
 }
 
-_EMPTY: Final = (None, "", (), False)
+_SIZED: Final = (str, tuple, Mapping)
 
 
 def _bare(value: Any) -> Any:
@@ -73,8 +73,8 @@ def _facts(event: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     for name in _FACTS[event.__class__]:
         value = getattr(event, name)
-        # `is` and type first: 0, 0.0 and False are equal, and a count of 0 is no empty value.
-        if value is None or value is False or value == "" or value == () or value == {}:
+        # Compared by identity first: a count of 0 equals False, and is no empty value.
+        if value is None or value is False or (not value and isinstance(value, _SIZED)):
             continue
         facts[name] = _bare(value)
     return facts
@@ -82,7 +82,7 @@ def _facts(event: Any) -> dict[str, Any]:
 
 def _stamp(moment: datetime) -> str:
     """Return *moment* in UTC with six decimals and Z, the one form in which stamps are stored."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 _to_json: Final = msgspec.json.Encoder().encode
@@ -107,18 +107,25 @@ def encode(
     """
     if isinstance(event, Unread):
         return event.type, event.state
-    state: dict[str, Any] = {
-        "format": FORMAT,
-        "record": record,
-        "recorded_at": _stamp(recorded_at),
-    }
-    if source is not None:
-        state["source"] = _bare(source)
+    state = _envelope_members(recorded_at=recorded_at, record=record, source=source)
     state["event"] = _facts(event)
     words = {name: value for name in _words_of(type(event)) if (value := getattr(event, name))}
     if words:
         state["words"] = {"salt": salt(), **words}
     return type(event).__name__, _to_json(state)
+
+
+def _envelope_members(
+    *, recorded_at: datetime, record: str, source: Source | None
+) -> dict[str, Any]:
+    members: dict[str, Any] = {
+        "format": FORMAT,
+        "record": record,
+        "recorded_at": _stamp(recorded_at),
+    }
+    if source is not None:
+        members["source"] = _bare(source)
+    return members
 
 
 # --- decoding -------------------------------------------------------------------------------------
@@ -241,3 +248,14 @@ def _damaged(row: Row, why: str) -> StoreError:
         f"position {row.position} ({row.stream} version {row.version}, {row.type}) is not a "
         f"stored event: {why}"
     )
+
+
+def reenveloped(
+    envelope: _Envelope, *, recorded_at: datetime, record: str, source: Source
+) -> bytes:
+    """Return a stored state with another envelope; its facts and words stay byte for byte."""
+    state = _envelope_members(recorded_at=recorded_at, record=record, source=source)
+    state["event"] = envelope.event
+    if envelope.words is not None:
+        state["words"] = envelope.words
+    return _to_json(state)

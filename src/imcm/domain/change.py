@@ -1002,7 +1002,7 @@ def plan(
     by: str,
     at: Moment,
     title: str,
-    type: ChangeType = ChangeType.NORMAL,  # noqa: A002 (the field's word)
+    type: ChangeType = ChangeType.NORMAL,
     kind: Kind = Kind.DEPLOYMENT,
     services: Iterable[str] = (),
     environment: str | None = None,
@@ -1029,7 +1029,7 @@ def plan(
         repairs: An earlier change that this one repairs, which thereby failed.
     """
     by, at = _require(change, "plan", by=by, at=at)
-    type = checked_member("type", type, ChangeType)  # noqa: A001
+    type = checked_member("type", type, ChangeType)
     if type is ChangeType.OBSERVED:
         raise InvalidValue("type", type.value, "use observe for what was found in production")
     return (
@@ -1255,7 +1255,7 @@ def schedule(
 def hold(
     change: Change, *, by: str, at: Moment, reason: HoldReason, why: str = ""
 ) -> tuple[ChangeEvent, ...]:
-    """Let it wait: asking steps are refused until released. The same reason again changes nothing."""
+    """Let it wait: asking steps are refused until it is released. Same reason: no change."""
     by, at = _require(change, "hold", by=by, at=at)
     reason = checked_member("reason", reason, HoldReason)
     if change.on_hold is reason:

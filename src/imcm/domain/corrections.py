@@ -421,7 +421,7 @@ def voided(
     past: tuple[object, ...], nothing: object, *, at: Moment, by: str, version: int, why: str
 ) -> EventVoided | None:
     """
-    Return the void of one event, its status still to be filled in, or None where it is void already.
+    Return the void of one event, its status still to be filled in; None where it is void already.
 
     Of the events that changed the status only the last can be voided: later ones were decided
     on it.

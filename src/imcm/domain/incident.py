@@ -599,7 +599,7 @@ INITIAL: Final = Incident()
 
 
 def evolve(incident: Incident, event: IncidentEvent) -> Incident:
-    """Return the incident as it is after *event*. It copies what the event says; it never refuses."""
+    """Return the incident as it is after *event*: it copies, and never refuses."""
     past = (*incident.past, event)
     # A correction or a void changes what stood before it: what stands is told again from the
     # start, so both need nothing of their own in any case below.
@@ -880,7 +880,7 @@ def _require(
     at: Moment,
     policy: Policy = DEFAULT_POLICY,
     number: int | None = None,
-    id: str | None = None,  # noqa: A002 (the field's word)
+    id: str | None = None,
     into: str | None = None,
     other: Incident | None = None,
 ) -> tuple[str, Moment]:
@@ -951,7 +951,7 @@ def declare(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEvent, 
 
 
 def acknowledge(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEvent, ...]:
-    """Take it. The first acknowledgement counts; later ones, also after a reopening, change nothing."""
+    """Take it. The first time counts; later ones, also after a reopening, change nothing."""
     by, at = _require(incident, "acknowledge", by=by, at=at)
     return () if incident.acknowledged else (IncidentAcknowledged(at=at, by=by),)
 
@@ -1077,7 +1077,7 @@ def _reopening(
 def hold(
     incident: Incident, *, by: str, at: Moment, reason: HoldReason, why: str = ""
 ) -> tuple[IncidentEvent, ...]:
-    """Wait for somebody else. Only business clocks stop; a hold for the same reason changes nothing."""
+    """Wait for somebody else. Only business clocks stop. The same reason again: no change."""
     by, at = _require(incident, "hold", by=by, at=at)
     reason = checked_member("reason", reason, HoldReason)
     if incident.on_hold is reason:
@@ -1300,7 +1300,7 @@ def drop_action(
 def close(
     incident: Incident, *, by: str, at: Moment, policy: Policy = DEFAULT_POLICY
 ) -> tuple[IncidentEvent, ...]:
-    """Nothing more is to be done here. Refused while never triaged or a needed review is missing."""
+    """Nothing more is to be done. Refused while never triaged or a needed review is missing."""
     by, at = _require(incident, "close", by=by, at=at, policy=policy)
     return (IncidentClosed(at=at, by=by),)
 
@@ -1310,7 +1310,7 @@ def merge(
     *,
     by: str,
     at: Moment,
-    id: str,  # noqa: A002 (the field's word)
+    id: str,
     into: str,
     into_state: Incident,
     why: str = "",
@@ -1321,7 +1321,7 @@ def merge(
     Args:
         id: This incident's id; *into* is the one that goes on for both, in *into_state*.
     """
-    id, into = checked_id("id", id), checked_id("into", into)  # noqa: A001
+    id, into = checked_id("id", id), checked_id("into", into)
     by, at = _require(incident, "merge", by=by, at=at, id=id, into=into, other=into_state)
     return (IncidentMerged(at=at, by=by, into=into, why=checked_words("why", why)),)
 

@@ -172,9 +172,6 @@ def checked_id(name: str, value: object) -> str:
         raise InvalidValue(name, value, "an id is text")
     if not value:
         raise InvalidValue(name, value, f"an id has 1 to {LONGEST_ID} characters")
-    if value.isascii() and value.isprintable() and value[0] != " " != value[-1]:
-        if len(value) <= LONGEST_ID:
-            return value
     if len(value) > LONGEST_ID:
         raise InvalidValue(name, value, f"an id has 1 to {LONGEST_ID} characters")
     if value != value.strip():

@@ -43,7 +43,7 @@ class Policy:
         if not self.authorities:
             raise InvalidValue("authorities", self.authorities, "at least one authority")
 
-    def quorum(self, *, type: ChangeType, risk: Risk | None) -> int:  # noqa: A002 (the field's word)
+    def quorum(self, *, type: ChangeType, risk: Risk | None) -> int:
         """
         Return how many votes a change of this type and risk needs.
 

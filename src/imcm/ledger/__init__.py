@@ -1,0 +1,908 @@
+"""
+The ledger: record steps, load what stands, replay the log, follow it.
+
+    ledger = Ledger("ledger.db")
+    ledger.record("INC-7", incident.detect, by="ana", at=now, title="checkout is down")
+
+A step is given as the function itself; the ledger loads the incident or the change, lets the
+step decide, and appends what follows, all or nothing. When somebody else was faster the step
+decides again on what stands then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import inspect
+import random
+import secrets
+import threading
+import time
+import typing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
+
+import attrs
+import msgspec
+
+from imcm.codec import FORMAT, Row, decode, encode, envelope_of, reenveloped
+from imcm.domain import change, incident
+from imcm.domain.change import Change, ChangeEvent
+from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.recorded import (
+    CHANGE,
+    INCIDENT,
+    Event,
+    KeyClaimed,
+    LedgerOpened,
+    Recorded,
+    Source,
+    Stored,
+    Unread,
+)
+from imcm.domain.vocabulary import Moment, checked_id, checked_words, earliest
+from imcm.errors import (
+    ConflictError,
+    InvalidValue,
+    KeyReusedError,
+    LedgerNotEmptyError,
+    NotALedgerError,
+    StepRefused,
+    StoreError,
+    UnknownIdError,
+    UnreadEventError,
+)
+from imcm.ledger.store import (
+    SELF,
+    AlreadyThere,
+    Reading,
+    RecorderStore,
+    SQLiteFile,
+    SQLiteStore,
+    Store,
+)
+
+__all__ = ["History", "Ledger", "LedgerReader", "Once", "Transaction"]
+
+P = ParamSpec("P")
+State = TypeVar("State", Incident, Change)
+
+ATTEMPTS: Final = 20
+"""How often a step decides anew when others were faster, before it gives up."""
+
+AHEAD: Final = timedelta(minutes=5)
+"""How far the moment of a live step may lie after the ledger's own clock."""
+
+IMPORT_BATCH: Final = 5_000
+"""Events that a bulk import appends in one transaction."""
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC: the ledger's clock unless it is given another."""
+    return datetime.now(UTC)
+
+
+@attrs.frozen(kw_only=True)
+class History:
+    """
+    What another tool knows of one incident or change, for `Ledger.bring_in`.
+
+    Attributes:
+        stream: "incident:<id>" or "change:<id>".
+        events: Imported events, each with where it comes from.
+    """
+
+    stream: str
+    events: tuple[tuple[Event, Source | None], ...]
+
+
+@attrs.frozen(kw_only=True)
+class _Call:
+    """One step asked for: of which stream, with which arguments, needing which other states."""
+
+    stream: str
+    step: Callable[..., tuple[Any, ...]]
+    arguments: Mapping[str, Any]
+    others: Mapping[str, str]
+
+
+@attrs.frozen(kw_only=True)
+class _Kind:
+    """What the ledger needs to know of an aggregate."""
+
+    initial: Any
+    evolve: Callable[[Any, Any], Any]
+    fold: Callable[[Iterable[Any]], Any]
+    bring_in: Callable[..., tuple[tuple[int, Any], ...]]
+
+
+_KINDS: Final[Mapping[str, _Kind]] = {
+    INCIDENT: _Kind(
+        initial=incident.INITIAL,
+        evolve=incident.evolve,
+        fold=incident.fold,
+        bring_in=incident.bring_in,
+    ),
+    CHANGE: _Kind(
+        initial=change.INITIAL,
+        evolve=change.evolve,
+        fold=change.fold,
+        bring_in=change.bring_in,
+    ),
+}
+
+
+@functools.cache
+def _kind_of_function(step: Callable[..., object]) -> str:
+    try:
+        hints = typing.get_type_hints(step)
+        first = next(iter(inspect.signature(step).parameters))
+    except (TypeError, ValueError, StopIteration, NameError):
+        hints, first = {}, ""
+    kinds = {Incident: INCIDENT, Change: CHANGE}
+    found = kinds.get(hints.get(first))  # type: ignore[arg-type]
+    if found is None:
+        raise InvalidValue(
+            "step",
+            step,
+            "give a step such as incident.resolve or change.start; a step of your own takes the "
+            "state first, annotated as Incident or Change",
+        )
+    return found
+
+
+def _kind_of(step: Callable[..., object]) -> str:
+    """Return whose step it is, told by the annotation of its first parameter."""
+    while isinstance(step, functools.partial):
+        step = step.func
+    if not callable(step):
+        raise InvalidValue("step", step, "give a step such as incident.resolve or change.start")
+    return _kind_of_function(step)
+
+
+class LedgerReader:
+    """
+    A ledger opened for reading: it creates no table and changes no byte.
+
+    Args:
+        path: A SQLite ledger file.
+
+    Raises:
+        LedgerMissingError: There is nothing at *path*.
+        NotALedgerError: What is there is not a ledger.
+    """
+
+    _store: Reading
+
+    def __init__(self, path: str | Path) -> None:
+        self._begin(SQLiteFile(Path(path)))
+
+    def _begin(self, store: Reading) -> None:
+        self._store = store
+        self.ledger_id = self._identity()
+
+    def _identity(self) -> str:
+        rows = self._store.stream(SELF)
+        event = decode(rows[0]).event if rows else None
+        if not isinstance(event, LedgerOpened):
+            raise NotALedgerError(f"the database is not a ledger: it has no {SELF}")
+        return event.ledger_id
+
+    def replay(
+        self, *, after: int = 0, upto: int | None = None, words: bool = True
+    ) -> Iterator[Recorded]:
+        """
+        Yield the recorded events in log order.
+
+        Args:
+            after: Begin behind this position.
+            upto: End with this position.
+            words: False leaves free text and names out, which is faster.
+        """
+        for row in self._store.rows(after=after, upto=upto):
+            yield decode(row, words=words)
+
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+        """Yield the stored rows in log order, with their exact bytes, nothing decoded."""
+        return self._store.rows(after=after, upto=upto)
+
+    def follow(
+        self,
+        *,
+        after: int = 0,
+        words: bool = True,
+        every: float = 1.0,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Recorded]:
+        """
+        Yield events as they are recorded, by any process, without end.
+
+        Args:
+            after: Begin behind this position.
+            every: Seconds to wait before looking again when there was nothing new.
+            stop: Set it, from any thread, to end the iteration.
+        """
+        stop = stop or threading.Event()
+        while not stop.is_set():
+            for recorded in self.replay(after=after, words=words):
+                after = recorded.position
+                yield recorded
+                if stop.is_set():
+                    return
+            stop.wait(every)
+
+    def incident(self, id: str) -> Incident:
+        """
+        Return an incident as it stands.
+
+        Raises:
+            UnknownIdError: There is none with this id.
+            UnreadEventError: Its stream holds an event this version can't read.
+        """
+        state: Incident = self._existing(INCIDENT, id)
+        return state
+
+    def change(self, id: str) -> Change:
+        """Return a change as it stands. Raises as `incident` does."""
+        state: Change = self._existing(CHANGE, id)
+        return state
+
+    def _existing(self, kind: str, id: str) -> Any:
+        stream = f"{kind}:{checked_id('id', id)}"
+        state = self._load(stream, kind)
+        if not state.past:
+            raise UnknownIdError(kind, id)
+        return state
+
+    def history(self, stream: str) -> list[Recorded]:
+        """Return all events of one stream ("incident:INC-7"), oldest first."""
+        return [decode(row) for row in self._contiguous(stream)]
+
+    def _contiguous(self, stream: str) -> list[Row]:
+        rows = self._store.stream(stream)
+        for expected, row in enumerate(rows, start=1):
+            if row.version != expected:
+                message = f"{stream} has version {row.version} where {expected} belongs"
+                raise StoreError(f"{message}; the log was altered or damaged")
+        return rows
+
+    def _load(self, stream: str, kind: str) -> Any:
+        events: list[Any] = []
+        for row in self._contiguous(stream):
+            recorded = decode(row)
+            if isinstance(recorded.event, Unread):
+                raise UnreadEventError(
+                    f"{stream} version {recorded.version} can't be read ({recorded.event.why}); "
+                    "half a state must not decide: update imcm"
+                )
+            events.append(recorded.event)
+        return _KINDS[kind].fold(events)
+
+    def backup(self, target: str | Path) -> None:
+        """
+        Copy a SQLite ledger, its newest events included, into a new file.
+
+        Raises:
+            StoreError: There is a file at *target* already, or the ledger is no file.
+        """
+        target = Path(target)
+        if target.exists():
+            raise StoreError(f"{target} exists already; name a new file")
+        store = self._store
+        if not isinstance(store, (SQLiteFile, SQLiteStore)):
+            raise StoreError("only a SQLite ledger is backed up here; export it as JSONL instead")
+        store.backup(target)
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<imcm.{type(self).__name__} {self.ledger_id}>"
+
+
+class Ledger(LedgerReader):
+    """
+    A ledger to record in. Safe to share between threads, and the file between processes.
+
+    Args:
+        path: A SQLite file; made when it is not there.
+        clock: Gives the stamp of each record; must return an aware time.
+
+    Raises:
+        NotALedgerError: What is at *path* is something else.
+        StoreError: It can't be opened for writing.
+    """
+
+    _store: Store
+
+    def __init__(self, path: str | Path, *, clock: Callable[[], datetime] = utc_now) -> None:
+        self._start(SQLiteStore(Path(path)), clock)
+
+    @classmethod
+    def in_memory(cls, *, clock: Callable[[], datetime] = utc_now) -> Self:
+        """Return a new ledger that lives as long as the process."""
+        return cls.configured({"PERSISTENCE_MODULE": "eventsourcing.popo"}, clock=clock)
+
+    @classmethod
+    def configured(
+        cls, settings: Mapping[str, str], *, clock: Callable[[], datetime] = utc_now
+    ) -> Self:
+        """
+        Return a ledger on any persistence module of eventsourcing.
+
+        Args:
+            settings: That module's settings, for example PERSISTENCE_MODULE, POSTGRES_DBNAME,
+                CIPHER_TOPIC. Only these count: the process's environment is never read.
+        """
+        ledger = cls.__new__(cls)
+        ledger._start(RecorderStore(settings), clock)
+        return ledger
+
+    @classmethod
+    def restored(
+        cls, path: str | Path, rows: Iterable[Row], *, clock: Callable[[], datetime] = utc_now
+    ) -> Self:
+        """
+        Return a ledger at *path* filled with the rows of another: stamps, order and identity kept.
+
+        Raises:
+            LedgerNotEmptyError: There is a ledger at *path* already.
+            NotALedgerError: The first row is not that of a ledger.
+        """
+        if Path(path).exists():
+            raise LedgerNotEmptyError(f"{path} exists already; restore into a new file")
+        given = iter(rows)
+        first = next(given, None)
+        if first is None or first.stream != SELF:
+            raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
+        ledger = cls.__new__(cls)
+        store = SQLiteStore(Path(path))
+        batch = [first]
+        for row in given:
+            batch.append(row)
+            if len(batch) >= IMPORT_BATCH:
+                _restore(store, batch)
+                batch = []
+        _restore(store, batch)
+        ledger._start(store, clock)
+        return ledger
+
+    def _start(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._store = store
+        if not store.stream(SELF):
+            ledger_id = f"imcm/{secrets.token_hex(16)}"
+            opened = LedgerOpened(ledger_id=ledger_id, format=FORMAT)
+            name, state = encode(opened, recorded_at=self._now(), record=secrets.token_hex(16))
+            # Where another process opened it first, its identity is the ledger's.
+            with contextlib.suppress(AlreadyThere):
+                store.insert([Row(0, SELF, 1, name, state)])
+        self._begin(store)
+
+    def _now(self) -> datetime:
+        now = self._clock()
+        if now.utcoffset() is None:
+            raise InvalidValue("clock", now, "it must return an aware time")
+        return now.astimezone(UTC)
+
+    # --- one step ---------------------------------------------------------------------------------
+
+    @overload
+    def record(
+        self,
+        id: str,
+        step: Callable[Concatenate[Incident, P], tuple[IncidentEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> tuple[Recorded, ...]: ...
+    @overload
+    def record(
+        self,
+        id: str,
+        step: Callable[Concatenate[Change, P], tuple[ChangeEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> tuple[Recorded, ...]: ...
+    def record(
+        self, id: str, step: Callable[..., tuple[Any, ...]], /, *args: Any, **arguments: Any
+    ) -> tuple[Recorded, ...]:
+        """
+        Load, let *step* decide, append what follows, durably; decide again if others were faster.
+
+        Args:
+            id: The incident or the change, "INC-7"; whose step it is tells which of the two.
+            step: For example `incident.resolve`; *arguments* are its own.
+
+        Returns:
+            What was recorded; () where nothing needed to change.
+
+        Raises:
+            StepRefused: A guard said no, or the step lies in the future.
+            InvalidValue: An argument can't be right.
+            ConflictError: Others kept recording on the same stream; nothing was recorded.
+            UnreadEventError: The stream holds an event this version can't read.
+        """
+        if args:
+            raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
+        return self._commit([_call(id, step, arguments)], source=None, key=None)
+
+    def once(self, source: str | Source, key: str) -> Once:
+        """
+        Return a door that records under an idempotency key: a retried delivery records nothing.
+
+            ledger.once("pagerduty", delivery_id).record("INC-7", incident.acknowledge, ...)
+
+        Args:
+            source: Where the delivery comes from; kept with the events.
+            key: What is the same whenever it is delivered again.
+        """
+        return Once(self, _source(source), checked_words("key", key))
+
+    def transaction(
+        self, *, source: str | Source | None = None, key: str | None = None
+    ) -> Transaction:
+        """
+        Return a block that records several steps, on one stream or on many, all or none.
+
+            with ledger.transaction() as tx:
+                tx.record("CHG-9", change.plan, type=ChangeType.EMERGENCY, incident="INC-7", ...)
+                tx.record("INC-7", incident.link_change, change="CHG-9", ...)
+
+        The block only collects the calls; they decide and are recorded at its end.
+
+        Args:
+            source: Where the facts come from; kept with the events.
+            key: With a source: an idempotency key, as in `once`.
+        """
+        if key is not None and source is None:
+            raise InvalidValue("key", key, "a key belongs to a source; give source= too")
+        text = None if key is None else checked_words("key", key)
+        return Transaction(self, None if source is None else _source(source), text)
+
+    def merge(
+        self,
+        id: str,
+        *,
+        into: str,
+        by: str,
+        at: Moment,
+        why: str = "",
+    ) -> tuple[Recorded, ...]:
+        """Merge one incident into another: one record on both streams."""
+        with self.transaction() as tx:
+            tx.merge(id, into=into, by=by, at=at, why=why)
+        return tx.recorded
+
+    def unmerge(
+        self,
+        id: str,
+        *,
+        by: str,
+        at: Moment,
+        why: str,
+    ) -> tuple[Recorded, ...]:
+        """Take a merge back: one record on both streams."""
+        into = self.incident(id).merged_into
+        with self.transaction() as tx:
+            tx.record(id, incident.unmerge, by=by, at=at, why=why)
+            if into is not None:
+                tx.record(into, incident.separate, by=by, at=at, merged=id)
+        return tx.recorded
+
+    # --- deciding and appending -------------------------------------------------------------------
+
+    def _commit(
+        self, calls: Sequence[_Call], *, source: Source | None, key: str | None
+    ) -> tuple[Recorded, ...]:
+        record = secrets.token_hex(16)  # drawn once: a repeated insert can be recognised by it
+        claim = "" if key is None or source is None else _claim_stream(source, key)
+        asked = _asked(calls) if claim else ""
+        for attempt in range(ATTEMPTS):
+            if claim:
+                earlier = self._claimed(claim, asked)
+                if earlier is not None:
+                    return earlier
+            now = self._now()
+            events = self._decide(calls, now)
+            if claim:
+                pairs = tuple((stream, version) for stream, version, _ in events)
+                events.append((claim, 1, KeyClaimed(asked=asked, recorded=pairs)))
+            if not events:
+                return ()
+            rows = [
+                Row(
+                    0,
+                    stream,
+                    version,
+                    *encode(event, recorded_at=now, record=record, source=source),
+                )
+                for stream, version, event in events
+            ]
+            try:
+                positions = self._store.insert(rows)
+            except AlreadyThere:
+                if self._is_mine(rows[0], record):
+                    return self._by_pairs((row.stream, row.version) for row in rows)
+                time.sleep(random.uniform(0, 0.002 * 1.5**attempt))  # noqa: S311 (no secret)
+                continue
+            recorded = (
+                Recorded(stream, version, position, now, record, source, event)
+                for (stream, version, event), position in zip(events, positions, strict=True)
+            )
+            return tuple(r for r in recorded if r.stream != claim)
+        streams = ", ".join(dict.fromkeys(call.stream for call in calls))
+        raise ConflictError(
+            f"others kept recording on {streams} for {ATTEMPTS} attempts; nothing was recorded, "
+            "try again later"
+        )
+
+    def _decide(self, calls: Sequence[_Call], now: datetime) -> list[tuple[str, int, Stored]]:
+        states: dict[str, Any] = {}
+        events: list[tuple[str, int, Stored]] = []
+
+        def state_of(stream: str) -> Any:
+            if stream not in states:
+                states[stream] = self._load(stream, stream.partition(":")[0])
+            return states[stream]
+
+        for call in calls:
+            state = state_of(call.stream)
+            others = {name: state_of(stream) for name, stream in call.others.items()}
+            try:
+                follows = call.step(state, **call.arguments, **others)
+            except StepRefused as refused:
+                raise refused.on(call.stream) from None
+            for event in follows:
+                _refuse_future(call, event, now)
+                events.append((call.stream, len(state.past) + 1, event))
+                state = _KINDS[call.stream.partition(":")[0]].evolve(state, event)
+            states[call.stream] = state
+        return events
+
+    def _is_mine(self, row: Row, record: str) -> bool:
+        """Say whether a failed insert of *record* was stored after all: its answer was lost."""
+        return any(
+            stored.version == row.version and envelope_of(stored).record == record
+            for stored in self._store.stream(row.stream)
+        )
+
+    def _claimed(self, claim: str, asked: str) -> tuple[Recorded, ...] | None:
+        rows = self._store.stream(claim)
+        if not rows:
+            return None
+        event = decode(rows[0]).event
+        if not isinstance(event, KeyClaimed) or event.asked != asked:
+            raise KeyReusedError(
+                f"the key behind {claim} was used before for another step or other arguments; "
+                "a retried delivery must ask the same"
+            )
+        return self._by_pairs(event.recorded)
+
+    def _by_pairs(self, pairs: Iterable[tuple[str, int]]) -> tuple[Recorded, ...]:
+        wanted = list(pairs)
+        streams = {
+            stream: {r.version: r for r in self.history(stream)}
+            for stream in dict.fromkeys(stream for stream, _ in wanted)
+            if not stream.startswith("key:")
+        }
+        return tuple(streams[s][version] for s, version in wanted if s in streams)
+
+    # --- history ----------------------------------------------------------------------------------
+
+    def bring_in(
+        self,
+        histories: Iterable[History],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> tuple[int, int]:
+        """
+        Record history from elsewhere, in bulk.
+
+        What stands already is not recorded again, so an interrupted import can be run again.
+        One history is never split: it is recorded whole or not at all.
+
+        Args:
+            progress: Called with the number of histories done so far.
+
+        Returns:
+            How many histories were given, and how many events were recorded.
+
+        Raises:
+            StepRefused, InvalidValue: A history can't be recorded; those before it are.
+        """
+        record = secrets.token_hex(16)
+        count = recorded = 0
+        batch: list[Row] = []
+        pending: set[str] = set()
+        for count, history in enumerate(histories, start=1):
+            if len(batch) >= IMPORT_BATCH or history.stream in pending:
+                recorded += self._append(batch)
+                batch, pending = [], set()
+            batch += self._rows_of(history, record)
+            pending.add(history.stream)
+            if progress is not None:
+                progress(count)
+        return count, recorded + self._append(batch)
+
+    def _rows_of(self, history: History, record: str) -> list[Row]:
+        kind, _, id_ = history.stream.partition(":")
+        if kind not in _KINDS:
+            raise InvalidValue("stream", history.stream, 'give "incident:<id>" or "change:<id>"')
+        checked_id("id", id_)
+        state = self._load(history.stream, kind)
+        try:
+            found = _KINDS[kind].bring_in(state, events=[event for event, _ in history.events])
+        except StepRefused as refused:
+            raise refused.on(history.stream) from None
+        now = self._now()
+        return [
+            Row(
+                0,
+                history.stream,
+                version,
+                *encode(event, recorded_at=now, record=record, source=history.events[place][1]),
+            )
+            for version, (place, event) in enumerate(found, start=len(state.past) + 1)
+        ]
+
+    def _append(self, rows: list[Row]) -> int:
+        if not rows:
+            return 0
+        try:
+            self._store.insert(rows)
+        except AlreadyThere:
+            raise ConflictError(
+                "somebody recorded on the same streams during this import; what was imported "
+                "before stands, run it again for the rest"
+            ) from None
+        return len(rows)
+
+    def append_rows(self, rows: Iterable[Row]) -> int:
+        """
+        Record the rows of another ledger in this one, as imported history.
+
+        Each event keeps its old stamp as `source.recorded_at`. Events this version can't read
+        are taken with their facts as they stand. Running it again adds only what is missing.
+
+        Returns:
+            How many events were recorded.
+
+        Raises:
+            LedgerNotEmptyError: A stream of theirs exists here with other events.
+        """
+        given = iter(rows)
+        first = next(given, None)
+        opened = None if first is None else decode(first).event
+        if not isinstance(opened, LedgerOpened):
+            raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
+        origin = opened.ledger_id
+        record = secrets.token_hex(16)
+        there: dict[str, int] = {}
+        batch: list[Row] = []
+        count = 0
+        for row in given:
+            if row.stream.partition(":")[0] not in _KINDS:
+                continue  # their keys and their identity are theirs
+            if row.stream not in there:
+                there[row.stream] = self._count_from(row.stream, origin)
+            if row.version <= there[row.stream]:
+                continue
+            name, state = _as_imported(row, origin, record, self._now())
+            batch.append(Row(0, row.stream, row.version, name, state))
+            if len(batch) >= IMPORT_BATCH:
+                count += self._append(batch)
+                batch = []
+        return count + self._append(batch)
+
+    def _count_from(self, stream: str, origin: str) -> int:
+        rows = self._contiguous(stream)
+        for row in rows:
+            source = envelope_of(row).source
+            if source is None or source.id != origin:
+                raise LedgerNotEmptyError(
+                    f"{stream} exists here with events of its own; two ledgers with the same ids "
+                    "can't be joined"
+                )
+        return len(rows)
+
+
+def _restore(store: Store, rows: list[Row]) -> None:
+    try:
+        store.insert(rows)
+    except AlreadyThere as error:
+        raise StoreError(f"the export holds the same version of a stream twice: {error}") from None
+
+
+def _as_imported(row: Row, origin: str, record: str, now: datetime) -> tuple[str, bytes]:
+    recorded = decode(row)
+    envelope = envelope_of(row)
+    source = Source(name="ledger", id=origin, recorded_at=recorded.recorded_at)
+    event = recorded.event
+    if not isinstance(event, Unread) and not recorded.redacted:
+        if hasattr(event, "imported"):
+            event = attrs.evolve(event, imported=True)  # type: ignore[arg-type]
+        return encode(event, recorded_at=now, record=record, source=source)
+    # What can't be read, or was redacted, keeps its facts and words byte for byte.
+    return row.type, reenveloped(envelope, recorded_at=now, record=record, source=source)
+
+
+def _source(source: str | Source) -> Source:
+    if isinstance(source, Source):
+        checked_id("source", source.name)
+        return source
+    return Source(name=checked_id("source", source))
+
+
+def _claim_stream(source: Source, key: str) -> str:
+    return f"key:{source.name}/{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _asked(calls: Sequence[_Call]) -> str:
+    """Return a hash of what is asked, by which a retried delivery is known from another one."""
+    told = [
+        (
+            call.stream,
+            _name_of(call.step),
+            sorted(call.arguments.items()),
+            sorted(call.others.items()),
+        )
+        for call in calls
+    ]
+    return hashlib.sha256(msgspec.json.encode(told, enc_hook=_hashable)).hexdigest()
+
+
+def _name_of(step: Callable[..., object]) -> str:
+    while isinstance(step, functools.partial):
+        step = step.func
+    return str(getattr(step, "__name__", step))
+
+
+def _hashable(value: object) -> object:
+    if isinstance(value, Mapping):
+        return sorted(value.items())
+    if isinstance(value, Iterable):
+        return list(value)
+    raise InvalidValue("arguments", value, "under a key, values that can be written as JSON")
+
+
+def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str, Any]) -> _Call:
+    stream = f"{_kind_of(step)}:{checked_id('id', id)}"
+    return _Call(stream=stream, step=step, arguments=dict(arguments), others={})
+
+
+def _refuse_future(call: _Call, event: Any, now: datetime) -> None:
+    if event.at is not None and earliest(event.at) > now + AHEAD:
+        raise StepRefused(
+            _name_of(call.step),
+            "not in the future",
+            f"at={event.at} lies after the ledger's clock, {now}, by more than 5 minutes; record "
+            "it once it has happened",
+            stream=call.stream,
+        )
+
+
+class Once:
+    """A door that records under an idempotency key. Made by `Ledger.once`."""
+
+    def __init__(self, ledger: Ledger, source: Source, key: str) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._key = key
+
+    @overload
+    def record(
+        self,
+        id: str,
+        step: Callable[Concatenate[Incident, P], tuple[IncidentEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> tuple[Recorded, ...]: ...
+    @overload
+    def record(
+        self,
+        id: str,
+        step: Callable[Concatenate[Change, P], tuple[ChangeEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> tuple[Recorded, ...]: ...
+    def record(
+        self, id: str, step: Callable[..., tuple[Any, ...]], /, *args: Any, **arguments: Any
+    ) -> tuple[Recorded, ...]:
+        """
+        Record as `Ledger.record` does, once: a repeat returns what was recorded the first time.
+
+        Raises:
+            KeyReusedError: The key came before with another step or other arguments.
+        """
+        with self._ledger.transaction(source=self._source, key=self._key) as tx:
+            tx.record(id, step, *args, **arguments)
+        return tx.recorded
+
+
+class Transaction:
+    """
+    Several steps as one record: all of them, or none. Made by `Ledger.transaction`.
+
+    Attributes:
+        recorded: What was recorded, readable after the block.
+    """
+
+    def __init__(self, ledger: Ledger, source: Source | None, key: str | None) -> None:
+        self._ledger = ledger
+        self._source = source
+        self._key = key
+        self._calls: list[_Call] = []
+        self.recorded: tuple[Recorded, ...] = ()
+
+    @overload
+    def record(
+        self,
+        id: str,
+        step: Callable[Concatenate[Incident, P], tuple[IncidentEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> None: ...
+    @overload
+    def record(
+        self,
+        id: str,
+        step: Callable[Concatenate[Change, P], tuple[ChangeEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> None: ...
+    def record(
+        self, id: str, step: Callable[..., tuple[Any, ...]], /, *args: Any, **arguments: Any
+    ) -> None:
+        """Collect one call; it decides at the end of the block."""
+        if args:
+            raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
+        self._calls.append(_call(id, step, arguments))
+
+    def merge(
+        self,
+        id: str,
+        *,
+        into: str,
+        by: str,
+        at: Moment,
+        why: str = "",
+    ) -> None:
+        """Collect both sides of a merge of two incidents."""
+        told = _call(id, incident.merge, {"id": id, "into": into, "by": by, "at": at, "why": why})
+        target = f"{INCIDENT}:{checked_id('into', into)}"
+        self._calls.append(attrs.evolve(told, others={"into_state": target}))
+        self.record(into, incident.absorb, by=by, at=at, merged=id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        error: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.recorded = self._ledger._commit(self._calls, source=self._source, key=self._key)

@@ -1,0 +1,363 @@
+"""
+Where rows are kept. This package is the only place that knows the eventsourcing library.
+
+A store takes rows and gives them back; it knows nothing of incidents or changes. Two kinds:
+`RecorderStore` over any persistence module of eventsourcing, and `SQLiteFile`, which reads a
+SQLite ledger without changing a byte of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from imcm.codec import Row
+from imcm.errors import (
+    ForkedLedgerError,
+    LedgerClosedError,
+    LedgerMissingError,
+    NotALedgerError,
+    StoreError,
+)
+
+SELF: Final = "ledger:self"
+"""The stream whose first event says that a database is a ledger, and which."""
+
+LOCK_WAIT_SECONDS: Final = 60
+"""How long a write waits for others before it gives up."""
+
+_BATCH: Final = 2_000
+_HEADER: Final = b"SQLite format 3\x00"
+
+
+class AlreadyThere(Exception):
+    """
+    Another writer holds one of these (stream, version) pairs, or the connection broke.
+
+    A signal between the files of this package; callers of the library never see it.
+    """
+
+
+class Reading(Protocol):
+    """What reading a log needs of a store."""
+
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+        """Yield rows in log order, from behind position *after* up to *upto*, included."""
+        ...
+
+    def stream(self, stream: str) -> list[Row]:
+        """Return the rows of one stream in the order of their versions (positions are 0)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+class Store(Reading, Protocol):
+    """What recording needs besides."""
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        """
+        Append rows in one transaction and return their positions.
+
+        Raises:
+            AlreadyThere: One of the (stream, version) pairs is taken; nothing was written.
+        """
+        ...
+
+
+@contextmanager
+def _sqlite_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _sqlite_failed(path, error) from error
+
+
+def _sqlite_failed(path: Path, error: Exception) -> StoreError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        hint = "another process holds it; try again"
+    elif "readonly" in text or "read-only" in text:
+        hint = "the file or its folder is read-only; open it with LedgerReader"
+    elif "full" in text:
+        hint = "the disk is full; free some space, nothing of this call was recorded"
+    elif "no such table" in text or "not a database" in text or "malformed" in text:
+        return NotALedgerError(f"{path} is not a readable ledger: {text}")
+    else:
+        hint = "nothing of this call was recorded"
+    return StoreError(f"{path}: {text}; {hint}")
+
+
+class SQLiteFile:
+    """
+    A SQLite ledger, read through connections that can't write.
+
+    Each call opens a connection of its own, so any number of threads may read at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._check()
+
+    def _check(self) -> None:
+        path = self.path
+        if path.is_dir():
+            raise NotALedgerError(f"{path} is a directory; give the path of a ledger file")
+        if not path.exists():
+            raise LedgerMissingError(
+                f"there is no ledger at {path}; check the path, or make one with "
+                "Ledger(path) or an import"
+            )
+        with path.open("rb") as file:
+            head = file.read(len(_HEADER))
+        if head != _HEADER:
+            what = "is empty" if not head else "is not an SQLite database"
+            raise NotALedgerError(f"{path} {what}, so it is not a ledger")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with _sqlite_errors(self.path):
+            try:
+                connection = self._open("mode=ro")
+            except sqlite3.OperationalError:
+                # Reading a write-ahead log needs its shared memory file. Where the folder is
+                # read-only and nobody writes, the file is as it is: SQLite calls that immutable.
+                if self.path.with_name(self.path.name + "-wal").exists():
+                    raise
+                connection = self._open("mode=ro&immutable=1")
+            with closing(connection):
+                yield connection
+
+    def _open(self, query: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?{query}"
+        connection = sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=LOCK_WAIT_SECONDS, check_same_thread=False
+        )
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+        """Yield rows in log order, in batches, so that no lock is held while they are used."""
+        last = (1 << 63) - 1 if upto is None else upto
+        statement = (
+            "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
+            "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
+        )
+        with self._connection() as connection:
+            while True:
+                batch = connection.execute(statement, (after, last, _BATCH)).fetchall()
+                for row in batch:
+                    yield Row._make(row)
+                if len(batch) < _BATCH:
+                    return
+                after = batch[-1][0]
+
+    def stream(self, stream: str) -> list[Row]:
+        """Return the rows of one stream, with their positions."""
+        statement = (
+            "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
+            "WHERE originator_id = ? ORDER BY originator_version"
+        )
+        with self._connection() as connection:
+            return [Row._make(row) for row in connection.execute(statement, (stream,))]
+
+    def backup(self, target: Path) -> None:
+        """Copy the whole ledger, its newest events included, into a new file."""
+        with (
+            self._connection() as source,
+            _sqlite_errors(target),
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+
+class RecorderStore:
+    """Rows in any persistence module of eventsourcing, through its recorder interface."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        # Imported here and not above, so that reading a file never loads it.
+        from eventsourcing.persistence import InfrastructureFactory
+        from eventsourcing.utils import Environment
+
+        _refuse_unsafe(env)
+        settings = {"ORIGINATOR_ID_TYPE": "text", **_DEFAULTS, **env}
+        with _recorder_errors():
+            # An Environment of our own: variables of the process must never move the log.
+            self._factory: Any = InfrastructureFactory.construct(Environment(env=settings))
+            self._recorder: Any = self._factory.application_recorder()
+            self._compressor: Any = self._factory.compressor()
+            self._cipher: Any = self._factory.cipher()
+        self._opened_in = os.getpid()
+        self._open = True
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether stored bytes are the state as it is, neither compressed nor encrypted."""
+        return self._compressor is None and self._cipher is None
+
+    def _usable(self) -> None:
+        if not self._open:
+            raise LedgerClosedError("the ledger is closed; open it again")
+        if os.getpid() != self._opened_in:
+            raise ForkedLedgerError(
+                "this ledger was opened before the process forked; open it again in the child"
+            )
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        """Append rows in one transaction and return their positions."""
+        from eventsourcing.persistence import (
+            IntegrityError,
+            InterfaceError,
+            PersistenceError,
+            StoredEvent,
+        )
+
+        self._usable()
+        stored = [
+            StoredEvent(
+                originator_id=row.stream,
+                originator_version=row.version,
+                topic=row.type,
+                state=self._packed(row.state),
+            )
+            for row in rows
+        ]
+        try:
+            positions: Sequence[int] | None = self._recorder.insert_events(stored)
+        except (IntegrityError, InterfaceError) as error:
+            # A connection that broke may have stored them all the same; the caller looks.
+            raise AlreadyThere(str(error)) from error
+        except PersistenceError as error:
+            raise _persistence_failed(error) from error
+        if positions is None:
+            raise StoreError("this persistence module returns no positions; it can't hold a ledger")
+        return list(positions)
+
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+        """Yield rows in log order, in batches."""
+        self._usable()
+        while True:
+            with _recorder_errors():
+                batch = self._recorder.select_notifications(
+                    after, _BATCH, stop=upto, inclusive_of_start=False
+                )
+            for n in batch:
+                yield Row(
+                    n.id, n.originator_id, n.originator_version, n.topic, self._unpacked(n.state)
+                )
+            if len(batch) < _BATCH:
+                return
+            after = batch[-1].id
+
+    def stream(self, stream: str) -> list[Row]:
+        """Return the rows of one stream; the recorder interface does not tell their positions."""
+        self._usable()
+        with _recorder_errors():
+            return [
+                Row(0, stream, e.originator_version, e.topic, self._unpacked(e.state))
+                for e in self._recorder.select_events(stream)
+            ]
+
+    def _packed(self, state: bytes) -> bytes:
+        if self._compressor is not None:
+            state = self._compressor.compress(state)
+        return self._cipher.encrypt(state) if self._cipher is not None else state
+
+    def _unpacked(self, state: bytes) -> bytes:
+        if self._cipher is not None:
+            state = self._cipher.decrypt(bytes(state))
+        if self._compressor is not None:
+            state = self._compressor.decompress(state)
+        return bytes(state)
+
+    def close(self) -> None:
+        """Close every connection of the pool."""
+        if self._open and os.getpid() == self._opened_in:
+            self._open = False
+            self._factory.close()
+
+
+_DEFAULTS: Final[Mapping[str, str]] = {
+    "SQLITE_LOCK_TIMEOUT": str(LOCK_WAIT_SECONDS),
+    "POSTGRES_LOCK_TIMEOUT": "10",
+    "POSTGRES_CONNECT_TIMEOUT": "5",
+}
+
+
+def _refuse_unsafe(env: Mapping[str, str]) -> None:
+    if env.get("POSTGRES_ENABLE_DB_FUNCTIONS", "").strip().lower() in {
+        "y",
+        "yes",
+        "t",
+        "true",
+        "1",
+    }:
+        raise StoreError(
+            "POSTGRES_ENABLE_DB_FUNCTIONS loses events for readers that follow; leave it out"
+        )
+
+
+@contextmanager
+def _recorder_errors() -> Iterator[None]:
+    from eventsourcing.persistence import InfrastructureFactoryError, PersistenceError
+
+    try:
+        yield
+    except InfrastructureFactoryError as error:
+        raise StoreError(f"the store can't be set up: {error}") from error
+    except PersistenceError as error:
+        raise _persistence_failed(error) from error
+    except OSError as error:  # how eventsourcing reports a missing or wrong setting
+        raise StoreError(f"the store can't be set up: {error}") from error
+
+
+def _persistence_failed(error: Exception) -> StoreError:
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        return _sqlite_failed(Path("the ledger"), cause)
+    return StoreError(f"the store failed: {error}; nothing of this call was recorded")
+
+
+class SQLiteStore(RecorderStore):
+    """A SQLite file that is written through the recorder and read through `SQLiteFile`."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.parent.is_dir():
+            raise StoreError(f"the folder {path.parent} does not exist; make it first")
+        if path.exists() and (path.is_dir() or path.stat().st_size):
+            # Looked at before it is opened for writing, which adds a table to any database.
+            reader = SQLiteFile(path)
+            if not reader.stream(SELF):
+                raise NotALedgerError(f"{path} is a database, but not a ledger: it has no {SELF}")
+        # The name goes in as a URI, so that no character of a path means anything to SQLite.
+        uri = f"{path.absolute().as_uri()}?mode=rwc"
+        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": uri})
+        self._reader = SQLiteFile(path)
+
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+        """Yield rows in log order, in batches."""
+        self._usable()
+        return self._reader.rows(after=after, upto=upto)
+
+    def stream(self, stream: str) -> list[Row]:
+        """Return the rows of one stream, with their positions."""
+        self._usable()
+        return self._reader.stream(stream)
+
+    def backup(self, target: Path) -> None:
+        """Copy the whole ledger, its newest events included, into a new file."""
+        self._usable()
+        self._reader.backup(target)
