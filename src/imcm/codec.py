@@ -9,6 +9,7 @@ salt; left out when there is none). The members are described in docs/stored-for
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -50,31 +51,46 @@ def _words_of(cls: type) -> tuple[str, ...]:
     return getattr(cls, "WORDS", ())
 
 
-_FACTS: Final[Mapping[type, tuple[str, ...]]] = {
-    cls: tuple(a.name for a in attrs.fields(cls) if a.name not in _words_of(cls))
+_FACTS: Final[Mapping[type, tuple[tuple[str, bool], ...]]] = {
+    cls: tuple(
+        (a.name, a.default is not attrs.NOTHING)
+        for a in attrs.fields(cls)
+        if a.name not in _words_of(cls)
+    )
     for cls in EVENT_TYPES.values()
 }
+"""The fields of each event that are facts, and whether one can be left out when empty."""
 
 _SIZED: Final = (str, tuple, Mapping)
+_SIMPLE: Final = frozenset({str, int, float, bool, datetime, type(None)})
+_fields_of: Final[dict[type, tuple[str, ...]]] = {}
 
 
 def _bare(value: Any) -> Any:
     """Return *value* with what is empty left out, for msgspec to write."""
-    if isinstance(value, tuple):
+    cls = value.__class__
+    if cls in _SIMPLE:
+        return value
+    if cls is tuple:
         return [_bare(item) for item in value]
-    if attrs.has(value.__class__):
-        fields = attrs.fields(value.__class__)
-        pairs = ((a.name, getattr(value, a.name)) for a in fields)
-        return {name: _bare(item) for name, item in pairs if item is not None}
-    return value
+    names = _fields_of.get(cls)
+    if names is None:
+        found = attrs.fields(cls) if attrs.has(cls) else ()
+        names = _fields_of[cls] = tuple(a.name for a in found)
+    if not names:
+        return value
+    pairs = ((name, getattr(value, name)) for name in names)
+    return {name: _bare(item) for name, item in pairs if item is not None}
 
 
 def _facts(event: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    for name in _FACTS[event.__class__]:
+    for name, optional in _FACTS[event.__class__]:
         value = getattr(event, name)
         # Compared by identity first: a count of 0 equals False, and is no empty value.
-        if value is None or value is False or (not value and isinstance(value, _SIZED)):
+        if optional and (
+            value is None or value is False or (not value and isinstance(value, _SIZED))
+        ):
             continue
         facts[name] = _bare(value)
     return facts
@@ -86,6 +102,19 @@ def _stamp(moment: datetime) -> str:
 
 
 _to_json: Final = msgspec.json.Encoder().encode
+
+
+@functools.lru_cache(maxsize=256)
+def _head(recorded_at: datetime, record: str, source: Source | None) -> bytes:
+    """Return the members before `event`; the events of one call share them."""
+    members: dict[str, Any] = {
+        "format": FORMAT,
+        "record": record,
+        "recorded_at": _stamp(recorded_at),
+    }
+    if source is not None:
+        members["source"] = _bare(source)
+    return _to_json(members)[:-1]
 
 
 def encode(
@@ -107,25 +136,11 @@ def encode(
     """
     if isinstance(event, Unread):
         return event.type, event.state
-    state = _envelope_members(recorded_at=recorded_at, record=record, source=source)
-    state["event"] = _facts(event)
+    head = _head(recorded_at, record, source)
     words = {name: value for name in _words_of(type(event)) if (value := getattr(event, name))}
-    if words:
-        state["words"] = {"salt": salt(), **words}
-    return type(event).__name__, _to_json(state)
-
-
-def _envelope_members(
-    *, recorded_at: datetime, record: str, source: Source | None
-) -> dict[str, Any]:
-    members: dict[str, Any] = {
-        "format": FORMAT,
-        "record": record,
-        "recorded_at": _stamp(recorded_at),
-    }
-    if source is not None:
-        members["source"] = _bare(source)
-    return members
+    tail = b',"words":' + _to_json({"salt": salt(), **words}) if words else b""
+    state = b"".join((head, b',"event":', _to_json(_facts(event)), tail, b"}"))
+    return type(event).__name__, state
 
 
 # --- decoding -------------------------------------------------------------------------------------
@@ -254,8 +269,6 @@ def reenveloped(
     envelope: _Envelope, *, recorded_at: datetime, record: str, source: Source
 ) -> bytes:
     """Return a stored state with another envelope; its facts and words stay byte for byte."""
-    state = _envelope_members(recorded_at=recorded_at, record=record, source=source)
-    state["event"] = envelope.event
-    if envelope.words is not None:
-        state["words"] = envelope.words
-    return _to_json(state)
+    words = b"" if envelope.words is None else b',"words":' + bytes(envelope.words)
+    head = _head(recorded_at, record, source)
+    return b"".join((head, b',"event":', bytes(envelope.event), words, b"}"))

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -98,12 +100,16 @@ class SQLiteFile:
     """
     A SQLite ledger, read through connections that can't write.
 
-    Each call opens a connection of its own, so any number of threads may read at once.
+    Each thread has a connection of its own, so any number of them may read at once. No
+    transaction is open between two batches, so readers never hold up a writer.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._check()
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        weakref.finalize(self, _close_all, self._connections)
 
     def _check(self) -> None:
         path = self.path
@@ -120,19 +126,21 @@ class SQLiteFile:
             what = "is empty" if not head else "is not an SQLite database"
             raise NotALedgerError(f"{path} {what}, so it is not a ledger")
 
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        with _sqlite_errors(self.path):
-            try:
-                connection = self._open("mode=ro")
-            except sqlite3.OperationalError:
-                # Reading a write-ahead log needs its shared memory file. Where the folder is
-                # read-only and nobody writes, the file is as it is: SQLite calls that immutable.
-                if self.path.with_name(self.path.name + "-wal").exists():
-                    raise
-                connection = self._open("mode=ro&immutable=1")
-            with closing(connection):
-                yield connection
+    def _connection(self) -> sqlite3.Connection:
+        mine: tuple[int, sqlite3.Connection] | None = getattr(self._local, "mine", None)
+        if mine is not None and mine[0] == os.getpid():
+            return mine[1]
+        try:
+            connection = self._open("mode=ro")
+        except sqlite3.OperationalError:
+            # Reading a write-ahead log needs its shared memory file. Where the folder is
+            # read-only and nobody writes, the file is as it is: SQLite calls that immutable.
+            if self.path.with_name(self.path.name + "-wal").exists():
+                raise
+            connection = self._open("mode=ro&immutable=1")
+        self._local.mine = (os.getpid(), connection)
+        self._connections.append(connection)
+        return connection
 
     def _open(self, query: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?{query}"
@@ -153,14 +161,14 @@ class SQLiteFile:
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
             "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
         )
-        with self._connection() as connection:
-            while True:
-                batch = connection.execute(statement, (after, last, _BATCH)).fetchall()
-                for row in batch:
-                    yield Row._make(row)
-                if len(batch) < _BATCH:
-                    return
-                after = batch[-1][0]
+        while True:
+            with _sqlite_errors(self.path):
+                batch = self._connection().execute(statement, (after, last, _BATCH)).fetchall()
+            for row in batch:
+                yield Row._make(row)
+            if len(batch) < _BATCH:
+                return
+            after = batch[-1][0]
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream, with their positions."""
@@ -168,20 +176,23 @@ class SQLiteFile:
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
             "WHERE originator_id = ? ORDER BY originator_version"
         )
-        with self._connection() as connection:
-            return [Row._make(row) for row in connection.execute(statement, (stream,))]
+        with _sqlite_errors(self.path):
+            return [Row._make(row) for row in self._connection().execute(statement, (stream,))]
 
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
-        with (
-            self._connection() as source,
-            _sqlite_errors(target),
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            source.backup(copy)
+        with _sqlite_errors(target), closing(sqlite3.connect(target)) as copy:
+            self._connection().backup(copy)
 
     def close(self) -> None:
-        """Nothing is held between calls."""
+        """Close the connections of all threads; a later call opens a new one."""
+        self._local = threading.local()
+        _close_all(self._connections)
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        connections.pop().close()
 
 
 class RecorderStore:
@@ -284,7 +295,7 @@ class RecorderStore:
         return bytes(state)
 
     def close(self) -> None:
-        """Close every connection of the pool."""
+        """Close every connection."""
         if self._open and os.getpid() == self._opened_in:
             self._open = False
             self._factory.close()
@@ -356,6 +367,11 @@ class SQLiteStore(RecorderStore):
         """Return the rows of one stream, with their positions."""
         self._usable()
         return self._reader.stream(stream)
+
+    def close(self) -> None:
+        """Close every connection, for reading and for writing."""
+        self._reader.close()
+        super().close()
 
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""

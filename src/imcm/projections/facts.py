@@ -42,7 +42,7 @@ from imcm.domain.vocabulary import (
     latest,
     midpoint,
 )
-from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.errors import NaiveTimeError
 
 # --- rows -----------------------------------------------------------------------------------------
 
@@ -432,27 +432,6 @@ def facts(
     for recorded in known(log, known_at):
         add(recorded)
     return fold.facts(as_of=as_of, known_at=known_at)
-
-
-def facts_of(
-    log: Facts | Iterable[Recorded],
-    *,
-    as_of: datetime | None = None,
-    known_at: int | datetime | None = None,
-) -> Facts:
-    """
-    Return *log* itself where it is facts already, else the facts of it.
-
-    Raises:
-        InvalidValue: `as_of` or `known_at` is given for facts, which are cut already.
-    """
-    if not isinstance(log, Facts):
-        return facts(log, as_of=as_of, known_at=known_at)
-    for name, value in (("as_of", as_of), ("known_at", known_at)):
-        if value is not None:
-            allowed = f"the facts are cut already; call facts(log, {name}=...)"
-            raise InvalidValue(name, value, allowed)
-    return log
 
 
 # --- making a row ---------------------------------------------------------------------------------

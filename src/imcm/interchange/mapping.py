@@ -1,0 +1,410 @@
+"""
+What all importers share: names and values of other tools turned into ours, and times read.
+
+Nothing is guessed here. A value that can't be read is refused with `InvalidValue`, which names
+the column, the value and what is allowed; importers turn that into a `Problem` of a row.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import zoneinfo
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, TypeVar, cast
+
+import attrs
+
+from imcm.domain.vocabulary import Between, Moment, checked_id, checked_moment, earliest, latest
+from imcm.errors import InvalidValue
+
+E = TypeVar("E", bound=StrEnum)
+
+LABEL: Final = "label:"
+"""Before a name in a mapping: the column becomes the label of that name."""
+
+# --- problems -------------------------------------------------------------------------------------
+
+_SHOWN: Final = 200
+
+
+@attrs.frozen(kw_only=True)
+class Problem:
+    """
+    Why one row can't be imported.
+
+    Attributes:
+        file: The file as it was named.
+        line: The line on which the row begins, from 1.
+        column: The column as the file calls it; "" where it is the row as a whole.
+        value: What stands there, cut after 200 characters.
+        why: What is wrong with it, or what is allowed.
+    """
+
+    file: str
+    line: int
+    column: str
+    value: str = attrs.field(converter=lambda text: text[:_SHOWN])
+    why: str
+
+    def __str__(self) -> str:
+        what = f"{self.column}: {self.value!r}: " if self.column else ""
+        return f"{self.file}:{self.line}: {what}{self.why}"
+
+
+# --- times ----------------------------------------------------------------------------------------
+
+_ISO: Final = re.compile(
+    r"(?:\d{4}-\d\d-\d\d|\d{8})[T ]\d\d:?\d\d(?::?\d\d(?:[.,]\d+)?)?(Z|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
+_PROBE: Final = datetime(2023, 11, 25, 13, 47, tzinfo=UTC)
+_NEVER: Final = 1
+"""The year of 0001-01-01, by which some tools say "not yet"."""
+
+
+def zone_named(name: str, value: str) -> zoneinfo.ZoneInfo:
+    """
+    Return the time zone of an IANA name such as "Europe/London".
+
+    Raises:
+        InvalidValue: There is no such zone on this machine.
+    """
+    try:
+        return zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        allowed = 'give an IANA name such as "Europe/London" (where zones are missing altogether: '
+        raise InvalidValue(name, value, f"{allowed}pip install tzdata)") from None
+
+
+def _checked_format(_: object, __: object, formats: tuple[str, ...]) -> None:
+    for given in formats:
+        try:
+            told = datetime.strptime(_PROBE.strftime(given), given)  # noqa: DTZ007 (any format)
+            enough = told.replace(tzinfo=UTC) == _PROBE and "%Z" not in given
+        except ValueError:
+            enough = False
+        if not enough:
+            allowed = (
+                "it must tell year, month, day, hour and minute, as %Y-%m-%d %H:%M does; %Z is "
+                "ambiguous, use %z or name the zone"
+            )
+            raise InvalidValue("time_format", given, allowed)
+
+
+@attrs.frozen(kw_only=True)
+class TimeRules:
+    """
+    How the times of one input are read.
+
+    Attributes:
+        zone: Whose clock a time without UTC offset was read from; None refuses such times.
+        formats: `strptime` formats. Where there are some, they and ISO 8601 with an offset count.
+    """
+
+    zone: zoneinfo.ZoneInfo | None = None
+    formats: tuple[str, ...] = attrs.field(default=(), validator=_checked_format)
+
+    def moment(self, name: str, text: str) -> Moment | None:
+        """
+        Return the moment *text* tells, its offset kept; None for 0001-01-01, which is "never".
+
+        `earliest/latest` is an uncertain moment. So is a local time that came twice because the
+        clock was put back: it may be either. Digits finer than microseconds are cut off.
+
+        Raises:
+            InvalidValue: It is no time, has no offset and no zone is known, is a local time that
+                never came because the clock was put forward, or has two readings.
+        """
+        single = self._read(name, text)
+        if single is not None:
+            return self._placed(name, text, single)
+        parts = text.split("/")
+        half, odd = divmod(len(parts), 2)
+        if odd:  # one slash more than the two times have of their own
+            raise InvalidValue(name, text, self._allowed())
+        first, last = (self._part(name, "/".join(side)) for side in (parts[:half], parts[half:]))
+        if last is None or first is None:
+            raise InvalidValue(name, text, "0001-01-01 means never; it can't bound a moment")
+        if latest(last) < earliest(first):
+            raise InvalidValue(name, text, "the latest time must not be before the earliest")
+        return Between(earliest=earliest(first), latest=latest(last))
+
+    def time(self, name: str, text: str) -> datetime | None:
+        """
+        Return *text* as `moment` does, where only a certain time can be kept.
+
+        Raises:
+            InvalidValue: Also where the time is uncertain.
+        """
+        moment = self.moment(name, text)
+        if isinstance(moment, Between):
+            raise InvalidValue(
+                name,
+                text,
+                "this may be two times, and only a certain one can be kept here; give its offset",
+            )
+        return moment
+
+    def _part(self, name: str, text: str) -> Moment | None:
+        single = self._read(name, text.strip())
+        if single is None:
+            raise InvalidValue(name, text, self._allowed())
+        return self._placed(name, text, single)
+
+    def _allowed(self) -> str:
+        ways = "a date and a time in ISO 8601, as 2024-05-01T09:30:00Z"
+        if self.formats:
+            formats = ", ".join(repr(given) for given in self.formats)
+            ways = f"a time in the format {formats}, or in ISO 8601 with an offset"
+        return f"give {ways}; an uncertain one as earliest/latest"
+
+    def _read(self, name: str, text: str) -> datetime | None:
+        """Return the one reading of *text*, naive where it has no offset; None: it is no time."""
+        readings: set[datetime] = set()
+        for given in self.formats:
+            try:
+                readings.add(datetime.strptime(text, given))  # noqa: DTZ007 (zone comes later)
+            except ValueError:
+                continue
+        if len(readings) > 1:
+            told = " or ".join(sorted(str(reading) for reading in readings))
+            raise InvalidValue(name, text, f"the formats given read it differently: {told}")
+        if readings:
+            return readings.pop()
+        upper = text.upper()
+        found = _ISO.fullmatch(upper)
+        if found is None or (self.formats and found[1] is None):
+            return None
+        try:
+            return datetime.fromisoformat(upper)
+        except ValueError as error:
+            raise InvalidValue(name, text, f"there is no such time: {error}") from None
+
+    def _placed(self, name: str, text: str, read: datetime) -> Moment | None:
+        if read.year == _NEVER:
+            return None
+        if read.tzinfo is not None:
+            return checked_moment(name, read)
+        if self.zone is None:
+            raise InvalidValue(
+                name,
+                text,
+                "it has no UTC offset; say which clock it was read from, for example with "
+                'tz="Europe/London"',
+            )
+        first = read.replace(tzinfo=self.zone, fold=0)
+        second = first.replace(fold=1)
+        # Both are there: a zone always has an offset.
+        before, after = cast("datetime", first).utcoffset(), second.utcoffset()
+        if before == after:
+            return checked_moment(name, first)
+        if before < after:  # type: ignore[operator]
+            raise InvalidValue(
+                name,
+                text,
+                f"this local time never came in {self.zone.key}, where the clock was put forward "
+                "over it; give it with its UTC offset",
+            )
+        return checked_moment(name, Between(earliest=first, latest=second))
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def member(name: str, text: str, members: type[E]) -> E:
+    """Return *text* as a member of a closed list, whatever its case."""
+    for one in members:
+        if one.value.casefold() == text.casefold():
+            return one
+    raise InvalidValue(name, text, f"one of {', '.join(members)}; other words need a mapping")
+
+
+def truth(name: str, text: str) -> bool:
+    """Return True for "true" and False for "false", whatever their case."""
+    try:
+        return {"true": True, "false": False}[text.casefold()]
+    except KeyError:
+        raise InvalidValue(name, text, "true or false; other words need a mapping") from None
+
+
+def count(name: str, text: str) -> int:
+    """Return a whole number of 0 or more, written in plain digits."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise InvalidValue(name, text, "a whole number in plain digits, as 1200")
+    return int(text)
+
+
+_SECONDS: Final = re.compile(r"(?P<seconds>\d{1,12}(?:\.\d+)?)", re.ASCII)
+_CLOCK: Final = re.compile(
+    r"(?P<hours>\d{1,9}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d(?:\.\d+)?)", re.ASCII
+)
+_PERIOD: Final = re.compile(
+    r"P(?=.*\d)(?:(?P<weeks>\d{1,9})W)?(?:(?P<days>\d{1,9})D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?"
+    r"(?:(?P<seconds>\d{1,12}(?:[.,]\d+)?)S)?)?",
+    re.ASCII,
+)
+_UNIT: Final = {"weeks": 604_800, "days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+
+
+def duration(name: str, text: str) -> int:
+    """
+    Return a duration in microseconds (finer digits are rounded).
+
+    It is told in seconds ("5400", "0.5"), as a clock counts ("1:30:00"), or in ISO 8601
+    ("PT1H30M", "P2DT4H", a day being 24 hours; years and months have no fixed length).
+
+    Raises:
+        InvalidValue: It is none of these.
+    """
+    for pattern in (_SECONDS, _CLOCK, _PERIOD):
+        found = pattern.fullmatch(text.upper())
+        if found is not None:
+            parts = found.groupdict(default="0")
+            seconds = sum(
+                Decimal(parts[unit].replace(",", ".")) * _UNIT[unit] for unit in parts
+            )
+            return round(seconds * 1_000_000)
+    raise InvalidValue(name, text, "seconds (5400), a clock count (1:30:00), or ISO 8601 (PT1H30M)")
+
+
+# --- the mapping file -----------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Translation:
+    """
+    How another tool's names and values become ours. The empty one changes nothing.
+
+    Attributes:
+        columns: Table ("incidents") to their column to ours, "" for one to leave out, or
+            "label:<name>" for one to keep as the label of that name.
+        values: Our column to their value, case-folded, to ours; "" for absent.
+        absent: Values that mean absent in every column.
+        tz: IANA name of the zone of times without offset.
+        time_formats: `strptime` formats of their times.
+    """
+
+    columns: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
+    values: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
+    absent: frozenset[str] = frozenset()
+    tz: str | None = None
+    time_formats: tuple[str, ...] = ()
+
+    def value(self, column: str, text: str) -> str:
+        """Return what *text* in our *column* means to us; "" where it means absent."""
+        text = text.strip()
+        if not text:
+            return ""
+        mapped = self.values.get(column, {}).get(text.casefold())
+        if mapped is not None:
+            return mapped
+        return "" if text in self.absent else text
+
+
+def read_mapping(
+    path: str | Path,
+    *,
+    tables: Mapping[str, Collection[str]],
+    closed: Mapping[str, Iterable[str]],
+) -> Translation:
+    """
+    Read a mapping from a TOML file.
+
+    Args:
+        tables: Name of each table of columns and the names that are ours in it.
+        closed: Our columns whose values are a closed list, and that list.
+
+    Raises:
+        InvalidValue: It can't be read, is no TOML, or holds a key, a column or a value that is
+            not known; the message names the key and what is allowed.
+    """
+    path = Path(path)
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidValue("mapping", str(path), f"it can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidValue("mapping", str(path), "TOML is UTF-8; save it as that") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidValue("mapping", str(path), f"it is no TOML: {error}") from None
+    _known(str(path), told, (*tables, "values", "tz", "time_formats", "absent"))
+    ours = {column for columns in tables.values() for column in columns}
+    columns = {name: _columns(name, told.get(name, {}), tables[name]) for name in tables}
+    values: dict[str, Mapping[str, str]] = {}
+    given = _table("values", told.get("values", {}))
+    _known("values", given, sorted(ours))
+    for column, table in given.items():
+        values[column] = _values(f"values.{column}", table, closed.get(column))
+    tz = told.get("tz")
+    if tz is not None:
+        zone_named("tz", _text("tz", tz))
+    formats = tuple(_texts("time_formats", told.get("time_formats", [])))
+    TimeRules(formats=formats)  # refuses a format that tells too little
+    absent = frozenset(text.strip() for text in _texts("absent", told.get("absent", [])))
+    return Translation(columns=columns, values=values, absent=absent, tz=tz, time_formats=formats)
+
+
+def _known(where: str, told: Iterable[str], allowed: Iterable[str]) -> None:
+    for key in told:
+        if key not in allowed:
+            raise InvalidValue(where, key, f"one of {', '.join(allowed)}")
+
+
+def _table(where: str, value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise InvalidValue(where, value, f"write it as a table: [{where}]")
+    return cast("dict[str, object]", value)
+
+
+def _text(where: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidValue(where, value, "write it as text, in quotes")
+    return value
+
+
+def _texts(where: str, value: object) -> list[str]:
+    if not isinstance(value, list):
+        raise InvalidValue(where, value, 'write it as a list of texts, as ["?", "-"]')
+    return [_text(where, one) for one in cast("list[object]", value)]
+
+
+def _columns(table: str, told: object, ours: Collection[str]) -> dict[str, str]:
+    given = _table(table, told)
+    _known(table, given, ("columns",))
+    where = f"{table}.columns"
+    columns: dict[str, str] = {}
+    for theirs, value in _table(where, given.get("columns", {})).items():
+        name = _text(f"{where}.{theirs!r}", value)
+        if name.startswith(LABEL):
+            checked_id(f"{where}.{theirs!r}", name.removeprefix(LABEL))
+        elif name and name not in ours:
+            allowed = f'"" to leave it out, "{LABEL}<name>" for a label, or {", ".join(ours)}'
+            raise InvalidValue(f"{where}.{theirs!r}", name, allowed)
+        if name and name in columns.values():
+            raise InvalidValue(f"{where}.{theirs!r}", name, "another column is mapped to it")
+        if theirs.strip() in columns:
+            raise InvalidValue(where, theirs, "the column is there twice, but for blanks")
+        columns[theirs.strip()] = name
+    return columns
+
+
+def _values(where: str, told: object, members: Iterable[str] | None) -> dict[str, str]:
+    known = None if members is None else {one.casefold() for one in members}
+    values: dict[str, str] = {}
+    for theirs, value in _table(where, told).items():
+        ours = _text(f"{where}.{theirs!r}", value).strip()
+        if ours and known is not None and ours.casefold() not in known:
+            allowed = f'"" for absent, or one of {", ".join(members or ())}'
+            raise InvalidValue(f"{where}.{theirs!r}", ours, allowed)
+        key = theirs.strip().casefold()
+        if values.setdefault(key, ours) != ours:
+            raise InvalidValue(
+                f"{where}.{theirs!r}", ours, f"{theirs!r} in another case means {values[key]!r}"
+            )
+    return values

@@ -1,0 +1,152 @@
+"""
+Anomalies: what is odd in a log. Nothing is refused, dropped or fixed for it; it is listed.
+
+The list of kinds is closed. Most come from imported history, some from live steps told late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from typing import Final
+
+import attrs
+
+from imcm.domain.change import ChangeStatus
+from imcm.domain.incident import IncidentStatus
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
+from imcm.domain.vocabulary import Moment, StatedDuration, folded, midpoint, surely_before
+from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
+from imcm.projections.figure import facts_of, microseconds
+
+
+class Oddity(StrEnum):
+    """The closed list of anomalies."""
+
+    END_BEFORE_START = "end before start"
+    BEFORE_IMPACT = "milestone before impact start"
+    CLOSED_UNRESOLVED = "closed without resolution"
+    AFTER_RECORDING = "moment after recorded_at"
+    SKIPPED_STATUS = "skipped status"
+    SOURCES_DISAGREE = "sources disagree"
+    STATED_DIFFERS = "stated duration differs from the moments"
+    SELF_APPROVED = "approved by its requester"
+    UNAPPROVED = "in production without approval"
+    CLOCK_BACK = "clock going back"
+
+
+@attrs.frozen(kw_only=True)
+class Anomaly:
+    """
+    One odd thing.
+
+    Attributes:
+        kind, id: Of what it is: "incident", "change", or "ledger" for the log itself.
+        oddity: Which of the closed list.
+        detail: What exactly, in words.
+        positions: Log positions it can be seen at.
+    """
+
+    kind: str
+    id: str
+    oddity: Oddity
+    detail: str
+    positions: tuple[int, ...] = ()
+
+
+_TOLERANCE: Final = 60_000_000
+"""Stated durations are rounded by their sources: a minute's difference is no oddity."""
+
+
+def anomalies(log: Facts | Iterable[Recorded]) -> tuple[Anomaly, ...]:
+    """Return every anomaly in a log, incidents first, each kind by id."""
+    facts = facts_of(log)
+    found = [
+        Anomaly(
+            kind="ledger",
+            id="self",
+            oddity=Oddity.CLOCK_BACK,
+            detail="the ledger's stamp goes back here",
+            positions=(position,),
+        )
+        for position in facts.clock_back
+    ]
+    for row in facts.incidents:
+        found += (_of(INCIDENT, row, oddity, detail) for oddity, detail in _incident(row))
+    for change in facts.changes:
+        found += (_of(CHANGE, change, oddity, detail) for oddity, detail in _change(change))
+    return tuple(found)
+
+
+def _of(kind: str, row: IncidentFacts | ChangeFacts, oddity: Oddity, detail: str) -> Anomaly:
+    return Anomaly(kind=kind, id=row.id, oddity=oddity, detail=detail, positions=row.positions)
+
+
+def _common(row: IncidentFacts | ChangeFacts) -> Iterator[tuple[Oddity, str]]:
+    if row.late:
+        versions = ", ".join(map(str, row.late))
+        yield Oddity.AFTER_RECORDING, f"version {versions}"
+    if row.sources_disagree:
+        yield Oddity.SOURCES_DISAGREE, "a second source gave another value; the last one stands"
+    if row.source_clock_back:
+        yield Oddity.CLOCK_BACK, "the source's stamps go back"
+
+
+def _out_of_order(
+    moments: Iterable[tuple[str, Moment | None]],
+) -> Iterator[tuple[Oddity, str]]:
+    """Yield pairs of moments in which what comes later in the lifecycle surely came earlier."""
+    last: tuple[str, Moment] | None = None
+    for name, moment in moments:
+        if moment is None:
+            continue
+        if last is not None and surely_before(moment, last[1]):
+            yield Oddity.END_BEFORE_START, f"{name} at {moment} before {last[0]} at {last[1]}"
+        last = (name, moment)
+
+
+def _incident(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
+    yield from _common(row)
+    first = (("detected", row.detected_at), ("acknowledged", row.acknowledged_at))
+    yield from _out_of_order(first)
+    for spell in row.spells:
+        started = ("opened", spell.started)
+        ends = (("mitigated", spell.mitigated), ("resolved", spell.resolved))
+        yield from _out_of_order((started, *ends, ("closed", spell.closed)))
+    if row.impact_started_at is not None:
+        for name in ("detected", "declared", "acknowledged", "triaged", "mitigated", "resolved"):
+            moment: Moment | None = getattr(row, f"{name}_at")
+            if moment is not None and surely_before(moment, row.impact_started_at):
+                yield Oddity.BEFORE_IMPACT, f"{name} at {moment}"
+    if row.status is IncidentStatus.CLOSED and row.resolved_at is None:
+        yield Oddity.CLOSED_UNRESOLVED, "no resolution stands"
+    far = {IncidentStatus.MITIGATED, IncidentStatus.RESOLVED, IncidentStatus.CLOSED}
+    if row.imported and row.status in far and not row.triaged:
+        yield Oddity.SKIPPED_STATUS, "triaged"
+    stated = row.stated.get(StatedDuration.TIME_TO_RESTORE)
+    if stated is not None and row.detected_at is not None and row.resolved_at is not None:
+        told = microseconds(midpoint(row.resolved_at) - midpoint(row.detected_at))
+        if abs(stated - told) >= _TOLERANCE:
+            detail = f"stated {stated / 1e6:g} s, by the moments {told / 1e6:g} s"
+            yield Oddity.STATED_DIFFERS, detail
+
+
+def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
+    yield from _common(row)
+    yield from _out_of_order(
+        (
+            ("planned", row.planned_at),
+            ("submitted", row.submitted_at),
+            ("started", row.started_at),
+            ("deployed", row.deployed_at),
+            ("rolled back", row.rolled_back_at),
+            ("closed", row.closed_at),
+        )
+    )
+    if row.status is ChangeStatus.CLOSED and row.outcome is None:
+        yield Oddity.SKIPPED_STATUS, "implemented"
+    requester = row.requested_by
+    if requester is not None and folded(requester) in {folded(by) for by in row.approved_by}:
+        yield Oddity.SELF_APPROVED, requester
+    if row.authorisation in {"outstanding", "refused afterwards"}:
+        yield Oddity.UNAPPROVED, row.authorisation

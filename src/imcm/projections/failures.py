@@ -1,0 +1,436 @@
+"""
+Deployments, which of them failed, and which incidents they caused.
+
+A deployment is a change that came into production. It failed when it needed immediate
+intervention; which signs of that count is a choice of the definition, and so is what happens to
+an incident whose cause nobody stated.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import ClassVar, Final, NamedTuple
+
+import attrs
+
+from imcm.domain.change import ChangeStatus
+from imcm.domain.vocabulary import Kind, Outcome, Verdict, midpoint
+from imcm.errors import InvalidValue
+from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
+from imcm.projections.figure import (
+    SHARE,
+    Definition,
+    Figure,
+    Included,
+    LeftOut,
+    buckets,
+    change_matches,
+    figure_function,
+    groups_of,
+    in_environment,
+    inside,
+    why_incident_out,
+)
+from imcm.projections.statistics import wilson
+
+FAILED_BY: Final = ("incident", "rolled_back", "failed", "repaired")
+
+
+# --- deployments ----------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Deployments(Definition):
+    """
+    Which changes are deployments.
+
+    Attributes:
+        rollbacks: A change of kind rollback is no deployment ("leave_out", the default): the roll
+            back is part of the change it takes back. "count" makes it one, as most tools do.
+    """
+
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"rollbacks": ("leave_out", "count")}
+    rollbacks: str = "leave_out"
+
+
+class Deployment(NamedTuple):
+    """One deployment: its change, when it came into production, and the groups it counts in."""
+
+    change: ChangeFacts
+    at: datetime
+    uncertain: bool
+    groups: tuple[str, ...]
+
+    @property
+    def successful(self) -> bool:
+        """Whether the work ended completed (what happened later is another question)."""
+        return self.change.outcome is Outcome.COMPLETED
+
+
+def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
+    """Return why a change is no deployment under the definition, or None where it is one."""
+    if row.status is ChangeStatus.NOTHING:
+        return "never happened (voided, or later than as_of)"
+    if not in_environment(row.environment, definition):
+        return f"environment {row.environment or 'production'}"
+    if row.kind is Kind.ROLLBACK and definition.rollbacks == "leave_out":
+        return "is a roll back of another change"
+    if row.deployed_at is None:
+        if row.outcome is None:
+            return f"not deployed ({row.status.value})"
+        return "reached nothing" if not row.reached_production else "missing(deployed)"
+    return None
+
+
+def deployments(facts: Facts, definition: Deployments) -> tuple[list[Deployment], list[LeftOut]]:
+    """Return all deployments the definition takes, in order of time and id, and what is none."""
+    found: list[Deployment] = []
+    out: list[LeftOut] = []
+    for row in facts.changes:
+        if not change_matches(row, definition):
+            continue
+        why = why_no_deployment(row, definition)
+        at = row.deployed_at
+        if why is not None or at is None:
+            reason = why or "missing(deployed)"
+            out.append(LeftOut(id=row.id, reason=reason, positions=row.positions))
+        else:
+            uncertain = not isinstance(at, datetime)
+            found.append(Deployment(row, midpoint(at), uncertain, groups_of(row, definition)))
+    found.sort(key=lambda one: (one.at, one.change.id))
+    return found, out
+
+
+# --- which incidents they caused ------------------------------------------------------------------
+
+
+def _age(value: object) -> timedelta | None:
+    if value is None:
+        return None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = timedelta(seconds=value)
+    if not isinstance(value, timedelta) or value <= timedelta():
+        raise InvalidValue("max_age", value, "a time above 0: a timedelta, or seconds")
+    return value
+
+
+ATTRIBUTIONS: Final = ("stated", "latest_before", "latest_at_or_before", "between_releases")
+
+
+@attrs.frozen(kw_only=True)
+class Attribution(Deployments):
+    """
+    Which deployment an incident is laid to.
+
+    A stated verdict always wins. Where there is none, the definition may infer one; a link that
+    somebody dismissed is never inferred, and inferred ones are marked and counted apart.
+
+    Attributes:
+        attribution: "stated" (default: only what somebody stated), "latest_before" the detection
+            of the incident, "latest_at_or_before" it, or "between_releases" (the release that
+            was live: from its own instant up to the next one's; `release_ends` closes that end).
+        release_ends: "open" or "closed": whether an incident at the very instant of the next
+            release is still laid to the one before it, too.
+        scope: What an incident and a deployment must share: "service" (default), "label:<name>",
+            or "global".
+        max_age: Longest time from deployment to detection; None for any. Seconds or timedelta.
+        candidates: Which deployments can be inferred: "all" or "successful".
+        candidates_in: Whether they must lie in the window: "any" or "window".
+        incidents_in: Whether incidents must: "any" (default) or "window".
+    """
+
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "attribution": ATTRIBUTIONS,
+        "release_ends": ("open", "closed"),
+        "candidates": ("all", "successful"),
+        "candidates_in": ("any", "window"),
+        "incidents_in": ("any", "window"),
+    }
+    attribution: str = "stated"
+    release_ends: str = "open"
+    scope: str = "service"
+    max_age: timedelta | None = attrs.field(default=None, converter=_age)
+    candidates: str = "all"
+    candidates_in: str = "any"
+    incidents_in: str = "any"
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.scope not in {"service", "global"} and not self.scope.startswith("label:"):
+            raise InvalidValue("scope", self.scope, "service, global, or label:<name>")
+
+
+class Cause(NamedTuple):
+    """An incident laid to a change, stated by somebody or inferred."""
+
+    incident: IncidentFacts
+    change: str
+    inferred: bool
+
+
+def causes(
+    facts: Facts, found: Sequence[Deployment], definition: Attribution
+) -> tuple[list[Cause], list[LeftOut]]:
+    """
+    Return which incidents are laid to which changes, and which incidents are laid to none.
+
+    Costs a sort and one binary search for each incident and service.
+    """
+    window = definition.window
+    result: list[Cause] = []
+    out: list[LeftOut] = []
+    infer = definition.attribution != "stated"
+    live = _Candidates(found, definition) if infer else None
+    for row in facts.incidents:
+        why = why_incident_out(row, definition)
+        if why is not None:
+            out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
+            continue
+        if definition.incidents_in == "window" and not inside(
+            row.detected_at, window, definition.bounds
+        ):
+            continue
+        stated = [id_ for id_, verdict in row.verdicts.items() if verdict is Verdict.CAUSED]
+        if stated:
+            result += (Cause(row, id_, False) for id_ in sorted(stated))
+        elif live is not None:
+            laid = live.to(row)
+            result += (Cause(row, id_, True) for id_ in laid)
+            if not laid:
+                out.append(LeftOut(id=row.id, reason="no deployment to lay it to", positions=()))
+    return result, out
+
+
+class _Candidates:
+    """Deployments an incident can be laid to, by what it must share with them, in order of time."""
+
+    def __init__(self, found: Iterable[Deployment], definition: Attribution) -> None:
+        self._definition = definition
+        self._times: dict[str, list[datetime]] = {}
+        self._ids: dict[str, list[str]] = {}
+        for one in found:
+            if definition.candidates == "successful" and not one.successful:
+                continue
+            if definition.candidates_in == "window" and not inside(
+                one.at, definition.window, definition.bounds
+            ):
+                continue
+            for key in _scope_keys(one.change, definition.scope):
+                self._times.setdefault(key, []).append(one.at)
+                self._ids.setdefault(key, []).append(one.change.id)
+
+    def to(self, row: IncidentFacts) -> list[str]:
+        """Return the ids of the changes an incident is laid to: one, or none, or two at an edge."""
+        if row.detected_at is None:
+            return []
+        at = midpoint(row.detected_at)
+        best: list[tuple[datetime, str]] = []
+        for key in _scope_keys(row, self._definition.scope):
+            best += self._latest(key, at, row)
+        if not best:
+            return []
+        newest = max(best)[0]
+        if self._both_ends():
+            return sorted({id_ for _, id_ in best})
+        return [max(id_ for time, id_ in best if time == newest)]
+
+    def _both_ends(self) -> bool:
+        definition = self._definition
+        return definition.attribution == "between_releases" and definition.release_ends == "closed"
+
+    def _latest(self, key: str, at: datetime, row: IncidentFacts) -> Iterator[tuple[datetime, str]]:
+        times = self._times.get(key)
+        if times is None:
+            return
+        strict = self._definition.attribution == "latest_before"
+        place = (bisect_left if strict else bisect_right)(times, at) - 1
+        ids = self._ids[key]
+        edge = self._both_ends()
+        while place >= 0:
+            if (
+                self._definition.max_age is not None
+                and at - times[place] > self._definition.max_age
+            ):
+                return
+            if row.verdicts.get(ids[place]) is not Verdict.DISMISSED:
+                yield times[place], ids[place]
+                # Closed ends: at the very instant of a release the one before it is live, too.
+                if not edge or times[place] < at:
+                    return
+            place -= 1
+
+
+def _scope_keys(row: IncidentFacts | ChangeFacts, scope: str) -> tuple[str, ...]:
+    if scope == "global":
+        return ("",)
+    if scope == "service":
+        return row.services
+    value = row.labels.get(scope.removeprefix("label:"))
+    return () if value is None else (value,)
+
+
+# --- change failure rate --------------------------------------------------------------------------
+
+
+def _names(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@attrs.frozen(kw_only=True)
+class ChangeFailureRate(Attribution):
+    """
+    Failed deployments as a share of all deployments in the window.
+
+    A change that caused four incidents failed once. Undefined, not 0, without deployments.
+
+    Attributes:
+        failed_by: The signs of failure that count: "incident" (one with a `caused` verdict),
+            "rolled_back", "failed" (outcome), "repaired" (another change names it as repaired).
+        numerator: "changes" (default), "incidents", or "links" (incident-change pairs).
+        denominator: "all" (default), "successful", "successful_or_failed", or "evaluated".
+    """
+
+    NAME: ClassVar[str] = "change failure rate"
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "failed_by": FAILED_BY,
+        "numerator": ("changes", "incidents", "links"),
+        "denominator": ("all", "successful", "successful_or_failed", "evaluated"),
+    }
+    failed_by: tuple[str, ...] = attrs.field(default=FAILED_BY, converter=_names)
+    numerator: str = "changes"
+    denominator: str = "all"
+
+
+class Failure(NamedTuple):
+    """A deployment with the signs that it failed and the incidents laid to it; none: it did not."""
+
+    deployment: Deployment
+    signs: tuple[str, ...]
+    incidents: tuple[IncidentFacts, ...]
+    inferred: bool
+
+
+def failures(
+    facts: Facts, found: Sequence[Deployment], definition: ChangeFailureRate
+) -> tuple[list[Failure], list[LeftOut]]:
+    """Return every deployment with its signs of failure, in the order of *found*."""
+    laid, out = causes(facts, found, definition)
+    by_change: dict[str, list[Cause]] = {}
+    for cause in laid:
+        by_change.setdefault(cause.change, []).append(cause)
+    repaired = {row.repairs: row.id for row in facts.changes if row.repairs is not None}
+    result: list[Failure] = []
+    for one in found:
+        row = one.change
+        mine = by_change.get(row.id, []) if "incident" in definition.failed_by else []
+        signs = [f"incident {c.incident.id}{' (inferred)' if c.inferred else ''}" for c in mine]
+        if row.outcome is Outcome.ROLLED_BACK and "rolled_back" in definition.failed_by:
+            signs.append("rolled back")
+        if row.outcome is Outcome.FAILED and "failed" in definition.failed_by:
+            signs.append("outcome failed")
+        if row.id in repaired and "repaired" in definition.failed_by:
+            signs.append(f"repaired by {repaired[row.id]}")
+        inferred = bool(mine) and len(signs) == len(mine) and all(c.inferred for c in mine)
+        incidents = tuple(c.incident for c in mine)
+        result.append(Failure(one, tuple(signs), incidents, inferred))
+    return result, out
+
+
+def _in_denominator(one: Failure, definition: ChangeFailureRate) -> bool:
+    row = one.deployment.change
+    if definition.denominator == "successful":
+        return one.deployment.successful
+    if definition.denominator == "successful_or_failed":
+        return row.outcome in {Outcome.COMPLETED, Outcome.FAILED}
+    if definition.denominator == "evaluated":
+        return row.result is not None or bool(one.signs)
+    return True
+
+
+def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
+    """Compute the change failure rate."""
+    found, out = deployments(facts, definition)
+    judged, unlaid = failures(facts, found, definition)
+    judged = [one for one in judged if _in_denominator(one, definition)]
+    out = [*out, *unlaid]
+    periods = list(buckets(definition, (one.deployment.at for one in judged)))
+
+    def figure(members: Iterable[Failure], window: tuple[datetime, datetime] | None) -> Figure:
+        return _rate(members, facts, definition, window)
+
+    names = sorted({name for one in judged for name in one.deployment.groups})
+    groups = []
+    for name in names:
+        members = [one for one in judged if name in one.deployment.groups]
+        parts = tuple(figure(members, period) for period in periods)
+        group = figure(members, definition.window)
+        groups.append(attrs.evolve(group, group=name, buckets=parts))
+    return attrs.evolve(
+        figure(judged, definition.window),
+        left_out=tuple(sorted(out, key=lambda one: (one.id, one.reason))),
+        groups=tuple(groups),
+        buckets=tuple(figure(judged, period) for period in periods),
+    )
+
+
+def _rate(
+    members: Iterable[Failure],
+    facts: Facts,
+    definition: ChangeFailureRate,
+    window: tuple[datetime, datetime] | None,
+) -> Figure:
+    counted = [one for one in members if inside(one.deployment.at, window, definition.bounds)]
+    failed = [one for one in counted if one.signs]
+    n = len(counted)
+    if definition.numerator == "changes":
+        count = len(failed)
+    elif definition.numerator == "links":
+        count = sum(len(one.incidents) for one in failed)
+    else:
+        count = len({row.id for one in failed for row in one.incidents})
+    value = count / n if n else None
+    if value is None and definition.empty == "zero":
+        value = 0.0
+    interval = None
+    if definition.numerator == "changes" and n:
+        interval = wilson(count, n, level=definition.level)
+    return Figure(
+        name=type(definition).NAME,
+        value=value,
+        reason="no deployments" if value is None else None,
+        unit=SHARE,
+        n=n,
+        definition=definition,
+        window=window,
+        as_of=facts.as_of,
+        known_at=facts.known_at,
+        log_position=facts.log_position,
+        interval=interval,
+        uncertain=sum(one.deployment.uncertain for one in counted),
+        included=tuple(
+            Included(
+                id=one.deployment.change.id,
+                value=1.0 if one.signs else 0.0,
+                why="; ".join(one.signs),
+                positions=one.deployment.change.positions,
+            )
+            for one in counted
+        ),
+        beside={
+            "failed": float(count),
+            "failed by inferred cause only": float(sum(one.inferred for one in failed)),
+        },
+        notes=_unread_notes(facts),
+    )
+
+
+def _unread_notes(facts: Facts) -> tuple[str, ...]:
+    if not facts.unread:
+        return ()
+    names = ", ".join(f"{count} {name}" for name, count in facts.unread.items())
+    return (f"events of a newer version were not read: {names}",)
+
+
+change_failure_rate = figure_function(ChangeFailureRate, change_failures)

@@ -1,0 +1,189 @@
+"""
+Timelines: what happened when, as data, of one incident, one change, a service or a period.
+
+Incidents and changes are interleaved by the time things happened, as corrected. Nothing is
+hidden: what was voided or corrected later is there and says so. Prose is made at the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+
+from imcm.domain.corrections import CORRECTIONS, EDITS, EventVoided, standing
+from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
+from imcm.domain.vocabulary import Moment, midpoint
+from imcm.errors import NaiveTimeError, UnknownIdError
+from imcm.projections.figure import inside
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """
+    One thing that happened.
+
+    Attributes:
+        at: When, as corrected; None where nobody knows.
+        kind, id: What it happened to: "incident" or "change", and its id.
+        what: The event's type name.
+        event: The event with corrections applied (as written where it was voided).
+        by: Id of who, or what, did it.
+        recorded_at, position, version, record: Where it stands in the log.
+        source: Name of where it came from; None when recorded directly.
+        corrected_by: Positions of the corrections that changed it.
+        voided_by: Position of the void that struck it through; None where it stands.
+    """
+
+    at: Moment | None
+    kind: str
+    id: str
+    what: str
+    event: Event | Unread
+    by: str
+    recorded_at: datetime
+    position: int
+    version: int
+    record: str
+    source: str | None = None
+    corrected_by: tuple[int, ...] = ()
+    voided_by: int | None = None
+
+
+_LINKS: Final = ("change", "incident", "merged", "into", "repairs")
+"""Fields of events that name another incident or change."""
+
+
+def timeline(
+    log: Iterable[Recorded],
+    *,
+    incident: str | None = None,
+    change: str | None = None,
+    service: str | None = None,
+    window: tuple[datetime, datetime] | None = None,
+    linked: bool = True,
+    as_of: datetime | None = None,
+    known_at: int | datetime | None = None,
+) -> tuple[Entry, ...]:
+    """
+    Return what happened, in order of time; things without a known time come first.
+
+    Args:
+        log: Recorded events in log order.
+        incident, change: Only this one (and, with *linked*, those it names or that name it).
+        service: Only incidents and changes of this service, as corrected.
+        window: Only what happened in [start, end).
+        linked: Whether the story of one incident or change includes the other side's.
+        as_of, known_at: As in `facts`.
+
+    Raises:
+        UnknownIdError: There is no such incident or change in the part of the log that is read.
+        NaiveTimeError: A time without a zone.
+    """
+    for time in (as_of, *(window or ())):
+        if time is not None and time.utcoffset() is None:
+            raise NaiveTimeError("as_of" if time is as_of else "window", time)
+    streams: dict[str, list[Recorded]] = {}
+    for recorded in known(log, known_at):
+        if recorded.kind in {INCIDENT, CHANGE}:
+            streams.setdefault(recorded.stream, []).append(recorded)
+    entries = {name: _entries(stream) for name, stream in streams.items()}
+    wanted = set(entries)
+    if incident is not None or change is not None:
+        wanted = _named(entries, incident, change, linked=linked)
+    if service is not None:
+        wanted &= {name for name, told in entries.items() if service in _services(told)}
+    cut = as_of or max((r.recorded_at for s in streams.values() for r in s), default=None)
+    found = [
+        entry
+        for name in wanted
+        for entry in entries[name]
+        if inside(entry.at, window, "[)") and (entry.at is None or midpoint(entry.at) <= cut)  # type: ignore[operator]
+    ]
+    found.sort(key=_order)
+    return tuple(found)
+
+
+def _order(entry: Entry) -> tuple[bool, float, int]:
+    if entry.at is None:
+        return False, 0.0, entry.position
+    return True, midpoint(entry.at).timestamp(), entry.position
+
+
+def _named(
+    entries: Mapping[str, list[Entry]], incident: str | None, change: str | None, *, linked: bool
+) -> set[str]:
+    wanted: set[str] = set()
+    for kind, id_ in ((INCIDENT, incident), (CHANGE, change)):
+        if id_ is not None:
+            name = f"{kind}:{id_}"
+            if name not in entries:
+                raise UnknownIdError(kind, id_)
+            wanted.add(name)
+    if linked:
+        pairs = [(name, other) for name, told in entries.items() for other in _names(told)]
+        first = frozenset(wanted)
+        for name, other in pairs:
+            if name in first and other in entries:
+                wanted.add(other)
+            if other in first:
+                wanted.add(name)
+    return wanted
+
+
+def _names(told: Iterable[Entry]) -> set[str]:
+    """Return the streams that the events of one stream name."""
+    found: set[str] = set()
+    for entry in told:
+        for field in _LINKS:
+            other = getattr(entry.event, field, None)
+            if isinstance(other, str):
+                kind = CHANGE if field in {"change", "repairs"} else INCIDENT
+                found.add(f"{kind}:{other}")
+    return found
+
+
+def _services(told: Iterable[Entry]) -> tuple[str, ...]:
+    services: tuple[str, ...] = ()
+    for entry in told:
+        if entry.voided_by is None:
+            services = getattr(entry.event, "services", ()) or services
+    return services
+
+
+def _entries(stream: list[Recorded]) -> list[Entry]:
+    events: dict[int, Any] = {r.version: r.event for r in stream}
+    edits = [r for r in stream if isinstance(r.event, EDITS)]
+    facts = {v: e for v, e in events.items() if not isinstance(e, (*EDITS, Unread))}
+    corrected = standing(facts, [r.event for r in edits if isinstance(r.event, CORRECTIONS)])
+    corrections: dict[int, list[int]] = {}
+    voids: dict[int, int] = {}
+    for recorded in edits:
+        edit: Any = recorded.event
+        if isinstance(edit, EventVoided):
+            voids.setdefault(edit.version, recorded.position)
+        else:
+            corrections.setdefault(edit.version, []).append(recorded.position)
+    result = []
+    for recorded in stream:
+        event = corrected.get(recorded.version, recorded.event)
+        result.append(
+            Entry(
+                at=getattr(event, "at", None),
+                kind=recorded.kind,
+                id=recorded.id,
+                what=event.type if isinstance(event, Unread) else type(event).__name__,
+                event=event,
+                by=getattr(event, "by", ""),
+                recorded_at=recorded.recorded_at,
+                position=recorded.position,
+                version=recorded.version,
+                record=recorded.record,
+                source=None if recorded.source is None else recorded.source.name,
+                corrected_by=tuple(corrections.get(recorded.version, ())),
+                voided_by=voids.get(recorded.version),
+            )
+        )
+    return result

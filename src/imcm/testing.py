@@ -1,0 +1,570 @@
+"""
+For tests of rules of your own: given these events, when this step is asked for, then those follow.
+
+    def test_what_is_resolved_can_be_closed():
+        given(detected, triaged, resolved).when(incident.close, by="ann", at=noon).then(
+            IncidentClosed(at=noon, by="ann")
+        )
+
+Events are compared whole, no field is ever left out. Which aggregate a step belongs to is told by
+the annotation of its first parameter, so steps that you write yourself work like those of
+`imcm.domain.incident` and `imcm.domain.change`.
+
+The second part are Hypothesis strategies, `moments`, `incident_steps` and `change_steps`, which
+draw steps with plausible arguments. They need `pip install 'imcm[test]'`; the first part does not.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import zip_longest
+from types import SimpleNamespace
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    ParamSpec,
+    TypeAlias,
+    get_args,
+    get_type_hints,
+    overload,
+)
+
+import attrs
+
+from imcm.domain import change as changes
+from imcm.domain import corrections
+from imcm.domain import incident as incidents
+from imcm.domain.change import Change, ChangeEvent, Template
+from imcm.domain.corrections import CorrectableValue, past_standing
+from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.vocabulary import (
+    AttemptResult,
+    Audience,
+    Authority,
+    Between,
+    ChangeType,
+    Channel,
+    Commit,
+    Counts,
+    Degree,
+    DismissalReason,
+    HoldReason,
+    Impact,
+    Kind,
+    MitigationKind,
+    Mode,
+    Moment,
+    Result,
+    Risk,
+    Role,
+    ServiceImpact,
+    Severity,
+    Symptom,
+    Verdict,
+    Window,
+)
+from imcm.errors import ImcmError, InvalidValue, MissingExtraError, StepRefused
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+__all__ = ["Answered", "Given", "change_steps", "given", "incident_steps", "moments"]
+
+Event: TypeAlias = IncidentEvent | ChangeEvent
+P = ParamSpec("P")
+
+# --- given, when, then ----------------------------------------------------------------------------
+
+
+def given(*events: Event) -> Given:
+    """Begin a test with the *events* of one stream, oldest first; none at all is a new stream."""
+    return Given(events)
+
+
+@attrs.frozen
+class Given:
+    """What has happened so far. Made by `given`."""
+
+    events: tuple[Event, ...]
+
+    @overload
+    def when(
+        self,
+        step: Callable[Concatenate[Incident, P], Sequence[IncidentEvent]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> Answered: ...
+    @overload
+    def when(
+        self,
+        step: Callable[Concatenate[Change, P], Sequence[ChangeEvent]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> Answered: ...
+    def when(
+        self, step: Callable[..., Sequence[Event]], /, *args: object, **arguments: object
+    ) -> Answered:
+        """
+        Ask for *step* with the *arguments* it takes besides the state.
+
+        Args:
+            step: A function whose first parameter is annotated with `Incident` or `Change`.
+
+        Raises:
+            InvalidValue: It is not, or the events given belong to the other aggregate.
+        """
+        state = _state_for(step, self.events)
+        try:
+            followed = step(state, *args, **arguments)
+        except (StepRefused, InvalidValue) as error:
+            return Answered(step=_name_of(step), error=error)
+        return Answered(step=_name_of(step), events=tuple(followed))
+
+
+@attrs.frozen(kw_only=True)
+class Answered:
+    """
+    What a step answered, to be compared with what it should. Made by `Given.when`.
+
+    Attributes:
+        events: What followed, where nothing was refused.
+        error: The refusal, else None.
+    """
+
+    step: str
+    events: tuple[Event, ...] = ()
+    error: ImcmError | None = None
+
+    def then(self, *events: Event) -> None:
+        """Exactly these *events* follow: each of them whole, in this order."""
+        __tracebackhide__ = True
+        if self.error is not None:
+            expected = ", ".join(type(event).__name__ for event in events) or "nothing"
+            raise AssertionError(
+                f"{self.step} should record {expected}, but: {self.error}"
+            ) from self.error
+        if events != self.events:
+            raise AssertionError(
+                f"{self.step} should record {len(events)} events and recorded "
+                f"{len(self.events)}\n" + "\n".join(_differences(events, self.events))
+            )
+
+    def then_nothing(self) -> None:
+        """The step is allowed, and nothing needs to change."""
+        __tracebackhide__ = True
+        self.then()
+
+    def then_refused(self, *, guard: str) -> StepRefused:
+        """The guard of this name says no. Returns the refusal, so that its text can be checked."""
+        __tracebackhide__ = True
+        if not isinstance(self.error, StepRefused):
+            raise AssertionError(  # noqa: TRY004  # what failed is the test, not a type
+                f"{self.step} should be refused by {guard!r}, but {self._happened()}"
+            ) from self.error
+        if self.error.guard != guard:
+            raise AssertionError(
+                f"{self.step} should be refused by {guard!r}, but was by {self.error.guard!r}: "
+                f"{self.error}"
+            ) from self.error
+        return self.error
+
+    def then_invalid(self, name: str) -> InvalidValue:
+        """The argument of this name can't be right. Returns the error, for its text."""
+        __tracebackhide__ = True
+        if not isinstance(self.error, InvalidValue):
+            raise AssertionError(  # noqa: TRY004  # what failed is the test, not a type
+                f"{self.step} should not take its {name!r}, but {self._happened()}"
+            ) from self.error
+        if self.error.name != name:
+            raise AssertionError(
+                f"{self.step} should not take its {name!r}, but did not take "
+                f"{self.error.name!r}: {self.error}"
+            ) from self.error
+        return self.error
+
+    def _happened(self) -> str:
+        if self.error is not None:
+            return str(self.error)
+        recorded = [line for event in self.events for line in _told(event)]
+        return "\n".join(["it recorded:", *recorded]) if recorded else "it recorded nothing"
+
+
+def _name_of(step: Callable[..., object]) -> str:
+    return getattr(step, "__name__", repr(step))
+
+
+def _state_for(step: Callable[..., object], events: tuple[Event, ...]) -> Incident | Change:
+    """Return the state that *events* lead to, of the aggregate that *step* belongs to."""
+    kind = _first_annotation(step)
+    if kind is Incident:
+        return incidents.fold(_only(incidents, get_args(IncidentEvent), events))
+    if kind is Change:
+        return changes.fold(_only(changes, get_args(ChangeEvent), events))
+    raise InvalidValue(
+        "step", _name_of(step), "annotate its first parameter with Incident or Change"
+    )
+
+
+def _first_annotation(step: Callable[..., object]) -> object:
+    function = inspect.unwrap(step)
+    annotations: Mapping[str, object] = getattr(function, "__annotations__", {})
+    first = next(iter(inspect.signature(function).parameters), None)
+    if first is None or first not in annotations:
+        return None
+    # Only the first one is looked up: the others may name what only a type checker imports.
+    alone = SimpleNamespace(__annotations__={first: annotations[first]})
+    return get_type_hints(alone, globalns=getattr(function, "__globals__", {}))[first]
+
+
+def _only(module: object, allowed: tuple[type, ...], events: tuple[Event, ...]) -> Iterable[Any]:
+    # Any: what remains is of the one aggregate, which no annotation can say of both at once.
+    for event in events:
+        if not isinstance(event, allowed):
+            name = str(getattr(module, "__name__", module)).rpartition(".")[2]
+            raise InvalidValue("given", type(event).__name__, f"give events of one {name}")
+    return events
+
+
+def _differences(expected: tuple[Event, ...], actual: tuple[Event, ...]) -> Iterable[str]:
+    """Yield both sides, event by event and field by field; what differs is marked."""
+    for number, (one, other) in enumerate(zip_longest(expected, actual), start=1):
+        if one == other:
+            yield f"{number}. as expected"
+            yield from _told(one)
+        elif type(one) is not type(other):
+            yield f"{number}. expected:"
+            yield from _told(one)
+            yield "   actual:"
+            yield from _told(other)
+        else:
+            yield f"{number}. {type(one).__name__}"
+            for field in attrs.fields(type(one)):
+                first, second = getattr(one, field.name), getattr(other, field.name)
+                if first == second:
+                    yield f"       {field.name} = {_plain(first)}"
+                else:
+                    yield f"     ! {field.name}: expected {_plain(first)}"
+                    yield f"       {' ' * len(field.name)}  actual   {_plain(second)}"
+
+
+def _told(event: Event | None) -> Iterable[str]:
+    if event is None:
+        yield "     nothing"
+        return
+    yield f"     {type(event).__name__}"
+    for field in attrs.fields(type(event)):
+        yield f"       {field.name} = {_plain(getattr(event, field.name))}"
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else repr(value)
+
+
+# --- strategies -----------------------------------------------------------------------------------
+
+IncidentStep: TypeAlias = Callable[..., tuple[IncidentEvent, ...]]
+ChangeStep: TypeAlias = Callable[..., tuple[ChangeEvent, ...]]
+
+_FIRST: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_OFFSETS: Final = (0, 60, 330, -480)
+_PEOPLE: Final = ("ann", "bea", "cem", "dan")
+_WORDS: Final = ("as agreed", "größer als gedacht", 'it\'s "quoted"\nin two lines')
+
+
+def _need_hypothesis() -> None:
+    try:
+        import hypothesis  # noqa: F401  # asked for here, so that the error says what to install
+    except ImportError:
+        raise MissingExtraError("drawing steps with Hypothesis", "test") from None
+
+
+def moments(
+    *, earliest: datetime = _FIRST, latest: datetime = _FIRST + timedelta(days=30)
+) -> SearchStrategy[Moment]:
+    """
+    Draw moments: mostly times, of several offsets, and now and then an uncertain one.
+
+    Args:
+        earliest, latest: Nothing drawn lies outside them. Both time-zone-aware.
+
+    Raises:
+        MissingExtraError: Hypothesis is not installed.
+    """
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
+    def time(after: int, offset: int) -> datetime:
+        zone = timezone(timedelta(minutes=offset))
+        return (earliest + timedelta(seconds=after)).astimezone(zone)
+
+    def between(one: datetime, other: datetime) -> Between:
+        return Between(earliest=min(one, other), latest=max(one, other))
+
+    seconds = int((latest - earliest).total_seconds())
+    times = st.builds(time, st.integers(0, seconds), st.sampled_from(_OFFSETS))
+    # Of five moments one is uncertain, as far as chance has it.
+    return st.one_of(times, times, times, times, st.builds(between, times, times))
+
+
+def incident_steps(
+    *, incident: Incident = incidents.INITIAL, only: Iterable[str] = tuple(incidents.STEPS)
+) -> SearchStrategy[tuple[IncidentStep, dict[str, object]]]:
+    """
+    Draw a step of an incident with plausible arguments: `step(incident, **arguments)`.
+
+    A step drawn may still be refused, by its status or by a guard.
+
+    Args:
+        incident: Whose numbers, versions and values the arguments name, where they name any.
+        only: The steps to draw from; every step of the table unless told otherwise.
+
+    Raises:
+        MissingExtraError: Hypothesis is not installed.
+    """
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
+    known = {
+        **_shared(),
+        **_edits(incident.past, incidents.CORRECTABLE),
+        "channel": st.sampled_from(Channel),
+        "monitor": st.just("prometheus"),
+        "mode": st.sampled_from(Mode),
+        "symptom": st.sampled_from(Symptom),
+        "declared_at": moments(),
+        "impact_started_at": moments(),
+        "severity": st.sampled_from(Severity),
+        "impact": _impacts(),
+        "reason": st.sampled_from(HoldReason),
+        "kind": st.sampled_from(MitigationKind),
+        "change": st.sampled_from(("CHG-1", "CHG-2")),
+        "note": st.sampled_from(_WORDS),
+        "number": st.integers(1, max(1, incident.attempts, *incident.actions)),
+        "result": st.sampled_from(AttemptResult),
+        "evidence": st.sampled_from(_WORDS),
+        "role": st.sampled_from(Role),
+        "person": st.sampled_from(_PEOPLE),
+        "audience": st.sampled_from(Audience),
+        "text": st.sampled_from(_WORDS),
+        "problem": st.sampled_from(("PRB-1", "PRB-2")),
+        "verdict": st.sampled_from([v for v in Verdict if v is not Verdict.DISMISSED]),
+        "what_happened": st.sampled_from(_WORDS),
+        "causes": st.tuples() | st.tuples(st.sampled_from(_WORDS)),
+        "owner": st.sampled_from(_PEOPLE),
+        "due": st.dates(min_value=date(2026, 1, 1), max_value=date(2026, 12, 31)),
+        "id": st.just("INC-1"),
+        "into": st.just("INC-2"),
+        "into_state": st.just(Incident(status=incidents.Status.DETECTED)),
+    }
+    special = {
+        "detect": {"at": moments(latest=_FIRST + timedelta(days=1))},
+        "dismiss": {"reason": st.sampled_from(DismissalReason)},
+    }
+    return _drawn(incidents, only, known, special)
+
+
+def change_steps(
+    *, change: Change = changes.INITIAL, only: Iterable[str] = tuple(changes.STEPS)
+) -> SearchStrategy[tuple[ChangeStep, dict[str, object]]]:
+    """
+    Draw a step of a change with plausible arguments: `step(change, **arguments)`.
+
+    A step drawn may still be refused, by its status or by a guard.
+
+    Args:
+        change: Whose versions and values the arguments name, where they name any.
+        only: The steps to draw from; every step of the table unless told otherwise.
+
+    Raises:
+        MissingExtraError: Hypothesis is not installed.
+    """
+    _need_hypothesis()
+    from hypothesis import strategies as st
+
+    template = Template(name="restart", version="3", sha256="0" * 64)
+    planned = [type for type in ChangeType if type is not ChangeType.OBSERVED]
+    known = {
+        **_shared(),
+        **_edits(change.past, changes.CORRECTABLE),
+        "type": st.sampled_from(planned),
+        "kind": st.sampled_from(Kind),
+        "risk": st.sampled_from(Risk),
+        "window": _windows(),
+        "requested_by": st.sampled_from(_PEOPLE),
+        "incident": st.just("INC-1"),
+        "repairs": st.just("CHG-0"),
+        "description": st.sampled_from(_WORDS),
+        "rollback_plan": st.sampled_from(_WORDS),
+        "monitoring_plan": st.sampled_from(_WORDS),
+        "test_plan": st.sampled_from(_WORDS),
+        "template": st.just(template) if change.type is ChangeType.STANDARD else st.none(),
+        "authority": st.sampled_from(Authority),
+        "reason": st.sampled_from(HoldReason),
+        "run": st.just("https://ci.example/7"),
+        "version": st.just("v2.3.1"),
+        "commits": _commits(),
+        "rollout_plan": st.sampled_from(((), (100,), (5, 25, 100))),
+        "percent": st.sampled_from((1, 5, 25, 50, 100)),
+        "canary": st.builds(Counts, requests=st.integers(5, 9), errors=st.integers(0, 5)),
+        "baseline": st.builds(Counts, requests=st.integers(5, 9), errors=st.integers(0, 5)),
+        "note": st.sampled_from(_WORDS),
+        "reached_production": st.booleans(),
+        "check": st.sampled_from(("smoke", "errors")),
+        "passed": st.booleans(),
+        "evidence": st.sampled_from(_WORDS),
+        "result": st.sampled_from(Result),
+        "notes": st.sampled_from(_WORDS),
+    }
+    edits = _edits(change.past, changes.CORRECTABLE)
+    content = {
+        name: st.nothing() for name in ("title", "kind", "services", "environment", "labels")
+    }
+    special: dict[str, dict[str, Any]] = {
+        "plan": {"at": moments(latest=_FIRST + timedelta(days=1))},
+        "correct": edits,
+        "void": edits,
+        # What was planned has its content already; found out of nothing, it needs a title.
+        "observe": content if change.past else {"title": st.sampled_from(_WORDS)},
+    }
+    return _drawn(changes, only, known, special)
+
+
+# Any, below: strategies of many types stand in one mapping, each under its argument's name.
+
+
+def _shared() -> dict[str, Any]:
+    """Return strategies for the arguments that mean the same in both aggregates."""
+    from hypothesis import strategies as st
+
+    policies = (DEFAULT_POLICY, Policy(name="two votes", version="7", approvals=2))
+    return {
+        "by": st.sampled_from(_PEOPLE),
+        "at": moments(earliest=_FIRST + timedelta(days=1)),
+        "title": st.sampled_from(_WORDS),
+        "why": st.sampled_from(_WORDS),
+        "services": st.lists(st.sampled_from(("payments", "search")), unique=True).map(tuple),
+        "environment": st.sampled_from(("production", "staging")),
+        "labels": st.dictionaries(st.sampled_from(("team", "project")), st.just("core")),
+        "policy": st.sampled_from(policies),
+    }
+
+
+def _edits(past: Sequence[Event], correctable: corrections.Correctable) -> dict[str, Any]:
+    """Return strategies for `correct` and `void`: a fact of this *past*, and what stands of it."""
+    from hypothesis import strategies as st
+
+    values = _values()
+
+    def correction(fact: tuple[int, str, object, type]) -> SearchStrategy[dict[str, object]]:
+        version, field, stands, kind = fact
+        fixed = {"version": st.just(version), "field": st.just(field), "was": st.just(stands)}
+        return st.fixed_dictionaries({**fixed, "now": values[kind]})
+
+    facts: list[tuple[int, str, object, type]] = [
+        (version, field, getattr(event, field), kind)
+        for version, event in past_standing(past).items()
+        for field, kind in correctable.get(type(event), {}).items()
+    ]
+    fact = st.sampled_from(facts or [(1, "at", _FIRST, corrections.MomentCorrected)])
+    return {"fact": fact.flatmap(correction), "version": st.integers(1, max(1, len(past)))}
+
+
+def _values() -> dict[type, Any]:
+    """Return, for each kind of correction, a strategy for the value that it puts in place."""
+    from hypothesis import strategies as st
+
+    shared = _shared()
+    return {
+        corrections.MomentCorrected: moments(),
+        corrections.SeverityCorrected: st.sampled_from(Severity),
+        corrections.ImpactCorrected: _impacts(),
+        corrections.ServicesCorrected: shared["services"],
+        corrections.SymptomCorrected: st.sampled_from(Symptom),
+        corrections.KindCorrected: st.sampled_from(Kind),
+        corrections.LabelsCorrected: shared["labels"],
+        corrections.EnvironmentCorrected: shared["environment"],
+        corrections.ModeCorrected: st.sampled_from(Mode),
+        corrections.DismissalReasonCorrected: st.sampled_from(DismissalReason),
+        corrections.ResultCorrected: st.sampled_from(Result),
+        corrections.CommitsCorrected: _commits(),
+    }
+
+
+def _impacts() -> SearchStrategy[Impact]:
+    from hypothesis import strategies as st
+
+    hit = st.builds(ServiceImpact, service=st.just("payments"), degree=st.sampled_from(Degree))
+    return st.builds(
+        Impact,
+        services=st.tuples() | st.tuples(hit),
+        customers=st.none() | st.integers(0, 5000),
+        share=st.none() | st.sampled_from((0.0, 0.25, 1.0)),
+    )
+
+
+def _windows() -> SearchStrategy[Window]:
+    from hypothesis import strategies as st
+
+    def window(day: int, hours: int) -> Window:
+        start = _FIRST + timedelta(days=day)
+        return Window(start=start, end=start + timedelta(hours=hours))
+
+    return st.builds(window, st.integers(1, 3), st.integers(1, 12))
+
+
+def _commits() -> SearchStrategy[tuple[Commit, ...]]:
+    from hypothesis import strategies as st
+
+    committed = st.none() | st.just(_FIRST)
+    one = st.builds(Commit, id=st.just("a1"), committed_at=committed)
+    other = st.builds(Commit, id=st.just("b2"), committed_at=committed)
+    return st.tuples() | st.tuples(one) | st.tuples(other, one)
+
+
+def _drawn(
+    module: object,
+    only: Iterable[str],
+    known: Mapping[str, Any],
+    special: Mapping[str, Mapping[str, Any]],
+) -> SearchStrategy[Any]:
+    from hypothesis import strategies as st
+
+    steps = [(getattr(module, name), {**known, **special.get(name, {})}) for name in only]
+    return st.one_of(*(st.tuples(st.just(step), _arguments(step, by)) for step, by in steps))
+
+
+def _arguments(
+    step: Callable[..., object], known: Mapping[str, Any]
+) -> SearchStrategy[dict[str, object]]:
+    """Return a strategy for the keyword arguments of *step*: those without default always."""
+    from hypothesis import strategies as st
+
+    parameters = list(inspect.signature(step).parameters.values())[1:]
+    corrects = any(parameter.name == "now" for parameter in parameters)
+    # A correction's version, field, was and now belong together: they are one drawn fact.
+    rest = [
+        p for p in parameters if not (corrects and p.name in {"version", "field", "was", "now"})
+    ]
+    required = {p.name: known[p.name] for p in rest if p.default is p.empty}
+    optional = {
+        p.name: known[p.name]
+        for p in rest
+        if p.default is not p.empty and not known[p.name].is_empty
+    }
+    arguments: SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
+        required, optional=optional
+    )
+    if not corrects:
+        return arguments
+
+    def together(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+        return {**one, **other}
+
+    return st.builds(together, arguments, known["fact"])
