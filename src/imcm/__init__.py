@@ -1,68 +1,177 @@
 """
 Incidents and changes as one event-sourced log.
 
-The public names are loaded when first used, so that `import imcm` costs next to nothing.
+The public names are loaded when first used, so that `import imcm` costs next to nothing and the
+pure rooms (`imcm.domain`, `imcm.projections`) never load a store.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from imcm.domain import change, incident
+    from imcm.domain.change import Template
+    from imcm.domain.policy import DEFAULT_POLICY, Policy
     from imcm.domain.recorded import Recorded, Source, as_source_knew
-    from imcm.domain.vocabulary import Between, Window
+    from imcm.domain.vocabulary import (
+        AttemptResult,
+        Audience,
+        Authority,
+        Between,
+        ChangeType,
+        Channel,
+        Commit,
+        Counts,
+        Degree,
+        DismissalReason,
+        HoldReason,
+        Impact,
+        Kind,
+        MitigationKind,
+        Mode,
+        Outcome,
+        Result,
+        Risk,
+        Role,
+        ServiceImpact,
+        Severity,
+        StatedDuration,
+        Symptom,
+        Verdict,
+        Window,
+    )
     from imcm.errors import ImcmError, InvalidValue, StepRefused
     from imcm.ledger import History, Ledger, LedgerReader
+    from imcm.projections.anomalies import anomalies
     from imcm.projections.facts import Facts, facts
+    from imcm.projections.failures import change_failure_rate
+    from imcm.projections.figure import Figure
+    from imcm.projections.restore import (
+        mean_time_to_restore,
+        time_to_acknowledge,
+        time_to_detect,
+        time_to_mitigate,
+        time_to_restore,
+    )
+    from imcm.projections.timeline import timeline
 
 __all__ = [
+    "DEFAULT_POLICY",
+    "AttemptResult",
+    "Audience",
+    "Authority",
     "Between",
+    "ChangeType",
+    "Channel",
+    "Commit",
+    "Counts",
+    "Degree",
+    "DismissalReason",
     "Facts",
+    "Figure",
     "History",
+    "HoldReason",
     "ImcmError",
+    "Impact",
     "InvalidValue",
+    "Kind",
     "Ledger",
     "LedgerReader",
+    "MitigationKind",
+    "Mode",
+    "Outcome",
+    "Policy",
     "Recorded",
+    "Result",
+    "Risk",
+    "Role",
+    "ServiceImpact",
+    "Severity",
     "Source",
+    "StatedDuration",
     "StepRefused",
+    "Symptom",
+    "Template",
+    "Verdict",
     "Window",
+    "anomalies",
     "as_source_knew",
     "change",
+    "change_failure_rate",
     "facts",
     "incident",
+    "mean_time_to_restore",
+    "time_to_acknowledge",
+    "time_to_detect",
+    "time_to_mitigate",
+    "time_to_restore",
+    "timeline",
 ]
 
-_HOMES = {
+_HOMES: Final = {
+    "AttemptResult": "imcm.domain.vocabulary",
+    "Audience": "imcm.domain.vocabulary",
+    "Authority": "imcm.domain.vocabulary",
     "Between": "imcm.domain.vocabulary",
+    "ChangeType": "imcm.domain.vocabulary",
+    "Channel": "imcm.domain.vocabulary",
+    "Commit": "imcm.domain.vocabulary",
+    "Counts": "imcm.domain.vocabulary",
+    "DEFAULT_POLICY": "imcm.domain.policy",
+    "Degree": "imcm.domain.vocabulary",
+    "DismissalReason": "imcm.domain.vocabulary",
     "Facts": "imcm.projections.facts",
+    "Figure": "imcm.projections.figure",
     "History": "imcm.ledger",
+    "HoldReason": "imcm.domain.vocabulary",
     "ImcmError": "imcm.errors",
+    "Impact": "imcm.domain.vocabulary",
     "InvalidValue": "imcm.errors",
+    "Kind": "imcm.domain.vocabulary",
     "Ledger": "imcm.ledger",
     "LedgerReader": "imcm.ledger",
+    "MitigationKind": "imcm.domain.vocabulary",
+    "Mode": "imcm.domain.vocabulary",
+    "Outcome": "imcm.domain.vocabulary",
+    "Policy": "imcm.domain.policy",
     "Recorded": "imcm.domain.recorded",
+    "Result": "imcm.domain.vocabulary",
+    "Risk": "imcm.domain.vocabulary",
+    "Role": "imcm.domain.vocabulary",
+    "ServiceImpact": "imcm.domain.vocabulary",
+    "Severity": "imcm.domain.vocabulary",
     "Source": "imcm.domain.recorded",
+    "StatedDuration": "imcm.domain.vocabulary",
     "StepRefused": "imcm.errors",
+    "Symptom": "imcm.domain.vocabulary",
+    "Template": "imcm.domain.change",
+    "Verdict": "imcm.domain.vocabulary",
     "Window": "imcm.domain.vocabulary",
+    "anomalies": "imcm.projections.anomalies",
     "as_source_knew": "imcm.domain.recorded",
-    "change": "imcm.domain",
+    "change": "imcm.domain.change",
+    "change_failure_rate": "imcm.projections.failures",
     "facts": "imcm.projections.facts",
-    "incident": "imcm.domain",
+    "incident": "imcm.domain.incident",
+    "mean_time_to_restore": "imcm.projections.restore",
+    "time_to_acknowledge": "imcm.projections.restore",
+    "time_to_detect": "imcm.projections.restore",
+    "time_to_mitigate": "imcm.projections.restore",
+    "time_to_restore": "imcm.projections.restore",
+    "timeline": "imcm.projections.timeline",
 }
 
 
 def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
+    if name not in _HOMES:
         raise AttributeError(f"module 'imcm' has no attribute {name!r}")
-    from importlib import import_module
-
-    module = import_module(home)
-    if home == "imcm.domain":
-        return import_module(f"{home}.{name}")
-    return getattr(module, name)
+    home = import_module(_HOMES[name])
+    # Two public names are modules: the steps are used through them, as in incident.resolve.
+    found: object = home if home.__name__.endswith(f"domain.{name}") else getattr(home, name)
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

@@ -418,9 +418,9 @@ def _rate(
             )
             for one in counted
         ),
-        beside={
-            "failed": float(count),
-            "failed by inferred cause only": float(sum(one.inferred for one in failed)),
+        counts={
+            definition.numerator if definition.numerator != "changes" else "failed": count,
+            "failed by inferred cause only": sum(one.inferred for one in failed),
         },
         notes=_unread_notes(facts),
     )

@@ -86,7 +86,8 @@ class Figure:
             where every moment is exact or the statistic has none.
         uncertain: How many values were placed by the midpoint of an uncertain moment.
         included, left_out: Who was counted and who was not; those outside the window are neither.
-        beside: Other figures of the same values, by name.
+        beside: Other figures of the same values, by name, in the same unit.
+        counts: What was counted on the way, by name.
         groups, buckets: The same figure of each group and of each period.
         notes: What a reader should know before trusting it.
     """
@@ -107,6 +108,7 @@ class Figure:
     included: tuple[Included, ...] = attrs.field(default=(), repr=False)
     left_out: tuple[LeftOut, ...] = attrs.field(default=(), repr=False)
     beside: Mapping[str, float | None] = attrs.field(factory=dict)
+    counts: Mapping[str, int] = attrs.field(factory=dict)
     group: str | None = None
     groups: tuple[Figure, ...] = attrs.field(default=(), repr=False)
     buckets: tuple[Figure, ...] = attrs.field(default=(), repr=False)
@@ -139,6 +141,7 @@ class Figure:
             low, high = (shown(bound, self.unit) for bound in self.bounds)
             lines.append(f"  over all readings of {self.uncertain} uncertain: {low} to {high}")
         lines += [f"  {name}: {shown(value, self.unit)}" for name, value in self.beside.items()]
+        lines += [f"  {name}: {count:,}" for name, count in self.counts.items()]
         if self.window is None:
             lines.append("  window: all time")
         else:
@@ -171,6 +174,7 @@ class Figure:
             "bounds": self.bounds,
             "uncertain": self.uncertain,
             "beside": dict(self.beside),
+            "counts": dict(self.counts),
             "group": self.group,
             "window": None if self.window is None else [t.isoformat() for t in self.window],
             "time_zone": self.time_zone,

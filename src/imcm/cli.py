@@ -1,0 +1,502 @@
+"""
+The command line: a few lines over the library for each command.
+
+Reading commands open the ledger read-only; only `demo`, `import` and `backup` create a file.
+Exit status: 0 done, 1 refused or wrong input (one line on standard error says what to do),
+2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+
+from imcm.errors import ImcmError, InvalidValue, MissingExtraError, UnknownIdError
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+except ImportError as error:  # pragma: no cover - tried by hand in a bare environment
+    raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
+
+from imcm.domain import change, incident
+from imcm.domain.lifecycle import Answer
+from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.interchange import csv_files, jsonl
+from imcm.interchange.mapping import read_mapping
+from imcm.ledger import Ledger, LedgerReader
+from imcm.projections.anomalies import anomalies
+from imcm.projections.facts import facts
+from imcm.projections.failures import change_failure_rate
+from imcm.projections.figure import Figure, shown, zone
+from imcm.projections.restore import time_to_acknowledge, time_to_mitigate, time_to_restore
+from imcm.projections.timeline import Entry, timeline
+from imcm.story import StoryClock, tell
+from imcm.telling import told_entry, told_moment
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode=None)
+import_app = typer.Typer(no_args_is_help=True, help="Bring history in.")
+export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
+app.add_typer(import_app, name="import")
+app.add_typer(export_app, name="export")
+
+out: Final = Console(highlight=False, soft_wrap=True)
+err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+
+LedgerPath = Annotated[
+    Path, typer.Option("--ledger", help="The ledger file.", envvar="IMCM_LEDGER")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"imcm: {escape(message)}")
+    raise typer.Exit(1)
+
+
+def _one_line(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn our errors into one line on standard error and exit status 1."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **arguments: P.kwargs) -> R:
+        try:
+            return command(*args, **arguments)
+        except ImcmError as error:
+            _fail(str(error))
+        except BrokenPipeError:
+            raise typer.Exit(0) from None  # the reader of our output had enough
+
+    return guarded
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+
+
+@contextmanager
+def _progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error while something long goes on, where that is a terminal."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+# --- demo -----------------------------------------------------------------------------------------
+
+
+@app.command()
+@_one_line
+def demo(
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="Keep the story in this new file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell a story through the library: a bad Friday evening, and a canary rollout after it."""
+    clock = StoryClock()
+    if ledger is not None and ledger.exists():
+        _fail(f"{ledger} exists already; name a new file")
+    opened = Ledger.in_memory(clock=clock) if ledger is None else Ledger(ledger, clock=clock)
+    refusals: list[str] = []
+    with opened as book:
+        tell(book, clock, refusals.append)
+        entries = timeline(book.replay(), incident="INC-204")
+        known = facts(book.replay(words=False))
+    figures = [
+        time_to_restore(known, start=("impact_started", "detected")),
+        time_to_restore(known),
+        time_to_mitigate(known),
+        change_failure_rate(known),
+    ]
+    if as_json:
+        _print_json(
+            {
+                "refusals": refusals,
+                "timeline": [_entry_dict(entry) for entry in entries],
+                "figures": [figure.as_dict() for figure in figures],
+            }
+        )
+        return
+    out.print("[bold]A Friday evening, and what came after it[/bold]\n")
+    for refusal in refusals:
+        out.print(f"refused, as asked for: {escape(refusal)}\n")
+    _print_timeline(entries)
+    out.print()
+    named = ("from the first failed payment", "from detection", "from detection", "")
+    _print_figures(figures, named)
+    for odd in anomalies(known):
+        out.print(f"\nto be looked at: {odd.kind} {odd.id}: {odd.oddity.value} ({odd.detail})")
+    where = "" if ledger is None else f" The ledger is {ledger}."
+    out.print(f"\n{len(entries)} events, each kept as it was told.{escape(where)}")
+
+
+# --- import and export ----------------------------------------------------------------------------
+
+
+@import_app.command("csv")
+@_one_line
+def import_csv(
+    ledger: LedgerPath,
+    incidents: Annotated[Path | None, typer.Option(help="CSV file of incidents.")] = None,
+    changes: Annotated[Path | None, typer.Option(help="CSV file of changes.")] = None,
+    commits: Annotated[Path | None, typer.Option(help="CSV file of commits.")] = None,
+    source: Annotated[str | None, typer.Option(help="Name of the tool it comes from.")] = None,
+    tz: Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")] = None,
+    time_format: Annotated[
+        list[str] | None, typer.Option(help="A strptime format; may be given again.")
+    ] = None,
+    mapping: Annotated[
+        Path | None, typer.Option(help="TOML file that renames columns and values.")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Import the good rows, list the bad ones.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Import incidents, changes and commits from CSV files; run it again after a change."""
+    if incidents is None and changes is None and commits is None:
+        raise typer.BadParameter("give at least one of --incidents, --changes, --commits")
+    new = not ledger.exists()
+    with Ledger(ledger) as book, _progress("importing") as progress:
+        try:
+            report = csv_files.import_csv(
+                book,
+                incidents=incidents,
+                changes=changes,
+                commits=commits,
+                source=source,
+                tz=tz,
+                time_format=time_format,
+                mapping=None if mapping is None else read_mapping(mapping),
+                keep_going=keep_going,
+                progress=progress,
+            )
+        except ImcmError:
+            if new:
+                book.close()
+                _remove_ledger(ledger)  # made a moment ago for this import, and still empty
+            raise
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        out.print(
+            f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
+            f"{report.histories:,} incidents and changes, {report.events:,} new events"
+        )
+        for problem in report.problems:
+            err.print(escape(str(problem)))
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _remove_ledger(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+@import_app.command("jsonl")
+@_one_line
+def import_jsonl(
+    file: Annotated[Path, typer.Argument(help="A log exported as JSONL.")],
+    ledger: LedgerPath,
+    append: Annotated[
+        bool, typer.Option("--append", help="Into a filled ledger, as imported history.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Restore an exported log into a new ledger, or append it to one as imported history."""
+    with _opened(file) as lines:
+        if append:
+            with Ledger(ledger) as book:
+                count = book.append_rows(jsonl.read(lines))
+        else:
+            with Ledger.restored(ledger, jsonl.read(lines)) as book:
+                count = sum(1 for _ in book.rows())
+    if as_json:
+        _print_json({"events": count})
+    else:
+        out.print(f"{count:,} events in {escape(str(ledger))}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InvalidValue("file", str(path), f"a readable file ({error.strerror})") from None
+    with file:
+        yield file
+
+
+@export_app.command("jsonl")
+@_one_line
+def export_jsonl(
+    ledger: LedgerPath,
+    to: Annotated[
+        Path | None, typer.Option(help="File to write; standard output if absent.")
+    ] = None,
+    words: Annotated[
+        bool, typer.Option("--words/--no-words", help="Leave free text and names out.")
+    ] = True,
+) -> None:
+    """Write the log, one recorded event a line, byte for byte as it is stored."""
+    with LedgerReader(ledger) as book:
+        if to is None:
+            jsonl.write(book.rows(), sys.stdout.buffer, words=words)
+            return
+        if to.exists():
+            _fail(f"{to} exists already; name a new file")
+        with to.open("wb") as file:
+            count = jsonl.write(book.rows(), file, words=words)
+    out.print(f"{count:,} events written to {escape(str(to))}")
+
+
+@app.command()
+@_one_line
+def backup(ledger: LedgerPath, to: Annotated[Path, typer.Option(help="The new file.")]) -> None:
+    """Copy a ledger, its newest events included, while others may be recording in it."""
+    with LedgerReader(ledger) as book:
+        book.backup(to)
+    out.print(f"copied to {escape(str(to))}")
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _entry_dict(entry: Entry) -> dict[str, Any]:
+    return {
+        "at": None if entry.at is None else told_moment(entry.at),
+        "kind": entry.kind,
+        "id": entry.id,
+        "what": entry.what,
+        "by": entry.by,
+        "told": told_entry(entry),
+        "recorded_at": entry.recorded_at.isoformat(),
+        "position": entry.position,
+        "version": entry.version,
+        "source": entry.source,
+        "corrected_by": list(entry.corrected_by),
+        "voided_by": entry.voided_by,
+    }
+
+
+def _print_timeline(entries: tuple[Entry, ...]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("when", "id", "who", "what"):
+        table.add_column(name, no_wrap=name != "what", overflow="fold")
+    for entry in entries:
+        line = escape(told_entry(entry))
+        what = f"[strike]{line}[/strike] (voided)" if entry.voided_by is not None else line
+        table.add_row(told_moment(entry.at), escape(entry.id), escape(entry.by), what)
+    Console(highlight=False, width=None if out.is_terminal else 160).print(table)
+
+
+def _moment(name: str, text: str | None, tz: str) -> datetime | None:
+    """Read a moment given on the command line; without an offset it is told in --tz."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidValue(name, text, "an ISO 8601 date or time: 2026-03-06T17:40") from None
+    return moment if moment.utcoffset() is not None else moment.replace(tzinfo=zone(tz))
+
+
+def _known_at(text: str | None, tz: str) -> int | datetime | None:
+    return int(text) if text is not None and text.isdigit() else _moment("--known-at", text, tz)
+
+
+KnownAt = Annotated[str | None, typer.Option("--known-at", help="A log position, or a time.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="Facts up to this time in the world.")]
+Zone = Annotated[str, typer.Option("--tz", help="IANA zone of days, and of times without offset.")]
+
+
+@app.command("timeline")
+@_one_line
+def show_timeline(
+    ledger: LedgerPath,
+    id: Annotated[str | None, typer.Argument(help="An incident or a change.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Show what happened when: of one incident or change, of a service, or of a period."""
+    with LedgerReader(ledger) as book:
+        named: dict[str, str] = {}
+        if id is not None:
+            kinds = [kind for kind in (INCIDENT, CHANGE) if book.history(f"{kind}:{id}")]
+            if not kinds:
+                raise UnknownIdError("incident or change", id)
+            named = {kinds[0]: id}
+        period = _window(start, end, tz)
+        entries = timeline(
+            book.replay(),
+            **named,  # type: ignore[arg-type]
+            service=service,
+            window=period,
+            as_of=_moment("--as-of", as_of, tz),
+            known_at=_known_at(known_at, tz),
+        )
+    if as_json:
+        _print_json([_entry_dict(entry) for entry in entries])
+    elif entries:
+        _print_timeline(entries)
+    else:
+        out.print("nothing happened there")
+
+
+def _window(start: str | None, end: str | None, tz: str) -> tuple[datetime, datetime] | None:
+    if start is None and end is None:
+        return None
+    first, last = _moment("--from", start, tz), _moment("--to", end, tz)
+    if first is None or last is None:
+        raise typer.BadParameter("give both --from and --to, or neither")
+    if last <= first:
+        raise InvalidValue("--to", end, f"a moment after --from, {start}")
+    return first, last
+
+
+def _print_figures(figures: list[Figure], notes: tuple[str, ...] = ()) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("figure", "group", "value", "n", "interval", "left out"):
+        table.add_column(name, justify="right" if name == "n" else "left")
+    if not any(f.groups for f in figures):
+        table.columns[1].header = ""
+    for number, figure in enumerate(figures):
+        note = notes[number] if number < len(notes) else ""
+        name = f"{figure.name}{f' ({note})' if note else ''}"
+        for one in (figure, *figure.groups):
+            group = "all" if one.group is None and figure.groups else one.group or ""
+            table.add_row(
+                escape(name), escape(group), _value(one), f"{one.n:,}", _interval(one), _out(one)
+            )
+            name = ""
+    out.print(table)
+
+
+def _value(figure: Figure) -> str:
+    value = shown(figure.value, figure.unit)
+    return f"{value} ({figure.reason})" if figure.reason else value
+
+
+def _interval(figure: Figure) -> str:
+    found = figure.interval
+    if found is None or found.low is None or found.high is None:
+        return ""
+    return f"{shown(found.low, figure.unit)} to {shown(found.high, figure.unit)}"
+
+
+def _out(figure: Figure) -> str:
+    return escape(", ".join(f"{n} {why}" for why, n in list(figure.why_left_out().items())[:3]))
+
+
+@app.command()
+@_one_line
+def report(
+    ledger: LedgerPath,
+    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", help="Group by service, severity, ... or label:<name>.")
+    ] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    explain: Annotated[bool, typer.Option("--explain", help="Print each figure in full.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print time to acknowledge, to mitigate, to restore, and the change failure rate."""
+    period = _window(start, end, tz)
+    with LedgerReader(ledger) as book:
+        known = facts(
+            book.replay(words=False),
+            as_of=_moment("--as-of", as_of, tz),
+            known_at=_known_at(known_at, tz),
+        )
+    figures = [
+        function(known, window=period, time_zone=tz, group_by=by)
+        for function in (
+            time_to_acknowledge,
+            time_to_mitigate,
+            time_to_restore,
+            change_failure_rate,
+        )
+    ]
+    if as_json:
+        _print_json([figure.as_dict() for figure in figures])
+    elif explain:
+        for figure in figures:
+            out.print(escape(figure.explain()) + "\n")
+    else:
+        _print_figures(figures)
+        told = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
+        out.print(f"\n{told} as of {known.as_of}, log position {known.log_position:,}")
+
+
+@app.command("next")
+@_one_line
+def next_(
+    id: Annotated[str, typer.Argument(help="An incident or a change.")],
+    ledger: LedgerPath,
+    by: Annotated[str | None, typer.Option(help="Who would do it.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which steps are possible now, and which guard refuses each other one and why."""
+    with LedgerReader(ledger) as book:
+        found: dict[str, tuple[Answer, ...]] = {}
+        if book.history(f"{INCIDENT}:{id}"):
+            found[INCIDENT] = incident.next_steps(book.incident(id), by=by)
+        if book.history(f"{CHANGE}:{id}"):
+            found[CHANGE] = change.next_steps(book.change(id), by=by)
+    if not found:
+        raise UnknownIdError("incident or change", id)
+    if as_json:
+        _print_json(
+            {
+                kind: [
+                    {
+                        "step": one.step,
+                        "possible": one.possible,
+                        "guard": one.guard,
+                        "why": one.why,
+                    }
+                    for one in answers
+                ]
+                for kind, answers in found.items()
+            }
+        )
+        return
+    marks = {True: "yes", False: "no", None: "depends"}
+    for kind, answers in found.items():
+        table = Table(box=None, pad_edge=False, header_style="bold", title=f"{kind} {escape(id)}")
+        for name in ("step", "possible", "guard", "why"):
+            table.add_column(name)
+        for one in sorted(answers, key=lambda one: (one.possible is False, one.possible is None)):
+            table.add_row(one.step, marks[one.possible], one.guard, escape(one.why))
+        out.print(table)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""
+How events read for a person: one line for each, made from data at the edge.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from imcm.domain import change as c
+from imcm.domain import incident as i
+from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided
+from imcm.domain.recorded import Unread
+from imcm.domain.vocabulary import Between, Counts, Impact, Moment
+from imcm.projections.figure import shown
+from imcm.projections.timeline import Entry
+
+
+def told(event: object) -> str:
+    """Return what an event says, without who and when."""
+    if isinstance(event, Unread):
+        return f"{event.type} (not read: {event.why})"
+    if isinstance(event, CORRECTIONS):
+        return _correction(event)
+    line = _incident(event) or _change(event)
+    if not line:
+        line = type(event).__name__
+    if getattr(event, "imported", False):
+        line += " (imported)"
+    unauthorised = getattr(event, "unauthorised", "")
+    return f"{line} [unauthorised: {unauthorised}]" if unauthorised else line
+
+
+def told_moment(moment: Moment | None) -> str:
+    """Return a moment for a person, in the offset it was given."""
+    if moment is None:
+        return "at an unknown time"
+    if isinstance(moment, Between):
+        return f"{_minute(moment.earliest)} to {_minute(moment.latest)}"
+    return _minute(moment)
+
+
+def told_entry(entry: Entry) -> str:
+    """Return what an entry of a timeline says, and whether it was corrected or voided since."""
+    line = told(entry.event)
+    if entry.corrected_by:
+        line += " [corrected]"
+    return line
+
+
+def _minute(time: datetime) -> str:
+    return time.strftime("%a %Y-%m-%d %H:%M %z")
+
+
+def _and(line: str, words: str) -> str:
+    return f"{line}: {words}" if words else line
+
+
+def _impact(impact: Impact | None) -> str:
+    if impact is None:
+        return ""
+    parts = [f"{one.service} {one.degree.value}" for one in impact.services]
+    if impact.customers is not None:
+        parts.append(f"{impact.customers:,} customers")
+    if impact.share is not None:
+        parts.append(f"{impact.share:.0%} of customers")
+    return ", ".join(parts)
+
+
+def _judged(canary: Counts | None, baseline: Counts | None) -> str:
+    told_counts = [
+        f"{name} {counts.errors} errors in {counts.requests:,} requests"
+        for name, counts in (("canary", canary), ("baseline", baseline))
+        if counts is not None
+    ]
+    return ", ".join(told_counts)
+
+
+def _correction(event: Any) -> str:
+    was, now = _value(event.was), _value(event.now)
+    line = f"corrected {event.field} of version {event.version}: was {was}, is {now}"
+    return f"{line} ({event.why})" if event.why else line
+
+
+def _value(value: object) -> str:
+    if value is None or value == ():
+        return "not known"
+    if isinstance(value, (datetime, Between)):
+        return told_moment(value)
+    if isinstance(value, Impact):
+        return _impact(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _incident(event: object) -> str:
+    match event:
+        case i.IncidentDetected():
+            by = f" by {event.monitor or event.channel.value}" if event.channel else ""
+            where = f" on {', '.join(event.services)}" if event.services else ""
+            return _and(f"detected{by}{where}", event.title)
+        case i.IncidentDeclared():
+            return "declared"
+        case i.IncidentAcknowledged():
+            return "acknowledged"
+        case i.IncidentTriaged():
+            severity = event.severity.value if event.severity else "without severity"
+            return _and(f"triaged as {severity}", _impact(event.impact))
+        case i.IncidentDismissed():
+            return _and(f"dismissed as {event.reason.value}", event.why)
+        case i.MitigationAttempted():
+            what = f"attempt {event.number}: {event.kind.value.replace('_', ' ')}"
+            return _and(f"{what} with {event.change}" if event.change else what, event.note)
+        case i.AttemptConcluded():
+            result = event.result.value.replace("_", " ")
+            return _and(f"attempt {event.number}: {result}", event.evidence)
+        case i.IncidentMitigated():
+            return "mitigated: users are no longer hurt"
+        case i.IncidentResolved():
+            return "resolved: service is restored"
+        case i.IncidentReopened():
+            return _and("reopened" if event.number else "relapsed", event.why)
+        case i.IncidentHeld() | c.ChangeHeld():
+            return _and(f"on hold, waiting for {event.reason.value}", event.why)
+        case i.IncidentReleased() | c.ChangeReleased():
+            return "no longer on hold"
+        case i.SeverityChanged():
+            return _and(f"severity is now {event.severity.value}", event.why)
+        case i.RoleAssigned():
+            return f"{event.person} is {event.role.value.replace('_', ' ')}"
+        case i.RoleReleased():
+            return f"{event.person} is no longer {event.role.value.replace('_', ' ')}"
+        case i.ImpactUpdated():
+            since = event.impact_started_at
+            parts = [_impact(event.impact), "" if since is None else f"since {told_moment(since)}"]
+            return f"impact: {', '.join(filter(None, parts))}"
+        case i.UpdatePosted():
+            return f"{event.audience.value} update: {event.text}"
+        case i.ProblemLinked():
+            return f"problem {event.problem} deals with the permanent fix"
+        case i.VerdictGiven():
+            return _and(f"{event.verdict.value} link to change {event.change}", event.why)
+        case i.ReviewRecorded():
+            causes = f" Causes: {'; '.join(event.causes)}" if event.causes else ""
+            return f"review {event.number}: {event.what_happened}{causes}"
+        case i.ActionAdded():
+            owner = f" ({event.owner})" if event.owner else ""
+            due = f", due {event.due}" if event.due else ""
+            return f"action {event.number}{owner}{due}: {event.text}"
+        case i.ActionCompleted():
+            return f"action {event.number} done{f' by {event.change}' if event.change else ''}"
+        case i.ActionDropped():
+            return _and(f"action {event.number} dropped", event.why)
+        case i.IncidentClosed():
+            return "closed"
+        case i.IncidentMerged():
+            return _and(f"merged into {event.into}", event.why)
+        case i.IncidentAbsorbed():
+            return f"goes on for {event.merged} too"
+        case i.IncidentUnmerged():
+            return _and(f"no longer merged into {event.out_of}", event.why)
+        case i.IncidentSeparated():
+            return f"no longer goes on for {event.merged}"
+        case DurationStated():
+            duration = shown(event.microseconds / 1e6, "seconds")
+            return f"the source states {event.what.value.replace('_', ' ')}: {duration}"
+        case EventVoided():
+            return _and(f"version {event.version} never happened", event.why)
+        case _:
+            return ""
+
+
+def _change(event: object) -> str:
+    match event:
+        case c.ChangePlanned():
+            where = f" on {', '.join(event.services)}" if event.services else ""
+            missing = [
+                name
+                for name, there in (
+                    ("rollback plan", event.has_rollback_plan),
+                    ("monitoring plan", event.has_monitoring_plan),
+                )
+                if not there and not event.imported
+            ]
+            line = _and(f"{event.type.value} change planned{where}", event.title)
+            return f"{line} (no {', no '.join(missing)})" if missing else line
+        case c.ChangeRevised():
+            return _and("revised", event.why)
+        case c.ChangeSubmitted():
+            name = f" by template {event.template.name}" if event.template else ""
+            return f"submitted{name}"
+        case c.ChangeApproved():
+            votes = f" ({event.votes} of {event.quorum} votes)" if event.quorum else ""
+            return _and(f"approved{votes}", event.why)
+        case c.ChangeRejected():
+            return _and("rejected", event.why)
+        case c.ChangeApprovedRetroactively():
+            return _and("approved afterwards", event.why)
+        case c.RetroactiveApprovalRefused():
+            return _and("approval refused afterwards", event.why)
+        case c.ChangeScheduled():
+            return f"scheduled for {_minute(event.window.start)} to {_minute(event.window.end)}"
+        case c.ChangeStarted():
+            approval = ", approval outstanding" if event.outstanding else ""
+            return f"started{f' {event.version}' if event.version else ''}{approval}"
+        case c.CommitsRecorded():
+            return f"{len(event.commits)} commits travel with it"
+        case c.ChangeObserved():
+            version = f" {event.version}" if event.version else ""
+            return _and(f"found in production{version}", event.title)
+        case c.RolloutAdvanced():
+            judged = _and(f"rolled out to {event.percent:g} %", event.note)
+            counts = _judged(event.canary, event.baseline)
+            return f"{judged} ({counts})" if counts else judged
+        case c.RolloutPaused():
+            return _and(f"rollout paused at {event.percent:g} %", event.note)
+        case c.RolloutAborted():
+            return _and(f"rollout aborted at {event.percent:g} %", event.note)
+        case c.ChangeCompleted():
+            return f"completed{f' {event.version}' if event.version else ''}"
+        case c.ChangeFailed():
+            return _and("failed", event.why)
+        case c.ChangeRolledBack():
+            return _and(
+                f"rolled back{f' for {event.incident}' if event.incident else ''}", event.why
+            )
+        case c.ChangeRecovered():
+            return "service is good again"
+        case c.ChangeValidated():
+            result = "passed" if event.passed else "failed"
+            return _and(f"check {event.check} {result}", event.evidence)
+        case c.ChangeClosed():
+            result = f" as {event.result.value.replace('_', ' ')}" if event.result else ""
+            return _and(f"closed{result}", event.notes)
+        case c.ChangeCancelled():
+            return _and("cancelled", event.why)
+        case _:
+            return ""
