@@ -11,11 +11,13 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+
+import attrs
 
 from imcm.errors import ImcmError, InvalidValue, MissingExtraError, UnknownIdError
 
@@ -32,7 +34,6 @@ from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.interchange import csv_files, jsonl
-from imcm.interchange.mapping import read_mapping
 from imcm.ledger import Ledger, LedgerReader
 from imcm.projections.anomalies import anomalies
 from imcm.projections.facts import facts
@@ -86,7 +87,7 @@ def _print_json(value: object) -> None:
 
 
 @contextmanager
-def _progress(what: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+def _progress(what: str, total: int | None = None) -> Generator[Callable[[int], None]]:
     """Show a bar on standard error while something long goes on, where that is a terminal."""
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
@@ -180,7 +181,7 @@ def import_csv(
                 source=source,
                 tz=tz,
                 time_format=time_format,
-                mapping=None if mapping is None else read_mapping(mapping),
+                mapping=mapping,
                 keep_going=keep_going,
                 progress=progress,
             )
@@ -190,7 +191,7 @@ def import_csv(
                 _remove_ledger(ledger)  # made a moment ago for this import, and still empty
             raise
     if as_json:
-        _print_json(report.as_dict())
+        _print_json(attrs.asdict(report))
     else:
         out.print(
             f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
@@ -198,6 +199,8 @@ def import_csv(
         )
         for problem in report.problems:
             err.print(escape(str(problem)))
+        if report.problems_found > len(report.problems):
+            err.print(f"... and {report.problems_found - len(report.problems):,} more")
     if report.problems:
         raise typer.Exit(1)
 
@@ -232,7 +235,7 @@ def import_jsonl(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Generator[Any]:
     try:
         file = path.open("rb")
     except OSError as error:

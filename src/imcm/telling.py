@@ -11,7 +11,7 @@ from imcm.domain import change as c
 from imcm.domain import incident as i
 from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided
 from imcm.domain.recorded import Unread
-from imcm.domain.vocabulary import Between, Counts, Impact, Moment
+from imcm.domain.vocabulary import Between, Counts, Impact, Moment, is_list
 from imcm.projections.figure import shown
 from imcm.projections.timeline import Entry
 
@@ -89,7 +89,7 @@ def _value(value: object) -> str:
         return told_moment(value)
     if isinstance(value, Impact):
         return _impact(value)
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) if is_list(value) else str(value)
 
 
 def _incident(event: object) -> str:
@@ -203,7 +203,8 @@ def _change(event: object) -> str:
             approval = ", approval outstanding" if event.outstanding else ""
             return f"started{f' {event.version}' if event.version else ''}{approval}"
         case c.CommitsRecorded():
-            return f"{len(event.commits)} commits travel with it"
+            count = len(event.commits)
+            return f"{count} commits travel with it" if count > 1 else "1 commit travels with it"
         case c.ChangeObserved():
             version = f" {event.version}" if event.version else ""
             return _and(f"found in production{version}", event.title)

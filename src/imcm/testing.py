@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
+from importlib.util import find_spec
 from itertools import zip_longest
 from types import SimpleNamespace
 from typing import (
@@ -39,7 +40,7 @@ from imcm.domain import change as changes
 from imcm.domain import corrections
 from imcm.domain import incident as incidents
 from imcm.domain.change import Change, ChangeEvent, Template
-from imcm.domain.corrections import CorrectableValue, past_standing
+from imcm.domain.corrections import past_standing
 from imcm.domain.incident import Incident, IncidentEvent
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
@@ -238,20 +239,24 @@ def _differences(expected: tuple[Event, ...], actual: tuple[Event, ...]) -> Iter
         if one == other:
             yield f"{number}. as expected"
             yield from _told(one)
-        elif type(one) is not type(other):
+        elif one is None or type(one) is not type(other):
             yield f"{number}. expected:"
             yield from _told(one)
             yield "   actual:"
             yield from _told(other)
         else:
             yield f"{number}. {type(one).__name__}"
-            for field in attrs.fields(type(one)):
-                first, second = getattr(one, field.name), getattr(other, field.name)
+            for name in _fields(one):
+                first, second = getattr(one, name), getattr(other, name)
                 if first == second:
-                    yield f"       {field.name} = {_plain(first)}"
+                    yield f"       {name} = {_plain(first)}"
                 else:
-                    yield f"     ! {field.name}: expected {_plain(first)}"
-                    yield f"       {' ' * len(field.name)}  actual   {_plain(second)}"
+                    yield f"     ! {name}: expected {_plain(first)}"
+                    yield f"       {' ' * len(name)}  actual   {_plain(second)}"
+
+
+def _fields(event: Event) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(type(event)))
 
 
 def _told(event: Event | None) -> Iterable[str]:
@@ -259,8 +264,8 @@ def _told(event: Event | None) -> Iterable[str]:
         yield "     nothing"
         return
     yield f"     {type(event).__name__}"
-    for field in attrs.fields(type(event)):
-        yield f"       {field.name} = {_plain(getattr(event, field.name))}"
+    for name in _fields(event):
+        yield f"       {name} = {_plain(getattr(event, name))}"
 
 
 def _plain(value: object) -> str:
@@ -279,10 +284,8 @@ _WORDS: Final = ("as agreed", "größer als gedacht", 'it\'s "quoted"\nin two li
 
 
 def _need_hypothesis() -> None:
-    try:
-        import hypothesis  # noqa: F401  # asked for here, so that the error says what to install
-    except ImportError:
-        raise MissingExtraError("drawing steps with Hypothesis", "test") from None
+    if find_spec("hypothesis") is None:
+        raise MissingExtraError("drawing steps with Hypothesis", "test")
 
 
 def moments(

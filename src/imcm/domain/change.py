@@ -140,7 +140,7 @@ class ChangePlanned:
     kind: Kind | None = None
     services: tuple[str, ...] = ()
     environment: str | None = None
-    labels: Mapping[str, str] = attrs.field(factory=dict)
+    labels: Mapping[str, str] = attrs.field(factory=dict[str, str])
     risk: Risk | None = None
     window: Window | None = None
     requested_by: str | None = None
@@ -353,7 +353,7 @@ class ChangeObserved:
     kind: Kind | None = None
     services: tuple[str, ...] = ()
     environment: str | None = None
-    labels: Mapping[str, str] = attrs.field(factory=dict)
+    labels: Mapping[str, str] = attrs.field(factory=dict[str, str])
     version: str | None = None
     title: str = ""
     type: ChangeType = ChangeType.OBSERVED
@@ -620,7 +620,7 @@ class Change:
     outstanding: bool = False
     ruled: bool = False
     recovered: bool = False
-    checks: Mapping[str, bool] = attrs.field(factory=dict)
+    checks: Mapping[str, bool] = attrs.field(factory=dict[str, bool])
 
 
 INITIAL: Final = Change()

@@ -33,6 +33,7 @@ from imcm.domain.vocabulary import (
     checked_member,
     checked_moment,
     checked_services,
+    is_mapping,
     optional_id,
     optional_moment,
 )
@@ -140,8 +141,8 @@ class LabelsCorrected:
     by: str
     version: int
     field: str
-    was: Mapping[str, str] = attrs.field(factory=dict)
-    now: Mapping[str, str] = attrs.field(factory=dict)
+    was: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    now: Mapping[str, str] = attrs.field(factory=dict[str, str])
     why: str = ""
     imported: bool = False
 
@@ -289,10 +290,6 @@ CorrectableValue: TypeAlias = (
     | tuple[Commit, ...]
     | None
 )
-
-
-def _optional(check: Callable[[object], object]) -> Callable[[str, object], Any]:
-    return lambda _, value: None if value is None else check(value)
 
 
 _CHECKS: Final[Mapping[type, Callable[[str, object], Any]]] = {
@@ -450,4 +447,4 @@ def voided(
 
 
 def _plain(value: object) -> str:
-    return str(value) if not isinstance(value, Mapping) else str(dict(value))
+    return str(dict(value)) if is_mapping(value) else str(value)

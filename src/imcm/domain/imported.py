@@ -103,14 +103,16 @@ def _changes(
     given: Any,
     correctable: Correctable,
 ) -> Iterator[Any]:
+    """Yield what an event that is there already tells now and did not tell before."""
     written = past[version - 1]
     if isinstance(given, DurationStated):
-        latest = [e for e in past if isinstance(e, DurationStated) and e.what is given.what][-1]
-        if latest.microseconds != given.microseconds:
+        told = [e for e in past if isinstance(e, DurationStated) and e.what is given.what]
+        if told[-1].microseconds != given.microseconds:
             yield given  # a stated duration is replaced by stating it again
         return
-    fields = correctable.get(type(given), {})
-    for field in (a.name for a in attrs.fields(type(given))):
+    kind: type = given.__class__
+    fields = correctable.get(kind, {})
+    for field in (a.name for a in attrs.fields(kind)):
         value = getattr(given, field)
         if field in _NOT_COMPARED or field in given.WORDS or value in (None, (), {}, "", False):
             continue  # an empty value says nothing; words are no facts

@@ -114,7 +114,7 @@ class IncidentDetected:
     monitor: str | None = None
     mode: Mode = Mode.REAL
     environment: str | None = None
-    labels: Mapping[str, str] = attrs.field(factory=dict)
+    labels: Mapping[str, str] = attrs.field(factory=dict[str, str])
     impact_started_at: Moment | None = attrs.field(default=None, validator=aware)
     declared_at: Moment | None = attrs.field(default=None, validator=aware)
     status: IncidentStatus = Status.DETECTED
@@ -578,7 +578,7 @@ class Incident:
     impact_started: bool = False
     on_hold: HoldReason | None = None
     attempts: int = 0
-    concluded: Mapping[int, AttemptResult] = attrs.field(factory=dict)
+    concluded: Mapping[int, AttemptResult] = attrs.field(factory=dict[int, AttemptResult])
     resolutions: int = 0
     reopenings: int = 0
     relapses: int = 0
@@ -586,8 +586,8 @@ class Incident:
     reviewed: int = 0
     roles: frozenset[tuple[Role, str]] = frozenset()
     problems: frozenset[str] = frozenset()
-    verdicts: Mapping[str, Verdict] = attrs.field(factory=dict)
-    actions: Mapping[int, bool] = attrs.field(factory=dict)
+    verdicts: Mapping[str, Verdict] = attrs.field(factory=dict[str, Verdict])
+    actions: Mapping[int, bool] = attrs.field(factory=dict[int, bool])
     merged_into: str | None = None
     before_merge: IncidentStatus = Status.NOTHING
     absorbed: frozenset[str] = frozenset()

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from enum import StrEnum
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeGuard, TypeVar
 
 import attrs
 
@@ -46,7 +46,7 @@ Moment: TypeAlias = datetime | Between
 """A time, or an earliest and a latest one. Always time-zone-aware."""
 
 
-def aware(_: object, attribute: attrs.Attribute[Moment | None], value: object) -> None:
+def aware(_: object, attribute: attrs.Attribute[Moment | None], value: Any) -> None:
     """Refuse a naive time: the validator on every moment of every event."""
     # datetime is by far the commonest case, and this runs for each event decoded.
     if value.__class__ is datetime and value.tzinfo is None:
@@ -153,6 +153,19 @@ def checked_window(name: str, value: Window | None) -> Window | None:
     )
 
 
+# --- looking at untrusted values -----------------------------------------------------------------
+
+
+def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    """Say whether *value* is a mapping, of whatever."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: object) -> TypeGuard[Iterable[Any]]:
+    """Say whether *value* can be gone through one by one and is no text."""
+    return isinstance(value, Iterable) and not isinstance(value, (str, bytes))
+
+
 # --- ids, names, words ----------------------------------------------------------------------------
 
 LONGEST_ID: Final = 200
@@ -201,14 +214,14 @@ def folded(person: str) -> str:
 
 def checked_services(value: object) -> tuple[str, ...]:
     """Return service names as a tuple, in the order given, each once."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if not is_list(value):
         raise InvalidValue("services", value, 'give a list of names, for example ["payments"]')
     return tuple(dict.fromkeys(checked_id("services", name) for name in value))
 
 
 def checked_labels(value: object) -> dict[str, str]:
     """Return labels as a new mapping sorted by name."""
-    if not isinstance(value, Mapping):
+    if not is_mapping(value):
         raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
     for name, text in value.items():
         checked_id("labels", name)
@@ -511,7 +524,7 @@ def _optional_time(name: str, value: datetime | None) -> datetime | None:
 
 def checked_commits(value: object) -> tuple[Commit, ...]:
     """Return commits with fixed offsets, in the order given; an id may come once."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if not is_list(value):
         raise InvalidValue("commits", value, "give a list of Commit(id=..., committed_at=...)")
     seen: dict[str, Commit] = {}
     for commit in value:

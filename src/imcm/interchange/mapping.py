@@ -32,6 +32,10 @@ LABEL: Final = "label:"
 _SHOWN: Final = 200
 
 
+def _cut(text: str) -> str:
+    return text[:_SHOWN]
+
+
 @attrs.frozen(kw_only=True)
 class Problem:
     """
@@ -48,7 +52,7 @@ class Problem:
     file: str
     line: int
     column: str
-    value: str = attrs.field(converter=lambda text: text[:_SHOWN])
+    value: str = attrs.field(converter=_cut)
     why: str
 
     def __str__(self) -> str:
@@ -199,11 +203,9 @@ class TimeRules:
             )
         first = read.replace(tzinfo=self.zone, fold=0)
         second = first.replace(fold=1)
-        # Both are there: a zone always has an offset.
-        before, after = cast("datetime", first).utcoffset(), second.utcoffset()
-        if before == after:
+        if first.utcoffset() == second.utcoffset():
             return checked_moment(name, first)
-        if before < after:  # type: ignore[operator]
+        if first.astimezone(UTC) > second.astimezone(UTC):
             raise InvalidValue(
                 name,
                 text,
@@ -266,9 +268,7 @@ def duration(name: str, text: str) -> int:
         found = pattern.fullmatch(text.upper())
         if found is not None:
             parts = found.groupdict(default="0")
-            seconds = sum(
-                Decimal(parts[unit].replace(",", ".")) * _UNIT[unit] for unit in parts
-            )
+            seconds = sum(Decimal(parts[unit].replace(",", ".")) * _UNIT[unit] for unit in parts)
             return round(seconds * 1_000_000)
     raise InvalidValue(name, text, "seconds (5400), a clock count (1:30:00), or ISO 8601 (PT1H30M)")
 
@@ -290,8 +290,8 @@ class Translation:
         time_formats: `strptime` formats of their times.
     """
 
-    columns: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
-    values: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
+    columns: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict[str, Mapping[str, str]])
+    values: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict[str, Mapping[str, str]])
     absent: frozenset[str] = frozenset()
     tz: str | None = None
     time_formats: tuple[str, ...] = ()

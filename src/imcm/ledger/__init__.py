@@ -44,7 +44,14 @@ from imcm.domain.recorded import (
     Stored,
     Unread,
 )
-from imcm.domain.vocabulary import Moment, checked_id, checked_words, earliest
+from imcm.domain.vocabulary import (
+    Moment,
+    checked_id,
+    checked_words,
+    earliest,
+    is_list,
+    is_mapping,
+)
 from imcm.errors import (
     ConflictError,
     InvalidValue,
@@ -101,7 +108,7 @@ class History:
 
 
 @attrs.frozen(kw_only=True)
-class _Call:
+class Call:
     """One step asked for: of which stream, with which arguments, needing which other states."""
 
     stream: str
@@ -176,13 +183,11 @@ class LedgerReader:
         NotALedgerError: What is there is not a ledger.
     """
 
-    _store: Reading
-
     def __init__(self, path: str | Path) -> None:
         self._begin(SQLiteFile(Path(path)))
 
     def _begin(self, store: Reading) -> None:
-        self._store = store
+        self._store: Reading = store
         self.ledger_id = self._identity()
 
     def _identity(self) -> str:
@@ -329,8 +334,6 @@ class Ledger(LedgerReader):
         StoreError: It can't be opened for writing.
     """
 
-    _store: Store
-
     def __init__(self, path: str | Path, *, clock: Callable[[], datetime] = utc_now) -> None:
         self._start(SQLiteStore(Path(path)), clock)
 
@@ -385,7 +388,7 @@ class Ledger(LedgerReader):
 
     def _start(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._store = store
+        self._rows = store
         if not store.stream(SELF):
             ledger_id = f"imcm/{secrets.token_hex(16)}"
             opened = LedgerOpened(ledger_id=ledger_id, format=FORMAT)
@@ -442,7 +445,7 @@ class Ledger(LedgerReader):
         """
         if args:
             raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
-        return self._commit([_call(id, step, arguments)], source=None, key=None)
+        return self.commit([_call(id, step, arguments)], source=None, key=None)
 
     def once(self, source: str | Source, key: str) -> Once:
         """
@@ -509,9 +512,10 @@ class Ledger(LedgerReader):
 
     # --- deciding and appending -------------------------------------------------------------------
 
-    def _commit(
-        self, calls: Sequence[_Call], *, source: Source | None, key: str | None
+    def commit(
+        self, calls: Sequence[Call], *, source: Source | None, key: str | None
     ) -> tuple[Recorded, ...]:
+        """Decide and append collected calls as one record; `record` and `transaction` do this."""
         record = secrets.token_hex(16)  # drawn once: a repeated insert can be recognised by it
         claim = "" if key is None or source is None else _claim_stream(source, key)
         asked = _asked(calls) if claim else ""
@@ -537,7 +541,7 @@ class Ledger(LedgerReader):
                 for stream, version, event in events
             ]
             try:
-                positions = self._store.insert(rows)
+                positions = self._rows.insert(rows)
             except AlreadyThere:
                 if self._is_mine(rows[0], record):
                     return self._by_pairs((row.stream, row.version) for row in rows)
@@ -554,7 +558,7 @@ class Ledger(LedgerReader):
             "try again later"
         )
 
-    def _decide(self, calls: Sequence[_Call], now: datetime) -> list[tuple[str, int, Stored]]:
+    def _decide(self, calls: Sequence[Call], now: datetime) -> list[tuple[str, int, Stored]]:
         states: dict[str, Any] = {}
         events: list[tuple[str, int, Stored]] = []
 
@@ -667,7 +671,7 @@ class Ledger(LedgerReader):
         if not rows:
             return 0
         try:
-            self._store.insert(rows)
+            self._rows.insert(rows)
         except AlreadyThere:
             raise ConflictError(
                 "somebody recorded on the same streams during this import; what was imported "
@@ -755,7 +759,7 @@ def _claim_stream(source: Source, key: str) -> str:
     return f"key:{source.name}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def _asked(calls: Sequence[_Call]) -> str:
+def _asked(calls: Sequence[Call]) -> str:
     """Return a hash of what is asked, by which a retried delivery is known from another one."""
     told = [
         (
@@ -776,19 +780,19 @@ def _name_of(step: Callable[..., object]) -> str:
 
 
 def _hashable(value: object) -> object:
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return sorted(value.items())
-    if isinstance(value, Iterable):
+    if is_list(value):
         return list(value)
     raise InvalidValue("arguments", value, "under a key, values that can be written as JSON")
 
 
-def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str, Any]) -> _Call:
+def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str, Any]) -> Call:
     stream = f"{_kind_of(step)}:{checked_id('id', id)}"
-    return _Call(stream=stream, step=step, arguments=dict(arguments), others={})
+    return Call(stream=stream, step=step, arguments=dict(arguments), others={})
 
 
-def _refuse_future(call: _Call, event: Any, now: datetime) -> None:
+def _refuse_future(call: Call, event: Any, now: datetime) -> None:
     if event.at is not None and earliest(event.at) > now + AHEAD:
         raise StepRefused(
             _name_of(call.step),
@@ -851,7 +855,7 @@ class Transaction:
         self._ledger = ledger
         self._source = source
         self._key = key
-        self._calls: list[_Call] = []
+        self._calls: list[Call] = []
         self.recorded: tuple[Recorded, ...] = ()
 
     @overload
@@ -905,4 +909,4 @@ class Transaction:
         _traceback: TracebackType | None,
     ) -> None:
         if error is None:
-            self.recorded = self._ledger._commit(self._calls, source=self._source, key=self._key)
+            self.recorded = self._ledger.commit(self._calls, source=self._source, key=self._key)

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -74,7 +74,7 @@ class Store(Reading, Protocol):
 
 
 @contextmanager
-def _sqlite_errors(path: Path) -> Iterator[None]:
+def _sqlite_errors(path: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.Error as error:
@@ -322,7 +322,7 @@ def _refuse_unsafe(env: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _recorder_errors() -> Iterator[None]:
+def _recorder_errors() -> Generator[None]:
     from eventsourcing.persistence import InfrastructureFactoryError, PersistenceError
 
     try:

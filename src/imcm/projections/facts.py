@@ -99,7 +99,7 @@ class IncidentFacts:
     status: IncidentStatus
     services: tuple[str, ...] = ()
     environment: str | None = None
-    labels: Mapping[str, str] = attrs.field(factory=dict)
+    labels: Mapping[str, str] = attrs.field(factory=dict[str, str])
     symptom: Symptom | None = None
     channel: Channel | None = None
     monitor: str | None = None
@@ -118,11 +118,11 @@ class IncidentFacts:
     severity_last: Severity | None = None
     severity_highest: Severity | None = None
     impact: Impact | None = None
-    verdicts: Mapping[str, Verdict] = attrs.field(factory=dict)
+    verdicts: Mapping[str, Verdict] = attrs.field(factory=dict[str, Verdict])
     merged_into: str | None = None
     merged: tuple[str, ...] = ()
     dismissed: DismissalReason | None = None
-    stated: Mapping[StatedDuration, int] = attrs.field(factory=dict)
+    stated: Mapping[StatedDuration, int] = attrs.field(factory=dict[StatedDuration, int])
     reviewed: int = 0
     late: tuple[int, ...] = ()
     source_clock_back: bool = False
@@ -181,7 +181,7 @@ class ChangeFacts:
     kind: Kind | None = None
     services: tuple[str, ...] = ()
     environment: str | None = None
-    labels: Mapping[str, str] = attrs.field(factory=dict)
+    labels: Mapping[str, str] = attrs.field(factory=dict[str, str])
     risk: Risk | None = None
     version: str | None = None
     window: Window | None = None
@@ -212,7 +212,7 @@ class ChangeFacts:
     result: Result | None = None
     authorisation: str = "not asked"
     unauthorised: tuple[str, ...] = ()
-    stated: Mapping[StatedDuration, int] = attrs.field(factory=dict)
+    stated: Mapping[StatedDuration, int] = attrs.field(factory=dict[StatedDuration, int])
     late: tuple[int, ...] = ()
     source_clock_back: bool = False
     sources_disagree: bool = False
@@ -241,7 +241,7 @@ class Facts:
     known_at: int | datetime | None = None
     log_position: int = 0
     events: int = 0
-    unread: Mapping[str, int] = attrs.field(factory=dict)
+    unread: Mapping[str, int] = attrs.field(factory=dict[str, int])
     clock_back: tuple[int, ...] = ()
     unfounded: tuple[int, ...] = ()
 
@@ -348,7 +348,7 @@ class FactsFold:
             return
         else:
             stream.events[version] = event
-            at = event.at  # type: ignore[union-attr]  # every event of the two aggregates has one
+            at: Moment | None = getattr(event, "at", None)
             if at is not None and latest(at) > stamp:
                 stream.late = (*stream.late, version)
         stream.positions.append(position)
@@ -457,7 +457,7 @@ def _first_of(one: Moment | None, other: Moment | None) -> Moment | None:
 
 
 def _incident_row(stream: _Stream, as_of: datetime) -> IncidentFacts:
-    row: dict[str, Any] = {"id": stream.id, "status": IncidentStatus.NOTHING}
+    row: dict[str, Any] = {"id": stream.id}
     status = IncidentStatus.NOTHING
     spells: list[Spell] = []
     severities: list[Severity] = []
@@ -532,8 +532,9 @@ def _incident_row(stream: _Stream, as_of: datetime) -> IncidentFacts:
         status = getattr(event, "status", status)
         if status not in incidents.OPEN:
             _release(holds, event.at)
+    row["status"] = status
     return IncidentFacts(
-        **{**row, "status": status},
+        **row,
         spells=tuple(spells),
         holds=tuple(holds),
         severity_first=severities[0] if severities else None,
@@ -702,6 +703,8 @@ def _change_row(stream: _Stream, as_of: datetime) -> ChangeFacts:
                 _release(holds, event.at)
             case DurationStated():
                 stated[event.what] = event.microseconds
+            case _:
+                pass  # a pause changes no row
         said_no = getattr(event, "unauthorised", "")
         if said_no:
             unauthorised[said_no] = None

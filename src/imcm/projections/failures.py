@@ -361,7 +361,7 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
         return _rate(members, facts, definition, window)
 
     names = sorted({name for one in judged for name in one.deployment.groups})
-    groups = []
+    groups: list[Figure] = []
     for name in names:
         members = [one for one in judged if name in one.deployment.groups]
         parts = tuple(figure(members, period) for period in periods)

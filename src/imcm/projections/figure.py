@@ -19,7 +19,15 @@ import attrs
 
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.recorded import Recorded
-from imcm.domain.vocabulary import PRODUCTION, Mode, Moment, Severity, midpoint
+from imcm.domain.vocabulary import (
+    PRODUCTION,
+    Mode,
+    Moment,
+    Severity,
+    is_list,
+    is_mapping,
+    midpoint,
+)
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.statistics import Interval
@@ -107,8 +115,8 @@ class Figure:
     uncertain: int = 0
     included: tuple[Included, ...] = attrs.field(default=(), repr=False)
     left_out: tuple[LeftOut, ...] = attrs.field(default=(), repr=False)
-    beside: Mapping[str, float | None] = attrs.field(factory=dict)
-    counts: Mapping[str, int] = attrs.field(factory=dict)
+    beside: Mapping[str, float | None] = attrs.field(factory=dict[str, float | None])
+    counts: Mapping[str, int] = attrs.field(factory=dict[str, int])
     group: str | None = None
     groups: tuple[Figure, ...] = attrs.field(default=(), repr=False)
     buckets: tuple[Figure, ...] = attrs.field(default=(), repr=False)
@@ -222,9 +230,9 @@ def _plain(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if isinstance(value, (tuple, frozenset)):
+    if is_list(value) and not is_mapping(value):
         return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Definition):
         return {a.name: _plain(getattr(value, a.name)) for a in attrs.fields(type(value))}
@@ -239,7 +247,7 @@ def _texts(value: object) -> tuple[str, ...] | None:
         return None
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, Iterable):
+    if is_list(value):
         return tuple(str(item) for item in value)
     raise InvalidValue("definition", value, "give a list of names")
 
@@ -268,8 +276,10 @@ def _time(name: str, value: object) -> datetime:
 
 
 def _labels(value: object) -> Mapping[str, str] | None:
-    if value is None or isinstance(value, Mapping):
-        return value
+    if value is None:
+        return None
+    if is_mapping(value):
+        return {str(name): str(text) for name, text in value.items()}
     raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
 
 
@@ -351,8 +361,9 @@ class Definition:
         for cls in reversed(type(self).__mro__):
             choices |= cls.__dict__.get("CHOICES", {})
         for name, allowed in choices.items():
-            value = getattr(self, name)
-            for one in value if isinstance(value, tuple) else (value,):
+            value: Any = getattr(self, name)
+            given: Iterable[Any] = value if is_list(value) else (value,)
+            for one in given:
                 if one not in allowed:
                     raise InvalidValue(name, one, f"one of {', '.join(map(str, allowed))}")
 
@@ -386,10 +397,10 @@ class Definition:
     def from_json(cls, text: str) -> Self:
         """Return the definition that `to_json` wrote."""
         try:
-            plain = json.loads(text)
+            plain: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise InvalidValue("definition", text, f"JSON written by to_json: {error}") from None
-        if not isinstance(plain, dict):
+        if not is_mapping(plain):
             raise InvalidValue("definition", text, "a JSON object written by to_json")
         return cls.from_dict(plain)
 

@@ -403,7 +403,7 @@ def _with_parts(
     periods = list(buckets(definition, placed))
     whole = _summary(found, out, facts, definition, definition.window)
     names = sorted({name for one in found for name in one.groups})
-    groups = []
+    groups: list[Figure] = []
     for name in names:
         members = [one for one in found if name in one.groups]
         group = _summary(members, [], facts, definition, definition.window)

@@ -166,7 +166,7 @@ def _entries(stream: list[Recorded]) -> list[Entry]:
             voids.setdefault(edit.version, recorded.position)
         else:
             corrections.setdefault(edit.version, []).append(recorded.position)
-    result = []
+    result: list[Entry] = []
     for recorded in stream:
         event = corrected.get(recorded.version, recorded.event)
         result.append(
