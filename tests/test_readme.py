@@ -38,8 +38,8 @@ def test_python_block_runs_and_prints_what_it_says(code: str, tmp_path: Path) ->
     ran = subprocess.run(
         [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert "" == ran.stderr
-    assert 0 == ran.returncode
+    assert ran.stderr == ""
+    assert ran.returncode == 0
     printed = [line.split()[0] for line in ran.stdout.splitlines() if line]
     wanted = promised(code)
     assert wanted == [word for word in printed if word in wanted][: len(wanted)]
@@ -47,9 +47,11 @@ def test_python_block_runs_and_prints_what_it_says(code: str, tmp_path: Path) ->
 
 def test_the_readme_promises_numbers() -> None:
     """The first block ends on numbers, and the check above would see another one."""
-    first = BLOCK.search(ROOT.joinpath("README.md").read_text(encoding="utf-8").split("## Use it")[1])
+    first = BLOCK.search(
+        ROOT.joinpath("README.md").read_text(encoding="utf-8").split("## Use it")[1]
+    )
     assert first is not None
-    assert ["2700.0", "1.0"] == promised(first[2])
+    assert promised(first[2]) == ["2700.0", "1.0"]
 
 
 def test_the_readme_has_the_two_commands() -> None:
@@ -59,7 +61,7 @@ def test_the_readme_has_the_two_commands() -> None:
         for match in BLOCK.finditer((ROOT / "README.md").read_text(encoding="utf-8"))
         if match[1] == "sh" and "venv" in match[2]
     ]
-    assert 2 == len(commands)
+    assert len(commands) == 2
     assert commands[0].endswith("imcm demo")
     assert "-m pytest" in commands[1]
 

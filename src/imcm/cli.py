@@ -297,14 +297,22 @@ def _entry_dict(entry: Entry) -> dict[str, Any]:
 
 
 def _print_timeline(entries: tuple[Entry, ...]) -> None:
+    rows = [(told_moment(e.at), e.id, e.by) for e in entries]
+    if not out.is_terminal:  # whole lines, for grep and diff
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        for entry, row in zip(entries, rows, strict=True):
+            cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+            mark = "" if entry.voided_by is None else " (voided)"
+            out.print(escape("  ".join((*cells, told_entry(entry))) + mark))
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("when", "id", "who", "what"):
         table.add_column(name, no_wrap=name != "what", overflow="fold")
-    for entry in entries:
-        line = escape(told_entry(entry))
-        what = f"[strike]{line}[/strike] (voided)" if entry.voided_by is not None else line
-        table.add_row(told_moment(entry.at), escape(entry.id), escape(entry.by), what)
-    Console(highlight=False, width=None if out.is_terminal else 160).print(table)
+    for entry, (when, id_, by) in zip(entries, rows, strict=True):
+        what = escape(told_entry(entry))
+        what = what if entry.voided_by is None else f"[strike]{what}[/strike] (voided)"
+        table.add_row(when, escape(id_), escape(by), what)
+    out.print(table)
 
 
 def _moment(name: str, text: str | None, tz: str) -> datetime | None:

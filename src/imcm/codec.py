@@ -154,7 +154,7 @@ class _Envelope(msgspec.Struct):
     recorded_at: datetime
     event: msgspec.Raw
     source: Source | None = None
-    words: msgspec.Raw | None = None
+    words: msgspec.Raw = msgspec.Raw()  # Raw can stand in no union; empty means none
 
 
 def _decoder(cls: type, *, words: bool) -> msgspec.json.Decoder[Any]:
@@ -269,6 +269,7 @@ def reenveloped(
     envelope: _Envelope, *, recorded_at: datetime, record: str, source: Source
 ) -> bytes:
     """Return a stored state with another envelope; its facts and words stay byte for byte."""
-    words = b"" if envelope.words is None else b',"words":' + bytes(envelope.words)
+    words = bytes(envelope.words)
     head = _head(recorded_at, record, source)
-    return b"".join((head, b',"event":', bytes(envelope.event), words, b"}"))
+    tail = b',"words":' + words if words else b""
+    return b"".join((head, b',"event":', bytes(envelope.event), tail, b"}"))

@@ -594,8 +594,6 @@ def _incident(row: _Row, by: str) -> tuple[IncidentEvent, ...]:
     for name, milestone in _MILESTONES.items():
         if moments[name] is not None:
             events.append(milestone(at=moments[name], by=by, imported=True))
-    if not row.problems and not any(moments.values()):
-        row.wrong("", f"it has no moment; give at least one of {', '.join(_INCIDENT_MOMENTS)}")
     caused, fixed = row.references("caused_by"), row.references("fixed_by")
     for both in sorted({*caused} & {*fixed}):
         row.wrong("fixed_by", f"{both} is in caused_by too; only one verdict on a change can stand")
@@ -611,6 +609,8 @@ def _incident(row: _Row, by: str) -> tuple[IncidentEvent, ...]:
     into = row.reference("merged_into")
     if into is not None:
         events.append(IncidentMerged(**told, into=into))
+    if not row.problems and not any(moments.values()):
+        row.wrong("", f"it has no moment; give at least one of {', '.join(_INCIDENT_MOMENTS)}")
     return tuple(events)
 
 

@@ -1,0 +1,249 @@
+"""
+The command line, run as people run it: as a process of its own, on real files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("typer", reason="the command line is an extra")
+
+INCIDENTS = """id,service,title,severity,detected_at,acknowledged_at,resolved_at,caused_by,team
+INC-1,checkout,Payments fail,P1,2026-03-02T10:00Z,2026-03-02T10:05Z,2026-03-02T11:00Z,CHG-1,core
+INC-2,search,Slow,P3,2026-03-03T10:00:00Z,,2026-03-03T13:00:00Z,,web
+"""
+CHANGES = """id,service,title,type,status,deployed_at
+CHG-1,checkout,Basket,normal,successful,2026-03-02T09:30:00Z
+CHG-2,search,Index,normal,successful,2026-03-03T09:30:00Z
+"""
+
+
+def imcm(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "imcm.cli", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=environment,
+    )
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    (tmp_path / "incidents.csv").write_text(INCIDENTS)
+    (tmp_path / "changes.csv").write_text(CHANGES)
+    path = tmp_path / "ledger.db"
+    ran = imcm(
+        "import", "csv", "--ledger", path, "--incidents", tmp_path / "incidents.csv",
+        "--changes", tmp_path / "changes.csv",
+    )  # fmt: skip
+    assert ran.stderr == ""
+    assert ran.stdout.startswith("4 of 4 rows imported")
+    return path
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_demo_tells_the_story() -> None:
+    """The demo prints the joint timeline and the figures."""
+    ran = imcm("demo")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    for words in (
+        "refused (plans)",
+        "CHG-1041",
+        "no rollback plan, no monitoring plan",
+        "triaged as P1",
+        "emergency change planned",
+        "rolled out to 5 %",
+        "rolled out to 100 %",
+        "1 h 25 min",
+        "33.33 %",
+    ):
+        assert words in ran.stdout
+
+
+def test_demo_as_json_holds_the_figures(tmp_path: Path) -> None:
+    """The same as data; and --ledger keeps the story in a file that reads like any other."""
+    kept = tmp_path / "story.db"
+    ran = imcm("demo", "--json", "--ledger", kept)
+    told = json.loads(ran.stdout)
+    assert [figure["value"] for figure in told["figures"]] == [6360.0, 5100.0, 4440.0, 1 / 3]
+    again = imcm("timeline", "INC-204", "--ledger", kept, "--json")
+    assert told["timeline"] == json.loads(again.stdout)
+    assert imcm("demo", "--ledger", kept).returncode == 1
+
+
+def test_report_prints_the_figures(ledger: Path) -> None:
+    """Time to restore is the median of 1 h and 3 h; one of two deployments failed."""
+    before = digest(ledger)
+    told = json.loads(imcm("report", "--ledger", ledger, "--json").stdout)
+    figures = {figure["name"]: figure for figure in told}
+    assert figures["time to restore"]["value"] == 7200.0
+    assert figures["change failure rate"]["value"] == 0.5
+    assert figures["time to acknowledge"]["value"] == 300.0
+    text = imcm("report", "--ledger", ledger, "--by", "label:team")
+    assert "2 h" in text.stdout
+    assert "core" in text.stdout
+    assert "definition:" in imcm("report", "--ledger", ledger, "--explain").stdout
+    assert before == digest(ledger)
+
+
+def test_report_of_a_period(ledger: Path) -> None:
+    """--from and --to cut a window, told in --tz where they have no offset."""
+    told = json.loads(
+        imcm(
+            "report", "--ledger", ledger, "--from", "2026-03-03", "--to", "2026-03-04",
+            "--tz", "Europe/London", "--json",
+        ).stdout
+    )  # fmt: skip
+    restore = next(figure for figure in told if figure["name"] == "time to restore")
+    assert (restore["value"], restore["n"]) == (10800.0, 1)
+
+
+def test_timeline_shows_both_sides(ledger: Path) -> None:
+    """The change that caused an incident stands in its timeline."""
+    ran = imcm("timeline", "INC-1", "--ledger", ledger)
+    assert ran.returncode == 0
+    assert ran.stdout.index("CHG-1") < ran.stdout.index("resolved: service is restored")
+
+
+def test_next_says_what_is_possible_and_why_not(ledger: Path) -> None:
+    """Each step with its answer, and the guard that says no."""
+    told = json.loads(imcm("next", "INC-1", "--ledger", ledger, "--json").stdout)
+    answers = {answer["step"]: answer for answer in told["incident"]}
+    assert answers["resolve"]["possible"] is False
+    assert answers["resolve"]["guard"] == "status"
+    assert answers["reopen"]["possible"] is None
+    assert answers["reopen"]["why"] == "depends on at"
+    assert "reviewed" in imcm("next", "INC-1", "--ledger", ledger).stdout
+
+
+def test_export_and_restore_are_lossless(ledger: Path, tmp_path: Path) -> None:
+    """export, import, export gives the same bytes, and the same figures."""
+    first, copy, second = tmp_path / "a.jsonl", tmp_path / "copy.db", tmp_path / "b.jsonl"
+    assert imcm("export", "jsonl", "--ledger", ledger, "--to", first).returncode == 0
+    assert imcm("import", "jsonl", first, "--ledger", copy).returncode == 0
+    assert imcm("export", "jsonl", "--ledger", copy, "--to", second).returncode == 0
+    assert first.read_bytes() == second.read_bytes()
+    assert imcm("export", "jsonl", "--ledger", ledger).stdout.encode() == first.read_bytes()
+    assert b"Payments fail" in first.read_bytes()
+    wordless = imcm("export", "jsonl", "--ledger", ledger, "--no-words").stdout
+    assert "Payments fail" not in wordless
+
+
+def test_append_marks_history_as_imported(ledger: Path, tmp_path: Path) -> None:
+    """A log appended to a filled ledger comes in once."""
+    story, exported = tmp_path / "story.db", tmp_path / "story.jsonl"
+    imcm("demo", "--ledger", story)
+    imcm("export", "jsonl", "--ledger", story, "--to", exported)
+    first = json.loads(
+        imcm("import", "jsonl", exported, "--ledger", ledger, "--append", "--json").stdout
+    )
+    assert first["events"] == 41
+    again = json.loads(
+        imcm("import", "jsonl", exported, "--ledger", ledger, "--append", "--json").stdout
+    )
+    assert again["events"] == 0
+
+
+def test_backup_copies(ledger: Path, tmp_path: Path) -> None:
+    """A backup is a ledger with the same figures."""
+    copy = tmp_path / "backup.db"
+    assert imcm("backup", "--ledger", ledger, "--to", copy).returncode == 0
+    one, two = (json.loads(imcm("report", "--ledger", p, "--json").stdout) for p in (ledger, copy))
+    assert one == two
+
+
+def test_import_again_adds_nothing_and_a_changed_value_corrects(
+    ledger: Path, tmp_path: Path
+) -> None:
+    """The second import of the same file adds nothing; a changed time becomes a correction."""
+    file = tmp_path / "incidents.csv"
+    same = imcm("import", "csv", "--ledger", ledger, "--incidents", file)
+    assert "0 new events" in same.stdout
+    file.write_text(INCIDENTS.replace("2026-03-02T11:00Z", "2026-03-02T12:00Z"))
+    changed = imcm("import", "csv", "--ledger", ledger, "--incidents", file)
+    assert "1 new events" in changed.stdout
+    told = json.loads(imcm("report", "--ledger", ledger, "--json").stdout)
+    restore = next(figure for figure in told if figure["name"] == "time to restore")
+    assert restore["value"] == 9000.0
+
+
+BAD = {
+    "a misspelt path": (("report", "--ledger", "lodger.db"), "there is no ledger at lodger.db"),
+    "a directory": (("report", "--ledger", "."), "is a directory"),
+    "an empty file": (("timeline", "--ledger", "empty.db"), "is empty"),
+    "not a database": (("next", "INC-1", "--ledger", "text.db"), "not an SQLite database"),
+    "an unknown id": (("timeline", "INC-9", "--ledger", "ledger.db"), "'INC-9'"),
+    "an unknown id for next": (("next", "INC-9", "--ledger", "ledger.db"), "'INC-9'"),
+    "an unknown zone": (("report", "--ledger", "ledger.db", "--tz", "Mars/Base"), "Mars/Base"),
+    "an unknown group": (("report", "--ledger", "ledger.db", "--by", "moon"), "'moon'"),
+    "no time": (("report", "--ledger", "ledger.db", "--as-of", "soon"), "'soon'"),
+    "an inverted window": (
+        ("report", "--ledger", "ledger.db", "--from", "2026-03-04", "--to", "2026-03-03"),
+        "--to",
+    ),
+    "a missing import": (
+        ("import", "csv", "--ledger", "new.db", "--incidents", "missing.csv"),
+        "missing.csv",
+    ),
+    "an import of no log": (("import", "jsonl", "text.db", "--ledger", "new.db"), "line 1"),
+    "a naive time": (
+        ("import", "csv", "--ledger", "new.db", "--incidents", "naive.csv"),
+        "2026-03-02 10:00",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_wrong_input_is_one_line_that_says_what_to_do(name: str, ledger: Path) -> None:
+    """Exit status 1, one line on standard error, nothing created and nothing changed."""
+    folder = ledger.parent
+    (folder / "empty.db").touch()
+    (folder / "text.db").write_text("hello\n")
+    (folder / "naive.csv").write_text("id,detected_at\nINC-1,2026-03-02 10:00\n")
+    before = digest(ledger)
+    there = sorted(path.name for path in folder.iterdir())
+    words, message = BAD[name]
+    ran = imcm(*words, cwd=folder)
+    assert ran.returncode == 1
+    assert message in ran.stderr
+    assert ran.stderr.startswith("imcm: ")
+    assert len(ran.stderr.splitlines()) == (3 if "naive" in name else 1)
+    assert ran.stdout == ""
+    assert before == digest(ledger)
+    left = {p.name for p in folder.iterdir()} - set(there)
+    assert {name for name in left if not name.startswith("ledger.db-")} == set()
+
+
+@pytest.mark.parametrize(
+    "words", [("report",), ("report", "--ledger", "x", "--wrong"), ("nothing",), ("import", "csv")]
+)
+def test_wrong_usage_has_status_2(words: tuple[str, ...]) -> None:
+    """A missing or unknown option is wrong usage."""
+    assert imcm(*words).returncode == 2
+
+
+def test_bad_rows_are_listed_and_the_rest_is_imported_when_told_to(tmp_path: Path) -> None:
+    """With --keep-going the good rows are imported, the bad one is named with its line."""
+    file = tmp_path / "incidents.csv"
+    file.write_text(INCIDENTS + "INC-3,search,Broken,P1,yesterday,,,,web\n")
+    refused = imcm("import", "csv", "--ledger", tmp_path / "l.db", "--incidents", file)
+    assert refused.returncode == 1
+    assert not (tmp_path / "l.db").exists()
+    ran = imcm("import", "csv", "--ledger", tmp_path / "l.db", "--incidents", file, "--keep-going")
+    assert ran.returncode == 1
+    assert "2 of 3 rows imported" in ran.stdout
+    assert "yesterday" in ran.stderr
+    assert "4" in ran.stderr

@@ -1,0 +1,109 @@
+"""
+The two examples on the real logs they were made for, where those are present.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from imcm import LedgerReader, as_source_knew, facts, time_to_restore
+
+ROOT = Path(__file__).parents[1]
+DATA = Path(os.environ.get("IMCM_REAL_DATA", ROOT.parent / "shared" / "data"))
+SERVICENOW = DATA / "uci_servicenow_incidents" / "incident_event_log.zip"
+WIKIMEDIA = DATA / "wikimedia_config_changes" / "changes.csv.gz"
+
+pytestmark = pytest.mark.real_data
+
+
+def run(example: str, data: Path, ledger: Path) -> str:
+    if not data.exists():
+        pytest.skip(f"real data is not here: {data.name}")
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / example), str(data), str(ledger)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
+@pytest.fixture(scope="module")
+def servicenow(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    ledger = tmp_path_factory.mktemp("servicenow") / "ledger.db"
+    return run("servicenow_log.py", SERVICENOW, ledger), ledger
+
+
+def cells(text: str, name: str) -> list[str]:
+    line = next(line for line in text.splitlines() if line.startswith(name))
+    return line[len(name) :].split()
+
+
+@pytest.mark.parametrize(
+    ("reading", "figures"),
+    [
+        ("exported resolved_at", ["23,362", "178.1716", "22.1000", "381.5483"]),
+        ("first entry into Resolved", ["24,905", "162.9236", "13.8833", "350.6500"]),
+        ("last entry into Resolved", ["24,905", "165.4087", "15.1500", "357.6233"]),
+        ("Critical", ["270", "266.0840", "80.2417"]),
+        ("High", ["408", "152.4566", "38.2333"]),
+        ("Moderate", ["22,010", "174.3540", "21.5500"]),
+        ("Low", ["674", "283.1855", "5.0167"]),
+    ],
+)
+def test_servicenow_figures(servicenow: tuple[str, Path], reading: str, figures: list[str]) -> None:
+    """The figures computed with another tool from the same file, to the last digit printed."""
+    assert figures == cells(servicenow[0], reading)
+
+
+def test_servicenow_log_in_the_ledger(servicenow: tuple[str, Path]) -> None:
+    """Reopenings and the time to close agree, and the exported column is not known beforehand."""
+    with LedgerReader(servicenow[1]) as ledger:
+        log = list(ledger.replay(words=False))
+    known = facts(log)
+    reopened = [row.reopenings for row in known.incidents if row.reopenings]
+    assert (len(reopened), sum(reopened), max(reopened)) == (275, 331, 8)
+    closing = time_to_restore(known, end="closed", statistic="mean")
+    assert (closing.n, round((closing.value or 0) / 3600, 4)) == (24_918, 315.3286)
+    assert round((closing.beside["median"] or 0) / 3600, 4) == 145.8667
+    changed = [r for r in known.incidents if r.severity_first is not r.severity_last]
+    assert 383 >= len(changed) > 300
+    before = facts(as_source_knew(log), known_at=datetime(2016, 3, 5, 11, 59, tzinfo=UTC))
+    first = next(row for row in before.incidents if row.id == "servicenow/INC0000045")
+    assert first.stated == {}  # its last row is of 12:00 that day
+    after = facts(as_source_knew(log), known_at=datetime(2016, 3, 5, 12, 0, tzinfo=UTC))
+    first = next(row for row in after.incidents if row.id == "servicenow/INC0000045")
+    assert list(first.stated.values()) == [36_780_000_000]
+
+
+def test_wikimedia_figures(tmp_path: Path) -> None:
+    """30,522 changes, 2,497 failed, and the figures of three single years."""
+    text = run("config_changes.py", WIKIMEDIA, tmp_path / "ledger.db")
+    for line in (
+        "30,522 changes, 2,497 failed, 8.181 %",
+        "median 1.1958, mean 260.7252, p90 122.1953",
+        "2025: 1,910 changes, 95 failed, 4.9738 %",
+        "2024: 1,617 changes, 75 failed, 4.6382 %",
+        "2018: 3,278 changes, 674 failed, 20.5613 %",
+    ):
+        assert line in text
+
+
+@pytest.mark.parametrize("example", ["servicenow_log.py", "config_changes.py"])
+def test_an_example_without_a_path_says_how_to_call_it(example: str) -> None:
+    """Wrong usage is one line."""
+    ran = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / example)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("usage: ")

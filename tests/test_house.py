@@ -1,0 +1,61 @@
+"""
+The house itself: what the pure rooms load, what the documents say, what the public names are.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import imcm
+
+ROOT = Path(__file__).parents[1]
+
+
+def loaded(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(ran.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import imcm",
+        "import imcm.domain.incident, imcm.domain.change, imcm.domain.recorded",
+        "import imcm.projections.facts, imcm.projections.restore, imcm.projections.failures",
+        "from imcm import facts, time_to_restore, change_failure_rate, timeline, anomalies",
+    ],
+)
+def test_the_pure_rooms_load_no_store(statement: str) -> None:
+    """Questions to a log load neither the store nor the codec."""
+    assert set() == loaded(statement) & {"eventsourcing", "msgspec", "sqlite3", "typer", "rich"}
+
+
+def test_reading_a_ledger_loads_no_eventsourcing() -> None:
+    """A reader of a file goes without the store's library, which patches dataclasses."""
+    assert "eventsourcing" not in loaded("from imcm import LedgerReader")
+
+
+def test_every_public_name_is_there() -> None:
+    """Each name of __all__ can be had, and nothing else pretends to be public."""
+    for name in imcm.__all__:
+        assert getattr(imcm, name) is not None
+    assert sorted(imcm.__all__) == dir(imcm)
+    with pytest.raises(AttributeError, match="no attribute 'manager'"):
+        imcm.manager  # noqa: B018
+
+
+def test_the_documented_table_is_the_table() -> None:
+    """docs/lifecycles.md is what the steps themselves use."""
+    ran = subprocess.run(
+        [sys.executable, "-c", "import make_lifecycles; print(make_lifecycles.page(), end='')"],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == (ROOT / "docs" / "lifecycles.md").read_text(encoding="utf-8")
