@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import cache
 from importlib.util import find_spec
 from itertools import zip_longest
 from types import SimpleNamespace
@@ -280,6 +281,7 @@ ChangeStep: TypeAlias = Callable[..., tuple[ChangeEvent, ...]]
 _FIRST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _OFFSETS: Final = (0, 60, 330, -480)
 _PEOPLE: Final = ("ann", "bea", "cem", "dan")
+_TEMPLATE: Final = Template(name="restart", version="3", sha256="0" * 64)
 _WORDS: Final = ("as agreed", "größer als gedacht", 'it\'s "quoted"\nin two lines')
 
 
@@ -334,43 +336,19 @@ def incident_steps(
     _need_hypothesis()
     from hypothesis import strategies as st
 
-    known = {
-        **_shared(),
-        **_edits(incident.past, incidents.CORRECTABLE),
-        "channel": st.sampled_from(Channel),
-        "monitor": st.just("prometheus"),
-        "mode": st.sampled_from(Mode),
-        "symptom": st.sampled_from(Symptom),
-        "declared_at": moments(),
-        "impact_started_at": moments(),
-        "severity": st.sampled_from(Severity),
-        "impact": _impacts(),
-        "reason": st.sampled_from(HoldReason),
-        "kind": st.sampled_from(MitigationKind),
-        "change": st.sampled_from(("CHG-1", "CHG-2")),
-        "note": st.sampled_from(_WORDS),
-        "number": st.integers(1, max(1, incident.attempts, *incident.actions)),
-        "result": st.sampled_from(AttemptResult),
-        "evidence": st.sampled_from(_WORDS),
-        "role": st.sampled_from(Role),
-        "person": st.sampled_from(_PEOPLE),
-        "audience": st.sampled_from(Audience),
-        "text": st.sampled_from(_WORDS),
-        "problem": st.sampled_from(("PRB-1", "PRB-2")),
-        "verdict": st.sampled_from([v for v in Verdict if v is not Verdict.DISMISSED]),
-        "what_happened": st.sampled_from(_WORDS),
-        "causes": st.tuples() | st.tuples(st.sampled_from(_WORDS)),
-        "owner": st.sampled_from(_PEOPLE),
-        "due": st.dates(min_value=date(2026, 1, 1), max_value=date(2026, 12, 31)),
-        "id": st.just("INC-1"),
-        "into": st.just("INC-2"),
-        "into_state": st.just(Incident(status=incidents.Status.DETECTED)),
-    }
-    special = {
-        "detect": {"at": moments(latest=_FIRST + timedelta(days=1))},
-        "dismiss": {"reason": st.sampled_from(DismissalReason)},
-    }
-    return _drawn(incidents, only, known, special)
+    def drawn(name: str) -> SearchStrategy[tuple[IncidentStep, dict[str, object]]]:
+        step: IncidentStep = getattr(incidents, name)
+        if name in {"correct", "void"}:
+            edits = _edits(incident.past, incidents.CORRECTABLE)
+            arguments = _arguments(step, {**_of_incidents(), **edits})
+        elif "number" in inspect.signature(step).parameters:
+            number = st.integers(1, max(1, incident.attempts, *incident.actions))
+            arguments = _arguments(step, {**_of_incidents(), "number": number})
+        else:
+            arguments = _incident_arguments(name)
+        return st.tuples(st.just(step), arguments)
+
+    return st.sampled_from(tuple(only)).flatmap(drawn)
 
 
 def change_steps(
@@ -391,12 +369,102 @@ def change_steps(
     _need_hypothesis()
     from hypothesis import strategies as st
 
-    template = Template(name="restart", version="3", sha256="0" * 64)
-    planned = [type for type in ChangeType if type is not ChangeType.OBSERVED]
-    known = {
-        **_shared(),
-        **_edits(change.past, changes.CORRECTABLE),
-        "type": st.sampled_from(planned),
+    def drawn(name: str) -> SearchStrategy[tuple[ChangeStep, dict[str, object]]]:
+        step: ChangeStep = getattr(changes, name)
+        if name in {"correct", "void"}:
+            edits = _edits(change.past, changes.CORRECTABLE)
+            arguments = _arguments(step, {**_of_changes(), **edits})
+        elif name == "submit" and change.type is ChangeType.STANDARD:
+            # Optional where a step is drawn by itself, but a standard change needs its template.
+            template = st.fixed_dictionaries({"template": st.just(_TEMPLATE)})
+            arguments = st.builds(_together, _change_arguments(name), template)
+        elif name == "observe" and not change.past:
+            # What was never planned needs a title, and has no content yet.
+            arguments = _arguments(step, _of_changes(), always=("title",))
+        else:
+            arguments = _change_arguments(name)
+        return st.tuples(st.just(step), arguments)
+
+    return st.sampled_from(tuple(only)).flatmap(drawn)
+
+
+# Any, below: strategies of many types stand in one mapping, each under its argument's name.
+# They are made once: making and checking them takes far longer than drawing from them.
+
+
+@cache
+def _of_both() -> dict[str, Any]:
+    """Return strategies for the arguments that mean the same in both aggregates."""
+    from hypothesis import strategies as st
+
+    policies = (DEFAULT_POLICY, Policy(name="two votes", version="7", approvals=2))
+    return {
+        "by": st.sampled_from(_PEOPLE),
+        "at": moments(earliest=_FIRST + timedelta(days=1)),
+        "title": st.sampled_from(_WORDS),
+        "why": st.sampled_from(_WORDS),
+        "note": st.sampled_from(_WORDS),
+        "evidence": st.sampled_from(_WORDS),
+        "services": st.lists(st.sampled_from(("payments", "search")), unique=True).map(tuple),
+        "environment": st.sampled_from(("production", "staging")),
+        "labels": st.dictionaries(st.sampled_from(("team", "project")), st.just("core")),
+        "reason": st.sampled_from(HoldReason),
+        "policy": st.sampled_from(policies),
+    }
+
+
+@cache
+def _of_incidents() -> dict[str, Any]:
+    from hypothesis import strategies as st
+
+    return {
+        **_of_both(),
+        "channel": st.sampled_from(Channel),
+        "monitor": st.just("prometheus"),
+        "mode": st.sampled_from(Mode),
+        "symptom": st.sampled_from(Symptom),
+        "declared_at": moments(),
+        "impact_started_at": moments(),
+        "severity": st.sampled_from(Severity),
+        "impact": _impacts(),
+        "kind": st.sampled_from(MitigationKind),
+        "change": st.sampled_from(("CHG-1", "CHG-2")),
+        "result": st.sampled_from(AttemptResult),
+        "role": st.sampled_from(Role),
+        "person": st.sampled_from(_PEOPLE),
+        "audience": st.sampled_from(Audience),
+        "text": st.sampled_from(_WORDS),
+        "problem": st.sampled_from(("PRB-1", "PRB-2")),
+        "verdict": st.sampled_from([v for v in Verdict if v is not Verdict.DISMISSED]),
+        "what_happened": st.sampled_from(_WORDS),
+        "causes": st.tuples() | st.tuples(st.sampled_from(_WORDS)),
+        "owner": st.sampled_from(_PEOPLE),
+        "due": st.dates(min_value=date(2026, 1, 1), max_value=date(2026, 12, 31)),
+        "id": st.just("INC-1"),
+        "into": st.just("INC-2"),
+        "into_state": st.just(Incident(status=incidents.Status.DETECTED)),
+    }
+
+
+@cache
+def _incident_arguments(name: str) -> SearchStrategy[dict[str, object]]:
+    from hypothesis import strategies as st
+
+    special: dict[str, dict[str, Any]] = {
+        "detect": {"at": moments(latest=_FIRST + timedelta(days=1))},
+        "dismiss": {"reason": st.sampled_from(DismissalReason)},
+    }
+    return _arguments(getattr(incidents, name), {**_of_incidents(), **special.get(name, {})})
+
+
+@cache
+def _of_changes() -> dict[str, Any]:
+    from hypothesis import strategies as st
+
+    counts = st.builds(Counts, requests=st.integers(5, 9), errors=st.integers(0, 5))
+    return {
+        **_of_both(),
+        "type": st.sampled_from([type for type in ChangeType if type is not ChangeType.OBSERVED]),
         "kind": st.sampled_from(Kind),
         "risk": st.sampled_from(Risk),
         "window": _windows(),
@@ -407,55 +475,50 @@ def change_steps(
         "rollback_plan": st.sampled_from(_WORDS),
         "monitoring_plan": st.sampled_from(_WORDS),
         "test_plan": st.sampled_from(_WORDS),
-        "template": st.just(template) if change.type is ChangeType.STANDARD else st.none(),
         "authority": st.sampled_from(Authority),
-        "reason": st.sampled_from(HoldReason),
         "run": st.just("https://ci.example/7"),
         "version": st.just("v2.3.1"),
         "commits": _commits(),
         "rollout_plan": st.sampled_from(((), (100,), (5, 25, 100))),
         "percent": st.sampled_from((1, 5, 25, 50, 100)),
-        "canary": st.builds(Counts, requests=st.integers(5, 9), errors=st.integers(0, 5)),
-        "baseline": st.builds(Counts, requests=st.integers(5, 9), errors=st.integers(0, 5)),
-        "note": st.sampled_from(_WORDS),
+        "canary": counts,
+        "baseline": counts,
         "reached_production": st.booleans(),
         "check": st.sampled_from(("smoke", "errors")),
         "passed": st.booleans(),
-        "evidence": st.sampled_from(_WORDS),
         "result": st.sampled_from(Result),
         "notes": st.sampled_from(_WORDS),
     }
-    edits = _edits(change.past, changes.CORRECTABLE)
-    content = {
-        name: st.nothing() for name in ("title", "kind", "services", "environment", "labels")
-    }
-    special: dict[str, dict[str, Any]] = {
-        "plan": {"at": moments(latest=_FIRST + timedelta(days=1))},
-        "correct": edits,
-        "void": edits,
-        # What was planned has its content already; found out of nothing, it needs a title.
-        "observe": content if change.past else {"title": st.sampled_from(_WORDS)},
-    }
-    return _drawn(changes, only, known, special)
 
 
-# Any, below: strategies of many types stand in one mapping, each under its argument's name.
+@cache
+def _change_arguments(name: str) -> SearchStrategy[dict[str, object]]:
+    known = {**_of_changes(), "at": _of_both()["at"]}
+    if name == "plan":
+        known["at"] = moments(latest=_FIRST + timedelta(days=1))
+    # What was planned has its content; only what was found out of nothing is told with its own.
+    content = ("title", "kind", "services", "environment", "labels") if name == "observe" else ()
+    return _arguments(getattr(changes, name), known, never=(*content, "template"))
 
 
-def _shared() -> dict[str, Any]:
-    """Return strategies for the arguments that mean the same in both aggregates."""
+@cache
+def _values() -> dict[type, Any]:
+    """Return, for each kind of correction, a strategy for the value that it puts in place."""
     from hypothesis import strategies as st
 
-    policies = (DEFAULT_POLICY, Policy(name="two votes", version="7", approvals=2))
     return {
-        "by": st.sampled_from(_PEOPLE),
-        "at": moments(earliest=_FIRST + timedelta(days=1)),
-        "title": st.sampled_from(_WORDS),
-        "why": st.sampled_from(_WORDS),
-        "services": st.lists(st.sampled_from(("payments", "search")), unique=True).map(tuple),
-        "environment": st.sampled_from(("production", "staging")),
-        "labels": st.dictionaries(st.sampled_from(("team", "project")), st.just("core")),
-        "policy": st.sampled_from(policies),
+        corrections.MomentCorrected: moments(),
+        corrections.SeverityCorrected: st.sampled_from(Severity),
+        corrections.ImpactCorrected: _impacts(),
+        corrections.ServicesCorrected: _of_both()["services"],
+        corrections.SymptomCorrected: st.sampled_from(Symptom),
+        corrections.KindCorrected: st.sampled_from(Kind),
+        corrections.LabelsCorrected: _of_both()["labels"],
+        corrections.EnvironmentCorrected: _of_both()["environment"],
+        corrections.ModeCorrected: st.sampled_from(Mode),
+        corrections.DismissalReasonCorrected: st.sampled_from(DismissalReason),
+        corrections.ResultCorrected: st.sampled_from(Result),
+        corrections.CommitsCorrected: _commits(),
     }
 
 
@@ -463,12 +526,10 @@ def _edits(past: Sequence[Event], correctable: corrections.Correctable) -> dict[
     """Return strategies for `correct` and `void`: a fact of this *past*, and what stands of it."""
     from hypothesis import strategies as st
 
-    values = _values()
-
     def correction(fact: tuple[int, str, object, type]) -> SearchStrategy[dict[str, object]]:
         version, field, stands, kind = fact
         fixed = {"version": st.just(version), "field": st.just(field), "was": st.just(stands)}
-        return st.fixed_dictionaries({**fixed, "now": values[kind]})
+        return st.fixed_dictionaries({**fixed, "now": _values()[kind]})
 
     facts: list[tuple[int, str, object, type]] = [
         (version, field, getattr(event, field), kind)
@@ -477,27 +538,6 @@ def _edits(past: Sequence[Event], correctable: corrections.Correctable) -> dict[
     ]
     fact = st.sampled_from(facts or [(1, "at", _FIRST, corrections.MomentCorrected)])
     return {"fact": fact.flatmap(correction), "version": st.integers(1, max(1, len(past)))}
-
-
-def _values() -> dict[type, Any]:
-    """Return, for each kind of correction, a strategy for the value that it puts in place."""
-    from hypothesis import strategies as st
-
-    shared = _shared()
-    return {
-        corrections.MomentCorrected: moments(),
-        corrections.SeverityCorrected: st.sampled_from(Severity),
-        corrections.ImpactCorrected: _impacts(),
-        corrections.ServicesCorrected: shared["services"],
-        corrections.SymptomCorrected: st.sampled_from(Symptom),
-        corrections.KindCorrected: st.sampled_from(Kind),
-        corrections.LabelsCorrected: shared["labels"],
-        corrections.EnvironmentCorrected: shared["environment"],
-        corrections.ModeCorrected: st.sampled_from(Mode),
-        corrections.DismissalReasonCorrected: st.sampled_from(DismissalReason),
-        corrections.ResultCorrected: st.sampled_from(Result),
-        corrections.CommitsCorrected: _commits(),
-    }
 
 
 def _impacts() -> SearchStrategy[Impact]:
@@ -531,20 +571,16 @@ def _commits() -> SearchStrategy[tuple[Commit, ...]]:
     return st.tuples() | st.tuples(one) | st.tuples(other, one)
 
 
-def _drawn(
-    module: object,
-    only: Iterable[str],
-    known: Mapping[str, Any],
-    special: Mapping[str, Mapping[str, Any]],
-) -> SearchStrategy[Any]:
-    from hypothesis import strategies as st
-
-    steps = [(getattr(module, name), {**known, **special.get(name, {})}) for name in only]
-    return st.one_of(*(st.tuples(st.just(step), _arguments(step, by)) for step, by in steps))
+def _together(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
+    return {**one, **other}
 
 
 def _arguments(
-    step: Callable[..., object], known: Mapping[str, Any]
+    step: Callable[..., object],
+    known: Mapping[str, Any],
+    *,
+    always: Sequence[str] = (),
+    never: Sequence[str] = (),
 ) -> SearchStrategy[dict[str, object]]:
     """Return a strategy for the keyword arguments of *step*: those without default always."""
     from hypothesis import strategies as st
@@ -552,22 +588,11 @@ def _arguments(
     parameters = list(inspect.signature(step).parameters.values())[1:]
     corrects = any(parameter.name == "now" for parameter in parameters)
     # A correction's version, field, was and now belong together: they are one drawn fact.
-    rest = [
-        p for p in parameters if not (corrects and p.name in {"version", "field", "was", "now"})
-    ]
-    required = {p.name: known[p.name] for p in rest if p.default is p.empty}
-    optional = {
-        p.name: known[p.name]
-        for p in rest
-        if p.default is not p.empty and not known[p.name].is_empty
-    }
+    apart = {*never, *(("version", "field", "was", "now") if corrects else ())}
+    rest = [parameter for parameter in parameters if parameter.name not in apart]
+    needed = {p.name for p in rest if p.default is p.empty or p.name in always}
     arguments: SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
-        required, optional=optional
+        {p.name: known[p.name] for p in rest if p.name in needed},
+        optional={p.name: known[p.name] for p in rest if p.name not in needed},
     )
-    if not corrects:
-        return arguments
-
-    def together(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
-        return {**one, **other}
-
-    return st.builds(together, arguments, known["fact"])
+    return st.builds(_together, arguments, known["fact"]) if corrects else arguments

@@ -70,7 +70,13 @@ from imcm.domain.vocabulary import (
     checked_services,
     checked_words,
 )
-from imcm.errors import ImcmError, ImportRefusedError, InvalidValue, UnknownIdError
+from imcm.errors import (
+    ImcmError,
+    ImportRefusedError,
+    InvalidValue,
+    StepRefused,
+    UnknownIdError,
+)
 from imcm.interchange.mapping import (
     LABEL,
     Problem,
@@ -291,8 +297,8 @@ def _cells(path: Path) -> Iterator[tuple[int, list[str], bytes]]:
 class _Header:
     """Where in a row each column stands."""
 
-    ours: tuple[tuple[str, int], ...]
-    labels: tuple[tuple[str, int], ...]
+    ours: Mapping[str, int]
+    labels: Mapping[str, int]
     theirs: tuple[str, ...]
 
 
@@ -342,7 +348,7 @@ def _header(
             f"{', '.join(cells)}"
         )
         raise _refused(path, line, why)
-    return _Header(ours=tuple(ours.items()), labels=tuple(labels.items()), theirs=tuple(cells))
+    return _Header(ours=ours, labels=dict(sorted(labels.items())), theirs=tuple(cells))
 
 
 class _Row:
@@ -357,7 +363,7 @@ class _Row:
         self._path = path
         self.header = header
         self._options = options
-        self._places = dict(header.ours)
+        self._places = header.ours
         self.fits = len(cells) == len(header.theirs)
         if not self.fits:
             more = "an unquoted comma?" if len(cells) > len(header.theirs) else "cut off?"
@@ -389,7 +395,8 @@ class _Row:
 
     def get(self, name: str, read: Callable[[str, str], T]) -> T | None:
         """Return the value of one column; None where it is absent or wrong."""
-        text = self.text(name)
+        # Most columns are absent from most files, and this runs for each column of each row.
+        text = self.text(name) if name in self._places else ""
         if not text:
             return None
         try:
@@ -426,14 +433,14 @@ class _Row:
     def labels(self) -> dict[str, str]:
         """Return what stands in the columns that are labels, by the column's name."""
         labels: dict[str, str] = {}
-        for name, place in self.header.labels:
+        for name, place in self.header.labels.items():
             text = self.cells[place]
             if text and text not in self._options.translation.absent:
                 try:
                     labels[name] = checked_words(name, text)
                 except InvalidValue as error:
                     self.wrong(name, error.allowed)
-        return dict(sorted(labels.items()))
+        return labels
 
     def source(self, raw: bytes, id_: str, status: str) -> Source:
         """Return where the row comes from."""
@@ -835,7 +842,7 @@ class _Check:
         self.merges: dict[str, tuple[str, Source]] = {}
         self.commits: dict[str, list[bytes]] = {}
         self.repeats: dict[str, int] = {}
-        self.commit_header = _Header(ours=(), labels=(), theirs=())
+        self.commit_header = _Header(ours={}, labels={}, theirs=())
         self._is_new = len(list(islice(ledger.rows(), 2))) < 2  # a ledger begins with its own row
 
     def problem(self, problem: Problem) -> None:
@@ -882,6 +889,8 @@ class _Check:
             if change is None:
                 return None
             changes_.bring_in(change, events=events)
+        except StepRefused as refused:
+            return refused.why
         except ImcmError as error:
             return str(error)
         return _taken_back(change, row)

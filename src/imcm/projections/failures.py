@@ -31,6 +31,7 @@ from imcm.projections.figure import (
     groups_of,
     in_environment,
     inside,
+    unread_notes,
     why_incident_out,
 )
 from imcm.projections.statistics import wilson
@@ -422,15 +423,8 @@ def _rate(
             definition.numerator if definition.numerator != "changes" else "failed": count,
             "failed by inferred cause only": sum(one.inferred for one in failed),
         },
-        notes=_unread_notes(facts),
+        notes=unread_notes(facts),
     )
-
-
-def _unread_notes(facts: Facts) -> tuple[str, ...]:
-    if not facts.unread:
-        return ()
-    names = ", ".join(f"{count} {name}" for name, count in facts.unread.items())
-    return (f"events of a newer version were not read: {names}",)
 
 
 change_failure_rate = figure_function(ChangeFailureRate, change_failures)

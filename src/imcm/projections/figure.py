@@ -94,6 +94,7 @@ class Figure:
             where every moment is exact or the statistic has none.
         uncertain: How many values were placed by the midpoint of an uncertain moment.
         included, left_out: Who was counted and who was not; those outside the window are neither.
+        censored: What is not over, with what it came to so far; these are in `left_out` too.
         beside: Other figures of the same values, by name, in the same unit.
         counts: What was counted on the way, by name.
         groups, buckets: The same figure of each group and of each period.
@@ -115,6 +116,7 @@ class Figure:
     uncertain: int = 0
     included: tuple[Included, ...] = attrs.field(default=(), repr=False)
     left_out: tuple[LeftOut, ...] = attrs.field(default=(), repr=False)
+    censored: tuple[Included, ...] = attrs.field(default=(), repr=False)
     beside: Mapping[str, float | None] = attrs.field(factory=dict[str, float | None])
     counts: Mapping[str, int] = attrs.field(factory=dict[str, int])
     group: str | None = None
@@ -197,6 +199,7 @@ class Figure:
         }
         if population:
             plain["included"] = [attrs.asdict(one) for one in self.included]
+            plain["censored"] = [attrs.asdict(one) for one in self.censored]
             plain["left_out"] = [attrs.asdict(one) for one in self.left_out]
         return plain
 
@@ -451,6 +454,14 @@ def figure_function(
 def facts_of(log: Facts | Iterable[Recorded]) -> Facts:
     """Return *log* itself where it is facts already, else the facts of the whole of it."""
     return log if isinstance(log, Facts) else facts(log)
+
+
+def unread_notes(facts: Facts) -> tuple[str, ...]:
+    """Return the note that every figure carries where events of newer versions were not read."""
+    if not facts.unread:
+        return ()
+    names = ", ".join(f"{count} {name}" for name, count in facts.unread.items())
+    return (f"events of a newer version were not read: {names}",)
 
 
 # --- populations ----------------------------------------------------------------------------------

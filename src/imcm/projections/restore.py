@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 import attrs
 
@@ -21,28 +21,29 @@ from imcm.domain.vocabulary import (
     Moment,
     StatedDuration,
     Verdict,
-    earliest,
-    latest,
     midpoint,
 )
 from imcm.errors import InvalidValue
-from imcm.projections import statistics
+from imcm.projections.durations import (
+    IN_WINDOW,
+    ROUNDINGS,
+    STATISTICS,
+    Missing,
+    Shape,
+    Span,
+    difference,
+    with_parts,
+)
 from imcm.projections.facts import Facts, IncidentFacts, Spell
 from imcm.projections.figure import (
-    SECONDS,
     Definition,
     Figure,
-    Included,
     LeftOut,
-    buckets,
     figure_function,
     groups_of,
     incident_matches,
-    inside,
-    microseconds,
     why_incident_out,
 )
-from imcm.projections.survival import kaplan_meier
 
 STARTS: Final = (
     "detected",
@@ -55,26 +56,6 @@ STARTS: Final = (
 )
 ENDS: Final = ("detected", "declared", "acknowledged", "triaged", "mitigated", "resolved", "closed")
 SPELL_ENDS: Final = frozenset({"mitigated", "resolved", "closed"})
-
-Values = Sequence[float]
-STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
-    "median": statistics.median,
-    "median_low": statistics.median_low,
-    "mean": statistics.mean,
-    "p90": lambda values: statistics.percentile(values, 0.9),
-    "p95": lambda values: statistics.percentile(values, 0.95),
-    "max": lambda values: max(values, default=None),
-    "geometric_mean": statistics.geometric_mean,
-    "sum": lambda values: sum(values) if values else None,
-}
-
-_HOUR, _MINUTE = 3_600_000_000, 60_000_000
-ROUNDINGS: Final[Mapping[str, Callable[[int], int]]] = {
-    "none": lambda value: value,
-    "hour_down": lambda value: value // _HOUR * _HOUR,
-    "minute_down": lambda value: value // _MINUTE * _MINUTE,
-    "minute_up": lambda value: -(-value // _MINUTE) * _MINUTE,
-}
 
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:
@@ -108,7 +89,7 @@ class IncidentDuration(Definition):
         "reopened": ("last", "first", "open_time", "each"),
         "missing": ("leave_out", "resolution_counts", "censor"),
         "source": ("moments", "stated"),
-        "in_window": ("end", "start", "either"),
+        "in_window": IN_WINDOW,
         "round_each": tuple(ROUNDINGS),
     }
 
@@ -173,36 +154,6 @@ class MeanTimeToRestore(IncidentDuration):
 # --- one incident ---------------------------------------------------------------------------------
 
 
-class Span(NamedTuple):
-    """
-    One duration as it counts: microseconds, and how it is read at its shortest and longest.
-
-    *observed* is False for one that is not over: it lasted at least so long.
-    """
-
-    id: str
-    value: int
-    low: int
-    high: int
-    observed: bool
-    uncertain: bool
-    start: Moment | None
-    end: Moment | None
-    groups: tuple[str, ...]
-    positions: tuple[int, ...]
-
-
-class Missing(NamedTuple):
-    """An incident without the duration asked for."""
-
-    id: str
-    reason: str
-    start: Moment | None
-    end: Moment | None
-    groups: tuple[str, ...]
-    positions: tuple[int, ...]
-
-
 _MOMENTS: Final = {
     "detected": "detected_at",
     "impact_started": "impact_started_at",
@@ -251,16 +202,6 @@ def _spell_end(spell: Spell, names: Iterable[str]) -> Moment | None:
     return next((moment for moment in moments if moment is not None), None)
 
 
-def _difference(start: Moment, end: Moment) -> tuple[int, int, int]:
-    """Return the duration between two moments, and its shortest and longest reading."""
-    value = microseconds(midpoint(end) - midpoint(start))
-    if not isinstance(start, Between) and not isinstance(end, Between):
-        return value, value, value
-    low = microseconds(earliest(end) - latest(start))
-    high = microseconds(latest(end) - earliest(start))
-    return value, max(0, low), high
-
-
 def spans_of(
     row: IncidentFacts,
     definition: IncidentDuration,
@@ -283,7 +224,7 @@ def spans_of(
         return Missing(row.id, reason, start, end, groups, row.positions)
 
     def span(pairs: Sequence[tuple[Moment, Moment]], *, observed: bool) -> Span | Missing:
-        parts = [_difference(a, b) for a, b in pairs]
+        parts = [difference(a, b) for a, b in pairs]
         value, low, high = (sum(column) for column in zip(*parts, strict=True))
         if value < 0:
             return missing("negative", pairs[-1][1])
@@ -355,25 +296,6 @@ def _stated(row: IncidentFacts, groups: tuple[str, ...]) -> Span | Missing:
 # --- the figure -----------------------------------------------------------------------------------
 
 
-def _placed(one: Span | Missing, definition: IncidentDuration) -> Moment | None:
-    """Return the moment that places a duration in a period; what is open has no end."""
-    return one.start if definition.in_window == "start" else one.end or one.start
-
-
-def _in(
-    one: Span | Missing, window: tuple[datetime, datetime] | None, definition: IncidentDuration
-) -> bool:
-    if window is None:
-        return True
-    bounds = definition.bounds
-    if isinstance(one, Span) and not one.observed and definition.in_window != "start":
-        # Not over: it belongs to every period that it has begun before the end of.
-        return one.start is not None and midpoint(one.start) < window[1]
-    if definition.in_window == "either":
-        return inside(one.start, window, bounds) or inside(one.end, window, bounds)
-    return inside(_placed(one, definition), window, bounds)
-
-
 def measure(facts: Facts, definition: IncidentDuration) -> Figure:
     """Compute a duration over all incidents the definition takes."""
     found: list[Span | Missing] = []
@@ -390,145 +312,12 @@ def measure(facts: Facts, definition: IncidentDuration) -> Figure:
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
         elif facts.as_of is not None:
             found += spans_of(row, definition, causes, facts.as_of)
-    return _with_parts(found, out, facts, definition)
-
-
-def _with_parts(
-    found: list[Span | Missing],
-    out: list[LeftOut],
-    facts: Facts,
-    definition: IncidentDuration,
-) -> Figure:
-    placed = [midpoint(m) for one in found if (m := _placed(one, definition)) is not None]
-    periods = list(buckets(definition, placed))
-    whole = _summary(found, out, facts, definition, definition.window)
-    names = sorted({name for one in found for name in one.groups})
-    groups: list[Figure] = []
-    for name in names:
-        members = [one for one in found if name in one.groups]
-        group = _summary(members, [], facts, definition, definition.window)
-        parts = tuple(_summary(members, [], facts, definition, period) for period in periods)
-        groups.append(attrs.evolve(group, group=name, buckets=parts))
-    return attrs.evolve(
-        whole,
-        groups=tuple(groups),
-        buckets=tuple(_summary(found, [], facts, definition, period) for period in periods),
+    shape = Shape(
+        statistic=definition.statistic,
+        in_window=definition.in_window,
+        round_each=definition.round_each,
     )
-
-
-def _summary(
-    found: Iterable[Span | Missing],
-    out: list[LeftOut],
-    facts: Facts,
-    definition: IncidentDuration,
-    window: tuple[datetime, datetime] | None,
-) -> Figure:
-    inside_ = [one for one in found if _in(one, window, definition)]
-    spans = sorted(
-        (one for one in inside_ if isinstance(one, Span) and one.observed),
-        key=lambda one: (one.value, one.id),
-    )
-    waiting = [one for one in inside_ if isinstance(one, Span) and not one.observed]
-    left_out = [
-        *out,
-        *(
-            LeftOut(id=one.id, reason=one.reason, positions=one.positions)
-            for one in inside_
-            if isinstance(one, Missing)
-        ),
-        *(LeftOut(id=one.id, reason="pending", positions=one.positions) for one in waiting),
-    ]
-    values = [one.value for one in spans]
-    statistic = STATISTICS[definition.statistic]
-    value = _seconds(statistic(values))
-    reason = None
-    if value is None:
-        if definition.empty == "zero":
-            value = 0.0
-        else:
-            reason = _why_none(values, waiting)
-    uncertain = sum(one.uncertain for one in spans)
-    return Figure(
-        name=type(definition).NAME,
-        value=value,
-        reason=reason,
-        unit=SECONDS,
-        n=len(values),
-        definition=definition,
-        window=window,
-        as_of=facts.as_of,
-        known_at=facts.known_at,
-        log_position=facts.log_position,
-        interval=_interval(values, definition),
-        bounds=_bounds(spans, statistic) if uncertain else None,
-        uncertain=uncertain,
-        included=tuple(
-            Included(id=one.id, value=one.value / 1e6, positions=one.positions) for one in spans
-        ),
-        left_out=tuple(sorted(left_out, key=lambda one: one.id)),
-        beside=_beside(values, waiting, definition),
-        notes=_notes(facts),
-    )
-
-
-def _why_none(values: Sequence[int], waiting: Sequence[Span]) -> str:
-    if values:
-        return "a geometric mean needs durations above 0"
-    return "all are still open" if waiting else "nothing to count"
-
-
-def _seconds(microseconds_: float | None) -> float | None:
-    return None if microseconds_ is None else microseconds_ / 1e6
-
-
-def _interval(values: Sequence[int], definition: IncidentDuration) -> statistics.Interval | None:
-    level = definition.level
-    if definition.statistic in {"median", "median_low"}:
-        found = statistics.median_interval(values, level=level)
-    elif definition.statistic in {"p90", "p95"}:
-        q = 0.9 if definition.statistic == "p90" else 0.95
-        found = statistics.quantile_interval(values, q, level=level)
-    elif definition.statistic == "mean":
-        found = statistics.mean_interval(values, level=level)
-    else:
-        return None
-    return attrs.evolve(found, low=_seconds(found.low), high=_seconds(found.high))
-
-
-def _bounds(
-    spans: Sequence[Span], statistic: Callable[[Values], float | None]
-) -> tuple[float, float] | None:
-    """Every statistic here grows with each duration, so the extremes are at all lows, all highs."""
-    low = _seconds(statistic(sorted(one.low for one in spans)))
-    high = _seconds(statistic(sorted(one.high for one in spans)))
-    return None if low is None or high is None else (low, high)
-
-
-def _beside(
-    values: Sequence[int], waiting: Sequence[Span], definition: IncidentDuration
-) -> dict[str, float | None]:
-    beside: dict[str, float | None] = {
-        name: _seconds(STATISTICS[name](values))
-        for name in ("median", "mean", "p90", "p95", "max")
-        if name != definition.statistic
-    }
-    if values or waiting:
-        durations = [*values, *(one.value for one in waiting)]
-        observed = [True] * len(values) + [False] * len(waiting)
-        curve = kaplan_meier(durations, observed, level=definition.level)
-        beside["Kaplan-Meier median, open ones censored"] = _seconds(curve.median)
-        horizon = max(durations)
-        if horizon > 0:
-            name = "restricted mean up to the longest, open ones censored"
-            beside[name] = _seconds(curve.restricted_mean(horizon).value)
-    return beside
-
-
-def _notes(facts: Facts) -> tuple[str, ...]:
-    if not facts.unread:
-        return ()
-    names = ", ".join(f"{count} {name}" for name, count in facts.unread.items())
-    return (f"events of a newer version were not read: {names}",)
+    return with_parts(found, out, facts, definition, shape)
 
 
 time_to_detect = figure_function(TimeToDetect, measure)
