@@ -9,6 +9,7 @@ Exit status: 0 done, 1 refused or wrong input (one line on standard error says w
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import sys
 from collections.abc import Callable, Generator
@@ -186,7 +187,7 @@ def import_csv(
                 progress=progress,
             )
         except ImcmError:
-            if new:
+            if new and len(list(itertools.islice(book.rows(), 2))) == 1:
                 book.close()
                 _remove_ledger(ledger)  # made a moment ago for this import, and still empty
             raise

@@ -12,7 +12,8 @@ from __future__ import annotations
 import functools
 import secrets
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any, Final, NamedTuple, get_args
 
 import attrs
@@ -21,7 +22,7 @@ import msgspec
 from imcm.domain.change import ChangeEvent
 from imcm.domain.incident import IncidentEvent
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
-from imcm.errors import ImcmError, StoreError
+from imcm.errors import ImcmError, InvalidValue, StoreError
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""
@@ -51,18 +52,26 @@ def _words_of(cls: type) -> tuple[str, ...]:
     return getattr(cls, "WORDS", ())
 
 
-_FACTS: Final[Mapping[type, tuple[tuple[str, bool], ...]]] = {
-    cls: tuple(
-        (a.name, a.default is not attrs.NOTHING)
-        for a in attrs.fields(cls)
-        if a.name not in _words_of(cls)
-    )
+_REQUIRED: Final = object()
+
+
+def _default(attribute: Any) -> object:
+    default = attribute.default
+    if default is attrs.NOTHING:
+        return _REQUIRED  # equal to no value, so the field is always written
+    if isinstance(default, (Enum, int)) and default is not False:
+        return _REQUIRED  # a status, a mode or a count is always written: the bytes say it
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+
+
+_FACTS: Final[Mapping[type, tuple[tuple[str, object], ...]]] = {
+    cls: tuple((a.name, _default(a)) for a in attrs.fields(cls) if a.name not in _words_of(cls))
     for cls in EVENT_TYPES.values()
 }
-"""The fields of each event that are facts, and whether one can be left out when empty."""
+"""The fields of each event that are facts, each with the value that is left out."""
 
-_SIZED: Final = (str, tuple, Mapping)
-_SIMPLE: Final = frozenset({str, int, float, bool, datetime, type(None)})
+_SIMPLE: Final = frozenset({str, int, float, bool, type(None)})
+_MINUTE: Final = timedelta(minutes=1)
 _fields_of: Final[dict[type, tuple[str, ...]]] = {}
 
 
@@ -70,6 +79,11 @@ def _bare(value: Any) -> Any:
     """Return *value* with what is empty left out, for msgspec to write."""
     cls = value.__class__
     if cls in _SIMPLE:
+        return value
+    if cls is datetime:
+        if value.utcoffset() % _MINUTE:
+            # RFC 3339 has no seconds in an offset; writing it would move the instant.
+            raise InvalidValue("at", value, "its UTC offset must be whole minutes")
         return value
     if cls is tuple:
         return [_bare(item) for item in value]
@@ -85,11 +99,13 @@ def _bare(value: Any) -> Any:
 
 def _facts(event: Any) -> dict[str, Any]:
     facts: dict[str, Any] = {}
-    for name, optional in _FACTS[event.__class__]:
+    for name, default in _FACTS[event.__class__]:
         value = getattr(event, name)
-        # Compared by identity first: a count of 0 equals False, and is no empty value.
-        if optional and (
-            value is None or value is False or (not value and isinstance(value, _SIZED))
+        # A status or a mode is written even where it is the default, so that the bytes say it.
+        if (
+            value == default
+            and value.__class__ is default.__class__
+            and not isinstance(value, Enum)
         ):
             continue
         facts[name] = _bare(value)
@@ -104,9 +120,17 @@ def _stamp(moment: datetime) -> str:
 _to_json: Final = msgspec.json.Encoder().encode
 
 
-@functools.lru_cache(maxsize=256)
 def _head(recorded_at: datetime, record: str, source: Source | None) -> bytes:
     """Return the members before `event`; the events of one call share them."""
+    stamp = None if source is None else source.recorded_at
+    # Equal instants of other offsets are other bytes, so the offset is part of what is kept.
+    return _cached_head(recorded_at, record, source, stamp and stamp.utcoffset())
+
+
+@functools.lru_cache(maxsize=256)
+def _cached_head(
+    recorded_at: datetime, record: str, source: Source | None, _: timedelta | None
+) -> bytes:
     members: dict[str, Any] = {
         "format": FORMAT,
         "record": record,
@@ -265,11 +289,18 @@ def _damaged(row: Row, why: str) -> StoreError:
     )
 
 
-def reenveloped(
-    envelope: _Envelope, *, recorded_at: datetime, record: str, source: Source
-) -> bytes:
-    """Return a stored state with another envelope; its facts and words stay byte for byte."""
+def as_imported(row: Row, *, recorded_at: datetime, record: str, source: Source) -> bytes:
+    """
+    Return a stored state in another envelope, its facts marked as imported.
+
+    Everything else stays as it was: fields this version does not know, words with their salt.
+    """
+    envelope = envelope_of(row)
+    facts = bytes(envelope.event)
+    cls = EVENT_TYPES.get(row.type)
+    if cls is not None and any(a.name == "imported" for a in attrs.fields(cls)):
+        facts = _to_json({**msgspec.json.decode(facts), "imported": True})
     words = bytes(envelope.words)
-    head = _head(recorded_at, record, source)
     tail = b',"words":' + words if words else b""
-    return b"".join((head, b',"event":', bytes(envelope.event), tail, b"}"))
+    head = _head(recorded_at, record, source)
+    return b"".join((head, b',"event":', facts, tail, b"}"))

@@ -442,6 +442,7 @@ def _of_incidents() -> dict[str, Any]:
         "due": st.dates(min_value=date(2026, 1, 1), max_value=date(2026, 12, 31)),
         "id": st.just("INC-1"),
         "into": st.just("INC-2"),
+        "out_of": st.just("INC-2"),
         "into_state": st.just(Incident(status=incidents.Status.DETECTED)),
     }
 

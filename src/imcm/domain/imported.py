@@ -16,7 +16,6 @@ from imcm.domain.corrections import (
     CORRECTIONS,
     EDITS,
     Correctable,
-    DurationStated,
     correction,
     past_standing,
 )
@@ -105,10 +104,11 @@ def _changes(
 ) -> Iterator[Any]:
     """Yield what an event that is there already tells now and did not tell before."""
     written = past[version - 1]
-    if isinstance(given, DurationStated):
-        told = [e for e in past if isinstance(e, DurationStated) and e.what is given.what]
-        if told[-1].microseconds != given.microseconds:
-            yield given  # a stated duration is replaced by stating it again
+    if hasattr(given, "what") or hasattr(given, "verdict"):
+        # A stated duration and a verdict are replaced by being given again.
+        same = [e for e in past if _name(e) == _name(given) and e.imported]
+        if attrs.evolve(same[-1], at=given.at) != given:
+            yield given
         return
     kind: type = given.__class__
     fields = correctable.get(kind, {})

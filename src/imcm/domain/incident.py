@@ -1333,9 +1333,19 @@ def absorb(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[Inc
     return () if merged in incident.absorbed else (IncidentAbsorbed(at=at, by=by, merged=merged),)
 
 
-def unmerge(incident: Incident, *, by: str, at: Moment, why: str) -> tuple[IncidentEvent, ...]:
-    """The merge was wrong: everything is as before. `Ledger.unmerge` writes both sides."""
+def unmerge(
+    incident: Incident, *, by: str, at: Moment, why: str, out_of: str | None = None
+) -> tuple[IncidentEvent, ...]:
+    """
+    The merge was wrong: everything is as before. `Ledger.unmerge` writes both sides.
+
+    Args:
+        out_of: The incident it is believed to be merged into; refused where it is another.
+    """
     by, at = _require(incident, "unmerge", by=by, at=at)
+    if out_of is not None and out_of != incident.merged_into:
+        message = f"it is merged into {incident.merged_into}, not {out_of}"
+        raise StepRefused("unmerge", "out of what it is in", message)
     return (
         IncidentUnmerged(
             at=at,

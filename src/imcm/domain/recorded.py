@@ -29,6 +29,7 @@ class Source:
         recorded_at: When the source took the fact (its own clock), where it says so.
         status: The source's own word for the status, as given.
         sha256: Hash of the raw payload, lower-case hexadecimal.
+        ledger: Id of the ledger it was appended from, where it was recorded in another one first.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Source:
     recorded_at: datetime | None = None
     status: str | None = None
     sha256: str | None = None
+    ledger: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.recorded_at is not None and self.recorded_at.utcoffset() is None:

@@ -90,9 +90,19 @@ def _normal_time(name: str, value: object) -> datetime:
     if offset % timedelta(minutes=1):
         # RFC 3339 has no seconds in an offset; storing it would move the instant.
         raise InvalidValue(name, value, "its UTC offset must be whole minutes; convert it to UTC")
-    # A fixed offset keeps what the caller's wall clock said, and compares exactly:
-    # two times of different ZoneInfo zones are never equal within a repeated hour.
-    return value.replace(tzinfo=timezone(offset), fold=0)
+    # A fixed offset keeps what the caller's wall clock said, and compares exactly: two times of
+    # different ZoneInfo zones are never equal within a repeated hour. Made anew, since a subclass
+    # of datetime (a data frame's time stamp) would stay one.
+    return datetime(
+        value.year,
+        value.month,
+        value.day,
+        value.hour,
+        value.minute,
+        value.second,
+        value.microsecond,
+        tzinfo=timezone(offset),
+    )
 
 
 def checked_moment(name: str, value: object) -> Moment:

@@ -15,6 +15,7 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import itertools
 import random
 import secrets
 import threading
@@ -25,11 +26,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
+from urllib.parse import unquote, urlsplit
 
 import attrs
 import msgspec
 
-from imcm.codec import FORMAT, Row, decode, encode, envelope_of, reenveloped
+from imcm.codec import FORMAT, Row, as_imported, decode, encode, envelope_of
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
 from imcm.domain.incident import Incident, IncidentEvent
@@ -45,15 +47,17 @@ from imcm.domain.recorded import (
     Unread,
 )
 from imcm.domain.vocabulary import (
+    Between,
     Moment,
     checked_id,
-    checked_words,
     earliest,
     is_list,
     is_mapping,
+    required_words,
 )
 from imcm.errors import (
     ConflictError,
+    ImcmError,
     InvalidValue,
     KeyReusedError,
     LedgerNotEmptyError,
@@ -71,6 +75,7 @@ from imcm.ledger.store import (
     SQLiteFile,
     SQLiteStore,
     Store,
+    refuse_other_database,
 )
 
 __all__ = ["History", "Ledger", "LedgerReader", "Once", "Transaction"]
@@ -143,7 +148,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
 }
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1024)
 def _kind_of_function(step: Callable[..., object]) -> str:
     try:
         hints = typing.get_type_hints(step)
@@ -164,11 +169,11 @@ def _kind_of_function(step: Callable[..., object]) -> str:
 
 def _kind_of(step: Callable[..., object]) -> str:
     """Return whose step it is, told by the annotation of its first parameter."""
-    while isinstance(step, functools.partial):
-        step = step.func
-    if not callable(step):
-        raise InvalidValue("step", step, "give a step such as incident.resolve or change.start")
-    return _kind_of_function(step)
+    try:
+        return _kind_of_function(step)
+    except TypeError:  # it can't be hashed, so it is no function
+        message = "give a step such as incident.resolve or change.start"
+        raise InvalidValue("step", step, message) from None
 
 
 class LedgerReader:
@@ -265,7 +270,9 @@ class LedgerReader:
 
     def history(self, stream: str) -> list[Recorded]:
         """Return all events of one stream ("incident:INC-7"), oldest first."""
-        return [decode(row) for row in self._contiguous(stream)]
+        rows = self._contiguous(stream)
+        positions = self._store.positions(stream, rows)
+        return [decode(row._replace(position=at)) for row, at in zip(rows, positions, strict=True)]
 
     def _contiguous(self, stream: str) -> list[Row]:
         rows = self._store.stream(stream)
@@ -354,6 +361,11 @@ class Ledger(LedgerReader):
                 CIPHER_TOPIC. Only these count: the process's environment is never read.
         """
         ledger = cls.__new__(cls)
+        if settings.get("PERSISTENCE_MODULE") == "eventsourcing.sqlite":
+            name = settings.get("SQLITE_DBNAME", "")
+            if name and "memory" not in name:
+                file = urlsplit(name).path if name.startswith("file:") else name
+                refuse_other_database(Path(unquote(file)))
         ledger._start(RecorderStore(settings), clock)
         return ledger
 
@@ -374,17 +386,18 @@ class Ledger(LedgerReader):
         first = next(given, None)
         if first is None or first.stream != SELF:
             raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
-        ledger = cls.__new__(cls)
-        store = SQLiteStore(Path(path))
-        batch = [first]
-        for row in given:
-            batch.append(row)
-            if len(batch) >= IMPORT_BATCH:
-                _restore(store, batch)
-                batch = []
-        _restore(store, batch)
-        ledger._start(store, clock)
-        return ledger
+        # Filled under another name first, so that a broken export leaves nothing behind.
+        target, filling = Path(path), Path(f"{path}.restoring")
+        store = SQLiteStore(filling)
+        try:
+            _restore(store, itertools.chain([first], given))
+            store.close()
+            filling.rename(target)
+        finally:
+            store.close()
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{filling}{suffix}").unlink(missing_ok=True)
+        return cls(target, clock=clock)
 
     def _start(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._clock = clock
@@ -457,7 +470,7 @@ class Ledger(LedgerReader):
             source: Where the delivery comes from; kept with the events.
             key: What is the same whenever it is delivered again.
         """
-        return Once(self, _source(source), checked_words("key", key))
+        return Once(self, _source(source), required_words("key", key))
 
     def transaction(
         self, *, source: str | Source | None = None, key: str | None = None
@@ -477,7 +490,7 @@ class Ledger(LedgerReader):
         """
         if key is not None and source is None:
             raise InvalidValue("key", key, "a key belongs to a source; give source= too")
-        text = None if key is None else checked_words("key", key)
+        text = None if key is None else required_words("key", key)
         return Transaction(self, None if source is None else _source(source), text)
 
     def merge(
@@ -505,7 +518,7 @@ class Ledger(LedgerReader):
         """Take a merge back: one record on both streams."""
         into = self.incident(id).merged_into
         with self.transaction() as tx:
-            tx.record(id, incident.unmerge, by=by, at=at, why=why)
+            tx.record(id, incident.unmerge, by=by, at=at, why=why, out_of=into)
             if into is not None:
                 tx.record(into, incident.separate, by=by, at=at, merged=id)
         return tx.recorded
@@ -519,6 +532,7 @@ class Ledger(LedgerReader):
         record = secrets.token_hex(16)  # drawn once: a repeated insert can be recognised by it
         claim = "" if key is None or source is None else _claim_stream(source, key)
         asked = _asked(calls) if claim else ""
+        broken = ""
         for attempt in range(ATTEMPTS):
             if claim:
                 earlier = self._claimed(claim, asked)
@@ -532,19 +546,15 @@ class Ledger(LedgerReader):
             if not events:
                 return ()
             rows = [
-                Row(
-                    0,
-                    stream,
-                    version,
-                    *encode(event, recorded_at=now, record=record, source=source),
-                )
+                _readable(stream, version, event, now, record, source)
                 for stream, version, event in events
             ]
             try:
                 positions = self._rows.insert(rows)
-            except AlreadyThere:
+            except AlreadyThere as signal:
                 if self._is_mine(rows[0], record):
                     return self._by_pairs((row.stream, row.version) for row in rows)
+                broken = str(signal) if signal.broken else ""
                 time.sleep(random.uniform(0, 0.002 * 1.5**attempt))  # noqa: S311 (no secret)
                 continue
             recorded = (
@@ -552,6 +562,8 @@ class Ledger(LedgerReader):
                 for (stream, version, event), position in zip(events, positions, strict=True)
             )
             return tuple(r for r in recorded if r.stream != claim)
+        if broken:
+            raise StoreError(f"the store can't be reached: {broken}; nothing was recorded")
         streams = ", ".join(dict.fromkeys(call.stream for call in calls))
         raise ConflictError(
             f"others kept recording on {streams} for {ATTEMPTS} attempts; nothing was recorded, "
@@ -640,7 +652,11 @@ class Ledger(LedgerReader):
             if len(batch) >= IMPORT_BATCH or history.stream in pending:
                 recorded += self._append(batch)
                 batch, pending = [], set()
-            batch += self._rows_of(history, record)
+            try:
+                batch += self._rows_of(history, record)
+            except ImcmError:
+                self._append(batch)
+                raise
             pending.add(history.stream)
             if progress is not None:
                 progress(count)
@@ -658,12 +674,7 @@ class Ledger(LedgerReader):
             raise refused.on(history.stream) from None
         now = self._now()
         return [
-            Row(
-                0,
-                history.stream,
-                version,
-                *encode(event, recorded_at=now, record=record, source=history.events[place][1]),
-            )
+            _readable(history.stream, version, event, now, record, history.events[place][1])
             for version, (place, event) in enumerate(found, start=len(state.past) + 1)
         ]
 
@@ -672,7 +683,11 @@ class Ledger(LedgerReader):
             return 0
         try:
             self._rows.insert(rows)
-        except AlreadyThere:
+        except AlreadyThere as signal:
+            if self._is_mine(rows[0], envelope_of(rows[0]).record):
+                return len(rows)
+            if signal.broken:
+                raise StoreError(f"the store can't be reached: {signal}; run it again") from None
             raise ConflictError(
                 "somebody recorded on the same streams during this import; what was imported "
                 "before stands, run it again for the rest"
@@ -699,7 +714,7 @@ class Ledger(LedgerReader):
             raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
         origin = opened.ledger_id
         record = secrets.token_hex(16)
-        there: dict[str, int] = {}
+        there: dict[str, tuple[int, int]] = {}
         batch: list[Row] = []
         count = 0
         for row in given:
@@ -707,45 +722,81 @@ class Ledger(LedgerReader):
                 continue  # their keys and their identity are theirs
             if row.stream not in there:
                 there[row.stream] = self._count_from(row.stream, origin)
-            if row.version <= there[row.stream]:
+            theirs, all_ = there[row.stream]
+            if row.version <= theirs:
                 continue
-            name, state = _as_imported(row, origin, record, self._now())
-            batch.append(Row(0, row.stream, row.version, name, state))
+            if all_ > theirs:
+                raise _joined(row.stream)
+            if row.version != theirs + 1:
+                message = f"{row.stream} has version {row.version} where {theirs + 1} belongs"
+                raise StoreError(f"{message}; the export was altered or damaged")
+            there[row.stream] = (row.version, row.version)
+            now, source = self._now(), _first_source(row, origin)
+            state = as_imported(row, recorded_at=now, record=record, source=source)
+            batch.append(Row(0, row.stream, row.version, row.type, state))
             if len(batch) >= IMPORT_BATCH:
                 count += self._append(batch)
                 batch = []
         return count + self._append(batch)
 
-    def _count_from(self, stream: str, origin: str) -> int:
+    def _count_from(self, stream: str, origin: str) -> tuple[int, int]:
+        """Return how many events a stream begins with that came from *origin*, and has in all."""
         rows = self._contiguous(stream)
+        theirs = 0
         for row in rows:
             source = envelope_of(row).source
-            if source is None or source.id != origin:
-                raise LedgerNotEmptyError(
-                    f"{stream} exists here with events of its own; two ledgers with the same ids "
-                    "can't be joined"
-                )
-        return len(rows)
+            if source is None or source.ledger != origin:
+                break
+            theirs += 1
+        if rows and not theirs:
+            raise _joined(stream)
+        return theirs, len(rows)
 
 
-def _restore(store: Store, rows: list[Row]) -> None:
-    try:
-        store.insert(rows)
-    except AlreadyThere as error:
-        raise StoreError(f"the export holds the same version of a stream twice: {error}") from None
+def _joined(stream: str) -> LedgerNotEmptyError:
+    return LedgerNotEmptyError(
+        f"{stream} exists here with events of its own; ledgers with the same ids can't be joined"
+    )
 
 
-def _as_imported(row: Row, origin: str, record: str, now: datetime) -> tuple[str, bytes]:
-    recorded = decode(row)
+def _first_source(row: Row, origin: str) -> Source:
+    """Return where an event of another ledger came from: its own source, or that ledger."""
     envelope = envelope_of(row)
-    source = Source(name="ledger", id=origin, recorded_at=recorded.recorded_at)
-    event = recorded.event
-    if not isinstance(event, Unread) and not recorded.redacted:
-        if hasattr(event, "imported"):
-            event = attrs.evolve(event, imported=True)  # type: ignore[arg-type]
-        return encode(event, recorded_at=now, record=record, source=source)
-    # What can't be read, or was redacted, keeps its facts and words byte for byte.
-    return row.type, reenveloped(envelope, recorded_at=now, record=record, source=source)
+    source = envelope.source or Source(name="ledger")
+    stamp = source.recorded_at or envelope.recorded_at
+    return attrs.evolve(source, recorded_at=stamp, ledger=source.ledger or origin)
+
+
+def _readable(
+    stream: str, version: int, event: Stored, now: datetime, record: str, source: Source | None
+) -> Row:
+    """
+    Return the row of an event, which is certain to be read again.
+
+    Raises:
+        InvalidValue: An argument of another type than its field's got into the event.
+    """
+    try:
+        name, state = encode(event, recorded_at=now, record=record, source=source)
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InvalidValue(
+            type(event).__name__, event, f"values that can be stored: {error}"
+        ) from None
+    row = Row(0, stream, version, name, state)
+    again = decode(row, words=False).event
+    if isinstance(again, Unread) and not isinstance(event, Unread):
+        # Stored like this it could never be read, and would close the stream for ever.
+        raise InvalidValue(type(event).__name__, event, f"arguments of the right type: {again.why}")
+    return row
+
+
+def _restore(store: Store, rows: Iterator[Row]) -> None:
+    while batch := list(itertools.islice(rows, IMPORT_BATCH)):
+        try:
+            store.insert(batch)
+        except AlreadyThere as error:
+            message = f"the export holds the same version of a stream twice: {error}"
+            raise StoreError(message) from None
 
 
 def _source(source: str | Source) -> Source:
@@ -762,20 +813,16 @@ def _claim_stream(source: Source, key: str) -> str:
 def _asked(calls: Sequence[Call]) -> str:
     """Return a hash of what is asked, by which a retried delivery is known from another one."""
     told = [
-        (
-            call.stream,
-            _name_of(call.step),
-            sorted(call.arguments.items()),
-            sorted(call.others.items()),
-        )
-        for call in calls
+        (c.stream, _name_of(c.step), sorted(c.arguments.items()), sorted(c.others.items()))
+        for c in calls
     ]
-    return hashlib.sha256(msgspec.json.encode(told, enc_hook=_hashable)).hexdigest()
+    try:
+        return hashlib.sha256(_asking.encode(told)).hexdigest()
+    except UnicodeEncodeError:
+        raise InvalidValue("arguments", told, "text without lone surrogates") from None
 
 
 def _name_of(step: Callable[..., object]) -> str:
-    while isinstance(step, functools.partial):
-        step = step.func
     return str(getattr(step, "__name__", step))
 
 
@@ -787,20 +834,38 @@ def _hashable(value: object) -> object:
     raise InvalidValue("arguments", value, "under a key, values that can be written as JSON")
 
 
+_asking: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_hashable)
+"""Sets come in another order in each process; what is asked must not."""
+
+
 def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str, Any]) -> Call:
+    """Return the call as it can be decided again and again: nothing in it is used up."""
+    given = dict(arguments)
+    while isinstance(step, functools.partial):
+        if step.args:
+            allowed = "give a step such as incident.resolve; bind arguments by name, as policy=..."
+            raise InvalidValue("step", step, allowed)
+        given = {**step.keywords, **given}
+        step = step.func
     stream = f"{_kind_of(step)}:{checked_id('id', id)}"
-    return Call(stream=stream, step=step, arguments=dict(arguments), others={})
+    whole = {name: tuple(v) if isinstance(v, Iterator) else v for name, v in given.items()}
+    return Call(stream=stream, step=step, arguments=whole, others={})
+
+
+_MOMENTS: Final = ("at", "impact_started_at", "declared_at", "now")
 
 
 def _refuse_future(call: Call, event: Any, now: datetime) -> None:
-    if event.at is not None and earliest(event.at) > now + AHEAD:
-        raise StepRefused(
-            _name_of(call.step),
-            "not in the future",
-            f"at={event.at} lies after the ledger's clock, {now}, by more than 5 minutes; record "
-            "it once it has happened",
-            stream=call.stream,
-        )
+    for name in _MOMENTS:
+        moment = getattr(event, name, None)
+        if isinstance(moment, (datetime, Between)) and earliest(moment) > now + AHEAD:
+            raise StepRefused(
+                _name_of(call.step),
+                "not in the future",
+                f"{name}={moment} lies after the ledger's clock, {now}, by more than 5 minutes; "
+                "record it once it has happened",
+                stream=call.stream,
+            )
 
 
 class Once:

@@ -41,7 +41,14 @@ class AlreadyThere(Exception):
     Another writer holds one of these (stream, version) pairs, or the connection broke.
 
     A signal between the files of this package; callers of the library never see it.
+
+    Attributes:
+        broken: It was the connection, and not another writer.
     """
+
+    def __init__(self, message: str, *, broken: bool) -> None:
+        super().__init__(message)
+        self.broken = broken
 
 
 class Reading(Protocol):
@@ -53,6 +60,10 @@ class Reading(Protocol):
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream in the order of their versions (positions are 0)."""
+        ...
+
+    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+        """Return the positions of the rows that `stream` gave."""
         ...
 
     def close(self) -> None:
@@ -108,11 +119,11 @@ class SQLiteFile:
         self.path = path
         self._check()
         self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        weakref.finalize(self, _close_all, self._connections)
+        self._held: weakref.WeakSet[_Connection] = weakref.WeakSet()
 
     def _check(self) -> None:
         path = self.path
+        _refuse_path(path)
         if path.is_dir():
             raise NotALedgerError(f"{path} is a directory; give the path of a ledger file")
         if not path.exists():
@@ -126,21 +137,47 @@ class SQLiteFile:
             what = "is empty" if not head else "is not an SQLite database"
             raise NotALedgerError(f"{path} {what}, so it is not a ledger")
 
-    def _connection(self) -> sqlite3.Connection:
-        mine: tuple[int, sqlite3.Connection] | None = getattr(self._local, "mine", None)
-        if mine is not None and mine[0] == os.getpid():
-            return mine[1]
+    def _select(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        """
+        Return what a query finds, leaving no file behind where that can be.
+
+        While nobody has the database open it has no write-ahead log and can be read as the
+        unchanging file it is. Else reading needs the files that SQLite keeps beside it.
+        """
+        with _sqlite_errors(self.path):
+            before = self._signature()
+            if before is not None:
+                found = self._connection(before).execute(statement, parameters).fetchall()
+                if self._signature() == before:
+                    return found  # nobody began to write meanwhile
+            return self._connection(None).execute(statement, parameters).fetchall()
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        """Return what tells the file from any other state of it; None while it is in use."""
+        if self.path.with_name(self.path.name + "-wal").exists():
+            return None
         try:
-            connection = self._open("mode=ro")
-        except sqlite3.OperationalError:
-            # Reading a write-ahead log needs its shared memory file. Where the folder is
-            # read-only and nobody writes, the file is as it is: SQLite calls that immutable.
-            if self.path.with_name(self.path.name + "-wal").exists():
-                raise
-            connection = self._open("mode=ro&immutable=1")
-        self._local.mine = (os.getpid(), connection)
-        self._connections.append(connection)
-        return connection
+            stat = self.path.stat()
+        except FileNotFoundError:
+            raise LedgerMissingError(f"there is no ledger at {self.path} any more") from None
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+    def _connection(self, signature: tuple[int, int, int] | None) -> sqlite3.Connection:
+        """Return this thread's connection to the file in use (None), or to it as it stands."""
+        mine: _Connection | None = getattr(self._local, "mine", None)
+        if mine is not None and mine.pid == os.getpid() and mine.signature == signature:
+            return mine.connection
+        query = "mode=ro" if signature is None else "mode=ro&immutable=1"
+        self._local.mine = held = _Connection(self._open(query), signature)
+        self._held.add(held)
+        return held.connection
+
+    def is_unused(self) -> bool:
+        """Say whether it is a database with nothing in it but, perhaps, our empty table."""
+        names = {name for (name,) in self._select("SELECT name FROM sqlite_master")}
+        if {name for name in names if not name.startswith("sqlite_")} - {"stored_events"}:
+            return False
+        return not names or not self._select("SELECT 1 FROM stored_events LIMIT 1")
 
     def _open(self, query: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?{query}"
@@ -162,8 +199,7 @@ class SQLiteFile:
             "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
         )
         while True:
-            with _sqlite_errors(self.path):
-                batch = self._connection().execute(statement, (after, last, _BATCH)).fetchall()
+            batch = self._select(statement, (after, last, _BATCH))
             for row in batch:
                 yield Row._make(row)
             if len(batch) < _BATCH:
@@ -176,23 +212,40 @@ class SQLiteFile:
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
             "WHERE originator_id = ? ORDER BY originator_version"
         )
-        with _sqlite_errors(self.path):
-            return [Row._make(row) for row in self._connection().execute(statement, (stream,))]
+        return [Row._make(row) for row in self._select(statement, (stream,))]
+
+    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+        """Return the positions of a stream's rows, which they know."""
+        return [row.position for row in rows]
 
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
         with _sqlite_errors(target), closing(sqlite3.connect(target)) as copy:
-            self._connection().backup(copy)
+            self._connection(None).backup(copy)
 
     def close(self) -> None:
         """Close the connections of all threads; a later call opens a new one."""
-        self._local = threading.local()
-        _close_all(self._connections)
+        held, self._local = list(self._held), threading.local()
+        for one in held:
+            one.close()
 
 
-def _close_all(connections: list[sqlite3.Connection]) -> None:
-    while connections:
-        connections.pop().close()
+class _Connection:
+    """A connection that is closed when its thread ends, since only the thread holds it."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, signature: tuple[int, int, int] | None
+    ) -> None:
+        self.connection = connection
+        self.signature = signature
+        self.pid = os.getpid()
+
+    def close(self) -> None:
+        if self.pid == os.getpid():  # a child of a fork must not touch its parent's
+            self.connection.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class RecorderStore:
@@ -204,6 +257,8 @@ class RecorderStore:
         from eventsourcing.utils import Environment
 
         _refuse_unsafe(env)
+        if not env.get("PERSISTENCE_MODULE"):
+            raise StoreError("PERSISTENCE_MODULE is missing; name the module to keep the log in")
         settings = {"ORIGINATOR_ID_TYPE": "text", **_DEFAULTS, **env}
         with _recorder_errors():
             # An Environment of our own: variables of the process must never move the log.
@@ -250,7 +305,8 @@ class RecorderStore:
             positions: Sequence[int] | None = self._recorder.insert_events(stored)
         except (IntegrityError, InterfaceError) as error:
             # A connection that broke may have stored them all the same; the caller looks.
-            raise AlreadyThere(str(error)) from error
+            broken = not isinstance(error, IntegrityError)
+            raise AlreadyThere(str(error), broken=broken) from error
         except PersistenceError as error:
             raise _persistence_failed(error) from error
         if positions is None:
@@ -282,6 +338,19 @@ class RecorderStore:
                 for e in self._recorder.select_events(stream)
             ]
 
+    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+        """Return the positions of a stream's rows, looking from the end of the log backwards."""
+        found: dict[int, int] = {}
+        with _recorder_errors():
+            last = self._recorder.max_notification_id() or 0
+            while len(found) < len(rows) and last > 0:
+                first = max(1, last - _BATCH + 1)
+                for n in self._recorder.select_notifications(first, _BATCH, stop=last):
+                    if n.originator_id == stream:
+                        found[n.originator_version] = n.id
+                last = first - 1
+        return [found.get(row.version, 0) for row in rows]
+
     def _packed(self, state: bytes) -> bytes:
         if self._compressor is not None:
             state = self._compressor.compress(state)
@@ -308,6 +377,41 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 }
 
 
+def _refuse_path(path: Path) -> None:
+    if "\x00" in str(path):
+        raise StoreError(f"{str(path)!r} is no path: it holds a NUL")
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} can't be opened: {error}") from None
+
+
+def refuse_other_database(path: Path) -> None:
+    """
+    Let a path be opened for writing, or refuse it: eventsourcing adds a table to any database.
+
+    What is not there yet, is empty, or was left by a process that died before it wrote the first
+    row, may become a ledger.
+
+    Raises:
+        NotALedgerError: It is something else.
+        StoreError: Its folder is not there.
+    """
+    _refuse_path(path)
+    if not path.parent.is_dir():
+        raise StoreError(f"the folder {path.parent} does not exist; make it first")
+    if not path.is_dir() and (not path.exists() or not path.stat().st_size):
+        return
+    reader = SQLiteFile(path)
+    try:
+        if not reader.is_unused() and not reader.stream(SELF):
+            raise NotALedgerError(f"{path} is a database, but not a ledger: it has no {SELF}")
+    finally:
+        reader.close()
+
+
 def _refuse_unsafe(env: Mapping[str, str]) -> None:
     if env.get("POSTGRES_ENABLE_DB_FUNCTIONS", "").strip().lower() in {
         "y",
@@ -324,10 +428,11 @@ def _refuse_unsafe(env: Mapping[str, str]) -> None:
 @contextmanager
 def _recorder_errors() -> Generator[None]:
     from eventsourcing.persistence import InfrastructureFactoryError, PersistenceError
+    from eventsourcing.utils import TopicError
 
     try:
         yield
-    except InfrastructureFactoryError as error:
+    except (InfrastructureFactoryError, TopicError) as error:
         raise StoreError(f"the store can't be set up: {error}") from error
     except PersistenceError as error:
         raise _persistence_failed(error) from error
@@ -346,13 +451,7 @@ class SQLiteStore(RecorderStore):
     """A SQLite file that is written through the recorder and read through `SQLiteFile`."""
 
     def __init__(self, path: Path) -> None:
-        if not path.parent.is_dir():
-            raise StoreError(f"the folder {path.parent} does not exist; make it first")
-        if path.exists() and (path.is_dir() or path.stat().st_size):
-            # Looked at before it is opened for writing, which adds a table to any database.
-            reader = SQLiteFile(path)
-            if not reader.stream(SELF):
-                raise NotALedgerError(f"{path} is a database, but not a ledger: it has no {SELF}")
+        refuse_other_database(path)
         # The name goes in as a URI, so that no character of a path means anything to SQLite.
         uri = f"{path.absolute().as_uri()}?mode=rwc"
         super().__init__({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": uri})
@@ -367,6 +466,10 @@ class SQLiteStore(RecorderStore):
         """Return the rows of one stream, with their positions."""
         self._usable()
         return self._reader.stream(stream)
+
+    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+        """Return the positions of a stream's rows, which they know."""
+        return self._reader.positions(stream, rows)
 
     def close(self) -> None:
         """Close every connection, for reading and for writing."""

@@ -22,10 +22,12 @@ from imcm.projections.figure import (
     Figure,
     Included,
     LeftOut,
+    Period,
     buckets,
     inside,
     microseconds,
     unread_notes,
+    with_groups,
 )
 from imcm.projections.survival import kaplan_meier
 
@@ -125,36 +127,32 @@ def _in(
 
 
 def with_parts(
-    found: list[Span | Missing],
-    out: list[LeftOut],
+    found: Sequence[Span | Missing],
+    out: Sequence[LeftOut],
     facts: Facts,
     definition: Definition,
     shape: Shape,
 ) -> Figure:
+    """Return the figure of all durations, with its groups and periods."""
     placed = [midpoint(m) for one in found if (m := _placed(one, shape)) is not None]
     periods = list(buckets(definition, placed))
-    whole = _summary(found, out, facts, definition, shape, definition.window)
     names = sorted({name for one in found for name in one.groups})
-    groups: list[Figure] = []
-    for name in names:
-        members = [one for one in found if name in one.groups]
-        group = _summary(members, [], facts, definition, shape, definition.window)
-        parts = tuple(_summary(members, [], facts, definition, shape, period) for period in periods)
-        groups.append(attrs.evolve(group, group=name, buckets=parts))
-    return attrs.evolve(
-        whole,
-        groups=tuple(groups),
-        buckets=tuple(_summary(found, [], facts, definition, shape, period) for period in periods),
-    )
+
+    def figure(name: str | None, window: Period | None) -> Figure:
+        members = found if name is None else [one for one in found if name in one.groups]
+        return attrs.evolve(_summary(members, (), facts, definition, shape, window), group=name)
+
+    whole = _summary(found, out, facts, definition, shape, definition.window)
+    return with_groups(whole, names, periods, figure)
 
 
 def _summary(
     found: Iterable[Span | Missing],
-    out: list[LeftOut],
+    out: Iterable[LeftOut],
     facts: Facts,
     definition: Definition,
     shape: Shape,
-    window: tuple[datetime, datetime] | None,
+    window: Period | None,
 ) -> Figure:
     inside_ = [one for one in found if _in(one, window, definition, shape)]
     spans = sorted(

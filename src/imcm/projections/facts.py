@@ -745,5 +745,5 @@ def _observed(row: dict[str, Any], event: changes.ChangeObserved) -> None:
         ended_at=event.at,
         outcome=Outcome.COMPLETED,
         reached_production=True,
-        authorisation="outstanding",
+        authorisation="unknown" if event.imported else "outstanding",
     )

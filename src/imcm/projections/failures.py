@@ -30,13 +30,16 @@ from imcm.projections.figure import (
     figure_function,
     groups_of,
     in_environment,
+    incident_matches,
     inside,
     unread_notes,
     why_incident_out,
+    with_groups,
 )
 from imcm.projections.statistics import wilson
 
 FAILED_BY: Final = ("incident", "rolled_back", "failed", "repaired")
+"""The signs of failure that count unless told otherwise."""
 
 
 # --- deployments ----------------------------------------------------------------------------------
@@ -280,26 +283,42 @@ def _names(value: str | Sequence[str]) -> tuple[str, ...]:
 
 
 @attrs.frozen(kw_only=True)
-class ChangeFailureRate(Attribution):
+class FailedBy(Attribution):
+    """
+    Which deployments failed.
+
+    Attributes:
+        failed_by: The signs of failure that count: "incident" (one with a `caused` verdict),
+            "rolled_back", "failed" (outcome), "repaired" (another change names it as repaired);
+            and "version_returned", not a default: where an earlier version is deployed again,
+            the deployment that had replaced it failed (versions 1, 2, 3, 1 mark 2).
+    """
+
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "failed_by": (*FAILED_BY, "version_returned")
+    }
+    failed_by: tuple[str, ...] = attrs.field(default=FAILED_BY, converter=_names)
+
+
+@attrs.frozen(kw_only=True)
+class ChangeFailureRate(FailedBy):
     """
     Failed deployments as a share of all deployments in the window.
 
     A change that caused four incidents failed once. Undefined, not 0, without deployments.
 
     Attributes:
-        failed_by: The signs of failure that count: "incident" (one with a `caused` verdict),
-            "rolled_back", "failed" (outcome), "repaired" (another change names it as repaired).
-        numerator: "changes" (default), "incidents", or "links" (incident-change pairs).
+        numerator: "changes" (default: failed deployments), "links" (pairs of an incident and a
+            deployment it is laid to), or "incidents" (all incidents detected in the window,
+            whatever caused them). The last two exist to reproduce other tools and may exceed 1.
         denominator: "all" (default), "successful", "successful_or_failed", or "evaluated".
     """
 
     NAME: ClassVar[str] = "change failure rate"
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "failed_by": FAILED_BY,
         "numerator": ("changes", "incidents", "links"),
         "denominator": ("all", "successful", "successful_or_failed", "evaluated"),
     }
-    failed_by: tuple[str, ...] = attrs.field(default=FAILED_BY, converter=_names)
     numerator: str = "changes"
     denominator: str = "all"
 
@@ -314,7 +333,7 @@ class Failure(NamedTuple):
 
 
 def failures(
-    facts: Facts, found: Sequence[Deployment], definition: ChangeFailureRate
+    facts: Facts, found: Sequence[Deployment], definition: FailedBy
 ) -> tuple[list[Failure], list[LeftOut]]:
     """Return every deployment with its signs of failure, in the order of *found*."""
     laid, out = causes(facts, found, definition)
@@ -322,6 +341,9 @@ def failures(
     for cause in laid:
         by_change.setdefault(cause.change, []).append(cause)
     repaired = {row.repairs: row.id for row in facts.changes if row.repairs is not None}
+    returned: Mapping[str, str] = {}
+    if "version_returned" in definition.failed_by:
+        returned = _versions_returned(found)
     result: list[Failure] = []
     for one in found:
         row = one.change
@@ -333,10 +355,29 @@ def failures(
             signs.append("outcome failed")
         if row.id in repaired and "repaired" in definition.failed_by:
             signs.append(f"repaired by {repaired[row.id]}")
+        if row.id in returned:
+            signs.append(f"version {returned[row.id]} deployed again")
         inferred = bool(mine) and len(signs) == len(mine) and all(c.inferred for c in mine)
         incidents = tuple(c.incident for c in mine)
         result.append(Failure(one, tuple(signs), incidents, inferred))
     return result, out
+
+
+def _versions_returned(found: Sequence[Deployment]) -> dict[str, str]:
+    """Return the deployments that were undone by deploying what they had replaced, by change id."""
+    marked: dict[str, str] = {}
+    live: dict[str, list[Deployment]] = {}
+    for one in found:
+        version = one.change.version
+        if version is None:
+            continue
+        for service in one.change.services or ("",):
+            earlier = live.setdefault(service, [])
+            places = [i for i, before in enumerate(earlier) if before.change.version == version]
+            if places and places[-1] + 1 < len(earlier):
+                marked[earlier[places[-1] + 1].change.id] = version
+            earlier.append(one)
+    return marked
 
 
 def _in_denominator(one: Failure, definition: ChangeFailureRate) -> bool:
@@ -355,29 +396,34 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     found, out = deployments(facts, definition)
     judged, unlaid = failures(facts, found, definition)
     judged = [one for one in judged if _in_denominator(one, definition)]
-    out = [*out, *unlaid]
+    incidents: list[IncidentFacts] = []
+    if definition.numerator == "incidents":
+        incidents = [
+            row
+            for row in facts.incidents
+            if incident_matches(row, definition) and why_incident_out(row, definition) is None
+        ]
     periods = list(buckets(definition, (one.deployment.at for one in judged)))
 
-    def figure(members: Iterable[Failure], window: tuple[datetime, datetime] | None) -> Figure:
-        return _rate(members, facts, definition, window)
+    def figure(name: str | None, window: tuple[datetime, datetime] | None) -> Figure:
+        members, hits = judged, incidents
+        if name is not None:
+            members = [one for one in judged if name in one.deployment.groups]
+            hits = [row for row in incidents if name in groups_of(row, definition)]
+        return attrs.evolve(_rate(members, hits, facts, definition, window), group=name)
 
-    names = sorted({name for one in judged for name in one.deployment.groups})
-    groups: list[Figure] = []
-    for name in names:
-        members = [one for one in judged if name in one.deployment.groups]
-        parts = tuple(figure(members, period) for period in periods)
-        group = figure(members, definition.window)
-        groups.append(attrs.evolve(group, group=name, buckets=parts))
-    return attrs.evolve(
-        figure(judged, definition.window),
-        left_out=tuple(sorted(out, key=lambda one: (one.id, one.reason))),
-        groups=tuple(groups),
-        buckets=tuple(figure(judged, period) for period in periods),
+    names = sorted(
+        {name for one in judged for name in one.deployment.groups}
+        | {name for row in incidents for name in groups_of(row, definition)}
     )
+    left_out = tuple(sorted([*out, *unlaid], key=lambda one: (one.id, one.reason)))
+    whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
+    return with_groups(whole, names, periods, figure)
 
 
 def _rate(
     members: Iterable[Failure],
+    incidents: Iterable[IncidentFacts],
     facts: Facts,
     definition: ChangeFailureRate,
     window: tuple[datetime, datetime] | None,
@@ -390,7 +436,7 @@ def _rate(
     elif definition.numerator == "links":
         count = sum(len(one.incidents) for one in failed)
     else:
-        count = len({row.id for one in failed for row in one.incidents})
+        count = sum(inside(row.detected_at, window, definition.bounds) for row in incidents)
     value = count / n if n else None
     if value is None and definition.empty == "zero":
         value = 0.0

@@ -9,7 +9,7 @@ definition, its population, who was left out and why, and how sure it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar, Concatenate, Final, ParamSpec, Self, TypeVar
@@ -30,7 +30,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
-from imcm.projections.statistics import Interval
+from imcm.projections.statistics import Interval, mean
 
 MICROSECOND: Final = timedelta(microseconds=1)
 SECONDS: Final = "seconds"
@@ -309,6 +309,8 @@ class Definition:
             days; empty ones are present.
         week_starts: "monday" or "sunday".
         anchor: For buckets of n days: whether they are counted from the window's "start" or "end".
+        whole: What the figure of all groups together is: computed from the "rows" (default), or the
+            "unweighted" mean of the group figures, which weighs a small group like a large one.
         empty: What nothing is: "none" (undefined, the default) or "zero".
         level: Confidence level of intervals.
     """
@@ -319,6 +321,7 @@ class Definition:
         "severity": ("last", "highest", "first"),
         "week_starts": ("monday", "sunday"),
         "anchor": ("start", "end"),
+        "whole": ("rows", "unweighted"),
         "empty": ("none", "zero"),
     }
 
@@ -335,6 +338,7 @@ class Definition:
     bucket_by: str | int | None = None
     week_starts: str = "monday"
     anchor: str = "start"
+    whole: str = "rows"
     empty: str = "none"
     level: float = 0.95
 
@@ -353,6 +357,8 @@ class Definition:
         group = self.group_by
         if group is not None and group not in GROUPS and not group.startswith("label:"):
             raise InvalidValue("group_by", group, f"one of {', '.join(GROUPS)}, or label:<name>")
+        if self.whole == "unweighted" and group is None:
+            raise InvalidValue("whole", self.whole, "it is the mean of groups: give group_by= too")
         for name in self.severities or ():
             if name not in list(Severity):
                 raise InvalidValue("severities", name, f"one of {', '.join(Severity)}")
@@ -462,6 +468,42 @@ def unread_notes(facts: Facts) -> tuple[str, ...]:
         return ()
     names = ", ".join(f"{count} {name}" for name, count in facts.unread.items())
     return (f"events of a newer version were not read: {names}",)
+
+
+Period = tuple[datetime, datetime]
+
+
+def with_groups(
+    whole: Figure,
+    names: Iterable[str],
+    periods: Sequence[Period],
+    figure: Callable[[str | None, Period | None], Figure],
+) -> Figure:
+    """
+    Return *whole* with its groups and its periods, each group with its periods, too.
+
+    Args:
+        names: The groups.
+        figure: Gives the figure of one group (None: of all) in one period.
+    """
+    window = whole.definition.window
+    groups = tuple(
+        attrs.evolve(figure(name, window), buckets=tuple(figure(name, p) for p in periods))
+        for name in names
+    )
+    parts = tuple(figure(None, period) for period in periods)
+    whole = attrs.evolve(whole, groups=groups, buckets=parts)
+    if whole.definition.whole == "rows":
+        return whole
+    values = [group.value for group in groups if group.value is not None]
+    return attrs.evolve(
+        whole,
+        value=mean(values),
+        reason=None if values else "no group has a value",
+        interval=None,
+        bounds=None,
+        beside={**whole.beside, "from the rows": whole.value},
+    )
 
 
 # --- populations ----------------------------------------------------------------------------------

@@ -1,0 +1,277 @@
+"""
+A published figure, what is known today, and because of which events they differ.
+
+Log position is the only order of knowledge: what was known at a point is a prefix of the log. The
+effect of an event is the change of the value when it is added in log order, so the effects of all
+events between two points add up to the difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+import attrs
+
+from imcm.domain.recorded import Recorded, Unread, known
+from imcm.errors import InvalidValue
+from imcm.projections.facts import Facts, FactsFold
+from imcm.projections.figure import Figure, shown
+
+__all__ = ["Added", "Effect", "Restatement", "restated"]
+
+
+@attrs.frozen(kw_only=True)
+class Added:
+    """One event that became known between the two points: where it stands, and its type."""
+
+    position: int
+    stream: str
+    version: int
+    type: str
+
+
+@attrs.frozen(kw_only=True)
+class Effect:
+    """
+    One record that changed the value: the events of one call, which were recorded together.
+
+    Attributes:
+        record: Id of the call.
+        recorded_at: When the ledger took its first event.
+        events: Its events, in log order; of a record that the earlier point of knowledge cut in
+            two, those after it.
+        value_before, value_after: The value without and with them; None is undefined.
+        effect: value_after - value_before, as an exact fraction of the two floats; None where one
+            of them is undefined.
+    """
+
+    record: str
+    recorded_at: datetime
+    events: tuple[Added, ...]
+    value_before: float | None
+    value_after: float | None
+    effect: Fraction | None
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The log positions of its events."""
+        return tuple(event.position for event in self.events)
+
+
+@attrs.frozen(kw_only=True)
+class Restatement:
+    """
+    A figure at two points of knowledge, and what happened to it between them.
+
+    Attributes:
+        before, after: The figure as known at the earlier and at the later point, both `as_of` the
+            same time.
+        changes: The records that changed the value, in log order.
+        events: How many events became known between the two points.
+        without_effect: How many of them are in records that did not change the value.
+    """
+
+    before: Figure
+    after: Figure
+    changes: tuple[Effect, ...] = ()
+    events: int = 0
+    without_effect: int = 0
+
+    @property
+    def exact_difference(self) -> Fraction | None:
+        """The later value minus the earlier, as an exact fraction; None where one is undefined."""
+        return _difference(self.before.value, self.after.value)
+
+    @property
+    def difference(self) -> float | None:
+        """The later value minus the earlier, in the unit of the figure; None likewise."""
+        return _rounded(self.exact_difference)
+
+    @property
+    def across_undefined(self) -> Fraction | None:
+        """
+        The part of the difference that no single record has.
+
+        0 unless the value was undefined for a while: going there and coming back have no effect
+        of their own. The effects and this always add up to `exact_difference`, exactly; None
+        where that is.
+        """
+        whole = self.exact_difference
+        if whole is None:
+            return None
+        return whole - sum(
+            (one.effect for one in self.changes if one.effect is not None), Fraction()
+        )
+
+    def explain(self) -> str:
+        """Return, for a person, both values and every record that changed the first one."""
+        unit = self.after.unit
+        lines = [
+            f"{self.after.name}, restated: {shown(self.before.value, unit)} became "
+            f"{shown(self.after.value, unit)}",
+            f"  before: {_side(self.before)}",
+            f"  after: {_side(self.after)}",
+            f"  as of {self.after.as_of}",
+            f"  difference: {shown(self.difference, unit)}",
+            f"  events between: {self.events:,}; without effect: {self.without_effect:,}",
+        ]
+        for one in self.changes:
+            values = " to ".join(shown(v, unit) for v in (one.value_before, one.value_after))
+            effect = shown(_rounded(one.effect), unit)
+            lines.append(
+                f"  from {values}, effect {effect}: record {one.record} of {one.recorded_at}"
+            )
+            lines += [f"    position {e.position}: {e.type} of {e.stream}" for e in one.events]
+        rest = self.across_undefined
+        if rest:
+            lines.append(f"  across undefined values: {shown(float(rest), unit)}")
+        return "\n".join(lines)
+
+    def as_dict(self, *, population: bool = False) -> dict[str, Any]:
+        """
+        Return the restatement as plain values for JSON.
+
+        Every effect is there twice: as a number, rounded, and exactly as the text of a fraction.
+
+        Args:
+            population: True adds to both figures the lists of who was counted and who was not.
+        """
+        return {
+            "before": self.before.as_dict(population=population),
+            "after": self.after.as_dict(population=population),
+            "difference": self.difference,
+            "exact_difference": _text(self.exact_difference),
+            "across_undefined": _text(self.across_undefined),
+            "events": self.events,
+            "without_effect": self.without_effect,
+            "changes": [
+                {
+                    "record": one.record,
+                    "recorded_at": one.recorded_at.isoformat(),
+                    "events": [attrs.asdict(event) for event in one.events],
+                    "value_before": one.value_before,
+                    "value_after": one.value_after,
+                    "effect": _rounded(one.effect),
+                    "exact_effect": _text(one.effect),
+                }
+                for one in self.changes
+            ],
+        }
+
+
+def restated(
+    log: Iterable[Recorded],
+    figure_of: Callable[[Facts], Figure],
+    *,
+    known_at_a: int | datetime,
+    known_at_b: int | datetime | None = None,
+    as_of: datetime | None = None,
+) -> Restatement:
+    """
+    Return a figure as known at one point, as known at a later one, and why they differ.
+
+    Events of one record (one call) that follow each other in the log are added together, as they
+    were recorded: an effect belongs to the record and names its events. Values are floats, and a
+    float is an exact fraction, so effects are differences of fractions: added up they give the
+    difference without any rounding. Undefined values have no effect; see `across_undefined`.
+
+    Reads the log once. Costs one computation of all facts and of the figure for each record
+    between the two points; none is replayed from the start.
+
+    Args:
+        log: Recorded events in log order.
+        figure_of: What to compute, for example `lambda facts: time_to_restore(facts,
+            window=quarter)`. A pure function.
+        known_at_a: The earlier point: a position or a time; see `imcm.domain.recorded.known`.
+        known_at_b: The later one; None is the end of the log.
+        as_of: World facts later than this are cut on both sides, so that only knowledge differs.
+            None is the newest `recorded_at` in the part known at b. To repeat the digits of a
+            figure that was published, give its own `as_of`.
+
+    Raises:
+        InvalidValue: The later point lies before the earlier, or one is no position and no time.
+        NaiveTimeError: A time without a zone.
+    """
+    read = list(log)
+    n_a = sum(1 for _ in known(read, known_at_a))
+    n_b = sum(1 for _ in known(read, known_at_b))
+    if n_b < n_a or _earlier(known_at_b, known_at_a):
+        allowed = f"the later point of knowledge must not lie before the earlier, {known_at_a}"
+        raise InvalidValue("known_at_b", known_at_b, allowed)
+    if as_of is None:
+        as_of = max((recorded.recorded_at for recorded in read[:n_b]), default=None)
+    fold = FactsFold()
+    for recorded in read[:n_a]:
+        fold.add(recorded)
+    before = figure_of(fold.facts(as_of=as_of, known_at=known_at_a))
+    value, changes, without_effect = before.value, list[Effect](), 0
+    for events in _records(read[n_a:n_b]):
+        for recorded in events:
+            fold.add(recorded)
+        position = events[-1].position
+        following = figure_of(fold.facts(as_of=as_of, known_at=position)).value
+        if following == value:
+            without_effect += len(events)
+        else:
+            changes.append(_effect(events, value, following))
+        value = following
+    return Restatement(
+        before=before,
+        after=figure_of(fold.facts(as_of=as_of, known_at=known_at_b)),
+        changes=tuple(changes),
+        events=n_b - n_a,
+        without_effect=without_effect,
+    )
+
+
+def _earlier(b: int | datetime | None, a: int | datetime) -> bool:
+    """Say whether two points of the same kind are in the wrong order, whatever the log holds."""
+    if isinstance(a, datetime):
+        return isinstance(b, datetime) and b < a
+    return isinstance(b, int) and b < a
+
+
+def _records(log: Iterable[Recorded]) -> Iterator[list[Recorded]]:
+    for _, events in groupby(log, key=lambda recorded: recorded.record):
+        yield list(events)
+
+
+def _effect(events: list[Recorded], before: float | None, after: float | None) -> Effect:
+    return Effect(
+        record=events[0].record,
+        recorded_at=events[0].recorded_at,
+        events=tuple(
+            Added(
+                position=one.position,
+                stream=one.stream,
+                version=one.version,
+                type=one.event.type if isinstance(one.event, Unread) else type(one.event).__name__,
+            )
+            for one in events
+        ),
+        value_before=before,
+        value_after=after,
+        effect=_difference(before, after),
+    )
+
+
+def _difference(before: float | None, after: float | None) -> Fraction | None:
+    return None if before is None or after is None else Fraction(after) - Fraction(before)
+
+
+def _rounded(exact: Fraction | None) -> float | None:
+    return None if exact is None else float(exact)
+
+
+def _text(exact: Fraction | None) -> str | None:
+    return None if exact is None else str(exact)
+
+
+def _side(figure: Figure) -> str:
+    known_at = "the end of the log" if figure.known_at is None else figure.known_at
+    value = shown(figure.value, figure.unit)
+    return f"{value}, n = {figure.n:,}, known at {known_at} (log position {figure.log_position})"

@@ -1,0 +1,68 @@
+"""
+What every sequence of accepted steps must keep, whichever aggregate it is of.
+
+A second, slower way to tell what stands: corrections and voids are carried out one by one on a
+list, and what is left is folded as if it had been recorded so from the start.
+"""
+
+import attrs
+
+from domain.examples import of
+from imcm.domain.corrections import CORRECTIONS, EventVoided
+from imcm.projections.facts import facts
+
+
+def rewritten(past):
+    """Return the stream that would have been recorded, had nobody been wrong."""
+    events = dict(enumerate(past, start=1))
+    for version, event in list(events.items()):
+        if isinstance(event, CORRECTIONS):
+            if event.version in events:
+                fact = events[event.version]
+                events[event.version] = attrs.evolve(fact, **{event.field: event.now})
+            del events[version]
+        elif isinstance(event, EventVoided):
+            events.pop(event.version, None)
+            del events[version]
+    return tuple(events.values())
+
+
+def without_past(state):
+    return attrs.evolve(state, past=())
+
+
+def check_state(module, state):
+    """The state is what its events say, however they are told again."""
+    one_by_one = module.INITIAL
+    for event in state.past:
+        one_by_one = module.evolve(one_by_one, event)
+    assert one_by_one == state
+    assert module.fold(state.past) == state
+    assert without_past(module.fold(rewritten(state.past))) == without_past(state)
+    assert state.status in set(module.Status)
+
+
+def check_edits(state):
+    """Every void says what stands after it, and every correction what stood before it."""
+    if state.past and isinstance(state.past[-1], EventVoided):
+        assert state.past[-1].status == state.status
+
+
+def check_facts(kind, state):
+    """The row of the facts has the status of the state."""
+    if state.past:
+        found = facts(of(f"{kind}:X-1", *state.past))
+        (row,) = found.incidents or found.changes
+        assert row.status is state.status
+        assert found.unfounded == ()
+
+
+def check_step(module, step, before, events):
+    """An accepted step leads from a status its row names, and next_steps said that it may."""
+    name = step.__name__
+    if not events:
+        return
+    assert before.status in module.STEPS[name].begins
+    answers = {answer.step: answer for answer in module.next_steps(before)}
+    # A standard change is told apart: its template can't be given to next_steps, see there.
+    assert answers[name].possible is not False or answers[name].guard == "template"

@@ -1,0 +1,515 @@
+"""
+History from elsewhere: any subset of the moments, in any order, again and again.
+"""
+
+from itertools import permutations
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.examples import (
+    approved,
+    at,
+    attempted,
+    closed,
+    completed,
+    detected,
+    dismissed,
+    mitigated,
+    planned,
+    reopened,
+    resolved,
+    reviewed,
+    said,
+    started,
+    submitted,
+    triaged,
+)
+from imcm.domain import change, incident
+from imcm.domain.change import (
+    ChangeCancelled,
+    ChangeClosed,
+    ChangeFailed,
+    ChangeObserved,
+    ChangeRejected,
+    ChangeRevised,
+    ChangeRolledBack,
+    ChangeStatus,
+    ChangeValidated,
+    RolloutAborted,
+)
+from imcm.domain.corrections import (
+    DurationStated,
+    EnvironmentCorrected,
+    EventVoided,
+    MomentCorrected,
+    SeverityCorrected,
+)
+from imcm.domain.incident import (
+    ActionAdded,
+    AttemptConcluded,
+    IncidentAcknowledged,
+    IncidentStatus,
+    VerdictGiven,
+)
+from imcm.domain.policy import Policy
+from imcm.domain.vocabulary import (
+    AttemptResult,
+    Kind,
+    Result,
+    Risk,
+    Severity,
+    StatedDuration,
+    Verdict,
+)
+from imcm.errors import InvalidValue, StepRefused
+
+
+def imported(*events):
+    return [attrs.evolve(event, imported=True) for event in events]
+
+
+def bring_in(module, state, events):
+    """Return the state after bringing *events* in, and what that recorded."""
+    recorded = [event for _, event in module.bring_in(state, events=events)]
+    for event in recorded:
+        state = module.evolve(state, event)
+    return state, recorded
+
+
+def lasted(microseconds, what=StatedDuration.TIME_TO_RESTORE):
+    return DurationStated(at=at(9), by="jira", what=what, microseconds=microseconds, imported=True)
+
+
+ACKNOWLEDGED = IncidentAcknowledged(at=at(0.5), by="ann")
+CAUSED = VerdictGiven(at=at(5), by="ann", change="CHG-1", verdict=Verdict.CAUSED)
+HISTORY = imported(detected(), ACKNOWLEDGED, triaged(), mitigated(), resolved(), CAUSED)
+MILESTONES = imported(triaged(), attempted(), mitigated(), resolved(), closed())
+CHANGE_HISTORY = imported(planned(), submitted(), approved(), started(), completed())
+
+
+class TestStatus:
+    """The status that results is the furthest milestone given."""
+
+    @pytest.mark.parametrize("order", tuple(permutations(range(5))), ids=str)
+    def test_whatever_the_order(self, order):
+        events = [*imported(detected()), *(MILESTONES[place] for place in order)]
+
+        state, recorded = bring_in(incident, incident.INITIAL, events)
+
+        assert state.status is IncidentStatus.CLOSED
+        assert len(events) == len(recorded)
+
+    @settings(max_examples=60, deadline=None, derandomize=True)
+    @given(st.lists(st.sampled_from(MILESTONES), unique_by=type))
+    def test_skipped_steps_stay_absent(self, milestones):
+        events = [*imported(detected()), *milestones]
+
+        state, recorded = bring_in(incident, incident.INITIAL, events)
+
+        assert [type(event) for event in events] == [type(event) for event in recorded]
+        furthest = max(
+            (IncidentStatus.DETECTED, *(event.status for event in milestones)),
+            key=list(IncidentStatus).index,
+        )
+        assert furthest is state.status
+
+    def test_no_detection_but_the_first_is_needed(self):
+        state, recorded = bring_in(incident, incident.INITIAL, imported(detected(at=None)))
+
+        assert imported(detected(at=None)) == recorded
+        assert state.status is IncidentStatus.DETECTED
+
+    def test_of_a_change_too(self):
+        ends = imported(
+            completed(),
+            ChangeValidated(at=at(5), by="ann", check="smoke", passed=True),
+            ChangeClosed(at=at(6), by="ann", result=Result.SUCCESSFUL),
+        )
+        for order in permutations(ends):
+            state, _ = bring_in(change, change.INITIAL, [*imported(planned()), *order])
+
+            assert state.status is ChangeStatus.CLOSED
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            ChangeFailed(at=at(4), by="ann"),
+            ChangeRolledBack(at=at(4), by="ann"),
+            RolloutAborted(at=at(4), by="ann", percent=5.0),
+            ChangeObserved(at=at(4), by="ann"),
+        ],
+        ids=lambda event: type(event).__name__,
+    )
+    def test_every_end_of_the_work_is_a_milestone(self, end):
+        state, _ = bring_in(change, change.INITIAL, imported(planned(), end, submitted()))
+
+        assert state.status is ChangeStatus.IMPLEMENTED
+
+    def test_a_dismissed_incident_stays_so(self):
+        events = imported(detected(), dismissed(), resolved())
+
+        assert bring_in(incident, incident.INITIAL, events)[0].status is IncidentStatus.DISMISSED
+
+    def test_a_cancelled_change_stays_so(self):
+        events = imported(planned(), ChangeCancelled(at=at(1), by="ann", why="no"), submitted())
+
+        assert bring_in(change, change.INITIAL, events)[0].status is ChangeStatus.CANCELLED
+
+    def test_a_later_live_step_goes_on_from_what_stands(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+
+        (event,) = incident.close(state, by="ann", at=at(9))
+
+        assert closed(9) == event
+
+    @pytest.mark.xfail(
+        strict=True, reason="an imported revision, rejection or observation takes progress back"
+    )
+    @pytest.mark.parametrize(
+        "late",
+        [
+            ChangeRevised(at=at(1), by="ann"),
+            ChangeRejected(at=at(1), by="ann"),
+            ChangeObserved(at=at(4), by="ann"),
+        ],
+        ids=["revised", "rejected", "observed"],
+    )
+    def test_what_is_told_late_does_not_take_progress_back(self, late):
+        done = ChangeClosed(at=at(6), by="ann", result=Result.SUCCESSFUL)
+
+        state, _ = bring_in(change, change.INITIAL, imported(planned(), completed(), done, late))
+
+        assert state.status is ChangeStatus.CLOSED
+
+
+class TestNumbers:
+    def test_are_set_here(self):
+        events = imported(
+            detected(),
+            attempted(number=7),
+            attempted(number=7),
+            resolved(),
+            reviewed(number=9, covers=0),
+            reopened(number=4, began=IncidentStatus.NOTHING),
+        )
+
+        state, recorded = bring_in(incident, incident.INITIAL, events)
+
+        assert [1, 2] == [event.number for event in recorded[1:3]]
+        assert (1, 1) == (recorded[4].number, recorded[4].covers)
+        assert (IncidentStatus.RESOLVED, 1, 0, IncidentStatus.MITIGATING, True) == (
+            recorded[5].began,
+            recorded[5].number,
+            recorded[5].relapse,
+            recorded[5].status,
+            recorded[5].imported,
+        )
+        assert (2, 1, 1) == (state.attempts, state.reopenings, state.reviews)
+
+    def test_a_relapse_and_a_return_from_dismissal_are_told_apart(self):
+        back = reopened(5)
+        _, relapsed = bring_in(incident, incident.INITIAL, imported(detected(), mitigated(), back))
+        _, real_after_all = bring_in(
+            incident, incident.INITIAL, imported(detected(), dismissed(), back)
+        )
+
+        assert (0, 1) == (relapsed[-1].number, relapsed[-1].relapse)
+        assert (0, 0, "detected") == (
+            real_after_all[-1].number,
+            real_after_all[-1].relapse,
+            real_after_all[-1].status,
+        )
+
+    @pytest.mark.xfail(strict=True, reason="actions keep the number they come with")
+    def test_actions_are_numbered_here_too(self):
+        add = ActionAdded(at=at(5), by="ann", number=1, text="add a canary")
+
+        state, _ = bring_in(
+            incident, incident.INITIAL, imported(detected(), add, attrs.evolve(add, text="alert"))
+        )
+
+        assert [1, 2] == list(state.actions)
+
+    @pytest.mark.xfail(
+        strict=True, reason="the number of a conclusion is not moved with its attempt's"
+    )
+    def test_a_conclusion_goes_with_its_attempt(self):
+        live = incident.fold([detected(), attempted()])
+        told = AttemptConcluded(at=at(4), by="x", number=1, result=AttemptResult.WORKED)
+
+        state, _ = bring_in(incident, live, imported(attempted(3, by="x"), told))
+
+        assert {2: AttemptResult.WORKED} == state.concluded
+
+
+class TestAgainAndAgain:
+    @pytest.mark.parametrize(
+        ("module", "history"),
+        [(incident, HISTORY), (change, CHANGE_HISTORY), (incident, [*HISTORY, lasted(5)])],
+        ids=["incident", "change", "with a stated duration"],
+    )
+    def test_the_same_history_adds_nothing(self, module, history):
+        state, first = bring_in(module, module.INITIAL, history)
+
+        again, second = bring_in(module, state, history)
+
+        assert len(history) == len(first)
+        assert [] == second
+        assert state == again
+
+    def test_what_is_new_is_added_with_its_place(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY[:2])
+
+        added = incident.bring_in(state, events=HISTORY)
+
+        assert [2, 3, 4, 5] == [place for place, _ in added]
+
+    def test_a_second_event_of_a_type_is_another_one(self):
+        state, _ = bring_in(incident, incident.INITIAL, imported(detected(), attempted()))
+
+        _, added = bring_in(incident, state, imported(detected(), attempted(), attempted(3)))
+
+        assert [(3, 2)] == [((event.at - at(0)).seconds // 3600, event.number) for event in added]
+
+    def test_a_verdict_on_another_change_is_another_one(self):
+        other = attrs.evolve(HISTORY[-1], change="CHG-2")
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+
+        assert [other] == bring_in(incident, state, [*HISTORY, other])[1]
+
+    def test_what_was_recorded_live_is_not_taken_for_it(self):
+        live = incident.fold([detected(), resolved()])
+
+        _, added = bring_in(incident, live, imported(detected(), resolved(5)))
+
+        assert 2 == len(added)
+
+
+class TestChangedInTheSource:
+    def test_becomes_a_correction(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+        later = [*HISTORY[:4], attrs.evolve(HISTORY[4], at=at(4.5), by="jira"), HISTORY[5]]
+
+        _, recorded = bring_in(incident, state, later)
+
+        assert [
+            MomentCorrected(
+                at=at(4.5),
+                by="jira",
+                version=5,
+                field="at",
+                was=at(4),
+                now=at(4.5),
+                why="changed in the source",
+                imported=True,
+            )
+        ] == recorded
+        assert [] == bring_in(incident, incident.fold([*state.past, *recorded]), later)[1]
+
+    def test_several_values_of_one_event_are_several_corrections(self):
+        state, _ = bring_in(incident, incident.INITIAL, imported(detected(environment="qa")))
+        later = imported(detected(1, environment="live"))
+
+        places = incident.bring_in(state, events=later)
+
+        assert [(0, "at"), (0, "environment")] == [(place, event.field) for place, event in places]
+
+    def test_and_back_again(self):
+        first, second = imported(detected()), imported(detected(1))
+        state, _ = bring_in(incident, incident.INITIAL, first)
+        state, _ = bring_in(incident, state, second)
+
+        state, recorded = bring_in(incident, state, first)
+
+        assert [(at(1), at(0))] == [(event.was, event.now) for event in recorded]
+        assert [] == bring_in(incident, state, first)[1]
+
+    def test_an_empty_value_says_nothing(self):
+        state, _ = bring_in(
+            incident, incident.INITIAL, imported(detected(environment="qa", services=("a",)))
+        )
+
+        assert [] == bring_in(incident, state, imported(detected(at=None, title="")))[1]
+
+    def test_words_are_no_facts(self):
+        state, _ = bring_in(incident, incident.INITIAL, imported(detected()))
+
+        assert [] == bring_in(incident, state, imported(detected(title="payments are down")))[1]
+
+    def test_who_told_it_is_no_fact(self):
+        state, _ = bring_in(incident, incident.INITIAL, imported(detected()))
+
+        assert [] == bring_in(incident, state, imported(detected(by="servicenow")))[1]
+
+    def test_a_correction_has_the_moment_of_the_fact_where_the_source_gives_none(self):
+        state, _ = bring_in(incident, incident.INITIAL, imported(detected(environment="qa")))
+
+        _, recorded = bring_in(incident, state, imported(detected(at=None, environment="live")))
+
+        assert [
+            EnvironmentCorrected(
+                at=at(0),
+                by="ann",
+                version=1,
+                field="environment",
+                was="qa",
+                now="live",
+                why="changed in the source",
+                imported=True,
+            )
+        ] == recorded
+
+    def test_what_no_correction_can_change_is_refused(self):
+        state, _ = bring_in(change, change.INITIAL, imported(planned(risk=Risk.LOW)))
+
+        with pytest.raises(StepRefused, match="risk was low") as refused:
+            change.bring_in(state, events=imported(planned(risk=Risk.HIGH)))
+
+        assert ("bring_in", "correctable") == (refused.value.step, refused.value.guard)
+
+    @pytest.mark.xfail(strict=True, reason="a value that became False is taken for an empty one")
+    def test_a_check_that_failed_after_all_is_a_change(self):
+        check = ChangeValidated(at=at(5), by="ann", check="smoke", passed=True)
+        state, _ = bring_in(change, change.INITIAL, imported(planned(), check))
+
+        with pytest.raises(StepRefused):
+            change.bring_in(state, events=imported(planned(), attrs.evolve(check, passed=False)))
+
+    def test_a_kind_can_be_another(self):
+        state, _ = bring_in(change, change.INITIAL, imported(planned()))
+
+        state, recorded = bring_in(change, state, imported(planned(kind=Kind.SCHEMA)))
+
+        assert ["kind"] == [event.field for event in recorded]
+        assert state.kind is Kind.SCHEMA
+
+
+class TestByHand:
+    corrected = SeverityCorrected(
+        at=at(9), by="bea", version=3, field="severity", was=Severity.P3, now=Severity.P1, why="all"
+    )
+
+    def test_a_correction_made_by_hand_is_not_undone(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+        state = incident.evolve(state, self.corrected)
+
+        assert [] == bring_in(incident, state, HISTORY)[1]
+
+    def test_a_new_value_of_the_source_corrects_what_stands(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+        state = incident.evolve(state, self.corrected)
+        later = [*HISTORY[:2], attrs.evolve(HISTORY[2], severity=Severity.P2), *HISTORY[3:]]
+
+        _, recorded = bring_in(incident, state, later)
+
+        assert [(Severity.P1, Severity.P2)] == [(event.was, event.now) for event in recorded]
+
+    def test_the_source_agreeing_with_the_hand_records_nothing(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+        state = incident.evolve(state, self.corrected)
+        later = [*HISTORY[:2], attrs.evolve(HISTORY[2], severity=Severity.P1), *HISTORY[3:]]
+
+        assert [] == bring_in(incident, state, later)[1]
+
+    def test_voided_stays_voided(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+        (void,) = incident.void(state, by="bea", at=at(9), version=5, why="not resolved")
+        state = incident.evolve(state, void)
+        later = [*HISTORY[:4], attrs.evolve(HISTORY[4], at=at(4.5)), HISTORY[5]]
+
+        assert [] == bring_in(incident, state, HISTORY)[1]
+        assert [] == bring_in(incident, state, later)[1]
+        assert EventVoided in {type(event) for event in state.past}
+
+
+class TestVerdicts:
+    def test_are_replaced_by_being_given_again(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+        later = [*HISTORY[:-1], attrs.evolve(HISTORY[-1], verdict=Verdict.DISMISSED)]
+
+        state, recorded = bring_in(incident, state, later)
+
+        assert later[-1:] == recorded
+        assert [] == bring_in(incident, state, later)[1]
+        assert {"CHG-1": Verdict.DISMISSED} == state.verdicts
+
+    def test_one_given_by_hand_is_not_undone(self):
+        state, _ = bring_in(incident, incident.INITIAL, HISTORY)
+        by_hand = attrs.evolve(CAUSED, verdict=Verdict.DISMISSED, by="bea")
+        state = incident.evolve(state, by_hand)
+
+        assert [] == bring_in(incident, state, HISTORY)[1]
+
+
+class TestStatedDurations:
+    def test_of_a_change_are_kept_too(self):
+        state, recorded = bring_in(change, change.INITIAL, [*imported(planned()), lasted(5)])
+
+        assert (lasted(5), ChangeStatus.DRAFT) == (recorded[-1], state.status)
+
+    def test_are_replaced_by_stating_them_again(self):
+        state, _ = bring_in(incident, incident.INITIAL, [*imported(detected()), lasted(5)])
+
+        state, recorded = bring_in(incident, state, [*imported(detected()), lasted(7)])
+
+        assert [lasted(7)] == recorded
+        assert [] == bring_in(incident, state, [*imported(detected()), lasted(7)])[1]
+
+    def test_two_kinds_are_kept_apart(self):
+        repair = lasted(3, StatedDuration.TIME_TO_REPAIR)
+        history = [*imported(detected()), lasted(5), repair]
+        state, recorded = bring_in(incident, incident.INITIAL, history)
+
+        assert history == recorded
+        assert [] == bring_in(incident, state, history)[1]
+
+    @pytest.mark.xfail(strict=True, reason="a duration that a source states twice never settles")
+    def test_the_same_kind_twice_settles_too(self):
+        history = [*imported(detected()), lasted(5), lasted(7)]
+        state, _ = bring_in(incident, incident.INITIAL, history)
+
+        assert [] == bring_in(incident, state, history)[1]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("events", [[], imported(resolved())], ids=["none", "another"])
+    @pytest.mark.parametrize("module", [incident, change])
+    def test_history_begins_with_its_first_event(self, module, events):
+        with pytest.raises(StepRefused, match="begins with") as refused:
+            module.bring_in(module.INITIAL, events=events)
+
+        assert refused.value.guard == "begins"
+
+    def test_a_stream_that_has_begun_needs_no_first_event(self):
+        assert [resolved(imported=True)] == bring_in(
+            incident, incident.fold([detected()]), imported(resolved())
+        )[1]
+
+    def test_every_event_is_marked_as_imported(self):
+        with pytest.raises(InvalidValue, match="IncidentResolved"):
+            incident.bring_in(incident.INITIAL, events=[*imported(detected()), resolved()])
+
+    def test_a_found_change_may_be_the_first(self):
+        found = ChangeObserved(at=at(0), by="scanner", title="hotfix", imported=True)
+
+        assert [found] == bring_in(change, change.INITIAL, [found])[1]
+
+
+class TestApprovals:
+    def test_an_imported_approval_is_not_given_by_the_tool(self):
+        state, _ = bring_in(change, change.INITIAL, CHANGE_HISTORY[:3])
+
+        assert state.status is ChangeStatus.APPROVED
+
+    @pytest.mark.xfail(strict=True, reason="an imported approval counts as a vote")
+    def test_an_imported_approval_is_a_moment_not_a_vote(self):
+        two_votes = Policy(name="two votes", version="7", approvals=2)
+        vote = approved(by="dan", status=ChangeStatus.SUBMITTED)
+        state, _ = bring_in(change, change.INITIAL, imported(planned(), submitted(), vote))
+
+        (event,) = change.approve(state, by="bea", at=at(9), policy=two_votes)
+
+        assert (1, said("1 of 2 votes", two_votes)) == (event.votes, event.policy)

@@ -1,0 +1,1007 @@
+"""Plain CSV: what a file says is recorded as it is, and nothing where a file is wrong."""
+
+import hashlib
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from imcm import Ledger, change, facts, incident
+from imcm.codec import Row
+from imcm.domain.change import (
+    ChangeApproved,
+    ChangeClosed,
+    ChangeCompleted,
+    ChangeObserved,
+    ChangePlanned,
+    ChangeRecovered,
+    ChangeRolledBack,
+    ChangeStarted,
+    ChangeStatus,
+    CommitsRecorded,
+)
+from imcm.domain.corrections import (
+    CommitsCorrected,
+    DurationStated,
+    MomentCorrected,
+    ResultCorrected,
+    ServicesCorrected,
+    SeverityCorrected,
+)
+from imcm.domain.incident import (
+    IncidentAbsorbed,
+    IncidentAcknowledged,
+    IncidentClosed,
+    IncidentDetected,
+    IncidentDismissed,
+    IncidentMerged,
+    IncidentMitigated,
+    IncidentResolved,
+    IncidentStatus,
+    IncidentTriaged,
+    VerdictGiven,
+)
+from imcm.domain.recorded import Source
+from imcm.domain.vocabulary import (
+    Between,
+    ChangeType,
+    Commit,
+    DismissalReason,
+    Impact,
+    Kind,
+    Mode,
+    Result,
+    Risk,
+    Severity,
+    StatedDuration,
+    Symptom,
+    Verdict,
+)
+from imcm.errors import ImportRefusedError, InvalidValue
+from imcm.interchange import csv_files
+from imcm.interchange.csv_files import (
+    CsvOptions,
+    csv_options,
+    import_csv,
+    read_changes,
+    read_commits,
+    read_incidents,
+)
+
+
+@pytest.fixture
+def ledger():
+    return Ledger.in_memory()
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Write a file and return its path."""
+
+    def put(text, name="incidents.csv"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return put
+
+
+def at(hour, minute=0, day=1):
+    return datetime(2024, 5, day, hour, minute, tzinfo=UTC)
+
+
+def events(ledger, stream):
+    return [recorded.event for recorded in ledger.history(stream)]
+
+
+def content(ledger):
+    """Return what a ledger holds, whenever and in how many calls it was recorded."""
+    streams = {}
+    for recorded in ledger.replay():
+        if recorded.kind in {"incident", "change"}:
+            streams.setdefault(recorded.stream, []).append((recorded.event, recorded.source))
+    return streams
+
+
+def refused(ledger, **files):
+    """Import what must be refused, see that nothing was recorded, and return the message."""
+    before = list(ledger.rows())
+    with pytest.raises(ImportRefusedError) as caught:
+        import_csv(ledger, **files)
+    assert before == list(ledger.rows())
+    return str(caught.value)
+
+
+class TestIncidents:
+    def test_every_column(self, ledger, put):
+        """Each column becomes the fact it stands for."""
+        path = put(
+            "resolved_at,id,service,environment,title,symptom,severity,mode,impact_started_at,"
+            "detected_at,declared_at,acknowledged_at,mitigated_at,closed_at,customers,caused_by,"
+            "fixed_by,dismissed,stated_time_to_restore,stated_time_to_repair,Team\n"
+            "2024-05-01T12:00Z,INC-1,api; web;api,prod,Checkout is down,Latency,p2,DRILL,"
+            "2024-05-01T09:00Z,2024-05-01T09:10Z,2024-05-01T09:20Z,2024-05-01T09:15Z,"
+            "2024-05-01T10:00Z/2024-05-01T11:00Z,2024-05-02T12:00Z,1200,CHG-1;CHG-2,CHG-3,"
+            "false_positive,PT3H,1:30:00,Payments\n"
+        )
+        told = {"by": "import", "imported": True}
+        verdicts = (("CHG-1", "caused"), ("CHG-2", "caused"), ("CHG-3", "fixed"))
+        expected = [
+            IncidentDetected(
+                **told,
+                at=at(9, 10),
+                title="Checkout is down",
+                services=("api", "web"),
+                symptom=Symptom.LATENCY,
+                mode=Mode.DRILL,
+                environment="prod",
+                labels={"Team": "Payments"},
+                impact_started_at=at(9),
+                declared_at=at(9, 20),
+            ),
+            IncidentTriaged(**told, at=None, severity=Severity.P2, impact=Impact(customers=1200)),
+            IncidentAcknowledged(**told, at=at(9, 15)),
+            IncidentMitigated(**told, at=Between(earliest=at(10), latest=at(11))),
+            IncidentResolved(**told, at=at(12)),
+            IncidentClosed(**told, at=at(12, day=2)),
+            *(VerdictGiven(**told, at=None, change=c, verdict=Verdict(v)) for c, v in verdicts),
+            IncidentDismissed(**told, at=None, reason=DismissalReason.FALSE_POSITIVE),
+            DurationStated(
+                **told, at=None, what=StatedDuration.TIME_TO_RESTORE, microseconds=10_800_000_000
+            ),
+            DurationStated(
+                **told, at=None, what=StatedDuration.TIME_TO_REPAIR, microseconds=5_400_000_000
+            ),
+        ]
+        report = import_csv(ledger, incidents=path)
+        assert expected == events(ledger, "incident:INC-1")
+        assert (
+            report.histories,
+            report.events,
+            report.rows_read,
+            report.rows_imported,
+            report.rows_refused,
+        ) == (1, 12, 1, 1, 0)
+        raw = path.read_bytes().splitlines()[1]
+        expected = Source(name="csv", sha256=hashlib.sha256(raw).hexdigest())
+        assert {expected} == {r.source for r in ledger.history("incident:INC-1")}
+
+    def test_the_least(self, ledger, put):
+        """An id and one moment are enough; what is not said stays absent."""
+        import_csv(ledger, incidents=put("id,impact_started_at\n1,2024-05-01T09:00Z\n"))
+        row = facts(ledger.replay()).incidents[0]
+        assert (None, at(9), IncidentStatus.DETECTED) == (
+            row.detected_at,
+            row.impact_started_at,
+            row.status,
+        )
+
+    def test_merged(self, ledger, put):
+        """A merge is written on both sides, wherever in the file the target stands."""
+        path = put(
+            "id,detected_at,merged_into\n1,2024-05-01T09:00Z,2\n2,2024-05-01T09:00Z,\n"
+            "3,2024-05-01T09:00Z,2\n"
+        )
+        import_csv(ledger, incidents=path)
+        told = {"by": "import", "imported": True, "at": None}
+        assert events(ledger, "incident:1")[1:] == [IncidentMerged(**told, into="2")]
+        expected = [IncidentAbsorbed(**told, merged="1"), IncidentAbsorbed(**told, merged="3")]
+        assert expected == events(ledger, "incident:2")[1:]
+        assert facts(ledger.replay()).incidents[1].merged == ("1", "3")
+
+    def test_merged_into_one_in_the_ledger(self, ledger, put):
+        """The target may be an incident the ledger holds."""
+        ledger.record("T", incident.detect, by="ana", at=at(8), title="down")
+        path = put("id,detected_at,merged_into\n1,2024-05-01T09:00Z,T\n")
+        assert import_csv(ledger, incidents=path).histories == 2
+        assert ledger.incident("T").absorbed == {"1"}
+        assert import_csv(ledger, incidents=path).events == 0
+
+    def test_what_the_ledger_says_otherwise_of_a_merge(self, ledger, put):
+        """A merge that changed can't be recorded over the old one."""
+        head = "id,detected_at,merged_into\nA,2024-05-01T09:00Z,\nB,2024-05-01T09:00Z,\n"
+        import_csv(ledger, incidents=put(head + "1,2024-05-01T09:00Z,A\n"))
+        changed = put(head + "1,2024-05-01T09:00Z,B\n")
+        assert "merged into A; unmerge it first" in refused(ledger, incidents=changed)
+        ledger.unmerge("1", by="ana", at=at(10), why="two different things")
+        import_csv(ledger, incidents=changed)
+        assert ledger.incident("1").merged_into == "B"
+
+    @pytest.mark.parametrize(
+        ("rows", "refused_rows", "why"),
+        [
+            ("1,T,9\n", 1, "no such incident"),
+            ("1,T,1\n", 1, "into itself"),
+            ("1,T,2\n2,T,1\n3,T,\n", 1, "in a circle"),
+            ("1,T,2\n2,T,3\n3,T,9\n4,T,\n", 3, "no such incident"),
+            ("1,T,2\n2,bad,\n", 2, "no such incident"),
+        ],
+    )
+    def test_merges_that_cannot_be(self, ledger, put, rows, refused_rows, why):
+        """A merge needs a target that is imported or there; what hangs on a bad one is refused."""
+        path = put("id,detected_at,merged_into\n" + rows.replace("T", "2024-05-01T09:00Z"))
+        refused(ledger, incidents=path)
+        report = import_csv(ledger, incidents=path, keep_going=True)
+        assert any(why in problem.why for problem in report.problems)
+        assert report.rows_refused >= refused_rows
+        for row in facts(ledger.replay()).incidents:
+            assert row.merged_into is None or ledger.incident(row.merged_into)
+
+    def test_a_circle_through_the_ledger(self, ledger, put):
+        """A merge whose target was merged into it already is refused too."""
+        import_csv(
+            ledger,
+            incidents=put(
+                "id,detected_at,merged_into\nA,2024-05-01T09:00Z,B\nB,2024-05-01T09:00Z,"
+            ),
+        )
+        path = put("id,detected_at,merged_into\nB,2024-05-01T09:00Z,A\n")
+        assert "circle" in refused(ledger, incidents=path)
+        path = put("id,detected_at,merged_into\nC,2024-05-01T09:00Z,A\n")
+        assert import_csv(ledger, incidents=path).rows_imported == 1
+
+    def test_labels_and_status(self, ledger, put):
+        """Unknown columns are labels; one called status is the source's own word as well."""
+        path = put("ID,Detected_At,Status,Region\n1,2024-05-01T09:00Z,In Progress,\n")
+        import_csv(ledger, incidents=path)
+        recorded = ledger.history("incident:1")[0]
+        assert recorded.event.labels == {"Status": "In Progress"}
+        assert recorded.source.status == "In Progress"
+
+    def test_never_is_no_milestone(self, ledger, put):
+        """0001-01-01 says that something has not happened."""
+        path = put("id,detected_at,resolved_at\n1,2024-05-01T09:00Z,0001-01-01T00:00:00Z\n")
+        import_csv(ledger, incidents=path)
+        assert ledger.incident("1").status is IncidentStatus.DETECTED
+
+
+class TestChanges:
+    HEAD = "id,status,requested_at,deployed_at,rolled_back_at,closed_at\n"
+
+    def test_every_column(self, ledger, put):
+        """Each column becomes the fact it stands for."""
+        path = put(
+            "id,service,environment,title,type,kind,risk,version,requested_by,status,requested_at,"
+            "approved_at,started_at,deployed_at,rolled_back_at,recovered_at,closed_at,"
+            "fixes_incident,repairs,planned,Team\n"
+            "CHG-1,api;web,prod,Hotfix,Emergency,Deployment,High,1.2.3,ana,Rolled_Back,"
+            "2024-05-01T08:00Z,2024-05-01T08:30Z,2024-05-01T09:00Z,2024-05-01T10:00Z,"
+            "2024-05-01T11:00Z,2024-05-01T12:00Z,2024-05-02T09:00Z,INC-1,CHG-0,False,Payments\n"
+        )
+        told = {"by": "import", "imported": True}
+        expected = [
+            ChangePlanned(
+                **told,
+                at=at(8),
+                type=ChangeType.EMERGENCY,
+                kind=Kind.DEPLOYMENT,
+                services=("api", "web"),
+                environment="prod",
+                labels={"Team": "Payments"},
+                risk=Risk.HIGH,
+                requested_by="ana",
+                incident="INC-1",
+                repairs="CHG-0",
+                version="1.2.3",
+                unplanned=True,
+                title="Hotfix",
+            ),
+            ChangeApproved(**told, at=at(8, 30)),
+            ChangeStarted(**told, at=at(9)),
+            ChangeCompleted(**told, at=at(10)),
+            ChangeRolledBack(**told, at=at(11), reached_production=True),
+            ChangeRecovered(**told, at=at(12)),
+            ChangeClosed(**told, at=at(9, day=2), result=Result.UNSUCCESSFUL),
+        ]
+        import_csv(ledger, changes=path)
+        assert expected == events(ledger, "change:CHG-1")
+        assert ledger.history("change:CHG-1")[0].source.status == "Rolled_Back"
+        row = facts(ledger.replay()).changes[0]
+        assert (row.authorisation, row.status) == ("unknown", ChangeStatus.CLOSED)
+
+    @pytest.mark.parametrize(
+        ("row", "expected"),
+        [
+            ("successful,,D,,", [("ChangeCompleted", 10, None)]),
+            (
+                "successful,,D,,C",
+                [("ChangeCompleted", 10, None), ("ChangeClosed", 12, "successful")],
+            ),
+            ("successful,,,,", [("ChangeCompleted", None, None)]),
+            (
+                "successful,,D,R,",
+                [("ChangeCompleted", 10, None), ("ChangeRolledBack", 11, True)],
+            ),
+            ("failed,,D,,", [("ChangeCompleted", 10, None), ("ChangeFailed", None, True)]),
+            ("failed,,,,", [("ChangeFailed", None, None)]),
+            ("failed,,,,C", [("ChangeFailed", None, None), ("ChangeClosed", 12, "unsuccessful")]),
+            ("rolled_back,,D,R,", [("ChangeCompleted", 10, None), ("ChangeRolledBack", 11, True)]),
+            ("rolled_back,,,,", [("ChangeRolledBack", None, None)]),
+            ("cancelled,,,,C", [("ChangeCancelled", 12, None)]),
+            ("cancelled,,,,", [("ChangeCancelled", None, None)]),
+            ("not_deployed,,,,", [("ChangeFailed", None, False)]),
+            (",,D,,", [("ChangeCompleted", 10, None)]),
+            (",,D,,C", [("ChangeCompleted", 10, None), ("ChangeClosed", 12, None)]),
+            (",Q,,,", []),
+            (",,,R,", [("ChangeRolledBack", 11, None)]),
+        ],
+    )
+    def test_status(self, ledger, put, row, expected):
+        """Status and moments together say how the work ended, and nothing more."""
+        for letter, hour in (("Q", 8), ("D", 10), ("R", 11), ("C", 12)):
+            row = row.replace(f",{letter}", f",2024-05-01T{hour:02}:00Z")
+        path = put(f"{self.HEAD}1,{row}\n")
+        planned, *rest = next(read_changes(path, CsvOptions())).events
+        assert planned.type is ChangeType.NORMAL
+        told = [
+            (
+                type(event).__name__,
+                event.at and event.at.hour,
+                getattr(event, "reached_production", getattr(event, "result", None)),
+            )
+            for event in rest
+        ]
+        assert expected == told
+        assert import_csv(ledger, changes=path).events == 1 + len(told)
+
+    def test_observed(self, ledger, put):
+        """A change of type observed was found in production, not planned."""
+        path = put("id,type,deployed_at,planned\n1,observed,2024-05-01T10:00Z,false\n")
+        import_csv(ledger, changes=path)
+        expected = [ChangeObserved(at=at(10), by="import", imported=True)]
+        assert expected == events(ledger, "change:1")
+
+    @pytest.mark.parametrize(
+        ("columns", "row", "column"),
+        [
+            ("type,risk", "observed,low", "risk"),
+            ("type,requested_by", "observed,ana", "requested_by"),
+            ("type,planned", "observed,true", "planned"),
+            ("status,deployed_at", "not_deployed,2024-05-01T10:00Z", "deployed_at"),
+            ("status,deployed_at", "cancelled,2024-05-01T10:00Z", "deployed_at"),
+        ],
+    )
+    def test_contradictions(self, ledger, put, columns, row, column):
+        """Of two statements that can't both be, none is chosen."""
+        path = put(f"id,{columns}\n1,{row}\n")
+        assert f":2: {column}: " in refused(ledger, changes=path)
+
+
+class TestCommits:
+    CHANGES = "id,deployed_at\nC1,2024-05-01T10:00Z\nC2,2024-05-01T11:00Z\n"
+    HEAD = "change_id,commit_id,authored_at,committed_at,pull_request,opened_at,merged_at\n"
+
+    def test_every_column(self, ledger, put):
+        """The commits of a change are one event, in the order of their ids."""
+        path = put(
+            self.HEAD + "C1,bbb,2024-05-01T07:00Z,,,,\n"
+            'C2,ccc,,,"a\nb",,\n'
+            "C1,aaa,2024-05-01T06:00Z,2024-05-01T07:00Z,PR-1,2024-05-01T08:00Z,2024-05-01T09:00Z\n"
+            "C1,bbb,2024-05-01T07:00Z,,,,\n",
+            "commits.csv",
+        )
+        changes = put(self.CHANGES, "changes.csv")
+        assert "control characters" in refused(ledger, changes=changes, commits=path)
+        path.write_bytes(path.read_bytes().replace(b'"a\nb"', b'"a, b"'))
+        report = import_csv(ledger, changes=changes, commits=path)
+        expected = CommitsRecorded(
+            at=None,
+            by="import",
+            imported=True,
+            commits=(
+                Commit(
+                    id="aaa",
+                    authored_at=at(6),
+                    committed_at=at(7),
+                    pull_request="PR-1",
+                    opened_at=at(8),
+                    merged_at=at(9),
+                ),
+                Commit(id="bbb", authored_at=at(7)),
+            ),
+        )
+        assert expected == events(ledger, "change:C1")[-1]
+        assert events(ledger, "change:C2")[-1].commits == (Commit(id="ccc", pull_request="a, b"),)
+        assert (report.rows_read, report.rows_imported, report.histories) == (6, 6, 2)
+        lines = path.read_bytes().splitlines()
+        digest = hashlib.sha256(lines[3] + b"\n" + lines[1]).hexdigest()
+        assert Source(name="csv", sha256=digest) == ledger.history("change:C1")[-1].source
+
+    def test_of_changes_in_the_ledger(self, ledger, put):
+        """A commits file alone speaks of changes recorded before."""
+        ledger.record("C1", change.plan, by="ana", at=at(8), type=ChangeType.NORMAL, title="x")
+        path = put(self.HEAD + "C1,aaa,,,,,\n", "commits.csv")
+        assert import_csv(ledger, commits=path).events == 1
+        assert ledger.change("C1").commits == {"aaa"}
+
+    def test_of_no_change(self, ledger, put):
+        """A commit of a change that is nowhere, or was refused, is refused."""
+        changes = put(self.CHANGES + "C3,bad\n", "changes.csv")
+        path = put(self.HEAD + "C9,a,,,,,\nC3,b,,,,,\nC1,c,,,,,\n", "commits.csv")
+        assert "neither in the files nor in the ledger" in refused(ledger, commits=path)
+        report = import_csv(ledger, changes=changes, commits=path, keep_going=True)
+        assert (report.rows_read, report.rows_imported, report.rows_refused) == (6, 3, 3)
+
+    def test_twice(self, ledger, put):
+        """A commit twice with other values: both are refused, and the others imported."""
+        changes = put(self.CHANGES, "changes.csv")
+        path = put(
+            self.HEAD + "C1,a,2024-05-01T07:00Z,,,,\nC1,a,2024-05-01T08:00Z,,,,\nC1,b,,,,,\n"
+            "C2,a,,,,,\nC2,d,2024-05-01T07:00Z,,,,\nC2,d,bad,,,,\nC2,,,,,,\n",
+            "commits.csv",
+        )
+        assert "line 2 has this commit" in refused(ledger, changes=changes, commits=path)
+        report = import_csv(ledger, changes=changes, commits=path, keep_going=True)
+        assert ledger.change("C1").commits == {"b"}
+        assert ledger.change("C2").commits == {"a"}
+        assert (report.rows_imported, report.rows_refused) == (4, 5)
+
+    def test_only_bad_ones(self, ledger, put):
+        """A change of which no commit is good gets none."""
+        changes = put(self.CHANGES, "changes.csv")
+        path = put(
+            self.HEAD + "C1,a,2024-05-01T07:00Z,,,,\nC1,a,2024-05-01T08:00Z,,,,\n", "commits.csv"
+        )
+        import_csv(ledger, changes=changes, commits=path, keep_going=True)
+        assert not ledger.change("C1").commits
+
+    def test_times_must_be_certain(self, ledger, put):
+        """A commit's local time that came twice is refused."""
+        changes = put(self.CHANGES, "changes.csv")
+        path = put(self.HEAD + "C1,a,2024-11-03T01:30,,,,\n", "commits.csv")
+        told = refused(ledger, changes=changes, commits=path, tz="America/New_York")
+        assert "two times" in told
+
+
+class TestSource:
+    def test_ids_and_references(self, ledger, put):
+        """With a source every id begins with it, and the original is kept."""
+        incidents = put(
+            "id,detected_at,caused_by,fixed_by,merged_into\n"
+            "1,2024-05-01T09:00Z,7,8; 9,2\n2,2024-05-01T09:00Z,,,\n"
+        )
+        changes = put("id,status,fixes_incident,repairs\n7,FAILED,1,8\n", "changes.csv")
+        commits = put("change_id,commit_id\n7,abc\n", "commits.csv")
+        import_csv(ledger, incidents=incidents, changes=changes, commits=commits, source="snow")
+        verdicts = ledger.incident("snow/1").verdicts
+        assert verdicts == {"snow/7": "caused", "snow/8": "fixed", "snow/9": "fixed"}
+        assert ledger.incident("snow/1").merged_into == "snow/2"
+        assert ledger.incident("snow/2").absorbed == {"snow/1"}
+        planned, _, commits_recorded = ledger.history("change:snow/7")
+        assert (planned.event.incident, planned.event.repairs) == ("snow/1", "snow/8")
+        assert (planned.event.by, planned.source.name) == ("snow", "snow")
+        assert (planned.source.id, planned.source.status) == ("7", "FAILED")
+        assert (commits_recorded.source.id, commits_recorded.event.by) == ("7", "snow")
+
+    @pytest.mark.parametrize("source", ["a/b", "", " a"])
+    def test_refuses_a_name(self, ledger, put, source):
+        """A source's name is an id without slash."""
+        with pytest.raises(InvalidValue, match="source"):
+            import_csv(ledger, incidents=put("id,detected_at\n"), source=source)
+
+
+class TestTimes:
+    NIGHT = "id,detected_at,resolved_at\n1,{},\n"
+
+    def test_naive_without_zone(self, ledger, put):
+        """The first row with a time of no zone is named."""
+        path = put("id,detected_at\n1,2024-05-01T09:00Z\n2,2024-05-01 09:00\n3,2024-05-01 09:00\n")
+        told = refused(ledger, incidents=path)
+        assert "incidents.csv:3: detected_at: '2024-05-01 09:00': it has no UTC offset" in told
+        assert "2 problem(s) in 3 rows" in told
+
+    def test_in_new_york(self, ledger, put):
+        """In the repeated hour a time is uncertain; in the skipped one it is refused."""
+        zone = "America/New_York"
+        import_csv(ledger, incidents=put(self.NIGHT.format("2024-11-03 01:30")), tz=zone)
+        expected = Between(
+            earliest=datetime(2024, 11, 3, 5, 30, tzinfo=UTC),
+            latest=datetime(2024, 11, 3, 6, 30, tzinfo=UTC),
+        )
+        assert expected == facts(ledger.replay()).incidents[0].detected_at
+        path = put(self.NIGHT.format("2024-03-10 02:30"))
+        assert "never came" in refused(ledger, incidents=path, tz=zone)
+
+    def test_formats(self, ledger, put):
+        """One format, or several."""
+        path = put(self.NIGHT.format("1.5.2024 9:00"))
+        import_csv(ledger, incidents=path, tz="UTC", time_format="%d.%m.%Y %H:%M")
+        formats = ["%d.%m.%Y %H:%M", "%Y/%m/%d %H:%M"]
+        report = import_csv(ledger, incidents=path, tz="UTC", time_format=formats)
+        assert report.events == 0
+
+    def test_zone_and_formats_of_the_caller_win(self, put):
+        """What is given in the call overrides the mapping file."""
+        path = put('tz = "Europe/Oslo"\ntime_formats = ["%d.%m.%Y %H:%M"]\n', "m.toml")
+        options = csv_options(mapping=path)
+        assert options.times.zone.key == "Europe/Oslo"
+        assert options.times.formats == ("%d.%m.%Y %H:%M",)
+        options = csv_options(mapping=path, tz="UTC", time_format="%Y/%m/%d %H:%M")
+        assert options.times.zone.key == "UTC"
+        assert options.times.formats == ("%Y/%m/%d %H:%M",)
+
+
+GOOD = "id,detected_at\n1,2024-05-01T09:00Z\n"
+
+
+class TestBadRows:
+    @pytest.mark.parametrize(
+        ("columns", "row", "column", "why"),
+        [
+            ("detected_at", ",2024-05-01T09:00Z", "id", "every row needs it"),
+            ("detected_at", "1,", "", "no moment"),
+            ("detected_at", "1,0001-01-01T00:00Z", "", "no moment"),
+            ("detected_at", "1,soon", "detected_at", "ISO 8601"),
+            ("detected_at", "1", "", "1 cells where the header has 2; cut off"),
+            ("detected_at", "1,2024-05-01T09:00Z,x", "", "3 cells .* unquoted comma"),
+            ("detected_at", "a\x07b,2024-05-01T09:00Z", "id", "control"),
+            ("detected_at", f"{'x' * 201},2024-05-01T09:00Z", "id", "1 to 200"),
+            ("severity", "1,high", "severity", "one of P1"),
+            ("symptom", "1,slow", "symptom", "site_down"),
+            ("mode", "1,exercise", "mode", "drill"),
+            ("dismissed", "1,no", "dismissed", "false_positive"),
+            ("customers", "1,many", "customers", "whole number"),
+            ("service", "1,a\x07b", "service", "control"),
+            ("environment", "1,a\x07b", "environment", "control"),
+            ("stated_time_to_restore", "1,1h", "stated_time_to_restore", "seconds"),
+            ("title", f"1,{'x' * 100_001}", "title", "100,000"),
+            ("notes", f"1,{'x' * 100_001}", "notes", "100,000"),
+            ("caused_by", f"1,{'x' * 201}", "caused_by", "1 to 200"),
+            ("caused_by,fixed_by", "1,C;D,D", "fixed_by", "only one verdict"),
+        ],
+    )
+    def test_incidents(self, ledger, put, columns, row, column, why):
+        """A bad row is reported with file, line, column, value and reason."""
+        path = put(f"id,{columns}\n{row}\n")
+        problem = next(read_incidents(path, CsvOptions())).problems[0]
+        assert (problem.file, problem.line, problem.column) == (str(path), 2, column)
+        with pytest.raises(ImportRefusedError, match=why):
+            import_csv(ledger, incidents=path)
+
+    @pytest.mark.parametrize(
+        ("columns", "row", "column"),
+        [
+            ("type", "1,big", "type"),
+            ("kind", "1,big", "kind"),
+            ("risk", "1,big", "risk"),
+            ("status", "1,done", "status"),
+            ("planned", "1,yes", "planned"),
+            ("deployed_at", "1,soon", "deployed_at"),
+            ("requested_at", "1,soon", "requested_at"),
+            ("requested_by", "1,a\x07b", "requested_by"),
+            ("version", "1,a\x07b", "version"),
+            ("title", ",x", "id"),
+        ],
+    )
+    def test_changes(self, ledger, put, columns, row, column):
+        """The same of changes; each problem once."""
+        path = put(f"id,{columns}\n{row}\n")
+        problems = next(read_changes(path, CsvOptions())).problems
+        assert [column] == [problem.column for problem in problems]
+        refused(ledger, changes=path)
+
+    def test_commits(self, put):
+        """The same of commits."""
+        path = put("change_id,commit_id,merged_at\n,,soon\nx\n")
+        first, second = read_commits(path, CsvOptions())
+        assert [p.column for p in first.problems] == ["change_id", "commit_id", "merged_at"]
+        assert (second.change, second.commit, len(second.problems)) == (None, None, 1)
+
+    def test_every_problem_of_a_row_and_the_first_of_many(self, ledger, put):
+        """The message names the first problems and how many there are."""
+        path = put("id,detected_at,severity\n" + "".join(f"{n},soon,high\n" for n in range(700)))
+        told = refused(ledger, incidents=path)
+        assert "1,400 problem(s) in 700 rows; nothing was recorded" in told
+        assert "incidents.csv:2: severity: 'high'" in told
+        assert "and 1,395 more" in told
+        report = import_csv(ledger, incidents=path, keep_going=True)
+        assert (len(report.problems), report.problems_found) == (1_000, 1_400)
+        assert (report.rows_refused, report.events) == (700, 0)
+
+    def test_the_same_id_twice(self, ledger, put):
+        """Equal rows are one; others refuse both, since nobody says which is right."""
+        path = put(GOOD + "1, 2024-05-01T09:00Z \n\n2,2024-05-01T09:00Z\n")
+        report = import_csv(ledger, incidents=path)
+        assert (report.rows_read, report.rows_imported, report.histories) == (3, 3, 2)
+        path = put(GOOD + "3,2024-05-01T09:00Z\n3,2024-05-01T09:01Z\n")
+        assert ":4: id: '3': line 3 has this id with other values" in refused(
+            ledger, incidents=path
+        )
+        report = import_csv(ledger, incidents=path, keep_going=True)
+        assert (report.rows_read, report.rows_imported, report.rows_refused) == (3, 1, 2)
+        assert "incident:3" not in content(ledger)
+
+    def test_keep_going(self, ledger, put):
+        """The rest is imported, and the report counts both."""
+        path = put(GOOD + "2,soon\n,2024-05-01T09:00Z\n4,2024-05-01T09:00Z\n")
+        report = import_csv(ledger, incidents=path, keep_going=True)
+        assert (report.rows_read, report.rows_imported, report.rows_refused) == (4, 2, 2)
+        assert [problem.value for problem in report.problems] == ["soon", ""]
+        assert {"incident:1", "incident:4"} == set(content(ledger))
+
+    def test_lines_are_where_rows_begin(self, ledger, put):
+        """Quoted line breaks and blank lines count as the lines they are."""
+        path = put(
+            'id,title,detected_at\r\n\r\n1,"a\r\nb",2024-05-01T09:00Z\r\n2,"x\n\ny",soon\r\n'
+        )
+        assert "incidents.csv:5: detected_at" in refused(ledger, incidents=path)
+        import_csv(ledger, incidents=path, keep_going=True)
+        assert events(ledger, "incident:1")[0].title == "a\r\nb"
+        raw = b'1,"a\r\nb",2024-05-01T09:00Z'
+        assert hashlib.sha256(raw).hexdigest() == ledger.history("incident:1")[0].source.sha256
+
+
+class TestBadFiles:
+    @pytest.mark.parametrize(
+        ("data", "why"),
+        [
+            (b"", "is empty"),
+            (b"\xef\xbb\xbf", "is empty"),
+            (b"\n\n", "is empty"),
+            (b"1,2024-05-01T09:00Z\n", "no column 'id'; the first row must be the header"),
+            (b"id,detected_at,id\n", ":1: the column 'id' is there twice"),
+            (b"id,detected_at,ID\n", ":1: the column 'ID' is there twice, or stands for id"),
+            (b"id,team,team\n", "the column 'team' is there twice"),
+            (b"id,detected_at,\n", "column 3 has no name"),
+            (b"id,a\x07b\n", "can't be a label"),
+            (b"id;detected_at\n", "separated by ';'"),
+            (b"id\tdetected_at\n", r"separated by '\\t'"),
+            (b"detected_at\n", "no column 'id'"),
+            (GOOD.encode("utf-16"), "UTF-16"),
+            (GOOD.encode("utf-16-le"), "NUL byte"),
+            (b"id,title\n1,caf\xe9\n", ":2: byte 0xe9 is not UTF-8"),
+            (b"id,title\n1,a\x00b\n", ":2: it holds a NUL byte"),
+            (GOOD.encode() + b'2,"open\n3,x\n', ":3: a quote is opened here and never closed"),
+            (GOOD.encode() + b'2,"open\n' + b"x\n" * 80_000, ":3: a quote is opened here"),
+            (GOOD.encode() + b'2,"a"b\n', ":3: it is no CSV"),
+            (b"id,title\r1,x\r", "it is no CSV"),
+        ],
+    )
+    @pytest.mark.parametrize("keep_going", [False, True])
+    def test_refuses(self, ledger, put, data, why, keep_going):
+        """A file that can't be read as a whole is refused whole, keep_going or not."""
+        before = list(ledger.rows())
+        with pytest.raises(ImportRefusedError, match=why):
+            import_csv(ledger, incidents=put(data), keep_going=keep_going)
+        assert before == list(ledger.rows())
+
+    def test_no_file(self, ledger, tmp_path):
+        """Nothing there, a folder, something that can't be read twice, or no file given."""
+        assert "there is no file" in refused(ledger, incidents=tmp_path / "none.csv")
+        assert "not a file" in refused(ledger, incidents=str(tmp_path))
+        os.mkfifo(tmp_path / "pipe")
+        assert "not a file" in refused(ledger, changes=tmp_path / "pipe")
+        with pytest.raises(InvalidValue, match="at least one"):
+            import_csv(ledger)
+
+    def test_unreadable(self, ledger, put, monkeypatch):
+        """What the system refuses to read is told in our words."""
+        path = put(GOOD)
+
+        def opens(*_):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(type(path), "open", opens)
+        assert "can't be read: Permission denied" in refused(ledger, incidents=path)
+
+    def test_changed_meanwhile(self, ledger, put, monkeypatch):
+        """A file that changed, or went, between the two readings is not recorded."""
+        path = put(GOOD)
+        check = csv_files._Check.settle_merges
+
+        def meanwhile(self):
+            path.write_text(GOOD + "2,2024-05-01T09:00Z\n")
+            check(self)
+
+        monkeypatch.setattr(csv_files._Check, "settle_merges", meanwhile)
+        assert "was changed while it was read" in refused(ledger, incidents=path)
+
+        def gone(self):
+            path.unlink()
+
+        monkeypatch.setattr(csv_files._Check, "settle_merges", gone)
+        assert "was changed while it was read" in refused(ledger, incidents=path)
+
+    @pytest.mark.parametrize("data", [b"\xef\xbb\xbf" + GOOD.encode(), GOOD.encode()])
+    def test_with_and_without_bom(self, ledger, put, data):
+        """UTF-8 may begin with a byte order mark."""
+        assert import_csv(ledger, incidents=put(data)).events == 1
+
+    def test_a_header_alone(self, ledger, put):
+        """A file without rows imports nothing."""
+        assert import_csv(ledger, incidents=put("id,detected_at\n")).rows_read == 0
+
+
+class TestAgain:
+    INCIDENTS = (
+        "id,service,detected_at,resolved_at,severity,merged_into,caused_by\n"
+        "1,api,2024-05-01T09:00Z,2024-05-01T10:00Z,P2,,C1\n"
+        "2,api,2024-05-01T09:05Z,,P3,1,\n"
+        "3,web,2024-05-02T09:00Z,,,,\n"
+    )
+    CHANGES = "id,status,deployed_at,closed_at\nC1,successful,2024-05-01T08:00Z,2024-05-01T12:00Z\n"
+    COMMITS = "change_id,commit_id,committed_at\nC1,b,2024-05-01T07:00Z\nC1,a,2024-05-01T06:00Z\n"
+
+    @pytest.fixture
+    def files(self, put):
+        return {
+            "incidents": put(self.INCIDENTS),
+            "changes": put(self.CHANGES, "changes.csv"),
+            "commits": put(self.COMMITS, "commits.csv"),
+        }
+
+    def test_the_same_again(self, ledger, files, put):
+        """The same files, in another order of rows and columns, record nothing."""
+        first = import_csv(ledger, **files)
+        rows = list(ledger.rows())
+        assert (first.histories, first.events) == (4, 13)
+        again = import_csv(ledger, **files)
+        assert (again.histories, again.events, again.rows_imported) == (4, 0, 6)
+        head, *lines = self.COMMITS.splitlines()
+        put("\n".join([head, *reversed(lines)]), "commits.csv")
+        head, *lines = self.INCIDENTS.splitlines()
+        put("\n".join([head, *reversed(lines)]))
+        assert import_csv(ledger, **files).events == 0
+        assert rows == list(ledger.rows())
+
+    @pytest.mark.parametrize(
+        ("name", "old", "new", "stream", "expected"),
+        [
+            (
+                "incidents.csv",
+                "2024-05-01T10:00Z",
+                "2024-05-01T11:00Z",
+                "incident:1",
+                (MomentCorrected, at(10), at(11)),
+            ),
+            (
+                "incidents.csv",
+                "2024-05-01T09:00Z,2",
+                "2024-05-01T08:00Z/2024-05-01T08:30Z,2",
+                "incident:1",
+                (MomentCorrected, at(9), Between(earliest=at(8), latest=at(8, 30))),
+            ),
+            ("incidents.csv", "P2", "P1", "incident:1", (SeverityCorrected, "P2", "P1")),
+            (
+                "incidents.csv",
+                "web",
+                "web;db",
+                "incident:3",
+                (ServicesCorrected, ("web",), ("web", "db")),
+            ),
+            (
+                "changes.csv",
+                "2024-05-01T08:00Z",
+                "2024-05-01T08:30Z",
+                "change:C1",
+                (MomentCorrected, at(8), at(8, 30)),
+            ),
+            (
+                "commits.csv",
+                "C1,b,2024-05-01T07:00Z",
+                "C1,c,",
+                "change:C1",
+                (
+                    CommitsCorrected,
+                    (Commit(id="a", committed_at=at(6)), Commit(id="b", committed_at=at(7))),
+                    (Commit(id="a", committed_at=at(6)), Commit(id="c")),
+                ),
+            ),
+        ],
+    )
+    def test_a_changed_value(self, ledger, files, tmp_path, name, old, new, stream, expected):
+        """A changed value is a correction, recorded once."""
+        import_csv(ledger, **files)
+        path = tmp_path / name
+        path.write_text(path.read_text().replace(old, new))
+        assert import_csv(ledger, **files).events == 1
+        event = events(ledger, stream)[-1]
+        assert expected == (type(event), event.was, event.now)
+        assert (event.imported, event.by) == (True, "import")
+        assert import_csv(ledger, **files).events == 0
+
+    def test_a_moment_that_came_later(self, ledger, files, put):
+        """What the source learned meanwhile is added; what it no longer says stays."""
+        import_csv(ledger, **files)
+        put(self.INCIDENTS.replace("05-02T09:00Z,,", "05-02T09:00Z,2024-05-02T10:00Z,"))
+        assert import_csv(ledger, **files).events == 1
+        assert ledger.incident("3").status is IncidentStatus.RESOLVED
+        put(self.INCIDENTS.replace("P2,", ","))
+        assert import_csv(ledger, **files).events == 0
+        assert ledger.incident("1").severity is Severity.P2
+
+    def test_what_no_correction_can_change(self, ledger, put):
+        """A changed value of content under approval refuses the row."""
+        head = "id,risk,deployed_at\n"
+        import_csv(ledger, changes=put(head + "1,low,2024-05-01T08:00Z\n"))
+        path = put(head + "1,high,2024-05-01T08:00Z\n2,high,2024-05-01T08:00Z\n")
+        assert ":2: id: '1': risk was low when first imported and is high now" in refused(
+            ledger, changes=path
+        )
+        assert import_csv(ledger, changes=path, keep_going=True).rows_imported == 1
+
+    @pytest.mark.parametrize(
+        ("first", "then", "works"),
+        [
+            ("successful", "failed", True),
+            ("failed", "rolled_back", True),
+            ("rolled_back", "failed", True),
+            ("failed", "", True),
+            ("failed", "successful", False),
+            ("rolled_back", "successful", False),
+            ("cancelled", "failed", False),
+        ],
+    )
+    def test_a_status_that_is_taken_back(self, ledger, put, first, then, works):
+        """A failure the file no longer tells still stands in the ledger: that is said."""
+        import_csv(ledger, changes=put(f"id,status,closed_at\n1,{first},2024-05-01T08:00Z\n"))
+        path = put(f"id,status,closed_at\n1,{then},2024-05-01T08:00Z\n")
+        if works:
+            import_csv(ledger, changes=path)
+        else:
+            told = refused(ledger, changes=path)
+            assert "from an earlier import" in told
+            assert "void that event first" in told
+
+    def test_a_failure_recorded_by_hand(self, ledger, put):
+        """What people recorded besides is theirs, and no reason to refuse the file."""
+        path = put("id,status,deployed_at\n1,successful,2024-05-01T08:00Z\n")
+        import_csv(ledger, changes=path)
+        ledger.record("1", change.roll_back, by="ana", at=at(9))
+        assert import_csv(ledger, changes=path).events == 0
+
+    def test_a_result_that_changed(self, ledger, put):
+        """The result of a close is corrected."""
+        path = put("id,status,closed_at\n1,successful,2024-05-01T08:00Z\n")
+        import_csv(ledger, changes=path)
+        path.write_text(path.read_text().replace("successful", "failed"))
+        assert import_csv(ledger, changes=path).events == 2
+        event = events(ledger, "change:1")[-1]
+        assert (type(event), event.now) == (ResultCorrected, Result.UNSUCCESSFUL)
+
+    @pytest.mark.parametrize("stop", range(1, 5))
+    @pytest.mark.parametrize("batch", [1, 3, 5_000])
+    def test_interrupted(self, ledger, files, monkeypatch, stop, batch):
+        """An import that was interrupted and run again ends as one that was not."""
+        import imcm.ledger
+
+        whole = Ledger.in_memory()
+        import_csv(whole, **files)
+
+        def progress(done):
+            if done == stop:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(imcm.ledger, "IMPORT_BATCH", batch)
+        with pytest.raises(KeyboardInterrupt):
+            import_csv(ledger, **files, progress=progress)
+        import_csv(ledger, **files)
+        assert content(whole) == content(ledger)
+        assert facts(whole.replay()).incidents[0].verdicts == {"C1": Verdict.CAUSED}
+
+    def test_progress(self, ledger, files):
+        """The number of histories done is told as it grows."""
+        told = []
+        import_csv(ledger, **files, progress=told.append)
+        assert told == [1, 2, 3, 4]
+
+    def test_on_a_file(self, tmp_path, files):
+        """The same on a ledger in a file."""
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            assert import_csv(ledger, **files).events == 13
+            assert import_csv(ledger, **files).events == 0
+
+    def test_a_stream_that_cannot_be_read(self, put):
+        """A row of an incident this version can't read is refused, naming why."""
+        ledger = Ledger.in_memory()
+        import_csv(ledger, incidents=put(self.INCIDENTS), changes=put(self.CHANGES, "c.csv"))
+        state = b'{"format":1,"record":"00","recorded_at":"2031-01-01T00:00:00Z","event":{}}'
+        for stream in ("incident:1", "change:C1"):
+            version = len(ledger.history(stream)) + 1
+            ledger._store.insert([Row(0, stream, version, "SungAbout", state)])
+        assert "update imcm" in refused(ledger, incidents=put(self.INCIDENTS))
+        path = put("id,detected_at,merged_into\n9,2024-05-01T09:00Z,1\n")
+        assert "update imcm" in refused(ledger, incidents=path)
+        path = put("change_id,commit_id\nC1,a\n", "commits.csv")
+        assert "neither in the files" in refused(ledger, commits=path)
+
+
+class TestMapping:
+    def test_a_foreign_export(self, ledger, put):
+        """Another tool's file, its columns, values, times and words for absent."""
+        path = put(
+            "Number,Opened,Restored,Priority,Group,Notes,Affected\n"
+            "INC0012345,01.05.2024 11:00:00,?,1 - Critical,Payments,secret,api;n/a\n"
+            "INC0012346,01.05.2024 12:00:00,01.05.2024 12:30:00,4 - Low,-,secret,-\n"
+        )
+        mapping = put(
+            """
+            tz = "Europe/Oslo"
+            time_formats = ["%d.%m.%Y %H:%M:%S"]
+            absent = ["?", "-"]
+
+            [incidents.columns]
+            "Number" = "id"
+            "Opened" = "detected_at"
+            "Restored" = "resolved_at"
+            "Priority" = "severity"
+            "Affected" = "service"
+            "Group" = "label:team"
+            "Notes" = ""
+            "Not there" = ""
+
+            [values.severity]
+            "1 - critical" = "P1"
+            "4 - low" = "P4"
+
+            [values.service]
+            "n/a" = ""
+            """,
+            "servicenow.toml",
+        )
+        report = import_csv(ledger, incidents=path, mapping=mapping, source="servicenow")
+        assert report.rows_imported == 2
+        first, second = facts(ledger.replay()).incidents
+        assert (first.id, first.detected_at, first.severity_last) == (
+            "servicenow/INC0012345",
+            at(9),
+            Severity.P1,
+        )
+        assert (first.services, first.labels, first.resolved_at) == (
+            ("api",),
+            {"team": "Payments"},
+            None,
+        )
+        assert (second.resolved_at, second.labels, second.services) == (at(10, 30), {}, ())
+        assert not any(b"secret" in row.state for row in ledger.rows())
+
+    @pytest.mark.parametrize(
+        ("columns", "why"),
+        [
+            ('"Opned" = "detected_at"', "names a column 'Opned'; the file has Number, Opened"),
+            ('"Opened" = "detected_at"', "no column 'id'"),
+            ('"Number" = "label:Opened"', "stands for Opened"),
+        ],
+    )
+    def test_that_does_not_fit_the_file(self, ledger, put, columns, why):
+        """A mapping and a file that don't fit each other are refused."""
+        path = put("Number,Opened\n1,2024-05-01T09:00Z\n")
+        mapping = put(f"[incidents.columns]\n{columns}\n", "m.toml")
+        assert why in refused(ledger, incidents=path, mapping=mapping)
+
+    def test_a_column_left_out_that_is_there_twice(self, ledger, put):
+        """Leaving out a name that two columns have would leave out both: say so."""
+        path = put("id,detected_at,x,x\n1,2024-05-01T09:00Z,,\n")
+        mapping = put('[incidents.columns]\n"x" = ""\n', "m.toml")
+        assert "there twice" in refused(ledger, incidents=path, mapping=mapping)
+
+    def test_problems_name_their_column(self, ledger, put):
+        """A problem calls the column and the value as the file does."""
+        path = put("Number,Opened\n1,soon\n")
+        text = '[incidents.columns]\n"Number" = "id"\n"Opened" = "detected_at"\n'
+        told = refused(ledger, incidents=path, mapping=put(text, "m.toml"))
+        assert "incidents.csv:2: Opened: 'soon'" in told
+
+    def test_contract_values(self, put):
+        """A mapping knows the contract's columns and closed lists."""
+        for text, why in (
+            ('[values.severity]\n"SEV1" = "P5"', "P1, P2, P3, P4"),
+            ('[values.status]\n"done" = "ok"', "successful"),
+            ("[problems.columns]", "incidents, changes, commits"),
+        ):
+            with pytest.raises(InvalidValue, match=why):
+                csv_options(mapping=put(text, "m.toml"))
+
+
+@pytest.mark.slow
+def test_many_rows(tmp_path):
+    """Five thousand rows are read, checked and recorded."""
+    path = tmp_path / "incidents.csv"
+    with path.open("w") as file:
+        file.write("id,detected_at,resolved_at,severity\n")
+        for number in range(5_000):
+            began = at(0) + timedelta(minutes=number)
+            over = began + timedelta(hours=1)
+            file.write(f"{number},{began.isoformat()},{over.isoformat()},P{number % 4 + 1}\n")
+    ledger = Ledger.in_memory()
+    assert import_csv(ledger, incidents=path).events == 15_000

@@ -1,0 +1,284 @@
+"""Logs of every release must be readable for ever, and be written today as they were then."""
+
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from imcm import Between, Ledger, Source, Window
+from imcm.codec import EVENT_TYPES, Row, decode, encode
+from imcm.domain import change, incident
+from imcm.domain.recorded import KeyClaimed, LedgerOpened, Unread
+from imcm.domain.vocabulary import Commit, Counts, Degree, Impact, PolicyRef, ServiceImpact
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CET = timezone(timedelta(hours=1))
+
+
+def golden(name):
+    """Return the rows of a golden log; the stored bytes are taken as they stand."""
+    rows = []
+    for position, line in enumerate((GOLDEN / name).read_bytes().splitlines(), start=1):
+        head, _, state = line.partition(b',"state":')
+        told = json.loads(head + b"}")
+        rows.append(Row(position, told["stream"], told["version"], told["type"], state[:-1]))
+    return rows
+
+
+ROWS = golden("v0.1.jsonl")
+LOG = [decode(row) for row in ROWS]
+
+
+def event(stream, version):
+    [found] = [r.event for r in LOG if (r.stream, r.version) == (stream, version)]
+    return found
+
+
+# Stream, version, type, by, at, status of every line.
+EXPECTED = """
+ledger:self 1 LedgerOpened - - -
+incident:INC-1 1 IncidentDetected ana 2026-01-05T09:01:00.000001+01:00 detected
+incident:INC-1 2 IncidentAcknowledged ben 2026-01-05T09:02:00.000002+01:00 -
+incident:INC-1 3 IncidentTriaged ana 2026-01-05T09:03:00.000003+01:00 triaged
+incident:INC-1 4 RoleAssigned ana 2026-01-05T09:04:00.000004+01:00 -
+incident:INC-1 5 SeverityChanged ana 2026-01-05T09:05:00.000005+01:00 -
+incident:INC-1 6 IncidentHeld ana 2026-01-05T09:06:00.000006+01:00 -
+incident:INC-1 7 IncidentReleased ana 2026-01-05T09:07:00.000007+01:00 -
+incident:INC-1 8 MitigationAttempted ana 2026-01-05T09:08:00.000008+01:00 mitigating
+incident:INC-1 9 AttemptConcluded ana 2026-01-05T09:09:00.000009+01:00 -
+incident:INC-1 10 ImpactUpdated ana 2026-01-05T09:10:00.000010+01:00 -
+incident:INC-1 11 UpdatePosted ana 2026-01-05T09:11:00.000011+01:00 -
+incident:INC-1 12 ProblemLinked ana 2026-01-05T09:12:00.000012+01:00 -
+incident:INC-1 13 VerdictGiven ana 2026-01-05T09:13:00.000013+01:00 -
+incident:INC-1 14 IncidentMitigated ana 2026-01-05T09:14:00.000014+01:00 mitigated
+incident:INC-1 15 IncidentReopened ana 2026-01-05T09:15:00.000015+01:00 mitigating
+incident:INC-1 16 IncidentResolved ana 2026-01-05T09:16:00.000016+01:00 resolved
+incident:INC-1 17 RoleReleased ana 2026-01-05T09:17:00.000017+01:00 -
+incident:INC-1 18 ReviewRecorded ana 2026-01-05T09:18:00.000018+01:00 -
+incident:INC-1 19 ActionAdded ana 2026-01-05T09:19:00.000019+01:00 -
+incident:INC-1 20 ActionAdded ana 2026-01-05T09:20:00.000020+01:00 -
+incident:INC-1 21 ActionCompleted ana 2026-01-05T09:21:00.000021+01:00 -
+incident:INC-1 22 ActionDropped ana 2026-01-05T09:22:00.000022+01:00 -
+incident:INC-1 23 IncidentClosed ana 2026-01-05T09:23:00.000023+01:00 closed
+incident:INC-1 24 MomentCorrected ana 2026-01-05T09:24:00.000024+01:00 -
+incident:INC-1 25 ServicesCorrected ana 2026-01-05T09:25:00.000025+01:00 -
+incident:INC-1 26 SymptomCorrected ana 2026-01-05T09:26:00.000026+01:00 -
+incident:INC-1 27 LabelsCorrected ana 2026-01-05T09:27:00.000027+01:00 -
+incident:INC-1 28 EnvironmentCorrected ana 2026-01-05T09:28:00.000028+01:00 -
+incident:INC-1 29 ModeCorrected ana 2026-01-05T09:29:00.000029+01:00 -
+incident:INC-1 30 SeverityCorrected ana 2026-01-05T09:30:00.000030+01:00 -
+incident:INC-1 31 ImpactCorrected ana 2026-01-05T09:31:00.000031+01:00 -
+incident:INC-2 1 IncidentDetected ana 2026-01-05T09:32:00.000032+01:00 detected
+incident:INC-2 2 IncidentDeclared ana 2026-01-05T09:33:00.000033+01:00 -
+incident:INC-2 3 IncidentDismissed ana 2026-01-05T09:34:00.000034+01:00 dismissed
+incident:INC-2 4 DismissalReasonCorrected ana 2026-01-05T09:35:00.000035+01:00 -
+incident:INC-2 5 EventVoided ana 2026-01-05T09:36:00.000036+01:00 detected
+incident:INC-3 1 IncidentDetected ana 2026-01-05T09:37:00.000037+01:00 detected
+incident:INC-2 6 IncidentMerged ana 2026-01-05T09:38:00.000037+01:00 merged
+incident:INC-3 2 IncidentAbsorbed ana 2026-01-05T09:38:00.000037+01:00 -
+incident:INC-2 7 IncidentUnmerged ben 2026-01-05T09:39:00.000037+01:00 detected
+incident:INC-3 3 IncidentSeparated ben 2026-01-05T09:39:00.000037+01:00 -
+change:CHG-1 1 ChangePlanned dev 2026-01-05T09:40:00.000038+01:00 draft
+change:CHG-1 2 ChangeSubmitted dev 2026-01-05T09:41:00.000039+01:00 submitted
+change:CHG-1 3 ChangeRejected ben 2026-01-05T09:42:00.000040+01:00 draft
+change:CHG-1 4 ChangeRevised dev 2026-01-05T09:43:00.000041+01:00 draft
+change:CHG-1 5 ChangeSubmitted dev 2026-01-05T09:44:00.000042+01:00 submitted
+change:CHG-1 6 ChangeApproved ben 2026-01-05T09:45:00.000043+01:00 approved
+change:CHG-1 7 ChangeScheduled dev 2026-01-05T11:01:00.000001+01:00 -
+change:CHG-1 8 ChangeHeld dev 2026-01-05T11:02:00.000002+01:00 -
+change:CHG-1 9 ChangeReleased dev 2026-01-05T11:03:00.000003+01:00 -
+change:CHG-1 10 ChangeStarted ci 2026-01-05T11:04:00.000004+01:00 implementing
+change:CHG-1 11 CommitsRecorded ci 2026-01-05T11:04:00.000004+01:00 -
+change:CHG-1 12 RolloutAdvanced ci 2026-01-05T11:05:00.000005+01:00 -
+change:CHG-1 13 RolloutPaused ci 2026-01-05T11:06:00.000006+01:00 -
+change:CHG-1 14 RolloutAborted ci 2026-01-05T11:07:00.000007+01:00 implemented
+change:CHG-1 15 ChangeRecovered ci 2026-01-05T11:08:00.000008+01:00 -
+change:CHG-1 16 ChangeClosed dev 2026-01-05T11:09:00.000009+01:00 closed
+change:CHG-1 17 CommitsCorrected dev 2026-01-05T11:10:00.000010+01:00 -
+change:CHG-2 1 ChangePlanned dev 2026-01-05T11:11:00.000010+01:00 draft
+change:CHG-2 2 ChangeSubmitted dev 2026-01-05T11:11:00.000010+01:00 submitted
+change:CHG-2 3 ChangeStarted dev 2026-01-05T11:11:00.000010+01:00 implementing
+key:pagerduty/b6c408ff1f9ba5faa8aa8ca6f52283b793035cc659fb88195ed35e17f1b1cdd2 1 KeyClaimed - - -
+change:CHG-2 4 ChangeApprovedRetroactively eva 2026-01-05T11:12:00.000011+01:00 -
+change:CHG-2 5 ChangeFailed dev 2026-01-05T11:13:00.000012+01:00 implemented
+change:CHG-2 6 ChangeRolledBack dev 2026-01-05T11:14:00.000013+01:00 implemented
+change:CHG-2 7 ChangeClosed dev 2026-01-05T11:15:00.000014+01:00 closed
+change:CHG-3 1 ChangePlanned dev 2026-01-05T11:16:00.000014+01:00 draft
+change:CHG-3 2 ChangeSubmitted dev 2026-01-05T11:16:00.000014+01:00 submitted
+change:CHG-3 3 ChangeStarted dev 2026-01-05T11:16:00.000014+01:00 implementing
+key:pagerduty/2458c2eee9a0c124f9dd9479302fd43bbaf84747f72eef15f0206be837d54434 1 KeyClaimed - - -
+change:CHG-3 4 RetroactiveApprovalRefused eva 2026-01-05T11:17:00.000015+01:00 -
+change:CHG-3 5 ChangeFailed dev 2026-01-05T11:18:00.000016+01:00 implemented
+change:CHG-3 6 ChangeRolledBack dev 2026-01-05T11:19:00.000017+01:00 implemented
+change:CHG-3 7 ChangeClosed dev 2026-01-05T11:20:00.000018+01:00 closed
+change:CHG-4 1 ChangePlanned dev 2026-01-05T11:21:00.000019+01:00 draft
+change:CHG-4 2 ChangeSubmitted dev 2026-01-05T11:22:00.000020+01:00 approved
+change:CHG-4 3 ChangeStarted dev 2026-01-05T11:23:00.000021+01:00 implementing
+change:CHG-4 4 ChangeCompleted dev 2026-01-05T11:24:00.000022+01:00 implemented
+change:CHG-4 5 ChangeValidated dev 2026-01-05T11:25:00.000023+01:00 validated
+change:CHG-4 6 ChangeClosed dev 2026-01-05T11:26:00.000024+01:00 closed
+change:CHG-4 7 ResultCorrected dev 2026-01-05T11:27:00.000025+01:00 -
+change:CHG-5 1 ChangePlanned dev 2026-01-05T11:28:00.000026+01:00 draft
+change:CHG-5 2 ChangeCancelled dev 2026-01-05T11:29:00.000027+01:00 cancelled
+change:CHG-6 1 ChangeObserved sensor 2026-01-05T11:30:00.000028+01:00 implemented
+change:CHG-6 2 KindCorrected dev 2026-01-05T11:31:00.000029+01:00 -
+incident:servicenow/INC0012345 1 IncidentDetected sn 2025-03-11T09:00:00+01:00 detected
+incident:servicenow/INC0012345 2 IncidentResolved sn - resolved
+incident:servicenow/INC0012345 3 DurationStated sn - -
+change:jira/7 1 ChangePlanned jira 2025-03-11T09:00:00+01:00 draft
+change:jira/7 2 ChangeCompleted jira between implemented
+"""
+
+
+def summary(row):
+    """Return a line of EXPECTED, told by the decoded event."""
+    found = decode(row).event
+    at, status = getattr(found, "at", None), getattr(found, "status", None)
+    if isinstance(at, Between):
+        told = "between"
+    else:
+        told = "-" if at is None else at.isoformat().replace("+00:00", "Z")
+    by = getattr(found, "by", "-")
+    return f"{row.stream} {row.version} {row.type} {by} {told} {status or '-'}"
+
+
+def test_every_line_decodes_to_what_it_was():
+    assert [line.strip() for line in EXPECTED.strip().splitlines()] == [summary(r) for r in ROWS]
+
+
+def test_no_line_is_unread_and_each_is_of_its_type():
+    assert [(row.type, False) for row in ROWS] == [
+        (type(r.event).__name__, isinstance(r.event, Unread)) for r in LOG
+    ]
+
+
+def test_the_first_release_holds_every_type_it_had():
+    """A type that is newer than this log belongs into a newer log."""
+    assert EVENT_TYPES.keys() == {row.type for row in ROWS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.stream}-{row.version}")
+def test_the_same_event_is_written_with_the_same_bytes(row):
+    recorded = decode(row)
+    salt = json.loads(row.state).get("words", {}).get("salt")
+    name, state = encode(
+        recorded.event,
+        recorded_at=recorded.recorded_at,
+        record=recorded.record,
+        source=recorded.source,
+        salt=lambda: salt,
+    )
+    assert (row.type, row.state) == (name, state)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.stream}-{row.version}")
+def test_without_words_the_facts_are_the_same(row):
+    whole, bare = decode(row), decode(row, words=False)
+    words = getattr(type(whole.event), "WORDS", ())
+    facts = [name for name in type(whole.event).__slots__ if name not in {*words, "__weakref__"}]
+    assert [getattr(whole.event, n) for n in facts] == [getattr(bare.event, n) for n in facts]
+    assert [] == [name for name in words if getattr(bare.event, name)]
+
+
+def test_streams_fold_to_the_states_they_had():
+    states = {}
+    for stream in dict.fromkeys(r.stream for r in LOG):
+        events = [r.event for r in LOG if r.stream == stream]
+        kind = stream.partition(":")[0]
+        if kind in {"incident", "change"}:
+            module = incident if kind == "incident" else change
+            states[stream] = module.fold(events).status.value
+    assert states == {
+        "incident:INC-1": "closed",
+        "incident:INC-2": "detected",
+        "incident:INC-3": "detected",
+        "change:CHG-1": "closed",
+        "change:CHG-2": "closed",
+        "change:CHG-3": "closed",
+        "change:CHG-4": "closed",
+        "change:CHG-5": "cancelled",
+        "change:CHG-6": "implemented",
+        "incident:servicenow/INC0012345": "resolved",
+        "change:jira/7": "implemented",
+    }
+
+
+def test_a_golden_log_is_restored_to_the_byte(tmp_path):
+    with Ledger.restored(tmp_path / "ledger.db", ROWS) as ledger:
+        assert ROWS == list(ledger.rows())
+        assert LOG == list(ledger.replay())
+        assert "closed" == ledger.incident("INC-1").status
+
+
+def is_of(recorded, type, stream):
+    return (recorded.event.__class__.__name__, recorded.stream) == (type, stream)
+
+
+class TestFields:
+    """A few events field by field, among them every nested value."""
+
+    def test_the_detection_of_an_incident(self):
+        begin = datetime(2026, 1, 5, 9, 0, tzinfo=CET)
+        expected = incident.IncidentDetected(
+            at=datetime(2026, 1, 5, 9, 1, 0, 1, tzinfo=CET),
+            by="ana",
+            title="Kasse fällt aus",
+            services=("checkout", "payments"),
+            symptom=incident.Symptom.ERRORS,
+            channel=incident.Channel.MONITORING,
+            monitor="prometheus",
+            environment="live",
+            labels={"team": "core"},
+            impact_started_at=Between(earliest=begin - timedelta(minutes=9), latest=begin),
+            declared_at=begin,
+        )
+        assert expected == event("incident:INC-1", 1)
+
+    def test_impact_causes_and_a_day(self):
+        hit = (ServiceImpact(service="checkout", degree=Degree.DOWN),)
+        assert Impact(services=hit, customers=120, share=0.25) == (
+            event("incident:INC-1", 3).impact
+        )
+        [review] = [r.event for r in LOG if isinstance(r.event, incident.ReviewRecorded)]
+        assert ("no canary", "no alarm") == review.causes
+        dues = [r.event.due for r in LOG if isinstance(r.event, incident.ActionAdded)]
+        assert [date(2026, 2, 1), None] == dues
+
+    def test_a_change_its_window_its_commits_and_its_counts(self):
+        begin = datetime(2026, 1, 5, 9, 0, tzinfo=CET)
+        window = Window(start=begin + timedelta(hours=2), end=begin + timedelta(hours=30))
+        assert window == event("change:CHG-1", 1).window
+        [started] = [r.event for r in LOG if is_of(r, "ChangeStarted", "change:CHG-1")]
+        assert (5.0, 25.5, 100.0) == started.rollout_plan
+        [commits] = [r.event for r in LOG if is_of(r, "CommitsRecorded", "change:CHG-1")]
+        assert Commit(id="c3d4") == commits.commits[1]
+        assert (begin, "12") == (commits.commits[0].merged_at, commits.commits[0].pull_request)
+        [advanced] = [r.event for r in LOG if is_of(r, "RolloutAdvanced", "change:CHG-1")]
+        assert Counts(requests=1000, errors=3) == advanced.canary
+        assert PolicyRef(name="default", version="1", said="may advance") == advanced.policy
+
+    def test_the_envelope_of_what_came_from_elsewhere(self):
+        [first, *_] = [r for r in LOG if r.stream == "incident:servicenow/INC0012345"]
+        expected = Source(
+            name="servicenow",
+            id="INC0012345",
+            recorded_at=datetime(2026, 1, 5, 9, 0, tzinfo=CET),
+            status="6",
+            sha256="cd" * 32,
+        )
+        assert (expected, "Drucker 🖨", True) == (
+            first.source,
+            first.event.title,
+            first.event.imported,
+        )
+
+    def test_the_ledgers_own_rows(self):
+        assert (LedgerOpened, "imcm/", UTC) == (
+            type(LOG[0].event),
+            LOG[0].event.ledger_id[:5],
+            LOG[0].recorded_at.tzinfo,
+        )
+        claims = [r.event for r in LOG if isinstance(r.event, KeyClaimed)]
+        expected = tuple(("change:CHG-2", version) for version in (1, 2, 3))
+        assert expected == claims[0].recorded

@@ -1,0 +1,1025 @@
+"""Durations of incidents, against worked examples. Times are hours after `START`."""
+
+from datetime import UTC, datetime
+from itertools import product
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from imcm.domain.change import ChangePlanned
+from imcm.domain.incident import (
+    IncidentAcknowledged,
+    IncidentClosed,
+    IncidentDetected,
+    IncidentReopened,
+    IncidentResolved,
+    IncidentStatus,
+    IncidentTriaged,
+)
+from imcm.domain.recorded import Unread
+from imcm.domain.vocabulary import ChangeType, Channel, Mode, Severity
+from imcm.projections.facts import facts
+from imcm.projections.restore import (
+    ENDS,
+    STARTS,
+    mean_time_to_restore,
+    time_to_acknowledge,
+    time_to_detect,
+    time_to_mitigate,
+    time_to_restore,
+)
+from projections.log import (
+    HOUR,
+    START,
+    acknowledged,
+    at,
+    between,
+    caused_by,
+    closed,
+    corrected,
+    declared,
+    deployment,
+    detected,
+    dismissed,
+    imported,
+    incident,
+    log,
+    merged_into,
+    mitigated,
+    reopened,
+    resolved,
+    seconds,
+    severity_changed,
+    stated,
+    triaged,
+    unmerged,
+    voided,
+)
+
+PENDING = {"pending": 1}
+NEWER = Unread(type="IncidentSung", state=b"{}", why="unknown type")
+KAPLAN_MEIER = "Kaplan-Meier median, open ones censored"
+RESTRICTED = "restricted mean up to the longest, open ones censored"
+
+
+def lasting(*hours):
+    """Return one incident for each duration: all detected at START, resolved so much later."""
+    stories = (incident(f"INC-{n}", detected(0), resolved(h)) for n, h in enumerate(hours, start=1))
+    return log(*stories, now=1000)
+
+
+def counted(figure):
+    """Return who was counted, with hours."""
+    return [(one.id, one.value / HOUR) for one in figure.included]
+
+
+def left_out(figure):
+    return [(one.id, one.reason) for one in figure.left_out]
+
+
+# --- from one moment to another -------------------------------------------------------------------
+
+MOMENTS = {
+    "cause_deployed": -1,
+    "cause_deployed_or_detected": -1,  # the earlier of -1 and 1
+    "impact_started": 0,
+    "detected": 1,
+    "declared": 2,
+    "acknowledged": 3,
+    "triaged": 4,
+    "mitigated": 6,
+    "resolved": 9,
+    "closed": 13,
+}
+
+WHOLE_STORY = log(
+    incident(
+        "INC-1",
+        detected(1, impact_started_at=at(0)),
+        declared(2),
+        acknowledged(3),
+        triaged(4),
+        mitigated(6),
+        caused_by("CHG-1", 7),
+        resolved(9),
+        closed(13),
+    ),
+    deployment("CHG-1", -1),
+)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [pair for pair in product(STARTS, ENDS) if pair[0] != pair[1]]
+)
+def test_every_pair_of_moments_is_the_time_from_one_to_the_other(start, end):
+    figure = time_to_restore(WHOLE_STORY, start=start, end=end)
+
+    hours = MOMENTS[end] - MOMENTS[start]
+    if hours < 0:
+        assert (None, 0, {"negative": 1}) == (figure.value, figure.n, figure.why_left_out())
+    else:
+        assert (seconds(hours), 1, {}) == (figure.value, figure.n, figure.why_left_out())
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "hours"),
+    [
+        (time_to_detect, "time to detect", 1),  # 0 to 1
+        (time_to_acknowledge, "time to acknowledge", 2),  # 1 to 3
+        (time_to_mitigate, "time to mitigate", 5),  # 1 to 6
+        (time_to_restore, "time to restore", 8),  # 1 to 9
+        (mean_time_to_restore, "mean time to restore", 8),
+    ],
+)
+def test_each_named_duration_has_its_own_default_moments(function, name, hours):
+    figure = function(WHOLE_STORY)
+
+    assert (name, seconds(hours), "seconds") == (figure.name, figure.value, figure.unit)
+
+
+def test_of_a_list_of_moments_the_first_present_counts():
+    story = log(incident("INC-1", detected(0), mitigated(2), resolved(5)))
+
+    assert seconds(2) == time_to_restore(story, end=("closed", "mitigated", "resolved")).value
+    assert seconds(5) == time_to_restore(story, start=("impact_started", "detected")).value
+
+
+@pytest.mark.xfail(strict=True, reason="a list of ends with and without reopenings in it breaks")
+def test_a_list_of_ends_may_hold_an_acknowledgement_beside_a_mitigation():
+    story = log(incident("INC-1", detected(0), acknowledged(2)), now=24)
+
+    assert seconds(2) == time_to_restore(story, end=("mitigated", "acknowledged")).value
+
+
+def test_the_earliest_deployment_of_several_causes_counts():
+    story = log(
+        incident("INC-1", detected(5), caused_by("CHG-2", 6), caused_by("CHG-1", 6), resolved(8)),
+        deployment("CHG-1", 2),
+        deployment("CHG-2", 4),
+    )
+
+    assert seconds(6) == time_to_restore(story, start="cause_deployed").value  # 2 to 8
+
+
+def test_a_cause_that_was_never_deployed_gives_no_start():
+    story = log(
+        incident("INC-1", detected(5), caused_by("CHG-1", 6), resolved(8)),
+        ("change:CHG-1", (ChangePlanned(at=at(1), by="cia", type=ChangeType.NORMAL),)),
+    )
+
+    figure = time_to_restore(story, start="cause_deployed")
+
+    assert [("INC-1", "missing(cause_deployed)")] == left_out(figure)
+    both = time_to_restore(story, start="cause_deployed_or_detected")
+    assert seconds(3) == both.value  # detection, 5 to 8
+
+
+def test_the_earlier_of_cause_and_detection_may_be_the_detection():
+    story = log(
+        incident("INC-1", detected(5), caused_by("CHG-1", 6), resolved(8)), deployment("CHG-1", 7)
+    )
+
+    assert seconds(3) == time_to_restore(story, start="cause_deployed_or_detected").value
+
+
+def test_a_merged_incident_hands_its_cause_to_the_target():
+    story = log(
+        incident("INC-1", detected(4), resolved(8)),
+        incident("INC-2", detected(5), caused_by("CHG-1", 6), merged_into("INC-1", 6)),
+        deployment("CHG-1", 1),
+    )
+
+    figure = time_to_restore(story, start="cause_deployed")
+
+    assert [("INC-1", 7.0)] == counted(figure)  # 1 to 8
+    assert [("INC-2", "merged into INC-1")] == left_out(figure)
+
+
+# --- statistics -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("statistic", "hours"),
+    [
+        ("median", 3.0),  # halfway between 2 and 4
+        ("median_low", 2.0),
+        ("mean", 4.0),  # 16 / 4
+        ("p90", 7.5),  # place 0.9 * 3 = 2.7: 4 + 0.7 * (9 - 4)
+        ("p95", 8.25),  # place 2.85: 4 + 0.85 * 5
+        ("max", 9.0),
+        ("sum", 16.0),
+    ],
+)
+def test_each_statistic_of_1_2_4_and_9_hours(statistic, hours):
+    figure = time_to_restore(lasting(4, 1, 9, 2), statistic=statistic)
+
+    assert (seconds(hours), 4) == (figure.value, figure.n)
+
+
+def test_the_geometric_mean_is_the_root_of_the_product():
+    figure = time_to_restore(lasting(1, 4, 2, 2), statistic="geometric_mean")
+
+    # (1 * 4 * 2 * 2) ** (1 / 4) = 16 ** (1 / 4) = 2
+    assert pytest.approx(seconds(2)) == figure.value
+
+
+def test_the_median_of_an_odd_count_is_the_middle_one():
+    assert seconds(2) == time_to_restore(lasting(9, 2, 1)).value
+
+
+def test_the_other_statistics_stand_beside_the_chosen_one():
+    figure = time_to_restore(lasting(4, 1, 9, 2), statistic="mean")
+
+    expected = {
+        "median": seconds(3),
+        "p90": seconds(7.5),
+        "p95": seconds(8.25),
+        "max": seconds(9),
+        KAPLAN_MEIER: seconds(2),  # nobody is censored: half are over at the second
+        RESTRICTED: seconds(4),  # the plain mean
+    }
+    assert expected == pytest.approx(figure.beside)
+
+
+@pytest.mark.parametrize(
+    ("hours", "level", "bounds"),
+    [
+        ((1, 2, 3, 4, 5, 6), 0.95, (1, 6)),  # 1 - 2 / 2**6 = 0.969
+        ((1, 2, 3, 4, 5), 0.95, (None, None)),  # 1 - 2 / 2**5 = 0.938
+        ((1, 2, 3, 4, 5), 0.9, (1, 5)),
+    ],
+)
+def test_the_interval_of_the_median_is_exact(hours, level, bounds):
+    figure = time_to_restore(lasting(*hours), level=level)
+
+    expected = tuple(None if b is None else seconds(b) for b in bounds)
+    assert expected == (figure.interval.low, figure.interval.high)
+    assert level == figure.interval.level
+
+
+def test_the_interval_of_the_mean_is_students():
+    figure = mean_time_to_restore(lasting(1, 3))
+
+    # mean 2, s = sqrt(2), s / sqrt(n) = 1; t(0.95, 1) = 12.7062
+    assert pytest.approx(seconds(2 - 12.7062), rel=1e-5) == figure.interval.low
+    assert pytest.approx(seconds(2 + 12.7062), rel=1e-5) == figure.interval.high
+
+
+@pytest.mark.parametrize("statistic", ["p90", "p95"])
+def test_a_high_percentile_has_a_lower_bound_before_it_has_an_upper_one(statistic):
+    figure = time_to_restore(lasting(1, 2), statistic=statistic)
+
+    # Neither of two values lies below the 90th (95th) percentile with 0.1**2 = 0.01 (0.0025),
+    # under the 0.025 of one side; both do with 0.81 (0.9025), far above it.
+    assert (seconds(1), None) == (figure.interval.low, figure.interval.high)
+
+
+@pytest.mark.parametrize("statistic", ["max", "sum", "geometric_mean"])
+def test_a_statistic_without_a_known_interval_has_none(statistic):
+    assert time_to_restore(lasting(1, 2, 3), statistic=statistic).interval is None
+
+
+# --- reopened -------------------------------------------------------------------------------------
+
+TWICE_REOPENED = (
+    detected(0),
+    resolved(2),
+    reopened(5),
+    resolved(6),
+    reopened(10),
+)
+
+RULES = {
+    "last": [13.0],  # 0 to 13
+    "first": [2.0],  # 0 to 2
+    "open_time": [6.0],  # 2 + 1 + 3
+    "each": [1.0, 2.0, 3.0],
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_a_reopened_incident_counts_is_a_choice(rule):
+    figure = time_to_restore(log(incident("INC-1", *TWICE_REOPENED, resolved(13))), reopened=rule)
+
+    assert RULES[rule] == [hours for _, hours in counted(figure)]
+    assert () == figure.left_out
+
+
+@pytest.mark.parametrize(
+    ("rule", "hours", "why", "longest"),
+    [
+        ("last", [], PENDING, 24.0),  # 0 to 24
+        ("first", [2.0], {}, 2.0),
+        ("open_time", [], PENDING, 17.0),  # 2 + 1 + 14
+    ],
+)
+def test_an_incident_reopened_and_still_open_is_censored(rule, hours, why, longest):
+    figure = time_to_restore(log(incident("INC-1", *TWICE_REOPENED), now=24), reopened=rule)
+
+    assert hours == [value for _, value in counted(figure)]
+    assert why == figure.why_left_out()
+    assert seconds(longest) == figure.beside[RESTRICTED]  # a single row: all of it
+
+
+def test_of_each_spell_the_ended_ones_count_and_the_last_is_pending():
+    figure = time_to_restore(log(incident("INC-1", *TWICE_REOPENED), now=24), reopened="each")
+
+    assert [1.0, 2.0] == [value for _, value in counted(figure)]
+    assert PENDING == figure.why_left_out()
+
+
+@pytest.mark.xfail(strict=True, reason="the open spell is censored at the sum of all spells")
+def test_of_each_spell_the_open_one_lasted_from_its_own_start():
+    figure = time_to_restore(log(incident("INC-1", *TWICE_REOPENED), now=24), reopened="each")
+
+    # 1 and 2 ended, 14 (10 to 24) censored: 1 + 2/3 * 1 + 1/3 * 12
+    assert pytest.approx(seconds(1 + 2 / 3 + 4)) == figure.beside[RESTRICTED]
+
+
+@pytest.mark.parametrize(
+    ("rule", "hours"), [("last", [7.0]), ("first", [1.0]), ("open_time", [3.0]), ("each", [1, 2])]
+)
+def test_mitigations_are_counted_by_spell(rule, hours):
+    """Spells 0 to 2 and 5 to 9, mitigated at 1 and at 7."""
+    story = (detected(0), mitigated(1), resolved(2), reopened(5), mitigated(7), resolved(9))
+
+    figure = time_to_mitigate(log(incident("INC-1", *story)), reopened=rule)
+
+    assert hours == [value for _, value in counted(figure)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "hours"), [("last", [8.0]), ("first", [3.0]), ("open_time", [6.0]), ("each", [3, 3])]
+)
+def test_closes_are_counted_by_spell(rule, hours):
+    """Spells from 0 and from 5, closed at 3 and at 8."""
+    first = (detected(0), triaged(1), resolved(2), closed(3))
+
+    figure = time_to_restore(
+        log(incident("INC-1", *first, reopened(5), resolved(6), closed(8))),
+        end="closed",
+        reopened=rule,
+    )
+
+    assert hours == [value for _, value in counted(figure)]
+
+
+def test_a_relapse_is_no_new_spell_and_the_last_mitigation_counts():
+    story = log(incident("INC-1", detected(0), mitigated(1), reopened(2), mitigated(4)), now=24)
+
+    for rule in RULES:
+        assert [("INC-1", 4.0)] == counted(time_to_mitigate(story, reopened=rule))
+
+
+def test_a_relapse_that_lasts_is_pending():
+    story = log(incident("INC-1", detected(0), mitigated(1), reopened(2)), now=24)
+
+    assert [("INC-1", "pending")] == left_out(time_to_mitigate(story))
+
+
+def closed_unresolved(*more):
+    """An import that closes at 3 without a resolution, and goes on at 5."""
+    return imported(
+        "INC-1",
+        IncidentDetected(at=at(0), by="desk", services=("pay",)),
+        IncidentClosed(at=at(3), by="desk"),
+        IncidentReopened(at=at(5), by="desk", began=IncidentStatus.CLOSED),
+        *more,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule", "hours", "why"),
+    [
+        ("last", [6.0], {}),
+        ("first", [], {"missing(resolved)": 1}),
+        ("open_time", [], {"missing(resolved)": 1}),
+        ("each", [1.0], {"missing(resolved)": 1}),  # 5 to 6; the first stretch is named
+    ],
+)
+def test_a_spell_without_its_end_is_missing_only_where_it_counts(rule, hours, why):
+    story = log(closed_unresolved(IncidentResolved(at=at(6), by="desk")))
+
+    figure = time_to_restore(story, reopened=rule)
+
+    assert (hours, why) == ([value for _, value in counted(figure)], figure.why_left_out())
+
+
+def test_the_first_end_is_missing_though_a_later_spell_is_open():
+    figure = time_to_restore(log(closed_unresolved(), now=24), reopened="first")
+
+    assert {"missing(resolved)": 1} == figure.why_left_out()
+
+
+@pytest.mark.xfail(strict=True, reason="an ended spell without end vanishes while a later is open")
+@pytest.mark.parametrize("rule", ["each", "open_time"])
+def test_a_spell_without_its_end_is_named_while_a_later_one_is_open(rule):
+    figure = time_to_restore(log(closed_unresolved(), now=24), reopened=rule)
+
+    assert "missing(resolved)" in figure.why_left_out()
+
+
+@pytest.mark.parametrize("rule", ["each", "open_time"])
+def test_a_spell_that_began_nobody_knows_when_is_missing(rule):
+    story = imported(
+        "INC-1",
+        IncidentDetected(at=at(0), by="desk"),
+        IncidentResolved(at=at(2), by="desk"),
+        IncidentReopened(at=None, by="desk", began=IncidentStatus.RESOLVED),
+    )
+
+    figure = time_to_restore(log(story, now=24), reopened=rule)
+
+    hours = [2.0] if rule == "each" else []
+    assert hours == [value for _, value in counted(figure)]
+    assert {"missing(resolved)": 1} == figure.why_left_out()
+
+
+@pytest.mark.xfail(strict=True, reason="a resolution outlives the dismissal and reopening after it")
+def test_resolved_then_dismissed_then_reopened_is_open():
+    story = incident("INC-1", detected(0), resolved(1), dismissed(2), reopened(3))
+
+    figure = time_to_restore(log(story, now=24))
+
+    assert (0, PENDING) == (figure.n, figure.why_left_out())
+
+
+# --- what is missing ------------------------------------------------------------------------------
+
+ACKNOWLEDGEMENTS = log(
+    incident("INC-1", detected(0), acknowledged(0.5), resolved(2)),
+    incident("INC-2", detected(0), resolved(3)),
+    incident("INC-3", detected(0)),
+    now=24,
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "hours", "why", "restricted"),
+    [
+        # 0.5 ended, 24 open: 0.5 + 1/2 * 23.5
+        ("leave_out", [0.5], {"missing(acknowledged)": 1, "pending": 1}, 12.25),
+        # 0.5 and 3 ended, 24 open: 0.5 + 2/3 * 2.5 + 1/3 * 21
+        ("resolution_counts", [0.5, 3.0], PENDING, 0.5 + 5 / 3 + 7),
+    ],
+)
+def test_never_acknowledged_is_a_choice(rule, hours, why, restricted):
+    figure = time_to_acknowledge(ACKNOWLEDGEMENTS, missing=rule)
+
+    assert hours == [value for _, value in counted(figure)]
+    assert why == figure.why_left_out()
+    assert pytest.approx(seconds(restricted)) == figure.beside[RESTRICTED]
+
+
+def test_never_acknowledged_can_be_censored_at_its_end():
+    figure = time_to_acknowledge(ACKNOWLEDGEMENTS, missing="censor")
+
+    assert [("INC-1", 0.5)] == counted(figure)
+    # 0.5 ended, 3 and 24 censored: S stays at 2/3, so no median; 0.5 + 2/3 * 23.5
+    assert figure.beside[KAPLAN_MEIER] is None
+    assert pytest.approx(seconds(0.5 + 47 / 3)) == figure.beside[RESTRICTED]
+    assert ["INC-2", "INC-3"] == [one.id for one in figure.left_out]
+
+
+@pytest.mark.xfail(strict=True, reason="what was censored at its end goes on as if it were open")
+def test_what_was_over_in_march_is_not_pending_in_april():
+    april = (datetime(2026, 4, 1, tzinfo=UTC), datetime(2026, 5, 1, tzinfo=UTC))
+    story = log(incident("INC-1", detected(0), resolved(3)))
+
+    assert () == time_to_acknowledge(story, missing="censor", window=april).left_out
+
+
+def test_a_close_stands_in_for_a_resolution_nobody_recorded():
+    story = imported(
+        "INC-1",
+        IncidentDetected(at=at(0), by="desk"),
+        IncidentClosed(at=at(4), by="desk"),
+    )
+
+    assert seconds(4) == time_to_acknowledge(log(story), missing="resolution_counts").value
+    nothing_over = imported(
+        "INC-1", IncidentDetected(at=at(0), by="desk"), IncidentResolved(at=None, by="desk")
+    )
+    for rule in ("resolution_counts", "censor"):
+        figure = time_to_acknowledge(log(nothing_over), missing=rule)
+        assert [("INC-1", "missing(acknowledged)")] == left_out(figure)
+
+
+def test_an_unknown_start_is_left_out_and_counted():
+    story = log(
+        incident("INC-1", detected(1, impact_started_at=at(0)), resolved(2)),
+        incident("INC-2", detected(1), resolved(2)),
+    )
+
+    figure = time_to_detect(story)
+
+    assert [("INC-1", 1.0)] == counted(figure)
+    assert [("INC-2", "missing(impact_started)")] == left_out(figure)
+
+
+def test_a_negative_duration_is_left_out_and_named():
+    story = imported(
+        "INC-1", IncidentDetected(at=at(5), by="desk"), IncidentResolved(at=at(2), by="desk")
+    )
+
+    figure = time_to_restore(log(story))
+
+    assert (None, "nothing to count", 0) == (figure.value, figure.reason, figure.n)
+    assert [("INC-1", "negative")] == left_out(figure)
+
+
+def test_a_closed_incident_without_resolution_is_missing_it():
+    story = imported(
+        "INC-1", IncidentDetected(at=at(5), by="desk"), IncidentClosed(at=at(9), by="desk")
+    )
+
+    assert [("INC-1", "missing(resolved)")] == left_out(time_to_restore(log(story)))
+
+
+def test_what_has_no_end_is_placed_by_its_start():
+    story = imported(
+        "INC-1", IncidentDetected(at=at(5), by="desk"), IncidentClosed(at=at(9), by="desk")
+    )
+
+    assert 1 == len(time_to_restore(log(story), window=(at(0), at(6))).left_out)
+    assert 0 == len(time_to_restore(log(story), window=(at(6), at(24))).left_out)
+
+
+@pytest.mark.xfail(strict=True, reason="without any known moment it vanishes from every window")
+def test_an_incident_without_any_known_moment_is_named_in_every_window():
+    story = imported(
+        "INC-1", IncidentDetected(at=None, by="desk"), IncidentResolved(at=None, by="desk")
+    )
+
+    figure = time_to_restore(log(story), window=(at(0), at(24)))
+
+    assert [("INC-1", "missing(detected)")] == left_out(figure)
+
+
+@pytest.mark.xfail(strict=True, reason="triaged nobody knows when is told as not yet triaged")
+def test_an_open_incident_triaged_at_an_unknown_time_is_missing_it_and_not_pending():
+    story = imported(
+        "INC-1",
+        IncidentDetected(at=at(0), by="desk"),
+        IncidentTriaged(at=None, by="desk", severity=Severity.P2),
+    )
+
+    assert [("INC-1", "missing(triaged)")] == left_out(time_to_restore(log(story), end="triaged"))
+
+
+def test_without_values_it_is_undefined_unless_told_to_be_zero():
+    for nothing in (log(), lasting()):
+        assert (None, "nothing to count") == (
+            time_to_restore(nothing).value,
+            time_to_restore(nothing).reason,
+        )
+    zero = time_to_restore(log(), empty="zero")
+    assert (0.0, None, 0) == (zero.value, zero.reason, zero.n)
+
+
+def test_when_all_are_open_it_says_so():
+    figure = time_to_restore(log(incident("INC-1", detected(0)), now=24))
+
+    assert (None, "all are still open", 0) == (figure.value, figure.reason, figure.n)
+    assert [("INC-1", "pending")] == left_out(figure)
+    assert figure.beside[KAPLAN_MEIER] is None
+    assert seconds(24) == figure.beside[RESTRICTED]  # open all of the 24 hours
+
+
+def test_what_is_not_over_is_there_with_what_it_came_to_so_far():
+    story = log(incident("INC-1", detected(4)), incident("INC-2", detected(20)), now=24)
+
+    figure = time_to_restore(story)
+
+    assert [("INC-2", 4.0), ("INC-1", 20.0)] == [
+        (one.id, one.value / HOUR) for one in figure.censored
+    ]
+    assert [("INC-1", "pending"), ("INC-2", "pending")] == left_out(figure)
+
+
+NIGHT = (  # clocks go forward from 1 to 2 o'clock: these are one hour apart
+    datetime(2026, 3, 29, 0, 30, tzinfo=ZoneInfo("Europe/London")),
+    datetime(2026, 3, 29, 2, 30, tzinfo=ZoneInfo("Europe/London")),
+)
+
+
+def test_a_change_of_clocks_lengthens_no_incident():
+    assert (
+        seconds(1)
+        == time_to_restore(log(incident("INC-1", detected(NIGHT[0]), resolved(NIGHT[1])))).value
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="two times of one zone are subtracted by the wall clock")
+def test_a_change_of_clocks_lengthens_no_imported_incident():
+    story = imported(
+        "INC-1",
+        IncidentDetected(at=NIGHT[0], by="desk"),
+        IncidentResolved(at=NIGHT[1], by="desk"),
+    )
+
+    assert seconds(1) == time_to_restore(log(story)).value
+
+
+def test_open_for_no_time_at_all_has_no_restricted_mean():
+    figure = time_to_restore(log(incident("INC-1", detected(0)), now=0))
+
+    assert RESTRICTED not in figure.beside
+
+
+def test_a_geometric_mean_needs_durations_above_zero():
+    figure = time_to_restore(lasting(0, 2), statistic="geometric_mean")
+
+    assert (None, "a geometric mean needs durations above 0") == (figure.value, figure.reason)
+    assert 2 == figure.n
+
+
+def test_open_ones_are_counted_up_to_as_of():
+    story = log(incident("INC-1", detected(0), resolved(10)), now=24)
+
+    figure = time_to_restore(facts(story, as_of=at(6)))
+
+    assert [("INC-1", "pending")] == left_out(figure)
+    assert seconds(6) == figure.beside[RESTRICTED]
+    assert at(6) == figure.as_of
+
+
+# --- what the source says -------------------------------------------------------------------------
+
+
+def with_stated(*more):
+    return imported(
+        "INC-1",
+        IncidentDetected(at=at(0), by="desk"),
+        IncidentAcknowledged(at=at(1), by="desk"),
+        IncidentResolved(at=at(2), by="desk"),
+        *more,
+    )
+
+
+def test_a_stated_duration_counts_where_it_is_asked_for():
+    story = log(with_stated(stated(5400)))
+
+    assert seconds(2) == time_to_restore(story).value
+    assert 5400.0 == time_to_restore(story, source="stated").value
+
+
+def test_without_a_stated_duration_there_is_none():
+    figure = time_to_restore(log(with_stated()), source="stated")
+
+    assert [("INC-1", "missing(stated duration)")] == left_out(figure)
+
+
+@pytest.mark.xfail(strict=True, reason="every duration takes the stated time to restore")
+def test_a_stated_time_to_restore_is_no_time_to_acknowledge():
+    figure = time_to_acknowledge(log(with_stated(stated(5400))), source="stated")
+
+    assert (None, 0) == (figure.value, figure.n)
+
+
+@pytest.mark.xfail(strict=True, reason="round_each is not applied to stated durations")
+def test_stated_durations_are_rounded_too():
+    story = log(with_stated(stated(5400)))
+
+    assert 3600.0 == time_to_restore(story, source="stated", round_each="hour_down").value
+
+
+@pytest.mark.xfail(strict=True, reason="one negative stated duration breaks the figure")
+def test_a_negative_stated_duration_is_left_out():
+    figure = time_to_restore(log(with_stated(stated(-60))), source="stated")
+
+    assert [("INC-1", "negative")] == left_out(figure)
+
+
+# --- rounding -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "rounded"),
+    [("none", 5370), ("hour_down", 3600), ("minute_down", 5340), ("minute_up", 5400)],
+)
+def test_each_duration_can_be_rounded_before_the_statistic(rule, rounded):
+    """1 h 29 min 30 s is 5,370 s."""
+    figure = time_to_restore(lasting(5370 / 3600), round_each=rule)
+
+    assert rounded == figure.value
+
+
+def test_whole_minutes_are_not_rounded_up():
+    assert 5400 == time_to_restore(lasting(1.5), round_each="minute_up").value
+
+
+# --- windows --------------------------------------------------------------------------------------
+
+AROUND = log(
+    incident("ends in it", detected(-1), resolved(1)),
+    incident("starts in it", detected(23), resolved(25)),
+    incident("both", detected(2), resolved(3)),
+    incident("around it", detected(-2), resolved(26)),
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "ids"),
+    [
+        ("end", ["both", "ends in it"]),
+        ("start", ["both", "starts in it"]),
+        ("either", ["both", "ends in it", "starts in it"]),
+    ],
+)
+def test_which_moment_places_an_incident_is_a_choice(rule, ids):
+    figure = time_to_restore(AROUND, window=(at(0), at(24)), in_window=rule)
+
+    assert ids == sorted(one.id for one in figure.included)
+    assert () == figure.left_out  # those outside are not in question
+
+
+@pytest.mark.parametrize(
+    ("bounds", "ids"),
+    [
+        ("[)", ["on the start", "within"]),
+        ("[]", ["on the end", "on the start", "within"]),
+        ("(]", ["on the end", "within"]),
+        ("()", ["within"]),
+    ],
+)
+def test_moments_on_the_very_edges(bounds, ids):
+    story = log(
+        incident("on the start", detected(-1), resolved(0)),
+        incident("within", detected(-1), resolved(5)),
+        incident("on the end", detected(-1), resolved(10)),
+    )
+
+    figure = time_to_restore(story, window=(at(0), at(10)), bounds=bounds)
+
+    assert ids == sorted(one.id for one in figure.included)
+
+
+def test_an_open_incident_is_pending_in_every_period_it_has_begun_before_the_end_of():
+    story = log(incident("INC-1", detected(5)), now=100)
+
+    pending = [("INC-1", "pending")]
+    assert pending == left_out(time_to_restore(story, window=(at(0), at(10))))
+    assert pending == left_out(time_to_restore(story, window=(at(50), at(60))))
+    assert [] == left_out(time_to_restore(story, window=(at(0), at(5))))
+    # Placed by its start it belongs to one period only.
+    assert pending == left_out(time_to_restore(story, window=(at(0), at(10)), in_window="start"))
+    assert [] == left_out(time_to_restore(story, window=(at(50), at(60)), in_window="start"))
+
+
+@pytest.mark.xfail(strict=True, reason="an open incident ignores that the end is closed")
+def test_an_open_incident_that_began_on_a_closed_end_is_in():
+    story = log(incident("INC-1", detected(5)), now=100)
+
+    figure = time_to_restore(story, window=(at(0), at(5)), bounds="[]")
+
+    assert [("INC-1", "pending")] == left_out(figure)
+
+
+# --- who is left out ------------------------------------------------------------------------------
+
+
+def test_everyone_left_out_is_named_with_the_reason():
+    story = log(
+        incident("INC-1", detected(0), resolved(1)),
+        incident("dismissed", detected(0), dismissed(1)),
+        incident("drill", detected(0, mode=Mode.DRILL), resolved(1)),
+        incident("merged", detected(0), merged_into("INC-1")),
+        incident("open", detected(0)),
+        incident("staging", detected(0, environment="staging"), resolved(1)),
+        incident("test", detected(0, mode=Mode.TEST), resolved(1)),
+        incident("voided", detected(0), voided(1, 1)),
+        now=24,
+    )
+
+    figure = time_to_restore(story)
+
+    assert ["INC-1"] == [one.id for one in figure.included]
+    assert [
+        ("dismissed", "dismissed (false_positive)"),
+        ("drill", "is a drill"),
+        ("merged", "merged into INC-1"),
+        ("open", "pending"),
+        ("staging", "environment staging"),
+        ("test", "is a test"),
+        ("voided", "never happened (voided, or later than as_of)"),
+    ] == left_out(figure)
+
+
+def test_an_incident_reopened_after_its_dismissal_counts_again():
+    story = log(incident("INC-1", detected(0), dismissed(1), reopened(2), resolved(3)))
+
+    assert [("INC-1", 3.0)] == counted(time_to_restore(story))
+
+
+def test_an_unmerged_incident_counts_again():
+    story = log(incident("INC-1", detected(0), merged_into("INC-2"), unmerged(2), resolved(3)))
+
+    assert [("INC-1", 3.0)] == counted(time_to_restore(story))
+
+
+@pytest.mark.parametrize(
+    ("environment", "counts"),
+    [(None, True), ("prod", True), ("LIVE", True), ("Production", True), ("staging", False)],
+)
+def test_production_goes_by_several_names(environment, counts):
+    story = log(incident("INC-1", detected(0, environment=environment), resolved(1)))
+
+    assert int(counts) == time_to_restore(story).n
+
+
+@pytest.mark.parametrize(
+    ("environments", "ids"),
+    [
+        (("staging",), ["staging"]),
+        (("production",), ["named", "unnamed"]),
+        ("*", ["named", "staging", "unnamed"]),
+    ],
+)
+def test_other_environments_count_where_they_are_asked_for(environments, ids):
+    story = log(
+        incident("unnamed", detected(0), resolved(1)),
+        incident("named", detected(0, environment="production"), resolved(1)),
+        incident("staging", detected(0, environment="staging"), resolved(1)),
+    )
+
+    figure = time_to_restore(story, environments=environments)
+
+    assert ids == sorted(one.id for one in figure.included)
+
+
+def test_an_unnamed_environment_left_out_is_called_production():
+    figure = time_to_restore(lasting(1), environments=("staging",))
+
+    assert [("INC-1", "environment production")] == left_out(figure)
+
+
+@pytest.mark.parametrize(("rule", "severity"), [("last", "P2"), ("highest", "P1"), ("first", "P3")])
+def test_which_severity_counts_is_a_choice(rule, severity):
+    story = log(
+        incident(
+            "INC-1",
+            detected(0),
+            triaged(1, Severity.P3),
+            severity_changed(2, Severity.P1),
+            severity_changed(3, Severity.P2),
+            resolved(4),
+        ),
+        incident("never triaged", detected(0), resolved(4)),
+    )
+
+    figure = time_to_restore(story, severity=rule, severities=[severity])
+
+    assert ["INC-1"] == [one.id for one in figure.included]
+    assert () == figure.left_out  # a filter takes them out of question
+    groups = time_to_restore(story, severity=rule, group_by="severity").groups
+    assert ["(none)", severity] == [group.group for group in groups]
+
+
+def test_filters_by_service_and_label():
+    story = log(
+        incident("INC-1", detected(0, labels={"team": "core", "tier": "1"}), resolved(1)),
+        incident("INC-2", detected(0, services=("search",)), resolved(2)),
+    )
+
+    assert [("INC-2", 2.0)] == counted(time_to_restore(story, services="search"))
+    assert [("INC-1", 1.0)] == counted(time_to_restore(story, labels={"team": "core"}))
+    assert [] == counted(time_to_restore(story, labels={"team": "core", "tier": "2"}))
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+def test_several_services_count_in_each_group_and_once_in_the_whole():
+    story = log(
+        incident("INC-1", detected(0), resolved(1)),
+        incident("INC-2", detected(0, services=("pay", "search")), resolved(3)),
+        incident("INC-3", detected(0, services=("search",)), resolved(5)),
+        incident("INC-4", detected(0, services=()), resolved(7)),
+    )
+
+    figure = time_to_restore(story, group_by="service")
+
+    assert (seconds(4), 4) == (figure.value, figure.n)  # of 1, 3, 5, 7
+    assert [
+        ("(none)", seconds(7), 1),
+        ("pay", seconds(2), 2),  # of 1 and 3
+        ("search", seconds(4), 2),  # of 3 and 5
+    ] == [(group.group, group.value, group.n) for group in figure.groups]
+
+
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [("label:team", ["(none)", "core"]), ("channel", ["(none)", "user"]), ("kind", ["(none)"])],
+)
+def test_groups_by_what_an_incident_carries(by, names):
+    story = log(
+        incident("INC-1", detected(0, labels={"team": "core"}), resolved(1)),
+        incident("INC-2", detected(0, channel=Channel.USER), resolved(3)),
+    )
+
+    assert names == [group.group for group in time_to_restore(story, group_by=by).groups]
+
+
+def test_groups_have_buckets_of_their_own():
+    story = log(
+        incident("INC-1", detected(0), resolved(1)),
+        incident("INC-2", detected(0, services=("search",)), resolved(25)),
+    )
+
+    figure = time_to_restore(story, group_by="service", bucket_by="day", window=(at(-9), at(39)))
+
+    assert [1, 1] == [bucket.n for bucket in figure.buckets]
+    assert {"pay": [1, 0], "search": [0, 1]} == {
+        group.group: [bucket.n for bucket in group.buckets] for group in figure.groups
+    }
+
+
+# --- uncertain moments ----------------------------------------------------------------------------
+
+
+def uncertain(*, statistic="median"):
+    """One of 4 h (3 to 5, by its start), one of exactly 10 h."""
+    return time_to_restore(
+        log(
+            incident("INC-1", detected(between(0, 2)), resolved(5)),
+            incident("INC-2", detected(0), resolved(10)),
+        ),
+        statistic=statistic,
+    )
+
+
+@pytest.mark.parametrize(
+    ("statistic", "value", "low", "high"),
+    [
+        ("mean", 7, 6.5, 7.5),
+        ("sum", 14, 13, 15),
+        ("median_low", 4, 3, 5),
+        ("max", 10, 10, 10),
+        ("p90", 9.4, 9.3, 9.5),  # 4 + 0.9 * 6; 3 + 0.9 * 7; 5 + 0.9 * 5
+    ],
+)
+def test_bounds_are_the_smallest_and_largest_reading(statistic, value, low, high):
+    figure = uncertain(statistic=statistic)
+
+    assert pytest.approx(seconds(value)) == figure.value
+    assert pytest.approx((seconds(low), seconds(high))) == figure.bounds
+    assert 1 == figure.uncertain
+
+
+def test_exact_moments_have_no_bounds():
+    figure = time_to_restore(lasting(1, 2))
+
+    assert (None, 0) == (figure.bounds, figure.uncertain)
+
+
+def test_a_reading_that_would_be_negative_counts_as_nothing():
+    """From somewhere in 0 to 2, placed at 1, to 1.5: half an hour, between none and 1.5."""
+    story = log(incident("INC-1", detected(between(0, 2)), resolved(1.5)))
+
+    assert (0.0, seconds(1.5)) == time_to_restore(story).bounds
+    geometric = time_to_restore(story, statistic="geometric_mean")
+    assert geometric.bounds is None  # of a duration of 0 there is none
+
+
+def test_an_uncertain_end_is_placed_by_its_midpoint():
+    story = log(incident("INC-1", detected(0), resolved(between(9, 13))))
+
+    assert 0 == time_to_restore(story, window=(at(0), at(11))).n
+    assert 1 == time_to_restore(story, window=(at(11), at(20))).n
+
+
+def test_both_ends_uncertain_widen_the_bounds_by_both():
+    story = log(incident("INC-1", detected(between(0, 2)), resolved(between(5, 9))))
+
+    figure = time_to_restore(story)
+
+    assert seconds(6) == figure.value  # 1 to 7
+    assert (seconds(3), seconds(9)) == figure.bounds  # 2 to 5, 0 to 9
+
+
+# --- what was corrected, what was not read --------------------------------------------------------
+
+
+def test_a_corrected_moment_counts_as_corrected():
+    story = incident("INC-1", detected(0), resolved(2), corrected(5, 2, "at", at(2), at(3)))
+
+    figure = time_to_restore(log(story))
+
+    assert [("INC-1", 3.0)] == counted(figure)
+    assert (1, 2, 3) == figure.included[0].positions
+
+
+def test_events_of_a_newer_version_are_counted_and_named():
+    story = log(incident("INC-1", detected(0), resolved(2)))
+    unread = story[-1]._replace(version=3, position=3, event=NEWER)
+
+    figure = time_to_restore([*story, unread])
+
+    assert ("events of a newer version were not read: 1 IncidentSung",) == figure.notes
+    assert seconds(2) == figure.value
+
+
+def test_the_start_of_these_stories_is_a_monday():
+    assert datetime(2026, 3, 2, 9, tzinfo=UTC) == START
+    assert 0 == START.weekday()
