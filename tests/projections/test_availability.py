@@ -486,6 +486,16 @@ def test_an_outage_is_shared_out_among_the_periods_it_lasts_through():
     assert at(15) == figure.buckets[1].window[0]
 
 
+@pytest.mark.parametrize(
+    ("bounds", "counted"),
+    [("[)", [0, 1, 0, 0, 0]), ("(]", [1, 0, 0, 0, 0]), ("[]", [1, 1, 0, 0, 0])],
+)
+def test_an_incident_without_length_at_midnight_is_in_the_period_the_bounds_say(bounds, counted):
+    figure = downtime(one_each((15, 15)), window=WEEK, bucket_by="day", bounds=bounds)
+
+    assert counted == [bucket.n for bucket in figure.buckets]
+
+
 def test_empty_periods_are_present_and_fully_available():
     figure = availability(one_each((40, 41)), window=WEEK, bucket_by=1)
 
@@ -732,6 +742,15 @@ def test_time_between_failures_has_no_bounds_where_an_outage_is_not_sure(pair):
     low, high = downtime(rows, window=WEEK).bounds
     assert 2 * HOUR == low
     assert low < high
+
+
+def test_an_outage_that_may_not_be_is_unsure_also_where_both_extremes_have_as_many():
+    """Hours 15.5 to 19 are an outage of their own; the shortest reading has none, and the longest,
+    11 to 24, is one with the other."""
+    rows = one_each((10, 12), (between(11, 20), between(14, 24)))
+
+    figure = time_between_failures(rows, window=WEEK)
+    assert (2, None) == (figure.counts["outages"], figure.bounds)
 
 
 def test_the_reading_of_both_ends_is_taken():

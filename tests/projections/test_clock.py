@@ -190,6 +190,13 @@ def test_a_repeated_hour_that_goes_over_midnight_counts_once():
     )
 
 
+def test_the_end_of_a_day_does_not_cut_short_an_hour_that_is_repeated_after_it():
+    """The second range ends at the first midnight, before the second 23:45 ends the first one."""
+    ranges = ("22:00", "23:45"), ("23:50", "24:00")
+
+    assert 2.75 == hours_on("2006-10-28", *ranges, zone="America/St_Johns")
+
+
 @pytest.mark.parametrize(
     ("zone", "opens"),
     [

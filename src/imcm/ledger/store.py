@@ -33,7 +33,6 @@ LOCK_WAIT_SECONDS: Final = 60
 """How long a write waits for others before it gives up."""
 
 _BATCH: Final = 2_000
-_HEADER: Final = b"SQLite format 3\x00"
 
 
 class AlreadyThere(Exception):
@@ -100,7 +99,9 @@ def _sqlite_failed(path: Path, error: Exception) -> StoreError:
         hint = "the file or its folder is read-only; open it with LedgerReader"
     elif "full" in text:
         hint = "the disk is full; free some space, nothing of this call was recorded"
-    elif "no such table" in text or "not a database" in text or "malformed" in text:
+    elif "not a database" in text:
+        return NotALedgerError(f"{path} is not an SQLite database, so it is not a ledger")
+    elif "no such table" in text or "malformed" in text:
         return NotALedgerError(f"{path} is not a readable ledger: {text}")
     else:
         hint = "nothing of this call was recorded"
@@ -131,46 +132,32 @@ class SQLiteFile:
                 f"there is no ledger at {path}; check the path, or make one with "
                 "Ledger(path) or an import"
             )
-        with path.open("rb") as file:
-            head = file.read(len(_HEADER))
-        if head != _HEADER:
-            what = "is empty" if not head else "is not an SQLite database"
-            raise NotALedgerError(f"{path} {what}, so it is not a ledger")
+        # The file itself is never opened here: closing it would drop every lock that SQLite
+        # holds on it for this process. Whether it is a database, its first query tells.
+        if not path.stat().st_size:
+            raise NotALedgerError(f"{path} is empty, so it is not a ledger")
 
     def _select(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        """
-        Return what a query finds, leaving no file behind where that can be.
-
-        While nobody has the database open it has no write-ahead log and can be read as the
-        unchanging file it is. Else reading needs the files that SQLite keeps beside it.
-        """
         with _sqlite_errors(self.path):
-            before = self._signature()
-            if before is not None:
-                found = self._connection(before).execute(statement, parameters).fetchall()
-                if self._signature() == before:
-                    return found  # nobody began to write meanwhile
-            return self._connection(None).execute(statement, parameters).fetchall()
+            return self._connection().execute(statement, parameters).fetchall()
 
-    def _signature(self) -> tuple[int, int, int] | None:
-        """Return what tells the file from any other state of it; None while it is in use."""
-        if self.path.with_name(self.path.name + "-wal").exists():
-            return None
-        try:
-            stat = self.path.stat()
-        except FileNotFoundError:
-            raise LedgerMissingError(f"there is no ledger at {self.path} any more") from None
-        return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-    def _connection(self, signature: tuple[int, int, int] | None) -> sqlite3.Connection:
-        """Return this thread's connection to the file in use (None), or to it as it stands."""
+    def _connection(self) -> sqlite3.Connection:
+        """Return this thread's connection."""
         mine: _Connection | None = getattr(self._local, "mine", None)
-        if mine is not None and mine.pid == os.getpid() and mine.signature == signature:
+        if mine is not None and mine.pid == os.getpid():
             return mine.connection
-        query = "mode=ro" if signature is None else "mode=ro&immutable=1"
-        self._local.mine = held = _Connection(self._open(query), signature)
+        try:
+            connection = self._open("mode=ro")
+        except sqlite3.OperationalError:
+            # Reading a write-ahead log needs its shared memory file. Where the folder is
+            # read-only and nobody writes, the file is as it is: SQLite calls that immutable.
+            # Only there: closing such a connection drops this process's locks on the file.
+            if self.path.with_name(self.path.name + "-wal").exists() or not self.path.exists():
+                raise
+            connection = self._open("mode=ro&immutable=1")
+        self._local.mine = held = _Connection(connection)
         self._held.add(held)
-        return held.connection
+        return connection
 
     def is_unused(self) -> bool:
         """Say whether it is a database with nothing in it but, perhaps, our empty table."""
@@ -221,7 +208,7 @@ class SQLiteFile:
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
         with _sqlite_errors(target), closing(sqlite3.connect(target)) as copy:
-            self._connection(None).backup(copy)
+            self._connection().backup(copy)
 
     def close(self) -> None:
         """Close the connections of all threads; a later call opens a new one."""
@@ -233,11 +220,8 @@ class SQLiteFile:
 class _Connection:
     """A connection that is closed when its thread ends, since only the thread holds it."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, signature: tuple[int, int, int] | None
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
-        self.signature = signature
         self.pid = os.getpid()
 
     def close(self) -> None:
@@ -418,6 +402,7 @@ def _refuse_unsafe(env: Mapping[str, str]) -> None:
         "yes",
         "t",
         "true",
+        "on",
         "1",
     }:
         raise StoreError(
