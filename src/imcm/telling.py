@@ -11,7 +11,7 @@ from imcm.domain import change as c
 from imcm.domain import incident as i
 from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided
 from imcm.domain.recorded import Unread
-from imcm.domain.vocabulary import Between, Counts, Impact, Moment, is_list
+from imcm.domain.vocabulary import Between, Commit, Counts, Impact, Moment, is_list, is_mapping
 from imcm.projections.figure import shown
 from imcm.projections.timeline import Entry
 
@@ -45,6 +45,8 @@ def told_entry(entry: Entry) -> str:
     line = told(entry.event)
     if entry.corrected_by:
         line += " [corrected]"
+    if entry.voided_by is not None:
+        line += " [voided]"
     return line
 
 
@@ -83,19 +85,24 @@ def _correction(event: Any) -> str:
 
 
 def _value(value: object) -> str:
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return "not known"
     if isinstance(value, (datetime, Between)):
         return told_moment(value)
     if isinstance(value, Impact):
         return _impact(value)
-    return ", ".join(map(str, value)) if is_list(value) else str(value)
+    if is_mapping(value):
+        return ", ".join(f"{name} {text}" for name, text in value.items())
+    if isinstance(value, Commit):
+        return value.id
+    return ", ".join(map(_value, value)) if is_list(value) else str(value)
 
 
 def _incident(event: object) -> str:
     match event:
         case i.IncidentDetected():
-            by = f" by {event.monitor or event.channel.value}" if event.channel else ""
+            what = event.monitor or (event.channel.value if event.channel else "")
+            by = f" by {what}" if what else ""
             where = f" on {', '.join(event.services)}" if event.services else ""
             return _and(f"detected{by}{where}", event.title)
         case i.IncidentDeclared():
@@ -118,7 +125,7 @@ def _incident(event: object) -> str:
         case i.IncidentResolved():
             return "resolved: service is restored"
         case i.IncidentReopened():
-            return _and("reopened" if event.number else "relapsed", event.why)
+            return _and("relapsed" if event.relapse else "reopened", event.why)
         case i.IncidentHeld() | c.ChangeHeld():
             return _and(f"on hold, waiting for {event.reason.value}", event.why)
         case i.IncidentReleased() | c.ChangeReleased():
@@ -169,6 +176,17 @@ def _incident(event: object) -> str:
             return ""
 
 
+def _plan(event: c.ChangePlanned | c.ChangeRevised, name: str) -> str:
+    text: str = getattr(event, name.replace(" ", "_"))
+    return text
+
+
+def _content(event: c.ChangePlanned | c.ChangeRevised) -> str:
+    """Return the words that are asked to be approved, except the title."""
+    names = ("description", "rollback plan", "monitoring plan", "test plan")
+    return "; ".join(f"{name}: {_plan(event, name)}" for name in names if _plan(event, name))
+
+
 def _change(event: object) -> str:
     match event:
         case c.ChangePlanned():
@@ -179,12 +197,14 @@ def _change(event: object) -> str:
                     ("rollback plan", event.has_rollback_plan),
                     ("monitoring plan", event.has_monitoring_plan),
                 )
-                if not there and not event.imported
+                if not there and not event.imported and not _plan(event, name)
             ]
-            line = _and(f"{event.type.value} change planned{where}", event.title)
+            words = "; ".join(filter(None, (event.title, _content(event))))
+            line = _and(f"{event.type.value} change planned{where}", words)
             return f"{line} (no {', no '.join(missing)})" if missing else line
         case c.ChangeRevised():
-            return _and("revised", event.why)
+            title = f"title: {event.title}" if event.title else ""
+            return _and("revised", "; ".join(filter(None, (event.why, title, _content(event)))))
         case c.ChangeSubmitted():
             name = f" by template {event.template.name}" if event.template else ""
             return f"submitted{name}"

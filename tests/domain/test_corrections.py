@@ -290,9 +290,6 @@ class TestWasIsWhatStands:
     def test_what_stands_already_records_nothing(self):
         ask(incident, [detected()], version=1, field="at", was=at(5), now=at(0)).then_nothing()
 
-    @pytest.mark.xfail(
-        strict=True, reason="a `was` of None is called invalid instead of not what stands"
-    )
     def test_a_was_of_none_is_refused_like_any_other(self):
         ask(
             incident,
@@ -328,7 +325,6 @@ class TestFactExists:
             moment(1, at(-1), at(-2))
         )
 
-    @pytest.mark.xfail(strict=True, reason="a version that is no whole number is recorded as it is")
     @pytest.mark.parametrize("version", [True, 1.0])
     def test_the_version_is_a_whole_number(self, version):
         with pytest.raises((InvalidValue, StepRefused)):

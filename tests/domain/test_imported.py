@@ -165,9 +165,6 @@ class TestStatus:
 
         assert closed(9) == event
 
-    @pytest.mark.xfail(
-        strict=True, reason="an imported revision, rejection or observation takes progress back"
-    )
     @pytest.mark.parametrize(
         "late",
         [
@@ -223,7 +220,6 @@ class TestNumbers:
             real_after_all[-1].status,
         )
 
-    @pytest.mark.xfail(strict=True, reason="actions keep the number they come with")
     def test_actions_are_numbered_here_too(self):
         add = ActionAdded(at=at(5), by="ann", number=1, text="add a canary")
 
@@ -233,9 +229,6 @@ class TestNumbers:
 
         assert [1, 2] == list(state.actions)
 
-    @pytest.mark.xfail(
-        strict=True, reason="the number of a conclusion is not moved with its attempt's"
-    )
     def test_a_conclusion_goes_with_its_attempt(self):
         live = incident.fold([detected(), attempted()])
         told = AttemptConcluded(at=at(4), by="x", number=1, result=AttemptResult.WORKED)
@@ -370,7 +363,6 @@ class TestChangedInTheSource:
 
         assert ("bring_in", "correctable") == (refused.value.step, refused.value.guard)
 
-    @pytest.mark.xfail(strict=True, reason="a value that became False is taken for an empty one")
     def test_a_check_that_failed_after_all_is_a_change(self):
         check = ChangeValidated(at=at(5), by="ann", check="smoke", passed=True)
         state, _ = bring_in(change, change.INITIAL, imported(planned(), check))
@@ -436,9 +428,6 @@ class TestVerdicts:
         assert [] == bring_in(incident, state, later)[1]
         assert {"CHG-1": Verdict.DISMISSED} == state.verdicts
 
-    @pytest.mark.xfail(
-        strict=True, reason="a verdict told by somebody else, or in other words, is recorded again"
-    )
     @pytest.mark.parametrize("told", [{"by": "jira"}, {"why": "the diff"}], ids=["who", "words"])
     def test_who_told_it_and_its_words_are_no_facts(self, told):
         state, _ = bring_in(incident, incident.INITIAL, HISTORY)
@@ -476,7 +465,6 @@ class TestStatedDurations:
         assert history == recorded
         assert [] == bring_in(incident, state, history)[1]
 
-    @pytest.mark.xfail(strict=True, reason="a duration that a source states twice never settles")
     def test_the_same_kind_twice_settles_too(self):
         history = [*imported(detected()), lasted(5), lasted(7)]
         state, _ = bring_in(incident, incident.INITIAL, history)
@@ -514,7 +502,6 @@ class TestApprovals:
 
         assert state.status is ChangeStatus.APPROVED
 
-    @pytest.mark.xfail(strict=True, reason="an imported approval counts as a vote")
     def test_an_imported_approval_is_a_moment_not_a_vote(self):
         two_votes = Policy(name="two votes", version="7", approvals=2)
         vote = approved(by="dan", status=ChangeStatus.SUBMITTED)

@@ -407,9 +407,6 @@ class TestNextSteps:
             incident, state, "resolve", at=around
         )
 
-    @pytest.mark.xfail(
-        strict=True, reason="next_steps refuses what a template, which it can't be given, allows"
-    )
     def test_a_standard_change_depends_on_its_template(self):
         plan = ("plan", {"title": "restart", "type": "standard"})
         state = play(change.INITIAL, change, plan)
@@ -418,9 +415,6 @@ class TestNextSteps:
         assert len(accepted) == 1
         assert answer_of(change, state, "submit", by="ann", at=at(50)).possible is not False
 
-    @pytest.mark.xfail(
-        strict=True, reason="a second vote is quiet before its status is asked, next_steps refuses"
-    )
     def test_a_second_vote_is_answered_as_the_step_answers_it(self):
         state = play(change.INITIAL, change, *CHANGES[ChangeStatus.APPROVED])
 

@@ -363,7 +363,6 @@ class TestImpacts:
         with pytest.raises(InvalidValue, match="impact: "):
             checked_impact("impact", "everyone")
 
-    @pytest.mark.xfail(strict=True, reason="what an impact says of services is not checked")
     @pytest.mark.parametrize(
         "services",
         [

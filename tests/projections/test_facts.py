@@ -296,9 +296,6 @@ class TestHolds:
     def test_a_release_without_a_hold_is_nothing(self):
         assert row(detected(), RELEASED).holds == ()
 
-    @pytest.mark.xfail(
-        strict=True, reason="a hold told after the resolution is ended where it begins"
-    )
     def test_an_imported_hold_may_be_told_after_the_resolution(self):
         history = [attrs.evolve(e, imported=True) for e in (detected(), resolved(), HELD, RELEASED)]
         told = [event for _, event in incident.bring_in(incident.INITIAL, events=history)]
@@ -445,7 +442,6 @@ class TestChangeRow:
 
         assert found.unauthorised == ("not on hold",)
 
-    @pytest.mark.xfail(strict=True, reason="a pause is left out with the guard that said no to it")
     def test_a_pause_on_hold_is_unauthorised_too(self):
         rolling = (*UNDER_WAY[:-1], started(rollout_plan=(5.0, 100.0)))
         held = ChangeHeld(at=at(3.1), by="ann", reason=HoldReason.VENDOR)
@@ -509,9 +505,6 @@ class TestAuthorisation:
 
         assert (at(2), ("bea",)) == (found.approved_at, found.approved_by)
 
-    @pytest.mark.xfail(
-        strict=True, reason="only the plan and the approval of an import are unknown"
-    )
     @pytest.mark.parametrize(
         "event",
         [
@@ -613,9 +606,6 @@ class TestDeployedAt:
             found.unauthorised,
         )
 
-    @pytest.mark.xfail(
-        strict=True, reason="a rollout step above 0 % does not count as having reached production"
-    )
     def test_what_a_rollout_brought_to_users_has_reached_production(self):
         found = change_row(*self.rolling, advanced(5), self.nowhere)
 
@@ -723,9 +713,6 @@ class TestAsOf:
 
         assert facts(entries).incidents[0].status is IncidentStatus.DETECTED
 
-    @pytest.mark.xfail(
-        strict=True, reason="an unmerge gives the status of its own time, not of as_of"
-    )
     def test_an_unmerge_gives_back_what_it_was_then(self):
         found = row(
             detected(),
@@ -737,21 +724,14 @@ class TestAsOf:
 
         assert row(detected(), resolved(4), as_of=at(1)).status is found.status
 
-    @pytest.mark.xfail(strict=True, reason="a dismissal gives a status before there is an incident")
     def test_before_its_detection_it_is_nothing(self):
         assert row(detected(), dismissed(), as_of=at(-1)).status is IncidentStatus.NOTHING
 
-    @pytest.mark.xfail(
-        strict=True, reason="a dismissal holds for every as_of, but what takes it back does not"
-    )
     def test_a_dismissal_that_was_taken_back_does_not_hold(self):
         back = reopened(50, began=IncidentStatus.DISMISSED, number=0, status="detected")
 
         assert row(detected(), dismissed(2), back, as_of=at(10)).dismissed is None
 
-    @pytest.mark.xfail(
-        strict=True, reason="after a dismissal is taken back an earlier resolution still stands"
-    )
     def test_what_is_open_again_is_not_resolved(self):
         back = reopened(9, began=IncidentStatus.DISMISSED, number=0, status="detected")
 
@@ -952,9 +932,6 @@ class TestMerges:
 
         assert {"A", "B"} == {rows["A"].merged_into, rows["B"].merged_into}
 
-    @pytest.mark.xfail(
-        strict=True, reason="a merge ends a hold that its unmerge does not bring back"
-    )
     def test_unmerging_puts_a_hold_back(self):
         before = [detected(), HELD]
 
@@ -982,16 +959,12 @@ class TestUnfounded:
     def test_there_is_no_version_below_one(self, version):
         assert facts(of(A, detected(), moment(version, at(1)))).unfounded == (2,)
 
-    @pytest.mark.xfail(
-        strict=True, reason="an earlier version that is missing from the log is taken to be there"
-    )
     def test_an_earlier_target_that_is_missing_is_listed(self):
         first, correction, other = of(A, detected(), moment(1, at(-1)), triaged())
 
         assert first.version == 1
         assert facts([correction, other]).unfounded == (2,)
 
-    @pytest.mark.xfail(strict=True, reason="an event that can't be read is taken to be corrected")
     def test_a_target_that_can_not_be_read_is_listed(self):
         unread = Unread(type="IncidentPraised", state=b"{}", why="unknown type")
 

@@ -163,9 +163,18 @@ def test_the_rate_has_wilsons_interval():
     )
 
 
-@pytest.mark.xfail(strict=True, reason="a change that names itself is taken as repaired by another")
 def test_only_another_change_repairs_a_change():
     assert [] == failures_of(change_failure_rate(log(deployment("CHG-1", 1, repairs="CHG-1"))))
+
+
+def test_of_two_repairs_one_is_named_and_the_change_failed_once():
+    story = log(
+        deployment("CHG-1", 1),
+        deployment("CHG-2", 2, repairs="CHG-1"),
+        deployment("CHG-3", 3, repairs="CHG-1"),
+    )
+
+    assert "repaired by CHG-3" == change_failure_rate(story).included[0].why
 
 
 # --- numerators and denominators ------------------------------------------------------------------
@@ -326,7 +335,6 @@ def test_what_is_no_deployment_is_listed_with_the_reason():
     ] == left_out(figure)
 
 
-@pytest.mark.xfail(strict=True, reason="what a source does not say is told as having reached none")
 def test_a_failure_of_which_nobody_said_whether_it_reached_production_is_missing_that():
     story = log(change("CHG-1", planned(1), failed(2, reached_production=None)))
 
@@ -422,7 +430,6 @@ def test_half_open_buckets_add_up_to_the_whole(bounds):
     assert figure.n == sum(bucket.n for bucket in figure.buckets)
 
 
-@pytest.mark.xfail(strict=True, reason="bounds of the window are applied to every bucket's edges")
 @pytest.mark.parametrize("bounds", ["[]", "()"])
 def test_buckets_add_up_to_the_whole_whatever_the_bounds(bounds):
     story = log(*(deployment(f"CHG-{hour}", hour) for hour in (15, 16, 39)))  # 15 is midnight
@@ -583,13 +590,23 @@ def test_two_services_interleaved(scope, services, hours, laid_to):
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="closed ends lay an incident to every service's release")
 def test_closed_ends_lay_an_incident_to_two_releases_at_an_edge_only():
     story = interleaved(services=("pay", "search"), hours=3.5)
 
     definition = {"attribution": "between_releases"}
     assert [("INC-1", "pay 3")] == laid(story, **definition)
     assert [("INC-1", "pay 3")] == laid(story, **definition, release_ends="closed")
+
+
+@pytest.mark.parametrize(
+    ("hours", "laid_to"), [(4, ["pay 3", "search 4"]), (2, ["pay 1", "search 2"]), (1, ["pay 1"])]
+)
+def test_at_an_edge_closed_ends_lay_to_what_was_live_until_then_too(hours, laid_to):
+    story = interleaved(services=("pay", "search"), hours=hours)
+
+    found = laid(story, attribution="between_releases", release_ends="closed")
+
+    assert laid_to == [change for _, change in found]
 
 
 def test_a_label_can_be_what_they_must_share():
@@ -833,7 +850,6 @@ def test_a_verdict_of_an_import_counts_as_one_told_live():
     assert 1.0 == change_failure_rate(story).value
 
 
-@pytest.mark.xfail(strict=True, reason="the change failure rate does not look at severities")
 def test_only_incidents_of_the_severities_asked_for_fail_a_change():
     story = log(
         deployment("CHG-1", 1), incident("INC-1", detected(3), triaged(3), CAUSED, resolved(9))
@@ -856,7 +872,6 @@ def test_filters_by_service_and_label_take_the_others_out_of_question():
         assert () == figure.left_out
 
 
-@pytest.mark.xfail(strict=True, reason="incidents left out are listed whatever their service is")
 def test_an_incident_of_another_service_is_no_part_of_this_services_figure():
     alone = change_failure_rate(log(deployment("CHG-1", 1)), services="pay")
     with_other = change_failure_rate(
@@ -870,7 +885,6 @@ def test_an_incident_of_another_service_is_no_part_of_this_services_figure():
     assert alone.left_out == with_other.left_out
 
 
-@pytest.mark.xfail(strict=True, reason="filters decide whom an incident is laid to, not who counts")
 def test_a_filter_does_not_move_an_incident_to_another_change():
     """The latest release of all is of search: pay has nothing to do with it."""
     story = log(
@@ -883,6 +897,58 @@ def test_a_filter_does_not_move_an_incident_to_another_change():
     groups = change_failure_rate(story, **definition, group_by="service").groups
     assert {"pay": 0.0, "search": 1.0} == {group.group: group.value for group in groups}
     assert 0.0 == change_failure_rate(story, **definition, services="pay").value
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"kinds": ["deployment"]}, {"labels": {"team": "core"}}, {"services": "pay"}]
+)
+def test_what_a_filter_does_not_report_can_be_the_cause_still(arguments):
+    story = log(
+        deployment("CHG-1", 1, labels={"team": "core"}),
+        deployment("CHG-2", 2, services=("pay", "search"), kind=Kind.FIREWALL),
+        incident("INC-1", detected(3, labels={"team": "core"})),
+    )
+
+    figure = change_failure_rate(story, attribution="latest_before", **arguments)
+
+    failed_ = ["CHG-2"] if "services" in arguments else []
+    assert (failed_, ()) == (failures_of(figure), figure.left_out)
+
+
+def test_an_incident_of_another_service_fails_the_change_that_is_stated_to_have_caused_it():
+    story = log(
+        deployment("CHG-1", 1), incident("INC-1", detected(3, services=("search",)), CAUSED)
+    )
+
+    assert 1.0 == change_failure_rate(story, services="pay").value
+    assert 1.0 == change_failure_rate(story, group_by="service").groups[0].value
+
+
+def test_a_version_that_returned_in_another_service_marks_what_it_replaced():
+    story = log(
+        deployment("CHG-1", 1, version="1", services=("search",)),
+        deployment("CHG-2", 2, version="2", services=("pay", "search")),
+        deployment("CHG-3", 3, version="1", services=("search",)),
+    )
+
+    figure = change_failure_rate(story, failed_by="version_returned", services="pay")
+
+    assert ["CHG-2"] == failures_of(figure)
+
+
+def test_incidents_are_counted_in_the_period_of_their_detection():
+    story = log(
+        deployment("CHG-1", 0),
+        deployment("CHG-2", 16),
+        incident("INC-1", detected(1)),
+        incident("INC-2", detected(17)),
+        incident("INC-3", detected(18)),
+        imported("INC-4", IncidentDetected(at=None, by="desk")),
+    )
+
+    figure = change_failure_rate(story, numerator="incidents", bucket_by="day")
+
+    assert [1.0, 2.0] == [bucket.value for bucket in figure.buckets]
 
 
 def test_events_of_a_newer_version_are_counted_and_named():

@@ -24,7 +24,6 @@ from typing import ClassVar, Final, TypeAlias, assert_never
 import attrs
 
 from imcm.domain.corrections import (
-    EDITS,
     CommitsCorrected,
     Correctable,
     CorrectableValue,
@@ -41,7 +40,7 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.imported import news, place_after
-from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, require
+from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, changed, require
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     Authority,
@@ -58,6 +57,7 @@ from imcm.domain.vocabulary import (
     Window,
     aware,
     checked_commits,
+    checked_counts,
     checked_id,
     checked_labels,
     checked_member,
@@ -109,8 +109,9 @@ class Template:
 # --- events ---------------------------------------------------------------------------------------
 # Class and field names are the storage format: add, never rename. A field left out of a stored
 # event means its default, so a default is always the empty value of its type (a status apart,
-# which is always written). `WORDS` names the fields that can be redacted.
-# A moment is None only in imported history, where the source does not say when.
+# which is always written). `WORDS` names the fields that can be redacted. A `status` is the one
+# after the event, None where the event left it as it was. A moment is None only in imported
+# history, where the source does not say when.
 
 
 @attrs.frozen(kw_only=True)
@@ -192,7 +193,7 @@ class ChangeRevised:
     rollback_plan: str = ""
     monitoring_plan: str = ""
     test_plan: str = ""
-    status: ChangeStatus = Status.DRAFT
+    status: ChangeStatus | None = Status.DRAFT
     imported: bool = False
 
 
@@ -205,7 +206,7 @@ class ChangeSubmitted:
     by: str
     template: Template | None = None
     policy: PolicyRef | None = None
-    status: ChangeStatus = Status.SUBMITTED
+    status: ChangeStatus | None = Status.SUBMITTED
     imported: bool = False
 
 
@@ -228,7 +229,7 @@ class ChangeApproved:
     quorum: int = 0
     policy: PolicyRef | None = None
     why: str = ""
-    status: ChangeStatus = Status.APPROVED
+    status: ChangeStatus | None = Status.APPROVED
     imported: bool = False
 
 
@@ -240,7 +241,7 @@ class ChangeRejected:
     at: Moment | None = attrs.field(validator=aware)
     by: str
     why: str = ""
-    status: ChangeStatus = Status.DRAFT
+    status: ChangeStatus | None = Status.DRAFT
     imported: bool = False
 
 
@@ -323,7 +324,7 @@ class ChangeStarted:
     rollout_plan: tuple[float, ...] = ()
     outstanding: bool = False
     policy: PolicyRef | None = None
-    status: ChangeStatus = Status.IMPLEMENTING
+    status: ChangeStatus | None = Status.IMPLEMENTING
     imported: bool = False
 
 
@@ -359,7 +360,7 @@ class ChangeObserved:
     type: ChangeType = ChangeType.OBSERVED
     unauthorised: str = ""
     outstanding: bool = False
-    status: ChangeStatus = Status.IMPLEMENTED
+    status: ChangeStatus | None = Status.IMPLEMENTED
     imported: bool = False
 
 
@@ -405,7 +406,7 @@ class RolloutAborted:
     baseline: Counts | None = None
     unauthorised: str = ""
     note: str = ""
-    status: ChangeStatus = Status.IMPLEMENTED
+    status: ChangeStatus | None = Status.IMPLEMENTED
     imported: bool = False
 
 
@@ -418,7 +419,7 @@ class ChangeCompleted:
     by: str
     version: str | None = None
     unauthorised: str = ""
-    status: ChangeStatus = Status.IMPLEMENTED
+    status: ChangeStatus | None = Status.IMPLEMENTED
     imported: bool = False
 
 
@@ -437,7 +438,7 @@ class ChangeFailed:
     reached_production: bool | None = None
     unauthorised: str = ""
     why: str = ""
-    status: ChangeStatus = Status.IMPLEMENTED
+    status: ChangeStatus | None = Status.IMPLEMENTED
     imported: bool = False
 
 
@@ -452,7 +453,7 @@ class ChangeRolledBack:
     reached_production: bool | None = None
     unauthorised: str = ""
     why: str = ""
-    status: ChangeStatus = Status.IMPLEMENTED
+    status: ChangeStatus | None = Status.IMPLEMENTED
     imported: bool = False
 
 
@@ -475,10 +476,10 @@ class ChangeValidated:
     at: Moment | None = attrs.field(validator=aware)
     by: str
     check: str
-    passed: bool = False
+    passed: bool
     unauthorised: str = ""
     evidence: str = ""
-    status: ChangeStatus = Status.VALIDATED
+    status: ChangeStatus | None = Status.VALIDATED
     imported: bool = False
 
 
@@ -491,7 +492,7 @@ class ChangeClosed:
     by: str
     result: Result | None = None
     notes: str = ""
-    status: ChangeStatus = Status.CLOSED
+    status: ChangeStatus | None = Status.CLOSED
     imported: bool = False
 
 
@@ -507,7 +508,7 @@ class ChangeCancelled:
     imported: bool = False
 
 
-ChangeEvent: TypeAlias = (
+ChangeFact: TypeAlias = (
     ChangePlanned
     | ChangeRevised
     | ChangeSubmitted
@@ -532,6 +533,9 @@ ChangeEvent: TypeAlias = (
     | ChangeClosed
     | ChangeCancelled
     | DurationStated
+)
+ChangeEvent: TypeAlias = (
+    ChangeFact
     | MomentCorrected
     | ServicesCorrected
     | KindCorrected
@@ -557,7 +561,7 @@ CORRECTABLE: Final[Correctable] = {
     ChangeObserved: _CONTENT,
     ChangeClosed: {"at": MomentCorrected, "result": ResultCorrected},
     CommitsRecorded: {"commits": CommitsCorrected},
-    ChangeRevised: _AT,
+    ChangeRevised: {"at": MomentCorrected, "kind": KindCorrected, "services": ServicesCorrected},
     ChangeSubmitted: _AT,
     ChangeApproved: _AT,
     ChangeRejected: _AT,
@@ -588,10 +592,10 @@ class Change:
 
     Attributes:
         past: All events of the stream, oldest first: a version is a place in it, from 1.
-        revisions: How many times the content was set (1 after the plan).
+        content: Version of the event that holds the content as it stands.
         barred: Folded ids of those who asked for, planned, revised or submitted it.
         voters: Folded ids of those who approved the content as it is.
-        rejected: It was rejected since it was last approved.
+        rejected: It was rejected once; such an emergency needs approval before it starts.
         percent: Share of users reached by a rollout; None where there is no rollout.
         outstanding: It is in production without approval, and nobody has ruled on that yet.
         checks: The latest result of each check.
@@ -599,6 +603,7 @@ class Change:
 
     status: ChangeStatus = Status.NOTHING
     past: tuple[ChangeEvent, ...] = attrs.field(default=(), repr=False)
+    content: int = 0
     type: ChangeType = ChangeType.NORMAL
     kind: Kind | None = None
     services: tuple[str, ...] = ()
@@ -629,18 +634,33 @@ INITIAL: Final = Change()
 
 
 def evolve(change: Change, event: ChangeEvent) -> Change:
-    """Return the change as it is after *event*. It copies what the event says; it never refuses."""
+    """Return the change as it is after *event*: it copies, and never refuses."""
     past = (*change.past, event)
-    # A correction or a void changes what stood before it: what stands is told again from the start.
-    return fold(past) if isinstance(event, EDITS) else attrs.evolve(_next(change, event), past=past)
+    match event:
+        case (
+            MomentCorrected()
+            | ServicesCorrected()
+            | KindCorrected()
+            | LabelsCorrected()
+            | EnvironmentCorrected()
+            | ResultCorrected()
+            | CommitsCorrected()
+            | EventVoided()
+        ):
+            # These change what stood before them: what stands is told again from the start, so
+            # no other case needs to know of them.
+            return fold(past)
+        case _:
+            return attrs.evolve(_next(change, event, len(past)), past=past)
 
 
 def fold(events: Iterable[ChangeEvent]) -> Change:
     """Return the change as it is after all *events* of its stream, oldest first."""
     past = tuple(events)
     change = INITIAL
-    for event in past_standing(past).values():
-        change = _next(change, event)
+    stands: Mapping[int, ChangeFact] = past_standing(past)
+    for version, event in stands.items():
+        change = _next(change, event, version)
     return attrs.evolve(change, past=past)
 
 
@@ -648,12 +668,33 @@ def _people(*people: str | None) -> frozenset[str]:
     return frozenset(folded(person) for person in people if person is not None)
 
 
-def _next(change: Change, event: ChangeEvent) -> Change:
+def _votes(change: Change, event: ChangeApproved) -> frozenset[str]:
+    """Return the votes for the content as it stands; an imported approval is no vote."""
+    counts = event.content == change.content and not event.imported
+    return change.voters | (_people(event.by) if counts else frozenset())
+
+
+def _told(
+    change: Change,
+    event: ChangeCompleted | ChangeFailed | RolloutAborted | ChangeRolledBack,
+    *,
+    outcome: Outcome,
+) -> Change:
+    return attrs.evolve(
+        change,
+        status=event.status or change.status,
+        outcome=outcome,
+        outstanding=change.outstanding or bool(event.unauthorised),
+    )
+
+
+def _next(change: Change, event: ChangeFact, version: int) -> Change:
     match event:
         case ChangePlanned():
             return attrs.evolve(
                 change,
                 status=event.status,
+                content=version,
                 type=event.type,
                 kind=event.kind,
                 services=event.services,
@@ -668,7 +709,8 @@ def _next(change: Change, event: ChangeEvent) -> Change:
         case ChangeRevised():
             return attrs.evolve(
                 change,
-                status=event.status,
+                status=event.status or change.status,
+                content=version,
                 kind=event.kind,
                 services=event.services,
                 risk=event.risk,
@@ -683,20 +725,18 @@ def _next(change: Change, event: ChangeEvent) -> Change:
             )
         case ChangeSubmitted():
             barred = change.barred | _people(event.by)
-            return attrs.evolve(change, status=event.status, barred=barred)
+            return attrs.evolve(change, status=event.status or change.status, barred=barred)
         case ChangeApproved():
-            return attrs.evolve(
-                change,
-                status=event.status,
-                voters=change.voters | _people(event.by),
-                rejected=change.rejected and event.status is not Status.APPROVED,
-            )
+            status = event.status or change.status
+            return attrs.evolve(change, status=status, voters=_votes(change, event))
         case ChangeRejected():
-            return attrs.evolve(change, status=event.status, voters=frozenset(), rejected=True)
+            return attrs.evolve(
+                change, status=event.status or change.status, voters=frozenset(), rejected=True
+            )
         case ChangeStarted():
             return attrs.evolve(
                 change,
-                status=event.status,
+                status=event.status or change.status,
                 outstanding=event.outstanding,
                 percent=0.0 if event.rollout_plan else None,
             )
@@ -705,16 +745,16 @@ def _next(change: Change, event: ChangeEvent) -> Change:
         case RolloutAdvanced():
             return attrs.evolve(change, percent=event.percent, paused=False)
         case ChangeCompleted():
-            return attrs.evolve(change, status=event.status, outcome=Outcome.COMPLETED)
+            return _told(change, event, outcome=Outcome.COMPLETED)
         case ChangeFailed() | RolloutAborted():
-            return attrs.evolve(change, status=event.status, outcome=Outcome.FAILED)
+            return _told(change, event, outcome=Outcome.FAILED)
         case ChangeRolledBack():
-            return attrs.evolve(change, status=event.status, outcome=Outcome.ROLLED_BACK)
+            return _told(change, event, outcome=Outcome.ROLLED_BACK)
         case ChangeValidated():
             checks = {**change.checks, event.check: event.passed}
-            return attrs.evolve(change, status=event.status, checks=checks)
+            return attrs.evolve(change, status=event.status or change.status, checks=checks)
         case ChangeClosed() | ChangeCancelled():
-            return attrs.evolve(change, status=event.status)
+            return attrs.evolve(change, status=event.status or change.status)
         case ChangeApprovedRetroactively() | RetroactiveApprovalRefused():
             return attrs.evolve(change, outstanding=False, ruled=True)
         case ChangeScheduled():
@@ -726,7 +766,7 @@ def _next(change: Change, event: ChangeEvent) -> Change:
         case ChangeObserved():
             return attrs.evolve(
                 change,
-                status=event.status,
+                status=event.status or change.status,
                 type=event.type,
                 kind=change.kind or event.kind,
                 services=change.services or event.services,
@@ -737,18 +777,8 @@ def _next(change: Change, event: ChangeEvent) -> Change:
             return attrs.evolve(change, paused=True)
         case ChangeRecovered():
             return attrs.evolve(change, recovered=True)
-        case (
-            DurationStated()
-            | MomentCorrected()
-            | ServicesCorrected()
-            | KindCorrected()
-            | LabelsCorrected()
-            | EnvironmentCorrected()
-            | ResultCorrected()
-            | CommitsCorrected()
-            | EventVoided()
-        ):
-            return change  # applied to the events they speak of, before these are told
+        case DurationStated():
+            return change
         case _:
             assert_never(event)
 
@@ -791,6 +821,10 @@ def _has_template(change: Change, ask: _Ask) -> str | None:
     if change.type is not ChangeType.STANDARD or ask.template:
         return None
     return "a standard change is approved by its template; give template=Template(...)"
+
+
+def _template_needed(change: Change) -> tuple[str, ...]:
+    return ("template",) if change.type is ChangeType.STANDARD else ()
 
 
 def _has_incident(change: Change, _: _Ask) -> str | None:
@@ -881,7 +915,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         (Status.DRAFT,),
         "submitted; standard: approved",
         Guard(name="plans", why_not=_has_plans),
-        Guard(name="template", why_not=_has_template),
+        Guard(name="template", why_not=_has_template, needs=_template_needed),
         Guard(name="incident", why_not=_has_incident),
         _NOT_HELD,
     ),
@@ -1100,7 +1134,7 @@ def revise(
             rollback_plan=checked_words("rollback_plan", rollback_plan),
             monitoring_plan=checked_words("monitoring_plan", monitoring_plan),
             test_plan=checked_words("test_plan", test_plan),
-            status=status,
+            status=changed(change.status, status),
         ),
     )
 
@@ -1155,9 +1189,9 @@ def approve(
     Raises:
         StepRefused: Also for whoever asked for, planned, revised or submitted it.
     """
-    if folded(checked_id("by", by)) in change.voters:
-        return ()
     by, at = _require(change, "approve", by=by, at=at, policy=policy)
+    if folded(by) in change.voters:
+        return ()
     authority = checked_member("authority", authority, Authority)
     if authority not in policy.authorities:
         allowed = ", ".join(sorted(policy.authorities))
@@ -1171,22 +1205,13 @@ def approve(
             at=at,
             by=by,
             authority=authority,
-            content=_content_version(change),
+            content=change.content,
             votes=votes,
             quorum=quorum,
             policy=policy.said(f"{votes} of {quorum} votes"),
             why=checked_words("why", why),
-            status=Status.APPROVED if reached else Status.SUBMITTED,
+            status=Status.APPROVED if reached else None,
         ),
-    )
-
-
-def _content_version(change: Change) -> int:
-    """Return the version of the event that holds the content as it is."""
-    return max(
-        version
-        for version, event in past_standing(change.past).items()
-        if isinstance(event, (ChangePlanned, ChangeRevised))
     )
 
 
@@ -1342,7 +1367,8 @@ def observe(
     """
     by, at = _require(change, "observe", by=by, at=at)
     new = change.status is Status.NOTHING
-    content = (("title", title), ("kind", kind), ("services", tuple(services)), ("labels", labels))
+    names = checked_services(services)
+    content = (("title", title), ("kind", kind), ("services", names), ("labels", labels))
     for name, value in (*content, ("environment", environment)):
         if value and not new:
             raise InvalidValue(name, value, "it was planned with its own; leave this out")
@@ -1352,7 +1378,7 @@ def observe(
             by=by,
             title=required_words("title", title) if new else "",
             kind=None if kind is None else checked_member("kind", kind, Kind),
-            services=checked_services(services),
+            services=names,
             environment=optional_id("environment", environment),
             labels=checked_labels(labels or {}),
             version=optional_id("version", version),
@@ -1395,8 +1421,8 @@ def advance_rollout(
             at=at,
             by=by,
             percent=percent,
-            canary=canary,
-            baseline=baseline,
+            canary=checked_counts("canary", canary),
+            baseline=checked_counts("baseline", baseline),
             policy=policy.said("may advance"),
             note=checked_words("note", note),
         ),
@@ -1422,8 +1448,8 @@ def pause_rollout(
             at=at,
             by=by,
             percent=change.percent or 0.0,
-            canary=canary,
-            baseline=baseline,
+            canary=checked_counts("canary", canary),
+            baseline=checked_counts("baseline", baseline),
             unauthorised=_unauthorised(change, by=by, at=at),
             note=note,
         ),
@@ -1446,8 +1472,8 @@ def abort_rollout(
             at=at,
             by=by,
             percent=change.percent or 0.0,
-            canary=canary,
-            baseline=baseline,
+            canary=checked_counts("canary", canary),
+            baseline=checked_counts("baseline", baseline),
             unauthorised=_unauthorised(change, by=by, at=at),
             note=checked_words("note", note),
         ),
@@ -1525,6 +1551,7 @@ def roll_back(
             reached_production=_checked_flag("reached_production", reached_production),
             unauthorised=_unauthorised(change, by=by, at=at),
             why=checked_words("why", why),
+            status=changed(change.status, Status.IMPLEMENTED),
         ),
     )
 
@@ -1552,7 +1579,10 @@ def validate(
             passed=passed,
             unauthorised=_unauthorised(change, by=by, at=at),
             evidence=checked_words("evidence", evidence),
-            status=Status.VALIDATED if all(checks.values()) else Status.IMPLEMENTED,
+            status=changed(
+                change.status,
+                Status.VALIDATED if all(checks.values()) else Status.IMPLEMENTED,
+            ),
         ),
     )
 
@@ -1648,17 +1678,20 @@ def bring_in(
     for place, event in news(change.past, events, CORRECTABLE, first=first):
         settled = event
         if isinstance(event, _MILESTONES):
-            status = place_after(change.status, event.status, _PROGRESS)
-            settled = attrs.evolve(event, status=status)
+            after = place_after(change.status, event.status or change.status, _PROGRESS)
+            settled = attrs.evolve(event, status=changed(change.status, after))
         change = evolve(change, settled)
         result.append((place, settled))
     return tuple(result)
 
 
 _MILESTONES: Final = (
+    ChangeRevised,
     ChangeSubmitted,
     ChangeApproved,
+    ChangeRejected,
     ChangeStarted,
+    ChangeObserved,
     ChangeCompleted,
     ChangeFailed,
     RolloutAborted,

@@ -32,6 +32,7 @@ from imcm.domain.vocabulary import (
     checked_labels,
     checked_member,
     checked_moment,
+    checked_number,
     checked_services,
     is_mapping,
     optional_id,
@@ -339,8 +340,12 @@ def _with(event: Ev, correction: Any) -> Ev:
     return changed  # type: ignore[no-any-return]
 
 
-def past_standing(past: Iterable[Ev]) -> dict[int, Ev]:
-    """Return what stands of a whole stream, by version, without the corrections and voids."""
+def past_standing(past: Iterable[Any]) -> dict[int, Any]:
+    """
+    Return what stands of a whole stream, by version, without the corrections and voids.
+
+    Any: events of either aggregate go in, and those of them that tell facts come out.
+    """
     events = dict(enumerate(past, start=1))
     edits = [event for event in events.values() if isinstance(event, EDITS)]
     facts = {v: event for v, event in events.items() if not isinstance(event, EDITS)}
@@ -367,7 +372,7 @@ def correction(
         StepRefused: There is no such fact, it can't be corrected, or *was* is not what stands.
         InvalidValue: *now* is not a value the field can have.
     """
-    target = past_standing(past).get(version)
+    target = past_standing(past).get(checked_number("version", version))
     if target is None:
         raise StepRefused(
             "correct",
@@ -389,7 +394,7 @@ def correction(
     value = checked_moment("now", now) if _needs_moment(target, field) else check("now", now)
     if stands == value:
         return ()
-    if stands != was and stands != check("was", was):
+    if stands != was and (was is None or stands != check("was", was)):
         raise StepRefused(
             "correct",
             "was is what stands",
@@ -426,7 +431,7 @@ def voided(
     Raises:
         StepRefused: There is no such event, or it can't be voided.
     """
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= len(past):
+    if not 1 <= checked_number("version", version) <= len(past):
         raise StepRefused("void", "event exists", f"there is no version {version!r} in this stream")
     if isinstance(past[version - 1], EDITS):
         message = "corrections and voids can't be voided; correct the same fact again"
@@ -436,7 +441,7 @@ def voided(
         return None
     status, changers = nothing, [0]
     for number, event in stands.items():
-        after = getattr(event, "status", status)
+        after = getattr(event, "status", None) or status
         if after is not status:
             changers.append(number)
         status = after

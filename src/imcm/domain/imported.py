@@ -24,6 +24,9 @@ from imcm.errors import InvalidValue, StepRefused
 Ev = TypeVar("Ev")
 St = TypeVar("St")
 
+SAID_AGAIN: Final = {"verdict": "verdict", "what": "microseconds"}
+"""Facts that are replaced by being given again: the field that tells them, and its value."""
+
 _NAMED_BY: Final = ("change", "what", "problem", "check", "merged", "into", "role", "person")
 """Fields that say which of several events of one type it is; the rest is told apart by order."""
 
@@ -80,13 +83,26 @@ def news(
     }
     last_given = _last_given(past)
     stands = past_standing(past)
+    last_place = {_name(event): place for place, event in enumerate(given)}
     for place, (key, event) in enumerate(_numbered(given)):
         version = held.get(key)
         if version is None:
             yield place, event
-        elif version in stands:  # one that was voided stays so, whatever the source still says
+        elif version not in stands:
+            continue  # what was voided stays so, whatever the source still says
+        elif any(hasattr(event, field) for field in SAID_AGAIN):
+            if last_place[_name(event)] == place and _said_anew(past, event):
+                yield place, event
+        else:
             for change in _changes(past, version, last_given, event, correctable):
                 yield place, change
+
+
+def _said_anew(past: Sequence[Any], given: Any) -> bool:
+    """Say whether a fact that is replaced by being given again was last given otherwise."""
+    told = [e for e in past if _name(e) == _name(given) and e.imported][-1]
+    value = next(value for field, value in SAID_AGAIN.items() if hasattr(given, field))
+    return bool(getattr(told, value) != getattr(given, value))
 
 
 def _last_given(past: Sequence[Any]) -> dict[tuple[int, str], object]:
@@ -104,18 +120,14 @@ def _changes(
 ) -> Iterator[Any]:
     """Yield what an event that is there already tells now and did not tell before."""
     written = past[version - 1]
-    if hasattr(given, "what") or hasattr(given, "verdict"):
-        # A stated duration and a verdict are replaced by being given again.
-        same = [e for e in past if _name(e) == _name(given) and e.imported]
-        if attrs.evolve(same[-1], at=given.at) != given:
-            yield given
-        return
     kind: type = given.__class__
     fields = correctable.get(kind, {})
-    for field in (a.name for a in attrs.fields(kind)):
-        value = getattr(given, field)
-        if field in _NOT_COMPARED or field in given.WORDS or value in (None, (), {}, "", False):
-            continue  # an empty value says nothing; words are no facts
+    for attribute in attrs.fields(kind):
+        field, value = attribute.name, getattr(given, attribute.name)
+        if field in _NOT_COMPARED or field in given.WORDS or value == attribute.default:
+            continue  # a default says nothing; words are no facts
+        if value in (None, (), {}):
+            continue
         if value == last_given.get((version, field), getattr(written, field)):
             continue
         if field not in fields:

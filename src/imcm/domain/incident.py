@@ -22,7 +22,6 @@ from typing import ClassVar, Final, TypeAlias, assert_never
 import attrs
 
 from imcm.domain.corrections import (
-    EDITS,
     Correctable,
     CorrectableValue,
     DismissalReasonCorrected,
@@ -41,7 +40,7 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.imported import news, place_after
-from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, require
+from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, changed, require
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     AttemptResult,
@@ -63,9 +62,11 @@ from imcm.domain.vocabulary import (
     checked_labels,
     checked_member,
     checked_moment,
+    checked_number,
     checked_services,
     checked_words,
     earliest,
+    folded,
     highest,
     optional_id,
     optional_moment,
@@ -96,8 +97,9 @@ OPEN: Final = frozenset({Status.DETECTED, Status.TRIAGED, Status.MITIGATING, Sta
 # --- events ---------------------------------------------------------------------------------------
 # Class and field names are the storage format: add, never rename. A field left out of a stored
 # event means its default, so a default is always the empty value of its type (a status apart,
-# which is always written). `WORDS` names the fields that can be redacted.
-# A moment is None only in imported history, where the source does not say when.
+# which is always written). `WORDS` names the fields that can be redacted. A `status` is the one
+# after the event, None where the event left it as it was. A moment is None only in imported
+# history, where the source does not say when.
 
 
 @attrs.frozen(kw_only=True)
@@ -150,7 +152,7 @@ class IncidentTriaged:
     by: str
     severity: Severity | None = None
     impact: Impact | None = None
-    status: IncidentStatus = Status.TRIAGED
+    status: IncidentStatus | None = Status.TRIAGED
     imported: bool = False
 
 
@@ -178,7 +180,7 @@ class MitigationAttempted:
     kind: MitigationKind
     change: str | None = None
     note: str = ""
-    status: IncidentStatus = Status.MITIGATING
+    status: IncidentStatus | None = Status.MITIGATING
     imported: bool = False
 
 
@@ -202,7 +204,7 @@ class IncidentMitigated:
     WORDS: ClassVar[tuple[str, ...]] = ()
     at: Moment | None = attrs.field(validator=aware)
     by: str
-    status: IncidentStatus = Status.MITIGATED
+    status: IncidentStatus | None = Status.MITIGATED
     imported: bool = False
 
 
@@ -213,7 +215,7 @@ class IncidentResolved:
     WORDS: ClassVar[tuple[str, ...]] = ()
     at: Moment | None = attrs.field(validator=aware)
     by: str
-    status: IncidentStatus = Status.RESOLVED
+    status: IncidentStatus | None = Status.RESOLVED
     imported: bool = False
 
 
@@ -411,7 +413,7 @@ class IncidentClosed:
     WORDS: ClassVar[tuple[str, ...]] = ()
     at: Moment | None = attrs.field(validator=aware)
     by: str
-    status: IncidentStatus = Status.CLOSED
+    status: IncidentStatus | None = Status.CLOSED
     imported: bool = False
 
 
@@ -463,7 +465,7 @@ class IncidentSeparated:
     imported: bool = False
 
 
-IncidentEvent: TypeAlias = (
+IncidentFact: TypeAlias = (
     IncidentDetected
     | IncidentDeclared
     | IncidentAcknowledged
@@ -493,6 +495,9 @@ IncidentEvent: TypeAlias = (
     | IncidentUnmerged
     | IncidentSeparated
     | DurationStated
+)
+IncidentEvent: TypeAlias = (
+    IncidentFact
     | MomentCorrected
     | SeverityCorrected
     | ImpactCorrected
@@ -562,7 +567,7 @@ class Incident:
         past: All events of the stream, oldest first: a version is a place in it, from 1.
         highest: The worst severity it ever held.
         before_merge: What it was before it was merged.
-        attempts, concluded: How many mitigations were tried; which of them have a result.
+        attempts, concluded: Numbers of the mitigations tried; which of them have a result.
         resolutions, reviewed: How many times it was resolved; how many of them a review covers.
         actions: Number of each action item and whether it is still open.
     """
@@ -577,7 +582,7 @@ class Incident:
     impact: Impact | None = None
     impact_started: bool = False
     on_hold: HoldReason | None = None
-    attempts: int = 0
+    attempts: frozenset[int] = frozenset()
     concluded: Mapping[int, AttemptResult] = attrs.field(factory=dict[int, AttemptResult])
     resolutions: int = 0
     reopenings: int = 0
@@ -601,23 +606,37 @@ INITIAL: Final = Incident()
 def evolve(incident: Incident, event: IncidentEvent) -> Incident:
     """Return the incident as it is after *event*: it copies, and never refuses."""
     past = (*incident.past, event)
-    # A correction or a void changes what stood before it: what stands is told again from the
-    # start, so both need nothing of their own in any case below.
-    return (
-        fold(past) if isinstance(event, EDITS) else attrs.evolve(_next(incident, event), past=past)
-    )
+    match event:
+        case (
+            MomentCorrected()
+            | SeverityCorrected()
+            | ImpactCorrected()
+            | ServicesCorrected()
+            | SymptomCorrected()
+            | LabelsCorrected()
+            | EnvironmentCorrected()
+            | ModeCorrected()
+            | DismissalReasonCorrected()
+            | EventVoided()
+        ):
+            # These change what stood before them: what stands is told again from the start, so
+            # no other case needs to know of them.
+            return fold(past)
+        case _:
+            return attrs.evolve(_next(incident, event), past=past)
 
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
     """Return the incident as it is after all *events* of its stream, oldest first."""
     past = tuple(events)
     incident = INITIAL
-    for event in past_standing(past).values():
+    stands: Mapping[int, IncidentFact] = past_standing(past)
+    for event in stands.values():
         incident = _next(incident, event)
     return attrs.evolve(incident, past=past)
 
 
-def _next(incident: Incident, event: IncidentEvent) -> Incident:
+def _next(incident: Incident, event: IncidentFact) -> Incident:
     match event:
         case IncidentDetected():
             return attrs.evolve(
@@ -631,22 +650,29 @@ def _next(incident: Incident, event: IncidentEvent) -> Incident:
         case IncidentTriaged():
             return attrs.evolve(
                 incident,
-                status=event.status,
+                status=event.status or incident.status,
                 triaged=True,
                 severity=event.severity,
                 highest=highest(incident.highest, event.severity),
-                impact=event.impact,
+                impact=event.impact or incident.impact,
             )
         case MitigationAttempted():
-            return attrs.evolve(incident, status=event.status, attempts=event.number)
+            return attrs.evolve(
+                incident,
+                status=event.status or incident.status,
+                attempts=incident.attempts | {event.number},
+            )
         case AttemptConcluded():
             concluded = {**incident.concluded, event.number: event.result}
             return attrs.evolve(incident, concluded=concluded)
         case IncidentMitigated() | IncidentClosed():
-            return attrs.evolve(incident, status=event.status)
+            return attrs.evolve(incident, status=event.status or incident.status)
         case IncidentResolved():
             return attrs.evolve(
-                incident, status=event.status, on_hold=None, resolutions=incident.resolutions + 1
+                incident,
+                status=event.status or incident.status,
+                on_hold=None,
+                resolutions=incident.resolutions + 1,
             )
         case IncidentReopened():
             return attrs.evolve(
@@ -679,9 +705,13 @@ def _next(incident: Incident, event: IncidentEvent) -> Incident:
         case IncidentReleased():
             return attrs.evolve(incident, on_hold=None)
         case RoleAssigned():
-            return attrs.evolve(incident, roles=incident.roles | {(event.role, event.person)})
+            return attrs.evolve(
+                incident, roles=incident.roles | {(event.role, folded(event.person))}
+            )
         case RoleReleased():
-            return attrs.evolve(incident, roles=incident.roles - {(event.role, event.person)})
+            return attrs.evolve(
+                incident, roles=incident.roles - {(event.role, folded(event.person))}
+            )
         case ProblemLinked():
             return attrs.evolve(incident, problems=incident.problems | {event.problem})
         case ReviewRecorded():
@@ -705,19 +735,6 @@ def _next(incident: Incident, event: IncidentEvent) -> Incident:
             return attrs.evolve(incident, absorbed=incident.absorbed | {event.merged})
         case IncidentSeparated():
             return attrs.evolve(incident, absorbed=incident.absorbed - {event.merged})
-        case (
-            MomentCorrected()
-            | SeverityCorrected()
-            | ImpactCorrected()
-            | ServicesCorrected()
-            | SymptomCorrected()
-            | LabelsCorrected()
-            | EnvironmentCorrected()
-            | ModeCorrected()
-            | DismissalReasonCorrected()
-            | EventVoided()
-        ):
-            return incident  # applied to the events they speak of, before these are told
         case _:
             assert_never(event)
 
@@ -731,8 +748,8 @@ def _not_before_first(incident: Incident, ask: _Ask) -> str | None:
     moments = [
         earliest(moment)
         for event in past_standing(incident.past).values()
-        for moment in (event.at, getattr(event, "impact_started_at", None))
-        if moment is not None
+        for name in ("at", "impact_started_at", "declared_at")
+        if (moment := getattr(event, name, None)) is not None
     ]
     if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
         return None
@@ -753,10 +770,10 @@ def _triaged(incident: Incident, _: _Ask) -> str | None:
 
 
 def _attempt_exists(incident: Incident, ask: _Ask) -> str | None:
-    number = ask.number or 0
-    if 1 <= number <= incident.attempts:
+    if ask.number in incident.attempts:
         return None
-    return f"there is no attempt {ask.number}; numbers so far: 1 to {incident.attempts}"
+    known = ", ".join(map(str, sorted(incident.attempts))) or "none"
+    return f"there is no attempt {ask.number}; numbers so far: {known}"
 
 
 def _action_exists(incident: Incident, ask: _Ask) -> str | None:
@@ -810,7 +827,7 @@ STEPS: Final[Mapping[str, Rule[Incident]]] = {
     "declare": _row(OPEN, _SAME),
     "acknowledge": _row(OPEN, _SAME),
     "triage": _row(
-        (*OPEN - {Status.TRIAGED}, Status.RESOLVED),
+        (*OPEN, Status.RESOLVED),
         "triaged from detected, else same",
         Guard(name="never triaged", why_not=_never_triaged),
     ),
@@ -886,6 +903,7 @@ def _require(
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     by, at = checked_id("by", by), checked_moment("at", at)
+    number = None if number is None else checked_number("number", number)
     ask: _Ask = Ask(by=by, at=at, policy=policy, number=number, id=id, into=into, other=other)
     require(STEPS, step, incident, ask)
     return by, at
@@ -968,7 +986,7 @@ def triage(
             by=by,
             severity=checked_member("severity", severity, Severity),
             impact=checked_impact("impact", impact),
-            status=status,
+            status=changed(incident.status, status),
         ),
     )
 
@@ -1002,12 +1020,19 @@ def attempt_mitigation(
         MitigationAttempted(
             at=at,
             by=by,
-            number=incident.attempts + 1,
+            number=_unused(incident, MitigationAttempted),
             kind=checked_member("kind", kind, MitigationKind),
             change=optional_id("change", change),
             note=checked_words("note", note),
+            status=changed(incident.status, Status.MITIGATING),
         ),
     )
+
+
+def _unused(incident: Incident, kind: type) -> int:
+    """Return the next number of its kind; those of voided events are never given again."""
+    numbers = (event.number for event in incident.past if isinstance(event, kind))  # type: ignore[union-attr]
+    return max(numbers, default=0) + 1
 
 
 def conclude_attempt(
@@ -1109,7 +1134,7 @@ def assign_role(
     """A person takes a role. Holding it already changes nothing."""
     by, at = _require(incident, "assign_role", by=by, at=at)
     role, person = checked_member("role", role, Role), checked_id("person", person)
-    if (role, person) in incident.roles:
+    if (role, folded(person)) in incident.roles:
         return ()
     return (RoleAssigned(at=at, by=by, role=role, person=person),)
 
@@ -1120,7 +1145,7 @@ def release_role(
     """A person gives a role up. Not holding it changes nothing."""
     by, at = _require(incident, "release_role", by=by, at=at)
     role, person = checked_member("role", role, Role), checked_id("person", person)
-    if (role, person) not in incident.roles:
+    if (role, folded(person)) not in incident.roles:
         return ()
     return (RoleReleased(at=at, by=by, role=role, person=person),)
 
@@ -1231,7 +1256,7 @@ def record_review(
         ReviewRecorded(
             at=at,
             by=by,
-            number=incident.reviews + 1,
+            number=_unused(incident, ReviewRecorded),
             covers=incident.resolutions,
             what_happened=required_words("what_happened", what_happened),
             causes=tuple(required_words("causes", cause) for cause in causes),
@@ -1261,7 +1286,7 @@ def add_action(
         ActionAdded(
             at=at,
             by=by,
-            number=max(incident.actions, default=0) + 1,
+            number=_unused(incident, ActionAdded),
             owner=optional_id("owner", owner),
             due=due,
             text=required_words("text", text),
@@ -1414,7 +1439,7 @@ def void(
     """
     by, at = _require(incident, "void", by=by, at=at)
     why = required_words("why", why)
-    if isinstance(version, int) and isinstance(_at(incident.past, version), _TWO_SIDED):
+    if isinstance(_at(incident.past, checked_number("version", version)), _TWO_SIDED):
         raise StepRefused(
             "void", "is one stream's", "it stands in two streams; use merge or unmerge"
         )
@@ -1449,25 +1474,51 @@ def bring_in(
         InvalidValue: An event is not marked as imported.
     """
     result: list[tuple[int, IncidentEvent]] = []
+    renumbered: dict[tuple[type, int], int] = {}
     for place, event in news(incident.past, events, CORRECTABLE, first=(IncidentDetected,)):
-        settled = _settled(incident, event)
+        settled = _settled(incident, event, renumbered)
         incident = evolve(incident, settled)
         result.append((place, settled))
     return tuple(result)
 
 
-def _settled(incident: Incident, event: IncidentEvent) -> IncidentEvent:
+def _settled(
+    incident: Incident, event: IncidentEvent, renumbered: dict[tuple[type, int], int]
+) -> IncidentEvent:
     """Return an imported event with the status and the number it gets in this stream."""
     match event:
         case IncidentReopened():
             return _reopening(incident, at=event.at, by=event.by, why=event.why, imported=True)
         case IncidentTriaged() | IncidentMitigated() | IncidentResolved() | IncidentClosed():
-            status = place_after(incident.status, event.status, _PROGRESS)
-            return attrs.evolve(event, status=status)
+            return attrs.evolve(event, status=_further(incident, event.status))
         case MitigationAttempted():
-            status = place_after(incident.status, event.status, _PROGRESS)
-            return attrs.evolve(event, number=incident.attempts + 1, status=status)
+            number = _renumbered(incident, event, renumbered)
+            return attrs.evolve(event, number=number, status=_further(incident, event.status))
+        case ActionAdded():
+            return attrs.evolve(event, number=_renumbered(incident, event, renumbered))
+        case AttemptConcluded():
+            number = renumbered.get((MitigationAttempted, event.number), event.number)
+            return attrs.evolve(event, number=number)
+        case ActionCompleted() | ActionDropped():
+            number = renumbered.get((ActionAdded, event.number), event.number)
+            return attrs.evolve(event, number=number)
         case ReviewRecorded():
-            return attrs.evolve(event, number=incident.reviews + 1, covers=incident.resolutions)
+            number = _unused(incident, ReviewRecorded)
+            return attrs.evolve(event, number=number, covers=incident.resolutions)
         case _:
             return event
+
+
+def _further(incident: Incident, milestone: IncidentStatus | None) -> IncidentStatus | None:
+    after = place_after(incident.status, milestone or incident.status, _PROGRESS)
+    return changed(incident.status, after)
+
+
+def _renumbered(
+    incident: Incident,
+    event: MitigationAttempted | ActionAdded,
+    renumbered: dict[tuple[type, int], int],
+) -> int:
+    """Return the number an imported event gets; what speaks of it follows."""
+    number = renumbered[type(event), event.number] = _unused(incident, type(event))
+    return number

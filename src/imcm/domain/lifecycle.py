@@ -60,12 +60,18 @@ class Guard(Generic[S]):
     Attributes:
         name: How refusals and documentation call it.
         why_not: Returns None where the step may go on, else the reason with what to do instead.
-        needs: Fields of `Ask` without which it can't answer.
+        needs: Fields of `Ask` without which it can't answer; a function where that depends on
+            the state.
     """
 
     name: str
     why_not: Callable[[S, Ask[S]], str | None]
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] | Callable[[S], tuple[str, ...]] = ()
+
+    def missing(self, state: S, ask: Ask[S]) -> list[str]:
+        """Return what it would need to answer and was not given."""
+        needs = self.needs(state) if callable(self.needs) else self.needs
+        return [name for name in needs if getattr(ask, name) is None]
 
 
 @attrs.frozen(kw_only=True)
@@ -138,7 +144,7 @@ def _answer(rule: Rule[S], step: str, state: S, ask: Ask[S]) -> Answer:
         return Answer(step=step, possible=False, guard="status", why=why)
     open_answer: Answer | None = None
     for guard in rule.guards:
-        missing = [name for name in guard.needs if getattr(ask, name) is None]
+        missing = guard.missing(state, ask)
         if missing:
             # A later guard may still say a plain no, which is worth more than "it depends".
             depends = f"depends on {', '.join(missing)}"
@@ -150,6 +156,14 @@ def _answer(rule: Rule[S], step: str, state: S, ask: Ask[S]) -> Answer:
         if why is not None:
             return Answer(step=step, possible=False, guard=guard.name, why=why)
     return open_answer or Answer(step=step, possible=True)
+
+
+St = TypeVar("St", bound=StrEnum)
+
+
+def changed(now: St, after: St) -> St | None:
+    """Return the status after a step as its event carries it: None where it stays as it was."""
+    return None if now is after else after
 
 
 def rows(table: Mapping[str, Rule[S]]) -> Iterator[tuple[str, tuple[str, ...], str, str]]:

@@ -503,10 +503,21 @@ class Impact:
 
 
 def checked_impact(name: str, value: object) -> Impact | None:
-    """Return *value* if it is an impact or None."""
-    if value is None or isinstance(value, Impact):
-        return value
-    raise InvalidValue(name, value, "give Impact(services=..., customers=..., share=...)")
+    """Return *value* if it is an impact, each service of it named once with its degree, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, Impact):
+        raise InvalidValue(name, value, "give Impact(services=..., customers=..., share=...)")
+    seen: dict[str, ServiceImpact] = {}
+    for one in value.services:
+        if not isinstance(one, ServiceImpact):
+            raise InvalidValue(f"{name}.services", one, "give ServiceImpact(service=, degree=)")
+        service = checked_id(f"{name}.services", one.service)
+        if service in seen:
+            raise InvalidValue(f"{name}.services", service, "each service once")
+        degree = checked_member(f"{name}.degree", one.degree, Degree)
+        seen[service] = ServiceImpact(service=service, degree=degree)
+    return attrs.evolve(value, services=tuple(seen.values()))
 
 
 @attrs.frozen(kw_only=True)
@@ -565,6 +576,20 @@ class Counts:
         if not 0 <= self.errors <= self.requests:
             allowed = "0 <= errors <= requests"
             raise InvalidValue("errors", f"{self.errors} of {self.requests} requests", allowed)
+
+
+def checked_counts(name: str, value: object) -> Counts | None:
+    """Return *value* if it is counts or None."""
+    if value is None or isinstance(value, Counts):
+        return value
+    raise InvalidValue(name, value, "give Counts(requests=..., errors=...)")
+
+
+def checked_number(name: str, value: object) -> int:
+    """Return *value* if it is a whole number; whether there is such a one, a guard says."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidValue(name, value, "a whole number, from 1 on")
+    return value
 
 
 @attrs.frozen(kw_only=True)

@@ -15,9 +15,9 @@ import attrs
 from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
-from imcm.domain.vocabulary import Moment, StatedDuration, folded, midpoint, surely_before
+from imcm.domain.vocabulary import Moment, StatedDuration, earliest, folded, latest
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
-from imcm.projections.figure import facts_of, microseconds
+from imcm.projections.figure import facts_of, microseconds, utc
 
 
 class Oddity(StrEnum):
@@ -59,9 +59,14 @@ _TOLERANCE: Final = 60_000_000
 
 
 def anomalies(log: Facts | Iterable[Recorded]) -> tuple[Anomaly, ...]:
-    """Return every anomaly in a log, incidents first, each kind by id."""
+    """Return every anomaly in a log: of incidents, of changes, each by id, and of the ledger."""
     facts = facts_of(log)
-    found = [
+    found: list[Anomaly] = []
+    for row in facts.incidents:
+        found += (_of(INCIDENT, row, oddity, detail) for oddity, detail in _incident(row))
+    for change in facts.changes:
+        found += (_of(CHANGE, change, oddity, detail) for oddity, detail in _change(change))
+    found += (
         Anomaly(
             kind="ledger",
             id="self",
@@ -70,11 +75,7 @@ def anomalies(log: Facts | Iterable[Recorded]) -> tuple[Anomaly, ...]:
             positions=(position,),
         )
         for position in facts.clock_back
-    ]
-    for row in facts.incidents:
-        found += (_of(INCIDENT, row, oddity, detail) for oddity, detail in _incident(row))
-    for change in facts.changes:
-        found += (_of(CHANGE, change, oddity, detail) for oddity, detail in _change(change))
+    )
     return tuple(found)
 
 
@@ -92,6 +93,10 @@ def _common(row: IncidentFacts | ChangeFacts) -> Iterator[tuple[Oddity, str]]:
         yield Oddity.CLOCK_BACK, "the source's stamps go back"
 
 
+def _surely_before(first: Moment, second: Moment) -> bool:
+    return utc(latest(first)) < utc(earliest(second))
+
+
 def _out_of_order(
     moments: Iterable[tuple[str, Moment | None]],
 ) -> Iterator[tuple[Oddity, str]]:
@@ -100,7 +105,7 @@ def _out_of_order(
     for name, moment in moments:
         if moment is None:
             continue
-        if last is not None and surely_before(moment, last[1]):
+        if last is not None and _surely_before(moment, last[1]):
             yield Oddity.END_BEFORE_START, f"{name} at {moment} before {last[0]} at {last[1]}"
         last = (name, moment)
 
@@ -116,7 +121,7 @@ def _incident(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
     if row.impact_started_at is not None:
         for name in ("detected", "declared", "acknowledged", "triaged", "mitigated", "resolved"):
             moment: Moment | None = getattr(row, f"{name}_at")
-            if moment is not None and surely_before(moment, row.impact_started_at):
+            if moment is not None and _surely_before(moment, row.impact_started_at):
                 yield Oddity.BEFORE_IMPACT, f"{name} at {moment}"
     if row.status is IncidentStatus.CLOSED and row.resolved_at is None:
         yield Oddity.CLOSED_UNRESOLVED, "no resolution stands"
@@ -125,7 +130,7 @@ def _incident(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
         yield Oddity.SKIPPED_STATUS, "triaged"
     stated = row.stated.get(StatedDuration.TIME_TO_RESTORE)
     if stated is not None and row.detected_at is not None and row.resolved_at is not None:
-        told = microseconds(midpoint(row.resolved_at) - midpoint(row.detected_at))
+        told = microseconds(utc(row.resolved_at) - utc(row.detected_at))
         if abs(stated - told) >= _TOLERANCE:
             detail = f"stated {stated / 1e6:g} s, by the moments {told / 1e6:g} s"
             yield Oddity.STATED_DIFFERS, detail
@@ -133,6 +138,7 @@ def _incident(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
 
 def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     yield from _common(row)
+    over = row.status in {ChangeStatus.CLOSED, ChangeStatus.CANCELLED}
     yield from _out_of_order(
         (
             ("planned", row.planned_at),
@@ -140,9 +146,11 @@ def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
             ("started", row.started_at),
             ("deployed", row.deployed_at),
             ("rolled back", row.rolled_back_at),
-            ("closed", row.closed_at),
+            ("closed", row.closed_at if over else None),
         )
     )
+    if not over:  # it was closed, and rolled back after that
+        yield from _out_of_order((("deployed", row.deployed_at), ("closed", row.closed_at)))
     if row.status is ChangeStatus.CLOSED and row.outcome is None:
         yield Oddity.SKIPPED_STATUS, "implemented"
     requester = row.requested_by

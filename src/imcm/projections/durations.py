@@ -8,12 +8,11 @@ A duration is a `Span` of whole microseconds, observed or still going on; what h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Final, NamedTuple
 
 import attrs
 
-from imcm.domain.vocabulary import Between, Moment, earliest, latest, midpoint
+from imcm.domain.vocabulary import Between, Moment, earliest, latest
 from imcm.projections import statistics
 from imcm.projections.facts import Facts
 from imcm.projections.figure import (
@@ -22,11 +21,14 @@ from imcm.projections.figure import (
     Figure,
     Included,
     LeftOut,
+    Members,
     Period,
+    begun,
     buckets,
     inside,
     microseconds,
     unread_notes,
+    utc,
     with_groups,
 )
 from imcm.projections.survival import kaplan_meier
@@ -68,7 +70,8 @@ class Span(NamedTuple):
     """
     One duration as it counts: microseconds, and how it is read at its shortest and longest.
 
-    *observed* is False for one that is not over: it lasted at least so long.
+    *observed* is False for one of which only the least is known. It has no *end* while it is not
+    over, and one where something else ended it; *why* says which.
     """
 
     id: str
@@ -81,6 +84,7 @@ class Span(NamedTuple):
     end: Moment | None
     groups: tuple[str, ...]
     positions: tuple[int, ...]
+    why: str = "pending"
 
 
 class Missing(NamedTuple):
@@ -96,34 +100,35 @@ class Missing(NamedTuple):
 
 def difference(start: Moment, end: Moment) -> tuple[int, int, int]:
     """Return the duration between two moments, and its shortest and longest reading."""
-    value = microseconds(midpoint(end) - midpoint(start))
+    value = microseconds(utc(end) - utc(start))
     if not isinstance(start, Between) and not isinstance(end, Between):
         return value, value, value
-    low = microseconds(earliest(end) - latest(start))
-    high = microseconds(latest(end) - earliest(start))
+    low = microseconds(utc(earliest(end)) - utc(latest(start)))
+    high = microseconds(utc(latest(end)) - utc(earliest(start)))
     return value, max(0, low), high
 
 
-def _placed(one: Span | Missing, shape: Shape) -> Moment | None:
-    """Return the moment that places a duration in a period; what is open has no end."""
-    return one.start if shape.in_window == "start" else one.end or one.start
+def _places(one: Span | Missing, shape: Shape) -> tuple[Moment, ...]:
+    """Return the moments that place a duration in a period; where one is not known, the other."""
+    moments = (one.end, one.start) if shape.in_window == "end" else (one.start, one.end)
+    known = tuple(moment for moment in moments if moment is not None)
+    return known if shape.in_window == "either" else known[:1]
 
 
-def _in(
-    one: Span | Missing,
-    window: tuple[datetime, datetime] | None,
-    definition: Definition,
-    shape: Shape,
-) -> bool:
+def _goes_on(one: Span | Missing, shape: Shape) -> bool:
+    """Say whether a duration is in every period from its start on, since it is not over."""
+    ongoing = isinstance(one, Span) and not one.observed and one.end is None
+    return ongoing and shape.in_window != "start"
+
+
+def _in(one: Span | Missing, window: Period | None, definition: Definition, shape: Shape) -> bool:
+    """Say whether a duration is in question in a window; one without any moment is in each."""
     if window is None:
         return True
-    bounds = definition.bounds
-    if isinstance(one, Span) and not one.observed and shape.in_window != "start":
-        # Not over: it belongs to every period that it has begun before the end of.
-        return one.start is not None and midpoint(one.start) < window[1]
-    if shape.in_window == "either":
-        return inside(one.start, window, bounds) or inside(one.end, window, bounds)
-    return inside(_placed(one, shape), window, bounds)
+    places = _places(one, shape)
+    if _goes_on(one, shape):
+        return all(begun(moment, window, definition.bounds) for moment in places)
+    return not places or any(inside(moment, window, definition.bounds) for moment in places)
 
 
 def with_parts(
@@ -134,16 +139,20 @@ def with_parts(
     shape: Shape,
 ) -> Figure:
     """Return the figure of all durations, with its groups and periods."""
-    placed = [midpoint(m) for one in found if (m := _placed(one, shape)) is not None]
-    periods = list(buckets(definition, placed))
-    names = sorted({name for one in found for name in one.groups})
+    moments = (utc(moment) for one in found for moment in _places(one, shape))
+    periods = list(buckets(definition, moments))
+
+    def placed(one: Span | Missing) -> tuple[Moment, ...] | None:
+        return None if _goes_on(one, shape) else _places(one, shape) or None
+
+    members = Members(found, lambda one: one.groups, periods, placed)
 
     def figure(name: str | None, window: Period | None) -> Figure:
-        members = found if name is None else [one for one in found if name in one.groups]
-        return attrs.evolve(_summary(members, (), facts, definition, shape, window), group=name)
+        part = _summary(members.of(name, window), (), facts, definition, shape, window)
+        return attrs.evolve(part, group=name)
 
     whole = _summary(found, out, facts, definition, shape, definition.window)
-    return with_groups(whole, names, periods, figure)
+    return with_groups(whole, members.names, periods, figure)
 
 
 def _summary(
@@ -154,35 +163,35 @@ def _summary(
     shape: Shape,
     window: Period | None,
 ) -> Figure:
-    inside_ = [one for one in found if _in(one, window, definition, shape)]
-    spans = sorted(
-        (one for one in inside_ if isinstance(one, Span) and one.observed),
-        key=lambda one: (one.value, one.id),
-    )
-    waiting = [one for one in inside_ if isinstance(one, Span) and not one.observed]
-    left_out = [
-        *out,
-        *(
-            LeftOut(id=one.id, reason=one.reason, positions=one.positions)
-            for one in inside_
-            if isinstance(one, Missing)
-        ),
-        *(LeftOut(id=one.id, reason="pending", positions=one.positions) for one in waiting),
-    ]
+    spans: list[Span] = []
+    waiting: list[Span] = []
+    left_out = list(out)
+    for one in found:
+        if not _in(one, window, definition, shape):
+            continue
+        if isinstance(one, Missing):
+            reason = one.reason
+        elif window is not None and not _places(one, shape):
+            reason = "no known moment places it in a period"
+        elif one.observed:
+            spans.append(one)
+            continue
+        else:
+            waiting.append(one)
+            reason = one.why
+        left_out.append(LeftOut(id=one.id, reason=reason, positions=one.positions))
+    spans.sort(key=lambda one: (one.value, one.id))
+    waiting.sort(key=lambda one: (one.value, one.id))
     values = [one.value for one in spans]
     statistic = STATISTICS[shape.statistic]
     value = _seconds(statistic(values))
-    reason = None
-    if value is None:
-        if definition.empty == "zero":
-            value = 0.0
-        else:
-            reason = _why_none(values, waiting)
+    if value is None and definition.empty == "zero":
+        value = 0.0
     uncertain = sum(one.uncertain for one in spans)
     return Figure(
         name=type(definition).NAME,
         value=value,
-        reason=reason,
+        reason=_why_none(values, waiting) if value is None else None,
         unit=SECONDS,
         n=len(values),
         definition=definition,
@@ -197,8 +206,7 @@ def _summary(
             Included(id=one.id, value=one.value / 1e6, positions=one.positions) for one in spans
         ),
         censored=tuple(
-            Included(id=one.id, value=one.value / 1e6, positions=one.positions)
-            for one in sorted(waiting, key=lambda one: (one.value, one.id))
+            Included(id=one.id, value=one.value / 1e6, positions=one.positions) for one in waiting
         ),
         left_out=tuple(sorted(left_out, key=lambda one: one.id)),
         beside=_beside(values, waiting, shape.statistic, definition.level),
@@ -209,7 +217,9 @@ def _summary(
 def _why_none(values: Sequence[int], waiting: Sequence[Span]) -> str:
     if values:
         return "a geometric mean needs durations above 0"
-    return "all are still open" if waiting else "nothing to count"
+    if not waiting:
+        return "nothing to count"
+    return "all are still open" if all(one.end is None for one in waiting) else "all are censored"
 
 
 def _seconds(microseconds_: float | None) -> float | None:

@@ -341,11 +341,14 @@ class FactsFold:
             return
         if source is not None:
             self._note_source(stream, event, source.name, source.recorded_at)
-        stream.seen = max(stream.seen, version)
         if isinstance(event, EDITS):
             stream.edits.append((position, event))
-        elif isinstance(event, _NO_FACTS):
+            stream.positions.append(position)
             return
+        stream.seen |= 1 << version
+        if isinstance(event, _NO_FACTS):
+            if not getattr(event, "unauthorised", ""):
+                return
         else:
             stream.events[version] = event
             at: Moment | None = getattr(event, "at", None)
@@ -402,7 +405,7 @@ class FactsFold:
     def _unfounded(self) -> Iterator[int]:
         for stream in self._streams.values():
             for position, edit in stream.edits:
-                if not 1 <= edit.version <= stream.seen:
+                if edit.version < 1 or not stream.seen >> edit.version & 1:
                     yield position
 
 
@@ -444,8 +447,15 @@ def _stands(stream: _Stream, as_of: datetime) -> Iterator[tuple[int, Any]]:
         events = standing(events, [edit for _, edit in stream.edits])
     for version, event in events.items():
         at = event.at
-        if at is None or isinstance(event, _STATEMENTS) or midpoint(at) <= as_of:
+        if at is None or midpoint(at) <= as_of or is_statement(event):
             yield version, event
+
+
+def is_statement(event: object) -> bool:
+    """Say whether an event is a statement about the world, which `as_of` does not cut."""
+    if isinstance(event, incidents.IncidentReopened):
+        return event.began is IncidentStatus.DISMISSED  # it takes a statement back
+    return isinstance(event, _STATEMENTS)
 
 
 def _until(moment: Moment | None, as_of: datetime) -> Moment | None:
@@ -458,7 +468,7 @@ def _first_of(one: Moment | None, other: Moment | None) -> Moment | None:
 
 def _incident_row(stream: _Stream, as_of: datetime) -> IncidentFacts:
     row: dict[str, Any] = {"id": stream.id}
-    status = IncidentStatus.NOTHING
+    status = before = IncidentStatus.NOTHING
     spells: list[Spell] = []
     severities: list[Severity] = []
     holds: list[Hold] = []
@@ -498,11 +508,11 @@ def _incident_row(stream: _Stream, as_of: datetime) -> IncidentFacts:
             case incidents.IncidentClosed():
                 spells[-1:] = [attrs.evolve(_current(spells), closed=event.at, over=True)]
             case incidents.IncidentReopened():
-                if event.number:
-                    spells.append(Spell(started=event.at))
-                elif event.relapse:
+                if event.relapse:
                     row["relapses"] = row.get("relapses", 0) + 1
                     spells[-1:] = [attrs.evolve(_current(spells), mitigated=None)]
+                elif event.number or _current(spells).over:
+                    spells.append(Spell(started=event.at))
                 row["dismissed"] = None
             case incidents.IncidentDeclared():
                 row["declared_at"] = _first_of(row.get("declared_at"), event.at)
@@ -520,6 +530,7 @@ def _incident_row(stream: _Stream, as_of: datetime) -> IncidentFacts:
             case incidents.IncidentDismissed():
                 row["dismissed"] = event.reason
             case incidents.IncidentMerged():
+                before = status
                 row["merged_into"] = event.into
             case incidents.IncidentUnmerged():
                 row["merged_into"] = None
@@ -529,10 +540,12 @@ def _incident_row(stream: _Stream, as_of: datetime) -> IncidentFacts:
                 stated[event.what] = event.microseconds
             case _:
                 pass  # attempts, and the other side of a merge, change only the status
-        status = getattr(event, "status", status)
-        if status not in incidents.OPEN:
+        after = _incident_status(event, status, before, triaged=row.get("triaged", False))
+        if after is not status and after in _OVER:
             _release(holds, event.at)
-    row["status"] = status
+        status = after
+    # Statements hold for every as_of, but nothing can be said of what had not been detected.
+    row["status"] = status if spells else IncidentStatus.NOTHING
     return IncidentFacts(
         **row,
         spells=tuple(spells),
@@ -547,6 +560,21 @@ def _incident_row(stream: _Stream, as_of: datetime) -> IncidentFacts:
         sources_disagree=stream.disagree,
         positions=tuple(stream.positions),
     )
+
+
+_OVER: Final = frozenset(IncidentStatus) - incidents.OPEN - {IncidentStatus.MERGED}
+"""Statuses in which nothing waits any more; after a merge it may go on waiting."""
+
+
+def _incident_status(
+    event: object, status: IncidentStatus, before: IncidentStatus, *, triaged: bool
+) -> IncidentStatus:
+    """Return the status after an event, told anew where what it was decided on is cut off."""
+    if isinstance(event, incidents.IncidentUnmerged):
+        return before
+    if isinstance(event, incidents.IncidentReopened) and event.began is IncidentStatus.DISMISSED:
+        return IncidentStatus.TRIAGED if triaged else IncidentStatus.DETECTED
+    return getattr(event, "status", None) or status
 
 
 def _current(spells: list[Spell]) -> Spell:
@@ -639,13 +667,14 @@ def _change_row(stream: _Stream, as_of: datetime) -> ChangeFacts:
                     has_monitoring_plan=event.has_monitoring_plan,
                     has_test_plan=event.has_test_plan,
                     approved_at=None,
-                    authorisation="not asked",
+                    authorisation=_unless(event.imported, row, "not asked"),
                 )
                 voters.clear()
             case changes.ChangeSubmitted():
                 row["submitted_at"] = event.at
                 if event.template is not None:
-                    row.update(approved_at=event.at, authorisation="pre-approved")
+                    word = _unless(event.imported, row, "pre-approved")
+                    row.update(approved_at=event.at, authorisation=word)
             case changes.ChangeApproved():
                 voters.append(event.by)
                 if event.imported:
@@ -653,7 +682,8 @@ def _change_row(stream: _Stream, as_of: datetime) -> ChangeFacts:
                 elif event.status is ChangeStatus.APPROVED:
                     row.update(approved_at=event.at, authorisation="approved")
             case changes.ChangeRejected():
-                row.update(approved_at=None, authorisation="not asked")
+                word = _unless(event.imported, row, "not asked")
+                row.update(approved_at=None, authorisation=word)
                 voters.clear()
             case changes.ChangeStarted():
                 row["started_at"] = event.at
@@ -664,6 +694,7 @@ def _change_row(stream: _Stream, as_of: datetime) -> ChangeFacts:
                 commits.update((commit.id, commit) for commit in event.commits)
             case changes.RolloutAdvanced():
                 rollout.append(RolloutStep(at=event.at, percent=event.percent))
+                row["reached_production"] = True
             case changes.ChangeCompleted():
                 completed.append(event.at)
                 row.update(ended_at=event.at, outcome=Outcome.COMPLETED, reached_production=True)
@@ -708,7 +739,7 @@ def _change_row(stream: _Stream, as_of: datetime) -> ChangeFacts:
         said_no = getattr(event, "unauthorised", "")
         if said_no:
             unauthorised[said_no] = None
-        status = getattr(event, "status", status)
+        status = getattr(event, "status", None) or status
     first_share = next((step.at for step in rollout if step.percent > 0), None)
     known_completion = next((at for at in completed if at is not None), None)
     return ChangeFacts(
@@ -726,6 +757,11 @@ def _change_row(stream: _Stream, as_of: datetime) -> ChangeFacts:
         sources_disagree=stream.disagree,
         positions=tuple(stream.positions),
     )
+
+
+def _unless(imported: bool, row: Mapping[str, Any], word: str) -> str:
+    """Return the authorisation after an event; imported history says nothing about it."""
+    return str(row.get("authorisation", "unknown")) if imported else word
 
 
 def _reached(row: Mapping[str, Any], said: bool | None) -> bool | None:

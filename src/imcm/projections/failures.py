@@ -9,14 +9,14 @@ an incident whose cause nobody stated.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, NamedTuple
 
 import attrs
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Kind, Outcome, Verdict, midpoint
+from imcm.domain.vocabulary import Kind, Outcome, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figure import (
@@ -25,6 +25,8 @@ from imcm.projections.figure import (
     Figure,
     Included,
     LeftOut,
+    Members,
+    Period,
     buckets,
     change_matches,
     figure_function,
@@ -32,7 +34,11 @@ from imcm.projections.figure import (
     in_environment,
     incident_matches,
     inside,
+    is_label,
+    names,
+    severity_matches,
     unread_notes,
+    utc,
     why_incident_out,
     with_groups,
 )
@@ -84,17 +90,23 @@ def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
     if row.deployed_at is None:
         if row.outcome is None:
             return f"not deployed ({row.status.value})"
-        return "reached nothing" if not row.reached_production else "missing(deployed)"
+        return "reached nothing" if row.reached_production is False else "missing(deployed)"
     return None
 
 
 def deployments(facts: Facts, definition: Deployments) -> tuple[list[Deployment], list[LeftOut]]:
     """Return all deployments the definition takes, in order of time and id, and what is none."""
+    return _deployments(
+        (row for row in facts.changes if change_matches(row, definition)), definition
+    )
+
+
+def _deployments(
+    rows: Iterable[ChangeFacts], definition: Deployments
+) -> tuple[list[Deployment], list[LeftOut]]:
     found: list[Deployment] = []
     out: list[LeftOut] = []
-    for row in facts.changes:
-        if not change_matches(row, definition):
-            continue
+    for row in rows:
         why = why_no_deployment(row, definition)
         at = row.deployed_at
         if why is not None or at is None:
@@ -102,7 +114,7 @@ def deployments(facts: Facts, definition: Deployments) -> tuple[list[Deployment]
             out.append(LeftOut(id=row.id, reason=reason, positions=row.positions))
         else:
             uncertain = not isinstance(at, datetime)
-            found.append(Deployment(row, midpoint(at), uncertain, groups_of(row, definition)))
+            found.append(Deployment(row, utc(at), uncertain, groups_of(row, definition)))
     found.sort(key=lambda one: (one.at, one.change.id))
     return found, out
 
@@ -113,11 +125,15 @@ def deployments(facts: Facts, definition: Deployments) -> tuple[list[Deployment]
 def _age(value: object) -> timedelta | None:
     if value is None:
         return None
+    age = value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = timedelta(seconds=value)
-    if not isinstance(value, timedelta) or value <= timedelta():
+        try:
+            age = timedelta(seconds=value)
+        except (ValueError, OverflowError):
+            age = None  # not a number, or more than there can be
+    if not isinstance(age, timedelta) or age <= timedelta():
         raise InvalidValue("max_age", value, "a time above 0: a timedelta, or seconds")
-    return value
+    return age
 
 
 ATTRIBUTIONS: Final = ("stated", "latest_before", "latest_at_or_before", "between_releases")
@@ -135,8 +151,9 @@ class Attribution(Deployments):
         attribution: "stated" (default: only what somebody stated), "latest_before" the detection
             of the incident, "latest_at_or_before" it, or "between_releases" (the release that
             was live: from its own instant up to the next one's; `release_ends` closes that end).
-        release_ends: "open" or "closed": whether an incident at the very instant of the next
-            release is still laid to the one before it, too.
+            All deployments are candidates, whatever the definition's filters report of them.
+        release_ends: "open" or "closed": whether an incident at the very instant of a release
+            is laid to the one that was live until then, too.
         scope: What an incident and a deployment must share: "service" (default), "label:<name>",
             or "global".
         max_age: Longest time from deployment to detection; None for any. Seconds or timedelta.
@@ -162,7 +179,7 @@ class Attribution(Deployments):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        if self.scope not in {"service", "global"} and not self.scope.startswith("label:"):
+        if self.scope not in ("service", "global") and not is_label(self.scope):
             raise InvalidValue("scope", self.scope, "service, global, or label:<name>")
 
 
@@ -180,31 +197,46 @@ def causes(
     """
     Return which incidents are laid to which changes, and which incidents are laid to none.
 
-    Costs a sort and one binary search for each incident and service.
+    Causes are inferred among all deployments, so that a filter of the definition never moves an
+    incident to another change; *found* are those it reports. Of the filters only severities
+    decide which incidents can fail a change; those left out are named where all filters take
+    them. Costs a sort and one binary search for each incident and service.
     """
     window = definition.window
     result: list[Cause] = []
     out: list[LeftOut] = []
     infer = definition.attribution != "stated"
-    live = _Candidates(found, definition) if infer else None
+    live = _Candidates(_all_deployments(facts, found, definition), definition) if infer else None
     for row in facts.incidents:
-        why = why_incident_out(row, definition)
-        if why is not None:
-            out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
+        if not severity_matches(row, definition):
             continue
-        if definition.incidents_in == "window" and not inside(
-            row.detected_at, window, definition.bounds
-        ):
-            continue
-        stated = [id_ for id_, verdict in row.verdicts.items() if verdict is Verdict.CAUSED]
-        if stated:
-            result += (Cause(row, id_, False) for id_ in sorted(stated))
-        elif live is not None:
+        reason = why_incident_out(row, definition)
+        if reason is None:
+            if definition.incidents_in == "window" and not inside(
+                row.detected_at, window, definition.bounds
+            ):
+                continue
+            stated = [id_ for id_, verdict in row.verdicts.items() if verdict is Verdict.CAUSED]
+            if stated or live is None:
+                result += (Cause(row, id_, False) for id_ in sorted(stated))
+                continue
             laid = live.to(row)
             result += (Cause(row, id_, True) for id_ in laid)
-            if not laid:
-                out.append(LeftOut(id=row.id, reason="no deployment to lay it to", positions=()))
+            if laid:
+                continue
+            reason = "no deployment to lay it to"
+        if incident_matches(row, definition):
+            out.append(LeftOut(id=row.id, reason=reason, positions=row.positions))
     return result, out
+
+
+def _all_deployments(
+    facts: Facts, found: Sequence[Deployment], definition: Deployments
+) -> Sequence[Deployment]:
+    """Return all deployments there are; *found* are those that the filters take."""
+    if definition.services is None and definition.kinds is None and definition.labels is None:
+        return found
+    return _deployments(facts.changes, definition)[0]
 
 
 class _Candidates:
@@ -229,41 +261,37 @@ class _Candidates:
         """Return the ids of the changes an incident is laid to: one, or none, or two at an edge."""
         if row.detected_at is None:
             return []
-        at = midpoint(row.detected_at)
-        best: list[tuple[datetime, str]] = []
-        for key in _scope_keys(row, self._definition.scope):
-            best += self._latest(key, at, row)
-        if not best:
+        at = utc(row.detected_at)
+        rule = self._definition.attribution
+        last = self._latest(row, at, strict=rule == "latest_before")
+        if last is None:
             return []
-        newest = max(best)[0]
-        if self._both_ends():
-            return sorted({id_ for _, id_ in best})
-        return [max(id_ for time, id_ in best if time == newest)]
+        closed = rule == "between_releases" and self._definition.release_ends == "closed"
+        if closed and last[0] == at:
+            before = self._latest(row, at, strict=True)
+            if before is not None:
+                return sorted((before[1], last[1]))
+        return [last[1]]
 
-    def _both_ends(self) -> bool:
-        definition = self._definition
-        return definition.attribution == "between_releases" and definition.release_ends == "closed"
+    def _latest(
+        self, row: IncidentFacts, at: datetime, *, strict: bool
+    ) -> tuple[datetime, str] | None:
+        """Return the latest candidate before an instant (or at it, unless *strict*)."""
+        keys = _scope_keys(row, self._definition.scope)
+        found = (self._latest_of(key, row, at, strict=strict) for key in keys)
+        return max((one for one in found if one is not None), default=None)
 
-    def _latest(self, key: str, at: datetime, row: IncidentFacts) -> Iterator[tuple[datetime, str]]:
-        times = self._times.get(key)
-        if times is None:
-            return
-        strict = self._definition.attribution == "latest_before"
+    def _latest_of(
+        self, key: str, row: IncidentFacts, at: datetime, *, strict: bool
+    ) -> tuple[datetime, str] | None:
+        times, ids = self._times.get(key, []), self._ids.get(key, [])
+        longest = self._definition.max_age
         place = (bisect_left if strict else bisect_right)(times, at) - 1
-        ids = self._ids[key]
-        edge = self._both_ends()
-        while place >= 0:
-            if (
-                self._definition.max_age is not None
-                and at - times[place] > self._definition.max_age
-            ):
-                return
+        while place >= 0 and (longest is None or at - times[place] <= longest):
             if row.verdicts.get(ids[place]) is not Verdict.DISMISSED:
-                yield times[place], ids[place]
-                # Closed ends: at the very instant of a release the one before it is live, too.
-                if not edge or times[place] < at:
-                    return
+                return times[place], ids[place]
             place -= 1
+        return None
 
 
 def _scope_keys(row: IncidentFacts | ChangeFacts, scope: str) -> tuple[str, ...]:
@@ -276,10 +304,6 @@ def _scope_keys(row: IncidentFacts | ChangeFacts, scope: str) -> tuple[str, ...]
 
 
 # --- change failure rate --------------------------------------------------------------------------
-
-
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 @attrs.frozen(kw_only=True)
@@ -297,7 +321,7 @@ class FailedBy(Attribution):
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "failed_by": (*FAILED_BY, "version_returned")
     }
-    failed_by: tuple[str, ...] = attrs.field(default=FAILED_BY, converter=_names)
+    failed_by: tuple[str, ...] = attrs.field(default=FAILED_BY, converter=names)
 
 
 @attrs.frozen(kw_only=True)
@@ -340,10 +364,14 @@ def failures(
     by_change: dict[str, list[Cause]] = {}
     for cause in laid:
         by_change.setdefault(cause.change, []).append(cause)
-    repaired = {row.repairs: row.id for row in facts.changes if row.repairs is not None}
+    repaired = {
+        row.repairs: row.id
+        for row in facts.changes
+        if row.repairs is not None and row.repairs != row.id
+    }
     returned: Mapping[str, str] = {}
     if "version_returned" in definition.failed_by:
-        returned = _versions_returned(found)
+        returned = _versions_returned(_all_deployments(facts, found, definition))
     result: list[Failure] = []
     for one in found:
         row = one.change
@@ -366,17 +394,19 @@ def failures(
 def _versions_returned(found: Sequence[Deployment]) -> dict[str, str]:
     """Return the deployments that were undone by deploying what they had replaced, by change id."""
     marked: dict[str, str] = {}
-    live: dict[str, list[Deployment]] = {}
+    live: dict[str, list[str]] = {}  # ids of what was deployed to a service, in order of time
+    newest: dict[tuple[str, str], int] = {}  # the last place of a version among them
     for one in found:
         version = one.change.version
         if version is None:
             continue
         for service in one.change.services or ("",):
             earlier = live.setdefault(service, [])
-            places = [i for i, before in enumerate(earlier) if before.change.version == version]
-            if places and places[-1] + 1 < len(earlier):
-                marked[earlier[places[-1] + 1].change.id] = version
-            earlier.append(one)
+            replaced_by = newest.get((service, version), len(earlier)) + 1
+            if replaced_by < len(earlier):
+                marked[earlier[replaced_by]] = version
+            newest[service, version] = len(earlier)
+            earlier.append(one.change.id)
     return marked
 
 
@@ -403,22 +433,29 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
             for row in facts.incidents
             if incident_matches(row, definition) and why_incident_out(row, definition) is None
         ]
-    periods = list(buckets(definition, (one.deployment.at for one in judged)))
-
-    def figure(name: str | None, window: tuple[datetime, datetime] | None) -> Figure:
-        members, hits = judged, incidents
-        if name is not None:
-            members = [one for one in judged if name in one.deployment.groups]
-            hits = [row for row in incidents if name in groups_of(row, definition)]
-        return attrs.evolve(_rate(members, hits, facts, definition, window), group=name)
-
-    names = sorted(
-        {name for one in judged for name in one.deployment.groups}
-        | {name for row in incidents for name in groups_of(row, definition)}
+    moments = [one.deployment.at for one in judged]
+    moments += [utc(row.detected_at) for row in incidents if row.detected_at is not None]
+    periods = list(buckets(definition, moments))
+    deployed = Members(
+        judged, lambda one: one.deployment.groups, periods, lambda one: (one.deployment.at,)
     )
+    detected = Members(
+        incidents,
+        lambda row: groups_of(row, definition),
+        periods,
+        lambda row: () if row.detected_at is None else (row.detected_at,),
+    )
+
+    def figure(name: str | None, window: Period | None) -> Figure:
+        part = _rate(
+            deployed.of(name, window), detected.of(name, window), facts, definition, window
+        )
+        return attrs.evolve(part, group=name)
+
+    groups = sorted({*deployed.names, *detected.names})
     left_out = tuple(sorted([*out, *unlaid], key=lambda one: (one.id, one.reason)))
     whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
-    return with_groups(whole, names, periods, figure)
+    return with_groups(whole, groups, periods, figure)
 
 
 def _rate(
@@ -426,7 +463,7 @@ def _rate(
     incidents: Iterable[IncidentFacts],
     facts: Facts,
     definition: ChangeFailureRate,
-    window: tuple[datetime, datetime] | None,
+    window: Period | None,
 ) -> Figure:
     counted = [one for one in members if inside(one.deployment.at, window, definition.bounds)]
     failed = [one for one in counted if one.signs]

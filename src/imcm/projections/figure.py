@@ -9,10 +9,11 @@ definition, its population, who was left out and why, and how sure it is.
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from itertools import pairwise
-from typing import Any, ClassVar, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Any, ClassVar, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
@@ -21,12 +22,12 @@ from imcm.domain.incident import IncidentStatus
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import (
     PRODUCTION,
+    Between,
     Mode,
     Moment,
     Severity,
     is_list,
     is_mapping,
-    midpoint,
 )
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
@@ -44,6 +45,20 @@ ANY: Final = "*"
 def microseconds(duration: timedelta) -> int:
     """Return a duration in whole microseconds, exactly."""
     return duration // MICROSECOND
+
+
+def utc(moment: Moment) -> datetime:
+    """
+    Return the instant that stands for a moment, in UTC; of an uncertain one its midpoint.
+
+    Every comparison and difference here is of such instants: two times of one zone are compared
+    and subtracted by what their clocks show, which is an hour off over a change of clocks.
+    """
+    if isinstance(moment, Between):
+        low, high = utc(moment.earliest), utc(moment.latest)
+        # Whole microseconds, odd widths rounded down, as the domain does.
+        return low + MICROSECOND * ((high - low) // MICROSECOND // 2)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 # --- the figure -----------------------------------------------------------------------------------
@@ -229,6 +244,9 @@ def _shown_seconds(seconds: float) -> str:
 
 
 def _plain(value: object) -> Any:
+    as_dict = getattr(value, "as_dict", None)
+    if as_dict is not None:
+        return as_dict()
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -237,22 +255,26 @@ def _plain(value: object) -> Any:
         return [_plain(item) for item in value]
     if is_mapping(value):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Definition):
-        return {a.name: _plain(getattr(value, a.name)) for a in attrs.fields(type(value))}
     return value
 
 
 # --- definitions ----------------------------------------------------------------------------------
 
 
-def _texts(value: object) -> tuple[str, ...] | None:
-    if value is None:
-        return None
+def names(value: Any) -> Any:
+    """
+    Return a name, or a list of them, as a tuple: the converter of every such argument.
+
+    Anything else stays as it is, and is refused by the definition, which knows the name.
+    """
     if isinstance(value, str):
         return (value,)
-    if is_list(value):
-        return tuple(str(item) for item in value)
-    raise InvalidValue("definition", value, "give a list of names")
+    return tuple(value) if is_list(value) else value
+
+
+def _texts(value: Any) -> Any:
+    given = (value,) if isinstance(value, str) else value
+    return tuple(str(item) for item in given) if is_list(given) else given
 
 
 def _window(value: Any) -> tuple[datetime, datetime] | None:
@@ -273,9 +295,11 @@ def _time(name: str, value: object) -> datetime:
             raise InvalidValue(name, value, "an ISO 8601 time with its offset") from None
     if not isinstance(value, datetime):
         raise InvalidValue(name, value, "give an aware datetime")
-    if value.utcoffset() is None:
+    offset = value.utcoffset()
+    if offset is None:
         raise NaiveTimeError(name, value)
-    return value
+    # With a fixed offset it is compared as an instant, and equals itself when it is read back.
+    return datetime.combine(value.date(), value.time().replace(fold=0), tzinfo=timezone(offset))
 
 
 def _labels(value: object) -> Mapping[str, str] | None:
@@ -344,41 +368,55 @@ class Definition:
 
     def __attrs_post_init__(self) -> None:
         self._check_choices()
+        self._check_filters()
+        self._check_parts()
         zone(self.time_zone)
         if self.window is not None and self.window[1] <= self.window[0]:
             raise InvalidValue("window", _plain(self.window), "its end must be after its start")
-        if isinstance(self.bucket_by, bool) or (
-            isinstance(self.bucket_by, int) and self.bucket_by < 1
-        ):
-            raise InvalidValue("bucket_by", self.bucket_by, "a number of days is 1 or more")
-        if isinstance(self.bucket_by, str) and self.bucket_by not in BUCKETS:
-            allowed = f"one of {', '.join(BUCKETS)}, or a number of days"
-            raise InvalidValue("bucket_by", self.bucket_by, allowed)
-        group = self.group_by
-        if group is not None and group not in GROUPS and not group.startswith("label:"):
-            raise InvalidValue("group_by", group, f"one of {', '.join(GROUPS)}, or label:<name>")
-        if self.whole == "unweighted" and group is None:
-            raise InvalidValue("whole", self.whole, "it is the mean of groups: give group_by= too")
-        for name in self.severities or ():
-            if name not in list(Severity):
-                raise InvalidValue("severities", name, f"one of {', '.join(Severity)}")
-        if not 0 < self.level < 1:
-            raise InvalidValue("level", self.level, "a confidence level lies between 0 and 1")
+        level: Any = self.level
+        if not isinstance(level, (int, float)) or not 0 < level < 1:
+            raise InvalidValue("level", level, "a confidence level lies between 0 and 1")
 
     def _check_choices(self) -> None:
         choices: dict[str, tuple[str, ...]] = {}
         for cls in reversed(type(self).__mro__):
             choices |= cls.__dict__.get("CHOICES", {})
+        several = {a.name for a in attrs.fields(type(self)) if isinstance(a.default, tuple)}
         for name, allowed in choices.items():
             value: Any = getattr(self, name)
-            given: Iterable[Any] = value if is_list(value) else (value,)
+            given: Iterable[Any] = value if name in several and is_list(value) else (value,)
             for one in given:
                 if one not in allowed:
                     raise InvalidValue(name, one, f"one of {', '.join(map(str, allowed))}")
 
+    def _check_filters(self) -> None:
+        for name in ("environments", "services", "severities", "kinds"):
+            value: Any = getattr(self, name)
+            if value is not None and not isinstance(value, tuple):
+                raise InvalidValue(name, value, "give a list of names")
+        for severity in self.severities or ():
+            if severity not in list(Severity):
+                raise InvalidValue("severities", severity, f"one of {', '.join(Severity)}")
+
+    def _check_parts(self) -> None:
+        by: Any = self.bucket_by
+        if isinstance(by, int) and (isinstance(by, bool) or by < 1):
+            raise InvalidValue("bucket_by", by, "a number of days is 1 or more")
+        if by is not None and not isinstance(by, int) and by not in BUCKETS:
+            allowed = f"one of {', '.join(BUCKETS)}, or a number of days"
+            raise InvalidValue("bucket_by", by, allowed)
+        group: Any = self.group_by
+        if group is not None and group not in GROUPS and not is_label(group):
+            raise InvalidValue("group_by", group, f"one of {', '.join(GROUPS)}, or label:<name>")
+        if self.whole == "unweighted" and group is None:
+            raise InvalidValue("whole", self.whole, "it is the mean of groups: give group_by= too")
+
+    def _choices(self) -> dict[str, Any]:
+        return {a.name: _plain(getattr(self, a.name)) for a in attrs.fields(type(self))}
+
     def as_dict(self) -> dict[str, Any]:
         """Return all choices as plain values; `from_dict` of the same class reads them back."""
-        return {"figure": type(self).NAME, **_plain(self)}
+        return {"figure": type(self).NAME, **self._choices()}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
@@ -415,7 +453,12 @@ class Definition:
 
     def shown(self) -> dict[str, str]:
         """Return every choice as text, in the order of the documentation."""
-        return {name: json.dumps(value) for name, value in _plain(self).items()}
+        return {name: json.dumps(value) for name, value in self._choices().items()}
+
+
+def is_label(value: object) -> bool:
+    """Say whether a choice is "label:" with the name of a label."""
+    return isinstance(value, str) and value.startswith("label:") and value != "label:"
 
 
 def zone(name: str) -> ZoneInfo:
@@ -436,6 +479,7 @@ def zone(name: str) -> ZoneInfo:
 
 P = ParamSpec("P")
 D = TypeVar("D", bound=Definition)
+T = TypeVar("T")
 
 
 def figure_function(
@@ -473,6 +517,75 @@ def unread_notes(facts: Facts) -> tuple[str, ...]:
 Period = tuple[datetime, datetime]
 
 
+class Bucket(Period):
+    """A period that knows which of its ends belong to it: see `buckets`."""
+
+    bounds: str
+
+    @classmethod
+    def of(cls, start: datetime, end: datetime, bounds: str) -> Self:
+        """Return the bucket from *start* to *end*."""
+        bucket = cls((start, end))
+        bucket.bounds = bounds
+        return bucket
+
+
+class Members(Generic[T]):
+    """The rows of a figure by group and by period, so that each part goes through its own only."""
+
+    def __init__(
+        self,
+        rows: Iterable[T],
+        groups: Callable[[T], Iterable[str]],
+        periods: Sequence[Period],
+        moments: Callable[[T], Iterable[Moment] | None],
+    ) -> None:
+        """
+        Sort the rows once.
+
+        Args:
+            groups: The groups a row counts in.
+            periods: As `buckets` gives them.
+            moments: When a row may count, or None where that may be in any period.
+        """
+        self._rows: dict[str | None, list[T]] = {None: list(rows)}
+        for row in self._rows[None]:
+            for name in groups(row):
+                self._rows.setdefault(name, []).append(row)
+        self._parts = {
+            name: _by_period(members, periods, moments) for name, members in self._rows.items()
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The groups there are, in order."""
+        return sorted(name for name in self._rows if name is not None)
+
+    def of(self, name: str | None, window: Period | None) -> Sequence[T]:
+        """Return the rows of a group (None: all of them) that may lie in a window."""
+        empty: Mapping[Period | None, Sequence[T]] = {}
+        return self._parts.get(name, empty).get(window, self._rows.get(name, ()))
+
+
+def _by_period(
+    rows: Iterable[T],
+    periods: Sequence[Period],
+    moments: Callable[[T], Iterable[Moment] | None],
+) -> Mapping[Period | None, Sequence[T]]:
+    shared: list[list[T]] = [[] for _ in periods]
+    if periods:
+        starts = [start for start, _ in periods]
+        anywhere = range(len(periods))
+        for row in rows:
+            given = moments(row)
+            places: Iterable[int] = anywhere
+            if given is not None:
+                places = {bisect_right(starts, utc(moment)) - 1 for moment in given} - {-1}
+            for place in places:
+                shared[place].append(row)
+    return dict(zip(periods, shared, strict=True))
+
+
 def with_groups(
     whole: Figure,
     names: Iterable[str],
@@ -492,14 +605,24 @@ def with_groups(
         for name in names
     )
     parts = tuple(figure(None, period) for period in periods)
-    whole = attrs.evolve(whole, groups=groups, buckets=parts)
-    if whole.definition.whole == "rows":
-        return whole
-    values = [group.value for group in groups if group.value is not None]
+    if whole.definition.whole == "unweighted":
+        whole = _unweighted(whole, groups)
+        parts = tuple(
+            _unweighted(part, [group.buckets[place] for group in groups])
+            for place, part in enumerate(parts)
+        )
+    return attrs.evolve(whole, groups=groups, buckets=parts)
+
+
+def _unweighted(whole: Figure, groups: Iterable[Figure]) -> Figure:
+    """Return a figure of all groups together as the mean of theirs."""
+    value = mean([group.value for group in groups if group.value is not None])
+    if value is None and whole.definition.empty == "zero":
+        value = 0.0
     return attrs.evolve(
         whole,
-        value=mean(values),
-        reason=None if values else "no group has a value",
+        value=value,
+        reason="no group has a value" if value is None else None,
         interval=None,
         bounds=None,
         beside={**whole.beside, "from the rows": whole.value},
@@ -513,9 +636,8 @@ def in_environment(environment: str | None, definition: Definition) -> bool:
     """Say whether an environment counts under the definition."""
     if definition.environments is None:
         return environment is None or environment.casefold() in PRODUCTION
-    return (
-        ANY in definition.environments or (environment or "production") in definition.environments
-    )
+    name = (environment or "production").casefold()
+    return any(one in (ANY, name) for one in map(str.casefold, definition.environments))
 
 
 def why_incident_out(row: IncidentFacts, definition: Definition) -> str | None:
@@ -537,9 +659,14 @@ def incident_matches(row: IncidentFacts, definition: Definition) -> bool:
     """Say whether the definition's filters take an incident; the others are not in question."""
     return (
         _common(row.services, definition.services)
-        and _one_of(severity_of(row, definition), definition.severities)
+        and severity_matches(row, definition)
         and _labelled(row.labels, definition.labels)
     )
+
+
+def severity_matches(row: IncidentFacts, definition: Definition) -> bool:
+    """Say whether the definition takes an incident of this severity."""
+    return _one_of(severity_of(row, definition), definition.severities)
 
 
 def change_matches(row: ChangeFacts, definition: Definition) -> bool:
@@ -565,12 +692,9 @@ def _labelled(have: Mapping[str, str], wanted: Mapping[str, str] | None) -> bool
 
 def severity_of(row: IncidentFacts, definition: Definition) -> Severity | None:
     """Return the severity of an incident that counts under the definition."""
-    severities = {
-        "last": row.severity_last,
-        "highest": row.severity_highest,
-        "first": row.severity_first,
-    }
-    return severities[definition.severity]
+    if definition.severity == "last":
+        return row.severity_last
+    return row.severity_highest if definition.severity == "highest" else row.severity_first
 
 
 NONE_GIVEN: Final = "(none)"
@@ -595,36 +719,59 @@ def groups_of(row: IncidentFacts | ChangeFacts, definition: Definition) -> tuple
 # --- windows and buckets --------------------------------------------------------------------------
 
 
-def inside(moment: Moment | None, window: tuple[datetime, datetime] | None, bounds: str) -> bool:
-    """Say whether a moment lies in a window; an uncertain one is placed by its midpoint."""
+def inside(moment: Moment | None, window: Period | None, bounds: str) -> bool:
+    """
+    Say whether a moment lies in a window; an uncertain one is placed by its midpoint.
+
+    Args:
+        moment: None is in no window.
+        window: None holds everything.
+        bounds: Which ends of the window belong to it. A bucket knows its own.
+    """
     if window is None:
         return True
     if moment is None:
         return False
-    time_ = midpoint(moment)
-    start, end = window
-    after = start <= time_ if bounds[0] == "[" else start < time_
-    before = time_ <= end if bounds[1] == "]" else time_ < end
-    return after and before
+    time_ = utc(moment)
+    closed = _bounds(window, bounds)[0] == "["
+    after = window[0] <= time_ if closed else window[0] < time_
+    return after and begun(time_, window, bounds)
 
 
-def buckets(
-    definition: Definition, moments: Iterable[datetime]
-) -> Iterator[tuple[datetime, datetime]]:
+def begun(moment: Moment, window: Period, bounds: str) -> bool:
+    """Say whether a moment lies before the end of a window, or on an end that belongs to it."""
+    closed = _bounds(window, bounds)[1] == "]"
+    return utc(moment) <= window[1] if closed else utc(moment) < window[1]
+
+
+def _bounds(window: Period, bounds: str) -> str:
+    return window.bounds if isinstance(window, Bucket) else bounds
+
+
+def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Period]:
     """
     Yield the periods of a figure in order, empty ones too, cut to its window.
 
-    Without a window they run from the first moment given to the last.
+    Without a window they run from the first moment given to the last. Each holds its start and
+    not its end, so that every moment lies in one; only the two ends of the window itself are
+    open or closed as the definition's `bounds` say.
     """
+    span = definition.window
+    bounds = definition.bounds
+    if span is None:
+        placed = sorted(map(utc, moments))
+        if not placed:
+            return
+        span, bounds = (placed[0], placed[-1] + MICROSECOND), "[)"
+    for start, end in _edges(definition, span):
+        opens = bounds[0] if start == span[0] else "["
+        yield Bucket.of(start, end, opens + (bounds[1] if end == span[1] else ")"))
+
+
+def _edges(definition: Definition, span: Period) -> Iterator[Period]:
     by = definition.bucket_by
     if by is None:
         return
-    span = definition.window
-    if span is None:
-        placed = sorted(moments)
-        if not placed:
-            return
-        span = (placed[0], placed[-1] + MICROSECOND)
     home = zone(definition.time_zone)
     if isinstance(by, int):
         yield from _fixed(span, by, home, from_end=definition.anchor == "end")

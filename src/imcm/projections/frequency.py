@@ -5,10 +5,13 @@ Deployment frequency, and the rework rate: how often is deployed, and how much o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from itertools import pairwise
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import ClassVar, Final
+from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -18,14 +21,15 @@ from imcm.projections import statistics
 from imcm.projections.facts import Facts
 from imcm.projections.failures import Deployment, Deployments, FailedBy, deployments, failures
 from imcm.projections.figure import (
+    MICROSECOND,
     SHARE,
+    Definition,
     Figure,
     Included,
     LeftOut,
     Period,
     buckets,
     figure_function,
-    inside,
     microseconds,
     unread_notes,
     why_incident_out,
@@ -34,6 +38,7 @@ from imcm.projections.figure import (
 )
 
 _DAY: Final = 86_400_000_000
+_ONE: Final = timedelta(days=1)
 
 
 def _names(value: str | Sequence[str]) -> tuple[str, ...]:
@@ -46,16 +51,21 @@ def _names(value: str | Sequence[str]) -> tuple[str, ...]:
 @attrs.frozen(kw_only=True)
 class DeploymentFrequency(FailedBy):
     """
-    How often is deployed.
+    How often is deployed: deployments per day or week, or what else `per` says.
 
-    Without a window the time from the first deployment's day to the last one's is taken, in
-    whole days of the zone. A window that is not over at `as_of` is taken up to then.
+    No deployment in a window that has begun is a measured 0. Undefined are an empty log, a window
+    (or a bucket) that has not begun at `as_of`, and no deployments at all without a window. A
+    window that is not over at `as_of` is taken up to then, and a note says so. Without a window
+    the time from the first deployment's day to the last one's is taken, in whole days of the
+    zone, for every group alike. Days are those of the zone: one of 23 or 25 hours is one day.
 
     Attributes:
-        count: Which deployments: "all" (default), "successful", or "not_failed" (`failed_by`).
-        per: "day" (default), "week", "window" (the plain count), "deployment_day" (days on which
-            something was deployed, in each calendar week), or "floor_of_bucket_mean" (the mean
-            count of the calendar buckets of `bucket_by`, rounded down).
+        count: Which deployments: "all" (default), "successful" (completed), or "not_failed"
+            (without a sign of `failed_by`).
+        per: "day" (default), "week" (seven days), "window" (the plain count), "deployment_day"
+            (days on which something was deployed, in each calendar week that the time touches,
+            empty weeks counted as 0), or "floor_of_bucket_mean" (the mean count of the calendar
+            buckets of `bucket_by`, rounded down).
         statistic: For "deployment_day": "mean" (default) or "median" over the calendar weeks.
     """
 
@@ -87,90 +97,144 @@ UNITS: Final = {
 def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     """Compute deployment frequency."""
     found, out = deployments(facts, definition)
-    if definition.count == "successful":
-        found, out = _split(found, out, lambda one: one.successful, "not successful")
-    elif definition.count == "not_failed":
-        judged, _ = failures(facts, found, definition)
-        failed = {one.deployment.change.id for one in judged if one.signs}
-        found, out = _split(found, out, lambda one: one.change.id not in failed, "failed")
-    periods = list(buckets(definition, (one.at for one in found)))
+    found, others, reason = _split(facts, found, definition)
+    counted, dropped = _Members(found, definition), _Members(others, definition)
+    home = zone(definition.time_zone)
+    whole_days = _whole_days(found, home)
+    periods: list[Period] = []
+    if definition.window is not None or whole_days is not None:
+        periods = list(
+            buckets(attrs.evolve(definition, window=definition.window or whole_days), ())
+        )
 
     def figure(name: str | None, window: Period | None) -> Figure:
-        members = found if name is None else [one for one in found if name in one.groups]
-        return attrs.evolve(_frequency(members, facts, definition, window), group=name)
+        span = whole_days if window is None else window
+        if definition.window is not None and window is not None:
+            span = _up_to(window, facts.as_of)
+        members = counted.inside(name, window)
+        left_out = tuple(
+            LeftOut(id=one.change.id, reason=reason, positions=one.change.positions)
+            for one in dropped.inside(name, window)
+        )
+        found = _frequency(members, facts, definition, window, span)
+        return attrs.evolve(found, group=name, left_out=left_out)
 
-    names = sorted({name for one in found for name in one.groups})
-    whole = attrs.evolve(figure(None, definition.window), left_out=tuple(out))
-    return with_groups(whole, names, periods, figure)
+    whole = figure(None, definition.window)
+    left_out = sorted([*out, *whole.left_out], key=lambda one: one.id)
+    whole = attrs.evolve(whole, left_out=tuple(left_out))
+    return with_groups(whole, sorted({*counted.names, *dropped.names}), periods, figure)
 
 
 def _split(
-    found: Iterable[Deployment],
-    out: Sequence[LeftOut],
-    keep: Callable[[Deployment], bool],
-    reason: str,
-) -> tuple[list[Deployment], list[LeftOut]]:
-    kept: list[Deployment] = []
-    left = list(out)
-    for one in found:
-        if keep(one):
-            kept.append(one)
-        else:
-            row = one.change
-            left.append(LeftOut(id=row.id, reason=reason, positions=row.positions))
-    return kept, left
+    facts: Facts, found: Sequence[Deployment], definition: DeploymentFrequency
+) -> tuple[list[Deployment], list[Deployment], str]:
+    """Return the deployments that count, those that do not, and why they do not."""
+    reason = "not successful"
+    good = {one.change.id for one in found if one.successful}
+    if definition.count == "all":
+        return list(found), [], ""
+    if definition.count == "not_failed":
+        reason = "failed"
+        judged, _ = failures(facts, found, definition)
+        good = {one.deployment.change.id for one in judged if not one.signs}
+    kept = [one for one in found if one.change.id in good]
+    return kept, [one for one in found if one.change.id not in good], reason
 
 
-def _span_of(
-    members: Sequence[Deployment],
-    definition: DeploymentFrequency,
-    window: Period | None,
-    as_of: datetime,
-) -> Period | None:
-    """Return the stretch of time a count is spread over; None where there is none."""
-    if window is not None:
-        end = min(window[1], as_of) if as_of > window[0] else window[1]
-        return window[0], end
-    if not members:
+class _Members:
+    """Deployments in order of time, by group, to be cut by binary search."""
+
+    def __init__(self, found: Iterable[Deployment], definition: Definition) -> None:
+        self._bounds = definition.bounds
+        self._of: dict[str | None, list[Deployment]] = {None: list(found)}
+        for one in self._of[None]:
+            for name in one.groups:
+                self._of.setdefault(name, []).append(one)
+        self.names = sorted(name for name in self._of if name is not None)
+
+    def inside(self, name: str | None, window: Period | None) -> Sequence[Deployment]:
+        """Return those of a group (None: all) in a window (None: all time)."""
+        members = self._of.get(name, [])
+        if window is None:
+            return members
+        start, end = window
+        first = bisect_left if self._bounds[0] == "[" else bisect_right
+        last = bisect_right if self._bounds[1] == "]" else bisect_left
+        return members[first(members, start, key=_at) : last(members, end, key=_at)]
+
+
+def _at(one: Deployment) -> datetime:
+    return one.at
+
+
+def _whole_days(found: Sequence[Deployment], home: ZoneInfo) -> Period | None:
+    """Return the days from the first deployment to the last; None without any."""
+    if not found:
         return None
-    home = zone(definition.time_zone)
-    first, last = members[0].at.astimezone(home), members[-1].at.astimezone(home)
-    midnight = first.replace(hour=0, minute=0, second=0, microsecond=0)
-    following = last.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    return midnight, following
+    first, last = (one.at.astimezone(home).date() for one in (found[0], found[-1]))
+    return _midnight(first, home), _midnight(last + _ONE, home)
+
+
+def _up_to(window: Period, as_of: datetime | None) -> Period | None:
+    """Return the part of a window that has passed; None where it has not begun."""
+    if as_of is None or as_of <= window[0]:
+        return None
+    return window[0], min(window[1], as_of)
+
+
+def _midnight(day: date, home: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), tzinfo=home).astimezone(UTC)
+
+
+def _days_between(span: Period, home: ZoneInfo) -> float:
+    """Return how many days of a zone a stretch of time is; a day of 23 or 25 hours is one."""
+    parts: list[float] = []
+    days: list[int] = []
+    for moment in span:
+        day = moment.astimezone(home).date()
+        begins, ends = _midnight(day, home), _midnight(day + _ONE, home)
+        parts.append((moment.astimezone(UTC) - begins) / (ends - begins))
+        days.append(day.toordinal())
+    return (days[1] - days[0]) + (parts[1] - parts[0])
 
 
 def _frequency(
-    members: Iterable[Deployment],
+    counted: Sequence[Deployment],
     facts: Facts,
     definition: DeploymentFrequency,
     window: Period | None,
+    span: Period | None,
 ) -> Figure:
-    counted = [one for one in members if inside(one.at, window, definition.bounds)]
-    span = None
-    if facts.as_of is not None:
-        span = _span_of(counted, definition, window, facts.as_of)
+    home = zone(definition.time_zone)
     n = len(counted)
-    days = 0.0 if span is None else microseconds(span[1] - span[0]) / _DAY
+    dates = {one.at.astimezone(home).date() for one in counted}
     value: float | None = None
+    reason: str | None = None
     interval = None
-    if definition.per == "window":
-        value = float(n)
-    elif span is not None and days > 0:
-        value, interval = _spread(counted, definition, span, days)
-    between = [microseconds(b.at - a.at) for a, b in pairwise(counted)]
-    middle = statistics.median(between)
+    notes = unread_notes(facts)
+    times = [one.at.astimezone(UTC) for one in counted]
+    between = statistics.median([microseconds(b - a) for a, b in pairwise(times)])
     beside: dict[str, float | None] = {}
-    if days > 0:
+    of_all_time = window is None and facts.as_of is not None
+    if span is not None:
+        days = _days_between(span, home)
+        value, interval = _spread(n, dates, definition, span, days)
         beside = {
             "deployments per day": n / days,
             "deployments per week": 7 * n / days,
-            "days with a deployment per week": 7 * len(_days(counted, definition)) / days,
+            "days with a deployment per week": 7 * len(dates) / days,
         }
+        if window is not None and span[1] < window[1]:
+            notes = (*notes, f"the window is not over: taken up to {span[1]}")
+    elif definition.empty == "zero" or (of_all_time and definition.per == "window"):
+        value = 0.0
+    else:
+        ahead = window is not None and facts.as_of is not None
+        reason = "the window has not begun" if ahead else "no deployments"
     return Figure(
         name=type(definition).NAME,
         value=value,
-        reason=None if value is not None else "no time to spread the deployments over",
+        reason=reason,
         unit=UNITS[definition.per],
         n=n,
         definition=definition,
@@ -185,46 +249,93 @@ def _frequency(
         ),
         beside={
             **beside,
-            "median days between deployments": None if middle is None else middle / _DAY,
+            "median days between deployments": None if between is None else between / _DAY,
         },
-        counts={"days with a deployment": len(_days(counted, definition))},
-        notes=unread_notes(facts),
+        counts={"days with a deployment": len(dates)},
+        notes=notes,
     )
-
-
-def _days(members: Iterable[Deployment], definition: DeploymentFrequency) -> set[date]:
-    home = zone(definition.time_zone)
-    return {one.at.astimezone(home).date() for one in members}
 
 
 def _spread(
-    counted: Sequence[Deployment], definition: DeploymentFrequency, span: Period, days: float
+    n: int, dates: Iterable[date], definition: DeploymentFrequency, span: Period, days: float
 ) -> tuple[float | None, statistics.Interval | None]:
-    n = len(counted)
+    if definition.per == "window":
+        return float(n), None
     if definition.per in {"day", "week"}:
         scale = days if definition.per == "day" else days / 7
         return n / scale, _poisson(n, scale, definition.level)
-    by: str | int | None = "week" if definition.per == "deployment_day" else definition.bucket_by
-    calendar = attrs.evolve(definition, window=span, bucket_by=by)
-    periods = list(buckets(calendar, ()))
-    parts = [[one for one in counted if inside(one.at, period, "[)")] for period in periods]
     if definition.per == "deployment_day":
-        counts = [len(_days(part, definition)) for part in parts]
-        middle = statistics.median(counts) if definition.statistic == "median" else None
-        return (middle if definition.statistic == "median" else statistics.mean(counts)), None
-    return float(math.floor(n / len(periods))), None
+        counts = _days_by_week(dates, definition, span)
+        if definition.statistic == "median":
+            return statistics.median(counts), None
+        return statistics.mean(counts), None
+    periods = list(buckets(attrs.evolve(definition, window=span), ()))
+    return float(n // len(periods)), None
+
+
+def _days_by_week(
+    dates: Iterable[date], definition: DeploymentFrequency, span: Period
+) -> list[int]:
+    """Return the number of days with a deployment of each calendar week, empty ones too."""
+    home = zone(definition.time_zone)
+    offset = 1 if definition.week_starts == "monday" else 0
+
+    def week(day: date) -> int:
+        return (day.toordinal() - offset) // 7  # day 1 of year 1 was a Monday
+
+    first = week(span[0].astimezone(home).date())
+    last = week((span[1].astimezone(UTC) - MICROSECOND).astimezone(home).date())
+    counts = dict.fromkeys(range(first, last + 1), 0)
+    for day in dates:
+        # A window that is closed at its end can reach into one more week.
+        counts[week(day)] = counts.get(week(day), 0) + 1
+    return list(counts.values())
+
+
+_EXACT_BELOW: Final = 10  # from there on Byar's limits are within 0.2 % of the exact ones
 
 
 def _poisson(n: int, scale: float, level: float) -> statistics.Interval:
-    """Byar's approximation to the exact Poisson limits (Breslow and Day 1987, section 2.3)."""
+    low, high, method = _poisson_limits(n, level)
+    return statistics.Interval(low=low / scale, high=high / scale, level=level, method=method)
+
+
+@lru_cache(maxsize=1024)
+def _poisson_limits(n: int, level: float) -> tuple[float, float, str]:
+    """
+    Return confidence limits of the mean of a Poisson count.
+
+    Small counts get the exact limits (Garwood 1936), the others Byar's approximation to them
+    (Breslow and Day 1987, section 2.3).
+    """
+    if n < _EXACT_BELOW:
+        tail = (1 - level) / 2
+        low = _poisson_mean(n - 1, 1 - tail) if n else 0.0
+        return low, _poisson_mean(n, tail), "exact Poisson limits (Garwood)"
     z = statistics.critical_z(level)
-    low = n * (1 - 1 / (9 * n) - z / (3 * math.sqrt(n))) ** 3 if n else 0.0
     m = n + 1
+    low = n * (1 - 1 / (9 * n) - z / (3 * math.sqrt(n))) ** 3
     high = m * (1 - 1 / (9 * m) + z / (3 * math.sqrt(m))) ** 3
-    method = "Byar's approximation for Poisson counts"
-    return statistics.Interval(
-        low=max(0.0, low) / scale, high=high / scale, level=level, method=method
-    )
+    return max(0.0, low), high, "Byar's approximation to the exact Poisson limits"
+
+
+def _poisson_mean(k: int, share: float) -> float:
+    """Return the mean of the Poisson counts of which that share is at most *k*."""
+
+    def at_most(mean: float) -> float:
+        terms = accumulate(range(1, k + 1), lambda term, i: term * mean / i, initial=1.0)
+        return math.exp(-mean) * math.fsum(terms)
+
+    low, high = 0.0, 1.0
+    while at_most(high) > share:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        if at_most(middle) > share:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
 
 
 deployment_frequency = figure_function(DeploymentFrequency, measure_frequency)
@@ -238,9 +349,10 @@ REWORK_BY: Final = ("emergency", "fixed")
 @attrs.frozen(kw_only=True)
 class ReworkRate(Deployments):
     """
-    Deployments made because of a production incident, as a share of all deployments.
+    Deployments made because of a production incident, as a share (0 to 1) of all deployments.
 
-    In the DORA reports since 2024.
+    In the DORA reports since 2024. Undefined, not 0, without deployments. The `fixed` verdicts of
+    incidents that do not count (dismissed, drill, test, merged) are left out and listed.
 
     Attributes:
         rework_by: What makes a deployment rework: "emergency" (its type), "fixed" (an incident
@@ -252,35 +364,52 @@ class ReworkRate(Deployments):
     rework_by: tuple[str, ...] = attrs.field(default=REWORK_BY, converter=_names)
 
 
+def _fixed(
+    facts: Facts, found: Iterable[Deployment], definition: ReworkRate
+) -> tuple[Mapping[str, Sequence[str]], list[LeftOut]]:
+    """Return the incidents each deployment fixed, and those whose word on it does not count."""
+    fixed: dict[str, list[str]] = {one.change.id: [] for one in found}
+    out: list[LeftOut] = []
+    if "fixed" not in definition.rework_by:
+        return fixed, out
+    for row in facts.incidents:
+        changes = [
+            change
+            for change, verdict in row.verdicts.items()
+            if verdict is Verdict.FIXED and change in fixed
+        ]
+        why = why_incident_out(row, definition)
+        if why is None:
+            for change in changes:
+                fixed[change].append(row.id)
+        elif changes:
+            out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
+    return fixed, out
+
+
+def _signs(
+    one: Deployment, fixed: Mapping[str, Sequence[str]], definition: ReworkRate
+) -> list[str]:
+    row, signs = one.change, list[str]()
+    if row.type is ChangeType.EMERGENCY and "emergency" in definition.rework_by:
+        signs.append(f"emergency for {row.incident}" if row.incident else "emergency")
+    signs += (f"fixed {incident}" for incident in fixed[row.id])
+    if row.unplanned and "unplanned" in definition.rework_by:
+        signs.append("unplanned")
+    return signs
+
+
 def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
     found, out = deployments(facts, definition)
-    fixed: dict[str, str] = {}
-    for row in facts.incidents:
-        if why_incident_out(row, definition) is None:
-            for change, verdict in row.verdicts.items():
-                if verdict is Verdict.FIXED:
-                    fixed[change] = row.id
+    fixed, unheard = _fixed(facts, found, definition)
+    why = {one.change.id: "; ".join(_signs(one, fixed, definition)) for one in found}
+    counted = _Members(found, definition)
     periods = list(buckets(definition, (one.at for one in found)))
 
-    def why(one: Deployment) -> str:
-        row, signs = one.change, []
-        if row.type is ChangeType.EMERGENCY and "emergency" in definition.rework_by:
-            signs.append(f"emergency{f' for {row.incident}' if row.incident else ''}")
-        if row.id in fixed and "fixed" in definition.rework_by:
-            signs.append(f"fixed {fixed[row.id]}")
-        if row.unplanned and "unplanned" in definition.rework_by:
-            signs.append("unplanned")
-        return "; ".join(signs)
-
     def figure(name: str | None, window: Period | None) -> Figure:
-        members = [
-            one
-            for one in found
-            if (name is None or name in one.groups) and inside(one.at, window, definition.bounds)
-        ]
-        signs = [why(one) for one in members]
-        n, count = len(members), sum(map(bool, signs))
+        members = counted.inside(name, window)
+        n, count = len(members), sum(bool(why[one.change.id]) for one in members)
         value = count / n if n else (0.0 if definition.empty == "zero" else None)
         return Figure(
             name=type(definition).NAME,
@@ -298,20 +427,20 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
             included=tuple(
                 Included(
                     id=one.change.id,
-                    value=1.0 if sign else 0.0,
-                    why=sign,
+                    value=1.0 if why[one.change.id] else 0.0,
+                    why=why[one.change.id],
                     positions=one.change.positions,
                 )
-                for one, sign in zip(members, signs, strict=True)
+                for one in members
             ),
             counts={"rework": count},
             notes=unread_notes(facts),
             group=name,
         )
 
-    names = sorted({name for one in found for name in one.groups})
-    whole = attrs.evolve(figure(None, definition.window), left_out=tuple(out))
-    return with_groups(whole, names, periods, figure)
+    left_out = tuple(sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
+    whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
+    return with_groups(whole, counted.names, periods, figure)
 
 
 rework_rate = figure_function(ReworkRate, measure_rework)

@@ -9,21 +9,24 @@ inside; figures are in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import attrs
 
-from imcm.domain.incident import OPEN
+from imcm.domain.incident import OPEN, IncidentStatus
 from imcm.domain.vocabulary import (
     Between,
     Moment,
     StatedDuration,
     Verdict,
-    midpoint,
+    earliest,
+    is_mapping,
+    latest,
 )
 from imcm.errors import InvalidValue
+from imcm.projections.clock import BusinessHours, running
 from imcm.projections.durations import (
     IN_WINDOW,
     ROUNDINGS,
@@ -34,7 +37,7 @@ from imcm.projections.durations import (
     difference,
     with_parts,
 )
-from imcm.projections.facts import Facts, IncidentFacts, Spell
+from imcm.projections.facts import Facts, IncidentFacts
 from imcm.projections.figure import (
     Definition,
     Figure,
@@ -42,6 +45,8 @@ from imcm.projections.figure import (
     figure_function,
     groups_of,
     incident_matches,
+    names,
+    utc,
     why_incident_out,
 )
 
@@ -58,8 +63,8 @@ ENDS: Final = ("detected", "declared", "acknowledged", "triaged", "mitigated", "
 SPELL_ENDS: Final = frozenset({"mitigated", "resolved", "closed"})
 
 
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
+def _calendar(value: Any) -> Any:
+    return BusinessHours.from_dict(value) if is_mapping(value) else value
 
 
 @attrs.frozen(kw_only=True)
@@ -76,12 +81,17 @@ class IncidentDuration(Definition):
             counts by itself).
         missing: Never acknowledged: "leave_out", "resolution_counts" (its end counts instead) or
             "censor" (it waited at least until it was over).
-        source: "moments", or "stated" for the durations the source itself gave.
+        source: "moments", or "stated" for the durations the source itself gave, which are times to
+            restore: of the choices above only the statistic applies to them, and no clock.
         in_window: Which moment places an incident in a period: "end", "start" or "either".
         round_each: "none", "hour_down", "minute_down" or "minute_up", before the statistic.
+        clock: "wall" (default), or "business" for the working hours of the *calendar*, waits for
+            somebody else taken off. What is negative is judged by the wall.
+        calendar: The working hours, as `BusinessHours` or the mapping its `as_dict` gives.
     """
 
     NAME: ClassVar[str] = "incident duration"
+    STATED: ClassVar[StatedDuration | None] = None
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "start": STARTS,
         "end": ENDS,
@@ -91,16 +101,19 @@ class IncidentDuration(Definition):
         "source": ("moments", "stated"),
         "in_window": IN_WINDOW,
         "round_each": tuple(ROUNDINGS),
+        "clock": ("wall", "business"),
     }
 
-    start: tuple[str, ...] = attrs.field(default=("detected",), converter=_names)
-    end: tuple[str, ...] = attrs.field(default=("resolved",), converter=_names)
+    start: tuple[str, ...] = attrs.field(default=("detected",), converter=names)
+    end: tuple[str, ...] = attrs.field(default=("resolved",), converter=names)
     statistic: str = "median"
     reopened: str = "last"
     missing: str = "leave_out"
     source: str = "moments"
     in_window: str = "end"
     round_each: str = "none"
+    clock: str = "wall"
+    calendar: BusinessHours | None = attrs.field(default=None, converter=_calendar)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -109,6 +122,13 @@ class IncidentDuration(Definition):
                 raise InvalidValue(name, (), "at least one moment")
         if set(self.start) & set(self.end):
             raise InvalidValue("start", self.start, f"another moment than the end, {self.end}")
+        if self.source == "stated" and self.STATED is None:
+            raise InvalidValue("source", self.source, "only times to restore are stated by sources")
+        calendar: Any = self.calendar
+        if calendar is None and self.clock == "business":
+            raise InvalidValue("calendar", None, "a business clock needs the working hours")
+        if calendar is not None and not isinstance(calendar, BusinessHours):
+            raise InvalidValue("calendar", calendar, "give BusinessHours, or its as_dict()")
 
 
 @attrs.frozen(kw_only=True)
@@ -116,8 +136,8 @@ class TimeToDetect(IncidentDuration):
     """From the start of the impact to detection. An unknown start is left out and counted."""
 
     NAME: ClassVar[str] = "time to detect"
-    start: tuple[str, ...] = attrs.field(default=("impact_started",), converter=_names)
-    end: tuple[str, ...] = attrs.field(default=("detected",), converter=_names)
+    start: tuple[str, ...] = attrs.field(default=("impact_started",), converter=names)
+    end: tuple[str, ...] = attrs.field(default=("detected",), converter=names)
 
 
 @attrs.frozen(kw_only=True)
@@ -125,7 +145,7 @@ class TimeToAcknowledge(IncidentDuration):
     """From detection to the first acknowledgement."""
 
     NAME: ClassVar[str] = "time to acknowledge"
-    end: tuple[str, ...] = attrs.field(default=("acknowledged",), converter=_names)
+    end: tuple[str, ...] = attrs.field(default=("acknowledged",), converter=names)
 
 
 @attrs.frozen(kw_only=True)
@@ -133,7 +153,7 @@ class TimeToMitigate(IncidentDuration):
     """From detection until users were no longer hurt."""
 
     NAME: ClassVar[str] = "time to mitigate"
-    end: tuple[str, ...] = attrs.field(default=("mitigated",), converter=_names)
+    end: tuple[str, ...] = attrs.field(default=("mitigated",), converter=names)
 
 
 @attrs.frozen(kw_only=True)
@@ -141,6 +161,7 @@ class TimeToRestore(IncidentDuration):
     """From detection until service was fully restored."""
 
     NAME: ClassVar[str] = "time to restore"
+    STATED: ClassVar[StatedDuration | None] = StatedDuration.TIME_TO_RESTORE
 
 
 @attrs.frozen(kw_only=True)
@@ -148,6 +169,7 @@ class MeanTimeToRestore(IncidentDuration):
     """MTTR in the plain sense: the mean of the times to restore."""
 
     NAME: ClassVar[str] = "mean time to restore"
+    STATED: ClassVar[StatedDuration | None] = StatedDuration.TIME_TO_RESTORE
     statistic: str = "mean"
 
 
@@ -177,7 +199,7 @@ def causes_deployed(facts: Facts) -> dict[str, Moment]:
             if verdict is Verdict.CAUSED and (moment := deployed.get(change)) is not None
         ]
         if moments:
-            found[row.id] = min(moments, key=midpoint)
+            found[row.id] = min(moments, key=utc)
     return found
 
 
@@ -186,20 +208,58 @@ def _moment(row: IncidentFacts, name: str, causes: Mapping[str, Moment]) -> Mome
         return causes.get(row.id)
     if name == "cause_deployed_or_detected":
         both = [m for m in (causes.get(row.id), row.detected_at) if m is not None]
-        return min(both, key=midpoint, default=None)
+        return min(both, key=utc, default=None)
     found: Moment | None = getattr(row, _MOMENTS[name])
     return found
 
 
 def _first_present(
-    row: IncidentFacts, names: Iterable[str], causes: Mapping[str, Moment]
+    row: IncidentFacts, wanted: Iterable[str], causes: Mapping[str, Moment]
 ) -> Moment | None:
-    return next((m for name in names if (m := _moment(row, name, causes)) is not None), None)
+    return next((m for name in wanted if (m := _moment(row, name, causes)) is not None), None)
 
 
-def _spell_end(spell: Spell, names: Iterable[str]) -> Moment | None:
-    moments: Iterator[Moment | None] = (getattr(spell, name) for name in names)
-    return next((moment for moment in moments if moment is not None), None)
+def _ends(
+    row: IncidentFacts, wanted: Sequence[str], causes: Mapping[str, Moment]
+) -> list[Moment | None]:
+    """Return the end of each spell; what comes only once ends the spell in which it came."""
+    if SPELL_ENDS.isdisjoint(wanted) or not row.spells:
+        return [_first_present(row, wanted, causes)]
+    ends: list[Moment | None] = []
+    for place, spell in enumerate(row.spells):
+        moments: Iterator[Moment | None] = (
+            getattr(spell, name) if name in SPELL_ENDS else _once(row, name, place)
+            for name in wanted
+        )
+        ends.append(next((moment for moment in moments if moment is not None), None))
+    return ends
+
+
+def _once(row: IncidentFacts, name: str, place: int) -> Moment | None:
+    """Return a moment that comes once, where it came in that spell of the incident."""
+    moment = _moment(row, name, {})
+    if moment is None:
+        return None
+    begun = (spell.started for spell in row.spells[1:])
+    came_in = sum(at is not None and utc(at) <= utc(moment) for at in begun)
+    return moment if came_in == place else None
+
+
+def _came_unseen(row: IncidentFacts, wanted: Sequence[str]) -> bool:
+    """Say whether one of these ends is known to have come, nobody knows when."""
+    return (
+        "detected" in wanted
+        or ("triaged" in wanted and row.triaged)
+        or ("mitigated" in wanted and row.status is IncidentStatus.MITIGATED)
+    )
+
+
+class _Stretch(NamedTuple):
+    """One stretch of an incident; one that goes on has no end and may last up to `as_of`."""
+
+    start: Moment | None
+    end: Moment | None
+    goes_on: bool
 
 
 def spans_of(
@@ -211,93 +271,126 @@ def spans_of(
     """Yield the durations of one incident, or why it has none."""
     groups = groups_of(row, definition)
     if definition.source == "stated":
-        yield _stated(row, groups)
+        yield _stated(row, definition, groups)
         return
     start = _first_present(row, definition.start, causes)
-    spelled = not SPELL_ENDS.isdisjoint(definition.end)
-    ends = [_spell_end(s, definition.end) for s in row.spells] if spelled else []
-    if not spelled or not ends:
-        ends = [_first_present(row, definition.end, causes)]
-    is_open = row.status in OPEN
-
-    def missing(reason: str, end: Moment | None = None) -> Missing:
-        return Missing(row.id, reason, start, end, groups, row.positions)
-
-    def span(pairs: Sequence[tuple[Moment, Moment]], *, observed: bool) -> Span | Missing:
-        parts = [difference(a, b) for a, b in pairs]
-        value, low, high = (sum(column) for column in zip(*parts, strict=True))
-        if value < 0:
-            return missing("negative", pairs[-1][1])
-        value, low, high = (ROUNDINGS[definition.round_each](v) for v in (value, low, high))
-        uncertain = any(isinstance(m, Between) for pair in pairs for m in pair)
-        end = pairs[-1][1] if observed else None
-        return Span(
-            row.id, value, low, high, observed, uncertain, start, end, groups, row.positions
-        )
-
+    ends = _ends(row, definition.end, causes)
     if start is None:
-        yield missing(f"missing({definition.start[0]})", ends[-1])
+        reason = f"missing({definition.start[0]})"
+        yield Missing(row.id, reason, start, ends[-1], groups, row.positions)
         return
-    if not spelled and ends[0] is None:
-        yield _never(row, definition, start, span, missing, as_of)
+    goes_on = row.status in OPEN and not _came_unseen(row, definition.end)
+    if len(ends) == 1:
+        if ends[0] is None and SPELL_ENDS.isdisjoint(definition.end):
+            yield _never(row, definition, start, groups, as_of, goes_on=goes_on)
+        else:
+            yield _span(row, definition, [_Stretch(start, ends[0], goes_on)], groups, as_of)
         return
-    starts = [start, *(spell.started for spell in row.spells[1:])]
     if definition.reopened == "first":
-        chosen = [(start, ends[0])]
-    elif definition.reopened == "last" or not spelled:
-        chosen = [(start, ends[-1])]
+        yield _span(row, definition, [_Stretch(start, ends[0], False)], groups, as_of)
+    elif definition.reopened == "last":
+        yield _span(row, definition, [_Stretch(start, ends[-1], goes_on)], groups, as_of)
     else:
-        chosen = list(zip(starts, ends, strict=True))  # type: ignore[arg-type]
-    last_open = is_open and chosen[-1][1] is None and len(chosen) in {1, len(ends)}
-    if definition.reopened == "first" and len(ends) > 1:
-        last_open = False
-    complete = [(a, b) for a, b in chosen if a is not None and b is not None]
-    if definition.reopened == "each":
-        for pair in complete:
-            yield span([pair], observed=True)
-    elif len(complete) == len(chosen):
-        yield span(complete, observed=True)
-        return
-    if last_open and chosen[-1][0] is not None:
-        yield span([*complete, (chosen[-1][0], as_of)], observed=False)
-    elif len(complete) < len(chosen):
-        yield missing(f"missing({definition.end[0]})")
+        begun = [start, *(spell.started for spell in row.spells[1:])]
+        last = len(ends) - 1
+        stretches = [
+            _Stretch(a, b, goes_on and place == last)
+            for place, (a, b) in enumerate(zip(begun, ends, strict=True))
+        ]
+        if definition.reopened == "each":
+            for one in stretches:
+                yield _span(row, definition, [one], groups, as_of)
+        else:
+            yield _span(row, definition, stretches, groups, as_of)
+
+
+def _span(
+    row: IncidentFacts,
+    definition: IncidentDuration,
+    stretches: Sequence[_Stretch],
+    groups: tuple[str, ...],
+    as_of: datetime,
+    censored: str | None = None,
+) -> Span | Missing:
+    """
+    Return the length of all stretches together, or why there is none.
+
+    Args:
+        censored: Why they ended without having come to their end; None where they did.
+    """
+    start, end = stretches[0].start, stretches[-1].end
+    value = low = high = 0
+    uncertain = False
+    for begun, ended, goes_on in stretches:
+        over = as_of if ended is None and goes_on else ended
+        if begun is None or over is None:
+            what = "reopened" if ended is not None else definition.end[0]
+            return Missing(row.id, f"missing({what})", start, end, groups, row.positions)
+        lengths = difference(begun, over)
+        if lengths[0] < 0:
+            return Missing(row.id, "negative", start, over, groups, row.positions)
+        uncertain = uncertain or isinstance(begun, Between) or isinstance(over, Between)
+        if definition.clock == "business":
+            lengths = _at_work(row, begun, over, definition.calendar)
+        value, low, high = value + lengths[0], low + lengths[1], high + lengths[2]
+    if definition.round_each != "none":
+        value, low, high = (ROUNDINGS[definition.round_each](v) for v in (value, low, high))
+    observed = end is not None and censored is None
+    why = censored or "pending"
+    positions = row.positions
+    return Span(row.id, value, low, high, observed, uncertain, start, end, groups, positions, why)
+
+
+def _at_work(
+    row: IncidentFacts, start: Moment, end: Moment, calendar: BusinessHours | None
+) -> tuple[int, int, int]:
+    """Return the working time between two moments, and its shortest and longest reading."""
+    value = running(utc(start), utc(end), row.holds, calendar)
+    if not isinstance(start, Between) and not isinstance(end, Between):
+        return value, value, value
+    low = running(utc(latest(start)), utc(earliest(end)), row.holds, calendar)
+    high = running(utc(earliest(start)), utc(latest(end)), row.holds, calendar)
+    return value, max(0, low), high
 
 
 def _never(
     row: IncidentFacts,
     definition: IncidentDuration,
     start: Moment,
-    span: Callable[..., Span | Missing],
-    missing: Callable[..., Missing],
+    groups: tuple[str, ...],
     as_of: datetime,
+    *,
+    goes_on: bool,
 ) -> Span | Missing:
     """Answer for a moment that comes once and did not come, such as an acknowledgement."""
+    missing = f"missing({definition.end[0]})"
     over = row.resolved_at or row.closed_at
-    if definition.missing == "resolution_counts" and over is not None:
-        return span([(start, over)], observed=True)
-    if row.status in OPEN:
-        return span([(start, as_of)], observed=False)
-    if definition.missing == "censor" and over is not None:
-        return span([(start, over)], observed=False)
-    return missing(f"missing({definition.end[0]})", over)
+    if over is None or definition.missing == "leave_out" or _came_unseen(row, definition.end):
+        if goes_on:
+            return _span(row, definition, [_Stretch(start, None, True)], groups, as_of)
+        return Missing(row.id, missing, start, over, groups, row.positions)
+    censored = missing if definition.missing == "censor" else None
+    return _span(row, definition, [_Stretch(start, over, False)], groups, as_of, censored)
 
 
-def _stated(row: IncidentFacts, groups: tuple[str, ...]) -> Span | Missing:
-    value = row.stated.get(StatedDuration.TIME_TO_RESTORE)
-    end = row.resolved_at or row.closed_at
-    start = row.detected_at
-    if value is None:
-        reason = "missing(stated duration)"
+def _stated(
+    row: IncidentFacts, definition: IncidentDuration, groups: tuple[str, ...]
+) -> Span | Missing:
+    value = None if definition.STATED is None else row.stated.get(definition.STATED)
+    start, end = row.detected_at, row.resolved_at or row.closed_at
+    if value is None or value < 0:
+        reason = "missing(stated duration)" if value is None else "negative"
         return Missing(row.id, reason, start, end, groups, row.positions)
+    value = ROUNDINGS[definition.round_each](value)
     return Span(row.id, value, value, value, True, False, start, end, groups, row.positions)
 
 
 # --- the figure -----------------------------------------------------------------------------------
 
 
-def measure(facts: Facts, definition: IncidentDuration) -> Figure:
-    """Compute a duration over all incidents the definition takes."""
+def _durations(
+    facts: Facts, definition: IncidentDuration, as_of: datetime
+) -> tuple[list[Span | Missing], list[LeftOut]]:
     found: list[Span | Missing] = []
     out: list[LeftOut] = []
     causes: Mapping[str, Moment] = {}
@@ -307,17 +400,37 @@ def measure(facts: Facts, definition: IncidentDuration) -> Figure:
         if not incident_matches(row, definition):
             continue
         why = why_incident_out(row, definition)
-        if why is not None:
+        if why is None:
+            found += spans_of(row, definition, causes, as_of)
+        else:
             # Merged and dismissed incidents have no place in time, so every window names them.
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
-        elif facts.as_of is not None:
-            found += spans_of(row, definition, causes, facts.as_of)
+    return found, out
+
+
+def measure(facts: Facts, definition: IncidentDuration) -> Figure:
+    """Compute a duration over all incidents the definition takes."""
+    found: list[Span | Missing] = []
+    out: list[LeftOut] = []
+    if facts.as_of is not None:  # an empty log has none
+        found, out = _durations(facts, definition, facts.as_of)
     shape = Shape(
         statistic=definition.statistic,
         in_window=definition.in_window,
         round_each=definition.round_each,
     )
-    return with_parts(found, out, facts, definition, shape)
+    figure = with_parts(found, out, facts, definition, shape)
+    if definition.clock == "business":
+        figure = attrs.evolve(figure, notes=(*figure.notes, *_waits_passed_over(facts, figure)))
+    return figure
+
+
+def _waits_passed_over(facts: Facts, figure: Figure) -> Iterator[str]:
+    ids = {one.id for one in (*figure.included, *figure.censored)}
+    rows = (row for row in facts.incidents if row.id in ids)
+    count = sum(hold.held is None for row in rows for hold in row.holds)
+    if count:
+        yield f"waits that began nobody knows when, and stopped no clock: {count}"
 
 
 time_to_detect = figure_function(TimeToDetect, measure)

@@ -8,16 +8,18 @@ hidden: what was voided or corrected later is there and says so. Prose is made a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
 
-from imcm.domain.corrections import CORRECTIONS, EDITS, EventVoided, standing
+from imcm.domain.change import ChangeObserved
+from imcm.domain.corrections import EDITS, EventVoided, standing
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
-from imcm.domain.vocabulary import Moment, midpoint
-from imcm.errors import NaiveTimeError, UnknownIdError
-from imcm.projections.figure import inside
+from imcm.domain.vocabulary import Moment
+from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
+from imcm.projections.facts import is_statement
+from imcm.projections.figure import Period, inside, utc
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +64,7 @@ def timeline(
     incident: str | None = None,
     change: str | None = None,
     service: str | None = None,
-    window: tuple[datetime, datetime] | None = None,
+    window: Period | None = None,
     linked: bool = True,
     as_of: datetime | None = None,
     known_at: int | datetime | None = None,
@@ -76,15 +78,21 @@ def timeline(
         service: Only incidents and changes of this service, as corrected.
         window: Only what happened in [start, end).
         linked: Whether the story of one incident or change includes the other side's.
-        as_of, known_at: As in `facts`.
+        as_of, known_at: As in `facts`: statements, such as verdicts and corrections, have no place
+            in world time, so only `known_at` hides them.
 
     Raises:
         UnknownIdError: There is no such incident or change in the part of the log that is read.
         NaiveTimeError: A time without a zone.
+        InvalidValue: A window that does not end after its start.
     """
     for time in (as_of, *(window or ())):
         if time is not None and time.utcoffset() is None:
             raise NaiveTimeError("as_of" if time is as_of else "window", time)
+    if window is not None:
+        if utc(window[1]) <= utc(window[0]):
+            raise InvalidValue("window", window, "its end must be after its start")
+        window = utc(window[0]), utc(window[1])
     streams: dict[str, list[Recorded]] = {}
     for recorded in known(log, known_at):
         if recorded.kind in {INCIDENT, CHANGE}:
@@ -95,21 +103,29 @@ def timeline(
         wanted = _named(entries, incident, change, linked=linked)
     if service is not None:
         wanted &= {name for name, told in entries.items() if service in _services(told)}
-    cut = as_of or max((r.recorded_at for s in streams.values() for r in s), default=None)
+    newest = max((r.recorded_at for told in streams.values() for r in told), default=_FIRST)
+    cut = utc(as_of or newest)
     found = [
         entry
         for name in wanted
         for entry in entries[name]
-        if inside(entry.at, window, "[)") and (entry.at is None or midpoint(entry.at) <= cut)  # type: ignore[operator]
+        if inside(entry.at, window, "[)") and _had_happened(entry, cut)
     ]
     found.sort(key=_order)
     return tuple(found)
 
 
-def _order(entry: Entry) -> tuple[bool, float, int]:
-    if entry.at is None:
-        return False, 0.0, entry.position
-    return True, midpoint(entry.at).timestamp(), entry.position
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _had_happened(entry: Entry, as_of: datetime) -> bool:
+    if entry.at is None or isinstance(entry.event, EDITS) or is_statement(entry.event):
+        return True
+    return utc(entry.at) <= as_of
+
+
+def _order(entry: Entry) -> tuple[datetime, int]:
+    return _FIRST if entry.at is None else utc(entry.at), entry.position
 
 
 def _named(
@@ -148,8 +164,11 @@ def _names(told: Iterable[Entry]) -> set[str]:
 def _services(told: Iterable[Entry]) -> tuple[str, ...]:
     services: tuple[str, ...] = ()
     for entry in told:
-        if entry.voided_by is None:
-            services = getattr(entry.event, "services", ()) or services
+        given = getattr(entry.event, "services", None)
+        if given is None or entry.voided_by is not None:
+            continue
+        # A plan is content, an observation only says where something was seen.
+        services = (services or given) if isinstance(entry.event, ChangeObserved) else given
     return services
 
 
@@ -157,7 +176,7 @@ def _entries(stream: list[Recorded]) -> list[Entry]:
     events: dict[int, Any] = {r.version: r.event for r in stream}
     edits = [r for r in stream if isinstance(r.event, EDITS)]
     facts = {v: e for v, e in events.items() if not isinstance(e, (*EDITS, Unread))}
-    corrected = standing(facts, [r.event for r in edits if isinstance(r.event, CORRECTIONS)])
+    stands = standing(facts, [r.event for r in edits])
     corrections: dict[int, list[int]] = {}
     voids: dict[int, int] = {}
     for recorded in edits:
@@ -168,7 +187,7 @@ def _entries(stream: list[Recorded]) -> list[Entry]:
             corrections.setdefault(edit.version, []).append(recorded.position)
     result: list[Entry] = []
     for recorded in stream:
-        event = corrected.get(recorded.version, recorded.event)
+        event = stands.get(recorded.version, recorded.event)
         result.append(
             Entry(
                 at=getattr(event, "at", None),
