@@ -342,7 +342,7 @@ def incident_steps(
             edits = _edits(incident.past, incidents.CORRECTABLE)
             arguments = _arguments(step, {**_of_incidents(), **edits})
         elif "number" in inspect.signature(step).parameters:
-            number = st.integers(1, max(1, incident.attempts, *incident.actions))
+            number = st.integers(1, max([1, *incident.attempts, *incident.actions]))
             arguments = _arguments(step, {**_of_incidents(), "number": number})
         else:
             arguments = _incident_arguments(name)

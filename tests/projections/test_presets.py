@@ -364,3 +364,28 @@ def test_unknown_presets_and_metrics_name_those_there_are():
         preset_of("jira")
     with pytest.raises(InvalidValue, match="deployment_frequency, lead_time"):
         PRESETS["dora"].arguments("mttr")
+
+
+@pytest.mark.parametrize(
+    ("preset", "metric", "expected"),
+    [
+        ("middleware", "change_failure_rate", ("window", "window", "zero")),
+        ("four_keys", "restore", ("median", "hour_down", "sunday")),
+        ("four_keys", "lead_time", ("leave_out_zero_too", "minute_down", "median")),
+        ("four_keys", "deployment_frequency", ("successful", "deployment_day", "sunday")),
+        ("pelorus", "lead_time", ("service", "unweighted", "mean")),
+        ("devlake", "restore", ("median_low", "minute_down", "end")),
+    ],
+)
+def test_arguments_that_the_small_log_does_not_tell_apart(preset, metric, expected):
+    """What moves no number of the worked examples is written down here instead."""
+    names = {
+        ("middleware", "change_failure_rate"): ("candidates_in", "incidents_in", "empty"),
+        ("four_keys", "restore"): ("statistic", "round_each", "week_starts"),
+        ("four_keys", "lead_time"): ("negative", "round_each", "statistic"),
+        ("four_keys", "deployment_frequency"): ("count", "per", "week_starts"),
+        ("pelorus", "lead_time"): ("group_by", "whole", "statistic"),
+        ("devlake", "restore"): ("statistic", "round_each", "in_window"),
+    }[preset, metric]
+    definition = getattr(PRESETS[preset], metric)
+    assert expected == tuple(getattr(definition, name) for name in names)

@@ -668,10 +668,18 @@ def _people(*people: str | None) -> frozenset[str]:
     return frozenset(folded(person) for person in people if person is not None)
 
 
-def _votes(change: Change, event: ChangeApproved) -> frozenset[str]:
-    """Return the votes for the content as it stands; an imported approval is no vote."""
-    counts = event.content == change.content and not event.imported
-    return change.voters | (_people(event.by) if counts else frozenset())
+def _approved(change: Change, event: ChangeApproved) -> Change:
+    """
+    Return the change after one more approval.
+
+    An imported approval is a moment and no vote. A vote for content that was voided since is none.
+    """
+    if event.imported:
+        return attrs.evolve(change, status=event.status or change.status)
+    if event.content != change.content:
+        return change
+    voters = change.voters | _people(event.by)
+    return attrs.evolve(change, status=event.status or change.status, voters=voters)
 
 
 def _told(
@@ -727,8 +735,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             barred = change.barred | _people(event.by)
             return attrs.evolve(change, status=event.status or change.status, barred=barred)
         case ChangeApproved():
-            status = event.status or change.status
-            return attrs.evolve(change, status=status, voters=_votes(change, event))
+            return _approved(change, event)
         case ChangeRejected():
             return attrs.evolve(
                 change, status=event.status or change.status, voters=frozenset(), rejected=True

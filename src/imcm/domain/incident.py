@@ -636,6 +636,10 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
     return attrs.evolve(incident, past=past)
 
 
+TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}
+"""What a triage that left a later status as it was means once that status is voided."""
+
+
 def _next(incident: Incident, event: IncidentFact) -> Incident:
     match event:
         case IncidentDetected():
@@ -650,7 +654,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
         case IncidentTriaged():
             return attrs.evolve(
                 incident,
-                status=event.status or incident.status,
+                status=event.status or TRIAGED_FROM.get(incident.status, incident.status),
                 triaged=True,
                 severity=event.severity,
                 highest=highest(incident.highest, event.severity),

@@ -346,14 +346,12 @@ class FactsFold:
             stream.positions.append(position)
             return
         stream.seen |= 1 << version
-        if isinstance(event, _NO_FACTS):
-            if not getattr(event, "unauthorised", ""):
-                return
-        else:
-            stream.events[version] = event
-            at: Moment | None = getattr(event, "at", None)
-            if at is not None and latest(at) > stamp:
-                stream.late = (*stream.late, version)
+        if isinstance(event, _NO_FACTS) and not getattr(event, "unauthorised", ""):
+            return
+        stream.events[version] = event
+        at: Moment | None = getattr(event, "at", None)
+        if at is not None and latest(at) > stamp:
+            stream.late = (*stream.late, version)
         stream.positions.append(position)
 
     @staticmethod
@@ -574,6 +572,8 @@ def _incident_status(
         return before
     if isinstance(event, incidents.IncidentReopened) and event.began is IncidentStatus.DISMISSED:
         return IncidentStatus.TRIAGED if triaged else IncidentStatus.DETECTED
+    if isinstance(event, incidents.IncidentTriaged):
+        return event.status or incidents.TRIAGED_FROM.get(status, status)
     return getattr(event, "status", None) or status
 
 

@@ -9,7 +9,7 @@ definition, its population, who was left out and why, and how sure it is.
 from __future__ import annotations
 
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from itertools import pairwise
@@ -580,10 +580,15 @@ def _by_period(
             given = moments(row)
             places: Iterable[int] = anywhere
             if given is not None:
-                places = {bisect_right(starts, utc(moment)) - 1 for moment in given} - {-1}
+                places = {place for moment in given for place in _places(starts, utc(moment))}
             for place in places:
                 shared[place].append(row)
     return dict(zip(periods, shared, strict=True))
+
+
+def _places(starts: Sequence[datetime], at: datetime) -> range:
+    """Return the places of the periods a time can lie in: two where it is an edge of both."""
+    return range(max(0, bisect_left(starts, at) - 1), bisect_right(starts, at))
 
 
 def with_groups(
@@ -752,9 +757,10 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
     """
     Yield the periods of a figure in order, empty ones too, cut to its window.
 
-    Without a window they run from the first moment given to the last. Each holds its start and
-    not its end, so that every moment lies in one; only the two ends of the window itself are
-    open or closed as the definition's `bounds` say.
+    Without a window they run from the first moment given to the last. Between them edges are
+    half-open, so that every moment lies in one: each holds its start and not its end, or the
+    other way round where `bounds` are "(]". Only the two ends of the window itself are both open
+    or both closed where `bounds` say so.
     """
     span = definition.window
     bounds = definition.bounds
@@ -763,9 +769,10 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
         if not placed:
             return
         span, bounds = (placed[0], placed[-1] + MICROSECOND), "[)"
+    inner = "(]" if bounds == "(]" else "[)"
     for start, end in _edges(definition, span):
-        opens = bounds[0] if start == span[0] else "["
-        yield Bucket.of(start, end, opens + (bounds[1] if end == span[1] else ")"))
+        opens = bounds[0] if start == span[0] else inner[0]
+        yield Bucket.of(start, end, opens + (bounds[1] if end == span[1] else inner[1]))
 
 
 def _edges(definition: Definition, span: Period) -> Iterator[Period]:

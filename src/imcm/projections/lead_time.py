@@ -126,7 +126,9 @@ def _brought(found: Sequence[Deployment], definition: LeadTime) -> Iterator[_Bro
                 new.append(commit)
             else:
                 yield _left_out(commit.id, f"brought by {first} before", one)
-        positions = tuple(sorted(p for member in load for p in member.change.positions))
+        positions = one.change.positions
+        if len(load) > 1:
+            positions = tuple(sorted(p for member in load for p in member.change.positions))
         if definition.unit == "commit":
             for commit in new:
                 yield _Brought(commit.id, (commit,), one, positions)
@@ -188,15 +190,17 @@ def _span(brought: _Brought, definition: LeadTime) -> Span | Missing:
         return Missing(id_, f"missing({definition.start})", None, end, at.groups, positions)
     # Through UTC: two times of one zone would be subtracted by their wall clocks.
     start: datetime = min(time.astimezone(UTC) for time in times)
-    value, low, high = (
-        microseconds(read(end).astimezone(UTC) - start) for read in (midpoint, earliest, latest)
-    )
+    value = low = high = microseconds(midpoint(end).astimezone(UTC) - start)
+    if at.uncertain:
+        low = microseconds(earliest(end).astimezone(UTC) - start)
+        high = microseconds(latest(end).astimezone(UTC) - start)
     if definition.negative != "include":
         if value < 0 or (value == 0 and definition.negative == "leave_out_zero_too"):
             reason = "negative" if value else "zero"
             return Missing(id_, reason, start, end, at.groups, positions)
         low = max(low, 0)
-    value, low, high = (ROUNDINGS[definition.round_each](v) for v in (value, low, high))
+    rounded = ROUNDINGS[definition.round_each]
+    value, low, high = rounded(value), rounded(low), rounded(high)
     return Span(id_, value, low, high, True, at.uncertain, start, end, at.groups, positions)
 
 
