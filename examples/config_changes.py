@@ -90,7 +90,9 @@ def main(path: Path, ledger_path: Path) -> None:
         known = facts(ledger.replay(words=False))
 
     rate = change_failure_rate(known)
-    print(f"\n{rate.n:,} changes, {rate.counts['failed']:,} failed, {100 * (rate.value or 0):.3f} %")
+    print(
+        f"\n{rate.n:,} changes, {rate.counts['failed']:,} failed, {100 * (rate.value or 0):.3f} %"
+    )
     changes = {row.id: row for row in known.changes}
     hours = [
         (row.rolled_back_at - row.deployed_at).total_seconds() / 3600

@@ -74,9 +74,7 @@ def history(number: str, group: list[Row]) -> History:
     state, priority = "", ""
     for row in group:
         stamp = moment(row["sys_updated_at"])
-        source = Source(
-            name=by, id=number, recorded_at=stamp, status=row["incident_state"]
-        )
+        source = Source(name=by, id=number, recorded_at=stamp, status=row["incident_state"])
 
         def tell(event_type: Any, source: Source = source, **facts: Any) -> None:
             facts.setdefault("at", source.recorded_at)

@@ -20,7 +20,8 @@ def blocks(language: str) -> list[object]:
     found = []
     for page in PAGES:
         for number, match in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8")), start=1):
-            if match[1] == language:
+            # Sessions with a prompt are doctests, run by the test of what they are about.
+            if match[1] == language and not match[2].startswith(">>>"):
                 found.append(pytest.param(match[2], id=f"{page.name}-{number}"))
     return found
 

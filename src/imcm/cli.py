@@ -11,12 +11,14 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import math
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
 
 import attrs
 
@@ -37,10 +39,18 @@ from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.projections.anomalies import anomalies
+from imcm.projections.compare import Comparison, compare
+from imcm.projections.dora import dora_report, side_by_side
 from imcm.projections.facts import facts
 from imcm.projections.failures import change_failure_rate
-from imcm.projections.figure import Figure, shown, zone
-from imcm.projections.restore import time_to_acknowledge, time_to_mitigate, time_to_restore
+from imcm.projections.figure import SECONDS, SHARE, Definition, Figure, shown, zone
+from imcm.projections.restore import (
+    TimeToAcknowledge,
+    TimeToMitigate,
+    time_to_acknowledge,
+    time_to_mitigate,
+    time_to_restore,
+)
 from imcm.projections.timeline import Entry, timeline
 from imcm.story import StoryClock, tell
 from imcm.telling import told_entry, told_moment
@@ -303,15 +313,14 @@ def _print_timeline(entries: tuple[Entry, ...]) -> None:
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         for entry, row in zip(entries, rows, strict=True):
             cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-            mark = "" if entry.voided_by is None else " (voided)"
-            out.print(escape("  ".join((*cells, told_entry(entry))) + mark))
+            out.print(escape("  ".join((*cells, told_entry(entry)))))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("when", "id", "who", "what"):
         table.add_column(name, no_wrap=name != "what", overflow="fold")
     for entry, (when, id_, by) in zip(entries, rows, strict=True):
         what = escape(told_entry(entry))
-        what = what if entry.voided_by is None else f"[strike]{what}[/strike] (voided)"
+        what = what if entry.voided_by is None else f"[strike]{what}[/strike]"
         table.add_row(when, escape(id_), escape(by), what)
     out.print(table)
 
@@ -385,22 +394,65 @@ def _window(start: str | None, end: str | None, tz: str) -> tuple[datetime, date
     return first, last
 
 
-def _print_figures(figures: list[Figure], notes: tuple[str, ...] = ()) -> None:
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_BINS: Final = 12
+
+
+def _distribution(figure: Figure) -> str:
+    """Return a small histogram of durations on a log scale, or a bar for a share."""
+    if figure.unit == SHARE and figure.value is not None:
+        full = round(min(figure.value, 1.0) * _BINS)
+        return "█" * full + "░" * (_BINS - full)
+    values = [one.value for one in figure.included if one.value > 0]
+    if figure.unit != SECONDS or len(values) < 2:
+        return ""
+    low, high = math.log(min(values)), math.log(max(values))
+    counts = [0] * _BINS
+    for value in values:
+        place = 0.0 if high == low else (math.log(value) - low) / (high - low) * _BINS
+        counts[min(int(place), _BINS - 1)] += 1
+    top = max(counts)
+    return "".join(" " if not c else _BLOCKS[math.ceil(c / top * 8) - 1] for c in counts)
+
+
+def _print_figures(
+    figures: Iterable[Figure],
+    notes: tuple[str, ...] = (),
+    bands: Mapping[str, tuple[str, ...]] | None = None,
+) -> None:
+    figures = list(figures)
+    parted = any(f.groups or f.buckets for f in figures)
+    columns = ["figure", "group, period", "value", "n", "interval", "short to long", "left out"]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("figure", "group", "value", "n", "interval", "left out"):
-        table.add_column(name, justify="right" if name == "n" else "left")
-    if not any(f.groups for f in figures):
-        table.columns[1].header = ""
+    for name in columns:
+        if name != "group, period" or parted:
+            table.add_column(name, justify="right" if name == "n" else "left")
     for number, figure in enumerate(figures):
         note = notes[number] if number < len(notes) else ""
-        name = f"{figure.name}{f' ({note})' if note else ''}"
-        for one in (figure, *figure.groups):
-            group = "all" if one.group is None and figure.groups else one.group or ""
-            table.add_row(
-                escape(name), escape(group), _value(one), f"{one.n:,}", _interval(one), _out(one)
-            )
+        level = "/".join((bands or {}).get(figure.name, ()))
+        name = f"{figure.name}{f' ({note})' if note else ''}{f' [{level}]' if level else ''}"
+        for part, one in _parts(figure):
+            cells = [escape(name), escape(part)] if parted else [escape(name)]
+            cells += [_value(one), f"{one.n:,}", _interval(one), _distribution(one), _out(one)]
+            table.add_row(*cells)
             name = ""
     out.print(table)
+
+
+def _parts(figure: Figure) -> Iterator[tuple[str, Figure]]:
+    """Yield the figure, its periods, its groups, and their periods, each with its name."""
+    yield ("all" if figure.groups or figure.buckets else ""), figure
+    home = zone(figure.time_zone)
+    for bucket in figure.buckets:
+        yield f"from {_day(bucket, home)}", bucket
+    for group in figure.groups:
+        yield str(group.group), group
+        for bucket in group.buckets:
+            yield f"{group.group} from {_day(bucket, home)}", bucket
+
+
+def _day(figure: Figure, home: ZoneInfo) -> str:
+    return "" if figure.window is None else f"{figure.window[0].astimezone(home):%Y-%m-%d}"
 
 
 def _value(figure: Figure) -> str:
@@ -419,6 +471,25 @@ def _out(figure: Figure) -> str:
     return escape(", ".join(f"{n} {why}" for why, n in list(figure.why_left_out().items())[:3]))
 
 
+def _settings(given: list[str] | None) -> dict[str, Any]:
+    """Read --set name=value; a value that is JSON is taken as that, else as text."""
+    settings: dict[str, Any] = {}
+    for text in given or ():
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise InvalidValue("--set", text, "name=value, for example statistic=mean")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+    return settings
+
+
+def _fitting(cls: type[Definition], settings: Mapping[str, Any]) -> dict[str, Any]:
+    names = {attribute.name for attribute in attrs.fields(cls)}
+    return {name: value for name, value in settings.items() if name in names}
+
+
 @app.command()
 @_one_line
 def report(
@@ -428,38 +499,83 @@ def report(
     by: Annotated[
         str | None, typer.Option("--by", help="Group by service, severity, ... or label:<name>.")
     ] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="Periods: day, week, month, quarter, year, or days.")
+    ] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
     tz: Zone = "UTC",
+    preset: Annotated[str, typer.Option(help="As which tool counts: dora, devlake, ...")] = "dora",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="An argument of a figure: name=value.")
+    ] = None,
+    compare_to: Annotated[
+        str | None, typer.Option("--compare", help="An earlier period, FROM/TO, to compare with.")
+    ] = None,
+    side: Annotated[
+        str | None, typer.Option("--side-by-side", help="One metric under every preset, and why.")
+    ] = None,
+    year: Annotated[int, typer.Option(help="Performance bands of this report year.")] = 2024,
     explain: Annotated[bool, typer.Option("--explain", help="Print each figure in full.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print time to acknowledge, to mitigate, to restore, and the change failure rate."""
-    period = _window(start, end, tz)
+    """Print the DORA metrics and the times to acknowledge, mitigate and restore, with intervals."""
     with LedgerReader(ledger) as book:
         known = facts(
             book.replay(words=False),
             as_of=_moment("--as-of", as_of, tz),
             known_at=_known_at(known_at, tz),
         )
+    overrides = _settings(settings)
+    common: dict[str, Any] = {
+        "window": _window(start, end, tz),
+        "time_zone": tz,
+        "group_by": by,
+        "bucket_by": int(bucket) if bucket is not None and bucket.isdigit() else bucket,
+    }
+    if side is not None:
+        both = side_by_side(known, metric=side, **common)
+        if as_json:
+            _print_json(both.as_dict())
+        else:
+            out.print(escape(both.explain()))
+        return
+    told = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
     figures = [
-        function(known, window=period, time_zone=tz, group_by=by)
-        for function in (
-            time_to_acknowledge,
-            time_to_mitigate,
-            time_to_restore,
-            change_failure_rate,
-        )
+        time_to_acknowledge(known, **_fitting(TimeToAcknowledge, {**common, **overrides})),
+        time_to_mitigate(known, **_fitting(TimeToMitigate, {**common, **overrides})),
+        *told.figures.values(),
     ]
+    comparisons: list[Comparison] = []
+    if compare_to is not None:
+        first, sign, last = compare_to.partition("/")
+        period = _window(first, last if sign else None, tz)
+        before = dora_report(
+            known, preset=preset, year=year, overrides=overrides, **{**common, "window": period}
+        )
+        for a, b in ((before.restore, told.restore), (before.recovery, told.recovery),
+                     (before.change_failure_rate, told.change_failure_rate)):  # fmt: skip
+            if a.value is not None and b.value is not None:
+                comparisons.append(compare(a, b, tried=3))
     if as_json:
-        _print_json([figure.as_dict() for figure in figures])
-    elif explain:
+        plain = [figure.as_dict() for figure in figures]
+        if compare_to is None:
+            _print_json(plain)
+        else:
+            _print_json({"figures": plain, "compared": [c.as_dict() for c in comparisons]})
+        return
+    if explain:
         for figure in figures:
             out.print(escape(figure.explain()) + "\n")
     else:
-        _print_figures(figures)
-        told = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
-        out.print(f"\n{told} as of {known.as_of}, log position {known.log_position:,}")
+        levels = {told.figures[metric].name: levels for metric, levels in told.bands.items()}
+        _print_figures(figures, bands=levels)
+    for comparison in comparisons:
+        out.print("\n" + escape(comparison.explain()))
+    count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
+    out.print(f"\n{count} as of {known.as_of}, log position {known.log_position:,}")
+    for line in told.notes:
+        out.print(escape(line))
 
 
 @app.command("next")

@@ -289,7 +289,7 @@ class TestChanges:
             ChangeApproved(**told, at=at(8, 30)),
             ChangeStarted(**told, at=at(9)),
             ChangeCompleted(**told, at=at(10)),
-            ChangeRolledBack(**told, at=at(11), reached_production=True),
+            ChangeRolledBack(**told, at=at(11), reached_production=True, status=None),
             ChangeRecovered(**told, at=at(12)),
             ChangeClosed(**told, at=at(9, day=2), result=Result.UNSUCCESSFUL),
         ]

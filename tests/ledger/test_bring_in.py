@@ -255,10 +255,11 @@ class TestAppended:
             expected = [r for r in theirs.replay() if r.kind in {"incident", "change"}]
             found = list(ours.replay(after=1))
             assert (len(expected), len(expected)) == (added, len(found))
-            origin = Source(name="ledger", recorded_at=NOW, ledger=theirs.ledger_id)
             for old, new in zip(expected, found, strict=True):
                 assert (old.stream, old.version) == (new.stream, new.version)
                 assert attrs.evolve(old.event, imported=True) == new.event
+                own = old.source or Source(name="ledger")
+                origin = attrs.evolve(own, recorded_at=NOW, ledger=theirs.ledger_id)
                 assert (origin, NOW + timedelta(days=1)) == (new.source, new.recorded_at)
             assert theirs.ledger_id != ours.ledger_id
 
