@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,9 +31,9 @@ SERVICE = ("mediawiki-config",)
 
 def rows(path: Path) -> list[Row]:
     """Return all commits, in the order of the file."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as file:
-        return list(csv.DictReader(file))
+    raw = path.read_bytes()
+    text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
 def first_reverts(commits: list[Row]) -> dict[str, datetime]:

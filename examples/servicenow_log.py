@@ -4,9 +4,9 @@ Time to restore by priority, from the audit log of one ServiceNow instance (UCI 
     python examples/servicenow_log.py PATH [LEDGER]
 
 PATH is incident_event_log.zip (or the CSV in it). Every audit row becomes events of imported
-history in a ledger, stamped with when ServiceNow took the row. The column `resolved_at` holds
-the final value on every row; it is recorded as what the source stated, learned with the
-incident's last row and not before.
+history in a ledger, stamped with when ServiceNow took the row. The columns `resolved_at` and
+`closed_at` hold the final value on every row: the first is recorded as what the source stated, the
+second as a correction of the last close, both learned with the incident's last row and not before.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from imcm import History, Ledger, Source, facts
-from imcm.domain.corrections import DurationStated
+from imcm.domain.corrections import DurationStated, MomentCorrected
 from imcm.domain.incident import (
     IncidentClosed,
     IncidentDetected,
@@ -103,6 +103,11 @@ def history(number: str, group: list[Row]) -> History:
             if new == "Closed":
                 tell(IncidentClosed)
         state, priority = new, row["priority"]
+    closes = [place for place, (e, _) in enumerate(told) if isinstance(e, IncidentClosed)]
+    closed = moment(group[-1]["closed_at"])
+    if closes and closed is not None and told[closes[-1]][0].at != closed:
+        was = told[closes[-1]][0].at
+        tell(MomentCorrected, version=closes[-1] + 1, field="at", was=was, now=closed)
     opened, resolved = moment(group[-1]["opened_at"]), moment(group[-1]["resolved_at"])
     if opened is not None and resolved is not None:
         microseconds = int((resolved - opened).total_seconds()) * 1_000_000

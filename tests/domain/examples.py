@@ -11,7 +11,6 @@ from imcm.domain.change import (
     ChangeCompleted,
     ChangePlanned,
     ChangeStarted,
-    ChangeStatus,
     ChangeSubmitted,
 )
 from imcm.domain.incident import (

@@ -8,8 +8,14 @@ list, and what is left is folded as if it had been recorded so from the start.
 import attrs
 
 from domain.examples import of
-from imcm.domain.corrections import CORRECTIONS, EventVoided
+from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided
+from imcm.domain.vocabulary import StatedDuration
 from imcm.projections.facts import facts
+
+NOTHING_HAPPENED = DurationStated(
+    at=None, by="x", what=StatedDuration.TIME_TO_REPAIR, microseconds=0, imported=True
+)
+"""It changes no state; in place of what never happened it keeps the numbers of the others."""
 
 
 def rewritten(past):
@@ -17,13 +23,12 @@ def rewritten(past):
     events = dict(enumerate(past, start=1))
     for version, event in list(events.items()):
         if isinstance(event, CORRECTIONS):
-            if event.version in events:
+            if events[event.version] is not NOTHING_HAPPENED:
                 fact = events[event.version]
                 events[event.version] = attrs.evolve(fact, **{event.field: event.now})
-            del events[version]
+            events[version] = NOTHING_HAPPENED
         elif isinstance(event, EventVoided):
-            events.pop(event.version, None)
-            del events[version]
+            events[event.version] = events[version] = NOTHING_HAPPENED
     return tuple(events.values())
 
 

@@ -86,7 +86,10 @@ def news(
     last_place = {_name(event): place for place, event in enumerate(given)}
     for place, (key, event) in enumerate(_numbered(given)):
         version = held.get(key)
-        if version is None:
+        if isinstance(event, EDITS):
+            if event not in past:  # a correction the source itself made
+                yield place, event
+        elif version is None:
             yield place, event
         elif version not in stands:
             continue  # what was voided stays so, whatever the source still says
