@@ -30,7 +30,7 @@ try:
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.table import Table
-except ImportError as error:  # pragma: no cover - tried by hand in a bare environment
+except ImportError as error:
     raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
 
 from imcm.domain import change, incident
@@ -550,9 +550,8 @@ def report(
     if compare_to is not None:
         first, sign, last = compare_to.partition("/")
         period = _window(first, last if sign else None, tz)
-        before = dora_report(
-            known, preset=preset, year=year, overrides=overrides, **{**common, "window": period}
-        )
+        common["window"] = period
+        before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
         for a, b in ((before.restore, told.restore), (before.recovery, told.recovery),
                      (before.change_failure_rate, told.change_failure_rate)):  # fmt: skip
             if a.value is not None and b.value is not None:

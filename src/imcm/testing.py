@@ -535,7 +535,7 @@ def _edits(past: Sequence[Event], correctable: corrections.Correctable) -> dict[
     facts: list[tuple[int, str, object, type]] = [
         (version, field, getattr(event, field), kind)
         for version, event in past_standing(past).items()
-        for field, kind in correctable.get(type(event), {}).items()
+        for field, kind in correctable.get(_class_of(event), {}).items()
     ]
     fact = st.sampled_from(facts or [(1, "at", _FIRST, corrections.MomentCorrected)])
     return {"fact": fact.flatmap(correction), "version": st.integers(1, max(1, len(past)))}
@@ -597,3 +597,7 @@ def _arguments(
         optional={p.name: known[p.name] for p in rest if p.name not in needed},
     )
     return st.builds(_together, arguments, known["fact"]) if corrects else arguments
+
+
+def _class_of(event: object) -> type:
+    return event.__class__

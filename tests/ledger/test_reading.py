@@ -426,7 +426,7 @@ class TestForked:
         """Run *use* in a forked child and return what it wrote."""
         out, into = os.pipe()
         child = os.fork()
-        if child == 0:  # pragma: no cover
+        if child == 0:
             answer = b"nothing"
             try:
                 answer = repr(use()).encode()

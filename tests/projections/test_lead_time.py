@@ -253,7 +253,6 @@ def test_zero_is_included_with_the_negative():
     assert HOUR == lead_time(story, negative="include").value
 
 
-@pytest.mark.xfail(strict=True, reason="the survival curve beside a figure refuses negative values")
 def test_negative_ones_can_be_included():
     figure = lead_time(WRONG, negative="include", statistic="mean")
 

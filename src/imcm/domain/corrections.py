@@ -380,13 +380,14 @@ def correction(
             f"version {version} is no standing fact of this stream; name the event that recorded "
             "the fact (to correct a correction, correct the same fact again)",
         )
-    fields = correctable.get(type(target), {})
+    written: type = target.__class__
+    fields = correctable.get(written, {})
     if field not in fields:
         names = ", ".join(fields) or "nothing"
         raise StepRefused(
             "correct",
             "correctable",
-            f"{field!r} of {type(target).__name__} can't be corrected; of this event: {names}",
+            f"{field!r} of {written.__name__} can't be corrected; of this event: {names}",
         )
     kind = fields[field]
     stands = getattr(target, field)

@@ -1033,9 +1033,12 @@ def attempt_mitigation(
     )
 
 
-def _unused(incident: Incident, kind: type) -> int:
+_Numbered: TypeAlias = type[MitigationAttempted] | type[ActionAdded] | type[ReviewRecorded]
+
+
+def _unused(incident: Incident, kind: _Numbered) -> int:
     """Return the next number of its kind; those of voided events are never given again."""
-    numbers = (event.number for event in incident.past if isinstance(event, kind))  # type: ignore[union-attr]
+    numbers = (event.number for event in incident.past if isinstance(event, kind))
     return max(numbers, default=0) + 1
 
 

@@ -838,18 +838,24 @@ _asking: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_hashable)
 """Sets come in another order in each process; what is asked must not."""
 
 
+def _whole(value: Any) -> Any:
+    """Return a value that can be read again: what an iterator would give only once, as a tuple."""
+    return tuple(value) if hasattr(value, "__next__") else value
+
+
 def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str, Any]) -> Call:
     """Return the call as it can be decided again and again: nothing in it is used up."""
-    given = dict(arguments)
+    given: dict[str, Any] = dict(arguments)
     while isinstance(step, functools.partial):
+        bound: dict[str, Any] = step.keywords
         if step.args:
             allowed = "give a step such as incident.resolve; bind arguments by name, as policy=..."
-            raise InvalidValue("step", step, allowed)
-        given = {**step.keywords, **given}
+            raise InvalidValue("step", repr(step), allowed)
+        given = {**bound, **given}
         step = step.func
     stream = f"{_kind_of(step)}:{checked_id('id', id)}"
-    whole = {name: tuple(v) if isinstance(v, Iterator) else v for name, v in given.items()}
-    return Call(stream=stream, step=step, arguments=whole, others={})
+    given = {name: _whole(value) for name, value in given.items()}
+    return Call(stream=stream, step=step, arguments=given, others={})
 
 
 _MOMENTS: Final = ("at", "impact_started_at", "declared_at", "now")

@@ -9,8 +9,10 @@ SQLite ledger without changing a byte of it.
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -439,7 +441,17 @@ class SQLiteStore(RecorderStore):
         refuse_other_database(path)
         # The name goes in as a URI, so that no character of a path means anything to SQLite.
         uri = f"{path.absolute().as_uri()}?mode=rwc"
-        super().__init__({"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": uri})
+        settings = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": uri}
+        give_up = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                super().__init__(settings)
+                break
+            except sqlite3.OperationalError as error:
+                # Switching a new file to a write-ahead log does not wait for others doing the same.
+                if "locked" not in str(error) or time.monotonic() > give_up:
+                    raise _sqlite_failed(path, error) from error
+                time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 (no secret)
         self._reader = SQLiteFile(path)
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:

@@ -202,12 +202,8 @@ def _summary(
         interval=_interval(values, shape.statistic, definition.level),
         bounds=_bounds(spans, statistic) if uncertain else None,
         uncertain=uncertain,
-        included=tuple(
-            Included(id=one.id, value=one.value / 1e6, positions=one.positions) for one in spans
-        ),
-        censored=tuple(
-            Included(id=one.id, value=one.value / 1e6, positions=one.positions) for one in waiting
-        ),
+        included=tuple(Included(one.id, one.value / 1e6, "", one.positions) for one in spans),
+        censored=tuple(Included(one.id, one.value / 1e6, "", one.positions) for one in waiting),
         left_out=tuple(sorted(left_out, key=lambda one: one.id)),
         beside=_beside(values, waiting, shape.statistic, definition.level),
         notes=unread_notes(facts),
@@ -256,7 +252,8 @@ def _beside(
         for name in ("median", "mean", "p90", "p95", "max")
         if name != statistic
     }
-    if values or waiting:
+    # A survival curve knows no negative durations; where a definition counts them it has none.
+    if (values or waiting) and not any(value < 0 for value in values[:1]):
         durations = [*values, *(one.value for one in waiting)]
         observed = [True] * len(values) + [False] * len(waiting)
         curve = kaplan_meier(durations, observed, level=level)

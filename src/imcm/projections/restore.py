@@ -39,6 +39,7 @@ from imcm.projections.durations import (
 )
 from imcm.projections.facts import Facts, IncidentFacts
 from imcm.projections.figure import (
+    MICROSECOND,
     Definition,
     Figure,
     LeftOut,
@@ -388,6 +389,35 @@ def _stated(
 # --- the figure -----------------------------------------------------------------------------------
 
 
+_PLAIN: Final = {
+    "start": ("detected",),
+    "end": ("resolved",),
+    "source": "moments",
+    "clock": "wall",
+    "round_each": "none",
+    "group_by": None,
+}
+
+
+def _is_plain(definition: IncidentDuration) -> bool:
+    """Say whether nearly every incident is one stretch between two exact times."""
+    return all(getattr(definition, name) == value for name, value in _PLAIN.items())
+
+
+def _plain_span(row: IncidentFacts) -> Span | None:
+    """Return the duration of an incident that was never reopened; None where it takes more."""
+    spells = row.spells
+    if len(spells) != 1:
+        return None
+    start, end = row.detected_at, spells[0].resolved
+    if not isinstance(start, datetime) or not isinstance(end, datetime):
+        return None
+    value = (utc(end) - utc(start)) // MICROSECOND
+    if value < 0:
+        return None
+    return Span(row.id, value, value, value, True, False, start, end, (), row.positions)
+
+
 def _durations(
     facts: Facts, definition: IncidentDuration, as_of: datetime
 ) -> tuple[list[Span | Missing], list[LeftOut]]:
@@ -396,12 +426,17 @@ def _durations(
     causes: Mapping[str, Moment] = {}
     if any(name.startswith("cause_deployed") for name in definition.start):
         causes = causes_deployed(facts)
+    plain = _is_plain(definition)
     for row in facts.incidents:
         if not incident_matches(row, definition):
             continue
         why = why_incident_out(row, definition)
         if why is None:
-            found += spans_of(row, definition, causes, as_of)
+            span = _plain_span(row) if plain else None
+            if span is not None:
+                found.append(span)
+            else:
+                found += spans_of(row, definition, causes, as_of)
         else:
             # Merged and dismissed incidents have no place in time, so every window names them.
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
