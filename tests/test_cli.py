@@ -99,6 +99,43 @@ def test_report_prints_the_figures(ledger: Path) -> None:
     assert before == digest(ledger)
 
 
+def test_report_as_another_tool_counts(ledger: Path) -> None:
+    """--preset and --set change the definition, which is printed with the figure."""
+    words = ("report", "--ledger", ledger, "--preset", "gitlab", "--set", "restore.statistic=mean")
+    told = json.loads(imcm(*words, "--json").stdout)
+    figures = {figure["name"]: figure for figure in told}
+    assert "incidents" == figures["change failure rate"]["definition"]["numerator"]
+    assert "mean" == figures["time to restore"]["definition"]["statistic"]
+    assert 1.0 == figures["change failure rate"]["value"]  # two incidents, two deployments
+
+
+def test_report_by_month_has_its_empty_months(ledger: Path) -> None:
+    """--bucket month: February is there, though nothing happened in it."""
+    words = ("--from", "2026-02-01", "--to", "2026-04-01", "--bucket", "month")
+    told = json.loads(imcm("report", "--ledger", ledger, *words, "--json").stdout)
+    rate = next(figure for figure in told if figure["name"] == "change failure rate")
+    assert [(None, 0), (0.5, 2)] == [(b["value"], b["n"]) for b in rate["buckets"]]
+    assert "from 2026-02-01" in imcm("report", "--ledger", ledger, *words).stdout
+
+
+def test_side_by_side_says_why(ledger: Path) -> None:
+    """One metric under every preset, with the arguments and the ids that make the difference."""
+    text = imcm("report", "--ledger", ledger, "--side-by-side", "change_failure_rate").stdout
+    assert "devlake: " in text
+    assert "dora and devlake" in text
+    assert "INC-2" in text  # laid to CHG-2 by inference, which dora does not do
+
+
+def test_periods_are_compared(ledger: Path) -> None:
+    """--compare prints what two periods show, with a warning where they show nothing."""
+    words = ("--from", "2026-03-03", "--to", "2026-03-04", "--compare", "2026-03-02/2026-03-03")
+    told = json.loads(imcm("report", "--ledger", ledger, *words, "--json").stdout)
+    restore = next(c for c in told["compared"] if c["name"] == "time to restore")
+    assert 7200.0 == restore["difference"]
+    assert any("30" in warning for warning in restore["warnings"])
+    assert "no difference" in imcm("report", "--ledger", ledger, *words).stdout
+
+
 def test_report_of_a_period(ledger: Path) -> None:
     """--from and --to cut a window, told in --tz where they have no offset."""
     told = json.loads(
@@ -189,6 +226,13 @@ BAD = {
     "an unknown id for next": (("next", "INC-9", "--ledger", "ledger.db"), "'INC-9'"),
     "an unknown zone": (("report", "--ledger", "ledger.db", "--tz", "Mars/Base"), "Mars/Base"),
     "an unknown group": (("report", "--ledger", "ledger.db", "--by", "moon"), "'moon'"),
+    "an unknown preset": (("report", "--ledger", "ledger.db", "--preset", "moon"), "devlake"),
+    "an unknown argument": (("report", "--ledger", "ledger.db", "--set", "moon=1"), "'moon'"),
+    "an argument without a value": (("report", "--ledger", "ledger.db", "--set", "moon"), "--set"),
+    "a wrong choice": (
+        ("report", "--ledger", "ledger.db", "--set", "reopened=never"),
+        "open_time",
+    ),
     "no time": (("report", "--ledger", "ledger.db", "--as-of", "soon"), "'soon'"),
     "an inverted window": (
         ("report", "--ledger", "ledger.db", "--from", "2026-03-04", "--to", "2026-03-03"),

@@ -45,9 +45,23 @@ if TYPE_CHECKING:
     from imcm.errors import ImcmError, InvalidValue, StepRefused
     from imcm.ledger import History, Ledger, LedgerReader
     from imcm.projections.anomalies import anomalies
+    from imcm.projections.availability import (
+        availability,
+        downtime,
+        time_between_failures,
+        user_impact,
+    )
+    from imcm.projections.clock import BusinessHours
+    from imcm.projections.compare import compare
+    from imcm.projections.dora import dora_report, side_by_side
     from imcm.projections.facts import Facts, facts
     from imcm.projections.failures import change_failure_rate
     from imcm.projections.figure import Figure
+    from imcm.projections.frequency import deployment_frequency, rework_rate
+    from imcm.projections.lead_time import lead_time
+    from imcm.projections.presets import PRESETS
+    from imcm.projections.recovery import failed_deployment_recovery_time
+    from imcm.projections.restated import restated
     from imcm.projections.restore import (
         mean_time_to_restore,
         time_to_acknowledge,
@@ -59,10 +73,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_POLICY",
+    "PRESETS",
     "AttemptResult",
     "Audience",
     "Authority",
     "Between",
+    "BusinessHours",
     "ChangeType",
     "Channel",
     "Commit",
@@ -98,16 +114,28 @@ __all__ = [
     "Window",
     "anomalies",
     "as_source_knew",
+    "availability",
     "change",
     "change_failure_rate",
+    "compare",
+    "deployment_frequency",
+    "dora_report",
+    "downtime",
     "facts",
+    "failed_deployment_recovery_time",
     "incident",
+    "lead_time",
     "mean_time_to_restore",
+    "restated",
+    "rework_rate",
+    "side_by_side",
+    "time_between_failures",
     "time_to_acknowledge",
     "time_to_detect",
     "time_to_mitigate",
     "time_to_restore",
     "timeline",
+    "user_impact",
 ]
 
 _HOMES: Final = {
@@ -115,6 +143,7 @@ _HOMES: Final = {
     "Audience": "imcm.domain.vocabulary",
     "Authority": "imcm.domain.vocabulary",
     "Between": "imcm.domain.vocabulary",
+    "BusinessHours": "imcm.projections.clock",
     "ChangeType": "imcm.domain.vocabulary",
     "Channel": "imcm.domain.vocabulary",
     "Commit": "imcm.domain.vocabulary",
@@ -135,6 +164,7 @@ _HOMES: Final = {
     "MitigationKind": "imcm.domain.vocabulary",
     "Mode": "imcm.domain.vocabulary",
     "Outcome": "imcm.domain.vocabulary",
+    "PRESETS": "imcm.projections.presets",
     "Policy": "imcm.domain.policy",
     "Recorded": "imcm.domain.recorded",
     "Result": "imcm.domain.vocabulary",
@@ -151,16 +181,28 @@ _HOMES: Final = {
     "Window": "imcm.domain.vocabulary",
     "anomalies": "imcm.projections.anomalies",
     "as_source_knew": "imcm.domain.recorded",
+    "availability": "imcm.projections.availability",
     "change": "imcm.domain.change",
     "change_failure_rate": "imcm.projections.failures",
+    "compare": "imcm.projections.compare",
+    "deployment_frequency": "imcm.projections.frequency",
+    "dora_report": "imcm.projections.dora",
+    "downtime": "imcm.projections.availability",
     "facts": "imcm.projections.facts",
+    "failed_deployment_recovery_time": "imcm.projections.recovery",
     "incident": "imcm.domain.incident",
+    "lead_time": "imcm.projections.lead_time",
     "mean_time_to_restore": "imcm.projections.restore",
+    "restated": "imcm.projections.restated",
+    "rework_rate": "imcm.projections.frequency",
+    "side_by_side": "imcm.projections.dora",
+    "time_between_failures": "imcm.projections.availability",
     "time_to_acknowledge": "imcm.projections.restore",
     "time_to_detect": "imcm.projections.restore",
     "time_to_mitigate": "imcm.projections.restore",
     "time_to_restore": "imcm.projections.restore",
     "timeline": "imcm.projections.timeline",
+    "user_impact": "imcm.projections.availability",
 }
 
 

@@ -850,7 +850,7 @@ def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str,
         bound: dict[str, Any] = step.keywords
         if step.args:
             allowed = "give a step such as incident.resolve; bind arguments by name, as policy=..."
-            raise InvalidValue("step", repr(step), allowed)
+            raise InvalidValue("step", step.args, allowed)
         given = {**bound, **given}
         step = step.func
     stream = f"{_kind_of(step)}:{checked_id('id', id)}"
