@@ -19,11 +19,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imcm import History, Ledger, Source, facts
+from imcm import (
+    History,
+    Ledger,
+    Source,
+    change_failure_rate,
+    facts,
+    failed_deployment_recovery_time,
+    lead_time,
+)
 from imcm.domain.change import ChangeCompleted, ChangePlanned, ChangeRolledBack, CommitsRecorded
 from imcm.domain.vocabulary import ChangeType, Commit, Kind
-from imcm.projections.failures import change_failure_rate
-from imcm.projections.statistics import mean, median, percentile
 
 Row = dict[str, str]
 SERVICE = ("mediawiki-config",)
@@ -94,22 +100,23 @@ def main(path: Path, ledger_path: Path) -> None:
     print(
         f"\n{rate.n:,} changes, {rate.counts['failed']:,} failed, {100 * (rate.value or 0):.3f} %"
     )
-    changes = {row.id: row for row in known.changes}
-    hours = [
-        (row.rolled_back_at - row.deployed_at).total_seconds() / 3600
-        for one in rate.included
-        if one.value
-        for row in [changes[one.id]]
-        if isinstance(row.rolled_back_at, datetime) and isinstance(row.deployed_at, datetime)
-    ]
-    print("time from change to revert, in hours:", end=" ")
-    print(f"median {median(hours):.4f}, mean {mean(hours):.4f}, p90 {percentile(hours, 0.9):.4f}")
+    reverted = failed_deployment_recovery_time(known, recovered_by=("rolled_back",))
+    told = [reverted.value, *(reverted.beside[name] for name in ("mean", "p90", "max"))]
+    median, mean, p90, longest = ((value or 0) / 3600 for value in told)
+    print(f"time from change to revert, in hours: median {median:.4f}, mean {mean:.4f}, ", end="")
+    print(f"p90 {p90:.4f}, max {longest:,.2f}")
+    for negative, name in (("include", "with"), ("leave_out", "without")):
+        lead = lead_time(known, start="authored", roll_forward=False, negative=negative)
+        median, mean = (lead.value or 0) / 3600, (lead.beside["mean"] or 0) / 3600
+        print(f"authored to committed, in hours, {name} the negative ones: ", end="")
+        print(f"median {median:.4f}, mean {mean:.2f}")
     for year in (2025, 2024, 2018):
         window = (datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC))
         figure = change_failure_rate(known, window=window)
+        back = failed_deployment_recovery_time(known, recovered_by=("rolled_back",), window=window)
         print(
             f"{year}: {figure.n:,} changes, {figure.counts['failed']:,} failed, "
-            f"{100 * (figure.value or 0):.4f} %"
+            f"{100 * (figure.value or 0):.4f} %, median {(back.value or 0) / 3600:.4f} h to revert"
         )
     print(f"\n{rate.explain()}")
 
