@@ -49,6 +49,7 @@ from imcm.domain.corrections import (
 )
 from imcm.domain.incident import (
     ActionAdded,
+    ActionCompleted,
     AttemptConcluded,
     IncidentAcknowledged,
     IncidentStatus,
@@ -182,7 +183,32 @@ class TestStatus:
         assert state.status is ChangeStatus.CLOSED
 
 
+class TestCorrectionsOfTheSource:
+    def test_are_recorded_once(self):
+        """What a source corrected itself comes in as a correction, and only once."""
+        end = attrs.evolve(resolved(), imported=True)
+        corrected = MomentCorrected(
+            at=at(9), by="x", version=2, field="at", was=end.at, now=at(8), imported=True
+        )
+        events = [*imported(detected()), end, corrected]
+
+        state, recorded = bring_in(incident, incident.INITIAL, events)
+        _, again = bring_in(incident, state, events)
+
+        assert (3, []) == (len(recorded), list(again))
+
+
 class TestNumbers:
+    def test_what_was_done_goes_with_its_action(self):
+        """An action that gets another number here takes along what speaks of it."""
+        added = ActionAdded(at=at(3), by="x", number=7, imported=True)
+        done = ActionCompleted(at=at(4), by="x", number=7, imported=True)
+
+        state, recorded = bring_in(incident, incident.INITIAL, [*imported(detected()), added, done])
+
+        assert [1, 1] == [event.number for event in recorded[1:]]
+        assert {1: False} == state.actions
+
     def test_are_set_here(self):
         events = imported(
             detected(),

@@ -1,5 +1,6 @@
 """What all figures share: their definitions, their periods, their explanations; and properties."""
 
+import gc
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -1071,3 +1072,15 @@ def test_an_age_survives_being_written_and_read(max_age):
     definition = ChangeFailureRate(max_age=max_age)
 
     assert definition == ChangeFailureRate.from_json(definition.to_json())
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_collector_is_as_it_was_after_a_figure(on):
+    """It is paused while a figure is made, and runs again only where it ran before."""
+    was = gc.isenabled()
+    try:
+        (gc.enable if on else gc.disable)()
+        time_to_restore([])
+        assert on == gc.isenabled()
+    finally:
+        (gc.enable if was else gc.disable)()

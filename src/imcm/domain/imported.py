@@ -82,6 +82,12 @@ def news(
         )
     }
     last_given = _last_given(past)
+    # What the source corrects itself is told by that correction, not by the fact it speaks of.
+    last_given |= {
+        fact: getattr(past[fact[0] - 1], fact[1])
+        for fact in _last_given(given)
+        if fact[0] <= len(past)
+    }
     stands = past_standing(past)
     last_place = {_name(event): place for place, event in enumerate(given)}
     for place, (key, event) in enumerate(_numbered(given)):
