@@ -193,7 +193,11 @@ class LedgerReader:
 
     def _begin(self, store: Reading) -> None:
         self._store: Reading = store
-        self.ledger_id = self._identity()
+        try:
+            self.ledger_id = self._identity()
+        except ImcmError:
+            store.close()
+            raise
 
     def _identity(self) -> str:
         rows = self._store.stream(SELF)
