@@ -40,8 +40,6 @@ class Ask(Generic[S]):
     at: Moment | None = None
     policy: Policy = DEFAULT_POLICY
     number: int | None = None
-    version: int | None = None
-    field: str | None = None
     id: str | None = None
     into: str | None = None
     other: S | None = None
@@ -49,7 +47,6 @@ class Ask(Generic[S]):
     window: Window | None = None
     result: Result | None = None
     template: str | None = None
-    covers: str | None = None
 
 
 @attrs.frozen(kw_only=True)

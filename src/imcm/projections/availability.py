@@ -35,6 +35,7 @@ from imcm.projections.figure import (
     groups_of,
     incident_matches,
     inside,
+    names,
     shown,
     unread_notes,
     why_incident_out,
@@ -48,10 +49,6 @@ STARTS: Final = ("detected", "impact_started", "declared")
 ENDS: Final = ("resolved", "mitigated", "closed")
 
 Pair: TypeAlias = tuple[int, int]
-
-
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 # --- definitions ----------------------------------------------------------------------------------
@@ -70,8 +67,8 @@ class Outages(Definition):
 
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"start": STARTS, "end": ENDS}
 
-    start: tuple[str, ...] = attrs.field(default=("detected",), converter=_names)
-    end: tuple[str, ...] = attrs.field(default=("resolved",), converter=_names)
+    start: tuple[str, ...] = attrs.field(default=("detected",), converter=names)
+    end: tuple[str, ...] = attrs.field(default=("resolved",), converter=names)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

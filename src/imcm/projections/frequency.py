@@ -31,6 +31,7 @@ from imcm.projections.figure import (
     buckets,
     figure_function,
     microseconds,
+    names,
     unread_notes,
     why_incident_out,
     with_groups,
@@ -39,10 +40,6 @@ from imcm.projections.figure import (
 
 _DAY: Final = 86_400_000_000
 _ONE: Final = timedelta(days=1)
-
-
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 # --- deployment frequency -------------------------------------------------------------------------
@@ -361,7 +358,7 @@ class ReworkRate(Deployments):
 
     NAME: ClassVar[str] = "rework rate"
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"rework_by": (*REWORK_BY, "unplanned")}
-    rework_by: tuple[str, ...] = attrs.field(default=REWORK_BY, converter=_names)
+    rework_by: tuple[str, ...] = attrs.field(default=REWORK_BY, converter=names)
 
 
 def _fixed(

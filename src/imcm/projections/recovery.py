@@ -32,15 +32,11 @@ from imcm.projections.failures import (
     deployments,
     failures,
 )
-from imcm.projections.figure import Figure, Included, figure_function, groups_of
+from imcm.projections.figure import Figure, Included, figure_function, groups_of, names
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
 OF_INCIDENTS: Final = frozenset({"severity", "channel"})
 """What only an incident has; no change can be grouped by it."""
-
-
-def _names(value: str | Sequence[str]) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(value)
 
 
 def _or_none(value: str | None) -> str:
@@ -86,7 +82,7 @@ class FailedDeploymentRecovery(FailedBy):
         "in_window": IN_WINDOW,
         "round_each": tuple(ROUNDINGS),
     }
-    recovered_by: tuple[str, ...] = attrs.field(default=RECOVERED_BY, converter=_names)
+    recovered_by: tuple[str, ...] = attrs.field(default=RECOVERED_BY, converter=names)
     per: str = "change"
     failures: str = "each"
     look_back: str = attrs.field(default="none", converter=_or_none)
