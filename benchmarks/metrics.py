@@ -21,6 +21,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import attrs
+
 from imcm import facts
 from imcm.domain.change import ChangeCompleted, ChangePlanned, ChangeRolledBack, CommitsRecorded
 from imcm.domain.incident import (
@@ -80,12 +82,13 @@ def held(rows: int) -> Facts:
     return facts(log)
 
 
-def fastest(what: Callable[[], object], times: int = 3) -> float:
-    """Return the CPU seconds of the fastest of a few runs."""
+def fastest(what: Callable[[Facts], object], known: Facts, times: int = 3) -> float:
+    """Return the CPU seconds of the fastest of a few runs, each on facts that keep nothing yet."""
     best = float("inf")
     for _ in range(times):
+        fresh = attrs.evolve(known)
         begin = time.process_time()
-        what()
+        what(fresh)
         best = min(best, time.process_time() - begin)
     return best
 
@@ -98,24 +101,24 @@ def main() -> None:
     known = held(asked.rows)
     values = [one.value for one in time_to_restore(known).included]
     random.Random(7).shuffle(values)
-    baseline = fastest(lambda: (sorted(values), bare.median(values), bare.fmean(values)))
-    figures: dict[str, Callable[[], object]] = {
-        "time to restore": lambda: time_to_restore(known),
-        "change failure rate": lambda: change_failure_rate(known),
-        "change failure rate, causes inferred": lambda: change_failure_rate(
+    baseline = fastest(lambda _: (sorted(values), bare.median(values), bare.fmean(values)), known)
+    figures: dict[str, Callable[[Facts], object]] = {
+        "time to restore": time_to_restore,
+        "change failure rate": change_failure_rate,
+        "change failure rate, causes inferred": lambda known: change_failure_rate(
             known, attribution="latest_before"
         ),
-        "failed deployment recovery time": lambda: failed_deployment_recovery_time(known),
-        "deployment frequency": lambda: deployment_frequency(known),
-        "rework rate": lambda: rework_rate(known),
-        "lead time": lambda: lead_time(known),
-        "all six as one report": lambda: dora_report(known),
+        "failed deployment recovery time": failed_deployment_recovery_time,
+        "deployment frequency": deployment_frequency,
+        "rework rate": rework_rate,
+        "lead time": lead_time,
+        "all six as one report": dora_report,
     }
     print(f"{asked.rows:,} incidents and changes, Python {platform.python_version()}")
     print(f"baseline, the bare median and mean: {baseline:.3f} s\n")
     results = {}
     for name, figure in figures.items():
-        seconds = fastest(figure)
+        seconds = fastest(figure, known)
         results[name] = {"seconds": seconds, "times baseline": seconds / baseline}
         print(f"{name:40}{seconds:8.3f} s{seconds / baseline:8.1f} times the baseline")
     if asked.json:

@@ -74,8 +74,7 @@ def laid(log_, **definition):
     """Return which incident is laid to which change, by the definition."""
     chosen = ChangeFailureRate(**definition)
     rows = facts(log_)
-    found, _ = deployments(rows, chosen)
-    return [(cause.incident.id, cause.change) for cause in causes(rows, found, chosen)[0]]
+    return [(cause.incident.id, cause.change) for cause in causes(rows, chosen)[0]]
 
 
 # --- what a failure is ----------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What all figures share: their definitions, their periods, their explanations; and properties."""
 
+import copy
 import gc
 import json
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from imcm.projections.figure import (
     Figure,
     Included,
     LeftOut,
+    Listed,
     buckets,
     facts_of,
     inside,
@@ -1084,3 +1086,41 @@ def test_the_collector_is_as_it_was_after_a_figure(on):
         assert on == gc.isenabled()
     finally:
         (gc.enable if was else gc.disable)()
+
+
+# --- populations, made when looked at -------------------------------------------------------------
+
+
+class TestListed:
+    def test_it_is_what_the_tuple_of_its_members_is(self):
+        listed = Listed(lambda: iter((3, 1, 2)))
+        assert (3, 1, 2) == listed
+        assert listed == Listed(lambda: [3, 1, 2])
+        assert listed != [3, 1, 2]
+        assert (3, 2, (1, 2)) == (len(listed), listed[-1], listed[1:])
+        assert (repr((3, 1, 2)), hash((3, 1, 2))) == (repr(listed), hash(listed))
+
+    def test_it_is_made_once_and_only_when_somebody_looks(self):
+        made = []
+        listed = Listed(lambda: made.append("made") or [1])
+        assert [] == made
+        assert [1, 1] == [*listed, *listed]
+        assert ["made"] == made
+
+    def test_a_copy_holds_the_members(self):
+        figure = time_to_restore(log(incident("INC-1", detected(0), resolved(2))))
+        copied = copy.deepcopy(figure.included)
+        assert isinstance(copied, tuple)
+        assert figure.included == copied
+
+
+def test_facts_keep_the_last_few_things_made_of_them():
+    """A thousand definitions on one set of facts must not fill the memory."""
+    known = facts(log(deployment("CHG-1", 1)))
+    made = []
+    for number in range(100):
+        assert number == known.kept(number, lambda n=number: made.append(n) or n)
+    assert 99 == known.kept(99, lambda: made.append("again"))
+    assert list(range(100)) == made
+    assert 0 == known.kept(0, lambda: made.append("again") or 0)
+    assert [*range(100), "again"] == made

@@ -413,7 +413,7 @@ def test_verdicts_of_incidents_that_do_not_count_make_no_rework(steps, reason):
     story = log(
         deployment("CHG-1", 1),
         incident("INC-1", *steps),
-        incident("INC-3", detected(1, mode=Mode.DRILL)),
+        incident("INC-3", detected(1, mode=Mode.DRILL), caused_by("CHG-1")),
     )
 
     figure = rework_rate(story)

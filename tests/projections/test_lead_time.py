@@ -298,6 +298,8 @@ def test_an_uncertain_deployment_gives_bounds():
 
     # From 11 to 12, the midpoint; at the earliest it was not yet made: 0; at the latest 3 hours.
     assert (HOUR, (0.0, 3 * HOUR), 1) == (figure.value, figure.bounds, figure.uncertain)
+    # Where what is negative counts, too, so does the reading in which it came before its commit.
+    assert (-HOUR, 3 * HOUR) == lead_time(story, negative="include").bounds
 
 
 def test_each_can_be_rounded():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imcm.errors import InvalidValue
 from imcm.projections.statistics import Interval
-from imcm.projections.survival import KaplanMeier, RestrictedMean, kaplan_meier, log_rank
+from imcm.projections.survival import RestrictedMean, kaplan_meier, log_rank
 
 DATA_SETS = 200
 
@@ -90,16 +90,23 @@ class TestCurve:
         share = 2 / 3
         factor = math.exp(1.6448536269514722 * math.sqrt(1 / 6) / -math.log(share))
         bounds = (close(share**factor), close(share ** (1 / factor)))
-        assert curve == KaplanMeier(
-            times=(1.0, 2.0, 3.0),
-            at_risk=(3, 2, 1),
-            events=(1, 0, 1),
-            censored=(0, 1, 0),
-            survival=(share, share, 0.0),
-            low=(bounds[0], bounds[0], None),
-            high=(bounds[1], bounds[1], None),
-            level=0.9,
-        )
+        assert (1.0, 2.0, 3.0) == curve.times
+        assert (3, 2, 1) == curve.at_risk
+        assert (1, 0, 1) == curve.events
+        assert (0, 1, 0) == curve.censored
+        assert (share, share, 0.0) == curve.survival
+        assert (bounds[0], bounds[0], None) == curve.low
+        assert (bounds[1], bounds[1], None) == curve.high
+
+    @given(rows)
+    def test_the_median_and_the_area_are_those_of_the_columns(self, sample):
+        """Both are found without the columns, from the stretches between censored durations."""
+        curve = kaplan_meier(*zip(*sample, strict=True))
+        heights = zip(curve.times, curve.survival, strict=True)
+        assert curve.median == next((t for t, s in heights if s <= 0.5 * (1 + 1e-12)), None)
+        for horizon in (0.5, 3.0, 7.0, 40.0):
+            expected = curve.restricted_mean(horizon).value
+            assert curve.area(horizon) == (None if expected is None else close(expected))
 
     def test_censored_ones_last_longer_than_those_that_end_at_the_same_time(self):
         """A censored one is still at risk when others end at its duration."""

@@ -610,7 +610,7 @@ def _side(facts: Facts, preset: Preset, metric: str, common: Mapping[str, Any]) 
             and inside(one.at, definition.window, definition.bounds)
         )
         if definition.numerator == "links":
-            for judged in failures(facts, found, definition)[0]:
+            for judged in failures(facts, definition).failed.values():
                 key = kind, judged.deployment.change.id
                 if key in counted:
                     counted[key] = (float(len(judged.incidents)),), counted[key][1]

@@ -2,12 +2,14 @@
 What all figures made of durations share: rounding, statistics, censoring, groups and periods.
 
 A duration is a `Span` of whole microseconds, observed or still going on; what has no duration is
-`Missing`, with the reason. `with_parts` turns both into a figure in seconds.
+`Missing`, with the reason. `with_parts` turns the `Durations` of both into a figure in seconds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
 from typing import Final, NamedTuple
 
 import attrs
@@ -21,17 +23,19 @@ from imcm.projections.figure import (
     Figure,
     Included,
     LeftOut,
+    Listed,
     Members,
     Period,
     begun,
     buckets,
+    elapsed,
     inside,
-    microseconds,
     unread_notes,
     utc,
     with_groups,
 )
-from imcm.projections.survival import kaplan_meier
+from imcm.projections.statistics import Ordered
+from imcm.projections.survival import curve
 
 Values = Sequence[float]
 STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
@@ -98,13 +102,56 @@ class Missing(NamedTuple):
     positions: tuple[int, ...]
 
 
+class Durations:
+    """
+    The durations of a figure: those that are exact and over in columns, the others one by one.
+
+    Nearly all are exact and over. In columns a hundred thousand of them are not as many objects
+    more, each of which the garbage collector would have to walk.
+    """
+
+    __slots__ = ("ends", "groups", "ids", "others", "positions", "starts", "values")
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.values: list[int] = []
+        self.starts: list[datetime] = []
+        self.ends: list[datetime] = []
+        self.positions: list[tuple[int, ...]] = []
+        self.groups: list[tuple[str, ...]] = []
+        self.others: list[Span | Missing] = []
+
+    def exact(
+        self,
+        id_: str,
+        value: int,
+        start: datetime,
+        end: datetime,
+        positions: tuple[int, ...],
+        groups: tuple[str, ...] = (),
+    ) -> None:
+        """Take one that is exact and over."""
+        self.ids.append(id_)
+        self.values.append(value)
+        self.starts.append(start)
+        self.ends.append(end)
+        self.positions.append(positions)
+        self.groups.append(groups)
+
+    def places(self, shape: Shape) -> Sequence[Sequence[datetime]]:
+        """Return the columns of moments, any of which places an exact duration in a period."""
+        by = {"end": (self.ends,), "start": (self.starts,)}
+        return by.get(shape.in_window, (self.starts, self.ends))
+
+
 def difference(start: Moment, end: Moment) -> tuple[int, int, int]:
     """Return the duration between two moments, and its shortest and longest reading."""
-    value = microseconds(utc(end) - utc(start))
     if not isinstance(start, Between) and not isinstance(end, Between):
+        value = elapsed(start, end)
         return value, value, value
-    low = microseconds(utc(earliest(end)) - utc(latest(start)))
-    high = microseconds(utc(latest(end)) - utc(earliest(start)))
+    value = elapsed(utc(start), utc(end))
+    low = elapsed(latest(start), earliest(end))
+    high = elapsed(earliest(start), latest(end))
     return value, max(0, low), high
 
 
@@ -132,41 +179,63 @@ def _in(one: Span | Missing, window: Period | None, definition: Definition, shap
 
 
 def with_parts(
-    found: Sequence[Span | Missing],
+    found: Durations,
     out: Sequence[LeftOut],
     facts: Facts,
     definition: Definition,
     shape: Shape,
 ) -> Figure:
     """Return the figure of all durations, with its groups and periods."""
-    moments = (utc(moment) for one in found for moment in _places(one, shape))
+    columns = found.places(shape)
+    moments = chain(
+        chain.from_iterable(columns),
+        (utc(moment) for one in found.others for moment in _places(one, shape)),
+    )
     periods = list(buckets(definition, moments))
 
     def placed(one: Span | Missing) -> tuple[Moment, ...] | None:
         return None if _goes_on(one, shape) else _places(one, shape) or None
 
-    members = Members(found, lambda one: one.groups, periods, placed)
+    grouped = definition.group_by is not None
+    exact = Members(
+        range(len(found.ids)),
+        found.groups.__getitem__ if grouped else None,
+        periods,
+        lambda place: [column[place] for column in columns],
+    )
+    others = Members(found.others, (lambda one: one.groups) if grouped else None, periods, placed)
 
     def figure(name: str | None, window: Period | None) -> Figure:
-        part = _summary(members.of(name, window), (), facts, definition, shape, window)
+        some, rest = exact.of(name, window), others.of(name, window)
+        part = _summary(found, some, rest, (), facts, definition, shape, window)
         return attrs.evolve(part, group=name)
 
-    whole = _summary(found, out, facts, definition, shape, definition.window)
-    return with_groups(whole, members.names, periods, figure)
+    every = range(len(found.ids))
+    whole = _summary(found, every, found.others, out, facts, definition, shape, definition.window)
+    return with_groups(whole, sorted({*exact.names, *others.names}), periods, figure)
 
 
 def _summary(
-    found: Iterable[Span | Missing],
+    found: Durations,
+    exact: Sequence[int],
+    others: Iterable[Span | Missing],
     out: Iterable[LeftOut],
     facts: Facts,
     definition: Definition,
     shape: Shape,
     window: Period | None,
 ) -> Figure:
+    if window is not None:
+        bounds, columns = definition.bounds, found.places(shape)
+        exact = [
+            place
+            for place in exact
+            if any(inside(column[place], window, bounds) for column in columns)
+        ]
     spans: list[Span] = []
     waiting: list[Span] = []
     left_out = list(out)
-    for one in found:
+    for one in others:
         if not _in(one, window, definition, shape):
             continue
         if isinstance(one, Missing):
@@ -179,15 +248,15 @@ def _summary(
         else:
             waiting.append(one)
             reason = one.why
-        left_out.append(LeftOut(id=one.id, reason=reason, positions=one.positions))
-    spans.sort(key=lambda one: (one.value, one.id))
-    waiting.sort(key=lambda one: (one.value, one.id))
-    values = [one.value for one in spans]
+        left_out.append(LeftOut(one.id, reason, one.positions))
+    sure = found.values if len(exact) == len(found.values) else [found.values[i] for i in exact]
+    values = Ordered.of([*sure, *(one.value for one in spans)])
     statistic = STATISTICS[shape.statistic]
     value = _seconds(statistic(values))
     if value is None and definition.empty == "zero":
         value = 0.0
     uncertain = sum(one.uncertain for one in spans)
+    bounds_ = _bounds(sure, spans, statistic) if uncertain else None
     return Figure(
         name=type(definition).NAME,
         value=value,
@@ -200,17 +269,32 @@ def _summary(
         known_at=facts.known_at,
         log_position=facts.log_position,
         interval=_interval(values, shape.statistic, definition.level),
-        bounds=_bounds(spans, statistic) if uncertain else None,
+        bounds=bounds_,
         uncertain=uncertain,
-        included=tuple(Included(one.id, one.value / 1e6, "", one.positions) for one in spans),
-        censored=tuple(Included(one.id, one.value / 1e6, "", one.positions) for one in waiting),
-        left_out=tuple(sorted(left_out, key=lambda one: one.id)),
+        included=Listed(lambda: _included(found, exact, spans)),
+        censored=Listed(lambda: sorted(map(_told, waiting), key=_rank)),
+        left_out=Listed(lambda: sorted(left_out, key=lambda one: one.id)),
         beside=_beside(values, waiting, shape.statistic, definition.level),
         notes=unread_notes(facts),
     )
 
 
-def _why_none(values: Sequence[int], waiting: Sequence[Span]) -> str:
+def _included(found: Durations, exact: Iterable[int], spans: Iterable[Span]) -> list[Included]:
+    """Return the durations as they are counted, the shortest first."""
+    ids, values, positions = found.ids, found.values, found.positions
+    told = [Included(ids[i], values[i] / 1e6, "", positions[i]) for i in exact]
+    return sorted([*told, *map(_told, spans)], key=_rank)
+
+
+def _told(one: Span) -> Included:
+    return Included(one.id, one.value / 1e6, "", one.positions)
+
+
+def _rank(one: Included) -> tuple[float, str]:
+    return one.value, one.id
+
+
+def _why_none(values: Sequence[float], waiting: Sequence[Span]) -> str:
     if values:
         return "a geometric mean needs durations above 0"
     if not waiting:
@@ -222,7 +306,7 @@ def _seconds(microseconds_: float | None) -> float | None:
     return None if microseconds_ is None else microseconds_ / 1e6
 
 
-def _interval(values: Sequence[int], statistic: str, level: float) -> statistics.Interval | None:
+def _interval(values: Ordered, statistic: str, level: float) -> statistics.Interval | None:
     if statistic in {"median", "median_low"}:
         found = statistics.median_interval(values, level=level)
     elif statistic in {"p90", "p95"}:
@@ -236,16 +320,16 @@ def _interval(values: Sequence[int], statistic: str, level: float) -> statistics
 
 
 def _bounds(
-    spans: Sequence[Span], statistic: Callable[[Values], float | None]
+    exact: Sequence[int], spans: Sequence[Span], statistic: Callable[[Values], float | None]
 ) -> tuple[float, float] | None:
     """Every statistic here grows with each duration, so the extremes are at all lows, all highs."""
-    low = _seconds(statistic(sorted(one.low for one in spans)))
-    high = _seconds(statistic(sorted(one.high for one in spans)))
+    low = _seconds(statistic([*exact, *(one.low for one in spans)]))
+    high = _seconds(statistic([*exact, *(one.high for one in spans)]))
     return None if low is None or high is None else (low, high)
 
 
 def _beside(
-    values: Sequence[int], waiting: Sequence[Span], statistic: str, level: float
+    values: Ordered, waiting: Sequence[Span], statistic: str, level: float
 ) -> dict[str, float | None]:
     beside: dict[str, float | None] = {
         name: _seconds(STATISTICS[name](values))
@@ -254,12 +338,11 @@ def _beside(
     }
     # A survival curve knows no negative durations; where a definition counts them it has none.
     if (values or waiting) and not any(value < 0 for value in values[:1]):
-        durations = [*values, *(one.value for one in waiting)]
-        observed = [True] * len(values) + [False] * len(waiting)
-        curve = kaplan_meier(durations, observed, level=level)
-        beside["Kaplan-Meier median, open ones censored"] = _seconds(curve.median)
-        horizon = max(durations)
+        still = Ordered.of([one.value for one in waiting])
+        over_time = curve(values, still, level=level)
+        beside["Kaplan-Meier median, open ones censored"] = _seconds(over_time.median)
+        horizon = max([*values[-1:], *still[-1:]])
         if horizon > 0:
             name = "restricted mean up to the longest, open ones censored"
-            beside[name] = _seconds(curve.restricted_mean(horizon).value)
+            beside[name] = _seconds(over_time.area(horizon))
     return beside

@@ -8,9 +8,9 @@ are no facts and are not in a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
@@ -219,6 +219,11 @@ class ChangeFacts:
     positions: tuple[int, ...] = ()
 
 
+T = TypeVar("T")
+
+KEPT: Final = 16
+
+
 @attrs.frozen(kw_only=True)
 class Facts:
     """
@@ -244,6 +249,23 @@ class Facts:
     unread: Mapping[str, int] = attrs.field(factory=dict[str, int])
     clock_back: tuple[int, ...] = ()
     unfounded: tuple[int, ...] = ()
+    _kept: dict[Hashable, Any] = attrs.field(
+        init=False, factory=dict[Hashable, Any], eq=False, repr=False
+    )
+
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """
+        Return what *make* gives, made once: figures of one report share what they are made of.
+
+        Only the last few things are kept. What is kept must never be changed.
+        """
+        kept = self._kept
+        if key not in kept:
+            while len(kept) >= KEPT:
+                kept.pop(next(iter(kept)), None)
+            kept[key] = make()
+        found: T = kept[key]
+        return found
 
 
 # --- the fold -------------------------------------------------------------------------------------

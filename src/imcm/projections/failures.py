@@ -9,8 +9,9 @@ an incident whose cause nobody stated.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import ClassVar, Final, NamedTuple
 
 import attrs
@@ -25,14 +26,17 @@ from imcm.projections.figure import (
     Figure,
     Included,
     LeftOut,
+    Listed,
     Members,
     Period,
     buckets,
     change_matches,
+    choices,
     figure_function,
     groups_of,
     in_environment,
     incident_matches,
+    incidents_of,
     inside,
     is_label,
     names,
@@ -94,28 +98,38 @@ def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
     return None
 
 
-def deployments(facts: Facts, definition: Deployments) -> tuple[list[Deployment], list[LeftOut]]:
+Found = tuple[Sequence[Deployment], Sequence[LeftOut]]
+
+
+def deployments(facts: Facts, definition: Deployments) -> Found:
     """Return all deployments the definition takes, in order of time and id, and what is none."""
-    return _deployments(
-        (row for row in facts.changes if change_matches(row, definition)), definition
-    )
+    key = ("deployments", *choices(definition, Deployments))
+    return facts.kept(key, lambda: _deployments(facts.changes, definition))
 
 
-def _deployments(
-    rows: Iterable[ChangeFacts], definition: Deployments
-) -> tuple[list[Deployment], list[LeftOut]]:
+def _all_deployments(facts: Facts, definition: Deployments) -> Sequence[Deployment]:
+    """Return all deployments there are, whatever the definition's filters report of them."""
+    return deployments(facts, attrs.evolve(definition, services=None, kinds=None, labels=None))[0]
+
+
+def _deployments(rows: Iterable[ChangeFacts], definition: Deployments) -> Found:
     found: list[Deployment] = []
     out: list[LeftOut] = []
+    filtered = {definition.services, definition.kinds} != {None} or bool(definition.labels)
+    grouped = definition.group_by is not None
+    made = Deployment._make  # takes half as long as the constructor
     for row in rows:
+        if filtered and not change_matches(row, definition):
+            continue
         why = why_no_deployment(row, definition)
         at = row.deployed_at
         if why is not None or at is None:
-            reason = why or "missing(deployed)"
-            out.append(LeftOut(id=row.id, reason=reason, positions=row.positions))
-        else:
-            uncertain = not isinstance(at, datetime)
-            found.append(Deployment(row, utc(at), uncertain, groups_of(row, definition)))
-    found.sort(key=lambda one: (one.at, one.change.id))
+            out.append(LeftOut(row.id, why or "missing(deployed)", row.positions))
+            continue
+        groups = groups_of(row, definition) if grouped else ()
+        uncertain = not isinstance(at, datetime)
+        found.append(made((row, utc(at), uncertain, groups)))
+    found.sort(key=itemgetter(1))  # stable, and the rows come in the order of their ids
     return found, out
 
 
@@ -191,38 +205,46 @@ class Cause(NamedTuple):
     inferred: bool
 
 
-def causes(
-    facts: Facts, found: Sequence[Deployment], definition: Attribution
-) -> tuple[list[Cause], list[LeftOut]]:
+def causes(facts: Facts, definition: Attribution) -> tuple[Sequence[Cause], Sequence[LeftOut]]:
     """
     Return which incidents are laid to which changes, and which incidents are laid to none.
 
     Causes are inferred among all deployments, so that a filter of the definition never moves an
-    incident to another change; *found* are those it reports. Of the filters only severities
-    decide which incidents can fail a change; those left out are named where all filters take
-    them. Costs a sort and one binary search for each incident and service.
+    incident to another change. Of the filters only severities decide which incidents can fail a
+    change; those left out are named where all filters take them. Costs a sort and one binary
+    search for each incident and service.
     """
-    window = definition.window
+    return facts.kept(
+        ("causes", *choices(definition, Attribution)), lambda: _causes(facts, definition)
+    )
+
+
+def _causes(facts: Facts, definition: Attribution) -> tuple[list[Cause], list[LeftOut]]:
+    window = definition.window if definition.incidents_in == "window" else None
     result: list[Cause] = []
     out: list[LeftOut] = []
-    infer = definition.attribution != "stated"
-    live = _Candidates(_all_deployments(facts, found, definition), definition) if infer else None
+    made = Cause._make
+    live = None
+    if definition.attribution != "stated":
+        live = _Candidates(_all_deployments(facts, definition), definition)
     for row in facts.incidents:
-        if not severity_matches(row, definition):
+        if definition.severities is not None and not severity_matches(row, definition):
             continue
         reason = why_incident_out(row, definition)
         if reason is None:
-            if definition.incidents_in == "window" and not inside(
-                row.detected_at, window, definition.bounds
-            ):
+            if window is not None and not inside(row.detected_at, window, definition.bounds):
                 continue
-            stated = [id_ for id_, verdict in row.verdicts.items() if verdict is Verdict.CAUSED]
-            if stated or live is None:
+            verdicts = row.verdicts
+            if verdicts and Verdict.CAUSED in verdicts.values():
+                stated = [id_ for id_, verdict in verdicts.items() if verdict is Verdict.CAUSED]
                 result += (Cause(row, id_, False) for id_ in sorted(stated))
                 continue
+            if live is None:
+                continue
             laid = live.to(row)
-            result += (Cause(row, id_, True) for id_ in laid)
             if laid:
+                for id_ in laid:
+                    result.append(made((row, id_, True)))
                 continue
             reason = "no deployment to lay it to"
         if incident_matches(row, definition):
@@ -230,68 +252,63 @@ def causes(
     return result, out
 
 
-def _all_deployments(
-    facts: Facts, found: Sequence[Deployment], definition: Deployments
-) -> Sequence[Deployment]:
-    """Return all deployments there are; *found* are those that the filters take."""
-    if definition.services is None and definition.kinds is None and definition.labels is None:
-        return found
-    return _deployments(facts.changes, definition)[0]
+_Side = Callable[[Sequence[datetime], datetime], int]
 
 
 class _Candidates:
     """Deployments an incident can be laid to, by what it must share with them, in order of time."""
 
     def __init__(self, found: Iterable[Deployment], definition: Attribution) -> None:
-        self._definition = definition
-        self._times: dict[str, list[datetime]] = {}
-        self._ids: dict[str, list[str]] = {}
-        for one in found:
-            if definition.candidates == "successful" and not one.successful:
-                continue
-            if definition.candidates_in == "window" and not inside(
-                one.at, definition.window, definition.bounds
-            ):
-                continue
-            for key in _scope_keys(one.change, definition.scope):
-                self._times.setdefault(key, []).append(one.at)
-                self._ids.setdefault(key, []).append(one.change.id)
+        rule = definition.attribution
+        self._side: _Side = bisect_left if rule == "latest_before" else bisect_right
+        self._closed = rule == "between_releases" and definition.release_ends == "closed"
+        self._scope = definition.scope
+        self._longest = definition.max_age
+        self._of: dict[str, tuple[list[datetime], list[str]]] = {}
+        if definition.candidates == "successful":
+            found = (one for one in found if one.successful)
+        if definition.candidates_in == "window" and definition.window is not None:
+            window, bounds = definition.window, definition.bounds
+            found = (one for one in found if inside(one.at, window, bounds))
+        for row, at, _, _ in found:
+            for key in _scope_keys(row, self._scope):
+                times, ids = self._of.setdefault(key, ([], []))
+                times.append(at)
+                ids.append(row.id)
 
-    def to(self, row: IncidentFacts) -> list[str]:
+    def to(self, row: IncidentFacts) -> Sequence[str]:
         """Return the ids of the changes an incident is laid to: one, or none, or two at an edge."""
         if row.detected_at is None:
-            return []
+            return ()
         at = utc(row.detected_at)
-        rule = self._definition.attribution
-        last = self._latest(row, at, strict=rule == "latest_before")
+        last = self._latest(row, at, self._side)
         if last is None:
-            return []
-        closed = rule == "between_releases" and self._definition.release_ends == "closed"
-        if closed and last[0] == at:
-            before = self._latest(row, at, strict=True)
+            return ()
+        if self._closed and last[0] == at:
+            before = self._latest(row, at, bisect_left)
             if before is not None:
                 return sorted((before[1], last[1]))
-        return [last[1]]
+        return last[1:]
 
-    def _latest(
-        self, row: IncidentFacts, at: datetime, *, strict: bool
-    ) -> tuple[datetime, str] | None:
-        """Return the latest candidate before an instant (or at it, unless *strict*)."""
-        keys = _scope_keys(row, self._definition.scope)
-        found = (self._latest_of(key, row, at, strict=strict) for key in keys)
-        return max((one for one in found if one is not None), default=None)
-
-    def _latest_of(
-        self, key: str, row: IncidentFacts, at: datetime, *, strict: bool
-    ) -> tuple[datetime, str] | None:
-        times, ids = self._times.get(key, []), self._ids.get(key, [])
-        longest = self._definition.max_age
-        place = (bisect_left if strict else bisect_right)(times, at) - 1
-        while place >= 0 and (longest is None or at - times[place] <= longest):
-            if row.verdicts.get(ids[place]) is not Verdict.DISMISSED:
-                return times[place], ids[place]
-            place -= 1
-        return None
+    def _latest(self, row: IncidentFacts, at: datetime, side: _Side) -> tuple[datetime, str] | None:
+        """Return the latest candidate before an instant, or at it, as the *side* says."""
+        best: tuple[datetime, str] | None = None
+        verdicts, longest = row.verdicts, self._longest
+        for key in row.services if self._scope == "service" else _scope_keys(row, self._scope):
+            if key not in self._of:
+                continue
+            times, ids = self._of[key]
+            place = side(times, at) - 1
+            while place >= 0 and (longest is None or at - times[place] <= longest):
+                id_ = ids[place]
+                if verdicts and verdicts.get(id_) is Verdict.DISMISSED:
+                    place -= 1
+                    continue
+                found = times[place], id_
+                if best is None or found > best:
+                    best = found
+                break
+        return best
 
 
 def _scope_keys(row: IncidentFacts | ChangeFacts, scope: str) -> tuple[str, ...]:
@@ -348,47 +365,84 @@ class ChangeFailureRate(FailedBy):
 
 
 class Failure(NamedTuple):
-    """A deployment with the signs that it failed and the incidents laid to it; none: it did not."""
+    """A deployment that failed: the incidents laid to it, and the other signs of it."""
 
     deployment: Deployment
-    signs: tuple[str, ...]
-    incidents: tuple[IncidentFacts, ...]
-    inferred: bool
+    causes: Sequence[Cause]
+    others: tuple[str, ...]
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """All signs, as a person reads them."""
+        return (*(f"incident {one.incident.id}{_marked(one)}" for one in self.causes), *self.others)
+
+    @property
+    def incidents(self) -> list[IncidentFacts]:
+        """The incidents laid to it."""
+        return [one.incident for one in self.causes]
+
+    @property
+    def inferred(self) -> bool:
+        """Whether nothing but inferred causes says so."""
+        return not self.others and all(one.inferred for one in self.causes)
 
 
-def failures(
-    facts: Facts, found: Sequence[Deployment], definition: FailedBy
-) -> tuple[list[Failure], list[LeftOut]]:
-    """Return every deployment with its signs of failure, in the order of *found*."""
-    laid, out = causes(facts, found, definition)
+def _marked(cause: Cause) -> str:
+    return " (inferred)" if cause.inferred else ""
+
+
+class Judged(NamedTuple):
+    """
+    All deployments the definition takes, in order of time, and the failures among them.
+
+    With them come the incidents that are laid to none.
+    """
+
+    deployments: Sequence[Deployment]
+    failed: Mapping[str, Failure]
+    unlaid: Sequence[LeftOut]
+
+
+def failures(facts: Facts, definition: FailedBy) -> Judged:
+    """Return the deployments the definition takes with the failures among them, by change id."""
+    key = ("failures", *choices(definition, FailedBy))
+    return facts.kept(key, lambda: _failures(facts, definition))
+
+
+def _failures(facts: Facts, definition: FailedBy) -> Judged:
+    found, _ = deployments(facts, definition)
+    laid, unlaid = causes(facts, definition)
+    by = definition.failed_by
     by_change: dict[str, list[Cause]] = {}
-    for cause in laid:
-        by_change.setdefault(cause.change, []).append(cause)
-    repaired = {
-        row.repairs: row.id
-        for row in facts.changes
-        if row.repairs is not None and row.repairs != row.id
-    }
-    returned: Mapping[str, str] = {}
-    if "version_returned" in definition.failed_by:
-        returned = _versions_returned(_all_deployments(facts, found, definition))
-    result: list[Failure] = []
-    for one in found:
-        row = one.change
-        mine = by_change.get(row.id, []) if "incident" in definition.failed_by else []
-        signs = [f"incident {c.incident.id}{' (inferred)' if c.inferred else ''}" for c in mine]
-        if row.outcome is Outcome.ROLLED_BACK and "rolled_back" in definition.failed_by:
-            signs.append("rolled back")
-        if row.outcome is Outcome.FAILED and "failed" in definition.failed_by:
-            signs.append("outcome failed")
-        if row.id in repaired and "repaired" in definition.failed_by:
-            signs.append(f"repaired by {repaired[row.id]}")
-        if row.id in returned:
-            signs.append(f"version {returned[row.id]} deployed again")
-        inferred = bool(mine) and len(signs) == len(mine) and all(c.inferred for c in mine)
-        incidents = tuple(c.incident for c in mine)
-        result.append(Failure(one, tuple(signs), incidents, inferred))
-    return result, out
+    if "incident" in by:
+        for cause in laid:
+            by_change.setdefault(cause.change, []).append(cause)
+    others: dict[str, list[str]] = {}
+    # An enum is hashed by a function of Python, so outcomes are compared and not looked up.
+    rolled_back = Outcome.ROLLED_BACK if "rolled_back" in by else None
+    failed_ = Outcome.FAILED if "failed" in by else None
+    for row, _, _, _ in found:
+        outcome = row.outcome
+        if outcome is not None and (outcome is rolled_back or outcome is failed_):
+            others[row.id] = ["rolled back" if outcome is rolled_back else "outcome failed"]
+    if "repaired" in by:
+        repaired = {
+            row.repairs: row.id
+            for row in facts.changes
+            if row.repairs is not None and row.repairs != row.id
+        }
+        for id_, repair in repaired.items():
+            others.setdefault(id_, []).append(f"repaired by {repair}")
+    if "version_returned" in by:
+        for id_, version in _versions_returned(_all_deployments(facts, definition)).items():
+            others.setdefault(id_, []).append(f"version {version} deployed again")
+    failed: dict[str, Failure] = {}
+    for one in found if by_change or others else ():
+        id_ = one[0].id
+        if id_ in by_change or id_ in others:
+            signs = tuple(others.get(id_, ()))
+            failed[id_] = Failure(one, by_change.get(id_, ()), signs)
+    return Judged(found, failed, unlaid)
 
 
 def _versions_returned(found: Sequence[Deployment]) -> dict[str, str]:
@@ -410,68 +464,70 @@ def _versions_returned(found: Sequence[Deployment]) -> dict[str, str]:
     return marked
 
 
-def _in_denominator(one: Failure, definition: ChangeFailureRate) -> bool:
-    row = one.deployment.change
+def _in_denominator(one: Deployment, judged: Judged, definition: ChangeFailureRate) -> bool:
+    row = one.change
     if definition.denominator == "successful":
-        return one.deployment.successful
+        return one.successful
     if definition.denominator == "successful_or_failed":
         return row.outcome in {Outcome.COMPLETED, Outcome.FAILED}
-    if definition.denominator == "evaluated":
-        return row.result is not None or bool(one.signs)
-    return True
+    return row.result is not None or row.id in judged.failed  # "evaluated"
 
 
 def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     """Compute the change failure rate."""
-    found, out = deployments(facts, definition)
-    judged, unlaid = failures(facts, found, definition)
-    judged = [one for one in judged if _in_denominator(one, definition)]
-    incidents: list[IncidentFacts] = []
+    _, out = deployments(facts, definition)
+    judged = failures(facts, definition)
+    divisors = judged.deployments
+    if definition.denominator != "all":
+        divisors = [one for one in divisors if _in_denominator(one, judged, definition)]
+    incidents: Sequence[IncidentFacts] = ()
     if definition.numerator == "incidents":
-        incidents = [
-            row
-            for row in facts.incidents
-            if incident_matches(row, definition) and why_incident_out(row, definition) is None
-        ]
-    moments = [one.deployment.at for one in judged]
+        incidents, _ = incidents_of(facts, definition)
+    moments = [one.at for one in divisors]
     moments += [utc(row.detected_at) for row in incidents if row.detected_at is not None]
     periods = list(buckets(definition, moments))
+    grouped = definition.group_by is not None
     deployed = Members(
-        judged, lambda one: one.deployment.groups, periods, lambda one: (one.deployment.at,)
+        divisors,
+        (lambda one: one.groups) if grouped else None,
+        periods,
+        lambda one: (one.at,),
     )
     detected = Members(
         incidents,
-        lambda row: groups_of(row, definition),
+        (lambda row: groups_of(row, definition)) if grouped else None,
         periods,
         lambda row: () if row.detected_at is None else (row.detected_at,),
     )
 
     def figure(name: str | None, window: Period | None) -> Figure:
-        part = _rate(
-            deployed.of(name, window), detected.of(name, window), facts, definition, window
-        )
+        members, found = deployed.of(name, window), detected.of(name, window)
+        part = _rate(members, judged.failed, found, facts, definition, window)
         return attrs.evolve(part, group=name)
 
     groups = sorted({*deployed.names, *detected.names})
-    left_out = tuple(sorted([*out, *unlaid], key=lambda one: (one.id, one.reason)))
+    left_out = Listed(lambda: sorted([*out, *judged.unlaid], key=lambda one: (one.id, one.reason)))
     whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
     return with_groups(whole, groups, periods, figure)
 
 
 def _rate(
-    members: Iterable[Failure],
+    members: Sequence[Deployment],
+    failed_ones: Mapping[str, Failure],
     incidents: Iterable[IncidentFacts],
     facts: Facts,
     definition: ChangeFailureRate,
     window: Period | None,
 ) -> Figure:
-    counted = [one for one in members if inside(one.deployment.at, window, definition.bounds)]
-    failed = [one for one in counted if one.signs]
+    counted = members
+    if window is not None:
+        counted = [one for one in members if inside(one.at, window, definition.bounds)]
+    failed = [failed_ones[id_] for one in counted if (id_ := one.change.id) in failed_ones]
     n = len(counted)
     if definition.numerator == "changes":
         count = len(failed)
     elif definition.numerator == "links":
-        count = sum(len(one.incidents) for one in failed)
+        count = sum(len(one.causes) for one in failed)
     else:
         count = sum(inside(row.detected_at, window, definition.bounds) for row in incidents)
     value = count / n if n else None
@@ -492,22 +548,19 @@ def _rate(
         known_at=facts.known_at,
         log_position=facts.log_position,
         interval=interval,
-        uncertain=sum(one.deployment.uncertain for one in counted),
-        included=tuple(
-            Included(
-                id=one.deployment.change.id,
-                value=1.0 if one.signs else 0.0,
-                why="; ".join(one.signs),
-                positions=one.deployment.change.positions,
-            )
-            for one in counted
-        ),
+        uncertain=sum([one.uncertain for one in counted]),
+        included=Listed(lambda: (_told(one.change, failed_ones) for one in counted)),
         counts={
             definition.numerator if definition.numerator != "changes" else "failed": count,
-            "failed by inferred cause only": sum(one.inferred for one in failed),
+            "failed by inferred cause only": sum([one.inferred for one in failed]),
         },
         notes=unread_notes(facts),
     )
+
+
+def _told(row: ChangeFacts, failed: Mapping[str, Failure]) -> Included:
+    why = "; ".join(failed[row.id].signs) if row.id in failed else ""
+    return Included(row.id, 1.0 if row.id in failed else 0.0, why, row.positions)
 
 
 change_failure_rate = figure_function(ChangeFailureRate, change_failures)

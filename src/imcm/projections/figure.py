@@ -11,11 +11,22 @@ from __future__ import annotations
 import gc
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from itertools import pairwise
-from typing import Any, ClassVar, Concatenate, Final, Generic, NamedTuple, ParamSpec, Self, TypeVar
+from typing import (
+    Any,
+    ClassVar,
+    Concatenate,
+    Final,
+    Generic,
+    NamedTuple,
+    ParamSpec,
+    Self,
+    TypeVar,
+    overload,
+)
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
@@ -49,6 +60,13 @@ def microseconds(duration: timedelta) -> int:
     return duration // MICROSECOND
 
 
+def elapsed(start: datetime, end: datetime) -> int:
+    """Return the time from one instant to another in whole microseconds, exactly."""
+    if start.tzinfo is not UTC or end.tzinfo is not UTC:
+        start, end = utc(start), utc(end)
+    return (end - start) // MICROSECOND
+
+
 def utc(moment: Moment) -> datetime:
     """
     Return the instant that stands for a moment, in UTC; of an uncertain one its midpoint.
@@ -64,6 +82,24 @@ def utc(moment: Moment) -> datetime:
 
 
 # --- the figure -----------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+@contextmanager
+def collector_paused() -> Generator[None]:
+    """
+    Keep the garbage collector from walking all facts again and again while a figure is made.
+
+    A figure makes many small values and no cycles among them, so there is nothing to find.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 class Included(NamedTuple):
@@ -89,6 +125,53 @@ class LeftOut(NamedTuple):
     id: str
     reason: str
     positions: tuple[int, ...] = ()
+
+
+class Listed(Sequence[T]):
+    """
+    A list that is made when somebody first looks at it, and equals the tuple of its members.
+
+    A figure of a hundred thousand incidents would spend most of its time on telling who they are,
+    which most readers ask of few figures.
+    """
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], Iterable[T]]) -> None:
+        self._make: Callable[[], Iterable[T]] | None = make
+        self._made: tuple[T, ...] = ()
+
+    def _all(self) -> tuple[T, ...]:
+        if self._make is not None:
+            with collector_paused():
+                self._made = tuple(self._make())
+            self._make = None
+        return self._made
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, place: int | slice) -> T | tuple[T, ...]:
+        return self._all()[place]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other[:] if isinstance(other, Listed) else other)
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[T, ...]]]:
+        return tuple, (self._all(),)  # a copy elsewhere holds what was counted, not how
 
 
 @attrs.frozen(kw_only=True)
@@ -129,9 +212,9 @@ class Figure:
     interval: Interval | None = None
     bounds: tuple[float, float] | None = None
     uncertain: int = 0
-    included: tuple[Included, ...] = attrs.field(default=(), repr=False)
-    left_out: tuple[LeftOut, ...] = attrs.field(default=(), repr=False)
-    censored: tuple[Included, ...] = attrs.field(default=(), repr=False)
+    included: Sequence[Included] = attrs.field(default=(), repr=False)
+    left_out: Sequence[LeftOut] = attrs.field(default=(), repr=False)
+    censored: Sequence[Included] = attrs.field(default=(), repr=False)
     beside: Mapping[str, float | None] = attrs.field(factory=dict[str, float | None])
     counts: Mapping[str, int] = attrs.field(factory=dict[str, int])
     group: str | None = None
@@ -456,6 +539,13 @@ class Definition:
         return {name: json.dumps(value) for name, value in self._choices().items()}
 
 
+def choices(definition: Definition, cls: type[Definition]) -> Iterator[Hashable]:
+    """Yield what a definition chooses of the arguments that *cls* has, to tell choices apart."""
+    for field in attrs.fields(cls):
+        value = getattr(definition, field.name)
+        yield tuple(sorted(value.items())) if is_mapping(value) else value
+
+
 def is_label(value: object) -> bool:
     """Say whether a choice is "label:" with the name of a label."""
     return isinstance(value, str) and value.startswith("label:") and value != "label:"
@@ -479,23 +569,6 @@ def zone(name: str) -> ZoneInfo:
 
 P = ParamSpec("P")
 D = TypeVar("D", bound=Definition)
-T = TypeVar("T")
-
-
-@contextmanager
-def collector_paused() -> Generator[None]:
-    """
-    Keep the garbage collector from walking all facts again and again while a figure is made.
-
-    A figure makes many small values and no cycles among them, so there is nothing to find.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def figure_function(
@@ -553,8 +626,8 @@ class Members(Generic[T]):
 
     def __init__(
         self,
-        rows: Iterable[T],
-        groups: Callable[[T], Iterable[str]],
+        rows: Sequence[T],
+        groups: Callable[[T], Iterable[str]] | None,
         periods: Sequence[Period],
         moments: Callable[[T], Iterable[Moment] | None],
     ) -> None:
@@ -562,14 +635,13 @@ class Members(Generic[T]):
         Sort the rows once.
 
         Args:
-            groups: The groups a row counts in.
+            groups: The groups a row counts in; None where there are no groups.
             periods: As `buckets` gives them.
             moments: When a row may count, or None where that may be in any period.
         """
-        self._rows: dict[str | None, list[T]] = {None: list(rows)}
-        for row in self._rows[None]:
-            for name in groups(row):
-                self._rows.setdefault(name, []).append(row)
+        self._rows: dict[str | None, Sequence[T]] = {None: rows}
+        if groups is not None:
+            self._rows.update(by_group(rows, groups))
         self._parts = {
             name: _by_period(members, periods, moments) for name, members in self._rows.items()
         }
@@ -583,6 +655,15 @@ class Members(Generic[T]):
         """Return the rows of a group (None: all of them) that may lie in a window."""
         empty: Mapping[Period | None, Sequence[T]] = {}
         return self._parts.get(name, empty).get(window, self._rows.get(name, ()))
+
+
+def by_group(rows: Iterable[T], groups: Callable[[T], Iterable[str]]) -> dict[str, list[T]]:
+    """Return the rows of each group."""
+    shared: dict[str, list[T]] = {}
+    for row in rows:
+        for name in groups(row):
+            shared.setdefault(name, []).append(row)
+    return shared
 
 
 def _by_period(
@@ -676,6 +757,37 @@ def why_incident_out(row: IncidentFacts, definition: Definition) -> str | None:
     if not in_environment(row.environment, definition):
         return f"environment {row.environment or 'production'}"
     return None
+
+
+def incidents_of(
+    facts: Facts, definition: Definition
+) -> tuple[Sequence[IncidentFacts], Sequence[LeftOut]]:
+    """
+    Return the incidents that count under the definition, and which do not and why.
+
+    Those its filters do not take are in neither: they are not in question. Merged and dismissed
+    ones have no place in time, so every window names them.
+    """
+    return facts.kept(
+        ("incidents", *choices(definition, Definition)), lambda: _incidents_of(facts, definition)
+    )
+
+
+def _incidents_of(
+    facts: Facts, definition: Definition
+) -> tuple[list[IncidentFacts], list[LeftOut]]:
+    found: list[IncidentFacts] = []
+    out: list[LeftOut] = []
+    rows: Iterable[IncidentFacts] = facts.incidents
+    if {definition.services, definition.severities} != {None} or definition.labels:
+        rows = (row for row in rows if incident_matches(row, definition))
+    for row in rows:
+        why = why_incident_out(row, definition)
+        if why is None:
+            found.append(row)
+        else:
+            out.append(LeftOut(row.id, why, row.positions))
+    return found, out
 
 
 def incident_matches(row: IncidentFacts, definition: Definition) -> bool:
@@ -782,21 +894,21 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
     """
     span = definition.window
     bounds = definition.bounds
+    by = definition.bucket_by
+    if by is None:
+        return
     if span is None:
         placed = sorted(map(utc, moments))
         if not placed:
             return
         span, bounds = (placed[0], placed[-1] + MICROSECOND), "[)"
     inner = "(]" if bounds == "(]" else "[)"
-    for start, end in _edges(definition, span):
+    for start, end in _edges(definition, by, span):
         opens = bounds[0] if start == span[0] else inner[0]
         yield Bucket.of(start, end, opens + (bounds[1] if end == span[1] else inner[1]))
 
 
-def _edges(definition: Definition, span: Period) -> Iterator[Period]:
-    by = definition.bucket_by
-    if by is None:
-        return
+def _edges(definition: Definition, by: str | int, span: Period) -> Iterator[Period]:
     home = zone(definition.time_zone)
     if isinstance(by, int):
         yield from _fixed(span, by, home, from_end=definition.anchor == "end")

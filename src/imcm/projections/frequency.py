@@ -9,7 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate
+from operator import sub
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
@@ -27,8 +28,10 @@ from imcm.projections.figure import (
     Figure,
     Included,
     LeftOut,
+    Listed,
     Period,
     buckets,
+    by_group,
     figure_function,
     microseconds,
     names,
@@ -109,44 +112,44 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
         if definition.window is not None and window is not None:
             span = _up_to(window, facts.as_of)
         members = counted.inside(name, window)
-        left_out = tuple(
-            LeftOut(id=one.change.id, reason=reason, positions=one.change.positions)
-            for one in dropped.inside(name, window)
+        others = dropped.inside(name, window)
+        left_out = Listed(
+            lambda: (LeftOut(one.change.id, reason, one.change.positions) for one in others)
         )
         found = _frequency(members, facts, definition, window, span)
         return attrs.evolve(found, group=name, left_out=left_out)
 
     whole = figure(None, definition.window)
-    left_out = sorted([*out, *whole.left_out], key=lambda one: one.id)
-    whole = attrs.evolve(whole, left_out=tuple(left_out))
+    dropped_ones = whole.left_out
+    left_out = Listed(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
+    whole = attrs.evolve(whole, left_out=left_out)
     return with_groups(whole, sorted({*counted.names, *dropped.names}), periods, figure)
 
 
 def _split(
     facts: Facts, found: Sequence[Deployment], definition: DeploymentFrequency
-) -> tuple[list[Deployment], list[Deployment], str]:
+) -> tuple[Sequence[Deployment], Sequence[Deployment], str]:
     """Return the deployments that count, those that do not, and why they do not."""
-    reason = "not successful"
-    good = {one.change.id for one in found if one.successful}
     if definition.count == "all":
-        return list(found), [], ""
+        return found, (), ""
     if definition.count == "not_failed":
         reason = "failed"
-        judged, _ = failures(facts, found, definition)
-        good = {one.deployment.change.id for one in judged if not one.signs}
-    kept = [one for one in found if one.change.id in good]
-    return kept, [one for one in found if one.change.id not in good], reason
+        bad = set(failures(facts, definition).failed)
+    else:
+        reason = "not successful"
+        bad = {one.change.id for one in found if not one.successful}
+    kept = [one for one in found if one.change.id not in bad]
+    return kept, [one for one in found if one.change.id in bad], reason
 
 
 class _Members:
     """Deployments in order of time, by group, to be cut by binary search."""
 
-    def __init__(self, found: Iterable[Deployment], definition: Definition) -> None:
+    def __init__(self, found: Sequence[Deployment], definition: Definition) -> None:
         self._bounds = definition.bounds
-        self._of: dict[str | None, list[Deployment]] = {None: list(found)}
-        for one in self._of[None]:
-            for name in one.groups:
-                self._of.setdefault(name, []).append(one)
+        self._of: dict[str | None, Sequence[Deployment]] = {None: found}
+        if definition.group_by is not None:
+            self._of.update(by_group(found, lambda one: one.groups))
         self.names = sorted(name for name in self._of if name is not None)
 
     def inside(self, name: str | None, window: Period | None) -> Sequence[Deployment]:
@@ -195,6 +198,18 @@ def _days_between(span: Period, home: ZoneInfo) -> float:
     return (days[1] - days[0]) + (parts[1] - parts[0])
 
 
+def _dates(times: Sequence[datetime], home: ZoneInfo) -> set[date]:
+    """Return the days of a zone on which some of these instants lie; they are in order."""
+    dates: set[date] = set()
+    place = 0
+    while place < len(times):
+        day = times[place].astimezone(home).date()
+        dates.add(day)
+        # All up to the next midnight are of that day, however many they are.
+        place = bisect_left(times, _midnight(day + _ONE, home), lo=place + 1)
+    return dates
+
+
 def _frequency(
     counted: Sequence[Deployment],
     facts: Facts,
@@ -204,13 +219,13 @@ def _frequency(
 ) -> Figure:
     home = zone(definition.time_zone)
     n = len(counted)
-    dates = {one.at.astimezone(home).date() for one in counted}
+    times = [one.at for one in counted]
+    dates = _dates(times, home)
     value: float | None = None
     reason: str | None = None
     interval = None
     notes = unread_notes(facts)
-    times = [one.at.astimezone(UTC) for one in counted]
-    between = statistics.median([microseconds(b - a) for a, b in pairwise(times)])
+    between = statistics.median(list(map(microseconds, map(sub, times[1:], times))))
     beside: dict[str, float | None] = {}
     of_all_time = window is None and facts.as_of is not None
     if span is not None:
@@ -240,9 +255,9 @@ def _frequency(
         known_at=facts.known_at,
         log_position=facts.log_position,
         interval=interval,
-        uncertain=sum(one.uncertain for one in counted),
-        included=tuple(
-            Included(id=one.change.id, value=1.0, positions=one.change.positions) for one in counted
+        uncertain=sum([one.uncertain for one in counted]),
+        included=Listed(
+            lambda: (Included(one.change.id, 1.0, "", one.change.positions) for one in counted)
         ),
         beside={
             **beside,
@@ -365,20 +380,23 @@ def _fixed(
     facts: Facts, found: Iterable[Deployment], definition: ReworkRate
 ) -> tuple[Mapping[str, Sequence[str]], list[LeftOut]]:
     """Return the incidents each deployment fixed, and those whose word on it does not count."""
-    fixed: dict[str, list[str]] = {one.change.id: [] for one in found}
+    ids = {one.change.id for one in found}
+    fixed: dict[str, list[str]] = {}
     out: list[LeftOut] = []
     if "fixed" not in definition.rework_by:
         return fixed, out
     for row in facts.incidents:
+        if not row.verdicts:
+            continue
         changes = [
             change
             for change, verdict in row.verdicts.items()
-            if verdict is Verdict.FIXED and change in fixed
+            if verdict is Verdict.FIXED and change in ids
         ]
         why = why_incident_out(row, definition)
         if why is None:
             for change in changes:
-                fixed[change].append(row.id)
+                fixed.setdefault(change, []).append(row.id)
         elif changes:
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
     return fixed, out
@@ -390,7 +408,7 @@ def _signs(
     row, signs = one.change, list[str]()
     if row.type is ChangeType.EMERGENCY and "emergency" in definition.rework_by:
         signs.append(f"emergency for {row.incident}" if row.incident else "emergency")
-    signs += (f"fixed {incident}" for incident in fixed[row.id])
+    signs += (f"fixed {incident}" for incident in fixed.get(row.id, ()))
     if row.unplanned and "unplanned" in definition.rework_by:
         signs.append("unplanned")
     return signs
@@ -400,13 +418,13 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
     found, out = deployments(facts, definition)
     fixed, unheard = _fixed(facts, found, definition)
-    why = {one.change.id: "; ".join(_signs(one, fixed, definition)) for one in found}
+    signs = {one.change.id: found_ for one in found if (found_ := _signs(one, fixed, definition))}
     counted = _Members(found, definition)
     periods = list(buckets(definition, (one.at for one in found)))
 
     def figure(name: str | None, window: Period | None) -> Figure:
         members = counted.inside(name, window)
-        n, count = len(members), sum(bool(why[one.change.id]) for one in members)
+        n, count = len(members), sum([one.change.id in signs for one in members])
         value = count / n if n else (0.0 if definition.empty == "zero" else None)
         return Figure(
             name=type(definition).NAME,
@@ -420,24 +438,22 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
             known_at=facts.known_at,
             log_position=facts.log_position,
             interval=statistics.wilson(count, n, level=definition.level) if n else None,
-            uncertain=sum(one.uncertain for one in members),
-            included=tuple(
-                Included(
-                    id=one.change.id,
-                    value=1.0 if why[one.change.id] else 0.0,
-                    why=why[one.change.id],
-                    positions=one.change.positions,
-                )
-                for one in members
-            ),
+            uncertain=sum([one.uncertain for one in members]),
+            included=Listed(lambda: (_told(one, signs) for one in members)),
             counts={"rework": count},
             notes=unread_notes(facts),
             group=name,
         )
 
-    left_out = tuple(sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
+    left_out = Listed(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
     whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
     return with_groups(whole, counted.names, periods, figure)
+
+
+def _told(one: Deployment, signs: Mapping[str, Sequence[str]]) -> Included:
+    row = one.change
+    mine = signs.get(row.id, ())
+    return Included(row.id, 1.0 if mine else 0.0, "; ".join(mine), row.positions)
 
 
 rework_rate = figure_function(ReworkRate, measure_rework)

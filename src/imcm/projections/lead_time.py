@@ -6,23 +6,25 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import ClassVar, Final, NamedTuple
+from datetime import datetime
+from operator import attrgetter
+from typing import ClassVar, NamedTuple
 
 import attrs
 
-from imcm.domain.vocabulary import Commit, Kind, Moment, Outcome, earliest, latest, midpoint
+from imcm.domain.vocabulary import Commit, Kind, Moment, Outcome, earliest, latest
 from imcm.projections.durations import (
     ROUNDINGS,
     STATISTICS,
+    Durations,
     Missing,
     Shape,
     Span,
     with_parts,
 )
-from imcm.projections.facts import Facts
+from imcm.projections.facts import ChangeFacts, Facts
 from imcm.projections.failures import Deployment, Deployments, deployments
-from imcm.projections.figure import Figure, figure_function, microseconds
+from imcm.projections.figure import Figure, elapsed, figure_function, utc
 
 
 @attrs.frozen(kw_only=True)
@@ -76,17 +78,16 @@ class _Brought(NamedTuple):
 def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
     """Compute lead time for changes."""
     found, out = deployments(facts, definition)
-    spans = [
-        one if isinstance(one, Missing) else _span(one, definition)
-        for one in _brought(found, definition)
-    ]
+    measured = _measured(_brought(found, definition), definition)
     shape = Shape(statistic=definition.statistic, in_window="end", round_each=definition.round_each)
-    return with_parts(spans, out, facts, definition, shape)
+    return with_parts(measured, out, facts, definition, shape)
 
 
 # --- what arrives where ---------------------------------------------------------------------------
 
-_FAILED: Final = frozenset({Outcome.FAILED, Outcome.ROLLED_BACK})
+
+def _failed(row: ChangeFacts) -> bool:
+    return row.outcome is Outcome.FAILED or row.outcome is Outcome.ROLLED_BACK
 
 
 def _order(one: Deployment) -> tuple[datetime, str]:
@@ -99,40 +100,44 @@ def _left_out(id_: str, reason: str, at: Deployment) -> Missing:
 
 def _brought(found: Sequence[Deployment], definition: LeadTime) -> Iterator[_Brought | Missing]:
     """Yield what counts, deployment by deployment, and what does not, with the reason."""
+    each = definition.unit == "commit"
     landings = _landings(found, definition)
-    loads: dict[str, list[Deployment]] = {}
+    carried: dict[str, list[Deployment]] = {}  # what came into production with a later deployment
     for one, landed in zip(found, landings, strict=True):
-        if landed is not None and (one.change.commits or landed is one):
-            loads.setdefault(landed.change.id, []).append(one)
+        if landed is not None and landed is not one and one.change.commits:
+            carried.setdefault(landed.change.id, []).append(one)
     commits_seen: dict[str, str] = {}
     requests_seen: dict[str, str] = {}
     for one, landed in zip(found, landings, strict=True):
-        id_ = one.change.id
-        # Its own come last, so that they stand where a failed attempt named the same ones.
-        load = loads.get(id_, ())
-        commits = {commit.id: commit for member in load for commit in member.change.commits}
+        row = one.change
+        id_ = row.id
         if landed is not one:
-            if not one.change.commits:
+            if not row.commits:
                 yield _left_out(id_, "no commits", one)
             elif landed is None:
                 yield _left_out(id_, "failed, and no successful deployment followed", one)
             continue
+        commits: Iterable[Commit] = row.commits
+        positions = row.positions
+        if id_ in carried:
+            # Its own come last, so that they stand where a failed attempt named the same ones.
+            load = [*carried[id_], one]
+            brought = {commit.id: commit for member in load for commit in member.change.commits}
+            commits = brought.values()
+            positions = tuple(sorted(p for member in load for p in member.change.positions))
         if not commits:
             yield _left_out(id_, "no commits", one)
         new: list[Commit] = []
-        for commit in commits.values():
-            first = commits_seen.setdefault(commit.id, id_)
-            if first == id_:
-                new.append(commit)
+        for commit in commits:
+            name = commit.id
+            first = commits_seen.setdefault(name, id_)
+            if first != id_:
+                yield _left_out(name, f"brought by {first} before", one)
+            elif each:
+                yield _Brought(name, (commit,), one, positions)
             else:
-                yield _left_out(commit.id, f"brought by {first} before", one)
-        positions = one.change.positions
-        if len(load) > 1:
-            positions = tuple(sorted(p for member in load for p in member.change.positions))
-        if definition.unit == "commit":
-            for commit in new:
-                yield _Brought(commit.id, (commit,), one, positions)
-        elif definition.unit == "pull_request":
+                new.append(commit)
+        if definition.unit == "pull_request":
             yield from _requests(new, one, positions, requests_seen)
         elif new:
             yield _Brought(id_, new, one, positions)
@@ -155,17 +160,18 @@ def _requests(
             yield _left_out(name, f"brought by {first} before", at)
 
 
-def _landings(found: Sequence[Deployment], definition: LeadTime) -> list[Deployment | None]:
+def _landings(found: Sequence[Deployment], definition: LeadTime) -> Sequence[Deployment | None]:
     """Return, for each deployment, the one its commits came into production with."""
     if not definition.roll_forward:
-        return list(found)
+        return found
     good: dict[str, list[Deployment]] = {}
     for one in found:
+        row = one.change
         # A roll back that is counted as a deployment takes commits out; it brings none back in.
-        if one.successful and one.change.kind is not Kind.ROLLBACK:
-            for service in one.change.services or ("",):
+        if row.outcome is Outcome.COMPLETED and row.kind is not Kind.ROLLBACK:
+            for service in row.services or ("",):
                 good.setdefault(service, []).append(one)
-    return [_next(one, good) if one.change.outcome in _FAILED else one for one in found]
+    return [_next(one, good) if _failed(one.change) else one for one in found]
 
 
 def _next(one: Deployment, good: Mapping[str, Sequence[Deployment]]) -> Deployment | None:
@@ -181,27 +187,38 @@ def _next(one: Deployment, good: Mapping[str, Sequence[Deployment]]) -> Deployme
 # --- how long it took -----------------------------------------------------------------------------
 
 
-def _span(brought: _Brought, definition: LeadTime) -> Span | Missing:
-    id_, commits, at, positions = brought
-    field = f"{definition.start}_at"
-    end: Moment = at.change.deployed_at or at.at
-    times = [time for commit in commits if (time := getattr(commit, field)) is not None]
-    if not times:
-        return Missing(id_, f"missing({definition.start})", None, end, at.groups, positions)
-    # Through UTC: two times of one zone would be subtracted by their wall clocks.
-    start: datetime = min(time.astimezone(UTC) for time in times)
-    value = low = high = microseconds(midpoint(end).astimezone(UTC) - start)
-    if at.uncertain:
-        low = microseconds(earliest(end).astimezone(UTC) - start)
-        high = microseconds(latest(end).astimezone(UTC) - start)
-    if definition.negative != "include":
-        if value < 0 or (value == 0 and definition.negative == "leave_out_zero_too"):
-            reason = "negative" if value else "zero"
-            return Missing(id_, reason, start, end, at.groups, positions)
-        low = max(low, 0)
+def _measured(brought: Iterable[_Brought | Missing], definition: LeadTime) -> Durations:
+    measured = Durations()
+    made = attrgetter(f"{definition.start}_at")
     rounded = ROUNDINGS[definition.round_each]
-    value, low, high = rounded(value), rounded(low), rounded(high)
-    return Span(id_, value, low, high, True, at.uncertain, start, end, at.groups, positions)
+    shortest = {"leave_out": 0, "leave_out_zero_too": 1}.get(definition.negative)
+    for one in brought:
+        if isinstance(one, Missing):
+            measured.others.append(one)
+            continue
+        id_, commits, at, positions = one
+        row, deployed, uncertain, groups = at
+        end: Moment = row.deployed_at or deployed
+        times: list[datetime] = [time for time in map(made, commits) if time is not None]
+        if not times:
+            missing = f"missing({definition.start})"
+            measured.others.append(Missing(id_, missing, None, end, groups, positions))
+            continue
+        start = times[0] if len(times) == 1 else min(times, key=utc)
+        value = elapsed(start, deployed)
+        if shortest is not None and value < shortest:
+            reason = "negative" if value else "zero"
+            measured.others.append(Missing(id_, reason, start, end, groups, positions))
+        elif not uncertain:
+            measured.exact(id_, rounded(value), start, deployed, positions, groups)
+        else:
+            low, high = elapsed(start, earliest(end)), elapsed(start, latest(end))
+            if shortest is not None:
+                low = max(low, 0)
+            ends = rounded(value), rounded(low), rounded(high)
+            span = Span(id_, *ends, True, True, start, end, groups, positions)
+            measured.others.append(span)
+    return measured
 
 
 lead_time = figure_function(LeadTime, measure_lead_time)

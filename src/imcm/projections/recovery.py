@@ -17,6 +17,7 @@ from imcm.projections.durations import (
     IN_WINDOW,
     ROUNDINGS,
     STATISTICS,
+    Durations,
     Missing,
     Shape,
     Span,
@@ -28,11 +29,12 @@ from imcm.projections.failures import (
     Deployment,
     FailedBy,
     Failure,
+    Judged,
     causes,
     deployments,
     failures,
 )
-from imcm.projections.figure import Figure, Included, figure_function, groups_of, names
+from imcm.projections.figure import Figure, Included, Listed, figure_function, groups_of, names
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
 OF_INCIDENTS: Final = frozenset({"severity", "channel"})
@@ -106,12 +108,12 @@ def _order(one: Deployment) -> tuple[object, str]:
 class _Successes:
     """Successful deployments of each service, in order of time and id."""
 
-    def __init__(self, judged: Iterable[Failure]) -> None:
+    def __init__(self, judged: Judged) -> None:
         self._of: dict[str, list[Deployment]] = {}
-        for one in judged:
-            if not one.signs and one.deployment.successful:
-                for service in one.deployment.change.services or ("",):
-                    self._of.setdefault(service, []).append(one.deployment)
+        for one in judged.deployments:
+            if one.successful and one.change.id not in judged.failed:
+                for service in one.change.services or ("",):
+                    self._of.setdefault(service, []).append(one)
 
     def after(self, one: Deployment) -> Moment | None:
         """Return when the last of its services was next deployed well; None while one was not."""
@@ -135,14 +137,15 @@ class _Successes:
         return max(found, key=_order).change.deployed_at if found else None
 
 
-def _later_in_runs(judged: Iterable[Failure]) -> Iterator[str]:
+def _later_in_runs(judged: Judged) -> Iterator[str]:
     """Yield the ids of failed deployments all of whose services had failed just before."""
     failing: dict[str, bool] = {}
-    for one in judged:
-        services = one.deployment.change.services or ("",)
-        if one.signs and all(failing.get(service, False) for service in services):
-            yield one.deployment.change.id
-        failing.update((service, bool(one.signs)) for service in services)
+    for one in judged.deployments:
+        services = one.change.services or ("",)
+        failed = one.change.id in judged.failed
+        if failed and all(failing.get(service, False) for service in services):
+            yield one.change.id
+        failing.update((service, failed) for service in services)
 
 
 # --- one failed deployment ------------------------------------------------------------------------
@@ -158,12 +161,10 @@ class _Case(NamedTuple):
     positions: tuple[int, ...]
 
 
-def _laid(
-    facts: Facts, found: Sequence[Deployment], definition: FailedBy
-) -> Mapping[str, Sequence[IncidentFacts]]:
+def _laid(facts: Facts, definition: FailedBy) -> Mapping[str, Sequence[IncidentFacts]]:
     """Return incidents by the change they are laid to, whether or not they count as failures."""
     by_change: dict[str, list[IncidentFacts]] = {}
-    for cause in causes(facts, found, definition)[0]:
+    for cause in causes(facts, definition)[0]:
         by_change.setdefault(cause.change, []).append(cause.incident)
     return by_change
 
@@ -238,33 +239,34 @@ def _span(
 
 def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     """Compute failed deployment recovery time."""
-    found, out = deployments(facts, definition)
-    judged, unlaid = failures(facts, found, definition)
-    failed = [one for one in judged if one.signs]
-    spans: list[Span | Missing] = []
+    _, out = deployments(facts, definition)
+    judged = failures(facts, definition)
+    failed = list(judged.failed.values())
+    spans = Durations()
     if definition.failures == "first_of_run":
         later = set(_later_in_runs(judged))
         reason = "failed again, in a run that counts once"
-        spans += (
+        spans.others += (
             Missing(row.id, reason, row.deployed_at, None, one.deployment.groups, row.positions)
             for one in failed
             if (row := one.deployment.change).id in later
         )
         failed = [one for one in failed if one.deployment.change.id not in later]
-    successes = _Successes(judged)
+    asked = "next_success" in definition.recovered_by or definition.look_back == "last_success"
+    successes = _Successes(judged if asked else Judged((), {}, ()))
     judgements: dict[str, Failure] = {}
-    for case in _cases(failed, _laid(facts, found, definition), definition):
+    for case in _cases(failed, _laid(facts, definition), definition):
         if isinstance(case, Missing):
-            spans.append(case)
+            spans.others.append(case)
         else:
-            spans.append(_span(case, facts, definition, successes))
+            spans.others.append(_span(case, facts, definition, successes))
             judgements[case.id] = case.failure
     shape = Shape(
         statistic=definition.statistic,
         in_window=definition.in_window,
         round_each=definition.round_each,
     )
-    figure = with_parts(spans, [*out, *unlaid], facts, definition, shape)
+    figure = with_parts(spans, [*out, *judged.unlaid], facts, definition, shape)
     return _marked(figure, judgements)
 
 
@@ -273,8 +275,8 @@ def _marked(figure: Figure, judgements: Mapping[str, Failure]) -> Figure:
     inferred = sum(judgements[one.id].inferred for one in figure.included)
     return attrs.evolve(
         figure,
-        included=tuple(_told(one, judgements) for one in figure.included),
-        censored=tuple(_told(one, judgements) for one in figure.censored),
+        included=Listed(lambda: (_told(one, judgements) for one in figure.included)),
+        censored=Listed(lambda: (_told(one, judgements) for one in figure.censored)),
         counts={"failed by inferred cause only": inferred},
         groups=tuple(_marked(group, judgements) for group in figure.groups),
         buckets=tuple(_marked(bucket, judgements) for bucket in figure.buckets),

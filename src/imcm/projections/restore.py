@@ -31,6 +31,7 @@ from imcm.projections.durations import (
     IN_WINDOW,
     ROUNDINGS,
     STATISTICS,
+    Durations,
     Missing,
     Shape,
     Span,
@@ -39,16 +40,15 @@ from imcm.projections.durations import (
 )
 from imcm.projections.facts import Facts, IncidentFacts
 from imcm.projections.figure import (
-    MICROSECOND,
     Definition,
     Figure,
     LeftOut,
+    elapsed,
     figure_function,
     groups_of,
-    incident_matches,
+    incidents_of,
     names,
     utc,
-    why_incident_out,
 )
 
 STARTS: Final = (
@@ -404,49 +404,32 @@ def _is_plain(definition: IncidentDuration) -> bool:
     return all(getattr(definition, name) == value for name, value in _PLAIN.items())
 
 
-def _plain_span(row: IncidentFacts) -> Span | None:
-    """Return the duration of an incident that was never reopened; None where it takes more."""
-    spells = row.spells
-    if len(spells) != 1:
-        return None
-    start, end = row.detected_at, spells[0].resolved
-    if not isinstance(start, datetime) or not isinstance(end, datetime):
-        return None
-    value = (utc(end) - utc(start)) // MICROSECOND
-    if value < 0:
-        return None
-    return Span(row.id, value, value, value, True, False, start, end, (), row.positions)
-
-
 def _durations(
     facts: Facts, definition: IncidentDuration, as_of: datetime
-) -> tuple[list[Span | Missing], list[LeftOut]]:
-    found: list[Span | Missing] = []
-    out: list[LeftOut] = []
+) -> tuple[Durations, Sequence[LeftOut]]:
+    rows, out = incidents_of(facts, definition)
     causes: Mapping[str, Moment] = {}
     if any(name.startswith("cause_deployed") for name in definition.start):
         causes = causes_deployed(facts)
+    found = Durations()
     plain = _is_plain(definition)
-    for row in facts.incidents:
-        if not incident_matches(row, definition):
-            continue
-        why = why_incident_out(row, definition)
-        if why is None:
-            span = _plain_span(row) if plain else None
-            if span is not None:
-                found.append(span)
-            else:
-                found += spans_of(row, definition, causes, as_of)
-        else:
-            # Merged and dismissed incidents have no place in time, so every window names them.
-            out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
+    for row in rows:
+        if plain and len(row.spells) == 1:
+            # Nearly every incident is one stretch between two exact times; the rest takes more.
+            start, end = row.detected_at, row.spells[0].resolved
+            if isinstance(start, datetime) and isinstance(end, datetime):
+                value = elapsed(start, end)
+                if value >= 0:
+                    found.exact(row.id, value, start, end, row.positions)
+                    continue
+        found.others += spans_of(row, definition, causes, as_of)
     return found, out
 
 
 def measure(facts: Facts, definition: IncidentDuration) -> Figure:
     """Compute a duration over all incidents the definition takes."""
-    found: list[Span | Missing] = []
-    out: list[LeftOut] = []
+    found = Durations()
+    out: Sequence[LeftOut] = ()
     if facts.as_of is not None:  # an empty log has none
         found, out = _durations(facts, definition, facts.as_of)
     shape = Shape(

@@ -139,6 +139,26 @@ class Estimate:
 # Checks, shared with the survival curves.
 
 
+class Ordered(list[float]):
+    """A sample that has been checked and sorted, so that no statistic does it again."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, values: Iterable[float], name: str = "values") -> Ordered:
+        """
+        Return *values* checked and sorted.
+
+        Raises:
+            InvalidValue: As `finite_numbers`.
+        """
+        if isinstance(values, Ordered):
+            return values
+        made = cls(finite_numbers(name, values))
+        made.sort()
+        return made
+
+
 def finite_numbers(name: str, values: Iterable[float]) -> list[float]:
     """
     Return *values* as a list, in their order, either all int or all float.
@@ -146,6 +166,8 @@ def finite_numbers(name: str, values: Iterable[float]) -> list[float]:
     Raises:
         InvalidValue: One is not an int or float, is NaN or infinite, or is larger than 1e100.
     """
+    if isinstance(values, Ordered):
+        return values
     numbers = list(values)
     kinds = set(map(type, numbers))
     if not all(map(_is_numeric, kinds)):
@@ -205,7 +227,7 @@ def critical_z(level: float) -> float:
 
 def _ordered(name: str, values: Iterable[float]) -> list[float]:
     """Return *values*, checked and sorted."""
-    return sorted(finite_numbers(name, values))
+    return Ordered.of(values, name)
 
 
 def _check_count(name: str, value: object, least: int) -> None:

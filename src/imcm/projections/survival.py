@@ -17,8 +17,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise, zip_longest
+from operator import add
+from typing import NamedTuple
 
 import attrs
 
@@ -27,6 +30,7 @@ from imcm.projections.statistics import (
     LARGEST,
     SLACK,
     Interval,
+    Ordered,
     TestResult,
     check_between,
     critical_z,
@@ -59,33 +63,123 @@ class RestrictedMean:
     horizon: float
 
 
-@attrs.frozen(kw_only=True)
+class _Run(NamedTuple):
+    """
+    A stretch of a curve without censoring, in which it comes down by the same step for each end.
+
+    After *i* of the ends from place *first* on, the share that lasts longer is exactly
+    `share * ((whole - i) / whole)`: the product of Kaplan and Meier telescopes.
+    """
+
+    first: int
+    share: float
+    whole: int
+    start: float
+
+    def after(self, i: int) -> float:
+        """Return the share that lasts longer than *i* of its ends."""
+        return self.share * ((self.whole - i) / self.whole) if self.whole else 0.0
+
+
+@attrs.frozen(kw_only=True, slots=False)
 class KaplanMeier:
     """
     A Kaplan-Meier curve: the share that lasts longer than t, for each t.
 
-    The columns have one row for each distinct duration, ended or censored, in rising order.
+    The columns `times` to `high` have one row for each distinct duration, ended or censored, in
+    rising order. They are made when they are first asked for.
 
     Attributes:
-        times: The durations.
-        at_risk: How many lasted at least so long, and were still followed.
-        events: How many ended at exactly this duration.
-        censored: How many were last seen, still open, at exactly this duration. They count as
-            lasting longer than those that ended at it.
-        survival: The share that lasts longer than this.
-        low: The lower confidence bound of that share, point by point; None where the share is 0.
-        high: The upper confidence bound, None likewise.
+        ended: The durations whose end was observed, in rising order.
+        open: Those that were still going on when last seen, in rising order.
         level: The confidence level of the bounds.
     """
 
-    times: tuple[float, ...]
-    at_risk: tuple[int, ...]
-    events: tuple[int, ...]
-    censored: tuple[int, ...]
-    survival: tuple[float, ...]
-    low: tuple[float | None, ...]
-    high: tuple[float | None, ...]
+    ended: Sequence[float]
+    open: Sequence[float]
     level: float
+
+    @cached_property
+    def _runs(self) -> list[_Run]:
+        """The stretches between censored durations; a censored one lasts longer than its like."""
+        left = len(self.ended) + len(self.open)
+        runs = [_Run(0, 1.0, left, 0.0)]
+        for lost, t in enumerate(self.open, start=1):
+            run = runs[-1]
+            place = bisect_right(self.ended, t, lo=run.first)
+            runs.append(_Run(place, run.after(place - run.first), left - place - lost, t))
+        return runs
+
+    @cached_property
+    def times(self) -> tuple[float, ...]:
+        """The durations."""
+        return tuple(map(float, sorted({*self.ended, *self.open})))
+
+    @cached_property
+    def at_risk(self) -> tuple[int, ...]:
+        """How many lasted at least so long, and were still followed."""
+        before = accumulate(map(add, self.events, self.censored), initial=0)
+        n = len(self.ended) + len(self.open)
+        return tuple(n - gone for gone, _ in zip(before, self.times, strict=False))
+
+    @cached_property
+    def events(self) -> tuple[int, ...]:
+        """How many ended at exactly this duration."""
+        counts = Counter(self.ended)
+        return tuple(counts[t] for t in self.times)
+
+    @cached_property
+    def censored(self) -> tuple[int, ...]:
+        """
+        How many were last seen, still open, at exactly this duration.
+
+        They count as lasting longer than those that ended at it.
+        """
+        counts = Counter(self.open)
+        return tuple(counts[t] for t in self.times)
+
+    @cached_property
+    def survival(self) -> tuple[float, ...]:
+        """The share that lasts longer than this."""
+        share, whole, height = 1.0, len(self.ended) + len(self.open), 1.0
+        column: list[float] = []
+        for n, d, c in zip(self.at_risk, self.events, self.censored, strict=True):
+            if d:
+                height = share * ((n - d) / whole)
+            column.append(height)
+            if c:
+                share, whole = height, n - d - c
+        return tuple(column)
+
+    @property
+    def low(self) -> tuple[float | None, ...]:
+        """The lower confidence bound of that share, point by point; None where the share is 0."""
+        return self._bands[0]
+
+    @property
+    def high(self) -> tuple[float | None, ...]:
+        """The upper confidence bound, None likewise."""
+        return self._bands[1]
+
+    @cached_property
+    def _bands(self) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
+        z = critical_z(self.level)
+        greenwood = 0.0
+        bottom: float | None = 1.0
+        top: float | None = 1.0
+        low: list[float | None] = []
+        high: list[float | None] = []
+        for n, d, height in zip(self.at_risk, self.events, self.survival, strict=True):
+            if d == n:
+                bottom, top = None, None
+            elif d > 0:
+                greenwood += d / (n * (n - d))
+                hazard = -math.log(height)
+                factor = math.exp(z * math.sqrt(greenwood) / hazard)
+                bottom, top = math.exp(-hazard * factor), math.exp(-hazard / factor)
+            low.append(bottom)
+            high.append(top)
+        return tuple(low), tuple(high)
 
     def survival_at(self, t: float) -> float | None:
         """
@@ -118,7 +212,16 @@ class KaplanMeier:
             InvalidValue: *p* is not strictly between 0 and 1.
         """
         check_between("p", p, 0, 1)
-        return self._first_down_to(1 - p, self.survival)
+        bound = (1 - p) * (1 + SLACK)
+        for run, following in zip_longest(self._runs, self._runs[1:]):
+            if following is not None and following.share > bound:
+                continue
+            ends = (len(self.ended) if following is None else following.first) - run.first
+            # The share after i ends falls with i, so its place can be searched for.
+            i = bisect_left(range(ends + 1), True, key=lambda i: run.after(i) <= bound)
+            if 0 < i <= ends:
+                return float(self.ended[run.first + i - 1])
+        return None
 
     def quantile_interval(self, p: float) -> Interval:
         """
@@ -150,6 +253,31 @@ class KaplanMeier:
     def median_interval(self) -> Interval:
         """Return the confidence interval of the median; see `quantile_interval`."""
         return self.quantile_interval(0.5)
+
+    def area(self, horizon: float) -> float | None:
+        """
+        Return the area under the curve from 0 to *horizon*: the value of `restricted_mean` alone.
+
+        In the unit of the durations. None where the curve is not known so far.
+
+        Raises:
+            InvalidValue: *horizon* is not a positive number of at most 1e100.
+        """
+        check_between("horizon", horizon, 0, LARGEST)
+        if not self._known_at(horizon):
+            return None
+        parts: list[float] = []
+        for run, following in zip_longest(self._runs, self._runs[1:]):
+            end = horizon if following is None else min(following.start, horizon)
+            if run.whole == 0 or end <= run.start:
+                continue
+            last = bisect_left(self.ended, end, lo=run.first)
+            ended = self.ended[run.first : last]
+            # Those that ended lived for a part of the stretch, the others for all of it.
+            lived = sum(ended) - len(ended) * run.start
+            lived += (run.whole - len(ended)) * (end - run.start)
+            parts.append(run.share * (lived / run.whole))
+        return math.fsum(parts)
 
     def restricted_mean(self, horizon: float) -> RestrictedMean:
         """
@@ -197,8 +325,11 @@ class KaplanMeier:
         )
 
     def _known_at(self, t: float) -> bool:
-        """Return whether the curve is known at *t*."""
-        return bool(self.times) and (t <= self.times[-1] or self.survival[-1] == 0)
+        """Return whether the curve is known at *t*: up to the last one, or where it came to 0."""
+        last_open = self.open[-1] if self.open else -1.0
+        if self.ended and self.ended[-1] > last_open:
+            return True  # at the last end none were left, and the curve has come down to 0
+        return bool(self.open) and t <= last_open
 
     def _first_down_to(self, share: float, curve: tuple[float | None, ...]) -> float | None:
         """Return the first duration at which *curve* is at most *share*."""
@@ -232,55 +363,14 @@ def kaplan_meier(
         InvalidValue: A duration is negative or not a finite number, *observed* holds anything but
             True and False or has another length, or *level* is not strictly between 0 and 1.
     """
-    z = critical_z(level)
+    critical_z(level)  # checked now, used when the bounds are asked for
     ended, open_ = _ended_and_open("durations", durations, "observed", observed)
-    # Sorted before they are counted: then the durations are in two rising runs, and merged fast.
-    ends, losses = Counter(sorted(ended)), Counter(sorted(open_))
-    times = sorted([*ends, *(t for t in losses if t not in ends)])
-    at_risk: list[int] = []
-    events: list[int] = []
-    censored: list[int] = []
-    survival: list[float] = []
-    low: list[float | None] = []
-    high: list[float | None] = []
-    left = len(ended) + len(open_)
-    # Between two censored durations the product telescopes to (left after) / (left before), which
-    # is exact; so it is taken from the last censored one, where it was `share` with `whole` left.
-    share, whole = 1.0, left
-    greenwood = 0.0
-    height = 1.0
-    bottom: float | None = 1.0
-    top: float | None = 1.0
-    for t in times:
-        d, c = ends.get(t, 0), losses.get(t, 0)
-        after = left - d
-        if after == 0:
-            height, bottom, top = 0.0, None, None
-        elif d > 0:
-            height = share * (after / whole)
-            greenwood += d / (left * after)
-            hazard = -math.log(height)
-            factor = math.exp(z * math.sqrt(greenwood) / hazard)
-            bottom, top = math.exp(-hazard * factor), math.exp(-hazard / factor)
-        at_risk.append(left)
-        events.append(d)
-        censored.append(c)
-        survival.append(height)
-        low.append(bottom)
-        high.append(top)
-        left = after - c
-        if c > 0:
-            share, whole = height, left
-    return KaplanMeier(
-        times=tuple(map(float, times)),
-        at_risk=tuple(at_risk),
-        events=tuple(events),
-        censored=tuple(censored),
-        survival=tuple(survival),
-        low=tuple(low),
-        high=tuple(high),
-        level=level,
-    )
+    return curve(ended, open_, level=level)
+
+
+def curve(ended: Iterable[float], open_: Iterable[float], *, level: float = 0.95) -> KaplanMeier:
+    """Return the curve of durations that ended and of those that are open, both checked."""
+    return KaplanMeier(ended=Ordered.of(ended), open=Ordered.of(open_), level=level)
 
 
 def log_rank(
