@@ -966,3 +966,26 @@ def test_a_corrected_completion_moves_the_deployment():
 
     assert 0 == change_failure_rate(story, window=(at(0), at(2))).n
     assert 1 == change_failure_rate(story, window=(at(4), at(6))).n
+
+
+# --- what is counted gives the figure -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("numerator", ["changes", "links", "incidents"])
+@pytest.mark.parametrize("denominator", ["all", "successful", "successful_or_failed", "evaluated"])
+def test_the_rate_is_what_its_own_list_adds_up_to(numerator, denominator):
+    story = log(
+        deployment("CHG-1", 1),
+        deployment("CHG-2", 2),
+        deployment("CHG-3", 3, rolled_back(3.5)),
+        incident("INC-1", detected(4), caused_by("CHG-1", 8)),
+        incident("INC-2", detected(5), caused_by("CHG-1", 8)),
+        incident("INC-3", detected(6), caused_by("CHG-3", 8)),
+        incident("INC-4", detected(7)),
+    )
+    figure = change_failure_rate(story, numerator=numerator, denominator=denominator)
+    deployments_ = [one for one in figure.included if one.id.startswith("CHG")]
+    assert figure.n == len(deployments_)
+    assert figure.value == sum(one.value for one in figure.included) / len(deployments_)
+    named = {one.id for one in figure.left_out} | {one.id for one in deployments_}
+    assert {"CHG-1", "CHG-2", "CHG-3"} == named

@@ -21,16 +21,14 @@ from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.bands import band, bands_of
 from imcm.projections.facts import Facts
-from imcm.projections.failures import ChangeFailureRate, change_failures, deployments, failures
+from imcm.projections.failures import DIVIDES, ChangeFailureRate, change_failures
 from imcm.projections.figure import (
     COUNT,
     SECONDS,
     Figure,
+    Included,
     facts_of,
-    incident_matches,
-    inside,
     shown,
-    why_incident_out,
     zone,
 )
 from imcm.projections.frequency import (
@@ -583,8 +581,6 @@ class _Side(NamedTuple):
     name: str
     figure: Figure
     counted: Mapping[tuple[str, str], tuple[tuple[float, ...], str]]
-    uncounted: frozenset[str]
-    """Deployments that are not in the denominator."""
 
 
 def _ordered(pair: tuple[_Side, _Side], against: str | None) -> tuple[_Side, _Side]:
@@ -595,41 +591,18 @@ def _ordered(pair: tuple[_Side, _Side], against: str | None) -> tuple[_Side, _Si
 def _side(facts: Facts, preset: Preset, metric: str, common: Mapping[str, Any]) -> _Side:
     definition = attrs.evolve(preset.definitions()[metric], **common)
     figure = _compute(facts, definition)
-    kind = _kind(definition)
     counted: dict[tuple[str, str], tuple[tuple[float, ...], str]] = {}
     for one in figure.included:
-        values, why = counted.get((kind, one.id), ((), ""))
-        counted[kind, one.id] = (*values, one.value), why or one.why
-    uncounted: frozenset[str] = frozenset()
-    if isinstance(definition, ChangeFailureRate):
-        found, _ = deployments(facts, definition)
-        uncounted = frozenset(
-            one.change.id
-            for one in found
-            if (kind, one.change.id) not in counted
-            and inside(one.at, definition.window, definition.bounds)
-        )
-        if definition.numerator == "links":
-            for judged in failures(facts, definition).failed.values():
-                key = kind, judged.deployment.change.id
-                if key in counted:
-                    counted[key] = (float(len(judged.incidents)),), counted[key][1]
-        elif definition.numerator == "incidents":
-            # Deployments only divide, whatever became of them.
-            divisors = {(kind, one.change.id) for one in found} & counted.keys()
-            counted = dict.fromkeys(divisors, ((0.0,), "divides only"))
-            for row in facts.incidents:
-                if (
-                    incident_matches(row, definition)
-                    and why_incident_out(row, definition) is None
-                    and inside(row.detected_at, definition.window, definition.bounds)
-                ):
-                    counted["incident", row.id] = (1.0,), "whatever caused it"
-    return _Side(preset.name, figure, counted, uncounted)
+        key = _kind(definition, one), one.id
+        values, why = counted.get(key, ((), ""))
+        counted[key] = (*values, one.value), why or one.why
+    return _Side(preset.name, figure, counted)
 
 
-def _kind(definition: MetricDefinition) -> str:
+def _kind(definition: MetricDefinition, one: Included) -> str:
     match definition:
+        case ChangeFailureRate(numerator="incidents") if one.why != DIVIDES:
+            return "incident"
         case LeadTime():
             return definition.unit.replace("_", " ")
         case DeploymentFrequency() | ChangeFailureRate() | ReworkRate():
@@ -670,9 +643,6 @@ def _one_sided(one: _Side, other: _Side) -> Iterator[OneSided]:
     for kind, id_ in sorted(one.counted.keys() - other.counted.keys()):
         if id_ in reasons:
             reason = "; ".join(reasons[id_])
-        elif kind == "change" and id_ in other.uncounted:
-            denominator = getattr(other.figure.definition, "denominator", "")
-            reason = f"not in its denominator ({denominator})"
         else:
             reason = "not in its population"
             if kinds and kind not in kinds:

@@ -9,7 +9,7 @@ an incident whose cause nobody stated.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import ClassVar, Final, NamedTuple
@@ -364,6 +364,10 @@ class ChangeFailureRate(FailedBy):
     denominator: str = "all"
 
 
+DIVIDES: Final = "divides only"
+"""Why a deployment is included where the numerator counts incidents."""
+
+
 class Failure(NamedTuple):
     """A deployment that failed: the incidents laid to it, and the other signs of it."""
 
@@ -473,13 +477,27 @@ def _in_denominator(one: Deployment, judged: Judged, definition: ChangeFailureRa
     return row.result is not None or row.id in judged.failed  # "evaluated"
 
 
+def _passed_over(
+    found: Iterable[Deployment], divisors: Iterable[Deployment], definition: ChangeFailureRate
+) -> list[LeftOut]:
+    """Return the deployments of the window that are not in the denominator."""
+    counted = {one.change.id for one in divisors}
+    reason = f"not in its denominator ({definition.denominator})"
+    return [
+        LeftOut(one.change.id, reason, one.change.positions)
+        for one in found
+        if one.change.id not in counted and inside(one.at, definition.window, definition.bounds)
+    ]
+
+
 def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     """Compute the change failure rate."""
     _, out = deployments(facts, definition)
     judged = failures(facts, definition)
-    divisors = judged.deployments
+    divisors, passed_over = judged.deployments, list[LeftOut]()
     if definition.denominator != "all":
         divisors = [one for one in divisors if _in_denominator(one, judged, definition)]
+        passed_over = _passed_over(judged.deployments, divisors, definition)
     incidents: Sequence[IncidentFacts] = ()
     if definition.numerator == "incidents":
         incidents, _ = incidents_of(facts, definition)
@@ -506,7 +524,9 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
         return attrs.evolve(part, group=name)
 
     groups = sorted({*deployed.names, *detected.names})
-    left_out = Listed(lambda: sorted([*out, *judged.unlaid], key=lambda one: (one.id, one.reason)))
+    left_out = Listed(
+        lambda: sorted([*out, *passed_over, *judged.unlaid], key=lambda one: (one.id, one.reason))
+    )
     whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
     return with_groups(whole, groups, periods, figure)
 
@@ -529,7 +549,8 @@ def _rate(
     elif definition.numerator == "links":
         count = sum(len(one.causes) for one in failed)
     else:
-        count = sum(inside(row.detected_at, window, definition.bounds) for row in incidents)
+        incidents = [row for row in incidents if inside(row.detected_at, window, definition.bounds)]
+        count = len(incidents)
     value = count / n if n else None
     if value is None and definition.empty == "zero":
         value = 0.0
@@ -549,7 +570,7 @@ def _rate(
         log_position=facts.log_position,
         interval=interval,
         uncertain=sum([one.uncertain for one in counted]),
-        included=Listed(lambda: (_told(one.change, failed_ones) for one in counted)),
+        included=Listed(lambda: _included(counted, failed_ones, incidents, definition)),
         counts={
             definition.numerator if definition.numerator != "changes" else "failed": count,
             "failed by inferred cause only": sum([one.inferred for one in failed]),
@@ -558,9 +579,26 @@ def _rate(
     )
 
 
-def _told(row: ChangeFacts, failed: Mapping[str, Failure]) -> Included:
-    why = "; ".join(failed[row.id].signs) if row.id in failed else ""
-    return Included(row.id, 1.0 if row.id in failed else 0.0, why, row.positions)
+def _included(
+    counted: Iterable[Deployment],
+    failed: Mapping[str, Failure],
+    incidents: Iterable[IncidentFacts],
+    definition: ChangeFailureRate,
+) -> Iterator[Included]:
+    """Yield what each one adds to the numerator; deployments are the denominator besides."""
+    if definition.numerator == "incidents":
+        for one in counted:
+            yield Included(one.change.id, 0.0, DIVIDES, one.change.positions)
+        for row in incidents:
+            yield Included(row.id, 1.0, "whatever caused it", row.positions)
+        return
+    for one in counted:
+        failure = failed.get(one.change.id)
+        value = 0.0
+        if failure is not None:
+            value = float(len(failure.causes)) if definition.numerator == "links" else 1.0
+        why = "" if failure is None else "; ".join(failure.signs)
+        yield Included(one.change.id, value, why, one.change.positions)
 
 
 change_failure_rate = figure_function(ChangeFailureRate, change_failures)

@@ -248,7 +248,9 @@ class Figure:
         if self.bounds is not None:
             low, high = (shown(bound, self.unit) for bound in self.bounds)
             lines.append(f"  over all readings of {self.uncertain} uncertain: {low} to {high}")
-        lines += [f"  {name}: {shown(value, self.unit)}" for name, value in self.beside.items()]
+        # What stands beside a count per something says in its name what it counts.
+        unit = self.unit if self.unit in {SECONDS, SHARE} else COUNT
+        lines += [f"  {name}: {shown(value, unit)}" for name, value in self.beside.items()]
         lines += [f"  {name}: {count:,}" for name, count in self.counts.items()]
         if self.window is None:
             lines.append("  window: all time")
