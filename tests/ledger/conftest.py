@@ -1,4 +1,4 @@
-"""Ledgers to test on: in memory, in a SQLite file, and ways to look at the file beneath."""
+"""Ledgers to test on: in memory, in a file, in PostgreSQL, and ways to look beneath them."""
 
 import hashlib
 import os
@@ -24,14 +24,37 @@ def path(tmp_path):
     return tmp_path / "ledger.db"
 
 
-@pytest.fixture(params=["in memory", "in a file"])
+@pytest.fixture(scope="session")
+def server():
+    """A PostgreSQL server of this test process. Where there is none, that is an error."""
+    try:
+        import postgres
+
+        made = postgres.Server()
+    except ImportError as error:
+        pytest.fail(f"{error}; pip install 'imcm[test]' brings what the tests need")
+    except postgres.NoServer as error:
+        pytest.fail(str(error))
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def settings(server):
+    """Settings of a ledger in PostgreSQL, in a new schema."""
+    return server.new_schema()
+
+
+@pytest.fixture(params=["in memory", "in a file", "in PostgreSQL"])
 def ledger(request, path):
     """A new ledger whose clock stands still."""
-    made = (
-        Ledger.in_memory(clock=lambda: NOW)
-        if request.param == "in memory"
-        else Ledger(path, clock=lambda: NOW)
-    )
+    match request.param:
+        case "in memory":
+            made = Ledger.in_memory(clock=lambda: NOW)
+        case "in a file":
+            made = Ledger(path, clock=lambda: NOW)
+        case _:
+            made = Ledger.configured(request.getfixturevalue("settings"), clock=lambda: NOW)
     with made:
         yield made
 

@@ -1,11 +1,17 @@
 """
-What the test processes run: `worker.py <what> <path> ...`. It is a script, not a test.
+What the test processes run: `worker.py <what> <where> ...`. It is a script, not a test.
+
+Where: the path of a ledger, or settings for `Ledger.configured` as JSON.
 
 Each says on its standard output what the ledger has acknowledged, after the call returned.
 """
 
+import itertools
+import json
+import os
 import random
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -19,23 +25,37 @@ def say(*words):
     print(*words, flush=True)
 
 
-def opened(folder, rounds):
+def ledger_at(where):
+    return Ledger.configured(json.loads(where)) if where.startswith("{") else Ledger(where)
+
+
+def numbered(where, number):
+    """Return the place of one of many ledgers: a file in a folder, or a schema."""
+    if not where.startswith("{"):
+        return f"{where}/{number}.db"
+    settings = json.loads(where)
+    return json.dumps({**settings, "POSTGRES_SCHEMA": f"{settings['POSTGRES_SCHEMA']}_{number}"})
+
+
+def opened(where, rounds):
     """Open one new ledger after the other, each at its moment, and tell their identities."""
+    if where.startswith("{"):
+        import eventsourcing.postgres  # noqa: F401 (importing it takes longer than a round)
     say("ready")
     begin = float(sys.stdin.readline())
     for number in range(int(rounds)):
         time.sleep(max(0, begin + 0.05 * number - time.time()))
         try:
-            with Ledger(f"{folder}/{number}.db") as ledger:
+            with ledger_at(numbered(where, number)) as ledger:
                 say(number, ledger.ledger_id)
         except ImcmError as error:
             say(number, type(error).__name__, str(error))
 
 
-def race(path, name, steps, streams):
+def race(where, name, steps, streams):
     """Record on streams that other processes record on too."""
     chance = random.Random(name)
-    with Ledger(path) as ledger:
+    with ledger_at(where) as ledger:
         say("ready")
         sys.stdin.readline()
         for number in range(int(steps)):
@@ -55,9 +75,9 @@ def race(path, name, steps, streams):
                 say(f"{name}/{number}", recorded.stream, recorded.version)
 
 
-def append(path, name):
+def append(where, name):
     """Record several events in each call, for ever: the test ends this process by force."""
-    with Ledger(path) as ledger:
+    with ledger_at(where) as ledger:
         for number in range(1_000_000):
             id = f"{name}-{number}"
             with ledger.transaction() as tx:
@@ -69,9 +89,40 @@ def append(path, name):
             say(tx.recorded[0].record, len(tx.recorded))
 
 
-def claim(path, name, keys):
+def appended(where):
+    """Fork a process that appends for each name that comes; starting Python takes far longer."""
+    import eventsourcing.postgres  # noqa: F401 (imported once for all of them)
+
+    for name in sys.stdin:
+        child = os.fork()
+        if not child:
+            say("process", os.getpid())
+            append(where, name.strip())
+        os.waitpid(child, 0)
+        say("ended")
+
+
+def steady(where, name, streams):
+    """Record one event in each call until told to stop, whatever happens to the store beneath."""
+    told = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.readline(), told.set()), daemon=True).start()
+    with ledger_at(where) as ledger:
+        say("ready")
+        for number in itertools.takewhile(lambda _: not told.is_set(), itertools.count()):
+            id, person = f"INC-{number % int(streams)}", f"{name}/{number}"
+            try:
+                [recorded] = ledger.record(
+                    id, incident.assign_role, by=name, at=AT, role="scribe", person=person
+                )
+            except ImcmError as error:
+                say("failed", person, type(error).__name__, str(error))
+            else:
+                say("recorded", person, recorded.stream, recorded.version)
+
+
+def claim(where, name, keys):
     """Deliver what other processes deliver too, each under its key."""
-    with Ledger(path) as ledger:
+    with ledger_at(where) as ledger:
         say("ready")
         sys.stdin.readline()
         for number in range(int(keys)):
@@ -82,4 +133,5 @@ def claim(path, name, keys):
 
 
 if __name__ == "__main__":
-    {"opened": opened, "race": race, "append": append, "claim": claim}[sys.argv[1]](*sys.argv[2:])
+    what = (opened, race, append, appended, claim, steady)
+    {one.__name__: one for one in what}[sys.argv[1]](*sys.argv[2:])

@@ -26,7 +26,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
-from urllib.parse import unquote, urlsplit
 
 import attrs
 import msgspec
@@ -71,11 +70,10 @@ from imcm.ledger.store import (
     SELF,
     AlreadyThere,
     Reading,
-    RecorderStore,
     SQLiteFile,
     SQLiteStore,
     Store,
-    refuse_other_database,
+    configured_store,
 )
 
 __all__ = ["History", "Ledger", "LedgerReader", "Once", "Transaction"]
@@ -365,55 +363,89 @@ class Ledger(LedgerReader):
                 CIPHER_TOPIC. Only these count: the process's environment is never read.
         """
         ledger = cls.__new__(cls)
-        if settings.get("PERSISTENCE_MODULE") == "eventsourcing.sqlite":
-            name = settings.get("SQLITE_DBNAME", "")
-            if name and "memory" not in name:
-                file = urlsplit(name).path if name.startswith("file:") else name
-                refuse_other_database(Path(unquote(file)))
-        ledger._start(RecorderStore(settings), clock)
+        ledger._start(configured_store(settings), clock)
         return ledger
 
     @classmethod
     def restored(
-        cls, path: str | Path, rows: Iterable[Row], *, clock: Callable[[], datetime] = utc_now
+        cls,
+        target: str | Path | Mapping[str, str],
+        rows: Iterable[Row],
+        *,
+        clock: Callable[[], datetime] = utc_now,
     ) -> Self:
         """
-        Return a ledger at *path* filled with the rows of another: stamps, order and identity kept.
+        Return a ledger filled with the rows of another: stamps, order and identity kept.
+
+        Args:
+            target: A new SQLite file, or settings as `configured` takes them, of a store in
+                which there is nothing yet.
 
         Raises:
-            LedgerNotEmptyError: There is a ledger at *path* already.
+            LedgerNotEmptyError: There is something already.
             NotALedgerError: The first row is not that of a ledger.
         """
-        if Path(path).exists():
-            raise LedgerNotEmptyError(f"{path} exists already; restore into a new file")
+        if not isinstance(target, Mapping) and Path(target).exists():
+            raise LedgerNotEmptyError(f"{target} exists already; restore into a new file")
         given = iter(rows)
         first = next(given, None)
         if first is None or first.stream != SELF:
             raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
+        whole = itertools.chain([first], given)
+        if isinstance(target, Mapping):
+            return cls._filled(target, whole, clock)
         # Filled under another name first, so that a broken export leaves nothing behind.
-        target, filling = Path(path), Path(f"{path}.restoring")
+        path, filling = Path(target), Path(f"{target}.restoring")
         store = SQLiteStore(filling)
         try:
-            _restore(store, itertools.chain([first], given))
+            _restore(store, whole)
             store.close()
-            filling.rename(target)
+            filling.rename(path)
         finally:
             store.close()
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{filling}{suffix}").unlink(missing_ok=True)
-        return cls(target, clock=clock)
+        return cls(path, clock=clock)
+
+    @classmethod
+    def _filled(
+        cls, settings: Mapping[str, str], rows: Iterator[Row], clock: Callable[[], datetime]
+    ) -> Self:
+        store = configured_store(settings)
+        try:
+            store.fill(rows)
+        except AlreadyThere as error:
+            store.close()
+            raise _twice(error) from None
+        except BaseException:
+            store.close()
+            raise
+        ledger = cls.__new__(cls)
+        ledger._start(store, clock)
+        return ledger
 
     def _start(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._rows = store
+        try:
+            self._open(store)
+        except ImcmError:
+            store.close()
+            raise
+        self._begin(store)
+
+    def _open(self, store: Store) -> None:
+        """Say in a new ledger which it is."""
         if not store.stream(SELF):
+            first = next(iter(store.rows()), None)
+            if first is not None and first.stream != SELF:
+                raise NotALedgerError(f"there are events of another kind: no {SELF} comes first")
             ledger_id = f"imcm/{secrets.token_hex(16)}"
             opened = LedgerOpened(ledger_id=ledger_id, format=FORMAT)
             name, state = encode(opened, recorded_at=self._now(), record=secrets.token_hex(16))
             # Where another process opened it first, its identity is the ledger's.
             with contextlib.suppress(AlreadyThere):
                 store.insert([Row(0, SELF, 1, name, state)])
-        self._begin(store)
 
     def _now(self) -> datetime:
         now = self._clock()
@@ -556,7 +588,7 @@ class Ledger(LedgerReader):
             try:
                 positions = self._rows.insert(rows)
             except AlreadyThere as signal:
-                if self._is_mine(rows[0], record):
+                if self._was_stored(rows, signal):
                     return self._by_pairs((row.stream, row.version) for row in rows)
                 broken = str(signal) if signal.broken else ""
                 time.sleep(random.uniform(0, 0.002 * 1.5**attempt))  # noqa: S311 (no secret)
@@ -603,6 +635,18 @@ class Ledger(LedgerReader):
             stored.version == row.version and envelope_of(stored).record == record
             for stored in self._store.stream(row.stream)
         )
+
+    def _was_stored(self, rows: Sequence[Row], signal: AlreadyThere) -> bool:
+        try:
+            return self._is_mine(rows[0], envelope_of(rows[0]).record)
+        except StoreError as error:
+            if not signal.broken:
+                raise
+            raise StoreError(
+                f"the connection broke while this was recorded ({signal}), and looking failed: "
+                f"{error}; whether it was recorded is not known, all or nothing of it was: look "
+                "when the store is back, or ask again under a key"
+            ) from error
 
     def _claimed(self, claim: str, asked: str) -> tuple[Recorded, ...] | None:
         rows = self._store.stream(claim)
@@ -799,8 +843,11 @@ def _restore(store: Store, rows: Iterator[Row]) -> None:
         try:
             store.insert(batch)
         except AlreadyThere as error:
-            message = f"the export holds the same version of a stream twice: {error}"
-            raise StoreError(message) from None
+            raise _twice(error) from None
+
+
+def _twice(error: AlreadyThere) -> StoreError:
+    return StoreError(f"the export holds the same version of a stream twice: {error}")
 
 
 def _source(source: str | Source) -> Source:

@@ -1,9 +1,10 @@
 """
 Where rows are kept. This package is the only place that knows the eventsourcing library.
 
-A store takes rows and gives them back; it knows nothing of incidents or changes. Two kinds:
-`RecorderStore` over any persistence module of eventsourcing, and `SQLiteFile`, which reads a
-SQLite ledger without changing a byte of it.
+A store takes rows and gives them back; it knows nothing of incidents or changes:
+`RecorderStore` over any persistence module of eventsourcing, `SQLiteStore` and `PostgresStore`
+for what these two databases need besides, and `SQLiteFile`, which reads a SQLite ledger without
+changing a byte of it.
 """
 
 from __future__ import annotations
@@ -14,19 +15,26 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from importlib import import_module
+from inspect import unwrap
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, LiteralString, Protocol, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from imcm.codec import Row
 from imcm.errors import (
     ForkedLedgerError,
     LedgerClosedError,
     LedgerMissingError,
+    LedgerNotEmptyError,
+    MissingExtraError,
     NotALedgerError,
     StoreError,
 )
+
+T = TypeVar("T")
 
 SELF: Final = "ledger:self"
 """The stream whose first event says that a database is a ledger, and which."""
@@ -35,6 +43,7 @@ LOCK_WAIT_SECONDS: Final = 60
 """How long a write waits for others before it gives up."""
 
 _BATCH: Final = 2_000
+_NOTHING: Final = "nothing of this call was recorded"
 
 
 class AlreadyThere(Exception):
@@ -235,25 +244,75 @@ class _Connection:
 
 
 class RecorderStore:
-    """Rows in any persistence module of eventsourcing, through its recorder interface."""
+    """
+    Rows in any persistence module of eventsourcing, through its recorder interface.
+
+    The module is imported in the methods and not above, so that reading a file never loads it.
+    """
 
     def __init__(self, env: Mapping[str, str]) -> None:
-        # Imported here and not above, so that reading a file never loads it.
-        from eventsourcing.persistence import InfrastructureFactory
-        from eventsourcing.utils import Environment
-
         _refuse_unsafe(env)
         if not env.get("PERSISTENCE_MODULE"):
             raise StoreError("PERSISTENCE_MODULE is missing; name the module to keep the log in")
-        settings = {"ORIGINATOR_ID_TYPE": "text", **_DEFAULTS, **env}
-        with _recorder_errors():
-            # An Environment of our own: variables of the process must never move the log.
-            self._factory: Any = InfrastructureFactory.construct(Environment(env=settings))
-            self._recorder: Any = self._factory.application_recorder()
-            self._compressor: Any = self._factory.compressor()
-            self._cipher: Any = self._factory.cipher()
+        # An empty setting means the default: ours, and not that of eventsourcing.
+        given = {name: value for name, value in env.items() if value or name not in _DEFAULTS}
+        self._settings = {**_DEFAULTS, **given}
+        self._secrets = [
+            value
+            for name, value in env.items()
+            if value and any(word in name.upper() for word in ("PASSWORD", "KEY", "SECRET"))
+        ]
         self._opened_in = os.getpid()
         self._open = True
+        with self._errors(), self._setting_up():
+            self._factory, self._recorder = self._made()
+            self._compressor: Any = self._factory.compressor()
+            self._cipher: Any = self._factory.cipher()
+
+    def _made(self) -> tuple[Any, Any]:
+        """Return a new factory and its recorder."""
+        factory = self._factory_of(self._settings)
+        return factory, factory.application_recorder()
+
+    @staticmethod
+    def _factory_of(settings: Mapping[str, str]) -> Any:
+        from eventsourcing.persistence import InfrastructureFactory
+        from eventsourcing.utils import Environment
+
+        # An Environment of our own: variables of the process must never move the log.
+        return InfrastructureFactory.construct(Environment(env=dict(settings)))
+
+    @contextmanager
+    def _setting_up(self) -> Generator[None]:
+        from eventsourcing.persistence import InfrastructureFactoryError
+        from eventsourcing.utils import TopicError
+
+        try:
+            yield
+        # A missing or a wrong setting is an OSError or a ValueError in eventsourcing.
+        except (InfrastructureFactoryError, TopicError, OSError, ValueError) as error:
+            message = f"the store can't be set up: {self._told(error)}"
+            raise StoreError(message) from self._shown(error)
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        from eventsourcing.persistence import PersistenceError
+
+        try:
+            yield
+        except PersistenceError as error:
+            raise self._failed(error) from self._shown(error)
+
+    def _told(self, error: Exception) -> str:
+        """Return the words of an error, in one line and without any password or key."""
+        text = " ".join(str(error).split())
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def _shown(self, error: Exception) -> Exception | None:
+        """Return an error as the cause to be printed, unless it would give something away."""
+        return None if any(secret in str(error) for secret in self._secrets) else error
 
     @property
     def is_plain(self) -> bool:
@@ -270,12 +329,7 @@ class RecorderStore:
 
     def insert(self, rows: Sequence[Row]) -> list[int]:
         """Append rows in one transaction and return their positions."""
-        from eventsourcing.persistence import (
-            IntegrityError,
-            InterfaceError,
-            PersistenceError,
-            StoredEvent,
-        )
+        from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
 
         self._usable()
         stored = [
@@ -288,22 +342,52 @@ class RecorderStore:
             for row in rows
         ]
         try:
-            positions: Sequence[int] | None = self._recorder.insert_events(stored)
-        except (IntegrityError, InterfaceError) as error:
-            # A connection that broke may have stored them all the same; the caller looks.
-            broken = not isinstance(error, IntegrityError)
-            raise AlreadyThere(str(error), broken=broken) from error
+            positions = self._inserted(stored)
+        except IntegrityError as error:
+            raise AlreadyThere(self._told(error), broken=False) from error
         except PersistenceError as error:
-            raise _persistence_failed(error) from error
+            if self._is_lost(error):
+                # It may have stored them all the same; the caller looks.
+                raise AlreadyThere(self._told(error), broken=True) from error
+            raise self._failed(error) from error
         if positions is None:
             raise StoreError("this persistence module returns no positions; it can't hold a ledger")
         return list(positions)
+
+    def _inserted(self, stored: Sequence[Any]) -> Sequence[int] | None:
+        """Append events in one transaction."""
+        positions: Sequence[int] | None = self._recorder.insert_events(stored)
+        return positions
+
+    def _is_lost(self, error: Exception) -> bool:
+        """Say whether a call failed because the connection broke."""
+        from eventsourcing.persistence import InterfaceError
+
+        return isinstance(error, InterfaceError)
+
+    def _failed(self, error: Exception) -> StoreError:
+        cause = error.__cause__
+        if isinstance(cause, sqlite3.Error):
+            return _sqlite_failed(Path("the ledger"), cause)
+        return StoreError(f"the store failed: {self._told(error)}; {_NOTHING}")
+
+    def fill(self, rows: Iterable[Row]) -> None:
+        """
+        Append the rows of a whole log, all or none, where there are none yet.
+
+        Raises:
+            LedgerNotEmptyError: There are some.
+            AlreadyThere: One (stream, version) pair comes twice.
+        """
+        if next(iter(self.rows()), None) is not None:
+            raise _not_empty()
+        self.insert(list(rows))
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield rows in log order, in batches."""
         self._usable()
         while True:
-            with _recorder_errors():
+            with self._errors():
                 batch = self._recorder.select_notifications(
                     after, _BATCH, stop=upto, inclusive_of_start=False
                 )
@@ -318,7 +402,7 @@ class RecorderStore:
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream; the recorder interface does not tell their positions."""
         self._usable()
-        with _recorder_errors():
+        with self._errors():
             return [
                 Row(0, stream, e.originator_version, e.topic, self._unpacked(e.state))
                 for e in self._recorder.select_events(stream)
@@ -327,7 +411,7 @@ class RecorderStore:
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, looking from the end of the log backwards."""
         found: dict[int, int] = {}
-        with _recorder_errors():
+        with self._errors():
             last = self._recorder.max_notification_id() or 0
             while len(found) < len(rows) and last > 0:
                 first = max(1, last - _BATCH + 1)
@@ -357,10 +441,16 @@ class RecorderStore:
 
 
 _DEFAULTS: Final[Mapping[str, str]] = {
+    "ORIGINATOR_ID_TYPE": "text",
     "SQLITE_LOCK_TIMEOUT": str(LOCK_WAIT_SECONDS),
     "POSTGRES_LOCK_TIMEOUT": "10",
     "POSTGRES_CONNECT_TIMEOUT": "5",
+    "POSTGRES_POOL_SIZE": "1",  # it grows with the threads that record at the same moment
 }
+
+
+def _not_empty() -> LedgerNotEmptyError:
+    return LedgerNotEmptyError("there are events already; restore where there are none")
 
 
 def _refuse_path(path: Path) -> None:
@@ -398,40 +488,15 @@ def refuse_other_database(path: Path) -> None:
         reader.close()
 
 
+_NOES: Final = frozenset({"n", "no", "f", "false", "off", "0"})
+
+
 def _refuse_unsafe(env: Mapping[str, str]) -> None:
-    if env.get("POSTGRES_ENABLE_DB_FUNCTIONS", "").strip().lower() in {
-        "y",
-        "yes",
-        "t",
-        "true",
-        "on",
-        "1",
-    }:
+    given = env.get("POSTGRES_ENABLE_DB_FUNCTIONS", "").strip().lower()
+    if given and given not in _NOES:
         raise StoreError(
             "POSTGRES_ENABLE_DB_FUNCTIONS loses events for readers that follow; leave it out"
         )
-
-
-@contextmanager
-def _recorder_errors() -> Generator[None]:
-    from eventsourcing.persistence import InfrastructureFactoryError, PersistenceError
-    from eventsourcing.utils import TopicError
-
-    try:
-        yield
-    except (InfrastructureFactoryError, TopicError) as error:
-        raise StoreError(f"the store can't be set up: {error}") from error
-    except PersistenceError as error:
-        raise _persistence_failed(error) from error
-    except OSError as error:  # how eventsourcing reports a missing or wrong setting
-        raise StoreError(f"the store can't be set up: {error}") from error
-
-
-def _persistence_failed(error: Exception) -> StoreError:
-    cause = error.__cause__
-    if isinstance(cause, sqlite3.Error):
-        return _sqlite_failed(Path("the ledger"), cause)
-    return StoreError(f"the store failed: {error}; nothing of this call was recorded")
 
 
 class SQLiteStore(RecorderStore):
@@ -477,3 +542,289 @@ class SQLiteStore(RecorderStore):
         """Copy the whole ledger, its newest events included, into a new file."""
         self._usable()
         self._reader.backup(target)
+
+
+_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+"""States in which PostgreSQL ends a session: shut down, crashed, starting, idle for too long."""
+
+_LOCKED: Final = "55P03"
+_MISSING: Final = frozenset({"42P01", "3F000"})
+_MADE_BY_OTHERS: Final = frozenset({"23505", "42P07", "42710", "42723", "40P01", "XX000"})
+"""What PostgreSQL says to one of two that make the same table at the same moment."""
+
+_CONNECTION: Final[Mapping[str, object]] = {
+    # Given here, PGHOSTADDR, PGOPTIONS and PGCLIENTENCODING of the process do not count.
+    "hostaddr": "",
+    "options": "",
+    "client_encoding": "UTF8",
+    # A host that is gone without a word is noticed after some seconds instead of two hours.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+
+
+class PostgresStore(RecorderStore):
+    """
+    Rows in PostgreSQL, written through the recorder and read by statements of our own.
+
+    The recorder tells no positions of a stream, tries everything ten times, a lock that is held
+    as well, and its pool waits ever longer for a server that was away. So here a call is tried
+    anew for POSTGRES_CONNECT_TIMEOUT seconds, with new connections, when its own were lost. After
+    that the server counts as away, and until it is back each call tries only once.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        try:
+            import_module("psycopg_pool")
+        except ImportError as error:
+            raise MissingExtraError("PostgreSQL", "postgres") from error
+        self._lost: Any = None  # the recorder whose connections are known to be lost
+        self._away = False  # whether the server was away for longer than a call waits
+        self._patience = 0.0
+        self._making = threading.Lock()
+        self._may_create = env.get("CREATE_TABLE", "").strip().lower() not in _NOES
+        super().__init__(env)
+        self._may_create = False  # a server that lost the table has lost the log
+
+    def _made(self) -> tuple[Any, Any]:
+        """Return a new factory and its recorder, with the table there."""
+        # The table is made by `_provide` and only where it is missing: to make it "if it does not
+        # exist" needs rights that recording does not, and waits for every writer.
+        factory = self._factory_of({**self._settings, "CREATE_TABLE": "no"})
+        _close_well(factory.datastore)
+        pool = factory.datastore.pool
+        self._patience = pool.timeout
+        pool.kwargs.update(_CONNECTION, connect_timeout=max(2, round(self._patience)))
+        try:
+            _reach(pool)
+            recorder = factory.application_recorder()
+            self._provide(recorder)
+        except BaseException:
+            factory.close()
+            raise
+        return factory, recorder
+
+    def _provide(self, recorder: Any) -> None:
+        """Make the table where it is missing, also when others are making it."""
+        from eventsourcing.persistence import DataError, PersistenceError
+
+        for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, None):
+            try:
+                _selected(recorder, "originator_id = %s LIMIT 1", (SELF,))
+            except DataError as error:
+                message = "the table of events there has no text ids, so it is not a ledger"
+                raise NotALedgerError(message) from error
+            except PersistenceError as error:
+                if _state(error) not in _MISSING or not self._may_create:
+                    raise
+            else:
+                # Its type may be newer than the connection that looked for it.
+                recorder.datastore.register_type_adapters()
+                return
+            try:
+                recorder.create_table()
+            except PersistenceError as error:
+                if _state(error) not in _MADE_BY_OTHERS or pause is None:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (no secret)
+
+    # --- calls that outlive a connection ----------------------------------------------------------
+
+    def _tried(self, call: Callable[[Any], T]) -> T:
+        """Call with the recorder, again when connections were lost, until patience ends."""
+        from eventsourcing.persistence import PersistenceError
+
+        give_up = time.monotonic() + (0 if self._away else self._patience)
+        while True:
+            self._usable()
+            recorder = self._recorder
+            try:
+                if recorder is self._lost:
+                    recorder = self._made_again(recorder)
+                answer = call(recorder)
+            except PersistenceError as error:
+                if not self._is_lost(error):
+                    raise
+                self._lost = recorder
+                if time.monotonic() > give_up:
+                    self._away = True
+                    raise
+            else:
+                self._away = False
+                return answer
+            time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 (no secret)
+
+    def _made_again(self, lost: Any) -> Any:
+        """Return a recorder with new connections; one thread makes it for all."""
+        with self._making:
+            if self._recorder is lost:
+                factory, recorder = self._made()
+                before, self._factory, self._recorder = self._factory, factory, recorder
+                before.close()
+            return self._recorder
+
+    def _is_lost(self, error: Exception) -> bool:
+        """Say whether a call failed because the connection broke."""
+        from eventsourcing.persistence import InterfaceError, OperationalError
+
+        if not isinstance(error, (InterfaceError, OperationalError)):
+            return False
+        state = _state(error)
+        return state is None or state.startswith("08") or state in _LOST
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def _inserted(self, stored: Sequence[Any]) -> Sequence[int] | None:
+        """Append events in one transaction; a second try of what was stored is refused."""
+
+        def insert(recorder: Any) -> Sequence[int] | None:
+            # Without the ten tries around it: they also repeat what can't succeed.
+            plain: Any = unwrap(recorder.__class__.insert_events)
+            positions: Sequence[int] | None = plain(recorder, stored)
+            return positions
+
+        return self._tried(insert)
+
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+        """Yield rows in log order, in batches."""
+        # The end is looked for here: given both ends of a range, a server that has not yet
+        # counted the table may sort all that is left of it for each batch.
+        where: Final = "notification_id > %s ORDER BY notification_id LIMIT %s"
+        while upto is None or after < upto:
+            batch = self._rows_where(where, (after, _BATCH))
+            for row in batch:
+                if upto is not None and row.position > upto:
+                    return
+                yield row
+            if len(batch) < _BATCH:
+                return
+            after = batch[-1].position
+
+    def stream(self, stream: str) -> list[Row]:
+        """Return the rows of one stream, with their positions."""
+        return self._rows_where("originator_id = %s ORDER BY originator_version", (stream,))
+
+    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+        """Return the positions of a stream's rows, which they know."""
+        return [row.position for row in rows]
+
+    def _rows_where(self, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
+        with self._errors():
+            found = self._tried(lambda recorder: _selected(recorder, where, parameters))
+        return [row._replace(state=self._unpacked(row.state)) for row in found]
+
+    def fill(self, rows: Iterable[Row]) -> None:
+        """Append the rows of a whole log in one transaction, which never holds them all."""
+        from eventsourcing.persistence import IntegrityError
+        from psycopg.sql import SQL
+
+        self._usable()
+        recorder = self._recorder
+        copying = SQL(
+            "COPY {} (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)"
+        ).format(_table(recorder))
+        with self._errors():
+            try:
+                with recorder.datastore.transaction(commit=True) as at:
+                    for statement in recorder.lock_table_statements:
+                        at.execute(statement)
+                    there = SQL("SELECT 1 FROM {} LIMIT 1").format(_table(recorder))
+                    if at.execute(there).fetchone():
+                        raise _not_empty()
+                    with at.copy(copying) as copy:
+                        copy.set_types(["text", "int8", "text", "bytea"])
+                        for row in rows:
+                            state = self._packed(row.state)
+                            copy.write_row((row.stream, row.version, row.type, state))
+            except IntegrityError as error:
+                raise AlreadyThere(self._told(error), broken=False) from error
+
+    def _failed(self, error: Exception) -> StoreError:
+        told = self._told(error)
+        if self._is_lost(error):
+            return StoreError(f"PostgreSQL can't be reached: {told}")
+        if _state(error) == _LOCKED:
+            return StoreError(f"another process holds the log ({told}); try again, {_NOTHING}")
+        return StoreError(f"PostgreSQL refuses: {told}; {_NOTHING}")
+
+
+def _state(error: Exception) -> str | None:
+    """Return the SQLSTATE that PostgreSQL gave an error, if it is PostgreSQL that gave it."""
+    state: str | None = getattr(error.__cause__, "sqlstate", None)
+    return state
+
+
+def _table(recorder: Any) -> Any:
+    from psycopg.sql import Identifier
+
+    return Identifier(recorder.datastore.schema, recorder.events_table_name)
+
+
+def _selected(recorder: Any, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
+    from psycopg.rows import tuple_row
+    from psycopg.sql import SQL
+
+    statement = SQL(
+        "SELECT notification_id, originator_id, originator_version, topic, state FROM {} WHERE "
+    ).format(_table(recorder))
+    with (
+        recorder.datastore.get_connection() as connection,
+        connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+    ):
+        found = cursor.execute(statement + SQL(where), parameters).fetchall()
+    return [Row._make(row) for row in found]
+
+
+def _reach(pool: Any) -> None:
+    """
+    Connect, once besides the pool to be told what is wrong: the pool only says that it waited.
+
+    Raises:
+        OperationalError: The server can't be reached, or does not let us in.
+    """
+    import psycopg
+    from eventsourcing.persistence import OperationalError
+
+    given = dict(pool.kwargs)
+    if pool.get_password_func is not None:
+        given["password"] = pool.get_password_func()
+    try:
+        psycopg.connect(**given).close()
+        pool.open(wait=True, timeout=pool.timeout)  # asked before it is ready, it would grow
+    except psycopg.Error as error:
+        raise OperationalError(str(error)) from error
+
+
+def _close_well(datastore: Any) -> None:
+    """
+    Have the connections closed when they are done with, at the end of the process at the latest.
+
+    Only in the process that opened them: a forked child would end the sessions of its parent.
+    """
+    opened_in, pool = os.getpid(), datastore.pool
+
+    def close() -> None:
+        if os.getpid() == opened_in:
+            pool.close(timeout=1)  # its threads may be waiting for a server that is gone
+
+    datastore.close = close
+    weakref.finalize(datastore, close)
+
+
+def configured_store(settings: Mapping[str, str]) -> RecorderStore:
+    """
+    Return the store that the settings of a persistence module of eventsourcing tell.
+
+    Raises:
+        NotALedgerError: They name a SQLite database that is something else.
+        StoreError: It can't be opened.
+    """
+    module = settings.get("PERSISTENCE_MODULE", "").partition(":")[0]
+    if module == "eventsourcing.postgres":
+        return PostgresStore(settings)
+    name = settings.get("SQLITE_DBNAME", "")
+    if module == "eventsourcing.sqlite" and name and "memory" not in name:
+        file = urlsplit(name).path if name.startswith("file:") else name
+        refuse_other_database(Path(unquote(file)))
+    return RecorderStore(settings)
