@@ -63,6 +63,7 @@ REQUIRED = {
     i.IncidentSeparated: {"merged": "INC-3"},
     k.DurationStated: {"what": StatedDuration.TIME_TO_RESTORE, "microseconds": 5_400_000_000},
     k.EventVoided: {"version": 2, "status": "detected"},
+    k.WordsRedacted: {"versions": (1, 4)},
     c.ChangePlanned: {"type": ChangeType.NORMAL},
     c.ChangeScheduled: {"window": Window(start=NOON, end=NOON + timedelta(hours=1))},
     c.ChangeHeld: {"reason": HoldReason.CUSTOMER},
@@ -162,6 +163,10 @@ def test_no_line_loses_its_words(cls, name):
         (made(i.ActionCompleted), "action 1 done"),
         (made(k.DurationStated), "the source states time to restore: 1 h 30 min"),
         (made(k.EventVoided, why="a slip"), "version 2 never happened: a slip"),
+        (
+            made(k.WordsRedacted, reason="a customer was named"),
+            "words of version 1, 4 taken out: a customer was named",
+        ),
         (
             made(c.ChangePlanned, title="v3", services=("pay",)),
             "normal change planned on pay: v3 (no rollback plan, no monitoring plan)",

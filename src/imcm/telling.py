@@ -9,7 +9,7 @@ from typing import Any
 
 from imcm.domain import change as c
 from imcm.domain import incident as i
-from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided
+from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided, WordsRedacted
 from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import Between, Commit, Counts, Impact, Moment, is_list, is_mapping
 from imcm.projections.figure import shown
@@ -172,6 +172,9 @@ def _incident(event: object) -> str:
             return f"the source states {event.what.value.replace('_', ' ')}: {duration}"
         case EventVoided():
             return _and(f"version {event.version} never happened", event.why)
+        case WordsRedacted():
+            versions = ", ".join(map(str, event.versions))
+            return _and(f"words of version {versions} taken out", event.reason)
         case _:
             return ""
 

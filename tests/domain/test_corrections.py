@@ -177,6 +177,7 @@ class TestWhatCanBeCorrected:
                 {
                     "DurationStated",
                     "EventVoided",
+                    "WordsRedacted",
                     # They stand in two streams.
                     "IncidentMerged",
                     "IncidentAbsorbed",
@@ -184,7 +185,7 @@ class TestWhatCanBeCorrected:
                     "IncidentSeparated",
                 },
             ),
-            (change, {"DurationStated", "EventVoided", "CommitsRecorded"}),
+            (change, {"DurationStated", "EventVoided", "WordsRedacted", "CommitsRecorded"}),
         ],
     )
     def test_every_moment_but_those_named_here(self, module, without):

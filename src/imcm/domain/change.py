@@ -35,6 +35,7 @@ from imcm.domain.corrections import (
     MomentCorrected,
     ResultCorrected,
     ServicesCorrected,
+    WordsRedacted,
     correction,
     past_standing,
     voided,
@@ -533,6 +534,7 @@ ChangeFact: TypeAlias = (
     | ChangeClosed
     | ChangeCancelled
     | DurationStated
+    | WordsRedacted
 )
 ChangeEvent: TypeAlias = (
     ChangeFact
@@ -784,7 +786,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return attrs.evolve(change, paused=True)
         case ChangeRecovered():
             return attrs.evolve(change, recovered=True)
-        case DurationStated():
+        case DurationStated() | WordsRedacted():
             return change
         case _:
             assert_never(event)

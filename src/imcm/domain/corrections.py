@@ -258,6 +258,25 @@ class DurationStated:
     imported: bool = False
 
 
+@attrs.frozen(kw_only=True)
+class WordsRedacted:
+    """
+    The words of earlier events of the stream were taken out; every fact of theirs stays.
+
+    Attributes:
+        at: When, by the clock of whoever asked for it.
+        versions: Of which events.
+        reason: Why, as far as that can be said without the words.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("reason",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    versions: tuple[int, ...]
+    reason: str = ""
+    imported: bool = False
+
+
 Correction: TypeAlias = (
     MomentCorrected
     | SeverityCorrected
@@ -434,6 +453,8 @@ def voided(
     """
     if not 1 <= checked_number("version", version) <= len(past):
         raise StepRefused("void", "event exists", f"there is no version {version!r} in this stream")
+    if isinstance(past[version - 1], WordsRedacted):
+        raise StepRefused("void", "can be undone", "words that were taken out are gone")
     if isinstance(past[version - 1], EDITS):
         message = "corrections and voids can't be voided; correct the same fact again"
         raise StepRefused("void", "is a fact", message)

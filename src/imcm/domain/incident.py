@@ -35,6 +35,7 @@ from imcm.domain.corrections import (
     ServicesCorrected,
     SeverityCorrected,
     SymptomCorrected,
+    WordsRedacted,
     correction,
     past_standing,
     voided,
@@ -495,6 +496,7 @@ IncidentFact: TypeAlias = (
     | IncidentUnmerged
     | IncidentSeparated
     | DurationStated
+    | WordsRedacted
 )
 IncidentEvent: TypeAlias = (
     IncidentFact
@@ -685,7 +687,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 reopenings=max(incident.reopenings, event.number),
                 relapses=max(incident.relapses, event.relapse),
             )
-        case UpdatePosted() | DurationStated():
+        case UpdatePosted() | DurationStated() | WordsRedacted():
             return incident
         case SeverityChanged():
             return attrs.evolve(
