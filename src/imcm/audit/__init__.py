@@ -1,0 +1,320 @@
+"""
+Checkpoints of a log, kept elsewhere, and proofs about single events.
+
+`checkpoint` reads the log, refuses it if it is not the log of every earlier checkpoint, and
+returns a new note to append to the anchors file. Keep that file where whoever keeps the log can't
+change it, or sign the notes; best both. `verify` compares, `prove` shows that one event is in the
+log to somebody who has only a checkpoint.
+
+The tree, the notes and all checking live in `imcm.verifier`, one file that can be copied.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from imcm import verifier
+from imcm.audit.signing import Signer, key_of, new_key
+from imcm.codec import Row
+from imcm.errors import InvalidValue, NaiveTimeError, StoreError, UnknownIdError
+from imcm.verifier import Checkpoint, Verdict
+
+__all__ = [
+    "Checkpoint",
+    "Signer",
+    "Verdict",
+    "check_proof",
+    "checkpoint",
+    "new_key",
+    "prove",
+    "prove_consistency",
+    "verify",
+    "verify_file",
+]
+
+
+def verify(
+    rows: Iterable[Row],
+    anchors: str,
+    *,
+    keys: Sequence[str] = (),
+    streams: Iterable[tuple[str, int, int]] | None = None,
+    origin: str | None = None,
+    on_progress: Callable[[int], object] | None = None,
+) -> Verdict:
+    """
+    Compare a log with its anchors, reading it once, in memory that does not grow with it.
+
+    Args:
+        rows: In log order, for example `ledger.rows()`.
+        anchors: The text of the anchors file.
+        keys: Public keys (vkeys). When given, every anchor must be signed by one of them.
+        streams: (stream, version, position) of every row, sorted by stream and version, where
+            the store can tell them so; without, they are sorted in a temporary file.
+        origin: The id of the ledger, where its first event can't be read.
+        on_progress: Is told how many rows were read.
+
+    Raises:
+        InvalidValue: The anchors or a key can't be read.
+        StoreError: A row is not a stored event.
+    """
+    notes, known = _anchors(anchors), _keys(keys)
+    try:
+        return verifier.verify(
+            rows, notes, known, streams=streams, origin=origin, on_progress=on_progress
+        )
+    except verifier.Unreadable as error:
+        raise StoreError(str(error)) from None
+
+
+def verify_file(
+    path: str | Path,
+    anchors: str,
+    *,
+    keys: Sequence[str] = (),
+    on_progress: Callable[[int], object] | None = None,
+) -> Verdict:
+    """
+    Compare a SQLite ledger or a JSONL export with its anchors; the fastest way for a file.
+
+    Raises:
+        InvalidValue: The anchors or a key can't be read.
+        StoreError: The file can't be read, or is no ledger and no export.
+    """
+    notes, known = _anchors(anchors), _keys(keys)
+    try:
+        return verifier.verify_file(Path(path), notes, known, on_progress=on_progress)
+    except verifier.Unreadable as error:
+        raise StoreError(str(error)) from None
+
+
+def checkpoint(
+    rows: Iterable[Row],
+    *,
+    anchors: str,
+    at: datetime,
+    origin: str | None = None,
+    signer: Signer | None = None,
+    keys: Sequence[str] = (),
+    streams: Iterable[tuple[str, int, int]] | None = None,
+) -> str:
+    """
+    Return a note of the log as it is now, to be appended to the anchors file as it stands.
+
+    First the log is compared with all earlier anchors: a log that is not the continuation of
+    each of them, or that has gaps, gets no note. When nothing was recorded since the last one,
+    the new note has its size and root: that says that nothing was recorded until then.
+
+    Args:
+        rows: In log order, for example `ledger.rows()`.
+        anchors: The text of the anchors file; "" for the first checkpoint.
+        at: When it is made; written into the note in UTC, in whole seconds.
+        origin: The id of the ledger, where its first event can't be read.
+        signer: Without one the note is worth what its keeping is worth.
+        keys: Public keys (vkeys). When given, every earlier anchor must be signed by one of them.
+        streams: As for `verify`.
+
+    Raises:
+        InvalidValue: The anchors or a key can't be read.
+        NaiveTimeError: *at* has no time zone.
+        StoreError: The log is not what the anchors say, or it has gaps; nothing was signed.
+    """
+    if at.utcoffset() is None:
+        raise NaiveTimeError("at", at)
+    verdict = verify(rows, anchors, keys=keys, streams=streams, origin=origin)
+    if verdict.outcome not in (verifier.OK, verifier.NO_ANCHORS):
+        why = "; ".join(verdict.why)
+        raise StoreError(f"no checkpoint of this log is made: {verdict.outcome}: {why}")
+    if verdict.origin is None:
+        raise StoreError("no checkpoint of an empty log is made; record something first")
+    stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    made = Checkpoint(verdict.origin, verdict.size, verdict.root, (f"at {stamp}",))
+    try:
+        body = made.body().encode()
+    except (verifier.Refused, UnicodeEncodeError) as error:
+        raise InvalidValue("origin", verdict.origin, str(error)) from None
+    if signer is not None:
+        made = made._replace(signatures=(signer.signature(body),))
+    return made.note()
+
+
+def prove(
+    rows: Iterable[Row],
+    stream: str,
+    version: int | None = None,
+    *,
+    checkpoint: str,
+    words: bool = True,
+) -> list[dict[str, Any]]:
+    """
+    Return a proof for each event of a stream that it is in the log a checkpoint was made of.
+
+    A proof is a value that can be written as JSON (`imcm.verifier.check_proof` says how it is
+    made up). Who holds the checkpoint can check it without the log.
+
+    Args:
+        rows: In log order, for example `ledger.rows()`.
+        stream: For example "incident:INC-7".
+        version: Only this event; None for all of the stream.
+        checkpoint: The note of one checkpoint; the proofs are for the log as it was then.
+        words: False leaves free text out of the proof; its hash stands in its place, and the
+            proof holds just the same.
+
+    Raises:
+        InvalidValue: The note can't be read, or is not of this log.
+        UnknownIdError: The log had no such event when the checkpoint was made.
+        StoreError: A row is not a stored event.
+    """
+    head = _checkpoint("checkpoint", checkpoint)
+    found: list[Row] = []
+
+    def leaves() -> Iterator[tuple[bytes, bool]]:
+        for chunk in _chunks(rows, head.size):
+            for row, hash in zip(chunk, verifier.leaf_hashes(chunk), strict=True):
+                watched = row.stream == stream and version in (None, row.version)
+                if watched:
+                    found.append(row)
+                yield hash, watched
+
+    try:
+        size, root, paths = verifier.inclusion_proofs(leaves())
+    except verifier.Unreadable as error:
+        raise StoreError(str(error)) from None
+    _refuse_other("checkpoint", head, size, root)
+    if not found:
+        wanted = stream if version is None else f"{stream} version {version}"
+        raise UnknownIdError("event of", wanted, f"the checkpoint covers {size} events")
+    return [
+        {
+            "imcm_proof": 1,
+            "kind": "inclusion",
+            "origin": head.origin,
+            "stream": row.stream,
+            "version": row.version,
+            "type": row.type,
+            "state": _base64(row.state if words else verifier.redact(row.state)),
+            "index": place,
+            "size": size,
+            "root": _base64(root),
+            "path": [_base64(hash) for hash in path],
+        }
+        for row, (place, path) in zip(found, paths.items(), strict=True)
+    ]
+
+
+def prove_consistency(rows: Iterable[Row], old: str, new: str) -> dict[str, Any]:
+    """
+    Return a proof that the log of one checkpoint begins with the log of an older one.
+
+    Args:
+        rows: In log order, for example `ledger.rows()`.
+        old: The note of the older checkpoint, of at least one event.
+        new: The note of the newer one.
+
+    Raises:
+        InvalidValue: A note can't be read or is not of this log, or they are in the wrong order.
+        StoreError: A row is not a stored event.
+    """
+    first, last = _checkpoint("old", old), _checkpoint("new", new)
+    if first.origin != last.origin:
+        raise InvalidValue("new", last.origin, f"it must be of the same ledger, {first.origin}")
+    both = verifier.Frontier()
+    at_first: list[bytes] = []
+
+    def hashes() -> Iterator[bytes]:
+        for chunk in _chunks(rows, last.size):
+            made = verifier.leaf_hashes(chunk)
+            begin = first.size - both.size
+            if 0 < begin <= len(made):
+                both.extend(made[:begin])
+                at_first.append(both.root())
+                both.extend(made[begin:])
+            else:
+                both.extend(made)
+            yield from made
+
+    try:
+        path = verifier.consistency_proof(hashes(), first.size, last.size)
+    except verifier.Unreadable as error:
+        raise StoreError(str(error)) from None
+    except verifier.Refused as error:
+        raise InvalidValue("new", last.size, str(error)) from None
+    _refuse_other("old", first, first.size, at_first[0])
+    _refuse_other("new", last, both.size, both.root())
+    return {
+        "imcm_proof": 1,
+        "kind": "consistency",
+        "origin": last.origin,
+        "old_size": first.size,
+        "old_root": _base64(first.root),
+        "size": last.size,
+        "root": _base64(last.root),
+        "path": [_base64(hash) for hash in path],
+    }
+
+
+def check_proof(proof: Mapping[str, Any], anchors: str, *, keys: Sequence[str] = ()) -> str:
+    """
+    Check a proof against checkpoints, and return a sentence that says what it shows.
+
+    Args:
+        proof: What `prove` or `prove_consistency` gave, perhaps read from JSON.
+        anchors: One note or more; the proof's checkpoints must be among them.
+        keys: Public keys (vkeys). When given, those checkpoints must be signed by one of them.
+
+    Raises:
+        InvalidValue: It is not written as a proof, or does not hold; or the anchors or a key
+            can't be read.
+    """
+    notes, known = _anchors(anchors), _keys(keys)
+    try:
+        return verifier.check_proof(proof, notes, known)
+    except (verifier.Refused, verifier.Unreadable) as error:
+        raise InvalidValue("proof", proof, str(error)) from None
+
+
+# --- shared ---------------------------------------------------------------------------------------
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode()
+
+
+def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+    """Yield the first *size* rows in lists, which are hashed faster than one by one."""
+    first = islice(rows, size)
+    while chunk := list(islice(first, 1000)):
+        yield chunk
+
+
+def _anchors(text: str) -> list[Checkpoint]:
+    try:
+        return verifier.read_anchors(text)
+    except verifier.Unreadable as error:
+        raise InvalidValue("anchors", text, str(error)) from None
+
+
+def _checkpoint(name: str, note: str) -> Checkpoint:
+    notes = _anchors(note)
+    if len(notes) != 1:
+        raise InvalidValue(name, note, f"give the note of one checkpoint, not {len(notes)}")
+    return notes[0]
+
+
+def _keys(vkeys: Sequence[str]) -> list[verifier.Key]:
+    if isinstance(vkeys, str):
+        raise InvalidValue("keys", vkeys, "give a list of keys, also for a single one")
+    return [key_of(vkey) for vkey in vkeys]
+
+
+def _refuse_other(name: str, head: Checkpoint, size: int, root: bytes) -> None:
+    """Refuse a checkpoint that this log does not match: a proof from it would not hold."""
+    if (size, root) != (head.size, head.root):
+        raise InvalidValue(
+            name, f"size {head.size}", "this log does not match that checkpoint; verify says where"
+        )
