@@ -15,7 +15,6 @@ is the same file, events of unknown type included.
 from __future__ import annotations
 
 import binascii
-import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from typing import Annotated, BinaryIO, Final
@@ -24,6 +23,7 @@ import msgspec
 
 from imcm.codec import Row
 from imcm.errors import MalformedLineError, StoreError
+from imcm.verifier import redact, split_words
 
 _ABSENT: Final = msgspec.Raw(b"")
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -44,8 +44,8 @@ class _Words(msgspec.Struct):
 
 _json: Final = msgspec.json.Encoder().encode
 _line: Final = msgspec.json.Decoder(_Line)
-_raw: Final = msgspec.json.Decoder(msgspec.Raw)
 _words: Final = msgspec.json.Decoder(_Words)
+_raw: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
 def write(rows: Iterable[Row], file: BinaryIO, *, words: bool = True) -> int:
@@ -98,16 +98,11 @@ def _without_words(row: Row) -> bytes:
     where = f"{row.stream} version {row.version}: words can't be left out of it, because"
     if not _stands_in_a_line(state):
         raise StoreError(f"{where} its state is not plain JSON; export it with words")
-    told = bytes(_words.decode(state).words)
-    if not told:
-        return state
-    end = b',"words":' + told + b"}"
-    if not state.endswith(end):
+    _, words = split_words(state)
+    if bytes(_words.decode(state).words) != words:
+        # Rather no export than one in which words are left by mistake.
         raise StoreError(f"{where} they are not the last member of its state")
-    if told.startswith(b'{"redacted":'):
-        return state
-    told = b'{"redacted":"%b"}' % hashlib.sha256(told).hexdigest().encode()
-    return state[: -len(end)] + b',"words":' + told + b"}"
+    return redact(state)
 
 
 def read(file: Iterable[bytes]) -> Iterator[Row]:

@@ -26,6 +26,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
+from urllib.parse import unquote, urlsplit
 
 import attrs
 import msgspec
@@ -33,6 +34,7 @@ import msgspec
 from imcm.codec import FORMAT, Row, as_imported, decode, encode, envelope_of
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
+from imcm.domain.corrections import WordsRedacted
 from imcm.domain.incident import Incident, IncidentEvent
 from imcm.domain.recorded import (
     CHANGE,
@@ -70,11 +72,13 @@ from imcm.ledger.store import (
     SELF,
     AlreadyThere,
     Reading,
+    RecorderStore,
     SQLiteFile,
     SQLiteStore,
     Store,
-    configured_store,
+    refuse_other_database,
 )
+from imcm.verifier import redact
 
 __all__ = ["History", "Ledger", "LedgerReader", "Once", "Transaction"]
 
@@ -363,7 +367,7 @@ class Ledger(LedgerReader):
                 CIPHER_TOPIC. Only these count: the process's environment is never read.
         """
         ledger = cls.__new__(cls)
-        ledger._start(configured_store(settings), clock)
+        ledger._start(_configured(settings), clock)
         return ledger
 
     @classmethod
@@ -411,7 +415,7 @@ class Ledger(LedgerReader):
     def _filled(
         cls, settings: Mapping[str, str], rows: Iterator[Row], clock: Callable[[], datetime]
     ) -> Self:
-        store = configured_store(settings)
+        store = _configured(settings)
         try:
             store.fill(rows)
         except AlreadyThere as error:
@@ -623,7 +627,7 @@ class Ledger(LedgerReader):
             except StepRefused as refused:
                 raise refused.on(call.stream) from None
             for event in follows:
-                _refuse_future(call, event, now)
+                _refuse_future(_name_of(call.step), call.stream, event, now)
                 events.append((call.stream, len(state.past) + 1, event))
                 state = _KINDS[call.stream.partition(":")[0]].evolve(state, event)
             states[call.stream] = state
@@ -668,6 +672,90 @@ class Ledger(LedgerReader):
             if not stream.startswith("key:")
         }
         return tuple(streams[s][version] for s, version in wanted if s in streams)
+
+    # --- words taken out, and rows that can't be changed ------------------------------------------
+
+    def redact(
+        self,
+        stream: str,
+        *,
+        by: str,
+        at: Moment,
+        reason: str,
+        versions: Iterable[int] | None = None,
+    ) -> tuple[Recorded, ...]:
+        """
+        Take the words of events out of the log, for good, and record who did it and why.
+
+        Free text and names go, facts stay byte for byte. In their place stands their SHA-256, so
+        that every proof and checkpoint still holds. It is one transaction with the event that
+        says so; append-only guards are lifted inside it. Copies and exports made earlier, and
+        backups of the database, still hold the words: they are out of reach from here. So may be
+        free pages of PostgreSQL until it vacuums the table.
+
+        Args:
+            stream: "incident:INC-7" or "change:CHG-3".
+            versions: Of which events; None is all that have words, except the reasons of earlier
+                redactions.
+            reason: Why; it must not repeat what is taken out.
+
+        Returns:
+            The event that was recorded; () where there were no words to take out.
+
+        Raises:
+            UnknownIdError: There is no such incident or change.
+            InvalidValue: One of *versions* is not in the stream.
+            StepRefused: *at* lies in the future.
+            StoreError: The store can't: it compresses or encrypts, or is neither SQLite nor
+                PostgreSQL.
+        """
+        kind, _, id_ = stream.partition(":")
+        if kind not in _KINDS:
+            raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
+        if not self._rows.is_plain:
+            raise StoreError("this ledger is compressed or encrypted; no words can be taken out")
+        wanted = None if versions is None else frozenset(versions)
+        by, reason = checked_id("by", by), required_words("reason", reason)
+        for attempt in range(ATTEMPTS):
+            rows = self._contiguous(f"{kind}:{checked_id('id', id_)}")
+            if not rows:
+                raise UnknownIdError(kind, id_)
+            chosen = [row for row in rows if _has_words(row, wanted)]
+            unknown = (wanted or frozenset()) - {row.version for row in rows}
+            if unknown:
+                allowed = f"versions of {stream}: 1 to {len(rows)}"
+                raise InvalidValue("versions", sorted(unknown), allowed)
+            if not chosen:
+                return ()
+            now, record, version = self._now(), secrets.token_hex(16), len(rows) + 1
+            told = tuple(row.version for row in chosen)
+            event = WordsRedacted(at=at, by=by, versions=told, reason=reason)
+            _refuse_future("redact", stream, event, now)
+            added = _readable(stream, version, event, now, record, None)
+            try:
+                position = self._rows.rewrite([(r, redact(r.state)) for r in chosen], added)
+            except AlreadyThere:
+                time.sleep(random.uniform(0, 0.002 * 1.5**attempt))  # noqa: S311 (no secret)
+                continue
+            return (Recorded(stream, version, position, now, record, None, event),)
+        raise ConflictError(f"others kept recording on {stream}; nothing was taken out, try again")
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the database itself refuses to change or delete events."""
+        return self._rows.guarded
+
+    def guard(self, *, on: bool = True) -> None:
+        """
+        Have the database refuse to change, replace, delete or truncate events, or let it again.
+
+        A belt against slips and careless scripts, not the promise: whoever owns the database can
+        drop the triggers. What shows that nothing was altered are checkpoints kept elsewhere.
+
+        Raises:
+            StoreError: The store is neither SQLite nor PostgreSQL, or its user may not do this.
+        """
+        self._rows.guard(on=on)
 
     # --- history ----------------------------------------------------------------------------------
 
@@ -801,10 +889,40 @@ class Ledger(LedgerReader):
         return theirs, len(rows)
 
 
+def _configured(settings: Mapping[str, str]) -> RecorderStore:
+    """
+    Return the store that the settings of a persistence module of eventsourcing tell.
+
+    Raises:
+        NotALedgerError: They name a SQLite database that is something else.
+        StoreError: It can't be opened.
+    """
+    module = settings.get("PERSISTENCE_MODULE", "").partition(":")[0]
+    if module == "eventsourcing.postgres":
+        from imcm.ledger.postgres import PostgresStore
+
+        return PostgresStore(settings)
+    name = settings.get("SQLITE_DBNAME", "")
+    if module == "eventsourcing.sqlite" and name and "memory" not in name:
+        file = urlsplit(name).path if name.startswith("file:") else name
+        refuse_other_database(Path(unquote(file)))
+    return RecorderStore(settings)
+
+
 def _joined(stream: str) -> LedgerNotEmptyError:
     return LedgerNotEmptyError(
         f"{stream} exists here with events of its own; ledgers with the same ids can't be joined"
     )
+
+
+def _has_words(row: Row, wanted: frozenset[int] | None) -> bool:
+    """Say whether an event has words that are to be taken out."""
+    if wanted is None:
+        if row.type == WordsRedacted.__name__:
+            return False
+    elif row.version not in wanted:
+        return False
+    return redact(row.state) != row.state
 
 
 def _first_source(row: Row, origin: str) -> Source:
@@ -912,16 +1030,16 @@ def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str,
 _MOMENTS: Final = ("at", "impact_started_at", "declared_at", "now")
 
 
-def _refuse_future(call: Call, event: Any, now: datetime) -> None:
+def _refuse_future(step: str, stream: str, event: Any, now: datetime) -> None:
     for name in _MOMENTS:
         moment = getattr(event, name, None)
         if isinstance(moment, (datetime, Between)) and earliest(moment) > now + AHEAD:
             raise StepRefused(
-                _name_of(call.step),
+                step,
                 "not in the future",
                 f"{name}={moment} lies after the ledger's clock, {now}, by more than 5 minutes; "
                 "record it once it has happened",
-                stream=call.stream,
+                stream=stream,
             )
 
 

@@ -15,13 +15,10 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from importlib import import_module
-from inspect import unwrap
 from pathlib import Path
-from typing import Any, Final, LiteralString, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import Any, Final, Protocol, TypeVar
 
 from imcm.codec import Row
 from imcm.errors import (
@@ -29,7 +26,6 @@ from imcm.errors import (
     LedgerClosedError,
     LedgerMissingError,
     LedgerNotEmptyError,
-    MissingExtraError,
     NotALedgerError,
     StoreError,
 )
@@ -42,8 +38,8 @@ SELF: Final = "ledger:self"
 LOCK_WAIT_SECONDS: Final = 60
 """How long a write waits for others before it gives up."""
 
-_BATCH: Final = 2_000
-_NOTHING: Final = "nothing of this call was recorded"
+BATCH: Final = 2_000
+NOTHING: Final = "nothing of this call was recorded"
 
 
 class AlreadyThere(Exception):
@@ -83,6 +79,33 @@ class Reading(Protocol):
 
 class Store(Reading, Protocol):
     """What recording needs besides."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether stored bytes are the state as it is, neither compressed nor encrypted."""
+        ...
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the database itself refuses to change or delete rows."""
+        ...
+
+    def guard(self, *, on: bool) -> None:
+        """Have the database refuse to change or delete rows, or let it again."""
+        ...
+
+    def rewrite(self, changed: Sequence[tuple[Row, bytes]], added: Row) -> int:
+        """
+        Replace states and append a row that says so, in one transaction; return its position.
+
+        Args:
+            changed: Rows as they stand, each with its new state.
+
+        Raises:
+            AlreadyThere: One of them stands differently, or the new row's place is taken;
+                nothing was written.
+        """
+        ...
 
     def insert(self, rows: Sequence[Row]) -> list[int]:
         """
@@ -159,11 +182,14 @@ class SQLiteFile:
             return mine.connection
         try:
             connection = self._open("mode=ro")
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
             # Reading a write-ahead log needs its shared memory file. Where the folder is
             # read-only and nobody writes, the file is as it is: SQLite calls that immutable.
-            # Only there: closing such a connection drops this process's locks on the file.
-            if self.path.with_name(self.path.name + "-wal").exists() or not self.path.exists():
+            # Only there: closing such a connection drops this process's locks on the file, and
+            # what is in a log or a journal beside it would be missed. A lock stays a lock.
+            beside = [self.path.with_name(self.path.name + end) for end in ("-wal", "-journal")]
+            unwritable = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+            if not unwritable or not self.path.exists() or any(file.exists() for file in beside):
                 raise
             connection = self._open("mode=ro&immutable=1")
         self._local.mine = held = _Connection(connection)
@@ -197,10 +223,10 @@ class SQLiteFile:
             "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
         )
         while True:
-            batch = self._select(statement, (after, last, _BATCH))
+            batch = self._select(statement, (after, last, BATCH))
             for row in batch:
                 yield Row._make(row)
-            if len(batch) < _BATCH:
+            if len(batch) < BATCH:
                 return
             after = batch[-1][0]
 
@@ -220,6 +246,11 @@ class SQLiteFile:
         """Copy the whole ledger, its newest events included, into a new file."""
         with _sqlite_errors(target), closing(sqlite3.connect(target)) as copy:
             self._connection().backup(copy)
+
+    def guards(self) -> list[str]:
+        """Return the triggers that make the file append-only, by name."""
+        with _sqlite_errors(self.path):
+            return _guards_in(self._connection())
 
     def close(self) -> None:
         """Close the connections of all threads; a later call opens a new one."""
@@ -369,7 +400,7 @@ class RecorderStore:
         cause = error.__cause__
         if isinstance(cause, sqlite3.Error):
             return _sqlite_failed(Path("the ledger"), cause)
-        return StoreError(f"the store failed: {self._told(error)}; {_NOTHING}")
+        return StoreError(f"the store failed: {self._told(error)}; {NOTHING}")
 
     def fill(self, rows: Iterable[Row]) -> None:
         """
@@ -380,7 +411,7 @@ class RecorderStore:
             AlreadyThere: One (stream, version) pair comes twice.
         """
         if next(iter(self.rows()), None) is not None:
-            raise _not_empty()
+            raise not_empty()
         self.insert(list(rows))
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
@@ -389,13 +420,13 @@ class RecorderStore:
         while True:
             with self._errors():
                 batch = self._recorder.select_notifications(
-                    after, _BATCH, stop=upto, inclusive_of_start=False
+                    after, BATCH, stop=upto, inclusive_of_start=False
                 )
             for n in batch:
                 yield Row(
                     n.id, n.originator_id, n.originator_version, n.topic, self._unpacked(n.state)
                 )
-            if len(batch) < _BATCH:
+            if len(batch) < BATCH:
                 return
             after = batch[-1].id
 
@@ -414,12 +445,25 @@ class RecorderStore:
         with self._errors():
             last = self._recorder.max_notification_id() or 0
             while len(found) < len(rows) and last > 0:
-                first = max(1, last - _BATCH + 1)
-                for n in self._recorder.select_notifications(first, _BATCH, stop=last):
+                first = max(1, last - BATCH + 1)
+                for n in self._recorder.select_notifications(first, BATCH, stop=last):
                     if n.originator_id == stream:
                         found[n.originator_version] = n.id
                 last = first - 1
         return [found.get(row.version, 0) for row in rows]
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the database itself refuses to change or delete rows."""
+        return False
+
+    def guard(self, *, on: bool) -> None:
+        """Refuse: only the databases that imcm knows itself can guard their rows."""
+        raise StoreError("only SQLite and PostgreSQL ledgers can be guarded against changes")
+
+    def rewrite(self, changed: Sequence[tuple[Row, bytes]], added: Row) -> int:
+        """Refuse: recorders of eventsourcing only append."""
+        raise StoreError("only in SQLite and PostgreSQL ledgers can words be taken out")
 
     def _packed(self, state: bytes) -> bytes:
         if self._compressor is not None:
@@ -449,7 +493,7 @@ _DEFAULTS: Final[Mapping[str, str]] = {
 }
 
 
-def _not_empty() -> LedgerNotEmptyError:
+def not_empty() -> LedgerNotEmptyError:
     return LedgerNotEmptyError("there are events already; restore where there are none")
 
 
@@ -488,12 +532,12 @@ def refuse_other_database(path: Path) -> None:
         reader.close()
 
 
-_NOES: Final = frozenset({"n", "no", "f", "false", "off", "0"})
+NOES: Final = frozenset({"n", "no", "f", "false", "off", "0"})
 
 
 def _refuse_unsafe(env: Mapping[str, str]) -> None:
     given = env.get("POSTGRES_ENABLE_DB_FUNCTIONS", "").strip().lower()
-    if given and given not in _NOES:
+    if given and given not in NOES:
         raise StoreError(
             "POSTGRES_ENABLE_DB_FUNCTIONS loses events for readers that follow; leave it out"
         )
@@ -543,288 +587,94 @@ class SQLiteStore(RecorderStore):
         self._usable()
         self._reader.backup(target)
 
+    # --- what an append-only log needs besides ----------------------------------------------------
 
-_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
-"""States in which PostgreSQL ends a session: shut down, crashed, starting, idle for too long."""
-
-_LOCKED: Final = "55P03"
-_MISSING: Final = frozenset({"42P01", "3F000"})
-_MADE_BY_OTHERS: Final = frozenset({"23505", "42P07", "42710", "42723", "40P01", "XX000"})
-"""What PostgreSQL says to one of two that make the same table at the same moment."""
-
-_CONNECTION: Final[Mapping[str, object]] = {
-    # Given here, PGHOSTADDR, PGOPTIONS and PGCLIENTENCODING of the process do not count.
-    "hostaddr": "",
-    "options": "",
-    "client_encoding": "UTF8",
-    # A host that is gone without a word is noticed after some seconds instead of two hours.
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-}
-
-
-class PostgresStore(RecorderStore):
-    """
-    Rows in PostgreSQL, written through the recorder and read by statements of our own.
-
-    The recorder tells no positions of a stream, tries everything ten times, a lock that is held
-    as well, and its pool waits ever longer for a server that was away. So here a call is tried
-    anew for POSTGRES_CONNECT_TIMEOUT seconds, with new connections, when its own were lost. After
-    that the server counts as away, and until it is back each call tries only once.
-    """
-
-    def __init__(self, env: Mapping[str, str]) -> None:
-        try:
-            import_module("psycopg_pool")
-        except ImportError as error:
-            raise MissingExtraError("PostgreSQL", "postgres") from error
-        self._lost: Any = None  # the recorder whose connections are known to be lost
-        self._away = False  # whether the server was away for longer than a call waits
-        self._patience = 0.0
-        self._making = threading.Lock()
-        self._may_create = env.get("CREATE_TABLE", "").strip().lower() not in _NOES
-        super().__init__(env)
-        self._may_create = False  # a server that lost the table has lost the log
-
-    def _made(self) -> tuple[Any, Any]:
-        """Return a new factory and its recorder, with the table there."""
-        # The table is made by `_provide` and only where it is missing: to make it "if it does not
-        # exist" needs rights that recording does not, and waits for every writer.
-        factory = self._factory_of({**self._settings, "CREATE_TABLE": "no"})
-        _close_well(factory.datastore)
-        pool = factory.datastore.pool
-        self._patience = pool.timeout
-        pool.kwargs.update(_CONNECTION, connect_timeout=max(2, round(self._patience)))
-        try:
-            _reach(pool)
-            recorder = factory.application_recorder()
-            self._provide(recorder)
-        except BaseException:
-            factory.close()
-            raise
-        return factory, recorder
-
-    def _provide(self, recorder: Any) -> None:
-        """Make the table where it is missing, also when others are making it."""
-        from eventsourcing.persistence import DataError, PersistenceError
-
-        for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, None):
+    def rewrite(self, changed: Sequence[tuple[Row, bytes]], added: Row) -> int:
+        """Replace states and append a row that says so, in one transaction."""
+        with self._changing() as connection:
+            guards = _guards_in(connection)
+            for name in guards:
+                connection.execute(f"DROP TRIGGER {name}")
+            for row, state in changed:
+                found = connection.execute(
+                    "UPDATE stored_events SET state = ? "
+                    "WHERE originator_id = ? AND originator_version = ? AND state = ?",
+                    (state, row.stream, row.version, row.state),
+                )
+                if found.rowcount != 1:
+                    raise AlreadyThere(f"{row.stream} version {row.version}", broken=False)
             try:
-                _selected(recorder, "originator_id = %s LIMIT 1", (SELF,))
-            except DataError as error:
-                message = "the table of events there has no text ids, so it is not a ledger"
-                raise NotALedgerError(message) from error
-            except PersistenceError as error:
-                if _state(error) not in _MISSING or not self._may_create:
-                    raise
-            else:
-                # Its type may be newer than the connection that looked for it.
-                recorder.datastore.register_type_adapters()
-                return
-            try:
-                recorder.create_table()
-            except PersistenceError as error:
-                if _state(error) not in _MADE_BY_OTHERS or pause is None:
-                    raise
-                time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (no secret)
+                inserted = connection.execute(
+                    "INSERT INTO stored_events "
+                    "(originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
+                    added[1:],
+                )
+            except sqlite3.IntegrityError as error:
+                raise AlreadyThere(str(error), broken=False) from error
+            for name in guards:
+                connection.execute(_GUARDS[name])
+            position = inserted.lastrowid
+        return position or 0
 
-    # --- calls that outlive a connection ----------------------------------------------------------
+    @property
+    def guarded(self) -> bool:
+        """Whether the database itself refuses to change or delete rows."""
+        return bool(self._reader.guards())
 
-    def _tried(self, call: Callable[[Any], T]) -> T:
-        """Call with the recorder, again when connections were lost, until patience ends."""
-        from eventsourcing.persistence import PersistenceError
+    def guard(self, *, on: bool) -> None:
+        """Have the database refuse to change or delete rows, or let it again."""
+        with self._changing() as connection:
+            for name in _guards_in(connection):
+                connection.execute(f"DROP TRIGGER {name}")
+            for statement in _GUARDS.values() if on else ():
+                connection.execute(statement)
 
-        give_up = time.monotonic() + (0 if self._away else self._patience)
-        while True:
-            self._usable()
-            recorder = self._recorder
-            try:
-                if recorder is self._lost:
-                    recorder = self._made_again(recorder)
-                answer = call(recorder)
-            except PersistenceError as error:
-                if not self._is_lost(error):
-                    raise
-                self._lost = recorder
-                if time.monotonic() > give_up:
-                    self._away = True
-                    raise
-            else:
-                self._away = False
-                return answer
-            time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 (no secret)
-
-    def _made_again(self, lost: Any) -> Any:
-        """Return a recorder with new connections; one thread makes it for all."""
-        with self._making:
-            if self._recorder is lost:
-                factory, recorder = self._made()
-                before, self._factory, self._recorder = self._factory, factory, recorder
-                before.close()
-            return self._recorder
-
-    def _is_lost(self, error: Exception) -> bool:
-        """Say whether a call failed because the connection broke."""
-        from eventsourcing.persistence import InterfaceError, OperationalError
-
-        if not isinstance(error, (InterfaceError, OperationalError)):
-            return False
-        state = _state(error)
-        return state is None or state.startswith("08") or state in _LOST
-
-    # --- rows -------------------------------------------------------------------------------------
-
-    def _inserted(self, stored: Sequence[Any]) -> Sequence[int] | None:
-        """Append events in one transaction; a second try of what was stored is refused."""
-
-        def insert(recorder: Any) -> Sequence[int] | None:
-            # Without the ten tries around it: they also repeat what can't succeed.
-            plain: Any = unwrap(recorder.__class__.insert_events)
-            positions: Sequence[int] | None = plain(recorder, stored)
-            return positions
-
-        return self._tried(insert)
-
-    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
-        """Yield rows in log order, in batches."""
-        # The end is looked for here: given both ends of a range, a server that has not yet
-        # counted the table may sort all that is left of it for each batch.
-        where: Final = "notification_id > %s ORDER BY notification_id LIMIT %s"
-        while upto is None or after < upto:
-            batch = self._rows_where(where, (after, _BATCH))
-            for row in batch:
-                if upto is not None and row.position > upto:
-                    return
-                yield row
-            if len(batch) < _BATCH:
-                return
-            after = batch[-1].position
-
-    def stream(self, stream: str) -> list[Row]:
-        """Return the rows of one stream, with their positions."""
-        return self._rows_where("originator_id = %s ORDER BY originator_version", (stream,))
-
-    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
-        """Return the positions of a stream's rows, which they know."""
-        return [row.position for row in rows]
-
-    def _rows_where(self, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
-        with self._errors():
-            found = self._tried(lambda recorder: _selected(recorder, where, parameters))
-        return [row._replace(state=self._unpacked(row.state)) for row in found]
-
-    def fill(self, rows: Iterable[Row]) -> None:
-        """Append the rows of a whole log in one transaction, which never holds them all."""
-        from eventsourcing.persistence import IntegrityError
-        from psycopg.sql import SQL
-
+    @contextmanager
+    def _changing(self) -> Generator[sqlite3.Connection]:
+        """Give a connection in a transaction of its own; what it overwrites is wiped."""
         self._usable()
-        recorder = self._recorder
-        copying = SQL(
-            "COPY {} (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)"
-        ).format(_table(recorder))
-        with self._errors():
+        path = self._reader.path
+        with _sqlite_errors(path):
+            connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw",
+                uri=True,
+                isolation_level=None,
+                timeout=LOCK_WAIT_SECONDS,
+            )
             try:
-                with recorder.datastore.transaction(commit=True) as at:
-                    for statement in recorder.lock_table_statements:
-                        at.execute(statement)
-                    there = SQL("SELECT 1 FROM {} LIMIT 1").format(_table(recorder))
-                    if at.execute(there).fetchone():
-                        raise _not_empty()
-                    with at.copy(copying) as copy:
-                        copy.set_types(["text", "int8", "text", "bytea"])
-                        for row in rows:
-                            state = self._packed(row.state)
-                            copy.write_row((row.stream, row.version, row.type, state))
-            except IntegrityError as error:
-                raise AlreadyThere(self._told(error), broken=False) from error
-
-    def _failed(self, error: Exception) -> StoreError:
-        told = self._told(error)
-        if self._is_lost(error):
-            return StoreError(f"PostgreSQL can't be reached: {told}")
-        if _state(error) == _LOCKED:
-            return StoreError(f"another process holds the log ({told}); try again, {_NOTHING}")
-        return StoreError(f"PostgreSQL refuses: {told}; {_NOTHING}")
+                connection.execute("PRAGMA secure_delete = ON")
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+                # The words stand in the write-ahead log until its pages are in the file.
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                connection.close()
 
 
-def _state(error: Exception) -> str | None:
-    """Return the SQLSTATE that PostgreSQL gave an error, if it is PostgreSQL that gave it."""
-    state: str | None = getattr(error.__cause__, "sqlstate", None)
-    return state
+_GUARDS: Final[Mapping[str, str]] = {
+    "imcm_no_update": """
+        CREATE TRIGGER imcm_no_update BEFORE UPDATE ON stored_events
+        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
+    "imcm_no_delete": """
+        CREATE TRIGGER imcm_no_delete BEFORE DELETE ON stored_events
+        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
+    # INSERT OR REPLACE deletes what is in its way without asking the trigger above.
+    "imcm_no_replace": """
+        CREATE TRIGGER imcm_no_replace BEFORE INSERT ON stored_events
+        WHEN EXISTS (SELECT 1 FROM stored_events WHERE rowid = NEW.rowid) OR EXISTS (
+            SELECT 1 FROM stored_events WHERE originator_id = NEW.originator_id
+            AND originator_version = NEW.originator_version)
+        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
+}
+"""Triggers that make a SQLite ledger append-only. A belt: who owns the file can drop them."""
 
 
-def _table(recorder: Any) -> Any:
-    from psycopg.sql import Identifier
-
-    return Identifier(recorder.datastore.schema, recorder.events_table_name)
-
-
-def _selected(recorder: Any, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
-    from psycopg.rows import tuple_row
-    from psycopg.sql import SQL
-
-    statement = SQL(
-        "SELECT notification_id, originator_id, originator_version, topic, state FROM {} WHERE "
-    ).format(_table(recorder))
-    with (
-        recorder.datastore.get_connection() as connection,
-        connection.cursor(row_factory=tuple_row, binary=True) as cursor,
-    ):
-        found = cursor.execute(statement + SQL(where), parameters).fetchall()
-    return [Row._make(row) for row in found]
-
-
-def _reach(pool: Any) -> None:
-    """
-    Connect, once besides the pool to be told what is wrong: the pool only says that it waited.
-
-    Raises:
-        OperationalError: The server can't be reached, or does not let us in.
-    """
-    import psycopg
-    from eventsourcing.persistence import OperationalError
-
-    given = dict(pool.kwargs)
-    if pool.get_password_func is not None:
-        given["password"] = pool.get_password_func()
-    try:
-        psycopg.connect(**given).close()
-        pool.open(wait=True, timeout=pool.timeout)  # asked before it is ready, it would grow
-    except psycopg.Error as error:
-        raise OperationalError(str(error)) from error
-
-
-def _close_well(datastore: Any) -> None:
-    """
-    Have the connections closed when they are done with, at the end of the process at the latest.
-
-    Only in the process that opened them: a forked child would end the sessions of its parent.
-    """
-    opened_in, pool = os.getpid(), datastore.pool
-
-    def close() -> None:
-        if os.getpid() == opened_in:
-            pool.close(timeout=1)  # its threads may be waiting for a server that is gone
-
-    datastore.close = close
-    weakref.finalize(datastore, close)
-
-
-def configured_store(settings: Mapping[str, str]) -> RecorderStore:
-    """
-    Return the store that the settings of a persistence module of eventsourcing tell.
-
-    Raises:
-        NotALedgerError: They name a SQLite database that is something else.
-        StoreError: It can't be opened.
-    """
-    module = settings.get("PERSISTENCE_MODULE", "").partition(":")[0]
-    if module == "eventsourcing.postgres":
-        return PostgresStore(settings)
-    name = settings.get("SQLITE_DBNAME", "")
-    if module == "eventsourcing.sqlite" and name and "memory" not in name:
-        file = urlsplit(name).path if name.startswith("file:") else name
-        refuse_other_database(Path(unquote(file)))
-    return RecorderStore(settings)
+def _guards_in(connection: sqlite3.Connection) -> list[str]:
+    """Return which of our triggers a database has."""
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    return [name for name in _GUARDS if (name,) in found]

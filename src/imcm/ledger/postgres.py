@@ -1,0 +1,398 @@
+"""
+A ledger in PostgreSQL: written through the recorder, read and filled by statements of our own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from inspect import unwrap
+from typing import Any, Final, LiteralString, TypeVar
+
+from imcm.codec import Row
+from imcm.errors import MissingExtraError, NotALedgerError, StoreError
+from imcm.ledger.store import (
+    BATCH,
+    NOES,
+    NOTHING,
+    SELF,
+    AlreadyThere,
+    RecorderStore,
+    not_empty,
+)
+
+T = TypeVar("T")
+
+_LOST: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+"""States in which PostgreSQL ends a session: shut down, crashed, starting, idle for too long."""
+
+_LOCKED: Final = "55P03"
+_MISSING: Final = frozenset({"42P01", "3F000"})
+_MADE_BY_OTHERS: Final = frozenset({"23505", "42P07", "42710", "42723", "40P01", "XX000"})
+"""What PostgreSQL says to one of two that make the same table at the same moment."""
+
+_CONNECTION: Final[Mapping[str, object]] = {
+    # Given here, PGHOSTADDR, PGOPTIONS and PGCLIENTENCODING of the process do not count.
+    "hostaddr": "",
+    "options": "",
+    "client_encoding": "UTF8",
+    # A host that is gone without a word is noticed after some seconds instead of two hours.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
+
+
+class PostgresStore(RecorderStore):
+    """
+    Rows in PostgreSQL, written through the recorder and read by statements of our own.
+
+    The recorder tells no positions of a stream, tries everything ten times, a lock that is held
+    as well, and its pool waits ever longer for a server that was away. So here a call is tried
+    anew for POSTGRES_CONNECT_TIMEOUT seconds, with new connections, when its own were lost. After
+    that the server counts as away, and until it is back each call tries only once.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        try:
+            import_module("psycopg_pool")
+        except ImportError as error:
+            raise MissingExtraError("PostgreSQL", "postgres") from error
+        self._lost: Any = None  # the recorder whose connections are known to be lost
+        self._away = False  # whether the server was away for longer than a call waits
+        self._patience = 0.0
+        self._making = threading.Lock()
+        self._may_create = env.get("CREATE_TABLE", "").strip().lower() not in NOES
+        super().__init__(env)
+        self._may_create = False  # a server that lost the table has lost the log
+
+    def _made(self) -> tuple[Any, Any]:
+        """Return a new factory and its recorder, with the table there."""
+        # The table is made by `_provide` and only where it is missing: to make it "if it does not
+        # exist" needs rights that recording does not, and waits for every writer.
+        factory = self._factory_of({**self._settings, "CREATE_TABLE": "no"})
+        _close_well(factory.datastore)
+        pool = factory.datastore.pool
+        self._patience = pool.timeout
+        pool.kwargs.update(_CONNECTION, connect_timeout=max(2, round(self._patience)))
+        try:
+            _reach(pool)
+            recorder = factory.application_recorder()
+            self._provide(recorder)
+        except BaseException:
+            factory.close()
+            raise
+        return factory, recorder
+
+    def _provide(self, recorder: Any) -> None:
+        """Make the table where it is missing, also when others are making it."""
+        from eventsourcing.persistence import DataError, PersistenceError
+
+        for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, None):
+            try:
+                _selected(recorder, "originator_id = %s LIMIT 1", (SELF,))
+            except DataError as error:
+                message = "the table of events there has no text ids, so it is not a ledger"
+                raise NotALedgerError(message) from error
+            except PersistenceError as error:
+                if _state(error) not in _MISSING or not self._may_create:
+                    raise
+            else:
+                # Its type may be newer than the connection that looked for it.
+                recorder.datastore.register_type_adapters()
+                return
+            try:
+                recorder.create_table()
+            except PersistenceError as error:
+                if _state(error) not in _MADE_BY_OTHERS or pause is None:
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (no secret)
+
+    # --- calls that outlive a connection ----------------------------------------------------------
+
+    def _tried(self, call: Callable[[Any], T]) -> T:
+        """Call with the recorder, again when connections were lost, until patience ends."""
+        from eventsourcing.persistence import PersistenceError
+
+        give_up = time.monotonic() + (0 if self._away else self._patience)
+        while True:
+            self._usable()
+            recorder = self._recorder
+            try:
+                if recorder is self._lost:
+                    recorder = self._made_again(recorder)
+                answer = call(recorder)
+            except PersistenceError as error:
+                if not self._is_lost(error):
+                    raise
+                self._lost = recorder
+                if time.monotonic() > give_up:
+                    self._away = True
+                    raise
+            else:
+                self._away = False
+                return answer
+            time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 (no secret)
+
+    def _made_again(self, lost: Any) -> Any:
+        """Return a recorder with new connections; one thread makes it for all."""
+        with self._making:
+            if self._recorder is lost:
+                factory, recorder = self._made()
+                before, self._factory, self._recorder = self._factory, factory, recorder
+                before.close()
+            return self._recorder
+
+    def _is_lost(self, error: Exception) -> bool:
+        """Say whether a call failed because the connection broke."""
+        from eventsourcing.persistence import InterfaceError, OperationalError
+
+        if not isinstance(error, (InterfaceError, OperationalError)):
+            return False
+        state = _state(error)
+        return state is None or state.startswith("08") or state in _LOST
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def _inserted(self, stored: Sequence[Any]) -> Sequence[int] | None:
+        """Append events in one transaction; a second try of what was stored is refused."""
+
+        def insert(recorder: Any) -> Sequence[int] | None:
+            # Without the ten tries around it: they also repeat what can't succeed.
+            plain: Any = unwrap(recorder.__class__.insert_events)
+            positions: Sequence[int] | None = plain(recorder, stored)
+            return positions
+
+        return self._tried(insert)
+
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+        """Yield rows in log order, in batches."""
+        # The end is looked for here: given both ends of a range, a server that has not yet
+        # counted the table may sort all that is left of it for each batch.
+        where: Final = "notification_id > %s ORDER BY notification_id LIMIT %s"
+        while upto is None or after < upto:
+            batch = self._rows_where(where, (after, BATCH))
+            for row in batch:
+                if upto is not None and row.position > upto:
+                    return
+                yield row
+            if len(batch) < BATCH:
+                return
+            after = batch[-1].position
+
+    def stream(self, stream: str) -> list[Row]:
+        """Return the rows of one stream, with their positions."""
+        return self._rows_where("originator_id = %s ORDER BY originator_version", (stream,))
+
+    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+        """Return the positions of a stream's rows, which they know."""
+        return [row.position for row in rows]
+
+    def _rows_where(self, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
+        with self._errors():
+            found = self._tried(lambda recorder: _selected(recorder, where, parameters))
+        return [row._replace(state=self._unpacked(row.state)) for row in found]
+
+    def fill(self, rows: Iterable[Row]) -> None:
+        """Append the rows of a whole log in one transaction, which never holds them all."""
+        from eventsourcing.persistence import IntegrityError
+        from psycopg.sql import SQL
+
+        self._usable()
+        recorder = self._recorder
+        copying = SQL(
+            "COPY {} (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)"
+        ).format(_table(recorder))
+        with self._errors():
+            try:
+                with recorder.datastore.transaction(commit=True) as at:
+                    for statement in recorder.lock_table_statements:
+                        at.execute(statement)
+                    there = SQL("SELECT 1 FROM {} LIMIT 1").format(_table(recorder))
+                    if at.execute(there).fetchone():
+                        raise not_empty()
+                    with at.copy(copying) as copy:
+                        copy.set_types(["text", "int8", "text", "bytea"])
+                        for row in rows:
+                            state = self._packed(row.state)
+                            copy.write_row((row.stream, row.version, row.type, state))
+            except IntegrityError as error:
+                raise AlreadyThere(self._told(error), broken=False) from error
+
+    # --- what an append-only log needs besides ----------------------------------------------------
+
+    def rewrite(self, changed: Sequence[tuple[Row, bytes]], added: Row) -> int:
+        """Replace states and append a row that says so, in one transaction."""
+        from eventsourcing.persistence import IntegrityError
+        from psycopg.sql import SQL
+
+        self._usable()
+        recorder = self._recorder
+        table = _table(recorder)
+        update = SQL(
+            "UPDATE {} SET state = %s "
+            "WHERE originator_id = %s AND originator_version = %s AND state = %s"
+        ).format(table)
+        insert = SQL(
+            "INSERT INTO {} (originator_id, originator_version, topic, state) "
+            "VALUES (%s, %s, %s, %s) RETURNING notification_id"
+        ).format(table)
+        with self._errors():
+            try:
+                with recorder.datastore.transaction(commit=True) as at:
+                    for statement in recorder.lock_table_statements:
+                        at.execute(statement)
+                    guarded = _is_guarded(at, recorder)
+                    if guarded:
+                        _guard(at, recorder, on=False)
+                    for row, state in changed:
+                        at.execute(update, (state, row.stream, row.version, row.state))
+                        if at.rowcount != 1:
+                            where = f"{row.stream} version {row.version}"
+                            raise AlreadyThere(where, broken=False)
+                    at.execute(insert, tuple(added[1:]))
+                    [position] = at.fetchone().values()
+                    if guarded:
+                        _guard(at, recorder, on=True)
+            except IntegrityError as error:
+                raise AlreadyThere(self._told(error), broken=False) from error
+        return int(position)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the database itself refuses to change, delete or truncate rows."""
+        self._usable()
+        with self._errors(), self._recorder.datastore.transaction(commit=False) as at:
+            return _is_guarded(at, self._recorder)
+
+    def guard(self, *, on: bool) -> None:
+        """Have the database refuse to change, delete or truncate rows, or let it again."""
+        self._usable()
+        with self._errors(), self._recorder.datastore.transaction(commit=True) as at:
+            _guard(at, self._recorder, on=False)
+            if on:
+                _guard(at, self._recorder, on=True)
+
+    def _failed(self, error: Exception) -> StoreError:
+        told = self._told(error)
+        if self._is_lost(error):
+            return StoreError(f"PostgreSQL can't be reached: {told}")
+        if _state(error) == _LOCKED:
+            return StoreError(f"another process holds the log ({told}); try again, {NOTHING}")
+        return StoreError(f"PostgreSQL refuses: {told}; {NOTHING}")
+
+
+def _state(error: Exception) -> str | None:
+    """Return the SQLSTATE that PostgreSQL gave an error, if it is PostgreSQL that gave it."""
+    state: str | None = getattr(error.__cause__, "sqlstate", None)
+    return state
+
+
+def _table(recorder: Any) -> Any:
+    from psycopg.sql import Identifier
+
+    return Identifier(recorder.datastore.schema, recorder.events_table_name)
+
+
+def _selected(recorder: Any, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
+    from psycopg.rows import tuple_row
+    from psycopg.sql import SQL
+
+    statement = SQL(
+        "SELECT notification_id, originator_id, originator_version, topic, state FROM {} WHERE "
+    ).format(_table(recorder))
+    with (
+        recorder.datastore.get_connection() as connection,
+        connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+    ):
+        found = cursor.execute(statement + SQL(where), parameters).fetchall()
+    return [Row._make(row) for row in found]
+
+
+def _reach(pool: Any) -> None:
+    """
+    Connect, once besides the pool to be told what is wrong: the pool only says that it waited.
+
+    Raises:
+        OperationalError: The server can't be reached, or does not let us in.
+    """
+    import psycopg
+    from eventsourcing.persistence import OperationalError
+
+    given = dict(pool.kwargs)
+    if pool.get_password_func is not None:
+        given["password"] = pool.get_password_func()
+    try:
+        psycopg.connect(**given).close()
+        pool.open(wait=True, timeout=pool.timeout)  # asked before it is ready, it would grow
+    except psycopg.Error as error:
+        raise OperationalError(str(error)) from error
+
+
+def _close_well(datastore: Any) -> None:
+    """
+    Have the connections closed when they are done with, at the end of the process at the latest.
+
+    Only in the process that opened them: a forked child would end the sessions of its parent.
+    """
+    # Bound here: when the interpreter ends, modules may be emptied before this is called.
+    getpid, opened_in, pool = os.getpid, os.getpid(), datastore.pool
+
+    def close() -> None:
+        if getpid() == opened_in:
+            pool.close(timeout=1)  # its threads may be waiting for a server that is gone
+
+    datastore.close = close
+    weakref.finalize(datastore, close)
+
+
+_GUARDS: Final[Mapping[LiteralString, LiteralString]] = {
+    "imcm_no_change": "BEFORE UPDATE OR DELETE ON {} FOR EACH ROW",
+    "imcm_no_truncate": "BEFORE TRUNCATE ON {} FOR EACH STATEMENT",
+}
+"""Triggers that make a PostgreSQL ledger append-only. A belt: who owns the table can drop it."""
+
+
+def _is_guarded(at: Any, recorder: Any) -> bool:
+    from psycopg.sql import SQL
+
+    datastore = recorder.datastore
+    found = at.execute(
+        SQL(
+            "SELECT 1 AS there FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relname = %s AND t.tgname = ANY(%s)"
+        ),
+        (datastore.schema, recorder.events_table_name, list(_GUARDS)),
+    )
+    return found.fetchone() is not None
+
+
+def _guard(at: Any, recorder: Any, *, on: bool) -> None:
+    from psycopg.sql import SQL, Identifier
+
+    table = _table(recorder)
+    refuse = Identifier(recorder.datastore.schema, "imcm_refuse_change")
+    if on:
+        at.execute(
+            SQL(
+                "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$BEGIN RAISE EXCEPTION 'the log is append-only'; END$$"
+            ).format(refuse)
+        )
+    for name, when in _GUARDS.items():
+        if on:
+            create = SQL("CREATE TRIGGER {} " + when + " EXECUTE FUNCTION {}()")
+            at.execute(create.format(Identifier(name), table, refuse))
+            # Else a session that plays a replica would pass by.
+            always = SQL("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}")
+            at.execute(always.format(table, Identifier(name)))
+        else:
+            at.execute(SQL("DROP TRIGGER IF EXISTS {} ON {}").format(Identifier(name), table))
+    if not on:
+        at.execute(SQL("DROP FUNCTION IF EXISTS {}()").format(refuse))
