@@ -144,6 +144,23 @@ class ImportRefusedError(ImcmError):
     """An import has bad rows and was not told to keep going; nothing was recorded."""
 
 
+class LogDiffersError(ImcmError):
+    """
+    A log is not what its anchors say, so no checkpoint of it was made.
+
+    Attributes:
+        outcome: What was found: "DIFFERS", "TRUNCATED", "GAPS" and so on.
+    """
+
+    def __init__(self, outcome: str, why: str) -> None:
+        super().__init__(f"no checkpoint of this log is made: {outcome}: {why}")
+        self.outcome = outcome
+
+
+class ProofRefusedError(ImcmError, ValueError):
+    """A proof is not written as one, or does not hold."""
+
+
 class MissingExtraError(ImcmError, ImportError):
     """An optional package is not installed; the message names the extra that brings it."""
 

@@ -21,7 +21,14 @@ from typing import Any
 from imcm import verifier
 from imcm.audit.signing import Signer, key_of, new_key
 from imcm.codec import Row
-from imcm.errors import InvalidValue, NaiveTimeError, StoreError, UnknownIdError
+from imcm.errors import (
+    InvalidValue,
+    LogDiffersError,
+    NaiveTimeError,
+    ProofRefusedError,
+    StoreError,
+    UnknownIdError,
+)
 from imcm.verifier import Checkpoint, Verdict
 
 __all__ = [
@@ -122,14 +129,15 @@ def checkpoint(
     Raises:
         InvalidValue: The anchors or a key can't be read.
         NaiveTimeError: *at* has no time zone.
-        StoreError: The log is not what the anchors say, or it has gaps; nothing was signed.
+        LogDiffersError: The log is not what the anchors say, or it has gaps; nothing was signed.
+        StoreError: A row is not a stored event, or there is none.
     """
     if at.utcoffset() is None:
         raise NaiveTimeError("at", at)
     verdict = verify(rows, anchors, keys=keys, streams=streams, origin=origin)
     if verdict.outcome not in (verifier.OK, verifier.NO_ANCHORS):
         why = "; ".join(verdict.why)
-        raise StoreError(f"no checkpoint of this log is made: {verdict.outcome}: {why}")
+        raise LogDiffersError(verdict.outcome, why)
     if verdict.origin is None:
         raise StoreError("no checkpoint of an empty log is made; record something first")
     stamp = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -268,14 +276,14 @@ def check_proof(proof: Mapping[str, Any], anchors: str, *, keys: Sequence[str] =
         keys: Public keys (vkeys). When given, those checkpoints must be signed by one of them.
 
     Raises:
-        InvalidValue: It is not written as a proof, or does not hold; or the anchors or a key
-            can't be read.
+        ProofRefusedError: It is not written as a proof, or does not hold.
+        InvalidValue: The anchors or a key can't be read.
     """
     notes, known = _anchors(anchors), _keys(keys)
     try:
         return verifier.check_proof(proof, notes, known)
     except (verifier.Refused, verifier.Unreadable) as error:
-        raise InvalidValue("proof", proof, str(error)) from None
+        raise ProofRefusedError(f"the proof is refused: {error}") from None
 
 
 # --- shared ---------------------------------------------------------------------------------------

@@ -86,24 +86,16 @@ def timeline(
         NaiveTimeError: A time without a zone.
         InvalidValue: A window that does not end after its start.
     """
-    for time in (as_of, *(window or ())):
-        if time is not None and time.utcoffset() is None:
-            raise NaiveTimeError("as_of" if time is as_of else "window", time)
-    if window is not None:
-        if utc(window[1]) <= utc(window[0]):
-            raise InvalidValue("window", window, "its end must be after its start")
-        window = utc(window[0]), utc(window[1])
-    streams: dict[str, list[Recorded]] = {}
-    for recorded in known(log, known_at):
-        if recorded.kind in {INCIDENT, CHANGE}:
-            streams.setdefault(recorded.stream, []).append(recorded)
-    entries = {name: _entries(stream) for name, stream in streams.items()}
+    if as_of is not None and as_of.utcoffset() is None:
+        raise NaiveTimeError("as_of", as_of)
+    window = _checked("window", window)
+    entries = _by_stream(log, known_at)
     wanted = set(entries)
     if incident is not None or change is not None:
         wanted = _named(entries, incident, change, linked=linked)
     if service is not None:
         wanted &= {name for name, told in entries.items() if service in _services(told)}
-    newest = max((r.recorded_at for told in streams.values() for r in told), default=_FIRST)
+    newest = max((e.recorded_at for told in entries.values() for e in told), default=_FIRST)
     cut = utc(as_of or newest)
     found = [
         entry
@@ -113,6 +105,74 @@ def timeline(
     ]
     found.sort(key=_order)
     return tuple(found)
+
+
+def replayed(
+    log: Iterable[Recorded],
+    *,
+    incident: str | None = None,
+    change: str | None = None,
+    by: str | None = None,
+    service: str | None = None,
+    what: Iterable[str] | None = None,
+    recorded: Period | None = None,
+    known_at: int | datetime | None = None,
+) -> tuple[Entry, ...]:
+    """
+    Return what was recorded, in the order in which it became known.
+
+    Args:
+        log: Recorded events in log order.
+        incident, change: Only this one, and nothing that is linked to it.
+        by: Only what this person or tool told.
+        service: Only incidents and changes of this service, as corrected.
+        what: Only events of these type names.
+        recorded: Only what the ledger took in [start, end), by its own clock.
+        known_at: As in `facts`: what is recorded later is not there, its corrections neither.
+
+    Raises:
+        UnknownIdError: There is no such incident or change in the part of the log that is read.
+        NaiveTimeError: A time without a zone.
+        InvalidValue: A period that does not end after its start.
+    """
+    entries = _by_stream(log, known_at)
+    wanted = set(entries)
+    if incident is not None or change is not None:
+        wanted = _named(entries, incident, change, linked=False)
+    if service is not None:
+        wanted &= {name for name, told in entries.items() if service in _services(told)}
+    period = _checked("recorded", recorded)
+    types = None if what is None else frozenset(what)
+    found = [
+        entry
+        for name in wanted
+        for entry in entries[name]
+        if (by is None or entry.by == by)
+        and (types is None or entry.what in types)
+        and inside(entry.recorded_at, period, "[)")
+    ]
+    return tuple(sorted(found, key=lambda entry: entry.position))
+
+
+def _checked(name: str, window: Period | None) -> Period | None:
+    if window is None:
+        return None
+    for time in window:
+        if time.utcoffset() is None:
+            raise NaiveTimeError(name, time)
+    if utc(window[1]) <= utc(window[0]):
+        raise InvalidValue(name, window, "its end must be after its start")
+    return utc(window[0]), utc(window[1])
+
+
+def _by_stream(
+    log: Iterable[Recorded], known_at: int | datetime | None
+) -> dict[str, list[Entry]]:
+    streams: dict[str, list[Recorded]] = {}
+    for recorded in known(log, known_at):
+        if recorded.kind in {INCIDENT, CHANGE}:
+            streams.setdefault(recorded.stream, []).append(recorded)
+    return {name: _entries(stream) for name, stream in streams.items()}
 
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)

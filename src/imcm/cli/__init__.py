@@ -8,34 +8,44 @@ Exit status: 0 done, 1 refused or wrong input (one line on standard error says w
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import math
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import attrs
+import typer
+from rich.markup import escape
+from rich.table import Table
 
-from imcm.errors import ImcmError, InvalidValue, MissingExtraError, UnknownIdError
-
-try:
-    import typer
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.table import Table
-except ImportError as error:
-    raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
-
+from imcm.cli.audit import audit_app
+from imcm.cli.common import (
+    AsJson,
+    AsOf,
+    KnownAt,
+    LedgerPath,
+    Zone,
+    entry_dict,
+    err,
+    fail,
+    known_at_of,
+    moment,
+    named,
+    one_line,
+    opened,
+    out,
+    print_json,
+    progress_bar,
+    window_of,
+)
 from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.errors import ImcmError, InvalidValue, UnknownIdError
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.projections.anomalies import anomalies
@@ -60,57 +70,13 @@ import_app = typer.Typer(no_args_is_help=True, help="Bring history in.")
 export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
-
-out: Final = Console(highlight=False, soft_wrap=True)
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
-
-LedgerPath = Annotated[
-    Path, typer.Option("--ledger", help="The ledger file.", envvar="IMCM_LEDGER")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _fail(message: str) -> NoReturn:
-    err.print(f"imcm: {escape(message)}")
-    raise typer.Exit(1)
-
-
-def _one_line(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn our errors into one line on standard error and exit status 1."""
-
-    @functools.wraps(command)
-    def guarded(*args: P.args, **arguments: P.kwargs) -> R:
-        try:
-            return command(*args, **arguments)
-        except ImcmError as error:
-            _fail(str(error))
-        except BrokenPipeError:
-            raise typer.Exit(0) from None  # the reader of our output had enough
-
-    return guarded
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
-
-
-@contextmanager
-def _progress(what: str, total: int | None = None) -> Generator[Callable[[int], None]]:
-    """Show a bar on standard error while something long goes on, where that is a terminal."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
-
+app.add_typer(audit_app, name="audit")
 
 # --- demo -----------------------------------------------------------------------------------------
 
 
 @app.command()
-@_one_line
+@one_line
 def demo(
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="Keep the story in this new file.")
@@ -120,10 +86,10 @@ def demo(
     """Tell a story through the library: a bad Friday evening, and a canary rollout after it."""
     clock = StoryClock()
     if ledger is not None and ledger.exists():
-        _fail(f"{ledger} exists already; name a new file")
-    opened = Ledger.in_memory(clock=clock) if ledger is None else Ledger(ledger, clock=clock)
+        fail(f"{ledger} exists already; name a new file")
+    made = Ledger.in_memory(clock=clock) if ledger is None else Ledger(ledger, clock=clock)
     refusals: list[str] = []
-    with opened as book:
+    with made as book:
         tell(book, clock, refusals.append)
         entries = timeline(book.replay(), incident="INC-204")
         known = facts(book.replay(words=False))
@@ -134,10 +100,10 @@ def demo(
         change_failure_rate(known),
     ]
     if as_json:
-        _print_json(
+        print_json(
             {
                 "refusals": refusals,
-                "timeline": [_entry_dict(entry) for entry in entries],
+                "timeline": [entry_dict(entry) for entry in entries],
                 "figures": [figure.as_dict() for figure in figures],
             }
         )
@@ -159,7 +125,7 @@ def demo(
 
 
 @import_app.command("csv")
-@_one_line
+@one_line
 def import_csv(
     ledger: LedgerPath,
     incidents: Annotated[Path | None, typer.Option(help="CSV file of incidents.")] = None,
@@ -182,7 +148,7 @@ def import_csv(
     if incidents is None and changes is None and commits is None:
         raise typer.BadParameter("give at least one of --incidents, --changes, --commits")
     new = not ledger.exists()
-    with Ledger(ledger) as book, _progress("importing") as progress:
+    with Ledger(ledger) as book, progress_bar("importing") as progress:
         try:
             report = csv_files.import_csv(
                 book,
@@ -202,7 +168,7 @@ def import_csv(
                 _remove_ledger(ledger)  # made a moment ago for this import, and still empty
             raise
     if as_json:
-        _print_json(attrs.asdict(report))
+        print_json(attrs.asdict(report))
     else:
         out.print(
             f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
@@ -222,7 +188,7 @@ def _remove_ledger(path: Path) -> None:
 
 
 @import_app.command("jsonl")
-@_one_line
+@one_line
 def import_jsonl(
     file: Annotated[Path, typer.Argument(help="A log exported as JSONL.")],
     ledger: LedgerPath,
@@ -232,7 +198,7 @@ def import_jsonl(
     as_json: AsJson = False,
 ) -> None:
     """Restore an exported log into a new ledger, or append it to one as imported history."""
-    with _opened(file) as lines:
+    with opened(file) as lines:
         if append:
             with Ledger(ledger) as book:
                 count = book.append_rows(jsonl.read(lines))
@@ -240,23 +206,13 @@ def import_jsonl(
             with Ledger.restored(ledger, jsonl.read(lines)) as book:
                 count = sum(1 for _ in book.rows())
     if as_json:
-        _print_json({"events": count})
+        print_json({"events": count})
     else:
         out.print(f"{count:,} events in {escape(str(ledger))}")
 
 
-@contextmanager
-def _opened(path: Path) -> Generator[Any]:
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise InvalidValue("file", str(path), f"a readable file ({error.strerror})") from None
-    with file:
-        yield file
-
-
 @export_app.command("jsonl")
-@_one_line
+@one_line
 def export_jsonl(
     ledger: LedgerPath,
     to: Annotated[
@@ -272,14 +228,14 @@ def export_jsonl(
             jsonl.write(book.rows(), sys.stdout.buffer, words=words)
             return
         if to.exists():
-            _fail(f"{to} exists already; name a new file")
+            fail(f"{to} exists already; name a new file")
         with to.open("wb") as file:
             count = jsonl.write(book.rows(), file, words=words)
     out.print(f"{count:,} events written to {escape(str(to))}")
 
 
 @app.command()
-@_one_line
+@one_line
 def backup(ledger: LedgerPath, to: Annotated[Path, typer.Option(help="The new file.")]) -> None:
     """Copy a ledger, its newest events included, while others may be recording in it."""
     with LedgerReader(ledger) as book:
@@ -288,23 +244,6 @@ def backup(ledger: LedgerPath, to: Annotated[Path, typer.Option(help="The new fi
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
-def _entry_dict(entry: Entry) -> dict[str, Any]:
-    return {
-        "at": None if entry.at is None else told_moment(entry.at),
-        "kind": entry.kind,
-        "id": entry.id,
-        "what": entry.what,
-        "by": entry.by,
-        "told": told_entry(entry),
-        "recorded_at": entry.recorded_at.isoformat(),
-        "position": entry.position,
-        "version": entry.version,
-        "source": entry.source,
-        "corrected_by": list(entry.corrected_by),
-        "voided_by": entry.voided_by,
-    }
 
 
 def _print_timeline(entries: tuple[Entry, ...]) -> None:
@@ -325,28 +264,8 @@ def _print_timeline(entries: tuple[Entry, ...]) -> None:
     out.print(table)
 
 
-def _moment(name: str, text: str | None, tz: str) -> datetime | None:
-    """Read a moment given on the command line; without an offset it is told in --tz."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidValue(name, text, "an ISO 8601 date or time: 2026-03-06T17:40") from None
-    return moment if moment.utcoffset() is not None else moment.replace(tzinfo=zone(tz))
-
-
-def _known_at(text: str | None, tz: str) -> int | datetime | None:
-    return int(text) if text is not None and text.isdigit() else _moment("--known-at", text, tz)
-
-
-KnownAt = Annotated[str | None, typer.Option("--known-at", help="A log position, or a time.")]
-AsOf = Annotated[str | None, typer.Option("--as-of", help="Facts up to this time in the world.")]
-Zone = Annotated[str, typer.Option("--tz", help="IANA zone of days, and of times without offset.")]
-
-
 @app.command("timeline")
-@_one_line
+@one_line
 def show_timeline(
     ledger: LedgerPath,
     id: Annotated[str | None, typer.Argument(help="An incident or a change.")] = None,
@@ -360,38 +279,22 @@ def show_timeline(
 ) -> None:
     """Show what happened when: of one incident or change, of a service, or of a period."""
     with LedgerReader(ledger) as book:
-        named: dict[str, str] = {}
-        if id is not None:
-            kinds = [kind for kind in (INCIDENT, CHANGE) if book.history(f"{kind}:{id}")]
-            if not kinds:
-                raise UnknownIdError("incident or change", id)
-            named = {kinds[0]: id}
-        period = _window(start, end, tz)
+        one = named(book, id)
+        period = window_of(start, end, tz)
         entries = timeline(
             book.replay(),
-            **named,  # type: ignore[arg-type]
+            **one,  # type: ignore[arg-type]
             service=service,
             window=period,
-            as_of=_moment("--as-of", as_of, tz),
-            known_at=_known_at(known_at, tz),
+            as_of=moment("--as-of", as_of, tz),
+            known_at=known_at_of(known_at, tz),
         )
     if as_json:
-        _print_json([_entry_dict(entry) for entry in entries])
+        print_json([entry_dict(entry) for entry in entries])
     elif entries:
         _print_timeline(entries)
     else:
         out.print("nothing happened there")
-
-
-def _window(start: str | None, end: str | None, tz: str) -> tuple[datetime, datetime] | None:
-    if start is None and end is None:
-        return None
-    first, last = _moment("--from", start, tz), _moment("--to", end, tz)
-    if first is None or last is None:
-        raise typer.BadParameter("give both --from and --to, or neither")
-    if last <= first:
-        raise InvalidValue("--to", end, f"a moment after --from, {start}")
-    return first, last
 
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
@@ -491,7 +394,7 @@ def _fitting(cls: type[Definition], settings: Mapping[str, Any]) -> dict[str, An
 
 
 @app.command()
-@_one_line
+@one_line
 def report(
     ledger: LedgerPath,
     start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
@@ -523,12 +426,12 @@ def report(
     with LedgerReader(ledger) as book:
         known = facts(
             book.replay(words=False),
-            as_of=_moment("--as-of", as_of, tz),
-            known_at=_known_at(known_at, tz),
+            as_of=moment("--as-of", as_of, tz),
+            known_at=known_at_of(known_at, tz),
         )
     overrides = _settings(settings)
     common: dict[str, Any] = {
-        "window": _window(start, end, tz),
+        "window": window_of(start, end, tz),
         "time_zone": tz,
         "group_by": by,
         "bucket_by": int(bucket) if bucket is not None and bucket.isdigit() else bucket,
@@ -536,7 +439,7 @@ def report(
     if side is not None:
         both = side_by_side(known, metric=side, **common)
         if as_json:
-            _print_json(both.as_dict())
+            print_json(both.as_dict())
         else:
             out.print(escape(both.explain()))
         return
@@ -549,7 +452,7 @@ def report(
     comparisons: list[Comparison] = []
     if compare_to is not None:
         first, sign, last = compare_to.partition("/")
-        period = _window(first, last if sign else None, tz)
+        period = window_of(first, last if sign else None, tz)
         common["window"] = period
         before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
         for a, b in ((before.restore, told.restore), (before.recovery, told.recovery),
@@ -559,9 +462,9 @@ def report(
     if as_json:
         plain = [figure.as_dict() for figure in figures]
         if compare_to is None:
-            _print_json(plain)
+            print_json(plain)
         else:
-            _print_json({"figures": plain, "compared": [c.as_dict() for c in comparisons]})
+            print_json({"figures": plain, "compared": [c.as_dict() for c in comparisons]})
         return
     if explain:
         for figure in figures:
@@ -578,7 +481,7 @@ def report(
 
 
 @app.command("next")
-@_one_line
+@one_line
 def next_(
     id: Annotated[str, typer.Argument(help="An incident or a change.")],
     ledger: LedgerPath,
@@ -595,7 +498,7 @@ def next_(
     if not found:
         raise UnknownIdError("incident or change", id)
     if as_json:
-        _print_json(
+        print_json(
             {
                 kind: [
                     {
@@ -623,7 +526,3 @@ def next_(
 def main() -> None:
     """Run the command line."""
     app()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""`python -m imcm.cli`."""
+
+from imcm.cli import main
+
+main()

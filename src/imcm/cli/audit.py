@@ -1,0 +1,455 @@
+"""
+The audit commands: checkpoints, verification, proofs, replay, redaction.
+
+Exit status: 0 what was asked for holds or is done; 1 the log does not match its anchors, a proof
+does not hold, or the input was refused; 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import attrs
+import typer
+from rich.markup import escape
+
+from imcm import audit, verifier
+from imcm.audit import Signer
+from imcm.cli.common import (
+    AsJson,
+    KnownAt,
+    LedgerPath,
+    Zone,
+    entry_dict,
+    err,
+    fail,
+    known_at_of,
+    moment,
+    named,
+    one_line,
+    opened,
+    out,
+    print_json,
+    progress_bar,
+    window_of,
+)
+from imcm.codec import Row
+from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
+from imcm.interchange import jsonl
+from imcm.ledger import Ledger, LedgerReader
+from imcm.projections.anomalies import anomalies as odd_things
+from imcm.projections.decisions import decision_trail
+from imcm.projections.facts import ChangeFacts, IncidentFacts, facts
+from imcm.projections.learned import learned
+from imcm.projections.timeline import replayed
+from imcm.telling import told_entry, told_moment
+
+audit_app = typer.Typer(
+    no_args_is_help=True,
+    help="Checkpoints, proofs and replay, for those who must not take our word for it.",
+)
+
+Log = Annotated[
+    Path, typer.Option("--ledger", help="A ledger file, or a JSONL export.", envvar="IMCM_LEDGER")
+]
+Anchors = Annotated[
+    Path, typer.Option("--anchors", help="The file of checkpoints, kept away from the ledger.")
+]
+Keys = Annotated[
+    list[str] | None,
+    typer.Option("--key", help="A public key (vkey) that must have signed; may be given again."),
+]
+
+
+@contextmanager
+def _rows(path: Path) -> Generator[Iterable[Row]]:
+    """Give the rows of a ledger file or of a JSONL export."""
+    try:
+        reader = LedgerReader(path)
+    except NotALedgerError as error:
+        if "not an SQLite database" not in str(error):
+            raise
+        with opened(path) as lines:
+            yield jsonl.read(lines)
+        return
+    with reader:
+        yield reader.rows()
+
+
+def _counted(rows: Iterable[Row], progress: Any) -> Iterable[Row]:
+    for count, row in enumerate(rows, start=1):
+        if count % 10_000 == 0:
+            progress(count)
+        yield row
+
+
+def _text(path: Path, *, missing: bool = False) -> str:
+    if missing and not path.exists():
+        return ""
+    with opened(path) as file:
+        try:
+            return str(file.read().decode())
+        except UnicodeDecodeError as error:
+            raise InvalidValue("file", str(path), f"text in UTF-8 ({error.reason})") from None
+
+
+# --- checkpoints and proofs -----------------------------------------------------------------------
+
+
+@audit_app.command("checkpoint")
+@one_line
+def checkpoint(
+    ledger: Log,
+    anchors: Anchors,
+    sign: Annotated[
+        Path | None, typer.Option("--sign", help="Private key (PEM) to sign with; see `key`.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name to sign under; the ledger's id if absent.")
+    ] = None,
+    keys: Keys = None,
+) -> None:
+    """Prove that the log continues every earlier checkpoint, and append a new one."""
+    before = _text(anchors, missing=True)
+    known = list(keys or ())
+    with _rows(ledger) as rows, progress_bar("reading") as progress:
+        signer = None
+        if sign is not None:
+            signer = Signer.from_pem(sign, name=name or _name(ledger))
+            # Who signs vouches for what lies before: earlier anchors must be ours as well.
+            known = known or [signer.vkey]
+        note = audit.checkpoint(
+            _counted(rows, progress),
+            anchors=before,
+            at=datetime.now(UTC),
+            signer=signer,
+            keys=known,
+        )
+    with anchors.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(note)
+        file.flush()
+        os.fsync(file.fileno())
+    [made] = verifier.read_anchors(note)
+    signed = "" if signer is None else f", signed by {signer.key.name}"
+    out.print(f"{made.size:,} events{signed}, appended to {escape(str(anchors))}")
+
+
+def _name(ledger: Path) -> str:
+    with _rows(ledger) as rows:
+        first = next(iter(rows), None)
+    return (first and verifier.origin_of(first)) or "imcm"
+
+
+@audit_app.command("verify")
+@one_line
+def verify(ledger: Log, anchors: Anchors, keys: Keys = None, as_json: AsJson = False) -> None:
+    """Compare the log with every checkpoint, and say what can be said where it differs."""
+    text = _text(anchors)
+    with progress_bar("verifying") as progress:
+        verdict = audit.verify_file(ledger, text, keys=keys or (), on_progress=progress)
+    if as_json:
+        print_json(verdict.as_json())
+    else:
+        for line in verdict.describe():
+            out.print(escape(line))
+    if verdict.outcome != verifier.OK:
+        raise typer.Exit(1)
+
+
+@audit_app.command("prove")
+@one_line
+def prove(
+    id: Annotated[str, typer.Argument(help="An incident or a change.")],
+    ledger: Log,
+    anchors: Anchors,
+    version: Annotated[int | None, typer.Option(help="Only this event of it.")] = None,
+    to: Annotated[Path | None, typer.Option(help="A new file; standard output if absent.")] = None,
+    words: Annotated[
+        bool, typer.Option("--words/--no-words", help="Leave free text out of the proof.")
+    ] = True,
+) -> None:
+    """Write proofs that events are in the log, for somebody who holds the last checkpoint."""
+    notes = verifier_anchors(anchors)
+    found: list[dict[str, Any]] = []
+    for kind in (INCIDENT, CHANGE):
+        with _rows(ledger) as rows, progress_bar("reading") as progress:
+            try:
+                found += audit.prove(
+                    _counted(rows, progress),
+                    f"{kind}:{id}",
+                    version,
+                    checkpoint=notes[-1].note(),
+                    words=words,
+                )
+            except UnknownIdError:
+                continue
+    if not found:
+        raise UnknownIdError("incident or change", id, "before the last checkpoint")
+    if to is None:
+        print_json(found)
+        return
+    try:
+        with to.open("x", encoding="utf-8") as file:
+            json.dump(found, file, indent=2)
+    except FileExistsError:
+        fail(f"{to} exists already; name a new file")
+    out.print(f"{len(found)} proofs written to {escape(str(to))}")
+
+
+def verifier_anchors(path: Path) -> list[verifier.Checkpoint]:
+    """Read an anchors file; it must hold at least one checkpoint."""
+    try:
+        notes = verifier.read_anchors(_text(path))
+    except verifier.Unreadable as error:
+        raise InvalidValue("--anchors", str(path), str(error)) from None
+    if not notes:
+        raise InvalidValue("--anchors", str(path), "a file with at least one checkpoint")
+    return notes
+
+
+@audit_app.command("check-proof")
+@one_line
+def check_proof(
+    proof: Annotated[Path, typer.Argument(help="What `prove` wrote.")],
+    anchors: Anchors,
+    keys: Keys = None,
+) -> None:
+    """Check proofs against the checkpoints one holds; the ledger is not needed."""
+    try:
+        given: Any = json.loads(_text(proof))
+    except (ValueError, RecursionError) as error:
+        raise ProofRefusedError(f"{proof} is not a proof: {error}") from None
+    text = _text(anchors)
+    every = given if isinstance(given, list) else [given]
+    if not every:
+        raise ProofRefusedError(f"{proof} holds no proof")
+    for one in every:
+        out.print(escape(f"OK: {audit.check_proof(one, text, keys=keys or ())}"))
+
+
+@audit_app.command("key")
+@one_line
+def key(
+    name: Annotated[str, typer.Argument(help="Name to sign under, for example example.org/audit.")],
+    to: Annotated[Path, typer.Option(help="New file for the private key.")],
+) -> None:
+    """Make a key to sign checkpoints with, and print its public half for those who check."""
+    pem, vkey = audit.new_key(name)
+    try:
+        # Made readable for its owner only, before anything is in it.
+        made = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        fail(f"{to} exists already; name a new file")
+    except OSError as error:
+        fail(f"{to} can't be written: {error.strerror}")
+    with os.fdopen(made, "w") as file:
+        file.write(pem)
+    out.print(vkey)
+
+
+# --- what was known -------------------------------------------------------------------------------
+
+
+@audit_app.command("replay")
+@one_line
+def replay(
+    ledger: LedgerPath,
+    id: Annotated[str | None, typer.Argument(help="An incident or a change.")] = None,
+    by: Annotated[str | None, typer.Option(help="Only what this one told.")] = None,
+    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
+    what: Annotated[
+        list[str] | None, typer.Option("--type", help="Only events of this type.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Recorded from this moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Recorded before this moment.")] = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Print the log in the order it was recorded: who said what, about when, and when."""
+    cut = known_at_of(known_at, tz)
+    with LedgerReader(ledger) as book:
+        one: dict[str, Any] = dict(named(book, id))
+        entries = replayed(
+            book.replay(),
+            **one,
+            by=by,
+            service=service,
+            what=what,
+            recorded=window_of(start, end, tz),
+            known_at=cut,
+        )
+        known = facts(book.replay(words=False), known_at=cut) if id is not None else None
+    if known is None:
+        state = None
+    else:
+        rows = known.incidents if INCIDENT in one else known.changes
+        state = next((row for row in rows if row.id in one.values()), None)
+    if as_json:
+        value: Any = [entry_dict(entry) for entry in entries]
+        print_json(value if state is None else {"events": value, "state": _plain_row(state)})
+        return
+    for entry in entries:
+        source = f" via {entry.source}" if entry.source else ""
+        out.print(
+            escape(
+                f"{entry.position:>7}  recorded {entry.recorded_at:%Y-%m-%d %H:%M:%S}Z  "
+                f"{entry.id} v{entry.version}  {told_moment(entry.at)}  {entry.by}{source}  "
+                f"{told_entry(entry)}"
+            )
+        )
+    if not entries:
+        out.print("nothing was recorded there")
+    if state is not None:
+        where = "now" if known_at is None else f"at {known_at}"
+        out.print(escape(f"\n{id} as known {where}:"))
+        for name, told in _plain_row(state).items():
+            out.print(escape(f"  {name}: {told}"))
+
+
+def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
+    """Return what a row says, without what it says nothing of."""
+    plain = {a.name: _plain_value(getattr(row, a.name)) for a in attrs.fields(type(row))}
+    return {name: value for name, value in plain.items() if value not in (None, [], {}, False)}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if attrs.has(type(value)):
+        return {
+            a.name: _plain_value(found)
+            for a in attrs.fields(type(value))
+            if (found := getattr(value, a.name)) not in (None, (), {}, False)
+        }
+    if isinstance(value, (tuple, list)):
+        return [_plain_value(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_plain_value(key)): _plain_value(item) for key, item in value.items()}
+    return value
+
+
+@audit_app.command("diff")
+@one_line
+def diff(
+    ledger: LedgerPath,
+    known_at: Annotated[
+        list[str], typer.Option("--known-at", help="A position or a time; give it twice.")
+    ],
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Facts up to this time.")] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Name the events that moved each figure.")
+    ] = False,
+    tz: Zone = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Say what was learned or corrected between two moments, and which figures it moved."""
+    if len(known_at) not in {1, 2}:
+        raise typer.BadParameter("give --known-at once (up to the end of the log) or twice")
+    first, *last = [known_at_of(text, tz) for text in known_at]
+    with LedgerReader(ledger) as book:
+        found = learned(
+            book.replay(),
+            known_at_a=first if first is not None else 0,
+            known_at_b=last[0] if last else None,
+            as_of=moment("--as-of", as_of, tz),
+            details=details,
+        )
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        out.print(escape(found.explain()))
+
+
+@audit_app.command("trail")
+@one_line
+def trail(
+    id: Annotated[str, typer.Argument(help="A change.")],
+    ledger: LedgerPath,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Show who approved what of a change, under which policy, and what was revised after."""
+    with LedgerReader(ledger) as book:
+        found = decision_trail(book.replay(), id, known_at=known_at_of(known_at, tz))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        out.print(escape(found.explain()))
+
+
+@audit_app.command("anomalies")
+@one_line
+def anomalies(
+    ledger: LedgerPath, known_at: KnownAt = None, tz: Zone = "UTC", as_json: AsJson = False
+) -> None:
+    """List everything odd in the log; nothing was refused or mended for it."""
+    with LedgerReader(ledger) as book:
+        known = facts(book.replay(words=False), known_at=known_at_of(known_at, tz))
+    found = odd_things(known)
+    if as_json:
+        print_json([{**attrs.asdict(one), "oddity": one.oddity.value} for one in found])
+        return
+    for one in found:
+        out.print(escape(f"{one.kind} {one.id}: {one.oddity.value} ({one.detail})"))
+    out.print(f"{len(found):,} anomalies")
+
+
+# --- what changes the ledger ----------------------------------------------------------------------
+
+
+@audit_app.command("redact")
+@one_line
+def redact(
+    id: Annotated[str, typer.Argument(help="An incident or a change.")],
+    ledger: LedgerPath,
+    reason: Annotated[str, typer.Option(help="Why; it must not repeat what is taken out.")],
+    by: Annotated[str, typer.Option(help="Who asks for it.")],
+    version: Annotated[
+        list[int] | None, typer.Option("--version", help="Only this event; may be given again.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take words (free text, names) out of the log for good; facts and proofs stay as they are."""
+    with LedgerReader(ledger) as reader:
+        [(kind, name)] = named(reader, id).items()
+    with Ledger(ledger) as book:
+        found = book.redact(
+            f"{kind}:{name}", by=by, at=datetime.now(UTC), reason=reason, versions=version
+        )
+    versions = [v for one in found for v in getattr(one.event, "versions", ())]
+    if as_json:
+        print_json({"id": id, "kind": kind, "versions": versions})
+        return
+    if not versions:
+        out.print("there were no words to take out")
+        return
+    told = ", ".join(map(str, versions))
+    out.print(escape(f"words of version {told} of {kind} {id} are taken out"))
+    err.print("copies, exports and backups made earlier still hold them: they are out of reach")
+
+
+@audit_app.command("guard")
+@one_line
+def guard(
+    ledger: LedgerPath,
+    off: Annotated[bool, typer.Option("--off", help="Let the database change rows again.")] = False,
+) -> None:
+    """Have the database itself refuse to change or delete events: a belt, not the promise."""
+    if not ledger.exists():
+        LedgerReader(ledger)  # says what is missing, and makes nothing
+    with Ledger(ledger) as book:
+        book.guard(on=not off)
+        state = "refuses" if book.guarded else "does not refuse"
+    out.print(f"the database {state} to change, replace and delete events")
