@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from imcm import audit
     from imcm.domain import change, incident
     from imcm.domain.change import Template
     from imcm.domain.policy import DEFAULT_POLICY, Policy
@@ -53,12 +54,14 @@ if TYPE_CHECKING:
     )
     from imcm.projections.clock import BusinessHours
     from imcm.projections.compare import compare
+    from imcm.projections.decisions import DecisionTrail, decision_trail
     from imcm.projections.dora import dora_report, side_by_side
     from imcm.projections.facts import Facts, facts
     from imcm.projections.failures import change_failure_rate
     from imcm.projections.figure import Figure
     from imcm.projections.frequency import deployment_frequency, rework_rate
     from imcm.projections.lead_time import lead_time
+    from imcm.projections.learned import Learned, learned
     from imcm.projections.presets import PRESETS
     from imcm.projections.recovery import failed_deployment_recovery_time
     from imcm.projections.restated import restated
@@ -83,6 +86,7 @@ __all__ = [
     "Channel",
     "Commit",
     "Counts",
+    "DecisionTrail",
     "Degree",
     "DismissalReason",
     "Facts",
@@ -93,6 +97,7 @@ __all__ = [
     "Impact",
     "InvalidValue",
     "Kind",
+    "Learned",
     "Ledger",
     "LedgerReader",
     "MitigationKind",
@@ -114,10 +119,12 @@ __all__ = [
     "Window",
     "anomalies",
     "as_source_knew",
+    "audit",
     "availability",
     "change",
     "change_failure_rate",
     "compare",
+    "decision_trail",
     "deployment_frequency",
     "dora_report",
     "downtime",
@@ -125,6 +132,7 @@ __all__ = [
     "failed_deployment_recovery_time",
     "incident",
     "lead_time",
+    "learned",
     "mean_time_to_restore",
     "restated",
     "rework_rate",
@@ -149,6 +157,7 @@ _HOMES: Final = {
     "Commit": "imcm.domain.vocabulary",
     "Counts": "imcm.domain.vocabulary",
     "DEFAULT_POLICY": "imcm.domain.policy",
+    "DecisionTrail": "imcm.projections.decisions",
     "Degree": "imcm.domain.vocabulary",
     "DismissalReason": "imcm.domain.vocabulary",
     "Facts": "imcm.projections.facts",
@@ -159,6 +168,7 @@ _HOMES: Final = {
     "Impact": "imcm.domain.vocabulary",
     "InvalidValue": "imcm.errors",
     "Kind": "imcm.domain.vocabulary",
+    "Learned": "imcm.projections.learned",
     "Ledger": "imcm.ledger",
     "LedgerReader": "imcm.ledger",
     "MitigationKind": "imcm.domain.vocabulary",
@@ -181,10 +191,12 @@ _HOMES: Final = {
     "Window": "imcm.domain.vocabulary",
     "anomalies": "imcm.projections.anomalies",
     "as_source_knew": "imcm.domain.recorded",
+    "audit": "imcm.audit",
     "availability": "imcm.projections.availability",
     "change": "imcm.domain.change",
     "change_failure_rate": "imcm.projections.failures",
     "compare": "imcm.projections.compare",
+    "decision_trail": "imcm.projections.decisions",
     "deployment_frequency": "imcm.projections.frequency",
     "dora_report": "imcm.projections.dora",
     "downtime": "imcm.projections.availability",
@@ -192,6 +204,7 @@ _HOMES: Final = {
     "failed_deployment_recovery_time": "imcm.projections.recovery",
     "incident": "imcm.domain.incident",
     "lead_time": "imcm.projections.lead_time",
+    "learned": "imcm.projections.learned",
     "mean_time_to_restore": "imcm.projections.restore",
     "restated": "imcm.projections.restated",
     "rework_rate": "imcm.projections.frequency",
@@ -205,13 +218,15 @@ _HOMES: Final = {
     "user_impact": "imcm.projections.availability",
 }
 
+_MODULES: Final = frozenset({"audit", "change", "incident"})
+"""Public names that are modules, used through them, as in incident.resolve."""
+
 
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'imcm' has no attribute {name!r}")
     home = import_module(_HOMES[name])
-    # Two public names are modules: the steps are used through them, as in incident.resolve.
-    found: object = home if home.__name__.endswith(f"domain.{name}") else getattr(home, name)
+    found: object = home if name in _MODULES else getattr(home, name)
     globals()[name] = found
     return found
 

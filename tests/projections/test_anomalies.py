@@ -245,14 +245,82 @@ UNAPPROVED = (
     [
         ((), "outstanding"),
         ((RetroactiveApprovalRefused(at=at(3), by="bob"),), "refused afterwards"),
-        ((ChangeApprovedRetroactively(at=at(3), by="bob"),), None),
     ],
 )
 def test_in_production_without_approval(ruling, detail):
     odd = anomalies(log(change("CHG-1", *UNAPPROVED, *ruling)))
 
-    expected = [] if detail is None else [(Oddity.UNAPPROVED, detail)]
-    assert expected == [(one.oddity, one.detail) for one in odd]
+    assert [(Oddity.UNAPPROVED, detail)] == [(one.oddity, one.detail) for one in odd]
+
+
+def test_approved_when_it_had_gone_in():
+    ruling = ChangeApprovedRetroactively(at=at(3), by="bob")
+
+    (one,) = anomalies(log(change("CHG-1", *UNAPPROVED, ruling)))
+
+    assert (Oddity.APPROVED_AFTER, "approved afterwards") == (one.oddity, one.detail)
+
+
+@pytest.mark.parametrize(
+    ("approved_at", "detail"),
+    [
+        (2, None),
+        (3, None),  # at the very moment of the start
+        (3.5, f"approved at {at(3.5)}, started at {at(3)}"),
+        (9, f"approved at {at(9)}, started at {at(3)}"),
+        (between(2.5, 3.5), None),
+        (between(3.5, 4), f"approved at {between(3.5, 4)}, started at {at(3)}"),
+    ],
+)
+def test_an_approval_whose_moment_lies_after_the_start(approved_at, detail):
+    story = log(
+        change(
+            "CHG-1",
+            planned(0),
+            ChangeApproved(at=at(approved_at), by="bob"),
+            ChangeStarted(at=at(3), by="ci"),
+            ChangeCompleted(at=at(4), by="ci"),
+        )
+    )
+
+    expected = [] if detail is None else [(Oddity.APPROVED_AFTER, detail)]
+    assert expected == [(one.oddity, one.detail) for one in anomalies(story)]
+
+
+def test_an_approval_after_the_deployment_where_no_start_is_known():
+    approved = ChangeApproved(at=at(5), by="bob", imported=True)
+    started = ChangeStarted(at=None, by="ci", imported=True)
+    story = log(
+        change("CHG-1", planned(0), approved, ChangeCompleted(at=at(4), by="ci")),
+        change("CHG-2", planned(0), approved, started),  # nobody knows when it went in
+    )
+
+    assert [("CHG-1", Oddity.APPROVED_AFTER, f"approved at {at(5)}, deployed at {at(4)}")] == [
+        (one.id, one.oddity, one.detail) for one in anomalies(story)
+    ]
+
+
+def test_a_version_that_is_missing_or_comes_again():
+    whole = log(incident("INC-1", detected(0), acknowledged(1), triaged(2)))
+    first, second, third = whole
+
+    assert () == anomalies(whole)
+    assert [("self", Oddity.GAP, (3,))] == [
+        (one.id, one.oddity, one.positions) for one in anomalies([first, third])
+    ]
+    assert [(3,)] == [
+        one.positions for one in anomalies([first, second, second._replace(position=3)])
+    ]
+
+
+def test_the_ledgers_clock_comes_before_its_gaps():
+    first, second = log(
+        incident("INC-1", detected(0)), incident("INC-2", detected(0)), recorded={1: 9, 2: 8}
+    )
+
+    story = [first._replace(version=2), second]
+
+    assert [Oddity.CLOCK_BACK, Oddity.GAP] == [one.oddity for one in anomalies(story)]
 
 
 def test_the_ledgers_clock_going_back():
@@ -358,4 +426,6 @@ def test_the_tests_above_hold_the_whole_closed_list():
         "approved by its requester",
         "in production without approval",
         "clock going back",
+        "approved after the fact",
+        "gap in versions",
     } == set(Oddity)

@@ -1002,6 +1002,35 @@ class TestWhatElseIsRead:
 
         assert facts(entries).clock_back == (2,)
 
+    @pytest.mark.parametrize(
+        ("versions", "gaps"),
+        [
+            ((1, 2, 3, 4), ()),
+            ((1, 3, 4, 5), (2,)),  # only where it skips, not all that follows
+            ((2, 3, 4, 5), (1,)),
+            ((1, 2, 2, 3), (3,)),
+            ((1, 2, 4, 3), (3, 4)),
+        ],
+    )
+    def test_versions_that_skip_a_number_or_repeat_are_listed(self, versions, gaps):
+        events = (
+            detected(),
+            moment(1, at(-1)),
+            UpdatePosted(at=at(1), by="ann", audience="public"),
+        )
+        newer = Unread(type="IncidentSung", state=b"{}", why="unknown type")
+        told = of(A, *events, newer)
+
+        entries = [one._replace(version=v) for one, v in zip(told, versions, strict=True)]
+
+        assert facts(entries).gaps == gaps
+
+    def test_each_stream_counts_its_own_versions_and_the_ledgers_own_rows_none(self):
+        opened = LedgerOpened(ledger_id="1", format=1)
+        entries = log(("ledger:1", opened), (A, detected()), (B, detected()), (A, triaged()))
+
+        assert facts([entries[0]._replace(version=7), *entries[1:]]).gaps == ()
+
     def test_moments_after_they_were_recorded_are_listed(self):
         around = Between(earliest=at(1), latest=at(9))
         entries = log(

@@ -21,7 +21,14 @@ from imcm.projections.figure import facts_of, microseconds, utc
 
 
 class Oddity(StrEnum):
-    """The closed list of anomalies."""
+    """
+    The closed list of anomalies.
+
+    APPROVED_AFTER is an approval given when the work in production had begun: afterwards, where
+    that was outstanding, or at a moment after the start or the deployment. GAP is a log that was
+    not read whole, or is not as it was written: a ledger numbers the events of each incident and
+    each change 1, 2, 3 ... without gaps.
+    """
 
     END_BEFORE_START = "end before start"
     BEFORE_IMPACT = "milestone before impact start"
@@ -33,6 +40,8 @@ class Oddity(StrEnum):
     SELF_APPROVED = "approved by its requester"
     UNAPPROVED = "in production without approval"
     CLOCK_BACK = "clock going back"
+    APPROVED_AFTER = "approved after the fact"
+    GAP = "gap in versions"
 
 
 @attrs.frozen(kw_only=True)
@@ -75,6 +84,16 @@ def anomalies(log: Facts | Iterable[Recorded]) -> tuple[Anomaly, ...]:
             positions=(position,),
         )
         for position in facts.clock_back
+    )
+    found += (
+        Anomaly(
+            kind="ledger",
+            id="self",
+            oddity=Oddity.GAP,
+            detail="a version before this one is missing, or this one comes again",
+            positions=(position,),
+        )
+        for position in facts.gaps
     )
     return tuple(found)
 
@@ -158,3 +177,15 @@ def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
         yield Oddity.SELF_APPROVED, requester
     if row.authorisation in {"outstanding", "refused afterwards"}:
         yield Oddity.UNAPPROVED, row.authorisation
+    yield from _approved_after(row)
+
+
+def _approved_after(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
+    """Yield what says that approval came when the work had begun; the first that does is enough."""
+    if row.authorisation == "approved afterwards":
+        yield Oddity.APPROVED_AFTER, row.authorisation
+    elif row.approved_at is not None:
+        for name, moment in (("started", row.started_at), ("deployed", row.deployed_at)):
+            if moment is not None and _surely_before(moment, row.approved_at):
+                yield Oddity.APPROVED_AFTER, f"approved at {row.approved_at}, {name} at {moment}"
+                return

@@ -17,7 +17,7 @@ import attrs
 from imcm.domain import change as changes
 from imcm.domain import incident as incidents
 from imcm.domain.change import ChangeStatus
-from imcm.domain.corrections import CORRECTIONS, EDITS, DurationStated, standing
+from imcm.domain.corrections import CORRECTIONS, EDITS, DurationStated, WordsRedacted, standing
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread, known
 from imcm.domain.vocabulary import (
@@ -237,6 +237,8 @@ class Facts:
         events: How many events were read.
         unread: Type name to count of events this version can't read.
         clock_back: Positions at which the ledger's own stamps went back.
+        gaps: Positions at which an incident's or a change's version is not the one that follows
+            the version before it in the log read: a number is missing, or comes again.
         unfounded: Positions of corrections and voids whose target is not in the log read.
     """
 
@@ -248,6 +250,7 @@ class Facts:
     events: int = 0
     unread: Mapping[str, int] = attrs.field(factory=dict[str, int])
     clock_back: tuple[int, ...] = ()
+    gaps: tuple[int, ...] = ()
     unfounded: tuple[int, ...] = ()
     _kept: dict[Hashable, Any] = attrs.field(
         init=False, factory=dict[Hashable, Any], eq=False, repr=False
@@ -280,6 +283,7 @@ _NO_FACTS: Final = (
     incidents.ActionCompleted,
     incidents.ActionDropped,
     changes.RolloutPaused,
+    WordsRedacted,
 )
 """Events no row needs. Leaving them out keeps memory at the facts, however long a log is."""
 
@@ -306,6 +310,7 @@ class _Stream:
         "events",
         "id",
         "kind",
+        "last",
         "late",
         "positions",
         "seen",
@@ -318,6 +323,7 @@ class _Stream:
         self.events: dict[int, Any] = {}
         self.edits: list[tuple[int, Any]] = []
         self.seen = 0
+        self.last = 0
         self.positions: list[int] = []
         self.late: tuple[int, ...] = ()
         self.source: str | None = None
@@ -341,6 +347,7 @@ class FactsFold:
         self._newest: datetime | None = None
         self._last: datetime | None = None
         self._clock_back: list[int] = []
+        self._gaps: list[int] = []
 
     def add(self, recorded: Recorded) -> None:
         """Take one more event."""
@@ -358,6 +365,9 @@ class FactsFold:
             if kind not in {INCIDENT, CHANGE}:
                 return  # the ledger's own rows
             stream = self._streams[name] = _Stream(name)
+        if version != stream.last + 1:
+            self._gaps.append(position)
+        stream.last = version
         if isinstance(event, Unread):
             self._unread[event.type] = self._unread.get(event.type, 0) + 1
             return
@@ -419,6 +429,7 @@ class FactsFold:
             events=self._events,
             unread=dict(sorted(self._unread.items())),
             clock_back=tuple(self._clock_back),
+            gaps=tuple(self._gaps),
             unfounded=tuple(sorted(self._unfounded())),
         )
 

@@ -1,0 +1,866 @@
+"""
+The decisions on one change: who asked, who voted, under which policy; did duties stay apart?
+
+Everything is told from the recorded events alone. What followed from a step is carried in its
+event (the status, the votes, the quorum, what the policy said), so no rule is asked again and no
+old decision is judged by a new policy. Nothing is hidden: what was corrected or voided later is
+there and says so. Prose is made at the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+import attrs
+
+from imcm.domain import change as changes
+from imcm.domain.change import ChangeStatus, Template
+from imcm.domain.corrections import (
+    CORRECTIONS,
+    EDITS,
+    DurationStated,
+    EventVoided,
+    WordsRedacted,
+    standing,
+)
+from imcm.domain.recorded import CHANGE, Event, Recorded, Unread, known
+from imcm.domain.vocabulary import (
+    Authority,
+    Moment,
+    PolicyRef,
+    earliest,
+    folded,
+    is_list,
+    is_mapping,
+    latest,
+)
+from imcm.errors import UnknownIdError
+from imcm.projections.figure import utc
+from imcm.projections.timeline import Entry, timeline
+
+__all__ = ["Altered", "Decision", "DecisionTrail", "Finding", "Question", "Ruling"]
+
+
+class Ruling(StrEnum):
+    """What the log says to a question; UNKNOWN where imported history does not say."""
+
+    HELD = "held"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+class Question(StrEnum):
+    """What is asked of every change: each a sentence that holds, is broken, or can't be told."""
+
+    REQUESTER = "the requester did not approve it"
+    PLANNER = "nobody who planned or revised it approved that"
+    SUBMITTER = "nobody who submitted it approved that"
+    IMPLEMENTER = "nobody who implemented it approved it"
+    QUORUM = "what went in had its quorum"
+    BEFORE = "it was approved before it went in"
+    SETTLED = "what went in without approval was approved afterwards"
+    ALLOWED = "no guard would have said no to what was told"
+
+
+_DUTIES: Final = (Question.REQUESTER, Question.PLANNER, Question.SUBMITTER, Question.IMPLEMENTER)
+
+
+@attrs.frozen(kw_only=True)
+class Altered:
+    """
+    One field that a revision or a correction changed.
+
+    Attributes:
+        field: Its name in the event.
+        was: What stood when the revision was recorded; for a correction, what it says stood.
+        now: What stands after it.
+    """
+
+    field: str
+    was: object
+    now: object
+
+
+@attrs.frozen(kw_only=True)
+class Decision:
+    """
+    One entry of the trail: an event of the change, with what it decided.
+
+    Attributes:
+        what: In words: "planned", "submitted", "approved" (one vote), "voided", and so on; the
+            event's type name where this version has no word for it. *type* is that name.
+        at: When, as corrected; None where nobody knows.
+        by: Id of who, or what, did it; of imported history possibly who brought it in.
+        recorded_at, position, version, record: Where it stands in the log.
+        source: Name of where it came from; None when recorded directly.
+        imported: It is history from elsewhere.
+        event: The event with corrections applied (as written where it was voided).
+        content: Version of the event that holds the content it speaks of; None where it speaks of
+            none, or an imported approval does not say.
+        authority: In which capacity it was decided.
+        policy: The policy it was decided under, and what that said; None where it names none.
+        votes, quorum: Votes for the content with this one, and how many it needed, as the vote
+            itself carries them; None for everything that is no vote.
+        quorum_met: Whether the vote says that the quorum was met; None for what is no vote.
+        template: The recipe that pre-approves a standard change.
+        outstanding: It went in with approval outstanding.
+        unauthorised: The guard that would have said no; "" where none would.
+        why: The reason given, in words; "" where none was or the words were redacted.
+        redacted: Whether its words were taken out.
+        altered: Which fields a revision or a correction changed. Words of a revision that were
+            redacted are not among them.
+        voids: Positions of the approvals that stopped counting because of this event, as it was
+            when it was recorded.
+        counts: Whether an approval counts at the end of what was read; None for what is none.
+        lapsed_by: Position of what ended an approval that no longer counts: the revision, the
+            rejection, or the void of what it was given to.
+        edits: Version of the event that a correction or a void speaks of.
+        corrected_by: Positions of the corrections that changed it.
+        voided_by: Position of the void that struck it through; None where it stands.
+    """
+
+    what: str
+    type: str
+    at: Moment | None
+    by: str
+    recorded_at: datetime
+    position: int
+    version: int
+    record: str
+    source: str | None = None
+    imported: bool = False
+    event: Event | Unread = attrs.field(repr=False)
+    content: int | None = None
+    authority: Authority | None = None
+    policy: PolicyRef | None = None
+    votes: int | None = None
+    quorum: int | None = None
+    quorum_met: bool | None = None
+    template: Template | None = None
+    outstanding: bool = False
+    unauthorised: str = ""
+    why: str = ""
+    redacted: bool = False
+    altered: tuple[Altered, ...] = ()
+    voids: tuple[int, ...] = ()
+    counts: bool | None = None
+    lapsed_by: int | None = None
+    edits: int | None = None
+    corrected_by: tuple[int, ...] = ()
+    voided_by: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Finding:
+    """
+    What the log says to one question.
+
+    Attributes:
+        question: The sentence.
+        verdict: Whether it held. What has not come up yet has held so far.
+        reason: What makes it so.
+        positions: Log positions of the events it rests on.
+    """
+
+    question: Question
+    verdict: Ruling
+    reason: str
+    positions: tuple[int, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class DecisionTrail:
+    """
+    Who decided what on one change, in the order in which it became known.
+
+    Attributes:
+        change: Its id.
+        known_at: What was asked for: a position, a time, or None for the whole log.
+        log_position: Position of the last event read.
+        requested_by: Who asked for it; None where nobody is named, as in much imported history.
+        planned_by, submitted_by, implemented_by: Who wrote its content, put it up for approval,
+            and brought it in (started it, advanced its rollout, completed it or told that it
+            failed), each once, as written. Imported history does not say, so it adds nobody.
+        approved_by: Whose approval counts, those given afterwards included.
+        decisions: Every event of the change except its commits and stated durations.
+        findings: One for each question, in the order of `Question`.
+    """
+
+    change: str
+    known_at: int | datetime | None = None
+    log_position: int = 0
+    requested_by: str | None = None
+    planned_by: tuple[str, ...] = ()
+    submitted_by: tuple[str, ...] = ()
+    implemented_by: tuple[str, ...] = ()
+    approved_by: tuple[str, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def revisions(self) -> tuple[Decision, ...]:
+        """The revisions: each with the fields it changed and the approvals it voided."""
+        return tuple(one for one in self.decisions if one.what == "revised")
+
+    @property
+    def separation_of_duties(self) -> Ruling:
+        """Whether those who asked, wrote, submitted and implemented are not those who approved."""
+        verdicts = {self.finding(question).verdict for question in _DUTIES}
+        worst_first = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD)
+        return next(verdict for verdict in worst_first if verdict in verdicts)
+
+    def finding(self, question: Question) -> Finding:
+        """Return what the log says to one question."""
+        return next(one for one in self.findings if one.question is question)
+
+    def explain(self) -> str:
+        """Return, for a person, the decisions in log order and the answer to every question."""
+        known_at = "the end of the log" if self.known_at is None else self.known_at
+        lines = [
+            f"decisions on change {self.change}, known at {known_at} "
+            f"(log position {self.log_position})",
+            f"  asked for by {self.requested_by or 'nobody named'}",
+        ]
+        for word, people in (
+            ("planned", self.planned_by),
+            ("submitted", self.submitted_by),
+            ("approved", self.approved_by),
+            ("implemented", self.implemented_by),
+        ):
+            lines.append(f"  {word} by {', '.join(people) or 'nobody named'}")
+        lines += [line for one in self.decisions for line in _told(one)]
+        lines.append(f"  separation of duties: {self.separation_of_duties.value}")
+        lines += [f"  {f.verdict.value}: {f.question.value}: {f.reason}" for f in self.findings]
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the trail as plain values for JSON; whole events are left out."""
+        found = plain(self)
+        return {**found, "separation_of_duties": self.separation_of_duties.value}
+
+
+def plain(value: object) -> Any:
+    """
+    Return *value* as plain values for JSON: times as ISO 8601 text, durations in seconds.
+
+    Any: what comes out is as varied as what goes in. Whole events are left out of what holds them.
+    """
+    # An enumeration first: its members are text as well.
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if is_mapping(value):
+        return {str(name): plain(item) for name, item in value.items()}
+    if is_list(value):
+        return [plain(item) for item in value]
+    kind: type[Any] = type(value)
+    if attrs.has(kind):
+        fields = [field.name for field in attrs.fields(kind) if field.name != "event"]
+        return {name: plain(getattr(value, name)) for name in fields}
+    return value
+
+
+def _told(one: Decision) -> Iterator[str]:
+    line = f"  position {one.position}, version {one.version}: {one.what} by {one.by}"
+    if one.edits is not None:
+        line += f": version {one.edits}"
+    if one.quorum is not None:
+        line += f": {one.votes} of {one.quorum} votes for content {one.content}"
+    if one.policy is not None:
+        line += f", policy {one.policy.name} {one.policy.version} said: {one.policy.said}"
+    marks = [
+        mark
+        for mark, there in (
+            ("approval outstanding", one.outstanding),
+            (f"unauthorised: {one.unauthorised}", one.unauthorised),
+            ("imported", one.imported),
+            ("words redacted", one.redacted),
+            (f"no longer counts since position {one.lapsed_by}", one.lapsed_by),
+            (f"corrected at position {_numbers(one.corrected_by)}", one.corrected_by),
+            (f"struck through at position {one.voided_by}", one.voided_by),
+        )
+        if there
+    ]
+    yield line + "".join(f" [{mark}]" for mark in marks)
+    yield f"    at {_moment(one.at)}, recorded at {one.recorded_at}"
+    if one.why:
+        yield f"    why: {one.why}"
+    for change in one.altered:
+        yield f"    {change.field}: was {plain(change.was)}, is {plain(change.now)}"
+    if one.voids:
+        yield f"    voids the approvals at position {_numbers(one.voids)}"
+
+
+def _moment(moment: Moment | None) -> str:
+    if moment is None:
+        return "an unknown time"
+    first, last = earliest(moment), latest(moment)
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _numbers(positions: Iterable[int]) -> str:
+    return ", ".join(map(str, positions))
+
+
+# --- the trail ------------------------------------------------------------------------------------
+
+_END: Final = datetime.max.replace(tzinfo=UTC)
+"""Decisions are ordered by knowledge: none is cut by the time it speaks of."""
+
+_NO_DECISION: Final = (changes.CommitsRecorded, DurationStated)
+
+_WORDS: Final[Mapping[type, str]] = {
+    changes.ChangePlanned: "planned",
+    changes.ChangeRevised: "revised",
+    changes.ChangeSubmitted: "submitted",
+    changes.ChangeApproved: "approved",
+    changes.ChangeRejected: "rejected",
+    changes.ChangeApprovedRetroactively: "approved afterwards",
+    changes.RetroactiveApprovalRefused: "refused afterwards",
+    changes.ChangeScheduled: "scheduled",
+    changes.ChangeHeld: "put on hold",
+    changes.ChangeReleased: "released",
+    changes.ChangeStarted: "started",
+    changes.ChangeObserved: "found in production",
+    changes.RolloutAdvanced: "rollout advanced",
+    changes.RolloutPaused: "rollout paused",
+    changes.RolloutAborted: "rollout aborted",
+    changes.ChangeCompleted: "completed",
+    changes.ChangeFailed: "failed",
+    changes.ChangeRolledBack: "rolled back",
+    changes.ChangeRecovered: "recovered",
+    changes.ChangeValidated: "validated",
+    changes.ChangeClosed: "closed",
+    changes.ChangeCancelled: "cancelled",
+    EventVoided: "voided",
+    WordsRedacted: "words redacted",
+    **dict.fromkeys(CORRECTIONS, "corrected"),
+}
+
+_CONTENT: Final = (changes.ChangePlanned, changes.ChangeRevised)
+_DECIDES: Final = (
+    *_CONTENT,
+    changes.ChangeSubmitted,
+    changes.ChangeApproved,
+    changes.ChangeRejected,
+    *EDITS,
+)
+"""Events that can change what the content is and which approvals count for it."""
+_FACTS: Final = (
+    "kind",
+    "services",
+    "risk",
+    "window",
+    "incident",
+    "has_rollback_plan",
+    "has_monitoring_plan",
+    "has_test_plan",
+)
+_TEXTS: Final = ("title", "description", "rollback_plan", "monitoring_plan", "test_plan")
+
+
+def decision_trail(
+    log: Iterable[Recorded], change: str, *, known_at: int | datetime | None = None
+) -> DecisionTrail:
+    """
+    Return who decided what on one change, and whether the rules of deciding held.
+
+    A question is unknown where imported history does not say: whoever brought it in is not taken
+    for whoever did it. One more case is unknown: an approval told to lie before the work began
+    that the log took only after that, since nothing but the word of who told it says so.
+
+    An approval counts until a revision or a rejection ends it, or what it was given to is voided;
+    if that revision itself is voided later, it counts again. The positions a revision `voids` are
+    those that stopped counting when it was recorded, whatever became of it.
+
+    Reads the log once and keeps only the events of this change.
+
+    Args:
+        log: Recorded events in log order.
+        change: The id of the change.
+        known_at: A position (that one included) or a time; see `imcm.domain.recorded.known`.
+
+    Raises:
+        UnknownIdError: There is no such change in the part of the log that is read.
+        NaiveTimeError: A time without a zone.
+        InvalidValue: *known_at* is no position and no time.
+    """
+    name, position, stream = f"{CHANGE}:{change}", 0, list[Recorded]()
+    for recorded in known(log, known_at):
+        position = recorded.position
+        if recorded.stream == name:
+            stream.append(recorded)
+    if not stream:
+        raise UnknownIdError(CHANGE, change)
+    entries = timeline(stream, change=change, linked=False, as_of=_END)
+    decisions = _decisions(stream, sorted(entries, key=lambda entry: entry.position))
+    votes = [one for one in decisions if _approves(one)]
+    people = _People.of(decisions)
+    return DecisionTrail(
+        change=change,
+        known_at=known_at,
+        log_position=position,
+        requested_by=next((one.name for one in people.requested if one.named), None),
+        planned_by=_once(people.planned),
+        submitted_by=_once(people.submitted),
+        implemented_by=_once(people.implemented),
+        approved_by=_once([_Person.of(one) for one in votes if one.counts]),
+        decisions=tuple(decisions),
+        findings=tuple(_findings(decisions, people)),
+    )
+
+
+def _decisions(stream: Sequence[Recorded], entries: Iterable[Entry]) -> list[Decision]:
+    """Return the decisions of a stream in log order, each approval with what became of it."""
+    positions = {recorded.version: recorded.position for recorded in stream}
+    result: list[Decision] = []
+    ended: dict[int, int] = {}
+    before = _Standing.of(())
+    for place, entry in enumerate(entries, start=1):
+        recorded = stream[place - 1]
+        written = recorded.event
+        after = _Standing.of(stream[:place]) if isinstance(written, _DECIDES) else before
+        decision = attrs.evolve(
+            _decision(entry, entry.event, after),
+            redacted=recorded.redacted,
+            altered=tuple(_altered(written, before)),
+            voids=tuple(positions[vote] for vote in _ended(written, before, after)),
+        )
+        ended.update(dict.fromkeys(decision.voids, decision.position))
+        result.append(decision)
+        before = after
+    counting = {positions[version] for version in before.votes}
+    left_out = {one.version for one in result if isinstance(one.event, _NO_DECISION)}
+    return [
+        _settled(one, counting, ended)
+        for one in result
+        if one.version not in left_out and one.edits not in left_out
+    ]
+
+
+def _ended(event: object, before: _Standing, after: _Standing) -> Iterator[int]:
+    """Yield the versions of approvals that an event ended, save the one that it strikes through."""
+    own = event.version if isinstance(event, EventVoided) else None
+    for vote in before.votes:
+        if vote not in after.votes and vote != own:
+            yield vote
+
+
+def _settled(one: Decision, counting: set[int], ended: Mapping[int, int]) -> Decision:
+    """Return a decision with what became of it, where it is an approval."""
+    if isinstance(one.event, changes.ChangeApprovedRetroactively):
+        return attrs.evolve(one, counts=one.voided_by is None)
+    if not isinstance(one.event, changes.ChangeApproved):
+        return one
+    if one.position in counting:
+        return attrs.evolve(one, counts=True)
+    return attrs.evolve(one, counts=False, lapsed_by=ended.get(one.position))
+
+
+def _decision(entry: Entry, event: Any, after: _Standing) -> Decision:
+    """
+    Return one decision, *after* which this stands.
+
+    Any: what an event carries depends on its class.
+    """
+    edits: int | None = event.version if type(event) in EDITS else None
+    vote = event if isinstance(event, changes.ChangeApproved) and not event.imported else None
+    content = None if vote is None else vote.content
+    if isinstance(event, (*_CONTENT, changes.ChangeSubmitted, changes.ChangeRejected)):
+        content = after.content
+    return Decision(
+        what=_word(event, entry.what),
+        type=entry.what,
+        at=entry.at,
+        by=entry.by,
+        recorded_at=entry.recorded_at,
+        position=entry.position,
+        version=entry.version,
+        record=entry.record,
+        source=entry.source,
+        imported=getattr(event, "imported", False),
+        event=entry.event,
+        content=content,
+        authority=getattr(event, "authority", None),
+        policy=getattr(event, "policy", None),
+        votes=None if vote is None else vote.votes,
+        quorum=None if vote is None else vote.quorum,
+        quorum_met=None if vote is None else vote.status is ChangeStatus.APPROVED,
+        template=getattr(event, "template", None),
+        outstanding=getattr(event, "outstanding", False),
+        unauthorised=getattr(event, "unauthorised", ""),
+        why=event.reason if isinstance(event, WordsRedacted) else getattr(event, "why", ""),
+        edits=edits,
+        corrected_by=entry.corrected_by,
+        voided_by=entry.voided_by,
+    )
+
+
+def _word(event: object, name: str) -> str:
+    if isinstance(event, changes.ChangeSubmitted) and event.template is not None:
+        return "pre-approved"
+    return _WORDS.get(type(event), name)
+
+
+def _altered(event: Any, before: _Standing) -> Iterator[Altered]:
+    """
+    Yield what an event changed, as it was when it was recorded.
+
+    Any: the type of a value depends on its field.
+    """
+    if type(event) in CORRECTIONS:
+        yield Altered(field=event.field, was=event.was, now=event.now)
+    elif isinstance(event, changes.ChangeRevised):
+        contents = [one for one in before.events.values() if isinstance(one, _CONTENT)]
+        last = contents[-1] if contents else None
+        for field in _FACTS:
+            was, now = getattr(last, field, None), getattr(event, field)
+            if was != now:
+                yield Altered(field=field, was=was, now=now)
+        for field in _TEXTS:
+            # Words that a revision does not give are as they were.
+            texts = [getattr(one, field) for one in contents if getattr(one, field)]
+            was, now = texts[-1] if texts else "", getattr(event, field)
+            if now and was != now:
+                yield Altered(field=field, was=was, now=now)
+
+
+@attrs.frozen(kw_only=True)
+class _Standing:
+    """
+    What stands of a stream, or of the first events of it.
+
+    Attributes:
+        events: By version, corrections and voids applied.
+        content: Version of the event that holds the content; None before any plan.
+        votes: Versions of the approvals that count for it.
+        template: Version of the submission whose template pre-approves it.
+    """
+
+    events: Mapping[int, Any]
+    content: int | None
+    votes: tuple[int, ...]
+    template: int | None
+
+    @classmethod
+    def of(cls, told: Iterable[Recorded]) -> _Standing:
+        events: dict[int, Any] = {one.version: one.event for one in told}
+        edits = [event for event in events.values() if isinstance(event, EDITS)]
+        facts = {v: e for v, e in events.items() if not isinstance(e, (*EDITS, Unread))}
+        return cls.up_to(standing(facts, edits))
+
+    @classmethod
+    def up_to(cls, events: Mapping[int, Any], end: int | None = None) -> _Standing:
+        """Return what stands of these events before the version *end*; None takes them all."""
+        content: int | None = None
+        votes: list[int] = []
+        template: int | None = None
+        for version, event in events.items():
+            if version == end:
+                break
+            match event:
+                case changes.ChangePlanned():
+                    content = version
+                case changes.ChangeRevised():
+                    content, template = version, None
+                    votes.clear()
+                case changes.ChangeRejected():
+                    template = None
+                    votes.clear()
+                case changes.ChangeSubmitted(template=Template(), imported=False):
+                    template = version
+                case changes.ChangeApproved(imported=False) if event.content == content:
+                    votes.append(version)
+                case _:
+                    pass
+        return cls(events=events, content=content, votes=tuple(votes), template=template)
+
+
+# --- people ---------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Person:
+    """Somebody who did something; *named* is False where only the importer is known."""
+
+    name: str
+    named: bool
+    position: int
+
+    @classmethod
+    def of(cls, one: Decision) -> _Person:
+        return cls(one.by, not one.imported, one.position)
+
+
+@attrs.frozen(kw_only=True)
+class _People:
+    """Who asked, wrote, submitted and implemented, as far as it stands."""
+
+    requested: list[_Person]
+    planned: list[_Person]
+    submitted: list[_Person]
+    implemented: list[_Person]
+
+    @classmethod
+    def of(cls, decisions: Iterable[Decision]) -> _People:
+        found = cls(requested=[], planned=[], submitted=[], implemented=[])
+        for one in decisions:
+            if one.voided_by is not None:
+                continue
+            person = _Person.of(one)
+            match one.event:
+                case changes.ChangePlanned():
+                    asked = one.event.requested_by
+                    found.planned.append(person)
+                    found.requested.append(
+                        person if asked is None else _Person(asked, True, one.position)
+                    )
+                case changes.ChangeRevised():
+                    found.planned.append(person)
+                case changes.ChangeSubmitted():
+                    found.submitted.append(person)
+                case (
+                    changes.ChangeStarted()
+                    | changes.RolloutAdvanced()
+                    | changes.ChangeCompleted()
+                    | changes.ChangeFailed()
+                ):
+                    found.implemented.append(person)
+                case changes.ChangeObserved():
+                    # Whoever found it is neither who asked for it nor who brought it in.
+                    nobody = _Person(one.by, False, one.position)
+                    found.implemented.append(nobody)
+                    if not found.requested:
+                        found.requested.append(nobody)
+                case _:
+                    pass
+        return found
+
+
+def _once(people: Iterable[_Person]) -> tuple[str, ...]:
+    """Return the names of those that are named, each once under whatever spelling."""
+    found: dict[str, str] = {}
+    for person in people:
+        if person.named:
+            found.setdefault(folded(person.name), person.name)
+    return tuple(found.values())
+
+
+def _approves(one: Decision) -> bool:
+    """Say whether a decision is an approval by a person that stands."""
+    kinds = (changes.ChangeApproved, changes.ChangeApprovedRetroactively)
+    return isinstance(one.event, kinds) and one.voided_by is None
+
+
+# --- the questions --------------------------------------------------------------------------------
+
+
+def _findings(decisions: Sequence[Decision], people: _People) -> Iterator[Finding]:
+    stands = [one for one in decisions if one.voided_by is None]
+    votes = [_Person.of(one) for one in stands if _approves(one)]
+    imported = any(one.imported for one in stands)
+    # Whoever takes part in what was approved does so before the vote: a later revision ends it.
+    for question, word, who in (
+        (Question.REQUESTER, "asked for", people.requested),
+        (Question.PLANNER, "planned or revised", people.planned),
+        (Question.SUBMITTER, "submitted", people.submitted),
+    ):
+        pairs = [(one, vote) for one in who for vote in votes if one.position < vote.position]
+        yield _apart(question, word, who, votes, pairs, imported=imported)
+    counted = [_Person.of(one) for one in stands if _approves(one) and (one.counts or one.imported)]
+    pairs = [(one, vote) for one in people.implemented for vote in counted]
+    who = people.implemented
+    yield _apart(Question.IMPLEMENTER, "implemented", who, counted, pairs, imported=imported)
+    yield from _went_in(stands)
+    yield _settled_afterwards(stands)
+    yield _allowed(stands)
+
+
+def _apart(
+    question: Question,
+    word: str,
+    who: Sequence[_Person],
+    votes: Sequence[_Person],
+    pairs: Iterable[tuple[_Person, _Person]],
+    *,
+    imported: bool,
+) -> Finding:
+    same = [
+        (one, vote)
+        for one, vote in pairs
+        # The importer is in both, so a name that nobody gave is not taken for the same person.
+        if folded(one.name) == folded(vote.name) and (one.named or vote.named)
+    ]
+    positions = _places([*who, *votes])
+    if same:
+        names = ", ".join(dict.fromkeys(vote.name for _, vote in same))
+        places = _places([person for pair in same for person in pair])
+        return _found(question, Ruling.BROKEN, f"{names} {word} it and approved it", places)
+    if not all(one.named for one in who):
+        return _found(question, Ruling.UNKNOWN, f"the log does not say who {word} it", positions)
+    if not all(one.named for one in votes) or (imported and not votes):
+        return _found(question, Ruling.UNKNOWN, "the log does not say who approved it", positions)
+    if not votes:
+        return _found(question, Ruling.HELD, "nobody's approval stands", positions)
+    if not who:
+        return _found(question, Ruling.HELD, f"nobody {word} it", positions)
+    approvers, doers = ", ".join(_once(votes)), ", ".join(_once(who))
+    return _found(question, Ruling.HELD, f"{word} by {doers}, approved by {approvers}", positions)
+
+
+def _found(
+    question: Question, verdict: Ruling, reason: str, positions: tuple[int, ...] = ()
+) -> Finding:
+    return Finding(question=question, verdict=verdict, reason=reason, positions=positions)
+
+
+def _places(of: Iterable[_Person | Decision]) -> tuple[int, ...]:
+    return tuple(sorted({one.position for one in of}))
+
+
+def _entered(one: Decision) -> bool:
+    """Say whether an event says that work in production has begun or something got there."""
+    event = one.event
+    if isinstance(event, (changes.ChangeFailed, changes.ChangeRolledBack)):
+        return event.reached_production is True
+    began = (
+        changes.ChangeStarted,
+        changes.ChangeObserved,
+        changes.RolloutAdvanced,
+        changes.ChangeCompleted,
+    )
+    return isinstance(event, began)
+
+
+def _went_in(stands: Sequence[Decision]) -> Iterator[Finding]:
+    """Yield the answers to QUORUM and BEFORE, of the first event that says that it went in."""
+    quorum, before = Question.QUORUM, Question.BEFORE
+    entry = next((one for one in stands if _entered(one)), None)
+    standing_then = _Standing.up_to(
+        {one.version: one.event for one in stands}, None if entry is None else entry.version
+    )
+    votes = [one for one in stands if one.version in standing_then.votes]
+    so_far = _ballot(votes)
+    if entry is None:
+        yield _found(quorum, Ruling.HELD, f"nothing has gone in; {so_far}", _places(votes))
+        yield _found(before, Ruling.HELD, "nothing has gone in", _places(votes))
+        return
+    places = _places([*votes, entry])
+    if entry.imported:
+        word = "imported history does not say"
+        yield _found(quorum, Ruling.UNKNOWN, word, places)
+        yield _imported_before(stands, entry, word)
+        return
+    if entry.outstanding:
+        word = "it went in with approval outstanding"
+        yield _found(quorum, Ruling.BROKEN, word, places)
+        yield _found(before, Ruling.BROKEN, word, places)
+        return
+    recipe = next((one for one in stands if one.version == standing_then.template), None)
+    if recipe is not None and recipe.template is not None:
+        places = _places([recipe, entry])
+        word = f"pre-approved by template {recipe.template.name} {recipe.template.version}"
+        yield _found(quorum, Ruling.HELD, word, places)
+        yield _before([recipe], entry, places)
+        return
+    people = {folded(one.by) for one in votes}
+    enough = bool(votes) and len(people) >= _needed(votes)
+    yield _found(quorum, Ruling.HELD if enough else Ruling.BROKEN, so_far, places)
+    yield _before(votes, entry, places)
+
+
+def _needed(votes: Iterable[Decision]) -> int:
+    """Return the quorum that the votes themselves carry; the largest where they differ."""
+    return max((one.quorum or 0 for one in votes), default=0)
+
+
+def _ballot(votes: Sequence[Decision]) -> str:
+    if not votes:
+        return "no vote for its content stands"
+    people = len({folded(one.by) for one in votes})
+    return f"{people} of {_needed(votes)} votes for its content stand"
+
+
+def _imported_before(stands: Sequence[Decision], entry: Decision, word: str) -> Finding:
+    """Answer from imported moments: they can show an approval that came too late, and no more."""
+    for one in stands:
+        if isinstance(one.event, changes.ChangeApproved) and _after(one.at, entry.at):
+            reason = f"approved at {_moment(one.at)}, went in at {_moment(entry.at)}"
+            return _found(Question.BEFORE, Ruling.BROKEN, reason, _places([one, entry]))
+    return _found(Question.BEFORE, Ruling.UNKNOWN, word, (entry.position,))
+
+
+def _before(approvals: Sequence[Decision], entry: Decision, places: tuple[int, ...]) -> Finding:
+    question, went = Question.BEFORE, f"went in at {_moment(entry.at)}"
+    if not approvals:
+        return _found(question, Ruling.BROKEN, "no approval of what went in stands", places)
+    for one in approvals:
+        if _after(one.at, entry.at):
+            reason = f"approved at {_moment(one.at)}, {went}"
+            return _found(question, Ruling.BROKEN, reason, _places([one, entry]))
+    for one in approvals:
+        if _after(one.recorded_at, entry.at):
+            reason = f"the approval was recorded only at {one.recorded_at}, {went}"
+            return _found(question, Ruling.UNKNOWN, reason, _places([one, entry]))
+    told = _moment(approvals[-1].at)
+    return _found(question, Ruling.HELD, f"approved at {told}, {went}", places)
+
+
+def _after(moment: Moment | None, other: Moment | None) -> bool:
+    """Say whether a moment surely came after another one."""
+    return moment is not None and other is not None and utc(latest(other)) < utc(earliest(moment))
+
+
+def _settled_afterwards(stands: Sequence[Decision]) -> Finding:
+    question = Question.SETTLED
+    outstanding: Decision | None = None
+    rulings: list[Decision] = []
+    refused = False
+    for one in stands:
+        if isinstance(one.event, _RULINGS):
+            refused = refused or isinstance(one.event, changes.RetroactiveApprovalRefused)
+            rulings.append(one)
+            outstanding = None
+        elif one.outstanding or (one.unauthorised and isinstance(one.event, _TOLD)):
+            outstanding = outstanding or one
+    if refused:
+        return _found(question, Ruling.BROKEN, "refused afterwards", _places(rulings))
+    if outstanding is not None:
+        reason = "its approval is outstanding"
+        return _found(question, Ruling.BROKEN, reason, (outstanding.position,))
+    if rulings:
+        return _found(question, Ruling.HELD, "approved afterwards", _places(rulings))
+    entry = next((one for one in stands if _entered(one)), None)
+    if entry is not None and entry.imported:
+        reason = "imported history does not say"
+        return _found(question, Ruling.UNKNOWN, reason, (entry.position,))
+    return _found(question, Ruling.HELD, "nothing went in without approval")
+
+
+_RULINGS: Final = (changes.ChangeApprovedRetroactively, changes.RetroactiveApprovalRefused)
+_TOLD: Final = (
+    changes.ChangeCompleted,
+    changes.ChangeFailed,
+    changes.RolloutAborted,
+    changes.ChangeRolledBack,
+)
+"""Tellings of how the work ended: unauthorised, they leave approval outstanding."""
+
+
+def _allowed(stands: Sequence[Decision]) -> Finding:
+    question = Question.ALLOWED
+    told = [one for one in stands if one.unauthorised]
+    if told:
+        guards = ", ".join(dict.fromkeys(one.unauthorised for one in told))
+        return _found(question, Ruling.BROKEN, f"these would have: {guards}", _places(told))
+    imported = [one for one in stands if one.imported]
+    if imported:
+        reason = "imported history was asked of no guard"
+        return _found(question, Ruling.UNKNOWN, reason, _places(imported))
+    return _found(question, Ruling.HELD, "nothing was told that a guard would have refused")
