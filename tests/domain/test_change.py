@@ -1401,6 +1401,28 @@ class TestVoid:
             self.voided(4, "approved")
         )
 
+    def test_a_vote_on_which_the_approval_rests_can_not_be(self):
+        """Else it would start below its quorum, on the word of one."""
+        first = approved(quorum=2, votes=1, policy=said("1 of 2 votes", TWO_VOTES), status=None)
+        second = approved(by="cem", quorum=2, votes=2, policy=said("approved", TWO_VOTES))
+        third = approved(
+            by="dan", quorum=2, votes=3, policy=said("approved", TWO_VOTES), status=None
+        )
+
+        self.ask(planned(), submitted(), first, second, version=3).then_refused(
+            guard="approval stands"
+        )
+        self.ask(planned(), submitted(), first, second, third, version=3).then(
+            self.voided(3, "approved")
+        )
+        self.ask(planned(), submitted(), first, version=3).then(self.voided(3, "submitted"))
+
+    def test_the_content_that_was_approved_can_not_be_either(self):
+        """Before it starts it can: then nothing of it is approved any more."""
+        events = planned(), revised(0.5), submitted(), approved(content=2)
+        self.ask(*events, version=2).then(self.voided(2, "submitted"))
+        self.ask(*events, started(), version=2).then_refused(guard="approval stands")
+
     def test_what_is_void_already_records_nothing(self):
         self.ask(*IN_PRODUCTION, self.voided(5, "implementing"), version=5).then_nothing()
 

@@ -180,7 +180,8 @@ class TestWithoutWords:
         assert expected == next(read(lines(data))).state
 
     @pytest.mark.parametrize(
-        "state", [b'{"format":1,"event":{}}', b'{"event":{},"words":{"redacted":"%b"}}' % (b"0" * 64)]
+        "state",
+        [b'{"format":1,"event":{}}', b'{"event":{},"words":{"redacted":"%b"}}' % (b"0" * 64)],
     )
     def test_without_words_nothing_changes(self, state):
         """A state without words, or with words redacted before, stays as it is."""

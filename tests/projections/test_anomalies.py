@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import attrs
 import pytest
 
 from imcm.domain.change import (
@@ -44,6 +45,7 @@ from projections.log import (
     reopened,
     resolved,
     stated,
+    take,
     triaged,
 )
 
@@ -69,7 +71,7 @@ def test_a_clean_log_has_none():
             "INC-1",
             detected(1, impact_started_at=at(0)),
             acknowledged(2),
-            triaged(3),
+            triaged(3, severity=Severity.P3),
             mitigated(4),
             reopened(5),
             mitigated(6),
@@ -414,6 +416,45 @@ def test_a_repeated_hour_is_no_disorder():
     assert [] == found(story)
 
 
+@pytest.mark.parametrize(
+    ("severity", "more", "odd"),
+    [
+        (Severity.P1, (), True),
+        (Severity.P2, (), True),
+        (Severity.P3, (), False),
+        (Severity.P1, (take("record_review", 4, what_happened="it fell"),), False),
+    ],
+)
+def test_a_grave_incident_closed_without_review_is_odd(severity, more, odd):
+    """A policy may have waived it; the log does not say so, and it is looked at."""
+    steps = (detected(1), triaged(2, severity=severity), resolved(3), *more)
+    story = log(incident("INC-1", *steps, closed(5)))
+    found = [one.oddity for one in anomalies(story)]
+    assert ([Oddity.UNREVIEWED] if odd else []) == found
+
+
+@pytest.mark.parametrize("name", ["impact_started_at", "declared_at"])
+def test_every_moment_of_a_detection_may_lie_in_the_future(name):
+    told = IncidentDetected(at=at(1), by="a", services=("pay",), **{name: at(50)})
+    story = log(("incident:INC-1", (told,)), now=2)
+    assert [Oddity.AFTER_RECORDING] == [one.oddity for one in anomalies(story)]
+
+
+def test_a_moment_corrected_into_the_future_is_odd():
+    told = IncidentDetected(at=at(1), by="a", services=("pay",))
+    mended = MomentCorrected(at=at(2), by="b", version=1, field="at", was=at(1), now=at(90))
+    story = log(("incident:INC-1", (told, mended)), now=3)
+    assert Oddity.AFTER_RECORDING in [one.oddity for one in anomalies(story)]
+
+
+def test_an_imported_plan_says_nothing_of_who_asked():
+    """Its `by` is the importer's name; that it approved as well says nothing."""
+    plan = attrs.evolve(planned(0, imported=True), by="servicenow")
+    vote = ChangeApproved(at=at(1), by="servicenow", imported=True)
+    found = [one.oddity for one in anomalies(log(change("CHG-1", plan, vote)))]
+    assert Oddity.SELF_APPROVED not in found
+
+
 def test_the_tests_above_hold_the_whole_closed_list():
     assert {
         "end before start",
@@ -428,4 +469,5 @@ def test_the_tests_above_hold_the_whole_closed_list():
         "clock going back",
         "approved after the fact",
         "gap in versions",
+        "closed without review",
     } == set(Oddity)

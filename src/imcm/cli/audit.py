@@ -12,7 +12,6 @@ import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,11 +41,12 @@ from imcm.cli.common import (
 )
 from imcm.codec import Row
 from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
 from imcm.interchange import jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.projections.anomalies import anomalies as odd_things
-from imcm.projections.decisions import decision_trail
+from imcm.projections.decisions import decision_trail, plain
 from imcm.projections.facts import ChangeFacts, IncidentFacts, facts
 from imcm.projections.learned import learned
 from imcm.projections.timeline import replayed
@@ -228,7 +228,7 @@ def check_proof(
     except (ValueError, RecursionError) as error:
         raise ProofRefusedError(f"{proof} is not a proof: {error}") from None
     text = _text(anchors)
-    every = given if isinstance(given, list) else [given]
+    every: list[Any] = list(given) if is_list(given) and not is_mapping(given) else [given]
     if not every:
         raise ProofRefusedError(f"{proof} holds no proof")
     for one in every:
@@ -317,26 +317,8 @@ def replay(
 
 def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
     """Return what a row says, without what it says nothing of."""
-    plain = {a.name: _plain_value(getattr(row, a.name)) for a in attrs.fields(type(row))}
-    return {name: value for name, value in plain.items() if value not in (None, [], {}, False)}
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if attrs.has(type(value)):
-        return {
-            a.name: _plain_value(found)
-            for a in attrs.fields(type(value))
-            if (found := getattr(value, a.name)) not in (None, (), {}, False)
-        }
-    if isinstance(value, (tuple, list)):
-        return [_plain_value(item) for item in value]
-    if isinstance(value, dict):
-        return {str(_plain_value(key)): _plain_value(item) for key, item in value.items()}
-    return value
+    told = {a.name: plain(getattr(row, a.name)) for a in attrs.fields(type(row))}
+    return {name: value for name, value in told.items() if value not in (None, [], {}, False)}
 
 
 @audit_app.command("diff")

@@ -1648,7 +1648,8 @@ def void(change: Change, *, by: str, at: Moment, version: int, why: str) -> tupl
     """
     An event never happened: it leaves facts and figures, and is struck through in timelines.
 
-    Of the events that changed the status only the last can be voided, again and again.
+    Of the events that changed the status only the last can be voided, again and again. A vote, or
+    the content voted on, can't be while the approval that rests on it stands.
     """
     by, at = _require(change, "void", by=by, at=at)
     why = required_words("why", why)
@@ -1656,6 +1657,12 @@ def void(change: Change, *, by: str, at: Moment, version: int, why: str) -> tupl
     if event is None:
         return ()
     after_it = fold((*change.past, event))
+    quorum = max((e.quorum for e in change.past if isinstance(e, ChangeApproved)), default=0)
+    approved = change.status not in {Status.DRAFT, Status.SUBMITTED}
+    lost = len(after_it.voters) < min(quorum, len(change.voters))
+    if approved and lost and change.status is after_it.status:
+        message = f"the approval rests on version {version}; void what came of it first"
+        raise StepRefused("void", "approval stands", message)
     return (attrs.evolve(event, status=after_it.status.value),)
 
 

@@ -14,6 +14,7 @@ import attrs
 
 from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import IncidentStatus
+from imcm.domain.policy import DEFAULT_POLICY
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import Moment, StatedDuration, earliest, folded, latest
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
@@ -34,6 +35,7 @@ class Oddity(StrEnum):
     BEFORE_IMPACT = "milestone before impact start"
     CLOSED_UNRESOLVED = "closed without resolution"
     AFTER_RECORDING = "moment after recorded_at"
+    UNREVIEWED = "closed without review"
     SKIPPED_STATUS = "skipped status"
     SOURCES_DISAGREE = "sources disagree"
     STATED_DIFFERS = "stated duration differs from the moments"
@@ -142,6 +144,10 @@ def _incident(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
             moment: Moment | None = getattr(row, f"{name}_at")
             if moment is not None and _surely_before(moment, row.impact_started_at):
                 yield Oddity.BEFORE_IMPACT, f"{name} at {moment}"
+    live = row.status is IncidentStatus.CLOSED and not row.imported and row.merged_into is None
+    if live and row.severity_highest in DEFAULT_POLICY.review_for and not row.reviewed:
+        # The log does not say whether a policy waived it; that there is none is odd by itself.
+        yield Oddity.UNREVIEWED, f"of severity {row.severity_highest}, and no review is recorded"
     if row.status is IncidentStatus.CLOSED and row.resolved_at is None:
         yield Oddity.CLOSED_UNRESOLVED, "no resolution stands"
     far = {IncidentStatus.MITIGATED, IncidentStatus.RESOLVED, IncidentStatus.CLOSED}

@@ -17,7 +17,14 @@ import attrs
 from imcm.domain import change as changes
 from imcm.domain import incident as incidents
 from imcm.domain.change import ChangeStatus
-from imcm.domain.corrections import CORRECTIONS, EDITS, DurationStated, WordsRedacted, standing
+from imcm.domain.corrections import (
+    CORRECTIONS,
+    EDITS,
+    DurationStated,
+    MomentCorrected,
+    WordsRedacted,
+    standing,
+)
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread, known
 from imcm.domain.vocabulary import (
@@ -300,6 +307,15 @@ _STATEMENTS: Final = (
 """Statements about the world: they have no place in world time, so `as_of` does not cut them."""
 
 
+_MORE_MOMENTS: Final = frozenset({incidents.IncidentDetected, incidents.ImpactUpdated})
+_MOMENTS: Final = ("impact_started_at", "declared_at")
+
+
+def _after(moment: Moment | None, stamp: datetime) -> bool:
+    """Say whether a moment may lie after the time it was recorded."""
+    return moment is not None and latest(moment) > stamp
+
+
 class _Stream:
     """What was recorded of one incident or change, as far as rows need it."""
 
@@ -374,6 +390,8 @@ class FactsFold:
         if source is not None:
             self._note_source(stream, event, source.name, source.recorded_at)
         if isinstance(event, EDITS):
+            if isinstance(event, MomentCorrected) and _after(event.now, stamp):
+                stream.late = (*stream.late, version)
             stream.edits.append((position, event))
             stream.positions.append(position)
             return
@@ -381,8 +399,10 @@ class FactsFold:
         if isinstance(event, _NO_FACTS) and not getattr(event, "unauthorised", ""):
             return
         stream.events[version] = event
-        at: Moment | None = getattr(event, "at", None)
-        if at is not None and latest(at) > stamp:
+        if _after(getattr(event, "at", None), stamp) or (
+            event.__class__ in _MORE_MOMENTS
+            and any(_after(getattr(event, name, None), stamp) for name in _MOMENTS)
+        ):
             stream.late = (*stream.late, version)
         stream.positions.append(position)
 
@@ -683,7 +703,7 @@ def _change_row(stream: _Stream, as_of: datetime) -> ChangeFacts:
                     has_rollback_plan=event.has_rollback_plan,
                     has_monitoring_plan=event.has_monitoring_plan,
                     has_test_plan=event.has_test_plan,
-                    requested_by=event.requested_by or event.by,
+                    requested_by=event.requested_by or (None if event.imported else event.by),
                     incident=event.incident,
                     repairs=event.repairs,
                     planned_at=event.at,

@@ -165,9 +165,7 @@ def _checked(name: str, window: Period | None) -> Period | None:
     return utc(window[0]), utc(window[1])
 
 
-def _by_stream(
-    log: Iterable[Recorded], known_at: int | datetime | None
-) -> dict[str, list[Entry]]:
+def _by_stream(log: Iterable[Recorded], known_at: int | datetime | None) -> dict[str, list[Entry]]:
     streams: dict[str, list[Recorded]] = {}
     for recorded in known(log, known_at):
         if recorded.kind in {INCIDENT, CHANGE}:
