@@ -82,7 +82,7 @@ def down(*pairs, **fields):
 
 def table(*rows, as_of=1000):
     """Return facts of these rows, each with an id of its own."""
-    named = tuple(attrs.evolve(row, id=f"INC-{n}") for n, row in enumerate(rows, start=1))
+    named = tuple(row._replace(id=f"INC-{n}") for n, row in enumerate(rows, start=1))
     return Facts(incidents=named, as_of=at(as_of), log_position=len(named))
 
 

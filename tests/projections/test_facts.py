@@ -771,7 +771,7 @@ logs = st.tuples(histories("incident"), histories("incident"), histories("change
 
 
 def without_positions(rows):
-    return tuple(attrs.evolve(found, positions=()) for found in rows)
+    return tuple(found._replace(positions=()) for found in rows)
 
 
 class TestKnownAt:

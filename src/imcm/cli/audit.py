@@ -317,7 +317,7 @@ def replay(
 
 def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
     """Return what a row says, without what it says nothing of."""
-    told = {a.name: plain(getattr(row, a.name)) for a in attrs.fields(type(row))}
+    told: dict[str, Any] = plain(row)
     return {name: value for name, value in told.items() if value not in (None, [], {}, False)}
 
 

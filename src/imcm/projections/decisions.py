@@ -255,6 +255,9 @@ def plain(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
+    named: Any = getattr(value, "_asdict", None)
+    if named is not None:
+        value = named()
     if is_mapping(value):
         return {str(name): plain(item) for name, item in value.items()}
     if is_list(value):
