@@ -10,19 +10,32 @@ salt; left out when there is none). The members are described in docs/stored-for
 from __future__ import annotations
 
 import functools
+import operator
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Any, Final, NamedTuple, get_args
+from types import UnionType
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    NamedTuple,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import attrs
 import msgspec
 
 from imcm.domain.change import ChangeEvent
+from imcm.domain.corrections import EDITS
 from imcm.domain.incident import IncidentEvent
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
 from imcm.errors import ImcmError, InvalidValue, StoreError
+from imcm.projections.facts import FactsFold
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""
@@ -251,6 +264,100 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
         event,
         redacted,
     )
+
+
+# --- facts alone ----------------------------------------------------------------------------------
+
+_AWARE: Final = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+def _hint(hint: Any) -> Any:
+    """Return a type hint with every time aware, which the decoder then checks by itself."""
+    if hint is datetime:
+        return _AWARE
+    if get_origin(hint) in {Union, UnionType}:
+        return functools.reduce(operator.or_, map(_hint, get_args(hint)))
+    return hint
+
+
+def _replaced(event: Any, /, **changes: Any) -> Any:
+    return msgspec.structs.replace(event, **changes)
+
+
+def _lean(cls: type) -> Any:
+    """
+    Return a class that holds the facts of an event, under the same name, and nothing else.
+
+    The decoder fills it four times as fast as the event class, and the collector never walks it.
+    """
+    hints = get_type_hints(cls)
+    fields: list[Any] = []
+    for a in attrs.fields(cls):
+        if a.name in _words_of(cls):
+            continue
+        field = [a.name, _hint(hints[a.name])]
+        if isinstance(a.default, attrs.Factory):  # type: ignore[arg-type]
+            field.append(msgspec.field(default_factory=a.default.factory))
+        elif a.default is not attrs.NOTHING:
+            field.append(a.default)
+        fields.append(tuple(field))
+    lean = msgspec.defstruct(
+        cls.__name__, fields, gc=False, kw_only=True, namespace={"__replace__": _replaced}
+    )
+    members: list[Any] = [
+        ("format", int),
+        ("recorded_at", _AWARE),
+        ("event", lean),
+        ("source", Source | None, None),
+    ]
+    return msgspec.json.Decoder(msgspec.defstruct(f"Lean{cls.__name__}", members, gc=False)).decode
+
+
+_LEAN: Final[dict[str, Any]] = {}
+
+
+def _lean_decoder(name: str) -> Any:
+    """Return what decodes the facts of a type; None where only the event itself will do."""
+    if name not in _LEAN:
+        cls = EVENT_TYPES.get(name)
+        of_a_stream = cls is not None and cls not in {*EDITS, LedgerOpened, KeyClaimed}
+        _LEAN[name] = _lean(cls) if cls is not None and of_a_stream else None
+    return _LEAN[name]
+
+
+def take_facts(
+    rows: Iterable[tuple[int, str, int, str, bytes]],
+    fold: FactsFold,
+    until: datetime | None = None,
+) -> None:
+    """
+    Give the facts of stored rows to a fold, as `decode` and `FactsFold.add` would, but faster.
+
+    Args:
+        rows: In log order, behind those the fold has; as `Row`, or plain tuples like it.
+        until: Stop before the first event recorded after this time.
+
+    Raises:
+        StoreError: A state is not a stored event at all (damaged, or not ours).
+    """
+    take, decoders = fold.take, _LEAN
+    for row in rows:
+        position, stream, version, name, state = row
+        decoder = decoders[name] if name in decoders else _lean_decoder(name)
+        if decoder is not None:
+            try:
+                told = decoder(state)
+            except (msgspec.DecodeError, ImcmError, UnicodeDecodeError):
+                told = None  # the event itself says what is wrong
+            if told is not None and told.format <= FORMAT:
+                if until is not None and told.recorded_at > until:
+                    return
+                take(stream, version, position, told.recorded_at, told.source, told.event)
+                continue
+        recorded = decode(Row._make(row), words=False)
+        if until is not None and recorded.recorded_at > until:
+            return
+        fold.add(recorded)
 
 
 def _unread(row: Row, why: str) -> Recorded:

@@ -10,6 +10,7 @@ Event classes here are shared by both aggregates. Their names are storage format
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar, get_args
 
@@ -354,9 +355,11 @@ def standing(events: Mapping[int, Ev], edits: Iterable[object]) -> dict[int, Ev]
 
 
 def _with(event: Ev, correction: Any) -> Ev:
-    # Any: what kind of value it is was settled when the correction was made.
-    changed: Any = attrs.evolve(event, **{correction.field: correction.now})  # type: ignore[misc]
-    return changed  # type: ignore[no-any-return]
+    # Any: what kind of value it is was settled when the correction was made. What tells the facts
+    # of an event without being it says itself how it is replaced.
+    replace: Any = getattr(event, "__replace__", None) or functools.partial(attrs.evolve, event)
+    changed: Ev = replace(**{correction.field: correction.now})
+    return changed
 
 
 def past_standing(past: Iterable[Any]) -> dict[int, Any]:

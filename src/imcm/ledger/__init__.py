@@ -31,7 +31,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 import msgspec
 
-from imcm.codec import FORMAT, Row, as_imported, decode, encode, envelope_of
+from imcm.codec import FORMAT, Row, as_imported, decode, encode, envelope_of, take_facts
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
 from imcm.domain.corrections import WordsRedacted
@@ -46,6 +46,7 @@ from imcm.domain.recorded import (
     Source,
     Stored,
     Unread,
+    known,
 )
 from imcm.domain.vocabulary import (
     Between,
@@ -78,6 +79,8 @@ from imcm.ledger.store import (
     Store,
     refuse_other_database,
 )
+from imcm.projections.facts import Facts, FactsFold
+from imcm.projections.figure import collector_paused
 from imcm.verifier import redact
 
 __all__ = ["History", "Ledger", "LedgerReader", "Once", "Transaction"]
@@ -225,6 +228,33 @@ class LedgerReader:
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield the stored rows in log order, with their exact bytes, nothing decoded."""
         return self._store.rows(after=after, upto=upto)
+
+    def facts(
+        self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
+    ) -> Facts:
+        """
+        Return one row per incident and per change, as they stand: what figures are computed from.
+
+        The same as `imcm.facts(ledger.replay(), ...)`, several times as fast: of each event only
+        the facts are decoded.
+
+        Args:
+            as_of: World facts later than this are cut; see `imcm.facts`.
+            known_at: A position, or a time T for the longest prefix in which nothing was recorded
+                after T. Default: the whole log.
+
+        Raises:
+            NaiveTimeError: A time without a zone.
+            StoreError: An event is damaged.
+        """
+        if known_at is not None:
+            next(known((), known_at), None)  # refuses what is no position and no time
+        upto = known_at if isinstance(known_at, int) else None
+        until = known_at if isinstance(known_at, datetime) else None
+        fold = FactsFold()
+        with collector_paused():
+            take_facts(self._store.tuples(upto=upto), fold, until)
+            return fold.facts(as_of=as_of, known_at=known_at)
 
     def follow(
         self,

@@ -42,6 +42,10 @@ BATCH: Final = 2_000
 NOTHING: Final = "nothing of this call was recorded"
 
 
+RowTuple = tuple[int, str, int, str, bytes]
+"""A row without its name: position, stream, version, type, state."""
+
+
 class AlreadyThere(Exception):
     """
     Another writer holds one of these (stream, version) pairs, or the connection broke.
@@ -62,6 +66,10 @@ class Reading(Protocol):
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield rows in log order, from behind position *after* up to *upto*, included."""
+        ...
+
+    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
+        """Yield the same rows as plain tuples, where that is faster."""
         ...
 
     def stream(self, stream: str) -> list[Row]:
@@ -127,18 +135,27 @@ def _sqlite_errors(path: Path) -> Generator[None]:
 
 def _sqlite_failed(path: Path, error: Exception) -> StoreError:
     text = str(error)
+    name: str = getattr(error, "sqlite_errorname", "")  # Python raises some without one
     if "locked" in text or "busy" in text:
         hint = "another process holds it; try again"
+    elif name == "SQLITE_READONLY_ROLLBACK":
+        hint = "a write to it was cut off and has to be undone, which a reader may not do"
     elif "readonly" in text or "read-only" in text:
         hint = "the file or its folder is read-only; open it with LedgerReader"
-    elif "full" in text:
-        hint = "the disk is full; free some space, nothing of this call was recorded"
+    elif name == "SQLITE_FULL":
+        hint = f"the disk is full; free some space, {NOTHING}"
+    elif name.startswith("SQLITE_IOERR"):
+        # So it says of a quota and of a limit to the size of a file, too.
+        hint = f"the disk is full, at a limit or failing; free some space or look at it, {NOTHING}"
+    elif name.startswith("SQLITE_CANTOPEN"):
+        hint = "check who may read it, and write to its folder where a -wal or -journal is left"
     elif "not a database" in text:
         return NotALedgerError(f"{path} is not an SQLite database, so it is not a ledger")
-    elif "no such table" in text or "malformed" in text:
-        return NotALedgerError(f"{path} is not a readable ledger: {text}")
+    elif "no such" in text or name.startswith("SQLITE_CORRUPT") or "decode" in text:
+        told = ascii(text)[1:-1] if "decode" in text else text  # it quotes what is damaged
+        return NotALedgerError(f"{path} is not a readable ledger: {told}; restore it from a backup")
     else:
-        hint = "nothing of this call was recorded"
+        hint = NOTHING
     return StoreError(f"{path}: {text}; {hint}")
 
 
@@ -187,9 +204,11 @@ class SQLiteFile:
             # read-only and nobody writes, the file is as it is: SQLite calls that immutable.
             # Only there: closing such a connection drops this process's locks on the file, and
             # what is in a log or a journal beside it would be missed. A lock stays a lock.
-            beside = [self.path.with_name(self.path.name + end) for end in ("-wal", "-journal")]
             unwritable = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
-            if not unwritable or not self.path.exists() or any(file.exists() for file in beside):
+            log, journal = (self.path.with_name(self.path.name + e) for e in ("-wal", "-journal"))
+            # A journal of one sector holds no page: the file was killed while it was made.
+            pages = journal.exists() and journal.stat().st_size > 512
+            if not unwritable or not self.path.exists() or log.exists() or pages:
                 raise
             connection = self._open("mode=ro&immutable=1")
         self._local.mine = held = _Connection(connection)
@@ -217,6 +236,10 @@ class SQLiteFile:
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield rows in log order, in batches, so that no lock is held while they are used."""
+        return map(Row._make, self.tuples(after=after, upto=upto))
+
+    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
+        """Yield rows in log order as plain tuples, which is faster."""
         last = (1 << 63) - 1 if upto is None else upto
         statement = (
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
@@ -224,8 +247,7 @@ class SQLiteFile:
         )
         while True:
             batch = self._select(statement, (after, last, BATCH))
-            for row in batch:
-                yield Row._make(row)
+            yield from batch
             if len(batch) < BATCH:
                 return
             after = batch[-1][0]
@@ -430,6 +452,10 @@ class RecorderStore:
                 return
             after = batch[-1].id
 
+    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
+        """Yield the same rows; here they are no faster without their name."""
+        return self.rows(after=after, upto=upto)
+
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream; the recorder interface does not tell their positions."""
         self._usable()
@@ -567,6 +593,11 @@ class SQLiteStore(RecorderStore):
         """Yield rows in log order, in batches."""
         self._usable()
         return self._reader.rows(after=after, upto=upto)
+
+    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
+        """Yield rows in log order as plain tuples, which is faster."""
+        self._usable()
+        return self._reader.tuples(after=after, upto=upto)
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream, with their positions."""

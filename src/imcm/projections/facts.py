@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
 import attrs
@@ -122,10 +122,7 @@ _MORE_MOMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Moments that an event tells besides its own, which `as_of` cuts, too."""
 
-
-def _after(moment: Moment | None, stamp: datetime) -> bool:
-    """Say whether a moment may lie after the time it was recorded."""
-    return moment is not None and latest(moment) > stamp
+_SELDOM: Final = _NO_FACTS | _EDITS | _MORE_MOMENTS.keys()
 
 
 class _Made(NamedTuple):
@@ -141,6 +138,7 @@ class _Stream:
     """What was recorded of one incident or change, as far as rows need it."""
 
     __slots__ = (
+        "absent",
         "clock_back",
         "disagree",
         "edits",
@@ -149,9 +147,9 @@ class _Stream:
         "kind",
         "last",
         "late",
+        "latest",
         "made",
         "positions",
-        "seen",
         "source",
         "stamp",
     )
@@ -161,9 +159,10 @@ class _Stream:
         self.id = id_
         self.events: dict[int, Any] = {}
         self.edits: list[tuple[int, Any]] = []
-        self.seen = 0
+        self.absent: list[range] = []  # versions that are no facts: edits, unread, not in the log
         self.last = 0
         self.positions: list[int] = []
+        self.latest = _FIRST  # the last moment that anything here speaks of
         self.late: tuple[int, ...] = ()
         self.source: str | None = None
         self.stamp: datetime | None = None
@@ -182,13 +181,9 @@ class _Stream:
         events = self.events
         if self.edits:
             events = standing(events, [edit for _, edit in self.edits])
-        stands = list(happened(events.values(), as_of))
-        whole = len(stands) == len(events) and not any(
-            _after(getattr(event, name), as_of)
-            for event in stands
-            for name in _MORE_MOMENTS.get(event.__class__.__name__, ())
-        )
-        known_: dict[str, Any] = {"positions": tuple(self.positions)}
+        whole = self.latest <= as_of
+        stands = events.values() if whole else happened(events.values(), as_of)
+        known_: dict[str, Any] = {"id": self.id, "positions": tuple(self.positions)}
         if self.late:
             known_["late"] = self.late
         if self.clock_back:
@@ -196,7 +191,21 @@ class _Stream:
         if self.disagree:
             known_["sources_disagree"] = True
         make = incident_row if self.kind == INCIDENT else change_row
-        return _Made(make(self.id, stands, as_of, known_), as_of, whole)
+        return _Made(make(stands, as_of, known_), as_of, whole)
+
+    def tells(self, moment: Moment, stamp: datetime, version: int) -> None:
+        """Note a moment that is spoken of; one after the time it was recorded is an anomaly."""
+        last = latest(moment)
+        self.latest = max(self.latest, last)
+        if last > stamp and version not in self.late:
+            self.late = (*self.late, version)
+
+    def holds(self, version: int) -> bool:
+        """Say whether a version is that of a fact in the part of the log that was read."""
+        return 1 <= version <= self.last and not any(version in some for some in self.absent)
+
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class FactsFold:
@@ -211,12 +220,12 @@ class FactsFold:
         self._streams: dict[str, _Stream | None] = {}
         self._of: dict[str, dict[str, _Stream]] = {INCIDENT: {}, CHANGE: {}}
         self._order: dict[str, list[str]] = {INCIDENT: [], CHANGE: []}
-        self._edited: dict[str, _Stream] = {}
+        self._edited: dict[tuple[str, str], _Stream] = {}
         self._unread: dict[str, int] = {}
         self._position = 0
         self._events = 0
-        self._newest: datetime | None = None
-        self._last: datetime | None = None
+        self._newest = _FIRST
+        self._last = _FIRST
         self._clock_back: list[int] = []
         self._gaps: list[int] = []
 
@@ -230,32 +239,38 @@ class FactsFold:
 
     def unread(self, name: str, version: int, position: int, stamp: datetime, type: str) -> None:
         """Take one more event that can't be read."""
-        if self._seen(name, version, position, stamp) is not None:
+        stream = self._seen(name, version, position, stamp)
+        if stream is not None:
+            stream.absent.append(range(version, version + 1))
             self._unread[type] = self._unread.get(type, 0) + 1
 
     def _seen(self, name: str, version: int, position: int, stamp: datetime) -> _Stream | None:
         """Note one more event, and return the stream it is of; None for the ledger's own rows."""
         self._position = position
         self._events += 1
-        last = self._last
-        if last is None or stamp >= last:
-            if self._newest is None or self._newest < stamp:
-                self._newest = stamp
+        if stamp >= self._last:
+            self._newest = max(self._newest, stamp)
         else:
             self._clock_back.append(position)
         self._last = stamp
         try:
             stream = self._streams[name]
         except KeyError:
-            kind, _, id_ = name.partition(":")
-            stream = _Stream(kind, id_) if kind in self._of else None
-            self._streams[name] = stream
-            if stream is not None:
-                self._of[kind][id_] = stream
+            stream = self._begun(name)
         if stream is not None:
-            if version != stream.last + 1:
+            last = stream.last
+            if version != last + 1:
                 self._gaps.append(position)
+                stream.absent.append(range(last + 1, version))
             stream.last = version
+        return stream
+
+    def _begun(self, name: str) -> _Stream | None:
+        kind, _, id_ = name.partition(":")
+        stream = _Stream(kind, id_) if kind in self._of else None
+        self._streams[name] = stream
+        if stream is not None:
+            self._of[kind][id_] = stream
         return stream
 
     def take(
@@ -278,27 +293,37 @@ class FactsFold:
         if source is not None:
             _note_source(stream, event, source.name, source.recorded_at)
         type_ = event.__class__.__name__
-        if type_ in _EDITS:
-            if isinstance(event, MomentCorrected) and _after(event.now, stamp):
-                stream.late = (*stream.late, version)
-            stream.edits.append((position, event))
-            self._edited[name] = stream
-        else:
-            stream.seen |= 1 << version
-            if type_ in _NO_FACTS and not getattr(event, "unauthorised", ""):
+        if type_ in _SELDOM:
+            if type_ in _EDITS:
+                self._edit(stream, version, position, stamp, event)
                 return
-            stream.events[version] = event
-            at = event.at
-            if (
-                at is not None
-                and (at > stamp if at.__class__ is not Between else latest(at) > stamp)
-            ) or (
-                type_ in _MORE_MOMENTS
-                and any(_after(getattr(event, name), stamp) for name in _MORE_MOMENTS[type_])
-            ):
-                stream.late = (*stream.late, version)
+            if type_ in _NO_FACTS:
+                if not getattr(event, "unauthorised", ""):
+                    return
+            else:
+                for moment in (getattr(event, field) for field in _MORE_MOMENTS[type_]):
+                    if moment is not None:
+                        stream.tells(moment, stamp, version)
+        stream.events[version] = event
+        at = event.at
+        if at is not None:
+            if at.__class__ is Between or at > stamp:
+                stream.tells(at, stamp, version)
+            elif at > stream.latest:
+                stream.latest = at
         stream.positions.append(position)
         stream.made = None
+
+    def _edit(
+        self, stream: _Stream, version: int, position: int, stamp: datetime, event: Any
+    ) -> None:
+        if isinstance(event, MomentCorrected) and event.now is not None:
+            stream.tells(event.now, stamp, version)
+        stream.absent.append(range(version, version + 1))
+        stream.edits.append((position, event))
+        stream.positions.append(position)
+        stream.made = None
+        self._edited[stream.kind, stream.id] = stream
 
     def facts(
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
@@ -312,7 +337,9 @@ class FactsFold:
         """
         if as_of is not None and as_of.utcoffset() is None:
             raise NaiveTimeError("as_of", as_of)
-        cut = self._newest if as_of is None else as_of
+        cut = as_of
+        if cut is None and self._events:
+            cut = self._newest
         incidents: dict[str, Any] = {}
         changes: dict[str, Any] = {}
         if cut is not None:
@@ -348,7 +375,7 @@ class FactsFold:
     def _unfounded(self) -> Iterator[int]:
         for stream in self._edited.values():
             for position, edit in stream.edits:
-                if edit.version < 1 or not stream.seen >> edit.version & 1:
+                if not stream.holds(edit.version):
                     yield position
 
 

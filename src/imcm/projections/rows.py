@@ -254,27 +254,22 @@ _INCIDENT: Final[dict[str, Any]] = (
 )
 _CHANGE: Final[dict[str, Any]] = dict.fromkeys(ChangeFacts._fields) | ChangeFacts._field_defaults
 
-_ENDS: Final = {
-    "IncidentMitigated": "mitigated",
-    "IncidentResolved": "resolved",
-    "IncidentClosed": "closed",
-}
+_ENDS: Final = {"IncidentMitigated": 1, "IncidentResolved": 2, "IncidentClosed": 3}
+_OVER: Final = 4
+"""The places of a spell's fields, while it is being told."""
 
 
-def incident_row(
-    id_: str, events: Iterable[Any], as_of: datetime, known: dict[str, Any]
-) -> IncidentFacts:
+def incident_row(events: Iterable[Any], as_of: datetime, known: dict[str, Any]) -> IncidentFacts:
     """
     Return the row of an incident.
 
     Args:
         events: What stands of its stream and had happened, in order.
-        known: Fields of the row that are known of the stream and not of its events.
+        known: Fields of the row that are known of the stream and not of its events, its id first.
     """
     row: dict[str, Any] = _INCIDENT | known
-    row["id"] = id_
     status = before = IncidentStatus.NOTHING
-    spells: list[dict[str, Any]] = []
+    spells: list[list[Any]] = []
     severities: list[Severity] = []
     holds: list[Hold] = []
     verdicts: dict[str, Verdict] = {}
@@ -294,12 +289,12 @@ def incident_row(
                 row["impact_started_at"] = _until(event.impact_started_at, as_of)
                 row["detected_at"] = event.at
                 row["declared_at"] = _until(event.declared_at, as_of)
-                spells = [{"started": event.at}]
+                spells = [[event.at, None, None, None, False]]
             case "IncidentResolved" | "IncidentMitigated" | "IncidentClosed" as name:
                 spell = _current(spells)
                 spell[_ENDS[name]] = event.at
                 if name != "IncidentMitigated":
-                    spell["over"] = True
+                    spell[_OVER] = True
             case "IncidentAcknowledged":
                 if row["acknowledged_at"] is None:
                     row["acknowledged_at"] = event.at
@@ -320,9 +315,9 @@ def incident_row(
                     after = IncidentStatus.TRIAGED if row["triaged"] else IncidentStatus.DETECTED
                 if event.relapse:
                     row["relapses"] += 1
-                    _current(spells)["mitigated"] = None
-                elif event.number or (spells and "over" in spells[-1]):
-                    spells.append({"started": event.at})
+                    _current(spells)[_ENDS["IncidentMitigated"]] = None
+                elif event.number or (spells and spells[-1][_OVER]):
+                    spells.append([event.at, None, None, None, False])
                 row["dismissed"] = None
             case "IncidentDeclared":
                 if row["declared_at"] is None:
@@ -351,12 +346,12 @@ def incident_row(
             case _:
                 pass  # attempts, and the other side of a merge, change only the status
         if after is not None and after is not status:
-            if holds and after in _OVER:
+            if holds and after in _NOTHING_WAITS:
                 _release(holds, event.at)
             status = after
     # Statements hold for every as_of, but nothing can be said of what had not been detected.
     row["status"] = status if spells else IncidentStatus.NOTHING
-    row["spells"] = tuple(Spell(**spell) for spell in spells)
+    row["spells"] = tuple(map(Spell._make, spells))
     if holds:
         row["holds"] = tuple(holds)
     if severities:
@@ -369,13 +364,13 @@ def incident_row(
     return IncidentFacts._make(row.values())
 
 
-_OVER: Final = frozenset(IncidentStatus) - OPEN - {IncidentStatus.MERGED}
+_NOTHING_WAITS: Final = frozenset(IncidentStatus) - OPEN - {IncidentStatus.MERGED}
 """Statuses in which nothing waits any more; after a merge it may go on waiting."""
 
 
-def _current(spells: list[dict[str, Any]]) -> dict[str, Any]:
+def _current(spells: list[list[Any]]) -> list[Any]:
     if not spells:
-        spells.append({})
+        spells.append([None, None, None, None, False])
     return spells[-1]
 
 
@@ -428,12 +423,9 @@ def _last_target(rows: Mapping[str, IncidentFacts], row: IncidentFacts) -> str:
 # --- a change -------------------------------------------------------------------------------------
 
 
-def change_row(
-    id_: str, events: Iterable[Any], as_of: datetime, known: dict[str, Any]
-) -> ChangeFacts:
+def change_row(events: Iterable[Any], as_of: datetime, known: dict[str, Any]) -> ChangeFacts:
     """Return the row of a change; the arguments are those of `incident_row`."""
     row: dict[str, Any] = _CHANGE | known
-    row["id"] = id_
     row["imported"] = row["authorisation"] = None  # until an event says it
     status = ChangeStatus.NOTHING
     rollout: list[RolloutStep] = []
