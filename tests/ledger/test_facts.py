@@ -75,7 +75,7 @@ class TestOfALedger:
     def test_times_need_a_zone(self, ledger):
         for name in ("known_at", "as_of"):
             with pytest.raises(NaiveTimeError, match=name):
-                ledger.facts(**{name: datetime(2026, 3, 2)})
+                ledger.facts(**{name: NOW.replace(tzinfo=None)})
 
 
 class TestOfWhatCanNotBeRead:

@@ -17,6 +17,7 @@ import time
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from operator import lt
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -44,6 +45,8 @@ NOTHING: Final = "nothing of this call was recorded"
 
 RowTuple = tuple[int, str, int, str, bytes]
 """A row without its name: position, stream, version, type, state."""
+
+_KINDS: Final = (int, str, int, str, bytes)
 
 
 class AlreadyThere(Exception):
@@ -139,7 +142,7 @@ def _sqlite_failed(path: Path, error: Exception) -> StoreError:
     if "locked" in text or "busy" in text:
         hint = "another process holds it; try again"
     elif name == "SQLITE_READONLY_ROLLBACK":
-        hint = "a write to it was cut off and has to be undone, which a reader may not do"
+        hint = "a write to it was cut off and has to be undone; open it once with Ledger"
     elif "readonly" in text or "read-only" in text:
         hint = "the file or its folder is read-only; open it with LedgerReader"
     elif name == "SQLITE_FULL":
@@ -205,10 +208,8 @@ class SQLiteFile:
             # Only there: closing such a connection drops this process's locks on the file, and
             # what is in a log or a journal beside it would be missed. A lock stays a lock.
             unwritable = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
-            log, journal = (self.path.with_name(self.path.name + e) for e in ("-wal", "-journal"))
-            # A journal of one sector holds no page: the file was killed while it was made.
-            pages = journal.exists() and journal.stat().st_size > 512
-            if not unwritable or not self.path.exists() or log.exists() or pages:
+            beside = [self.path.with_name(self.path.name + end) for end in ("-wal", "-journal")]
+            if not unwritable or not self.path.exists() or any(file.exists() for file in beside):
                 raise
             connection = self._open("mode=ro&immutable=1")
         self._local.mine = held = _Connection(connection)
@@ -246,11 +247,26 @@ class SQLiteFile:
             "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
         )
         while True:
-            batch = self._select(statement, (after, last, BATCH))
+            batch = self._checked(self._select(statement, (after, last, BATCH)))
+            positions = [after, *(row[0] for row in batch)]
+            if not all(map(lt, positions, positions[1:])):
+                # A damaged page may lead back to one before it: reading would never end.
+                raise self._damaged(f"positions behind {after} come twice")
             yield from batch
             if len(batch) < BATCH:
                 return
             after = batch[-1][0]
+
+    def _checked(self, batch: list[Any]) -> list[Any]:
+        """Return rows whose values are of their types; in a damaged file they may be anything."""
+        for column, kind in zip(zip(*batch, strict=True), _KINDS, strict=True) if batch else ():
+            if set(map(type, column)) != {kind}:
+                odd = next(row[0] for row in batch if tuple(map(type, row)) != _KINDS)
+                raise self._damaged(f"position {odd} is not a stored event, by its types")
+        return batch
+
+    def _damaged(self, why: str) -> NotALedgerError:
+        return NotALedgerError(f"{self.path}: {why}; it was damaged or altered, restore a backup")
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream, with their positions."""
@@ -258,7 +274,7 @@ class SQLiteFile:
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
             "WHERE originator_id = ? ORDER BY originator_version"
         )
-        return [Row._make(row) for row in self._select(statement, (stream,))]
+        return list(map(Row._make, self._checked(self._select(statement, (stream,)))))
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
@@ -266,8 +282,12 @@ class SQLiteFile:
 
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
-        with _sqlite_errors(target), closing(sqlite3.connect(target)) as copy:
-            self._connection().backup(copy)
+        try:
+            with _sqlite_errors(target), closing(sqlite3.connect(target)) as copy:
+                self._connection().backup(copy)
+        except StoreError:
+            target.unlink(missing_ok=True)  # half a copy is none, and would be in the way
+            raise
 
     def guards(self) -> list[str]:
         """Return the triggers that make the file append-only, by name."""
@@ -527,11 +547,22 @@ def _refuse_path(path: Path) -> None:
     if "\x00" in str(path):
         raise StoreError(f"{str(path)!r} is no path: it holds a NUL")
     try:
-        path.lstat()
+        path.stat()
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} can't be opened: {error}") from None
+
+
+def _undo_cut_off(path: Path) -> None:
+    """Have SQLite undo a write that was cut off, as whoever opens a file for writing does."""
+    if path.with_name(path.name + "-journal").exists():
+        uri = f"{path.absolute().as_uri()}?mode=rw"
+        with (
+            _sqlite_errors(path),
+            closing(sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_SECONDS)) as connection,
+        ):
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
 
 
 def refuse_other_database(path: Path) -> None:
@@ -548,6 +579,8 @@ def refuse_other_database(path: Path) -> None:
     _refuse_path(path)
     if not path.parent.is_dir():
         raise StoreError(f"the folder {path.parent} does not exist; make it first")
+    if path.is_file():
+        _undo_cut_off(path)  # what is left may be an empty file
     if not path.is_dir() and (not path.exists() or not path.stat().st_size):
         return
     reader = SQLiteFile(path)
