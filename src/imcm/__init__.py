@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Window,
     )
     from imcm.errors import ImcmError, InvalidValue, StepRefused
+    from imcm.follower import Follower, KeptFacts, deliver
     from imcm.ledger import History, Ledger, LedgerReader
     from imcm.projections.anomalies import anomalies
     from imcm.projections.availability import (
@@ -91,11 +92,13 @@ __all__ = [
     "DismissalReason",
     "Facts",
     "Figure",
+    "Follower",
     "History",
     "HoldReason",
     "ImcmError",
     "Impact",
     "InvalidValue",
+    "KeptFacts",
     "Kind",
     "Learned",
     "Ledger",
@@ -125,6 +128,7 @@ __all__ = [
     "change_failure_rate",
     "compare",
     "decision_trail",
+    "deliver",
     "deployment_frequency",
     "dora_report",
     "downtime",
@@ -162,11 +166,13 @@ _HOMES: Final = {
     "DismissalReason": "imcm.domain.vocabulary",
     "Facts": "imcm.projections.facts",
     "Figure": "imcm.projections.figure",
+    "Follower": "imcm.follower",
     "History": "imcm.ledger",
     "HoldReason": "imcm.domain.vocabulary",
     "ImcmError": "imcm.errors",
     "Impact": "imcm.domain.vocabulary",
     "InvalidValue": "imcm.errors",
+    "KeptFacts": "imcm.follower",
     "Kind": "imcm.domain.vocabulary",
     "Learned": "imcm.projections.learned",
     "Ledger": "imcm.ledger",
@@ -197,6 +203,7 @@ _HOMES: Final = {
     "change_failure_rate": "imcm.projections.failures",
     "compare": "imcm.projections.compare",
     "decision_trail": "imcm.projections.decisions",
+    "deliver": "imcm.follower",
     "deployment_frequency": "imcm.projections.frequency",
     "dora_report": "imcm.projections.dora",
     "downtime": "imcm.projections.availability",

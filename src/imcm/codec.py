@@ -10,7 +10,6 @@ salt; left out when there is none). The members are described in docs/stored-for
 from __future__ import annotations
 
 import functools
-import operator
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -276,7 +275,7 @@ def _hint(hint: Any) -> Any:
     if hint is datetime:
         return _AWARE
     if get_origin(hint) in {Union, UnionType}:
-        return functools.reduce(operator.or_, map(_hint, get_args(hint)))
+        return Union[tuple(map(_hint, get_args(hint)))]  # noqa: UP007 (made of what is given)
     return hint
 
 

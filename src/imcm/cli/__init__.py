@@ -46,12 +46,12 @@ from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.errors import ImcmError, InvalidValue, UnknownIdError
+from imcm.follower import KeptFacts
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.projections.anomalies import anomalies
 from imcm.projections.compare import Comparison, compare
 from imcm.projections.dora import dora_report, side_by_side
-from imcm.projections.facts import facts
 from imcm.projections.failures import change_failure_rate
 from imcm.projections.figure import SECONDS, SHARE, Definition, Figure, shown, zone
 from imcm.projections.restore import (
@@ -92,7 +92,7 @@ def demo(
     with made as book:
         tell(book, clock, refusals.append)
         entries = timeline(book.replay(), incident="INC-204")
-        known = facts(book.replay(words=False))
+        known = book.facts()
     figures = [
         time_to_restore(known, start=("impact_started", "detected")),
         time_to_restore(known),
@@ -419,16 +419,28 @@ def report(
         str | None, typer.Option("--side-by-side", help="One metric under every preset, and why.")
     ] = None,
     year: Annotated[int, typer.Option(help="Performance bands of this report year.")] = 2024,
+    kept: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep what is read in this file: the next report reads only what is new."
+        ),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print each figure in full.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the DORA metrics and the times to acknowledge, mitigate and restore, with intervals."""
     with LedgerReader(ledger) as book:
-        known = facts(
-            book.replay(words=False),
-            as_of=moment("--as-of", as_of, tz),
-            known_at=known_at_of(known_at, tz),
-        )
+        if kept is None:
+            cut = known_at_of(known_at, tz)
+            known = book.facts(as_of=moment("--as-of", as_of, tz), known_at=cut)
+        elif as_of is not None or known_at is not None:
+            raise typer.BadParameter("--kept is of now; leave out --as-of and --known-at")
+        else:
+            with (
+                progress_bar("reading") as progress,
+                KeptFacts(kept, book, progress=progress) as follower,
+            ):
+                known = follower.facts()
     overrides = _settings(settings)
     common: dict[str, Any] = {
         "window": window_of(start, end, tz),

@@ -47,7 +47,7 @@ from imcm.interchange import jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.projections.anomalies import anomalies as odd_things
 from imcm.projections.decisions import decision_trail, plain
-from imcm.projections.facts import ChangeFacts, IncidentFacts, facts
+from imcm.projections.facts import ChangeFacts, IncidentFacts
 from imcm.projections.learned import learned
 from imcm.projections.timeline import replayed
 from imcm.telling import told_entry, told_moment
@@ -287,7 +287,7 @@ def replay(
             recorded=window_of(start, end, tz),
             known_at=cut,
         )
-        known = facts(book.replay(words=False), known_at=cut) if id is not None else None
+        known = book.facts(known_at=cut) if id is not None else None
     if known is None:
         state = None
     else:
@@ -378,7 +378,7 @@ def anomalies(
 ) -> None:
     """List everything odd in the log; nothing was refused or mended for it."""
     with LedgerReader(ledger) as book:
-        known = facts(book.replay(words=False), known_at=known_at_of(known_at, tz))
+        known = book.facts(known_at=known_at_of(known_at, tz))
     found = odd_things(known)
     if as_json:
         print_json([{**attrs.asdict(one), "oddity": one.oddity.value} for one in found])

@@ -306,9 +306,13 @@ class LedgerReader:
 
     def history(self, stream: str) -> list[Recorded]:
         """Return all events of one stream ("incident:INC-7"), oldest first."""
+        return [decode(row) for row in self.rows_of(stream)]
+
+    def rows_of(self, stream: str) -> list[Row]:
+        """Return the stored rows of one stream, oldest first, nothing decoded."""
         rows = self._contiguous(stream)
         positions = self._store.positions(stream, rows)
-        return [decode(row._replace(position=at)) for row, at in zip(rows, positions, strict=True)]
+        return [row._replace(position=at) for row, at in zip(rows, positions, strict=True)]
 
     def _contiguous(self, stream: str) -> list[Row]:
         rows = self._store.stream(stream)

@@ -18,7 +18,7 @@ import attrs
 from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Source, Unread, known
 from imcm.domain.vocabulary import Between, Moment, latest
-from imcm.errors import NaiveTimeError
+from imcm.errors import NaiveTimeError, StoreError
 from imcm.projections.rows import (
     ChangeFacts,
     Hold,
@@ -38,6 +38,8 @@ __all__ = [
     "FactsFold",
     "Hold",
     "IncidentFacts",
+    "Made",
+    "Read",
     "RolloutStep",
     "Spell",
     "facts",
@@ -125,13 +127,37 @@ _MORE_MOMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 _SELDOM: Final = _NO_FACTS | _EDITS | _MORE_MOMENTS.keys()
 
 
-class _Made(NamedTuple):
-    """A row as it was made, and when it can be given again without making it anew."""
+class Made(NamedTuple):
+    """
+    A row as it was made, and when it can be given again without making it anew.
+
+    Attributes:
+        row: The row, merges not yet followed.
+        as_of: The time it was made for.
+        whole: Nothing of it was cut, so it is the same for every later `as_of`.
+        unfounded: Positions of its corrections and voids whose target is not in the log read.
+    """
 
     row: IncidentFacts | ChangeFacts
     as_of: datetime
     whole: bool
-    """Nothing of it was cut, so it is the same for every later `as_of`."""
+    unfounded: tuple[int, ...] = ()
+
+    def stands(self, as_of: datetime) -> bool:
+        """Say whether the row is the one of that time."""
+        return self.as_of == as_of or (self.whole and self.as_of <= as_of)
+
+
+class Read(NamedTuple):
+    """What a fold knows of the log besides the rows; it goes on from here."""
+
+    position: int
+    events: int
+    newest: datetime
+    last: datetime
+    unread: dict[str, int]
+    clock_back: list[int]
+    gaps: list[int]
 
 
 class _Stream:
@@ -168,16 +194,16 @@ class _Stream:
         self.stamp: datetime | None = None
         self.clock_back = False
         self.disagree = False
-        self.made: _Made | None = None
+        self.made: Made | None = None
 
-    def row(self, as_of: datetime) -> IncidentFacts | ChangeFacts:
+    def told(self, as_of: datetime) -> Made:
         """Return the row as it stood at a time, the same one as before where nothing is new."""
         made = self.made
-        if made is None or not (made.as_of == as_of or (made.whole and made.as_of <= as_of)):
+        if made is None or not made.stands(as_of):
             made = self.made = self._row(as_of)
-        return made.row
+        return made
 
-    def _row(self, as_of: datetime) -> _Made:
+    def _row(self, as_of: datetime) -> Made:
         events = self.events
         if self.edits:
             events = standing(events, [edit for _, edit in self.edits])
@@ -191,7 +217,8 @@ class _Stream:
         if self.disagree:
             known_["sources_disagree"] = True
         make = incident_row if self.kind == INCIDENT else change_row
-        return _Made(make(stands, as_of, known_), as_of, whole)
+        unfounded = [at for at, edit in self.edits if not self.holds(edit.version)]
+        return Made(make(stands, as_of, known_), as_of, whole, tuple(unfounded))
 
     def tells(self, moment: Moment, stamp: datetime, version: int) -> None:
         """Note a moment that is spoken of; one after the time it was recorded is an anomaly."""
@@ -214,13 +241,20 @@ class FactsFold:
 
     The same fold serves a replay and a follower: `facts` is this with the whole log added. Rows of
     what has not changed are given again, so that being up to date costs what is new.
+
+    Args:
+        load: Where rows are kept (`keep`), gives a fold that has taken the events of one stream,
+            up to a position, when a row has to be made anew.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, load: Callable[[str, int], FactsFold] | None = None) -> None:
+        self._load = load
         self._streams: dict[str, _Stream | None] = {}
-        self._of: dict[str, dict[str, _Stream]] = {INCIDENT: {}, CHANGE: {}}
+        self._of: dict[str, dict[str, _Stream | Made]] = {INCIDENT: {}, CHANGE: {}}
         self._order: dict[str, list[str]] = {INCIDENT: [], CHANGE: []}
-        self._edited: dict[tuple[str, str], _Stream] = {}
+        self._edited: dict[tuple[str, str], _Stream | Made] = {}
+        # Kept only where somebody asks for it: it is a step more for each event.
+        self._touched: dict[str, _Stream] | None = None if load is None else {}
         self._unread: dict[str, int] = {}
         self._position = 0
         self._events = 0
@@ -228,6 +262,63 @@ class FactsFold:
         self._last = _FIRST
         self._clock_back: list[int] = []
         self._gaps: list[int] = []
+
+    # --- rows that were made before ---------------------------------------------------------------
+
+    @property
+    def read(self) -> Read:
+        """What is known of the log besides the rows."""
+        return Read(
+            self._position,
+            self._events,
+            self._newest,
+            self._last,
+            dict(self._unread),
+            list(self._clock_back),
+            list(self._gaps),
+        )
+
+    def keep(self, read: Read, rows: Iterable[Made]) -> None:
+        """Go on from what another fold had read, and from rows it had made."""
+        self._position, self._events, self._newest, self._last = read[:4]
+        self._unread = dict(read.unread)
+        self._clock_back, self._gaps = list(read.clock_back), list(read.gaps)
+        # Of streams that are awake here the other fold may have read more, though no row changed.
+        for stream in self._streams.values():
+            if stream is not None and stream.made is not None:
+                self._of[stream.kind][stream.id] = stream.made
+        self._streams = {}
+        incidents, changes = self._of[INCIDENT], self._of[CHANGE]
+        for made in rows:
+            row = made.row
+            kind, mine = (
+                (INCIDENT, incidents) if isinstance(row, IncidentFacts) else (CHANGE, changes)
+            )
+            mine[row.id] = self._edited[kind, row.id] = made
+            if not made.unfounded:
+                del self._edited[kind, row.id]
+
+    def touched(self) -> list[Made]:
+        """Return the rows of what was added since this was last asked, as of the newest stamp."""
+        touched = self._touched or {}
+        self._touched = {}
+        return [stream.told(self._newest) for stream in touched.values()]
+
+    def _awake(self, kind: str, id_: str) -> _Stream:
+        """Return a kept stream with its events, up to what was read."""
+        name = f"{kind}:{id_}"
+        if self._load is None:
+            raise StoreError(f"the events of {name} are needed, and nothing loads them")
+        loaded = self._load(name, self._position)
+        stream = loaded._streams.get(name)
+        if stream is None:
+            raise StoreError(f"{name} was kept, and is not in the log any more")
+        self._streams[name] = self._of[kind][id_] = stream
+        if stream.edits:
+            self._edited[kind, id_] = stream
+        return stream
+
+    # --- events -----------------------------------------------------------------------------------
 
     def add(self, recorded: Recorded) -> None:
         """Take one more event."""
@@ -242,10 +333,15 @@ class FactsFold:
         stream = self._seen(name, version, position, stamp)
         if stream is not None:
             stream.absent.append(range(version, version + 1))
+            self._touch(stream)
             self._unread[type] = self._unread.get(type, 0) + 1
 
     def _seen(self, name: str, version: int, position: int, stamp: datetime) -> _Stream | None:
         """Note one more event, and return the stream it is of; None for the ledger's own rows."""
+        try:
+            stream = self._streams[name]
+        except KeyError:
+            stream = self._begun(name)
         self._position = position
         self._events += 1
         if stamp >= self._last:
@@ -253,10 +349,6 @@ class FactsFold:
         else:
             self._clock_back.append(position)
         self._last = stamp
-        try:
-            stream = self._streams[name]
-        except KeyError:
-            stream = self._begun(name)
         if stream is not None:
             last = stream.last
             if version != last + 1:
@@ -267,10 +359,14 @@ class FactsFold:
 
     def _begun(self, name: str) -> _Stream | None:
         kind, _, id_ = name.partition(":")
-        stream = _Stream(kind, id_) if kind in self._of else None
-        self._streams[name] = stream
-        if stream is not None:
-            self._of[kind][id_] = stream
+        mine = self._of.get(kind)
+        if mine is None:
+            self._streams[name] = None
+            return None
+        if id_ in mine:
+            return self._awake(kind, id_)
+        stream = self._streams[name] = mine[id_] = _Stream(kind, id_)
+        self._touch(stream)
         return stream
 
     def take(
@@ -299,6 +395,8 @@ class FactsFold:
                 return
             if type_ in _NO_FACTS:
                 if not getattr(event, "unauthorised", ""):
+                    if stream.edits:
+                        self._touch(stream)  # it may be what one of them speaks of
                     return
             else:
                 for moment in (getattr(event, field) for field in _MORE_MOMENTS[type_]):
@@ -313,6 +411,8 @@ class FactsFold:
                 stream.latest = at
         stream.positions.append(position)
         stream.made = None
+        if self._touched is not None:
+            self._touched[name] = stream
 
     def _edit(
         self, stream: _Stream, version: int, position: int, stamp: datetime, event: Any
@@ -322,8 +422,13 @@ class FactsFold:
         stream.absent.append(range(version, version + 1))
         stream.edits.append((position, event))
         stream.positions.append(position)
-        stream.made = None
         self._edited[stream.kind, stream.id] = stream
+        self._touch(stream)
+
+    def _touch(self, stream: _Stream) -> None:
+        stream.made = None
+        if self._touched is not None:
+            self._touched[f"{stream.kind}:{stream.id}"] = stream
 
     def facts(
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
@@ -370,13 +475,19 @@ class FactsFold:
             # The newest streams are the last ones; a few are put in their places.
             for id_ in list(streams)[-new:]:
                 insort(order, id_)
-        return {id_: streams[id_].row(as_of) for id_ in order}
+        rows: dict[str, Any] = {}
+        for id_ in order:
+            one = streams[id_]
+            if isinstance(one, Made) and not one.stands(as_of):
+                one = self._awake(kind, id_)
+            rows[id_] = (one if isinstance(one, Made) else one.told(as_of)).row
+        return rows
 
     def _unfounded(self) -> Iterator[int]:
-        for stream in self._edited.values():
-            for position, edit in stream.edits:
-                if not stream.holds(edit.version):
-                    yield position
+        for one in self._edited.values():
+            made = one if isinstance(one, Made) else one.made
+            if made is not None:
+                yield from made.unfounded
 
 
 def _note_source(stream: _Stream, event: object, name: str, recorded_at: datetime | None) -> None:

@@ -1,0 +1,150 @@
+"""
+Write docs/performance.md from the results of a run, so that it can't say anything else.
+
+    python benchmarks/page.py results.json [--to docs/performance.md]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from run import amount, verdict
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+NOTES: dict[str, str] = {
+    "replay_vs_fetch": (
+        "Fetching hands over bytes and looks at none of them. A replay decodes each event, checks "
+        "it, folds it into its row, and computes the figures at the end."
+    ),
+    "replay_vs_stock": (
+        "Both decode the same history; the replay also folds it and computes all figures, which "
+        "stock eventsourcing is not asked to do here."
+    ),
+    "record_vs_insert": (
+        "The bare insert decides nothing. A step loads its stream, decides, encodes, decodes once "
+        "more to be certain that it can be read again, and appends. How much that weighs depends "
+        "on the disk: the faster a commit, the larger the ratio."
+    ),
+    "record_vs_stock": (
+        "Most of either is the same commit on the same disk, and the slower it is, the nearer the "
+        "ratio comes to 1."
+    ),
+    "import_vs_insert": (
+        "The rows are there already when the bare insert begins. An import looks what stands of "
+        "each stream, takes every event through the domain, encodes it, and decodes it once more "
+        "to be certain that it can be read again."
+    ),
+    "follow_catch_up": (
+        "Catching up reads the new events and the rows they belong to, and stores these again."
+    ),
+    "cold_open": "A new process has to load all kept rows before it can compute a report.",
+    "metrics_100k": (
+        "The bare numbers know no population. Here each incident and each change is counted or "
+        "left out with its reason, and each figure has its interval."
+    ),
+    "attribution_100k": (
+        "Deployments are sorted once for each service, and each incident costs a binary search."
+    ),
+    "memory": "It is what the rows of facts take, each a Python object with its fields.",
+    "import_time": (
+        "All incident and change events are classes made by attrs when they are imported. It is "
+        "paid once for each process."
+    ),
+    "growth": "Each event takes longer where more rows are held at once.",
+}
+"""What is said of a goal that is not met."""
+
+
+def table(results: dict[str, dict[str, Any]], missing: dict[str, str]) -> Iterator[str]:
+    """Yield the lines of the table of results."""
+    yield "| key | what | against | goal | measured | |"
+    yield "|---|---|---|---|---|---|"
+    for key, result in results.items():
+        measured = amount(result["measured"], result["unit"])
+        if result["unit"] in ("s", "MB"):
+            measured += f" ({amount(result['ratio'], 'times')})"
+        cells = (result["what"], result["baseline"], result["goal"], measured)
+        yield f"| `{key}` | {' | '.join(cells)} | {verdict(result['met'])} |"
+    for key, why in missing.items():
+        yield f"| `{key}` | not measured: {why} | | | | |"
+
+
+def seconds(results: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Yield, for each result, its seconds and what was measured beside it."""
+    yield "| key | seconds | its baseline's seconds | beside |"
+    yield "|---|---|---|---|"
+    for key, result in results.items():
+        beside = "; ".join(f"{name}: {number(value)}" for name, value in result["beside"].items())
+        pair = f"{result['seconds']:.3g} | {result['baseline_seconds']:.3g}"
+        yield f"| `{key}` | {pair} | {beside} |"
+
+
+def number(value: object) -> str:
+    """Return a value to read; whole numbers with their thousands apart."""
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def page(told: dict[str, Any]) -> str:
+    """Return the whole page."""
+    results: dict[str, dict[str, Any]] = told["results"]
+    packages = ", ".join(f"{name} {version}" for name, version in told["packages"].items())
+    lines = [
+        "# Performance",
+        "",
+        "Every figure is a ratio of two things measured in turn, in one run on one machine: the "
+        "library, and a named baseline. Ratios travel from machine to machine far better than "
+        "seconds, which stand below and hold for this one only. Written by `benchmarks/page.py` "
+        "from the results of",
+        "",
+        "```sh",
+        "python benchmarks/run.py --json results.json",
+        "python benchmarks/picture.py results.json",
+        "python benchmarks/page.py results.json",
+        "```",
+        "",
+        f"on a log of {told['events']:,} events.",
+        "",
+        f"Machine: {told['cpu']}, {told['cores']} cores, {told['machine']}; Python "
+        f"{told['python']}, SQLite {told['sqlite']}, {packages}; {told['date']}.",
+        "",
+        "## Against the goals",
+        "",
+        *table(results, told["missing"]),
+        "",
+        "A time or a size in brackets has its ratio to the baseline beside it.",
+        "",
+    ]
+    open_ = [key for key, result in results.items() if result["met"] is False]
+    if open_:
+        lines += ["## What is not met, and why", ""]
+        lines += [f"- `{key}`: {NOTES[key]}" for key in open_]
+        lines.append("")
+    lines += ["## In seconds", "", *seconds(results), ""]
+    lines += [f"- {what}: {number(value)}" for what, value in told["beside"].items()]
+    if "growth" in results:
+        lines += [
+            "",
+            "## As the log grows",
+            "",
+            "![Seconds of a replay and of a bare fetch, for logs of growing length](growth.svg)",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write the page of a file of results."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0].strip())
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--to", type=Path, default=DOCS / "performance.md")
+    asked = parser.parse_args()
+    told = json.loads(asked.results.read_text(encoding="utf-8"))
+    asked.to.write_text(page(told), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

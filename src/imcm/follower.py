@@ -1,0 +1,486 @@
+"""
+Followers: what stays current as events are recorded, by whatever process.
+
+A read model is kept in a SQLite file of its own, never in the ledger's. Rows and the position they
+are made up to are committed together, so every event is applied exactly once, whoever is killed
+when. The position carries the leaf of the event at it: where the log is another one, was cut,
+renumbered or damaged there, the model is thrown away and made again. It is derived, and can be
+deleted at any time.
+
+    with LedgerReader("ledger.db") as ledger, KeptFacts("facts.db", ledger) as kept:
+        for known in kept.follow():
+            print(change_failure_rate(known).value)
+
+Other effects (a chat message, a ticket) can't be taken back, so they are delivered at least once:
+
+    deliver(ledger, "posted.db", lambda recorded: post(recorded.record, recorded.event))
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+import msgspec
+
+from imcm import verifier
+from imcm.codec import Row, decode, take_facts
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
+from imcm.errors import StoreError
+from imcm.ledger import LedgerReader
+from imcm.projections.facts import ChangeFacts, Facts, FactsFold, IncidentFacts, Made, Read
+from imcm.projections.figure import collector_paused
+
+__all__ = ["Follower", "KeptFacts", "Model", "deliver"]
+
+BATCH: Final = 20_000
+"""Events that are applied in one transaction."""
+
+LOCK_WAIT_SECONDS: Final = 60
+
+
+class Model(Protocol):
+    """
+    What a follower keeps.
+
+    Attributes:
+        name: Says what is kept and in which form; another name makes it again.
+    """
+
+    name: str
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        """Make the empty tables, inside a transaction; those that are there were dropped."""
+        ...
+
+    def resume(self, connection: sqlite3.Connection, position: int) -> None:
+        """Go on from what is kept up to *position*, perhaps by another process."""
+        ...
+
+    def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        """Apply the next events, in log order, inside the transaction that moves the position."""
+        ...
+
+
+_OWN: Final = """
+    CREATE TABLE IF NOT EXISTS imcm_follower (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        model TEXT NOT NULL, ledger TEXT NOT NULL, position INTEGER NOT NULL, leaf BLOB NOT NULL
+    )
+"""
+
+
+class Follower:
+    """
+    Keeps a model current with a ledger, exactly once for each event.
+
+    Any number of processes may follow with the same file: they take turns, and none applies what
+    another has applied.
+
+    Args:
+        path: The file of the model; made where it is not there. Never the ledger's own.
+        ledger: What to follow. It is only read, and no writer ever waits for a follower.
+        model: What to keep.
+        progress: Is told, batch by batch, how many events were applied since it began to catch up.
+        batch: Events applied in one transaction.
+        rebuild: Whether a model that does not fit the log is made again; else that is an error.
+
+    Raises:
+        StoreError: The file can't be opened, or is another database.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        ledger: LedgerReader,
+        model: Model,
+        *,
+        progress: Callable[[int], object] | None = None,
+        batch: int = BATCH,
+        rebuild: bool = True,
+    ) -> None:
+        self._batch = batch
+        self._rebuild = rebuild
+        self._path = Path(path)
+        self._ledger = ledger
+        self._model = model
+        self._progress = progress
+        self.rebuilt = 0
+        """How many times this object had to make the model again from nothing."""
+        with self._errors():
+            self._connection = sqlite3.connect(
+                self._path,
+                isolation_level=None,
+                timeout=LOCK_WAIT_SECONDS,
+                check_same_thread=False,
+            )
+            try:
+                self._begin()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _begin(self) -> None:
+        run = self._connection.execute
+        names = {name for (name,) in run("SELECT name FROM sqlite_master")}
+        if names and "imcm_follower" not in names:
+            raise StoreError(f"{self._path} is a database of something else; name a new file")
+        run("PRAGMA journal_mode = WAL")
+        # What is lost with the power is derived, and followed again from the position before.
+        run("PRAGMA synchronous = NORMAL")
+
+    @contextmanager
+    def _errors(self) -> Generator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            message = f"{self._path}: {error}; it is derived: delete it, and it is made again"
+            raise StoreError(message) from error
+
+    @contextmanager
+    def _transaction(self) -> Generator[sqlite3.Connection]:
+        run = self._connection.execute
+        with self._errors():
+            run("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                run("ROLLBACK")
+                raise
+            run("COMMIT")
+
+    @property
+    def position(self) -> int:
+        """The log position up to which everything is applied; 0 where nothing is yet."""
+        with self._errors():
+            return self._stand()[0]
+
+    def _stand(self) -> tuple[int, bytes]:
+        run = self._connection.execute
+        if not run("SELECT 1 FROM sqlite_master WHERE name = 'imcm_follower'").fetchone():
+            return 0, b""
+        found = run(
+            "SELECT position, leaf FROM imcm_follower WHERE model = ? AND ledger = ?",
+            (self._model.name, self._ledger.ledger_id),
+        ).fetchone()
+        return (0, b"") if found is None else (found[0], found[1])
+
+    def _fits(self, position: int, leaf: bytes) -> bool:
+        """Say whether the event at a position is still the one that was applied last."""
+        rows = list(self._ledger.rows(after=position - 1, upto=position))
+        return [leaf] == [_leaf(row) for row in rows]
+
+    def catch_up(self) -> int:
+        """
+        Apply what was recorded since, and return how many events that were.
+
+        Raises:
+            StoreError: The ledger or the model's file can't be read or written.
+        """
+        applied = 0
+        checked = False
+        while True:
+            with self._transaction() as connection:
+                position, leaf = self._stand()
+                if not checked and not (position and self._fits(position, leaf)):
+                    if position and not self._rebuild:
+                        raise StoreError(
+                            f"{self._path}: the event at position {position} is not the one that "
+                            "was there before; the log is another one, or was altered"
+                        )
+                    position = self._empty(connection)
+                checked = True
+                self._model.resume(connection, position)
+                batch = list(islice(self._ledger.rows(after=position), self._batch))
+                if batch:
+                    self._model.apply(connection, batch)
+                    connection.execute(
+                        "UPDATE imcm_follower SET position = ?, leaf = ?",
+                        (batch[-1].position, _leaf(batch[-1])),
+                    )
+            applied += len(batch)
+            if batch and self._progress is not None:
+                self._progress(applied)
+            if len(batch) < self._batch:
+                return applied
+
+    def _empty(self, connection: sqlite3.Connection) -> int:
+        self.rebuilt += 1
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+        for (name,) in tables:
+            quoted = name.replace('"', '""')
+            connection.execute(f'DROP TABLE "{quoted}"')
+        connection.execute(_OWN)
+        connection.execute(
+            "INSERT INTO imcm_follower VALUES (1, ?, ?, 0, x'')",
+            (self._model.name, self._ledger.ledger_id),
+        )
+        self._model.create(connection)
+        return 0
+
+    def run(self, *, every: float = 1.0, stop: threading.Event | None = None) -> Iterator[int]:
+        """
+        Catch up again and again, without end; yield how many events were applied each time.
+
+        Args:
+            every: Seconds to wait before looking again when there was nothing new.
+            stop: Set it, from any thread, to end the iteration.
+        """
+        stop = stop or threading.Event()
+        while not stop.is_set():
+            applied = self.catch_up()
+            if applied:
+                yield applied
+            else:
+                stop.wait(every)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _leaf(row: Row) -> bytes:
+    return verifier.leaf_hash(row.stream, row.version, row.type, row.state)
+
+
+# --- facts, kept ----------------------------------------------------------------------------------
+
+_KINDS: Final[dict[str, Any]] = {INCIDENT: IncidentFacts, CHANGE: ChangeFacts}
+_encode: Final = msgspec.msgpack.Encoder().encode
+_rows_of: Final = {kind: msgspec.msgpack.Decoder(row) for kind, row in _KINDS.items()}
+_read_of: Final = msgspec.msgpack.Decoder(Read)
+_stamp_of: Final = msgspec.msgpack.Decoder(datetime)
+_positions_of: Final = msgspec.msgpack.Decoder(tuple[int, ...])
+
+
+class _FactsModel:
+    """One row for each incident and change, as the fold made it, and what else the fold knows."""
+
+    def __init__(self, ledger: LedgerReader) -> None:
+        fields = "/".join(" ".join(row._fields) for row in _KINDS.values())
+        # It changes with the fields of a row, and with a new version of what makes rows.
+        self.name = f"facts 1 {hashlib.sha256(fields.encode()).hexdigest()[:16]}"
+        self._ledger = ledger
+        self.fold = FactsFold(self._loaded)
+
+    def _loaded(self, stream: str, upto: int) -> FactsFold:
+        """Return a fold that has taken one stream's events up to a position."""
+        fold = FactsFold()
+        rows = self._ledger.rows_of(stream)
+        take_facts([row for row in rows if row.position <= upto], fold)
+        return fold
+
+    def forget(self) -> None:
+        """Let go of what was taken and perhaps not committed; it is read again."""
+        self.fold = FactsFold(self._loaded)
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "CREATE TABLE facts (kind TEXT, id TEXT, position INTEGER, as_of BLOB, whole INTEGER, "
+            "unfounded BLOB, row BLOB, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+        )
+        connection.execute("CREATE TABLE read (one INTEGER PRIMARY KEY, told BLOB)")
+        self.forget()
+
+    def resume(self, connection: sqlite3.Connection, position: int) -> None:
+        mine = self.fold.read.position
+        if mine == position:
+            return
+        if mine > position:  # it was made again from nothing by another process
+            self.forget()
+            mine = 0
+        told = connection.execute("SELECT told FROM read").fetchone()
+        if told is not None:
+            kept = connection.execute(
+                "SELECT kind, as_of, whole, unfounded, row FROM facts WHERE position > ?", (mine,)
+            )
+            self.fold.keep(_read_of.decode(told[0]), map(_made, kept))
+
+    def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        take_facts(rows, self.fold)
+        connection.executemany(
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [_stored(made, rows[-1].position) for made in self.fold.touched()],
+        )
+        connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (_encode(self.fold.read),))
+
+
+def _stored(made: Made, position: int) -> tuple[object, ...]:
+    row = made.row
+    kind = INCIDENT if isinstance(row, IncidentFacts) else CHANGE
+    unfounded = _encode(made.unfounded) if made.unfounded else None
+    return kind, row.id, position, _encode(made.as_of), made.whole, unfounded, _encode(row)
+
+
+class KeptFacts:
+    """
+    Facts that stay current, kept in a file of their own.
+
+    What they say is what `ledger.facts()` says, always; they only cost what is new.
+
+    Args:
+        path: The file to keep them in; made where it is not there.
+        ledger: What to follow.
+        progress: Is told how many events were applied when they have to be made from nothing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        ledger: LedgerReader,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        self._model = _FactsModel(ledger)
+        self._follower = Follower(path, ledger, self._model, progress=progress)
+
+    def facts(self) -> Facts:
+        """
+        Catch up, and return the facts as they stand.
+
+        Raises:
+            StoreError: The ledger or the file can't be read or written.
+        """
+        self.catch_up()
+        with collector_paused():
+            return self._model.fold.facts()
+
+    def catch_up(self) -> int:
+        """Apply what was recorded since, and return how many events that were."""
+        try:
+            with collector_paused():
+                return self._follower.catch_up()
+        except BaseException:
+            self._model.forget()
+            raise
+
+    def follow(self, *, every: float = 1.0, stop: threading.Event | None = None) -> Iterator[Facts]:
+        """
+        Yield the facts now, and again whenever something was recorded, without end.
+
+        Args:
+            every: Seconds to wait before looking again when there was nothing new.
+            stop: Set it, from any thread, to end the iteration.
+        """
+        stop = stop or threading.Event()
+        first = True
+        while not stop.is_set():
+            new = self.catch_up()
+            if new or first:
+                first = False
+                yield self._model.fold.facts()
+            else:
+                stop.wait(every)
+
+    @property
+    def rebuilt(self) -> int:
+        """How many times this object had to make them again from nothing."""
+        return self._follower.rebuilt
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._follower.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _made(kept: tuple[str, bytes, int, bytes | None, bytes]) -> Made:
+    kind, as_of, whole, unfounded, row = kept
+    positions = () if unfounded is None else _positions_of.decode(unfounded)
+    return Made(_rows_of[kind].decode(row), _stamp_of.decode(as_of), bool(whole), positions)
+
+
+# --- other effects --------------------------------------------------------------------------------
+
+
+class _Delivered:
+    """A model that keeps only how far it is, and does something for each event."""
+
+    name = "delivered 1"
+
+    def __init__(self, effect: Callable[[Recorded], object]) -> None:
+        self._effect = effect
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        pass
+
+    def resume(self, connection: sqlite3.Connection, position: int) -> None:
+        pass
+
+    def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self._effect(decode(row))
+
+
+def deliver(
+    ledger: LedgerReader,
+    path: str | Path,
+    effect: Callable[[Recorded], object],
+    *,
+    every: float = 1.0,
+    stop: threading.Event | None = None,
+) -> None:
+    """
+    Call *effect* with each recorded event, in log order, at least once, until it is stopped.
+
+    How far it is, is kept in a file, so it goes on where it was. After a crash between the effect
+    and the note of it the event comes again: tell it by its `position` or its `record` id. One
+    process at a time delivers with the same file; others wait. An error of the effect ends it, and
+    the event comes again the next time.
+
+    Args:
+        ledger: What to follow.
+        path: The file that says how far it is; made where it is not there, beginning with the
+            first event of the ledger.
+        every: Seconds to wait before looking again when there was nothing new.
+        stop: Set it, from any thread or from the effect itself, to end.
+
+    Raises:
+        StoreError: The event delivered last is not in the log any more: it is another log, or was
+            altered. Nothing is delivered again on its own; look, then name a new file.
+    """
+    stop = stop or threading.Event()
+
+    def unless_stopped(recorded: Recorded) -> None:
+        if stop.is_set():
+            raise _Stopped
+        effect(recorded)
+
+    model = _Delivered(unless_stopped)
+    with Follower(path, ledger, model, batch=1, rebuild=False) as follower, suppress(_Stopped):
+        for _ in follower.run(every=every, stop=stop):
+            pass
+
+
+class _Stopped(Exception):
+    """The delivery was stopped between two events."""

@@ -1,0 +1,460 @@
+"""Read models that stay current: exactly once, by whatever process, and the same as made anew."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import imcm
+from imcm import Ledger, LedgerReader, facts, incident
+from imcm.errors import StoreError
+from imcm.follower import Follower, KeptFacts, deliver
+from imcm.interchange import jsonl
+from ledger.conftest import ledger, path, server, settings, sql
+
+__all__ = ["ledger", "path", "server", "settings", "sql"]
+
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+GOLDEN = Path(__file__).parent / "golden" / "v0.1.jsonl"
+
+
+def golden_rows():
+    with GOLDEN.open("rb") as lines:
+        return list(jsonl.read(lines))
+
+
+def detect(ledger, id, hours=-2, **more):
+    at = NOW + timedelta(hours=hours)
+    return ledger.record(id, incident.detect, by="a", at=at, title="t", services=["pay"], **more)
+
+
+def equal(kept, ledger):
+    mine, anew = kept.facts(), facts(ledger.replay())
+    assert [row.id for row in anew.incidents] == [row.id for row in mine.incidents]
+    for one, other in zip(mine.incidents, anew.incidents, strict=True):
+        assert other == one
+    assert anew == mine
+    return mine
+
+
+@pytest.fixture
+def book(path):
+    with Ledger(path, clock=lambda: NOW) as made:
+        yield made
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Where a read model is kept."""
+    return tmp_path / "model.db"
+
+
+class TestLiveIsRebuilt:
+    @pytest.mark.parametrize("seed", range(4))
+    def test_at_every_stage_of_a_log_with_every_event(self, path, model, seed):
+        """In batches of any size, looked at by one object all along and by new ones between."""
+        chance = random.Random(seed)
+        first, *rest = golden_rows()
+        Ledger.restored(path, [first]).close()
+        with LedgerReader(path) as reader, KeptFacts(model, reader) as along:
+            equal(along, reader)
+            while rest:
+                size = chance.choice((1, 2, 7, 40))
+                batch, rest = rest[:size], rest[size:]
+                with closing(sqlite3.connect(path)) as connection, connection:
+                    connection.executemany(
+                        "INSERT INTO stored_events VALUES (?, ?, ?, ?)", [row[1:] for row in batch]
+                    )
+                if chance.random() < 0.5:
+                    equal(along, reader)
+                if chance.random() < 0.3:
+                    with KeptFacts(model, reader) as other:
+                        equal(other, reader)
+                        assert 0 == other.rebuilt
+            equal(along, reader)
+            assert 1 == along.rebuilt
+
+    def test_on_every_store(self, ledger, model):
+        with KeptFacts(model, ledger) as kept:
+            assert () == equal(kept, ledger).incidents
+            detect(ledger, "INC-1")
+            detect(ledger, "INC-2")
+            equal(kept, ledger)
+            ledger.merge("INC-2", into="INC-1", by="a", at=NOW)
+            equal(kept, ledger)
+            ledger.record("INC-1", incident.resolve, by="a", at=NOW)
+            assert 2 == len(equal(kept, ledger).incidents)
+        with KeptFacts(model, ledger) as again:
+            ledger.unmerge("INC-2", by="a", at=NOW, why="another one")
+            equal(again, ledger)
+            assert 0 == again.rebuilt
+
+    def test_what_had_not_happened_yet_is_there_once_it_has(self, path, model):
+        """A row cut at the newest stamp is made again when later events move that on."""
+        now = [NOW]
+        with Ledger(path, clock=lambda: now[0]) as book:
+            detect(book, "INC-1", hours=-1, declared_at=NOW + timedelta(minutes=4))
+            with KeptFacts(model, book) as kept:
+                assert equal(kept, book).incidents[0].declared_at is None
+                now[0] += timedelta(minutes=10)
+                detect(book, "INC-2")
+                assert equal(kept, book).incidents[0].declared_at is not None
+            with KeptFacts(model, book) as again:
+                assert equal(again, book).incidents[0].declared_at is not None
+
+    def test_events_that_can_not_be_read_are_counted_on(self, book, path, model, sql):
+        detect(book, "INC-1")
+        with KeptFacts(model, book) as kept:
+            equal(kept, book)
+            detect(book, "INC-2")
+            sql(path, "UPDATE stored_events SET topic = 'IncidentDreamt' WHERE rowid = 3")
+            assert {"IncidentDreamt": 1} == equal(kept, book).unread
+        with KeptFacts(model, book) as again:
+            assert {"IncidentDreamt": 1} == equal(again, book).unread
+
+    def test_nothing_new_costs_no_event(self, book, model):
+        detect(book, "INC-1")
+        with KeptFacts(model, book) as kept:
+            assert (2, 0) == (kept.catch_up(), kept.catch_up())
+            detect(book, "INC-2")
+            assert 1 == kept.catch_up()
+
+
+class TestTheLogIsAnother:
+    def made(self, book, model, count=5):
+        for number in range(count):
+            detect(book, f"INC-{number}")
+        with KeptFacts(model, book) as kept:
+            equal(kept, book)
+
+    def rebuilt(self, path, model):
+        with LedgerReader(path) as reader, KeptFacts(model, reader) as kept:
+            equal(kept, reader)
+            return kept.rebuilt
+
+    def test_nothing_is_made_again_where_it_fits(self, book, path, model):
+        self.made(book, model)
+        assert 0 == self.rebuilt(path, model)
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            pytest.param("DELETE FROM stored_events WHERE rowid = 6", id="cut"),
+            pytest.param("UPDATE stored_events SET rowid = rowid + 7 WHERE rowid > 3", id="moved"),
+            pytest.param(
+                'UPDATE stored_events SET state = replace(CAST(state AS TEXT), \'"by":"a"\', '
+                '\'"by":"b"\') WHERE rowid = 6',
+                id="altered",
+            ),
+        ],
+    )
+    def test_it_is_noticed_and_made_again(self, book, path, model, sql, statement):
+        self.made(book, model)
+        sql(
+            path,
+            statement.replace("replace(", "CAST(replace(").replace("') WHERE", "') AS BLOB) WHERE"),
+        )
+        assert 1 == self.rebuilt(path, model)
+
+    def test_another_ledger(self, book, path, model, tmp_path):
+        self.made(book, model)
+        other = tmp_path / "other.db"
+        with Ledger(other, clock=lambda: NOW) as another:
+            for number in range(9):
+                detect(another, f"INC-{number}")
+        assert 1 == self.rebuilt(other, model)
+        assert 1 == self.rebuilt(path, model)
+
+    def test_an_object_that_lives_on_notices_as_well(self, book, path, model, sql):
+        self.made(book, model)
+        with KeptFacts(model, book) as kept:
+            equal(kept, book)
+            sql(path, "DELETE FROM stored_events WHERE rowid > 4")
+            assert 3 == len(equal(kept, book).incidents)
+            assert 1 == kept.rebuilt
+
+    def test_words_taken_out_change_nothing(self, book, path, model):
+        self.made(book, model)
+        book.redact("incident:INC-4", by="dpo", at=NOW, reason="asked for")
+        assert 0 == self.rebuilt(path, model)
+
+    def test_progress_is_told(self, book, model):
+        for number in range(5):
+            detect(book, f"INC-{number}")
+        told = []
+        with KeptFacts(model, book, progress=told.append) as kept:
+            kept.facts()
+        assert [6] == told
+
+
+class TestTheFile:
+    def test_another_database_is_refused_and_stays(self, book, tmp_path):
+        other = tmp_path / "other.db"
+        with closing(sqlite3.connect(other)) as connection, connection:
+            connection.execute("CREATE TABLE mine (x)")
+        before = other.read_bytes()
+        with pytest.raises(StoreError, match="something else"):
+            KeptFacts(other, book)
+        assert before == other.read_bytes()
+
+    def test_the_ledger_itself_is_refused(self, book, path):
+        detect(book, "INC-1")
+        with pytest.raises(StoreError, match="something else"):
+            KeptFacts(path, book)
+
+    def test_a_damaged_one_says_what_to_do(self, book, model):
+        detect(book, "INC-1")
+        with KeptFacts(model, book) as kept:
+            kept.facts()
+        model.write_bytes(b"no database " * 1000)
+        with pytest.raises(StoreError, match="delete it, and it is made again"):
+            KeptFacts(model, book)
+
+    def test_a_folder_that_is_not_there(self, book, tmp_path):
+        with pytest.raises(StoreError, match="nowhere"):
+            KeptFacts(tmp_path / "nowhere" / "facts.db", book)
+
+
+class Counting:
+    """A model of one's own: how many events there are of each type."""
+
+    name = "counts 1"
+
+    def create(self, connection):
+        connection.execute("CREATE TABLE counts (type TEXT PRIMARY KEY, n INTEGER)")
+
+    def resume(self, connection, position):
+        pass
+
+    def apply(self, connection, rows):
+        for row in rows:
+            connection.execute(
+                "INSERT INTO counts VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (row.type,)
+            )
+
+
+def counted(model):
+    with closing(sqlite3.connect(model)) as connection:
+        return dict(connection.execute("SELECT type, n FROM counts").fetchall())
+
+
+class TestAModelOfOnesOwn:
+    def test_every_event_is_applied_once(self, book, model):
+        for number in range(25):
+            detect(book, f"INC-{number}")
+        one = Follower(model, book, Counting(), batch=4)
+        other = Follower(model, book, Counting(), batch=3)
+        with one, other:
+            assert 26 == one.catch_up() + other.catch_up()
+            detect(book, "INC-99")
+            assert 1 == other.catch_up() + one.catch_up()
+        assert {"LedgerOpened": 1, "IncidentDetected": 26} == counted(model)
+
+    def test_an_error_applies_nothing_and_it_goes_on_from_there(self, book, model):
+        for number in range(10):
+            detect(book, f"INC-{number}")
+
+        class Failing(Counting):
+            left = 2
+
+            def apply(self, connection, rows):
+                super().apply(connection, rows)
+                self.left -= 1
+                if not self.left:
+                    raise ValueError("an error of one's own")
+
+        with Follower(model, book, Failing(), batch=4) as follower:
+            with pytest.raises(ValueError, match="one's own"):
+                follower.catch_up()
+            assert {"LedgerOpened": 1, "IncidentDetected": 3} == counted(model)
+            follower.catch_up()
+        assert {"LedgerOpened": 1, "IncidentDetected": 10} == counted(model)
+
+    def test_another_name_makes_it_again(self, book, model):
+        detect(book, "INC-1")
+        with Follower(model, book, Counting()) as follower:
+            follower.catch_up()
+        renamed = Counting()
+        renamed.name = "counts 2"
+        with Follower(model, book, renamed) as follower:
+            assert 0 == follower.position
+            assert 2 == follower.catch_up()
+        assert {"LedgerOpened": 1, "IncidentDetected": 1} == counted(model)
+
+    def test_it_holds_up_no_writer(self, book, model):
+        """While a follower is in the middle of its work, others record."""
+
+        class Recording(Counting):
+            def apply(self, connection, rows):
+                super().apply(connection, rows)
+                if len(list(book.rows())) < 4:
+                    detect(book, f"INC-{len(list(book.rows()))}")
+
+        with Follower(model, book, Recording(), batch=1) as follower:
+            assert 4 == follower.catch_up()
+        assert {"LedgerOpened": 1, "IncidentDetected": 3} == counted(model)
+
+    def test_it_runs_until_it_is_stopped(self, book, model):
+        stop, seen = threading.Event(), []
+        with Follower(model, book, Counting()) as follower:
+            for applied in follower.run(every=0.01, stop=stop):
+                seen.append(applied)
+                if len(seen) < 3:
+                    detect(book, f"INC-{len(seen)}")
+                else:
+                    stop.set()
+        assert [1, 1, 1] == seen
+
+    def test_facts_follow_until_they_are_stopped(self, book, model):
+        stop, seen = threading.Event(), []
+        with KeptFacts(model, book) as kept:
+            for known in kept.follow(every=0.01, stop=stop):
+                seen.append(len(known.incidents))
+                if len(seen) < 3:
+                    detect(book, f"INC-{len(seen)}")
+                else:
+                    stop.set()
+        assert [0, 1, 2] == seen
+
+
+FOLLOWING = textwrap.dedent(
+    """
+    import sys
+    from imcm import LedgerReader
+    from imcm.follower import Follower, KeptFacts
+    sys.path.insert(0, sys.argv[4])
+    from test_follower import Counting
+    with LedgerReader(sys.argv[1]) as ledger:
+        with Follower(sys.argv[3], ledger, Counting(), batch=3) as counts:
+            with KeptFacts(sys.argv[2], ledger) as kept:
+                print("ready", flush=True)
+                while True:
+                    kept.facts()
+                    counts.catch_up()
+    """
+)
+
+
+class TestKilled:
+    @pytest.mark.parametrize(
+        "kills", [pytest.param(4, id="short"), pytest.param(60, id="long", marks=pytest.mark.slow)]
+    )
+    def test_a_follower_killed_again_and_again_is_where_a_new_one_would_be(
+        self, book, path, model, tmp_path, kills
+    ):
+        """Three followers at once, killed at random moments, while events are recorded."""
+        counts, chance = tmp_path / "counts.db", random.Random(5)
+        home, tests = Path(imcm.__file__).parents[1], Path(__file__).parent
+        words = [sys.executable, "-c", FOLLOWING, str(path), str(model), str(counts), str(tests)]
+
+        def start():
+            environment = {**os.environ, "PYTHONPATH": str(home)}
+            return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+
+        running = [start() for _ in range(3)]
+        try:
+            for number in range(kills):
+                for one in range(chance.randrange(1, 12)):
+                    detect(book, f"INC-{number}-{one}")
+                victim = running.pop(0)
+                assert "ready\n" == victim.stdout.readline()
+                time.sleep(chance.uniform(0, 0.05))
+                os.kill(victim.pid, signal.SIGKILL)
+                victim.wait()
+                victim.stdout.close()
+                running.append(start())
+        finally:
+            for one in running:
+                one.kill()
+                one.wait()
+                one.stdout.close()
+        with KeptFacts(model, book) as kept:
+            equal(kept, book)
+            assert 0 == kept.rebuilt
+        with Follower(counts, book, Counting()) as follower:
+            follower.catch_up()
+        total = len(list(book.rows()))
+        assert {"LedgerOpened": 1, "IncidentDetected": total - 1} == counted(counts)
+
+
+class TestDeliver:
+    def test_each_event_in_order_with_its_position_and_record(self, book, model):
+        stop, seen = threading.Event(), []
+        [detected] = detect(book, "INC-1")
+
+        def post(recorded):
+            seen.append((recorded.position, recorded.record, recorded.id))
+            if len(seen) == 2:
+                stop.set()
+
+        deliver(book, model, post, every=0.01, stop=stop)
+        assert (2, detected.record, "INC-1") == seen[1]
+        assert [1, 2] == [position for position, _, _ in seen]
+
+    def test_it_goes_on_where_it_was_and_repeats_what_failed(self, book, model):
+        for number in range(4):
+            detect(book, f"INC-{number}")
+        seen = []
+
+        def post(recorded):
+            seen.append(recorded.position)
+            if len(seen) == 3:
+                raise ConnectionError("the chat is away")
+
+        with pytest.raises(ConnectionError):
+            deliver(book, model, post, every=0.01)
+        stop = threading.Event()
+
+        def again(recorded):
+            seen.append(recorded.position)
+            if recorded.position == 5:
+                stop.set()
+
+        deliver(book, model, again, every=0.01, stop=stop)
+        assert [1, 2, 3, 3, 4, 5] == seen
+
+    def test_it_stops_between_two_events(self, book, model):
+        for number in range(4):
+            detect(book, f"INC-{number}")
+        stop, seen = threading.Event(), []
+
+        def post(recorded):
+            seen.append(recorded.position)
+            stop.set()
+
+        deliver(book, model, post, stop=stop)
+        assert [1] == seen
+        with Follower(model, book, Delivered(), rebuild=False) as follower:
+            assert 1 == follower.position
+
+    def test_another_log_is_an_error_and_nothing_is_delivered_again(self, book, path, model, sql):
+        for number in range(3):
+            detect(book, f"INC-{number}")
+        stop, seen = threading.Event(), []
+
+        def post(recorded):
+            seen.append(recorded.position)
+            if recorded.position == 4:
+                stop.set()
+
+        deliver(book, model, post, stop=stop)
+        sql(path, "DELETE FROM stored_events WHERE rowid = 4")
+        with pytest.raises(StoreError, match="position 4 is not the one"):
+            deliver(book, model, post)
+        assert [1, 2, 3, 4] == seen
+
+
+class Delivered(Counting):
+    name = "delivered 1"
