@@ -198,7 +198,7 @@ def without(value, names):
 def without_past(state):
     return {
         name: getattr(state, name)
-        for name in state.__slots__
+        for name in state._fields
         if name not in {"past", "__weakref__"}
     }
 

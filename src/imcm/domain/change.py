@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import ClassVar, Final, TypeAlias, assert_never
+from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never
 
 import attrs
 
@@ -44,6 +44,7 @@ from imcm.domain.imported import news, place_after
 from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, changed, require
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
+    NOTHING_TOLD,
     Authority,
     ChangeType,
     Commit,
@@ -587,8 +588,7 @@ CORRECTABLE: Final[Correctable] = {
 # --- state ----------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
-class Change:
+class Change(NamedTuple):
     """
     What a step needs to know of a change in order to decide, and no more.
 
@@ -604,7 +604,7 @@ class Change:
     """
 
     status: ChangeStatus = Status.NOTHING
-    past: tuple[ChangeEvent, ...] = attrs.field(default=(), repr=False)
+    past: tuple[ChangeEvent, ...] = ()
     content: int = 0
     type: ChangeType = ChangeType.NORMAL
     kind: Kind | None = None
@@ -627,7 +627,13 @@ class Change:
     outstanding: bool = False
     ruled: bool = False
     recovered: bool = False
-    checks: Mapping[str, bool] = attrs.field(factory=dict[str, bool])
+    checks: Mapping[str, bool] = NOTHING_TOLD
+
+    def __repr__(self) -> str:
+        """Show what stands, and of the past only how long it is."""
+        fields = {**self._asdict(), "past": f"<{len(self.past)} events>"}
+        told = (f"{n}={v!s}" if n == "past" else f"{n}={v!r}" for n, v in fields.items())
+        return f"Change({', '.join(told)})"
 
 
 INITIAL: Final = Change()
@@ -653,7 +659,7 @@ def evolve(change: Change, event: ChangeEvent) -> Change:
             # no other case needs to know of them.
             return fold(past)
         case _:
-            return attrs.evolve(_next(change, event, len(past)), past=past)
+            return _next(change, event, len(past))._replace(past=past)
 
 
 def fold(events: Iterable[ChangeEvent]) -> Change:
@@ -663,7 +669,7 @@ def fold(events: Iterable[ChangeEvent]) -> Change:
     stands: Mapping[int, ChangeFact] = past_standing(past)
     for version, event in stands.items():
         change = _next(change, event, version)
-    return attrs.evolve(change, past=past)
+    return change._replace(past=past)
 
 
 def _people(*people: str | None) -> frozenset[str]:
@@ -677,11 +683,11 @@ def _approved(change: Change, event: ChangeApproved) -> Change:
     An imported approval is a moment and no vote. A vote for content that was voided since is none.
     """
     if event.imported:
-        return attrs.evolve(change, status=event.status or change.status)
+        return change._replace(status=event.status or change.status)
     if event.content != change.content:
         return change
     voters = change.voters | _people(event.by)
-    return attrs.evolve(change, status=event.status or change.status, voters=voters)
+    return change._replace(status=event.status or change.status, voters=voters)
 
 
 def _told(
@@ -690,8 +696,7 @@ def _told(
     *,
     outcome: Outcome,
 ) -> Change:
-    return attrs.evolve(
-        change,
+    return change._replace(
         status=event.status or change.status,
         outcome=outcome,
         outstanding=change.outstanding or bool(event.unauthorised),
@@ -701,8 +706,7 @@ def _told(
 def _next(change: Change, event: ChangeFact, version: int) -> Change:
     match event:
         case ChangePlanned():
-            return attrs.evolve(
-                change,
+            return change._replace(
                 status=event.status,
                 content=version,
                 type=event.type,
@@ -717,8 +721,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 barred=_people(event.by, event.requested_by),
             )
         case ChangeRevised():
-            return attrs.evolve(
-                change,
+            return change._replace(
                 status=event.status or change.status,
                 content=version,
                 kind=event.kind,
@@ -735,24 +738,23 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             )
         case ChangeSubmitted():
             barred = change.barred | _people(event.by)
-            return attrs.evolve(change, status=event.status or change.status, barred=barred)
+            return change._replace(status=event.status or change.status, barred=barred)
         case ChangeApproved():
             return _approved(change, event)
         case ChangeRejected():
-            return attrs.evolve(
-                change, status=event.status or change.status, voters=frozenset(), rejected=True
+            return change._replace(
+                status=event.status or change.status, voters=frozenset(), rejected=True
             )
         case ChangeStarted():
-            return attrs.evolve(
-                change,
+            return change._replace(
                 status=event.status or change.status,
                 outstanding=event.outstanding,
                 percent=0.0 if event.rollout_plan else None,
             )
         case CommitsRecorded():
-            return attrs.evolve(change, commits=change.commits | {c.id for c in event.commits})
+            return change._replace(commits=change.commits | {c.id for c in event.commits})
         case RolloutAdvanced():
-            return attrs.evolve(change, percent=event.percent, paused=False)
+            return change._replace(percent=event.percent, paused=False)
         case ChangeCompleted():
             return _told(change, event, outcome=Outcome.COMPLETED)
         case ChangeFailed() | RolloutAborted():
@@ -761,20 +763,19 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return _told(change, event, outcome=Outcome.ROLLED_BACK)
         case ChangeValidated():
             checks = {**change.checks, event.check: event.passed}
-            return attrs.evolve(change, status=event.status or change.status, checks=checks)
+            return change._replace(status=event.status or change.status, checks=checks)
         case ChangeClosed() | ChangeCancelled():
-            return attrs.evolve(change, status=event.status or change.status)
+            return change._replace(status=event.status or change.status)
         case ChangeApprovedRetroactively() | RetroactiveApprovalRefused():
-            return attrs.evolve(change, outstanding=False, ruled=True)
+            return change._replace(outstanding=False, ruled=True)
         case ChangeScheduled():
-            return attrs.evolve(change, scheduled=event.window)
+            return change._replace(scheduled=event.window)
         case ChangeHeld():
-            return attrs.evolve(change, on_hold=event.reason)
+            return change._replace(on_hold=event.reason)
         case ChangeReleased():
-            return attrs.evolve(change, on_hold=None)
+            return change._replace(on_hold=None)
         case ChangeObserved():
-            return attrs.evolve(
-                change,
+            return change._replace(
                 status=event.status or change.status,
                 type=event.type,
                 kind=change.kind or event.kind,
@@ -783,9 +784,9 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 outstanding=event.outstanding,
             )
         case RolloutPaused():
-            return attrs.evolve(change, paused=True)
+            return change._replace(paused=True)
         case ChangeRecovered():
-            return attrs.evolve(change, recovered=True)
+            return change._replace(recovered=True)
         case DurationStated() | WordsRedacted():
             return change
         case _:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import ClassVar, Final, TypeAlias, assert_never
+from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never
 
 import attrs
 
@@ -44,6 +44,7 @@ from imcm.domain.imported import news, place_after
 from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, changed, require
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
+    NOTHING_TOLD,
     AttemptResult,
     Audience,
     Channel,
@@ -560,8 +561,7 @@ CORRECTABLE: Final[Correctable] = {
 # --- state ----------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
-class Incident:
+class Incident(NamedTuple):
     """
     What a step needs to know of an incident in order to decide, and no more.
 
@@ -575,7 +575,7 @@ class Incident:
     """
 
     status: IncidentStatus = Status.NOTHING
-    past: tuple[IncidentEvent, ...] = attrs.field(default=(), repr=False)
+    past: tuple[IncidentEvent, ...] = ()
     declared: bool = False
     acknowledged: bool = False
     triaged: bool = False
@@ -585,7 +585,7 @@ class Incident:
     impact_started: bool = False
     on_hold: HoldReason | None = None
     attempts: frozenset[int] = frozenset()
-    concluded: Mapping[int, AttemptResult] = attrs.field(factory=dict[int, AttemptResult])
+    concluded: Mapping[int, AttemptResult] = NOTHING_TOLD
     resolutions: int = 0
     reopenings: int = 0
     relapses: int = 0
@@ -593,11 +593,17 @@ class Incident:
     reviewed: int = 0
     roles: frozenset[tuple[Role, str]] = frozenset()
     problems: frozenset[str] = frozenset()
-    verdicts: Mapping[str, Verdict] = attrs.field(factory=dict[str, Verdict])
-    actions: Mapping[int, bool] = attrs.field(factory=dict[int, bool])
+    verdicts: Mapping[str, Verdict] = NOTHING_TOLD
+    actions: Mapping[int, bool] = NOTHING_TOLD
     merged_into: str | None = None
     before_merge: IncidentStatus = Status.NOTHING
     absorbed: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        """Show what stands, and of the past only how long it is."""
+        fields = {**self._asdict(), "past": f"<{len(self.past)} events>"}
+        told = (f"{n}={v!s}" if n == "past" else f"{n}={v!r}" for n, v in fields.items())
+        return f"Incident({', '.join(told)})"
 
 
 INITIAL: Final = Incident()
@@ -625,7 +631,7 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             # no other case needs to know of them.
             return fold(past)
         case _:
-            return attrs.evolve(_next(incident, event), past=past)
+            return _next(incident, event)._replace(past=past)
 
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
@@ -635,7 +641,7 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
     stands: Mapping[int, IncidentFact] = past_standing(past)
     for event in stands.values():
         incident = _next(incident, event)
-    return attrs.evolve(incident, past=past)
+    return incident._replace(past=past)
 
 
 TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}
@@ -645,17 +651,15 @@ TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}
 def _next(incident: Incident, event: IncidentFact) -> Incident:
     match event:
         case IncidentDetected():
-            return attrs.evolve(
-                incident,
+            return incident._replace(
                 status=event.status,
                 declared=event.declared_at is not None,
                 impact_started=event.impact_started_at is not None,
             )
         case IncidentAcknowledged():
-            return attrs.evolve(incident, acknowledged=True)
+            return incident._replace(acknowledged=True)
         case IncidentTriaged():
-            return attrs.evolve(
-                incident,
+            return incident._replace(
                 status=event.status or TRIAGED_FROM.get(incident.status, incident.status),
                 triaged=True,
                 severity=event.severity,
@@ -663,26 +667,23 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 impact=event.impact or incident.impact,
             )
         case MitigationAttempted():
-            return attrs.evolve(
-                incident,
+            return incident._replace(
                 status=event.status or incident.status,
                 attempts=incident.attempts | {event.number},
             )
         case AttemptConcluded():
             concluded = {**incident.concluded, event.number: event.result}
-            return attrs.evolve(incident, concluded=concluded)
+            return incident._replace(concluded=concluded)
         case IncidentMitigated() | IncidentClosed():
-            return attrs.evolve(incident, status=event.status or incident.status)
+            return incident._replace(status=event.status or incident.status)
         case IncidentResolved():
-            return attrs.evolve(
-                incident,
+            return incident._replace(
                 status=event.status or incident.status,
                 on_hold=None,
                 resolutions=incident.resolutions + 1,
             )
         case IncidentReopened():
-            return attrs.evolve(
-                incident,
+            return incident._replace(
                 status=event.status,
                 reopenings=max(incident.reopenings, event.number),
                 relapses=max(incident.relapses, event.relapse),
@@ -690,57 +691,50 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
         case UpdatePosted() | DurationStated() | WordsRedacted():
             return incident
         case SeverityChanged():
-            return attrs.evolve(
-                incident,
+            return incident._replace(
                 severity=event.severity,
                 highest=highest(incident.highest, event.severity),
             )
         case VerdictGiven():
             verdicts = {**incident.verdicts, event.change: event.verdict}
-            return attrs.evolve(incident, verdicts=verdicts)
+            return incident._replace(verdicts=verdicts)
         case IncidentDeclared():
-            return attrs.evolve(incident, declared=True)
+            return incident._replace(declared=True)
         case ImpactUpdated():
-            return attrs.evolve(
-                incident,
+            return incident._replace(
                 impact=event.impact or incident.impact,
                 impact_started=incident.impact_started or event.impact_started_at is not None,
             )
         case IncidentHeld():
-            return attrs.evolve(incident, on_hold=event.reason)
+            return incident._replace(on_hold=event.reason)
         case IncidentReleased():
-            return attrs.evolve(incident, on_hold=None)
+            return incident._replace(on_hold=None)
         case RoleAssigned():
-            return attrs.evolve(
-                incident, roles=incident.roles | {(event.role, folded(event.person))}
-            )
+            return incident._replace(roles=incident.roles | {(event.role, folded(event.person))})
         case RoleReleased():
-            return attrs.evolve(
-                incident, roles=incident.roles - {(event.role, folded(event.person))}
-            )
+            return incident._replace(roles=incident.roles - {(event.role, folded(event.person))})
         case ProblemLinked():
-            return attrs.evolve(incident, problems=incident.problems | {event.problem})
+            return incident._replace(problems=incident.problems | {event.problem})
         case ReviewRecorded():
-            return attrs.evolve(incident, reviews=event.number, reviewed=event.covers)
+            return incident._replace(reviews=event.number, reviewed=event.covers)
         case ActionAdded():
-            return attrs.evolve(incident, actions={**incident.actions, event.number: True})
+            return incident._replace(actions={**incident.actions, event.number: True})
         case ActionCompleted() | ActionDropped():
-            return attrs.evolve(incident, actions={**incident.actions, event.number: False})
+            return incident._replace(actions={**incident.actions, event.number: False})
         case IncidentDismissed():
-            return attrs.evolve(incident, status=event.status, on_hold=None)
+            return incident._replace(status=event.status, on_hold=None)
         case IncidentMerged():
-            return attrs.evolve(
-                incident,
+            return incident._replace(
                 status=event.status,
                 merged_into=event.into,
                 before_merge=incident.status,
             )
         case IncidentUnmerged():
-            return attrs.evolve(incident, status=event.status, merged_into=None)
+            return incident._replace(status=event.status, merged_into=None)
         case IncidentAbsorbed():
-            return attrs.evolve(incident, absorbed=incident.absorbed | {event.merged})
+            return incident._replace(absorbed=incident.absorbed | {event.merged})
         case IncidentSeparated():
-            return attrs.evolve(incident, absorbed=incident.absorbed - {event.merged})
+            return incident._replace(absorbed=incident.absorbed - {event.merged})
         case _:
             assert_never(event)
 

@@ -176,6 +176,10 @@ def is_list(value: object) -> TypeGuard[Iterable[Any]]:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes))
 
 
+NOTHING_TOLD: Final[Mapping[Any, Any]] = {}
+"""The empty mapping of every state and row that has none of something; never changed."""
+
+
 # --- ids, names, words ----------------------------------------------------------------------------
 
 LONGEST_ID: Final = 200

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import OPEN, TRIAGED_FROM, IncidentStatus
 from imcm.domain.vocabulary import (
+    NOTHING_TOLD,
     ChangeType,
     Channel,
     Commit,
@@ -36,10 +37,6 @@ from imcm.domain.vocabulary import (
 )
 
 # --- rows -----------------------------------------------------------------------------------------
-
-
-NOTHING_TOLD: Final[Mapping[Any, Any]] = {}
-"""The labels, verdicts and durations of every row that has none; never changed."""
 
 
 class Spell(NamedTuple):
