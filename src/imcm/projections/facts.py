@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import attrs
 
 from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Source, Unread, known
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Source, known
 from imcm.domain.vocabulary import Between, Moment, latest
 from imcm.errors import NaiveTimeError, StoreError
 from imcm.projections.rows import (
@@ -124,7 +124,10 @@ _MORE_MOMENTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Moments that an event tells besides its own, which `as_of` cuts, too."""
 
-_SELDOM: Final = _NO_FACTS | _EDITS | _MORE_MOMENTS.keys()
+_SELDOM: Final = _NO_FACTS | _EDITS | _MORE_MOMENTS.keys() | {"Unread"}
+
+
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Made(NamedTuple):
@@ -232,7 +235,8 @@ class _Stream:
         return 1 <= version <= self.last and not any(version in some for some in self.absent)
 
 
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_NEW: Final = _Stream("", "")
+"""Stands for a stream of which nothing was recorded before."""
 
 
 class FactsFold:
@@ -323,51 +327,7 @@ class FactsFold:
     def add(self, recorded: Recorded) -> None:
         """Take one more event."""
         name, version, position, stamp, _, source, event, _ = recorded
-        if isinstance(event, Unread):
-            self.unread(name, version, position, stamp, event.type)
-        else:
-            self.take(name, version, position, stamp, source, event)
-
-    def unread(self, name: str, version: int, position: int, stamp: datetime, type: str) -> None:
-        """Take one more event that can't be read."""
-        stream = self._seen(name, version, position, stamp)
-        if stream is not None:
-            stream.absent.append(range(version, version + 1))
-            self._touch(stream)
-            self._unread[type] = self._unread.get(type, 0) + 1
-
-    def _seen(self, name: str, version: int, position: int, stamp: datetime) -> _Stream | None:
-        """Note one more event, and return the stream it is of; None for the ledger's own rows."""
-        try:
-            stream = self._streams[name]
-        except KeyError:
-            stream = self._begun(name)
-        self._position = position
-        self._events += 1
-        if stamp >= self._last:
-            self._newest = max(self._newest, stamp)
-        else:
-            self._clock_back.append(position)
-        self._last = stamp
-        if stream is not None:
-            last = stream.last
-            if version != last + 1:
-                self._gaps.append(position)
-                stream.absent.append(range(last + 1, version))
-            stream.last = version
-        return stream
-
-    def _begun(self, name: str) -> _Stream | None:
-        kind, _, id_ = name.partition(":")
-        mine = self._of.get(kind)
-        if mine is None:
-            self._streams[name] = None
-            return None
-        if id_ in mine:
-            return self._awake(kind, id_)
-        stream = self._streams[name] = mine[id_] = _Stream(kind, id_)
-        self._touch(stream)
-        return stream
+        self.take(name, version, position, stamp, source, event)
 
     def take(
         self,
@@ -383,25 +343,27 @@ class FactsFold:
 
         Any: what tells facts may be leaner than the event itself; edits are the real ones.
         """
-        stream = self._seen(name, version, position, stamp)
+        stream = self._streams.get(name, _NEW)
+        if stream is _NEW:
+            stream = self._begun(name)
+        self._position = position
+        self._events += 1
+        if stamp < self._last:
+            self._clock_back.append(position)
+        elif stamp > self._newest:
+            self._newest = stamp
+        self._last = stamp
         if stream is None:
-            return
-        if source is not None:
-            _note_source(stream, event, source.name, source.recorded_at)
+            return  # one of the ledger's own rows
+        if version != stream.last + 1:
+            self._gaps.append(position)
+            stream.absent.append(range(stream.last + 1, version))
+        stream.last = version
         type_ = event.__class__.__name__
-        if type_ in _SELDOM:
-            if type_ in _EDITS:
-                self._edit(stream, version, position, stamp, event)
-                return
-            if type_ in _NO_FACTS:
-                if not getattr(event, "unauthorised", ""):
-                    if stream.edits:
-                        self._touch(stream)  # it may be what one of them speaks of
-                    return
-            else:
-                for moment in (getattr(event, field) for field in _MORE_MOMENTS[type_]):
-                    if moment is not None:
-                        stream.tells(moment, stamp, version)
+        if source is not None and type_ != "Unread":
+            _note_source(stream, event, source.name, source.recorded_at)
+        if type_ in _SELDOM and not self._told_otherwise(stream, version, position, stamp, event):
+            return
         stream.events[version] = event
         at = event.at
         if at is not None:
@@ -413,6 +375,40 @@ class FactsFold:
         stream.made = None
         if self._touched is not None:
             self._touched[name] = stream
+
+    def _told_otherwise(
+        self, stream: _Stream, version: int, position: int, stamp: datetime, event: Any
+    ) -> bool:
+        """Take an event that is no plain fact; say whether it is one besides."""
+        type_ = event.__class__.__name__
+        if type_ == "Unread":
+            stream.absent.append(range(version, version + 1))
+            self._unread[event.type] = self._unread.get(event.type, 0) + 1
+            self._touch(stream)
+            return False
+        if type_ in _EDITS:
+            self._edit(stream, version, position, stamp, event)
+            return False
+        if type_ in _NO_FACTS:
+            if stream.edits:
+                self._touch(stream)  # it may be what one of them speaks of
+            return bool(getattr(event, "unauthorised", ""))
+        for moment in (getattr(event, field) for field in _MORE_MOMENTS[type_]):
+            if moment is not None:
+                stream.tells(moment, stamp, version)
+        return True
+
+    def _begun(self, name: str) -> _Stream | None:
+        kind, _, id_ = name.partition(":")
+        mine = self._of.get(kind)
+        if mine is None:
+            self._streams[name] = None
+            return None
+        if id_ in mine:
+            return self._awake(kind, id_)
+        stream = self._streams[name] = mine[id_] = _Stream(kind, id_)
+        self._touch(stream)
+        return stream
 
     def _edit(
         self, stream: _Stream, version: int, position: int, stamp: datetime, event: Any
