@@ -344,9 +344,6 @@ class TestStandbyAway:
             assert [] == list(ledger.replay(after=lost[-1]))
 
     @pytest.mark.slow
-    @pytest.mark.xfail(
-        reason="a record found again after a broken connection is not known to be on the standby"
-    )
     def test_what_is_found_after_a_broken_wait_is_not_acknowledged_alone(self, servers):
         """
         Given a call that waits for a standby that is away,
@@ -379,7 +376,6 @@ class TestStandbyAway:
             assert len(answers) == len(ids(ledger)) - 1
 
     @pytest.mark.slow
-    @pytest.mark.xfail(reason="an insert is repeated on the new server as it was decided before")
     def test_a_step_decided_on_lost_events_is_decided_again(self, servers, folder):
         """
         Given a step that has read events which the standby never received,

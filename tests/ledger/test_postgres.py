@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from imcm import Ledger, change, incident
+from imcm import Ledger, LedgerReader, change, incident
 from imcm.codec import Row
 from imcm.domain.recorded import KeyClaimed, Unread
 from imcm.errors import (
@@ -829,3 +829,23 @@ class TestMoving:
         ):
             with Ledger.restored(settings, rows) as restored:
                 assert rows == list(restored.rows())
+
+
+class TestReadingOnly:
+    def test_a_reader_makes_nothing_and_needs_only_to_select(self, settings, server):
+        name = settings["POSTGRES_SCHEMA"]
+        with Ledger.configured(settings, clock=lambda: NOW) as ledger:
+            ledger.record("INC-1", incident.detect, by="a", at=AT, title="down")
+        server.sql(f"CREATE ROLE reading_{name} LOGIN")
+        server.sql(f"GRANT USAGE ON SCHEMA {name} TO reading_{name}")
+        server.sql(f"GRANT SELECT ON {table(settings)} TO reading_{name}")
+        with LedgerReader.configured({**settings, "POSTGRES_USER": f"reading_{name}"}) as reader:
+            assert 2 == len(list(reader.replay()))
+            assert 1 == len(reader.facts().incidents)
+            assert not hasattr(reader, "record")
+
+    def test_an_empty_schema_stays_empty(self, settings, server):
+        with pytest.raises(StoreError):
+            LedgerReader.configured(settings)
+        asked = "SELECT count(*) FROM pg_tables WHERE schemaname = %s"
+        assert [(0,)] == server.sql(asked, settings["POSTGRES_SCHEMA"])

@@ -197,9 +197,7 @@ def without(value, names):
 
 def without_past(state):
     return {
-        name: getattr(state, name)
-        for name in state._fields
-        if name not in {"past", "__weakref__"}
+        name: getattr(state, name) for name in state._fields if name not in {"past", "__weakref__"}
     }
 
 

@@ -196,6 +196,23 @@ class LedgerReader:
     def __init__(self, path: str | Path) -> None:
         self._begin(SQLiteFile(Path(path)))
 
+    @classmethod
+    def configured(cls, settings: Mapping[str, str]) -> Self:
+        """
+        Return a reader of a ledger on any persistence module of eventsourcing.
+
+        It makes nothing, and a role that may only select will do.
+
+        Args:
+            settings: That module's settings, as `Ledger.configured` takes them.
+
+        Raises:
+            NotALedgerError: There is no ledger there.
+        """
+        reader = cls.__new__(cls)
+        reader._begin(_configured({**settings, "CREATE_TABLE": "no"}))
+        return reader
+
     def _begin(self, store: Reading) -> None:
         self._store: Reading = store
         try:
@@ -670,10 +687,13 @@ class Ledger(LedgerReader):
 
     def _is_mine(self, row: Row, record: str) -> bool:
         """Say whether a failed insert of *record* was stored after all: its answer was lost."""
-        return any(
+        mine = any(
             stored.version == row.version and envelope_of(stored).record == record
             for stored in self._store.stream(row.stream)
         )
+        if mine:
+            self._rows.settle()
+        return mine
 
     def _was_stored(self, rows: Sequence[Row], signal: AlreadyThere) -> bool:
         try:
@@ -697,6 +717,7 @@ class Ledger(LedgerReader):
                 f"the key behind {claim} was used before for another step or other arguments; "
                 "a retried delivery must ask the same"
             )
+        self._rows.settle()  # whoever claimed it may not have had its answer yet
         return self._by_pairs(event.recorded)
 
     def _by_pairs(self, pairs: Iterable[tuple[str, int]]) -> tuple[Recorded, ...]:

@@ -11,7 +11,6 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from inspect import unwrap
 from typing import Any, Final, LiteralString, TypeVar
 
 from imcm.codec import Row
@@ -161,12 +160,37 @@ class PostgresStore(RecorderStore):
 
     def _inserted(self, stored: Sequence[Any]) -> Sequence[int] | None:
         """Append events in one transaction; a second try of what was stored is refused."""
+        firsts: dict[str, int] = {}
+        for one in stored:
+            firsts.setdefault(one.originator_id, one.originator_version)
+        # What each stream must hold for these events to follow: a server that took over may have
+        # lost what they were decided on.
+        before = [(stream, first - 1) for stream, first in firsts.items() if first > 1]
+        values = [(e.originator_id, e.originator_version, e.topic, e.state) for e in stored]
 
-        def insert(recorder: Any) -> Sequence[int] | None:
-            # Without the ten tries around it: they also repeat what can't succeed.
-            plain: Any = unwrap(recorder.__class__.insert_events)
-            positions: Sequence[int] | None = plain(recorder, stored)
-            return positions
+        def insert(recorder: Any) -> Sequence[int]:
+            from psycopg.sql import SQL
+
+            table = _table(recorder)
+            there = SQL(
+                "SELECT 1 AS there FROM {} WHERE originator_id = %s AND originator_version = %s"
+            ).format(table)
+            append = SQL(
+                "INSERT INTO {} (originator_id, originator_version, topic, state) "
+                "VALUES (%s, %s, %s, %s) RETURNING notification_id"
+            ).format(table)
+            positions: list[int] = []
+            with recorder.datastore.transaction(commit=True) as at:
+                for statement in recorder.lock_table_statements:
+                    at.execute(statement)
+                for stream, version in before:
+                    if at.execute(there, (stream, version)).fetchone() is None:
+                        raise AlreadyThere(f"{stream} has no version {version}", broken=True)
+                at.executemany(append, values, returning=True)
+                while True:
+                    positions += at.fetchone().values()
+                    if not at.nextset():
+                        return positions
 
         return self._tried(insert)
 
@@ -223,6 +247,21 @@ class PostgresStore(RecorderStore):
                             copy.write_row((row.stream, row.version, row.type, state))
             except IntegrityError as error:
                 raise AlreadyThere(self._told(error), broken=False) from error
+
+    def settle(self) -> None:
+        """Return when what was read is as safe as what is committed now, standbys included."""
+        from psycopg.sql import SQL
+
+        # A session that is ended while it waits for its standby leaves what it committed visible.
+        # A commit of anything waits behind it.
+        emit = SQL("SELECT pg_logical_emit_message(true, 'imcm', '')")
+
+        def commit(recorder: Any) -> None:
+            with recorder.datastore.transaction(commit=True) as at:
+                at.execute(emit)
+
+        with self._errors():
+            self._tried(commit)
 
     # --- what an append-only log needs besides ----------------------------------------------------
 

@@ -91,6 +91,10 @@ class Reading(Protocol):
 class Store(Reading, Protocol):
     """What recording needs besides."""
 
+    def settle(self) -> None:
+        """Return when what was read is as safe as what is committed now."""
+        ...
+
     @property
     def is_plain(self) -> bool:
         """Whether stored bytes are the state as it is, neither compressed nor encrypted."""
@@ -497,6 +501,9 @@ class RecorderStore:
                         found[n.originator_version] = n.id
                 last = first - 1
         return [found.get(row.version, 0) for row in rows]
+
+    def settle(self) -> None:
+        """Return at once: here nothing can be read that is not committed for good."""
 
     @property
     def guarded(self) -> bool:
