@@ -406,6 +406,8 @@ def _signs(
     one: Deployment, fixed: Mapping[str, Sequence[str]], definition: ReworkRate
 ) -> list[str]:
     row, signs = one.change, list[str]()
+    if row.type is not ChangeType.EMERGENCY and not row.unplanned and row.id not in fixed:
+        return signs
     if row.type is ChangeType.EMERGENCY and "emergency" in definition.rework_by:
         signs.append(f"emergency for {row.incident}" if row.incident else "emergency")
     signs += (f"fixed {incident}" for incident in fixed.get(row.id, ()))

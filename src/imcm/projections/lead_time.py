@@ -5,10 +5,10 @@ Lead time for changes: from a commit to its deployment.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import attrs
 
@@ -22,7 +22,7 @@ from imcm.projections.durations import (
     Span,
     with_parts,
 )
-from imcm.projections.facts import ChangeFacts, Facts
+from imcm.projections.facts import Facts
 from imcm.projections.failures import Deployment, Deployments, deployments
 from imcm.projections.figure import Figure, elapsed, figure_function, utc
 
@@ -66,19 +66,11 @@ class LeadTime(Deployments):
     round_each: str = "none"
 
 
-class _Brought(NamedTuple):
-    """What one deployment brought: an id, its commits, and the deployment it counts at."""
-
-    id: str
-    commits: Sequence[Commit]
-    at: Deployment
-    positions: tuple[int, ...]
-
-
 def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
     """Compute lead time for changes."""
     found, out = deployments(facts, definition)
-    measured = _measured(_brought(found, definition), definition)
+    measured = Durations()
+    _Arrivals(measured, definition).bring(found)
     shape = Shape(statistic=definition.statistic, in_window="end", round_each=definition.round_each)
     return with_parts(measured, out, facts, definition, shape)
 
@@ -86,139 +78,159 @@ def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
 # --- what arrives where ---------------------------------------------------------------------------
 
 
-def _failed(row: ChangeFacts) -> bool:
-    return row.outcome is Outcome.FAILED or row.outcome is Outcome.ROLLED_BACK
-
-
 def _order(one: Deployment) -> tuple[datetime, str]:
     return one.at, one.change.id
 
 
-def _left_out(id_: str, reason: str, at: Deployment) -> Missing:
-    return Missing(id_, reason, None, at.change.deployed_at, at.groups, at.change.positions)
+def _landings(
+    found: Sequence[Deployment], definition: LeadTime
+) -> tuple[Sequence[Deployment | None], Sequence[int]]:
+    """
+    Return, for each deployment, the one its commits came into production with.
 
-
-def _brought(found: Sequence[Deployment], definition: LeadTime) -> Iterator[_Brought | Missing]:
-    """Yield what counts, deployment by deployment, and what does not, with the reason."""
-    each = definition.unit == "commit"
-    landings = _landings(found, definition)
-    carried: dict[str, list[Deployment]] = {}  # what came into production with a later deployment
-    for one, landed in zip(found, landings, strict=True):
-        if landed is not None and landed is not one and one.change.commits:
-            carried.setdefault(landed.change.id, []).append(one)
-    commits_seen: dict[str, str] = {}
-    requests_seen: dict[str, str] = {}
-    for one, landed in zip(found, landings, strict=True):
-        row = one.change
-        id_ = row.id
-        if landed is not one:
-            if not row.commits:
-                yield _left_out(id_, "no commits", one)
-            elif landed is None:
-                yield _left_out(id_, "failed, and no successful deployment followed", one)
-            continue
-        commits: Iterable[Commit] = row.commits
-        positions = row.positions
-        if id_ in carried:
-            # Its own come last, so that they stand where a failed attempt named the same ones.
-            load = [*carried[id_], one]
-            brought = {commit.id: commit for member in load for commit in member.change.commits}
-            commits = brought.values()
-            positions = tuple(sorted(p for member in load for p in member.change.positions))
-        if not commits:
-            yield _left_out(id_, "no commits", one)
-        new: list[Commit] = []
-        for commit in commits:
-            name = commit.id
-            first = commits_seen.setdefault(name, id_)
-            if first != id_:
-                yield _left_out(name, f"brought by {first} before", one)
-            elif each:
-                yield _Brought(name, (commit,), one, positions)
-            else:
-                new.append(commit)
-        if definition.unit == "pull_request":
-            yield from _requests(new, one, positions, requests_seen)
-        elif new:
-            yield _Brought(id_, new, one, positions)
-
-
-def _requests(
-    commits: Iterable[Commit], at: Deployment, positions: tuple[int, ...], seen: dict[str, str]
-) -> Iterator[_Brought | Missing]:
-    requests: dict[str, list[Commit]] = {}
-    for commit in commits:
-        if commit.pull_request is None:
-            yield _left_out(commit.id, "no pull request", at)
-        else:
-            requests.setdefault(commit.pull_request, []).append(commit)
-    for name, members in requests.items():
-        first = seen.setdefault(name, at.change.id)
-        if first == at.change.id:
-            yield _Brought(name, members, at, positions)
-        else:
-            yield _left_out(name, f"brought by {first} before", at)
-
-
-def _landings(found: Sequence[Deployment], definition: LeadTime) -> Sequence[Deployment | None]:
-    """Return, for each deployment, the one its commits came into production with."""
+    With them come the places of those that came with another one, or with none.
+    """
     if not definition.roll_forward:
-        return found
-    good: dict[str, list[Deployment]] = {}
-    for one in found:
+        return found, ()
+    failed = [place for place, one in enumerate(found) if _failed(one.change.outcome)]
+    wanted = {name for place in failed for name in found[place].change.services or ("",)}
+    good: dict[str, list[Deployment]] = {name: [] for name in wanted}
+    for one in found if wanted else ():
         row = one.change
         # A roll back that is counted as a deployment takes commits out; it brings none back in.
         if row.outcome is Outcome.COMPLETED and row.kind is not Kind.ROLLBACK:
             for service in row.services or ("",):
-                good.setdefault(service, []).append(one)
-    return [_next(one, good) if _failed(one.change) else one for one in found]
+                if service in good:
+                    good[service].append(one)
+    landings: list[Deployment | None] = list(found)
+    for place in failed:
+        landings[place] = _next(found[place], good)
+    return landings, failed
+
+
+def _failed(outcome: Outcome | None) -> bool:
+    return outcome is Outcome.FAILED or outcome is Outcome.ROLLED_BACK
 
 
 def _next(one: Deployment, good: Mapping[str, Sequence[Deployment]]) -> Deployment | None:
     """Return the next successful deployment of a service of it."""
     following: list[Deployment] = []
     for service in one.change.services or ("",):
-        members = good.get(service, ())
+        members = good[service]
         place = bisect_right(members, _order(one), key=_order)
         following += members[place : place + 1]
     return min(following, key=_order, default=None)
 
 
-# --- how long it took -----------------------------------------------------------------------------
+class _Arrivals:
+    """Goes through deployments in order and measures what each brought, once."""
 
+    def __init__(self, measured: Durations, definition: LeadTime) -> None:
+        self._measured = measured
+        self._definition = definition
+        self._made = attrgetter(f"{definition.start}_at")
+        self._rounded = ROUNDINGS[definition.round_each]
+        self._shortest = {"leave_out": 0, "leave_out_zero_too": 1}.get(definition.negative)
+        self._requests: dict[str, str] = {}
 
-def _measured(brought: Iterable[_Brought | Missing], definition: LeadTime) -> Durations:
-    measured = Durations()
-    made = attrgetter(f"{definition.start}_at")
-    rounded = ROUNDINGS[definition.round_each]
-    shortest = {"leave_out": 0, "leave_out_zero_too": 1}.get(definition.negative)
-    for one in brought:
-        if isinstance(one, Missing):
-            measured.others.append(one)
-            continue
-        id_, commits, at, positions = one
+    def _leave_out(self, id_: str, reason: str, at: Deployment) -> None:
+        row = at.change
+        missing = Missing(id_, reason, None, row.deployed_at, at.groups, row.positions)
+        self._measured.others.append(missing)
+
+    def bring(self, found: Sequence[Deployment]) -> None:
+        """Measure what counts, deployment by deployment; leave out what does not, with why."""
+        unit = self._definition.unit
+        landings, moved = _landings(found, self._definition)
+        carried: dict[str, list[Deployment]] = {}  # what came with a later deployment
+        for place in moved:
+            landed = landings[place]
+            if landed is not None and found[place].change.commits:
+                carried.setdefault(landed.change.id, []).append(found[place])
+        seen: dict[str, str] = {}
+        for one, landed in zip(found, landings, strict=True):
+            row = one.change
+            id_ = row.id
+            commits: Iterable[Commit] = row.commits
+            if landed is not one:
+                if not commits:
+                    self._leave_out(id_, "no commits", one)
+                elif landed is None:
+                    self._leave_out(id_, "failed, and no successful deployment followed", one)
+                continue
+            positions = row.positions
+            if id_ in carried:
+                # Its own come last, so that they stand where a failed attempt named the same ones.
+                load = [*carried[id_], one]
+                brought = {commit.id: commit for member in load for commit in member.change.commits}
+                commits = brought.values()
+                positions = tuple(sorted(p for member in load for p in member.change.positions))
+            if not commits:
+                self._leave_out(id_, "no commits", one)
+            new: list[Commit] = []
+            for commit in commits:
+                name = commit.id
+                first = seen.setdefault(name, id_)
+                if first != id_:
+                    self._leave_out(name, f"brought by {first} before", one)
+                elif unit == "commit":
+                    self._take(name, (commit,), one, positions)
+                else:
+                    new.append(commit)
+            if unit == "pull_request":
+                self._take_requests(new, one, positions)
+            elif new:
+                self._take(id_, new, one, positions)
+
+    def _take_requests(
+        self, commits: Iterable[Commit], at: Deployment, positions: tuple[int, ...]
+    ) -> None:
+        requests: dict[str, list[Commit]] = {}
+        for commit in commits:
+            if commit.pull_request is None:
+                self._leave_out(commit.id, "no pull request", at)
+            else:
+                requests.setdefault(commit.pull_request, []).append(commit)
+        for name, members in requests.items():
+            first = self._requests.setdefault(name, at.change.id)
+            if first == at.change.id:
+                self._take(name, members, at, positions)
+            else:
+                self._leave_out(name, f"brought by {first} before", at)
+
+    def _take(
+        self, id_: str, commits: Sequence[Commit], at: Deployment, positions: tuple[int, ...]
+    ) -> None:
+        """Measure how long one thing took to its deployment."""
         row, deployed, uncertain, groups = at
-        end: Moment = row.deployed_at or deployed
-        times: list[datetime] = [time for time in map(made, commits) if time is not None]
-        if not times:
-            missing = f"missing({definition.start})"
-            measured.others.append(Missing(id_, missing, None, end, groups, positions))
-            continue
-        start = times[0] if len(times) == 1 else min(times, key=utc)
-        value = elapsed(start, deployed)
-        if shortest is not None and value < shortest:
+        times: list[datetime] = [time for time in map(self._made, commits) if time is not None]
+        start = min(times, key=utc, default=None) if len(times) != 1 else times[0]
+        reason = f"missing({self._definition.start})"
+        if start is not None:
+            value = elapsed(start, deployed)
+            if self._shortest is None or value >= self._shortest:
+                rounded = self._rounded(value)
+                if uncertain:
+                    span = self._span(id_, rounded, start, at, positions)
+                    self._measured.others.append(span)
+                else:
+                    self._measured.exact(id_, rounded, start, deployed, positions, groups)
+                return
             reason = "negative" if value else "zero"
-            measured.others.append(Missing(id_, reason, start, end, groups, positions))
-        elif not uncertain:
-            measured.exact(id_, rounded(value), start, deployed, positions, groups)
-        else:
-            low, high = elapsed(start, earliest(end)), elapsed(start, latest(end))
-            if shortest is not None:
-                low = max(low, 0)
-            ends = rounded(value), rounded(low), rounded(high)
-            span = Span(id_, *ends, True, True, start, end, groups, positions)
-            measured.others.append(span)
-    return measured
+        end: Moment = row.deployed_at or deployed
+        missing = Missing(id_, reason, start, end, groups, positions)
+        self._measured.others.append(missing)
+
+    def _span(
+        self, id_: str, value: int, start: datetime, at: Deployment, positions: tuple[int, ...]
+    ) -> Span:
+        """Return what lies between a commit and a deployment that is known only roughly."""
+        end: Moment = at.change.deployed_at or at.at
+        low, high = elapsed(start, earliest(end)), elapsed(start, latest(end))
+        if self._shortest is not None:
+            low = max(low, 0)
+        low, high = self._rounded(low), self._rounded(high)
+        return Span(id_, value, low, high, True, True, start, end, at.groups, positions)
 
 
 lead_time = figure_function(LeadTime, measure_lead_time)
