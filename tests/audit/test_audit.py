@@ -21,8 +21,10 @@ from imcm.audit import (
 from imcm.errors import (
     ImcmError,
     InvalidValue,
+    LogDiffersError,
     MissingExtraError,
     NaiveTimeError,
+    ProofRefusedError,
     StoreError,
     UnknownIdError,
 )
@@ -100,7 +102,9 @@ class TestCheckpoint:
             (renumbered(rows[1:]), "DIFFERS"),
             ([], "TRUNCATED"),
         ):
-            with pytest.raises(StoreError, match=f"no checkpoint of this log is made: {outcome}"):
+            with pytest.raises(
+                LogDiffersError, match=f"no checkpoint of this log is made: {outcome}"
+            ):
                 made(some, notes, signer=signer)
         assert asked == []
         assert made(rows, notes, signer=signer)
@@ -111,7 +115,7 @@ class TestCheckpoint:
         rows = log(9)
         changed = [*rows[:2], rows[2]._replace(type="Other"), *rows[3:]]
         notes = made(rows[:4]) + made(changed[:8])
-        with pytest.raises(StoreError, match="DIFFERS"):
+        with pytest.raises(LogDiffersError, match="DIFFERS"):
             made(changed, notes)
 
     def test_earlier_anchors_must_be_signed_when_a_key_says_so(self):
@@ -119,18 +123,18 @@ class TestCheckpoint:
         rows = log(9)
         notes = made(rows[:4], signer=SIGNER)
         assert made(rows, notes, signer=SIGNER, keys=[VKEY])
-        with pytest.raises(StoreError, match="NOT SIGNED"):
+        with pytest.raises(LogDiffersError, match="NOT SIGNED"):
             made(rows, notes + made(rows[:6], notes), signer=SIGNER, keys=[VKEY])
 
     def test_an_empty_log_has_no_checkpoint(self):
         """It does not say which ledger it is."""
-        with pytest.raises(StoreError):
+        with pytest.raises(LogDiffersError):
             made([])
 
     def test_a_log_whose_id_can_t_be_read(self):
         """Where a store encrypts what it holds, the id is given."""
         rows = [row._replace(state=row.state[::-1]) for row in log(4)]
-        with pytest.raises(StoreError, match="WRONG LEDGER"):
+        with pytest.raises(LogDiffersError, match="WRONG LEDGER"):
             made(rows)
         assert verify(rows, made(rows, origin=ORIGIN), origin=ORIGIN).outcome == "OK"
         with pytest.raises(InvalidValue):
@@ -200,7 +204,7 @@ class TestProofs:
         [proof] = prove(self.ROWS, "incident:INC-1", 2, checkpoint=self.NOTES[3])
         assert (proof["stream"], proof["version"], proof["size"]) == ("incident:INC-1", 2, 20)
         assert check_proof(proof, self.NOTES[3])
-        with pytest.raises(InvalidValue, match="no checkpoint"):
+        with pytest.raises(ProofRefusedError, match="no checkpoint"):
             check_proof(proof, self.NOTES[2])
 
     def test_without_words(self):
@@ -276,13 +280,13 @@ class TestProofs:
         """A proof against a signed checkpoint, and against one that is not."""
         [proof] = prove(self.ROWS, "incident:INC-1", 1, checkpoint=self.NOTES[2])
         assert check_proof(proof, self.NOTES[2], keys=[VKEY])
-        with pytest.raises(InvalidValue, match="not signed"):
+        with pytest.raises(ProofRefusedError, match="not signed"):
             check_proof(proof, self.NOTES[2], keys=[vkey("log.example", OTHER)])
 
     @pytest.mark.parametrize("wrong", [None, {}, [], 3, "x"])
     def test_what_is_no_proof(self, wrong):
         """Is refused with an error of the library."""
-        with pytest.raises(InvalidValue, match="proof"):
+        with pytest.raises(ProofRefusedError, match="proof"):
             check_proof(wrong, self.NOTES[2])
 
     def test_rows_that_are_none(self):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imcm import Between, Ledger, Source, Window
+from imcm import Between, Ledger, Source, Window, verifier
 from imcm.codec import EVENT_TYPES, Row, decode, encode
 from imcm.domain import change, incident
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Unread
@@ -27,6 +27,7 @@ def golden(name):
 
 
 ROWS = golden("v0.1.jsonl")
+REDACTED = golden("v0.1-redacted.jsonl")
 LOG = [decode(row) for row in ROWS]
 
 
@@ -153,9 +154,34 @@ def test_no_line_is_unread_and_each_is_of_its_type():
     ]
 
 
-def test_the_first_release_holds_every_type_it_had():
-    """A type that is newer than this log belongs into a newer log."""
-    assert EVENT_TYPES.keys() == {row.type for row in ROWS}
+def test_every_type_is_in_a_golden_log():
+    """A type that is newer than these logs belongs into a newer log."""
+    assert EVENT_TYPES.keys() == {row.type for row in (*ROWS, *REDACTED)}
+    assert {"WordsRedacted"} == {row.type for row in REDACTED} - {row.type for row in ROWS}
+
+
+def test_the_redacted_log_is_the_first_one_without_some_words():
+    """Every leaf stays, the words are gone, and what says so has the same bytes for ever."""
+    first, rest = REDACTED[: len(ROWS)], REDACTED[len(ROWS) :]
+    assert verifier.leaf_hashes(ROWS) == verifier.leaf_hashes(first)
+    taken_out = [row for row, before in zip(first, ROWS, strict=True) if row != before]
+    assert {"incident:INC-1", rest[1].stream} == {row.stream for row in taken_out}
+    assert all(decode(row).redacted for row in taken_out)
+    told = [decode(row).event for row in rest]
+    assert [("dpo", "asked for")] * 2 == [(event.by, event.reason) for event in told]
+    assert [row.version for row in taken_out if row.stream == "incident:INC-1"] == list(
+        told[0].versions
+    )
+    for row in rest:
+        again = decode(row)
+        salt = json.loads(row.state)["words"]["salt"]
+        _, state = encode(
+            again.event,
+            recorded_at=again.recorded_at,
+            record=again.record,
+            salt=lambda salt=salt: salt,
+        )
+        assert row.state == state
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.stream}-{row.version}")
