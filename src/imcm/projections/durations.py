@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -102,46 +102,56 @@ class Missing(NamedTuple):
     positions: tuple[int, ...]
 
 
-class Durations:
-    """
-    The durations of a figure: those that are exact and over in columns, the others one by one.
+class Exact(NamedTuple):
+    """A duration that is exact and over."""
 
-    Nearly all are exact and over. In columns a hundred thousand of them are not as many objects
-    more, each of which the garbage collector would have to walk.
-    """
+    id: str
+    value: int
+    start: datetime
+    end: datetime
+    positions: tuple[int, ...]
+    groups: tuple[str, ...] = ()
 
-    __slots__ = ("ends", "groups", "ids", "others", "positions", "starts", "values")
 
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-        self.values: list[int] = []
-        self.starts: list[datetime] = []
-        self.ends: list[datetime] = []
-        self.positions: list[tuple[int, ...]] = []
-        self.groups: list[tuple[str, ...]] = []
-        self.others: list[Span | Missing] = []
+class Columns(NamedTuple):
+    """The same durations, field by field."""
 
-    def exact(
-        self,
-        id_: str,
-        value: int,
-        start: datetime,
-        end: datetime,
-        positions: tuple[int, ...],
-        groups: tuple[str, ...] = (),
-    ) -> None:
-        """Take one that is exact and over."""
-        self.ids.append(id_)
-        self.values.append(value)
-        self.starts.append(start)
-        self.ends.append(end)
-        self.positions.append(positions)
-        self.groups.append(groups)
+    ids: Sequence[str] = ()
+    values: Sequence[int] = ()
+    starts: Sequence[datetime] = ()
+    ends: Sequence[datetime] = ()
+    positions: Sequence[tuple[int, ...]] = ()
+    groups: Sequence[tuple[str, ...]] = ()
 
     def places(self, shape: Shape) -> Sequence[Sequence[datetime]]:
-        """Return the columns of moments, any of which places an exact duration in a period."""
+        """Return the columns of moments, any of which places a duration in a period."""
         by = {"end": (self.ends,), "start": (self.starts,)}
         return by.get(shape.in_window, (self.starts, self.ends))
+
+
+class Durations:
+    """
+    The durations of a figure: those that are exact and over, and the others.
+
+    Nearly all are exact and over. They are kept in columns once all are there: a hundred thousand
+    of them one by one are as many objects for the garbage collector to walk.
+
+    Attributes:
+        exact: Where those go that are exact and over, each as `Exact` or a tuple like it.
+        others: Where the rest goes.
+    """
+
+    __slots__ = ("exact", "others")
+
+    def __init__(self) -> None:
+        self.exact: list[Exact | tuple[Any, ...]] = []
+        self.others: list[Span | Missing] = []
+
+    def columns(self) -> Columns:
+        """Return those that are exact and over as columns, and let go of them."""
+        columns = Columns._make(zip(*self.exact, strict=True)) if self.exact else Columns()
+        self.exact = []
+        return columns
 
 
 def difference(start: Moment, end: Moment) -> tuple[int, int, int]:
@@ -186,7 +196,8 @@ def with_parts(
     shape: Shape,
 ) -> Figure:
     """Return the figure of all durations, with its groups and periods."""
-    columns = found.places(shape)
+    exact_ones = found.columns()
+    columns = exact_ones.places(shape)
     moments = chain(
         chain.from_iterable(columns),
         (utc(moment) for one in found.others for moment in _places(one, shape)),
@@ -198,8 +209,8 @@ def with_parts(
 
     grouped = definition.group_by is not None
     exact = Members(
-        range(len(found.ids)),
-        found.groups.__getitem__ if grouped else None,
+        range(len(exact_ones.ids)),
+        exact_ones.groups.__getitem__ if grouped else None,
         periods,
         lambda place: [column[place] for column in columns],
     )
@@ -207,16 +218,16 @@ def with_parts(
 
     def figure(name: str | None, window: Period | None) -> Figure:
         some, rest = exact.of(name, window), others.of(name, window)
-        part = _summary(found, some, rest, (), facts, definition, shape, window)
+        part = _summary(exact_ones, some, rest, (), facts, definition, shape, window)
         return attrs.evolve(part, group=name)
 
-    every = range(len(found.ids))
-    whole = _summary(found, every, found.others, out, facts, definition, shape, definition.window)
+    every, window = range(len(exact_ones.ids)), definition.window
+    whole = _summary(exact_ones, every, found.others, out, facts, definition, shape, window)
     return with_groups(whole, sorted({*exact.names, *others.names}), periods, figure)
 
 
 def _summary(
-    found: Durations,
+    found: Columns,
     exact: Sequence[int],
     others: Iterable[Span | Missing],
     out: Iterable[LeftOut],
@@ -279,7 +290,7 @@ def _summary(
     )
 
 
-def _included(found: Durations, exact: Iterable[int], spans: Iterable[Span]) -> list[Included]:
+def _included(found: Columns, exact: Iterable[int], spans: Iterable[Span]) -> list[Included]:
     """Return the durations as they are counted, the shortest first."""
     ids, values, positions = found.ids, found.values, found.positions
     told = [Included(ids[i], values[i] / 1e6, "", positions[i]) for i in exact]

@@ -117,12 +117,22 @@ def _deployments(rows: Iterable[ChangeFacts], definition: Deployments) -> Found:
     out: list[LeftOut] = []
     filtered = {definition.services, definition.kinds} != {None} or bool(definition.labels)
     grouped = definition.group_by is not None
+    plain = in_environment(None, definition) and not filtered and not grouped
     made = Deployment._make  # takes half as long as the constructor
     for row in rows:
+        at = row.deployed_at
+        if (
+            plain
+            and at.__class__ is datetime
+            and row.environment is None
+            and row.kind is not Kind.ROLLBACK
+            and row.status is not ChangeStatus.NOTHING
+        ):
+            found.append(made((row, utc(at), False, ())))  # as nearly all are
+            continue
         if filtered and not change_matches(row, definition):
             continue
         why = why_no_deployment(row, definition)
-        at = row.deployed_at
         if why is not None or at is None:
             out.append(LeftOut(row.id, why or "missing(deployed)", row.positions))
             continue
@@ -227,10 +237,15 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[list[Cause], list[Le
     live = None
     if definition.attribution != "stated":
         live = _Candidates(_all_deployments(facts, definition), definition)
-    for row in facts.incidents:
-        if definition.severities is not None and not severity_matches(row, definition):
+    rows: Iterable[IncidentFacts] = facts.incidents
+    narrow = definition.services is not None or bool(definition.labels)
+    if not narrow:
+        rows, others = incidents_of(facts, definition)
+        out += others
+    for row in rows:
+        if narrow and not severity_matches(row, definition):
             continue
-        reason = why_incident_out(row, definition)
+        reason = why_incident_out(row, definition) if narrow else None
         if reason is None:
             if window is not None and not inside(row.detected_at, window, definition.bounds):
                 continue
@@ -425,10 +440,11 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
     # An enum is hashed by a function of Python, so outcomes are compared and not looked up.
     rolled_back = Outcome.ROLLED_BACK if "rolled_back" in by else None
     failed_ = Outcome.FAILED if "failed" in by else None
-    for row, _, _, _ in found:
-        outcome = row.outcome
+    for one in found:
+        outcome = one[0].outcome
         if outcome is not None and (outcome is rolled_back or outcome is failed_):
-            others[row.id] = ["rolled back" if outcome is rolled_back else "outcome failed"]
+            sign = "rolled back" if outcome is rolled_back else "outcome failed"
+            others[one[0].id] = [sign]
     if "repaired" in by:
         repaired = {
             row.repairs: row.id

@@ -203,10 +203,13 @@ class _Arrivals:
     ) -> None:
         """Measure how long one thing took to its deployment."""
         row, deployed, uncertain, groups = at
-        times: list[datetime] = [time for time in map(self._made, commits) if time is not None]
-        start = min(times, key=utc, default=None) if len(times) != 1 else times[0]
-        reason = f"missing({self._definition.start})"
-        if start is not None:
+        start = self._made(commits[0])
+        if len(commits) > 1:
+            times = [time for time in map(self._made, commits) if time is not None]
+            start = min(times, key=utc, default=None)
+        if start is None:
+            reason = f"missing({self._definition.start})"
+        else:
             value = elapsed(start, deployed)
             if self._shortest is None or value >= self._shortest:
                 rounded = self._rounded(value)
@@ -214,7 +217,8 @@ class _Arrivals:
                     span = self._span(id_, rounded, start, at, positions)
                     self._measured.others.append(span)
                 else:
-                    self._measured.exact(id_, rounded, start, deployed, positions, groups)
+                    taken = id_, rounded, start, deployed, positions, groups
+                    self._measured.exact.append(taken)
                 return
             reason = "negative" if value else "zero"
         end: Moment = row.deployed_at or deployed

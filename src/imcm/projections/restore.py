@@ -412,6 +412,7 @@ def _durations(
     if any(name.startswith("cause_deployed") for name in definition.start):
         causes = causes_deployed(facts)
     found = Durations()
+    take = found.exact.append
     plain = _is_plain(definition)
     for row in rows:
         if plain and len(row.spells) == 1:
@@ -420,7 +421,7 @@ def _durations(
             if isinstance(start, datetime) and isinstance(end, datetime):
                 value = elapsed(start, end)
                 if value >= 0:
-                    found.exact(row.id, value, start, end, row.positions)
+                    take((row.id, value, start, end, row.positions, ()))
                     continue
         found.others += spans_of(row, definition, causes, as_of)
     return found, out
