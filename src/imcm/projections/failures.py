@@ -123,7 +123,7 @@ def _deployments(rows: Iterable[ChangeFacts], definition: Deployments) -> Found:
         at = row.deployed_at
         if (
             plain
-            and at.__class__ is datetime
+            and isinstance(at, datetime)
             and row.environment is None
             and row.kind is not Kind.ROLLBACK
             and row.status is not ChangeStatus.NOTHING
