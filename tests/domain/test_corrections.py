@@ -37,6 +37,7 @@ from imcm.domain.corrections import (
     ServicesCorrected,
     SeverityCorrected,
     SymptomCorrected,
+    WordsRedacted,
     past_standing,
     standing,
 )
@@ -452,3 +453,22 @@ class TestVoidingTheLastChangeOfStatus:
 
     def test_edits_are_all_kinds_of_correction_and_the_void(self):
         assert (*CORRECTIONS, EventVoided) == EDITS
+
+
+@pytest.mark.parametrize("module", [incident, change])
+def test_words_that_were_taken_out_can_not_be_brought_back(module):
+    """They are gone; voiding what says so would only hide it."""
+    first = detected() if module is incident else planned()
+    taken = WordsRedacted(at=at(1), by="dpo", versions=(1,), reason="asked for")
+    given(first, taken).when(module.void, by="bea", at=at(2), version=2, why="a slip").then_refused(
+        guard="can be undone"
+    )
+
+
+@pytest.mark.parametrize("module", [incident, change])
+def test_a_state_shows_what_stands_and_only_how_long_its_past_is(module):
+    first = detected() if module is incident else planned()
+    told = repr(module.fold([first]))
+    assert "past=<1 events>" in told
+    assert f"status={module.fold([first]).status!r}" in told
+    assert "by=" not in told

@@ -50,7 +50,8 @@ from imcm.projections.decisions import (
     decision_trail,
     plain,
 )
-from projections.log import at, between, change, detected, incident, log, planned
+from imcm.projections.facts import facts
+from projections.log import at, between, change, detected, incident, log, planned, resolved
 
 TWO = Policy(name="two eyes more", version="7", approvals=2)
 ALL = tuple(Question)
@@ -1040,3 +1041,9 @@ def test_a_plan_is_told_with_its_type():
     given_ = ChangePlanned(at=at(0), by="cia", type=ChangeType.NORMAL)
 
     assert "ChangePlanned" == of_events(given_).decisions[0].type
+
+
+def test_rows_of_facts_are_told_by_their_fields():
+    found = plain(facts(log(incident("INC-1", detected(1), resolved(2)))).incidents[0])
+    assert ("INC-1", "resolved") == (found["id"], found["status"])
+    assert [True] == [spell["over"] for spell in found["spells"]]

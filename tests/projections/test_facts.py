@@ -70,8 +70,10 @@ from imcm.domain.incident import (
     IncidentDeclared,
     IncidentHeld,
     IncidentReleased,
+    IncidentReopened,
     IncidentSeparated,
     IncidentStatus,
+    IncidentTriaged,
     IncidentUnmerged,
     SeverityChanged,
     UpdatePosted,
@@ -1095,3 +1097,22 @@ class TestEveryPrefix:
     def test_of_a_change_has_the_status_of_the_state(self, events):
         for cut in range(1, len(events) + 1):
             assert change.fold(events[:cut]).status is change_row(*events[:cut]).status
+
+
+class TestToldTwice:
+    def test_the_first_triage_is_the_moment_and_the_last_one_the_severity(self):
+        told = [
+            IncidentTriaged(at=at(hour), by="ann", severity=severity)
+            for hour, severity in ((1, Severity.P3), (2, Severity.P1))
+        ]
+        found = row(detected(), *told)
+        assert (at(1), Severity.P3, Severity.P1) == (
+            found.triaged_at,
+            found.severity_first,
+            found.severity_last,
+        )
+
+    def test_what_was_never_over_is_not_opened_twice(self):
+        again = IncidentReopened(at=at(2), by="ann", began=IncidentStatus.DETECTED)
+        found = row(detected(), again)
+        assert (1, IncidentStatus.MITIGATING) == (len(found.spells), found.status)

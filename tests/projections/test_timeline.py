@@ -14,7 +14,7 @@ from imcm.domain.incident import IncidentDetected, IncidentResolved
 from imcm.domain.recorded import LedgerOpened, Recorded, Source, Unread
 from imcm.domain.vocabulary import ChangeType
 from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
-from imcm.projections.timeline import timeline
+from imcm.projections.timeline import replayed, timeline
 from projections.log import (
     START,
     acknowledged,
@@ -421,3 +421,51 @@ def test_planned_and_completed_are_two_entries():
     )
 
     assert ["cia", "ci"] == [entry.by for entry in timeline(story)]
+
+
+# --- in the order it was recorded -----------------------------------------------------------------
+
+
+class TestReplayed:
+    STORY = log(
+        incident("INC-1", detected(1), acknowledged(2), corrected(3, 1, "at", at(1), at(0))),
+        deployment("CHG-1", 5, services=("web",)),
+        recorded={1: 1, 2: 2, 3: 3, 4: 4, 5: 6},
+    )
+
+    @pytest.mark.parametrize(
+        ("chosen", "positions"),
+        [
+            ({}, [1, 2, 3, 4, 5]),
+            ({"incident": "INC-1"}, [1, 2, 3]),
+            ({"change": "CHG-1"}, [4, 5]),
+            ({"by": "ci"}, [5]),
+            ({"service": "web"}, [4, 5]),
+            ({"service": "none"}, []),
+            ({"what": ["MomentCorrected", "ChangeCompleted"]}, [3, 5]),
+            ({"recorded": (at(2), at(4))}, [2, 3]),
+            ({"known_at": 2}, [1, 2]),
+            ({"incident": "INC-1", "known_at": at(2)}, [1, 2]),
+        ],
+    )
+    def test_filtered(self, chosen, positions):
+        assert positions == [entry.position for entry in replayed(self.STORY, **chosen)]
+
+    def test_a_correction_is_seen_once_it_is_known(self):
+        before, after = (replayed(self.STORY, known_at=cut)[0] for cut in (2, 3))
+        assert ((at(1), ()), (at(0), (3,))) == (
+            (before.at, before.corrected_by),
+            (after.at, after.corrected_by),
+        )
+
+    @pytest.mark.parametrize(
+        ("chosen", "error"),
+        [
+            ({"incident": "INC-9"}, UnknownIdError),
+            ({"recorded": (at(2), at(2))}, InvalidValue),
+            ({"recorded": (at(2).replace(tzinfo=None), at(3))}, NaiveTimeError),
+        ],
+    )
+    def test_what_can_not_be_asked_is_refused(self, chosen, error):
+        with pytest.raises(error):
+            replayed(self.STORY, **chosen)

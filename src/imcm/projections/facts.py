@@ -458,7 +458,7 @@ class FactsFold:
             unread=dict(sorted(self._unread.items())),
             clock_back=tuple(self._clock_back),
             gaps=tuple(self._gaps),
-            unfounded=tuple(sorted(self._unfounded())),
+            unfounded=() if cut is None else tuple(sorted(self._unfounded(cut))),
         )
 
     def _rows(self, kind: str, as_of: datetime) -> dict[str, Any]:
@@ -479,11 +479,9 @@ class FactsFold:
             rows[id_] = (one if isinstance(one, Made) else one.told(as_of)).row
         return rows
 
-    def _unfounded(self) -> Iterator[int]:
+    def _unfounded(self, as_of: datetime) -> Iterator[int]:
         for one in self._edited.values():
-            made = one if isinstance(one, Made) else one.made
-            if made is not None:
-                yield from made.unfounded
+            yield from (one if isinstance(one, Made) else one.told(as_of)).unfounded
 
 
 def _note_source(stream: _Stream, event: object, name: str, recorded_at: datetime | None) -> None:

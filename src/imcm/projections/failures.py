@@ -396,11 +396,6 @@ class Failure(NamedTuple):
         return (*(f"incident {one.incident.id}{_marked(one)}" for one in self.causes), *self.others)
 
     @property
-    def incidents(self) -> list[IncidentFacts]:
-        """The incidents laid to it."""
-        return [one.incident for one in self.causes]
-
-    @property
     def inferred(self) -> bool:
         """Whether nothing but inferred causes says so."""
         return not self.others and all(one.inferred for one in self.causes)

@@ -1,0 +1,147 @@
+"""A fold that goes on from rows made before gives what a fold of the whole log gives."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imcm.domain.corrections import EventVoided, MomentCorrected
+from imcm.domain.incident import IncidentAcknowledged, IncidentDetected, UpdatePosted
+from imcm.domain.recorded import LedgerOpened, Recorded, Unread
+from imcm.domain.vocabulary import Audience
+from imcm.errors import StoreError
+from imcm.projections.facts import FactsFold, facts
+from projections.log import (
+    START,
+    acknowledged,
+    at,
+    change,
+    corrected,
+    deployment,
+    detected,
+    incident,
+    log,
+    merged_into,
+    planned,
+    resolved,
+)
+
+
+def loader(story):
+    """Return what loads one stream of a log up to a position."""
+
+    def load(name, upto):
+        fold = FactsFold()
+        for recorded in story:
+            if recorded.stream == name and recorded.position <= upto:
+                fold.add(recorded)
+        return fold
+
+    return load
+
+
+def shuffled(story):
+    """Return the streams of a log in turns, as several people would have recorded them."""
+    turns = {}
+    for recorded in story:
+        turns.setdefault(recorded.version, []).append(recorded)
+    rows = [recorded for version in sorted(turns) for recorded in turns[version]]
+    return [r._replace(position=n) for n, r in enumerate(rows, start=1)]
+
+
+STORY = shuffled(
+    [
+        Recorded("ledger:self", 1, 0, START, "r", None, LedgerOpened(ledger_id="x", format=1)),
+        *log(
+            incident(
+                "INC-1",
+                detected(0),
+                acknowledged(1),
+                resolved(2),
+                corrected(3, 1, "at", at(0), at(-1)),
+            ),
+            incident("INC-2", detected(0, declared_at=at(20_000)), merged_into("INC-1", 3)),
+            (
+                "incident:INC-3",
+                [IncidentDetected(at=at(1), by="a"), Unread(type="X", state=b"", why="")],
+            ),
+            (
+                "incident:INC-4",
+                [
+                    IncidentDetected(at=at(1), by="a"),
+                    MomentCorrected(at=at(2), by="a", version=4, field="at", was=at(1), now=at(2)),
+                    EventVoided(at=at(2), by="a", version=9, status=""),
+                    UpdatePosted(at=at(3), by="a", audience=Audience.INTERNAL),
+                    IncidentAcknowledged(at=at(4), by="a"),
+                ],
+            ),
+            deployment("CHG-1", 5),
+            change("CHG-2", planned(1)),
+        ),
+    ]
+)
+
+
+@given(st.lists(st.integers(0, len(STORY)), max_size=6), st.booleans())
+def test_at_every_stage_and_however_often_it_goes_on(cuts, looked):
+    """Each part is taken by a fold of its own, from what the one before had made."""
+    made, read, done = {}, None, 0
+    for cut in [*sorted(cuts), len(STORY)]:
+        fold = FactsFold(loader(STORY))
+        if read is not None:
+            fold.keep(read, made.values())
+        for recorded in STORY[done:cut]:
+            fold.add(recorded)
+        done = cut
+        made |= {(type(one.row), one.row.id): one for one in fold.touched()}
+        read = fold.read
+        if looked:
+            assert facts(STORY[:cut]) == fold.facts()
+            assert facts(STORY[:cut], as_of=at(2)) == fold.facts(as_of=at(2))
+    assert facts(STORY) == fold.facts()
+
+
+@given(st.lists(st.integers(0, len(STORY)), min_size=2, max_size=6))
+def test_two_that_take_turns_stay_the_same(cuts):
+    """One takes over what the other made, while it still holds events of its own."""
+    folds = [FactsFold(loader(STORY)), FactsFold(loader(STORY))]
+    made, read, done = {}, None, 0
+    for turn, cut in enumerate([*sorted(cuts), len(STORY)]):
+        fold = folds[turn % 2]
+        if read is not None and fold.read.position != read.position:
+            fold.keep(read, made.values())
+        for recorded in STORY[done:cut]:
+            fold.add(recorded)
+        done = cut
+        made |= {(type(one.row), one.row.id): one for one in fold.touched()}
+        read = fold.read
+        assert facts(STORY[:cut]) == fold.facts()
+
+
+def test_many_new_ones_at_once_are_put_in_order():
+    fold = FactsFold()
+    for number in (5, 3):
+        for recorded in log(*(incident(f"{number}-{n}", detected(0)) for n in range(150))):
+            fold.add(recorded)
+        ids = [row.id for row in fold.facts().incidents]
+        assert sorted(ids) == ids
+
+
+def test_without_a_loader_a_kept_row_can_not_be_made_anew():
+    first = FactsFold(loader(STORY))
+    for recorded in STORY:
+        first.add(recorded)
+    second = FactsFold()
+    second.keep(first.read, first.touched())
+    assert facts(STORY) == second.facts()
+    with pytest.raises(StoreError, match="nothing loads them"):
+        second.facts(as_of=at(1))
+
+
+def test_a_stream_that_is_not_in_the_log_any_more_is_an_error():
+    first = FactsFold(loader(STORY))
+    for recorded in STORY:
+        first.add(recorded)
+    second = FactsFold(lambda name, upto: FactsFold())
+    second.keep(first.read, first.touched())
+    with pytest.raises(StoreError, match="not in the log any more"):
+        second.facts(as_of=at(1))
