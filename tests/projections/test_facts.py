@@ -1116,3 +1116,7 @@ class TestToldTwice:
         again = IncidentReopened(at=at(2), by="ann", began=IncidentStatus.DETECTED)
         found = row(detected(), again)
         assert (1, IncidentStatus.MITIGATING) == (len(found.spells), found.status)
+
+    def test_the_first_declaration_counts(self):
+        found = row(detected(declared_at=at(1)), IncidentDeclared(at=at(2), by="ann"))
+        assert at(1) == found.declared_at
