@@ -247,6 +247,17 @@ def test_negative_and_zero_are_counted_or_listed(negative, expected, out):
     assert (expected, out) == (hours(figure), left_out(figure))
 
 
+def test_a_single_commit_made_after_its_deployment_is_listed_and_counts_as_brought():
+    story = log(brought("CHG-1", 10, commit("a", 12)), brought("CHG-2", 20, commit("a", 12)))
+
+    figure = lead_time(story)
+
+    assert (0, [("a", "negative"), ("a", "brought by CHG-1 before")]) == (
+        figure.n,
+        [(one.id, one.reason) for one in figure.left_out],
+    )
+
+
 def test_zero_is_included_with_the_negative():
     story = log(brought("CHG-1", 10, commit("b", 10), commit("c", 8)))
 

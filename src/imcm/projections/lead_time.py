@@ -4,6 +4,7 @@ Lead time for changes: from a commit to its deployment.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -148,6 +149,9 @@ class _Arrivals:
             if landed is not None and found[place].change.commits:
                 carried.setdefault(landed.change.id, []).append(found[place])
         seen: dict[str, str] = {}
+        plain = unit == "commit" and self._definition.round_each == "none"
+        least = -math.inf if self._shortest is None else self._shortest
+        made, take = self._made, self._measured.exact.append
         for one, landed in zip(found, landings, strict=True):
             row = one.change
             id_ = row.id
@@ -159,6 +163,16 @@ class _Arrivals:
                     self._leave_out(id_, "failed, and no successful deployment followed", one)
                 continue
             positions = row.positions
+            if plain and len(row.commits) == 1 and id_ not in carried and not one.uncertain:
+                # As nearly all are: one commit, which came with its own deployment.
+                name = row.commits[0].id
+                start = made(row.commits[0])
+                if start is not None and name not in seen:
+                    value = elapsed(start, one.at)
+                    if value >= least:
+                        seen[name] = id_
+                        take((name, value, start, one.at, positions, one.groups))
+                        continue
             if id_ in carried:
                 # Its own come last, so that they stand where a failed attempt named the same ones.
                 load = [*carried[id_], one]
