@@ -22,9 +22,8 @@ from imcm.domain.incident import (
     IncidentUnmerged,
     VerdictGiven,
 )
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread, known
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
 from imcm.domain.vocabulary import Moment, Verdict, latest
-from imcm.errors import InvalidValue
 from imcm.projections.decisions import plain
 from imcm.projections.facts import Facts, FactsFold
 from imcm.projections.failures import change_failure_rate
@@ -32,7 +31,7 @@ from imcm.projections.figure import Figure, shown, utc
 from imcm.projections.frequency import deployment_frequency, rework_rate
 from imcm.projections.lead_time import lead_time
 from imcm.projections.recovery import failed_deployment_recovery_time
-from imcm.projections.restated import Restatement, restated
+from imcm.projections.restated import Restatement, newest, points, restated
 from imcm.projections.restore import time_to_restore
 
 __all__ = [
@@ -392,18 +391,10 @@ def learned(
         NaiveTimeError: A time without a zone.
     """
     read, wanted = list(log), FIGURES if figures is None else figures
-    n_a = sum(1 for _ in known(read, known_at_a))
-    n_b = sum(1 for _ in known(read, known_at_b))
-    if n_b < n_a or _earlier(known_at_b, known_at_a):
-        allowed = f"the later point of knowledge must not lie before the earlier, {known_at_a}"
-        raise InvalidValue("known_at_b", known_at_b, allowed)
+    n_a, n_b = points(read, known_at_a, known_at_b)
     if as_of is None:
-        as_of = max((recorded.recorded_at for recorded in read[:n_b]), default=None)
-    moment_a = (
-        known_at_a
-        if isinstance(known_at_a, datetime)
-        else max((recorded.recorded_at for recorded in read[:n_a]), default=None)
-    )
+        as_of = newest(read[:n_b])
+    moment_a = known_at_a if isinstance(known_at_a, datetime) else newest(read[:n_a])
     found = _Found(moment_a)
     fold = FactsFold()
     for recorded in read[:n_a]:
@@ -443,13 +434,6 @@ def learned(
         redactions=tuple(found.redactions),
         figures=tuple(moved),
     )
-
-
-def _earlier(b: int | datetime | None, a: int | datetime) -> bool:
-    """Say whether two points of the same kind are in the wrong order, whatever the log holds."""
-    if isinstance(a, datetime):
-        return isinstance(b, datetime) and b < a
-    return isinstance(b, int) and b < a
 
 
 class _Found:

@@ -8,7 +8,7 @@ events between two points add up to the difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
 from itertools import groupby
@@ -197,13 +197,9 @@ def restated(
         NaiveTimeError: A time without a zone.
     """
     read = list(log)
-    n_a = sum(1 for _ in known(read, known_at_a))
-    n_b = sum(1 for _ in known(read, known_at_b))
-    if n_b < n_a or _earlier(known_at_b, known_at_a):
-        allowed = f"the later point of knowledge must not lie before the earlier, {known_at_a}"
-        raise InvalidValue("known_at_b", known_at_b, allowed)
+    n_a, n_b = points(read, known_at_a, known_at_b)
     if as_of is None:
-        as_of = max((recorded.recorded_at for recorded in read[:n_b]), default=None)
+        as_of = newest(read[:n_b])
     fold = FactsFold()
     for recorded in read[:n_a]:
         fold.add(recorded)
@@ -226,6 +222,29 @@ def restated(
         events=n_b - n_a,
         without_effect=without_effect,
     )
+
+
+def points(
+    log: Sequence[Recorded], known_at_a: int | datetime, known_at_b: int | datetime | None
+) -> tuple[int, int]:
+    """
+    Return how many events of a log were known at each of two points of knowledge.
+
+    Raises:
+        InvalidValue: The later point lies before the earlier, or one is no position and no time.
+        NaiveTimeError: A time without a zone.
+    """
+    n_a = sum(1 for _ in known(log, known_at_a))
+    n_b = sum(1 for _ in known(log, known_at_b))
+    if n_b < n_a or _earlier(known_at_b, known_at_a):
+        allowed = f"the later point of knowledge must not lie before the earlier, {known_at_a}"
+        raise InvalidValue("known_at_b", known_at_b, allowed)
+    return n_a, n_b
+
+
+def newest(log: Iterable[Recorded]) -> datetime | None:
+    """Return when the newest event was recorded; None where there is none."""
+    return max((recorded.recorded_at for recorded in log), default=None)
 
 
 def _earlier(b: int | datetime | None, a: int | datetime) -> bool:
