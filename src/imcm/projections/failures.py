@@ -309,7 +309,7 @@ class _Candidates:
         """Return the latest candidate before an instant, or at it, as the *side* says."""
         best: tuple[datetime, str] | None = None
         verdicts, longest = row.verdicts, self._longest
-        for key in row.services if self._scope == "service" else _scope_keys(row, self._scope):
+        for key in _scope_keys(row, self._scope):
             if key not in self._of:
                 continue
             times, ids = self._of[key]
