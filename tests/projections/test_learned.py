@@ -573,7 +573,7 @@ class TestTold:
         assert set(PIECES) <= set(plain)
         assert {"mean"} == {one["name"] for one in plain["figures"]}
         assert "included" not in plain["figures"][0]["before"]
-        assert True is plain["figures"][0]["moved"]
+        assert plain["figures"][0]["moved"] is True
         assert plain["figures"][0]["restatement"] is not None
 
     def test_as_plain_values_with_everybody_counted(self):
