@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from types import UnionType
@@ -34,7 +34,7 @@ from imcm.domain.corrections import EDITS
 from imcm.domain.incident import IncidentEvent
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
 from imcm.errors import ImcmError, InvalidValue, StoreError
-from imcm.projections.facts import FactsFold
+from imcm.projections.facts import FactsFold, Told
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""
@@ -312,16 +312,44 @@ def _lean(cls: type) -> Any:
     return msgspec.json.Decoder(msgspec.defstruct(f"Lean{cls.__name__}", members, gc=False)).decode
 
 
-_LEAN: Final[dict[str, Any]] = {}
+_LEAN: Final[dict[str, tuple[str, Any]]] = {}
 
 
-def _lean_decoder(name: str) -> Any:
-    """Return what decodes the facts of a type; None where only the event itself will do."""
-    if name not in _LEAN:
+def _lean_decoder(name: str) -> tuple[str, Any]:
+    """Return a type's name, and what decodes its facts: None where only the event itself will."""
+    found = _LEAN.get(name)
+    if found is None:
         cls = EVENT_TYPES.get(name)
         of_a_stream = cls is not None and cls not in {*EDITS, LedgerOpened, KeyClaimed}
-        _LEAN[name] = _lean(cls) if cls is not None and of_a_stream else None
-    return _LEAN[name]
+        found = name, _lean(cls) if cls is not None and of_a_stream else None
+        if cls is not None:
+            _LEAN[name] = found  # of names that are not ours there may be very many
+    return found
+
+
+def _told(rows: Iterable[tuple[int, str, int, str, bytes]], until: datetime | None) -> Iterator[Told]:
+    """Yield what stored rows tell of facts, up to the first event recorded after a time."""
+    decoders = _LEAN.get
+    for row in rows:
+        position, stream, version, name, state = row
+        # The one name of each type is told, which is found faster than others equal to it.
+        name, decoder = decoders(name) or _lean_decoder(name)
+        if decoder is not None:
+            try:
+                told = decoder(state)
+            except (msgspec.DecodeError, ImcmError, UnicodeDecodeError):
+                told = None  # the event itself says what is wrong
+            if told is not None and told.format <= FORMAT:
+                stamp = told.recorded_at
+                if until is not None and stamp > until:
+                    return
+                yield stream, version, position, stamp, told.source, name, told.event
+                continue
+        recorded = decode(Row._make(row), words=False)
+        if until is not None and recorded.recorded_at > until:
+            return
+        _, _, _, stamp, _, source, event, _ = recorded
+        yield stream, version, position, stamp, source, event.__class__.__name__, event
 
 
 def take_facts(
@@ -339,24 +367,7 @@ def take_facts(
     Raises:
         StoreError: A state is not a stored event at all (damaged, or not ours).
     """
-    take, decoders = fold.take, _LEAN
-    for row in rows:
-        position, stream, version, name, state = row
-        decoder = decoders[name] if name in decoders else _lean_decoder(name)
-        if decoder is not None:
-            try:
-                told = decoder(state)
-            except (msgspec.DecodeError, ImcmError, UnicodeDecodeError):
-                told = None  # the event itself says what is wrong
-            if told is not None and told.format <= FORMAT:
-                if until is not None and told.recorded_at > until:
-                    return
-                take(stream, version, position, told.recorded_at, told.source, told.event)
-                continue
-        recorded = decode(Row._make(row), words=False)
-        if until is not None and recorded.recorded_at > until:
-            return
-        fold.add(recorded)
+    fold.take(_told(rows, until))
 
 
 def _unread(row: Row, why: str) -> Recorded:

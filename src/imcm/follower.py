@@ -21,13 +21,12 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, get_type_hints
 
 import msgspec
 
@@ -36,7 +35,8 @@ from imcm.codec import Row, decode, take_facts
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.errors import StoreError
 from imcm.ledger import LedgerReader
-from imcm.projections.facts import ChangeFacts, Facts, FactsFold, IncidentFacts, Made, Read
+from imcm.projections import change_rows, incident_rows
+from imcm.projections.facts import ChangeFacts, Facts, FactsFold, IncidentFacts, Kept, Read
 from imcm.projections.figure import collector_paused
 
 __all__ = ["Follower", "KeptFacts", "Model", "deliver"]
@@ -266,39 +266,52 @@ def _leaf(row: Row) -> bytes:
 
 # --- facts, kept ----------------------------------------------------------------------------------
 
-_KINDS: Final[dict[str, Any]] = {INCIDENT: IncidentFacts, CHANGE: ChangeFacts}
 _encode: Final = msgspec.msgpack.Encoder().encode
-_rows_of: Final = {kind: msgspec.msgpack.Decoder(row) for kind, row in _KINDS.items()}
-_read_of: Final = msgspec.msgpack.Decoder(Read)
-_stamp_of: Final = msgspec.msgpack.Decoder(datetime)
-_positions_of: Final = msgspec.msgpack.Decoder(tuple[int, ...])
+_ROWS: Final[dict[str, Any]] = {INCIDENT: IncidentFacts, CHANGE: ChangeFacts}
+_BESIDE: Final[dict[str, Any]] = {INCIDENT: incident_rows.Beside, CHANGE: change_rows.Beside}
+_KEPT: Final[dict[str, Any]] = get_type_hints(Kept)
 
+
+def _decoder(kind: str) -> Callable[[bytes], Kept]:
+    """Return what reads the rows of one kind as they were put away."""
+    types = _KEPT | {"row": _ROWS[kind], "beside": _BESIDE[kind] | None}
+    # Any: a tuple type made of what is given.
+    told: Any = tuple[tuple(types.values())]  # type: ignore[misc]
+    decode_ = msgspec.msgpack.Decoder(told).decode
+    return lambda kept: Kept._make(decode_(kept))
+
+
+_kept_of: Final = {kind: _decoder(kind) for kind in _ROWS}
+_read_of: Final = msgspec.msgpack.Decoder(Read)
 
 class _FactsModel:
     """One row for each incident and change, as the fold made it, and what else the fold knows."""
 
     def __init__(self, ledger: LedgerReader) -> None:
-        fields = "/".join(" ".join(row._fields) for row in _KINDS.values())
+        fields = "/".join(" ".join(row._fields) for row in (*_ROWS.values(), Kept))
         # It changes with the fields of a row, and with a new version of what makes rows.
-        self.name = f"facts 1 {hashlib.sha256(fields.encode()).hexdigest()[:16]}"
+        self.name = f"facts 2 {hashlib.sha256(fields.encode()).hexdigest()[:16]}"
         self._ledger = ledger
-        self.fold = FactsFold(self._loaded)
+        self.fold = self._new()
 
-    def _loaded(self, stream: str, upto: int) -> FactsFold:
-        """Return a fold that has taken one stream's events up to a position."""
+    def _new(self) -> FactsFold:
+        return FactsFold(self._loaded, keeps=True)
+
+    def _loaded(self, streams: Mapping[str, int]) -> FactsFold:
+        """Return a fold that has taken some streams' events, each up to a version."""
         fold = FactsFold()
-        rows = self._ledger.rows_of(stream)
-        take_facts([row for row in rows if row.position <= upto], fold)
+        for stream, last in streams.items():
+            take_facts((r for r in self._ledger.rows_of(stream) if r.version <= last), fold)
         return fold
 
     def forget(self) -> None:
         """Let go of what was taken and perhaps not committed; it is read again."""
-        self.fold = FactsFold(self._loaded)
+        self.fold = self._new()
 
     def create(self, connection: sqlite3.Connection) -> None:
         connection.execute(
-            "CREATE TABLE facts (kind TEXT, id TEXT, position INTEGER, as_of BLOB, whole INTEGER, "
-            "unfounded BLOB, row BLOB, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+            "CREATE TABLE facts (kind TEXT, id TEXT, position INTEGER, kept BLOB, "
+            "PRIMARY KEY (kind, id)) WITHOUT ROWID"
         )
         connection.execute("CREATE TABLE read (one INTEGER PRIMARY KEY, told BLOB)")
         self.forget()
@@ -312,25 +325,22 @@ class _FactsModel:
             mine = 0
         told = connection.execute("SELECT told FROM read").fetchone()
         if told is not None:
-            kept = connection.execute(
-                "SELECT kind, as_of, whole, unfounded, row FROM facts WHERE position > ?", (mine,)
-            )
-            self.fold.keep(_read_of.decode(told[0]), map(_made, kept))
+            kept = connection.execute("SELECT kind, kept FROM facts WHERE position > ?", (mine,))
+            self.fold.keep(_read_of.decode(told[0]), (_kept_of[kind](one) for kind, one in kept))
 
     def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         take_facts(rows, self.fold)
+        position = rows[-1].position
         connection.executemany(
-            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [_stored(made, rows[-1].position) for made in self.fold.touched()],
+            "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
+            [
+                (kind, row.id, position, _encode(one))
+                for one in self.fold.touched()
+                for row in (one.row,)
+                for kind in (INCIDENT if isinstance(row, IncidentFacts) else CHANGE,)
+            ],
         )
         connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (_encode(self.fold.read),))
-
-
-def _stored(made: Made, position: int) -> tuple[object, ...]:
-    row = made.row
-    kind = INCIDENT if isinstance(row, IncidentFacts) else CHANGE
-    unfounded = _encode(made.unfounded) if made.unfounded else None
-    return kind, row.id, position, _encode(made.as_of), made.whole, unfounded, _encode(row)
 
 
 class KeptFacts:
@@ -412,12 +422,6 @@ class KeptFacts:
         _traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _made(kept: tuple[str, bytes, int, bytes | None, bytes]) -> Made:
-    kind, as_of, whole, unfounded, row = kept
-    positions = () if unfounded is None else _positions_of.decode(unfounded)
-    return Made(_rows_of[kind].decode(row), _stamp_of.decode(as_of), bool(whole), positions)
 
 
 # --- other effects --------------------------------------------------------------------------------

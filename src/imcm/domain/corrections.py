@@ -348,17 +348,22 @@ def standing(events: Mapping[int, Ev], edits: Iterable[object]) -> dict[int, Ev]
         elif isinstance(edit, CORRECTIONS):
             target = result.get(edit.version)  # type: ignore[attr-defined]
             if target is not None and hasattr(target, edit.field):  # type: ignore[attr-defined]
-                result[edit.version] = _with(target, edit)  # type: ignore[attr-defined]
+                changed = {edit.field: edit.now}  # type: ignore[attr-defined]
+                result[edit.version] = replaced(target, **changed)  # type: ignore[attr-defined]
     for version in voided:
         result.pop(version, None)
     return result
 
 
-def _with(event: Ev, correction: Any) -> Ev:
-    # Any: what kind of value it is was settled when the correction was made. What tells the facts
-    # of an event without being it says itself how it is replaced.
+def replaced(event: Ev, **fields: Any) -> Ev:
+    """
+    Return an event with other values in some of its fields.
+
+    Any: what kind of value it is was settled when the correction was made.
+    """
+    # What tells the facts of an event without being it says itself how it is replaced.
     replace: Any = getattr(event, "__replace__", None) or functools.partial(attrs.evolve, event)
-    changed: Ev = replace(**{correction.field: correction.now})
+    changed: Ev = replace(**fields)
     return changed
 
 

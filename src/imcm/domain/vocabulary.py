@@ -536,11 +536,18 @@ class Commit:
     """
 
     id: str
-    authored_at: datetime | None = attrs.field(default=None, validator=_is_aware)
-    committed_at: datetime | None = attrs.field(default=None, validator=_is_aware)
+    authored_at: datetime | None = None
+    committed_at: datetime | None = None
     pull_request: str | None = None
-    opened_at: datetime | None = attrs.field(default=None, validator=_is_aware)
-    merged_at: datetime | None = attrs.field(default=None, validator=_is_aware)
+    opened_at: datetime | None = None
+    merged_at: datetime | None = None
+
+    def __attrs_post_init__(self) -> None:
+        # There are very many commits; a validator for each time takes several times as long.
+        for name in ("authored_at", "committed_at", "opened_at", "merged_at"):
+            at = getattr(self, name)
+            if at is not None and isinstance(at, datetime) and at.tzinfo is None:
+                raise NaiveTimeError(name, at)
 
 
 def _optional_time(name: str, value: datetime | None) -> datetime | None:

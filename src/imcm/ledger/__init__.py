@@ -268,10 +268,18 @@ class LedgerReader:
             next(known((), known_at), None)  # refuses what is no position and no time
         upto = known_at if isinstance(known_at, int) else None
         until = known_at if isinstance(known_at, datetime) else None
-        fold = FactsFold()
+        # Where what is later than a time is cut, events are needed once more, of very many rows.
+        fold = FactsFold(self._facts_of if as_of is None else None)
         with collector_paused():
             take_facts(self._store.tuples(upto=upto), fold, until)
             return fold.facts(as_of=as_of, known_at=known_at)
+
+    def _facts_of(self, streams: Mapping[str, int]) -> FactsFold:
+        """Return a fold that has taken some streams' events, each up to a version."""
+        fold = FactsFold()
+        rows = self._store.streams(list(streams))
+        take_facts((row for row in rows if row[2] <= streams[row[1]]), fold)
+        return fold
 
     def follow(
         self,

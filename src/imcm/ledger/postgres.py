@@ -213,6 +213,12 @@ class PostgresStore(RecorderStore):
         """Return the rows of one stream, with their positions."""
         return self._rows_where("originator_id = %s ORDER BY originator_version", (stream,))
 
+    def streams(self, streams: Sequence[str]) -> Iterator[Row]:
+        """Yield the rows of several streams, some hundred of them looked for at a time."""
+        where: Final = "originator_id = ANY(%s) ORDER BY originator_id, originator_version"
+        for begin in range(0, len(streams), 250):
+            yield from self._rows_where(where, (list(streams[begin : begin + 250]),))
+
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
         return [row.position for row in rows]

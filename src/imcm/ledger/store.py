@@ -40,6 +40,8 @@ LOCK_WAIT_SECONDS: Final = 60
 """How long a write waits for others before it gives up."""
 
 BATCH: Final = 2_000
+TUPLES: Final = 250
+"""Rows fetched at a time where they are taken one by one: what stays in a processor's cache."""
 NOTHING: Final = "nothing of this call was recorded"
 
 
@@ -77,6 +79,10 @@ class Reading(Protocol):
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream in the order of their versions (positions are 0)."""
+        ...
+
+    def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
+        """Yield the rows of several streams, those of each as `stream` gives them."""
         ...
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
@@ -251,13 +257,13 @@ class SQLiteFile:
             "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
         )
         while True:
-            batch = self._checked(self._select(statement, (after, last, BATCH)))
+            batch = self._checked(self._select(statement, (after, last, TUPLES)))
             positions = [after, *(row[0] for row in batch)]
             if not all(map(lt, positions, positions[1:])):
                 # A damaged page may lead back to one before it: reading would never end.
                 raise self._damaged(f"positions behind {after} come twice")
             yield from batch
-            if len(batch) < BATCH:
+            if len(batch) < TUPLES:
                 return
             after = batch[-1][0]
 
@@ -279,6 +285,18 @@ class SQLiteFile:
             "WHERE originator_id = ? ORDER BY originator_version"
         )
         return list(map(Row._make, self._checked(self._select(statement, (stream,)))))
+
+    def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
+        """Yield the rows of several streams, some hundred of them looked for at a time."""
+        for begin in range(0, len(streams), TUPLES):
+            some = streams[begin : begin + TUPLES]
+            # Only question marks go into the statement, one for each name.
+            statement = (
+                "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
+                f"WHERE originator_id IN ({', '.join('?' * len(some))}) "
+                "ORDER BY originator_id, originator_version"
+            )
+            yield from self._checked(self._select(statement, tuple(some)))
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
@@ -489,6 +507,11 @@ class RecorderStore:
                 for e in self._recorder.select_events(stream)
             ]
 
+    def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
+        """Yield the rows of several streams, one after the other."""
+        for stream in streams:
+            yield from self.stream(stream)
+
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, looking from the end of the log backwards."""
         found: dict[int, int] = {}
@@ -643,6 +666,11 @@ class SQLiteStore(RecorderStore):
         """Return the rows of one stream, with their positions."""
         self._usable()
         return self._reader.stream(stream)
+
+    def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
+        """Yield the rows of several streams, with their positions."""
+        self._usable()
+        return self._reader.streams(streams)
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""

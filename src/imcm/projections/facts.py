@@ -8,7 +8,7 @@ are no facts and are not in a row.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
@@ -19,15 +19,15 @@ from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standin
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Source, known
 from imcm.domain.vocabulary import Between, Moment, latest
 from imcm.errors import NaiveTimeError, StoreError
+from imcm.projections import change_rows, incident_rows
 from imcm.projections.rows import (
+    MORE_MOMENTS,
     ChangeFacts,
     Hold,
     IncidentFacts,
     RolloutStep,
     Spell,
-    change_row,
     happened,
-    incident_row,
     is_statement,
     merges_followed,
 )
@@ -38,7 +38,7 @@ __all__ = [
     "FactsFold",
     "Hold",
     "IncidentFacts",
-    "Made",
+    "Kept",
     "Read",
     "RolloutStep",
     "Spell",
@@ -117,38 +117,17 @@ _NO_FACTS: Final = frozenset(
 """Events no row needs. Leaving them out keeps memory at the facts, however long a log is."""
 
 _EDITS: Final = frozenset(cls.__name__ for cls in EDITS)
-
-_MORE_MOMENTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "IncidentDetected": ("impact_started_at", "declared_at"),
-    "ImpactUpdated": ("impact_started_at",),
-}
-"""Moments that an event tells besides its own, which `as_of` cuts, too."""
-
-_SELDOM: Final = _NO_FACTS | _EDITS | _MORE_MOMENTS.keys() | {"Unread"}
-
+_SELDOM: Final = _NO_FACTS | _EDITS | MORE_MOMENTS.keys() | {"Unread"}
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_MANY: Final = 100
+
+_TOLD: Final[Mapping[str, Any]] = {INCIDENT: incident_rows, CHANGE: change_rows}
 
 
-class Made(NamedTuple):
-    """
-    A row as it was made, and when it can be given again without making it anew.
-
-    Attributes:
-        row: The row, merges not yet followed.
-        as_of: The time it was made for.
-        whole: Nothing of it was cut, so it is the same for every later `as_of`.
-        unfounded: Positions of its corrections and voids whose target is not in the log read.
-    """
-
-    row: IncidentFacts | ChangeFacts
-    as_of: datetime
-    whole: bool
-    unfounded: tuple[int, ...] = ()
-
-    def stands(self, as_of: datetime) -> bool:
-        """Say whether the row is the one of that time."""
-        return self.as_of == as_of or (self.whole and self.as_of <= as_of)
+# Any: what tells facts may be leaner than the event itself; edits are the real ones.
+Told = tuple[str, int, int, datetime, Source | None, str, Any]
+"""One recorded event: stream, version, position, stamp, source, name of its type, and itself."""
 
 
 class Read(NamedTuple):
@@ -163,65 +142,102 @@ class Read(NamedTuple):
     gaps: list[int]
 
 
-class _Stream:
-    """What was recorded of one incident or change, as far as rows need it."""
+class Kept(NamedTuple):
+    """
+    One incident or change as a fold can put it away, to go on with it later.
 
-    __slots__ = (
-        "absent",
-        "clock_back",
-        "disagree",
-        "edits",
-        "events",
-        "id",
-        "kind",
-        "last",
-        "late",
-        "latest",
-        "made",
-        "positions",
-        "source",
-        "stamp",
-    )
+    Attributes:
+        row: Its row, merges not yet followed.
+        beside: What else is told of it so far; None where its events are needed to go on.
+        last: Its last version.
+        latest: The last moment that anything of it speaks of.
+        source, stamp: What the last event of another tool said of itself.
+        whole: Nothing of the row was cut, so it is the same for every `as_of` from `latest` on.
+        unfounded: Positions of its corrections and voids whose target is not in the log read.
+    """
+
+    row: IncidentFacts | ChangeFacts
+    beside: tuple[Any, ...] | None
+    last: int
+    latest: datetime
+    source: str | None
+    stamp: datetime | None
+    whole: bool
+    unfounded: tuple[int, ...]
+
+
+class _Stream:
+    """What was recorded of one incident or change, as far as its row needs it."""
+
+    # What is seldom said of a stream is said once for all of them.
+    edits: tuple[tuple[int, Any], ...] = ()
+    absent: tuple[range, ...] = ()  # versions that are no facts: edits, unread, gaps
+    late: tuple[int, ...] = ()
+    source: str | None = None
+    stamp: datetime | None = None
+    clock_back = False
+    disagree = False
 
     def __init__(self, kind: str, id_: str) -> None:
         self.kind = kind
         self.id = id_
-        self.events: dict[int, Any] = {}
-        self.edits: list[tuple[int, Any]] = []
-        self.absent: list[range] = []  # versions that are no facts: edits, unread, not in the log
-        self.last = 0
+        self.rows = rows = _TOLD[kind]
         self.positions: list[int] = []
+        self.told: list[Any] = rows.begun(id_, self.positions)
+        self.events: dict[int, Any] | None = None  # held only where they may be needed once more
+        self.last = 0
         self.latest = _FIRST  # the last moment that anything here speaks of
-        self.late: tuple[int, ...] = ()
-        self.source: str | None = None
-        self.stamp: datetime | None = None
-        self.clock_back = False
-        self.disagree = False
-        self.made: Made | None = None
+        self.stale = False  # whether it was told something that its row does not say yet
 
-    def told(self, as_of: datetime) -> Made:
-        """Return the row as it stood at a time, the same one as before where nothing is new."""
-        made = self.made
-        if made is None or not made.stands(as_of):
-            made = self.made = self._row(as_of)
-        return made
+    @classmethod
+    def resumed(cls, kind: str, kept: Kept) -> _Stream:
+        """Return a stream as it was put away; its events are not there."""
+        row = kept.row
+        stream = cls(kind, row.id)
+        stream.positions += row.positions
+        if kept.beside is not None:
+            stream.told = stream.rows.resumed(row, kept.beside, stream.positions)
+        stream.last, stream.latest = kept.last, kept.latest
+        stream.source, stream.stamp = kept.source, kept.stamp
+        stream.late = row.late
+        stream.clock_back, stream.disagree = row.source_clock_back, row.sources_disagree
+        return stream
 
-    def _row(self, as_of: datetime) -> Made:
-        events = self.events
-        if self.edits:
-            events = standing(events, [edit for _, edit in self.edits])
-        whole = self.latest <= as_of
-        stands = events.values() if whole else happened(events.values(), as_of)
-        known_: dict[str, Any] = {"id": self.id, "positions": tuple(self.positions)}
-        if self.late:
-            known_["late"] = self.late
-        if self.clock_back:
-            known_["source_clock_back"] = True
-        if self.disagree:
-            known_["sources_disagree"] = True
-        make = incident_row if self.kind == INCIDENT else change_row
-        unfounded = [at for at, edit in self.edits if not self.holds(edit.version)]
-        return Made(make(stands, as_of, known_), as_of, whole, tuple(unfounded))
+    def row(self, as_of: datetime) -> IncidentFacts | ChangeFacts:
+        """Return the row as it stood at a time; its events must be there where it needs them."""
+        rows, told = self.rows, self.told
+        if self.needs_events(as_of):
+            events = self.events or {}
+            if self.edits:
+                events = standing(events, [edit for _, edit in self.edits])
+            stands: Iterable[Any] = events.values()
+            if self.latest > as_of:
+                stands = happened(stands, as_of)
+            told = rows.begun(self.id, self.positions)
+            for event in stands:
+                telling = rows.TELLING.get(event.__class__.__name__)
+                if telling is not None:
+                    telling(told, event)
+        row: IncidentFacts | ChangeFacts = rows.row(told)
+        if self.late or self.clock_back or self.disagree:
+            row = row._replace(
+                late=self.late,
+                source_clock_back=self.clock_back,
+                sources_disagree=self.disagree,
+            )
+        return row
+
+    def needs_events(self, as_of: datetime) -> bool:
+        """Say whether what is told event by event is not what stood at a time."""
+        return bool(self.edits) or self.latest > as_of
+
+    def unfounded(self) -> tuple[int, ...]:
+        """Return the positions of the edits whose target is not in the part of the log read."""
+        return tuple(at for at, edit in self.edits if not self._holds(edit.version))
+
+    def _holds(self, version: int) -> bool:
+        """Say whether a version is that of a fact in the part of the log that was read."""
+        return 1 <= version <= self.last and not any(version in some for some in self.absent)
 
     def tells(self, moment: Moment, stamp: datetime, version: int) -> None:
         """Note a moment that is spoken of; one after the time it was recorded is an anomaly."""
@@ -230,35 +246,78 @@ class _Stream:
         if last > stamp and version not in self.late:
             self.late = (*self.late, version)
 
-    def holds(self, version: int) -> bool:
-        """Say whether a version is that of a fact in the part of the log that was read."""
-        return 1 <= version <= self.last and not any(version in some for some in self.absent)
 
-
-_NEW: Final = _Stream("", "")
+_NEW: Final = _Stream(INCIDENT, "")
 """Stands for a stream of which nothing was recorded before."""
+
+
+class _Rows:
+    """The rows of one kind in the order of their ids, as they stood at one time."""
+
+    def __init__(self) -> None:
+        self.as_of = _FIRST
+        self.kept: dict[str, Kept] = {}  # those put away: nothing more was told of them
+        self.cut: dict[str, None] = {}  # ids of rows that a later time would show otherwise
+        self.unfounded: dict[str, tuple[int, ...]] = {}
+        self._ids: list[str] = []
+        self._rows: list[Any] = []
+
+    def put(self, rows: Mapping[str, Any]) -> None:
+        """Put rows in their places, new ones and others."""
+        if len(rows) > _MANY:
+            every = dict(zip(self._ids, self._rows, strict=True))
+            every.update(rows)
+            self._ids = sorted(every)
+            self._rows = [every[id_] for id_ in self._ids]
+            return
+        for id_, row in rows.items():
+            place = bisect_left(self._ids, id_)
+            if self._ids[place : place + 1] == [id_]:
+                self._rows[place] = row
+            else:
+                self._ids.insert(place, id_)
+                self._rows.insert(place, row)
+
+    def get(self, id_: str) -> Any:
+        """Return a row by its id; None where there is none."""
+        place = bisect_left(self._ids, id_)
+        return self._rows[place] if self._ids[place : place + 1] == [id_] else None
+
+    def all(self, instead: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return all rows in order, some of them replaced."""
+        rows = self._rows
+        if instead:
+            rows = rows.copy()
+            for id_, row in instead.items():
+                rows[bisect_left(self._ids, id_)] = row
+        return tuple(rows)
 
 
 class FactsFold:
     """
     Takes recorded events one by one, in log order, and gives the rows at any time.
 
-    The same fold serves a replay and a follower: `facts` is this with the whole log added. Rows of
-    what has not changed are given again, so that being up to date costs what is new.
+    The same fold serves a replay and a follower: `facts` is this with the whole log added. What is
+    told of a row goes on from event to event, so that being up to date costs what is new. The
+    events themselves are needed again only where some were corrected or voided, or lie later than
+    the time that is asked for.
 
     Args:
-        load: Where rows are kept (`keep`), gives a fold that has taken the events of one stream,
-            up to a position, when a row has to be made anew.
+        load: Gives a fold that has taken the events of some streams, each up to a version, and
+            holds them; asked where they are needed again. Without it all events are held.
+        keeps: Whether rows are put away (`touched`) and gone on with (`keep`).
     """
 
-    def __init__(self, load: Callable[[str, int], FactsFold] | None = None) -> None:
+    def __init__(
+        self, load: Callable[[Mapping[str, int]], FactsFold] | None = None, *, keeps: bool = False
+    ) -> None:
         self._load = load
         self._streams: dict[str, _Stream | None] = {}
-        self._of: dict[str, dict[str, _Stream | Made]] = {INCIDENT: {}, CHANGE: {}}
-        self._order: dict[str, list[str]] = {INCIDENT: [], CHANGE: []}
-        self._edited: dict[tuple[str, str], _Stream | Made] = {}
+        self._rows = {INCIDENT: _Rows(), CHANGE: _Rows()}
+        self._stale: dict[str, list[_Stream]] = {INCIDENT: [], CHANGE: []}
+        self._merged: dict[str, None] = {}
         # Kept only where somebody asks for it: it is a step more for each event.
-        self._touched: dict[str, _Stream] | None = None if load is None else {}
+        self._touched: dict[str, _Stream] | None = {} if keeps else None
         self._unread: dict[str, int] = {}
         self._position = 0
         self._events = 0
@@ -267,7 +326,7 @@ class FactsFold:
         self._clock_back: list[int] = []
         self._gaps: list[int] = []
 
-    # --- rows that were made before ---------------------------------------------------------------
+    # --- rows that are put away -------------------------------------------------------------------
 
     @property
     def read(self) -> Read:
@@ -282,149 +341,257 @@ class FactsFold:
             list(self._gaps),
         )
 
-    def keep(self, read: Read, rows: Iterable[Made]) -> None:
-        """Go on from what another fold had read, and from rows it had made."""
+    def keep(self, read: Read, rows: Iterable[Kept]) -> None:
+        """Go on from what another fold had read, and from what it put away."""
         self._position, self._events, self._newest, self._last = read[:4]
         self._unread = dict(read.unread)
         self._clock_back, self._gaps = list(read.clock_back), list(read.gaps)
-        # Of streams that are awake here the other fold may have read more, though no row changed.
-        for stream in self._streams.values():
-            if stream is not None and stream.made is not None:
-                self._of[stream.kind][stream.id] = stream.made
-        self._streams = {}
-        incidents, changes = self._of[INCIDENT], self._of[CHANGE]
-        for made in rows:
-            row = made.row
-            kind, mine = (
-                (INCIDENT, incidents) if isinstance(row, IncidentFacts) else (CHANGE, changes)
-            )
-            mine[row.id] = self._edited[kind, row.id] = made
-            if not made.unfounded:
-                del self._edited[kind, row.id]
+        new: dict[str, dict[str, Any]] = {INCIDENT: {}, CHANGE: {}}
+        for one in rows:
+            row = one.row
+            kind = INCIDENT if row.__class__ is IncidentFacts else CHANGE
+            self._streams.pop(f"{kind}:{row.id}", None)
+            self._rows[kind].kept[row.id] = one
+            new[kind][row.id] = row
+            if not one.whole or one.unfounded:
+                self._note(kind, row, whole=one.whole, unfounded=one.unfounded)
+            elif kind == INCIDENT and (row.merged_into is not None or row.id in self._merged):
+                self._note(kind, row, whole=True, unfounded=())
+        for kind, found in new.items():
+            self._stale[kind] = [one for one in self._stale[kind] if one.id not in found]
+            self._rows[kind].put(found)
 
-    def touched(self) -> list[Made]:
-        """Return the rows of what was added since this was last asked, as of the newest stamp."""
-        touched = self._touched or {}
+    def touched(self) -> list[Kept]:
+        """Return what was added to since this was last asked, to be put away."""
+        touched, as_of = self._touched or {}, self._newest
         self._touched = {}
-        return [stream.told(self._newest) for stream in touched.values()]
+        self._fetch(self._needing(touched.values(), as_of))
+        return [self._put_away(stream, as_of) for stream in touched.values()]
 
-    def _awake(self, kind: str, id_: str) -> _Stream:
-        """Return a kept stream with its events, up to what was read."""
-        name = f"{kind}:{id_}"
-        if self._load is None:
-            raise StoreError(f"the events of {name} are needed, and nothing loads them")
-        loaded = self._load(name, self._position)
-        stream = loaded._streams.get(name)
-        if stream is None:
-            raise StoreError(f"{name} was kept, and is not in the log any more")
-        self._streams[name] = self._of[kind][id_] = stream
-        if stream.edits:
-            self._edited[kind, id_] = stream
-        return stream
+    def _put_away(self, stream: _Stream, as_of: datetime) -> Kept:
+        row = stream.row(as_of)
+        whole = stream.latest <= as_of
+        beside: tuple[Any, ...] | None = None
+        if whole and not stream.edits:
+            beside = stream.rows.beside(stream.told)
+        return Kept(
+            row,
+            beside,
+            stream.last,
+            stream.latest,
+            stream.source,
+            stream.stamp,
+            whole,
+            stream.unfounded(),
+        )
 
     # --- events -----------------------------------------------------------------------------------
 
     def add(self, recorded: Recorded) -> None:
         """Take one more event."""
-        name, version, position, stamp, _, source, event, _ = recorded
-        self.take(name, version, position, stamp, source, event)
+        self.add_all((recorded,))
 
-    def take(
+    def add_all(self, log: Iterable[Recorded]) -> None:
+        """Take events in log order."""
+        self.take(
+            (name, version, position, stamp, source, event.__class__.__name__, event)
+            for name, version, position, stamp, _, source, event, _ in log
+        )
+
+    def take(self, told: Iterable[Told]) -> None:
+        """Take events in log order, each told apart by the name of its type."""
+        streams, touched = self._streams, self._touched
+        position, newest, last, events = self._position, self._newest, self._last, self._events
+        try:
+            for name, version, position, stamp, source, type_, event in told:
+                events += 1
+                if stamp < last:
+                    self._clock_back.append(position)
+                elif stamp > newest:
+                    newest = stamp
+                last = stamp
+                stream = streams.get(name, _NEW)
+                if stream is _NEW:
+                    stream = self._begun(name)
+                if stream is None:
+                    continue  # one of the ledger's own rows
+                if version != stream.last + 1:
+                    self._gaps.append(position)
+                    stream.absent = (*stream.absent, range(stream.last + 1, version))
+                stream.last = version
+                if touched is not None:
+                    touched[name] = stream
+                if source is not None and type_ != "Unread":
+                    _note_source(stream, event, source.name, source.recorded_at)
+                if type_ in _SELDOM and not self._told_otherwise(
+                    stream, version, position, stamp, type_, event
+                ):
+                    continue
+                at = event.at
+                if at is not None:
+                    if at.__class__ is Between or at > stamp:
+                        stream.tells(at, stamp, version)
+                    elif at > stream.latest:
+                        stream.latest = at
+                stream.positions.append(position)
+                if stream.events is not None:
+                    stream.events[version] = event
+                telling = stream.rows.TELLING.get(type_)
+                if telling is not None:
+                    telling(stream.told, event)
+                if not stream.stale:
+                    self._set_stale(stream)
+        finally:
+            self._position, self._newest, self._last = position, newest, last
+            self._events = events
+
+    def _told_otherwise(
         self,
-        name: str,
+        stream: _Stream,
         version: int,
         position: int,
         stamp: datetime,
-        source: Source | None,
+        type_: str,
         event: Any,
-    ) -> None:
-        """
-        Take one more event, told apart by its type name.
-
-        Any: what tells facts may be leaner than the event itself; edits are the real ones.
-        """
-        stream = self._streams.get(name, _NEW)
-        if stream is _NEW:
-            stream = self._begun(name)
-        self._position = position
-        self._events += 1
-        if stamp < self._last:
-            self._clock_back.append(position)
-        elif stamp > self._newest:
-            self._newest = stamp
-        self._last = stamp
-        if stream is None:
-            return  # one of the ledger's own rows
-        if version != stream.last + 1:
-            self._gaps.append(position)
-            stream.absent.append(range(stream.last + 1, version))
-        stream.last = version
-        type_ = event.__class__.__name__
-        if source is not None and type_ != "Unread":
-            _note_source(stream, event, source.name, source.recorded_at)
-        if type_ in _SELDOM and not self._told_otherwise(stream, version, position, stamp, event):
-            return
-        stream.events[version] = event
-        at = event.at
-        if at is not None:
-            if at.__class__ is Between or at > stamp:
-                stream.tells(at, stamp, version)
-            elif at > stream.latest:
-                stream.latest = at
-        stream.positions.append(position)
-        stream.made = None
-        if self._touched is not None:
-            self._touched[name] = stream
-
-    def _told_otherwise(
-        self, stream: _Stream, version: int, position: int, stamp: datetime, event: Any
     ) -> bool:
         """Take an event that is no plain fact; say whether it is one besides."""
-        type_ = event.__class__.__name__
         if type_ == "Unread":
-            stream.absent.append(range(version, version + 1))
+            stream.absent = (*stream.absent, range(version, version + 1))
             self._unread[event.type] = self._unread.get(event.type, 0) + 1
-            self._touch(stream)
+            self._set_stale(stream)
             return False
         if type_ in _EDITS:
             self._edit(stream, version, position, stamp, event)
             return False
         if type_ in _NO_FACTS:
             if stream.edits:
-                self._touch(stream)  # it may be what one of them speaks of
+                self._set_stale(stream)  # it may be what one of them speaks of
             return bool(getattr(event, "unauthorised", ""))
-        for moment in (getattr(event, field) for field in _MORE_MOMENTS[type_]):
+        for name in MORE_MOMENTS[type_]:
+            moment = getattr(event, name)
             if moment is not None:
                 stream.tells(moment, stamp, version)
         return True
 
     def _begun(self, name: str) -> _Stream | None:
         kind, _, id_ = name.partition(":")
-        mine = self._of.get(kind)
+        mine = self._rows.get(kind)
         if mine is None:
             self._streams[name] = None
             return None
-        if id_ in mine:
-            return self._awake(kind, id_)
-        stream = self._streams[name] = mine[id_] = _Stream(kind, id_)
-        self._touch(stream)
+        kept = mine.kept.pop(id_, None)
+        if kept is not None:
+            return self._awake(kind, kept)
+        stream = self._streams[name] = _Stream(kind, id_)
+        if self._load is None:
+            stream.events = {}
+        self._set_stale(stream)
         return stream
+
+    def _awake(self, kind: str, kept: Kept) -> _Stream:
+        """Go on with a stream that was put away."""
+        stream = _Stream.resumed(kind, kept)
+        self._streams[f"{kind}:{stream.id}"] = stream
+        if kept.beside is None:
+            (loaded,) = self._fetch([stream]).values()
+            stream.told, stream.positions = loaded.told, loaded.positions
+        return stream
+
+    def _fetch(self, streams: Iterable[_Stream]) -> dict[str, _Stream]:
+        """Load the events of streams up to what was read of them, and hold them from here on."""
+        wanted = {f"{stream.kind}:{stream.id}": stream for stream in streams}
+        if not wanted:
+            return {}
+        if self._load is None:
+            raise StoreError(f"the events of {min(wanted)} are needed, and nothing loads them")
+        found = self._load({name: stream.last for name, stream in wanted.items()})._streams
+        loaded = {name: one for name in wanted if (one := found.get(name)) is not None}
+        for name, stream in wanted.items():
+            if name not in loaded:
+                raise StoreError(f"{name} was kept, and is not in the log any more")
+            stream.events, stream.absent = loaded[name].events, loaded[name].absent
+            stream.edits = stream.edits or loaded[name].edits
+        return loaded
+
+    def _needing(self, streams: Iterable[_Stream], as_of: datetime) -> list[_Stream]:
+        """Return the streams whose rows at a time need events that are not held."""
+        return [one for one in streams if one.events is None and one.needs_events(as_of)]
 
     def _edit(
         self, stream: _Stream, version: int, position: int, stamp: datetime, event: Any
     ) -> None:
         if isinstance(event, MomentCorrected) and event.now is not None:
             stream.tells(event.now, stamp, version)
-        stream.absent.append(range(version, version + 1))
-        stream.edits.append((position, event))
+        stream.absent = (*stream.absent, range(version, version + 1))
+        stream.edits = (*stream.edits, (position, event))
         stream.positions.append(position)
-        self._edited[stream.kind, stream.id] = stream
-        self._touch(stream)
+        self._set_stale(stream)
 
-    def _touch(self, stream: _Stream) -> None:
-        stream.made = None
-        if self._touched is not None:
-            self._touched[f"{stream.kind}:{stream.id}"] = stream
+    def _set_stale(self, stream: _Stream) -> None:
+        if not stream.stale:
+            stream.stale = True
+            self._stale[stream.kind].append(stream)
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def _note(
+        self,
+        kind: str,
+        row: IncidentFacts | ChangeFacts,
+        *,
+        whole: bool,
+        unfounded: tuple[int, ...],
+    ) -> None:
+        """Note what is seldom said of a row, or that it is not said any more."""
+        mine = self._rows[kind]
+        mine.cut.pop(row.id, None)
+        mine.unfounded.pop(row.id, None)
+        self._merged.pop(row.id, None)
+        if not whole:
+            mine.cut[row.id] = None
+        if unfounded:
+            mine.unfounded[row.id] = unfounded
+        if isinstance(row, IncidentFacts) and row.merged_into is not None:
+            self._merged[row.id] = None
+
+    def _brought_to(self, kind: str, as_of: datetime) -> _Rows:
+        """Return the rows of one kind as they stood at a time, made where they are not those."""
+        mine = self._rows[kind]
+        stale = self._stale[kind]
+        self._stale[kind] = []
+        if as_of < mine.as_of:
+            stale = self._all_later(kind, as_of)
+        elif as_of > mine.as_of and mine.cut:
+            have = {stream.id for stream in stale}
+            stale = stale + [self._stream(kind, id_) for id_ in mine.cut if id_ not in have]
+        mine.as_of = as_of
+        self._fetch(self._needing(stale, as_of))
+        new: dict[str, Any] = {}
+        incidents, noted = kind == INCIDENT, bool(mine.cut or mine.unfounded or self._merged)
+        for stream in stale:
+            stream.stale = False
+            row = new[stream.id] = stream.row(as_of)
+            whole = stream.latest <= as_of
+            if noted or stream.edits or not whole or (incidents and row.merged_into is not None):
+                self._note(kind, row, whole=whole, unfounded=stream.unfounded())
+        mine.put(new)
+        return mine
+
+    def _all_later(self, kind: str, as_of: datetime) -> list[_Stream]:
+        """Return all streams that may have another row at an earlier time, or have none yet."""
+        kept = self._rows[kind].kept
+        for one in [one for one in kept.values() if one.latest > as_of or not one.whole]:
+            self._stream(kind, one.row.id)
+        return [one for one in self._streams.values() if one is not None and one.kind == kind]
+
+    def _stream(self, kind: str, id_: str) -> _Stream:
+        """Return a stream there is, awake."""
+        kept = self._rows[kind].kept.pop(id_, None)
+        if kept is not None:
+            return self._awake(kind, kept)
+        stream = self._streams[f"{kind}:{id_}"]
+        assert stream is not None  # the ledger's own rows have no kind
+        return stream
 
     def facts(
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
@@ -441,16 +608,18 @@ class FactsFold:
         cut = as_of
         if cut is None and self._events:
             cut = self._newest
-        incidents: dict[str, Any] = {}
-        changes: dict[str, Any] = {}
+        incidents: tuple[IncidentFacts, ...] = ()
+        changes: tuple[ChangeFacts, ...] = ()
+        unfounded: list[int] = []
         if cut is not None:
-            incidents, changes = self._rows(INCIDENT, cut), self._rows(CHANGE, cut)
-            merged = [id_ for id_, row in incidents.items() if row.merged_into is not None]
-            if merged:
-                incidents.update(merges_followed(incidents, merged))
+            found, planned = self._brought_to(INCIDENT, cut), self._brought_to(CHANGE, cut)
+            followed = merges_followed(found.get, self._merged) if self._merged else {}
+            incidents, changes = found.all(followed), planned.all({})
+            for positions in (*found.unfounded.values(), *planned.unfounded.values()):
+                unfounded += positions
         return Facts(
-            incidents=tuple(incidents.values()),
-            changes=tuple(changes.values()),
+            incidents=incidents,
+            changes=changes,
             as_of=cut,
             known_at=known_at,
             log_position=self._position,
@@ -458,30 +627,8 @@ class FactsFold:
             unread=dict(sorted(self._unread.items())),
             clock_back=tuple(self._clock_back),
             gaps=tuple(self._gaps),
-            unfounded=() if cut is None else tuple(sorted(self._unfounded(cut))),
+            unfounded=tuple(sorted(unfounded)),
         )
-
-    def _rows(self, kind: str, as_of: datetime) -> dict[str, Any]:
-        """Return the rows of one kind by id, in the order of their ids."""
-        streams, order = self._of[kind], self._order[kind]
-        new = len(streams) - len(order)
-        if new > 100:
-            self._order[kind] = order = sorted(streams)
-        elif new:
-            # The newest streams are the last ones; a few are put in their places.
-            for id_ in list(streams)[-new:]:
-                insort(order, id_)
-        rows: dict[str, Any] = {}
-        for id_ in order:
-            one = streams[id_]
-            if isinstance(one, Made) and not one.stands(as_of):
-                one = self._awake(kind, id_)
-            rows[id_] = (one if isinstance(one, Made) else one.told(as_of)).row
-        return rows
-
-    def _unfounded(self, as_of: datetime) -> Iterator[int]:
-        for one in self._edited.values():
-            yield from (one if isinstance(one, Made) else one.told(as_of)).unfounded
 
 
 def _note_source(stream: _Stream, event: object, name: str, recorded_at: datetime | None) -> None:
@@ -517,7 +664,5 @@ def facts(
         NaiveTimeError: A time without a zone.
     """
     fold = FactsFold()
-    add = fold.add
-    for recorded in known(log, known_at):
-        add(recorded)
+    fold.add_all(known(log, known_at))
     return fold.facts(as_of=as_of, known_at=known_at)

@@ -201,13 +201,11 @@ def restated(
     if as_of is None:
         as_of = newest(read[:n_b])
     fold = FactsFold()
-    for recorded in read[:n_a]:
-        fold.add(recorded)
+    fold.add_all(read[:n_a])
     before = figure_of(fold.facts(as_of=as_of, known_at=known_at_a))
     value, changes, without_effect = before.value, list[Effect](), 0
     for events in _records(read[n_a:n_b]):
-        for recorded in events:
-            fold.add(recorded)
+        fold.add_all(events)
         position = events[-1].position
         following = figure_of(fold.facts(as_of=as_of, known_at=position)).value
         if following == value:

@@ -1,18 +1,20 @@
 """
-Rows: what stands of one incident or one change, and how it is made from its events.
+Rows: what stands of one incident or one change.
 
-Events are told apart by their type names, which are the storage format. So a row can be made of
-the events themselves, or of the leaner form in which the codec gives them where only facts count.
+How they are made from events is told in `incident_rows` and `change_rows`. Events are told apart by
+their type names, which are the storage format. So a row can be made of the events themselves, or of
+the leaner form in which the codec gives them where only facts count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.incident import OPEN, TRIAGED_FROM, IncidentStatus
+from imcm.domain.corrections import replaced
+from imcm.domain.incident import IncidentStatus
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     ChangeType,
@@ -32,7 +34,6 @@ from imcm.domain.vocabulary import (
     Symptom,
     Verdict,
     Window,
-    highest,
     midpoint,
 )
 
@@ -232,173 +233,70 @@ def is_statement(event: Any) -> bool:
     return name in _STATEMENTS
 
 
+MORE_MOMENTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "IncidentDetected": ("impact_started_at", "declared_at"),
+    "ImpactUpdated": ("impact_started_at",),
+}
+"""Moments that an event tells besides its own, which `as_of` cuts, too."""
+
+
 def happened(events: Iterable[Any], as_of: datetime) -> Iterator[Any]:
-    """Yield those of a stream's events that had happened at *as_of*."""
+    """Yield those of a stream's events that had happened at *as_of*, without later moments."""
     for event in events:
         at = event.at
         if at is None or midpoint(at) <= as_of or is_statement(event):
-            yield event
+            later = {
+                name: None
+                for name in MORE_MOMENTS.get(event.__class__.__name__, ())
+                if (moment := getattr(event, name)) is not None and midpoint(moment) > as_of
+            }
+            yield replaced(event, **later) if later else event
 
 
-def _until(moment: Moment | None, as_of: datetime) -> Moment | None:
-    return None if moment is None or midpoint(moment) > as_of else moment
+# --- waits ----------------------------------------------------------------------------------------
 
 
-# --- an incident ----------------------------------------------------------------------------------
-
-_INCIDENT: Final[dict[str, Any]] = (
-    dict.fromkeys(IncidentFacts._fields) | IncidentFacts._field_defaults
-)
-_CHANGE: Final[dict[str, Any]] = dict.fromkeys(ChangeFacts._fields) | ChangeFacts._field_defaults
-
-_ENDS: Final = {"IncidentMitigated": 1, "IncidentResolved": 2, "IncidentClosed": 3}
-_OVER: Final = 4
-"""The places of a spell's fields, while it is being told."""
+def waiting(holds: tuple[Hold, ...], event: Any) -> tuple[Hold, ...]:
+    """Return the waits with the one that an event begins; the one before it is over."""
+    return (*released(holds, event.at), Hold(held=event.at, released=None, reason=event.reason))
 
 
-def incident_row(events: Iterable[Any], as_of: datetime, known: dict[str, Any]) -> IncidentFacts:
-    """
-    Return the row of an incident.
-
-    Args:
-        events: What stands of its stream and had happened, in order.
-        known: Fields of the row that are known of the stream and not of its events, its id first.
-    """
-    row: dict[str, Any] = _INCIDENT | known
-    status = before = IncidentStatus.NOTHING
-    spells: list[list[Any]] = []
-    severities: list[Severity] = []
-    holds: list[Hold] = []
-    verdicts: dict[str, Verdict] = {}
-    stated: dict[StatedDuration, int] = {}
-    for event in events:
-        after: IncidentStatus | None = getattr(event, "status", None)
-        match event.__class__.__name__:
-            case "IncidentDetected":
-                row["services"] = event.services
-                row["environment"] = event.environment
-                row["labels"] = event.labels
-                row["symptom"] = event.symptom
-                row["channel"] = event.channel
-                row["monitor"] = event.monitor
-                row["mode"] = event.mode
-                row["imported"] = event.imported
-                row["impact_started_at"] = _until(event.impact_started_at, as_of)
-                row["detected_at"] = event.at
-                row["declared_at"] = _until(event.declared_at, as_of)
-                spells = [[event.at, None, None, None, False]]
-            case "IncidentResolved" | "IncidentMitigated" | "IncidentClosed" as name:
-                spell = _current(spells)
-                spell[_ENDS[name]] = event.at
-                if name != "IncidentMitigated":
-                    spell[_OVER] = True
-            case "IncidentAcknowledged":
-                if row["acknowledged_at"] is None:
-                    row["acknowledged_at"] = event.at
-            case "IncidentTriaged":
-                row["triaged"] = True
-                if row["triaged_at"] is None:
-                    row["triaged_at"] = event.at
-                row["impact"] = event.impact or row["impact"]
-                if event.severity is not None:
-                    severities.append(event.severity)
-                after = after or TRIAGED_FROM.get(status, status)
-            case "SeverityChanged":
-                severities.append(event.severity)
-            case "VerdictGiven":
-                verdicts[event.change] = event.verdict
-            case "IncidentReopened":
-                if event.began is IncidentStatus.DISMISSED:
-                    after = IncidentStatus.TRIAGED if row["triaged"] else IncidentStatus.DETECTED
-                if event.relapse:
-                    row["relapses"] += 1
-                    _current(spells)[_ENDS["IncidentMitigated"]] = None
-                elif event.number or (spells and spells[-1][_OVER]):
-                    spells.append([event.at, None, None, None, False])
-                row["dismissed"] = None
-            case "IncidentDeclared":
-                if row["declared_at"] is None:
-                    row["declared_at"] = event.at
-            case "ImpactUpdated":
-                row["impact"] = event.impact or row["impact"]
-                if row["impact_started_at"] is None:
-                    row["impact_started_at"] = _until(event.impact_started_at, as_of)
-            case "IncidentHeld":
-                _release(holds, event.at)
-                holds.append(Hold(held=event.at, released=None, reason=event.reason))
-            case "IncidentReleased":
-                _release(holds, event.at)
-            case "IncidentDismissed":
-                row["dismissed"] = event.reason
-            case "IncidentMerged":
-                before = status
-                row["merged_into"] = event.into
-            case "IncidentUnmerged":
-                after = before
-                row["merged_into"] = None
-            case "ReviewRecorded":
-                row["reviewed"] = event.covers
-            case "DurationStated":
-                stated[event.what] = event.microseconds
-            case _:
-                pass  # attempts, and the other side of a merge, change only the status
-        if after is not None and after is not status:
-            if holds and after in _NOTHING_WAITS:
-                _release(holds, event.at)
-            status = after
-    # Statements hold for every as_of, but nothing can be said of what had not been detected.
-    row["status"] = status if spells else IncidentStatus.NOTHING
-    row["spells"] = tuple(map(Spell._make, spells))
-    if holds:
-        row["holds"] = tuple(holds)
-    if severities:
-        row["severity_first"], row["severity_last"] = severities[0], severities[-1]
-        row["severity_highest"] = highest(*severities)
-    if verdicts:
-        row["verdicts"] = verdicts
-    if stated:
-        row["stated"] = stated
-    return IncidentFacts._make(row.values())
+def released(holds: tuple[Hold, ...], at: Moment | None) -> tuple[Hold, ...]:
+    """Return the waits, the last of which ended at that moment where it had not ended before."""
+    if not holds or holds[-1].released is not None:
+        return holds
+    return (*holds[:-1], holds[-1]._replace(released=at))
 
 
-_NOTHING_WAITS: Final = frozenset(IncidentStatus) - OPEN - {IncidentStatus.MERGED}
-"""Statuses in which nothing waits any more; after a merge it may go on waiting."""
-
-
-def _current(spells: list[list[Any]]) -> list[Any]:
-    if not spells:
-        spells.append([None, None, None, None, False])
-    return spells[-1]
-
-
-def _release(holds: list[Hold], at: Moment | None) -> None:
-    if holds and holds[-1].released is None:
-        holds[-1] = holds[-1]._replace(released=at)
+# --- merges ---------------------------------------------------------------------------------------
 
 
 def merges_followed(
-    rows: Mapping[str, IncidentFacts], merged: Iterable[str]
+    row_of: Callable[[str], IncidentFacts | None], merged: Iterable[str]
 ) -> dict[str, IncidentFacts]:
     """
     Return the rows that merges change: each merged one, and the last target of its chain.
 
     Args:
+        row_of: Gives an incident's row; None where there is none of that id.
         merged: The ids of the rows that are merged into another.
     """
     members: dict[str, list[IncidentFacts]] = {}
     changed: dict[str, IncidentFacts] = {}
     for id_ in merged:
-        last = _last_target(rows, rows[id_])
-        members.setdefault(last, []).append(rows[id_])
-        changed[id_] = rows[id_]._replace(merged_into=last)
+        row = row_of(id_)
+        if row is not None:
+            last = _last_target(row_of, row)
+            members.setdefault(last, []).append(row)
+            changed[id_] = row._replace(merged_into=last)
     for target, theirs in members.items():
-        if target not in rows:
+        row = changed.get(target, row_of(target))
+        if row is None:
             continue  # imported history may name what is not there
         theirs.sort(key=lambda member: member.id)
         verdicts: dict[str, Verdict] = {}
         for member in theirs:
             verdicts.update(member.verdicts)
-        row = changed.get(target, rows[target])
         changed[target] = row._replace(
             merged=tuple(member.id for member in theirs),
             verdicts={**verdicts, **row.verdicts},  # its own win
@@ -406,178 +304,12 @@ def merges_followed(
     return changed
 
 
-def _last_target(rows: Mapping[str, IncidentFacts], row: IncidentFacts) -> str:
+def _last_target(row_of: Callable[[str], IncidentFacts | None], row: IncidentFacts) -> str:
     seen = {row.id}
     while row.merged_into is not None:
-        target = rows.get(row.merged_into)
+        target = row_of(row.merged_into)
         if target is None or target.id in seen:
             return row.merged_into  # imported history may name what is not there, or a circle
         seen.add(target.id)
         row = target
     return row.id
-
-
-# --- a change -------------------------------------------------------------------------------------
-
-
-def change_row(events: Iterable[Any], as_of: datetime, known: dict[str, Any]) -> ChangeFacts:
-    """Return the row of a change; the arguments are those of `incident_row`."""
-    row: dict[str, Any] = _CHANGE | known
-    row["imported"] = row["authorisation"] = None  # until an event says it
-    status = ChangeStatus.NOTHING
-    rollout: list[RolloutStep] = []
-    holds: list[Hold] = []
-    commits: dict[str, Commit] = {}
-    unauthorised: dict[str, None] = {}
-    voters: list[str] = []
-    stated: dict[StatedDuration, int] = {}
-    completed: list[Moment | None] = []
-    reached_at: Moment | None = None
-    for event in events:
-        match event.__class__.__name__:
-            case "ChangePlanned":
-                row["type"] = event.type
-                row["kind"] = event.kind
-                row["services"] = event.services
-                row["environment"] = event.environment
-                row["labels"] = event.labels
-                row["risk"] = event.risk
-                row["version"] = event.version
-                row["window"] = event.window
-                row["imported"] = event.imported
-                row["unplanned"] = event.unplanned
-                row["has_rollback_plan"] = event.has_rollback_plan
-                row["has_monitoring_plan"] = event.has_monitoring_plan
-                row["has_test_plan"] = event.has_test_plan
-                row["requested_by"] = event.requested_by or (None if event.imported else event.by)
-                row["incident"] = event.incident
-                row["repairs"] = event.repairs
-                row["planned_at"] = event.at
-                row["authorisation"] = "unknown" if event.imported else "not asked"
-            case "ChangeRevised":
-                row["kind"] = event.kind
-                row["services"] = event.services
-                row["risk"] = event.risk
-                row["window"] = event.window
-                row["incident"] = event.incident
-                row["has_rollback_plan"] = event.has_rollback_plan
-                row["has_monitoring_plan"] = event.has_monitoring_plan
-                row["has_test_plan"] = event.has_test_plan
-                row["approved_at"] = None
-                row["authorisation"] = _unless(event.imported, row, "not asked")
-                voters.clear()
-            case "ChangeSubmitted":
-                row["submitted_at"] = event.at
-                if event.template is not None:
-                    word = _unless(event.imported, row, "pre-approved")
-                    row["approved_at"], row["authorisation"] = event.at, word
-            case "ChangeApproved":
-                voters.append(event.by)
-                if event.imported:
-                    row["approved_at"] = event.at
-                elif event.status is ChangeStatus.APPROVED:
-                    row["approved_at"], row["authorisation"] = event.at, "approved"
-            case "ChangeRejected":
-                word = _unless(event.imported, row, "not asked")
-                row["approved_at"], row["authorisation"] = None, word
-                voters.clear()
-            case "ChangeStarted":
-                row["started_at"] = event.at
-                row["version"] = event.version or row["version"]
-                if event.outstanding:
-                    row["authorisation"] = "outstanding"
-            case "CommitsRecorded":
-                commits.update((commit.id, commit) for commit in event.commits)
-            case "RolloutAdvanced":
-                rollout.append(RolloutStep(at=event.at, percent=event.percent))
-                row["reached_production"] = True
-            case "ChangeCompleted":
-                completed.append(event.at)
-                row["ended_at"], row["outcome"] = event.at, Outcome.COMPLETED
-                row["reached_production"] = True
-                row["version"] = event.version or row["version"]
-            case "ChangeFailed":
-                row["ended_at"], row["outcome"] = event.at, Outcome.FAILED
-                row["reached_production"] = _reached(row, event.reached_production)
-                reached_at = _first_of(reached_at, event.at if event.reached_production else None)
-            case "RolloutAborted":
-                row["ended_at"], row["outcome"] = event.at, Outcome.FAILED
-                row["reached_production"] = _reached(row, event.percent > 0)
-            case "ChangeRolledBack":
-                row["rolled_back_at"] = row["ended_at"] = event.at
-                row["outcome"] = Outcome.ROLLED_BACK
-                row["reached_production"] = _reached(row, event.reached_production)
-                reached_at = _first_of(reached_at, event.at if event.reached_production else None)
-            case "ChangeRecovered":
-                row["recovered_at"] = _first_of(row["recovered_at"], event.at)
-            case "ChangeValidated":
-                row["validated_at"] = event.at if event.status is ChangeStatus.VALIDATED else None
-            case "ChangeClosed":
-                row["closed_at"], row["result"] = event.at, event.result
-            case "ChangeCancelled":
-                row["closed_at"] = event.at
-            case "ChangeApprovedRetroactively":
-                row["authorisation"] = "approved afterwards"
-            case "RetroactiveApprovalRefused":
-                row["authorisation"] = "refused afterwards"
-            case "ChangeObserved":
-                _observed(row, event)
-                completed.append(event.at)
-            case "ChangeScheduled":
-                row["window"] = event.window
-            case "ChangeHeld":
-                _release(holds, event.at)
-                holds.append(Hold(held=event.at, released=None, reason=event.reason))
-            case "ChangeReleased":
-                _release(holds, event.at)
-            case "DurationStated":
-                stated[event.what] = event.microseconds
-            case _:
-                pass  # a pause changes no row
-        said_no = getattr(event, "unauthorised", "")
-        if said_no:
-            unauthorised[said_no] = None
-        status = getattr(event, "status", None) or status
-    first_share = next((step.at for step in rollout if step.percent > 0), None)
-    known_completion = next((at for at in completed if at is not None), None)
-    row["status"] = status
-    row["imported"] = bool(row["imported"])
-    row["authorisation"] = row["authorisation"] or "not asked"
-    row["deployed_at"] = _first_of(known_completion, _first_of(first_share, reached_at))
-    row["approved_by"] = tuple(voters)
-    for name, several in (("rollout", rollout), ("holds", holds), ("unauthorised", unauthorised)):
-        if several:
-            row[name] = tuple(several)
-    if commits:
-        row["commits"] = tuple(commits.values())
-    if stated:
-        row["stated"] = stated
-    return ChangeFacts._make(row.values())
-
-
-def _first_of(one: Moment | None, other: Moment | None) -> Moment | None:
-    return other if one is None else one
-
-
-def _unless(imported: bool, row: Mapping[str, Any], word: str) -> str:
-    """Return the authorisation after an event; imported history says nothing about it."""
-    return str(row["authorisation"] or "unknown") if imported else word
-
-
-def _reached(row: Mapping[str, Any], said: bool | None) -> bool | None:
-    """What once reached production has reached it, whatever a later event says of itself."""
-    return True if row["reached_production"] else said
-
-
-def _observed(row: dict[str, Any], event: Any) -> None:
-    row["type"] = event.type
-    row["kind"] = row["kind"] or event.kind
-    row["services"] = row["services"] or event.services
-    row["environment"] = row["environment"] or event.environment
-    row["labels"] = row["labels"] or event.labels
-    row["version"] = event.version or row["version"]
-    row["imported"] = event.imported if row["imported"] is None else row["imported"]
-    row["ended_at"] = event.at
-    row["outcome"] = Outcome.COMPLETED
-    row["reached_production"] = True
-    row["authorisation"] = "unknown" if event.imported else "outstanding"

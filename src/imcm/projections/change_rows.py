@@ -1,0 +1,346 @@
+"""
+The row of a change, told event by event, in the way of `incident_rows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, Final
+
+from imcm.domain.change import ChangeStatus
+from imcm.domain.vocabulary import Moment, Outcome
+from imcm.projections.rows import ChangeFacts, RolloutStep, released, waiting
+
+# Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
+Told = list[Any]
+
+_FIELDS: Final = ChangeFacts._fields
+(
+    _ID,
+    _STATUS,
+    _TYPE,
+    _KIND,
+    _SERVICES,
+    _ENVIRONMENT,
+    _LABELS,
+    _RISK,
+    _VERSION,
+    _WINDOW,
+    _IMPORTED,
+    _UNPLANNED,
+    _HAS_ROLLBACK_PLAN,
+    _HAS_MONITORING_PLAN,
+    _HAS_TEST_PLAN,
+    _REQUESTED_BY,
+    _APPROVED_BY,
+    _INCIDENT,
+    _REPAIRS,
+    _PLANNED_AT,
+    _SUBMITTED_AT,
+    _APPROVED_AT,
+    _STARTED_AT,
+    _DEPLOYED_AT,
+    _ENDED_AT,
+    _ROLLED_BACK_AT,
+    _RECOVERED_AT,
+    _VALIDATED_AT,
+    _CLOSED_AT,
+    _REACHED_PRODUCTION,
+    _ROLLOUT,
+    _HOLDS,
+    _COMMITS,
+    _OUTCOME,
+    _RESULT,
+    _AUTHORISATION,
+    _UNAUTHORISED,
+    _STATED,
+    _LATE,
+    _SOURCE_CLOCK_BACK,
+    _SOURCES_DISAGREE,
+    _POSITIONS,
+) = range(len(_FIELDS))
+_COMPLETED_AT: Final = len(_FIELDS)
+"""Behind the fields: its first known completion, or observation."""
+_FIRST_SHARE_AT: Final = len(_FIELDS) + 1
+"""When the first share of users had it."""
+_REACHED_AT: Final = len(_FIELDS) + 2
+"""When it failed or was rolled back first, having reached production."""
+_SHARED: Final = len(_FIELDS) + 3
+"""Whether a share of users had it."""
+
+# Until an event says it, whether it was imported and how it was authorised is not told.
+_UNTOLD: Final[Mapping[str, Any]] = {"imported": None, "authorisation": None}
+_BLANK: Final[Told] = [
+    *({"status": ChangeStatus.NOTHING} | ChangeFacts._field_defaults | _UNTOLD).values(),
+    None,
+    None,
+    None,
+    False,
+]
+
+
+def begun(id_: str, positions: list[int]) -> Told:
+    """Return what is told of a change of which nothing is told yet."""
+    told = [id_, *_BLANK]
+    told[_POSITIONS] = positions
+    return told
+
+
+Beside = tuple[Moment | None, Moment | None, Moment | None, bool]
+"""What is told besides the row."""
+
+
+def beside(told: Told) -> Beside | None:
+    """Return what is told besides the row; None where both together are not all that is told."""
+    untold = told[_IMPORTED] is None or told[_AUTHORISATION] is None
+    if untold:
+        return None
+    return told[_COMPLETED_AT], told[_FIRST_SHARE_AT], told[_REACHED_AT], told[_SHARED]
+
+
+def resumed(row: ChangeFacts, beside: Beside, positions: list[int]) -> Told:
+    """Return what was told when a row was made, and `beside` with it."""
+    told = [*row, *beside]
+    told[_POSITIONS] = positions
+    return told
+
+
+def row(told: Told) -> ChangeFacts:
+    """Return the row of what is told so far."""
+    fields = told[:_COMPLETED_AT]
+    fields[_POSITIONS] = tuple(fields[_POSITIONS])
+    fields[_IMPORTED] = bool(fields[_IMPORTED])
+    fields[_AUTHORISATION] = fields[_AUTHORISATION] or "not asked"
+    first = _first_of(told[_FIRST_SHARE_AT], told[_REACHED_AT])
+    fields[_DEPLOYED_AT] = _first_of(told[_COMPLETED_AT], first)
+    return ChangeFacts._make(fields)
+
+
+def _first_of(one: Moment | None, other: Moment | None) -> Moment | None:
+    return other if one is None else one
+
+
+# --- event by event -------------------------------------------------------------------------------
+
+
+def _stands_at(told: Told, event: Any) -> None:
+    """Note the status after an event; None leaves it as it was."""
+    if event.status is not None:
+        told[_STATUS] = event.status
+
+
+def _said_no(told: Told, event: Any) -> None:
+    """Note the guard that would have said no, each once."""
+    guard = event.unauthorised
+    if guard and guard not in told[_UNAUTHORISED]:
+        told[_UNAUTHORISED] = (*told[_UNAUTHORISED], guard)
+
+
+_PLAN: Final = attrgetter(
+    "type",
+    "kind",
+    "services",
+    "environment",
+    "labels",
+    "risk",
+    "version",
+    "window",
+    "imported",
+    "unplanned",
+    "has_rollback_plan",
+    "has_monitoring_plan",
+    "has_test_plan",
+)
+"""What a plan says, in the order of the row."""
+
+
+def _planned(told: Told, event: Any) -> None:
+    told[_TYPE:_REQUESTED_BY] = _PLAN(event)
+    imported = told[_IMPORTED]
+    told[_REQUESTED_BY] = event.requested_by or (None if imported else event.by)
+    told[_INCIDENT] = event.incident
+    told[_REPAIRS] = event.repairs
+    told[_PLANNED_AT] = event.at
+    told[_AUTHORISATION] = "unknown" if imported else "not asked"
+    _stands_at(told, event)
+
+
+def _unless(imported: bool, told: Told, word: str) -> str:
+    """Return the authorisation after an event; imported history says nothing about it."""
+    return str(told[_AUTHORISATION] or "unknown") if imported else word
+
+
+def _revised(told: Told, event: Any) -> None:
+    told[_KIND] = event.kind
+    told[_SERVICES] = event.services
+    told[_RISK] = event.risk
+    told[_WINDOW] = event.window
+    told[_INCIDENT] = event.incident
+    told[_HAS_ROLLBACK_PLAN] = event.has_rollback_plan
+    told[_HAS_MONITORING_PLAN] = event.has_monitoring_plan
+    told[_HAS_TEST_PLAN] = event.has_test_plan
+    _not_asked(told, event)
+
+
+def _not_asked(told: Told, event: Any) -> None:
+    told[_APPROVED_AT] = None
+    told[_AUTHORISATION] = _unless(event.imported, told, "not asked")
+    told[_APPROVED_BY] = ()
+    _stands_at(told, event)
+
+
+def _submitted(told: Told, event: Any) -> None:
+    told[_SUBMITTED_AT] = event.at
+    if event.template is not None:
+        told[_APPROVED_AT] = event.at
+        told[_AUTHORISATION] = _unless(event.imported, told, "pre-approved")
+    _stands_at(told, event)
+
+
+def _approved(told: Told, event: Any) -> None:
+    told[_APPROVED_BY] = (*told[_APPROVED_BY], event.by)
+    if event.imported:
+        told[_APPROVED_AT] = event.at
+    elif event.status is ChangeStatus.APPROVED:
+        told[_APPROVED_AT] = event.at
+        told[_AUTHORISATION] = "approved"
+    _stands_at(told, event)
+
+
+def _approved_afterwards(told: Told, event: Any) -> None:
+    told[_AUTHORISATION] = "approved afterwards"
+
+
+def _refused_afterwards(told: Told, event: Any) -> None:
+    told[_AUTHORISATION] = "refused afterwards"
+
+
+def _scheduled(told: Told, event: Any) -> None:
+    told[_WINDOW] = event.window
+
+
+def _held(told: Told, event: Any) -> None:
+    told[_HOLDS] = waiting(told[_HOLDS], event)
+
+
+def _released(told: Told, event: Any) -> None:
+    told[_HOLDS] = released(told[_HOLDS], event.at)
+
+
+def _started(told: Told, event: Any) -> None:
+    told[_STARTED_AT] = event.at
+    told[_VERSION] = event.version or told[_VERSION]
+    if event.outstanding:
+        told[_AUTHORISATION] = "outstanding"
+    _stands_at(told, event)
+
+
+def _commits(told: Told, event: Any) -> None:
+    commits = {commit.id: commit for commit in (*told[_COMMITS], *event.commits)}
+    told[_COMMITS] = tuple(commits.values())
+
+
+def _advanced(told: Told, event: Any) -> None:
+    told[_ROLLOUT] = (*told[_ROLLOUT], RolloutStep(at=event.at, percent=event.percent))
+    told[_REACHED_PRODUCTION] = True
+    if event.percent > 0 and not told[_SHARED]:
+        told[_FIRST_SHARE_AT], told[_SHARED] = event.at, True
+
+
+def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> None:
+    told[_ENDED_AT] = event.at
+    told[_OUTCOME] = outcome
+    # What once reached production has reached it, whatever a later event says of itself.
+    told[_REACHED_PRODUCTION] = True if told[_REACHED_PRODUCTION] else reached
+    _stands_at(told, event)
+    _said_no(told, event)
+
+
+def _completed(told: Told, event: Any) -> None:
+    _ended(told, event, Outcome.COMPLETED, reached=True)
+    told[_COMPLETED_AT] = _first_of(told[_COMPLETED_AT], event.at)
+    told[_VERSION] = event.version or told[_VERSION]
+
+
+def _failed(told: Told, event: Any) -> None:
+    _ended(told, event, Outcome.FAILED, event.reached_production)
+    if event.reached_production:
+        told[_REACHED_AT] = _first_of(told[_REACHED_AT], event.at)
+
+
+def _aborted(told: Told, event: Any) -> None:
+    _ended(told, event, Outcome.FAILED, reached=event.percent > 0)
+
+
+def _rolled_back(told: Told, event: Any) -> None:
+    _ended(told, event, Outcome.ROLLED_BACK, event.reached_production)
+    told[_ROLLED_BACK_AT] = event.at
+    if event.reached_production:
+        told[_REACHED_AT] = _first_of(told[_REACHED_AT], event.at)
+
+
+def _recovered(told: Told, event: Any) -> None:
+    told[_RECOVERED_AT] = _first_of(told[_RECOVERED_AT], event.at)
+    _said_no(told, event)
+
+
+def _validated(told: Told, event: Any) -> None:
+    told[_VALIDATED_AT] = event.at if event.status is ChangeStatus.VALIDATED else None
+    _stands_at(told, event)
+    _said_no(told, event)
+
+
+def _closed(told: Told, event: Any) -> None:
+    told[_CLOSED_AT] = event.at
+    told[_RESULT] = event.result
+    _stands_at(told, event)
+
+
+def _cancelled(told: Told, event: Any) -> None:
+    told[_CLOSED_AT] = event.at
+    _stands_at(told, event)
+
+
+def _observed(told: Told, event: Any) -> None:
+    told[_TYPE] = event.type
+    told[_KIND] = told[_KIND] or event.kind
+    told[_SERVICES] = told[_SERVICES] or event.services
+    told[_ENVIRONMENT] = told[_ENVIRONMENT] or event.environment
+    told[_LABELS] = told[_LABELS] or event.labels
+    told[_IMPORTED] = event.imported if told[_IMPORTED] is None else told[_IMPORTED]
+    told[_AUTHORISATION] = "unknown" if event.imported else "outstanding"
+    _completed(told, event)
+
+
+def _stated(told: Told, event: Any) -> None:
+    told[_STATED] = {**told[_STATED], event.what: event.microseconds}
+
+
+TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
+    "ChangePlanned": _planned,
+    "ChangeRevised": _revised,
+    "ChangeSubmitted": _submitted,
+    "ChangeApproved": _approved,
+    "ChangeRejected": _not_asked,
+    "ChangeApprovedRetroactively": _approved_afterwards,
+    "RetroactiveApprovalRefused": _refused_afterwards,
+    "ChangeScheduled": _scheduled,
+    "ChangeHeld": _held,
+    "ChangeReleased": _released,
+    "ChangeStarted": _started,
+    "CommitsRecorded": _commits,
+    "RolloutAdvanced": _advanced,
+    "ChangeCompleted": _completed,
+    "ChangeFailed": _failed,
+    "RolloutAborted": _aborted,
+    "ChangeRolledBack": _rolled_back,
+    "ChangeRecovered": _recovered,
+    "ChangeValidated": _validated,
+    "ChangeClosed": _closed,
+    "ChangeCancelled": _cancelled,
+    "ChangeObserved": _observed,
+    "RolloutPaused": _said_no,
+    "DurationStated": _stated,
+}
+"""How an event of what stands is told, by the name of its type; others change no row."""

@@ -1,0 +1,275 @@
+"""
+The row of an incident, told event by event.
+
+What is told so far is a list with the fields of the row in their places, and one more behind them.
+Its values are never changed in place (but the positions), so a row made of it stays as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, Final
+
+from imcm.domain.incident import OPEN, TRIAGED_FROM, IncidentStatus
+from imcm.domain.vocabulary import Moment, highest
+from imcm.projections.rows import IncidentFacts, Spell, released, waiting
+
+# Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
+Told = list[Any]
+
+_FIELDS: Final = IncidentFacts._fields
+(
+    _ID,
+    _STATUS,
+    _SERVICES,
+    _ENVIRONMENT,
+    _LABELS,
+    _SYMPTOM,
+    _CHANNEL,
+    _MONITOR,
+    _MODE,
+    _IMPORTED,
+    _IMPACT_STARTED_AT,
+    _DETECTED_AT,
+    _DECLARED_AT,
+    _ACKNOWLEDGED_AT,
+    _TRIAGED_AT,
+    _TRIAGED,
+    _SPELLS,
+    _RELAPSES,
+    _HOLDS,
+    _SEVERITY_FIRST,
+    _SEVERITY_LAST,
+    _SEVERITY_HIGHEST,
+    _IMPACT,
+    _VERDICTS,
+    _MERGED_INTO,
+    _MERGED,
+    _DISMISSED,
+    _STATED,
+    _REVIEWED,
+    _LATE,
+    _SOURCE_CLOCK_BACK,
+    _SOURCES_DISAGREE,
+    _POSITIONS,
+) = range(len(_FIELDS))
+_BEFORE: Final = len(_FIELDS)
+"""Behind the fields: the status before the last merge."""
+
+_NOTHING: Final = IncidentStatus.NOTHING
+_BLANK: Final[Told] = [*({"status": _NOTHING} | IncidentFacts._field_defaults).values(), _NOTHING]
+
+
+def begun(id_: str, positions: list[int]) -> Told:
+    """Return what is told of an incident of which nothing is told yet."""
+    told = [id_, *_BLANK]
+    told[_POSITIONS] = positions
+    return told
+
+
+Beside = tuple[IncidentStatus]
+"""What is told besides the row."""
+
+
+def beside(told: Told) -> Beside | None:
+    """Return what is told besides the row; None where both together are not all that is told."""
+    return (told[_BEFORE],) if told[_SPELLS] else None
+
+
+def resumed(row: IncidentFacts, beside: Beside, positions: list[int]) -> Told:
+    """Return what was told when a row was made, and `beside` with it."""
+    told = [*row, *beside]
+    told[_POSITIONS] = positions
+    return told
+
+
+def row(told: Told) -> IncidentFacts:
+    """Return the row of what is told so far."""
+    fields = told[:_BEFORE]
+    fields[_POSITIONS] = tuple(fields[_POSITIONS])
+    if not fields[_SPELLS]:
+        # Statements hold for every as_of, but nothing can be said of what had not been detected.
+        fields[_STATUS] = _NOTHING
+    return IncidentFacts._make(fields)
+
+
+_NOTHING_WAITS: Final = frozenset(IncidentStatus) - OPEN - {IncidentStatus.MERGED}
+"""Statuses in which nothing waits any more; after a merge it may go on waiting."""
+
+
+# --- event by event -------------------------------------------------------------------------------
+
+
+def _stands_at(told: Told, status: IncidentStatus | None, at: Moment | None) -> None:
+    """Note the status after an event that tells one; None leaves it as it was."""
+    if status is not None and status is not told[_STATUS]:
+        told[_STATUS] = status
+        if told[_HOLDS] and status in _NOTHING_WAITS:
+            told[_HOLDS] = released(told[_HOLDS], at)
+
+
+_DETECTION: Final = attrgetter(
+    "services",
+    "environment",
+    "labels",
+    "symptom",
+    "channel",
+    "monitor",
+    "mode",
+    "imported",
+    "impact_started_at",
+    "at",
+    "declared_at",
+)
+"""What a detection says, in the order of the row."""
+
+
+def _detected(told: Told, event: Any) -> None:
+    told[_SERVICES:_ACKNOWLEDGED_AT] = _DETECTION(event)
+    at = event.at
+    told[_SPELLS] = (Spell._make((at, None, None, None, False)),)
+    _stands_at(told, event.status, at)
+
+
+def _current(told: Told) -> tuple[Spell, tuple[Spell, ...]]:
+    """Return the current spell, and those before it."""
+    spells: tuple[Spell, ...] = told[_SPELLS]
+    return (spells[-1], spells[:-1]) if spells else (Spell(), ())
+
+
+def _mitigated(told: Told, event: Any) -> None:
+    (started, _, resolved, closed, over), before = _current(told)
+    at = event.at
+    told[_SPELLS] = (*before, Spell._make((started, at, resolved, closed, over)))
+    _stands_at(told, event.status, at)
+
+
+def _resolved(told: Told, event: Any) -> None:
+    (started, mitigated, _, closed, _), before = _current(told)
+    at = event.at
+    told[_SPELLS] = (*before, Spell._make((started, mitigated, at, closed, True)))
+    _stands_at(told, event.status, at)
+
+
+def _closed(told: Told, event: Any) -> None:
+    (started, mitigated, resolved, _, _), before = _current(told)
+    at = event.at
+    told[_SPELLS] = (*before, Spell._make((started, mitigated, resolved, at, True)))
+    _stands_at(told, event.status, at)
+
+
+def _acknowledged(told: Told, event: Any) -> None:
+    if told[_ACKNOWLEDGED_AT] is None:
+        told[_ACKNOWLEDGED_AT] = event.at
+
+
+def _attempted(told: Told, event: Any) -> None:
+    _stands_at(told, event.status, event.at)
+
+
+def _severity(told: Told, severity: Any) -> None:
+    if told[_SEVERITY_FIRST] is None:
+        told[_SEVERITY_FIRST] = told[_SEVERITY_HIGHEST] = severity
+    else:
+        told[_SEVERITY_HIGHEST] = highest(told[_SEVERITY_HIGHEST], severity)
+    told[_SEVERITY_LAST] = severity
+
+
+def _triaged(told: Told, event: Any) -> None:
+    told[_TRIAGED] = True
+    if told[_TRIAGED_AT] is None:
+        told[_TRIAGED_AT] = event.at
+    told[_IMPACT] = event.impact or told[_IMPACT]
+    if event.severity is not None:
+        _severity(told, event.severity)
+    _stands_at(told, event.status or TRIAGED_FROM.get(told[_STATUS]), event.at)
+
+
+def _severity_changed(told: Told, event: Any) -> None:
+    _severity(told, event.severity)
+
+
+def _verdict_given(told: Told, event: Any) -> None:
+    told[_VERDICTS] = {**told[_VERDICTS], event.change: event.verdict}
+
+
+def _reopened(told: Told, event: Any) -> None:
+    if event.relapse:
+        told[_RELAPSES] += 1
+        (started, _, resolved, closed, over), before = _current(told)
+        told[_SPELLS] = (*before, Spell._make((started, None, resolved, closed, over)))
+    elif event.number or (told[_SPELLS] and told[_SPELLS][-1].over):
+        told[_SPELLS] = (*told[_SPELLS], Spell(started=event.at))
+    told[_DISMISSED] = None
+    after = event.status
+    if event.began is IncidentStatus.DISMISSED:
+        after = IncidentStatus.TRIAGED if told[_TRIAGED] else IncidentStatus.DETECTED
+    _stands_at(told, after, event.at)
+
+
+def _declared(told: Told, event: Any) -> None:
+    if told[_DECLARED_AT] is None:
+        told[_DECLARED_AT] = event.at
+
+
+def _impact_updated(told: Told, event: Any) -> None:
+    told[_IMPACT] = event.impact or told[_IMPACT]
+    if told[_IMPACT_STARTED_AT] is None:
+        told[_IMPACT_STARTED_AT] = event.impact_started_at
+
+
+def _held(told: Told, event: Any) -> None:
+    told[_HOLDS] = waiting(told[_HOLDS], event)
+
+
+def _released(told: Told, event: Any) -> None:
+    told[_HOLDS] = released(told[_HOLDS], event.at)
+
+
+def _dismissed(told: Told, event: Any) -> None:
+    told[_DISMISSED] = event.reason
+    _stands_at(told, event.status, event.at)
+
+
+def _merged(told: Told, event: Any) -> None:
+    told[_BEFORE] = told[_STATUS]
+    told[_MERGED_INTO] = event.into
+    _stands_at(told, event.status, event.at)
+
+
+def _unmerged(told: Told, event: Any) -> None:
+    told[_MERGED_INTO] = None
+    _stands_at(told, told[_BEFORE], event.at)
+
+
+def _reviewed(told: Told, event: Any) -> None:
+    told[_REVIEWED] = event.covers
+
+
+def _stated(told: Told, event: Any) -> None:
+    told[_STATED] = {**told[_STATED], event.what: event.microseconds}
+
+
+TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
+    "IncidentDetected": _detected,
+    "IncidentMitigated": _mitigated,
+    "IncidentResolved": _resolved,
+    "IncidentClosed": _closed,
+    "IncidentAcknowledged": _acknowledged,
+    "IncidentTriaged": _triaged,
+    "MitigationAttempted": _attempted,
+    "SeverityChanged": _severity_changed,
+    "VerdictGiven": _verdict_given,
+    "IncidentReopened": _reopened,
+    "IncidentDeclared": _declared,
+    "ImpactUpdated": _impact_updated,
+    "IncidentHeld": _held,
+    "IncidentReleased": _released,
+    "IncidentDismissed": _dismissed,
+    "IncidentMerged": _merged,
+    "IncidentUnmerged": _unmerged,
+    "ReviewRecorded": _reviewed,
+    "DurationStated": _stated,
+}
+"""How an event of what stands is told, by the name of its type; others change no row."""
