@@ -304,7 +304,8 @@ def _lean(cls: type) -> Any:
         cls.__name__, fields, gc=False, kw_only=True, namespace={"__replace__": _replaced}
     )
     members: list[Any] = [
-        ("format", int),
+        # A newer format is refused here, and told as what can't be read.
+        ("format", Annotated[int, msgspec.Meta(le=FORMAT)]),
         ("recorded_at", _AWARE),
         ("event", lean),
         ("source", Source | None, None),
@@ -327,7 +328,9 @@ def _lean_decoder(name: str) -> tuple[str, Any]:
     return found
 
 
-def _told(rows: Iterable[tuple[int, str, int, str, bytes]], until: datetime | None) -> Iterator[Told]:
+def _told(
+    rows: Iterable[tuple[int, str, int, str, bytes]], until: datetime | None
+) -> Iterator[Told]:
     """Yield what stored rows tell of facts, up to the first event recorded after a time."""
     decoders = _LEAN.get
     for row in rows:
@@ -339,7 +342,7 @@ def _told(rows: Iterable[tuple[int, str, int, str, bytes]], until: datetime | No
                 told = decoder(state)
             except (msgspec.DecodeError, ImcmError, UnicodeDecodeError):
                 told = None  # the event itself says what is wrong
-            if told is not None and told.format <= FORMAT:
+            if told is not None:
                 stamp = told.recorded_at
                 if until is not None and stamp > until:
                     return

@@ -284,6 +284,7 @@ def _decoder(kind: str) -> Callable[[bytes], Kept]:
 _kept_of: Final = {kind: _decoder(kind) for kind in _ROWS}
 _read_of: Final = msgspec.msgpack.Decoder(Read)
 
+
 class _FactsModel:
     """One row for each incident and change, as the fold made it, and what else the fold knows."""
 

@@ -266,13 +266,17 @@ class LedgerReader:
         """
         if known_at is not None:
             next(known((), known_at), None)  # refuses what is no position and no time
+        with collector_paused():
+            # The fold is gone before the collector walks what was made.
+            return self._folded(as_of, known_at)
+
+    def _folded(self, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
         upto = known_at if isinstance(known_at, int) else None
         until = known_at if isinstance(known_at, datetime) else None
         # Where what is later than a time is cut, events are needed once more, of very many rows.
         fold = FactsFold(self._facts_of if as_of is None else None)
-        with collector_paused():
-            take_facts(self._store.tuples(upto=upto), fold, until)
-            return fold.facts(as_of=as_of, known_at=known_at)
+        take_facts(self._store.tuples(upto=upto), fold, until)
+        return fold.facts(as_of=as_of, known_at=known_at)
 
     def _facts_of(self, streams: Mapping[str, int]) -> FactsFold:
         """Return a fold that has taken some streams' events, each up to a version."""

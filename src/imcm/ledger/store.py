@@ -9,6 +9,7 @@ changing a byte of it.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sqlite3
@@ -288,15 +289,14 @@ class SQLiteFile:
 
     def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
         """Yield the rows of several streams, some hundred of them looked for at a time."""
+        statement = (
+            "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
+            "WHERE originator_id IN (SELECT value FROM json_each(?)) "
+            "ORDER BY originator_id, originator_version"
+        )
         for begin in range(0, len(streams), TUPLES):
-            some = streams[begin : begin + TUPLES]
-            # Only question marks go into the statement, one for each name.
-            statement = (
-                "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
-                f"WHERE originator_id IN ({', '.join('?' * len(some))}) "
-                "ORDER BY originator_id, originator_version"
-            )
-            yield from self._checked(self._select(statement, tuple(some)))
+            some = json.dumps(streams[begin : begin + TUPLES])
+            yield from self._checked(self._select(statement, (some,)))
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""

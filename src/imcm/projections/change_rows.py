@@ -5,6 +5,7 @@ The row of a change, told event by event, in the way of `incident_rows`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
@@ -72,6 +73,7 @@ _SHARED: Final = len(_FIELDS) + 3
 # Until an event says it, whether it was imported and how it was authorised is not told.
 _UNTOLD: Final[Mapping[str, Any]] = {"imported": None, "authorisation": None}
 _BLANK: Final[Told] = [
+    "",
     *({"status": ChangeStatus.NOTHING} | ChangeFacts._field_defaults | _UNTOLD).values(),
     None,
     None,
@@ -79,10 +81,14 @@ _BLANK: Final[Told] = [
     False,
 ]
 
+# What `_make` does but for counting the fields, in a third of the time.
+_row: Final[Callable[[list[Any]], ChangeFacts]] = partial(tuple.__new__, ChangeFacts)
+
 
 def begun(id_: str, positions: list[int]) -> Told:
     """Return what is told of a change of which nothing is told yet."""
-    told = [id_, *_BLANK]
+    told = _BLANK.copy()
+    told[_ID] = id_
     told[_POSITIONS] = positions
     return told
 
@@ -112,9 +118,11 @@ def row(told: Told) -> ChangeFacts:
     fields[_POSITIONS] = tuple(fields[_POSITIONS])
     fields[_IMPORTED] = bool(fields[_IMPORTED])
     fields[_AUTHORISATION] = fields[_AUTHORISATION] or "not asked"
-    first = _first_of(told[_FIRST_SHARE_AT], told[_REACHED_AT])
-    fields[_DEPLOYED_AT] = _first_of(told[_COMPLETED_AT], first)
-    return ChangeFacts._make(fields)
+    deployed_at = told[_COMPLETED_AT]
+    if deployed_at is None:
+        deployed_at = _first_of(told[_FIRST_SHARE_AT], told[_REACHED_AT])
+    fields[_DEPLOYED_AT] = deployed_at
+    return _row(fields)
 
 
 def _first_of(one: Moment | None, other: Moment | None) -> Moment | None:
@@ -237,8 +245,11 @@ def _started(told: Told, event: Any) -> None:
 
 
 def _commits(told: Told, event: Any) -> None:
-    commits = {commit.id: commit for commit in (*told[_COMMITS], *event.commits)}
-    told[_COMMITS] = tuple(commits.values())
+    if told[_COMMITS] or len(event.commits) != 1:
+        commits = {commit.id: commit for commit in (*told[_COMMITS], *event.commits)}
+        told[_COMMITS] = tuple(commits.values())
+    else:
+        told[_COMMITS] = event.commits
 
 
 def _advanced(told: Told, event: Any) -> None:
@@ -253,8 +264,10 @@ def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> No
     told[_OUTCOME] = outcome
     # What once reached production has reached it, whatever a later event says of itself.
     told[_REACHED_PRODUCTION] = True if told[_REACHED_PRODUCTION] else reached
-    _stands_at(told, event)
-    _said_no(told, event)
+    if event.status is not None:
+        told[_STATUS] = event.status
+    if event.unauthorised:
+        _said_no(told, event)
 
 
 def _completed(told: Told, event: Any) -> None:

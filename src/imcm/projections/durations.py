@@ -131,19 +131,24 @@ class Durations:
     of them one by one are as many objects for the garbage collector to walk.
 
     Attributes:
+        whole: Those that are exact and over and came as columns.
         exact: Where those go that are exact and over, each as `Exact`.
         others: Where the rest goes.
     """
 
-    __slots__ = ("exact", "others")
+    __slots__ = ("exact", "others", "whole")
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Columns | None = None) -> None:
+        self.whole = Columns() if whole is None else whole
         self.exact: list[Exact] = []
         self.others: list[Span | Missing] = []
 
     def columns(self) -> Columns:
         """Return those that are exact and over as columns, and let go of them."""
-        columns = Columns._make(zip(*self.exact, strict=True)) if self.exact else Columns()
+        columns, self.whole = self.whole, Columns()
+        if self.exact:
+            more = zip(*self.exact, strict=True)
+            columns = Columns._make([*old, *new] for old, new in zip(columns, more, strict=True))
         self.exact = []
         return columns
 

@@ -9,8 +9,9 @@ are no facts and are not in a row.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 import attrs
@@ -82,6 +83,30 @@ class Facts:
     _kept: dict[Hashable, Any] = attrs.field(
         init=False, factory=dict[Hashable, Any], eq=False, repr=False
     )
+    _columns: dict[tuple[str, str], Sequence[Any]] = attrs.field(
+        init=False, factory=dict[tuple[str, str], Sequence[Any]], eq=False, repr=False
+    )
+
+    def of_incidents(self, field: str) -> Sequence[Any]:
+        """
+        Return one field of all incidents, in their order: what most figures are made of.
+
+        Any: the type is that of the field of `IncidentFacts`. It must never be changed.
+        """
+        return self._column(INCIDENT, self.incidents, IncidentFacts._fields, field)
+
+    def of_changes(self, field: str) -> Sequence[Any]:
+        """Return one field of all changes, as `of_incidents` does of incidents."""
+        return self._column(CHANGE, self.changes, ChangeFacts._fields, field)
+
+    def _column(
+        self, kind: str, rows: Sequence[Any], fields: tuple[str, ...], field: str
+    ) -> Sequence[Any]:
+        found = self._columns.get((kind, field))
+        if found is None:
+            found = list(map(itemgetter(fields.index(field)), rows))
+            self._columns[kind, field] = found
+        return found
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """
@@ -182,6 +207,7 @@ class _Stream:
         self.kind = kind
         self.id = id_
         self.rows = rows = _TOLD[kind]
+        self.telling = rows.TELLING.get
         self.positions: list[int] = []
         self.told: list[Any] = rows.begun(id_, self.positions)
         self.events: dict[int, Any] | None = None  # held only where they may be needed once more
@@ -206,18 +232,8 @@ class _Stream:
     def row(self, as_of: datetime) -> IncidentFacts | ChangeFacts:
         """Return the row as it stood at a time; its events must be there where it needs them."""
         rows, told = self.rows, self.told
-        if self.needs_events(as_of):
-            events = self.events or {}
-            if self.edits:
-                events = standing(events, [edit for _, edit in self.edits])
-            stands: Iterable[Any] = events.values()
-            if self.latest > as_of:
-                stands = happened(stands, as_of)
-            told = rows.begun(self.id, self.positions)
-            for event in stands:
-                telling = rows.TELLING.get(event.__class__.__name__)
-                if telling is not None:
-                    telling(told, event)
+        if self.edits or self.latest > as_of:
+            told = self._told_again(as_of)
         row: IncidentFacts | ChangeFacts = rows.row(told)
         if self.late or self.clock_back or self.disagree:
             row = row._replace(
@@ -226,6 +242,19 @@ class _Stream:
                 sources_disagree=self.disagree,
             )
         return row
+
+    def _told_again(self, as_of: datetime) -> list[Any]:
+        """Tell from the start what stood at a time."""
+        events = standing(self.events or {}, [edit for _, edit in self.edits])
+        stands: Iterable[Any] = events.values()
+        if self.latest > as_of:
+            stands = happened(stands, as_of)
+        told: list[Any] = self.rows.begun(self.id, self.positions)
+        for event in stands:
+            telling = self.rows.TELLING.get(event.__class__.__name__)
+            if telling is not None:
+                telling(told, event)
+        return told
 
     def needs_events(self, as_of: datetime) -> bool:
         """Say whether what is told event by event is not what stood at a time."""
@@ -436,7 +465,7 @@ class FactsFold:
                 stream.positions.append(position)
                 if stream.events is not None:
                     stream.events[version] = event
-                telling = stream.rows.TELLING.get(type_)
+                telling = stream.telling(type_)
                 if telling is not None:
                     telling(stream.told, event)
                 if not stream.stale:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
-from operator import itemgetter
-from typing import ClassVar, Final, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Final, NamedTuple, overload
 
 import attrs
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Kind, Outcome, Verdict
+from imcm.domain.vocabulary import Between, Kind, Outcome, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figure import (
@@ -40,6 +39,7 @@ from imcm.projections.figure import (
     inside,
     is_label,
     names,
+    places_of_incidents,
     severity_matches,
     unread_notes,
     utc,
@@ -83,6 +83,67 @@ class Deployment(NamedTuple):
         return self.change.outcome is Outcome.COMPLETED
 
 
+class Deployed(Sequence[Deployment]):
+    """
+    Deployments in order of time and id, field by field: there are very many, and most are plain.
+
+    Attributes:
+        at: When each came into production, in UTC.
+        uncertain: Places here of those placed by the midpoint of an uncertain moment.
+        groups: The groups each counts in; None where there are no groups.
+    """
+
+    def __init__(
+        self,
+        facts: Facts,
+        places: Sequence[int],
+        at: Sequence[datetime],
+        uncertain: frozenset[int],
+        groups: Sequence[tuple[str, ...]] | None,
+    ) -> None:
+        self._facts = facts
+        self._places = places
+        self.at = at
+        self.uncertain = uncertain
+        self.groups = groups
+        self._columns: dict[str, Sequence[Any]] = {}
+
+    def column(self, field: str) -> Sequence[Any]:
+        """Return one field of the changes, as `Facts.of_changes` does."""
+        found = self._columns.get(field)
+        if found is None:
+            every = self._facts.of_changes(field)
+            found = self._columns[field] = [every[place] for place in self._places]
+        return found
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The ids of the changes."""
+        return self.column("id")
+
+    def groups_of(self, place: int) -> tuple[str, ...]:
+        """Return the groups that the deployment at a place counts in."""
+        return () if self.groups is None else self.groups[place]
+
+    def change(self, place: int) -> ChangeFacts:
+        """Return the change that was deployed."""
+        return self._facts.changes[self._places[place]]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    @overload
+    def __getitem__(self, place: int) -> Deployment: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Deployment]: ...
+    def __getitem__(self, place: int | slice) -> Deployment | Sequence[Deployment]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        place = range(len(self))[place]
+        uncertain = place in self.uncertain
+        return Deployment(self.change(place), self.at[place], uncertain, self.groups_of(place))
+
+
 def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
     """Return why a change is no deployment under the definition, or None where it is one."""
     if row.status is ChangeStatus.NOTHING:
@@ -98,49 +159,65 @@ def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
     return None
 
 
-Found = tuple[Sequence[Deployment], Sequence[LeftOut]]
+Found = tuple[Deployed, Sequence[LeftOut]]
 
 
 def deployments(facts: Facts, definition: Deployments) -> Found:
     """Return all deployments the definition takes, in order of time and id, and what is none."""
     key = ("deployments", *choices(definition, Deployments))
-    return facts.kept(key, lambda: _deployments(facts.changes, definition))
+    return facts.kept(key, lambda: _deployments(facts, definition))
 
 
-def _all_deployments(facts: Facts, definition: Deployments) -> Sequence[Deployment]:
+def _all_deployments(facts: Facts, definition: Deployments) -> Deployed:
     """Return all deployments there are, whatever the definition's filters report of them."""
     return deployments(facts, attrs.evolve(definition, services=None, kinds=None, labels=None))[0]
 
 
-def _deployments(rows: Iterable[ChangeFacts], definition: Deployments) -> Found:
-    found: list[Deployment] = []
+def _deployments(facts: Facts, definition: Deployments) -> Found:
     out: list[LeftOut] = []
+    moments = facts.of_changes("deployed_at")
     filtered = {definition.services, definition.kinds} != {None} or bool(definition.labels)
-    grouped = definition.group_by is not None
-    plain = in_environment(None, definition) and not filtered and not grouped
-    made = Deployment._make  # takes half as long as the constructor
-    for row in rows:
-        at = row.deployed_at
-        if (
-            plain
-            and isinstance(at, datetime)
-            and row.environment is None
-            and row.kind is not Kind.ROLLBACK
-            and row.status is not ChangeStatus.NOTHING
-        ):
-            found.append(made((row, utc(at), False, ())))  # as nearly all are
-            continue
-        if filtered and not change_matches(row, definition):
-            continue
-        why = why_no_deployment(row, definition)
-        if why is not None or at is None:
-            out.append(LeftOut(row.id, why or "missing(deployed)", row.positions))
-            continue
-        groups = groups_of(row, definition) if grouped else ()
-        uncertain = not isinstance(at, datetime)
-        found.append(made((row, utc(at), uncertain, groups)))
-    found.sort(key=itemgetter(1))  # stable, and the rows come in the order of their ids
-    return found, out
+    places: list[int] = []
+    if in_environment(None, definition) and not filtered:
+        # Nearly all are: deployed at a time that is known, to production, and no roll backs.
+        fields = ("environment", "kind", "status")
+        columns = zip(moments, *map(facts.of_changes, fields), strict=True)
+        places = [
+            place
+            for place, (at, environment, kind, status) in enumerate(columns)
+            if at.__class__ is datetime
+            and environment is None
+            and kind is not Kind.ROLLBACK
+            and status is not ChangeStatus.NOTHING
+        ]
+    if len(places) < len(moments):
+        others: Iterable[int] = range(len(moments))
+        if places:
+            others = sorted(set(others).difference(places))
+        for place in others:
+            row = facts.changes[place]
+            if filtered and not change_matches(row, definition):
+                continue
+            why = why_no_deployment(row, definition)
+            if why is None:
+                places.append(place)
+            else:
+                out.append(LeftOut(row.id, why, row.positions))
+        places.sort()
+    times = [
+        at if at.__class__ is datetime and at.tzinfo is UTC else utc(at)
+        for at in (moments[place] for place in places)
+    ]
+    # Stable, and the rows come in the order of their ids.
+    order = sorted(range(len(times)), key=times.__getitem__)
+    placed = [places[one] for one in order]
+    groups = None
+    if definition.group_by is not None:
+        groups = [groups_of(facts.changes[place], definition) for place in placed]
+    uncertain = frozenset(
+        here for here, place in enumerate(placed) if moments[place].__class__ is Between
+    )
+    return Deployed(facts, placed, [times[one] for one in order], uncertain, groups), out
 
 
 # --- which incidents they caused ------------------------------------------------------------------
@@ -215,7 +292,67 @@ class Cause(NamedTuple):
     inferred: bool
 
 
-def causes(facts: Facts, definition: Attribution) -> tuple[Sequence[Cause], Sequence[LeftOut]]:
+class Laid(Sequence[Cause]):
+    """
+    Which incidents are laid to which changes, field by field: first those that somebody stated.
+
+    Attributes:
+        incidents: The places of the incidents among all.
+        changes: The ids of the changes they are laid to.
+        stated: How many of them somebody stated; the others are inferred.
+    """
+
+    def __init__(
+        self, facts: Facts, incidents: Sequence[int], changes: Sequence[str], stated: int
+    ) -> None:
+        self._facts = facts
+        self.incidents = incidents
+        self.changes = changes
+        self.stated = stated
+        self._by_change: dict[str, list[int]] | None = None
+
+    @property
+    def by_change(self) -> Mapping[str, Sequence[int]]:
+        """The places here of what is laid to each change, in the order of the incidents' ids."""
+        if self._by_change is None:
+            by_change: dict[str, list[int]] = {}
+            for place, change in enumerate(self.changes):
+                if change in by_change:
+                    by_change[change].append(place)
+                else:
+                    by_change[change] = [place]
+            if self.stated not in (0, len(self.changes)):
+                for places in by_change.values():
+                    if len(places) > 1:
+                        places.sort(key=self.incidents.__getitem__)
+            self._by_change = by_change
+        return self._by_change
+
+    def incidents_of(self, change: str) -> Sequence[IncidentFacts]:
+        """Return the incidents that are laid to a change."""
+        rows, incidents = self._facts.incidents, self.incidents
+        return [rows[incidents[place]] for place in self.by_change.get(change, ())]
+
+    def of(self, change: str) -> Sequence[Cause]:
+        """Return what is laid to a change, each incident with whether it is inferred."""
+        return [self[place] for place in self.by_change.get(change, ())]
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    @overload
+    def __getitem__(self, place: int) -> Cause: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Cause]: ...
+    def __getitem__(self, place: int | slice) -> Cause | Sequence[Cause]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        place = range(len(self))[place]
+        row = self._facts.incidents[self.incidents[place]]
+        return Cause(row, self.changes[place], place >= self.stated)
+
+
+def causes(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOut]]:
     """
     Return which incidents are laid to which changes, and which incidents are laid to none.
 
@@ -229,42 +366,54 @@ def causes(facts: Facts, definition: Attribution) -> tuple[Sequence[Cause], Sequ
     )
 
 
-def _causes(facts: Facts, definition: Attribution) -> tuple[list[Cause], list[LeftOut]]:
-    window = definition.window if definition.incidents_in == "window" else None
-    result: list[Cause] = []
-    out: list[LeftOut] = []
-    made = Cause._make
-    live = None
+def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]:
+    places, out = _to_be_laid(facts, definition)
+    verdicts_of = facts.of_incidents("verdicts")
+    incidents: list[int] = []
+    changes: list[str] = []
+    said = [place for place in places if verdicts_of[place]]
+    for place in said:
+        named = [id_ for id_, one in verdicts_of[place].items() if one is Verdict.CAUSED]
+        changes += sorted(named)
+        incidents += [place] * len(named)
+    stated = len(changes)
     if definition.attribution != "stated":
-        live = _Candidates(_all_deployments(facts, definition), definition)
-    rows: Iterable[IncidentFacts] = facts.incidents
-    narrow = definition.services is not None or bool(definition.labels)
-    if not narrow:
-        rows, others = incidents_of(facts, definition)
-        out += others
-    for row in rows:
-        if narrow and not severity_matches(row, definition):
-            continue
-        reason = why_incident_out(row, definition) if narrow else None
-        if reason is None:
-            if window is not None and not inside(row.detected_at, window, definition.bounds):
-                continue
-            verdicts = row.verdicts
-            if verdicts and Verdict.CAUSED in verdicts.values():
-                stated = [id_ for id_, verdict in verdicts.items() if verdict is Verdict.CAUSED]
-                result += (Cause(row, id_, False) for id_ in sorted(stated))
-                continue
-            if live is None:
-                continue
-            laid = live.to(row)
+        settled = set(incidents)
+        for place, laid in _Candidates(facts, definition).to(
+            [place for place in places if place not in settled] if settled else places
+        ):
             if laid:
-                for id_ in laid:
-                    result.append(made((row, id_, True)))
+                changes += laid
+                incidents += [place] * len(laid)
+            elif incident_matches(facts.incidents[place], definition):
+                row = facts.incidents[place]
+                out.append(LeftOut(row.id, "no deployment to lay it to", row.positions))
+    return Laid(facts, incidents, changes, stated), out
+
+
+def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], list[LeftOut]]:
+    """Return the places of the incidents that can be laid to a change, and which can not."""
+    if definition.services is None and not definition.labels:
+        places, out = places_of_incidents(facts, definition)
+        left_out = list(out)
+    else:
+        places, left_out = [], []
+        for place, row in enumerate(facts.incidents):
+            if not severity_matches(row, definition):
                 continue
-            reason = "no deployment to lay it to"
-        if incident_matches(row, definition):
-            out.append(LeftOut(id=row.id, reason=reason, positions=row.positions))
-    return result, out
+            reason = why_incident_out(row, definition)
+            if reason is None:
+                places.append(place)
+            elif incident_matches(row, definition):
+                left_out.append(LeftOut(row.id, reason, row.positions))
+    if definition.incidents_in == "window" and definition.window is not None:
+        detected, window, bounds = (
+            facts.of_incidents("detected_at"),
+            definition.window,
+            definition.bounds,
+        )
+        places = [place for place in places if inside(detected[place], window, bounds)]
+    return places, left_out
 
 
 _Side = Callable[[Sequence[datetime], datetime], int]
@@ -273,43 +422,76 @@ _Side = Callable[[Sequence[datetime], datetime], int]
 class _Candidates:
     """Deployments an incident can be laid to, by what it must share with them, in order of time."""
 
-    def __init__(self, found: Iterable[Deployment], definition: Attribution) -> None:
+    def __init__(self, facts: Facts, definition: Attribution) -> None:
+        found = _all_deployments(facts, definition)
+        self._detected = facts.of_incidents("detected_at")
+        self._verdicts = facts.of_incidents("verdicts")
+        self._keys = _scope_keys(facts.of_incidents, definition.scope)
         rule = definition.attribution
         self._side: _Side = bisect_left if rule == "latest_before" else bisect_right
         self._closed = rule == "between_releases" and definition.release_ends == "closed"
-        self._scope = definition.scope
         self._longest = definition.max_age
-        self._of: dict[str, tuple[list[datetime], list[str]]] = {}
+        places: Iterable[int] = range(len(found))
         if definition.candidates == "successful":
-            found = (one for one in found if one.successful)
+            outcomes = found.column("outcome")
+            places = [place for place in places if outcomes[place] is Outcome.COMPLETED]
+        at, ids = found.at, found.ids
         if definition.candidates_in == "window" and definition.window is not None:
             window, bounds = definition.window, definition.bounds
-            found = (one for one in found if inside(one.at, window, bounds))
-        for row, at, _, _ in found:
-            for key in _scope_keys(row, self._scope):
-                times, ids = self._of.setdefault(key, ([], []))
-                times.append(at)
-                ids.append(row.id)
+            places = [place for place in places if inside(at[place], window, bounds)]
+        keys = _scope_keys(found.column, definition.scope)
+        shared: dict[str, list[int]] = {}
+        for place in places:
+            for key in keys(place):
+                if key in shared:
+                    shared[key].append(place)
+                else:
+                    shared[key] = [place]
+        self._of = {
+            key: ([at[place] for place in mine], [ids[place] for place in mine])
+            for key, mine in shared.items()
+        }
 
-    def to(self, row: IncidentFacts) -> Sequence[str]:
-        """Return the ids of the changes an incident is laid to: one, or none, or two at an edge."""
-        if row.detected_at is None:
-            return ()
-        at = utc(row.detected_at)
-        last = self._latest(row, at, self._side)
+    def to(self, places: Iterable[int]) -> Iterator[tuple[int, Sequence[str]]]:
+        """Yield incidents with the ids of what each is laid to: one, none, or two at an edge."""
+        detected, verdicts_of = self._detected, self._verdicts
+        keys_of, candidates = self._keys, self._of
+        side, longest, closed = self._side, self._longest, self._closed
+        for place in places:
+            at, keys, verdicts = detected[place], keys_of(place), verdicts_of[place]
+            if at is None:
+                yield place, ()
+            elif verdicts or closed or len(keys) != 1:
+                yield place, self._among(keys, verdicts, utc(at))
+            elif keys[0] in candidates:
+                # As nearly all are: of one service, and nobody said anything about their cause.
+                times, ids = candidates[keys[0]]
+                at = utc(at)
+                last = side(times, at) - 1
+                near = last >= 0 and (longest is None or at - times[last] <= longest)
+                yield place, ids[last : last + 1] if near else ()
+            else:
+                yield place, ()
+
+    def _among(
+        self, keys: Iterable[str], verdicts: Mapping[str, Verdict], at: datetime
+    ) -> Sequence[str]:
+        last = self._latest(keys, verdicts, at, self._side)
         if last is None:
             return ()
         if self._closed and last[0] == at:
-            before = self._latest(row, at, bisect_left)
+            before = self._latest(keys, verdicts, at, bisect_left)
             if before is not None:
                 return sorted((before[1], last[1]))
         return last[1:]
 
-    def _latest(self, row: IncidentFacts, at: datetime, side: _Side) -> tuple[datetime, str] | None:
+    def _latest(
+        self, keys: Iterable[str], verdicts: Mapping[str, Verdict], at: datetime, side: _Side
+    ) -> tuple[datetime, str] | None:
         """Return the latest candidate before an instant, or at it, as the *side* says."""
         best: tuple[datetime, str] | None = None
-        verdicts, longest = row.verdicts, self._longest
-        for key in _scope_keys(row, self._scope):
+        longest = self._longest
+        for key in keys:
             if key not in self._of:
                 continue
             times, ids = self._of[key]
@@ -326,13 +508,16 @@ class _Candidates:
         return best
 
 
-def _scope_keys(row: IncidentFacts | ChangeFacts, scope: str) -> tuple[str, ...]:
+def _scope_keys(
+    column: Callable[[str], Sequence[Any]], scope: str
+) -> Callable[[int], tuple[str, ...]]:
+    """Return what tells, by its place, what a row must share with another."""
     if scope == "global":
-        return ("",)
+        return lambda _: ("",)
     if scope == "service":
-        return row.services
-    value = row.labels.get(scope.removeprefix("label:"))
-    return () if value is None else (value,)
+        return column("services").__getitem__
+    labels, name = column("labels"), scope.removeprefix("label:")
+    return lambda place: () if name not in labels[place] else (labels[place][name],)
 
 
 # --- change failure rate --------------------------------------------------------------------------
@@ -405,6 +590,57 @@ def _marked(cause: Cause) -> str:
     return " (inferred)" if cause.inferred else ""
 
 
+class Failed(Mapping[str, Failure]):
+    """
+    The deployments that failed by change id, in order of time; each is told when asked for.
+
+    Attributes:
+        ids: All of them, to be looked up.
+        inferred: Those of which nothing but inferred causes says so.
+    """
+
+    def __init__(
+        self,
+        found: Deployed,
+        laid: Laid | None,
+        others: Mapping[str, Sequence[str]],
+    ) -> None:
+        """
+        Take all signs there are.
+
+        Args:
+            laid: The incidents laid to changes; None where they are no sign.
+            others: The other signs by change id.
+        """
+        self._found = found
+        self._laid = laid
+        self._others = others
+        causes_ = set(() if laid is None else laid.changes)
+        stated = set(() if laid is None else laid.changes[: laid.stated])
+        marked = causes_.union(others)
+        self._places = {id_: here for here, id_ in enumerate(found.ids) if id_ in marked}
+        self.ids = self._places.keys()
+        self.inferred = causes_.difference(others, stated).intersection(self.ids)
+
+    def place(self, id_: str) -> int:
+        """Return where a failed deployment stands among all."""
+        return self._places[id_]
+
+    def causes(self, id_: str) -> Sequence[Cause]:
+        """Return the incidents that say that a deployment failed."""
+        return () if self._laid is None else self._laid.of(id_)
+
+    def __getitem__(self, id_: str) -> Failure:
+        one = self._found[self._places[id_]]
+        return Failure(one, self.causes(id_), tuple(self._others.get(id_, ())))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
 class Judged(NamedTuple):
     """
     All deployments the definition takes, in order of time, and the failures among them.
@@ -412,8 +648,8 @@ class Judged(NamedTuple):
     With them come the incidents that are laid to none.
     """
 
-    deployments: Sequence[Deployment]
-    failed: Mapping[str, Failure]
+    deployments: Deployed
+    failed: Failed
     unlaid: Sequence[LeftOut]
 
 
@@ -427,40 +663,28 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
     found, _ = deployments(facts, definition)
     laid, unlaid = causes(facts, definition)
     by = definition.failed_by
-    by_change: dict[str, list[Cause]] = {}
-    if "incident" in by:
-        for cause in laid:
-            by_change.setdefault(cause.change, []).append(cause)
     others: dict[str, list[str]] = {}
     # An enum is hashed by a function of Python, so outcomes are compared and not looked up.
     rolled_back = Outcome.ROLLED_BACK if "rolled_back" in by else None
     failed_ = Outcome.FAILED if "failed" in by else None
-    for one in found:
-        outcome = one[0].outcome
-        if outcome is not None and (outcome is rolled_back or outcome is failed_):
-            sign = "rolled back" if outcome is rolled_back else "outcome failed"
-            others[one[0].id] = [sign]
-    if "repaired" in by:
-        repaired = {
-            row.repairs: row.id
-            for row in facts.changes
-            if row.repairs is not None and row.repairs != row.id
+    if rolled_back is not None or failed_ is not None:
+        others = {
+            id_: ["rolled back" if outcome is rolled_back else "outcome failed"]
+            for id_, outcome in zip(found.ids, found.column("outcome"), strict=True)
+            if outcome is not None and (outcome is rolled_back or outcome is failed_)
         }
+    if "repaired" in by:
+        repairs = zip(facts.of_changes("repairs"), facts.of_changes("id"), strict=True)
+        repaired = {of: id_ for of, id_ in repairs if of is not None and of != id_}
         for id_, repair in repaired.items():
             others.setdefault(id_, []).append(f"repaired by {repair}")
     if "version_returned" in by:
         for id_, version in _versions_returned(_all_deployments(facts, definition)).items():
             others.setdefault(id_, []).append(f"version {version} deployed again")
-    failed: dict[str, Failure] = {}
-    for one in found if by_change or others else ():
-        id_ = one[0].id
-        if id_ in by_change or id_ in others:
-            signs = tuple(others.get(id_, ()))
-            failed[id_] = Failure(one, by_change.get(id_, ()), signs)
-    return Judged(found, failed, unlaid)
+    return Judged(found, Failed(found, laid if "incident" in by else None, others), unlaid)
 
 
-def _versions_returned(found: Sequence[Deployment]) -> dict[str, str]:
+def _versions_returned(found: Iterable[Deployment]) -> dict[str, str]:
     """Return the deployments that were undone by deploying what they had replaced, by change id."""
     marked: dict[str, str] = {}
     live: dict[str, list[str]] = {}  # ids of what was deployed to a service, in order of time
@@ -479,25 +703,32 @@ def _versions_returned(found: Sequence[Deployment]) -> dict[str, str]:
     return marked
 
 
-def _in_denominator(one: Deployment, judged: Judged, definition: ChangeFailureRate) -> bool:
-    row = one.change
+def _divisors(judged: Judged, definition: ChangeFailureRate) -> Sequence[int]:
+    """Return the places of the deployments in the denominator."""
+    found = judged.deployments
+    every = range(len(found))
+    if definition.denominator == "all":
+        return every
+    outcomes = found.column("outcome")
     if definition.denominator == "successful":
-        return one.successful
+        return [place for place in every if outcomes[place] is Outcome.COMPLETED]
     if definition.denominator == "successful_or_failed":
-        return row.outcome in {Outcome.COMPLETED, Outcome.FAILED}
-    return row.result is not None or row.id in judged.failed  # "evaluated"
+        wanted = (Outcome.COMPLETED, Outcome.FAILED)
+        return [place for place in every if outcomes[place] in wanted]
+    results, ids, failed = found.column("result"), found.ids, judged.failed.ids  # "evaluated"
+    return [place for place in every if results[place] is not None or ids[place] in failed]
 
 
 def _passed_over(
-    found: Iterable[Deployment], divisors: Iterable[Deployment], definition: ChangeFailureRate
+    found: Deployed, divisors: Sequence[int], definition: ChangeFailureRate
 ) -> list[LeftOut]:
     """Return the deployments of the window that are not in the denominator."""
-    counted = {one.change.id for one in divisors}
+    counted = set(divisors)
     reason = f"not in its denominator ({definition.denominator})"
     return [
         LeftOut(one.change.id, reason, one.change.positions)
-        for one in found
-        if one.change.id not in counted and inside(one.at, definition.window, definition.bounds)
+        for place, one in enumerate(found)
+        if place not in counted and inside(one.at, definition.window, definition.bounds)
     ]
 
 
@@ -505,22 +736,24 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     """Compute the change failure rate."""
     _, out = deployments(facts, definition)
     judged = failures(facts, definition)
-    divisors, passed_over = judged.deployments, list[LeftOut]()
-    if definition.denominator != "all":
-        divisors = [one for one in divisors if _in_denominator(one, judged, definition)]
-        passed_over = _passed_over(judged.deployments, divisors, definition)
+    found = judged.deployments
+    divisors, passed_over = _divisors(judged, definition), list[LeftOut]()
+    if len(divisors) < len(found):
+        passed_over = _passed_over(found, divisors, definition)
     incidents: Sequence[IncidentFacts] = ()
     if definition.numerator == "incidents":
         incidents, _ = incidents_of(facts, definition)
-    moments = [one.at for one in divisors]
-    moments += [utc(row.detected_at) for row in incidents if row.detected_at is not None]
-    periods = list(buckets(definition, moments))
+    periods: list[Period] = []
+    if definition.bucket_by is not None:
+        moments = [found.at[place] for place in divisors]
+        moments += [utc(row.detected_at) for row in incidents if row.detected_at is not None]
+        periods = list(buckets(definition, moments))
     grouped = definition.group_by is not None
     deployed = Members(
         divisors,
-        (lambda one: one.groups) if grouped else None,
+        found.groups_of if grouped else None,
         periods,
-        lambda one: (one.at,),
+        lambda place: (found.at[place],),
     )
     detected = Members(
         incidents,
@@ -530,8 +763,8 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     )
 
     def figure(name: str | None, window: Period | None) -> Figure:
-        members, found = deployed.of(name, window), detected.of(name, window)
-        part = _rate(members, judged.failed, found, facts, definition, window)
+        members, rows = deployed.of(name, window), detected.of(name, window)
+        part = _rate(members, judged, rows, facts, definition, window)
         return attrs.evolve(part, group=name)
 
     groups = sorted({*deployed.names, *detected.names})
@@ -543,22 +776,28 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
 
 
 def _rate(
-    members: Sequence[Deployment],
-    failed_ones: Mapping[str, Failure],
+    members: Sequence[int],
+    judged: Judged,
     incidents: Iterable[IncidentFacts],
     facts: Facts,
     definition: ChangeFailureRate,
     window: Period | None,
 ) -> Figure:
+    found, failures_ = judged.deployments, judged.failed
     counted = members
     if window is not None:
-        counted = [one for one in members if inside(one.at, window, definition.bounds)]
-    failed = [failed_ones[id_] for one in counted if (id_ := one.change.id) in failed_ones]
+        at, bounds = found.at, definition.bounds
+        counted = [place for place in members if inside(at[place], window, bounds)]
     n = len(counted)
+    if n == len(found):
+        failed = list(failures_.ids)
+    else:
+        ids, marked = found.ids, failures_.ids
+        failed = [id_ for place in counted if (id_ := ids[place]) in marked]
     if definition.numerator == "changes":
         count = len(failed)
     elif definition.numerator == "links":
-        count = sum(len(one.causes) for one in failed)
+        count = sum(len(failures_.causes(id_)) for id_ in failed)
     else:
         incidents = [row for row in incidents if inside(row.detected_at, window, definition.bounds)]
         count = len(incidents)
@@ -580,36 +819,39 @@ def _rate(
         known_at=facts.known_at,
         log_position=facts.log_position,
         interval=interval,
-        uncertain=sum([one.uncertain for one in counted]),
-        included=Listed(lambda: _included(counted, failed_ones, incidents, definition)),
+        uncertain=len(found.uncertain.intersection(counted)) if found.uncertain else 0,
+        included=Listed(lambda: _included(counted, judged, incidents, definition)),
         counts={
             definition.numerator if definition.numerator != "changes" else "failed": count,
-            "failed by inferred cause only": sum([one.inferred for one in failed]),
+            "failed by inferred cause only": len(failures_.inferred.intersection(failed)),
         },
         notes=unread_notes(facts),
     )
 
 
 def _included(
-    counted: Iterable[Deployment],
-    failed: Mapping[str, Failure],
+    counted: Iterable[int],
+    judged: Judged,
     incidents: Iterable[IncidentFacts],
     definition: ChangeFailureRate,
 ) -> Iterator[Included]:
     """Yield what each one adds to the numerator; deployments are the denominator besides."""
+    found, failures_ = judged.deployments, judged.failed
+    ids, positions = found.ids, found.column("positions")
     if definition.numerator == "incidents":
-        for one in counted:
-            yield Included(one.change.id, 0.0, DIVIDES, one.change.positions)
+        for place in counted:
+            yield Included(ids[place], 0.0, DIVIDES, positions[place])
         for row in incidents:
             yield Included(row.id, 1.0, "whatever caused it", row.positions)
         return
-    for one in counted:
-        failure = failed.get(one.change.id)
+    for place in counted:
+        id_ = ids[place]
+        failure = failures_.get(id_)
         value = 0.0
         if failure is not None:
             value = float(len(failure.causes)) if definition.numerator == "links" else 1.0
         why = "" if failure is None else "; ".join(failure.signs)
-        yield Included(one.change.id, value, why, one.change.positions)
+        yield Included(id_, value, why, positions[place])
 
 
 change_failure_rate = figure_function(ChangeFailureRate, change_failures)

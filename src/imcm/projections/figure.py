@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, M
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from itertools import pairwise
+from operator import sub
 from typing import (
     Any,
     ClassVar,
@@ -65,6 +66,13 @@ def elapsed(start: datetime, end: datetime) -> int:
     if start.tzinfo is not UTC or end.tzinfo is not UTC:
         start, end = utc(start), utc(end)
     return (end - start) // MICROSECOND
+
+
+def elapsed_each(starts: Iterable[datetime], ends: Iterable[datetime]) -> list[int]:
+    """Return the times from instants to others, one by one, as `elapsed` gives them."""
+    begun = [at if at.tzinfo is UTC else utc(at) for at in starts]
+    ended = [at if at.tzinfo is UTC else utc(at) for at in ends]
+    return [time_ // MICROSECOND for time_ in map(sub, ended, begun)]
 
 
 def utc(moment: Moment) -> datetime:
@@ -770,26 +778,56 @@ def incidents_of(
     Those its filters do not take are in neither: they are not in question. Merged and dismissed
     ones have no place in time, so every window names them.
     """
+    places, out = places_of_incidents(facts, definition)
+    if len(places) == len(facts.incidents):
+        return facts.incidents, out
+    return [facts.incidents[place] for place in places], out
+
+
+def places_of_incidents(
+    facts: Facts, definition: Definition
+) -> tuple[Sequence[int], Sequence[LeftOut]]:
+    """Return where the incidents that count stand among all, and which do not count and why."""
     return facts.kept(
-        ("incidents", *choices(definition, Definition)), lambda: _incidents_of(facts, definition)
+        ("incidents", *choices(definition, Definition)),
+        lambda: _places_of_incidents(facts, definition),
     )
 
 
-def _incidents_of(
+_NEARLY_ALL: Final = ("status", "mode", "merged_into", "dismissed", "environment")
+
+
+def _places_of_incidents(
     facts: Facts, definition: Definition
-) -> tuple[list[IncidentFacts], list[LeftOut]]:
-    found: list[IncidentFacts] = []
+) -> tuple[Sequence[int], list[LeftOut]]:
     out: list[LeftOut] = []
-    rows: Iterable[IncidentFacts] = facts.incidents
-    if {definition.services, definition.severities} != {None} or definition.labels:
-        rows = (row for row in rows if incident_matches(row, definition))
-    for row in rows:
+    filtered = {definition.services, definition.severities} != {None} or bool(definition.labels)
+    places: list[int] = []
+    if in_environment(None, definition) and not filtered:
+        # Nearly all count: real ones of production that nobody took back.
+        columns = zip(*map(facts.of_incidents, _NEARLY_ALL), strict=True)
+        places = [
+            place
+            for place, (status, mode, merged_into, dismissed, environment) in enumerate(columns)
+            if mode is Mode.REAL
+            and merged_into is None
+            and dismissed is None
+            and environment is None
+            and status is not IncidentStatus.NOTHING
+        ]
+    count = len(facts.of_incidents("id"))
+    if len(places) == count:
+        return range(count), out
+    for place in sorted(set(range(count)).difference(places)):
+        row = facts.incidents[place]
+        if filtered and not incident_matches(row, definition):
+            continue
         why = why_incident_out(row, definition)
         if why is None:
-            found.append(row)
+            places.append(place)
         else:
             out.append(LeftOut(row.id, why, row.positions))
-    return found, out
+    return sorted(places), out
 
 
 def incident_matches(row: IncidentFacts, definition: Definition) -> bool:

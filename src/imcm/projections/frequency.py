@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import accumulate
@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from imcm.domain.vocabulary import ChangeType, Verdict
+from imcm.domain.vocabulary import ChangeType, Outcome, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections import statistics
-from imcm.projections.facts import Facts
-from imcm.projections.failures import Deployment, Deployments, FailedBy, deployments, failures
+from imcm.projections.facts import ChangeFacts, Facts
+from imcm.projections.failures import Deployed, Deployments, FailedBy, deployments, failures
 from imcm.projections.figure import (
     MICROSECOND,
     SHARE,
@@ -97,10 +97,11 @@ UNITS: Final = {
 def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     """Compute deployment frequency."""
     found, out = deployments(facts, definition)
-    found, others, reason = _split(facts, found, definition)
-    counted, dropped = _Members(found, definition), _Members(others, definition)
+    places, dropped_places, reason = _split(facts, found, definition)
+    counted = _Members(found, places, definition)
+    dropped = _Members(found, dropped_places, definition)
     home = zone(definition.time_zone)
-    whole_days = _whole_days(found, home)
+    whole_days = _whole_days(found, places, home)
     periods: list[Period] = []
     if definition.window is not None or whole_days is not None:
         periods = list(
@@ -113,11 +114,9 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
             span = _up_to(window, facts.as_of)
         members = counted.inside(name, window)
         others = dropped.inside(name, window)
-        left_out = Listed(
-            lambda: (LeftOut(one.change.id, reason, one.change.positions) for one in others)
-        )
-        found = _frequency(members, facts, definition, window, span)
-        return attrs.evolve(found, group=name, left_out=left_out)
+        left_out = Listed(lambda: _passed_over(found, others, reason))
+        part = _frequency(found, members, facts, definition, window, span)
+        return attrs.evolve(part, group=name, left_out=left_out)
 
     whole = figure(None, definition.window)
     dropped_ones = whole.left_out
@@ -126,52 +125,64 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     return with_groups(whole, sorted({*counted.names, *dropped.names}), periods, figure)
 
 
+def _included(found: Deployed, counted: Iterable[int]) -> Iterator[Included]:
+    ids, positions = found.ids, found.column("positions")
+    for place in counted:
+        yield Included(ids[place], 1.0, "", positions[place])
+
+
+def _passed_over(found: Deployed, others: Iterable[int], reason: str) -> Iterator[LeftOut]:
+    ids, positions = found.ids, found.column("positions")
+    for place in others:
+        yield LeftOut(ids[place], reason, positions[place])
+
+
 def _split(
-    facts: Facts, found: Sequence[Deployment], definition: DeploymentFrequency
-) -> tuple[Sequence[Deployment], Sequence[Deployment], str]:
-    """Return the deployments that count, those that do not, and why they do not."""
+    facts: Facts, found: Deployed, definition: DeploymentFrequency
+) -> tuple[Sequence[int], Sequence[int], str]:
+    """Return the places of deployments that count, of those that do not, and why they do not."""
+    every = range(len(found))
     if definition.count == "all":
-        return found, (), ""
+        return every, (), ""
     if definition.count == "not_failed":
         reason = "failed"
-        bad = set(failures(facts, definition).failed)
+        ids, failed = found.ids, failures(facts, definition).failed.ids
+        bad = [place for place in every if ids[place] in failed]
     else:
         reason = "not successful"
-        bad = {one.change.id for one in found if not one.successful}
-    kept = [one for one in found if one.change.id not in bad]
-    return kept, [one for one in found if one.change.id in bad], reason
+        outcomes = found.column("outcome")
+        bad = [place for place in every if outcomes[place] is not Outcome.COMPLETED]
+    return sorted(set(every).difference(bad)), bad, reason
 
 
 class _Members:
-    """Deployments in order of time, by group, to be cut by binary search."""
+    """Places of deployments in order of time, by group, to be cut by binary search."""
 
-    def __init__(self, found: Sequence[Deployment], definition: Definition) -> None:
+    def __init__(self, found: Deployed, places: Sequence[int], definition: Definition) -> None:
         self._bounds = definition.bounds
-        self._of: dict[str | None, Sequence[Deployment]] = {None: found}
+        self._at = found.at
+        self._of: dict[str | None, Sequence[int]] = {None: places}
         if definition.group_by is not None:
-            self._of.update(by_group(found, lambda one: one.groups))
+            self._of.update(by_group(places, found.groups_of))
         self.names = sorted(name for name in self._of if name is not None)
 
-    def inside(self, name: str | None, window: Period | None) -> Sequence[Deployment]:
+    def inside(self, name: str | None, window: Period | None) -> Sequence[int]:
         """Return those of a group (None: all) in a window (None: all time)."""
-        members = self._of.get(name, [])
+        members = self._of.get(name, ())
         if window is None:
             return members
         start, end = window
         first = bisect_left if self._bounds[0] == "[" else bisect_right
         last = bisect_right if self._bounds[1] == "]" else bisect_left
-        return members[first(members, start, key=_at) : last(members, end, key=_at)]
+        at = self._at.__getitem__
+        return members[first(members, start, key=at) : last(members, end, key=at)]
 
 
-def _at(one: Deployment) -> datetime:
-    return one.at
-
-
-def _whole_days(found: Sequence[Deployment], home: ZoneInfo) -> Period | None:
+def _whole_days(found: Deployed, places: Sequence[int], home: ZoneInfo) -> Period | None:
     """Return the days from the first deployment to the last; None without any."""
-    if not found:
+    if not places:
         return None
-    first, last = (one.at.astimezone(home).date() for one in (found[0], found[-1]))
+    first, last = (found.at[place].astimezone(home).date() for place in (places[0], places[-1]))
     return _midnight(first, home), _midnight(last + _ONE, home)
 
 
@@ -210,8 +221,17 @@ def _dates(times: Sequence[datetime], home: ZoneInfo) -> set[date]:
     return dates
 
 
+def _median_gap(times: Sequence[datetime]) -> float | None:
+    """Return the median time between neighbours, in microseconds."""
+    gaps = sorted(map(sub, times[1:], times))
+    # Of what is in order the median needs only the middle.
+    middle = gaps[(len(gaps) - 1) // 2 : len(gaps) // 2 + 1]
+    return statistics.median(list(map(microseconds, middle)))
+
+
 def _frequency(
-    counted: Sequence[Deployment],
+    found: Deployed,
+    counted: Sequence[int],
     facts: Facts,
     definition: DeploymentFrequency,
     window: Period | None,
@@ -219,13 +239,13 @@ def _frequency(
 ) -> Figure:
     home = zone(definition.time_zone)
     n = len(counted)
-    times = [one.at for one in counted]
+    times = found.at if n == len(found) else [found.at[place] for place in counted]
     dates = _dates(times, home)
     value: float | None = None
     reason: str | None = None
     interval = None
     notes = unread_notes(facts)
-    between = statistics.median(list(map(microseconds, map(sub, times[1:], times))))
+    between = _median_gap(times)
     beside: dict[str, float | None] = {}
     of_all_time = window is None and facts.as_of is not None
     if span is not None:
@@ -255,10 +275,8 @@ def _frequency(
         known_at=facts.known_at,
         log_position=facts.log_position,
         interval=interval,
-        uncertain=sum([one.uncertain for one in counted]),
-        included=Listed(
-            lambda: (Included(one.change.id, 1.0, "", one.change.positions) for one in counted)
-        ),
+        uncertain=len(found.uncertain.intersection(counted)) if found.uncertain else 0,
+        included=Listed(lambda: _included(found, counted)),
         beside={
             **beside,
             "median days between deployments": None if between is None else between / _DAY,
@@ -377,17 +395,17 @@ class ReworkRate(Deployments):
 
 
 def _fixed(
-    facts: Facts, found: Iterable[Deployment], definition: ReworkRate
+    facts: Facts, found: Deployed, definition: ReworkRate
 ) -> tuple[Mapping[str, Sequence[str]], list[LeftOut]]:
     """Return the incidents each deployment fixed, and those whose word on it does not count."""
-    ids = {one.change.id for one in found}
     fixed: dict[str, list[str]] = {}
     out: list[LeftOut] = []
     if "fixed" not in definition.rework_by:
         return fixed, out
-    for row in facts.incidents:
-        if not row.verdicts:
-            continue
+    said = [place for place, told in enumerate(facts.of_incidents("verdicts")) if told]
+    ids = set(found.ids) if said else set[str]()
+    for place in said:
+        row = facts.incidents[place]
         changes = [
             change
             for change, verdict in row.verdicts.items()
@@ -403,11 +421,9 @@ def _fixed(
 
 
 def _signs(
-    one: Deployment, fixed: Mapping[str, Sequence[str]], definition: ReworkRate
+    row: ChangeFacts, fixed: Mapping[str, Sequence[str]], definition: ReworkRate
 ) -> list[str]:
-    row, signs = one.change, list[str]()
-    if row.type is not ChangeType.EMERGENCY and not row.unplanned and row.id not in fixed:
-        return signs
+    signs: list[str] = []
     if row.type is ChangeType.EMERGENCY and "emergency" in definition.rework_by:
         signs.append(f"emergency for {row.incident}" if row.incident else "emergency")
     signs += (f"fixed {incident}" for incident in fixed.get(row.id, ()))
@@ -420,13 +436,25 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
     found, out = deployments(facts, definition)
     fixed, unheard = _fixed(facts, found, definition)
-    signs = {one.change.id: found_ for one in found if (found_ := _signs(one, fixed, definition))}
-    counted = _Members(found, definition)
-    periods = list(buckets(definition, (one.at for one in found)))
+    columns = zip(found.column("type"), found.column("unplanned"), found.ids, strict=True)
+    signs = {
+        place: told
+        for place, (type_, unplanned, id_) in enumerate(columns)
+        if (type_ is ChangeType.EMERGENCY or unplanned or id_ in fixed)
+        and (told := _signs(found.change(place), fixed, definition))
+    }
+    counted = _Members(found, range(len(found)), definition)
+    periods = list(buckets(definition, found.at))
+
+    def told_of(members: Iterable[int]) -> Iterator[Included]:
+        ids, positions = found.ids, found.column("positions")
+        for place in members:
+            mine = signs.get(place, ())
+            yield Included(ids[place], 1.0 if mine else 0.0, "; ".join(mine), positions[place])
 
     def figure(name: str | None, window: Period | None) -> Figure:
         members = counted.inside(name, window)
-        n, count = len(members), sum([one.change.id in signs for one in members])
+        n, count = len(members), len(signs.keys() & members)
         value = count / n if n else (0.0 if definition.empty == "zero" else None)
         return Figure(
             name=type(definition).NAME,
@@ -440,8 +468,8 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
             known_at=facts.known_at,
             log_position=facts.log_position,
             interval=statistics.wilson(count, n, level=definition.level) if n else None,
-            uncertain=sum([one.uncertain for one in members]),
-            included=Listed(lambda: (_told(one, signs) for one in members)),
+            uncertain=len(found.uncertain.intersection(members)) if found.uncertain else 0,
+            included=Listed(lambda: told_of(members)),
             counts={"rework": count},
             notes=unread_notes(facts),
             group=name,
@@ -450,12 +478,6 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     left_out = Listed(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
     whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
     return with_groups(whole, counted.names, periods, figure)
-
-
-def _told(one: Deployment, signs: Mapping[str, Sequence[str]]) -> Included:
-    row = one.change
-    mine = signs.get(row.id, ())
-    return Included(row.id, 1.0 if mine else 0.0, "; ".join(mine), row.positions)
 
 
 rework_rate = figure_function(ReworkRate, measure_rework)

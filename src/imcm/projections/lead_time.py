@@ -4,9 +4,9 @@ Lead time for changes: from a commit to its deployment.
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import ClassVar
@@ -17,6 +17,7 @@ from imcm.domain.vocabulary import Commit, Kind, Moment, Outcome, earliest, late
 from imcm.projections.durations import (
     ROUNDINGS,
     STATISTICS,
+    Columns,
     Durations,
     Missing,
     Shape,
@@ -24,8 +25,8 @@ from imcm.projections.durations import (
     with_parts,
 )
 from imcm.projections.facts import Facts
-from imcm.projections.failures import Deployment, Deployments, deployments
-from imcm.projections.figure import Figure, elapsed, figure_function, utc
+from imcm.projections.failures import Deployed, Deployment, Deployments, deployments
+from imcm.projections.figure import Figure, elapsed, elapsed_each, figure_function, utc
 
 
 @attrs.frozen(kw_only=True)
@@ -79,48 +80,38 @@ def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
 # --- what arrives where ---------------------------------------------------------------------------
 
 
-def _order(one: Deployment) -> tuple[datetime, str]:
-    return one.at, one.change.id
-
-
-def _landings(
-    found: Sequence[Deployment], definition: LeadTime
-) -> tuple[Sequence[Deployment | None], Sequence[int]]:
+def _landings(found: Deployed, definition: LeadTime) -> dict[int, int | None]:
     """
-    Return, for each deployment, the one its commits came into production with.
+    Return where the deployments stand whose commits came into production with another one.
 
-    With them come the places of those that came with another one, or with none.
+    With each stands the place of that other one; None where there is none.
     """
     if not definition.roll_forward:
-        return found, ()
-    failed = [place for place, one in enumerate(found) if _failed(one.change.outcome)]
-    wanted = {name for place in failed for name in found[place].change.services or ("",)}
-    good: dict[str, list[Deployment]] = {name: [] for name in wanted}
-    for one in found if wanted else ():
-        row = one.change
+        return {}
+    outcomes = found.column("outcome")
+    failed = [
+        place
+        for place, outcome in enumerate(outcomes)
+        if outcome is Outcome.FAILED or outcome is Outcome.ROLLED_BACK
+    ]
+    if not failed:
+        return {}
+    services = found.column("services")
+    good: defaultdict[str, list[int]] = defaultdict(list)
+    for place, (outcome, kind) in enumerate(zip(outcomes, found.column("kind"), strict=True)):
         # A roll back that is counted as a deployment takes commits out; it brings none back in.
-        if row.outcome is Outcome.COMPLETED and row.kind is not Kind.ROLLBACK:
-            for service in row.services or ("",):
-                if service in good:
-                    good[service].append(one)
-    landings: list[Deployment | None] = list(found)
+        if outcome is Outcome.COMPLETED and kind is not Kind.ROLLBACK:
+            for service in services[place] or ("",):
+                good[service].append(place)
+    landings: dict[int, int | None] = {}
     for place in failed:
-        landings[place] = _next(found[place], good)
-    return landings, failed
-
-
-def _failed(outcome: Outcome | None) -> bool:
-    return outcome is Outcome.FAILED or outcome is Outcome.ROLLED_BACK
-
-
-def _next(one: Deployment, good: Mapping[str, Sequence[Deployment]]) -> Deployment | None:
-    """Return the next successful deployment of a service of it."""
-    following: list[Deployment] = []
-    for service in one.change.services or ("",):
-        members = good[service]
-        place = bisect_right(members, _order(one), key=_order)
-        following += members[place : place + 1]
-    return min(following, key=_order, default=None)
+        following: list[int] = []
+        for service in services[place] or ("",):
+            members = good[service]
+            after = bisect_right(members, place)
+            following += members[after : after + 1]
+        landings[place] = min(following, default=None)
+    return landings
 
 
 class _Arrivals:
@@ -139,62 +130,88 @@ class _Arrivals:
         missing = Missing(id_, reason, None, row.deployed_at, at.groups, row.positions)
         self._measured.others.append(missing)
 
-    def bring(self, found: Sequence[Deployment]) -> None:
+    def bring(self, found: Deployed) -> None:
         """Measure what counts, deployment by deployment; leave out what does not, with why."""
-        unit = self._definition.unit
-        landings, moved = _landings(found, self._definition)
-        carried: dict[str, list[Deployment]] = {}  # what came with a later deployment
-        for place in moved:
-            landed = landings[place]
-            if landed is not None and found[place].change.commits:
-                carried.setdefault(landed.change.id, []).append(found[place])
+        landings = _landings(found, self._definition)
+        carried: dict[int, list[Deployment]] = {}  # what came with a later deployment
+        for place, landed in landings.items():
+            if landed is not None and found.column("commits")[place]:
+                carried.setdefault(landed, []).append(found[place])
         seen: dict[str, str] = {}
-        plain = unit == "commit" and self._definition.round_each == "none"
-        least = -math.inf if self._shortest is None else self._shortest
-        made, take = self._made, self._measured.exact.append
-        for one, landed in zip(found, landings, strict=True):
-            row = one.change
-            id_ = row.id
-            commits: Iterable[Commit] = row.commits
-            if landed is not one:
-                if not commits:
-                    self._leave_out(id_, "no commits", one)
-                elif landed is None:
-                    self._leave_out(id_, "failed, and no successful deployment followed", one)
-                continue
-            positions = row.positions
-            if plain and len(row.commits) == 1 and id_ not in carried and not one.uncertain:
-                # As nearly all are: one commit, which came with its own deployment.
-                name = row.commits[0].id
-                start = made(row.commits[0])
-                if start is not None and name not in seen:
-                    value = elapsed(start, one.at)
-                    if value >= least:
-                        seen[name] = id_
-                        take((name, value, start, one.at, positions, one.groups))
-                        continue
-            if id_ in carried:
-                # Its own come last, so that they stand where a failed attempt named the same ones.
-                load = [*carried[id_], one]
-                brought = {commit.id: commit for member in load for commit in member.change.commits}
-                commits = brought.values()
-                positions = tuple(sorted(p for member in load for p in member.change.positions))
-            if not commits:
-                self._leave_out(id_, "no commits", one)
-            new: list[Commit] = []
-            for commit in commits:
-                name = commit.id
-                first = seen.setdefault(name, id_)
-                if first != id_:
-                    self._leave_out(name, f"brought by {first} before", one)
-                elif unit == "commit":
-                    self._take(name, (commit,), one, positions)
-                else:
-                    new.append(commit)
-            if unit == "pull_request":
-                self._take_requests(new, one, positions)
-            elif new:
-                self._take(id_, new, one, positions)
+        for place in self._take_plain(found, carried.keys() | landings.keys()):
+            one = found[place]
+            if place not in landings:
+                self._bring(one, carried.get(place, ()), seen)
+            elif not one.change.commits:
+                self._leave_out(one.change.id, "no commits", one)
+            elif landings[place] is None:
+                self._leave_out(one.change.id, "failed, and no successful deployment followed", one)
+
+    def _take_plain(self, found: Deployed, special: Collection[int]) -> Iterable[int]:
+        """
+        Measure what nearly all are, and return the places of the others.
+
+        It brought one commit, which came with it and with no other, and both are of exact times.
+        """
+        definition = self._definition
+        every = range(len(found))
+        if definition.unit != "commit" or definition.round_each != "none":
+            return every
+        loads = found.column("commits")
+        names = [commit.id for load in loads for commit in load]
+        if len(set(names)) < len(names):
+            return every  # a commit that comes twice counts where it came first
+        special = found.uncertain.union(special)
+        made, at = self._made, found.at
+        plain = [
+            (place, start)
+            for place, load in enumerate(loads)
+            if len(load) == 1 and place not in special and (start := made(load[0])) is not None
+        ]
+        values = elapsed_each([start for _, start in plain], [at[place] for place, _ in plain])
+        least = self._shortest
+        if least is not None and min(values, default=least) < least:
+            plain = [one for one, value in zip(plain, values, strict=True) if value >= least]
+            values = [value for value in values if value >= least]
+        places = [place for place, _ in plain]
+        positions = found.column("positions")
+        self._measured.whole = Columns(
+            ids=[loads[place][0].id for place in places],
+            values=values,
+            starts=[start for _, start in plain],
+            ends=[at[place] for place in places],
+            positions=[positions[place] for place in places],
+            groups=[found.groups_of(place) for place in places],
+        )
+        return sorted(set(every).difference(places))
+
+    def _bring(self, one: Deployment, carried: Sequence[Deployment], seen: dict[str, str]) -> None:
+        """Measure what one deployment brought, and what came with it of failed ones before."""
+        unit, id_ = self._definition.unit, one.change.id
+        commits: Iterable[Commit] = one.change.commits
+        positions = one.change.positions
+        if carried:
+            # Its own come last, so that they stand where a failed attempt named the same ones.
+            load = [*carried, one]
+            brought = {commit.id: commit for member in load for commit in member.change.commits}
+            commits = brought.values()
+            positions = tuple(sorted(p for member in load for p in member.change.positions))
+        if not commits:
+            self._leave_out(id_, "no commits", one)
+        new: list[Commit] = []
+        for commit in commits:
+            name = commit.id
+            first = seen.setdefault(name, id_)
+            if first != id_:
+                self._leave_out(name, f"brought by {first} before", one)
+            elif unit == "commit":
+                self._take(name, (commit,), one, positions)
+            else:
+                new.append(commit)
+        if unit == "pull_request":
+            self._take_requests(new, one, positions)
+        elif new:
+            self._take(id_, new, one, positions)
 
     def _take_requests(
         self, commits: Iterable[Commit], at: Deployment, positions: tuple[int, ...]

@@ -5,7 +5,7 @@ Failed deployment recovery time: from the deployment that failed until service w
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple
 
 import attrs
@@ -27,14 +27,14 @@ from imcm.projections.durations import (
 from imcm.projections.facts import Facts, IncidentFacts
 from imcm.projections.failures import (
     Deployment,
+    Failed,
     FailedBy,
-    Failure,
     Judged,
     causes,
     deployments,
     failures,
 )
-from imcm.projections.figure import Figure, Included, Listed, figure_function, groups_of, names
+from imcm.projections.figure import Figure, Included, Listed, figure_function, groups_of, names, utc
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
 OF_INCIDENTS: Final = frozenset({"severity", "channel"})
@@ -108,9 +108,9 @@ def _order(one: Deployment) -> tuple[object, str]:
 class _Successes:
     """Successful deployments of each service, in order of time and id."""
 
-    def __init__(self, judged: Judged) -> None:
+    def __init__(self, judged: Judged | None) -> None:
         self._of: dict[str, list[Deployment]] = {}
-        for one in judged.deployments:
+        for one in () if judged is None else judged.deployments:
             if one.successful and one.change.id not in judged.failed:
                 for service in one.change.services or ("",):
                     self._of.setdefault(service, []).append(one)
@@ -155,30 +155,23 @@ class _Case(NamedTuple):
     """What one value is about: a failed deployment, with the incidents that its recovery ends."""
 
     id: str
-    failure: Failure
+    deployment: Deployment
     incidents: Sequence[IncidentFacts]
     groups: tuple[str, ...]
     positions: tuple[int, ...]
 
 
-def _laid(facts: Facts, definition: FailedBy) -> Mapping[str, Sequence[IncidentFacts]]:
-    """Return incidents by the change they are laid to, whether or not they count as failures."""
-    by_change: dict[str, list[IncidentFacts]] = {}
-    for cause in causes(facts, definition)[0]:
-        by_change.setdefault(cause.change, []).append(cause.incident)
-    return by_change
-
-
 def _cases(
-    failed: Iterable[Failure],
-    laid: Mapping[str, Sequence[IncidentFacts]],
+    failed: Iterable[Deployment],
+    laid: Callable[[str], Sequence[IncidentFacts]],
     definition: FailedDeploymentRecovery,
 ) -> Iterator[_Case | Missing]:
     seen: set[str] = set()
+    by_change = definition.per == "change"
     for one in failed:
-        row, groups = one.deployment.change, one.deployment.groups
-        incidents = laid.get(row.id, ())
-        if definition.per == "change":
+        row, groups = one.change, one.groups
+        incidents = laid(row.id)
+        if by_change:
             yield _Case(row.id, one, incidents, groups, row.positions)
             continue
         if not incidents:
@@ -194,26 +187,41 @@ def _cases(
             yield _Case(incident.id, one, (incident,), mine, positions)
 
 
-def _end(case: _Case, definition: FailedDeploymentRecovery, successes: _Successes) -> Moment | None:
-    row = case.failure.deployment.change
-    resolutions = [incident.resolved_at for incident in case.incidents]
+def _all_resolved(incidents: Sequence[IncidentFacts]) -> Moment | None:
+    """Return the last resolution; None where there is none, or one is not resolved."""
+    if len(incidents) == 1:
+        return incidents[0].resolved_at
+    resolutions = [incident.resolved_at for incident in incidents]
     known = [moment for moment in resolutions if moment is not None]
-    all_resolved = len(known) == len(resolutions)
-    ends = {
-        "incident": max(known, key=midpoint, default=None) if all_resolved else None,
-        "rolled_back": row.rolled_back_at,
-        "recorded": row.recovered_at,
-    }
-    if "next_success" in definition.recovered_by:
-        ends["next_success"] = successes.after(case.failure.deployment)
-    return next((ends[name] for name in definition.recovered_by if ends[name] is not None), None)
+    return max(known, key=midpoint, default=None) if len(known) == len(resolutions) else None
 
 
-def _span(
-    case: _Case, facts: Facts, definition: FailedDeploymentRecovery, successes: _Successes
-) -> Span | Missing:
-    id_, failure, incidents, groups, positions = case
-    one = failure.deployment
+def _end(case: _Case, definition: FailedDeploymentRecovery, successes: _Successes) -> Moment | None:
+    """Return the first of the ends asked for that is present."""
+    row = case.deployment.change
+    for name in definition.recovered_by:
+        if name == "incident":
+            end = _all_resolved(case.incidents)
+        elif name == "rolled_back":
+            end = row.rolled_back_at
+        elif name == "recorded":
+            end = row.recovered_at
+        else:
+            end = successes.after(case.deployment)
+        if end is not None:
+            return end
+    return None
+
+
+def _measure(
+    case: _Case,
+    measured: Durations,
+    facts: Facts,
+    definition: FailedDeploymentRecovery,
+    successes: _Successes,
+) -> None:
+    """Measure one recovery, or say why it has none."""
+    id_, one, incidents, groups, positions = case
     deployed: Moment = one.change.deployed_at or one.at
     start = deployed
     if definition.look_back == "last_success":
@@ -222,16 +230,27 @@ def _span(
     observed = end is not None
     if end is None:
         if not any(incident.status in OPEN for incident in incidents):
-            return Missing(id_, "missing(recovery)", deployed, None, groups, positions)
+            missing = Missing(id_, "missing(recovery)", deployed, None, groups, positions)
+            measured.others.append(missing)
+            return
         end = facts.as_of or one.at  # where there is a deployment, there is an as_of
     value, low, high = difference(start, end)
     if value < 0:
-        return Missing(id_, "negative", deployed, end, groups, positions)
-    value, low, high = (ROUNDINGS[definition.round_each](v) for v in (value, low, high))
-    uncertain = isinstance(start, Between) or isinstance(end, Between)
+        measured.others.append(Missing(id_, "negative", deployed, end, groups, positions))
+        return
+    rounded = ROUNDINGS[definition.round_each]
     # Its deployment places it, also where the time runs from a deployment before.
+    moments = (start, end, deployed)
+    if observed and not any(isinstance(moment, Between) for moment in moments):
+        exact = id_, rounded(value), one.at, utc(end), positions, groups
+        measured.exact.append(exact)
+        return
+    uncertain = isinstance(start, Between) or isinstance(end, Between)
     ended = end if observed else None
-    return Span(id_, value, low, high, observed, uncertain, deployed, ended, groups, positions)
+    value, low, high = map(rounded, (value, low, high))
+    measured.others.append(
+        Span(id_, value, low, high, observed, uncertain, deployed, ended, groups, positions)
+    )
 
 
 # --- the figure -----------------------------------------------------------------------------------
@@ -239,53 +258,57 @@ def _span(
 
 def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     """Compute failed deployment recovery time."""
-    _, out = deployments(facts, definition)
+    found, out = deployments(facts, definition)
     judged = failures(facts, definition)
-    failed = list(judged.failed.values())
-    spans = Durations()
+    failed = [found[judged.failed.place(id_)] for id_ in judged.failed]
+    measured = Durations()
     if definition.failures == "first_of_run":
         later = set(_later_in_runs(judged))
         reason = "failed again, in a run that counts once"
-        spans.others += (
-            Missing(row.id, reason, row.deployed_at, None, one.deployment.groups, row.positions)
+        measured.others += (
+            Missing(row.id, reason, row.deployed_at, None, one.groups, row.positions)
             for one in failed
-            if (row := one.deployment.change).id in later
+            if (row := one.change).id in later
         )
-        failed = [one for one in failed if one.deployment.change.id not in later]
+        failed = [one for one in failed if one.change.id not in later]
     asked = "next_success" in definition.recovered_by or definition.look_back == "last_success"
-    successes = _Successes(judged if asked else Judged((), {}, ()))
-    judgements: dict[str, Failure] = {}
-    for case in _cases(failed, _laid(facts, definition), definition):
+    successes = _Successes(judged if asked else None)
+    laid, _ = causes(facts, definition)
+    deployed: dict[str, str] = {}  # the change that each value is about
+    for case in _cases(failed, laid.incidents_of, definition):
         if isinstance(case, Missing):
-            spans.others.append(case)
+            measured.others.append(case)
         else:
-            spans.others.append(_span(case, facts, definition, successes))
-            judgements[case.id] = case.failure
+            _measure(case, measured, facts, definition, successes)
+            deployed[case.id] = case.deployment.change.id
     shape = Shape(
         statistic=definition.statistic,
         in_window=definition.in_window,
         round_each=definition.round_each,
     )
-    figure = with_parts(spans, [*out, *judged.unlaid], facts, definition, shape)
-    return _marked(figure, judgements)
+    figure = with_parts(measured, [*out, *judged.unlaid], facts, definition, shape)
+    return _marked(figure, deployed, judged.failed)
 
 
-def _marked(figure: Figure, judgements: Mapping[str, Failure]) -> Figure:
+def _marked(figure: Figure, deployed: Mapping[str, str], failed: Failed) -> Figure:
     """Return the figure with the signs of failure told, and those only inferred counted apart."""
-    inferred = sum(judgements[one.id].inferred for one in figure.included)
+    inferred = 0
+    if failed.inferred:
+        inferred = sum(deployed[one.id] in failed.inferred for one in figure.included)
+
+    def told(some: Iterable[Included]) -> Iterator[Included]:
+        for one in some:
+            why = "; ".join(failed[deployed[one.id]].signs)
+            yield Included(id=one.id, value=one.value, why=why, positions=one.positions)
+
     return attrs.evolve(
         figure,
-        included=Listed(lambda: (_told(one, judgements) for one in figure.included)),
-        censored=Listed(lambda: (_told(one, judgements) for one in figure.censored)),
+        included=Listed(lambda: told(figure.included)),
+        censored=Listed(lambda: told(figure.censored)),
         counts={"failed by inferred cause only": inferred},
-        groups=tuple(_marked(group, judgements) for group in figure.groups),
-        buckets=tuple(_marked(bucket, judgements) for bucket in figure.buckets),
+        groups=tuple(_marked(group, deployed, failed) for group in figure.groups),
+        buckets=tuple(_marked(bucket, deployed, failed) for bucket in figure.buckets),
     )
-
-
-def _told(one: Included, judgements: Mapping[str, Failure]) -> Included:
-    why = "; ".join(judgements[one.id].signs)
-    return Included(id=one.id, value=one.value, why=why, positions=one.positions)
 
 
 failed_deployment_recovery_time = figure_function(FailedDeploymentRecovery, recover)

@@ -31,6 +31,7 @@ from imcm.projections.durations import (
     IN_WINDOW,
     ROUNDINGS,
     STATISTICS,
+    Columns,
     Durations,
     Missing,
     Shape,
@@ -43,11 +44,11 @@ from imcm.projections.figure import (
     Definition,
     Figure,
     LeftOut,
-    elapsed,
+    elapsed_each,
     figure_function,
     groups_of,
-    incidents_of,
     names,
+    places_of_incidents,
     utc,
 )
 
@@ -407,24 +408,47 @@ def _is_plain(definition: IncidentDuration) -> bool:
 def _durations(
     facts: Facts, definition: IncidentDuration, as_of: datetime
 ) -> tuple[Durations, Sequence[LeftOut]]:
-    rows, out = incidents_of(facts, definition)
+    places, out = places_of_incidents(facts, definition)
     causes: Mapping[str, Moment] = {}
     if any(name.startswith("cause_deployed") for name in definition.start):
         causes = causes_deployed(facts)
     found = Durations()
-    take = found.exact.append
-    plain = _is_plain(definition)
-    for row in rows:
-        if plain and len(row.spells) == 1:
-            # Nearly every incident is one stretch between two exact times; the rest takes more.
-            start, end = row.detected_at, row.spells[0].resolved
-            if isinstance(start, datetime) and isinstance(end, datetime):
-                value = elapsed(start, end)
-                if value >= 0:
-                    take((row.id, value, start, end, row.positions, ()))
-                    continue
-        found.others += spans_of(row, definition, causes, as_of)
+    if _is_plain(definition):
+        found.whole, places = _plain(facts, places)
+    for place in places:
+        found.others += spans_of(facts.incidents[place], definition, causes, as_of)
     return found, out
+
+
+def _plain(facts: Facts, places: Sequence[int]) -> tuple[Columns, Sequence[int]]:
+    """Return what nearly all are, one stretch between two exact times, and where the rest is."""
+    detected, spells = facts.of_incidents("detected_at"), facts.of_incidents("spells")
+    plain = [
+        place
+        for place in places
+        if len(spells[place]) == 1
+        and isinstance(detected[place], datetime)
+        and isinstance(spells[place][0].resolved, datetime)
+    ]
+    starts = [detected[place] for place in plain]
+    ends = [spells[place][0].resolved for place in plain]
+    values = elapsed_each(starts, ends)
+    if min(values, default=0) < 0:
+        # What is negative is told one by one.
+        right = [here for here, value in enumerate(values) if value >= 0]
+        plain, starts, ends, values = (
+            [column[here] for here in right] for column in (plain, starts, ends, values)
+        )
+    ids, positions = facts.of_incidents("id"), facts.of_incidents("positions")
+    columns = Columns(
+        ids=[ids[place] for place in plain],
+        values=values,
+        starts=starts,
+        ends=ends,
+        positions=[positions[place] for place in plain],
+        groups=[()] * len(plain),
+    )
+    return columns, sorted(set(places).difference(plain)) if len(plain) < len(places) else ()
 
 
 def measure(facts: Facts, definition: IncidentDuration) -> Figure:
