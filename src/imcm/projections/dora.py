@@ -27,6 +27,7 @@ from imcm.projections.figure import (
     SECONDS,
     Figure,
     Included,
+    collector_paused,
     facts_of,
     shown,
     zone,
@@ -345,7 +346,8 @@ def dora_report(
     )
     definitions = _chosen(chosen, common, overrides)
     rows = facts_of(log)
-    figures = {name: _compute(rows, one) for name, one in definitions.items()}
+    with collector_paused():
+        figures = {name: _compute(rows, one) for name, one in definitions.items()}
     found = {
         name: _Level() if year is None else _level(name, figure, year)
         for name, figure in figures.items()
@@ -562,7 +564,8 @@ def side_by_side(
     if against is not None and against not in names:
         wanted.insert(0, preset_of(against))
     rows = facts_of(log)
-    sides = [_side(rows, one, metric, common) for one in wanted]
+    with collector_paused():
+        sides = [_side(rows, one, metric, common) for one in wanted]
     pairs = [
         (one, other)
         for one, other in combinations(sides, 2)

@@ -145,7 +145,6 @@ _EDITS: Final = frozenset(cls.__name__ for cls in EDITS)
 _SELDOM: Final = _NO_FACTS | _EDITS | MORE_MOMENTS.keys() | {"Unread"}
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_MANY: Final = 100
 
 _TOLD: Final[Mapping[str, Any]] = {INCIDENT: incident_rows, CHANGE: change_rows}
 
@@ -293,19 +292,27 @@ class _Rows:
 
     def put(self, rows: Mapping[str, Any]) -> None:
         """Put rows in their places, new ones and others."""
-        if len(rows) > _MANY:
-            every = dict(zip(self._ids, self._rows, strict=True))
-            every.update(rows)
-            self._ids = sorted(every)
-            self._rows = [every[id_] for id_ in self._ids]
+        ids = sorted(rows)
+        if not self._ids:
+            self._ids, self._rows = ids, [rows[id_] for id_ in ids]
             return
-        for id_, row in rows.items():
+        new: list[tuple[int, str]] = []
+        for id_ in ids:
             place = bisect_left(self._ids, id_)
             if self._ids[place : place + 1] == [id_]:
-                self._rows[place] = row
+                self._rows[place] = rows[id_]
             else:
-                self._ids.insert(place, id_)
-                self._rows.insert(place, row)
+                new.append((place, id_))
+        if new:
+            # What lies between new ones is taken over in one piece, so that few cost little.
+            ends = [*(place for place, _ in new[1:]), len(self._ids)]
+            old_ids, old_rows = self._ids, self._rows
+            self._ids, self._rows = old_ids[: new[0][0]], old_rows[: new[0][0]]
+            for (place, id_), end in zip(new, ends, strict=True):
+                self._ids.append(id_)
+                self._ids += old_ids[place:end]
+                self._rows.append(rows[id_])
+                self._rows += old_rows[place:end]
 
     def get(self, id_: str) -> Any:
         """Return a row by its id; None where there is none."""
