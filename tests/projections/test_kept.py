@@ -27,13 +27,11 @@ from projections.log import (
 
 
 def loader(story):
-    """Return what loads one stream of a log up to a position."""
+    """Return what loads some streams of a log, each up to a version."""
 
-    def load(name, upto):
+    def load(streams):
         fold = FactsFold()
-        for recorded in story:
-            if recorded.stream == name and recorded.position <= upto:
-                fold.add(recorded)
+        fold.add_all(r for r in story if r.version <= streams.get(r.stream, 0))
         return fold
 
     return load
@@ -86,11 +84,10 @@ def test_at_every_stage_and_however_often_it_goes_on(cuts, looked):
     """Each part is taken by a fold of its own, from what the one before had made."""
     made, read, done = {}, None, 0
     for cut in [*sorted(cuts), len(STORY)]:
-        fold = FactsFold(loader(STORY))
+        fold = FactsFold(loader(STORY), keeps=True)
         if read is not None:
             fold.keep(read, made.values())
-        for recorded in STORY[done:cut]:
-            fold.add(recorded)
+        fold.add_all(STORY[done:cut])
         done = cut
         made |= {(type(one.row), one.row.id): one for one in fold.touched()}
         read = fold.read
@@ -103,14 +100,13 @@ def test_at_every_stage_and_however_often_it_goes_on(cuts, looked):
 @given(st.lists(st.integers(0, len(STORY)), min_size=2, max_size=6))
 def test_two_that_take_turns_stay_the_same(cuts):
     """One takes over what the other made, while it still holds events of its own."""
-    folds = [FactsFold(loader(STORY)), FactsFold(loader(STORY))]
+    folds = [FactsFold(loader(STORY), keeps=True), FactsFold(loader(STORY), keeps=True)]
     made, read, done = {}, None, 0
     for turn, cut in enumerate([*sorted(cuts), len(STORY)]):
         fold = folds[turn % 2]
         if read is not None and fold.read.position != read.position:
             fold.keep(read, made.values())
-        for recorded in STORY[done:cut]:
-            fold.add(recorded)
+        fold.add_all(STORY[done:cut])
         done = cut
         made |= {(type(one.row), one.row.id): one for one in fold.touched()}
         read = fold.read
@@ -127,9 +123,8 @@ def test_many_new_ones_at_once_are_put_in_order():
 
 
 def test_without_a_loader_a_kept_row_can_not_be_made_anew():
-    first = FactsFold(loader(STORY))
-    for recorded in STORY:
-        first.add(recorded)
+    first = FactsFold(loader(STORY), keeps=True)
+    first.add_all(STORY)
     second = FactsFold()
     second.keep(first.read, first.touched())
     assert facts(STORY) == second.facts()
@@ -138,10 +133,35 @@ def test_without_a_loader_a_kept_row_can_not_be_made_anew():
 
 
 def test_a_stream_that_is_not_in_the_log_any_more_is_an_error():
-    first = FactsFold(loader(STORY))
-    for recorded in STORY:
-        first.add(recorded)
-    second = FactsFold(lambda name, upto: FactsFold())
+    first = FactsFold(loader(STORY), keeps=True)
+    first.add_all(STORY)
+    second = FactsFold(lambda streams: FactsFold())
     second.keep(first.read, first.touched())
     with pytest.raises(StoreError, match="not in the log any more"):
         second.facts(as_of=at(1))
+
+
+@given(st.lists(st.integers(0, len(STORY)), min_size=1, max_size=6), st.booleans())
+def test_a_fold_that_holds_no_events_is_one_that_holds_them(cuts, looked):
+    """What is told from event to event is what is told of all of them, at every stage."""
+    lean, done = FactsFold(loader(STORY)), 0
+    for cut in [*sorted(cuts), len(STORY)]:
+        lean.add_all(STORY[done:cut])
+        done = cut
+        assert facts(STORY[:cut]) == lean.facts()
+        if looked:
+            for moment in (at(2), at(1), at(30_000)):
+                assert facts(STORY[:cut], as_of=moment) == lean.facts(as_of=moment)
+
+
+def test_what_was_read_before_an_error_is_taken():
+    def broken():
+        yield from STORY[:4]
+        raise StoreError("the fifth is damaged")
+
+    fold = FactsFold()
+    with pytest.raises(StoreError, match="the fifth"):
+        fold.add_all(broken())
+    assert facts(STORY[:4]) == fold.facts()
+    fold.add_all(STORY[4:])
+    assert facts(STORY) == fold.facts()

@@ -176,7 +176,7 @@ class Kept(NamedTuple):
         last: Its last version.
         latest: The last moment that anything of it speaks of.
         source, stamp: What the last event of another tool said of itself.
-        whole: Nothing of the row was cut, so it is the same for every `as_of` from `latest` on.
+        as_of: The time the row was made for.
         unfounded: Positions of its corrections and voids whose target is not in the log read.
     """
 
@@ -186,8 +186,13 @@ class Kept(NamedTuple):
     latest: datetime
     source: str | None
     stamp: datetime | None
-    whole: bool
+    as_of: datetime
     unfounded: tuple[int, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the row was cut: it is the same for every later time."""
+        return self.latest <= self.as_of
 
 
 class _Stream:
@@ -285,7 +290,8 @@ class _Rows:
     def __init__(self) -> None:
         self.as_of = _FIRST
         self.kept: dict[str, Kept] = {}  # those put away: nothing more was told of them
-        self.cut: dict[str, None] = {}  # ids of rows that a later time would show otherwise
+        # Ids of rows that a later time may show otherwise, with the times they were made for.
+        self.cut: dict[str, datetime] = {}
         self.unfounded: dict[str, tuple[int, ...]] = {}
         self._ids: list[str] = []
         self._rows: list[Any] = []
@@ -351,7 +357,7 @@ class FactsFold:
         self._streams: dict[str, _Stream | None] = {}
         self._rows = {INCIDENT: _Rows(), CHANGE: _Rows()}
         self._stale: dict[str, list[_Stream]] = {INCIDENT: [], CHANGE: []}
-        self._merged: dict[str, None] = {}
+        self._merged: dict[str, str] = {}
         # Kept only where somebody asks for it: it is a step more for each event.
         self._touched: dict[str, _Stream] | None = {} if keeps else None
         self._unread: dict[str, int] = {}
@@ -384,18 +390,17 @@ class FactsFold:
         self._clock_back, self._gaps = list(read.clock_back), list(read.gaps)
         new: dict[str, dict[str, Any]] = {INCIDENT: {}, CHANGE: {}}
         for one in rows:
-            row = one.row
+            row: Any = one.row
             kind = INCIDENT if row.__class__ is IncidentFacts else CHANGE
             self._streams.pop(f"{kind}:{row.id}", None)
             self._rows[kind].kept[row.id] = one
             new[kind][row.id] = row
-            if not one.whole or one.unfounded:
-                self._note(kind, row, whole=one.whole, unfounded=one.unfounded)
-            elif kind == INCIDENT and (row.merged_into is not None or row.id in self._merged):
-                self._note(kind, row, whole=True, unfounded=())
+            self._note(kind, row, None if one.whole else one.as_of, one.unfounded)
         for kind, found in new.items():
+            mine = self._rows[kind]
+            mine.as_of = max(mine.as_of, self._newest)
             self._stale[kind] = [one for one in self._stale[kind] if one.id not in found]
-            self._rows[kind].put(found)
+            mine.put(found)
 
     def touched(self) -> list[Kept]:
         """Return what was added to since this was last asked, to be put away."""
@@ -406,9 +411,8 @@ class FactsFold:
 
     def _put_away(self, stream: _Stream, as_of: datetime) -> Kept:
         row = stream.row(as_of)
-        whole = stream.latest <= as_of
         beside: tuple[Any, ...] | None = None
-        if whole and not stream.edits:
+        if not stream.needs_events(as_of):
             beside = stream.rows.beside(stream.told)
         return Kept(
             row,
@@ -417,7 +421,7 @@ class FactsFold:
             stream.latest,
             stream.source,
             stream.stamp,
-            whole,
+            as_of,
             stream.unfounded(),
         )
 
@@ -570,46 +574,37 @@ class FactsFold:
 
     # --- rows -------------------------------------------------------------------------------------
 
-    def _note(
-        self,
-        kind: str,
-        row: IncidentFacts | ChangeFacts,
-        *,
-        whole: bool,
-        unfounded: tuple[int, ...],
-    ) -> None:
+    def _note(self, kind: str, row: Any, cut: datetime | None, unfounded: tuple[int, ...]) -> None:
         """Note what is seldom said of a row, or that it is not said any more."""
-        mine = self._rows[kind]
-        mine.cut.pop(row.id, None)
-        mine.unfounded.pop(row.id, None)
-        self._merged.pop(row.id, None)
-        if not whole:
-            mine.cut[row.id] = None
-        if unfounded:
-            mine.unfounded[row.id] = unfounded
-        if isinstance(row, IncidentFacts) and row.merged_into is not None:
-            self._merged[row.id] = None
+        mine, id_ = self._rows[kind], row.id
+        _noted(mine.cut, id_, cut)
+        _noted(mine.unfounded, id_, unfounded)
+        if kind == INCIDENT:
+            _noted(self._merged, id_, row.merged_into)
 
     def _brought_to(self, kind: str, as_of: datetime) -> _Rows:
         """Return the rows of one kind as they stood at a time, made where they are not those."""
         mine = self._rows[kind]
-        stale = self._stale[kind]
-        self._stale[kind] = []
+        stale, self._stale[kind] = self._stale[kind], []
         if as_of < mine.as_of:
             stale = self._all_later(kind, as_of)
-        elif as_of > mine.as_of and mine.cut:
+        elif mine.cut:
             have = {stream.id for stream in stale}
-            stale = stale + [self._stream(kind, id_) for id_ in mine.cut if id_ not in have]
+            others = [id_ for id_, at in mine.cut.items() if at != as_of and id_ not in have]
+            stale += [self._stream(kind, id_) for id_ in others]
         mine.as_of = as_of
         self._fetch(self._needing(stale, as_of))
         new: dict[str, Any] = {}
-        incidents, noted = kind == INCIDENT, bool(mine.cut or mine.unfounded or self._merged)
+        noted = bool(mine.cut or mine.unfounded or self._merged)
+        incidents = kind == INCIDENT
         for stream in stale:
             stream.stale = False
-            row = new[stream.id] = stream.row(as_of)
-            whole = stream.latest <= as_of
-            if noted or stream.edits or not whole or (incidents and row.merged_into is not None):
-                self._note(kind, row, whole=whole, unfounded=stream.unfounded())
+            row: Any = stream.row(as_of)
+            new[stream.id] = row
+            cut = as_of if stream.latest > as_of else None
+            merged = incidents and row.merged_into is not None
+            if noted or merged or cut is not None or stream.edits:
+                self._note(kind, row, cut, stream.unfounded())
         mine.put(new)
         return mine
 
@@ -665,6 +660,13 @@ class FactsFold:
             gaps=tuple(self._gaps),
             unfounded=tuple(sorted(unfounded)),
         )
+
+
+def _noted(notes: dict[str, T], id_: str, said: T | None) -> None:
+    if said:
+        notes[id_] = said
+    else:
+        notes.pop(id_, None)
 
 
 def _note_source(stream: _Stream, event: object, name: str, recorded_at: datetime | None) -> None:

@@ -393,25 +393,24 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]
 
 def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], list[LeftOut]]:
     """Return the places of the incidents that can be laid to a change, and which can not."""
+    left_out: list[LeftOut] = []
+    places: Sequence[int]
     if definition.services is None and not definition.labels:
         places, out = places_of_incidents(facts, definition)
-        left_out = list(out)
+        left_out += out
     else:
-        places, left_out = [], []
+        places = found = list[int]()
         for place, row in enumerate(facts.incidents):
             if not severity_matches(row, definition):
                 continue
             reason = why_incident_out(row, definition)
             if reason is None:
-                places.append(place)
+                found.append(place)
             elif incident_matches(row, definition):
                 left_out.append(LeftOut(row.id, reason, row.positions))
-    if definition.incidents_in == "window" and definition.window is not None:
-        detected, window, bounds = (
-            facts.of_incidents("detected_at"),
-            definition.window,
-            definition.bounds,
-        )
+    window, bounds = definition.window, definition.bounds
+    if definition.incidents_in == "window" and window is not None:
+        detected = facts.of_incidents("detected_at")
         places = [place for place in places if inside(detected[place], window, bounds)]
     return places, left_out
 

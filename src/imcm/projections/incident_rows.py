@@ -59,20 +59,22 @@ _BEFORE: Final = len(_FIELDS)
 """Behind the fields: the status before the last merge."""
 
 _NOTHING: Final = IncidentStatus.NOTHING
+_DEFAULTS: Final[dict[str, Any]] = IncidentFacts._field_defaults
 _BLANK: Final[Told] = [
     "",
-    *({"status": _NOTHING} | IncidentFacts._field_defaults).values(),
+    *({"status": _NOTHING} | _DEFAULTS).values(),
     _NOTHING,
 ]
 
 # What `_make` does but for counting the fields, in a third of the time.
-_spell: Final[Callable[[tuple[Any, ...]], Spell]] = partial(tuple.__new__, Spell)
-_row: Final[Callable[[list[Any]], IncidentFacts]] = partial(tuple.__new__, IncidentFacts)
+_new: Final[Any] = tuple[Any, ...].__new__
+_spell: Final[Callable[[tuple[Any, ...]], Spell]] = partial(_new, Spell)
+_row: Final[Callable[[Told], IncidentFacts]] = partial(_new, IncidentFacts)
 
 
 def begun(id_: str, positions: list[int]) -> Told:
     """Return what is told of an incident of which nothing is told yet."""
-    told = _BLANK.copy()
+    told: Told = _BLANK.copy()
     told[_ID] = id_
     told[_POSITIONS] = positions
     return told
@@ -89,7 +91,7 @@ def beside(told: Told) -> Beside | None:
 
 def resumed(row: IncidentFacts, beside: Beside, positions: list[int]) -> Told:
     """Return what was told when a row was made, and `beside` with it."""
-    told = [*row, *beside]
+    told: Told = [*row, *beside]
     told[_POSITIONS] = positions
     return told
 

@@ -110,8 +110,11 @@ class _Successes:
 
     def __init__(self, judged: Judged | None) -> None:
         self._of: dict[str, list[Deployment]] = {}
-        for one in () if judged is None else judged.deployments:
-            if one.successful and one.change.id not in judged.failed:
+        if judged is None:
+            return
+        failed = judged.failed.ids
+        for one in judged.deployments:
+            if one.successful and one.change.id not in failed:
                 for service in one.change.services or ("",):
                     self._of.setdefault(service, []).append(one)
 

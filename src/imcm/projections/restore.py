@@ -436,9 +436,8 @@ def _plain(facts: Facts, places: Sequence[int]) -> tuple[Columns, Sequence[int]]
     if min(values, default=0) < 0:
         # What is negative is told one by one.
         right = [here for here, value in enumerate(values) if value >= 0]
-        plain, starts, ends, values = (
-            [column[here] for here in right] for column in (plain, starts, ends, values)
-        )
+        plain, values = [plain[here] for here in right], [values[here] for here in right]
+        starts, ends = [starts[here] for here in right], [ends[here] for here in right]
     ids, positions = facts.of_incidents("id"), facts.of_incidents("positions")
     columns = Columns(
         ids=[ids[place] for place in plain],
