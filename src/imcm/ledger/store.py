@@ -17,7 +17,7 @@ import time
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from operator import lt
+from operator import itemgetter, lt
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -609,8 +609,21 @@ def _refuse_unsafe(env: Mapping[str, str]) -> None:
         )
 
 
+_INSERT: Final = (
+    "INSERT INTO stored_events (originator_id, originator_version, topic, state) "
+    "VALUES (?, ?, ?, ?)"
+)
+_VALUES: Final = itemgetter(1, 2, 3, 4)
+"""What is inserted of a row: all but its position, which the database gives."""
+
+
 class SQLiteStore(RecorderStore):
-    """A SQLite file that is written through the recorder and read through `SQLiteFile`."""
+    """
+    A SQLite file: made by the recorder's factory, written by statements, read by `SQLiteFile`.
+
+    The statements are the recorder's own. Its pool, cursors and transactions, which serve any
+    database, take longer than SQLite does, so rows go to a connection that is kept for them.
+    """
 
     def __init__(self, path: Path) -> None:
         refuse_other_database(path)
@@ -628,6 +641,47 @@ class SQLiteStore(RecorderStore):
                     raise _sqlite_failed(path, error) from error
                 time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 (no secret)
         self._reader = SQLiteFile(path)
+        self._writing = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        """Append rows in one transaction and return their positions."""
+        with self._writing:
+            self._usable()
+            try:
+                last = self._appended(rows)
+            except sqlite3.IntegrityError as error:
+                raise AlreadyThere(str(error), broken=False) from error
+            except sqlite3.Error as error:
+                raise _sqlite_failed(self._reader.path, error) from error
+        # Nobody else writes meanwhile, so the positions of one transaction have no gaps.
+        return list(range(last - len(rows) + 1, last + 1))
+
+    def _appended(self, rows: Sequence[Row]) -> int:
+        """Append rows in one transaction and return the position of the last."""
+        if self._writer is None:
+            self._writer = self._writable()
+        connection = self._writer
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(_INSERT, map(_VALUES, rows))
+            last: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk ends it by itself
+                connection.execute("ROLLBACK")
+            raise
+        return last
+
+    def _writable(self) -> sqlite3.Connection:
+        """Return a new connection that writes."""
+        return sqlite3.connect(
+            f"{self._reader.path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=LOCK_WAIT_SECONDS,
+            check_same_thread=False,
+        )
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield rows in log order, in batches."""
@@ -651,7 +705,13 @@ class SQLiteStore(RecorderStore):
     def close(self) -> None:
         """Close every connection, for reading and for writing."""
         self._reader.close()
-        super().close()
+        if os.getpid() != self._opened_in:
+            return  # a child of a fork must not touch its parent's
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            super().close()
 
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
@@ -675,11 +735,7 @@ class SQLiteStore(RecorderStore):
                 if found.rowcount != 1:
                     raise AlreadyThere(f"{row.stream} version {row.version}", broken=False)
             try:
-                inserted = connection.execute(
-                    "INSERT INTO stored_events "
-                    "(originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
-                    added[1:],
-                )
+                inserted = connection.execute(_INSERT, _VALUES(added))
             except sqlite3.IntegrityError as error:
                 raise AlreadyThere(str(error), broken=False) from error
             for name in guards:
@@ -706,12 +762,7 @@ class SQLiteStore(RecorderStore):
         self._usable()
         path = self._reader.path
         with _sqlite_errors(path):
-            connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw",
-                uri=True,
-                isolation_level=None,
-                timeout=LOCK_WAIT_SECONDS,
-            )
+            connection = self._writable()
             try:
                 connection.execute("PRAGMA secure_delete = ON")
                 connection.execute("BEGIN IMMEDIATE")
