@@ -31,7 +31,18 @@ from urllib.parse import unquote, urlsplit
 import attrs
 import msgspec
 
-from imcm.codec import FORMAT, Row, as_imported, decode, encode, envelope_of, take_facts
+from imcm.codec import (
+    FORMAT,
+    Head,
+    Row,
+    as_imported,
+    decode,
+    encode,
+    encoded,
+    envelope_of,
+    head_of,
+    take_facts,
+)
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
 from imcm.domain.corrections import WordsRedacted
@@ -636,10 +647,8 @@ class Ledger(LedgerReader):
                 events.append((claim, 1, KeyClaimed(asked=asked, recorded=pairs)))
             if not events:
                 return ()
-            rows = [
-                _readable(stream, version, event, now, record, source)
-                for stream, version, event in events
-            ]
+            head = _head(now, record, source)
+            rows = [_readable(stream, version, event, head) for stream, version, event in events]
             try:
                 positions = self._rows.insert(rows)
             except AlreadyThere as signal:
@@ -787,7 +796,7 @@ class Ledger(LedgerReader):
             told = tuple(row.version for row in chosen)
             event = WordsRedacted(at=at, by=by, versions=told, reason=reason)
             _refuse_future("redact", stream, event, now)
-            added = _readable(stream, version, event, now, record, None)
+            added = _readable(stream, version, event, _head(now, record, None))
             try:
                 position = self._rows.rewrite([(r, redact(r.state)) for r in chosen], added)
             except AlreadyThere:
@@ -865,10 +874,14 @@ class Ledger(LedgerReader):
         except StepRefused as refused:
             raise refused.on(history.stream) from None
         now = self._now()
-        return [
-            _readable(history.stream, version, event, now, record, history.events[place][1])
-            for version, (place, event) in enumerate(found, start=len(state.past) + 1)
-        ]
+        rows: list[Row] = []
+        source, head = None, _head(now, record, None)
+        for version, (place, event) in enumerate(found, start=len(state.past) + 1):
+            told = history.events[place][1]
+            if told is not source:  # the events of one history mostly come from one source
+                source, head = told, _head(now, record, told)
+            rows.append(_readable(history.stream, version, event, head))
+        return rows
 
     def _append(self, rows: list[Row]) -> int:
         if not rows:
@@ -989,9 +1002,20 @@ def _first_source(row: Row, origin: str) -> Source:
     return attrs.evolve(source, recorded_at=stamp, ledger=source.ledger or origin)
 
 
-def _readable(
-    stream: str, version: int, event: Stored, now: datetime, record: str, source: Source | None
-) -> Row:
+def _head(now: datetime, record: str, source: Source | None) -> Head:
+    """
+    Return what the rows of one call begin with.
+
+    Raises:
+        InvalidValue: What is said of the source can't be written.
+    """
+    try:
+        return head_of(now, record, source)
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InvalidValue("source", source, f"values that can be stored: {error}") from None
+
+
+def _readable(stream: str, version: int, event: Stored, head: Head) -> Row:
     """
     Return the row of an event, which is certain to be read again.
 
@@ -999,16 +1023,18 @@ def _readable(
         InvalidValue: An argument of another type than its field's got into the event.
     """
     try:
-        name, state = encode(event, recorded_at=now, record=record, source=source)
+        name, state, certain = encoded(event, head)
     except (TypeError, UnicodeEncodeError) as error:
         raise InvalidValue(
             type(event).__name__, event, f"values that can be stored: {error}"
         ) from None
     row = Row(0, stream, version, name, state)
-    again = decode(row, words=False).event
-    if isinstance(again, Unread) and not isinstance(event, Unread):
-        # Stored like this it could never be read, and would close the stream for ever.
-        raise InvalidValue(type(event).__name__, event, f"arguments of the right type: {again.why}")
+    if not certain:
+        again = decode(row, words=False).event
+        if isinstance(again, Unread):
+            # Stored like this it could never be read, and would close the stream for ever.
+            why = f"arguments of the right type: {again.why}"
+            raise InvalidValue(type(event).__name__, event, why)
     return row
 
 
