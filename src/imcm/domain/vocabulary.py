@@ -203,6 +203,8 @@ def checked_id(name: str, value: object) -> str:
         raise InvalidValue(name, value, f"an id has 1 to {LONGEST_ID} characters")
     if value != value.strip():
         raise InvalidValue(name, value, "an id has no blank at either end")
+    if value.isascii() and value.isprintable():
+        return value  # as nearly every id is
     if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in value):
         raise InvalidValue(name, value, "an id has no control characters")
     if not unicodedata.is_normalized("NFC", value):

@@ -81,6 +81,7 @@ from imcm.errors import (
     UnreadEventError,
 )
 from imcm.ledger.store import (
+    ASKED_AT_ONCE,
     SELF,
     AlreadyThere,
     Reading,
@@ -190,6 +191,39 @@ def _kind_of(step: Callable[..., object]) -> str:
     except TypeError:  # it can't be hashed, so it is no function
         message = "give a step such as incident.resolve or change.start"
         raise InvalidValue("step", step, message) from None
+
+
+def _without_gaps(rows: list[Row]) -> list[Row]:
+    """
+    Return the rows of one stream.
+
+    Raises:
+        StoreError: A version is missing.
+    """
+    for expected, row in enumerate(rows, start=1):
+        if row.version != expected:
+            message = f"{row.stream} has version {row.version} where {expected} belongs"
+            raise StoreError(f"{message}; the log was altered or damaged")
+    return rows
+
+
+def _folded(kind: str, rows: Iterable[Row], *, words: bool) -> Any:
+    """
+    Return an incident or a change as its rows tell it.
+
+    Raises:
+        UnreadEventError: One of them can't be read by this version.
+    """
+    events: list[Any] = []
+    for row in rows:
+        event = decode(row, words=words).event
+        if isinstance(event, Unread):
+            raise UnreadEventError(
+                f"{row.stream} version {row.version} can't be read ({event.why}); "
+                "half a state must not decide: update imcm"
+            )
+        events.append(event)
+    return _KINDS[kind].fold(events) if events else _KINDS[kind].initial
 
 
 class LedgerReader:
@@ -343,24 +377,10 @@ class LedgerReader:
         return [row._replace(position=at) for row, at in zip(rows, positions, strict=True)]
 
     def _contiguous(self, stream: str) -> list[Row]:
-        rows = self._store.stream(stream)
-        for expected, row in enumerate(rows, start=1):
-            if row.version != expected:
-                message = f"{stream} has version {row.version} where {expected} belongs"
-                raise StoreError(f"{message}; the log was altered or damaged")
-        return rows
+        return _without_gaps(self._store.stream(stream))
 
     def _load(self, stream: str, kind: str, *, words: bool = True) -> Any:
-        events: list[Any] = []
-        for row in self._contiguous(stream):
-            recorded = decode(row, words=words)
-            if isinstance(recorded.event, Unread):
-                raise UnreadEventError(
-                    f"{stream} version {recorded.version} can't be read ({recorded.event.why}); "
-                    "half a state must not decide: update imcm"
-                )
-            events.append(recorded.event)
-        return _KINDS[kind].fold(events)
+        return _folded(kind, self._contiguous(stream), words=words)
 
     def backup(self, target: str | Path) -> None:
         """
@@ -837,6 +857,7 @@ class Ledger(LedgerReader):
         One history is never split: it is recorded whole or not at all.
 
         Args:
+            histories: Taken a few hundred at a time, so that what stands of them is asked at once.
             progress: Called with the number of histories done so far.
 
         Returns:
@@ -849,36 +870,40 @@ class Ledger(LedgerReader):
         count = recorded = 0
         batch: list[Row] = []
         pending: set[str] = set()
-        for count, history in enumerate(histories, start=1):
-            if len(batch) >= IMPORT_BATCH or history.stream in pending:
+        for ahead in _ahead(histories):
+            if not pending.isdisjoint(ahead):
                 recorded += self._append(batch)
                 batch, pending = [], set()
-            try:
-                batch += self._rows_of(history, record)
-            except ImcmError:
-                self._append(batch)
-                raise
-            pending.add(history.stream)
-            if progress is not None:
-                progress(count)
+            there = self._rows.streams([stream for stream in ahead if _is_a_stream(stream)])
+            for history in ahead.values():
+                if len(batch) >= IMPORT_BATCH:
+                    recorded += self._append(batch)
+                    batch, pending = [], set()
+                try:
+                    batch += self._rows_of(history, there.get(history.stream, []), record)
+                except ImcmError:
+                    self._append(batch)
+                    raise
+                pending.add(history.stream)
+                count += 1
+                if progress is not None:
+                    progress(count)
         return count, recorded + self._append(batch)
 
-    def _rows_of(self, history: History, record: str) -> list[Row]:
-        kind, _, id_ = history.stream.partition(":")
-        if kind not in _KINDS:
-            raise InvalidValue("stream", history.stream, 'give "incident:<id>" or "change:<id>"')
-        checked_id("id", id_)
-        state = self._load(history.stream, kind, words=False)
+    def _rows_of(self, history: History, there: list[Row], record: str) -> list[Row]:
+        kind = _checked_stream(history.stream)
+        state = _folded(kind, _without_gaps(there), words=False)
         try:
             found = _KINDS[kind].bring_in(state, events=[event for event, _ in history.events])
         except StepRefused as refused:
             raise refused.on(history.stream) from None
         now = self._now()
         rows: list[Row] = []
-        source, head = None, _head(now, record, None)
+        source: Source | None = None
+        head: Head | None = None
         for version, (place, event) in enumerate(found, start=len(state.past) + 1):
             told = history.events[place][1]
-            if told is not source:  # the events of one history mostly come from one source
+            if head is None or told is not source:  # mostly one source told all of it
                 source, head = told, _head(now, record, told)
             rows.append(_readable(history.stream, version, event, head))
         return rows
@@ -956,6 +981,39 @@ class Ledger(LedgerReader):
         if rows and not theirs:
             raise _joined(stream)
         return theirs, len(rows)
+
+
+def _checked_stream(stream: str) -> str:
+    """
+    Return of which kind a stream is.
+
+    Raises:
+        InvalidValue: It is none of an incident or a change.
+    """
+    kind, _, id_ = stream.partition(":")
+    if kind not in _KINDS:
+        raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
+    checked_id("id", id_)
+    return kind
+
+
+def _is_a_stream(stream: str) -> bool:
+    try:
+        _checked_stream(stream)
+    except InvalidValue:
+        return False  # which is said when its turn comes
+    return True
+
+
+def _ahead(histories: Iterable[History]) -> Iterator[dict[str, History]]:
+    """Yield histories by stream, as many as are asked for at once and each stream once."""
+    ahead: dict[str, History] = {}
+    for history in histories:
+        if len(ahead) >= ASKED_AT_ONCE or history.stream in ahead:
+            yield ahead
+            ahead = {}
+        ahead[history.stream] = history
+    yield ahead
 
 
 def _configured(settings: Mapping[str, str]) -> RecorderStore:

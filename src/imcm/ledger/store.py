@@ -40,6 +40,10 @@ LOCK_WAIT_SECONDS: Final = 60
 """How long a write waits for others before it gives up."""
 
 BATCH: Final = 2_000
+
+ASKED_AT_ONCE: Final = 500
+"""Streams named in one statement; some builds of SQLite take no more than 999 values."""
+
 NOTHING: Final = "nothing of this call was recorded"
 
 
@@ -77,6 +81,10 @@ class Reading(Protocol):
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream in the order of their versions (positions are 0)."""
+        ...
+
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any, each as `stream` does."""
         ...
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
@@ -196,8 +204,10 @@ class SQLiteFile:
             raise NotALedgerError(f"{path} is empty, so it is not a ledger")
 
     def _select(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        with _sqlite_errors(self.path):
+        try:
             return self._connection().execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _sqlite_failed(self.path, error) from error
 
     def _connection(self) -> sqlite3.Connection:
         """Return this thread's connection."""
@@ -279,6 +289,20 @@ class SQLiteFile:
             "WHERE originator_id = ? ORDER BY originator_version"
         )
         return list(map(Row._make, self._checked(self._select(statement, (stream,)))))
+
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any, asking for many at a time."""
+        found: dict[str, list[Row]] = {}
+        for begin in range(0, len(streams), ASKED_AT_ONCE):
+            asked = tuple(streams[begin : begin + ASKED_AT_ONCE])
+            marks = ", ".join("?" * len(asked))
+            statement = (
+                "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "  # noqa: S608 (only question marks go in)
+                f"WHERE originator_id IN ({marks}) ORDER BY originator_id, originator_version"
+            )
+            for row in map(Row._make, self._checked(self._select(statement, asked))):
+                found.setdefault(row.stream, []).append(row)
+        return found
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
@@ -489,6 +513,10 @@ class RecorderStore:
                 for e in self._recorder.select_events(stream)
             ]
 
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any."""
+        return {stream: rows for stream in streams if (rows := self.stream(stream))}
+
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, looking from the end of the log backwards."""
         found: dict[int, int] = {}
@@ -697,6 +725,11 @@ class SQLiteStore(RecorderStore):
         """Return the rows of one stream, with their positions."""
         self._usable()
         return self._reader.stream(stream)
+
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any, with their positions."""
+        self._usable()
+        return self._reader.streams(streams)
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
