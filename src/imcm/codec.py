@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import Enum, EnumMeta
 from types import UnionType
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     Final,
@@ -34,7 +35,9 @@ from imcm.domain.corrections import EDITS
 from imcm.domain.incident import IncidentEvent
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
 from imcm.errors import ImcmError, InvalidValue, StoreError
-from imcm.projections.facts import FactsFold
+
+if TYPE_CHECKING:
+    from imcm.projections.facts import FactsFold
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""
@@ -312,7 +315,8 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
     Raises:
         StoreError: The state is not a stored event at all (damaged, or not ours).
     """
-    decoder = _decoder_for(row.type, words=words)
+    made = _WITH_WORDS if words else _WITHOUT_WORDS
+    decoder = made.get(row.type) or _decoder_for(row.type, words=words)
     if decoder is None:
         return _unread(row, f"{row.type} is not known to this version")
     try:

@@ -631,9 +631,13 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
             # no other case needs to know of them.
             return fold(past)
         case _:
-            # What _replace(past=past) returns, in a third of the time.
-            status, _, *rest = _next(incident, event)
-            return Incident._make((status, past, *rest))
+            return _with_past(_next(incident, event), past)
+
+
+def _with_past(incident: Incident, past: tuple[IncidentEvent, ...]) -> Incident:
+    """Return what `_replace(past=past)` does, in a third of the time."""
+    status, _, *rest = incident
+    return Incident._make((status, past, *rest))
 
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
@@ -643,7 +647,7 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
     stands: Mapping[int, IncidentFact] = past_standing(past)
     for event in stands.values():
         incident = _next(incident, event)
-    return incident._replace(past=past)
+    return _with_past(incident, past)
 
 
 TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -91,9 +91,9 @@ from imcm.ledger.store import (
     Store,
     refuse_other_database,
 )
-from imcm.projections.facts import Facts, FactsFold
-from imcm.projections.figure import collector_paused
-from imcm.verifier import redact
+
+if TYPE_CHECKING:
+    from imcm.projections.facts import Facts
 
 __all__ = ["History", "Ledger", "LedgerReader", "Once", "Transaction"]
 
@@ -309,6 +309,10 @@ class LedgerReader:
             NaiveTimeError: A time without a zone.
             StoreError: An event is damaged.
         """
+        # Who only records never loads what figures are made with.
+        from imcm.projections.facts import FactsFold
+        from imcm.projections.figure import collector_paused
+
         if known_at is not None:
             next(known((), known_at), None)  # refuses what is no position and no time
         upto = known_at if isinstance(known_at, int) else None
@@ -535,6 +539,8 @@ class Ledger(LedgerReader):
 
     def _now(self) -> datetime:
         now = self._clock()
+        if now.tzinfo is UTC:
+            return now
         if now.utcoffset() is None:
             raise InvalidValue("clock", now, "it must return an aware time")
         return now.astimezone(UTC)
@@ -794,6 +800,8 @@ class Ledger(LedgerReader):
             StoreError: The store can't: it compresses or encrypts, or is neither SQLite nor
                 PostgreSQL.
         """
+        from imcm.verifier import redact
+
         kind, _, id_ = stream.partition(":")
         if kind not in _KINDS:
             raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
@@ -1044,6 +1052,8 @@ def _joined(stream: str) -> LedgerNotEmptyError:
 
 def _has_words(row: Row, wanted: frozenset[int] | None) -> bool:
     """Say whether an event has words that are to be taken out."""
+    from imcm.verifier import redact
+
     if wanted is None:
         if row.type == WordsRedacted.__name__:
             return False
@@ -1147,11 +1157,6 @@ _asking: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_hashable)
 """Sets come in another order in each process; what is asked must not."""
 
 
-def _whole(value: Any) -> Any:
-    """Return a value that can be read again: what an iterator would give only once, as a tuple."""
-    return tuple(value) if hasattr(value, "__next__") else value
-
-
 def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str, Any]) -> Call:
     """Return the call as it can be decided again and again: nothing in it is used up."""
     given: dict[str, Any] = dict(arguments)
@@ -1163,7 +1168,9 @@ def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str,
         given = {**bound, **given}
         step = step.func
     stream = f"{_kind_of(step)}:{checked_id('id', id)}"
-    given = {name: _whole(value) for name, value in given.items()}
+    for name, value in given.items():
+        if hasattr(value, "__next__"):
+            given[name] = tuple(value)  # an iterator gives its values only once
     return Call(stream=stream, step=step, arguments=given, others={})
 
 
