@@ -164,7 +164,7 @@ def _changes(
         )
 
 
-def with_status(event: Ev, status: St | None) -> Ev:
+def with_status(event: Ev, status: object) -> Ev:
     """Return an event with the status it gets: mostly the one it came with."""
     # Any: which events have a status is for the aggregate to know.
     given: Any = event
