@@ -751,12 +751,19 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
 _Ask: TypeAlias = Ask[Incident]
 
 
+_MOMENTS: Final[Mapping[type, tuple[str, ...]]] = {
+    IncidentDetected: ("at", "impact_started_at", "declared_at"),
+    ImpactUpdated: ("at", "impact_started_at"),
+}
+"""Events that tell more moments than their own."""
+
+
 def _not_before_first(incident: Incident, ask: _Ask) -> str | None:
     moments = [
         earliest(moment)
         for event in past_standing(incident.past).values()
-        for name in ("at", "impact_started_at", "declared_at")
-        if (moment := getattr(event, name, None)) is not None
+        for name in _MOMENTS.get(event.__class__, ("at",))
+        if (moment := getattr(event, name)) is not None
     ]
     if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
         return None

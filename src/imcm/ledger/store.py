@@ -693,6 +693,8 @@ class SQLiteStore(RecorderStore):
         if self._writer is None:
             self._writer = self._writable()
         connection = self._writer
+        if len(rows) == 1:  # a statement by itself is a transaction
+            return connection.execute(_INSERT, _VALUES(rows[0])).lastrowid or 0
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.executemany(_INSERT, map(_VALUES, rows))
