@@ -10,12 +10,13 @@ salt; left out when there is none). The members are described in docs/stored-for
 from __future__ import annotations
 
 import functools
-import secrets
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
-from enum import Enum
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum, EnumMeta
 from types import UnionType
 from typing import (
+    TYPE_CHECKING,
     Annotated,
     Any,
     Final,
@@ -34,7 +35,9 @@ from imcm.domain.corrections import EDITS
 from imcm.domain.incident import IncidentEvent
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
 from imcm.errors import ImcmError, InvalidValue, StoreError
-from imcm.projections.facts import FactsFold, Told
+
+if TYPE_CHECKING:
+    from imcm.projections.facts import FactsFold, Told
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""
@@ -76,81 +79,147 @@ def _default(attribute: Any) -> object:
     return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
 
 
-_FACTS: Final[Mapping[type, tuple[tuple[str, object], ...]]] = {
-    cls: tuple((a.name, _default(a)) for a in attrs.fields(cls) if a.name not in _words_of(cls))
-    for cls in EVENT_TYPES.values()
-}
-"""The fields of each event that are facts, each with the value that is left out."""
+class _Fact(NamedTuple):
+    """
+    A field of an event that tells a fact.
 
-_SIMPLE: Final = frozenset({str, int, float, bool, type(None)})
+    Attributes:
+        default: The value that is left out.
+        kind: Its class. 0 is no False.
+        sure: Classes whose values can be read again whatever they are; others are tried.
+    """
+
+    name: str
+    default: object
+    kind: type
+    sure: frozenset[type]
+
+
+_TEXTS: Final = tuple[str, ...]
+
+
+def _sure(hint: Any) -> frozenset[type]:
+    """
+    Return the classes whose values are certain to be read again as what a field wants.
+
+    No numbers: some are too great to be read, and some are none. No values with fields of their
+    own: theirs may be anything.
+    """
+    choices = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+    simple = {str, bool, type(None), datetime, date}
+    return frozenset(
+        tuple if choice == _TEXTS else choice
+        for choice in choices
+        if choice == _TEXTS or choice in simple or (isinstance(choice, EnumMeta))
+    )
+
+
+@functools.cache
+def _facts_of(cls: type) -> tuple[_Fact, ...]:
+    hints = get_type_hints(cls)
+    words = _words_of(cls)
+    facts = ((a.name, _default(a)) for a in attrs.fields(cls) if a.name not in words)
+    return tuple(
+        _Fact(name, default, default.__class__, _sure(hints[name])) for name, default in facts
+    )
+
+
 _MINUTE: Final = timedelta(minutes=1)
-_fields_of: Final[dict[type, tuple[str, ...]]] = {}
+
+
+def _bare_time(value: datetime) -> datetime:
+    # A naive time has no offset: the TypeError says that it can't be stored.
+    if value.tzinfo is not UTC and value.utcoffset() % _MINUTE:  # type: ignore[operator]
+        # RFC 3339 has no seconds in an offset; writing it would move the instant.
+        raise InvalidValue("at", value, "its UTC offset must be whole minutes")
+    return value
+
+
+def _bare_tuple(value: tuple[Any, ...]) -> list[Any]:
+    return [_bare(item) for item in value]
+
+
+def _bare_fields(names: tuple[str, ...], value: Any) -> dict[str, Any]:
+    pairs = ((name, getattr(value, name)) for name in names)
+    return {name: _bare(item) for name, item in pairs if item is not None}
+
+
+_BARE: Final[dict[type, Callable[[Any], Any] | None]] = {
+    **dict.fromkeys((str, int, float, bool, type(None))),
+    datetime: _bare_time,
+    tuple: _bare_tuple,
+}
+"""How a value of each class is made bare; None where it is so. Other classes are added when met."""
 
 
 def _bare(value: Any) -> Any:
     """Return *value* with what is empty left out, for msgspec to write."""
     cls = value.__class__
-    if cls in _SIMPLE:
-        return value
-    if cls is datetime:
-        if value.utcoffset() % _MINUTE:
-            # RFC 3339 has no seconds in an offset; writing it would move the instant.
-            raise InvalidValue("at", value, "its UTC offset must be whole minutes")
-        return value
-    if cls is tuple:
-        return [_bare(item) for item in value]
-    names = _fields_of.get(cls)
-    if names is None:
-        found = attrs.fields(cls) if attrs.has(cls) else ()
-        names = _fields_of[cls] = tuple(a.name for a in found)
-    if not names:
-        return value
-    pairs = ((name, getattr(value, name)) for name in names)
-    return {name: _bare(item) for name, item in pairs if item is not None}
+    if cls not in _BARE:
+        names = tuple(a.name for a in attrs.fields(cls)) if attrs.has(cls) else ()
+        _BARE[cls] = functools.partial(_bare_fields, names) if names else None
+    bare = _BARE[cls]
+    return value if bare is None else bare(value)
 
 
-def _facts(event: Any) -> dict[str, Any]:
+def _facts(event: Any) -> tuple[dict[str, Any], bool]:
+    """Return what is written of an event, and whether it is certain to be read again."""
     facts: dict[str, Any] = {}
-    for name, default in _FACTS[event.__class__]:
+    certain = True
+    for name, default, default_kind, sure in _facts_of(event.__class__):
         value = getattr(event, name)
-        # A status or a mode is written even where it is the default, so that the bytes say it.
-        if (
-            value == default
-            and value.__class__ is default.__class__
-            and not isinstance(value, Enum)
-        ):
+        kind = value.__class__
+        if value is default or (kind is default_kind and value == default):
             continue
-        facts[name] = _bare(value)
-    return facts
+        bare = _BARE.get(kind, _bare)
+        facts[name] = value if bare is None else bare(value)
+        if kind not in sure or (kind is tuple and not all(item.__class__ is str for item in value)):
+            certain = False
+    return facts, certain
 
 
 def _stamp(moment: datetime) -> str:
     """Return *moment* in UTC with six decimals and Z, the one form in which stamps are stored."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 _to_json: Final = msgspec.json.Encoder().encode
 
 
-def _head(recorded_at: datetime, record: str, source: Source | None) -> bytes:
-    """Return the members before `event`; the events of one call share them."""
-    stamp = None if source is None else source.recorded_at
-    # Equal instants of other offsets are other bytes, so the offset is part of what is kept.
-    return _cached_head(recorded_at, record, source, stamp and stamp.utcoffset())
+class Head(NamedTuple):
+    """
+    The members of a state before `event`; the events of one call share them.
+
+    Attributes:
+        certain: Whether they are certain to be read again.
+    """
+
+    text: bytes
+    certain: bool
 
 
-@functools.lru_cache(maxsize=256)
-def _cached_head(
-    recorded_at: datetime, record: str, source: Source | None, _: timedelta | None
-) -> bytes:
+_SAID_OF_A_SOURCE: Final = frozenset({str, type(None)})
+
+
+def head_of(recorded_at: datetime, record: str, source: Source | None) -> Head:
+    """Return the members before `event`, from the ledger's stamp, the call's id and the source."""
     members: dict[str, Any] = {
         "format": FORMAT,
         "record": record,
         "recorded_at": _stamp(recorded_at),
     }
+    certain = True
     if source is not None:
         members["source"] = _bare(source)
-    return _to_json(members)[:-1]
+        said = {source.id.__class__, source.status.__class__, source.sha256.__class__}
+        said |= {source.ledger.__class__}
+        certain = source.name.__class__ is str and said <= _SAID_OF_A_SOURCE
+        certain = certain and source.recorded_at.__class__ in {datetime, type(None)}
+    return Head(_to_json(members)[:-1], certain)
+
+
+def _drawn() -> str:
+    return os.urandom(16).hex()
 
 
 def encode(
@@ -159,7 +228,7 @@ def encode(
     recorded_at: datetime,
     record: str,
     source: Source | None = None,
-    salt: Callable[[], str] = lambda: secrets.token_hex(16),
+    salt: Callable[[], str] = _drawn,
 ) -> tuple[str, bytes]:
     """
     Return the stored type name and the stored state of *event*.
@@ -170,13 +239,25 @@ def encode(
         salt: Draws 16 random bytes in hexadecimal, so that redacted words can't be guessed
             from their hash.
     """
+    name, state, _ = encoded(event, head_of(recorded_at, record, source), salt)
+    return name, state
+
+
+def encoded(event: Stored, head: Head, salt: Callable[[], str] = _drawn) -> tuple[str, bytes, bool]:
+    """
+    Return the stored type name and state of *event*, and whether it is certain to be read again.
+
+    It is, where every fact is of its field's own class, and all values of that class can be read.
+    Whatever else there is, only decoding it tells.
+    """
     if isinstance(event, Unread):
-        return event.type, event.state
-    head = _head(recorded_at, record, source)
-    words = {name: value for name in _words_of(type(event)) if (value := getattr(event, name))}
+        return event.type, event.state, True
+    cls = event.__class__
+    facts, certain = _facts(event)
+    words = {name: value for name in _words_of(cls) if (value := getattr(event, name))}
     tail = b',"words":' + _to_json({"salt": salt(), **words}) if words else b""
-    state = b"".join((head, b',"event":', _to_json(_facts(event)), tail, b"}"))
-    return type(event).__name__, state
+    state = b"".join((head.text, b',"event":', _to_json(facts), tail, b"}"))
+    return cls.__name__, state, certain and head.certain
 
 
 # --- decoding -------------------------------------------------------------------------------------
@@ -234,7 +315,8 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
     Raises:
         StoreError: The state is not a stored event at all (damaged, or not ours).
     """
-    decoder = _decoder_for(row.type, words=words)
+    made = _WITH_WORDS if words else _WITHOUT_WORDS
+    decoder = made.get(row.type) or _decoder_for(row.type, words=words)
     if decoder is None:
         return _unread(row, f"{row.type} is not known to this version")
     try:
@@ -422,5 +504,5 @@ def as_imported(row: Row, *, recorded_at: datetime, record: str, source: Source)
         facts = _to_json({**msgspec.json.decode(facts), "imported": True})
     words = bytes(envelope.words)
     tail = b',"words":' + words if words else b""
-    head = _head(recorded_at, record, source)
+    head = head_of(recorded_at, record, source).text
     return b"".join((head, b',"event":', facts, tail, b"}"))

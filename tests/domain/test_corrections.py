@@ -41,7 +41,7 @@ from imcm.domain.corrections import (
     past_standing,
     standing,
 )
-from imcm.domain.incident import ImpactUpdated, IncidentAcknowledged, SeverityChanged
+from imcm.domain.incident import ImpactUpdated, IncidentAcknowledged, SeverityChanged, VerdictGiven
 from imcm.domain.vocabulary import (
     Between,
     Commit,
@@ -52,6 +52,7 @@ from imcm.domain.vocabulary import (
     Result,
     Severity,
     Symptom,
+    Verdict,
 )
 from imcm.errors import InvalidValue, StepRefused
 from imcm.testing import given
@@ -472,3 +473,11 @@ def test_a_state_shows_what_stands_and_only_how_long_its_past_is(module):
     assert "past=<1 events>" in told
     assert f"status={module.fold([first]).status!r}" in told
     assert "by=" not in told
+
+
+def test_an_event_shows_its_class_and_every_field():
+    told = repr(VerdictGiven(at=None, by="bea", change="CHG-3", verdict=Verdict.CAUSED, why="log"))
+    assert told == (
+        "VerdictGiven(at=None, by='bea', change='CHG-3', verdict=<Verdict.CAUSED: 'caused'>, "
+        "why='log', imported=False)"
+    )

@@ -197,6 +197,17 @@ class TestCorrectionsOfTheSource:
 
         assert (3, []) == (len(recorded), list(again))
 
+    def test_come_in_also_when_the_rest_is_there_already(self):
+        end = attrs.evolve(resolved(), imported=True)
+        corrected = MomentCorrected(
+            at=at(9), by="x", version=2, field="at", was=end.at, now=at(8), imported=True
+        )
+        state, _ = bring_in(incident, incident.INITIAL, [*imported(detected()), end])
+
+        _, recorded = bring_in(incident, state, [*imported(detected()), end, corrected])
+
+        assert [corrected] == list(recorded)
+
 
 class TestNumbers:
     def test_what_was_done_goes_with_its_action(self):

@@ -70,6 +70,9 @@ def news(
             raise InvalidValue(type(event).__name__, "imported=False", "history is imported=True")
     if not past and not (given and isinstance(given[0], first)):
         raise StepRefused("bring_in", "begins", f"imported history begins with {first[0].__name__}")
+    if not past:
+        yield from enumerate(given)
+        return
     facts = [
         (version, event)
         for version, event in enumerate(past, start=1)
@@ -159,6 +162,14 @@ def _changes(
             why="changed in the source",
             imported=True,
         )
+
+
+def with_status(event: Ev, status: object) -> Ev:
+    """Return an event with the status it gets: mostly the one it came with."""
+    # Any: which events have a status is for the aggregate to know.
+    given: Any = event
+    settled: Ev = given if given.status is status else attrs.evolve(given, status=status)
+    return settled
 
 
 def place_after(status: St, milestone: St, progress: Mapping[St, int]) -> St:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any, Final, TypeAlias, TypeGuard, TypeVar
 
@@ -81,13 +81,16 @@ def surely_before(first: Moment, second: Moment) -> bool:
     return latest(first) < earliest(second)
 
 
+_MINUTE: Final = timedelta(minutes=1)
+
+
 def _normal_time(name: str, value: object) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidValue(name, value, "give a datetime, or Between(earliest=..., latest=...)")
     offset = value.utcoffset()
     if offset is None:
         raise NaiveTimeError(name, value)
-    if offset % timedelta(minutes=1):
+    if offset % _MINUTE:
         # RFC 3339 has no seconds in an offset; storing it would move the instant.
         raise InvalidValue(name, value, "its UTC offset must be whole minutes; convert it to UTC")
     # A fixed offset keeps what the caller's wall clock said, and compares exactly: two times of
@@ -113,6 +116,8 @@ def checked_moment(name: str, value: object) -> Moment:
         NaiveTimeError: A time without a zone.
         InvalidValue: Not a time, or an offset that is not whole minutes.
     """
+    if type(value) is datetime and value.tzinfo is UTC and not value.fold:
+        return value  # as most are, and in that form already
     if isinstance(value, Between):
         return Between(
             earliest=_normal_time(f"{name}.earliest", value.earliest),
@@ -203,6 +208,8 @@ def checked_id(name: str, value: object) -> str:
         raise InvalidValue(name, value, f"an id has 1 to {LONGEST_ID} characters")
     if value != value.strip():
         raise InvalidValue(name, value, "an id has no blank at either end")
+    if value.isascii() and value.isprintable():
+        return value  # as nearly every id is
     if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in value):
         raise InvalidValue(name, value, "an id has no control characters")
     if not unicodedata.is_normalized("NFC", value):

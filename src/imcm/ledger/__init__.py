@@ -25,13 +25,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
 from urllib.parse import unquote, urlsplit
 
 import attrs
 import msgspec
 
-from imcm.codec import FORMAT, Row, as_imported, decode, encode, envelope_of, take_facts
+from imcm.codec import (
+    FORMAT,
+    Head,
+    Row,
+    as_imported,
+    decode,
+    encode,
+    encoded,
+    envelope_of,
+    head_of,
+)
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
 from imcm.domain.corrections import WordsRedacted
@@ -46,7 +56,6 @@ from imcm.domain.recorded import (
     Source,
     Stored,
     Unread,
-    known,
 )
 from imcm.domain.vocabulary import (
     Between,
@@ -70,6 +79,7 @@ from imcm.errors import (
     UnreadEventError,
 )
 from imcm.ledger.store import (
+    ASKED_AT_ONCE,
     SELF,
     AlreadyThere,
     Reading,
@@ -79,9 +89,9 @@ from imcm.ledger.store import (
     Store,
     refuse_other_database,
 )
-from imcm.projections.facts import Facts, FactsFold
-from imcm.projections.figure import collector_paused
-from imcm.verifier import redact
+
+if TYPE_CHECKING:
+    from imcm.projections.facts import Facts
 
 __all__ = ["History", "Ledger", "LedgerReader", "Once", "Transaction"]
 
@@ -181,6 +191,39 @@ def _kind_of(step: Callable[..., object]) -> str:
         raise InvalidValue("step", step, message) from None
 
 
+def _without_gaps(rows: list[Row]) -> list[Row]:
+    """
+    Return the rows of one stream.
+
+    Raises:
+        StoreError: A version is missing.
+    """
+    for expected, row in enumerate(rows, start=1):
+        if row.version != expected:
+            message = f"{row.stream} has version {row.version} where {expected} belongs"
+            raise StoreError(f"{message}; the log was altered or damaged")
+    return rows
+
+
+def _folded(kind: str, rows: Iterable[Row], *, words: bool) -> Any:
+    """
+    Return an incident or a change as its rows tell it.
+
+    Raises:
+        UnreadEventError: One of them can't be read by this version.
+    """
+    events: list[Any] = []
+    for row in rows:
+        event = decode(row, words=words).event
+        if isinstance(event, Unread):
+            raise UnreadEventError(
+                f"{row.stream} version {row.version} can't be read ({event.why}); "
+                "half a state must not decide: update imcm"
+            )
+        events.append(event)
+    return _KINDS[kind].fold(events) if events else _KINDS[kind].initial
+
+
 class LedgerReader:
     """
     A ledger opened for reading: it creates no table and changes no byte.
@@ -264,26 +307,9 @@ class LedgerReader:
             NaiveTimeError: A time without a zone.
             StoreError: An event is damaged.
         """
-        if known_at is not None:
-            next(known((), known_at), None)  # refuses what is no position and no time
-        with collector_paused():
-            # The fold is gone before the collector walks what was made.
-            return self._folded(as_of, known_at)
+        from imcm.ledger.facts import facts_of
 
-    def _folded(self, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
-        upto = known_at if isinstance(known_at, int) else None
-        until = known_at if isinstance(known_at, datetime) else None
-        # Where what is later than a time is cut, events are needed once more, of very many rows.
-        fold = FactsFold(self._facts_of if as_of is None else None)
-        take_facts(self._store.tuples(upto=upto), fold, until)
-        return fold.facts(as_of=as_of, known_at=known_at)
-
-    def _facts_of(self, streams: Mapping[str, int]) -> FactsFold:
-        """Return a fold that has taken some streams' events, each up to a version."""
-        fold = FactsFold()
-        rows = self._store.streams(list(streams))
-        take_facts((row for row in rows if row[2] <= streams[row[1]]), fold)
-        return fold
+        return facts_of(self._store, as_of, known_at)
 
     def follow(
         self,
@@ -344,24 +370,10 @@ class LedgerReader:
         return [row._replace(position=at) for row, at in zip(rows, positions, strict=True)]
 
     def _contiguous(self, stream: str) -> list[Row]:
-        rows = self._store.stream(stream)
-        for expected, row in enumerate(rows, start=1):
-            if row.version != expected:
-                message = f"{stream} has version {row.version} where {expected} belongs"
-                raise StoreError(f"{message}; the log was altered or damaged")
-        return rows
+        return _without_gaps(self._store.stream(stream))
 
     def _load(self, stream: str, kind: str, *, words: bool = True) -> Any:
-        events: list[Any] = []
-        for row in self._contiguous(stream):
-            recorded = decode(row, words=words)
-            if isinstance(recorded.event, Unread):
-                raise UnreadEventError(
-                    f"{stream} version {recorded.version} can't be read ({recorded.event.why}); "
-                    "half a state must not decide: update imcm"
-                )
-            events.append(recorded.event)
-        return _KINDS[kind].fold(events)
+        return _folded(kind, self._contiguous(stream), words=words)
 
     def backup(self, target: str | Path) -> None:
         """
@@ -516,6 +528,8 @@ class Ledger(LedgerReader):
 
     def _now(self) -> datetime:
         now = self._clock()
+        if now.tzinfo is UTC:
+            return now
         if now.utcoffset() is None:
             raise InvalidValue("clock", now, "it must return an aware time")
         return now.astimezone(UTC)
@@ -648,10 +662,8 @@ class Ledger(LedgerReader):
                 events.append((claim, 1, KeyClaimed(asked=asked, recorded=pairs)))
             if not events:
                 return ()
-            rows = [
-                _readable(stream, version, event, now, record, source)
-                for stream, version, event in events
-            ]
+            head = _head(now, record, source)
+            rows = [_readable(stream, version, event, head) for stream, version, event in events]
             try:
                 positions = self._rows.insert(rows)
             except AlreadyThere as signal:
@@ -777,6 +789,8 @@ class Ledger(LedgerReader):
             StoreError: The store can't: it compresses or encrypts, or is neither SQLite nor
                 PostgreSQL.
         """
+        from imcm.verifier import redact
+
         kind, _, id_ = stream.partition(":")
         if kind not in _KINDS:
             raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
@@ -799,7 +813,7 @@ class Ledger(LedgerReader):
             told = tuple(row.version for row in chosen)
             event = WordsRedacted(at=at, by=by, versions=told, reason=reason)
             _refuse_future("redact", stream, event, now)
-            added = _readable(stream, version, event, now, record, None)
+            added = _readable(stream, version, event, _head(now, record, None))
             try:
                 position = self._rows.rewrite([(r, redact(r.state)) for r in chosen], added)
             except AlreadyThere:
@@ -840,6 +854,7 @@ class Ledger(LedgerReader):
         One history is never split: it is recorded whole or not at all.
 
         Args:
+            histories: Taken a few hundred at a time, so that what stands of them is asked at once.
             progress: Called with the number of histories done so far.
 
         Returns:
@@ -852,35 +867,43 @@ class Ledger(LedgerReader):
         count = recorded = 0
         batch: list[Row] = []
         pending: set[str] = set()
-        for count, history in enumerate(histories, start=1):
-            if len(batch) >= IMPORT_BATCH or history.stream in pending:
+        for ahead in _ahead(histories):
+            if not pending.isdisjoint(ahead):
                 recorded += self._append(batch)
                 batch, pending = [], set()
-            try:
-                batch += self._rows_of(history, record)
-            except ImcmError:
-                self._append(batch)
-                raise
-            pending.add(history.stream)
-            if progress is not None:
-                progress(count)
+            there = self._rows.streams([stream for stream in ahead if _is_a_stream(stream)])
+            for history in ahead.values():
+                if len(batch) >= IMPORT_BATCH:
+                    recorded += self._append(batch)
+                    batch, pending = [], set()
+                try:
+                    batch += self._rows_of(history, there.get(history.stream, []), record)
+                except ImcmError:
+                    self._append(batch)
+                    raise
+                pending.add(history.stream)
+                count += 1
+                if progress is not None:
+                    progress(count)
         return count, recorded + self._append(batch)
 
-    def _rows_of(self, history: History, record: str) -> list[Row]:
-        kind, _, id_ = history.stream.partition(":")
-        if kind not in _KINDS:
-            raise InvalidValue("stream", history.stream, 'give "incident:<id>" or "change:<id>"')
-        checked_id("id", id_)
-        state = self._load(history.stream, kind, words=False)
+    def _rows_of(self, history: History, there: list[Row], record: str) -> list[Row]:
+        kind = _checked_stream(history.stream)
+        state = _folded(kind, _without_gaps(there), words=False)
         try:
             found = _KINDS[kind].bring_in(state, events=[event for event, _ in history.events])
         except StepRefused as refused:
             raise refused.on(history.stream) from None
         now = self._now()
-        return [
-            _readable(history.stream, version, event, now, record, history.events[place][1])
-            for version, (place, event) in enumerate(found, start=len(state.past) + 1)
-        ]
+        rows: list[Row] = []
+        source: Source | None = None
+        head: Head | None = None
+        for version, (place, event) in enumerate(found, start=len(state.past) + 1):
+            told = history.events[place][1]
+            if head is None or told is not source:  # mostly one source told all of it
+                source, head = told, _head(now, record, told)
+            rows.append(_readable(history.stream, version, event, head))
+        return rows
 
     def _append(self, rows: list[Row]) -> int:
         if not rows:
@@ -957,6 +980,39 @@ class Ledger(LedgerReader):
         return theirs, len(rows)
 
 
+def _checked_stream(stream: str) -> str:
+    """
+    Return of which kind a stream is.
+
+    Raises:
+        InvalidValue: It is none of an incident or a change.
+    """
+    kind, _, id_ = stream.partition(":")
+    if kind not in _KINDS:
+        raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
+    checked_id("id", id_)
+    return kind
+
+
+def _is_a_stream(stream: str) -> bool:
+    try:
+        _checked_stream(stream)
+    except InvalidValue:
+        return False  # which is said when its turn comes
+    return True
+
+
+def _ahead(histories: Iterable[History]) -> Iterator[dict[str, History]]:
+    """Yield histories by stream, as many as are asked for at once and each stream once."""
+    ahead: dict[str, History] = {}
+    for history in histories:
+        if len(ahead) >= ASKED_AT_ONCE or history.stream in ahead:
+            yield ahead
+            ahead = {}
+        ahead[history.stream] = history
+    yield ahead
+
+
 def _configured(settings: Mapping[str, str]) -> RecorderStore:
     """
     Return the store that the settings of a persistence module of eventsourcing tell.
@@ -985,6 +1041,8 @@ def _joined(stream: str) -> LedgerNotEmptyError:
 
 def _has_words(row: Row, wanted: frozenset[int] | None) -> bool:
     """Say whether an event has words that are to be taken out."""
+    from imcm.verifier import redact
+
     if wanted is None:
         if row.type == WordsRedacted.__name__:
             return False
@@ -1001,9 +1059,20 @@ def _first_source(row: Row, origin: str) -> Source:
     return attrs.evolve(source, recorded_at=stamp, ledger=source.ledger or origin)
 
 
-def _readable(
-    stream: str, version: int, event: Stored, now: datetime, record: str, source: Source | None
-) -> Row:
+def _head(now: datetime, record: str, source: Source | None) -> Head:
+    """
+    Return what the rows of one call begin with.
+
+    Raises:
+        InvalidValue: What is said of the source can't be written.
+    """
+    try:
+        return head_of(now, record, source)
+    except (TypeError, UnicodeEncodeError) as error:
+        raise InvalidValue("source", source, f"values that can be stored: {error}") from None
+
+
+def _readable(stream: str, version: int, event: Stored, head: Head) -> Row:
     """
     Return the row of an event, which is certain to be read again.
 
@@ -1011,16 +1080,18 @@ def _readable(
         InvalidValue: An argument of another type than its field's got into the event.
     """
     try:
-        name, state = encode(event, recorded_at=now, record=record, source=source)
+        name, state, certain = encoded(event, head)
     except (TypeError, UnicodeEncodeError) as error:
         raise InvalidValue(
             type(event).__name__, event, f"values that can be stored: {error}"
         ) from None
     row = Row(0, stream, version, name, state)
-    again = decode(row, words=False).event
-    if isinstance(again, Unread) and not isinstance(event, Unread):
-        # Stored like this it could never be read, and would close the stream for ever.
-        raise InvalidValue(type(event).__name__, event, f"arguments of the right type: {again.why}")
+    if not certain:
+        again = decode(row, words=False).event
+        if isinstance(again, Unread):
+            # Stored like this it could never be read, and would close the stream for ever.
+            why = f"arguments of the right type: {again.why}"
+            raise InvalidValue(type(event).__name__, event, why)
     return row
 
 
@@ -1075,11 +1146,6 @@ _asking: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_hashable)
 """Sets come in another order in each process; what is asked must not."""
 
 
-def _whole(value: Any) -> Any:
-    """Return a value that can be read again: what an iterator would give only once, as a tuple."""
-    return tuple(value) if hasattr(value, "__next__") else value
-
-
 def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str, Any]) -> Call:
     """Return the call as it can be decided again and again: nothing in it is used up."""
     given: dict[str, Any] = dict(arguments)
@@ -1091,7 +1157,9 @@ def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str,
         given = {**bound, **given}
         step = step.func
     stream = f"{_kind_of(step)}:{checked_id('id', id)}"
-    given = {name: _whole(value) for name, value in given.items()}
+    for name, value in given.items():
+        if hasattr(value, "__next__"):
+            given[name] = tuple(value)  # an iterator gives its values only once
     return Call(stream=stream, step=step, arguments=given, others={})
 
 

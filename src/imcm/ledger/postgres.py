@@ -16,6 +16,7 @@ from typing import Any, Final, LiteralString, TypeVar
 from imcm.codec import Row
 from imcm.errors import MissingExtraError, NotALedgerError, StoreError
 from imcm.ledger.store import (
+    ASKED_AT_ONCE,
     BATCH,
     NOES,
     NOTHING,
@@ -213,11 +214,14 @@ class PostgresStore(RecorderStore):
         """Return the rows of one stream, with their positions."""
         return self._rows_where("originator_id = %s ORDER BY originator_version", (stream,))
 
-    def streams(self, streams: Sequence[str]) -> Iterator[Row]:
-        """Yield the rows of several streams, some hundred of them looked for at a time."""
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any, asking for many at a time."""
+        found: dict[str, list[Row]] = {}
         where: Final = "originator_id = ANY(%s) ORDER BY originator_id, originator_version"
-        for begin in range(0, len(streams), 250):
-            yield from self._rows_where(where, (list(streams[begin : begin + 250]),))
+        for begin in range(0, len(streams), ASKED_AT_ONCE):
+            for row in self._rows_where(where, (list(streams[begin : begin + ASKED_AT_ONCE]),)):
+                found.setdefault(row.stream, []).append(row)
+        return found
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""

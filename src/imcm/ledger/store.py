@@ -9,7 +9,6 @@ changing a byte of it.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import sqlite3
@@ -18,7 +17,7 @@ import time
 import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from operator import lt
+from operator import itemgetter, lt
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -43,6 +42,9 @@ LOCK_WAIT_SECONDS: Final = 60
 BATCH: Final = 2_000
 TUPLES: Final = 250
 """Rows fetched at a time where they are taken one by one: what stays in a processor's cache."""
+
+ASKED_AT_ONCE: Final = 500
+"""Streams named in one statement; some builds of SQLite take no more than 999 values."""
 NOTHING: Final = "nothing of this call was recorded"
 
 
@@ -82,8 +84,8 @@ class Reading(Protocol):
         """Return the rows of one stream in the order of their versions (positions are 0)."""
         ...
 
-    def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
-        """Yield the rows of several streams, those of each as `stream` gives them."""
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any, each as `stream` does."""
         ...
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
@@ -203,8 +205,10 @@ class SQLiteFile:
             raise NotALedgerError(f"{path} is empty, so it is not a ledger")
 
     def _select(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
-        with _sqlite_errors(self.path):
+        try:
             return self._connection().execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _sqlite_failed(self.path, error) from error
 
     def _connection(self) -> sqlite3.Connection:
         """Return this thread's connection."""
@@ -270,10 +274,13 @@ class SQLiteFile:
 
     def _checked(self, batch: list[Any]) -> list[Any]:
         """Return rows whose values are of their types; in a damaged file they may be anything."""
-        for column, kind in zip(zip(*batch, strict=True), _KINDS, strict=True) if batch else ():
-            if set(map(type, column)) != {kind}:
-                odd = next(row[0] for row in batch if tuple(map(type, row)) != _KINDS)
-                raise self._damaged(f"position {odd} is not a stored event, by its types")
+        # Many at once by their columns is faster; a few, row by row.
+        columns = zip(*batch, strict=True) if len(batch) > 20 else ()
+        if columns and all(set(map(type, c)) == {k} for c, k in zip(columns, _KINDS, strict=True)):
+            return batch
+        for row in batch:
+            if tuple(map(type, row)) != _KINDS:
+                raise self._damaged(f"position {row[0]} is not a stored event, by its types")
         return batch
 
     def _damaged(self, why: str) -> NotALedgerError:
@@ -287,16 +294,19 @@ class SQLiteFile:
         )
         return list(map(Row._make, self._checked(self._select(statement, (stream,)))))
 
-    def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
-        """Yield the rows of several streams, some hundred of them looked for at a time."""
-        statement = (
-            "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
-            "WHERE originator_id IN (SELECT value FROM json_each(?)) "
-            "ORDER BY originator_id, originator_version"
-        )
-        for begin in range(0, len(streams), TUPLES):
-            some = json.dumps(streams[begin : begin + TUPLES])
-            yield from self._checked(self._select(statement, (some,)))
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any, asking for many at a time."""
+        found: dict[str, list[Row]] = {}
+        for begin in range(0, len(streams), ASKED_AT_ONCE):
+            asked = tuple(streams[begin : begin + ASKED_AT_ONCE])
+            marks = ", ".join("?" * len(asked))
+            statement = (
+                "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "  # noqa: S608 (only question marks go in)
+                f"WHERE originator_id IN ({marks}) ORDER BY originator_id, originator_version"
+            )
+            for row in map(Row._make, self._checked(self._select(statement, asked))):
+                found.setdefault(row.stream, []).append(row)
+        return found
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
@@ -507,10 +517,9 @@ class RecorderStore:
                 for e in self._recorder.select_events(stream)
             ]
 
-    def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
-        """Yield the rows of several streams, one after the other."""
-        for stream in streams:
-            yield from self.stream(stream)
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any."""
+        return {stream: rows for stream in streams if (rows := self.stream(stream))}
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, looking from the end of the log backwards."""
@@ -632,8 +641,21 @@ def _refuse_unsafe(env: Mapping[str, str]) -> None:
         )
 
 
+_INSERT: Final = (
+    "INSERT INTO stored_events (originator_id, originator_version, topic, state) "
+    "VALUES (?, ?, ?, ?)"
+)
+_VALUES: Final = itemgetter(1, 2, 3, 4)
+"""What is inserted of a row: all but its position, which the database gives."""
+
+
 class SQLiteStore(RecorderStore):
-    """A SQLite file that is written through the recorder and read through `SQLiteFile`."""
+    """
+    A SQLite file: made by the recorder's factory, written by statements, read by `SQLiteFile`.
+
+    The statements are the recorder's own. Its pool, cursors and transactions, which serve any
+    database, take longer than SQLite does, so rows go to a connection that is kept for them.
+    """
 
     def __init__(self, path: Path) -> None:
         refuse_other_database(path)
@@ -651,6 +673,49 @@ class SQLiteStore(RecorderStore):
                     raise _sqlite_failed(path, error) from error
                 time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 (no secret)
         self._reader = SQLiteFile(path)
+        self._writing = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        """Append rows in one transaction and return their positions."""
+        with self._writing:
+            self._usable()
+            try:
+                last = self._appended(rows)
+            except sqlite3.IntegrityError as error:
+                raise AlreadyThere(str(error), broken=False) from error
+            except sqlite3.Error as error:
+                raise _sqlite_failed(self._reader.path, error) from error
+        # Nobody else writes meanwhile, so the positions of one transaction have no gaps.
+        return list(range(last - len(rows) + 1, last + 1))
+
+    def _appended(self, rows: Sequence[Row]) -> int:
+        """Append rows in one transaction and return the position of the last."""
+        if self._writer is None:
+            self._writer = self._writable()
+        connection = self._writer
+        if len(rows) == 1:  # a statement by itself is a transaction
+            return connection.execute(_INSERT, _VALUES(rows[0])).lastrowid or 0
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(_INSERT, map(_VALUES, rows))
+            last: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk ends it by itself
+                connection.execute("ROLLBACK")
+            raise
+        return last
+
+    def _writable(self) -> sqlite3.Connection:
+        """Return a new connection that writes."""
+        return sqlite3.connect(
+            f"{self._reader.path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=LOCK_WAIT_SECONDS,
+            check_same_thread=False,
+        )
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield rows in log order, in batches."""
@@ -667,8 +732,8 @@ class SQLiteStore(RecorderStore):
         self._usable()
         return self._reader.stream(stream)
 
-    def streams(self, streams: Sequence[str]) -> Iterator[RowTuple]:
-        """Yield the rows of several streams, with their positions."""
+    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+        """Return the rows of those of these streams that have any, with their positions."""
         self._usable()
         return self._reader.streams(streams)
 
@@ -679,7 +744,13 @@ class SQLiteStore(RecorderStore):
     def close(self) -> None:
         """Close every connection, for reading and for writing."""
         self._reader.close()
-        super().close()
+        if os.getpid() != self._opened_in:
+            return  # a child of a fork must not touch its parent's
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            super().close()
 
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
@@ -703,11 +774,7 @@ class SQLiteStore(RecorderStore):
                 if found.rowcount != 1:
                     raise AlreadyThere(f"{row.stream} version {row.version}", broken=False)
             try:
-                inserted = connection.execute(
-                    "INSERT INTO stored_events "
-                    "(originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
-                    added[1:],
-                )
+                inserted = connection.execute(_INSERT, _VALUES(added))
             except sqlite3.IntegrityError as error:
                 raise AlreadyThere(str(error), broken=False) from error
             for name in guards:
@@ -734,12 +801,7 @@ class SQLiteStore(RecorderStore):
         self._usable()
         path = self._reader.path
         with _sqlite_errors(path):
-            connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=rw",
-                uri=True,
-                isolation_level=None,
-                timeout=LOCK_WAIT_SECONDS,
-            )
+            connection = self._writable()
             try:
                 connection.execute("PRAGMA secure_delete = ON")
                 connection.execute("BEGIN IMMEDIATE")

@@ -1,0 +1,41 @@
+"""
+The facts of a whole log, read from its store.
+
+In a file of its own, so that who only records never loads what figures are made with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from imcm.codec import take_facts
+from imcm.domain.recorded import known
+from imcm.ledger.store import Reading
+from imcm.projections.facts import Facts, FactsFold
+from imcm.projections.figure import collector_paused
+
+
+def facts_of(store: Reading, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
+    """Return what `Ledger.facts` does."""
+    if known_at is not None:
+        next(known((), known_at), None)  # refuses what is no position and no time
+    with collector_paused():
+        # The fold is gone before the collector walks what was made.
+        return _folded(store, as_of, known_at)
+
+
+def _folded(store: Reading, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
+    def loaded(streams: Mapping[str, int]) -> FactsFold:
+        """Return a fold that has taken some streams' events, each up to a version."""
+        fold = FactsFold()
+        for name, rows in store.streams(list(streams)).items():
+            take_facts((row for row in rows if row.version <= streams[name]), fold)
+        return fold
+
+    # Where what is later than a time is cut, the events of very many rows are needed once more.
+    fold = FactsFold(loaded if as_of is None else None)
+    upto = known_at if isinstance(known_at, int) else None
+    until = known_at if isinstance(known_at, datetime) else None
+    take_facts(store.tuples(upto=upto), fold, until)
+    return fold.facts(as_of=as_of, known_at=known_at)
