@@ -38,4 +38,4 @@ def _folded(store: Reading, as_of: datetime | None, known_at: int | datetime | N
     upto = known_at if isinstance(known_at, int) else None
     until = known_at if isinstance(known_at, datetime) else None
     take_facts(store.tuples(upto=upto), fold, until)
-    return fold.facts(as_of=as_of, known_at=known_at)
+    return fold.closed(as_of=as_of, known_at=known_at)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from imcm.domain.change import ChangeStatus
 from imcm.domain.vocabulary import Moment, Outcome
-from imcm.projections.rows import ChangeFacts, RolloutStep, released, waiting
+from imcm.projections.rows import ChangeFacts, RolloutStep, one_for_all, released, waiting
 
 # Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
 Told = list[Any]
@@ -167,6 +167,7 @@ _PLAN: Final = attrgetter(
 
 def _planned(told: Told, event: Any) -> None:
     told[_TYPE:_REQUESTED_BY] = _PLAN(event)
+    told[_SERVICES] = one_for_all(event.services)
     imported = told[_IMPORTED]
     told[_REQUESTED_BY] = event.requested_by or (None if imported else event.by)
     told[_INCIDENT] = event.incident
@@ -209,7 +210,7 @@ def _submitted(told: Told, event: Any) -> None:
 
 
 def _approved(told: Told, event: Any) -> None:
-    told[_APPROVED_BY] = (*told[_APPROVED_BY], event.by)
+    told[_APPROVED_BY] = one_for_all((*told[_APPROVED_BY], event.by))
     if event.imported:
         told[_APPROVED_AT] = event.at
     elif event.status is ChangeStatus.APPROVED:

@@ -211,7 +211,7 @@ class _Stream:
         self.kind = kind
         self.id = id_
         self.rows = rows = _TOLD[kind]
-        self.telling = rows.TELLING.get
+        self.telling: Mapping[str, Callable[[list[Any], Any], None]] = rows.TELLING
         self.positions: list[int] = []
         self.told: list[Any] = rows.begun(id_, self.positions)
         self.events: dict[int, Any] | None = None  # held only where they may be needed once more
@@ -476,7 +476,7 @@ class FactsFold:
                 stream.positions.append(position)
                 if stream.events is not None:
                     stream.events[version] = event
-                telling = stream.telling(type_)
+                telling = stream.telling.get(type_)
                 if telling is not None:
                     telling(stream.told, event)
                 if not stream.stale:
@@ -597,7 +597,10 @@ class FactsFold:
         new: dict[str, Any] = {}
         noted = bool(mine.cut or mine.unfounded or self._merged)
         incidents = kind == INCIDENT
-        for stream in stale:
+        stale.reverse()
+        while stale:
+            # Each is taken off, so that one which nobody needs any more is gone with its row made.
+            stream = stale.pop()
             stream.stale = False
             row: Any = stream.row(as_of)
             new[stream.id] = row
@@ -623,6 +626,13 @@ class FactsFold:
         stream = self._streams[f"{kind}:{id_}"]
         assert stream is not None  # the ledger's own rows have no kind
         return stream
+
+    def closed(
+        self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
+    ) -> Facts:
+        """Return what `facts` does, and let go of what it was told: nothing can be added after."""
+        self._streams = {}
+        return self.facts(as_of=as_of, known_at=known_at)
 
     def facts(
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
@@ -703,4 +713,4 @@ def facts(
     """
     fold = FactsFold()
     fold.add_all(known(log, known_at))
-    return fold.facts(as_of=as_of, known_at=known_at)
+    return fold.closed(as_of=as_of, known_at=known_at)

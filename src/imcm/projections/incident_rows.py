@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from imcm.domain.incident import OPEN, TRIAGED_FROM, IncidentStatus
 from imcm.domain.vocabulary import Moment, highest
-from imcm.projections.rows import IncidentFacts, Spell, released, waiting
+from imcm.projections.rows import IncidentFacts, Spell, one_for_all, released, waiting
 
 # Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
 Told = list[Any]
@@ -139,6 +139,7 @@ _DETECTION: Final = attrgetter(
 
 def _detected(told: Told, event: Any) -> None:
     told[_SERVICES:_ACKNOWLEDGED_AT] = _DETECTION(event)
+    told[_SERVICES] = one_for_all(event.services)
     at = event.at
     told[_SPELLS] = (_spell((at, None, None, None, False)),)
     _stands_at(told, event.status, at)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from imcm.domain.change import ChangeStatus
@@ -251,6 +252,12 @@ def happened(events: Iterable[Any], as_of: datetime) -> Iterator[Any]:
                 if (moment := getattr(event, name)) is not None and midpoint(moment) > as_of
             }
             yield replaced(event, **later) if later else event
+
+
+@lru_cache(maxsize=1024)
+def one_for_all(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return names as they were first given: of services and people there are few, of rows many."""
+    return names
 
 
 # --- waits ----------------------------------------------------------------------------------------
