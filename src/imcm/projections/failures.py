@@ -9,8 +9,10 @@ an incident whose cause nobody stated.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, ClassVar, Final, NamedTuple, overload
 
 import attrs
@@ -112,8 +114,12 @@ class Deployed(Sequence[Deployment]):
         """Return one field of the changes, as `Facts.of_changes` does."""
         found = self._columns.get(field)
         if found is None:
-            every = self._facts.of_changes(field)
-            found = self._columns[field] = [every[place] for place in self._places]
+            every, places = self._facts.of_changes(field), self._places
+            # Of one place `itemgetter` gives what is there, and of none it does not exist.
+            found = [every[place] for place in places[:1]]
+            if len(places) > 1:
+                found = itemgetter(*places)(every)
+            self._columns[field] = found
         return found
 
     @property
@@ -124,6 +130,15 @@ class Deployed(Sequence[Deployment]):
     def groups_of(self, place: int) -> tuple[str, ...]:
         """Return the groups that the deployment at a place counts in."""
         return () if self.groups is None else self.groups[place]
+
+    def by_service(self, places: Iterable[int]) -> Mapping[str, list[int]]:
+        """Return places by service, in their order; "" is that of changes without any."""
+        services = self.column("services")
+        shared: defaultdict[str, list[int]] = defaultdict(list)
+        for place in places:
+            for service in services[place] or ("",):
+                shared[service].append(place)
+        return shared
 
     def change(self, place: int) -> ChangeFacts:
         """Return the change that was deployed."""
@@ -328,14 +343,16 @@ class Laid(Sequence[Cause]):
             self._by_change = by_change
         return self._by_change
 
-    def incidents_of(self, change: str) -> Sequence[IncidentFacts]:
-        """Return the incidents that are laid to a change."""
-        rows, incidents = self._facts.incidents, self.incidents
-        return [rows[incidents[place]] for place in self.by_change.get(change, ())]
+    def incidents_of(self, change: str) -> Sequence[int]:
+        """Return the places of the incidents that are laid to a change."""
+        places = self.by_change.get(change)
+        return () if places is None else [self.incidents[place] for place in places]
 
-    def of(self, change: str) -> Sequence[Cause]:
-        """Return what is laid to a change, each incident with whether it is inferred."""
-        return [self[place] for place in self.by_change.get(change, ())]
+    def signs(self, change: str) -> Iterator[str]:
+        """Yield the incidents that are laid to a change, as a person reads them."""
+        for place in self.by_change.get(change, ()):
+            id_ = self._facts.incidents[self.incidents[place]].id
+            yield f"incident {id_}{'' if place < self.stated else ' (inferred)'}"
 
     def __len__(self) -> int:
         return len(self.changes)
@@ -567,42 +584,17 @@ DIVIDES: Final = "divides only"
 """Why a deployment is included where the numerator counts incidents."""
 
 
-class Failure(NamedTuple):
-    """A deployment that failed: the incidents laid to it, and the other signs of it."""
-
-    deployment: Deployment
-    causes: Sequence[Cause]
-    others: tuple[str, ...]
-
-    @property
-    def signs(self) -> tuple[str, ...]:
-        """All signs, as a person reads them."""
-        return (*(f"incident {one.incident.id}{_marked(one)}" for one in self.causes), *self.others)
-
-    @property
-    def inferred(self) -> bool:
-        """Whether nothing but inferred causes says so."""
-        return not self.others and all(one.inferred for one in self.causes)
-
-
-def _marked(cause: Cause) -> str:
-    return " (inferred)" if cause.inferred else ""
-
-
-class Failed(Mapping[str, Failure]):
+class Failed:
     """
-    The deployments that failed by change id, in order of time; each is told when asked for.
+    The deployments that failed; what says so of each is told when somebody asks.
 
     Attributes:
-        ids: All of them, to be looked up.
-        inferred: Those of which nothing but inferred causes says so.
+        places: Where each stands among all deployments, by change id and in order of time.
+        inferred: The ids of those of which nothing but inferred causes says so.
     """
 
     def __init__(
-        self,
-        found: Deployed,
-        laid: Laid | None,
-        others: Mapping[str, Sequence[str]],
+        self, found: Deployed, laid: Laid | None, others: Mapping[str, Sequence[str]]
     ) -> None:
         """
         Take all signs there are.
@@ -611,33 +603,24 @@ class Failed(Mapping[str, Failure]):
             laid: The incidents laid to changes; None where they are no sign.
             others: The other signs by change id.
         """
-        self._found = found
         self._laid = laid
         self._others = others
-        causes_ = set(() if laid is None else laid.changes)
+        caused = set(() if laid is None else laid.changes)
         stated = set(() if laid is None else laid.changes[: laid.stated])
-        marked = causes_.union(others)
-        self._places = {id_: here for here, id_ in enumerate(found.ids) if id_ in marked}
-        self.ids = self._places.keys()
-        self.inferred = causes_.difference(others, stated).intersection(self.ids)
+        marked = caused.union(others)
+        self.places: Mapping[str, int] = {
+            id_: place for place, id_ in enumerate(found.ids) if id_ in marked
+        }
+        self.inferred = caused.difference(others, stated).intersection(self.places)
 
-    def place(self, id_: str) -> int:
-        """Return where a failed deployment stands among all."""
-        return self._places[id_]
+    def links(self, id_: str) -> int:
+        """Return how many incidents say that a deployment failed."""
+        return 0 if self._laid is None else len(self._laid.by_change.get(id_, ()))
 
-    def causes(self, id_: str) -> Sequence[Cause]:
-        """Return the incidents that say that a deployment failed."""
-        return () if self._laid is None else self._laid.of(id_)
-
-    def __getitem__(self, id_: str) -> Failure:
-        one = self._found[self._places[id_]]
-        return Failure(one, self.causes(id_), tuple(self._others.get(id_, ())))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)
+    def signs(self, id_: str) -> tuple[str, ...]:
+        """Return all that says that a deployment failed, as a person reads it."""
+        told = () if self._laid is None else self._laid.signs(id_)
+        return (*told, *self._others.get(id_, ()))
 
 
 class Judged(NamedTuple):
@@ -714,7 +697,7 @@ def _divisors(judged: Judged, definition: ChangeFailureRate) -> Sequence[int]:
     if definition.denominator == "successful_or_failed":
         wanted = (Outcome.COMPLETED, Outcome.FAILED)
         return [place for place in every if outcomes[place] in wanted]
-    results, ids, failed = found.column("result"), found.ids, judged.failed.ids  # "evaluated"
+    results, ids, failed = found.column("result"), found.ids, judged.failed.places  # "evaluated"
     return [place for place in every if results[place] is not None or ids[place] in failed]
 
 
@@ -789,14 +772,14 @@ def _rate(
         counted = [place for place in members if inside(at[place], window, bounds)]
     n = len(counted)
     if n == len(found):
-        failed = list(failures_.ids)
+        failed = list(failures_.places)
     else:
-        ids, marked = found.ids, failures_.ids
+        ids, marked = found.ids, failures_.places
         failed = [id_ for place in counted if (id_ := ids[place]) in marked]
     if definition.numerator == "changes":
         count = len(failed)
     elif definition.numerator == "links":
-        count = sum(len(failures_.causes(id_)) for id_ in failed)
+        count = sum(map(failures_.links, failed))
     else:
         incidents = [row for row in incidents if inside(row.detected_at, window, definition.bounds)]
         count = len(incidents)
@@ -843,14 +826,14 @@ def _included(
         for row in incidents:
             yield Included(row.id, 1.0, "whatever caused it", row.positions)
         return
+    links = definition.numerator == "links"
     for place in counted:
         id_ = ids[place]
-        failure = failures_.get(id_)
-        value = 0.0
-        if failure is not None:
-            value = float(len(failure.causes)) if definition.numerator == "links" else 1.0
-        why = "" if failure is None else "; ".join(failure.signs)
-        yield Included(id_, value, why, positions[place])
+        if id_ in failures_.places:
+            value = float(failures_.links(id_)) if links else 1.0
+            yield Included(id_, value, "; ".join(failures_.signs(id_)), positions[place])
+        else:
+            yield Included(id_, 0.0, "", positions[place])
 
 
 change_failure_rate = figure_function(ChangeFailureRate, change_failures)

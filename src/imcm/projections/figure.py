@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, M
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from itertools import pairwise
-from operator import sub
 from typing import (
     Any,
     ClassVar,
@@ -70,9 +69,12 @@ def elapsed(start: datetime, end: datetime) -> int:
 
 def elapsed_each(starts: Iterable[datetime], ends: Iterable[datetime]) -> list[int]:
     """Return the times from instants to others, one by one, as `elapsed` gives them."""
-    begun = [at if at.tzinfo is UTC else utc(at) for at in starts]
-    ended = [at if at.tzinfo is UTC else utc(at) for at in ends]
-    return [time_ // MICROSECOND for time_ in map(sub, ended, begun)]
+    return [
+        (end - start) // MICROSECOND
+        if start.tzinfo is UTC and end.tzinfo is UTC
+        else elapsed(start, end)
+        for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def utc(moment: Moment) -> datetime:

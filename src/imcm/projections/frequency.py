@@ -146,8 +146,7 @@ def _split(
         return every, (), ""
     if definition.count == "not_failed":
         reason = "failed"
-        ids, failed = found.ids, failures(facts, definition).failed.ids
-        bad = [place for place in every if ids[place] in failed]
+        bad = list(failures(facts, definition).failed.places.values())
     else:
         reason = "not successful"
         outcomes = found.column("outcome")
@@ -402,7 +401,8 @@ def _fixed(
     out: list[LeftOut] = []
     if "fixed" not in definition.rework_by:
         return fixed, out
-    said = [place for place, told in enumerate(facts.of_incidents("verdicts")) if told]
+    told = facts.of_incidents("verdicts")
+    said = [place for place, by in enumerate(told) if by and Verdict.FIXED in by.values()]
     ids = set(found.ids) if said else set[str]()
     for place in said:
         row = facts.incidents[place]
@@ -436,12 +436,16 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
     found, out = deployments(facts, definition)
     fixed, unheard = _fixed(facts, found, definition)
-    columns = zip(found.column("type"), found.column("unplanned"), found.ids, strict=True)
+    columns = zip(found.column("type"), found.column("unplanned"), strict=True)
+    may_be = {
+        place
+        for place, (type_, unplanned) in enumerate(columns)
+        if type_ is ChangeType.EMERGENCY or unplanned
+    }
+    if fixed:
+        may_be.update(place for place, id_ in enumerate(found.ids) if id_ in fixed)
     signs = {
-        place: told
-        for place, (type_, unplanned, id_) in enumerate(columns)
-        if (type_ is ChangeType.EMERGENCY or unplanned or id_ in fixed)
-        and (told := _signs(found.change(place), fixed, definition))
+        place: told for place in may_be if (told := _signs(found.change(place), fixed, definition))
     }
     counted = _Members(found, range(len(found)), definition)
     periods = list(buckets(definition, found.at))

@@ -5,7 +5,6 @@ Lead time for changes: from a commit to its deployment.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -96,18 +95,18 @@ def _landings(found: Deployed, definition: LeadTime) -> dict[int, int | None]:
     ]
     if not failed:
         return {}
-    services = found.column("services")
-    good: defaultdict[str, list[int]] = defaultdict(list)
-    for place, (outcome, kind) in enumerate(zip(outcomes, found.column("kind"), strict=True)):
-        # A roll back that is counted as a deployment takes commits out; it brings none back in.
-        if outcome is Outcome.COMPLETED and kind is not Kind.ROLLBACK:
-            for service in services[place] or ("",):
-                good[service].append(place)
+    services, kinds = found.column("services"), found.column("kind")
+    # A roll back that is counted as a deployment takes commits out; it brings none back in.
+    good = found.by_service(
+        place
+        for place, outcome in enumerate(outcomes)
+        if outcome is Outcome.COMPLETED and kinds[place] is not Kind.ROLLBACK
+    )
     landings: dict[int, int | None] = {}
     for place in failed:
         following: list[int] = []
         for service in services[place] or ("",):
-            members = good[service]
+            members = good.get(service, [])
             after = bisect_right(members, place)
             following += members[after : after + 1]
         landings[place] = min(following, default=None)
@@ -181,9 +180,11 @@ class _Arrivals:
             starts=[start for _, start in plain],
             ends=[at[place] for place in places],
             positions=[positions[place] for place in places],
-            groups=[found.groups_of(place) for place in places],
+            groups=[()] * len(places)
+            if found.groups is None
+            else [found.groups[place] for place in places],
         )
-        return sorted(set(every).difference(places))
+        return () if len(places) == len(found) else sorted(set(every).difference(places))
 
     def _bring(self, one: Deployment, carried: Sequence[Deployment], seen: dict[str, str]) -> None:
         """Measure what one deployment brought, and what came with it of failed ones before."""

@@ -5,13 +5,14 @@ Failed deployment recovery time: from the deployment that failed until service w
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 import attrs
 
 from imcm.domain.incident import OPEN
-from imcm.domain.vocabulary import Between, Moment, midpoint
+from imcm.domain.vocabulary import Between, Moment, Outcome, midpoint
 from imcm.errors import InvalidValue
 from imcm.projections.durations import (
     IN_WINDOW,
@@ -24,17 +25,9 @@ from imcm.projections.durations import (
     difference,
     with_parts,
 )
-from imcm.projections.facts import Facts, IncidentFacts
-from imcm.projections.failures import (
-    Deployment,
-    Failed,
-    FailedBy,
-    Judged,
-    causes,
-    deployments,
-    failures,
-)
-from imcm.projections.figure import Figure, Included, Listed, figure_function, groups_of, names, utc
+from imcm.projections.facts import Facts
+from imcm.projections.failures import Failed, FailedBy, Judged, causes, deployments, failures
+from imcm.projections.figure import Figure, Included, Listed, figure_function, groups_of, names
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
 OF_INCIDENTS: Final = frozenset({"severity", "channel"})
@@ -101,159 +94,163 @@ class FailedDeploymentRecovery(FailedBy):
 # --- what came before and after -------------------------------------------------------------------
 
 
-def _order(one: Deployment) -> tuple[object, str]:
-    return one.at, one.change.id
-
-
 class _Successes:
     """Successful deployments of each service, in order of time and id."""
 
-    def __init__(self, judged: Judged | None) -> None:
-        self._of: dict[str, list[Deployment]] = {}
-        if judged is None:
-            return
-        failed = judged.failed.ids
-        for one in judged.deployments:
-            if one.successful and one.change.id not in failed:
-                for service in one.change.services or ("",):
-                    self._of.setdefault(service, []).append(one)
+    def __init__(self, judged: Judged) -> None:
+        found, failed = judged.deployments, judged.failed.places
+        self._services = found.column("services")
+        self._deployed = found.column("deployed_at")
+        ids, outcomes = found.ids, found.column("outcome")
+        self._of = found.by_service(
+            place
+            for place, outcome in enumerate(outcomes)
+            if outcome is Outcome.COMPLETED and ids[place] not in failed
+        )
 
-    def after(self, one: Deployment) -> Moment | None:
+    def after(self, place: int) -> Moment | None:
         """Return when the last of its services was next deployed well; None while one was not."""
-        found: list[Deployment] = []
-        services = one.change.services or ("",)
+        found: list[int] = []
+        services = self._services[place] or ("",)
         for service in services:
             members = self._of.get(service, [])
-            place = bisect_right(members, _order(one), key=_order)
-            found += members[place : place + 1]
-        if len(found) < len(services):
-            return None
-        return max(found, key=_order).change.deployed_at
+            following = bisect_right(members, place)
+            found += members[following : following + 1]
+        return None if len(found) < len(services) else self._deployed[max(found)]
 
-    def before(self, one: Deployment) -> Moment | None:
+    def before(self, place: int) -> Moment | None:
         """Return when one of its services was last deployed well."""
-        found: list[Deployment] = []
-        for service in one.change.services or ("",):
+        found: list[int] = []
+        for service in self._services[place] or ("",):
             members = self._of.get(service, [])
-            place = bisect_left(members, _order(one), key=_order)
-            found += members[:place][-1:]
-        return max(found, key=_order).change.deployed_at if found else None
+            found += members[: bisect_left(members, place)][-1:]
+        return self._deployed[max(found)] if found else None
 
 
 def _later_in_runs(judged: Judged) -> Iterator[str]:
     """Yield the ids of failed deployments all of whose services had failed just before."""
     failing: dict[str, bool] = {}
-    for one in judged.deployments:
-        services = one.change.services or ("",)
-        failed = one.change.id in judged.failed
-        if failed and all(failing.get(service, False) for service in services):
-            yield one.change.id
-        failing.update((service, failed) for service in services)
+    found = judged.deployments
+    for id_, services in zip(found.ids, found.column("services"), strict=True):
+        names_ = services or ("",)
+        failed = id_ in judged.failed.places
+        if failed and all(failing.get(service, False) for service in names_):
+            yield id_
+        failing.update((service, failed) for service in names_)
 
 
 # --- one failed deployment ------------------------------------------------------------------------
 
 
-class _Case(NamedTuple):
-    """What one value is about: a failed deployment, with the incidents that its recovery ends."""
+class _Recoveries:
+    """
+    Measures recoveries, one by one.
 
-    id: str
-    deployment: Deployment
-    incidents: Sequence[IncidentFacts]
-    groups: tuple[str, ...]
-    positions: tuple[int, ...]
+    Attributes:
+        measured: What came of them.
+        deployed: The change that each value is about.
+    """
 
+    def __init__(self, facts: Facts, judged: Judged, definition: FailedDeploymentRecovery) -> None:
+        self.measured = Durations()
+        self.deployed: dict[str, str] = {}
+        self._facts = facts
+        self._found = found = judged.deployments
+        self._definition = definition
+        self._rounded = ROUNDINGS[definition.round_each]
+        self._successes: _Successes | None = None
+        if "next_success" in definition.recovered_by or definition.look_back == "last_success":
+            self._successes = _Successes(judged)
+        self._moments = {
+            "rolled_back": found.column("rolled_back_at"),
+            "recorded": found.column("recovered_at"),
+        }
+        self._deployed_at = found.column("deployed_at")
+        self._spells = facts.of_incidents("spells")
 
-def _cases(
-    failed: Iterable[Deployment],
-    laid: Callable[[str], Sequence[IncidentFacts]],
-    definition: FailedDeploymentRecovery,
-) -> Iterator[_Case | Missing]:
-    seen: set[str] = set()
-    by_change = definition.per == "change"
-    for one in failed:
-        row, groups = one.change, one.groups
-        incidents = laid(row.id)
-        if by_change:
-            yield _Case(row.id, one, incidents, groups, row.positions)
-            continue
-        if not incidents:
-            yield Missing(row.id, "no incident", row.deployed_at, None, groups, row.positions)
-        for incident in incidents:
-            if incident.id in seen:
-                continue
-            seen.add(incident.id)
-            mine = groups
-            if definition.group_by in OF_INCIDENTS:
-                mine = groups_of(incident, definition)
-            positions = tuple(sorted(row.positions + incident.positions))
-            yield _Case(incident.id, one, (incident,), mine, positions)
+    def leave_out(self, id_: str, reason: str, place: int) -> None:
+        """Note a failed deployment that has no recovery under the definition."""
+        found = self._found
+        at, groups = self._deployed_at[place], found.groups_of(place)
+        missing = Missing(id_, reason, at, None, groups, found.column("positions")[place])
+        self.measured.others.append(missing)
 
+    def measure(
+        self,
+        id_: str,
+        place: int,
+        incidents: Sequence[int],
+        groups: tuple[str, ...],
+        positions: tuple[int, ...],
+    ) -> None:
+        """
+        Measure one recovery, or say why there is none.
 
-def _all_resolved(incidents: Sequence[IncidentFacts]) -> Moment | None:
-    """Return the last resolution; None where there is none, or one is not resolved."""
-    if len(incidents) == 1:
-        return incidents[0].resolved_at
-    resolutions = [incident.resolved_at for incident in incidents]
-    known = [moment for moment in resolutions if moment is not None]
-    return max(known, key=midpoint, default=None) if len(known) == len(resolutions) else None
-
-
-def _end(case: _Case, definition: FailedDeploymentRecovery, successes: _Successes) -> Moment | None:
-    """Return the first of the ends asked for that is present."""
-    row = case.deployment.change
-    for name in definition.recovered_by:
-        if name == "incident":
-            end = _all_resolved(case.incidents)
-        elif name == "rolled_back":
-            end = row.rolled_back_at
-        elif name == "recorded":
-            end = row.recovered_at
-        else:
-            end = successes.after(case.deployment)
-        if end is not None:
-            return end
-    return None
-
-
-def _measure(
-    case: _Case,
-    measured: Durations,
-    facts: Facts,
-    definition: FailedDeploymentRecovery,
-    successes: _Successes,
-) -> None:
-    """Measure one recovery, or say why it has none."""
-    id_, one, incidents, groups, positions = case
-    deployed: Moment = one.change.deployed_at or one.at
-    start = deployed
-    if definition.look_back == "last_success":
-        start = successes.before(one) or start
-    end = _end(case, definition, successes)
-    observed = end is not None
-    if end is None:
-        if not any(incident.status in OPEN for incident in incidents):
-            missing = Missing(id_, "missing(recovery)", deployed, None, groups, positions)
-            measured.others.append(missing)
+        Args:
+            place: Of the deployment that failed.
+            incidents: The places of those that its recovery ends.
+        """
+        self.deployed[id_] = self._found.ids[place]
+        deployed: Any = self._deployed_at[place]
+        start: Moment = deployed
+        if self._definition.look_back == "last_success" and self._successes is not None:
+            start = self._successes.before(place) or start
+        end = self._end(place, incidents)
+        over = end is not None
+        if end is None:
+            statuses = self._facts.of_incidents("status")
+            if not any(statuses[one] in OPEN for one in incidents):
+                missing = Missing(id_, "missing(recovery)", deployed, None, groups, positions)
+                self.measured.others.append(missing)
+                return
+            # Where there is a deployment, there is an as_of.
+            end = self._facts.as_of or self._found.at[place]
+        value, low, high = difference(start, end)
+        if value < 0:
+            missing = Missing(id_, "negative", deployed, end, groups, positions)
+            self.measured.others.append(missing)
             return
-        end = facts.as_of or one.at  # where there is a deployment, there is an as_of
-    value, low, high = difference(start, end)
-    if value < 0:
-        measured.others.append(Missing(id_, "negative", deployed, end, groups, positions))
-        return
-    rounded = ROUNDINGS[definition.round_each]
-    # Its deployment places it, also where the time runs from a deployment before.
-    moments = (start, end, deployed)
-    if observed and not any(isinstance(moment, Between) for moment in moments):
-        exact = id_, rounded(value), one.at, utc(end), positions, groups
-        measured.exact.append(exact)
-        return
-    uncertain = isinstance(start, Between) or isinstance(end, Between)
-    ended = end if observed else None
-    value, low, high = map(rounded, (value, low, high))
-    measured.others.append(
-        Span(id_, value, low, high, observed, uncertain, deployed, ended, groups, positions)
-    )
+        # Its deployment places it, also where the time runs from a deployment before.
+        exactly = isinstance(deployed, datetime) and not isinstance(start, Between)
+        if over and exactly and isinstance(end, datetime):
+            exact = id_, self._rounded(value), deployed, end, positions, groups
+            self.measured.exact.append(exact)
+            return
+        uncertain = isinstance(start, Between) or isinstance(end, Between)
+        value, low, high = map(self._rounded, (value, low, high))
+        ended = end if over else None
+        self.measured.others.append(
+            Span(id_, value, low, high, over, uncertain, deployed, ended, groups, positions)
+        )
+
+    def _end(self, place: int, incidents: Sequence[int]) -> Moment | None:
+        """Return the first of the ends asked for that is present."""
+        end: Moment | None = None
+        for name in self._definition.recovered_by:
+            if name == "incident":
+                end = self._all_resolved(incidents)
+            elif name in self._moments:
+                end = self._moments[name][place]
+            elif self._successes is not None:
+                end = self._successes.after(place)
+            if end is not None:
+                return end
+        return None
+
+    def _all_resolved(self, incidents: Sequence[int]) -> Moment | None:
+        """Return the last resolution; None where there is none, or one is not resolved."""
+        resolutions: list[Moment] = []
+        for one in incidents:
+            spells = self._spells[one]
+            resolved: Moment | None = spells[-1].resolved if spells else None
+            if resolved is None:
+                return None
+            resolutions.append(resolved)
+        return (
+            resolutions[0]
+            if len(resolutions) == 1
+            else max(resolutions, key=midpoint, default=None)
+        )
 
 
 # --- the figure -----------------------------------------------------------------------------------
@@ -263,34 +260,41 @@ def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     """Compute failed deployment recovery time."""
     found, out = deployments(facts, definition)
     judged = failures(facts, definition)
-    failed = [found[judged.failed.place(id_)] for id_ in judged.failed]
-    measured = Durations()
-    if definition.failures == "first_of_run":
-        later = set(_later_in_runs(judged))
-        reason = "failed again, in a run that counts once"
-        measured.others += (
-            Missing(row.id, reason, row.deployed_at, None, one.groups, row.positions)
-            for one in failed
-            if (row := one.change).id in later
-        )
-        failed = [one for one in failed if one.change.id not in later]
-    asked = "next_success" in definition.recovered_by or definition.look_back == "last_success"
-    successes = _Successes(judged if asked else None)
     laid, _ = causes(facts, definition)
-    deployed: dict[str, str] = {}  # the change that each value is about
-    for case in _cases(failed, laid.incidents_of, definition):
-        if isinstance(case, Missing):
-            measured.others.append(case)
-        else:
-            _measure(case, measured, facts, definition, successes)
-            deployed[case.id] = case.deployment.change.id
+    recoveries = _Recoveries(facts, judged, definition)
+    later: set[str] = set()
+    if definition.failures == "first_of_run":
+        later.update(_later_in_runs(judged))
+    positions = found.column("positions")
+    ids, positions_of = facts.of_incidents("id"), facts.of_incidents("positions")
+    seen: set[int] = set()
+    for id_, place in judged.failed.places.items():
+        if id_ in later:
+            recoveries.leave_out(id_, "failed again, in a run that counts once", place)
+            continue
+        incidents = laid.incidents_of(id_)
+        groups = found.groups_of(place)
+        if definition.per == "change":
+            recoveries.measure(id_, place, incidents, groups, positions[place])
+            continue
+        if not incidents:
+            recoveries.leave_out(id_, "no incident", place)
+        for one in incidents:
+            if one in seen:
+                continue
+            seen.add(one)
+            if definition.group_by in OF_INCIDENTS:
+                groups = groups_of(facts.incidents[one], definition)
+            both = tuple(sorted(positions[place] + positions_of[one]))
+            recoveries.measure(ids[one], place, (one,), groups, both)
     shape = Shape(
         statistic=definition.statistic,
         in_window=definition.in_window,
         round_each=definition.round_each,
     )
-    figure = with_parts(measured, [*out, *judged.unlaid], facts, definition, shape)
-    return _marked(figure, deployed, judged.failed)
+    left_out = [*out, *judged.unlaid]
+    figure = with_parts(recoveries.measured, left_out, facts, definition, shape)
+    return _marked(figure, recoveries.deployed, judged.failed)
 
 
 def _marked(figure: Figure, deployed: Mapping[str, str], failed: Failed) -> Figure:
@@ -301,7 +305,7 @@ def _marked(figure: Figure, deployed: Mapping[str, str], failed: Failed) -> Figu
 
     def told(some: Iterable[Included]) -> Iterator[Included]:
         for one in some:
-            why = "; ".join(failed[deployed[one.id]].signs)
+            why = "; ".join(failed.signs(deployed[one.id]))
             yield Included(id=one.id, value=one.value, why=why, positions=one.positions)
 
     return attrs.evolve(
