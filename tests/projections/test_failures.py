@@ -372,6 +372,32 @@ def test_a_deployment_is_successful_when_its_work_was_completed():
     assert [("CHG-1", True), ("CHG-2", False)] == [(d.change.id, d.successful) for d in found]
     assert Outcome.ROLLED_BACK is found[1].change.outcome
     assert [] == out
+    assert ["CHG-2"] == [d.change.id for d in found[-1:]]
+    with pytest.raises(IndexError):
+        found[2]
+
+
+def test_what_is_laid_to_changes_is_a_sequence():
+    rows = facts(log(deployment("CHG-1", 1), incident("INC-1", detected(2), caused_by("CHG-1", 3))))
+
+    found, _ = causes(rows, ChangeFailureRate())
+
+    assert (1, "CHG-1", False) == (len(found), found[0].change, found[-1].inferred)
+    assert list(found) == list(found[:5])
+    with pytest.raises(IndexError):
+        found[1]
+
+
+def test_what_filters_do_not_take_is_not_named_where_nothing_is_there_to_lay_it_to():
+    story = log(
+        deployment("CHG-1", 10),
+        incident("INC-1", detected(2)),
+        incident("INC-2", detected(2, services=("web",))),
+    )
+
+    figure = change_failure_rate(story, attribution="latest_before", services="pay")
+
+    assert [("INC-1", "no deployment to lay it to")] == left_out(figure)
 
 
 # --- windows, groups, buckets ---------------------------------------------------------------------

@@ -414,6 +414,7 @@ def test_verdicts_of_incidents_that_do_not_count_make_no_rework(steps, reason):
         deployment("CHG-1", 1),
         incident("INC-1", *steps),
         incident("INC-3", detected(1, mode=Mode.DRILL), caused_by("CHG-1")),
+        incident("INC-4", detected(1, mode=Mode.DRILL), fixed("CHG-9")),
     )
 
     figure = rework_rate(story)

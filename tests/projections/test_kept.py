@@ -4,12 +4,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imcm.domain.change import ChangeStarted
 from imcm.domain.corrections import EventVoided, MomentCorrected
-from imcm.domain.incident import IncidentAcknowledged, IncidentDetected, UpdatePosted
+from imcm.domain.incident import (
+    IncidentAbsorbed,
+    IncidentAcknowledged,
+    IncidentDetected,
+    UpdatePosted,
+)
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Audience
 from imcm.errors import StoreError
-from imcm.projections.facts import FactsFold, facts
+from imcm.projections import change_rows, incident_rows
+from imcm.projections.facts import ChangeFacts, FactsFold, IncidentFacts, facts
 from projections.log import (
     START,
     acknowledged,
@@ -70,6 +77,19 @@ STORY = shuffled(
                     EventVoided(at=at(2), by="a", version=9, status=""),
                     UpdatePosted(at=at(3), by="a", audience=Audience.INTERNAL),
                     IncidentAcknowledged(at=at(4), by="a"),
+                ],
+            ),
+            # Of one nobody knows how it was planned, and one takes in another and is corrected.
+            (
+                "change:CHG-3",
+                [Unread(type="X", state=b"", why=""), ChangeStarted(at=at(2), by="ci")],
+            ),
+            (
+                "incident:INC-5",
+                [
+                    IncidentDetected(at=at(1), by="a"),
+                    IncidentAbsorbed(at=at(3), by="a", merged="INC-2"),
+                    MomentCorrected(at=at(4), by="a", version=1, field="at", was=at(1), now=at(0)),
                 ],
             ),
             deployment("CHG-1", 5),
@@ -165,3 +185,12 @@ def test_what_was_read_before_an_error_is_taken():
     assert facts(STORY[:4]) == fold.facts()
     fold.add_all(STORY[4:])
     assert facts(STORY) == fold.facts()
+
+
+@pytest.mark.parametrize(
+    ("rows", "cls"), [(incident_rows, IncidentFacts), (change_rows, ChangeFacts)]
+)
+def test_the_places_of_fields_are_those_of_the_row(rows, cls):
+    """What is told stands in a list, at places that are named like the fields of the row."""
+    named = [getattr(rows, f"_{field.upper()}") for field in cls._fields]
+    assert list(range(len(cls._fields))) == named

@@ -247,6 +247,19 @@ def test_negative_and_zero_are_counted_or_listed(negative, expected, out):
     assert (expected, out) == (hours(figure), left_out(figure))
 
 
+def test_of_deployments_of_one_commit_each_the_negative_one_is_listed():
+    story = log(
+        brought("CHG-1", 10, commit("a", 12)),
+        brought("CHG-2", 20, commit("b", 18)),
+        brought("CHG-3", 20, commit("c")),
+    )
+
+    figure = lead_time(story)
+
+    assert {"b": 2.0} == hours(figure)
+    assert [("a", "negative"), ("c", "missing(committed)")] == left_out(figure)
+
+
 def test_a_single_commit_made_after_its_deployment_is_listed_and_counts_as_brought():
     story = log(brought("CHG-1", 10, commit("a", 12)), brought("CHG-2", 20, commit("a", 12)))
 

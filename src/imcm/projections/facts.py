@@ -654,7 +654,7 @@ class FactsFold:
         unfounded: list[int] = []
         if cut is not None:
             found, planned = self._brought_to(INCIDENT, cut), self._brought_to(CHANGE, cut)
-            followed = merges_followed(found.get, self._merged) if self._merged else {}
+            followed = merges_followed(found.get, map(found.get, self._merged))
             incidents, changes = found.all(followed), planned.all({})
             for positions in (*found.unfounded.values(), *planned.unfounded.values()):
                 unfounded += positions

@@ -7,6 +7,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -158,15 +159,18 @@ class _Recoveries:
         self._found = found = judged.deployments
         self._definition = definition
         self._rounded = ROUNDINGS[definition.round_each]
-        self._successes: _Successes | None = None
-        if "next_success" in definition.recovered_by or definition.look_back == "last_success":
-            self._successes = _Successes(judged)
+        self._judged = judged
         self._moments = {
             "rolled_back": found.column("rolled_back_at"),
             "recorded": found.column("recovered_at"),
         }
         self._deployed_at = found.column("deployed_at")
         self._spells = facts.of_incidents("spells")
+
+    @cached_property
+    def _successes(self) -> _Successes:
+        """Made where the definition asks for them."""
+        return _Successes(self._judged)
 
     def leave_out(self, id_: str, reason: str, place: int) -> None:
         """Note a failed deployment that has no recovery under the definition."""
@@ -193,7 +197,7 @@ class _Recoveries:
         self.deployed[id_] = self._found.ids[place]
         deployed: Any = self._deployed_at[place]
         start: Moment = deployed
-        if self._definition.look_back == "last_success" and self._successes is not None:
+        if self._definition.look_back == "last_success":
             start = self._successes.before(place) or start
         end = self._end(place, incidents)
         over = end is not None
@@ -225,13 +229,13 @@ class _Recoveries:
 
     def _end(self, place: int, incidents: Sequence[int]) -> Moment | None:
         """Return the first of the ends asked for that is present."""
-        end: Moment | None = None
         for name in self._definition.recovered_by:
+            end: Moment | None
             if name == "incident":
                 end = self._all_resolved(incidents)
             elif name in self._moments:
                 end = self._moments[name][place]
-            elif self._successes is not None:
+            else:
                 end = self._successes.after(place)
             if end is not None:
                 return end

@@ -279,23 +279,21 @@ def released(holds: tuple[Hold, ...], at: Moment | None) -> tuple[Hold, ...]:
 
 
 def merges_followed(
-    row_of: Callable[[str], IncidentFacts | None], merged: Iterable[str]
+    row_of: Callable[[str], IncidentFacts | None], merged: Iterable[IncidentFacts]
 ) -> dict[str, IncidentFacts]:
     """
     Return the rows that merges change: each merged one, and the last target of its chain.
 
     Args:
         row_of: Gives an incident's row; None where there is none of that id.
-        merged: The ids of the rows that are merged into another.
+        merged: The rows that are merged into another.
     """
     members: dict[str, list[IncidentFacts]] = {}
     changed: dict[str, IncidentFacts] = {}
-    for id_ in merged:
-        row = row_of(id_)
-        if row is not None:
-            last = _last_target(row_of, row)
-            members.setdefault(last, []).append(row)
-            changed[id_] = row._replace(merged_into=last)
+    for one in merged:
+        last = _last_target(row_of, one)
+        members.setdefault(last, []).append(one)
+        changed[one.id] = one._replace(merged_into=last)
     for target, theirs in members.items():
         row = changed.get(target, row_of(target))
         if row is None:
