@@ -396,14 +396,14 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]
     stated = len(changes)
     if definition.attribution != "stated":
         settled = set(incidents)
-        for place, laid in _Candidates(facts, definition).to(
-            [place for place in places if place not in settled] if settled else places
-        ):
-            if laid:
-                changes += laid
-                incidents += [place] * len(laid)
-            elif incident_matches(facts.incidents[place], definition):
-                row = facts.incidents[place]
+        if settled:
+            places = [place for place in places if place not in settled]
+        inferred, laid_to, alone = _Candidates(facts, definition).lay(places)
+        incidents += inferred
+        changes += laid_to
+        for place in alone:
+            row = facts.incidents[place]
+            if incident_matches(row, definition):
                 out.append(LeftOut(row.id, "no deployment to lay it to", row.positions))
     return Laid(facts, incidents, changes, stated), out
 
@@ -433,6 +433,7 @@ def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], l
 
 
 _Side = Callable[[Sequence[datetime], datetime], int]
+_NO_CANDIDATES: Final[tuple[Sequence[datetime], Sequence[str]]] = ((), ())
 
 
 class _Candidates:
@@ -468,26 +469,36 @@ class _Candidates:
             for key, mine in shared.items()
         }
 
-    def to(self, places: Iterable[int]) -> Iterator[tuple[int, Sequence[str]]]:
-        """Yield incidents with the ids of what each is laid to: one, none, or two at an edge."""
+    def lay(self, places: Iterable[int]) -> tuple[list[int], list[str], list[int]]:
+        """Return incidents with the ids of what each is laid to, and those laid to none."""
+        incidents: list[int] = []
+        changes: list[str] = []
+        alone: list[int] = []
         detected, verdicts_of = self._detected, self._verdicts
         keys_of, candidates = self._keys, self._of
         side, longest, closed = self._side, self._longest, self._closed
         for place in places:
             at, keys, verdicts = detected[place], keys_of(place), verdicts_of[place]
             if at is None:
-                yield place, ()
-            elif verdicts or closed or len(keys) != 1:
-                yield place, self._among(keys, verdicts, utc(at))
-            elif keys[0] in candidates:
-                # As nearly all are: of one service, and nobody said anything about their cause.
-                times, ids = candidates[keys[0]]
-                at = utc(at)
-                last = side(times, at) - 1
-                near = last >= 0 and (longest is None or at - times[last] <= longest)
-                yield place, ids[last : last + 1] if near else ()
+                alone.append(place)
+                continue
+            at = utc(at)
+            if verdicts or closed or len(keys) != 1:
+                laid = self._among(keys, verdicts, at)
+                incidents += [place] * len(laid)
+                changes += laid
+                if not laid:
+                    alone.append(place)
+                continue
+            # As nearly all are: of one service, and nobody said anything about their cause.
+            times, ids = candidates.get(keys[0], _NO_CANDIDATES)
+            last = side(times, at) - 1
+            if last >= 0 and (longest is None or at - times[last] <= longest):
+                incidents.append(place)
+                changes.append(ids[last])
             else:
-                yield place, ()
+                alone.append(place)
+        return incidents, changes, alone
 
     def _among(
         self, keys: Iterable[str], verdicts: Mapping[str, Verdict], at: datetime
