@@ -37,7 +37,7 @@ from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Sto
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
 if TYPE_CHECKING:
-    from imcm.projections.facts import FactsFold, Told
+    from imcm.projections.facts import FactsFold, Taken
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""
@@ -412,7 +412,7 @@ def _lean_decoder(name: str) -> tuple[str, Any]:
 
 def _told(
     rows: Iterable[tuple[int, str, int, str, bytes]], until: datetime | None
-) -> Iterator[Told]:
+) -> Iterator[Taken]:
     """Yield what stored rows tell of facts, up to the first event recorded after a time."""
     decoders = _LEAN.get
     for row in rows:

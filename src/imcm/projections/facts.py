@@ -150,7 +150,7 @@ _TOLD: Final[Mapping[str, Any]] = {INCIDENT: incident_rows, CHANGE: change_rows}
 
 
 # Any: what tells facts may be leaner than the event itself; edits are the real ones.
-Told = tuple[str, int, int, datetime, Source | None, str, Any]
+Taken = tuple[str, int, int, datetime, Source | None, str, Any]
 """One recorded event: stream, version, position, stamp, source, name of its type, and itself."""
 
 
@@ -236,7 +236,7 @@ class _Stream:
     def row(self, as_of: datetime) -> IncidentFacts | ChangeFacts:
         """Return the row as it stood at a time; its events must be there where it needs them."""
         rows, told = self.rows, self.told
-        if self.edits or self.latest > as_of:
+        if self.needs_events(as_of):
             told = self._told_again(as_of)
         row: IncidentFacts | ChangeFacts = rows.row(told)
         if self.late or self.clock_back or self.disagree:
@@ -255,7 +255,7 @@ class _Stream:
             stands = happened(stands, as_of)
         told: list[Any] = self.rows.begun(self.id, self.positions)
         for event in stands:
-            telling = self.rows.TELLING.get(event.__class__.__name__)
+            telling = self.telling.get(event.__class__.__name__)
             if telling is not None:
                 telling(told, event)
         return told
@@ -438,7 +438,7 @@ class FactsFold:
             for name, version, position, stamp, _, source, event, _ in log
         )
 
-    def take(self, told: Iterable[Told]) -> None:
+    def take(self, told: Iterable[Taken]) -> None:
         """Take events in log order, each told apart by the name of its type."""
         streams, touched = self._streams, self._touched
         position, newest, last, events = self._position, self._newest, self._last, self._events
