@@ -99,6 +99,14 @@ class Facts:
         """Return one field of all changes, as `of_incidents` does of incidents."""
         return self._column(CHANGE, self.changes, ChangeFacts._fields, field)
 
+    def each_incident(self, *fields: str) -> Iterable[tuple[Any, ...]]:
+        """Return some fields of each incident, to be gone through once."""
+        return map(itemgetter(*map(IncidentFacts._fields.index, fields)), self.incidents)
+
+    def each_change(self, *fields: str) -> Iterable[tuple[Any, ...]]:
+        """Return some fields of each change, to be gone through once."""
+        return map(itemgetter(*map(ChangeFacts._fields.index, fields)), self.changes)
+
     def _column(
         self, kind: str, rows: Sequence[Any], fields: tuple[str, ...], field: str
     ) -> Sequence[Any]:

@@ -195,11 +195,10 @@ def _deployments(facts: Facts, definition: Deployments) -> Found:
     places: list[int] = []
     if in_environment(None, definition) and not filtered:
         # Nearly all are: deployed at a time that is known, to production, and no roll backs.
-        fields = ("environment", "kind", "status")
-        columns = zip(moments, *map(facts.of_changes, fields), strict=True)
+        told = facts.each_change("deployed_at", "environment", "kind", "status")
         places = [
             place
-            for place, (at, environment, kind, status) in enumerate(columns)
+            for place, (at, environment, kind, status) in enumerate(told)
             if at.__class__ is datetime
             and environment is None
             and kind is not Kind.ROLLBACK

@@ -796,9 +796,6 @@ def places_of_incidents(
     )
 
 
-_NEARLY_ALL: Final = ("status", "mode", "merged_into", "dismissed", "environment")
-
-
 def _places_of_incidents(
     facts: Facts, definition: Definition
 ) -> tuple[Sequence[int], list[LeftOut]]:
@@ -807,17 +804,17 @@ def _places_of_incidents(
     places: list[int] = []
     if in_environment(None, definition) and not filtered:
         # Nearly all count: real ones of production that nobody took back.
-        columns = zip(*map(facts.of_incidents, _NEARLY_ALL), strict=True)
+        told = facts.each_incident("status", "mode", "merged_into", "dismissed", "environment")
         places = [
             place
-            for place, (status, mode, merged_into, dismissed, environment) in enumerate(columns)
+            for place, (status, mode, merged_into, dismissed, environment) in enumerate(told)
             if mode is Mode.REAL
             and merged_into is None
             and dismissed is None
             and environment is None
             and status is not IncidentStatus.NOTHING
         ]
-    count = len(facts.of_incidents("id"))
+    count = len(facts.incidents)
     if len(places) == count:
         return range(count), out
     for place in sorted(set(range(count)).difference(places)):
