@@ -4,7 +4,6 @@ Lead time for changes: from a commit to its deployment.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
@@ -87,30 +86,21 @@ def _landings(found: Deployed, definition: LeadTime) -> dict[int, int | None]:
     """
     if not definition.roll_forward:
         return {}
-    outcomes = found.column("outcome")
-    failed = [
-        place
-        for place, outcome in enumerate(outcomes)
-        if outcome is Outcome.FAILED or outcome is Outcome.ROLLED_BACK
-    ]
-    if not failed:
-        return {}
-    services, kinds = found.column("services"), found.column("kind")
-    # A roll back that is counted as a deployment takes commits out; it brings none back in.
-    good = found.by_service(
-        place
-        for place, outcome in enumerate(outcomes)
-        if outcome is Outcome.COMPLETED and kinds[place] is not Kind.ROLLBACK
-    )
+    outcomes, kinds = found.column("outcome"), found.column("kind")
+    services = found.column("services")
     landings: dict[int, int | None] = {}
-    for place in failed:
-        following: list[int] = []
-        for service in services[place] or ("",):
-            members = good.get(service, [])
-            after = bisect_right(members, place)
-            following += members[after : after + 1]
-        landings[place] = min(following, default=None)
-    return landings
+    following: dict[str, int] = {}  # the next successful deployment of each service
+    for place in reversed(range(len(found))):
+        outcome = outcomes[place]
+        if outcome is Outcome.COMPLETED:
+            # A roll back that counts as a deployment takes commits out; it brings none back in.
+            if kinds[place] is not Kind.ROLLBACK:
+                for service in services[place] or ("",):
+                    following[service] = place
+        elif outcome is Outcome.FAILED or outcome is Outcome.ROLLED_BACK:
+            theirs = (following.get(service) for service in services[place] or ("",))
+            landings[place] = min((one for one in theirs if one is not None), default=None)
+    return dict(sorted(landings.items()))
 
 
 class _Arrivals:
@@ -133,18 +123,19 @@ class _Arrivals:
         """Measure what counts, deployment by deployment; leave out what does not, with why."""
         landings = _landings(found, self._definition)
         carried: dict[int, list[Deployment]] = {}  # what came with a later deployment
+        loads = found.column("commits")
         for place, landed in landings.items():
-            if landed is not None and found.column("commits")[place]:
+            if landed is not None and loads[place]:
                 carried.setdefault(landed, []).append(found[place])
         seen: dict[str, str] = {}
         for place in self._take_plain(found, carried.keys() | landings.keys()):
-            one = found[place]
             if place not in landings:
-                self._bring(one, carried.get(place, ()), seen)
-            elif not one.change.commits:
-                self._leave_out(one.change.id, "no commits", one)
+                self._bring(found[place], carried.get(place, ()), seen)
+            elif not loads[place]:
+                self._leave_out(found.ids[place], "no commits", found[place])
             elif landings[place] is None:
-                self._leave_out(one.change.id, "failed, and no successful deployment followed", one)
+                reason = "failed, and no successful deployment followed"
+                self._leave_out(found.ids[place], reason, found[place])
 
     def _take_plain(self, found: Deployed, special: Collection[int]) -> Iterable[int]:
         """
