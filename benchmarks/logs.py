@@ -23,6 +23,8 @@ from imcm.ledger import Ledger
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
+MILLION = 1_000_000
+
 Told = tuple[str, int, Any]
 
 
@@ -147,7 +149,28 @@ def history(events: int) -> Iterator[Told]:
 
 
 def rows(events: int) -> Iterator[Row]:
-    """Yield the rows of a log of about *events* events, as they would have been recorded."""
+    """
+    Yield the rows of a log of about *events* events, as they would have been recorded.
+
+    A log of more than a million tells the first million again and again, of others: their ids,
+    and those of their commits, begin with the number of the time.
+    """
+    first = _rows(min(events, MILLION))
+    if events <= MILLION:
+        yield from first
+        return
+    kept = list(first)
+    yield from kept
+    for time in range(2, -(-events // MILLION) + 1):
+        mark = b"%d" % time
+        for row in kept[: events - (time - 1) * MILLION]:
+            state = row.state.replace(b'"id":"0', b'"id":"%b' % mark)
+            state = state.replace(b'"CHG-', b'"%bCHG-' % mark)
+            kind, _, id_ = row.stream.partition(":")
+            yield row._replace(stream=f"{kind}:{time}{id_}", state=state)
+
+
+def _rows(events: int) -> Iterator[Row]:
     chance = random.Random(8)
     for number, (stream, version, event) in enumerate(history(events)):
         stamp = START + timedelta(days=3650, microseconds=number)
