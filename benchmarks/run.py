@@ -36,7 +36,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,6 +44,7 @@ from typing import Any, NamedTuple
 import attrs
 import logs
 import metrics
+import msgspec
 
 from imcm import (
     History,
@@ -51,6 +52,7 @@ from imcm import (
     LedgerReader,
     Source,
     change_failure_rate,
+    codec,
     deployment_frequency,
     dora_report,
     failed_deployment_recovery_time,
@@ -77,7 +79,8 @@ from imcm.domain.incident import (
 )
 from imcm.domain.vocabulary import Audience, ChangeType, Commit, Kind, Severity
 from imcm.ledger import IMPORT_BATCH
-from imcm.projections.facts import Facts
+from imcm.projections.facts import Facts, FactsFold
+from imcm.projections.figure import collector_paused
 
 FULL = 1_000_000
 QUICK = 50_000
@@ -314,12 +317,72 @@ def measure_replay(folder: Path, events: int) -> dict[str, Any]:
     path = folder / "ledger.db"
     rows = fetched(path)  # the file is in memory from here on
     fetch, replay = in_turn(lambda: fetched(path), lambda: figures(path), runs=runs_for(events))
+    beside: dict[str, Any] = {"events": rows, "replayed events per second": round(rows / replay)}
+    if events <= FULL:
+        each = {name: round(seconds / rows * 1e6, 2) for name, seconds in parts(path).items()}
+        beside |= {f"microseconds an event, {name}": value for name, value in each.items()}
     return {
         "ratio": replay / fetch,
         "seconds": replay,
         "baseline_seconds": fetch,
-        "beside": {"events": rows, "replayed events per second": round(rows / replay)},
+        "beside": beside,
     }
+
+
+class _Times(msgspec.Struct, gc=False):
+    """The least that anything in time needs of an event."""
+
+    at: datetime | None
+
+
+class _Stamped(msgspec.Struct, gc=False):
+    recorded_at: datetime
+    event: _Times
+
+
+def parts(path: Path) -> dict[str, float]:
+    """Return the CPU seconds of the parts of a replay, one after the other, and of a floor."""
+    told: dict[str, float] = {}
+    with LedgerReader(path) as ledger, collector_paused():
+        states = [row[4] for row in itertools.islice(ledger._store.tuples(), 100_000)]
+        times = msgspec.json.Decoder(_Stamped).decode
+
+        def least() -> None:
+            for state in states[1:]:
+                times(state)
+
+        floor = timed(least, time.process_time) / len(states)
+        begin = time.process_time()
+        for _ in ledger._store.tuples():
+            pass
+        fetching = time.process_time() - begin
+        begin = time.process_time()
+        for _ in codec._told(ledger._store.tuples(), None):
+            pass
+        decoding = time.process_time() - begin
+        fold = FactsFold(lambda streams: _fold_of(ledger, streams))
+        begin = time.process_time()
+        codec.take_facts(ledger._store.tuples(), fold)
+        telling = time.process_time() - begin
+        begin = time.process_time()
+        known = fold.closed()
+        rows = time.process_time() - begin
+        begin = time.process_time()
+        time_to_restore(known), change_failure_rate(known), dora_report(known)
+        told["fetching and checking rows"] = fetching
+        told["decoding what rows of facts need"] = decoding - fetching
+        told["telling it"] = telling - decoding
+        told["making rows"] = rows
+        told["eight figures"] = time.process_time() - begin
+        told["a floor: decoding nothing but two times"] = floor * known.events
+    return told
+
+
+def _fold_of(ledger: LedgerReader, streams: Mapping[str, int]) -> FactsFold:
+    fold = FactsFold()
+    for rows in ledger._store.streams(list(streams)).values():
+        codec.take_facts(rows, fold)
+    return fold
 
 
 def runs_for(events: int) -> int:
