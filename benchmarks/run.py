@@ -875,6 +875,8 @@ def measure_metrics(folder: Path, events: int) -> dict[str, Any]:
         beside[f"seconds, {name} alone"] = round(metrics.fastest(figure, known), 4)
     if importlib.util.find_spec("pandas"):
         beside["seconds, pandas' bare numbers"] = round(by_pandas(rows), 4)
+    if all(map(importlib.util.find_spec, ("imcm.frames", "narwhals", "pandas"))):
+        beside["frames path, times pandas' bare numbers"] = round(by_frames(known), 2)
     return {
         "ratio": min(whole) / min(numbers),
         "measured": min(whole),
@@ -897,6 +899,33 @@ def by_pandas(rows: dict[str, list[Any]]) -> float:
         return lead, restore, changes["failed"].mean(), days.median()
 
     return in_turn(numbers, runs=5)[0]
+
+
+def by_frames(known: Facts) -> float:
+    """
+    Return the CPU time of the frames path as a ratio to pandas' own for the same six numbers.
+
+    Both begin with the same frames, already there; each is the fastest of several runs in turn.
+    """
+    from imcm import frames
+
+    changes = frames.deployments(known).to_frame("pandas")
+    commits = frames.lead_times(known).to_frame("pandas")
+    incidents = frames.incidents(known).to_frame("pandas")
+
+    def numbers() -> object:
+        days = changes["day_number"].max() - changes["day_number"].min() + 1
+        return (
+            len(changes) / days,
+            changes["failed"].mean(),
+            changes["rework"].mean(),
+            changes["recovery_seconds"].median(),
+            commits["lead_time_seconds"].median(),
+            incidents["restore_seconds"].median(),
+        )
+
+    own, ours = in_turn(numbers, lambda: frames.figures(changes, commits, incidents), runs=15)
+    return ours / own
 
 
 def measure_attribution(folder: Path, events: int) -> dict[str, Any]:

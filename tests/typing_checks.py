@@ -18,6 +18,7 @@ from imcm import (
     change,
     change_failure_rate,
     facts,
+    frames,
     incident,
     time_to_restore,
 )
@@ -36,6 +37,8 @@ def typed(ledger: Ledger, reader: LedgerReader, now: datetime) -> None:
     assert_type(ledger.incident("INC-7"), Incident)
     assert_type(time_to_restore(reader.replay(), statistic="mean"), Figure)
     assert_type(change_failure_rate(facts(reader.replay()), group_by="service"), Figure)
+    assert_type(frames.deployments(reader.replay(), time_zone="Europe/London"), frames.Table)
+    assert_type(frames.incidents(reader.replay()).columns(), dict[str, list[frames.Value]])
 
 
 def my_step(state: Incident, *, by: str) -> tuple[IncidentEvent, ...]:

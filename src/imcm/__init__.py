@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from imcm import audit
+    from imcm import audit, frames
     from imcm.domain import change, incident
     from imcm.domain.change import Template
     from imcm.domain.policy import DEFAULT_POLICY, Policy
@@ -134,6 +134,7 @@ __all__ = [
     "downtime",
     "facts",
     "failed_deployment_recovery_time",
+    "frames",
     "incident",
     "lead_time",
     "learned",
@@ -209,6 +210,7 @@ _HOMES: Final = {
     "downtime": "imcm.projections.availability",
     "facts": "imcm.projections.facts",
     "failed_deployment_recovery_time": "imcm.projections.recovery",
+    "frames": "imcm.frames",
     "incident": "imcm.domain.incident",
     "lead_time": "imcm.projections.lead_time",
     "learned": "imcm.projections.learned",
@@ -225,7 +227,7 @@ _HOMES: Final = {
     "user_impact": "imcm.projections.availability",
 }
 
-_MODULES: Final = frozenset({"audit", "change", "incident"})
+_MODULES: Final = frozenset({"audit", "change", "frames", "incident"})
 """Public names that are modules, used through them, as in incident.resolve."""
 
 

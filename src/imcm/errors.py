@@ -21,6 +21,7 @@ __all__ = [
     "LedgerNotEmptyError",
     "MalformedLineError",
     "MissingExtraError",
+    "MissingPackageError",
     "NaiveTimeError",
     "NotALedgerError",
     "StepRefused",
@@ -167,6 +168,14 @@ class MissingExtraError(ImcmError, ImportError):
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package: pip install 'imcm[{extra}]'")
         self.extra = extra
+
+
+class MissingPackageError(ImcmError, ImportError):
+    """A package that was asked for by name is not installed, and no extra of imcm brings it."""
+
+    def __init__(self, what: str, package: str) -> None:
+        super().__init__(f"{what} needs the package {package}: pip install {package}")
+        self.package = package
 
 
 def _shown(value: object) -> str:

@@ -955,7 +955,7 @@ def _edges(definition: Definition, by: str | int, span: Period) -> Iterator[Peri
     day = _bucket_start(span[0].astimezone(home).date(), by, definition.week_starts)
     while True:
         following = _bucket_after(day, by)
-        start, end = _midnight(day, home), _midnight(following, home)
+        start, end = midnight(day, home), midnight(following, home)
         if start >= span[1]:
             return
         yield max(start, span[0]), min(end, span[1])
@@ -975,7 +975,7 @@ def _fixed(
         yield max(start, span[0]), min(end, span[1])
 
 
-def _midnight(day: date, home: ZoneInfo) -> datetime:
+def midnight(day: date, home: ZoneInfo) -> datetime:
     """Return the first instant of a day in a zone, in UTC (a day can begin at 1 o'clock)."""
     return datetime.combine(day, time(), tzinfo=home).astimezone(UTC)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
 from operator import sub
@@ -34,6 +34,7 @@ from imcm.projections.figure import (
     by_group,
     figure_function,
     microseconds,
+    midnight,
     names,
     unread_notes,
     why_incident_out,
@@ -182,7 +183,7 @@ def _whole_days(found: Deployed, places: Sequence[int], home: ZoneInfo) -> Perio
     if not places:
         return None
     first, last = (found.at[place].astimezone(home).date() for place in (places[0], places[-1]))
-    return _midnight(first, home), _midnight(last + _ONE, home)
+    return midnight(first, home), midnight(last + _ONE, home)
 
 
 def _up_to(window: Period, as_of: datetime | None) -> Period | None:
@@ -192,17 +193,13 @@ def _up_to(window: Period, as_of: datetime | None) -> Period | None:
     return window[0], min(window[1], as_of)
 
 
-def _midnight(day: date, home: ZoneInfo) -> datetime:
-    return datetime.combine(day, time(), tzinfo=home).astimezone(UTC)
-
-
 def _days_between(span: Period, home: ZoneInfo) -> float:
     """Return how many days of a zone a stretch of time is; a day of 23 or 25 hours is one."""
     parts: list[float] = []
     days: list[int] = []
     for moment in span:
         day = moment.astimezone(home).date()
-        begins, ends = _midnight(day, home), _midnight(day + _ONE, home)
+        begins, ends = midnight(day, home), midnight(day + _ONE, home)
         parts.append((moment.astimezone(UTC) - begins) / (ends - begins))
         days.append(day.toordinal())
     return (days[1] - days[0]) + (parts[1] - parts[0])
@@ -216,7 +213,7 @@ def _dates(times: Sequence[datetime], home: ZoneInfo) -> set[date]:
         day = times[place].astimezone(home).date()
         dates.add(day)
         # All up to the next midnight are of that day, however many they are.
-        place = bisect_left(times, _midnight(day + _ONE, home), lo=place + 1)
+        place = bisect_left(times, midnight(day + _ONE, home), lo=place + 1)
     return dates
 
 
