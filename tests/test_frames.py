@@ -489,7 +489,9 @@ DAY = date(2026, 3, 2)
             lambda: frames.deployments(LOG, window=(at(0), at(1)), in_window="end"),
             "a window holds deployments",
         ),
-        (lambda: frames.incidents(LOG, reopened="each"), "one value for each incident"),
+        (lambda: frames.incidents(LOG, reopened="first"), "a row is an incident"),
+        (lambda: frames.incidents(LOG, in_window="start"), "the day it was resolved"),
+        (lambda: frames.incidents(LOG, reopened="each"), "a row is an incident"),
         (lambda: frames.incidents(LOG, time_zone="Mars"), "an IANA zone"),
     ],
 )

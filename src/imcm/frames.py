@@ -454,11 +454,15 @@ def _incidents(facts: Facts, definition: TimeToRestore) -> Table:
 
     Raises:
         InvalidValue: An argument that is not allowed; groups or buckets, which `figures` has;
-            a value for each spell, since a row is an incident.
+            a value for each spell, since a row is an incident; another moment than the last
+            resolution to place it, since `day` is that of this one.
     """
-    if definition.reopened == "each":
-        allowed = "last, first or another with one value for each incident"
+    if definition.reopened in {"each", "first"}:
+        allowed = "last or open_time: a row is an incident, on the day it was last resolved"
         raise InvalidValue("reopened", definition.reopened, allowed)
+    if definition.in_window != "end":
+        allowed = '"end": an incident has the day it was resolved'
+        raise InvalidValue("in_window", definition.in_window, allowed)
     restored = {one.id: one.value for one in measure(facts, definition).included}
     counted, _ = incidents_of(facts, definition)
     window, bounds = definition.window, definition.bounds
