@@ -22,6 +22,7 @@ from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never
 import attrs
 
 from imcm.domain.corrections import (
+    EDIT_CLASSES,
     Correctable,
     CorrectableValue,
     DismissalReasonCorrected,
@@ -42,7 +43,16 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.imported import news, place_after, with_status
-from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, changed, require
+from imcm.domain.lifecycle import (
+    Answer,
+    Ask,
+    Guard,
+    Rule,
+    answers,
+    changed,
+    quickly_replaced,
+    require,
+)
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
@@ -562,6 +572,7 @@ CORRECTABLE: Final[Correctable] = {
 # --- state ----------------------------------------------------------------------------------------
 
 
+@quickly_replaced
 class Incident(NamedTuple):
     """
     What a step needs to know of an incident in order to decide, and no more.
@@ -615,30 +626,12 @@ INITIAL: Final = Incident()
 def evolve(incident: Incident, event: IncidentEvent) -> Incident:
     """Return the incident as it is after *event*: it copies, and never refuses."""
     past = (*incident.past, event)
-    match event:
-        case (
-            MomentCorrected()
-            | SeverityCorrected()
-            | ImpactCorrected()
-            | ServicesCorrected()
-            | SymptomCorrected()
-            | LabelsCorrected()
-            | EnvironmentCorrected()
-            | ModeCorrected()
-            | DismissalReasonCorrected()
-            | EventVoided()
-        ):
-            # These change what stood before them: what stands is told again from the start, so
-            # no other case needs to know of them.
-            return fold(past)
-        case _:
-            return _with_past(_next(incident, event), past)
-
-
-def _with_past(incident: Incident, past: tuple[IncidentEvent, ...]) -> Incident:
-    """Return what `_replace(past=past)` does, in a third of the time."""
-    status, _, *rest = incident
-    return Incident._make((status, past, *rest))
+    if event.__class__ in EDIT_CLASSES:
+        # These change what stood before them: what stands is told again from the start, so
+        # `_next` needs to know of none of them.
+        return fold(past)
+    after = _next(incident, event)  # type: ignore[arg-type]  # all others tell facts
+    return after._replace(past=past)
 
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
@@ -648,7 +641,7 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
     stands: Mapping[int, IncidentFact] = past_standing(past)
     for event in stands.values():
         incident = _next(incident, event)
-    return _with_past(incident, past)
+    return incident._replace(past=past)
 
 
 TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}
@@ -751,20 +744,22 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
 _Ask: TypeAlias = Ask[Incident]
 
 
-_MOMENTS: Final[Mapping[type, tuple[str, ...]]] = {
-    IncidentDetected: ("at", "impact_started_at", "declared_at"),
-    ImpactUpdated: ("at", "impact_started_at"),
+_MORE_MOMENTS: Final[Mapping[type, tuple[str, ...]]] = {
+    IncidentDetected: ("impact_started_at", "declared_at"),
+    ImpactUpdated: ("impact_started_at",),
 }
 """Events that tell more moments than their own."""
 
 
 def _not_before_first(incident: Incident, ask: _Ask) -> str | None:
-    moments = [
-        earliest(moment)
-        for event in past_standing(incident.past).values()
-        for name in _MOMENTS.get(event.__class__, ("at",))
-        if (moment := getattr(event, name)) is not None
-    ]
+    moments: list[datetime] = []
+    for event in past_standing(incident.past).values():
+        if event.at is not None:
+            moments.append(earliest(event.at))
+        for name in _MORE_MOMENTS.get(event.__class__, ()):
+            moment = getattr(event, name)
+            if moment is not None:
+                moments.append(earliest(moment))
     if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
         return None
     return (
