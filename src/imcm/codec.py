@@ -35,6 +35,7 @@ from imcm.domain.change import ChangeEvent
 from imcm.domain.corrections import EDITS
 from imcm.domain.incident import IncidentEvent
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
+from imcm.domain.vocabulary import is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
 if TYPE_CHECKING:
@@ -73,14 +74,15 @@ _REQUIRED: Final = object()
 
 
 def _default(attribute: Any) -> Any:
-    default = attribute.default
+    default: Any = attribute.default
     if default is attrs.NOTHING:
         return _REQUIRED
-    if isinstance(default, (Enum, int)) and default is not False:
-        return _REQUIRED  # a status, a mode or a count is always written: the bytes say it
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         # By its bare class: of dict[str, str], msgspec would leave no empty one out.
-        return msgspec.field(default_factory=default.factory().__class__)
+        made: Any = default.factory()
+        return msgspec.field(default_factory=made.__class__)
+    if isinstance(default, (Enum, int)) and default is not False:
+        return _REQUIRED  # a status, a mode or a count is always written: the bytes say it
     return default
 
 
@@ -141,7 +143,7 @@ def _seen_tuple(items: frozenset[type], value: tuple[Any, ...]) -> tuple[Any, bo
 
 
 def _seen_texts(value: dict[Any, Any]) -> tuple[Any, bool]:
-    return value, {*map(type, value), *map(type, value.values())} <= {str}
+    return value, not value or {*map(type, value), *map(type, value.values())} == {str}
 
 
 class _Way(NamedTuple):
@@ -303,9 +305,8 @@ def _numbers(value: Any) -> Iterator[int]:
     elif attrs.has(value.__class__):
         for a in attrs.fields(value.__class__):
             yield from _numbers(getattr(value, a.name))
-    elif isinstance(value, (tuple, list)):
-        items: Iterable[Any] = value
-        for item in items:
+    elif is_list(value):
+        for item in value:
             yield from _numbers(item)
 
 
@@ -381,7 +382,7 @@ def encoded(event: Stored, head: Head, salt: Callable[[], str] = _drawn) -> tupl
     """
     if isinstance(event, Unread):
         return event.type, event.state, True
-    form = _form(event.__class__)
+    form = _FORMS.get(event.__class__) or _form(event.__class__)
     facts, certain = form.written(event)
     tail = b"}"
     if form.words:

@@ -1693,13 +1693,16 @@ def bring_in(
         InvalidValue: An event is not marked as imported.
     """
     result: list[tuple[int, ChangeEvent]] = []
+    past = list(change.past)  # not copied into a state for each event, as `evolve` would
     first = (ChangePlanned, ChangeObserved)
     for place, event in news(change.past, events, CORRECTABLE, first=first):
         settled = event
         if isinstance(event, _MILESTONES):
             after = place_after(change.status, event.status or change.status, _PROGRESS)
             settled = with_status(event, changed(change.status, after))
-        change = evolve(change, settled)
+        past.append(settled)
+        is_edit = settled.__class__ in EDIT_CLASSES
+        change = fold(past) if is_edit else _next(change, settled, len(past))  # type: ignore[arg-type]
         result.append((place, settled))
     return tuple(result)
 

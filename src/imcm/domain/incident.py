@@ -1029,7 +1029,7 @@ def attempt_mitigation(
         MitigationAttempted(
             at=at,
             by=by,
-            number=_unused(incident, MitigationAttempted),
+            number=_unused(incident.past, MitigationAttempted),
             kind=checked_member("kind", kind, MitigationKind),
             change=optional_id("change", change),
             note=checked_words("note", note),
@@ -1041,9 +1041,9 @@ def attempt_mitigation(
 _Numbered: TypeAlias = type[MitigationAttempted] | type[ActionAdded] | type[ReviewRecorded]
 
 
-def _unused(incident: Incident, kind: _Numbered) -> int:
+def _unused(past: Iterable[IncidentEvent], kind: _Numbered) -> int:
     """Return the next number of its kind; those of voided events are never given again."""
-    numbers = (event.number for event in incident.past if isinstance(event, kind))
+    numbers = (event.number for event in past if isinstance(event, kind))
     return max(numbers, default=0) + 1
 
 
@@ -1268,7 +1268,7 @@ def record_review(
         ReviewRecorded(
             at=at,
             by=by,
-            number=_unused(incident, ReviewRecorded),
+            number=_unused(incident.past, ReviewRecorded),
             covers=incident.resolutions,
             what_happened=required_words("what_happened", what_happened),
             causes=tuple(required_words("causes", cause) for cause in causes),
@@ -1298,7 +1298,7 @@ def add_action(
         ActionAdded(
             at=at,
             by=by,
-            number=_unused(incident, ActionAdded),
+            number=_unused(incident.past, ActionAdded),
             owner=optional_id("owner", owner),
             due=due,
             text=required_words("text", text),
@@ -1487,15 +1487,21 @@ def bring_in(
     """
     result: list[tuple[int, IncidentEvent]] = []
     renumbered: dict[tuple[type, int], int] = {}
+    past = list(incident.past)  # not copied into a state for each event, as `evolve` would
     for place, event in news(incident.past, events, CORRECTABLE, first=(IncidentDetected,)):
-        settled = _settled(incident, event, renumbered)
-        incident = evolve(incident, settled)
+        settled = _settled(incident, past, event, renumbered)
+        past.append(settled)
+        is_edit = settled.__class__ in EDIT_CLASSES
+        incident = fold(past) if is_edit else _next(incident, settled)  # type: ignore[arg-type]
         result.append((place, settled))
     return tuple(result)
 
 
 def _settled(
-    incident: Incident, event: IncidentEvent, renumbered: dict[tuple[type, int], int]
+    incident: Incident,
+    past: Sequence[IncidentEvent],
+    event: IncidentEvent,
+    renumbered: dict[tuple[type, int], int],
 ) -> IncidentEvent:
     """Return an imported event with the status and the number it gets in this stream."""
     match event:
@@ -1504,10 +1510,10 @@ def _settled(
         case IncidentTriaged() | IncidentMitigated() | IncidentResolved() | IncidentClosed():
             return with_status(event, _further(incident, event.status))
         case MitigationAttempted():
-            number = _renumbered(incident, event, renumbered)
+            number = _renumbered(past, event, renumbered)
             return attrs.evolve(event, number=number, status=_further(incident, event.status))
         case ActionAdded():
-            return attrs.evolve(event, number=_renumbered(incident, event, renumbered))
+            return attrs.evolve(event, number=_renumbered(past, event, renumbered))
         case AttemptConcluded():
             number = renumbered.get((MitigationAttempted, event.number), event.number)
             return attrs.evolve(event, number=number)
@@ -1515,7 +1521,7 @@ def _settled(
             number = renumbered.get((ActionAdded, event.number), event.number)
             return attrs.evolve(event, number=number)
         case ReviewRecorded():
-            number = _unused(incident, ReviewRecorded)
+            number = _unused(past, ReviewRecorded)
             return attrs.evolve(event, number=number, covers=incident.resolutions)
         case _:
             return event
@@ -1527,10 +1533,10 @@ def _further(incident: Incident, milestone: IncidentStatus | None) -> IncidentSt
 
 
 def _renumbered(
-    incident: Incident,
+    past: Sequence[IncidentEvent],
     event: MitigationAttempted | ActionAdded,
     renumbered: dict[tuple[type, int], int],
 ) -> int:
     """Return the number an imported event gets; what speaks of it follows."""
-    number = renumbered[type(event), event.number] = _unused(incident, type(event))
+    number = renumbered[type(event), event.number] = _unused(past, type(event))
     return number

@@ -30,13 +30,14 @@ def quickly_replaced(cls: type[T]) -> type[T]:
     # Any: that it is a named tuple can't be said of a type.
     named: Any = cls
     places = {name: place for place, name in enumerate(named._fields)}
-    make = tuple.__new__
+    plain: Any = tuple
+    make = plain.__new__
 
     def replace(self: Iterable[Any], /, **fields: Any) -> Any:
         values = list(self)
         for name, value in fields.items():
             values[places[name]] = value
-        return make(cls, values)  # type: ignore[type-var]  # as said above
+        return make(cls, values)
 
     named._replace = replace
     return cls

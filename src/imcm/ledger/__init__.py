@@ -993,6 +993,7 @@ class Ledger(LedgerReader):
         return theirs, len(rows)
 
 
+@functools.lru_cache(maxsize=2 * ASKED_AT_ONCE)  # asked when histories are looked up, and again
 def _checked_stream(stream: str) -> str:
     """
     Return of which kind a stream is.
