@@ -10,6 +10,7 @@ salt; left out when there is none). The members are described in docs/stored-for
 from __future__ import annotations
 
 import functools
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -34,6 +35,7 @@ from imcm.domain.change import ChangeEvent
 from imcm.domain.corrections import EDITS
 from imcm.domain.incident import IncidentEvent
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
+from imcm.domain.vocabulary import is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
 if TYPE_CHECKING:
@@ -68,119 +70,251 @@ def _words_of(cls: type) -> tuple[str, ...]:
 
 
 _REQUIRED: Final = object()
+"""The default of what has none: no value is this one, so the field is always written."""
 
 
-def _default(attribute: Any) -> object:
-    default = attribute.default
+def _default(attribute: Any) -> Any:
+    default: Any = attribute.default
     if default is attrs.NOTHING:
-        return _REQUIRED  # equal to no value, so the field is always written
+        return _REQUIRED
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        # By its bare class: of dict[str, str], msgspec would leave no empty one out.
+        made: Any = default.factory()
+        return msgspec.field(default_factory=made.__class__)
     if isinstance(default, (Enum, int)) and default is not False:
         return _REQUIRED  # a status, a mode or a count is always written: the bytes say it
-    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+    return default
 
 
-class _Fact(NamedTuple):
+class _Field(NamedTuple):
     """
-    A field of an event that tells a fact.
+    What a field wants.
 
     Attributes:
-        default: The value that is left out.
-        kind: Its class. 0 is no False.
-        sure: Classes whose values can be read again whatever they are; others are tried.
+        sure: Classes whose values can be read again: whatever they are, or where all of theirs can.
+        items: The same of what its tuple holds.
+        texts: Its mapping is one of texts to texts.
     """
 
-    name: str
-    default: object
-    kind: type
     sure: frozenset[type]
+    items: frozenset[type]
+    texts: bool
 
 
-_TEXTS: Final = tuple[str, ...]
+_SIMPLE: Final = frozenset({str, bool, type(None), datetime, date})
 
 
-def _sure(hint: Any) -> frozenset[type]:
+def _field(hint: Any) -> _Field:
     """
-    Return the classes whose values are certain to be read again as what a field wants.
+    Return of which classes values are certain to be read again as what a field wants.
 
-    No numbers: some are too great to be read, and some are none. No values with fields of their
-    own: theirs may be anything.
+    No numbers: some are too great to be read, and some are none.
     """
     choices = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
-    simple = {str, bool, type(None), datetime, date}
-    return frozenset(
-        tuple if choice == _TEXTS else choice
-        for choice in choices
-        if choice == _TEXTS or choice in simple or (isinstance(choice, EnumMeta))
-    )
-
-
-@functools.cache
-def _facts_of(cls: type) -> tuple[_Fact, ...]:
-    hints = get_type_hints(cls)
-    words = _words_of(cls)
-    facts = ((a.name, _default(a)) for a in attrs.fields(cls) if a.name not in words)
-    return tuple(
-        _Fact(name, default, default.__class__, _sure(hints[name])) for name, default in facts
-    )
+    sure = {c for c in choices if c in _SIMPLE or isinstance(c, EnumMeta) or attrs.has(c)}
+    items: set[type] = set()
+    for choice in choices:
+        if get_origin(choice) is tuple and get_args(choice)[-1] is ...:
+            sure.add(tuple)
+            items |= _field(get_args(choice)[0]).sure
+    return _Field(frozenset(sure), frozenset(items), Mapping[str, str] in choices)
 
 
 _MINUTE: Final = timedelta(minutes=1)
 
 
-def _bare_time(value: datetime) -> datetime:
+def _whole_minutes(value: datetime) -> None:
     # A naive time has no offset: the TypeError says that it can't be stored.
     if value.tzinfo is not UTC and value.utcoffset() % _MINUTE:  # type: ignore[operator]
         # RFC 3339 has no seconds in an offset; writing it would move the instant.
         raise InvalidValue("at", value, "its UTC offset must be whole minutes")
-    return value
 
 
-def _bare_tuple(value: tuple[Any, ...]) -> list[Any]:
-    return [_bare(item) for item in value]
-
-
-def _bare_fields(names: tuple[str, ...], value: Any) -> dict[str, Any]:
-    pairs = ((name, getattr(value, name)) for name in names)
-    return {name: _bare(item) for name, item in pairs if item is not None}
-
-
-_BARE: Final[dict[type, Callable[[Any], Any] | None]] = {
-    **dict.fromkeys((str, int, float, bool, type(None))),
-    datetime: _bare_time,
-    tuple: _bare_tuple,
-}
-"""How a value of each class is made bare; None where it is so. Other classes are added when met."""
-
-
-def _bare(value: Any) -> Any:
-    """Return *value* with what is empty left out, for msgspec to write."""
-    cls = value.__class__
-    if cls not in _BARE:
-        names = tuple(a.name for a in attrs.fields(cls)) if attrs.has(cls) else ()
-        _BARE[cls] = functools.partial(_bare_fields, names) if names else None
-    bare = _BARE[cls]
-    return value if bare is None else bare(value)
-
-
-def _facts(event: Any) -> tuple[dict[str, Any], bool]:
-    """Return what is written of an event, and whether it is certain to be read again."""
-    facts: dict[str, Any] = {}
+def _seen_tuple(items: frozenset[type], value: tuple[Any, ...]) -> tuple[Any, bool]:
+    if not value or {str} == set(map(type, value)) <= items:
+        return value, True  # an empty one can be the field's default, which is left out
     certain = True
-    for name, default, default_kind, sure in _facts_of(event.__class__):
+    written: list[Any] = []
+    for item in value:
+        bare, sure = _bare(item)
+        written.append(bare)
+        certain = certain and sure and item.__class__ in items
+    return written, certain
+
+
+def _seen_texts(value: dict[Any, Any]) -> tuple[Any, bool]:
+    return value, not value or {*map(type, value), *map(type, value.values())} == {str}
+
+
+class _Way(NamedTuple):
+    """
+    How an object is written whose fields hold values of certain classes.
+
+    Attributes:
+        times: Places of times, whose offsets are looked at.
+        seen: Places of what is written as something else, or has to be looked into.
+        certain: Whether everything else is certain to be read again.
+    """
+
+    times: tuple[int, ...]
+    seen: tuple[tuple[int, Callable[[Any], tuple[Any, bool]]], ...]
+    certain: bool
+
+
+class _Form:
+    """
+    How objects of one class are written: its facts in their order, without what is empty.
+
+    Values come from an object and go into a struct of msgspec by two calls in C, and what
+    has to be done with them is known once their classes are.
+    """
+
+    def __init__(self, cls: type) -> None:
+        hints = get_type_hints(cls)
+        words = _words_of(cls)
+        facts = [a for a in attrs.fields(cls) if a.name not in words]
+        self.name = cls.__name__
+        self.fields = [_field(hints[a.name]) for a in facts]
+        self.words = tuple((name, _field(hints[name])) for name in words)
+        # Of a value inside an event, only what is not known is left out.
+        is_event = cls in _EVENT_CLASSES
+        defaults: list[Any] = [_default(a) if is_event else None for a in facts]
+        told = [(a.name, Any, default) for a, default in zip(facts, defaults, strict=True)]
+        self._values = _getter([a.name for a in facts])
+        self._struct = msgspec.defstruct(self.name, told, omit_defaults=True, gc=False)
+        self._ways: dict[tuple[type, ...], _Way] = {}
+
+    def written(self, value: Any) -> tuple[Any, bool]:
+        """Return what msgspec is to write, and whether it is certain to be read again."""
+        values: Any = self._values(value)
+        kinds = tuple(map(type, values))
+        way = self._ways.get(kinds) or self._way(kinds)
+        for place in way.times:
+            at = values[place]
+            if at.tzinfo is not UTC:
+                _whole_minutes(at)
+        certain = way.certain
+        if way.seen:
+            values = list(values)
+            for place, seen in way.seen:
+                values[place], sure = seen(values[place])
+                certain = certain and sure
+        return self._struct(*values), certain
+
+    def _way(self, kinds: tuple[type, ...]) -> _Way:
+        times: list[int] = []
+        seen: list[tuple[int, Any]] = []
+        certain = True
+        for place, (kind, field) in enumerate(zip(kinds, self.fields, strict=True)):
+            if kind is datetime:
+                times.append(place)
+            if kind is dict and field.texts:
+                seen.append((place, _seen_texts))
+                continue
+            if kind is tuple:
+                seen.append((place, functools.partial(_seen_tuple, field.items)))
+            elif attrs.has(kind):
+                seen.append((place, _form(kind).written))
+            certain = certain and kind in field.sure
+        way = _Way(tuple(times), tuple(seen), certain)
+        if len(self._ways) < _WAYS:
+            self._ways[kinds] = way
+        return way
+
+
+_WAYS: Final = 1_000
+"""Ways kept for one class: more than there are of right values; wrong ones may be of any class."""
+
+_EVENT_CLASSES: Final = frozenset(EVENT_TYPES.values())
+
+
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
+
+
+_FORMS: Final[dict[type, _Form]] = {}
+
+
+def _form(cls: type) -> _Form:
+    """Return how objects of a class are written, made when first needed."""
+    found = _FORMS.get(cls)
+    if found is None:
+        found = _FORMS[cls] = _Form(cls)
+    return found
+
+
+def _bare(value: Any) -> tuple[Any, bool]:
+    """Return *value* with what is empty left out, and whether it can be read again as its class."""
+    cls = value.__class__
+    if cls is str:
+        return value, True
+    if cls is datetime:
+        _whole_minutes(value)
+    if cls is tuple:
+        return _seen_tuple(frozenset(), value)
+    return _form(cls).written(value) if attrs.has(cls) else (value, True)
+
+
+def _words(event: Any, form: _Form) -> tuple[dict[str, Any], bool]:
+    """Return the words of an event that are not empty, and whether they are what words can be."""
+    words: dict[str, Any] = {}
+    certain = True
+    for name, field in form.words:
         value = getattr(event, name)
-        kind = value.__class__
-        if value is default or (kind is default_kind and value == default):
-            continue
-        bare = _BARE.get(kind, _bare)
-        facts[name] = value if bare is None else bare(value)
-        if kind not in sure or (kind is tuple and not all(item.__class__ is str for item in value)):
-            certain = False
-    return facts, certain
+        if value:
+            words[name] = value
+            if value.__class__ is not str or str not in field.sure:
+                certain = certain and _are_texts(value, field)
+    return words, certain
+
+
+def _are_texts(value: Any, field: _Field) -> bool:
+    return tuple in field.sure and value.__class__ is tuple and set(map(type, value)) == {str}
+
+
+def wrong_words(event: Any, again: Any) -> Iterator[tuple[str, object]]:
+    """
+    Yield words that are of another type than their field's, by name.
+
+    Args:
+        again: The event as it is read again. Only it tells of a list what it comes back as; and
+            only the event itself tells of bytes, which come back as some text.
+    """
+    hints = get_type_hints(event.__class__)
+    for name in _words_of(event.__class__):
+        value = getattr(event, name)
+        told = value if hints[name] is str else getattr(again, name)
+        if value and isinstance(told, str) is not (hints[name] is str):
+            yield name, value
+
+
+def too_great(event: Any) -> Iterator[tuple[str, object]]:
+    """Yield fields, with their values, that hold a number JSON has no exact reader for."""
+    for a in attrs.fields(event.__class__):
+        value = getattr(event, a.name)
+        if any(not -(1 << 63) <= number < 1 << 64 for number in _numbers(value)):
+            yield a.name, value
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """Yield the whole numbers in a value."""
+    if isinstance(value, int):
+        yield value
+    elif attrs.has(value.__class__):
+        for a in attrs.fields(value.__class__):
+            yield from _numbers(getattr(value, a.name))
+    elif is_list(value):
+        for item in value:
+            yield from _numbers(item)
 
 
 def _stamp(moment: datetime) -> str:
     """Return *moment* in UTC with six decimals and Z, the one form in which stamps are stored."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 _to_json: Final = msgspec.json.Encoder().encode
@@ -198,23 +332,19 @@ class Head(NamedTuple):
     certain: bool
 
 
-_SAID_OF_A_SOURCE: Final = frozenset({str, type(None)})
+class _Members(msgspec.Struct, omit_defaults=True, gc=False):
+    """The members of a state before `event`, in their order."""
+
+    format: int
+    record: str
+    recorded_at: str
+    source: Any = None
 
 
 def head_of(recorded_at: datetime, record: str, source: Source | None) -> Head:
     """Return the members before `event`, from the ledger's stamp, the call's id and the source."""
-    members: dict[str, Any] = {
-        "format": FORMAT,
-        "record": record,
-        "recorded_at": _stamp(recorded_at),
-    }
-    certain = True
-    if source is not None:
-        members["source"] = _bare(source)
-        said = {source.id.__class__, source.status.__class__, source.sha256.__class__}
-        said |= {source.ledger.__class__}
-        certain = source.name.__class__ is str and said <= _SAID_OF_A_SOURCE
-        certain = certain and source.recorded_at.__class__ in {datetime, type(None)}
+    told, certain = (None, True) if source is None else _form(Source).written(source)
+    members = _Members(FORMAT, record, _stamp(recorded_at), told)
     return Head(_to_json(members)[:-1], certain)
 
 
@@ -247,17 +377,21 @@ def encoded(event: Stored, head: Head, salt: Callable[[], str] = _drawn) -> tupl
     """
     Return the stored type name and state of *event*, and whether it is certain to be read again.
 
-    It is, where every fact is of its field's own class, and all values of that class can be read.
-    Whatever else there is, only decoding it tells.
+    It is, where every field holds a value of its own class, and all values of that class can be
+    read. Whatever else there is, only decoding it tells.
     """
     if isinstance(event, Unread):
         return event.type, event.state, True
-    cls = event.__class__
-    facts, certain = _facts(event)
-    words = {name: value for name in _words_of(cls) if (value := getattr(event, name))}
-    tail = b',"words":' + _to_json({"salt": salt(), **words}) if words else b""
-    state = b"".join((head.text, b',"event":', _to_json(facts), tail, b"}"))
-    return cls.__name__, state, certain and head.certain
+    form = _FORMS.get(event.__class__) or _form(event.__class__)
+    facts, certain = form.written(event)
+    tail = b"}"
+    if form.words:
+        words, are_words = _words(event, form)
+        if words:
+            tail = b',"words":' + _to_json({"salt": salt(), **words}) + tail
+            certain = certain and are_words
+    state = b"".join((head.text, b',"event":', _to_json(facts), tail))
+    return form.name, state, certain and head.certain
 
 
 # --- decoding -------------------------------------------------------------------------------------
@@ -300,6 +434,25 @@ def _decoder_for(name: str, *, words: bool) -> msgspec.json.Decoder[Any] | None:
         cls = EVENT_TYPES[name]
         found = cache[name] = _decoder(cls, words=words and bool(_words_of(cls)))
     return found
+
+
+def event_of(row: Row) -> Stored:
+    """
+    Return the event of one stored row, without its words: what `decode` gives of it, in less time.
+
+    Raises:
+        StoreError: The state is not a stored event at all.
+    """
+    decoder = _WITHOUT_WORDS.get(row.type) or _decoder_for(row.type, words=False)
+    if decoder is not None:
+        try:
+            state = decoder.decode(row.state)
+        except (msgspec.DecodeError, ImcmError, UnicodeDecodeError):
+            return decode(row, words=False).event  # which says what is wrong
+        if state.format <= FORMAT and state.recorded_at.tzinfo is not None:
+            event: Stored = state.event
+            return event
+    return decode(row, words=False).event
 
 
 def decode(row: Row, *, words: bool = True) -> Recorded:

@@ -10,13 +10,17 @@ from imcm.codec import Row
 from imcm.domain.change import ChangeCompleted, ChangePlanned, ChangeStatus
 from imcm.domain.corrections import MomentCorrected
 from imcm.domain.incident import (
+    ActionCompleted,
+    ImpactUpdated,
     IncidentDetected,
     IncidentResolved,
     IncidentStatus,
     IncidentTriaged,
+    ReviewRecorded,
+    UpdatePosted,
 )
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Unread
-from imcm.domain.vocabulary import ChangeType, Severity
+from imcm.domain.vocabulary import ChangeType, Impact, Severity
 from imcm.errors import ConflictError, LedgerNotEmptyError, NotALedgerError, StoreError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -127,6 +131,57 @@ class TestBringIn:
     def test_an_id_that_can_not_be_one_is_refused(self, ledger, id):
         with pytest.raises(InvalidValue):
             ledger.bring_in([attrs.evolve(history(1), stream=f"incident:{id}")])
+
+    @pytest.mark.parametrize("title", [5, b"down", ("down",), {"a": "b"}, True, object()])
+    def test_words_of_a_wrong_type_are_refused(self, ledger, title):
+        """They would be stored, and the event would come back as one that can't be read."""
+        bad = IncidentDetected(at=AT, by="x", title=title, imported=True)
+        with pytest.raises(InvalidValue):
+            ledger.bring_in([History(stream="incident:bad", events=((bad, None),))])
+        assert [] == ledger.history("incident:bad")
+
+    @pytest.mark.parametrize("causes", ["disk", (5,), ("disk", None), {"a": "b"}])
+    def test_causes_that_are_no_texts_are_refused(self, ledger, causes):
+        bad = ReviewRecorded(at=AT, by="x", number=1, causes=causes, imported=True)
+        events = (history(1).events[0], (bad, None))
+        with pytest.raises(InvalidValue):
+            ledger.bring_in([History(stream="incident:bad", events=events)])
+        assert [] == ledger.history("incident:bad")
+
+    def test_words_that_are_read_as_what_they_are_come_in(self, ledger):
+        """A list of texts, or a member of a closed list, is read again as texts."""
+        told = (
+            IncidentDetected(at=AT, by="x", title=Severity.P2, imported=True),
+            ReviewRecorded(at=AT, by="x", number=1, causes=["disk", "cpu"], imported=True),
+        )
+        events = tuple((event, None) for event in told)
+        ledger.bring_in([History(stream="incident:INC-1", events=events)])
+        detected, reviewed = (recorded.event for recorded in ledger.history("incident:INC-1"))
+        assert ("P2", ("disk", "cpu")) == (detected.title, reviewed.causes)
+
+    @pytest.mark.parametrize(
+        ("field", "event"),
+        [
+            ("number", ActionCompleted(at=AT, by="x", number=10**30, imported=True)),
+            (
+                "impact",
+                ImpactUpdated(at=AT, by="x", impact=Impact(customers=10**30), imported=True),
+            ),
+            ("text", UpdatePosted(at=AT, by="x", audience="public", text=10**30, imported=True)),
+        ],
+    )
+    def test_a_number_above_64_bits_is_refused_by_the_name_of_its_field(self, ledger, field, event):
+        bad = History(stream="incident:bad", events=(history(1).events[0], (event, None)))
+        with pytest.raises(InvalidValue, match=rf"{field}.*{10**30}"):
+            ledger.bring_in([bad])
+        assert [] == ledger.history("incident:bad")
+
+    @pytest.mark.parametrize("id", [5, 10**30, "\ud800"])
+    def test_a_source_that_could_not_be_read_again_is_refused(self, ledger, id):
+        told = ((history(1).events[0][0], Source(name="x", id=id)),)
+        with pytest.raises(InvalidValue, match="source"):
+            ledger.bring_in([History(stream="incident:bad", events=told)])
+        assert [] == ledger.history("incident:bad")
 
     def test_the_same_stream_may_come_twice_in_one_import(self, ledger):
         whole = history(1)

@@ -24,6 +24,7 @@ from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never
 import attrs
 
 from imcm.domain.corrections import (
+    EDIT_CLASSES,
     CommitsCorrected,
     Correctable,
     CorrectableValue,
@@ -42,7 +43,16 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.imported import news, place_after, with_status
-from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, changed, require
+from imcm.domain.lifecycle import (
+    Answer,
+    Ask,
+    Guard,
+    Rule,
+    answers,
+    changed,
+    quickly_replaced,
+    require,
+)
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
@@ -589,6 +599,7 @@ CORRECTABLE: Final[Correctable] = {
 # --- state ----------------------------------------------------------------------------------------
 
 
+@quickly_replaced
 class Change(NamedTuple):
     """
     What a step needs to know of a change in order to decide, and no more.
@@ -645,28 +656,12 @@ INITIAL: Final = Change()
 def evolve(change: Change, event: ChangeEvent) -> Change:
     """Return the change as it is after *event*: it copies, and never refuses."""
     past = (*change.past, event)
-    match event:
-        case (
-            MomentCorrected()
-            | ServicesCorrected()
-            | KindCorrected()
-            | LabelsCorrected()
-            | EnvironmentCorrected()
-            | ResultCorrected()
-            | CommitsCorrected()
-            | EventVoided()
-        ):
-            # These change what stood before them: what stands is told again from the start, so
-            # no other case needs to know of them.
-            return fold(past)
-        case _:
-            return _with_past(_next(change, event, len(past)), past)
-
-
-def _with_past(change: Change, past: tuple[ChangeEvent, ...]) -> Change:
-    """Return what `_replace(past=past)` does, in a third of the time."""
-    status, _, *rest = change
-    return Change._make((status, past, *rest))
+    if event.__class__ in EDIT_CLASSES:
+        # These change what stood before them: what stands is told again from the start, so
+        # `_next` needs to know of none of them.
+        return fold(past)
+    after = _next(change, event, len(past))  # type: ignore[arg-type]  # all others tell facts
+    return after._replace(past=past)
 
 
 def fold(events: Iterable[ChangeEvent]) -> Change:
@@ -676,7 +671,7 @@ def fold(events: Iterable[ChangeEvent]) -> Change:
     stands: Mapping[int, ChangeFact] = past_standing(past)
     for version, event in stands.items():
         change = _next(change, event, version)
-    return _with_past(change, past)
+    return change._replace(past=past)
 
 
 def _people(*people: str | None) -> frozenset[str]:
@@ -1698,13 +1693,16 @@ def bring_in(
         InvalidValue: An event is not marked as imported.
     """
     result: list[tuple[int, ChangeEvent]] = []
+    past = list(change.past)  # not copied into a state for each event, as `evolve` would
     first = (ChangePlanned, ChangeObserved)
     for place, event in news(change.past, events, CORRECTABLE, first=first):
         settled = event
         if isinstance(event, _MILESTONES):
             after = place_after(change.status, event.status or change.status, _PROGRESS)
             settled = with_status(event, changed(change.status, after))
-        change = evolve(change, settled)
+        past.append(settled)
+        is_edit = settled.__class__ in EDIT_CLASSES
+        change = fold(past) if is_edit else _next(change, settled, len(past))  # type: ignore[arg-type]
         result.append((place, settled))
     return tuple(result)
 

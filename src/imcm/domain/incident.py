@@ -22,6 +22,7 @@ from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never
 import attrs
 
 from imcm.domain.corrections import (
+    EDIT_CLASSES,
     Correctable,
     CorrectableValue,
     DismissalReasonCorrected,
@@ -42,7 +43,16 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.imported import news, place_after, with_status
-from imcm.domain.lifecycle import Answer, Ask, Guard, Rule, answers, changed, require
+from imcm.domain.lifecycle import (
+    Answer,
+    Ask,
+    Guard,
+    Rule,
+    answers,
+    changed,
+    quickly_replaced,
+    require,
+)
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
@@ -562,6 +572,7 @@ CORRECTABLE: Final[Correctable] = {
 # --- state ----------------------------------------------------------------------------------------
 
 
+@quickly_replaced
 class Incident(NamedTuple):
     """
     What a step needs to know of an incident in order to decide, and no more.
@@ -615,30 +626,12 @@ INITIAL: Final = Incident()
 def evolve(incident: Incident, event: IncidentEvent) -> Incident:
     """Return the incident as it is after *event*: it copies, and never refuses."""
     past = (*incident.past, event)
-    match event:
-        case (
-            MomentCorrected()
-            | SeverityCorrected()
-            | ImpactCorrected()
-            | ServicesCorrected()
-            | SymptomCorrected()
-            | LabelsCorrected()
-            | EnvironmentCorrected()
-            | ModeCorrected()
-            | DismissalReasonCorrected()
-            | EventVoided()
-        ):
-            # These change what stood before them: what stands is told again from the start, so
-            # no other case needs to know of them.
-            return fold(past)
-        case _:
-            return _with_past(_next(incident, event), past)
-
-
-def _with_past(incident: Incident, past: tuple[IncidentEvent, ...]) -> Incident:
-    """Return what `_replace(past=past)` does, in a third of the time."""
-    status, _, *rest = incident
-    return Incident._make((status, past, *rest))
+    if event.__class__ in EDIT_CLASSES:
+        # These change what stood before them: what stands is told again from the start, so
+        # `_next` needs to know of none of them.
+        return fold(past)
+    after = _next(incident, event)  # type: ignore[arg-type]  # all others tell facts
+    return after._replace(past=past)
 
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
@@ -648,7 +641,7 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
     stands: Mapping[int, IncidentFact] = past_standing(past)
     for event in stands.values():
         incident = _next(incident, event)
-    return _with_past(incident, past)
+    return incident._replace(past=past)
 
 
 TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}
@@ -751,20 +744,22 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
 _Ask: TypeAlias = Ask[Incident]
 
 
-_MOMENTS: Final[Mapping[type, tuple[str, ...]]] = {
-    IncidentDetected: ("at", "impact_started_at", "declared_at"),
-    ImpactUpdated: ("at", "impact_started_at"),
+_MORE_MOMENTS: Final[Mapping[type, tuple[str, ...]]] = {
+    IncidentDetected: ("impact_started_at", "declared_at"),
+    ImpactUpdated: ("impact_started_at",),
 }
 """Events that tell more moments than their own."""
 
 
 def _not_before_first(incident: Incident, ask: _Ask) -> str | None:
-    moments = [
-        earliest(moment)
-        for event in past_standing(incident.past).values()
-        for name in _MOMENTS.get(event.__class__, ("at",))
-        if (moment := getattr(event, name)) is not None
-    ]
+    moments: list[datetime] = []
+    for event in past_standing(incident.past).values():
+        if event.at is not None:
+            moments.append(earliest(event.at))
+        for name in _MORE_MOMENTS.get(event.__class__, ()):
+            moment = getattr(event, name)
+            if moment is not None:
+                moments.append(earliest(moment))
     if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
         return None
     return (
@@ -1034,7 +1029,7 @@ def attempt_mitigation(
         MitigationAttempted(
             at=at,
             by=by,
-            number=_unused(incident, MitigationAttempted),
+            number=_unused(incident.past, MitigationAttempted),
             kind=checked_member("kind", kind, MitigationKind),
             change=optional_id("change", change),
             note=checked_words("note", note),
@@ -1046,9 +1041,9 @@ def attempt_mitigation(
 _Numbered: TypeAlias = type[MitigationAttempted] | type[ActionAdded] | type[ReviewRecorded]
 
 
-def _unused(incident: Incident, kind: _Numbered) -> int:
+def _unused(past: Iterable[IncidentEvent], kind: _Numbered) -> int:
     """Return the next number of its kind; those of voided events are never given again."""
-    numbers = (event.number for event in incident.past if isinstance(event, kind))
+    numbers = (event.number for event in past if isinstance(event, kind))
     return max(numbers, default=0) + 1
 
 
@@ -1273,7 +1268,7 @@ def record_review(
         ReviewRecorded(
             at=at,
             by=by,
-            number=_unused(incident, ReviewRecorded),
+            number=_unused(incident.past, ReviewRecorded),
             covers=incident.resolutions,
             what_happened=required_words("what_happened", what_happened),
             causes=tuple(required_words("causes", cause) for cause in causes),
@@ -1303,7 +1298,7 @@ def add_action(
         ActionAdded(
             at=at,
             by=by,
-            number=_unused(incident, ActionAdded),
+            number=_unused(incident.past, ActionAdded),
             owner=optional_id("owner", owner),
             due=due,
             text=required_words("text", text),
@@ -1492,15 +1487,21 @@ def bring_in(
     """
     result: list[tuple[int, IncidentEvent]] = []
     renumbered: dict[tuple[type, int], int] = {}
+    past = list(incident.past)  # not copied into a state for each event, as `evolve` would
     for place, event in news(incident.past, events, CORRECTABLE, first=(IncidentDetected,)):
-        settled = _settled(incident, event, renumbered)
-        incident = evolve(incident, settled)
+        settled = _settled(incident, past, event, renumbered)
+        past.append(settled)
+        is_edit = settled.__class__ in EDIT_CLASSES
+        incident = fold(past) if is_edit else _next(incident, settled)  # type: ignore[arg-type]
         result.append((place, settled))
     return tuple(result)
 
 
 def _settled(
-    incident: Incident, event: IncidentEvent, renumbered: dict[tuple[type, int], int]
+    incident: Incident,
+    past: Sequence[IncidentEvent],
+    event: IncidentEvent,
+    renumbered: dict[tuple[type, int], int],
 ) -> IncidentEvent:
     """Return an imported event with the status and the number it gets in this stream."""
     match event:
@@ -1509,10 +1510,10 @@ def _settled(
         case IncidentTriaged() | IncidentMitigated() | IncidentResolved() | IncidentClosed():
             return with_status(event, _further(incident, event.status))
         case MitigationAttempted():
-            number = _renumbered(incident, event, renumbered)
+            number = _renumbered(past, event, renumbered)
             return attrs.evolve(event, number=number, status=_further(incident, event.status))
         case ActionAdded():
-            return attrs.evolve(event, number=_renumbered(incident, event, renumbered))
+            return attrs.evolve(event, number=_renumbered(past, event, renumbered))
         case AttemptConcluded():
             number = renumbered.get((MitigationAttempted, event.number), event.number)
             return attrs.evolve(event, number=number)
@@ -1520,7 +1521,7 @@ def _settled(
             number = renumbered.get((ActionAdded, event.number), event.number)
             return attrs.evolve(event, number=number)
         case ReviewRecorded():
-            number = _unused(incident, ReviewRecorded)
+            number = _unused(past, ReviewRecorded)
             return attrs.evolve(event, number=number, covers=incident.resolutions)
         case _:
             return event
@@ -1532,10 +1533,10 @@ def _further(incident: Incident, milestone: IncidentStatus | None) -> IncidentSt
 
 
 def _renumbered(
-    incident: Incident,
+    past: Sequence[IncidentEvent],
     event: MitigationAttempted | ActionAdded,
     renumbered: dict[tuple[type, int], int],
 ) -> int:
     """Return the number an imported event gets; what speaks of it follows."""
-    number = renumbered[type(event), event.number] = _unused(incident, type(event))
+    number = renumbered[type(event), event.number] = _unused(past, type(event))
     return number

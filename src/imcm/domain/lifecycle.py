@@ -7,15 +7,40 @@ Each aggregate has one table, step name -> `Rule`. The same table refuses a step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import Moment, Result, Window
 from imcm.errors import StepRefused
+
+T = TypeVar("T")
+
+
+def quickly_replaced(cls: type[T]) -> type[T]:
+    """
+    Give a named tuple a `_replace` that takes a third of the time.
+
+    The usual one asks each of its fields for another value. A step's state has two dozen, is
+    copied for each event of its stream, and hardly ever changes in more than one or two.
+    """
+    # Any: that it is a named tuple can't be said of a type.
+    named: Any = cls
+    places = {name: place for place, name in enumerate(named._fields)}
+    plain: Any = tuple
+    make = plain.__new__
+
+    def replace(self: Iterable[Any], /, **fields: Any) -> Any:
+        values = list(self)
+        for name, value in fields.items():
+            values[places[name]] = value
+        return make(cls, values)
+
+    named._replace = replace
+    return cls
 
 
 class HasStatus(Protocol):
@@ -28,8 +53,7 @@ class HasStatus(Protocol):
 S = TypeVar("S", bound=HasStatus)
 
 
-@attrs.frozen(kw_only=True)
-class Ask(Generic[S]):
+class Ask(NamedTuple, Generic[S]):
     """
     What a guard may look at besides the state. None means: not given.
 

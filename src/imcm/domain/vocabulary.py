@@ -283,6 +283,8 @@ E = TypeVar("E", bound=StrEnum)
 
 def checked_member(name: str, value: object, members: type[E]) -> E:
     """Return *value* as a member of *members*; the stored word is accepted too."""
+    if isinstance(value, members):
+        return value
     try:
         return members(value)  # type: ignore[arg-type]  # what is no member is refused below
     except ValueError:

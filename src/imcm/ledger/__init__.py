@@ -16,6 +16,7 @@ import functools
 import hashlib
 import inspect
 import itertools
+import os
 import random
 import secrets
 import threading
@@ -25,7 +26,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    NamedTuple,
+    ParamSpec,
+    Self,
+    TypeVar,
+    overload,
+)
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -40,7 +51,10 @@ from imcm.codec import (
     encode,
     encoded,
     envelope_of,
+    event_of,
     head_of,
+    too_great,
+    wrong_words,
 )
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
@@ -127,8 +141,7 @@ class History:
     events: tuple[tuple[Event, Source | None], ...]
 
 
-@attrs.frozen(kw_only=True)
-class Call:
+class Call(NamedTuple):
     """One step asked for: of which stream, with which arguments, needing which other states."""
 
     stream: str
@@ -214,7 +227,7 @@ def _folded(kind: str, rows: Iterable[Row], *, words: bool) -> Any:
     """
     events: list[Any] = []
     for row in rows:
-        event = decode(row, words=words).event
+        event = decode(row).event if words else event_of(row)
         if isinstance(event, Unread):
             raise UnreadEventError(
                 f"{row.stream} version {row.version} can't be read ({event.why}); "
@@ -646,7 +659,7 @@ class Ledger(LedgerReader):
         self, calls: Sequence[Call], *, source: Source | None, key: str | None
     ) -> tuple[Recorded, ...]:
         """Decide and append collected calls as one record; `record` and `transaction` do this."""
-        record = secrets.token_hex(16)  # drawn once: a repeated insert can be recognised by it
+        record = os.urandom(16).hex()  # drawn once: a repeated insert can be recognised by it
         claim = "" if key is None or source is None else _claim_stream(source, key)
         asked = _asked(calls) if claim else ""
         broken = ""
@@ -980,6 +993,7 @@ class Ledger(LedgerReader):
         return theirs, len(rows)
 
 
+@functools.lru_cache(maxsize=2 * ASKED_AT_ONCE)  # asked when histories are looked up, and again
 def _checked_stream(stream: str) -> str:
     """
     Return of which kind a stream is.
@@ -1067,9 +1081,12 @@ def _head(now: datetime, record: str, source: Source | None) -> Head:
         InvalidValue: What is said of the source can't be written.
     """
     try:
-        return head_of(now, record, source)
-    except (TypeError, UnicodeEncodeError) as error:
+        head = head_of(now, record, source)
+        if not head.certain:
+            envelope_of(Row(0, "", 0, "", head.text + b',"event":{}}'))
+    except (TypeError, UnicodeEncodeError, StoreError) as error:
         raise InvalidValue("source", source, f"values that can be stored: {error}") from None
+    return head
 
 
 def _readable(stream: str, version: int, event: Stored, head: Head) -> Row:
@@ -1087,12 +1104,20 @@ def _readable(stream: str, version: int, event: Stored, head: Head) -> Row:
         ) from None
     row = Row(0, stream, version, name, state)
     if not certain:
-        again = decode(row, words=False).event
-        if isinstance(again, Unread):
-            # Stored like this it could never be read, and would close the stream for ever.
-            why = f"arguments of the right type: {again.why}"
-            raise InvalidValue(type(event).__name__, event, why)
+        _refuse_unreadable(event, row)
     return row
+
+
+def _refuse_unreadable(event: Stored, row: Row) -> None:
+    for field, value in too_great(event):
+        raise InvalidValue(field, value, "numbers of at most 64 bits; others are read as another")
+    again = decode(row).event
+    if isinstance(again, Unread):
+        # Stored like this it could never be read, and would close the stream for ever.
+        why = f"arguments of the right type: {again.why}"
+        raise InvalidValue(type(event).__name__, event, why)
+    for field, value in wrong_words(event, again):
+        raise InvalidValue(field, value, "give text, or texts where there may be several")
 
 
 def _restore(store: Store, rows: Iterator[Row]) -> None:
@@ -1272,7 +1297,7 @@ class Transaction:
         """Collect both sides of a merge of two incidents."""
         told = _call(id, incident.merge, {"id": id, "into": into, "by": by, "at": at, "why": why})
         target = f"{INCIDENT}:{checked_id('into', into)}"
-        self._calls.append(attrs.evolve(told, others={"into_state": target}))
+        self._calls.append(told._replace(others={"into_state": target}))
         self.record(into, incident.absorb, by=by, at=at, merged=id)
 
     def __enter__(self) -> Self:
