@@ -627,6 +627,7 @@ class TestCutOff:
                 ended += other.execute(END_SESSIONS).rowcount
                 time.sleep(0.05)
                 assert time.monotonic() < give_up
+        time.sleep(0.5)  # left in peace, it goes on
         self.nothing_is_lost_or_twice(settings, workers)
 
     def steady(self, settings, worker, count, streams=20):

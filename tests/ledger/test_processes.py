@@ -73,7 +73,7 @@ class TestRacing:
     @pytest.mark.parametrize(
         ("processes", "steps", "streams", "turn"),
         [
-            pytest.param(4, 60, 3, 60, id="short"),
+            pytest.param(4, 150, 3, 150, id="short"),
             pytest.param(8, 1_250, 3, 50, id="long", marks=pytest.mark.slow),
         ],
     )
