@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 import attrs
 
@@ -154,8 +154,6 @@ _SELDOM: Final = _NO_FACTS | _EDITS | MORE_MOMENTS.keys() | {"Unread"}
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
-_TOLD: Final[Mapping[str, Any]] = {INCIDENT: incident_rows, CHANGE: change_rows}
-
 
 # Any: what tells facts may be leaner than the event itself; edits are the real ones.
 Taken = tuple[str, int, int, datetime, Source | None, str, Any]
@@ -203,61 +201,75 @@ class Kept(NamedTuple):
         return self.latest <= self.as_of
 
 
+class _Odd:
+    """What is seldom said of a stream."""
+
+    __slots__ = ("absent", "clock_back", "disagree", "edits", "late", "source", "stamp")
+
+    def __init__(self) -> None:
+        self.edits: tuple[tuple[int, Any], ...] = ()
+        self.absent: tuple[range, ...] = ()  # versions that are no facts: edits, unread, gaps
+        self.late: tuple[int, ...] = ()
+        self.source: str | None = None
+        self.stamp: datetime | None = None
+        self.clock_back = False
+        self.disagree = False
+
+
 class _Stream:
     """What was recorded of one incident or change, as far as its row needs it."""
 
-    # What is seldom said of a stream is said once for all of them.
-    edits: tuple[tuple[int, Any], ...] = ()
-    absent: tuple[range, ...] = ()  # versions that are no facts: edits, unread, gaps
-    late: tuple[int, ...] = ()
-    source: str | None = None
-    stamp: datetime | None = None
-    clock_back = False
-    disagree = False
+    __slots__ = ("events", "id", "last", "latest", "odd", "positions", "stale", "told")
+    kind: ClassVar[str]
+    rows: ClassVar[Any]
+    telling: ClassVar[Mapping[str, Callable[[list[Any], Any], None]]]
 
-    def __init__(self, kind: str, id_: str) -> None:
-        self.kind = kind
+    def __init__(self, id_: str) -> None:
         self.id = id_
-        self.rows = rows = _TOLD[kind]
-        self.telling: Mapping[str, Callable[[list[Any], Any], None]] = rows.TELLING
         self.positions: list[int] = []
-        self.told: list[Any] = rows.begun(id_, self.positions)
+        self.told: list[Any] = self.rows.begun(id_, self.positions)
         self.events: dict[int, Any] | None = None  # held only where they may be needed once more
         self.last = 0
         self.latest = _FIRST  # the last moment that anything here speaks of
         self.stale = False  # whether it was told something that its row does not say yet
+        self.odd: _Odd | None = None
 
-    @classmethod
-    def resumed(cls, kind: str, kept: Kept) -> _Stream:
-        """Return a stream as it was put away; its events are not there."""
+    def resume(self, kept: Kept) -> None:
+        """Go on from what was put away; the events are not there."""
         row = kept.row
-        stream = cls(kind, row.id)
-        stream.positions += row.positions
+        self.positions += row.positions
         if kept.beside is not None:
-            stream.told = stream.rows.resumed(row, kept.beside, stream.positions)
-        stream.last, stream.latest = kept.last, kept.latest
-        stream.source, stream.stamp = kept.source, kept.stamp
-        stream.late = row.late
-        stream.clock_back, stream.disagree = row.source_clock_back, row.sources_disagree
-        return stream
+            self.told = self.rows.resumed(row, kept.beside, self.positions)
+        self.last, self.latest = kept.last, kept.latest
+        if row.late or row.source_clock_back or row.sources_disagree or kept.source is not None:
+            odd = self.oddly()
+            odd.source, odd.stamp, odd.late = kept.source, kept.stamp, row.late
+            odd.clock_back, odd.disagree = row.source_clock_back, row.sources_disagree
+
+    def oddly(self) -> _Odd:
+        """Return what is seldom said, to be said now."""
+        if self.odd is None:
+            self.odd = _Odd()
+        return self.odd
 
     def row(self, as_of: datetime) -> IncidentFacts | ChangeFacts:
         """Return the row as it stood at a time; its events must be there where it needs them."""
-        rows, told = self.rows, self.told
-        if self.needs_events(as_of):
-            told = self._told_again(as_of)
-        row: IncidentFacts | ChangeFacts = rows.row(told)
-        if self.late or self.clock_back or self.disagree:
+        told = self._told_again(as_of) if self.needs_events(as_of) else self.told
+        row: IncidentFacts | ChangeFacts = self.rows.row(told)
+        odd = self.odd
+        if odd is not None and (odd.late or odd.clock_back or odd.disagree):
             row = row._replace(
-                late=self.late,
-                source_clock_back=self.clock_back,
-                sources_disagree=self.disagree,
+                late=odd.late,
+                source_clock_back=odd.clock_back,
+                sources_disagree=odd.disagree,
             )
         return row
 
     def _told_again(self, as_of: datetime) -> list[Any]:
         """Tell from the start what stood at a time."""
-        events = standing(self.events or {}, [edit for _, edit in self.edits])
+        events: Mapping[int, Any] = self.events or {}
+        if self.odd is not None:
+            events = standing(events, [edit for _, edit in self.odd.edits])
         stands: Iterable[Any] = events.values()
         if self.latest > as_of:
             stands = happened(stands, as_of)
@@ -268,27 +280,57 @@ class _Stream:
                 telling(told, event)
         return told
 
+    @property
+    def edited(self) -> bool:
+        """Whether something of it was corrected or voided."""
+        return self.odd is not None and bool(self.odd.edits)
+
     def needs_events(self, as_of: datetime) -> bool:
         """Say whether what is told event by event is not what stood at a time."""
-        return bool(self.edits) or self.latest > as_of
+        return self.latest > as_of or (self.odd is not None and bool(self.odd.edits))
 
     def unfounded(self) -> tuple[int, ...]:
         """Return the positions of the edits whose target is not in the part of the log read."""
-        return tuple(at for at, edit in self.edits if not self._holds(edit.version))
+        odd = self.odd
+        if odd is None:
+            return ()
+        return tuple(at for at, edit in odd.edits if not self._holds(edit.version, odd.absent))
 
-    def _holds(self, version: int) -> bool:
+    def _holds(self, version: int, absent: tuple[range, ...]) -> bool:
         """Say whether a version is that of a fact in the part of the log that was read."""
-        return 1 <= version <= self.last and not any(version in some for some in self.absent)
+        return 1 <= version <= self.last and not any(version in some for some in absent)
+
+    def is_absent(self, versions: range) -> None:
+        """Note versions that are no facts."""
+        odd = self.oddly()
+        odd.absent = (*odd.absent, versions)
 
     def tells(self, moment: Moment, stamp: datetime, version: int) -> None:
         """Note a moment that is spoken of; one after the time it was recorded is an anomaly."""
         last = latest(moment)
         self.latest = max(self.latest, last)
-        if last > stamp and version not in self.late:
-            self.late = (*self.late, version)
+        if last > stamp:
+            odd = self.oddly()
+            if version not in odd.late:
+                odd.late = (*odd.late, version)
 
 
-_NEW: Final = _Stream(INCIDENT, "")
+class _Incident(_Stream):
+    __slots__ = ()
+    kind = INCIDENT
+    rows = incident_rows
+    telling = incident_rows.TELLING
+
+
+class _Change(_Stream):
+    __slots__ = ()
+    kind = CHANGE
+    rows = change_rows
+    telling = change_rows.TELLING
+
+
+_STREAM: Final[Mapping[str, type[_Stream]]] = {INCIDENT: _Incident, CHANGE: _Change}
+_NEW: Final = _Incident("")
 """Stands for a stream of which nothing was recorded before."""
 
 
@@ -422,13 +464,14 @@ class FactsFold:
         beside: tuple[Any, ...] | None = None
         if not stream.needs_events(as_of):
             beside = stream.rows.beside(stream.told)
+        odd = stream.odd
         return Kept(
             row,
             beside,
             stream.last,
             stream.latest,
-            stream.source,
-            stream.stamp,
+            None if odd is None else odd.source,
+            None if odd is None else odd.stamp,
             as_of,
             stream.unfounded(),
         )
@@ -465,12 +508,12 @@ class FactsFold:
                     continue  # one of the ledger's own rows
                 if version != stream.last + 1:
                     self._gaps.append(position)
-                    stream.absent = (*stream.absent, range(stream.last + 1, version))
+                    stream.is_absent(range(stream.last + 1, version))
                 stream.last = version
                 if touched is not None:
                     touched[name] = stream
                 if source is not None and type_ != "Unread":
-                    _note_source(stream, event, source.name, source.recorded_at)
+                    _note_source(stream.oddly(), event, source.name, source.recorded_at)
                 if type_ in _SELDOM and not self._told_otherwise(
                     stream, version, position, stamp, type_, event
                 ):
@@ -504,7 +547,7 @@ class FactsFold:
     ) -> bool:
         """Take an event that is no plain fact; say whether it is one besides."""
         if type_ == "Unread":
-            stream.absent = (*stream.absent, range(version, version + 1))
+            stream.is_absent(range(version, version + 1))
             self._unread[event.type] = self._unread.get(event.type, 0) + 1
             self._set_stale(stream)
             return False
@@ -512,7 +555,7 @@ class FactsFold:
             self._edit(stream, version, position, stamp, event)
             return False
         if type_ in _NO_FACTS:
-            if stream.edits:
+            if stream.edited:
                 self._set_stale(stream)  # it may be what one of them speaks of
             return bool(getattr(event, "unauthorised", ""))
         for name in MORE_MOMENTS[type_]:
@@ -530,7 +573,7 @@ class FactsFold:
         kept = mine.kept.pop(id_, None)
         if kept is not None:
             return self._awake(kind, kept)
-        stream = self._streams[name] = _Stream(kind, id_)
+        stream = self._streams[name] = _STREAM[kind](id_)
         if self._load is None:
             stream.events = {}
         self._set_stale(stream)
@@ -538,7 +581,8 @@ class FactsFold:
 
     def _awake(self, kind: str, kept: Kept) -> _Stream:
         """Go on with a stream that was put away."""
-        stream = _Stream.resumed(kind, kept)
+        stream = _STREAM[kind](kept.row.id)
+        stream.resume(kept)
         self._streams[f"{kind}:{stream.id}"] = stream
         if kept.beside is None:
             (loaded,) = self._fetch([stream]).values()
@@ -557,8 +601,11 @@ class FactsFold:
         for name, stream in wanted.items():
             if name not in loaded:
                 raise StoreError(f"{name} was kept, and is not in the log any more")
-            stream.events, stream.absent = loaded[name].events, loaded[name].absent
-            stream.edits = stream.edits or loaded[name].edits
+            stream.events = loaded[name].events
+            theirs = loaded[name].odd
+            if theirs is not None:
+                odd = stream.oddly()
+                odd.absent, odd.edits = theirs.absent, odd.edits or theirs.edits
         return loaded
 
     def _needing(self, streams: Iterable[_Stream], as_of: datetime) -> list[_Stream]:
@@ -570,8 +617,9 @@ class FactsFold:
     ) -> None:
         if isinstance(event, MomentCorrected) and event.now is not None:
             stream.tells(event.now, stamp, version)
-        stream.absent = (*stream.absent, range(version, version + 1))
-        stream.edits = (*stream.edits, (position, event))
+        stream.is_absent(range(version, version + 1))
+        odd = stream.oddly()
+        odd.edits = (*odd.edits, (position, event))
         stream.positions.append(position)
         self._set_stale(stream)
 
@@ -614,7 +662,7 @@ class FactsFold:
             new[stream.id] = row
             cut = as_of if stream.latest > as_of else None
             merged = incidents and row.merged_into is not None
-            if noted or merged or cut is not None or stream.edits:
+            if noted or merged or cut is not None or stream.edited:
                 self._note(kind, row, cut, stream.unfounded())
         mine.put(new)
         return mine
@@ -687,15 +735,15 @@ def _noted(notes: dict[str, T], id_: str, said: T | None) -> None:
         notes.pop(id_, None)
 
 
-def _note_source(stream: _Stream, event: object, name: str, recorded_at: datetime | None) -> None:
-    if stream.source is None:
-        stream.source = name
-    elif stream.source != name and isinstance(event, CORRECTIONS):
-        stream.disagree = True
+def _note_source(odd: _Odd, event: object, name: str, recorded_at: datetime | None) -> None:
+    if odd.source is None:
+        odd.source = name
+    elif odd.source != name and isinstance(event, CORRECTIONS):
+        odd.disagree = True
     if recorded_at is not None:
-        if stream.stamp is not None and recorded_at < stream.stamp:
-            stream.clock_back = True
-        stream.stamp = recorded_at
+        if odd.stamp is not None and recorded_at < odd.stamp:
+            odd.clock_back = True
+        odd.stamp = recorded_at
 
 
 def facts(
