@@ -194,3 +194,12 @@ def test_the_places_of_fields_are_those_of_the_row(rows, cls):
     """What is told stands in a list, at places that are named like the fields of the row."""
     named = [getattr(rows, f"_{field.upper()}") for field in cls._fields]
     assert list(range(len(cls._fields))) == named
+
+
+def test_an_event_that_tells_two_moments_too_early_is_late_once():
+    """Both were recorded before they were; the event is named, and not each of its moments."""
+    story = log(incident("INC-1", detected(2, declared_at=at(3))), now=1)
+
+    (row,) = facts(story, as_of=at(4)).incidents
+
+    assert (1,) == row.late

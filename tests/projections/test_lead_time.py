@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcm.domain.change import ChangeCompleted, ChangeFailed, ChangeRolledBack, CommitsRecorded
+from imcm.domain.change import (
+    ChangeCompleted,
+    ChangeFailed,
+    ChangeRolledBack,
+    CommitsRecorded,
+    RolloutAdvanced,
+)
 from imcm.domain.vocabulary import Commit, Kind
 from imcm.projections.lead_time import lead_time
 from projections.log import HOUR, at, between, change, deployment, log, planned
@@ -245,6 +251,20 @@ def test_negative_and_zero_are_counted_or_listed(negative, expected, out):
     figure = lead_time(WRONG, negative=negative)
 
     assert (expected, out) == (hours(figure), left_out(figure))
+
+
+def test_what_is_still_rolled_out_brings_its_own_commits_and_no_others():
+    """How a rollout ends is not known yet: what failed before it waits for a success."""
+    rollout = RolloutAdvanced(at=at(12), by="ci", percent=5.0)
+    story = log(
+        brought("CHG-1", 10, commit("a", 8), outcome=failed(11)),
+        change("CHG-2", planned(9), with_(commit("b", 9)), rollout),
+    )
+
+    figure = lead_time(story)
+
+    assert {"b": 3.0} == hours(figure)
+    assert [("CHG-1", "failed, and no successful deployment followed")] == left_out(figure)
 
 
 def test_of_deployments_of_one_commit_each_the_negative_one_is_listed():

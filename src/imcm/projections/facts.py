@@ -216,13 +216,17 @@ class _Odd:
         self.disagree = False
 
 
+Telling = Mapping[str, Callable[[list[Any], Any], None]]
+"""How events are told, by the names of their types."""
+
+
 class _Stream:
     """What was recorded of one incident or change, as far as its row needs it."""
 
     __slots__ = ("events", "id", "last", "latest", "odd", "positions", "stale", "told")
     kind: ClassVar[str]
     rows: ClassVar[Any]
-    telling: ClassVar[Mapping[str, Callable[[list[Any], Any], None]]]
+    telling: ClassVar[Telling]
 
     def __init__(self, id_: str) -> None:
         self.id = id_
@@ -318,15 +322,15 @@ class _Stream:
 class _Incident(_Stream):
     __slots__ = ()
     kind = INCIDENT
-    rows = incident_rows
-    telling = incident_rows.TELLING
+    rows: ClassVar[Any] = incident_rows
+    telling: ClassVar[Telling] = incident_rows.TELLING
 
 
 class _Change(_Stream):
     __slots__ = ()
     kind = CHANGE
-    rows = change_rows
-    telling = change_rows.TELLING
+    rows: ClassVar[Any] = change_rows
+    telling: ClassVar[Telling] = change_rows.TELLING
 
 
 _STREAM: Final[Mapping[str, type[_Stream]]] = {INCIDENT: _Incident, CHANGE: _Change}
