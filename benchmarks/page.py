@@ -52,8 +52,8 @@ NOTES: dict[str, str] = {
     "metrics_100k": (
         "The bare numbers know no population. Here each incident and each change is counted or "
         "left out with its reason, and each figure has its interval. Most of it is visiting a "
-        "hundred thousand rows a few dozen times, which are larger than a processor's caches: "
-        "columns of plain numbers would be visited ten times as fast."
+        "hundred thousand rows a few dozen times, and these are larger than a processor's caches: "
+        "columns of plain numbers would stay within them."
     ),
     "attribution_100k": (
         "Deployments are sorted once for each service, and each incident costs a binary search."
