@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imcm.domain.change import ChangeStarted
+from imcm.domain.change import ChangeClosed, ChangeRolledBack, ChangeStarted, ChangeStatus
 from imcm.domain.corrections import EventVoided, MomentCorrected
 from imcm.domain.incident import (
     IncidentAbsorbed,
@@ -13,7 +13,7 @@ from imcm.domain.incident import (
     UpdatePosted,
 )
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
-from imcm.domain.vocabulary import Audience
+from imcm.domain.vocabulary import Audience, Outcome, Result
 from imcm.errors import StoreError
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.facts import ChangeFacts, FactsFold, IncidentFacts, facts
@@ -203,3 +203,12 @@ def test_an_event_that_tells_two_moments_too_early_is_late_once():
     (row,) = facts(story, as_of=at(4)).incidents
 
     assert (1,) == row.late
+
+
+def test_an_end_that_tells_no_status_leaves_it_as_it_was():
+    closed = ChangeClosed(at=at(2), by="ci", result=Result.SUCCESSFUL)
+    back = ChangeRolledBack(at=at(3), by="ci", reached_production=True, status=None)
+
+    (row,) = facts(log(deployment("CHG-1", 1, closed, back))).changes
+
+    assert (ChangeStatus.CLOSED, Outcome.ROLLED_BACK) == (row.status, row.outcome)

@@ -267,10 +267,8 @@ def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> No
     told[_OUTCOME] = outcome
     # What once reached production has reached it, whatever a later event says of itself.
     told[_REACHED_PRODUCTION] = True if told[_REACHED_PRODUCTION] else reached
-    if event.status is not None:
-        told[_STATUS] = event.status
-    if event.unauthorised:
-        _said_no(told, event)
+    _stands_at(told, event)
+    _said_no(told, event)
 
 
 def _completed(told: Told, event: Any) -> None:
