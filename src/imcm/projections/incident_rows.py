@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from imcm.domain.incident import OPEN, TRIAGED_FROM, IncidentStatus
 from imcm.domain.vocabulary import Moment, highest
@@ -67,7 +67,7 @@ _BLANK: Final[Told] = [
 ]
 
 # What `_make` does but for counting the fields, in a third of the time.
-_new: Final[Any] = tuple[Any, ...].__new__
+_new: Final = cast("Any", tuple).__new__
 _spell: Final[Callable[[tuple[Any, ...]], Spell]] = partial(_new, Spell)
 _row: Final[Callable[[Told], IncidentFacts]] = partial(_new, IncidentFacts)
 
