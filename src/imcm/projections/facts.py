@@ -291,7 +291,7 @@ class _Stream:
 
     def needs_events(self, as_of: datetime) -> bool:
         """Say whether what is told event by event is not what stood at a time."""
-        return self.latest > as_of or (self.odd is not None and bool(self.odd.edits))
+        return self.latest > as_of or self.edited
 
     def unfounded(self) -> tuple[int, ...]:
         """Return the positions of the edits whose target is not in the part of the log read."""
