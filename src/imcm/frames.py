@@ -53,6 +53,7 @@ from imcm.projections.frequency import ReworkRate, measure_rework
 from imcm.projections.lead_time import LeadTime, measure_lead_time
 from imcm.projections.recovery import FailedDeploymentRecovery, recover
 from imcm.projections.restore import TimeToRestore, measure
+from imcm.projections.tables import moment_of
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame
@@ -367,14 +368,13 @@ def _deployments(facts: Facts, definition: FailedDeploymentRecovery) -> Table:
     judged = change_failures(facts, _same(ChangeFailureRate, FailedBy, definition)).included
     reworked = measure_rework(facts, _same(ReworkRate, DeploymentChoices, definition)).included
     recovered = {one.id: one.value for one in recover(facts, definition).included}
-    placed = {id_: place for place, id_ in enumerate(found.ids)}
+    placed = {found.id(place): place for place in range(len(found))}
     places = [placed[one.id] for one in judged]
     # Both are told in order of time and have the same window.
     rework = {one.id for one in reworked if one.value}
-    at = [found.at[place] for place in places]
+    at = [moment_of(found.at[place]) for place in places]
     ids = [one.id for one in judged]
-    all_services = found.column("services")
-    services = [all_services[place] or (NONE_GIVEN,) for place in places]
+    services = [found.change(place).services or (NONE_GIVEN,) for place in places]
     days = _Days(definition.time_zone)
     columns: dict[str, Sequence[Value]] = {
         "id": ids,
@@ -409,9 +409,7 @@ def _lead_times(facts: Facts, definition: LeadTime) -> Table:
     found, _ = deployments_of(facts, definition)
     # A figure tells the events behind each value; the last deployment among them brought it.
     of_position = {
-        position: place
-        for place, positions in enumerate(found.column("positions"))
-        for position in positions
+        position: place for place in range(len(found)) for position in found.change(place).positions
     }
 
     def brought_by(one: Included) -> int:
@@ -419,12 +417,11 @@ def _lead_times(facts: Facts, definition: LeadTime) -> Table:
 
     told = [(brought_by(one), one) for one in measure_lead_time(facts, definition).included]
     told.sort(key=lambda pair: (pair[0], pair[1].id))
-    at = [found.at[place] for place, _ in told]
-    all_services = found.column("services")
-    services = [all_services[place] or (NONE_GIVEN,) for place, _ in told]
+    at = [moment_of(found.at[place]) for place, _ in told]
+    services = [found.change(place).services or (NONE_GIVEN,) for place, _ in told]
     columns: dict[str, Sequence[Value]] = {
         "id": [one.id for _, one in told],
-        "deployment": [found.ids[place] for place, _ in told],
+        "deployment": [found.id(place) for place, _ in told],
         "service": _joined(services),
         "deployed_at": at,
         **_Days(definition.time_zone).told(at),

@@ -120,10 +120,6 @@ def row(told: Told) -> ChangeFacts:
     fields[_POSITIONS] = tuple(fields[_POSITIONS])
     fields[_IMPORTED] = bool(fields[_IMPORTED])
     fields[_AUTHORISATION] = fields[_AUTHORISATION] or "not asked"
-    deployed_at = told[_COMPLETED_AT]
-    if deployed_at is None:
-        deployed_at = _first_of(told[_FIRST_SHARE_AT], told[_REACHED_AT])
-    fields[_DEPLOYED_AT] = deployed_at
     return _row(fields)
 
 
@@ -255,11 +251,20 @@ def _commits(told: Told, event: Any) -> None:
         told[_COMMITS] = event.commits
 
 
+def _deployed(told: Told) -> None:
+    """Note when it came into production: at its completion, else with the first share of users."""
+    deployed_at = told[_COMPLETED_AT]
+    if deployed_at is None:
+        deployed_at = _first_of(told[_FIRST_SHARE_AT], told[_REACHED_AT])
+    told[_DEPLOYED_AT] = deployed_at
+
+
 def _advanced(told: Told, event: Any) -> None:
     told[_ROLLOUT] = (*told[_ROLLOUT], RolloutStep(at=event.at, percent=event.percent))
     told[_REACHED_PRODUCTION] = True
     if event.percent > 0 and not told[_SHARED]:
         told[_FIRST_SHARE_AT], told[_SHARED] = event.at, True
+        _deployed(told)
 
 
 def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> None:
@@ -274,6 +279,7 @@ def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> No
 def _completed(told: Told, event: Any) -> None:
     _ended(told, event, Outcome.COMPLETED, reached=True)
     told[_COMPLETED_AT] = _first_of(told[_COMPLETED_AT], event.at)
+    _deployed(told)
     told[_VERSION] = event.version or told[_VERSION]
 
 
@@ -281,6 +287,7 @@ def _failed(told: Told, event: Any) -> None:
     _ended(told, event, Outcome.FAILED, event.reached_production)
     if event.reached_production:
         told[_REACHED_AT] = _first_of(told[_REACHED_AT], event.at)
+        _deployed(told)
 
 
 def _aborted(told: Told, event: Any) -> None:
@@ -292,6 +299,7 @@ def _rolled_back(told: Told, event: Any) -> None:
     told[_ROLLED_BACK_AT] = event.at
     if event.reached_production:
         told[_REACHED_AT] = _first_of(told[_REACHED_AT], event.at)
+        _deployed(told)
 
 
 def _recovered(told: Told, event: Any) -> None:

@@ -8,9 +8,7 @@ A duration is a `Span` of whole microseconds, observed or still going on; what h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from itertools import chain
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import attrs
 
@@ -30,12 +28,15 @@ from imcm.projections.figure import (
     buckets,
     elapsed,
     inside,
+    instant_of,
+    instants,
     unread_notes,
     utc,
     with_groups,
 )
 from imcm.projections.statistics import Ordered
 from imcm.projections.survival import curve
+from imcm.projections.tables import moment_of
 
 Values = Sequence[float]
 STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
@@ -102,23 +103,40 @@ class Missing(NamedTuple):
     positions: tuple[int, ...]
 
 
-# A duration that is exact and over, as `Columns` has it field by field: id, value, start, end,
-# positions, groups. There are very many, and a plain tuple is the quickest to make.
-Exact: TypeAlias = tuple[str, int, datetime, datetime, tuple[int, ...], tuple[str, ...]]
+Who = tuple[str, tuple[int, ...]]
+"""What was counted: its id, and the log positions of the events behind it."""
 
 
-class Columns(NamedTuple):
-    """Durations that are exact and over, field by field."""
+class Exact(NamedTuple):
+    """One duration that is exact and over: microseconds, and the instants it is between."""
 
-    ids: Sequence[str] = ()
-    values: Sequence[int] = ()
-    starts: Sequence[datetime] = ()
-    ends: Sequence[datetime] = ()
-    positions: Sequence[tuple[int, ...]] = ()
-    groups: Sequence[tuple[str, ...]] = ()
+    value: int
+    start: int
+    end: int
+    who: Callable[[], Who]
+    groups: tuple[str, ...]
 
-    def places(self, shape: Shape) -> Sequence[Sequence[datetime]]:
-        """Return the columns of moments, any of which places a duration in a period."""
+
+@attrs.frozen
+class Columns:
+    """
+    Durations that are exact and over, field by field.
+
+    Attributes:
+        values: Microseconds.
+        starts, ends: The instants they are between, in microseconds since 1970.
+        who: Tells by its place what had a duration.
+        groups: Tells by its place what groups it counts in.
+    """
+
+    values: Sequence[int]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    who: Callable[[int], Who]
+    groups: Callable[[int], tuple[str, ...]]
+
+    def places(self, shape: Shape) -> Sequence[Sequence[int]]:
+        """Return the columns of instants, any of which places a duration in a period."""
         by = {"end": (self.ends,), "start": (self.starts,)}
         return by.get(shape.in_window, (self.starts, self.ends))
 
@@ -127,30 +145,47 @@ class Durations:
     """
     The durations of a figure: those that are exact and over, and the others.
 
-    Nearly all are exact and over. They are kept in columns once all are there: a hundred thousand
-    of them one by one are as many objects for the garbage collector to walk.
-
     Attributes:
-        whole: Those that are exact and over and came as columns.
-        exact: Where those go that are exact and over, each as `Exact`.
+        whole: Those that are exact and over, as nearly all are, and came as columns.
+        exact: Where those go that are exact and over, and come one by one.
         others: Where the rest goes.
     """
 
     __slots__ = ("exact", "others", "whole")
 
     def __init__(self, whole: Columns | None = None) -> None:
-        self.whole = Columns() if whole is None else whole
+        self.whole = whole
         self.exact: list[Exact] = []
         self.others: list[Span | Missing] = []
 
     def columns(self) -> Columns:
-        """Return those that are exact and over as columns, and let go of them."""
-        columns, self.whole = self.whole, Columns()
-        if self.exact:
-            more = zip(*self.exact, strict=True)
-            columns = Columns._make([*old, *new] for old, new in zip(columns, more, strict=True))
-        self.exact = []
-        return columns
+        """Return those that are exact and over as columns."""
+        whole, exact = self.whole, self.exact
+        first = 0 if whole is None else len(whole.values)
+
+        def who(place: int) -> Who:
+            if whole is not None and place < first:
+                return whole.who(place)
+            return exact[place - first].who()
+
+        def groups(place: int) -> tuple[str, ...]:
+            if whole is not None and place < first:
+                return whole.groups(place)
+            return exact[place - first].groups
+
+        if whole is not None and not exact:
+            return whole
+        before: Sequence[Sequence[int]] = ((), (), ())
+        if whole is not None:
+            before = whole.values, whole.starts, whole.ends
+        values, starts, ends = before
+        return Columns(
+            values=[*values, *(one.value for one in exact)],
+            starts=[*starts, *(one.start for one in exact)],
+            ends=[*ends, *(one.end for one in exact)],
+            who=who,
+            groups=groups,
+        )
 
 
 def difference(start: Moment, end: Moment) -> tuple[int, int, int]:
@@ -197,19 +232,20 @@ def with_parts(
     """Return the figure of all durations, with its groups and periods."""
     exact_ones = found.columns()
     columns = exact_ones.places(shape)
-    moments = chain(
-        chain.from_iterable(columns),
-        (utc(moment) for one in found.others for moment in _places(one, shape)),
-    )
-    periods = list(buckets(definition, moments))
+    periods: list[Period] = []
+    if definition.bucket_by is not None:
+        times = [end for column in columns if column for end in (min(column), max(column))]
+        times += (instant_of(moment) for one in found.others for moment in _places(one, shape))
+        periods = list(buckets(definition, map(moment_of, times)))
 
-    def placed(one: Span | Missing) -> tuple[Moment, ...] | None:
-        return None if _goes_on(one, shape) else _places(one, shape) or None
+    def placed(one: Span | Missing) -> Sequence[int] | None:
+        return None if _goes_on(one, shape) else list(map(instant_of, _places(one, shape))) or None
 
     grouped = definition.group_by is not None
+    every = range(len(exact_ones.values))
     exact = Members(
-        range(len(exact_ones.ids)),
-        exact_ones.groups.__getitem__ if grouped else None,
+        every,
+        exact_ones.groups if grouped else None,
         periods,
         lambda place: [column[place] for column in columns],
     )
@@ -220,7 +256,7 @@ def with_parts(
         part = _summary(exact_ones, some, rest, (), facts, definition, shape, window)
         return attrs.evolve(part, group=name)
 
-    every, window = range(len(exact_ones.ids)), definition.window
+    window = definition.window
     whole = _summary(exact_ones, every, found.others, out, facts, definition, shape, window)
     return with_groups(whole, sorted({*exact.names, *others.names}), periods, figure)
 
@@ -236,12 +272,8 @@ def _summary(
     window: Period | None,
 ) -> Figure:
     if window is not None:
-        bounds, columns = definition.bounds, found.places(shape)
-        exact = [
-            place
-            for place in exact
-            if any(inside(column[place], window, bounds) for column in columns)
-        ]
+        span, columns = instants(window, definition.bounds), found.places(shape)
+        exact = [place for place in exact if any(column[place] in span for column in columns)]
     spans: list[Span] = []
     waiting: list[Span] = []
     left_out = list(out)
@@ -291,8 +323,10 @@ def _summary(
 
 def _included(found: Columns, exact: Iterable[int], spans: Iterable[Span]) -> list[Included]:
     """Return the durations as they are counted, the shortest first."""
-    ids, values, positions = found.ids, found.values, found.positions
-    told = [Included(ids[i], values[i] / 1e6, "", positions[i]) for i in exact]
+    told: list[Included] = []
+    for place in exact:
+        id_, positions = found.who(place)
+        told.append(Included(id_, found.values[place] / 1e6, "", positions))
     return sorted([*told, *map(_told, spans)], key=_rank)
 
 

@@ -8,10 +8,8 @@ are no facts and are not in a row.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 import attrs
@@ -32,6 +30,7 @@ from imcm.projections.rows import (
     is_statement,
     merges_followed,
 )
+from imcm.projections.tables import ChangeTable, IncidentTable
 
 __all__ = [
     "ChangeFacts",
@@ -52,13 +51,21 @@ T = TypeVar("T")
 KEPT: Final = 16
 
 
+def _incidents(rows: Iterable[IncidentFacts]) -> IncidentTable:
+    return IncidentTable.of(rows)
+
+
+def _changes(rows: Iterable[ChangeFacts]) -> ChangeTable:
+    return ChangeTable.of(rows)
+
+
 @attrs.frozen(kw_only=True)
 class Facts:
     """
     All rows, with what they were made from.
 
     Attributes:
-        incidents, changes: Sorted by id.
+        incidents, changes: Sorted by id, each row made when it is looked at.
         as_of: World facts later than this are not in the rows.
         known_at: What was asked for: a position, a time, or None for the whole log.
         log_position: Position of the last event read; 0 for an empty log.
@@ -70,8 +77,8 @@ class Facts:
         unfounded: Positions of corrections and voids whose target is not in the log read.
     """
 
-    incidents: tuple[IncidentFacts, ...] = ()
-    changes: tuple[ChangeFacts, ...] = ()
+    incidents: IncidentTable = attrs.field(factory=IncidentTable, converter=_incidents)
+    changes: ChangeTable = attrs.field(factory=ChangeTable, converter=_changes)
     as_of: datetime | None = None
     known_at: int | datetime | None = None
     log_position: int = 0
@@ -83,38 +90,6 @@ class Facts:
     _kept: dict[Hashable, Any] = attrs.field(
         init=False, factory=dict[Hashable, Any], eq=False, repr=False
     )
-    _columns: dict[tuple[str, str], Sequence[Any]] = attrs.field(
-        init=False, factory=dict[tuple[str, str], Sequence[Any]], eq=False, repr=False
-    )
-
-    def of_incidents(self, field: str) -> Sequence[Any]:
-        """
-        Return one field of all incidents, in their order: what most figures are made of.
-
-        Any: the type is that of the field of `IncidentFacts`. It must never be changed.
-        """
-        return self._column(INCIDENT, self.incidents, IncidentFacts._fields, field)
-
-    def of_changes(self, field: str) -> Sequence[Any]:
-        """Return one field of all changes, as `of_incidents` does of incidents."""
-        return self._column(CHANGE, self.changes, ChangeFacts._fields, field)
-
-    def each_incident(self, *fields: str) -> Iterable[tuple[Any, ...]]:
-        """Return some fields of each incident, to be gone through once."""
-        return map(itemgetter(*map(IncidentFacts._fields.index, fields)), self.incidents)
-
-    def each_change(self, *fields: str) -> Iterable[tuple[Any, ...]]:
-        """Return some fields of each change, to be gone through once."""
-        return map(itemgetter(*map(ChangeFacts._fields.index, fields)), self.changes)
-
-    def _column(
-        self, kind: str, rows: Sequence[Any], fields: tuple[str, ...], field: str
-    ) -> Sequence[Any]:
-        found = self._columns.get((kind, field))
-        if found is None:
-            found = list(map(itemgetter(fields.index(field)), rows))
-            self._columns[kind, field] = found
-        return found
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """
@@ -153,6 +128,7 @@ _EDITS: Final = frozenset(cls.__name__ for cls in EDITS)
 _SELDOM: Final = _NO_FACTS | _EDITS | MORE_MOMENTS.keys() | {"Unread"}
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_MERGED_INTO: Final = IncidentFacts._fields.index("merged_into")
 
 
 # Any: what tells facts may be leaner than the event itself; edits are the real ones.
@@ -339,54 +315,15 @@ _NEW: Final = _Incident("")
 
 
 class _Rows:
-    """The rows of one kind in the order of their ids, as they stood at one time."""
+    """The rows of one kind, as they stood at one time."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: IncidentTable | ChangeTable) -> None:
         self.as_of = _FIRST
+        self.table = table
         self.kept: dict[str, Kept] = {}  # those put away: nothing more was told of them
         # Ids of rows that a later time may show otherwise, with the times they were made for.
         self.cut: dict[str, datetime] = {}
         self.unfounded: dict[str, tuple[int, ...]] = {}
-        self._ids: list[str] = []
-        self._rows: list[Any] = []
-
-    def put(self, rows: Mapping[str, Any]) -> None:
-        """Put rows in their places, new ones and others."""
-        ids = sorted(rows)
-        if not self._ids:
-            self._ids, self._rows = ids, [rows[id_] for id_ in ids]
-            return
-        new: list[tuple[int, str]] = []
-        for id_ in ids:
-            place = bisect_left(self._ids, id_)
-            if self._ids[place : place + 1] == [id_]:
-                self._rows[place] = rows[id_]
-            else:
-                new.append((place, id_))
-        if new:
-            # What lies between new ones is taken over in one piece, so that few cost little.
-            ends = [*(place for place, _ in new[1:]), len(self._ids)]
-            old_ids, old_rows = self._ids, self._rows
-            self._ids, self._rows = old_ids[: new[0][0]], old_rows[: new[0][0]]
-            for (place, id_), end in zip(new, ends, strict=True):
-                self._ids.append(id_)
-                self._ids += old_ids[place:end]
-                self._rows.append(rows[id_])
-                self._rows += old_rows[place:end]
-
-    def get(self, id_: str) -> Any:
-        """Return a row by its id; None where there is none."""
-        place = bisect_left(self._ids, id_)
-        return self._rows[place] if self._ids[place : place + 1] == [id_] else None
-
-    def all(self, instead: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return all rows in order, some of them replaced."""
-        rows = self._rows
-        if instead:
-            rows = rows.copy()
-            for id_, row in instead.items():
-                rows[bisect_left(self._ids, id_)] = row
-        return tuple(rows)
 
 
 class FactsFold:
@@ -409,7 +346,10 @@ class FactsFold:
     ) -> None:
         self._load = load
         self._streams: dict[str, _Stream | None] = {}
-        self._rows = {INCIDENT: _Rows(), CHANGE: _Rows()}
+        self._incidents = IncidentTable(make=incident_rows.row)
+        self._changes = ChangeTable(make=change_rows.row)
+        self._rows = {INCIDENT: _Rows(self._incidents), CHANGE: _Rows(self._changes)}
+        self._closing = False  # whether nothing is told any more, and lists can be kept for rows
         self._stale: dict[str, list[_Stream]] = {INCIDENT: [], CHANGE: []}
         self._merged: dict[str, str] = {}
         # Kept only where somebody asks for it: it is a step more for each event.
@@ -454,7 +394,7 @@ class FactsFold:
             mine = self._rows[kind]
             mine.as_of = max(mine.as_of, self._newest)
             self._stale[kind] = [one for one in self._stale[kind] if one.id not in found]
-            mine.put(found)
+            mine.table.put(found)
 
     def touched(self) -> list[Kept]:
         """Return what was added to since this was last asked, to be put away."""
@@ -642,8 +582,8 @@ class FactsFold:
         if kind == INCIDENT:
             _noted(self._merged, id_, row.merged_into)
 
-    def _brought_to(self, kind: str, as_of: datetime) -> _Rows:
-        """Return the rows of one kind as they stood at a time, made where they are not those."""
+    def _bring_to(self, kind: str, as_of: datetime) -> None:
+        """Bring the rows of one kind to what stood at a time."""
         mine = self._rows[kind]
         stale, self._stale[kind] = self._stale[kind], []
         if as_of < mine.as_of:
@@ -656,20 +596,25 @@ class FactsFold:
         self._fetch(self._needing(stale, as_of))
         new: dict[str, Any] = {}
         noted = bool(mine.cut or mine.unfounded or self._merged)
+        plainly = self._closing and not noted
         incidents = kind == INCIDENT
         stale.reverse()
         while stale:
             # Each is taken off, so that one which nobody needs any more is gone with its row made.
             stream = stale.pop()
             stream.stale = False
+            if plainly and stream.odd is None and stream.latest <= as_of:
+                told = stream.told
+                if not incidents or told[_MERGED_INTO] is None:
+                    new[stream.id] = told
+                    continue
             row: Any = stream.row(as_of)
             new[stream.id] = row
             cut = as_of if stream.latest > as_of else None
             merged = incidents and row.merged_into is not None
             if noted or merged or cut is not None or stream.edited:
                 self._note(kind, row, cut, stream.unfounded())
-        mine.put(new)
-        return mine
+        mine.table.put(new)
 
     def _all_later(self, kind: str, as_of: datetime) -> list[_Stream]:
         """Return all streams that may have another row at an earlier time, or have none yet."""
@@ -691,7 +636,7 @@ class FactsFold:
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
     ) -> Facts:
         """Return what `facts` does, and let go of what it was told: nothing can be added after."""
-        self._streams = {}
+        self._streams, self._closing = {}, True
         return self.facts(as_of=as_of, known_at=known_at)
 
     def facts(
@@ -709,15 +654,20 @@ class FactsFold:
         cut = as_of
         if cut is None and self._events:
             cut = self._newest
-        incidents: tuple[IncidentFacts, ...] = ()
-        changes: tuple[ChangeFacts, ...] = ()
+        incidents, changes = IncidentTable(), ChangeTable()
         unfounded: list[int] = []
         if cut is not None:
-            found, planned = self._brought_to(INCIDENT, cut), self._brought_to(CHANGE, cut)
-            followed = merges_followed(found.get, map(found.get, self._merged))
-            incidents, changes = found.all(followed), planned.all({})
-            for positions in (*found.unfounded.values(), *planned.unfounded.values()):
-                unfounded += positions
+            incidents, changes = self._incidents, self._changes
+            for kind, mine in self._rows.items():
+                self._bring_to(kind, cut)
+                for positions in mine.unfounded.values():
+                    unfounded += positions
+            merged = [row for id_ in self._merged if (row := incidents.get(id_)) is not None]
+            followed = merges_followed(incidents.get, merged)
+            if self._closing:
+                incidents.put(followed)
+            else:
+                incidents, changes = incidents.with_rows(followed), changes.with_rows({})
         return Facts(
             incidents=incidents,
             changes=changes,

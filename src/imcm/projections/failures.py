@@ -11,14 +11,16 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from operator import itemgetter
-from typing import Any, ClassVar, Final, NamedTuple, overload
+from collections.abc import Set as AbstractSet
+from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import compress
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast, overload
 
 import attrs
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Between, Kind, Outcome, Verdict
+from imcm.domain.vocabulary import Kind, Moment, Outcome, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figure import (
@@ -39,7 +41,10 @@ from imcm.projections.figure import (
     incident_matches,
     incidents_of,
     inside,
+    instant_of,
+    instants,
     is_label,
+    microseconds,
     names,
     places_of_incidents,
     severity_matches,
@@ -49,6 +54,19 @@ from imcm.projections.figure import (
     with_groups,
 )
 from imcm.projections.statistics import wilson
+from imcm.projections.tables import (
+    COMPLETED,
+    FAILED,
+    NO_TIME,
+    ROLLED_BACK,
+    UNSURE,
+    in_order,
+    moment_of,
+    where,
+    where_not,
+)
+
+T = TypeVar("T")
 
 FAILED_BY: Final = ("incident", "rolled_back", "failed", "repaired")
 """The signs of failure that count unless told otherwise."""
@@ -90,7 +108,8 @@ class Deployed(Sequence[Deployment]):
     Deployments in order of time and id, field by field: there are very many, and most are plain.
 
     Attributes:
-        at: When each came into production, in UTC.
+        at: When each came into production, in microseconds since 1970.
+        places: Where each stands among all changes.
         uncertain: Places here of those placed by the midpoint of an uncertain moment.
         groups: The groups each counts in; None where there are no groups.
     """
@@ -99,33 +118,75 @@ class Deployed(Sequence[Deployment]):
         self,
         facts: Facts,
         places: Sequence[int],
-        at: Sequence[datetime],
+        at: Sequence[int],
         uncertain: frozenset[int],
         groups: Sequence[tuple[str, ...]] | None,
     ) -> None:
-        self._facts = facts
-        self._places = places
+        self._changes = facts.changes
+        self._columns = facts.changes.columns
+        self.places = places
         self.at = at
         self.uncertain = uncertain
         self.groups = groups
-        self._columns: dict[str, Sequence[Any]] = {}
 
-    def column(self, field: str) -> Sequence[Any]:
-        """Return one field of the changes, as `Facts.of_changes` does."""
-        found = self._columns.get(field)
-        if found is None:
-            every, places = self._facts.of_changes(field), self._places
-            # Of one place `itemgetter` gives what is there, and of none it does not exist.
-            found = [every[place] for place in places[:1]]
-            if len(places) > 1:
-                found = itemgetter(*places)(every)
-            self._columns[field] = found
-        return found
+    def _picked(self, column: Sequence[T]) -> Sequence[T]:
+        return [column[place] for place in self.places]
 
-    @property
-    def ids(self) -> Sequence[str]:
-        """The ids of the changes."""
-        return self.column("id")
+    @cached_property
+    def here(self) -> Sequence[int]:
+        """Where each of all changes stands here; -1 for those that are not."""
+        here = [-1] * len(self._changes)
+        for place, change in enumerate(self.places):
+            here[change] = place
+        return here
+
+    def id(self, place: int) -> str:
+        """Return the id of the change that was deployed."""
+        return self._changes.ids[self.places[place]]
+
+    @cached_property
+    def outcomes(self) -> Sequence[int]:
+        """How the work ended, each as its place in OUTCOMES."""
+        return self._picked(self._columns.outcome)
+
+    @cached_property
+    def loads(self) -> Sequence[int]:
+        """How many commits each brought."""
+        return self._picked(self._columns.load)
+
+    def commits(self) -> Iterable[str]:
+        """Return the ids of all commits that were brought, each as often as it was."""
+        columns = self._columns
+        names: Iterable[str | None] = columns.commit
+        if len(self.places) < len(self._changes):
+            names = self._picked(columns.commit)
+        yield from (name for name in names if name is not None)
+        if len(self.places) < len(self._changes) or max(columns.load, default=0) > 1:
+            for place, load in enumerate(self.loads):
+                if load > 1:
+                    yield from (commit.id for commit in self.change(place).commits)
+
+    @cached_property
+    def committed(self) -> Sequence[int]:
+        """When it was committed, in microseconds since 1970; NO_TIME of others."""
+        return self._picked(self._columns.committed)
+
+    @cached_property
+    def rolled_back(self) -> Sequence[int]:
+        """When each was rolled back, as the columns have it."""
+        return self._picked(self._columns.rolled_back)
+
+    @cached_property
+    def recovered(self) -> Sequence[int]:
+        """When each had recovered."""
+        return self._picked(self._columns.recovered)
+
+    @cached_property
+    def services(self) -> Sequence[tuple[str, ...]]:
+        """The services of each; ("",) where it has none."""
+        named = [services or ("",) for services in self._changes.services]
+        numbers = self._columns.services
+        return [named[numbers[place]] for place in self.places]
 
     def groups_of(self, place: int) -> tuple[str, ...]:
         """Return the groups that the deployment at a place counts in."""
@@ -133,16 +194,23 @@ class Deployed(Sequence[Deployment]):
 
     def by_service(self, places: Iterable[int]) -> Mapping[str, list[int]]:
         """Return places by service, in their order; "" is that of changes without any."""
-        services = self.column("services")
+        services = self.services
         shared: defaultdict[str, list[int]] = defaultdict(list)
         for place in places:
-            for service in services[place] or ("",):
+            for service in services[place]:
                 shared[service].append(place)
         return shared
 
     def change(self, place: int) -> ChangeFacts:
         """Return the change that was deployed."""
-        return self._facts.changes[self._places[place]]
+        return self._changes[self.places[place]]
+
+    def moment(self, place: int) -> Moment:
+        """Return when a change was deployed, as it was told."""
+        if place in self.uncertain:
+            told: Any = self.change(place).deployed_at  # it is there, or this is no deployment
+            return cast("Moment", told)
+        return moment_of(self.at[place])
 
     def __len__(self) -> int:
         return len(self.at)
@@ -155,8 +223,8 @@ class Deployed(Sequence[Deployment]):
         if isinstance(place, slice):
             return [self[one] for one in range(*place.indices(len(self)))]
         place = range(len(self))[place]
-        uncertain = place in self.uncertain
-        return Deployment(self.change(place), self.at[place], uncertain, self.groups_of(place))
+        at, uncertain = moment_of(self.at[place]), place in self.uncertain
+        return Deployment(self.change(place), at, uncertain, self.groups_of(place))
 
 
 def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
@@ -190,48 +258,45 @@ def _all_deployments(facts: Facts, definition: Deployments) -> Deployed:
 
 def _deployments(facts: Facts, definition: Deployments) -> Found:
     out: list[LeftOut] = []
-    moments = facts.of_changes("deployed_at")
+    changes = facts.changes
+    told = changes.columns
     filtered = {definition.services, definition.kinds} != {None} or bool(definition.labels)
-    places: list[int] = []
+    places: Sequence[int] = ()
+    others: Sequence[int] = range(len(changes))
     if in_environment(None, definition) and not filtered:
-        # Nearly all are: deployed at a time that is known, to production, and no roll backs.
-        told = facts.each_change("deployed_at", "environment", "kind", "status")
-        places = [
-            place
-            for place, (at, environment, kind, status) in enumerate(told)
-            if at.__class__ is datetime
-            and environment is None
-            and kind is not Kind.ROLLBACK
-            and status is not ChangeStatus.NOTHING
-        ]
-    if len(places) < len(moments):
-        others: Iterable[int] = range(len(moments))
-        if places:
-            others = sorted(set(others).difference(places))
-        for place in others:
-            row = facts.changes[place]
-            if filtered and not change_matches(row, definition):
-                continue
-            why = why_no_deployment(row, definition)
-            if why is None:
-                places.append(place)
-            else:
-                out.append(LeftOut(row.id, why, row.positions))
-        places.sort()
-    times = [
-        at if at.__class__ is datetime and at.tzinfo is UTC else utc(at)
-        for at in (moments[place] for place in places)
-    ]
-    # Stable, and the rows come in the order of their ids.
-    order = sorted(range(len(times)), key=times.__getitem__)
-    placed = [places[one] for one in order]
+        places, others = where(told.counted), where_not(told.counted)
+    more: list[int] = []
+    for place in others:
+        row = changes[place]
+        if filtered and not change_matches(row, definition):
+            continue
+        why = why_no_deployment(row, definition)
+        if why is None:
+            more.append(place)
+        else:
+            out.append(LeftOut(row.id, why, row.positions))
+    if more:
+        places = sorted([*places, *more])
+    deployed = told.deployed
+    times: Sequence[int] = deployed
+    unsure: frozenset[int] = frozenset()
+    if len(places) < len(changes) or more:
+        times = [deployed[place] for place in places]
+        unsure = frozenset(place for place in more if deployed[place] <= UNSURE)
+        if unsure:
+            times = [_deployed_at(changes[p]) if p in unsure else deployed[p] for p in places]
+    # The rows come in the order of their ids, and so do those of one time.
+    order = in_order(times)
+    placed = order if len(places) == len(changes) else [places[one] for one in order]
     groups = None
     if definition.group_by is not None:
-        groups = [groups_of(facts.changes[place], definition) for place in placed]
-    uncertain = frozenset(
-        here for here, place in enumerate(placed) if moments[place].__class__ is Between
-    )
+        groups = [groups_of(changes[place], definition) for place in placed]
+    uncertain = frozenset(here for here, place in enumerate(placed) if place in unsure)
     return Deployed(facts, placed, [times[one] for one in order], uncertain, groups), out
+
+
+def _deployed_at(row: ChangeFacts) -> int:
+    return NO_TIME if row.deployed_at is None else instant_of(row.deployed_at)
 
 
 # --- which incidents they caused ------------------------------------------------------------------
@@ -312,45 +377,51 @@ class Laid(Sequence[Cause]):
 
     Attributes:
         incidents: The places of the incidents among all.
-        changes: The ids of the changes they are laid to.
+        changes: The places of the changes they are laid to among all; below 0 where nothing but
+            the id of the change is known.
         stated: How many of them somebody stated; the others are inferred.
     """
 
     def __init__(
-        self, facts: Facts, incidents: Sequence[int], changes: Sequence[str], stated: int
+        self,
+        facts: Facts,
+        incidents: Sequence[int],
+        changes: Sequence[int],
+        stated: int,
+        unknown: Sequence[str],
     ) -> None:
+        """
+        Take all that is laid to changes.
+
+        Args:
+            unknown: The ids of changes of which nothing else is known, the last one first.
+        """
         self._facts = facts
+        self._unknown = unknown
         self.incidents = incidents
         self.changes = changes
         self.stated = stated
-        self._by_change: dict[str, list[int]] | None = None
 
-    @property
-    def by_change(self) -> Mapping[str, Sequence[int]]:
+    @cached_property
+    def by_change(self) -> Mapping[int, Sequence[int]]:
         """The places here of what is laid to each change, in the order of the incidents' ids."""
-        if self._by_change is None:
-            by_change: dict[str, list[int]] = {}
-            for place, change in enumerate(self.changes):
-                if change in by_change:
-                    by_change[change].append(place)
-                else:
-                    by_change[change] = [place]
-            if self.stated not in (0, len(self.changes)):
-                for places in by_change.values():
-                    if len(places) > 1:
-                        places.sort(key=self.incidents.__getitem__)
-            self._by_change = by_change
-        return self._by_change
+        by_change: defaultdict[int, list[int]] = defaultdict(list)
+        for place, change in enumerate(self.changes):
+            by_change[change].append(place)
+        if self.stated not in (0, len(self.changes)):
+            for places in by_change.values():
+                if len(places) > 1:
+                    places.sort(key=self.incidents.__getitem__)
+        return by_change
 
-    def incidents_of(self, change: str) -> Sequence[int]:
+    def incidents_of(self, change: int) -> Sequence[int]:
         """Return the places of the incidents that are laid to a change."""
-        places = self.by_change.get(change)
-        return () if places is None else [self.incidents[place] for place in places]
+        return [self.incidents[place] for place in self.by_change.get(change, ())]
 
-    def signs(self, change: str) -> Iterator[str]:
+    def signs(self, change: int) -> Iterator[str]:
         """Yield the incidents that are laid to a change, as a person reads them."""
         for place in self.by_change.get(change, ()):
-            id_ = self._facts.incidents[self.incidents[place]].id
+            id_ = self._facts.incidents.ids[self.incidents[place]]
             yield f"incident {id_}{'' if place < self.stated else ' (inferred)'}"
 
     def __len__(self) -> int:
@@ -364,8 +435,9 @@ class Laid(Sequence[Cause]):
         if isinstance(place, slice):
             return [self[one] for one in range(*place.indices(len(self)))]
         place = range(len(self))[place]
-        row = self._facts.incidents[self.incidents[place]]
-        return Cause(row, self.changes[place], place >= self.stated)
+        row, change = self._facts.incidents[self.incidents[place]], self.changes[place]
+        id_ = self._unknown[change] if change < 0 else self._facts.changes.ids[change]
+        return Cause(row, id_, place >= self.stated)
 
 
 def causes(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOut]]:
@@ -384,13 +456,18 @@ def causes(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOu
 
 def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]:
     places, out = _to_be_laid(facts, definition)
-    verdicts_of = facts.of_incidents("verdicts")
+    verdicts_of = facts.incidents.columns.verdicts
     incidents: list[int] = []
-    changes: list[str] = []
-    said = [place for place in places if verdicts_of[place]]
-    for place in said:
+    changes: list[int] = []
+    unknown: list[str] = []
+    for place in compress(places, map(verdicts_of.__getitem__, places)):
         named = [id_ for id_, one in verdicts_of[place].items() if one is Verdict.CAUSED]
-        changes += sorted(named)
+        for id_ in sorted(named):
+            change = facts.changes.place(id_)
+            if change is None:
+                unknown.append(id_)
+                change = -len(unknown)
+            changes.append(change)
         incidents += [place] * len(named)
     stated = len(changes)
     if definition.attribution != "stated":
@@ -404,7 +481,7 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]
             row = facts.incidents[place]
             if incident_matches(row, definition):
                 out.append(LeftOut(row.id, "no deployment to lay it to", row.positions))
-    return Laid(facts, incidents, changes, stated), out
+    return Laid(facts, incidents, changes, stated, unknown[::-1]), out
 
 
 def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], list[LeftOut]]:
@@ -426,124 +503,140 @@ def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], l
                 left_out.append(LeftOut(row.id, reason, row.positions))
     window, bounds = definition.window, definition.bounds
     if definition.incidents_in == "window" and window is not None:
-        detected = facts.of_incidents("detected_at")
-        places = [place for place in places if inside(detected[place], window, bounds)]
+        span = instants(window, bounds)
+        places = [place for place in places if _detected(facts, place) in span]
     return places, left_out
 
 
-_Side = Callable[[Sequence[datetime], datetime], int]
-_NO_CANDIDATES: Final[tuple[Sequence[datetime], Sequence[str]]] = ((), ())
+def _detected(facts: Facts, place: int) -> int:
+    """Return the instant at which an incident was detected; NO_TIME where nobody knows."""
+    at = facts.incidents.columns.detected[place]
+    if at == UNSURE:
+        moment: Any = facts.incidents[place].detected_at
+        return instant_of(moment)
+    return at
+
+
+_Side = Callable[[Sequence[int], int], int]
+_Found = tuple[Sequence[int], Sequence[int]]
+"""Candidates in order: their times, and their places among all deployments."""
+
+_NONE: Final[_Found] = ((), ())
 
 
 class _Candidates:
     """Deployments an incident can be laid to, by what it must share with them, in order of time."""
 
     def __init__(self, facts: Facts, definition: Attribution) -> None:
-        found = _all_deployments(facts, definition)
-        self._detected = facts.of_incidents("detected_at")
-        self._verdicts = facts.of_incidents("verdicts")
-        self._keys = _scope_keys(facts.of_incidents, definition.scope)
+        self._facts = facts
+        self._deployed = found = _all_deployments(facts, definition)
+        self._scope = definition.scope
         rule = definition.attribution
         self._side: _Side = bisect_left if rule == "latest_before" else bisect_right
         self._closed = rule == "between_releases" and definition.release_ends == "closed"
-        self._longest = definition.max_age
+        longest = definition.max_age
+        self._longest = None if longest is None else microseconds(longest)
         places: Iterable[int] = range(len(found))
         if definition.candidates == "successful":
-            outcomes = found.column("outcome")
-            places = [place for place in places if outcomes[place] is Outcome.COMPLETED]
-        at, ids = found.at, found.ids
+            places = [place for place, one in enumerate(found.outcomes) if one == COMPLETED]
+        at = found.at
         if definition.candidates_in == "window" and definition.window is not None:
-            window, bounds = definition.window, definition.bounds
-            places = [place for place in places if inside(at[place], window, bounds)]
-        keys = _scope_keys(found.column, definition.scope)
-        shared: dict[str, list[int]] = {}
-        for place in places:
-            for key in keys(place):
-                if key in shared:
-                    shared[key].append(place)
-                else:
-                    shared[key] = [place]
-        self._of = {
-            key: ([at[place] for place in mine], [ids[place] for place in mine])
-            for key, mine in shared.items()
+            span = instants(definition.window, definition.bounds)
+            places = [place for place in places if at[place] in span]
+        shared = self._shared(places)
+        self._of: dict[str, _Found] = {
+            key: ([at[place] for place in mine], mine) for key, mine in shared.items()
         }
 
-    def lay(self, places: Iterable[int]) -> tuple[list[int], list[str], list[int]]:
-        """Return incidents with the ids of what each is laid to, and those laid to none."""
-        incidents: list[int] = []
-        changes: list[str] = []
-        alone: list[int] = []
-        detected, verdicts_of = self._detected, self._verdicts
-        keys_of, candidates = self._keys, self._of
-        side, longest, closed = self._side, self._longest, self._closed
+    def _shared(self, places: Iterable[int]) -> Mapping[str, list[int]]:
+        """Return deployments by what an incident must share with them."""
+        found = self._deployed
+        if self._scope == "global":
+            return {"": list(places)}
+        if self._scope == "service":
+            return found.by_service(places)
+        shared: dict[str, list[int]] = {}
         for place in places:
-            at, keys, verdicts = detected[place], keys_of(place), verdicts_of[place]
-            if at is None:
-                alone.append(place)
-                continue
-            at = utc(at)
-            if verdicts or closed or len(keys) != 1:
-                laid = self._among(keys, verdicts, at)
-                incidents += [place] * len(laid)
-                changes += laid
-                if not laid:
+            for key in _labelled(found.change(place).labels, self._scope):
+                shared.setdefault(key, []).append(place)
+        return shared
+
+    def lay(self, places: Iterable[int]) -> tuple[list[int], list[int], list[int]]:
+        """Return incidents with the changes each is laid to, and those laid to none."""
+        incidents: list[int] = []
+        changes: list[int] = []
+        alone: list[int] = []
+        table = self._facts.incidents
+        told, deployed = table.columns, self._deployed.places
+        detected, verdicts_of, services = told.detected, told.verdicts, told.services
+        side, longest = self._side, self._longest
+        # What nearly all are: of one service, and nobody said anything about their cause.
+        alike: Sequence[_Found | None] = ()
+        if self._scope != "service" or self._closed:
+            alike = [None] * len(table.services)
+        else:
+            alike = [self._of.get(of[0], _NONE) if len(of) == 1 else None for of in table.services]
+        for place in places:
+            at, candidates = detected[place], alike[services[place]]
+            if candidates is not None and at > UNSURE and not verdicts_of[place]:
+                times, of = candidates
+                last = side(times, at) - 1
+                if last >= 0 and (longest is None or at - times[last] <= longest):
+                    incidents.append(place)
+                    changes.append(deployed[of[last]])
+                else:
                     alone.append(place)
                 continue
-            # As nearly all are: of one service, and nobody said anything about their cause.
-            times, ids = candidates.get(keys[0], _NO_CANDIDATES)
-            last = side(times, at) - 1
-            if last >= 0 and (longest is None or at - times[last] <= longest):
-                incidents.append(place)
-                changes.append(ids[last])
-            else:
+            laid = self._among(place)
+            incidents += [place] * len(laid)
+            changes += (deployed[one] for one in laid)
+            if not laid:
                 alone.append(place)
         return incidents, changes, alone
 
-    def _among(
-        self, keys: Iterable[str], verdicts: Mapping[str, Verdict], at: datetime
-    ) -> Sequence[str]:
-        last = self._latest(keys, verdicts, at, self._side)
+    def _among(self, place: int) -> Sequence[int]:
+        """Return the deployments one incident is laid to, whatever is told of it."""
+        at = _detected(self._facts, place)
+        if at == NO_TIME:
+            return ()
+        row = self._facts.incidents[place]
+        keys: Sequence[str] = ("",)
+        if self._scope == "service":
+            keys = row.services
+        elif self._scope != "global":
+            keys = _labelled(row.labels, self._scope)
+        last = self._latest(keys, row.verdicts, at, self._side)
         if last is None:
             return ()
-        if self._closed and last[0] == at:
-            before = self._latest(keys, verdicts, at, bisect_left)
+        if self._closed and self._deployed.at[last] == at:
+            before = self._latest(keys, row.verdicts, at, bisect_left)
             if before is not None:
-                return sorted((before[1], last[1]))
-        return last[1:]
+                return sorted((before, last), key=self._deployed.id)
+        return (last,)
 
     def _latest(
-        self, keys: Iterable[str], verdicts: Mapping[str, Verdict], at: datetime, side: _Side
-    ) -> tuple[datetime, str] | None:
+        self, keys: Iterable[str], verdicts: Mapping[str, Verdict], at: int, side: _Side
+    ) -> int | None:
         """Return the latest candidate before an instant, or at it, as the *side* says."""
-        best: tuple[datetime, str] | None = None
+        found: list[int] = []
         longest = self._longest
         for key in keys:
-            if key not in self._of:
-                continue
-            times, ids = self._of[key]
-            place = side(times, at) - 1
-            while place >= 0 and (longest is None or at - times[place] <= longest):
-                id_ = ids[place]
-                if verdicts and verdicts.get(id_) is Verdict.DISMISSED:
-                    place -= 1
+            times, places = self._of.get(key, _NONE)
+            last = side(times, at) - 1
+            while last >= 0 and (longest is None or at - times[last] <= longest):
+                if verdicts.get(self._deployed.id(places[last])) is Verdict.DISMISSED:
+                    last -= 1
                     continue
-                found = times[place], id_
-                if best is None or found > best:
-                    best = found
+                found.append(places[last])
                 break
-        return best
+        # They stand in order of time and id.
+        return max(found, default=None)
 
 
-def _scope_keys(
-    column: Callable[[str], Sequence[Any]], scope: str
-) -> Callable[[int], tuple[str, ...]]:
-    """Return what tells, by its place, what a row must share with another."""
-    if scope == "global":
-        return lambda _: ("",)
-    if scope == "service":
-        return column("services").__getitem__
-    labels, name = column("labels"), scope.removeprefix("label:")
-    return lambda place: () if name not in labels[place] else (labels[place][name],)
+def _labelled(labels: Mapping[str, str], scope: str) -> tuple[str, ...]:
+    """Return what a row must share with another where that is a label."""
+    name = scope.removeprefix("label:")
+    return (labels[name],) if name in labels else ()
 
 
 # --- change failure rate --------------------------------------------------------------------------
@@ -599,38 +692,53 @@ class Failed:
     The deployments that failed; what says so of each is told when somebody asks.
 
     Attributes:
-        places: Where each stands among all deployments, by change id and in order of time.
-        inferred: The ids of those of which nothing but inferred causes says so.
+        places: Where they stand among all deployments, in order.
+        inferred: The places of those of which nothing but inferred causes says so.
     """
 
     def __init__(
-        self, found: Deployed, laid: Laid | None, others: Mapping[str, Sequence[str]]
+        self, found: Deployed, laid: Laid | None, others: Mapping[int, Sequence[str]]
     ) -> None:
         """
         Take all signs there are.
 
         Args:
             laid: The incidents laid to changes; None where they are no sign.
-            others: The other signs by change id.
+            others: The other signs by the places of the deployments.
         """
+        self._found = found
         self._laid = laid
         self._others = others
-        caused = set(() if laid is None else laid.changes)
-        stated = set(() if laid is None else laid.changes[: laid.stated])
-        marked = caused.union(others)
-        self.places: Mapping[str, int] = {
-            id_: place for place, id_ in enumerate(found.ids) if id_ in marked
-        }
-        self.inferred = caused.difference(others, stated).intersection(self.places)
+        marked = set(others)
+        self.inferred: AbstractSet[int] = frozenset()
+        if laid is not None:
+            here = found.here
+            caused = {here[change] for change in laid.changes if change >= 0} - {-1}
+            if laid.stated < len(laid.changes):
+                stated = {here[change] for change in laid.changes[: laid.stated] if change >= 0}
+                self.inferred = caused - stated - marked
+            marked |= caused
+        self._marked = marked
+        self.places: Sequence[int] = sorted(marked)
 
-    def links(self, id_: str) -> int:
+    def __contains__(self, place: int) -> bool:
+        return place in self._marked
+
+    def among(self, places: Sequence[int]) -> Sequence[int]:
+        """Return those of some places, all different, at which a deployment failed, in order."""
+        if len(places) == len(self._found):
+            return self.places
+        return [place for place in places if place in self._marked]
+
+    def links(self, place: int) -> int:
         """Return how many incidents say that a deployment failed."""
-        return 0 if self._laid is None else len(self._laid.by_change.get(id_, ()))
+        laid = self._laid
+        return 0 if laid is None else len(laid.by_change.get(self._found.places[place], ()))
 
-    def signs(self, id_: str) -> tuple[str, ...]:
+    def signs(self, place: int) -> tuple[str, ...]:
         """Return all that says that a deployment failed, as a person reads it."""
-        told = () if self._laid is None else self._laid.signs(id_)
-        return (*told, *self._others.get(id_, ()))
+        told = () if self._laid is None else self._laid.signs(self._found.places[place])
+        return (*told, *self._others.get(place, ()))
 
 
 class Judged(NamedTuple):
@@ -655,25 +763,36 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
     found, _ = deployments(facts, definition)
     laid, unlaid = causes(facts, definition)
     by = definition.failed_by
-    others: dict[str, list[str]] = {}
-    # An enum is hashed by a function of Python, so outcomes are compared and not looked up.
-    rolled_back = Outcome.ROLLED_BACK if "rolled_back" in by else None
-    failed_ = Outcome.FAILED if "failed" in by else None
-    if rolled_back is not None or failed_ is not None:
+    others: dict[int, list[str]] = {}
+    told: dict[int, str] = {}
+    if "rolled_back" in by:
+        told[ROLLED_BACK] = "rolled back"
+    if "failed" in by:
+        told[FAILED] = "outcome failed"
+    if told:
         others = {
-            id_: ["rolled back" if outcome is rolled_back else "outcome failed"]
-            for id_, outcome in zip(found.ids, found.column("outcome"), strict=True)
-            if outcome is not None and (outcome is rolled_back or outcome is failed_)
+            place: [told[outcome]]
+            for place, outcome in enumerate(found.outcomes)
+            if outcome in told
         }
     if "repaired" in by:
-        repairs = zip(facts.of_changes("repairs"), facts.of_changes("id"), strict=True)
-        repaired = {of: id_ for of, id_ in repairs if of is not None and of != id_}
+        repairs = [facts.changes[place] for place in where(facts.changes.columns.odd)]
+        repaired = {row.repairs: row.id for row in repairs if row.repairs not in (None, row.id)}
         for id_, repair in repaired.items():
-            others.setdefault(id_, []).append(f"repaired by {repair}")
+            _sign(others, facts, found, id_, f"repaired by {repair}")
     if "version_returned" in by:
         for id_, version in _versions_returned(_all_deployments(facts, definition)).items():
-            others.setdefault(id_, []).append(f"version {version} deployed again")
+            _sign(others, facts, found, id_, f"version {version} deployed again")
     return Judged(found, Failed(found, laid if "incident" in by else None, others), unlaid)
+
+
+def _sign(
+    others: dict[int, list[str]], facts: Facts, found: Deployed, id_: str | None, sign: str
+) -> None:
+    """Note a sign of failure, where the change is a deployment in question."""
+    change = None if id_ is None else facts.changes.place(id_)
+    if change is not None and found.here[change] >= 0:
+        others.setdefault(found.here[change], []).append(sign)
 
 
 def _versions_returned(found: Iterable[Deployment]) -> dict[str, str]:
@@ -701,26 +820,26 @@ def _divisors(judged: Judged, definition: ChangeFailureRate) -> Sequence[int]:
     every = range(len(found))
     if definition.denominator == "all":
         return every
-    outcomes = found.column("outcome")
+    outcomes = found.outcomes
     if definition.denominator == "successful":
-        return [place for place in every if outcomes[place] is Outcome.COMPLETED]
+        return [place for place in every if outcomes[place] == COMPLETED]
     if definition.denominator == "successful_or_failed":
-        wanted = (Outcome.COMPLETED, Outcome.FAILED)
-        return [place for place in every if outcomes[place] in wanted]
-    results, ids, failed = found.column("result"), found.ids, judged.failed.places  # "evaluated"
-    return [place for place in every if results[place] is not None or ids[place] in failed]
+        return [place for place in every if outcomes[place] in (COMPLETED, FAILED)]
+    failed = judged.failed  # "evaluated"
+    return [place for place in every if place in failed or found.change(place).result is not None]
 
 
 def _passed_over(
     found: Deployed, divisors: Sequence[int], definition: ChangeFailureRate
 ) -> list[LeftOut]:
     """Return the deployments of the window that are not in the denominator."""
-    counted = set(divisors)
+    window = definition.window
+    span = None if window is None else instants(window, definition.bounds)
     reason = f"not in its denominator ({definition.denominator})"
     return [
-        LeftOut(one.change.id, reason, one.change.positions)
-        for place, one in enumerate(found)
-        if place not in counted and inside(one.at, definition.window, definition.bounds)
+        LeftOut(found.id(place), reason, found.change(place).positions)
+        for place in sorted(set(range(len(found))).difference(divisors))
+        if span is None or found.at[place] in span
     ]
 
 
@@ -737,7 +856,7 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
         incidents, _ = incidents_of(facts, definition)
     periods: list[Period] = []
     if definition.bucket_by is not None:
-        moments = [found.at[place] for place in divisors]
+        moments = [moment_of(found.at[place]) for place in divisors]
         moments += [utc(row.detected_at) for row in incidents if row.detected_at is not None]
         periods = list(buckets(definition, moments))
     grouped = definition.group_by is not None
@@ -751,7 +870,7 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
         incidents,
         (lambda row: groups_of(row, definition)) if grouped else None,
         periods,
-        lambda row: () if row.detected_at is None else (row.detected_at,),
+        lambda row: () if row.detected_at is None else (instant_of(row.detected_at),),
     )
 
     def figure(name: str | None, window: Period | None) -> Figure:
@@ -778,14 +897,10 @@ def _rate(
     found, failures_ = judged.deployments, judged.failed
     counted = members
     if window is not None:
-        at, bounds = found.at, definition.bounds
-        counted = [place for place in members if inside(at[place], window, bounds)]
+        at, span = found.at, instants(window, definition.bounds)
+        counted = [place for place in members if at[place] in span]
     n = len(counted)
-    if n == len(found):
-        failed = list(failures_.places)
-    else:
-        ids, marked = found.ids, failures_.places
-        failed = [id_ for place in counted if (id_ := ids[place]) in marked]
+    failed = failures_.among(counted)
     if definition.numerator == "changes":
         count = len(failed)
     elif definition.numerator == "links":
@@ -815,7 +930,7 @@ def _rate(
         included=Listed(lambda: _included(counted, judged, incidents, definition)),
         counts={
             definition.numerator if definition.numerator != "changes" else "failed": count,
-            "failed by inferred cause only": len(failures_.inferred.intersection(failed)),
+            "failed by inferred cause only": len(failures_.inferred & set(failed)),
         },
         notes=unread_notes(facts),
     )
@@ -829,21 +944,21 @@ def _included(
 ) -> Iterator[Included]:
     """Yield what each one adds to the numerator; deployments are the denominator besides."""
     found, failures_ = judged.deployments, judged.failed
-    ids, positions = found.ids, found.column("positions")
     if definition.numerator == "incidents":
         for place in counted:
-            yield Included(ids[place], 0.0, DIVIDES, positions[place])
+            row_ = found.change(place)
+            yield Included(row_.id, 0.0, DIVIDES, row_.positions)
         for row in incidents:
             yield Included(row.id, 1.0, "whatever caused it", row.positions)
         return
     links = definition.numerator == "links"
     for place in counted:
-        id_ = ids[place]
-        if id_ in failures_.places:
-            value = float(failures_.links(id_)) if links else 1.0
-            yield Included(id_, value, "; ".join(failures_.signs(id_)), positions[place])
+        change = found.change(place)
+        if place in failures_:
+            value = float(failures_.links(place)) if links else 1.0
+            yield Included(change.id, value, "; ".join(failures_.signs(place)), change.positions)
         else:
-            yield Included(id_, 0.0, "", positions[place])
+            yield Included(change.id, 0.0, "", change.positions)
 
 
 change_failure_rate = figure_function(ChangeFailureRate, change_failures)

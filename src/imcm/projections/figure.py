@@ -45,6 +45,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.statistics import Interval, mean
+from imcm.projections.tables import instant, where, where_not
 
 MICROSECOND: Final = timedelta(microseconds=1)
 SECONDS: Final = "seconds"
@@ -67,16 +68,6 @@ def elapsed(start: datetime, end: datetime) -> int:
     return (end - start) // MICROSECOND
 
 
-def elapsed_each(starts: Iterable[datetime], ends: Iterable[datetime]) -> list[int]:
-    """Return the times from instants to others, one by one, as `elapsed` gives them."""
-    return [
-        (end - start) // MICROSECOND
-        if start.tzinfo is UTC and end.tzinfo is UTC
-        else elapsed(start, end)
-        for start, end in zip(starts, ends, strict=True)
-    ]
-
-
 def utc(moment: Moment) -> datetime:
     """
     Return the instant that stands for a moment, in UTC; of an uncertain one its midpoint.
@@ -89,6 +80,11 @@ def utc(moment: Moment) -> datetime:
         # Whole microseconds, odd widths rounded down, as the domain does.
         return low + MICROSECOND * ((high - low) // MICROSECOND // 2)
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
+def instant_of(moment: Moment) -> int:
+    """Return the instant that stands for a moment, in whole microseconds since 1970 in UTC."""
+    return instant(utc(moment))
 
 
 # --- the figure -----------------------------------------------------------------------------------
@@ -641,7 +637,7 @@ class Members(Generic[T]):
         rows: Sequence[T],
         groups: Callable[[T], Iterable[str]] | None,
         periods: Sequence[Period],
-        moments: Callable[[T], Iterable[Moment] | None],
+        times: Callable[[T], Iterable[int] | None],
     ) -> None:
         """
         Sort the rows once.
@@ -649,13 +645,13 @@ class Members(Generic[T]):
         Args:
             groups: The groups a row counts in; None where there are no groups.
             periods: As `buckets` gives them.
-            moments: When a row may count, or None where that may be in any period.
+            times: The instants at which a row may count, or None where that may be in any period.
         """
         self._rows: dict[str | None, Sequence[T]] = {None: rows}
         if groups is not None:
             self._rows.update(by_group(rows, groups))
         self._parts = {
-            name: _by_period(members, periods, moments) for name, members in self._rows.items()
+            name: _by_period(members, periods, times) for name, members in self._rows.items()
         }
 
     @property
@@ -681,23 +677,23 @@ def by_group(rows: Iterable[T], groups: Callable[[T], Iterable[str]]) -> dict[st
 def _by_period(
     rows: Iterable[T],
     periods: Sequence[Period],
-    moments: Callable[[T], Iterable[Moment] | None],
+    times: Callable[[T], Iterable[int] | None],
 ) -> Mapping[Period | None, Sequence[T]]:
     shared: list[list[T]] = [[] for _ in periods]
     if periods:
-        starts = [start for start, _ in periods]
+        starts = [instant(start) for start, _ in periods]
         anywhere = range(len(periods))
         for row in rows:
-            given = moments(row)
+            given = times(row)
             places: Iterable[int] = anywhere
             if given is not None:
-                places = {place for moment in given for place in _places(starts, utc(moment))}
+                places = {place for time_ in given for place in _places(starts, time_)}
             for place in places:
                 shared[place].append(row)
     return dict(zip(periods, shared, strict=True))
 
 
-def _places(starts: Sequence[datetime], at: datetime) -> range:
+def _places(starts: Sequence[int], at: int) -> range:
     """Return the places of the periods a time can lie in: two where it is an edge of both."""
     return range(max(0, bisect_left(starts, at) - 1), bisect_right(starts, at))
 
@@ -801,32 +797,24 @@ def _places_of_incidents(
 ) -> tuple[Sequence[int], list[LeftOut]]:
     out: list[LeftOut] = []
     filtered = {definition.services, definition.severities} != {None} or bool(definition.labels)
-    places: list[int] = []
+    counted = facts.incidents.columns.counted
+    places: Sequence[int] = ()
+    others: Sequence[int] = range(len(counted))
     if in_environment(None, definition) and not filtered:
-        # Nearly all count: real ones of production that nobody took back.
-        told = facts.each_incident("status", "mode", "merged_into", "dismissed", "environment")
-        places = [
-            place
-            for place, (status, mode, merged_into, dismissed, environment) in enumerate(told)
-            if mode is Mode.REAL
-            and merged_into is None
-            and dismissed is None
-            and environment is None
-            and status is not IncidentStatus.NOTHING
-        ]
-    count = len(facts.incidents)
-    if len(places) == count:
-        return range(count), out
-    for place in sorted(set(range(count)).difference(places)):
+        places, others = where(counted), where_not(counted)
+    if not others:
+        return places, out
+    more: list[int] = []
+    for place in others:
         row = facts.incidents[place]
         if filtered and not incident_matches(row, definition):
             continue
         why = why_incident_out(row, definition)
         if why is None:
-            places.append(place)
+            more.append(place)
         else:
             out.append(LeftOut(row.id, why, row.positions))
-    return sorted(places), out
+    return sorted([*places, *more]) if more else places, out
 
 
 def incident_matches(row: IncidentFacts, definition: Definition) -> bool:
@@ -910,6 +898,12 @@ def inside(moment: Moment | None, window: Period | None, bounds: str) -> bool:
     closed = _bounds(window, bounds)[0] == "["
     after = window[0] <= time_ if closed else window[0] < time_
     return after and begun(time_, window, bounds)
+
+
+def instants(window: Period, bounds: str) -> range:
+    """Return the instants that lie in a window, in microseconds since 1970."""
+    ends = _bounds(window, bounds)
+    return range(instant(window[0]) + (ends[0] == "("), instant(window[1]) + (ends[1] == "]"))
 
 
 def begun(moment: Moment, window: Period, bounds: str) -> bool:

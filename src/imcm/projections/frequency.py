@@ -5,18 +5,18 @@ Deployment frequency, and the rework rate: how often is deployed, and how much o
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, compress
 from operator import sub
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
 
 import attrs
 
-from imcm.domain.vocabulary import ChangeType, Outcome, Verdict
+from imcm.domain.vocabulary import ChangeType, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections import statistics
 from imcm.projections.facts import ChangeFacts, Facts
@@ -33,7 +33,7 @@ from imcm.projections.figure import (
     buckets,
     by_group,
     figure_function,
-    microseconds,
+    instants,
     midnight,
     names,
     unread_notes,
@@ -41,6 +41,7 @@ from imcm.projections.figure import (
     with_groups,
     zone,
 )
+from imcm.projections.tables import COMPLETED, instant, moment_of, where
 
 _DAY: Final = 86_400_000_000
 _ONE: Final = timedelta(days=1)
@@ -127,15 +128,15 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
 
 
 def _included(found: Deployed, counted: Iterable[int]) -> Iterator[Included]:
-    ids, positions = found.ids, found.column("positions")
     for place in counted:
-        yield Included(ids[place], 1.0, "", positions[place])
+        row = found.change(place)
+        yield Included(row.id, 1.0, "", row.positions)
 
 
 def _passed_over(found: Deployed, others: Iterable[int], reason: str) -> Iterator[LeftOut]:
-    ids, positions = found.ids, found.column("positions")
     for place in others:
-        yield LeftOut(ids[place], reason, positions[place])
+        row = found.change(place)
+        yield LeftOut(row.id, reason, row.positions)
 
 
 def _split(
@@ -147,11 +148,10 @@ def _split(
         return every, (), ""
     if definition.count == "not_failed":
         reason = "failed"
-        bad = list(failures(facts, definition).failed.places.values())
+        bad = list(failures(facts, definition).failed.places)
     else:
         reason = "not successful"
-        outcomes = found.column("outcome")
-        bad = [place for place in every if outcomes[place] is not Outcome.COMPLETED]
+        bad = [place for place, outcome in enumerate(found.outcomes) if outcome != COMPLETED]
     return sorted(set(every).difference(bad)), bad, reason
 
 
@@ -171,19 +171,22 @@ class _Members:
         members = self._of.get(name, ())
         if window is None:
             return members
-        start, end = window
-        first = bisect_left if self._bounds[0] == "[" else bisect_right
-        last = bisect_right if self._bounds[1] == "]" else bisect_left
-        at = self._at.__getitem__
-        return members[first(members, start, key=at) : last(members, end, key=at)]
+        span, at = instants(window, self._bounds), self._at.__getitem__
+        first = bisect_left(members, span.start, key=at)
+        return members[first : bisect_left(members, span.stop, key=at)]
 
 
 def _whole_days(found: Deployed, places: Sequence[int], home: ZoneInfo) -> Period | None:
     """Return the days from the first deployment to the last; None without any."""
     if not places:
         return None
-    first, last = (found.at[place].astimezone(home).date() for place in (places[0], places[-1]))
+    first, last = (_day(found.at[place], home) for place in (places[0], places[-1]))
     return midnight(first, home), midnight(last + _ONE, home)
+
+
+def _day(at: int, home: ZoneInfo) -> date:
+    """Return the day of a zone on which an instant lies."""
+    return moment_of(at).astimezone(home).date()
 
 
 def _up_to(window: Period, as_of: datetime | None) -> Period | None:
@@ -205,24 +208,24 @@ def _days_between(span: Period, home: ZoneInfo) -> float:
     return (days[1] - days[0]) + (parts[1] - parts[0])
 
 
-def _dates(times: Sequence[datetime], home: ZoneInfo) -> set[date]:
+def _dates(times: Sequence[int], home: ZoneInfo) -> set[date]:
     """Return the days of a zone on which some of these instants lie; they are in order."""
     dates: set[date] = set()
     place = 0
     while place < len(times):
-        day = times[place].astimezone(home).date()
+        day = _day(times[place], home)
         dates.add(day)
         # All up to the next midnight are of that day, however many they are.
-        place = bisect_left(times, midnight(day + _ONE, home), lo=place + 1)
+        place = bisect_left(times, instant(midnight(day + _ONE, home)), lo=place + 1)
     return dates
 
 
-def _median_gap(times: Sequence[datetime]) -> float | None:
+def _median_gap(times: Sequence[int]) -> float | None:
     """Return the median time between neighbours, in microseconds."""
-    gaps = sorted(map(sub, times[1:], times))
+    gaps = list(map(sub, times[1:], times))
+    statistics.sort(gaps)
     # Of what is in order the median needs only the middle.
-    middle = gaps[(len(gaps) - 1) // 2 : len(gaps) // 2 + 1]
-    return statistics.median(list(map(microseconds, middle)))
+    return statistics.median(gaps[(len(gaps) - 1) // 2 : len(gaps) // 2 + 1])
 
 
 def _frequency(
@@ -392,22 +395,21 @@ class ReworkRate(Deployments):
 
 def _fixed(
     facts: Facts, found: Deployed, definition: ReworkRate
-) -> tuple[Mapping[str, Sequence[str]], list[LeftOut]]:
+) -> tuple[Mapping[int, Sequence[str]], list[LeftOut]]:
     """Return the incidents each deployment fixed, and those whose word on it does not count."""
-    fixed: dict[str, list[str]] = {}
+    fixed: dict[int, list[str]] = {}
     out: list[LeftOut] = []
     if "fixed" not in definition.rework_by:
         return fixed, out
-    told = facts.of_incidents("verdicts")
-    said = [place for place, by in enumerate(told) if by and Verdict.FIXED in by.values()]
-    ids = set(found.ids) if said else set[str]()
+    told = facts.incidents.columns.verdicts
+    said = [
+        place for place in compress(range(len(told)), told) if Verdict.FIXED in told[place].values()
+    ]
     for place in said:
         row = facts.incidents[place]
-        changes = [
-            change
-            for change, verdict in row.verdicts.items()
-            if verdict is Verdict.FIXED and change in ids
-        ]
+        named = [id_ for id_, verdict in row.verdicts.items() if verdict is Verdict.FIXED]
+        known = [change for id_ in named if (change := facts.changes.place(id_)) is not None]
+        changes = [here for change in known if (here := found.here[change]) >= 0]
         why = why_incident_out(row, definition)
         if why is None:
             for change in changes:
@@ -417,13 +419,11 @@ def _fixed(
     return fixed, out
 
 
-def _signs(
-    row: ChangeFacts, fixed: Mapping[str, Sequence[str]], definition: ReworkRate
-) -> list[str]:
+def _signs(row: ChangeFacts, fixed: Iterable[str], definition: ReworkRate) -> list[str]:
     signs: list[str] = []
     if row.type is ChangeType.EMERGENCY and "emergency" in definition.rework_by:
         signs.append(f"emergency for {row.incident}" if row.incident else "emergency")
-    signs += (f"fixed {incident}" for incident in fixed.get(row.id, ()))
+    signs += (f"fixed {incident}" for incident in fixed)
     if row.unplanned and "unplanned" in definition.rework_by:
         signs.append("unplanned")
     return signs
@@ -433,25 +433,21 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
     found, out = deployments(facts, definition)
     fixed, unheard = _fixed(facts, found, definition)
-    columns = zip(found.column("type"), found.column("unplanned"), strict=True)
-    may_be = {
-        place
-        for place, (type_, unplanned) in enumerate(columns)
-        if type_ is ChangeType.EMERGENCY or unplanned
-    }
-    if fixed:
-        may_be.update(place for place, id_ in enumerate(found.ids) if id_ in fixed)
+    odd = where(facts.changes.columns.odd)
+    may_be = {*fixed, *(here for place in odd if (here := found.here[place]) >= 0)}
     signs = {
-        place: told for place in may_be if (told := _signs(found.change(place), fixed, definition))
+        place: told
+        for place in may_be
+        if (told := _signs(found.change(place), fixed.get(place, ()), definition))
     }
     counted = _Members(found, range(len(found)), definition)
-    periods = list(buckets(definition, found.at))
+    ends = [moment_of(at) for at in (*found.at[:1], *found.at[-1:])]
+    periods = list(buckets(definition, ends))
 
     def told_of(members: Iterable[int]) -> Iterator[Included]:
-        ids, positions = found.ids, found.column("positions")
         for place in members:
-            mine = signs.get(place, ())
-            yield Included(ids[place], 1.0 if mine else 0.0, "; ".join(mine), positions[place])
+            mine, row = signs.get(place, ()), found.change(place)
+            yield Included(row.id, 1.0 if mine else 0.0, "; ".join(mine), row.positions)
 
     def figure(name: str | None, window: Period | None) -> Figure:
         members = counted.inside(name, window)

@@ -4,27 +4,33 @@ Lead time for changes: from a commit to its deployment.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import attrgetter
-from typing import ClassVar
+from operator import attrgetter, sub
+from typing import ClassVar, Final
 
 import attrs
 
-from imcm.domain.vocabulary import Commit, Kind, Moment, Outcome, earliest, latest
+from imcm.domain.vocabulary import Commit, Kind, Moment, earliest, latest
 from imcm.projections.durations import (
     ROUNDINGS,
     STATISTICS,
     Columns,
     Durations,
+    Exact,
     Missing,
     Shape,
     Span,
+    Who,
     with_parts,
 )
 from imcm.projections.facts import Facts
 from imcm.projections.failures import Deployed, Deployment, Deployments, deployments
-from imcm.projections.figure import Figure, elapsed, elapsed_each, figure_function, utc
+from imcm.projections.figure import Figure, elapsed, figure_function, utc
+from imcm.projections.tables import COMPLETED, NO_TIME, instant
+
+_LONGEST: Final = -NO_TIME // 2
+"""No two times are so far from each other; what is not known lies farther from all."""
 
 
 @attrs.frozen(kw_only=True)
@@ -86,19 +92,19 @@ def _landings(found: Deployed, definition: LeadTime) -> dict[int, int | None]:
     """
     if not definition.roll_forward:
         return {}
-    outcomes, kinds = found.column("outcome"), found.column("kind")
-    services = found.column("services")
+    outcomes, services = found.outcomes, found.services
     landings: dict[int, int | None] = {}
     following: dict[str, int] = {}  # the next successful deployment of each service
+    brings = definition.rollbacks == "leave_out"
     for place in reversed(range(len(found))):
         outcome = outcomes[place]
-        if outcome is Outcome.COMPLETED:
+        if outcome == COMPLETED:
             # A roll back that counts as a deployment takes commits out; it brings none back in.
-            if kinds[place] is not Kind.ROLLBACK:
-                for service in services[place] or ("",):
+            if brings or found.change(place).kind is not Kind.ROLLBACK:
+                for service in services[place]:
                     following[service] = place
-        elif outcome is Outcome.FAILED or outcome is Outcome.ROLLED_BACK:
-            theirs = (following.get(service) for service in services[place] or ("",))
+        elif outcome:
+            theirs = (following.get(service) for service in services[place])
             landings[place] = min((one for one in theirs if one is not None), default=None)
     return dict(sorted(landings.items()))
 
@@ -122,60 +128,92 @@ class _Arrivals:
     def bring(self, found: Deployed) -> None:
         """Measure what counts, deployment by deployment; leave out what does not, with why."""
         landings = _landings(found, self._definition)
-        carried: dict[int, list[Deployment]] = {}  # what came with a later deployment
-        loads = found.column("commits")
+        carried: dict[int, list[int]] = {}  # what came with a later deployment
         for place, landed in landings.items():
-            if landed is not None and loads[place]:
-                carried.setdefault(landed, []).append(found[place])
+            if landed is not None and found.loads[place]:
+                carried.setdefault(landed, []).append(place)
         seen: dict[str, str] = {}
-        for place in self._take_plain(found, carried.keys() | landings.keys()):
+        for place in self._take_plain(found, landings, carried):
             if place not in landings:
-                self._bring(found[place], carried.get(place, ()), seen)
-            elif not loads[place]:
-                self._leave_out(found.ids[place], "no commits", found[place])
+                self._bring(found[place], [found[one] for one in carried.get(place, ())], seen)
+            elif not found.loads[place]:
+                self._leave_out(found.id(place), "no commits", found[place])
             elif landings[place] is None:
                 reason = "failed, and no successful deployment followed"
-                self._leave_out(found.ids[place], reason, found[place])
+                self._leave_out(found.id(place), reason, found[place])
 
-    def _take_plain(self, found: Deployed, special: Collection[int]) -> Iterable[int]:
+    def _take_plain(
+        self,
+        found: Deployed,
+        landings: Mapping[int, int | None],
+        carried: Mapping[int, Sequence[int]],
+    ) -> Iterable[int]:
         """
         Measure what nearly all are, and return the places of the others.
 
-        It brought one commit, which came with it and with no other, and both are of exact times.
+        Each brought one commit, which came with it, or with one that followed, and the times of
+        both are exact. Where a deployment carried others, all of them are plain, or none.
         """
         definition = self._definition
         every = range(len(found))
         if definition.unit != "commit" or definition.round_each != "none":
             return every
-        loads = found.column("commits")
-        names = [commit.id for load in loads for commit in load]
-        if len(set(names)) < len(names):
-            return every  # a commit that comes twice counts where it came first
-        special = found.uncertain.union(special)
-        made, at = self._made, found.at
-        plain = [
-            (place, start)
-            for place, load in enumerate(loads)
-            if len(load) == 1 and place not in special and (start := made(load[0])) is not None
-        ]
-        values = elapsed_each([start for _, start in plain], [at[place] for place, _ in plain])
-        least = self._shortest
-        if least is not None and min(values, default=least) < least:
-            plain = [one for one, value in zip(plain, values, strict=True) if value >= least]
-            values = [value for value in values if value >= least]
-        places = [place for place, _ in plain]
-        positions = found.column("positions")
+        if self._come_twice(found):
+            return every
+        at, starts = found.at, self._starts(found)
+        values = list(map(sub, at, starts))
+        least = -_LONGEST if self._shortest is None else self._shortest
+        alone = {*landings, *carried, *found.uncertain}
+        plain: Sequence[int] = every
+        if alone or min(values, default=least) < least or min(starts, default=0) == NO_TIME:
+            plain = [
+                place
+                for place, value in enumerate(values)
+                if least <= value <= _LONGEST and place not in alone
+            ]
+            values = [values[place] for place in plain]
+        brought = list(plain)
+        for landed, others in carried.items():
+            load = [*others, landed]
+            theirs = [at[landed] - starts[place] for place in load]
+            if landed not in found.uncertain and least <= min(theirs) and max(theirs) <= _LONGEST:
+                brought += load
+                values += theirs
+
+        def arrived(here: int) -> int:
+            landed = landings.get(brought[here])
+            return brought[here] if landed is None else landed
+
+        def who(here: int) -> Who:
+            load = [*carried.get(arrived(here), ()), arrived(here)]
+            behind = (position for place in load for position in found.change(place).positions)
+            return found.change(brought[here]).commits[0].id, tuple(sorted(behind))
+
+        ends = [at[place] for place in plain]
+        ends += (at[arrived(here)] for here in range(len(plain), len(brought)))
         self._measured.whole = Columns(
-            ids=[loads[place][0].id for place in places],
             values=values,
-            starts=[start for _, start in plain],
-            ends=[at[place] for place in places],
-            positions=[positions[place] for place in places],
-            groups=[()] * len(places)
-            if found.groups is None
-            else [found.groups[place] for place in places],
+            starts=[starts[place] for place in brought],
+            ends=ends,
+            who=who,
+            groups=lambda here: found.groups_of(arrived(here)),
         )
-        return () if len(places) == len(found) else sorted(set(every).difference(places))
+        return () if len(brought) == len(found) else sorted(set(every).difference(brought))
+
+    def _come_twice(self, found: Deployed) -> bool:
+        """Say whether a commit was brought by two deployments: it counts where it came first."""
+        names = list(found.commits())
+        return len(set(names)) < len(names)
+
+    def _starts(self, found: Deployed) -> Sequence[int]:
+        """Return the instants from which those run that brought one commit; NO_TIME of others."""
+        if self._definition.start == "committed":
+            return found.committed
+        starts: list[int] = []
+        for place, load in enumerate(found.loads):
+            start = self._made(found.change(place).commits[0]) if load == 1 else None
+            starts.append(NO_TIME if start is None else instant(start))
+        return starts
 
     def _bring(self, one: Deployment, carried: Sequence[Deployment], seen: dict[str, str]) -> None:
         """Measure what one deployment brought, and what came with it of failed ones before."""
@@ -240,7 +278,8 @@ class _Arrivals:
                     span = self._span(id_, rounded, start, at, positions)
                     self._measured.others.append(span)
                 else:
-                    taken = id_, rounded, start, deployed, positions, groups
+                    begun, ended = instant(start), instant(deployed)
+                    taken = Exact(rounded, begun, ended, lambda: (id_, positions), groups)
                     self._measured.exact.append(taken)
                 return
             reason = "negative" if value else "zero"

@@ -6,29 +6,38 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import attrs
 
 from imcm.domain.incident import OPEN
-from imcm.domain.vocabulary import Between, Moment, Outcome, midpoint
+from imcm.domain.vocabulary import Between, Moment, midpoint
 from imcm.errors import InvalidValue
 from imcm.projections.durations import (
     IN_WINDOW,
     ROUNDINGS,
     STATISTICS,
+    Columns,
     Durations,
     Missing,
     Shape,
     Span,
+    Who,
     difference,
     with_parts,
 )
 from imcm.projections.facts import Facts
-from imcm.projections.failures import Failed, FailedBy, Judged, causes, deployments, failures
+from imcm.projections.failures import (
+    Failed,
+    FailedBy,
+    Judged,
+    causes,
+    deployments,
+    failures,
+)
 from imcm.projections.figure import Figure, Included, Listed, figure_function, groups_of, names
+from imcm.projections.tables import COMPLETED, NO_TIME, UNSURE, moment_of
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
 OF_INCIDENTS: Final = frozenset({"severity", "channel"})
@@ -99,45 +108,43 @@ class _Successes:
     """Successful deployments of each service, in order of time and id."""
 
     def __init__(self, judged: Judged) -> None:
-        found, failed = judged.deployments, judged.failed.places
-        self._services = found.column("services")
-        self._deployed = found.column("deployed_at")
-        ids, outcomes = found.ids, found.column("outcome")
+        found, failed = judged.deployments, judged.failed
+        self._found = found
+        self._services = found.services
         self._of = found.by_service(
             place
-            for place, outcome in enumerate(outcomes)
-            if outcome is Outcome.COMPLETED and ids[place] not in failed
+            for place, outcome in enumerate(found.outcomes)
+            if outcome == COMPLETED and place not in failed
         )
 
     def after(self, place: int) -> Moment | None:
         """Return when the last of its services was next deployed well; None while one was not."""
         found: list[int] = []
-        services = self._services[place] or ("",)
+        services = self._services[place]
         for service in services:
             members = self._of.get(service, [])
             following = bisect_right(members, place)
             found += members[following : following + 1]
-        return None if len(found) < len(services) else self._deployed[max(found)]
+        return None if len(found) < len(services) else self._found.moment(max(found))
 
     def before(self, place: int) -> Moment | None:
         """Return when one of its services was last deployed well."""
         found: list[int] = []
-        for service in self._services[place] or ("",):
+        for service in self._services[place]:
             members = self._of.get(service, [])
             found += members[: bisect_left(members, place)][-1:]
-        return self._deployed[max(found)] if found else None
+        return self._found.moment(max(found)) if found else None
 
 
-def _later_in_runs(judged: Judged) -> Iterator[str]:
-    """Yield the ids of failed deployments all of whose services had failed just before."""
+def _later_in_runs(judged: Judged) -> Iterator[int]:
+    """Yield the places of failed deployments all of whose services had failed just before."""
     failing: dict[str, bool] = {}
     found = judged.deployments
-    for id_, services in zip(found.ids, found.column("services"), strict=True):
-        names_ = services or ("",)
-        failed = id_ in judged.failed.places
-        if failed and all(failing.get(service, False) for service in names_):
-            yield id_
-        failing.update((service, failed) for service in names_)
+    for place, services in enumerate(found.services):
+        failed = place in judged.failed
+        if failed and all(failing.get(service, False) for service in services):
+            yield place
+        failing.update((service, failed) for service in services)
 
 
 # --- one failed deployment ------------------------------------------------------------------------
@@ -148,95 +155,142 @@ class _Recoveries:
     Measures recoveries, one by one.
 
     Attributes:
-        measured: What came of them.
-        deployed: The change that each value is about.
+        others: What came of those that are not plainly over, between two exact times.
     """
 
     def __init__(self, facts: Facts, judged: Judged, definition: FailedDeploymentRecovery) -> None:
-        self.measured = Durations()
-        self.deployed: dict[str, str] = {}
+        self.others: list[Span | Missing] = []
         self._facts = facts
-        self._found = found = judged.deployments
+        self._judged = judged
+        self._found = judged.deployments
         self._definition = definition
         self._rounded = ROUNDINGS[definition.round_each]
-        self._judged = judged
-        self._moments = {
-            "rolled_back": found.column("rolled_back_at"),
-            "recorded": found.column("recovered_at"),
-        }
-        self._deployed_at = found.column("deployed_at")
-        self._spells = facts.of_incidents("spells")
+        self._incidents = facts.incidents
+        self._resolved = facts.incidents.columns.resolved
+        self._values: list[int] = []
+        self._ends: list[int] = []
+        self._places: list[int] = []  # of the deployments that failed
+        self._whose: list[int | None] = []  # of the incidents, where it is their recovery
+        self._of_others: dict[str, int] = {}
 
     @cached_property
     def _successes(self) -> _Successes:
         """Made where the definition asks for them."""
         return _Successes(self._judged)
 
-    def leave_out(self, id_: str, reason: str, place: int) -> None:
+    def leave_out(self, reason: str, place: int) -> None:
         """Note a failed deployment that has no recovery under the definition."""
-        found = self._found
-        at, groups = self._deployed_at[place], found.groups_of(place)
-        missing = Missing(id_, reason, at, None, groups, found.column("positions")[place])
-        self.measured.others.append(missing)
+        row, at = self._found.change(place), self._found.moment(place)
+        groups = self._found.groups_of(place)
+        self.others.append(Missing(row.id, reason, at, None, groups, row.positions))
 
-    def measure(
-        self,
-        id_: str,
-        place: int,
-        incidents: Sequence[int],
-        groups: tuple[str, ...],
-        positions: tuple[int, ...],
-    ) -> None:
+    def measure(self, place: int, incidents: Sequence[int], whose: int | None = None) -> None:
         """
         Measure one recovery, or say why there is none.
 
         Args:
             place: Of the deployment that failed.
             incidents: The places of those that its recovery ends.
+            whose: The place of the incident where it is its recovery, and not the deployment's.
         """
-        self.deployed[id_] = self._found.ids[place]
-        deployed: Any = self._deployed_at[place]
+        if self._definition.look_back == "none" and place not in self._found.uncertain:
+            end = self._exact_end(place, incidents)
+            value = end - self._found.at[place]
+            if value >= 0:
+                self._values.append(self._rounded(value))
+                self._ends.append(end)
+                self._places.append(place)
+                self._whose.append(whose)
+                return
+        told = self._told(place, incidents, whose)
+        self._of_others[told.id] = place
+        self.others.append(told)
+
+    def durations(self) -> Durations:
+        """Return all that was measured."""
+        found, places = self._found, self._places
+        whole = Columns(
+            values=self._values,
+            starts=[found.at[place] for place in places],
+            ends=self._ends,
+            who=lambda here: self._who(places[here], self._whose[here]),
+            groups=lambda here: self._groups(places[here], self._whose[here]),
+        )
+        measured = Durations(whole)
+        measured.others = self.others
+        return measured
+
+    @cached_property
+    def deployed(self) -> Mapping[str, int]:
+        """The places of the deployments that the values are about, by the ids of those."""
+        pairs = zip(self._places, self._whose, strict=True)
+        return {self._id(place, whose): place for place, whose in pairs} | self._of_others
+
+    def _id(self, place: int, whose: int | None) -> str:
+        return self._found.id(place) if whose is None else self._incidents.ids[whose]
+
+    def _who(self, place: int, whose: int | None) -> Who:
+        positions = self._found.change(place).positions
+        if whose is not None:
+            positions = tuple(sorted(positions + self._incidents[whose].positions))
+        return self._id(place, whose), positions
+
+    def _groups(self, place: int, whose: int | None) -> tuple[str, ...]:
+        if whose is not None and self._definition.group_by in OF_INCIDENTS:
+            return groups_of(self._incidents[whose], self._definition)
+        return self._found.groups_of(place)
+
+    def _exact_end(self, place: int, incidents: Sequence[int]) -> int:
+        """Return the end where it is plainly there and exact, as nearly all are; else NO_TIME."""
+        found = self._found
+        for name in self._definition.recovered_by:
+            if name == "next_success":
+                return NO_TIME
+            if name == "incident":
+                ends = [self._resolved[one] for one in incidents]
+            else:
+                ends = [(found.rolled_back if name == "rolled_back" else found.recovered)[place]]
+            if UNSURE in ends:
+                return NO_TIME
+            if ends and NO_TIME not in ends:
+                return max(ends)
+        return NO_TIME
+
+    def _told(self, place: int, incidents: Sequence[int], whose: int | None) -> Span | Missing:
+        """Return one recovery, whatever is told of it, or why there is none."""
+        id_, positions = self._who(place, whose)
+        groups = self._groups(place, whose)
+        deployed = self._found.moment(place)
         start: Moment = deployed
         if self._definition.look_back == "last_success":
             start = self._successes.before(place) or start
         end = self._end(place, incidents)
         over = end is not None
         if end is None:
-            statuses = self._facts.of_incidents("status")
-            if not any(statuses[one] in OPEN for one in incidents):
-                missing = Missing(id_, "missing(recovery)", deployed, None, groups, positions)
-                self.measured.others.append(missing)
-                return
+            if not any(self._incidents[one].status in OPEN for one in incidents):
+                return Missing(id_, "missing(recovery)", deployed, None, groups, positions)
             # Where there is a deployment, there is an as_of.
-            end = self._facts.as_of or self._found.at[place]
+            end = self._facts.as_of or moment_of(self._found.at[place])
         value, low, high = difference(start, end)
         if value < 0:
-            missing = Missing(id_, "negative", deployed, end, groups, positions)
-            self.measured.others.append(missing)
-            return
+            return Missing(id_, "negative", deployed, end, groups, positions)
         # Its deployment places it, also where the time runs from a deployment before.
-        exactly = isinstance(deployed, datetime) and not isinstance(start, Between)
-        if over and exactly and isinstance(end, datetime):
-            exact = id_, self._rounded(value), deployed, end, positions, groups
-            self.measured.exact.append(exact)
-            return
         uncertain = isinstance(start, Between) or isinstance(end, Between)
         value, low, high = map(self._rounded, (value, low, high))
         ended = end if over else None
-        self.measured.others.append(
-            Span(id_, value, low, high, over, uncertain, deployed, ended, groups, positions)
-        )
+        return Span(id_, value, low, high, over, uncertain, deployed, ended, groups, positions)
 
     def _end(self, place: int, incidents: Sequence[int]) -> Moment | None:
         """Return the first of the ends asked for that is present."""
+        change = self._found.change(place)
         for name in self._definition.recovered_by:
             end: Moment | None
             if name == "incident":
                 end = self._all_resolved(incidents)
-            elif name in self._moments:
-                end = self._moments[name][place]
-            else:
+            elif name == "next_success":
                 end = self._successes.after(place)
+            else:
+                end = change.rolled_back_at if name == "rolled_back" else change.recovered_at
             if end is not None:
                 return end
         return None
@@ -245,16 +299,11 @@ class _Recoveries:
         """Return the last resolution; None where there is none, or one is not resolved."""
         resolutions: list[Moment] = []
         for one in incidents:
-            spells = self._spells[one]
-            resolved: Moment | None = spells[-1].resolved if spells else None
+            resolved = self._incidents[one].resolved_at
             if resolved is None:
                 return None
             resolutions.append(resolved)
-        return (
-            resolutions[0]
-            if len(resolutions) == 1
-            else max(resolutions, key=midpoint, default=None)
-        )
+        return max(resolutions, key=midpoint, default=None)
 
 
 # --- the figure -----------------------------------------------------------------------------------
@@ -266,50 +315,43 @@ def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     judged = failures(facts, definition)
     laid, _ = causes(facts, definition)
     recoveries = _Recoveries(facts, judged, definition)
-    later: set[str] = set()
+    later: set[int] = set()
     if definition.failures == "first_of_run":
         later.update(_later_in_runs(judged))
-    positions = found.column("positions")
-    ids, positions_of = facts.of_incidents("id"), facts.of_incidents("positions")
     seen: set[int] = set()
-    for id_, place in judged.failed.places.items():
-        if id_ in later:
-            recoveries.leave_out(id_, "failed again, in a run that counts once", place)
+    for place in judged.failed.places:
+        if place in later:
+            recoveries.leave_out("failed again, in a run that counts once", place)
             continue
-        incidents = laid.incidents_of(id_)
-        groups = found.groups_of(place)
+        incidents = laid.incidents_of(found.places[place])
         if definition.per == "change":
-            recoveries.measure(id_, place, incidents, groups, positions[place])
+            recoveries.measure(place, incidents)
             continue
         if not incidents:
-            recoveries.leave_out(id_, "no incident", place)
+            recoveries.leave_out("no incident", place)
         for one in incidents:
-            if one in seen:
-                continue
-            seen.add(one)
-            if definition.group_by in OF_INCIDENTS:
-                groups = groups_of(facts.incidents[one], definition)
-            both = tuple(sorted(positions[place] + positions_of[one]))
-            recoveries.measure(ids[one], place, (one,), groups, both)
+            if one not in seen:
+                seen.add(one)
+                recoveries.measure(place, (one,), one)
     shape = Shape(
         statistic=definition.statistic,
         in_window=definition.in_window,
         round_each=definition.round_each,
     )
     left_out = [*out, *judged.unlaid]
-    figure = with_parts(recoveries.measured, left_out, facts, definition, shape)
-    return _marked(figure, recoveries.deployed, judged.failed)
+    figure = with_parts(recoveries.durations(), left_out, facts, definition, shape)
+    return _marked(figure, recoveries, judged.failed)
 
 
-def _marked(figure: Figure, deployed: Mapping[str, str], failed: Failed) -> Figure:
+def _marked(figure: Figure, recoveries: _Recoveries, failed: Failed) -> Figure:
     """Return the figure with the signs of failure told, and those only inferred counted apart."""
     inferred = 0
     if failed.inferred:
-        inferred = sum(deployed[one.id] in failed.inferred for one in figure.included)
+        inferred = sum(recoveries.deployed[one.id] in failed.inferred for one in figure.included)
 
     def told(some: Iterable[Included]) -> Iterator[Included]:
         for one in some:
-            why = "; ".join(failed.signs(deployed[one.id]))
+            why = "; ".join(failed.signs(recoveries.deployed[one.id]))
             yield Included(id=one.id, value=one.value, why=why, positions=one.positions)
 
     return attrs.evolve(
@@ -317,8 +359,8 @@ def _marked(figure: Figure, deployed: Mapping[str, str], failed: Failed) -> Figu
         included=Listed(lambda: told(figure.included)),
         censored=Listed(lambda: told(figure.censored)),
         counts={"failed by inferred cause only": inferred},
-        groups=tuple(_marked(group, deployed, failed) for group in figure.groups),
-        buckets=tuple(_marked(bucket, deployed, failed) for bucket in figure.buckets),
+        groups=tuple(_marked(group, recoveries, failed) for group in figure.groups),
+        buckets=tuple(_marked(bucket, recoveries, failed) for bucket in figure.buckets),
     )
 
 

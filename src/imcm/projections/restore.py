@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import sub
 from typing import Any, ClassVar, Final, NamedTuple
 
 import attrs
@@ -36,6 +37,7 @@ from imcm.projections.durations import (
     Missing,
     Shape,
     Span,
+    Who,
     difference,
     with_parts,
 )
@@ -44,7 +46,6 @@ from imcm.projections.figure import (
     Definition,
     Figure,
     LeftOut,
-    elapsed_each,
     figure_function,
     groups_of,
     names,
@@ -422,32 +423,28 @@ def _durations(
 
 def _plain(facts: Facts, places: Sequence[int]) -> tuple[Columns, Sequence[int]]:
     """Return what nearly all are, one stretch between two exact times, and where the rest is."""
-    detected, spells = facts.of_incidents("detected_at"), facts.of_incidents("spells")
-    plain = [
-        place
-        for place in places
-        if len(spells[place]) == 1
-        and isinstance(detected[place], datetime)
-        and isinstance(spells[place][0].resolved, datetime)
-    ]
-    starts = [detected[place] for place in plain]
-    ends = [spells[place][0].resolved for place in plain]
-    values = elapsed_each(starts, ends)
+    incidents = facts.incidents
+    told = incidents.columns
+    plain, others = places, list[int]()
+    starts: Sequence[int] = told.detected
+    ends: Sequence[int] = told.resolved
+    if len(places) < len(incidents) or told.plain.count(1) < len(incidents):
+        others = [place for place in places if not told.plain[place]]
+        plain = [place for place in places if told.plain[place]]
+        starts, ends = [starts[place] for place in plain], [ends[place] for place in plain]
+    values = list(map(sub, ends, starts))
     if min(values, default=0) < 0:
         # What is negative is told one by one.
         right = [here for here, value in enumerate(values) if value >= 0]
+        others = sorted([*others, *(plain[h] for h, value in enumerate(values) if value < 0)])
         plain, values = [plain[here] for here in right], [values[here] for here in right]
         starts, ends = [starts[here] for here in right], [ends[here] for here in right]
-    ids, positions = facts.of_incidents("id"), facts.of_incidents("positions")
-    columns = Columns(
-        ids=[ids[place] for place in plain],
-        values=values,
-        starts=starts,
-        ends=ends,
-        positions=[positions[place] for place in plain],
-        groups=[()] * len(plain),
-    )
-    return columns, sorted(set(places).difference(plain)) if len(plain) < len(places) else ()
+
+    def who(place: int) -> Who:
+        row = incidents[plain[place]]
+        return row.id, row.positions
+
+    return Columns(values, starts, ends, who, lambda _: ()), others
 
 
 def measure(facts: Facts, definition: IncidentDuration) -> Figure:

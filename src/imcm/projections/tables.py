@@ -1,0 +1,423 @@
+"""
+Tables: the rows of one kind in the order of their ids, and in columns what figures ask of them.
+
+A hundred thousand rows are larger than any processor's cache, and visiting each of them for one
+field costs more than all the arithmetic of a figure. So what nearly every figure asks stands in
+columns of plain numbers, filled in one pass, and a row is made when somebody looks at it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import compress
+from operator import itemgetter
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, overload
+
+from imcm.domain.change import ChangeStatus
+from imcm.domain.incident import IncidentStatus
+from imcm.domain.vocabulary import ChangeType, Kind, Mode, Moment, Outcome, Verdict
+from imcm.projections.rows import ChangeFacts, IncidentFacts
+
+Row = TypeVar("Row", IncidentFacts, ChangeFacts)
+T = TypeVar("T")
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+NO_TIME: Final = -(1 << 63)
+"""In a column of times: there is none, or nobody knows it."""
+
+UNSURE: Final = NO_TIME + 1
+"""In a column of times: it lies between two others. Whatever is larger is an exact time."""
+
+Services = tuple[str, ...]
+
+OUTCOMES: Final = (None, *Outcome)
+COMPLETED: Final = OUTCOMES.index(Outcome.COMPLETED)
+FAILED: Final = OUTCOMES.index(Outcome.FAILED)
+ROLLED_BACK: Final = OUTCOMES.index(Outcome.ROLLED_BACK)
+
+
+_FLOATS: Final = 1 << 53
+"""Up to here a float holds every whole number."""
+
+_OTHERS: Final = bytes([1, *bytes(255)])
+
+
+def where(flags: bytearray) -> Sequence[int]:
+    """Return the places at which a flag is set, in order."""
+    count = len(flags)
+    return range(count) if flags.count(1) == count else list(compress(range(count), flags))
+
+
+def where_not(flags: bytearray) -> Sequence[int]:
+    """Return the places at which a flag is not set, in order."""
+    return () if flags.count(1) == len(flags) else where(flags.translate(_OTHERS))
+
+
+def in_order(times: Sequence[int]) -> list[int]:
+    """Return the places of times in their order, those of equal ones in the order given."""
+    # Floats are compared far faster than whole numbers of this size.
+    exactly = bool(times) and min(times) >= -_FLOATS and max(times) <= _FLOATS
+    keys: Sequence[float] = list(map(float, times)) if exactly else times
+    return sorted(range(len(times)), key=keys.__getitem__)
+
+
+def instant(at: datetime) -> int:
+    """Return an exact time in whole microseconds since 1970 in UTC."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def moment_of(instant_: int) -> datetime:
+    """Return the time that `instant` gave, in UTC."""
+    return EPOCH + timedelta(microseconds=instant_)
+
+
+def _time(at: Moment | None) -> int:
+    if isinstance(at, datetime):
+        return (at - EPOCH) // _MICROSECOND
+    return NO_TIME if at is None else UNSURE
+
+
+class IncidentColumns(NamedTuple):
+    """
+    What figures ask of incidents.
+
+    Attributes:
+        counted: 1 for what nearly all are: real, in production, and nobody took it back.
+        plain: 1 where it is one stretch between a detection and a resolution, both exact.
+        verdicts: What was said about causes and repairs, by the change; nothing of most.
+        detected, resolved: The times, in microseconds since 1970, or NO_TIME, or UNSURE; the last
+            resolution of those that were open more than once.
+        services: Which of the lists of services, as `Table.services` has them.
+    """
+
+    counted: bytearray
+    plain: bytearray
+    verdicts: list[Mapping[str, Verdict]]
+    detected: array[int]
+    resolved: array[int]
+    services: array[int]
+
+
+class ChangeColumns(NamedTuple):
+    """
+    What figures ask of changes.
+
+    Attributes:
+        counted: 1 for what nearly all are: deployed to production at an exact time, no roll back.
+        outcome: The place of its outcome among OUTCOMES.
+        odd: 1 where it is an emergency, unplanned, or repairs another.
+        deployed, rolled_back, recovered: The times, as with incidents.
+        load: How many commits it brought; 255 for more.
+        commit, committed: The id of its one commit, and when it was committed; None and NO_TIME
+            where it brought none, or several.
+        services: As with incidents.
+    """
+
+    counted: bytearray
+    outcome: bytearray
+    odd: bytearray
+    deployed: array[int]
+    rolled_back: array[int]
+    recovered: array[int]
+    committed: array[int]
+    load: bytearray
+    commit: list[str | None]
+    services: array[int]
+
+
+Columns = TypeVar("Columns", IncidentColumns, ChangeColumns)
+
+
+class Table(Sequence[Row], Generic[Row, Columns]):
+    """
+    The rows of one kind in the order of their ids; it equals the tuple of them.
+
+    Attributes:
+        ids: The ids in order.
+        services: The different lists of services there are.
+    """
+
+    row: ClassVar[Any]
+    """The class of its rows."""
+
+    __slots__ = ("_columns", "_make", "_material", "_numbers", "ids", "services")
+
+    def __init__(
+        self,
+        ids: list[str] | None = None,
+        material: list[Any] | None = None,
+        make: Callable[[Any], Row] | None = None,
+    ) -> None:
+        """
+        Take rows in the order of their ids.
+
+        Args:
+            material: Rows, or what *make* makes them of.
+        """
+        self.ids: list[str] = [] if ids is None else ids
+        # Any: what a row is made of is for `make` alone to know.
+        self._material: list[Any] = [] if material is None else material
+        self._make: Callable[[Any], Row] | None = make
+        self.services: list[Services] = []
+        self._numbers: dict[Services, int] = {}
+        self._columns: Columns | None = None
+
+    @classmethod
+    def of(cls, rows: Iterable[Row]) -> Self:
+        """Return the table of some rows, which come in the order of their ids."""
+        if isinstance(rows, cls):
+            return rows
+        given = list(rows)
+        return cls([row.id for row in given], given)
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def _row(self, place: int) -> Row:
+        found: Row = self._material[place]
+        if self._make is not None and found.__class__ is not self.row:
+            found = self._material[place] = self._make(found)
+        return found
+
+    @overload
+    def __getitem__(self, place: int) -> Row: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Row, ...]: ...
+    def __getitem__(self, place: int | slice) -> Row | tuple[Row, ...]:
+        if isinstance(place, slice):
+            return tuple(map(self._row, range(*place.indices(len(self)))))
+        return self._row(place)
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self._row, range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self._material)
+
+    def __eq__(self, other: object) -> bool:
+        return self[:] == (other[:] if isinstance(other, Table) else other)
+
+    __hash__ = None  # type: ignore[assignment]  # rows hold mappings
+
+    def __repr__(self) -> str:
+        return repr(self[:])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).of, (self[:],)
+
+    def get(self, id_: str) -> Row | None:
+        """Return a row by its id; None where there is none."""
+        place = self.place(id_)
+        return None if place is None else self._row(place)
+
+    def place(self, id_: str) -> int | None:
+        """Return where a row stands, by its id; None where there is none."""
+        place = bisect_left(self.ids, id_)
+        return place if self.ids[place : place + 1] == [id_] else None
+
+    # --- columns ----------------------------------------------------------------------------------
+
+    @property
+    def columns(self) -> Columns:
+        """The columns, filled when they are first asked for; they must never be changed."""
+        if self._columns is None:
+            self._columns = self._filled(self._material)
+        return self._columns
+
+    def _filled(self, material: Iterable[Any]) -> Columns:
+        """Return the columns of rows, or of lists that begin with the fields of rows."""
+        raise NotImplementedError
+
+    def number(self, services: Services) -> int:
+        """Return the place of a list of services among those there are."""
+        numbers = self._numbers
+        found = numbers.get(services)
+        if found is None:
+            found = numbers[services] = len(self.services)
+            self.services.append(services)
+        return found
+
+    # --- changes ----------------------------------------------------------------------------------
+
+    def put(self, rows: Mapping[str, Any]) -> None:
+        """Put rows, or what they are made of, in their places: new ones and others."""
+        if not rows:
+            return
+        ids = sorted(rows)
+        if not self.ids:
+            self.ids, self._material = ids, [rows[id_] for id_ in ids]
+            self._columns = None
+            return
+        material = [rows[id_] for id_ in ids]
+        # Any: columns are lists, arrays and bytes, which are put together alike.
+        pairs: list[tuple[Any, Any]] = [(self.ids, ids), (self._material, material)]
+        if self._columns is not None:
+            old: Any = self._columns
+            new_: Any = self._filled(material)
+            pairs += zip(old, new_, strict=True)
+        new: list[tuple[int, int]] = []
+        known: list[tuple[int, int]] = []
+        for at, id_ in enumerate(ids):
+            place = bisect_left(self.ids, id_)
+            (known if self.ids[place : place + 1] == [id_] else new).append((place, at))
+        for mine, theirs in pairs:
+            for place, at in known:
+                mine[place] = theirs[at]
+        if new:
+            merged = [_merged(mine, theirs, new) for mine, theirs in pairs]
+            self.ids, self._material = merged[:2]
+            if self._columns is not None:
+                self._columns = type(self._columns)._make(merged[2:])
+
+    def with_rows(self, rows: Mapping[str, Row]) -> Self:
+        """Return a table that stays as this one is now, but for some rows that are others."""
+        columns: Any = self.columns
+        copy = type(self)(self.ids.copy(), self._material.copy(), self._make)
+        copy._columns = columns._make([column[:] for column in columns])
+        # Shared, since lists of services are only added to.
+        copy.services, copy._numbers = self.services, self._numbers
+        copy.put(rows)
+        return copy
+
+
+def _merged(mine: Any, theirs: Any, new: Sequence[tuple[int, int]]) -> Any:
+    """Return a column with new values behind places; what lies between is taken in one piece."""
+    ends = [*(place for place, _ in new[1:]), len(mine)]
+    merged = mine[: new[0][0]]
+    for (place, at), end in zip(new, ends, strict=True):
+        merged.append(theirs[at])
+        merged += mine[place:end]
+    return merged
+
+
+_INCIDENT: Final = itemgetter(
+    *map(
+        IncidentFacts._fields.index,
+        (
+            "status",
+            "services",
+            "environment",
+            "mode",
+            "detected_at",
+            "spells",
+            "verdicts",
+            "merged_into",
+            "dismissed",
+        ),
+    )
+)
+_CHANGE: Final = itemgetter(
+    *map(
+        ChangeFacts._fields.index,
+        (
+            "status",
+            "type",
+            "kind",
+            "services",
+            "environment",
+            "unplanned",
+            "repairs",
+            "deployed_at",
+            "rolled_back_at",
+            "recovered_at",
+            "commits",
+            "outcome",
+        ),
+    )
+)
+
+
+class IncidentTable(Table[IncidentFacts, IncidentColumns]):
+    """All incidents."""
+
+    row: ClassVar[Any] = IncidentFacts
+    __slots__ = ()
+
+    def _filled(self, material: Iterable[Any]) -> IncidentColumns:
+        columns = IncidentColumns(bytearray(), bytearray(), [], array("q"), array("q"), array("q"))
+        counted, plain = columns.counted.append, columns.plain.append
+        said, services = columns.verdicts.append, columns.services.append
+        detected, resolved = columns.detected.append, columns.resolved.append
+        number, nothing, real = self.number, IncidentStatus.NOTHING, Mode.REAL
+        for status, of, environment, mode, at, spells, verdicts, merged, dismissed in map(
+            _INCIDENT, material
+        ):
+            counted(
+                mode is real
+                and merged is None
+                and dismissed is None
+                and environment is None
+                and status is not nothing
+                and bool(spells)
+            )
+            start = _time(at)
+            end = _time(spells[-1].resolved) if spells else NO_TIME
+            plain(len(spells) == 1 and start > UNSURE and end > UNSURE)
+            said(verdicts)
+            detected(start)
+            resolved(end)
+            services(number(of))
+        return columns
+
+
+class ChangeTable(Table[ChangeFacts, ChangeColumns]):
+    """All changes."""
+
+    row: ClassVar[Any] = ChangeFacts
+    __slots__ = ()
+
+    def _filled(self, material: Iterable[Any]) -> ChangeColumns:
+        columns = ChangeColumns(
+            bytearray(),
+            bytearray(),
+            bytearray(),
+            *(array("q"), array("q"), array("q"), array("q")),
+            bytearray(),
+            [],
+            array("q"),
+        )
+        counted, outcomes, odd = (
+            columns.counted.append,
+            columns.outcome.append,
+            columns.odd.append,
+        )
+        deployed, rolled_back = columns.deployed.append, columns.rolled_back.append
+        recovered, committed = columns.recovered.append, columns.committed.append
+        loads, commit, services = (
+            columns.load.append,
+            columns.commit.append,
+            columns.services.append,
+        )
+        number, nothing = self.number, ChangeStatus.NOTHING
+        rollback, emergency = Kind.ROLLBACK, ChangeType.EMERGENCY
+        # An enum is hashed and compared by functions of Python: nearly all are found without.
+        completed = Outcome.COMPLETED
+        for told in map(_CHANGE, material):
+            status, type_, kind, of, environment, unplanned, repairs, at, back, again = told[:10]
+            load, outcome = told[10:]
+            time_ = _time(at)
+            counted(
+                time_ > UNSURE
+                and environment is None
+                and kind is not rollback
+                and status is not nothing
+            )
+            outcomes(COMPLETED if outcome is completed else OUTCOMES.index(outcome))
+            odd(type_ is emergency or bool(unplanned) or repairs is not None)
+            deployed(time_)
+            rolled_back(NO_TIME if back is None else _time(back))
+            recovered(NO_TIME if again is None else _time(again))
+            brought = len(load)
+            loads(min(brought, 255))
+            if brought == 1:
+                committed(_time(load[0].committed_at))
+                commit(load[0].id)
+            else:
+                committed(NO_TIME)
+                commit(None)
+            services(number(of))
+        return columns
