@@ -20,24 +20,37 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
 import threading
+from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, get_type_hints
+from typing import Any, Final, Protocol, Self, cast, get_type_hints
 
 import msgspec
 
 from imcm import verifier
 from imcm.codec import Row, decode, take_facts
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
+from imcm.domain.vocabulary import NOTHING_TOLD, Verdict
 from imcm.errors import StoreError
 from imcm.ledger import LedgerReader
 from imcm.projections import change_rows, incident_rows
-from imcm.projections.facts import ChangeFacts, Facts, FactsFold, IncidentFacts, Kept, Read
+from imcm.projections.facts import (
+    ChangeFacts,
+    Facts,
+    FactsFold,
+    IncidentFacts,
+    Kept,
+    Notes,
+    Packed,
+    Read,
+)
 from imcm.projections.figure import collector_paused
+from imcm.projections.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
 
 __all__ = ["Follower", "KeptFacts", "Model", "deliver"]
 
@@ -269,7 +282,15 @@ def _leaf(row: Row) -> bytes:
 _encode: Final = msgspec.msgpack.Encoder().encode
 _ROWS: Final[dict[str, Any]] = {INCIDENT: IncidentFacts, CHANGE: ChangeFacts}
 _BESIDE: Final[dict[str, Any]] = {INCIDENT: incident_rows.Beside, CHANGE: change_rows.Beside}
+_TABLES: Final[dict[str, Any]] = {INCIDENT: IncidentTable, CHANGE: ChangeTable}
+_COLUMNS: Final[dict[str, Any]] = {INCIDENT: IncidentColumns, CHANGE: ChangeColumns}
 _KEPT: Final[dict[str, Any]] = get_type_hints(Kept)
+
+LOOSE: Final = 2_000
+"""So many rows are kept one by one before they are packed, and a sixteenth of all of them."""
+
+PIECE: Final = 50_000
+"""Rows that are packed together."""
 
 
 def _decoder(kind: str) -> Callable[[bytes], Kept]:
@@ -285,14 +306,108 @@ _kept_of: Final = {kind: _decoder(kind) for kind in _ROWS}
 _read_of: Final = msgspec.msgpack.Decoder(Read)
 
 
+class _Head(msgspec.Struct, array_like=True):
+    """What is packed besides the rows: up to which position, how many, what their columns name."""
+
+    position: int
+    rows: int
+    services: list[tuple[str, ...]]
+    notes: Notes
+
+
+class _Piece(msgspec.Struct, array_like=True):
+    """
+    Some rows: their ids, themselves with their ends, and their columns, those of numbers as bytes.
+    """
+
+    ids: list[str]
+    ends: bytes
+    kept: bytes
+    columns: msgspec.Raw
+
+
+_head_of: Final = msgspec.msgpack.Decoder(_Head)
+_piece_of: Final = msgspec.msgpack.Decoder(_Piece)
+
+
+_LISTS: Final[dict[str, Any]] = {
+    "verdicts": dict[int, dict[str, Verdict]],
+    "commit": list[str | None],
+}
+"""How columns are stored that are not of numbers; of mappings those that there are."""
+
+
+def _columns_decoder(kind: str) -> Callable[[msgspec.Raw], Any]:
+    types = [_LISTS.get(name, bytes) for name in _COLUMNS[kind]._fields]
+    told: Any = tuple[tuple(types)]  # type: ignore[misc]  # made of what is given
+    return msgspec.msgpack.Decoder(told).decode
+
+
+_columns_of: Final = {kind: _columns_decoder(kind) for kind in _COLUMNS}
+
+
+def _stored(column: Any) -> Any:
+    """Return a column as it is stored."""
+    if isinstance(column, array):
+        return column.tobytes()
+    if column and not isinstance(column, bytearray) and isinstance(column[0], Mapping):
+        return {place: value for place, value in enumerate(column) if value}
+    return column
+
+
+def _extended(column: Any, stored: Any, count: int) -> None:
+    """Put the next *count* values behind those of a column."""
+    if isinstance(column, array):
+        column.frombytes(stored)
+    elif isinstance(stored, dict):
+        found = cast("dict[int, Any]", stored)
+        first = len(column)
+        column += [NOTHING_TOLD] * count
+        for place, value in found.items():
+            column[first + place] = value
+    else:
+        column += stored
+
+
+class _Blobs:
+    """Rows as they were put away, one behind the other, each to be found by its place."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._ends: list[array[int]] = []
+
+    def add(self, kept: bytes, ends: bytes) -> None:
+        """Add the next piece."""
+        found = array("q")
+        found.frombytes(ends)
+        self._pieces.append(kept)
+        self._ends.append(found)
+
+    def __getitem__(self, place: int) -> bytes:
+        number, at = divmod(place, PIECE)
+        ends = self._ends[number]
+        return self._pieces[number][ends[at - 1] if at else 0 : ends[at]]
+
+
 class _FactsModel:
-    """One row for each incident and change, as the fold made it, and what else the fold knows."""
+    """
+    One row for each incident and change, as the fold made it, and what else the fold knows.
+
+    Most rows are packed, many in one piece, with the columns that figures are made of: a process
+    that opens them reads the columns, and unpacks a row when somebody looks at it. What changed
+    since stands beside them row by row.
+    """
 
     def __init__(self, ledger: LedgerReader) -> None:
-        fields = "/".join(" ".join(row._fields) for row in (*_ROWS.values(), Kept))
-        # It changes with the fields of a row, and with a new version of what makes rows.
-        self.name = f"facts 2 {hashlib.sha256(fields.encode()).hexdigest()[:16]}"
+        named = (*_ROWS.values(), *_COLUMNS.values(), Kept)
+        fields = "/".join(" ".join(row._fields) for row in named)
+        # It changes with the fields of a row, with a new version of what makes rows, and with the
+        # order in which a machine writes the bytes of a number.
+        told = f"{fields}/{sys.byteorder}/{PIECE}"
+        self.name = f"facts 3 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
         self._ledger = ledger
+        self._packed = 0
+        self._loose = 0  # at most: what changed twice is counted twice
         self.fold = self._new()
 
     def _new(self) -> FactsFold:
@@ -307,6 +422,7 @@ class _FactsModel:
 
     def forget(self) -> None:
         """Let go of what was taken and perhaps not committed; it is read again."""
+        self._packed = self._loose = 0
         self.fold = self._new()
 
     def create(self, connection: sqlite3.Connection) -> None:
@@ -315,33 +431,117 @@ class _FactsModel:
             "PRIMARY KEY (kind, id)) WITHOUT ROWID"
         )
         connection.execute("CREATE TABLE read (one INTEGER PRIMARY KEY, told BLOB)")
+        connection.execute(
+            "CREATE TABLE packed (kind TEXT, number INTEGER, told BLOB, PRIMARY KEY (kind, number))"
+        )
         self.forget()
+
+    # --- reading ----------------------------------------------------------------------------------
 
     def resume(self, connection: sqlite3.Connection, position: int) -> None:
         mine = self.fold.read.position
         if mine == position:
             return
-        if mine > position:  # it was made again from nothing by another process
+        heads = {
+            kind: _head_of.decode(told)
+            for kind, told in connection.execute("SELECT kind, told FROM packed WHERE number = 0")
+        }
+        packed_at = max((head.position for head in heads.values()), default=0)
+        # It was made again from nothing by another process, or packed with what is new here.
+        if mine > position or packed_at > mine:
             self.forget()
             mine = 0
-        told = connection.execute("SELECT told FROM read").fetchone()
-        if told is not None:
-            kept = connection.execute("SELECT kind, kept FROM facts WHERE position > ?", (mine,))
-            self.fold.keep(_read_of.decode(told[0]), (_kept_of[kind](one) for kind, one in kept))
+        (told,) = connection.execute("SELECT told FROM read").fetchone() or (None,)
+        if told is None:
+            return
+        read = _read_of.decode(told)
+        if mine == 0:
+            packed = {kind: self._unpacked(connection, kind, head) for kind, head in heads.items()}
+            self.fold.begin(read, packed)
+            self._packed = sum(head.rows for head in heads.values())
+            mine = packed_at
+        found = connection.execute("SELECT kind, kept FROM facts WHERE position > ?", (mine,))
+        kept = [_kept_of[kind](one) for kind, one in found]
+        self._loose += len(kept)
+        self.fold.keep(read, kept)
+
+    def _unpacked(self, connection: sqlite3.Connection, kind: str, head: _Head) -> Packed:
+        """Return what is packed of one kind; each row stays as it is until somebody looks."""
+        ids: list[str] = []
+        columns = _TABLES[kind]().columns
+        blobs = _Blobs()
+        for piece in self._pieces(connection, kind):
+            ids += piece.ids
+            blobs.add(piece.kept, piece.ends)
+            for column, stored in zip(columns, _columns_of[kind](piece.columns), strict=True):
+                _extended(column, stored, len(piece.ids))
+
+        def kept(place: int) -> Kept:
+            return _kept_of[kind](blobs[place])
+
+        def row(place: int) -> Any:
+            return kept(place).row
+
+        places = list(range(len(ids)))
+        table = _TABLES[kind](ids, places, row, columns, head.services)
+        return Packed(table, head.notes, kept)
+
+    def _pieces(self, connection: sqlite3.Connection, kind: str) -> Iterator[_Piece]:
+        statement = "SELECT told FROM packed WHERE kind = ? AND number > 0 ORDER BY number"
+        for (told,) in connection.execute(statement, (kind,)):
+            yield _piece_of.decode(told)
+
+    # --- writing ----------------------------------------------------------------------------------
 
     def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         take_facts(rows, self.fold)
-        position = rows[-1].position
+        self._put_away(connection, self.fold.touched())
+        connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (_encode(self.fold.read),))
+        # While more is to come, packing would only be done again.
+        if len(rows) < BATCH and self._loose > LOOSE + self._packed // 16:
+            self._pack(connection)
+
+    def _put_away(self, connection: sqlite3.Connection, some: Sequence[Kept]) -> None:
+        position = self.fold.read.position
+        self._loose += len(some)
         connection.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
             [
-                (kind, row.id, position, _encode(one))
-                for one in self.fold.touched()
-                for row in (one.row,)
-                for kind in (INCIDENT if isinstance(row, IncidentFacts) else CHANGE,)
+                (INCIDENT if isinstance(one.row, IncidentFacts) else CHANGE, one.row.id, *rest)
+                for one in some
+                for rest in ((position, _encode(one)),)
             ],
         )
-        connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (_encode(self.fold.read),))
+
+    def _pack(self, connection: sqlite3.Connection) -> None:
+        """Pack all rows, and their columns with them."""
+        together, renewed = self.fold.put_together()
+        self._put_away(connection, renewed)
+        for kind, (table, notes) in together.items():
+            statement = "SELECT id, kept FROM facts WHERE kind = ?"
+            loose: dict[str, bytes] = dict(connection.execute(statement, (kind,)))
+            before: dict[str, bytes] = {}
+            for piece in self._pieces(connection, kind):
+                blobs = _Blobs()
+                blobs.add(piece.kept, piece.ends)
+                before.update((id_, blobs[at]) for at, id_ in enumerate(piece.ids))
+            head = _Head(self.fold.read.position, len(table), table.services, notes)
+            told = [_encode(head)]
+            for first in range(0, len(table), PIECE):
+                ids = table.ids[first : first + PIECE]
+                kept = [loose.get(id_) or before[id_] for id_ in ids]
+                columns = [_stored(column[first : first + PIECE]) for column in table.columns]
+                ends = array("q", accumulate(map(len, kept)))
+                raw = msgspec.Raw(_encode(columns))
+                told.append(_encode(_Piece(ids, ends.tobytes(), b"".join(kept), raw)))
+            connection.execute("DELETE FROM packed WHERE kind = ?", (kind,))
+            connection.executemany(
+                "INSERT INTO packed VALUES (?, ?, ?)",
+                [(kind, number, one) for number, one in enumerate(told)],
+            )
+        connection.execute("DELETE FROM facts")
+        self._packed = sum(len(table) for table, _ in together.values())
+        self._loose = 0
 
 
 class KeptFacts:

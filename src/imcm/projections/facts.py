@@ -8,7 +8,8 @@ are no facts and are not in a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
@@ -177,6 +178,36 @@ class Kept(NamedTuple):
         return self.latest <= self.as_of
 
 
+class Notes(NamedTuple):
+    """
+    What is seldom said of the rows of one kind.
+
+    Attributes:
+        cut: The ids of rows that a later time may show otherwise, with the times they are for.
+        unfounded: By their ids the positions of corrections and voids without their target.
+        merged: The ids of incidents that are merged into another.
+    """
+
+    cut: dict[str, datetime]
+    unfounded: dict[str, tuple[int, ...]]
+    merged: frozenset[str]
+
+
+class Packed(NamedTuple):
+    """
+    All that was put away of one kind, to be unpacked one by one where it is needed.
+
+    Attributes:
+        table: The rows, merges not yet followed, which are unpacked when they are looked at.
+        notes: What is seldom said of them.
+        kept: Unpacks one by its place in the table.
+    """
+
+    table: IncidentTable | ChangeTable
+    notes: Notes
+    kept: Callable[[int], Kept]
+
+
 class _Odd:
     """What is seldom said of a stream."""
 
@@ -320,10 +351,46 @@ class _Rows:
     def __init__(self, table: IncidentTable | ChangeTable) -> None:
         self.as_of = _FIRST
         self.table = table
-        self.kept: dict[str, Kept] = {}  # those put away: nothing more was told of them
         # Ids of rows that a later time may show otherwise, with the times they were made for.
         self.cut: dict[str, datetime] = {}
+        self.were_cut: set[str] = set()  # those that were put away so
         self.unfounded: dict[str, tuple[int, ...]] = {}
+        # Those put away, of which nothing more was told: one by one, and packed.
+        self._kept: dict[str, Kept] = {}
+        self._packed: tuple[Sequence[str], Callable[[int], Kept]] | None = None
+        self._unpacked: set[str] = set()
+
+    def begin(self, packed: Packed) -> None:
+        """Begin with what is packed."""
+        self.table = packed.table
+        self.cut, self.unfounded, _ = packed.notes
+        self.were_cut = set(self.cut)
+        self._packed = packed.table.ids, packed.kept
+
+    def keep(self, one: Kept) -> None:
+        """Take one that was put away, instead of what there was of it."""
+        self._kept[one.row.id] = one
+        self._unpacked.add(one.row.id)
+        if not one.whole:
+            self.were_cut.add(one.row.id)
+
+    def take_out(self, id_: str) -> Kept | None:
+        """Return one that was put away, which it is not any more; None where it is not."""
+        found = self._kept.pop(id_, None)
+        if found is None and self._packed is not None and id_ not in self._unpacked:
+            ids, kept = self._packed
+            place = bisect_left(ids, id_)
+            if ids[place : place + 1] == [id_]:
+                found = kept(place)
+                self._unpacked.add(id_)
+        return found
+
+    def put_away(self) -> Iterator[Kept]:
+        """Yield all that are put away."""
+        yield from self._kept.values()
+        if self._packed is not None:
+            ids, kept = self._packed
+            yield from (kept(at) for at, id_ in enumerate(ids) if id_ not in self._unpacked)
 
 
 class FactsFold:
@@ -346,9 +413,10 @@ class FactsFold:
     ) -> None:
         self._load = load
         self._streams: dict[str, _Stream | None] = {}
-        self._incidents = IncidentTable(make=incident_rows.row)
-        self._changes = ChangeTable(make=change_rows.row)
-        self._rows = {INCIDENT: _Rows(self._incidents), CHANGE: _Rows(self._changes)}
+        self._rows = {
+            INCIDENT: _Rows(IncidentTable(make=incident_rows.row)),
+            CHANGE: _Rows(ChangeTable(make=change_rows.row)),
+        }
         self._closing = False  # whether nothing is told any more, and lists can be kept for rows
         self._stale: dict[str, list[_Stream]] = {INCIDENT: [], CHANGE: []}
         self._merged: dict[str, str] = {}
@@ -377,17 +445,45 @@ class FactsFold:
             list(self._gaps),
         )
 
-    def keep(self, read: Read, rows: Iterable[Kept]) -> None:
-        """Go on from what another fold had read, and from what it put away."""
+    def begin(self, read: Read, packed: Mapping[str, Packed]) -> None:
+        """Go on, with nothing taken yet, from what another fold had read and put together."""
+        self._go_on(read)
+        for kind, theirs in packed.items():
+            self._rows[kind].begin(theirs)
+            self._rows[kind].as_of = self._newest
+            self._merged.update(dict.fromkeys(theirs.notes.merged, ""))
+
+    def put_together(
+        self,
+    ) -> tuple[Mapping[str, tuple[IncidentTable | ChangeTable, Notes]], list[Kept]]:
+        """Return all rows as they stand, and anew what was put away while something was cut."""
+        as_of = self._newest
+        together: dict[str, tuple[IncidentTable | ChangeTable, Notes]] = {}
+        renewed: list[Kept] = []
+        for kind, mine in self._rows.items():
+            self._bring_to(kind, as_of)
+            streams = [self._stream(kind, id_) for id_ in sorted(mine.were_cut)]
+            mine.were_cut = set()
+            self._fetch(self._needing(streams, as_of))
+            renewed += (self._put_away(stream, as_of) for stream in streams)
+            merged = frozenset(self._merged) if kind == INCIDENT else frozenset[str]()
+            together[kind] = mine.table, Notes(mine.cut, mine.unfounded, merged)
+        return together, renewed
+
+    def _go_on(self, read: Read) -> None:
         self._position, self._events, self._newest, self._last = read[:4]
         self._unread = dict(read.unread)
         self._clock_back, self._gaps = list(read.clock_back), list(read.gaps)
+
+    def keep(self, read: Read, rows: Iterable[Kept]) -> None:
+        """Go on from what another fold had read, and from what it put away."""
+        self._go_on(read)
         new: dict[str, dict[str, Any]] = {INCIDENT: {}, CHANGE: {}}
         for one in rows:
             row: Any = one.row
             kind = INCIDENT if row.__class__ is IncidentFacts else CHANGE
             self._streams.pop(f"{kind}:{row.id}", None)
-            self._rows[kind].kept[row.id] = one
+            self._rows[kind].keep(one)
             new[kind][row.id] = row
             self._note(kind, row, None if one.whole else one.as_of, one.unfounded)
         for kind, found in new.items():
@@ -404,6 +500,8 @@ class FactsFold:
         return [self._put_away(stream, as_of) for stream in touched.values()]
 
     def _put_away(self, stream: _Stream, as_of: datetime) -> Kept:
+        if stream.latest > as_of:
+            self._rows[stream.kind].were_cut.add(stream.id)
         row = stream.row(as_of)
         beside: tuple[Any, ...] | None = None
         if not stream.needs_events(as_of):
@@ -514,7 +612,7 @@ class FactsFold:
         if mine is None:
             self._streams[name] = None
             return None
-        kept = mine.kept.pop(id_, None)
+        kept = mine.take_out(id_)
         if kept is not None:
             return self._awake(kind, kept)
         stream = self._streams[name] = _STREAM[kind](id_)
@@ -618,14 +716,14 @@ class FactsFold:
 
     def _all_later(self, kind: str, as_of: datetime) -> list[_Stream]:
         """Return all streams that may have another row at an earlier time, or have none yet."""
-        kept = self._rows[kind].kept
-        for one in [one for one in kept.values() if one.latest > as_of or not one.whole]:
-            self._stream(kind, one.row.id)
+        away = self._rows[kind].put_away()
+        for id_ in [one.row.id for one in away if one.latest > as_of or not one.whole]:
+            self._stream(kind, id_)
         return [one for one in self._streams.values() if one is not None and one.kind == kind]
 
     def _stream(self, kind: str, id_: str) -> _Stream:
         """Return a stream there is, awake."""
-        kept = self._rows[kind].kept.pop(id_, None)
+        kept = self._rows[kind].take_out(id_)
         if kept is not None:
             return self._awake(kind, kept)
         stream = self._streams[f"{kind}:{id_}"]
@@ -657,11 +755,13 @@ class FactsFold:
         incidents, changes = IncidentTable(), ChangeTable()
         unfounded: list[int] = []
         if cut is not None:
-            incidents, changes = self._incidents, self._changes
             for kind, mine in self._rows.items():
                 self._bring_to(kind, cut)
                 for positions in mine.unfounded.values():
                     unfounded += positions
+            # Any: which table it is, its kind says.
+            tables: Any = [mine.table for mine in self._rows.values()]
+            incidents, changes = tables
             merged = [row for id_ in self._merged if (row := incidents.get(id_)) is not None]
             followed = merges_followed(incidents.get, merged)
             if self._closing:

@@ -152,20 +152,23 @@ class Table(Sequence[Row], Generic[Row, Columns]):
         ids: list[str] | None = None,
         material: list[Any] | None = None,
         make: Callable[[Any], Row] | None = None,
+        columns: Columns | None = None,
+        services: list[Services] | None = None,
     ) -> None:
         """
         Take rows in the order of their ids.
 
         Args:
             material: Rows, or what *make* makes them of.
+            columns: The columns, where they are known already, with the *services* they name.
         """
         self.ids: list[str] = [] if ids is None else ids
         # Any: what a row is made of is for `make` alone to know.
         self._material: list[Any] = [] if material is None else material
         self._make: Callable[[Any], Row] | None = make
-        self.services: list[Services] = []
-        self._numbers: dict[Services, int] = {}
-        self._columns: Columns | None = None
+        self.services: list[Services] = [] if services is None else services
+        self._numbers = {of: number for number, of in enumerate(self.services)}
+        self._columns: Columns | None = columns
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Self:
@@ -275,9 +278,9 @@ class Table(Sequence[Row], Generic[Row, Columns]):
 
     def with_rows(self, rows: Mapping[str, Row]) -> Self:
         """Return a table that stays as this one is now, but for some rows that are others."""
-        columns: Any = self.columns
-        copy = type(self)(self.ids.copy(), self._material.copy(), self._make)
-        copy._columns = columns._make([column[:] for column in columns])
+        old: Any = self.columns
+        columns: Columns = old._make([column[:] for column in old])
+        copy = type(self)(self.ids.copy(), self._material.copy(), self._make, columns)
         # Shared, since lists of services are only added to.
         copy.services, copy._numbers = self.services, self._numbers
         copy.put(rows)
