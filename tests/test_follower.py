@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import imcm
-from imcm import Ledger, LedgerReader, facts, incident
+from imcm import Ledger, LedgerReader, facts, follower, incident
 from imcm.errors import StoreError
 from imcm.follower import Follower, KeptFacts, deliver
 from imcm.interchange import jsonl
@@ -46,7 +46,20 @@ def equal(kept, ledger):
     for one, other in zip(mine.incidents, anew.incidents, strict=True):
         assert other == one
     assert anew == mine
+    for one, other in ((mine.incidents, anew.incidents), (mine.changes, anew.changes)):
+        *columns, numbers = one.columns
+        *others, _ = other.columns
+        assert others == columns
+        assert [row.services for row in other] == [one.services[number] for number in numbers]
     return mine
+
+
+@pytest.fixture(params=["row by row", "packed"])
+def packing(request, monkeypatch):
+    """Rows stand by themselves, or are packed in small pieces whenever something was recorded."""
+    if request.param == "packed":
+        monkeypatch.setattr(follower, "LOOSE", -1)
+        monkeypatch.setattr(follower, "PIECE", 2)
 
 
 @pytest.fixture
@@ -61,6 +74,7 @@ def model(tmp_path):
     return tmp_path / "model.db"
 
 
+@pytest.mark.usefixtures("packing")
 class TestLiveIsRebuilt:
     @pytest.mark.parametrize("seed", range(4))
     def test_at_every_stage_of_a_log_with_every_event(self, path, model, seed):
@@ -221,6 +235,17 @@ class TestTheFile:
         model.write_bytes(b"no database " * 1000)
         with pytest.raises(StoreError, match="delete it, and it is made again"):
             KeptFacts(model, book)
+
+    def test_a_new_file_that_another_is_making_is_waited_for(self, book, model):
+        detect(book, "INC-1")
+        other = sqlite3.connect(model, isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        done = threading.Timer(0.3, other.execute, ["COMMIT"])
+        done.start()
+        with KeptFacts(model, book) as kept:
+            assert not done.is_alive()
+            assert 1 == len(kept.facts().incidents)
+        other.close()
 
     def test_a_folder_that_is_not_there(self, book, tmp_path):
         with pytest.raises(StoreError, match="nowhere"):

@@ -22,6 +22,7 @@ import hashlib
 import sqlite3
 import sys
 import threading
+import time
 from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -146,9 +147,22 @@ class Follower:
         names = {name for (name,) in run("SELECT name FROM sqlite_master")}
         if names and "imcm_follower" not in names:
             raise StoreError(f"{self._path} is a database of something else; name a new file")
-        run("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         # What is lost with the power is derived, and followed again from the position before.
         run("PRAGMA synchronous = NORMAL")
+
+    def _write_ahead(self) -> None:
+        """Choose the journal in which readers and one writer don't wait for each other."""
+        end = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                # In a new file SQLite does not wait for others who do the same.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     @contextmanager
     def _errors(self) -> Generator[None]:
@@ -525,12 +539,13 @@ class _FactsModel:
                 blobs = _Blobs()
                 blobs.add(piece.kept, piece.ends)
                 before.update((id_, blobs[at]) for at, id_ in enumerate(piece.ids))
+            filled = table.columns  # which names services
             head = _Head(self.fold.read.position, len(table), table.services, notes)
             told = [_encode(head)]
             for first in range(0, len(table), PIECE):
                 ids = table.ids[first : first + PIECE]
                 kept = [loose.get(id_) or before[id_] for id_ in ids]
-                columns = [_stored(column[first : first + PIECE]) for column in table.columns]
+                columns = [_stored(column[first : first + PIECE]) for column in filled]
                 ends = array("q", accumulate(map(len, kept)))
                 raw = msgspec.Raw(_encode(columns))
                 told.append(_encode(_Piece(ids, ends.tobytes(), b"".join(kept), raw)))
