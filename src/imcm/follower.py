@@ -157,12 +157,13 @@ class Follower:
         while True:
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
-                return
             except sqlite3.OperationalError as error:
                 # In a new file SQLite does not wait for others who do the same.
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                     raise
                 time.sleep(0.01)
+            else:
+                return
 
     @contextmanager
     def _errors(self) -> Generator[None]:
