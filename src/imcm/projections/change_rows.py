@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, Final, cast
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Moment, Outcome
+from imcm.domain.vocabulary import Commit, Moment, Outcome
 from imcm.projections.rows import ChangeFacts, RolloutStep, one_for_all, released, waiting
 
 # Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
@@ -119,8 +119,24 @@ def row(told: Told) -> ChangeFacts:
     fields = told[:_COMPLETED_AT]
     fields[_POSITIONS] = tuple(fields[_POSITIONS])
     fields[_IMPORTED] = bool(fields[_IMPORTED])
+    if fields[_COMMITS]:
+        fields[_COMMITS] = tuple(map(_commit, fields[_COMMITS]))
     fields[_AUTHORISATION] = fields[_AUTHORISATION] or "not asked"
     return _row(fields)
+
+
+def _commit(told: Any) -> Commit:
+    """Return a commit, of which what tells facts may be leaner, too."""
+    if isinstance(told, Commit):
+        return told
+    return Commit(
+        id=told.id,
+        authored_at=told.authored_at,
+        committed_at=told.committed_at,
+        pull_request=told.pull_request,
+        opened_at=told.opened_at,
+        merged_at=told.merged_at,
+    )
 
 
 def _first_of(one: Moment | None, other: Moment | None) -> Moment | None:
