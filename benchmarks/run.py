@@ -539,35 +539,27 @@ def measure_stock(folder: Path, events: int) -> dict[str, Any]:
 
 def measure_recording(folder: Path, events: int) -> dict[str, Any]:
     """One durable step, against a bare insert and against stock eventsourcing."""
-    for name in ("recorded.db", "bare.db"):
-        shutil.copyfile(folder / "ledger.db", folder / name)
+    shutil.copyfile(folder / "ledger.db", folder / "recorded.db")
+    with Ledger(folder / "recorded.db") as ledger:
+        # As with stock, they were just recorded: their rows lie beside each other.
+        outages = [outage(ledger, f"NEW-{number}") for number in range(STEPS)]
+    shutil.copyfile(folder / "recorded.db", folder / "bare.db")
     connection = sqlite3.connect(folder / "bare.db", isolation_level=None, timeout=60)
     connection.execute("PRAGMA journal_mode=WAL")  # eventsourcing sets this and nothing else
     synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
-    # These five events and no sixth: detected, acknowledged, triaged, an update, resolved.
-    streams = [
-        stream
-        for (stream,) in connection.execute(
-            "SELECT a.originator_id FROM stored_events a "
-            "WHERE a.originator_version = 5 AND a.topic = 'IncidentResolved' AND NOT EXISTS "
-            "(SELECT 1 FROM stored_events b WHERE b.originator_id = a.originator_id "
-            "AND b.originator_version = 6)"
-        )
-    ]
-    streams = streams[:: max(1, len(streams) // STEPS)][:STEPS]
     shutil.copyfile(stock_log(folder, events), folder / "stock_recorded.db")
     application = stock_application(folder / "stock_recorded.db")
-    aggregates = [stock_outage(application) for _ in streams]
+    aggregates = [stock_outage(application) for _ in outages]
     at = datetime.now(UTC)
     commits: list[float] = []
 
-    def inserted(stream: str) -> None:
+    def inserted(id_: str) -> None:
         told = UpdatePosted(at=at, by="ana", audience=Audience.INTERNAL, text=TEXT)
         name, state = encode(told, recorded_at=at, record=uuid.uuid4().hex)
         begin = time.perf_counter()
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
-            "INSERT INTO stored_events VALUES (?, ?, ?, ?)", (stream, 6, name, state)
+            "INSERT INTO stored_events VALUES (?, ?, ?, ?)", (f"incident:{id_}", 6, name, state)
         )
         ending = time.perf_counter()
         connection.execute("COMMIT")
@@ -582,8 +574,7 @@ def measure_recording(folder: Path, events: int) -> dict[str, Any]:
         application.save(outage)
         stocks.append(time.perf_counter() - begin)
 
-    def recorded(ledger: Ledger, stream: str) -> None:
-        id_ = stream.partition(":")[2]
+    def recorded(ledger: Ledger, id_: str) -> None:
         begin = time.perf_counter()
         ledger.record(id_, incident.post_update, by="ana", at=at, text=TEXT)
         records.append(time.perf_counter() - begin)
@@ -592,10 +583,10 @@ def measure_recording(folder: Path, events: int) -> dict[str, Any]:
     stocks: list[float] = []
     records: list[float] = []
     with Ledger(folder / "recorded.db") as ledger:
-        for stream, id_ in zip(streams, aggregates, strict=True):
-            inserted(stream)
-            recorded(ledger, stream)
-            by_stock(id_)
+        for ours, theirs in zip(outages, aggregates, strict=True):
+            inserted(ours)
+            recorded(ledger, ours)
+            by_stock(theirs)
     connection.close()
     application.close()
     # The first few open files and make decoders; a median is not moved by a slow disk's moments.
@@ -604,7 +595,7 @@ def measure_recording(folder: Path, events: int) -> dict[str, Any]:
     )
     told = {
         "milliseconds, the COMMIT of the bare insert alone": round(commit * 1e3, 3),
-        "steps": len(streams),
+        "steps": len(outages),
         "PRAGMA synchronous": {2: "FULL", 1: "NORMAL"}.get(synchronous, str(synchronous)),
     }
     return {
@@ -621,6 +612,18 @@ def measure_recording(folder: Path, events: int) -> dict[str, Any]:
             "beside": told,
         },
     }
+
+
+def outage(ledger: Ledger, id_: str) -> str:
+    """Record an incident of five events and return its id."""
+    at = datetime.now(UTC)
+    told: dict[str, Any] = {"by": "ana", "at": at}
+    ledger.record(id_, incident.detect, title="Errors above 5 %", services=("service-1",), **told)
+    ledger.record(id_, incident.acknowledge, **told)
+    ledger.record(id_, incident.triage, severity=Severity.P2, **told)
+    ledger.record(id_, incident.post_update, audience=Audience.INTERNAL, text=TEXT, **told)
+    ledger.record(id_, incident.resolve, **told)
+    return id_
 
 
 def stock_outage(application: Any) -> uuid.UUID:

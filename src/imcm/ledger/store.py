@@ -204,9 +204,14 @@ class SQLiteFile:
         if not path.stat().st_size:
             raise NotALedgerError(f"{path} is empty, so it is not a ledger")
 
-    def _select(self, statement: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+    def _select(
+        self,
+        statement: str,
+        parameters: tuple[object, ...] = (),
+        connection: sqlite3.Connection | None = None,
+    ) -> list[Any]:
         try:
-            return self._connection().execute(statement, parameters).fetchall()
+            return (connection or self._connection()).execute(statement, parameters).fetchall()
         except sqlite3.Error as error:
             raise _sqlite_failed(self.path, error) from error
 
@@ -286,13 +291,13 @@ class SQLiteFile:
     def _damaged(self, why: str) -> NotALedgerError:
         return NotALedgerError(f"{self.path}: {why}; it was damaged or altered, restore a backup")
 
-    def stream(self, stream: str) -> list[Row]:
-        """Return the rows of one stream, with their positions."""
+    def stream(self, stream: str, connection: sqlite3.Connection | None = None) -> list[Row]:
+        """Return the rows of one stream, with their positions; read by a connection that is free."""
         statement = (
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
             "WHERE originator_id = ? ORDER BY originator_version"
         )
-        return list(map(Row._make, self._checked(self._select(statement, (stream,)))))
+        return list(map(Row._make, self._checked(self._select(statement, (stream,), connection))))
 
     def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
         """Return the rows of those of these streams that have any, asking for many at a time."""
@@ -730,6 +735,12 @@ class SQLiteStore(RecorderStore):
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream, with their positions."""
         self._usable()
+        # What this connection wrote leaves the pages it holds; it makes others read theirs anew.
+        if self._writing.acquire(blocking=False):
+            try:
+                return self._reader.stream(stream, self._writer)
+            finally:
+                self._writing.release()
         return self._reader.stream(stream)
 
     def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:

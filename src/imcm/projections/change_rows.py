@@ -4,6 +4,7 @@ The row of a change, told event by event, in the way of `incident_rows`.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
@@ -87,7 +88,7 @@ _new: Final = cast("Any", tuple).__new__
 _row: Final[Callable[[Told], ChangeFacts]] = partial(_new, ChangeFacts)
 
 
-def begun(id_: str, positions: list[int]) -> Told:
+def begun(id_: str, positions: array[int]) -> Told:
     """Return what is told of a change of which nothing is told yet."""
     told: Told = _BLANK.copy()
     told[_ID] = id_
@@ -107,7 +108,7 @@ def beside(told: Told) -> Beside | None:
     return told[_COMPLETED_AT], told[_FIRST_SHARE_AT], told[_REACHED_AT], told[_SHARED]
 
 
-def resumed(row: ChangeFacts, beside: Beside, positions: list[int]) -> Told:
+def resumed(row: ChangeFacts, beside: Beside, positions: array[int]) -> Told:
     """Return what was told when a row was made, and `beside` with it."""
     told: Told = [*row, *beside]
     told[_POSITIONS] = positions

@@ -8,6 +8,7 @@ are no facts and are not in a row.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -237,7 +238,7 @@ class _Stream:
 
     def __init__(self, id_: str) -> None:
         self.id = id_
-        self.positions: list[int] = []
+        self.positions = array("q")  # a quarter of what a list of numbers holds
         self.told: list[Any] = self.rows.begun(id_, self.positions)
         self.events: dict[int, Any] | None = None  # held only where they may be needed once more
         self.last = 0
@@ -248,7 +249,7 @@ class _Stream:
     def resume(self, kept: Kept) -> None:
         """Go on from what was put away; the events are not there."""
         row = kept.row
-        self.positions += row.positions
+        self.positions.extend(row.positions)
         if kept.beside is not None:
             self.told = self.rows.resumed(row, kept.beside, self.positions)
         self.last, self.latest = kept.last, kept.latest

@@ -7,6 +7,7 @@ Its values are never changed in place (but the positions), so a row made of it s
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping
 from functools import partial
 from operator import attrgetter
@@ -72,7 +73,7 @@ _spell: Final[Callable[[tuple[Any, ...]], Spell]] = partial(_new, Spell)
 _row: Final[Callable[[Told], IncidentFacts]] = partial(_new, IncidentFacts)
 
 
-def begun(id_: str, positions: list[int]) -> Told:
+def begun(id_: str, positions: array[int]) -> Told:
     """Return what is told of an incident of which nothing is told yet."""
     told: Told = _BLANK.copy()
     told[_ID] = id_
@@ -89,7 +90,7 @@ def beside(told: Told) -> Beside | None:
     return (told[_BEFORE],) if told[_SPELLS] else None
 
 
-def resumed(row: IncidentFacts, beside: Beside, positions: list[int]) -> Told:
+def resumed(row: IncidentFacts, beside: Beside, positions: array[int]) -> Told:
     """Return what was told when a row was made, and `beside` with it."""
     told: Told = [*row, *beside]
     told[_POSITIONS] = positions
