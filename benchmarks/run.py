@@ -62,6 +62,7 @@ from imcm import (
     time_to_restore,
 )
 from imcm.codec import EVENT_TYPES, Row, encode
+from imcm.collector import collector_paused
 from imcm.domain.change import (
     ChangeApproved,
     ChangeCompleted,
@@ -80,7 +81,6 @@ from imcm.domain.incident import (
 from imcm.domain.vocabulary import Audience, ChangeType, Commit, Kind, Severity
 from imcm.ledger import IMPORT_BATCH
 from imcm.projections.facts import Facts, FactsFold
-from imcm.projections.figure import collector_paused
 
 FULL = 1_000_000
 QUICK = 50_000

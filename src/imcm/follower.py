@@ -35,6 +35,7 @@ import msgspec
 
 from imcm import verifier
 from imcm.codec import Row, decode, take_facts
+from imcm.collector import collector_paused
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import NOTHING_TOLD, Verdict
 from imcm.errors import StoreError
@@ -50,7 +51,6 @@ from imcm.projections.facts import (
     Packed,
     Read,
 )
-from imcm.projections.figure import collector_paused
 from imcm.projections.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
 
 __all__ = ["Follower", "KeptFacts", "Model", "deliver"]

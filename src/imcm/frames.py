@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias,
 
 import attrs
 
+from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from imcm.projections.facts import Facts
@@ -40,7 +41,6 @@ from imcm.projections.figure import (
     NONE_GIVEN,
     Definition,
     Included,
-    collector_paused,
     facts_of,
     incidents_of,
     inside,

@@ -56,6 +56,7 @@ from imcm.codec import (
     too_great,
     wrong_words,
 )
+from imcm.collector import collector_paused
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
 from imcm.domain.corrections import WordsRedacted
@@ -885,19 +886,20 @@ class Ledger(LedgerReader):
                 recorded += self._append(batch)
                 batch, pending = [], set()
             there = self._rows.streams([stream for stream in ahead if _is_a_stream(stream)])
-            for history in ahead.values():
-                if len(batch) >= IMPORT_BATCH:
-                    recorded += self._append(batch)
-                    batch, pending = [], set()
-                try:
-                    batch += self._rows_of(history, there.get(history.stream, []), record)
-                except ImcmError:
-                    self._append(batch)
-                    raise
-                pending.add(history.stream)
-                count += 1
-                if progress is not None:
-                    progress(count)
+            with collector_paused():
+                for history in ahead.values():
+                    if len(batch) >= IMPORT_BATCH:
+                        recorded += self._append(batch)
+                        batch, pending = [], set()
+                    try:
+                        batch += self._rows_of(history, there.get(history.stream, []), record)
+                    except ImcmError:
+                        self._append(batch)
+                        raise
+                    pending.add(history.stream)
+                    count += 1
+                    if progress is not None:
+                        progress(count)
         return count, recorded + self._append(batch)
 
     def _rows_of(self, history: History, there: list[Row], record: str) -> list[Row]:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from imcm.codec import take_facts
+from imcm.collector import collector_paused
 from imcm.domain.recorded import known
 from imcm.ledger.store import Reading
 from imcm.projections.facts import Facts, FactsFold
-from imcm.projections.figure import collector_paused
 
 
 def facts_of(store: Reading, as_of: datetime | None, known_at: int | datetime | None) -> Facts:

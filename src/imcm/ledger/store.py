@@ -292,14 +292,16 @@ class SQLiteFile:
         return NotALedgerError(f"{self.path}: {why}; it was damaged or altered, restore a backup")
 
     def stream(self, stream: str, connection: sqlite3.Connection | None = None) -> list[Row]:
-        """Return the rows of one stream, with their positions; read by a connection that is free."""
+        """Return the rows of one stream, with their positions; by a connection that is free."""
         statement = (
             "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
             "WHERE originator_id = ? ORDER BY originator_version"
         )
         return list(map(Row._make, self._checked(self._select(statement, (stream,), connection))))
 
-    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+    def streams(
+        self, streams: Sequence[str], connection: sqlite3.Connection | None = None
+    ) -> dict[str, list[Row]]:
         """Return the rows of those of these streams that have any, asking for many at a time."""
         found: dict[str, list[Row]] = {}
         for begin in range(0, len(streams), ASKED_AT_ONCE):
@@ -309,7 +311,8 @@ class SQLiteFile:
                 "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "  # noqa: S608 (only question marks go in)
                 f"WHERE originator_id IN ({marks}) ORDER BY originator_id, originator_version"
             )
-            for row in map(Row._make, self._checked(self._select(statement, asked))):
+            rows = self._checked(self._select(statement, asked, connection))
+            for row in map(Row._make, rows):
                 found.setdefault(row.stream, []).append(row)
         return found
 
@@ -735,18 +738,29 @@ class SQLiteStore(RecorderStore):
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream, with their positions."""
         self._usable()
-        # What this connection wrote leaves the pages it holds; it makes others read theirs anew.
-        if self._writing.acquire(blocking=False):
-            try:
-                return self._reader.stream(stream, self._writer)
-            finally:
-                self._writing.release()
-        return self._reader.stream(stream)
+        with self._free() as connection:
+            return self._reader.stream(stream, connection)
 
     def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
         """Return the rows of those of these streams that have any, with their positions."""
         self._usable()
-        return self._reader.streams(streams)
+        with self._free() as connection:
+            return self._reader.streams(streams, connection)
+
+    @contextmanager
+    def _free(self) -> Generator[sqlite3.Connection | None]:
+        """
+        Give the connection that writes to who reads, where nobody writes.
+
+        What it wrote leaves the pages it holds, while others have to read theirs again.
+        """
+        if not self._writing.acquire(blocking=False):
+            yield None
+            return
+        try:
+            yield self._writer
+        finally:
+            self._writing.release()
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import attrs
 
+from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
@@ -27,7 +28,6 @@ from imcm.projections.figure import (
     SECONDS,
     Figure,
     Included,
-    collector_paused,
     facts_of,
     shown,
     zone,

@@ -8,11 +8,9 @@ definition, its population, who was left out and why, and how sure it is.
 
 from __future__ import annotations
 
-import gc
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from itertools import pairwise
 from typing import (
@@ -31,6 +29,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
+from imcm.collector import collector_paused
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import (
@@ -90,22 +89,6 @@ def instant_of(moment: Moment) -> int:
 # --- the figure -----------------------------------------------------------------------------------
 
 T = TypeVar("T")
-
-
-@contextmanager
-def collector_paused() -> Generator[None]:
-    """
-    Keep the garbage collector from walking all facts again and again while a figure is made.
-
-    A figure makes many small values and no cycles among them, so there is nothing to find.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 class Included(NamedTuple):
