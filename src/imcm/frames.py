@@ -657,17 +657,19 @@ def _computed(nw: Any, frame: Any, asked: Iterable[tuple[str, str, str]], by: st
 
 
 def _of_columns(frame: Any, asked: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    asked = tuple(asked)
+    columns = {column: frame[column] for column in {column for _, column, _ in asked}}
     counts: dict[str, int] = {}
     found: dict[str, Any] = {}
     for name, column, how in asked:
         if how in {"count", "median"} and column not in counts:
-            counts[column] = frame[column].count()
+            counts[column] = columns[column].count()
         if how == "count":
             found[name] = counts[column]
         elif how == "median" and not counts[column]:
             found[name] = None  # of nothing, pandas has no median but a warning
         else:
-            found[name] = getattr(frame[column], how)()
+            found[name] = getattr(columns[column], how)()
     return found
 
 

@@ -2,6 +2,8 @@
 Facts: the rows of both kinds, what the two times cut, and where merges lead.
 """
 
+from types import SimpleNamespace
+
 import attrs
 import pytest
 from hypothesis import given, settings
@@ -518,6 +520,18 @@ class TestAuthorisation:
     )
     def test_of_imported_changes_it_is_unknown(self, event):
         assert change_row(planned(imported=True), event).authorisation == "unknown"
+
+
+def test_commits_may_be_told_leaner_than_they_are():
+    """What is stored is read without checking it again; a row has the real ones."""
+    commit = Commit(id="c1", committed_at=at(1), pull_request="PR-1", merged_at=at(2))
+    lean = SimpleNamespace(**attrs.asdict(commit))
+    told = CommitsRecorded(at=at(3), by="ci", commits=(commit,))
+    object.__setattr__(told, "commits", (lean,))
+    (found,) = change_row(planned(), told).commits
+
+    assert found == commit
+    assert isinstance(found, Commit)
 
 
 class TestDeployedAt:

@@ -16,7 +16,7 @@ from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Audience, Outcome, Result
 from imcm.errors import StoreError
 from imcm.projections import change_rows, incident_rows
-from imcm.projections.facts import ChangeFacts, FactsFold, IncidentFacts, facts
+from imcm.projections.facts import ChangeFacts, FactsFold, IncidentFacts, Notes, Packed, facts
 from projections.log import (
     START,
     acknowledged,
@@ -115,6 +115,59 @@ def test_at_every_stage_and_however_often_it_goes_on(cuts, looked):
             assert facts(STORY[:cut]) == fold.facts()
             assert facts(STORY[:cut], as_of=at(2)) == fold.facts(as_of=at(2))
     assert facts(STORY) == fold.facts()
+
+
+def packed(table, notes, kept):
+    """Return what is packed of one kind: nothing of it is unpacked before somebody looks."""
+    kepts = [kept[type(table).row, id_] for id_ in table.ids]
+    columns = type(table.columns)._make(column[:] for column in table.columns)
+    made = type(table)(
+        list(table.ids),
+        list(range(len(kepts))),
+        lambda place: kepts[place].row,
+        columns,
+        list(table.services),
+    )
+    cut, unfounded, merged = notes
+    return Packed(made, Notes(dict(cut), dict(unfounded), merged), kepts.__getitem__)
+
+
+@given(st.lists(st.integers(0, len(STORY)), max_size=6), st.booleans())
+def test_at_every_stage_and_however_often_it_was_packed(cuts, looked):
+    """Each part is taken by a fold of its own, from what the one before had put together."""
+    made, together, read, done = {}, None, None, 0
+    for cut in [*sorted(cuts), len(STORY)]:
+        fold = FactsFold(loader(STORY), keeps=True)
+        if together is not None:
+            given_ = {kind: packed(*one, made) for kind, one in together.items()}
+            fold.begin(read, given_)
+        fold.add_all(STORY[done:cut])
+        done = cut
+        together, renewed = {}, fold.touched()
+        made |= {(type(one.row), one.row.id): one for one in renewed}
+        together, renewed = fold.put_together()
+        made |= {(type(one.row), one.row.id): one for one in renewed}
+        read = fold.read
+        if looked:
+            assert facts(STORY[:cut]) == fold.facts()
+            assert facts(STORY[:cut], as_of=at(2)) == fold.facts(as_of=at(2))
+            together, _ = fold.put_together()
+    assert facts(STORY) == fold.facts()
+
+
+def test_one_told_anew_by_another_is_not_unpacked_again():
+    first = FactsFold(loader(STORY), keeps=True)
+    first.add_all(STORY[:9])
+    made = {(type(one.row), one.row.id): one for one in first.touched()}
+    together, _ = first.put_together()
+    second = FactsFold(loader(STORY), keeps=True)
+    second.begin(first.read, {kind: packed(*one, made) for kind, one in together.items()})
+    first.add_all(STORY[9:20])
+    second.keep(first.read, first.touched())
+    for fold in (first, second):
+        fold.add_all(STORY[20:])
+
+    assert facts(STORY) == first.facts() == second.facts()
 
 
 @given(st.lists(st.integers(0, len(STORY)), min_size=2, max_size=6))

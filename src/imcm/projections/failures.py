@@ -154,17 +154,16 @@ class Deployed(Sequence[Deployment]):
         """How many commits each brought."""
         return self._picked(self._columns.load)
 
-    def commits(self) -> Iterable[str]:
+    def commits(self) -> list[str]:
         """Return the ids of all commits that were brought, each as often as it was."""
-        columns = self._columns
-        names: Iterable[str | None] = columns.commit
-        if len(self.places) < len(self._changes):
-            names = self._picked(columns.commit)
-        yield from (name for name in names if name is not None)
-        if len(self.places) < len(self._changes) or max(columns.load, default=0) > 1:
+        told: Sequence[str | None] = self._columns.commit
+        every = len(self.places) == len(self._changes)
+        found = [name for name in (told if every else self._picked(told)) if name is not None]
+        if max(self._columns.load, default=0) > 1:
             for place, load in enumerate(self.loads):
                 if load > 1:
-                    yield from (commit.id for commit in self.change(place).commits)
+                    found += (commit.id for commit in self.change(place).commits)
+        return found
 
     @cached_property
     def committed(self) -> Sequence[int]:

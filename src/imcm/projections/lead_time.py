@@ -104,8 +104,8 @@ def _landings(found: Deployed, definition: LeadTime) -> dict[int, int | None]:
                 for service in services[place]:
                     following[service] = place
         elif outcome:
-            theirs = (following.get(service) for service in services[place])
-            landings[place] = min((one for one in theirs if one is not None), default=None)
+            theirs = [following[service] for service in services[place] if service in following]
+            landings[place] = min(theirs, default=None)
     return dict(sorted(landings.items()))
 
 
@@ -202,7 +202,7 @@ class _Arrivals:
 
     def _come_twice(self, found: Deployed) -> bool:
         """Say whether a commit was brought by two deployments: it counts where it came first."""
-        names = list(found.commits())
+        names = found.commits()
         return len(set(names)) < len(names)
 
     def _starts(self, found: Deployed) -> Sequence[int]:

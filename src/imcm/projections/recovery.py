@@ -165,6 +165,7 @@ class _Recoveries:
         self._found = judged.deployments
         self._definition = definition
         self._rounded = ROUNDINGS[definition.round_each]
+        self._begins_there = definition.look_back == "none"
         self._incidents = facts.incidents
         self._resolved = facts.incidents.columns.resolved
         self._values: list[int] = []
@@ -193,7 +194,7 @@ class _Recoveries:
             incidents: The places of those that its recovery ends.
             whose: The place of the incident where it is its recovery, and not the deployment's.
         """
-        if self._definition.look_back == "none" and place not in self._found.uncertain:
+        if self._begins_there and place not in self._found.uncertain:
             end = self._exact_end(place, incidents)
             value = end - self._found.at[place]
             if value >= 0:
@@ -244,15 +245,17 @@ class _Recoveries:
         """Return the end where it is plainly there and exact, as nearly all are; else NO_TIME."""
         found = self._found
         for name in self._definition.recovered_by:
-            if name == "next_success":
-                return NO_TIME
             if name == "incident":
+                if not incidents:
+                    continue
                 ends = [self._resolved[one] for one in incidents]
+            elif name == "next_success":
+                return NO_TIME
             else:
                 ends = [(found.rolled_back if name == "rolled_back" else found.recovered)[place]]
             if UNSURE in ends:
                 return NO_TIME
-            if ends and NO_TIME not in ends:
+            if NO_TIME not in ends:
                 return max(ends)
         return NO_TIME
 

@@ -8,6 +8,7 @@ columns of plain numbers, filled in one pass, and a row is made when somebody lo
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, ove
 
 from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import IncidentStatus
-from imcm.domain.vocabulary import ChangeType, Kind, Mode, Moment, Outcome, Verdict
+from imcm.domain.vocabulary import ChangeType, Commit, Kind, Mode, Moment, Outcome, Verdict
 from imcm.projections.rows import ChangeFacts, IncidentFacts
 
 Row = TypeVar("Row", IncidentFacts, ChangeFacts)
@@ -76,10 +77,26 @@ def moment_of(instant_: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant_)
 
 
-def _time(at: Moment | None) -> int:
-    if isinstance(at, datetime):
-        return (at - EPOCH) // _MICROSECOND
-    return NO_TIME if at is None else UNSURE
+def _times(moments: Iterable[Moment | None]) -> list[int]:
+    return [
+        NO_TIME
+        if at is None
+        else (at - EPOCH) // _MICROSECOND
+        if isinstance(at, datetime)
+        else UNSURE
+        for at in moments
+    ]
+
+
+def _in_pieces(
+    fields: Callable[[Any], tuple[Any, ...]], rows: Sequence[Any]
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield some fields of a few rows at a time, each field by itself: they stay in the cache."""
+    for first in range(0, len(rows), _AT_ONCE):
+        yield list(zip(*map(fields, rows[first : first + _AT_ONCE]), strict=True))
+
+
+_AT_ONCE: Final = 500
 
 
 class IncidentColumns(NamedTuple):
@@ -231,9 +248,9 @@ class Table(Sequence[Row], Generic[Row, Columns]):
             self._columns = self._filled(self._material)
         return self._columns
 
-    def _filled(self, material: Iterable[Any]) -> Columns:
+    @abstractmethod
+    def _filled(self, material: Sequence[Any]) -> Columns:
         """Return the columns of rows, or of lists that begin with the fields of rows."""
-        raise NotImplementedError
 
     def number(self, services: Services) -> int:
         """Return the place of a list of services among those there are."""
@@ -340,30 +357,32 @@ class IncidentTable(Table[IncidentFacts, IncidentColumns]):
     row: ClassVar[Any] = IncidentFacts
     __slots__ = ()
 
-    def _filled(self, material: Iterable[Any]) -> IncidentColumns:
+    def _filled(self, material: Sequence[Any]) -> IncidentColumns:
         columns = IncidentColumns(bytearray(), bytearray(), [], array("q"), array("q"), array("q"))
-        counted, plain = columns.counted.append, columns.plain.append
-        said, services = columns.verdicts.append, columns.services.append
-        detected, resolved = columns.detected.append, columns.resolved.append
-        number, nothing, real = self.number, IncidentStatus.NOTHING, Mode.REAL
-        for status, of, environment, mode, at, spells, verdicts, merged, dismissed in map(
-            _INCIDENT, material
-        ):
-            counted(
+        real, nothing = Mode.REAL, IncidentStatus.NOTHING
+        for fields in _in_pieces(_INCIDENT, material):
+            statuses, services, environments, modes, found, spells, verdicts, merged, out = fields
+            detected = _times(found)
+            resolved = _times(told[-1].resolved if told else None for told in spells)
+            columns.counted.extend(
                 mode is real
-                and merged is None
+                and into is None
                 and dismissed is None
                 and environment is None
                 and status is not nothing
-                and bool(spells)
+                and bool(told)
+                for status, environment, mode, told, into, dismissed in zip(
+                    statuses, environments, modes, spells, merged, out, strict=True
+                )
             )
-            start = _time(at)
-            end = _time(spells[-1].resolved) if spells else NO_TIME
-            plain(len(spells) == 1 and start > UNSURE and end > UNSURE)
-            said(verdicts)
-            detected(start)
-            resolved(end)
-            services(number(of))
+            columns.plain.extend(
+                start > UNSURE and end > UNSURE and len(told) == 1
+                for start, end, told in zip(detected, resolved, spells, strict=True)
+            )
+            columns.verdicts.extend(verdicts)
+            columns.detected.extend(detected)
+            columns.resolved.extend(resolved)
+            columns.services.extend(map(self.number, services))
         return columns
 
 
@@ -373,7 +392,7 @@ class ChangeTable(Table[ChangeFacts, ChangeColumns]):
     row: ClassVar[Any] = ChangeFacts
     __slots__ = ()
 
-    def _filled(self, material: Iterable[Any]) -> ChangeColumns:
+    def _filled(self, material: Sequence[Any]) -> ChangeColumns:
         columns = ChangeColumns(
             bytearray(),
             bytearray(),
@@ -383,44 +402,39 @@ class ChangeTable(Table[ChangeFacts, ChangeColumns]):
             [],
             array("q"),
         )
-        counted, outcomes, odd = (
-            columns.counted.append,
-            columns.outcome.append,
-            columns.odd.append,
-        )
-        deployed, rolled_back = columns.deployed.append, columns.rolled_back.append
-        recovered, committed = columns.recovered.append, columns.committed.append
-        loads, commit, services = (
-            columns.load.append,
-            columns.commit.append,
-            columns.services.append,
-        )
-        number, nothing = self.number, ChangeStatus.NOTHING
-        rollback, emergency = Kind.ROLLBACK, ChangeType.EMERGENCY
+        nothing, rollback, emergency = ChangeStatus.NOTHING, Kind.ROLLBACK, ChangeType.EMERGENCY
         # An enum is hashed and compared by functions of Python: nearly all are found without.
         completed = Outcome.COMPLETED
-        for told in map(_CHANGE, material):
-            status, type_, kind, of, environment, unplanned, repairs, at, back, again = told[:10]
-            load, outcome = told[10:]
-            time_ = _time(at)
-            counted(
-                time_ > UNSURE
+        for fields in _in_pieces(_CHANGE, material):
+            statuses, types, kinds, services, environments, unplanned, repairs = fields[:7]
+            at, back, again, loads, outcomes = fields[7:]
+            deployed = _times(at)
+            columns.counted.extend(
+                time > UNSURE
                 and environment is None
                 and kind is not rollback
                 and status is not nothing
+                for time, environment, kind, status in zip(
+                    deployed, environments, kinds, statuses, strict=True
+                )
             )
-            outcomes(COMPLETED if outcome is completed else OUTCOMES.index(outcome))
-            odd(type_ is emergency or bool(unplanned) or repairs is not None)
-            deployed(time_)
-            rolled_back(NO_TIME if back is None else _time(back))
-            recovered(NO_TIME if again is None else _time(again))
-            brought = len(load)
-            loads(min(brought, 255))
-            if brought == 1:
-                committed(_time(load[0].committed_at))
-                commit(load[0].id)
-            else:
-                committed(NO_TIME)
-                commit(None)
-            services(number(of))
+            columns.outcome.extend(
+                COMPLETED if outcome is completed else OUTCOMES.index(outcome)
+                for outcome in outcomes
+            )
+            columns.odd.extend(
+                type_ is emergency or bool(of_itself) or of is not None
+                for type_, of_itself, of in zip(types, unplanned, repairs, strict=True)
+            )
+            columns.deployed.extend(deployed)
+            columns.rolled_back.extend(_times(back))
+            columns.recovered.extend(_times(again))
+            alone = [load[0] if len(load) == 1 else _NO_COMMIT for load in loads]
+            columns.committed.extend(_times(commit.committed_at for commit in alone))
+            columns.load.extend(min(len(load), 255) for load in loads)
+            columns.commit.extend(None if one is _NO_COMMIT else one.id for one in alone)
+            columns.services.extend(map(self.number, services))
         return columns
+
+
+_NO_COMMIT: Final = Commit(id="none")
