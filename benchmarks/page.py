@@ -46,14 +46,13 @@ NOTES: dict[str, str] = {
         "Catching up reads the new events and the rows they belong to, and stores these again."
     ),
     "cold_open": (
-        "A new process loads all kept rows, about as long as the report then takes. The report "
-        "alone is more than a tenth of a replay."
+        "A new process reads the columns and the bytes of all kept rows, computes the report from "
+        "the columns, and unpacks the rows about which something is unusual."
     ),
     "metrics_100k": (
         "The bare numbers know no population. Here each incident and each change is counted or "
-        "left out with its reason, and each figure has its interval. Most of it is visiting a "
-        "hundred thousand rows a few dozen times, and these are larger than a processor's caches: "
-        "columns of plain numbers would stay within them."
+        "left out with its reason, and each figure has its interval. Most of it is sorting "
+        "deployments and durations, and looking at each of them a few times."
     ),
     "attribution_100k": (
         "Deployments are sorted once for each service, and each incident costs a binary search."
