@@ -247,6 +247,30 @@ class TestTheFile:
             assert 1 == len(kept.facts().incidents)
         other.close()
 
+    @pytest.mark.parametrize(
+        ("number", "damage"),
+        [
+            (0, lambda told: b""),
+            (1, lambda told: told[:40]),
+            (1, lambda told: bytes(len(told))),
+            (1, lambda told: told.replace(b"detected", b"detectad")),
+        ],
+    )
+    def test_damaged_facts_say_what_to_do(self, book, model, monkeypatch, number, damage):
+        """Also where the damage shows only once somebody looks at a row."""
+        monkeypatch.setattr(follower, "LOOSE", -1)
+        detect(book, "INC-1")
+        with KeptFacts(model, book) as kept:
+            kept.facts()
+        with closing(sqlite3.connect(model)) as connection, connection:
+            which = ("incident", number)
+            select = "SELECT told FROM packed WHERE kind = ? AND number = ?"
+            (told,) = connection.execute(select, which).fetchone()
+            update = "UPDATE packed SET told = ? WHERE kind = ? AND number = ?"
+            connection.execute(update, (damage(told), *which))
+        with KeptFacts(model, book) as kept, pytest.raises(StoreError, match="delete it, and they"):
+            kept.facts().incidents[0].detected_at.isoformat()
+
     def test_a_folder_that_is_not_there(self, book, tmp_path):
         with pytest.raises(StoreError, match="nowhere"):
             KeptFacts(tmp_path / "nowhere" / "facts.db", book)

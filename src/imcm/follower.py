@@ -384,6 +384,18 @@ def _extended(column: Any, stored: Any, count: int) -> None:
         column += stored
 
 
+@contextmanager
+def _readable() -> Generator[None]:
+    """Say of kept facts that can't be read what to do."""
+    try:
+        yield
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, IndexError) as error:
+        raise StoreError(
+            f"kept facts can't be read ({error}): their file is damaged; it is derived: "
+            "delete it, and they are made again"
+        ) from error
+
+
 class _Blobs:
     """Rows as they were put away, one behind the other, each to be found by its place."""
 
@@ -454,9 +466,12 @@ class _FactsModel:
     # --- reading ----------------------------------------------------------------------------------
 
     def resume(self, connection: sqlite3.Connection, position: int) -> None:
+        if self.fold.read.position != position:
+            with _readable():
+                self._read(connection, position)
+
+    def _read(self, connection: sqlite3.Connection, position: int) -> None:
         mine = self.fold.read.position
-        if mine == position:
-            return
         heads = {
             kind: _head_of.decode(told)
             for kind, told in connection.execute("SELECT kind, told FROM packed WHERE number = 0")
@@ -490,9 +505,12 @@ class _FactsModel:
             blobs.add(piece.kept, piece.ends)
             for column, stored in zip(columns, _columns_of[kind](piece.columns), strict=True):
                 _extended(column, stored, len(piece.ids))
+                if len(column) != len(ids):
+                    raise ValueError(f"{len(column)} values in a column of {len(ids)} rows")
 
         def kept(place: int) -> Kept:
-            return _kept_of[kind](blobs[place])
+            with _readable():
+                return _kept_of[kind](blobs[place])
 
         def row(place: int) -> Any:
             return kept(place).row

@@ -58,6 +58,14 @@ FOUR = deployed(day(3, 2, 12), day(3, 2, 18), day(3, 4, 12), day(3, 10, 12))
 TWO_WEEKS = (day(3, 2), day(3, 16))
 
 
+@pytest.mark.parametrize("bounds", ["[)", "(]", "[]"])
+def test_what_lies_on_an_edge_between_two_periods_is_in_one_of_them(bounds):
+    known = facts(deployed(day(3, 2, 12), day(3, 3), day(3, 3, 12)))
+    figure = frequency(known, window=(day(3, 2), day(3, 4)), bucket_by="day", bounds=bounds)
+
+    assert (figure.n, sum(bucket.n for bucket in figure.buckets)) == (3, 3)
+
+
 # --- per what -------------------------------------------------------------------------------------
 
 

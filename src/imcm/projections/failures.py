@@ -776,7 +776,7 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
         }
     if "repaired" in by:
         repairs = [facts.changes[place] for place in where(facts.changes.columns.odd)]
-        repaired = {row.repairs: row.id for row in repairs if row.repairs not in (None, row.id)}
+        repaired = {of: row.id for row in repairs if (of := row.repairs) and of != row.id}
         for id_, repair in repaired.items():
             _sign(others, facts, found, id_, f"repaired by {repair}")
     if "version_returned" in by:
@@ -785,11 +785,9 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
     return Judged(found, Failed(found, laid if "incident" in by else None, others), unlaid)
 
 
-def _sign(
-    others: dict[int, list[str]], facts: Facts, found: Deployed, id_: str | None, sign: str
-) -> None:
+def _sign(others: dict[int, list[str]], facts: Facts, found: Deployed, id_: str, sign: str) -> None:
     """Note a sign of failure, where the change is a deployment in question."""
-    change = None if id_ is None else facts.changes.place(id_)
+    change = facts.changes.place(id_)
     if change is not None and found.here[change] >= 0:
         others.setdefault(found.here[change], []).append(sign)
 
