@@ -162,8 +162,7 @@ class TestWordsTakenOut:
         posted = []
 
         def post():
-            # Without any pause the words of a growing stream may lose every race: that is refused.
-            while not stop.wait(0.005):
+            while not stop.is_set():
                 posted.append(
                     book.record(
                         "INC-2",

@@ -23,6 +23,7 @@ from imcm.ledger.store import (
     SELF,
     AlreadyThere,
     RecorderStore,
+    Rewriting,
     not_empty,
 )
 
@@ -275,41 +276,41 @@ class PostgresStore(RecorderStore):
 
     # --- what an append-only log needs besides ----------------------------------------------------
 
-    def rewrite(self, changed: Sequence[tuple[Row, bytes]], added: Row) -> int:
-        """Replace states and append a row that says so, in one transaction."""
-        from eventsourcing.persistence import IntegrityError
+    def rewrite(self, stream: str, told: Rewriting) -> int | None:
+        """Replace states of a stream and append a row that says so, in one transaction."""
         from psycopg.sql import SQL
 
         self._usable()
         recorder = self._recorder
         table = _table(recorder)
+        select = SQL(
+            "SELECT notification_id, originator_id, originator_version, topic, state FROM {} "
+            "WHERE originator_id = %s ORDER BY originator_version"
+        ).format(table)
         update = SQL(
-            "UPDATE {} SET state = %s "
-            "WHERE originator_id = %s AND originator_version = %s AND state = %s"
+            "UPDATE {} SET state = %s WHERE originator_id = %s AND originator_version = %s"
         ).format(table)
         insert = SQL(
             "INSERT INTO {} (originator_id, originator_version, topic, state) "
             "VALUES (%s, %s, %s, %s) RETURNING notification_id"
         ).format(table)
-        with self._errors():
-            try:
-                with recorder.datastore.transaction(commit=True) as at:
-                    for statement in recorder.lock_table_statements:
-                        at.execute(statement)
-                    guarded = _is_guarded(at, recorder)
-                    if guarded:
-                        _guard(at, recorder, on=False)
-                    for row, state in changed:
-                        at.execute(update, (state, row.stream, row.version, row.state))
-                        if at.rowcount != 1:
-                            where = f"{row.stream} version {row.version}"
-                            raise AlreadyThere(where, broken=False)
-                    at.execute(insert, tuple(added[1:]))
-                    [position] = at.fetchone().values()
-                    if guarded:
-                        _guard(at, recorder, on=True)
-            except IntegrityError as error:
-                raise AlreadyThere(self._told(error), broken=False) from error
+        with self._errors(), recorder.datastore.transaction(commit=True) as at:
+            for statement in recorder.lock_table_statements:
+                at.execute(statement)
+            at.execute(select, (stream,))
+            wanted = told([Row._make(row.values()) for row in at.fetchall()])
+            if wanted is None:
+                return None
+            changed, added = wanted
+            guarded = _is_guarded(at, recorder)
+            if guarded:
+                _guard(at, recorder, on=False)
+            for row, state in changed:
+                at.execute(update, (state, row.stream, row.version))
+            at.execute(insert, tuple(added[1:]))
+            [position] = at.fetchone().values()
+            if guarded:
+                _guard(at, recorder, on=True)
         return int(position)
 
     @property

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from operator import itemgetter, lt
 from pathlib import Path
@@ -52,6 +52,9 @@ RowTuple = tuple[int, str, int, str, bytes]
 """A row without its name: position, stream, version, type, state."""
 
 _KINDS: Final = (int, str, int, str, bytes)
+
+Rewriting = Callable[[list[Row]], tuple[Sequence[tuple[Row, bytes]], Row] | None]
+"""Of the rows of a stream, says which get another state, and which row is appended."""
 
 
 class AlreadyThere(Exception):
@@ -118,16 +121,16 @@ class Store(Reading, Protocol):
         """Have the database refuse to change or delete rows, or let it again."""
         ...
 
-    def rewrite(self, changed: Sequence[tuple[Row, bytes]], added: Row) -> int:
+    def rewrite(self, stream: str, told: Rewriting) -> int | None:
         """
-        Replace states and append a row that says so, in one transaction; return its position.
+        Replace states of a stream and append a row that says so, in one transaction.
 
         Args:
-            changed: Rows as they stand, each with its new state.
+            told: Is given the rows of the stream as they stand while nobody else can write, and
+                says which get another state and what is appended; None where nothing is to do.
 
-        Raises:
-            AlreadyThere: One of them stands differently, or the new row's place is taken;
-                nothing was written.
+        Returns:
+            The position of the row that was appended.
         """
         ...
 
@@ -554,7 +557,7 @@ class RecorderStore:
         """Refuse: only the databases that imcm knows itself can guard their rows."""
         raise StoreError("only SQLite and PostgreSQL ledgers can be guarded against changes")
 
-    def rewrite(self, changed: Sequence[tuple[Row, bytes]], added: Row) -> int:
+    def rewrite(self, stream: str, told: Rewriting) -> int | None:
         """Refuse: recorders of eventsourcing only append."""
         raise StoreError("only in SQLite and PostgreSQL ledgers can words be taken out")
 
@@ -784,28 +787,26 @@ class SQLiteStore(RecorderStore):
 
     # --- what an append-only log needs besides ----------------------------------------------------
 
-    def rewrite(self, changed: Sequence[tuple[Row, bytes]], added: Row) -> int:
-        """Replace states and append a row that says so, in one transaction."""
+    def rewrite(self, stream: str, told: Rewriting) -> int | None:
+        """Replace states of a stream and append a row that says so, in one transaction."""
         with self._changing() as connection:
+            wanted = told(self._reader.stream(stream, connection))
+            if wanted is None:
+                return None
+            changed, added = wanted
             guards = _guards_in(connection)
             for name in guards:
                 connection.execute(f"DROP TRIGGER {name}")
             for row, state in changed:
-                found = connection.execute(
+                connection.execute(
                     "UPDATE stored_events SET state = ? "
-                    "WHERE originator_id = ? AND originator_version = ? AND state = ?",
-                    (state, row.stream, row.version, row.state),
+                    "WHERE originator_id = ? AND originator_version = ?",
+                    (state, row.stream, row.version),
                 )
-                if found.rowcount != 1:
-                    raise AlreadyThere(f"{row.stream} version {row.version}", broken=False)
-            try:
-                inserted = connection.execute(_INSERT, _VALUES(added))
-            except sqlite3.IntegrityError as error:
-                raise AlreadyThere(str(error), broken=False) from error
+            inserted = connection.execute(_INSERT, _VALUES(added))
             for name in guards:
                 connection.execute(_GUARDS[name])
-            position = inserted.lastrowid
-        return position or 0
+        return inserted.lastrowid
 
     @property
     def guarded(self) -> bool:
