@@ -539,11 +539,7 @@ class _FactsModel:
         self._loose += len(some)
         connection.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
-            [
-                (INCIDENT if isinstance(one.row, IncidentFacts) else CHANGE, one.row.id, *rest)
-                for one in some
-                for rest in ((position, _encode(one)),)
-            ],
+            [(one.kind, one.row.id, position, _encode(one)) for one in some],
         )
 
     def _pack(self, connection: sqlite3.Connection) -> None:

@@ -174,6 +174,11 @@ class Kept(NamedTuple):
     unfounded: tuple[int, ...]
 
     @property
+    def kind(self) -> str:
+        """What it is: an incident or a change."""
+        return INCIDENT if isinstance(self.row, IncidentFacts) else CHANGE
+
+    @property
     def whole(self) -> bool:
         """Whether nothing of the row was cut: it is the same for every later time."""
         return self.latest <= self.as_of
@@ -481,8 +486,7 @@ class FactsFold:
         self._go_on(read)
         new: dict[str, dict[str, Any]] = {INCIDENT: {}, CHANGE: {}}
         for one in rows:
-            row: Any = one.row
-            kind = INCIDENT if row.__class__ is IncidentFacts else CHANGE
+            row, kind = one.row, one.kind
             self._streams.pop(f"{kind}:{row.id}", None)
             self._rows[kind].keep(one)
             new[kind][row.id] = row
