@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import compress
+from itertools import compress, groupby
 from operator import itemgetter
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, overload
 
@@ -162,7 +162,7 @@ class Table(Sequence[Row], Generic[Row, Columns]):
     row: ClassVar[Any]
     """The class of its rows."""
 
-    __slots__ = ("_columns", "_make", "_material", "_numbers", "ids", "services")
+    __slots__ = ("_columns", "_make", "_material", "_numbers", "_shared", "ids", "services")
 
     def __init__(
         self,
@@ -186,6 +186,7 @@ class Table(Sequence[Row], Generic[Row, Columns]):
         self.services: list[Services] = [] if services is None else services
         self._numbers = {of: number for number, of in enumerate(self.services)}
         self._columns: Columns | None = columns
+        self._shared = False  # whether another table holds the same lists
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Self:
@@ -270,48 +271,72 @@ class Table(Sequence[Row], Generic[Row, Columns]):
         ids = sorted(rows)
         if not self.ids:
             self.ids, self._material = ids, [rows[id_] for id_ in ids]
-            self._columns = None
+            self._columns, self._shared = None, False
             return
+        known: list[int] = []
+        new: list[int] = []
+        places = [bisect_left(self.ids, id_) for id_ in ids]
+        for at, (place, id_) in enumerate(zip(places, ids, strict=True)):
+            (known if self.ids[place : place + 1] == [id_] else new).append(at)
+        # The new ones first, so that those which come together are one piece.
+        order = [*new, *known]
+        ids = [ids[at] for at in order]
         material = [rows[id_] for id_ in ids]
         # Any: columns are lists, arrays and bytes, which are put together alike.
         pairs: list[tuple[Any, Any]] = [(self.ids, ids), (self._material, material)]
         if self._columns is not None:
             old: Any = self._columns
-            new_: Any = self._filled(material)
-            pairs += zip(old, new_, strict=True)
-        new: list[tuple[int, int]] = []
-        known: list[tuple[int, int]] = []
-        for at, id_ in enumerate(ids):
-            place = bisect_left(self.ids, id_)
-            (known if self.ids[place : place + 1] == [id_] else new).append((place, at))
-        for mine, theirs in pairs:
-            for place, at in known:
-                mine[place] = theirs[at]
-        if new:
-            merged = [_merged(mine, theirs, new) for mine, theirs in pairs]
-            self.ids, self._material = merged[:2]
-            if self._columns is not None:
-                self._columns = type(self._columns)._make(merged[2:])
+            filled: Any = self._filled(material)
+            pairs += zip(old, filled, strict=True)
+        pieces = _pieces([places[at] for at in new])
+        behind = [place for place, first, last in pieces for _ in range(first, last)]
+        moved = [places[at] + bisect_right(behind, places[at]) for at in known]
+        put = [self._put(mine, theirs, pieces, moved) for mine, theirs in pairs]
+        self.ids, self._material = put[:2]
+        if self._columns is not None:
+            self._columns = type(self._columns)._make(put[2:])
+        self._shared = False
+
+    def _put(self, mine: Any, theirs: Any, pieces: Sequence[_Piece], moved: Iterable[int]) -> Any:
+        """Return a column with other values in it: the new ones in pieces, and known ones."""
+        column = mine
+        if pieces:
+            column, begin = mine[:0], 0
+            for place, first, last in pieces:
+                column += mine[begin:place]
+                column += theirs[first:last]
+                begin = place
+            column += mine[begin:]
+        elif self._shared:
+            column = mine[:]
+        for at, place in enumerate(moved, start=pieces[-1][2] if pieces else 0):
+            column[place] = theirs[at]
+        return column
 
     def with_rows(self, rows: Mapping[str, Row]) -> Self:
         """Return a table that stays as this one is now, but for some rows that are others."""
-        old: Any = self.columns
-        columns: Columns = old._make([column[:] for column in old])
-        copy = type(self)(self.ids.copy(), self._material.copy(), self._make, columns)
+        copy = type(self)(self.ids, self._material, self._make, self.columns)
         # Shared, since lists of services are only added to.
         copy.services, copy._numbers = self.services, self._numbers
+        # The rest is, too: whichever is changed first takes a copy.
+        self._shared = copy._shared = True
         copy.put(rows)
         return copy
 
 
-def _merged(mine: Any, theirs: Any, new: Sequence[tuple[int, int]]) -> Any:
-    """Return a column with new values behind places; what lies between is taken in one piece."""
-    ends = [*(place for place, _ in new[1:]), len(mine)]
-    merged = mine[: new[0][0]]
-    for (place, at), end in zip(new, ends, strict=True):
-        merged.append(theirs[at])
-        merged += mine[place:end]
-    return merged
+_Piece = tuple[int, int, int]
+"""Where new ones come in between old ones, and which: from the first up to the last."""
+
+
+def _pieces(places: Sequence[int]) -> list[_Piece]:
+    """Return in pieces what comes in at these places, which are in order."""
+    pieces: list[_Piece] = []
+    first = 0
+    for place, some in groupby(places):
+        last = first + sum(1 for _ in some)
+        pieces.append((place, first, last))
+        first = last
+    return pieces
 
 
 _INCIDENT: Final = itemgetter(
