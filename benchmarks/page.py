@@ -126,6 +126,9 @@ def page(told: dict[str, Any]) -> str:
         "A time or a size in brackets has its ratio to the baseline beside it.",
         "",
     ]
+    if again := told.get("again"):
+        names = ", ".join(f"`{key}`" for key in again)
+        lines += [f"Measured again after a later change, each with its own baseline: {names}.", ""]
     open_ = [key for key, result in results.items() if result["met"] is False]
     if open_:
         lines += ["## What is not met, and why", ""]

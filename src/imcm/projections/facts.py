@@ -771,6 +771,8 @@ class FactsFold:
             followed = merges_followed(incidents.get, merged)
             if self._closing:
                 incidents.put(followed)
+                incidents.fill()
+                changes.fill()
             else:
                 incidents, changes = incidents.with_rows(followed), changes.with_rows({})
         return Facts(

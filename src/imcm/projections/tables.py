@@ -244,10 +244,14 @@ class Table(Sequence[Row], Generic[Row, Columns]):
 
     @property
     def columns(self) -> Columns:
-        """The columns, filled when they are first asked for; they must never be changed."""
+        """The columns; they must never be changed. Those of rows given by hand are filled now."""
         if self._columns is None:
             self._columns = self._filled(self._material)
         return self._columns
+
+    def fill(self) -> None:
+        """Fill the columns, where they are not filled yet."""
+        self._columns = self.columns
 
     @abstractmethod
     def _filled(self, material: Sequence[Any]) -> Columns:
