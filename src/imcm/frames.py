@@ -50,10 +50,10 @@ from imcm.projections.figure import (
     zone,
 )
 from imcm.projections.frequency import ReworkRate, measure_rework
+from imcm.projections.instants import moment_of
 from imcm.projections.lead_time import LeadTime, measure_lead_time
 from imcm.projections.recovery import FailedDeploymentRecovery, recover
 from imcm.projections.restore import TimeToRestore, measure
-from imcm.projections.tables import moment_of
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame

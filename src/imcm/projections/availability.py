@@ -18,11 +18,9 @@ import attrs
 from imcm.domain.incident import OPEN, IncidentStatus
 from imcm.domain.vocabulary import Between, Moment, earliest, latest, midpoint
 from imcm.errors import InvalidValue
-from imcm.projections.clock import EPOCH, instant
 from imcm.projections.durations import Missing
 from imcm.projections.facts import Facts, IncidentFacts, Spell
 from imcm.projections.figure import (
-    MICROSECOND,
     SECONDS,
     SHARE,
     Definition,
@@ -41,6 +39,7 @@ from imcm.projections.figure import (
     why_incident_out,
     with_groups,
 )
+from imcm.projections.instants import instant, moment_of
 
 CUSTOMER_SECONDS: Final = "customer seconds"
 SECOND: Final = 1_000_000
@@ -568,7 +567,7 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
             found += stretches_of(row, definition, facts.as_of)
     for one in found:
         if isinstance(one, Stretch):
-            placed += (_time(one.pair[0]), _time(one.pair[1]))
+            placed += (moment_of(one.pair[0]), moment_of(one.pair[1]))
     periods = list(buckets(definition, placed))
     names = _groups(found, definition)
     members: dict[str | None, Sequence[Stretch | Missing]] = {None: found}
@@ -594,10 +593,6 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
     out += whole.left_out
     whole = attrs.evolve(whole, left_out=tuple(sorted(out, key=lambda one: one.id)))
     return with_groups(whole, names, periods, figure)
-
-
-def _time(at: int) -> datetime:
-    return EPOCH + at * MICROSECOND
 
 
 def _groups(found: Iterable[Stretch | Missing], definition: Definition) -> list[str]:

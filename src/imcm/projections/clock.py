@@ -23,21 +23,11 @@ import attrs
 from imcm.domain.vocabulary import is_list, is_mapping, midpoint
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts import Hold
-from imcm.projections.figure import MICROSECOND, zone
+from imcm.projections.figure import zone
+from imcm.projections.instants import instant, moment_of
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_YEAR: Final = 3
 LAST_YEAR: Final = 9997
-
-
-def instant(moment: datetime) -> int:
-    """
-    Return a time as whole microseconds since 1970-01-01 00:00 UTC, exactly.
-
-    Two times of one zone are subtracted by what their clocks show, which is an hour off over a
-    change of daylight saving; the difference of their instants is not.
-    """
-    return (moment - EPOCH) // MICROSECOND
 
 
 # --- what is given, made plain --------------------------------------------------------------------
@@ -236,11 +226,11 @@ class BusinessHours:
                     continue
                 if first > reached:
                     if begun < reached:
-                        yield _told(begun), _told(reached)
+                        yield moment_of(begun), moment_of(reached)
                     begun = first
                 reached = last
         if begun < reached:
-            yield _told(begun), _told(reached)
+            yield moment_of(begun), moment_of(reached)
 
 
 def _utc(name: str, value: object) -> datetime:
@@ -251,10 +241,6 @@ def _utc(name: str, value: object) -> datetime:
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
         raise InvalidValue(name, value, f"a time in the years {FIRST_YEAR} to {LAST_YEAR}")
     return value.astimezone(UTC)
-
-
-def _told(microseconds: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds)
 
 
 # --- one year of it -------------------------------------------------------------------------------
@@ -335,10 +321,10 @@ def _instant(day: date, at: tuple[time, time] | None, home: ZoneInfo, *, last: b
 def _after_gap(before: int, after: int, home: ZoneInfo) -> int:
     """Return when a zone's clock jumped, somewhere after *before* and not after *after*."""
     second = 1_000_000
-    offset = _told(before).astimezone(home).utcoffset()
+    offset = moment_of(before).astimezone(home).utcoffset()
     while after - before > second:
         middle = before + (after - before) // (2 * second) * second
-        if _told(middle).astimezone(home).utcoffset() == offset:
+        if moment_of(middle).astimezone(home).utcoffset() == offset:
             before = middle
         else:
             after = middle

@@ -34,9 +34,9 @@ from imcm.projections.figure import (
     utc,
     with_groups,
 )
+from imcm.projections.instants import moment_of
 from imcm.projections.statistics import Ordered
 from imcm.projections.survival import curve
-from imcm.projections.tables import moment_of
 
 Values = Sequence[float]
 STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {

@@ -53,6 +53,7 @@ from imcm.projections.figure import (
     why_incident_out,
     with_groups,
 )
+from imcm.projections.instants import moment_of
 from imcm.projections.statistics import wilson
 from imcm.projections.tables import (
     COMPLETED,
@@ -61,7 +62,6 @@ from imcm.projections.tables import (
     ROLLED_BACK,
     UNSURE,
     in_order,
-    moment_of,
     where,
     where_not,
 )

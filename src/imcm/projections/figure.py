@@ -43,10 +43,10 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
+from imcm.projections.instants import MICROSECOND, instant
 from imcm.projections.statistics import Interval, mean
-from imcm.projections.tables import instant, where, where_not
+from imcm.projections.tables import where, where_not
 
-MICROSECOND: Final = timedelta(microseconds=1)
 SECONDS: Final = "seconds"
 SHARE: Final = "share"
 COUNT: Final = "count"

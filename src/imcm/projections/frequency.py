@@ -22,7 +22,6 @@ from imcm.projections import statistics
 from imcm.projections.facts import ChangeFacts, Facts
 from imcm.projections.failures import Deployed, Deployments, FailedBy, deployments, failures
 from imcm.projections.figure import (
-    MICROSECOND,
     SHARE,
     Definition,
     Figure,
@@ -41,7 +40,8 @@ from imcm.projections.figure import (
     with_groups,
     zone,
 )
-from imcm.projections.tables import COMPLETED, instant, moment_of, where
+from imcm.projections.instants import MICROSECOND, instant, moment_of
+from imcm.projections.tables import COMPLETED, where
 
 _DAY: Final = 86_400_000_000
 _ONE: Final = timedelta(days=1)

@@ -27,7 +27,8 @@ from imcm.projections.durations import (
 from imcm.projections.facts import Facts
 from imcm.projections.failures import Deployed, Deployment, Deployments, deployments
 from imcm.projections.figure import Figure, elapsed, figure_function, utc
-from imcm.projections.tables import COMPLETED, NO_TIME, instant
+from imcm.projections.instants import instant
+from imcm.projections.tables import COMPLETED, NO_TIME
 
 _LONGEST: Final = -NO_TIME // 2
 """No two times are so far from each other; what is not known lies farther from all."""

@@ -37,7 +37,8 @@ from imcm.projections.failures import (
     failures,
 )
 from imcm.projections.figure import Figure, Included, Listed, figure_function, groups_of, names
-from imcm.projections.tables import COMPLETED, NO_TIME, UNSURE, moment_of
+from imcm.projections.instants import moment_of
+from imcm.projections.tables import COMPLETED, NO_TIME, UNSURE
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
 OF_INCIDENTS: Final = frozenset({"severity", "channel"})

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import compress, groupby
 from operator import itemgetter
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, overload
@@ -20,13 +20,11 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, ove
 from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.vocabulary import ChangeType, Commit, Kind, Mode, Moment, Outcome, Verdict
+from imcm.projections.instants import EPOCH, MICROSECOND
 from imcm.projections.rows import ChangeFacts, IncidentFacts
 
 Row = TypeVar("Row", IncidentFacts, ChangeFacts)
 T = TypeVar("T")
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 NO_TIME: Final = -(1 << 63)
 """In a column of times: there is none, or nobody knows it."""
@@ -67,21 +65,11 @@ def in_order(times: Sequence[int]) -> list[int]:
     return sorted(range(len(times)), key=keys.__getitem__)
 
 
-def instant(at: datetime) -> int:
-    """Return an exact time in whole microseconds since 1970 in UTC."""
-    return (at - EPOCH) // _MICROSECOND
-
-
-def moment_of(instant_: int) -> datetime:
-    """Return the time that `instant` gave, in UTC."""
-    return EPOCH + timedelta(microseconds=instant_)
-
-
 def _times(moments: Iterable[Moment | None]) -> list[int]:
     return [
         NO_TIME
         if at is None
-        else (at - EPOCH) // _MICROSECOND
+        else (at - EPOCH) // MICROSECOND
         if isinstance(at, datetime)
         else UNSURE
         for at in moments

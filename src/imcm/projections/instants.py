@@ -1,0 +1,24 @@
+"""Instants: times in whole microseconds since 1970-01-01 00:00 UTC, for exact arithmetic."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def instant(moment: datetime) -> int:
+    """
+    Return a time as whole microseconds since 1970-01-01 00:00 UTC, exactly.
+
+    Two times of one zone are subtracted by what their clocks show, which is an hour off over a
+    change of daylight saving; the difference of their instants is not.
+    """
+    return (moment - EPOCH) // MICROSECOND
+
+
+def moment_of(at: int) -> datetime:
+    """Return the time that `instant` gave, in UTC."""
+    return EPOCH + timedelta(microseconds=at)
