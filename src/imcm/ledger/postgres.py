@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Final, LiteralString, TypeVar
+from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
 from imcm.codec import Row
 from imcm.errors import MissingExtraError, NotALedgerError, StoreError
@@ -26,6 +26,9 @@ from imcm.ledger.store import (
     Rewriting,
     not_empty,
 )
+
+if TYPE_CHECKING:
+    from psycopg.sql import Composed
 
 T = TypeVar("T")
 
@@ -283,10 +286,7 @@ class PostgresStore(RecorderStore):
         self._usable()
         recorder = self._recorder
         table = _table(recorder)
-        select = SQL(
-            "SELECT notification_id, originator_id, originator_version, topic, state FROM {} "
-            "WHERE originator_id = %s ORDER BY originator_version"
-        ).format(table)
+        select = _select(recorder, "originator_id = %s ORDER BY originator_version")
         update = SQL(
             "UPDATE {} SET state = %s WHERE originator_id = %s AND originator_version = %s"
         ).format(table)
@@ -349,18 +349,24 @@ def _table(recorder: Any) -> Any:
     return Identifier(recorder.datastore.schema, recorder.events_table_name)
 
 
-def _selected(recorder: Any, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
-    from psycopg.rows import tuple_row
+def _select(recorder: Any, where: LiteralString) -> Composed:
+    """Return the statement that selects rows, with their fields in the order of `Row`."""
     from psycopg.sql import SQL
 
     statement = SQL(
         "SELECT notification_id, originator_id, originator_version, topic, state FROM {} WHERE "
     ).format(_table(recorder))
+    return statement + SQL(where)
+
+
+def _selected(recorder: Any, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
+    from psycopg.rows import tuple_row
+
     with (
         recorder.datastore.get_connection() as connection,
         connection.cursor(row_factory=tuple_row, binary=True) as cursor,
     ):
-        found = cursor.execute(statement + SQL(where), parameters).fetchall()
+        found = cursor.execute(_select(recorder, where), parameters).fetchall()
     return [Row._make(row) for row in found]
 
 

@@ -48,6 +48,7 @@ from imcm.projections.figure import (
     names,
     places_of_incidents,
     severity_matches,
+    sorted_out,
     unread_notes,
     utc,
     why_incident_out,
@@ -63,7 +64,6 @@ from imcm.projections.tables import (
     UNSURE,
     in_order,
     where,
-    where_not,
 )
 
 T = TypeVar("T")
@@ -171,16 +171,6 @@ class Deployed(Sequence[Deployment]):
         return self._picked(self._columns.committed)
 
     @cached_property
-    def rolled_back(self) -> Sequence[int]:
-        """When each was rolled back, as the columns have it."""
-        return self._picked(self._columns.rolled_back)
-
-    @cached_property
-    def recovered(self) -> Sequence[int]:
-        """When each had recovered."""
-        return self._picked(self._columns.recovered)
-
-    @cached_property
     def services(self) -> Sequence[tuple[str, ...]]:
         """The services of each; ("",) where it has none."""
         named = [services or ("",) for services in self._changes.services]
@@ -256,34 +246,28 @@ def _all_deployments(facts: Facts, definition: Deployments) -> Deployed:
 
 
 def _deployments(facts: Facts, definition: Deployments) -> Found:
-    out: list[LeftOut] = []
     changes = facts.changes
     told = changes.columns
     filtered = {definition.services, definition.kinds} != {None} or bool(definition.labels)
-    places: Sequence[int] = ()
-    others: Sequence[int] = range(len(changes))
-    if in_environment(None, definition) and not filtered:
-        places, others = where(told.counted), where_not(told.counted)
-    more: list[int] = []
-    for place in others:
-        row = changes[place]
-        if filtered and not change_matches(row, definition):
-            continue
-        why = why_no_deployment(row, definition)
-        if why is None:
-            more.append(place)
-        else:
-            out.append(LeftOut(row.id, why, row.positions))
-    if more:
-        places = sorted([*places, *more])
-    deployed = told.deployed
-    times: Sequence[int] = deployed
+
+    def matches(row: ChangeFacts) -> bool:
+        return not filtered or change_matches(row, definition)
+
+    def why(row: ChangeFacts) -> str | None:
+        return why_no_deployment(row, definition)
+
+    plainly = in_environment(None, definition) and not filtered
+    places, out = sorted_out(changes, told.counted, plainly, matches, why)
+    times: Sequence[int] = told.deployed
+    if len(places) < len(changes):
+        times = [times[place] for place in places]
     unsure: frozenset[int] = frozenset()
-    if len(places) < len(changes) or more:
-        times = [deployed[place] for place in places]
-        unsure = frozenset(place for place in more if deployed[place] <= UNSURE)
-        if unsure:
-            times = [_deployed_at(changes[p]) if p in unsure else deployed[p] for p in places]
+    if UNSURE in times:
+        unsure = frozenset(place for place in places if told.deployed[place] == UNSURE)
+        times = [
+            _deployed_at(changes[place]) if time == UNSURE else time
+            for place, time in zip(places, times, strict=True)
+        ]
     # The rows come in the order of their ids, and so do those of one time.
     order = in_order(times)
     placed = order if len(places) == len(changes) else [places[one] for one in order]
@@ -295,7 +279,8 @@ def _deployments(facts: Facts, definition: Deployments) -> Found:
 
 
 def _deployed_at(row: ChangeFacts) -> int:
-    return NO_TIME if row.deployed_at is None else instant_of(row.deployed_at)
+    at: Any = row.deployed_at  # it is there, or this is no deployment
+    return instant_of(at)
 
 
 # --- which incidents they caused ------------------------------------------------------------------

@@ -89,6 +89,7 @@ def instant_of(moment: Moment) -> int:
 # --- the figure -----------------------------------------------------------------------------------
 
 T = TypeVar("T")
+Counted = TypeVar("Counted", IncidentFacts, ChangeFacts)
 
 
 class Included(NamedTuple):
@@ -778,25 +779,46 @@ def places_of_incidents(
 def _places_of_incidents(
     facts: Facts, definition: Definition
 ) -> tuple[Sequence[int], list[LeftOut]]:
-    out: list[LeftOut] = []
     filtered = {definition.services, definition.severities} != {None} or bool(definition.labels)
-    counted = facts.incidents.columns.counted
-    places: Sequence[int] = ()
-    others: Sequence[int] = range(len(counted))
-    if in_environment(None, definition) and not filtered:
-        places, others = where(counted), where_not(counted)
-    if not others:
-        return places, out
+
+    def matches(row: IncidentFacts) -> bool:
+        return not filtered or incident_matches(row, definition)
+
+    def why(row: IncidentFacts) -> str | None:
+        return why_incident_out(row, definition)
+
+    plainly = in_environment(None, definition) and not filtered
+    return sorted_out(facts.incidents, facts.incidents.columns.counted, plainly, matches, why)
+
+
+def sorted_out(
+    rows: Sequence[Counted],
+    counted: bytearray,
+    plainly: bool,
+    matches: Callable[[Counted], bool],
+    why: Callable[[Counted], str | None],
+) -> tuple[Sequence[int], list[LeftOut]]:
+    """
+    Return the places of the rows that count, and which do not count and why.
+
+    Args:
+        counted: 1 for those that count where nothing but what is usual is asked.
+        plainly: Whether that is so; the others are looked at one by one, or else all are.
+        matches: Says which are in question.
+        why: Says why one does not count; None where it does.
+    """
+    places: Sequence[int] = where(counted) if plainly else ()
     more: list[int] = []
-    for place in others:
-        row = facts.incidents[place]
-        if filtered and not incident_matches(row, definition):
+    out: list[LeftOut] = []
+    for place in where_not(counted) if plainly else range(len(rows)):
+        row = rows[place]
+        if not matches(row):
             continue
-        why = why_incident_out(row, definition)
-        if why is None:
+        reason = why(row)
+        if reason is None:
             more.append(place)
         else:
-            out.append(LeftOut(row.id, why, row.positions))
+            out.append(LeftOut(row.id, reason, row.positions))
     return sorted([*places, *more]) if more else places, out
 
 
@@ -877,10 +899,7 @@ def inside(moment: Moment | None, window: Period | None, bounds: str) -> bool:
         return True
     if moment is None:
         return False
-    time_ = utc(moment)
-    closed = _bounds(window, bounds)[0] == "["
-    after = window[0] <= time_ if closed else window[0] < time_
-    return after and begun(time_, window, bounds)
+    return instant_of(moment) in instants(window, bounds)
 
 
 def instants(window: Period, bounds: str) -> range:
@@ -891,8 +910,7 @@ def instants(window: Period, bounds: str) -> range:
 
 def begun(moment: Moment, window: Period, bounds: str) -> bool:
     """Say whether a moment lies before the end of a window, or on an end that belongs to it."""
-    closed = _bounds(window, bounds)[1] == "]"
-    return utc(moment) <= window[1] if closed else utc(moment) < window[1]
+    return instant_of(moment) < instants(window, bounds).stop
 
 
 def _bounds(window: Period, bounds: str) -> str:

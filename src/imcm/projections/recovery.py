@@ -169,6 +169,8 @@ class _Recoveries:
         self._begins_there = definition.look_back == "none"
         self._incidents = facts.incidents
         self._resolved = facts.incidents.columns.resolved
+        told = facts.changes.columns
+        self._moments = {"rolled_back": told.rolled_back, "recorded": told.recovered}
         self._values: list[int] = []
         self._ends: list[int] = []
         self._places: list[int] = []  # of the deployments that failed
@@ -244,7 +246,6 @@ class _Recoveries:
 
     def _exact_end(self, place: int, incidents: Sequence[int]) -> int:
         """Return the end where it is plainly there and exact, as nearly all are; else NO_TIME."""
-        found = self._found
         for name in self._definition.recovered_by:
             if name == "incident":
                 if not incidents:
@@ -253,7 +254,7 @@ class _Recoveries:
             elif name == "next_success":
                 return NO_TIME
             else:
-                ends = [(found.rolled_back if name == "rolled_back" else found.recovered)[place]]
+                ends = [self._moments[name][self._found.places[place]]]
             if UNSURE in ends:
                 return NO_TIME
             if NO_TIME not in ends:

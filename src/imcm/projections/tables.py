@@ -22,6 +22,7 @@ from imcm.domain.incident import IncidentStatus
 from imcm.domain.vocabulary import ChangeType, Commit, Kind, Mode, Moment, Outcome, Verdict
 from imcm.projections.instants import EPOCH, MICROSECOND
 from imcm.projections.rows import ChangeFacts, IncidentFacts
+from imcm.projections.statistics import are_floats
 
 Row = TypeVar("Row", IncidentFacts, ChangeFacts)
 T = TypeVar("T")
@@ -40,9 +41,6 @@ FAILED: Final = OUTCOMES.index(Outcome.FAILED)
 ROLLED_BACK: Final = OUTCOMES.index(Outcome.ROLLED_BACK)
 
 
-_FLOATS: Final = 1 << 53
-"""Up to here a float holds every whole number."""
-
 _OTHERS: Final = bytes([1, *bytes(255)])
 
 
@@ -59,9 +57,7 @@ def where_not(flags: bytearray) -> Sequence[int]:
 
 def in_order(times: Sequence[int]) -> list[int]:
     """Return the places of times in their order, those of equal ones in the order given."""
-    # Floats are compared far faster than whole numbers of this size.
-    exactly = bool(times) and min(times) >= -_FLOATS and max(times) <= _FLOATS
-    keys: Sequence[float] = list(map(float, times)) if exactly else times
+    keys: Sequence[float] = list(map(float, times)) if are_floats(times) else times
     return sorted(range(len(times)), key=keys.__getitem__)
 
 
