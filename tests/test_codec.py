@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from imcm.codec import (
     EVENT_TYPES,
     FORMAT,
+    Heads,
     Row,
     decode,
     encode,
     encoded,
     envelope_of,
     event_of,
-    head_of,
 )
 from imcm.domain.change import (
     ChangeFailed,
@@ -225,7 +225,7 @@ class TestThereAndBack:
             name = data.draw(st.sampled_from(["name", "id", "status", "sha256", "ledger"]))
             source = attrs.evolve(source, **{name: data.draw(st.sampled_from(ANYTHING))})
         try:
-            name, state, certain = encoded(event, head_of(STAMP, RECORD, source))
+            name, state, certain = encoded(event, Heads(STAMP, RECORD).of(source))
         except (TypeError, OverflowError, ImcmError):
             return  # it can't be written at all
         try:

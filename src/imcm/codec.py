@@ -10,9 +10,10 @@ salt; left out when there is none). The members are described in docs/stored-for
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum, EnumMeta
 from types import UnionType
@@ -39,7 +40,7 @@ from imcm.domain.vocabulary import Commit, PolicyRef, is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
 if TYPE_CHECKING:
-    from imcm.projections.facts import FactsFold, Taken
+    from imcm.projections.facts import FactsFold
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""
@@ -53,6 +54,10 @@ class Row(NamedTuple):
     version: int
     type: str
     state: bytes
+
+
+RowTuple = tuple[int, str, int, str, bytes]
+"""The same as a plain tuple, which is made faster."""
 
 
 EVENT_TYPES: Final[Mapping[str, type]] = {
@@ -322,7 +327,7 @@ _to_json: Final = msgspec.json.Encoder().encode
 
 class Head(NamedTuple):
     """
-    The members of a state before `event`; the events of one call share them.
+    The members of a state before `event`.
 
     Attributes:
         certain: Whether they are certain to be read again.
@@ -332,24 +337,43 @@ class Head(NamedTuple):
     certain: bool
 
 
-class _Members(msgspec.Struct, omit_defaults=True, gc=False):
-    """The members of a state before `event`, in their order."""
+class Heads:
+    """
+    The members before `event` of what one call records: they differ by the source alone.
 
-    format: int
-    record: str
-    recorded_at: str
-    source: Any = None
+    Args:
+        recorded_at: The ledger's stamp, aware.
+        record: Id of the call.
+    """
+
+    def __init__(self, recorded_at: datetime, record: str) -> None:
+        members = {"format": FORMAT, "record": record, "recorded_at": _stamp(recorded_at)}
+        self._opening = _to_json(members)[:-1]
+        self._source: Source | None = None
+        self._head = Head(self._opening, certain=True)
+
+    def of(self, source: Source | None) -> Head:
+        """Return those of events that a source told; mostly one told several in turn."""
+        if source is not self._source:
+            told, certain = (None, True) if source is None else _form(Source).written(source)
+            tail = b"" if told is None else b',"source":' + _to_json(told)
+            self._head, self._source = Head(self._opening + tail, certain), source
+        return self._head
 
 
-def head_of(recorded_at: datetime, record: str, source: Source | None) -> Head:
-    """Return the members before `event`, from the ledger's stamp, the call's id and the source."""
-    told, certain = (None, True) if source is None else _form(Source).written(source)
-    members = _Members(FORMAT, record, _stamp(recorded_at), told)
-    return Head(_to_json(members)[:-1], certain)
-
-
-def _drawn() -> str:
+def drawn() -> str:
+    """Return a salt; see `encode`."""
     return os.urandom(16).hex()
+
+
+_DRAWN_AT_ONCE: Final = 64
+
+
+def salts() -> Iterator[str]:
+    """Yield salts for the events of one call, of which there are many; see `encode`."""
+    while True:
+        digits = os.urandom(16 * _DRAWN_AT_ONCE).hex()
+        yield from (digits[begin : begin + 32] for begin in range(0, len(digits), 32))
 
 
 def encode(
@@ -358,7 +382,7 @@ def encode(
     recorded_at: datetime,
     record: str,
     source: Source | None = None,
-    salt: Callable[[], str] = _drawn,
+    salt: Callable[[], str] = drawn,
 ) -> tuple[str, bytes]:
     """
     Return the stored type name and the stored state of *event*.
@@ -369,11 +393,11 @@ def encode(
         salt: Draws 16 random bytes in hexadecimal, so that redacted words can't be guessed
             from their hash.
     """
-    name, state, _ = encoded(event, head_of(recorded_at, record, source), salt)
+    name, state, _ = encoded(event, Heads(recorded_at, record).of(source), salt)
     return name, state
 
 
-def encoded(event: Stored, head: Head, salt: Callable[[], str] = _drawn) -> tuple[str, bytes, bool]:
+def encoded(event: Stored, head: Head, salt: Callable[[], str] = drawn) -> tuple[str, bytes, bool]:
     """
     Return the stored type name and state of *event*, and whether it is certain to be read again.
 
@@ -395,6 +419,9 @@ def encoded(event: Stored, head: Head, salt: Callable[[], str] = _drawn) -> tupl
 
 
 # --- decoding -------------------------------------------------------------------------------------
+
+_CANNOT: Final = (msgspec.DecodeError, ImcmError, UnicodeDecodeError)
+"""What decoding raises of what this version can't read, its bytes being ours or not."""
 
 
 class _Envelope(msgspec.Struct):
@@ -447,7 +474,7 @@ def event_of(row: Row) -> Stored:
     if decoder is not None:
         try:
             state = decoder.decode(row.state)
-        except (msgspec.DecodeError, ImcmError, UnicodeDecodeError):
+        except _CANNOT:
             return decode(row, words=False).event  # which says what is wrong
         if state.format <= FORMAT and state.recorded_at.tzinfo is not None:
             event: Stored = state.event
@@ -474,7 +501,7 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
         return _unread(row, f"{row.type} is not known to this version")
     try:
         state = decoder.decode(row.state)
-    except (msgspec.DecodeError, ImcmError, UnicodeDecodeError) as error:
+    except _CANNOT as error:
         return _unread(row, str(error))
     if state.format > FORMAT:
         return _unread(row, f"format {state.format} is newer than {FORMAT}")
@@ -526,13 +553,15 @@ def _replaced(event: Any, /, **changes: Any) -> Any:
     return msgspec.structs.replace(event, **changes)
 
 
-def _lean(cls: type) -> Any:
+def _lean(cls: type) -> Callable[[bytes], Any]:
     """Return what decodes the facts of an event, with its stamp and its source."""
+    # Of what is told of other events there is little, and it is wanted as it is.
+    is_fact = cls not in {*EDITS, LedgerOpened, KeyClaimed}
     members: list[Any] = [
         # A newer format is refused here, and told as what can't be read.
         ("format", Annotated[int, msgspec.Meta(le=FORMAT)]),
         ("recorded_at", _AWARE),
-        ("event", _struct(cls)),
+        ("event", _struct(cls) if is_fact else cls),
         ("source", Source | None, None),
     ]
     return msgspec.json.Decoder(msgspec.defstruct(f"Lean{cls.__name__}", members, gc=False)).decode
@@ -561,53 +590,47 @@ def _struct(cls: type) -> Any:
     )
 
 
-_LEAN: Final[dict[str, tuple[str, Any]]] = {}
+class _Lean(dict[str, tuple[str, Callable[[bytes], Any]]]):
+    """By the names of types: the name, and what decodes the facts; made when first needed."""
 
-
-def _lean_decoder(name: str) -> tuple[str, Any]:
-    """Return a type's name, and what decodes its facts: None where only the event itself will."""
-    found = _LEAN.get(name)
-    if found is None:
+    def __missing__(self, name: str) -> tuple[str, Callable[[bytes], Any]]:
         cls = EVENT_TYPES.get(name)
-        of_a_stream = cls is not None and cls not in {*EDITS, LedgerOpened, KeyClaimed}
-        found = name, _lean(cls) if cls is not None and of_a_stream else None
-        if cls is not None:
-            _LEAN[name] = found  # of names that are not ours there may be very many
-    return found
-
-
-def _told(
-    rows: Iterable[tuple[int, str, int, str, bytes]], until: datetime | None
-) -> Iterator[Taken]:
-    """Yield what stored rows tell of facts, up to the first event recorded after a time."""
-    decoders = _LEAN.get
-    for row in rows:
-        position, stream, version, name, state = row
+        if cls is None:
+            return name, _not_known  # not kept: of names that are not ours there may be very many
         # The one name of each type is told, which is found faster than others equal to it.
-        name, decoder = decoders(name) or _lean_decoder(name)
-        if decoder is not None:
-            try:
-                told = decoder(state)
-            except (msgspec.DecodeError, ImcmError, UnicodeDecodeError):
-                told = None  # the event itself says what is wrong
-            if told is not None:
-                stamp = told.recorded_at
-                if until is not None and stamp > until:
-                    return
-                yield stream, version, position, stamp, told.source, name, told.event
-                continue
-        recorded = decode(Row._make(row), words=False)
-        if until is not None and recorded.recorded_at > until:
-            return
-        _, _, _, stamp, _, source, event, _ = recorded
-        yield stream, version, position, stamp, source, event.__class__.__name__, event
+        found = self[name] = cls.__name__, _lean(cls)
+        return found
 
 
-def take_facts(
-    rows: Iterable[tuple[int, str, int, str, bytes]],
-    fold: FactsFold,
-    until: datetime | None = None,
-) -> None:
+def _not_known(_: bytes) -> Any:
+    raise msgspec.ValidationError("not a type of this version")
+
+
+_LEAN: Final = _Lean()
+
+TAKEN_AT_ONCE: Final = 250
+"""So few that they stay in a processor's cache from one step to the next."""
+
+
+def _facts_of(rows: Sequence[RowTuple]) -> tuple[Sequence[str], list[Any]]:
+    """Return the names of types that stored rows tell of, and their facts; many by one call."""
+    names, decoders = zip(*map(_LEAN.__getitem__, [row[3] for row in rows]), strict=True)
+    try:
+        return names, list(map(operator.call, decoders, [row[4] for row in rows]))
+    except _CANNOT:
+        facts = [_one_by_one(row) for row in rows]
+        return [one.event.__class__.__name__ for one in facts], facts
+
+
+def _one_by_one(row: RowTuple) -> Any:
+    """Return the facts of a row, or what `decode` says of one that has none."""
+    try:
+        return _LEAN[row[3]][1](row[4])
+    except _CANNOT:
+        return decode(Row._make(row), words=False)
+
+
+def take_facts(rows: Iterable[RowTuple], fold: FactsFold, until: datetime | None = None) -> None:
     """
     Give the facts of stored rows to a fold, as `decode` and `FactsFold.add` would, but faster.
 
@@ -618,7 +641,18 @@ def take_facts(
     Raises:
         StoreError: A state is not a stored event at all (damaged, or not ours).
     """
-    fold.take(_told(rows, until))
+    rows = iter(rows)
+    while some := list(itertools.islice(rows, TAKEN_AT_ONCE)):
+        names, facts = _facts_of(some)
+        known = len(facts)
+        if until is not None:
+            later = (at for at, one in enumerate(facts) if one.recorded_at > until)
+            known = next(later, known)
+        positions, streams, versions, _, _ = zip(*some, strict=True)
+        taken = zip(streams, versions, positions, names, facts, strict=True)
+        fold.take(itertools.islice(taken, known))
+        if known < len(facts):
+            return
 
 
 def _unread(row: Row, why: str) -> Recorded:
@@ -643,7 +677,7 @@ def envelope_of(row: Row) -> _Envelope:
     """
     try:
         envelope = _envelope.decode(row.state)
-    except (msgspec.DecodeError, ImcmError, UnicodeDecodeError) as error:
+    except _CANNOT as error:
         raise _damaged(row, str(error)) from None
     if envelope.recorded_at.tzinfo is None:
         raise _damaged(row, "recorded_at has no time zone")
@@ -670,5 +704,5 @@ def as_imported(row: Row, *, recorded_at: datetime, record: str, source: Source)
         facts = _to_json({**msgspec.json.decode(facts), "imported": True})
     words = bytes(envelope.words)
     tail = b',"words":' + words if words else b""
-    head = head_of(recorded_at, record, source).text
+    head = Heads(recorded_at, record).of(source).text
     return b"".join((head, b',"event":', facts, tail, b"}"))

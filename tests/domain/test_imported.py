@@ -275,6 +275,58 @@ class TestNumbers:
         assert {2: AttemptResult.WORKED} == state.concluded
 
 
+CORRECTED = MomentCorrected(at=at(9), by="x", version=1, field="at", was=at(0), now=at(0.1))
+TOLD = imported(
+    ACKNOWLEDGED,
+    triaged(),
+    triaged(status=None),
+    attempted(),
+    mitigated(),
+    resolved(),
+    closed(),
+    reopened(),
+    dismissed(),
+    reviewed(),
+    lasted(5),
+    CORRECTED,
+)
+CHANGE_TOLD = imported(
+    submitted(),
+    approved(),
+    started(),
+    completed(),
+    ChangeRejected(at=at(2), by="bea"),
+    ChangeCancelled(at=at(5), by="ann"),
+    CORRECTED,
+)
+
+
+class TestAllAtOnce:
+    """History that comes all at once is recorded as it is where it comes bit by bit."""
+
+    @pytest.mark.parametrize(
+        ("module", "first", "told"),
+        [(incident, detected(), TOLD), (change, planned(), CHANGE_TOLD)],
+        ids=["incident", "change"],
+    )
+    @given(data=st.data())
+    @settings(deadline=None)
+    def test_is_the_same_as_bit_by_bit(self, module, first, told, data):
+        several = data.draw(st.lists(st.sampled_from(told), max_size=10))
+        (edit,) = imported(CORRECTED)
+        once = [e for at_, e in enumerate(several) if e != edit or several.index(e) == at_]
+        history = [*imported(first), *once]
+
+        state, recorded = bring_in(module, module.INITIAL, history)
+        other, bit_by_bit = module.INITIAL, []
+        for known in range(1, len(history) + 1):
+            other, more = bring_in(module, other, history[:known])
+            bit_by_bit += more
+
+        assert recorded == bit_by_bit
+        assert state == other
+
+
 class TestAgainAndAgain:
     @pytest.mark.parametrize(
         ("module", "history"),

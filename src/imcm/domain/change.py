@@ -42,7 +42,7 @@ from imcm.domain.corrections import (
     past_standing,
     voided,
 )
-from imcm.domain.imported import news, place_after, with_status
+from imcm.domain.imported import news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -1693,16 +1693,17 @@ def bring_in(
         InvalidValue: An event is not marked as imported.
     """
     result: list[tuple[int, ChangeEvent]] = []
-    past = list(change.past)  # not copied into a state for each event, as `evolve` would
+    past = list(change.past)
+    status = change.status  # all that is asked of the change: no state is made for each event
     first = (ChangePlanned, ChangeObserved)
     for place, event in news(change.past, events, CORRECTABLE, first=first):
         settled = event
         if isinstance(event, _MILESTONES):
-            after = place_after(change.status, event.status or change.status, _PROGRESS)
-            settled = with_status(event, changed(change.status, after))
+            after = place_after(status, event.status or status, _PROGRESS)
+            settled = with_status(event, changed(status, after))
         past.append(settled)
         is_edit = settled.__class__ in EDIT_CLASSES
-        change = fold(past) if is_edit else _next(change, settled, len(past))  # type: ignore[arg-type]
+        status = fold(past).status if is_edit else status_after(status, settled)
         result.append((place, settled))
     return tuple(result)
 

@@ -172,6 +172,12 @@ def with_status(event: Ev, status: object) -> Ev:
     return settled
 
 
+def status_after(status: St, event: object) -> St:
+    """Return the status after an event that was given its own, where it tells one."""
+    told: St | None = getattr(event, "status", None)
+    return told or status
+
+
 def place_after(status: St, milestone: St, progress: Mapping[St, int]) -> St:
     """Return the further of the two: a milestone told late does not take progress back."""
-    return max(status, milestone, key=progress.__getitem__)
+    return status if progress[status] >= progress[milestone] else milestone

@@ -42,7 +42,7 @@ from imcm.domain.corrections import (
     past_standing,
     voided,
 )
-from imcm.domain.imported import news, place_after, with_status
+from imcm.domain.imported import news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -1487,31 +1487,53 @@ def bring_in(
     """
     result: list[tuple[int, IncidentEvent]] = []
     renumbered: dict[tuple[type, int], int] = {}
-    past = list(incident.past)  # not copied into a state for each event, as `evolve` would
+    past = list(incident.past)
+    known = len(past)  # how much of it the state knows: few events ask more than the status
+    status = incident.status
     for place, event in news(incident.past, events, CORRECTABLE, first=(IncidentDetected,)):
-        settled = _settled(incident, past, event, renumbered)
+        if isinstance(event, _NEED_A_STATE):
+            for one in past[known:]:
+                incident = _next(incident, one)  # type: ignore[arg-type]  # edits are known
+            known = len(past)
+        settled = _settled(incident, status, past, event, renumbered)
         past.append(settled)
-        is_edit = settled.__class__ in EDIT_CLASSES
-        incident = fold(past) if is_edit else _next(incident, settled)  # type: ignore[arg-type]
+        if settled.__class__ in EDIT_CLASSES:
+            incident, known = fold(past), len(past)
+            status = incident.status
+        else:
+            status = status_after(status, settled)
         result.append((place, settled))
     return tuple(result)
 
 
+_NEED_A_STATE: Final = (IncidentReopened, ReviewRecorded)
+
+
 def _settled(
     incident: Incident,
+    status: IncidentStatus,
     past: Sequence[IncidentEvent],
     event: IncidentEvent,
     renumbered: dict[tuple[type, int], int],
 ) -> IncidentEvent:
-    """Return an imported event with the status and the number it gets in this stream."""
+    """
+    Return an imported event with the status and the number it gets in this stream.
+
+    Args:
+        incident: As it stands before those events that need to know more than its status.
+        past: All events before it.
+        renumbered: The numbers that the source's attempts and actions got here.
+    """
     match event:
         case IncidentReopened():
             return _reopening(incident, at=event.at, by=event.by, why=event.why, imported=True)
-        case IncidentTriaged() | IncidentMitigated() | IncidentResolved() | IncidentClosed():
-            return with_status(event, _further(incident, event.status))
+        case IncidentTriaged():
+            return with_status(event, _further(status, event.status or TRIAGED_FROM.get(status)))
+        case IncidentMitigated() | IncidentResolved() | IncidentClosed():
+            return with_status(event, _further(status, event.status))
         case MitigationAttempted():
             number = _renumbered(past, event, renumbered)
-            return attrs.evolve(event, number=number, status=_further(incident, event.status))
+            return attrs.evolve(event, number=number, status=_further(status, event.status))
         case ActionAdded():
             return attrs.evolve(event, number=_renumbered(past, event, renumbered))
         case AttemptConcluded():
@@ -1527,9 +1549,9 @@ def _settled(
             return event
 
 
-def _further(incident: Incident, milestone: IncidentStatus | None) -> IncidentStatus | None:
-    after = place_after(incident.status, milestone or incident.status, _PROGRESS)
-    return changed(incident.status, after)
+def _further(status: IncidentStatus, milestone: IncidentStatus | None) -> IncidentStatus | None:
+    after = place_after(status, milestone or status, _PROGRESS)
+    return changed(status, after)
 
 
 def _renumbered(

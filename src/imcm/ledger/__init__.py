@@ -45,14 +45,16 @@ import msgspec
 from imcm.codec import (
     FORMAT,
     Head,
+    Heads,
     Row,
     as_imported,
     decode,
+    drawn,
     encode,
     encoded,
     envelope_of,
     event_of,
-    head_of,
+    salts,
     too_great,
     wrong_words,
 )
@@ -676,7 +678,7 @@ class Ledger(LedgerReader):
                 events.append((claim, 1, KeyClaimed(asked=asked, recorded=pairs)))
             if not events:
                 return ()
-            head = _head(now, record, source)
+            head = _head(Heads(now, record), source)
             rows = [_readable(stream, version, event, head) for stream, version, event in events]
             try:
                 positions = self._rows.insert(rows)
@@ -830,7 +832,7 @@ class Ledger(LedgerReader):
             event = WordsRedacted(at=at, by=by, versions=versions_, reason=reason)
             _refuse_future("redact", stream, event, now)
             made.append(Recorded(name, version, 0, now, record, None, event))
-            added = _readable(name, version, event, _head(now, record, None))
+            added = _readable(name, version, event, _head(Heads(now, record), None))
             return [(row, redact(row.state)) for row in chosen], added
 
         # Nobody records meanwhile: on a stream that never rests every attempt would come too late.
@@ -879,6 +881,7 @@ class Ledger(LedgerReader):
             StepRefused, InvalidValue: A history can't be recorded; those before it are.
         """
         record = secrets.token_hex(16)
+        salt = salts().__next__
         count = recorded = 0
         batch: list[Row] = []
         pending: set[str] = set()
@@ -887,13 +890,14 @@ class Ledger(LedgerReader):
                 recorded += self._append(batch)
                 batch, pending = [], set()
             there = self._rows.streams([stream for stream in ahead if _is_a_stream(stream)])
+            heads = Heads(self._now(), record)
             with collector_paused():
                 for history in ahead.values():
                     if len(batch) >= IMPORT_BATCH:
                         recorded += self._append(batch)
                         batch, pending = [], set()
                     try:
-                        batch += self._rows_of(history, there.get(history.stream, []), record)
+                        batch += _rows_of(history, there.get(history.stream, []), heads, salt)
                     except ImcmError:
                         self._append(batch)
                         raise
@@ -902,24 +906,6 @@ class Ledger(LedgerReader):
                     if progress is not None:
                         progress(count)
         return count, recorded + self._append(batch)
-
-    def _rows_of(self, history: History, there: list[Row], record: str) -> list[Row]:
-        kind = _checked_stream(history.stream)
-        state = _folded(kind, _without_gaps(there), words=False)
-        try:
-            found = _KINDS[kind].bring_in(state, events=[event for event, _ in history.events])
-        except StepRefused as refused:
-            raise refused.on(history.stream) from None
-        now = self._now()
-        rows: list[Row] = []
-        source: Source | None = None
-        head: Head | None = None
-        for version, (place, event) in enumerate(found, start=len(state.past) + 1):
-            told = history.events[place][1]
-            if head is None or told is not source:  # mostly one source told all of it
-                source, head = told, _head(now, record, told)
-            rows.append(_readable(history.stream, version, event, head))
-        return rows
 
     def _append(self, rows: list[Row]) -> int:
         if not rows:
@@ -1019,6 +1005,23 @@ def _is_a_stream(stream: str) -> bool:
     return True
 
 
+def _rows_of(
+    history: History, there: list[Row], heads: Heads, salt: Callable[[], str]
+) -> list[Row]:
+    """Return the rows of what a history adds to those that are there."""
+    stream = history.stream
+    kind = _checked_stream(stream)
+    state = _folded(kind, _without_gaps(there), words=False)
+    try:
+        found = _KINDS[kind].bring_in(state, events=[event for event, _ in history.events])
+    except StepRefused as refused:
+        raise refused.on(stream) from None
+    return [
+        _readable(stream, version, event, _head(heads, history.events[place][1]), salt)
+        for version, (place, event) in enumerate(found, start=len(state.past) + 1)
+    ]
+
+
 def _ahead(histories: Iterable[History]) -> Iterator[dict[str, History]]:
     """Yield histories by stream, as many as are asked for at once and each stream once."""
     ahead: dict[str, History] = {}
@@ -1076,7 +1079,7 @@ def _first_source(row: Row, origin: str) -> Source:
     return attrs.evolve(source, recorded_at=stamp, ledger=source.ledger or origin)
 
 
-def _head(now: datetime, record: str, source: Source | None) -> Head:
+def _head(heads: Heads, source: Source | None) -> Head:
     """
     Return what the rows of one call begin with.
 
@@ -1084,7 +1087,7 @@ def _head(now: datetime, record: str, source: Source | None) -> Head:
         InvalidValue: What is said of the source can't be written.
     """
     try:
-        head = head_of(now, record, source)
+        head = heads.of(source)
         if not head.certain:
             envelope_of(Row(0, "", 0, "", head.text + b',"event":{}}'))
     except (TypeError, UnicodeEncodeError, StoreError) as error:
@@ -1092,7 +1095,9 @@ def _head(now: datetime, record: str, source: Source | None) -> Head:
     return head
 
 
-def _readable(stream: str, version: int, event: Stored, head: Head) -> Row:
+def _readable(
+    stream: str, version: int, event: Stored, head: Head, salt: Callable[[], str] = drawn
+) -> Row:
     """
     Return the row of an event, which is certain to be read again.
 
@@ -1100,7 +1105,7 @@ def _readable(stream: str, version: int, event: Stored, head: Head) -> Row:
         InvalidValue: An argument of another type than its field's got into the event.
     """
     try:
-        name, state, certain = encoded(event, head)
+        name, state, certain = encoded(event, head, salt)
     except (TypeError, UnicodeEncodeError) as error:
         raise InvalidValue(
             type(event).__name__, event, f"values that can be stored: {error}"

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 import attrs
 
 from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Source, known
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, known
 from imcm.domain.vocabulary import Between, Moment, latest
 from imcm.errors import NaiveTimeError, StoreError
 from imcm.projections import change_rows, incident_rows
@@ -133,9 +133,9 @@ _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _MERGED_INTO: Final = IncidentFacts._fields.index("merged_into")
 
 
-# Any: what tells facts may be leaner than the event itself; edits are the real ones.
-Taken = tuple[str, int, int, datetime, Source | None, str, Any]
-"""One recorded event: stream, version, position, stamp, source, name of its type, and itself."""
+# Any: what tells facts may be leaner than a recorded event; edits are the real ones.
+Taken = tuple[str, int, int, str, Any]
+"""What was recorded: stream, version, position, name of the event's type, and the rest of it."""
 
 
 class Read(NamedTuple):
@@ -532,8 +532,8 @@ class FactsFold:
     def add_all(self, log: Iterable[Recorded]) -> None:
         """Take events in log order."""
         self.take(
-            (name, version, position, stamp, source, event.__class__.__name__, event)
-            for name, version, position, stamp, _, source, event, _ in log
+            (one.stream, one.version, one.position, one.event.__class__.__name__, one)
+            for one in log
         )
 
     def take(self, told: Iterable[Taken]) -> None:
@@ -541,7 +541,8 @@ class FactsFold:
         streams, touched = self._streams, self._touched
         position, newest, last, events = self._position, self._newest, self._last, self._events
         try:
-            for name, version, position, stamp, source, type_, event in told:
+            for name, version, position, type_, recorded in told:
+                stamp, event = recorded.recorded_at, recorded.event
                 events += 1
                 if stamp < last:
                     self._clock_back.append(position)
@@ -559,6 +560,7 @@ class FactsFold:
                 stream.last = version
                 if touched is not None:
                     touched[name] = stream
+                source = recorded.source
                 if source is not None and type_ != "Unread":
                     _note_source(stream.oddly(), event, source.name, source.recorded_at)
                 if type_ in _SELDOM and not self._told_otherwise(
