@@ -26,7 +26,7 @@ import time
 from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast, get_type_hints
@@ -40,6 +40,7 @@ from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import NOTHING_TOLD, Verdict
 from imcm.errors import StoreError
 from imcm.ledger import LedgerReader
+from imcm.ledger.facts import loaded
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.facts import (
     ChangeFacts,
@@ -438,14 +439,10 @@ class _FactsModel:
         self.fold = self._new()
 
     def _new(self) -> FactsFold:
-        return FactsFold(self._loaded, keeps=True)
+        return FactsFold(self._load, keeps=True)
 
-    def _loaded(self, streams: Mapping[str, int]) -> FactsFold:
-        """Return a fold that has taken some streams' events, each up to a version."""
-        fold = FactsFold()
-        for stream, last in streams.items():
-            take_facts((r for r in self._ledger.rows_of(stream) if r.version <= last), fold)
-        return fold
+    def _load(self, streams: Mapping[str, int]) -> FactsFold:
+        return loaded(chain.from_iterable(map(self._ledger.rows_of, streams)), streams)
 
     def forget(self) -> None:
         """Let go of what was taken and perhaps not committed; it is read again."""

@@ -6,10 +6,11 @@ In a file of its own, so that who only records never loads what figures are made
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import chain
 
-from imcm.codec import take_facts
+from imcm.codec import Row, take_facts
 from imcm.collector import collector_paused
 from imcm.domain.recorded import known
 from imcm.ledger.store import Reading
@@ -25,16 +26,20 @@ def facts_of(store: Reading, as_of: datetime | None, known_at: int | datetime | 
         return _folded(store, as_of, known_at)
 
 
+def loaded(rows: Iterable[Row], upto: Mapping[str, int]) -> FactsFold:
+    """Return a fold that holds the events of some streams, of each those up to a version."""
+    fold = FactsFold()
+    take_facts((row for row in rows if row.version <= upto[row.stream]), fold)
+    return fold
+
+
 def _folded(store: Reading, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
-    def loaded(streams: Mapping[str, int]) -> FactsFold:
-        """Return a fold that has taken some streams' events, each up to a version."""
-        fold = FactsFold()
-        for name, rows in store.streams(list(streams)).items():
-            take_facts((row for row in rows if row.version <= streams[name]), fold)
-        return fold
+    def load(streams: Mapping[str, int]) -> FactsFold:
+        found = store.streams(list(streams))
+        return loaded(chain.from_iterable(found.values()), streams)
 
     # Where what is later than a time is cut, the events of very many rows are needed once more.
-    fold = FactsFold(loaded if as_of is None else None)
+    fold = FactsFold(load if as_of is None else None)
     upto = known_at if isinstance(known_at, int) else None
     until = known_at if isinstance(known_at, datetime) else None
     take_facts(store.tuples(upto=upto), fold, until)
