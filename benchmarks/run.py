@@ -371,28 +371,24 @@ def parts(path: Path) -> dict[str, float]:
         }
 
 
-Pieces = Iterator[tuple[list[tuple[int, str, int, str, bytes]], list[Any]]]
-
-
-def decoded(ledger: LedgerReader) -> Pieces:
-    """Yield the rows of a log, a few at a time, with the facts of each."""
+def decoded(ledger: LedgerReader) -> Iterator[tuple[Any, ...]]:
+    """Yield what rows tell of facts, as a fold takes it."""
     rows = ledger._store.tuples()
     while some := list(itertools.islice(rows, codec.TAKEN_AT_ONCE)):
-        yield some, codec._facts_of(some)[1]
+        yield from codec._taken(some)
 
 
 def looked_at(ledger: LedgerReader) -> int:
     """Return how many events are out of order or later than they were recorded: the least to do."""
     last: dict[str, int] = {}
     odd = 0
-    for rows, facts in decoded(ledger):
-        for (_, stream, version, _, _), one in zip(rows, facts, strict=True):
-            at = getattr(one.event, "at", None)
-            if version != last.get(stream, 0) + 1 or (
-                at is not None and at.__class__ is datetime and at > one.recorded_at
-            ):
-                odd += 1
-            last[stream] = version
+    for stream, version, _, _, one in decoded(ledger):
+        at = getattr(one.event, "at", None)
+        if version != last.get(stream, 0) + 1 or (
+            at is not None and at.__class__ is datetime and at > one.recorded_at
+        ):
+            odd += 1
+        last[stream] = version
     return odd
 
 

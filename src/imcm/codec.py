@@ -40,7 +40,7 @@ from imcm.domain.vocabulary import Commit, PolicyRef, is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
 if TYPE_CHECKING:
-    from imcm.projections.facts import FactsFold
+    from imcm.projections.facts import FactsFold, Taken
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""
@@ -612,22 +612,25 @@ TAKEN_AT_ONCE: Final = 250
 """So few that they stay in a processor's cache from one step to the next."""
 
 
-def _facts_of(rows: Sequence[RowTuple]) -> tuple[Sequence[str], list[Any]]:
-    """Return the names of types that stored rows tell of, and their facts; many by one call."""
-    names, decoders = zip(*map(_LEAN.__getitem__, [row[3] for row in rows]), strict=True)
+def _taken(rows: Sequence[RowTuple]) -> Iterable[Taken]:
+    """Return what rows tell of facts; one that can not be read has all of them looked at alone."""
+    positions, streams, versions, types, states = zip(*rows, strict=True)
+    names, decoders = zip(*map(_LEAN.__getitem__, types), strict=True)
     try:
-        return names, list(map(operator.call, decoders, [row[4] for row in rows]))
+        facts = [facts_of(state) for facts_of, state in zip(decoders, states, strict=True)]
     except _CANNOT:
-        facts = [_one_by_one(row) for row in rows]
-        return [one.event.__class__.__name__ for one in facts], facts
+        return map(_taken_alone, rows)
+    return zip(streams, versions, positions, names, facts, strict=True)
 
 
-def _one_by_one(row: RowTuple) -> Any:
-    """Return the facts of a row, or what `decode` says of one that has none."""
+def _taken_alone(row: RowTuple) -> Taken:
+    position, stream, version, name, state = row
+    facts: Any
     try:
-        return _LEAN[row[3]][1](row[4])
+        facts = _LEAN[name][1](state)
     except _CANNOT:
-        return decode(Row._make(row), words=False)
+        facts = decode(Row._make(row), words=False)  # which says what can't be read, and why
+    return stream, version, position, facts.event.__class__.__name__, facts
 
 
 def take_facts(rows: Iterable[RowTuple], fold: FactsFold, until: datetime | None = None) -> None:
@@ -642,17 +645,12 @@ def take_facts(rows: Iterable[RowTuple], fold: FactsFold, until: datetime | None
         StoreError: A state is not a stored event at all (damaged, or not ours).
     """
     rows = iter(rows)
-    while some := list(itertools.islice(rows, TAKEN_AT_ONCE)):
-        names, facts = _facts_of(some)
-        known = len(facts)
-        if until is not None:
-            later = (at for at, one in enumerate(facts) if one.recorded_at > until)
-            known = next(later, known)
-        positions, streams, versions, _, _ = zip(*some, strict=True)
-        taken = zip(streams, versions, positions, names, facts, strict=True)
-        fold.take(itertools.islice(taken, known))
-        if known < len(facts):
-            return
+    some = iter(lambda: list(itertools.islice(rows, TAKEN_AT_ONCE)), [])
+    taken = itertools.chain.from_iterable(map(_taken, some))
+    if until is None:
+        fold.take(taken)
+    else:
+        fold.take(itertools.takewhile(lambda one: one[-1].recorded_at <= until, taken))
 
 
 def _unread(row: Row, why: str) -> Recorded:

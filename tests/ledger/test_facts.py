@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from imcm import Ledger, change, facts, incident
-from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.codec import take_facts
+from imcm.errors import InvalidValue, NaiveTimeError, StoreError
 from imcm.interchange import jsonl
+from imcm.projections.facts import FactsFold
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1.jsonl"
@@ -46,6 +48,20 @@ class TestOfEveryEvent:
             same(golden, known_at=stamp)
             same(golden, as_of=stamp)
             same(golden, known_at=stamp - timedelta(microseconds=1), as_of=stamp)
+
+    def test_what_is_damaged_behind_the_time_asked_for_is_not_looked_at(self, golden):
+        rows = list(golden.rows())
+        stamps = [r.recorded_at for r in golden.replay()]
+        last = max(at for at, stamp in enumerate(stamps) if stamp < stamps[-1])
+        assert stamps[: last + 1] == sorted(stamps[: last + 1])
+        whole, part, damaged = FactsFold(), FactsFold(), rows[-1]._replace(state=b"{}")
+
+        take_facts(rows[: last + 1], whole)
+        take_facts([*rows[: last + 2], damaged], part, stamps[last])
+
+        assert whole.facts() == part.facts()
+        with pytest.raises(StoreError, match="is not a stored event"):
+            take_facts([*rows[: last + 2], damaged], FactsFold())
 
 
 class TestOfALedger:
