@@ -15,7 +15,7 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import compress
-from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast
 
 import attrs
 
@@ -62,6 +62,7 @@ from imcm.projections.tables import (
     NO_TIME,
     ROLLED_BACK,
     UNSURE,
+    OneByOne,
     in_order,
     where,
 )
@@ -103,7 +104,7 @@ class Deployment(NamedTuple):
         return self.change.outcome is Outcome.COMPLETED
 
 
-class Deployed(Sequence[Deployment]):
+class Deployed(OneByOne[Deployment]):
     """
     Deployments in order of time and id, field by field: there are very many, and most are plain.
 
@@ -204,14 +205,7 @@ class Deployed(Sequence[Deployment]):
     def __len__(self) -> int:
         return len(self.at)
 
-    @overload
-    def __getitem__(self, place: int) -> Deployment: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Deployment]: ...
-    def __getitem__(self, place: int | slice) -> Deployment | Sequence[Deployment]:
-        if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(len(self)))]
-        place = range(len(self))[place]
+    def _one(self, place: int) -> Deployment:
         at, uncertain = moment_of(self.at[place]), place in self.uncertain
         return Deployment(self.change(place), at, uncertain, self.groups_of(place))
 
@@ -355,7 +349,7 @@ class Cause(NamedTuple):
     inferred: bool
 
 
-class Laid(Sequence[Cause]):
+class Laid(OneByOne[Cause]):
     """
     Which incidents are laid to which changes, field by field: first those that somebody stated.
 
@@ -411,14 +405,7 @@ class Laid(Sequence[Cause]):
     def __len__(self) -> int:
         return len(self.changes)
 
-    @overload
-    def __getitem__(self, place: int) -> Cause: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Cause]: ...
-    def __getitem__(self, place: int | slice) -> Cause | Sequence[Cause]:
-        if isinstance(place, slice):
-            return [self[one] for one in range(*place.indices(len(self)))]
-        place = range(len(self))[place]
+    def _one(self, place: int) -> Cause:
         row, change = self._facts.incidents[self.incidents[place]], self.changes[place]
         id_ = self._unknown[change] if change < 0 else self._facts.changes.ids[change]
         return Cause(row, id_, place >= self.stated)

@@ -134,7 +134,28 @@ class ChangeColumns(NamedTuple):
 Columns = TypeVar("Columns", IncidentColumns, ChangeColumns)
 
 
-class Table(Sequence[Row], Generic[Row, Columns]):
+class OneByOne(Sequence[T]):
+    """A sequence whose members are made one by one, when somebody looks at them."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _one(self, place: int) -> T:
+        """Return the member at a place, which is there."""
+
+    @overload
+    def __getitem__(self, place: int) -> T: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, place: int | slice) -> T | tuple[T, ...]:
+        places = range(len(self))[place]
+        return self._one(places) if isinstance(places, int) else tuple(map(self._one, places))
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._one, range(len(self)))
+
+
+class Table(OneByOne[Row], Generic[Row, Columns]):
     """
     The rows of one kind in the order of their ids; it equals the tuple of them.
 
@@ -182,23 +203,11 @@ class Table(Sequence[Row], Generic[Row, Columns]):
 
     # --- rows -------------------------------------------------------------------------------------
 
-    def _row(self, place: int) -> Row:
+    def _one(self, place: int) -> Row:
         found: Row = self._material[place]
         if self._make is not None and found.__class__ is not self.row:
             found = self._material[place] = self._make(found)
         return found
-
-    @overload
-    def __getitem__(self, place: int) -> Row: ...
-    @overload
-    def __getitem__(self, place: slice) -> tuple[Row, ...]: ...
-    def __getitem__(self, place: int | slice) -> Row | tuple[Row, ...]:
-        if isinstance(place, slice):
-            return tuple(map(self._row, range(*place.indices(len(self)))))
-        return self._row(place)
-
-    def __iter__(self) -> Iterator[Row]:
-        return map(self._row, range(len(self)))
 
     def __len__(self) -> int:
         return len(self._material)
@@ -217,7 +226,7 @@ class Table(Sequence[Row], Generic[Row, Columns]):
     def get(self, id_: str) -> Row | None:
         """Return a row by its id; None where there is none."""
         place = self.place(id_)
-        return None if place is None else self._row(place)
+        return None if place is None else self._one(place)
 
     def place(self, id_: str) -> int | None:
         """Return where a row stands, by its id; None where there is none."""
