@@ -872,6 +872,7 @@ class Ledger(LedgerReader):
 
         Args:
             histories: Taken a few hundred at a time, so that what stands of them is asked at once.
+                These share the ledger's stamp.
             progress: Called with the number of histories done so far.
 
         Returns:
