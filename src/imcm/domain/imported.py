@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -36,8 +37,15 @@ _NOT_COMPARED: Final = frozenset(
 )
 
 
+@cache
+def _named_by(kind: type) -> tuple[str, ...]:
+    """Return which of those fields the events of a class have; most have none."""
+    return tuple(a.name for a in attrs.fields(kind) if a.name in _NAMED_BY)
+
+
 def _name(event: object) -> tuple[object, ...]:
-    return (type(event), *(getattr(event, field, None) for field in _NAMED_BY))
+    kind: type = type(event)
+    return (kind, *(getattr(event, field) for field in _named_by(kind)))
 
 
 def _numbered(events: Iterable[Ev]) -> Iterator[tuple[tuple[object, ...], Ev]]:

@@ -396,7 +396,10 @@ class _Row:
     def get(self, name: str, read: Callable[[str, str], T]) -> T | None:
         """Return the value of one column; None where it is absent or wrong."""
         # Most columns are absent from most files, and this runs for each column of each row.
-        text = self.text(name) if name in self._places else ""
+        place = self._places.get(name)
+        if place is None:
+            return None
+        text = self._options.translation.value(name, self.cells[place])
         if not text:
             return None
         try:

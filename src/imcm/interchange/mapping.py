@@ -14,8 +14,9 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
@@ -220,10 +221,16 @@ class TimeRules:
 
 def member(name: str, text: str, members: type[E]) -> E:
     """Return *text* as a member of a closed list, whatever its case."""
-    for one in members:
-        if one.value.casefold() == text.casefold():
-            return one
-    raise InvalidValue(name, text, f"one of {', '.join(members)}; other words need a mapping")
+    found: E | None = _by_word(members).get(text.casefold())
+    if found is None:
+        raise InvalidValue(name, text, f"one of {', '.join(members)}; other words need a mapping")
+    return found
+
+
+@cache
+def _by_word(members: type[StrEnum]) -> Mapping[str, Any]:
+    """Return the members of a closed list by their values, case-folded."""
+    return {one.value.casefold(): one for one in members}
 
 
 def truth(name: str, text: str) -> bool:
