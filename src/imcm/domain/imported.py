@@ -131,6 +131,13 @@ def _last_given(past: Sequence[Any]) -> dict[tuple[int, str], object]:
     return {(event.version, event.field): event.now for event in corrections if event.imported}
 
 
+@cache
+def _compared(kind: type) -> tuple[tuple[str, object], ...]:
+    """Return the fields of a class in which a difference is one in the facts; with defaults."""
+    left_out = _NOT_COMPARED.union(getattr(kind, "WORDS", ()))  # words are no facts
+    return tuple((a.name, a.default) for a in attrs.fields(kind) if a.name not in left_out)
+
+
 def _changes(
     past: Sequence[Any],
     version: int,
@@ -142,12 +149,10 @@ def _changes(
     written = past[version - 1]
     kind: type = given.__class__
     fields = correctable.get(kind, {})
-    for attribute in attrs.fields(kind):
-        field, value = attribute.name, getattr(given, attribute.name)
-        if field in _NOT_COMPARED or field in given.WORDS or value == attribute.default:
-            continue  # a default says nothing; words are no facts
-        if value in (None, (), {}):
-            continue
+    for field, default in _compared(kind):
+        value = getattr(given, field)
+        if value == default or value in (None, (), {}):
+            continue  # it says nothing
         if value == last_given.get((version, field), getattr(written, field)):
             continue
         if field not in fields:
