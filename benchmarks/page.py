@@ -27,7 +27,7 @@ NOTES: dict[str, str] = {
     "replay_vs_stock": (
         "Both decode the same history; the replay also makes a row of each incident and change and "
         "computes all figures, which stock eventsourcing is not asked to do here. The second floor "
-        "leaves about a microsecond of the goal for all of that."
+        "leaves a microsecond or two of the goal for all of that."
     ),
     "record_vs_insert": (
         "The bare insert decides nothing. A step loads its stream, decides, encodes and appends. "
