@@ -147,15 +147,8 @@ def _first_of(one: Moment | None, other: Moment | None) -> Moment | None:
 # --- event by event -------------------------------------------------------------------------------
 
 
-def _stands_at(told: Told, event: Any) -> None:
-    """Note the status after an event; None leaves it as it was."""
-    if event.status is not None:
-        told[_STATUS] = event.status
-
-
-def _said_no(told: Told, event: Any) -> None:
-    """Note the guard that would have said no, each once."""
-    guard = event.unauthorised
+def _said_no(told: Told, guard: str) -> None:
+    """Note a guard that would have said no, each once."""
     if guard and guard not in told[_UNAUTHORISED]:
         told[_UNAUTHORISED] = (*told[_UNAUTHORISED], guard)
 
@@ -187,7 +180,7 @@ def _planned(told: Told, event: Any) -> None:
     told[_REPAIRS] = event.repairs
     told[_PLANNED_AT] = event.at
     told[_AUTHORISATION] = "unknown" if imported else "not asked"
-    _stands_at(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
 
 
 def _unless(imported: bool, told: Told, word: str) -> str:
@@ -211,7 +204,7 @@ def _not_asked(told: Told, event: Any) -> None:
     told[_APPROVED_AT] = None
     told[_AUTHORISATION] = _unless(event.imported, told, "not asked")
     told[_APPROVED_BY] = ()
-    _stands_at(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
 
 
 def _submitted(told: Told, event: Any) -> None:
@@ -219,7 +212,7 @@ def _submitted(told: Told, event: Any) -> None:
     if event.template is not None:
         told[_APPROVED_AT] = event.at
         told[_AUTHORISATION] = _unless(event.imported, told, "pre-approved")
-    _stands_at(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
 
 
 def _approved(told: Told, event: Any) -> None:
@@ -229,7 +222,7 @@ def _approved(told: Told, event: Any) -> None:
     elif event.status is ChangeStatus.APPROVED:
         told[_APPROVED_AT] = event.at
         told[_AUTHORISATION] = "approved"
-    _stands_at(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
 
 
 def _approved_afterwards(told: Told, event: Any) -> None:
@@ -257,7 +250,7 @@ def _started(told: Told, event: Any) -> None:
     told[_VERSION] = event.version or told[_VERSION]
     if event.outstanding:
         told[_AUTHORISATION] = "outstanding"
-    _stands_at(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
 
 
 def _commits(told: Told, event: Any) -> None:
@@ -289,8 +282,8 @@ def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> No
     told[_OUTCOME] = outcome
     # What once reached production has reached it, whatever a later event says of itself.
     told[_REACHED_PRODUCTION] = True if told[_REACHED_PRODUCTION] else reached
-    _stands_at(told, event)
-    _said_no(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
+    _said_no(told, event.unauthorised)
 
 
 def _completed(told: Told, event: Any) -> None:
@@ -307,6 +300,10 @@ def _failed(told: Told, event: Any) -> None:
         _deployed(told)
 
 
+def _paused(told: Told, event: Any) -> None:
+    _said_no(told, event.unauthorised)
+
+
 def _aborted(told: Told, event: Any) -> None:
     _ended(told, event, Outcome.FAILED, reached=event.percent > 0)
 
@@ -321,24 +318,24 @@ def _rolled_back(told: Told, event: Any) -> None:
 
 def _recovered(told: Told, event: Any) -> None:
     told[_RECOVERED_AT] = _first_of(told[_RECOVERED_AT], event.at)
-    _said_no(told, event)
+    _said_no(told, event.unauthorised)
 
 
 def _validated(told: Told, event: Any) -> None:
     told[_VALIDATED_AT] = event.at if event.status is ChangeStatus.VALIDATED else None
-    _stands_at(told, event)
-    _said_no(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
+    _said_no(told, event.unauthorised)
 
 
 def _closed(told: Told, event: Any) -> None:
     told[_CLOSED_AT] = event.at
     told[_RESULT] = event.result
-    _stands_at(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
 
 
 def _cancelled(told: Told, event: Any) -> None:
     told[_CLOSED_AT] = event.at
-    _stands_at(told, event)
+    told[_STATUS] = event.status or told[_STATUS]
 
 
 def _observed(told: Told, event: Any) -> None:
@@ -379,7 +376,7 @@ TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "ChangeClosed": _closed,
     "ChangeCancelled": _cancelled,
     "ChangeObserved": _observed,
-    "RolloutPaused": _said_no,
+    "RolloutPaused": _paused,
     "DurationStated": _stated,
 }
 """How an event of what stands is told, by the name of its type; others change no row."""
