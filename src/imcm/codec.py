@@ -353,7 +353,7 @@ class Heads:
         self._head = Head(self._opening, certain=True)
 
     def of(self, source: Source | None) -> Head:
-        """Return those of events that a source told; mostly one told several in turn."""
+        """Return those of events that a source told; of the same one again, what it had last."""
         if source is not self._source:
             told, certain = (None, True) if source is None else _form(Source).written(source)
             tail = b"" if told is None else b',"source":' + _to_json(told)
@@ -560,6 +560,7 @@ def _lean(cls: type) -> Callable[[bytes], Any]:
     members: list[Any] = [
         # A newer format is refused here, and told as what can't be read.
         ("format", Annotated[int, msgspec.Meta(le=FORMAT)]),
+        ("record", str),
         ("recorded_at", _AWARE),
         ("event", _struct(cls) if is_fact else cls),
         ("source", Source | None, None),
@@ -617,7 +618,7 @@ def _taken(rows: Sequence[RowTuple]) -> Iterable[Taken]:
     positions, streams, versions, types, states = zip(*rows, strict=True)
     names, decoders = zip(*map(_LEAN.__getitem__, types), strict=True)
     try:
-        facts = [facts_of(state) for facts_of, state in zip(decoders, states, strict=True)]
+        facts = [decoded(state) for decoded, state in zip(decoders, states, strict=True)]
     except _CANNOT:
         return map(_taken_alone, rows)
     return zip(streams, versions, positions, names, facts, strict=True)
@@ -645,12 +646,12 @@ def take_facts(rows: Iterable[RowTuple], fold: FactsFold, until: datetime | None
         StoreError: A state is not a stored event at all (damaged, or not ours).
     """
     rows = iter(rows)
-    some = iter(lambda: list(itertools.islice(rows, TAKEN_AT_ONCE)), [])
-    taken = itertools.chain.from_iterable(map(_taken, some))
     if until is None:
-        fold.take(taken)
-    else:
-        fold.take(itertools.takewhile(lambda one: one[-1].recorded_at <= until, taken))
+        pieces = iter(lambda: list(itertools.islice(rows, TAKEN_AT_ONCE)), [])
+        fold.take(itertools.chain.from_iterable(map(_taken, pieces)))
+    else:  # one by one: what lies behind that time is not even fetched
+        alone = map(_taken_alone, rows)
+        fold.take(itertools.takewhile(lambda one: one[-1].recorded_at <= until, alone))
 
 
 def _unread(row: Row, why: str) -> Recorded:

@@ -280,6 +280,7 @@ TOLD = imported(
     ACKNOWLEDGED,
     triaged(),
     triaged(status=None),
+    triaged(status=IncidentStatus.DETECTED),
     attempted(),
     mitigated(),
     resolved(),
@@ -325,6 +326,32 @@ class TestAllAtOnce:
 
         assert recorded == bit_by_bit
         assert state == other
+
+    @pytest.mark.parametrize("told", [None, IncidentStatus.DETECTED])
+    def test_a_triage_without_a_new_status_stays_one(self, told):
+        """What it says is recorded as it was given; that it was triaged, its type says."""
+        history = imported(detected(), triaged(status=told), attempted(status=None))
+
+        state, recorded = bring_in(incident, incident.INITIAL, history)
+
+        assert [None, None] == [event.status for event in recorded[1:]]
+        assert IncidentStatus.TRIAGED is state.status
+
+    @pytest.mark.parametrize(
+        ("module", "history"),
+        [
+            (incident, imported(detected(), started())),
+            (change, imported(planned(), ACKNOWLEDGED)),
+            (change, imported(planned(), detected())),
+        ],
+    )
+    def test_what_is_of_another_stream_is_refused(self, module, history):
+        name = type(history[-1]).__name__
+        state, _ = bring_in(module, module.INITIAL, history[:-1])
+        with pytest.raises(InvalidValue, match=name):
+            module.bring_in(state, events=history)
+        with pytest.raises(InvalidValue, match=f"'{name}'.*events of one stream, which begins"):
+            module.bring_in(module.INITIAL, events=history)
 
 
 class TestAgainAndAgain:

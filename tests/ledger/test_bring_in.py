@@ -189,6 +189,22 @@ class TestBringIn:
         assert (2, 3) == ledger.bring_in(parts)
         assert 3 == len(ledger.history(whole.stream))
 
+    def test_events_of_another_kind_are_refused_before_anything_is_recorded(self, ledger):
+        """They would close the stream for ever: no step could be decided on it."""
+        planned = ChangePlanned(at=AT, by="x", type=ChangeType.NORMAL, imported=True)
+        bad = attrs.evolve(history(1), events=(*history(1).events, (planned, None)))
+        with pytest.raises(InvalidValue, match="'ChangePlanned' is not allowed"):
+            ledger.bring_in([bad])
+        assert [] == ledger.history(bad.stream)
+
+    def test_what_came_before_a_clock_that_fails_is_recorded(self):
+        times = iter([NOW, NOW, NOW.replace(tzinfo=None)])
+        with Ledger.in_memory(clock=lambda: next(times)) as ledger:
+            twice = [history(1), history(2), history(1)]  # which comes in a lot of its own
+            with pytest.raises(InvalidValue, match="clock"):
+                ledger.bring_in(twice)
+            assert 3 == len(ledger.history(history(2).stream))
+
     def test_progress_is_told(self, ledger):
         told = []
         ledger.bring_in([history(number) for number in range(3)], progress=told.append)

@@ -1,5 +1,6 @@
 """Facts straight from the stored rows are those of the replayed events, whatever is in the log."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,6 +63,26 @@ class TestOfEveryEvent:
         assert whole.facts() == part.facts()
         with pytest.raises(StoreError, match="is not a stored event"):
             take_facts([*rows[: last + 2], damaged], FactsFold())
+
+    def test_what_is_behind_the_time_asked_for_is_not_even_fetched(self, golden):
+        rows, stamps = list(golden.rows()), [r.recorded_at for r in golden.replay()]
+        last = next(at for at, stamp in enumerate(stamps) if stamp > stamps[0])
+
+        def fetched():
+            yield from rows[: last + 1]
+            raise AssertionError("fetched too much")
+
+        fold = FactsFold()
+        take_facts(fetched(), fold, stamps[0])
+        assert last == fold.read.events
+
+    def test_a_state_without_its_record_is_damaged_whatever_its_type(self, golden):
+        for row in golden.rows():
+            told = json.loads(row.state)
+            if told.pop("record", None) is None:
+                continue  # of a later version, which may have no such thing
+            with pytest.raises(StoreError, match="record"):
+                take_facts([row._replace(state=json.dumps(told).encode())], FactsFold())
 
 
 class TestOfALedger:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never
+from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, get_args
 
 import attrs
 
@@ -1672,6 +1672,7 @@ def void(change: Change, *, by: str, at: Moment, version: int, why: str) -> tupl
 # --- imported history -----------------------------------------------------------------------------
 
 _PROGRESS: Final = {status: rank for rank, status in enumerate(Status)}
+_EVENTS: Final = frozenset(get_args(ChangeEvent))
 
 
 def bring_in(
@@ -1690,13 +1691,13 @@ def bring_in(
 
     Raises:
         StepRefused: No event says what was planned, or a fact that can't be corrected changed.
-        InvalidValue: An event is not marked as imported.
+        InvalidValue: An event is none of a change, or not marked as imported.
     """
     result: list[tuple[int, ChangeEvent]] = []
     past = list(change.past)
     status = change.status  # all that is asked of the change: no state is made for each event
     first = (ChangePlanned, ChangeObserved)
-    for place, event in news(change.past, events, CORRECTABLE, first=first):
+    for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
         settled = event
         if isinstance(event, _MILESTONES):
             after = place_after(status, event.status or status, _PROGRESS)

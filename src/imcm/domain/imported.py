@@ -58,7 +58,12 @@ def _numbered(events: Iterable[Ev]) -> Iterator[tuple[tuple[object, ...], Ev]]:
 
 
 def news(
-    past: Sequence[Ev], given: Sequence[Ev], correctable: Correctable, *, first: tuple[type, ...]
+    past: Sequence[Ev],
+    given: Sequence[Ev],
+    correctable: Correctable,
+    *,
+    first: tuple[type, ...],
+    known: frozenset[type],
 ) -> Iterator[tuple[int, Ev]]:
     """
     Yield what *given* history adds to the stream: events not there yet, and corrections.
@@ -68,8 +73,12 @@ def news(
     A value counts as changed when it differs from what the last import gave, so that a
     correction somebody made by hand is not undone by importing the same file again.
 
+    Args:
+        first: The classes of events a stream can begin with.
+        known: The classes of all events it can hold.
+
     Raises:
-        InvalidValue: An event is not marked as imported.
+        InvalidValue: An event is of another class, or not marked as imported.
         StepRefused: The stream would not begin with *first*, or a fact changed that no
             correction can change.
     """
@@ -78,6 +87,10 @@ def news(
             raise InvalidValue(type(event).__name__, "imported=False", "history is imported=True")
     if not past and not (given and isinstance(given[0], first)):
         raise StepRefused("bring_in", "begins", f"imported history begins with {first[0].__name__}")
+    for event in given:
+        if event.__class__ not in known:
+            allowed = f"events of one stream, which begins with {first[0].__name__}"
+            raise InvalidValue("events", type(event).__name__, allowed)
     if not past:
         yield from enumerate(given)
         return

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never
+from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, get_args
 
 import attrs
 
@@ -648,6 +648,12 @@ TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}
 """What a triage that left a later status as it was means once that status is voided."""
 
 
+def _status_after(status: IncidentStatus, event: IncidentEvent) -> IncidentStatus:
+    if isinstance(event, IncidentTriaged):
+        return event.status or TRIAGED_FROM.get(status, status)
+    return status_after(status, event)
+
+
 def _next(incident: Incident, event: IncidentFact) -> Incident:
     match event:
         case IncidentDetected():
@@ -660,7 +666,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
             return incident._replace(acknowledged=True)
         case IncidentTriaged():
             return incident._replace(
-                status=event.status or TRIAGED_FROM.get(incident.status, incident.status),
+                status=_status_after(incident.status, event),
                 triaged=True,
                 severity=event.severity,
                 highest=highest(incident.highest, event.severity),
@@ -1465,6 +1471,8 @@ def void(
 # --- imported history -----------------------------------------------------------------------------
 
 _PROGRESS: Final = {status: rank for rank, status in enumerate(Status)}
+_EVENTS: Final = frozenset(get_args(IncidentEvent))
+_NEED_A_STATE: Final = (IncidentReopened, ReviewRecorded)
 
 
 def bring_in(
@@ -1483,14 +1491,15 @@ def bring_in(
 
     Raises:
         StepRefused: No event says what was detected, or a fact that can't be corrected changed.
-        InvalidValue: An event is not marked as imported.
+        InvalidValue: An event is none of an incident, or not marked as imported.
     """
     result: list[tuple[int, IncidentEvent]] = []
     renumbered: dict[tuple[type, int], int] = {}
     past = list(incident.past)
     known = len(past)  # how much of it the state knows: few events ask more than the status
     status = incident.status
-    for place, event in news(incident.past, events, CORRECTABLE, first=(IncidentDetected,)):
+    first = (IncidentDetected,)
+    for place, event in news(incident.past, events, CORRECTABLE, first=first, known=_EVENTS):
         if isinstance(event, _NEED_A_STATE):
             for one in past[known:]:
                 incident = _next(incident, one)  # type: ignore[arg-type]  # edits are known
@@ -1501,12 +1510,9 @@ def bring_in(
             incident, known = fold(past), len(past)
             status = incident.status
         else:
-            status = status_after(status, settled)
+            status = _status_after(status, settled)
         result.append((place, settled))
     return tuple(result)
-
-
-_NEED_A_STATE: Final = (IncidentReopened, ReviewRecorded)
 
 
 def _settled(
@@ -1520,16 +1526,14 @@ def _settled(
     Return an imported event with the status and the number it gets in this stream.
 
     Args:
-        incident: As it stands before those events that need to know more than its status.
+        incident: As it stands before it, where the event needs that; older before all others.
         past: All events before it.
         renumbered: The numbers that the source's attempts and actions got here.
     """
     match event:
         case IncidentReopened():
             return _reopening(incident, at=event.at, by=event.by, why=event.why, imported=True)
-        case IncidentTriaged():
-            return with_status(event, _further(status, event.status or TRIAGED_FROM.get(status)))
-        case IncidentMitigated() | IncidentResolved() | IncidentClosed():
+        case IncidentTriaged() | IncidentMitigated() | IncidentResolved() | IncidentClosed():
             return with_status(event, _further(status, event.status))
         case MitigationAttempted():
             number = _renumbered(past, event, renumbered)

@@ -872,7 +872,7 @@ class Ledger(LedgerReader):
 
         Args:
             histories: Taken a few hundred at a time, so that what stands of them is asked at once.
-                These share the ledger's stamp.
+                Those taken together share the ledger's stamp.
             progress: Called with the number of histories done so far.
 
         Returns:
@@ -891,13 +891,14 @@ class Ledger(LedgerReader):
                 recorded += self._append(batch)
                 batch, pending = [], set()
             there = self._rows.streams([stream for stream in ahead if _is_a_stream(stream)])
-            heads = Heads(self._now(), record)
+            heads: Heads | None = None
             with collector_paused():
                 for history in ahead.values():
                     if len(batch) >= IMPORT_BATCH:
                         recorded += self._append(batch)
                         batch, pending = [], set()
                     try:
+                        heads = heads or Heads(self._now(), record)
                         batch += _rows_of(history, there.get(history.stream, []), heads, salt)
                     except ImcmError:
                         self._append(batch)

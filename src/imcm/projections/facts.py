@@ -135,7 +135,7 @@ _MERGED_INTO: Final = IncidentFacts._fields.index("merged_into")
 
 # Any: what tells facts may be leaner than a recorded event; edits are the real ones.
 Taken = tuple[str, int, int, str, Any]
-"""What was recorded: stream, version, position, name of the event's type, and the rest of it."""
+"""Stream, version, position, name of its type, and what has `recorded_at`, `source` and `event`."""
 
 
 class Read(NamedTuple):
