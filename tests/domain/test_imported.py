@@ -208,6 +208,19 @@ class TestCorrectionsOfTheSource:
 
         assert [corrected] == list(recorded)
 
+    @pytest.mark.parametrize(
+        ("version", "field"),
+        [(1, "severity"), (1, "no such field"), (0, "at"), (-1, "at"), (9, "at")],
+    )
+    def test_of_what_is_not_there_have_no_effect(self, version, field):
+        (nothing,) = imported(attrs.evolve(CORRECTED, version=version, field=field))
+        history = [*imported(detected()), nothing]
+
+        state, recorded = bring_in(incident, incident.INITIAL, history)
+        _, again = bring_in(incident, state, history)
+
+        assert (history, []) == (recorded, again)
+
 
 class TestNumbers:
     def test_what_was_done_goes_with_its_action(self):

@@ -107,10 +107,11 @@ def news(
     }
     last_given = _last_given(past)
     # What the source corrects itself is told by that correction, not by the fact it speaks of.
+    # One that speaks of nothing there is has no effect, as everywhere.
     last_given |= {
-        fact: getattr(past[fact[0] - 1], fact[1])
-        for fact in _last_given(given)
-        if fact[0] <= len(past)
+        (version, field): getattr(past[version - 1], field)
+        for version, field in _last_given(given)
+        if 1 <= version <= len(past) and hasattr(past[version - 1], field)
     }
     stands = past_standing(past)
     last_place = {_name(event): place for place, event in enumerate(given)}
