@@ -396,10 +396,7 @@ class _Row:
     def get(self, name: str, read: Callable[[str, str], T]) -> T | None:
         """Return the value of one column; None where it is absent or wrong."""
         # Most columns are absent from most files, and this runs for each column of each row.
-        place = self._places.get(name)
-        if place is None:
-            return None
-        text = self._options.translation.value(name, self.cells[place])
+        text = self.text(name) if name in self._places else ""
         if not text:
             return None
         try:
