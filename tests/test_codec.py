@@ -147,7 +147,8 @@ def events_of(cls):
     return st.builds(cls, **fields)
 
 
-sources = events_of(Source)
+# A ledger keeps no hash of a payload as it is given; what becomes of it has tests of its own.
+sources = events_of(Source).map(lambda source: attrs.evolve(source, sha256=None, keyed=None))
 by_type = pytest.mark.parametrize("cls", EVENT_TYPES.values(), ids=EVENT_TYPES.keys())
 
 # --- there and back -------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ class TestThereAndBack:
         assert reached is decode(row_of(event)).event.reached_production
 
     def test_the_envelope_comes_back(self):
-        source = Source(name="servicenow", id="INC0012345", recorded_at=AT, status="6", sha256="ab")
+        source = Source(name="servicenow", id="INC0012345", recorded_at=AT, status="6", keyed="ab")
         recorded = decode(row_of(IncidentResolved(at=AT, by="ana"), source=source))
         assert (recorded.position, recorded.stream, recorded.version) == (12, "incident:INC-7", 3)
         assert (STAMP, RECORD, source) == (recorded.recorded_at, recorded.record, recorded.source)

@@ -13,7 +13,7 @@ from imcm import (
     Ledger,
     LedgerReader,
     Policy,
-    Recorded,
+    Recording,
     Severity,
     change,
     change_failure_rate,
@@ -27,7 +27,7 @@ from imcm.domain.incident import Incident, IncidentEvent
 
 def typed(ledger: Ledger, reader: LedgerReader, now: datetime) -> None:
     recorded = ledger.record("INC-7", incident.resolve, by="ana", at=now)
-    assert_type(recorded, tuple[Recorded, ...])
+    assert_type(recorded, Recording)
     ledger.record("INC-7", incident.triage, by="ana", at=now, severity=Severity.P1)
     ledger.record("CHG-1", change.start, by="ana", at=now, rollout_plan=(5, 100))
     ledger.record("INC-7", partial(incident.close, policy=Policy(name="ours")), by="ana", at=now)

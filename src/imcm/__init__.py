@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from imcm.domain import change, incident
     from imcm.domain.change import Template
     from imcm.domain.policy import DEFAULT_POLICY, Policy
-    from imcm.domain.recorded import Recorded, Source, as_source_knew
+    from imcm.domain.recorded import Recorded, Recording, Source, as_source_knew
     from imcm.domain.vocabulary import (
         AttemptResult,
         Audience,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from imcm.errors import ImcmError, InvalidValue, StepRefused
     from imcm.follower import Follower, KeptFacts, deliver
-    from imcm.ledger import History, Ledger, LedgerReader
+    from imcm.ledger import History, Ledger, LedgerReader, Redaction
     from imcm.projections.anomalies import anomalies
     from imcm.projections.availability import (
         availability,
@@ -108,6 +108,8 @@ __all__ = [
     "Outcome",
     "Policy",
     "Recorded",
+    "Recording",
+    "Redaction",
     "Result",
     "Risk",
     "Role",
@@ -184,6 +186,8 @@ _HOMES: Final = {
     "PRESETS": "imcm.projections.presets",
     "Policy": "imcm.domain.policy",
     "Recorded": "imcm.domain.recorded",
+    "Recording": "imcm.domain.recorded",
+    "Redaction": "imcm.ledger",
     "Result": "imcm.domain.vocabulary",
     "Risk": "imcm.domain.vocabulary",
     "Role": "imcm.domain.vocabulary",

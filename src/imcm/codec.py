@@ -10,6 +10,8 @@ salt; left out when there is none). The members are described in docs/stored-for
 from __future__ import annotations
 
 import functools
+import hashlib
+import hmac
 import itertools
 import operator
 import os
@@ -35,7 +37,15 @@ import msgspec
 from imcm.domain.change import ChangeEvent
 from imcm.domain.corrections import EDITS
 from imcm.domain.incident import IncidentEvent
-from imcm.domain.recorded import KeyClaimed, LedgerOpened, Recorded, Source, Stored, Unread
+from imcm.domain.recorded import (
+    KeyClaimed,
+    KeyUsed,
+    LedgerOpened,
+    Recorded,
+    Source,
+    Stored,
+    Unread,
+)
 from imcm.domain.vocabulary import Commit, PolicyRef, is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
@@ -60,9 +70,11 @@ RowTuple = tuple[int, str, int, str, bytes]
 """The same as a plain tuple, which is made faster."""
 
 
+_LEDGERS: Final = (LedgerOpened, KeyClaimed, KeyUsed)
+"""Events that are neither of incidents nor of changes."""
+
 EVENT_TYPES: Final[Mapping[str, type]] = {
-    cls.__name__: cls
-    for cls in (*get_args(IncidentEvent), *get_args(ChangeEvent), LedgerOpened, KeyClaimed)
+    cls.__name__: cls for cls in (*get_args(IncidentEvent), *get_args(ChangeEvent), *_LEDGERS)
 }
 """Every stored type name this release can read. Names are ours: files can move."""
 
@@ -181,6 +193,7 @@ class _Form:
         self.name = cls.__name__
         self.fields = [_field(hints[a.name]) for a in facts]
         self.words = tuple((name, _field(hints[name])) for name in words)
+        self.salted = cls is KeyUsed  # which holds a hash, so it has a salt and no words
         # Of a value inside an event, only what is not known is left out.
         is_event = cls in _EVENT_CLASSES
         defaults: list[Any] = [_default(a) if is_event else None for a in facts]
@@ -279,6 +292,10 @@ def _are_texts(value: Any, field: _Field) -> bool:
     return tuple in field.sure and value.__class__ is tuple and set(map(type, value)) == {str}
 
 
+_hints: Final = functools.cache(get_type_hints)
+"""What the fields of a class want, which takes long to find out."""
+
+
 def wrong_words(event: Any, again: Any) -> Iterator[tuple[str, object]]:
     """
     Yield words that are of another type than their field's, by name.
@@ -287,7 +304,7 @@ def wrong_words(event: Any, again: Any) -> Iterator[tuple[str, object]]:
         again: The event as it is read again. Only it tells of a list what it comes back as; and
             only the event itself tells of bytes, which come back as some text.
     """
-    hints = get_type_hints(event.__class__)
+    hints = _hints(event.__class__)
     for name in _words_of(event.__class__):
         value = getattr(event, name)
         told = value if hints[name] is str else getattr(again, name)
@@ -331,10 +348,12 @@ class Head(NamedTuple):
 
     Attributes:
         certain: Whether they are certain to be read again.
+        payload: The hash of a raw payload that the source gave, to be keyed with an event's salt.
     """
 
     text: bytes
     certain: bool
+    payload: str | None = None
 
 
 class Heads:
@@ -355,15 +374,32 @@ class Heads:
     def of(self, source: Source | None) -> Head:
         """Return those of events that a source told; of the same one again, what it had last."""
         if source is not self._source:
-            told, certain = (None, True) if source is None else _form(Source).written(source)
-            tail = b"" if told is None else b',"source":' + _to_json(told)
-            self._head, self._source = Head(self._opening + tail, certain), source
+            self._head, self._source = self._told(source), source
         return self._head
+
+    def _told(self, source: Source | None) -> Head:
+        if source is None:
+            return Head(self._opening, certain=True)
+        payload, bare = source.sha256, source
+        if payload is not None:
+            if payload.__class__ is not str:
+                raise TypeError("sha256 of a source is text")
+            bare = attrs.evolve(source, sha256=None, keyed=None)
+        told, certain = _form(Source).written(bare)
+        text = self._opening + b',"source":' + _to_json(told)
+        return Head(text, certain, payload)
+
+
+def _keyed(salt: str, payload: str) -> str:
+    return hmac.digest(bytes.fromhex(salt), payload.encode(), "sha256").hex()
+
+
+_SALT_BYTES: Final = 16
 
 
 def drawn() -> str:
     """Return a salt; see `encode`."""
-    return os.urandom(16).hex()
+    return os.urandom(_SALT_BYTES).hex()
 
 
 _DRAWN_AT_ONCE: Final = 64
@@ -408,14 +444,23 @@ def encoded(event: Stored, head: Head, salt: Callable[[], str] = drawn) -> tuple
         return event.type, event.state, True
     form = _FORMS.get(event.__class__) or _form(event.__class__)
     facts, certain = form.written(event)
-    tail = b"}"
+    tail, text = b"}", head.text
+    words: dict[str, Any] = {}
     if form.words:
         words, are_words = _words(event, form)
-        if words:
-            tail = b',"words":' + _to_json({"salt": salt(), **words}) + tail
-            certain = certain and are_words
-    state = b"".join((head.text, b',"event":', _to_json(facts), tail))
+        certain = certain and are_words
+    if words or form.salted or head.payload is not None:
+        drawn_ = salt()
+        tail = b',"words":' + _to_json({"salt": drawn_, **words}) + tail
+        if head.payload is not None:
+            text = _with_payload(text, drawn_, head.payload)
+    state = b"".join((text, b',"event":', _to_json(facts), tail))
     return form.name, state, certain and head.certain
+
+
+def _with_payload(text: bytes, salt: str, payload: str) -> bytes:
+    """Return the members before `event`, with the keyed hash as the last of their source."""
+    return b'%b,"keyed":"%b"}' % (text[:-1], _keyed(salt, payload).encode())
 
 
 # --- decoding -------------------------------------------------------------------------------------
@@ -556,7 +601,7 @@ def _replaced(event: Any, /, **changes: Any) -> Any:
 def _lean(cls: type) -> Callable[[bytes], Any]:
     """Return what decodes the facts of an event, with its stamp and its source."""
     # Of what is told of other events there is little, and it is wanted as it is.
-    is_fact = cls not in {*EDITS, LedgerOpened, KeyClaimed}
+    is_fact = cls not in {*EDITS, *_LEDGERS}
     members: list[Any] = [
         # A newer format is refused here, and told as what can't be read.
         ("format", Annotated[int, msgspec.Meta(le=FORMAT)]),
@@ -690,6 +735,36 @@ def _damaged(row: Row, why: str) -> StoreError:
     )
 
 
+def salt_of(row: Row) -> str | None:
+    """Return the salt of a row's words; None where it has none, or they were taken out."""
+    words = bytes(envelope_of(row).words)
+    try:
+        told = msgspec.json.decode(words, type=dict[str, str | tuple[str, ...]]) if words else {}
+        salt = told.get("salt")
+        return salt if isinstance(salt, str) and len(bytes.fromhex(salt)) == _SALT_BYTES else None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+        return None
+
+
+def is_of_payload(row: Row, payload: bytes) -> bool | None:
+    """
+    Say whether a row was recorded from a raw payload; None where that can't be said any more.
+
+    It can't be where no hash was kept, or its salt went with the words that were taken out.
+
+    Raises:
+        StoreError: The state is not a stored event at all.
+    """
+    source = envelope_of(row).source
+    if source is None:
+        return None
+    digest = hashlib.sha256(payload).hexdigest()
+    if source.keyed is None:
+        return None if source.sha256 is None else hmac.compare_digest(source.sha256, digest)
+    salt = salt_of(row)
+    return None if salt is None else hmac.compare_digest(source.keyed, _keyed(salt, digest))
+
+
 def as_imported(row: Row, *, recorded_at: datetime, record: str, source: Source) -> bytes:
     """
     Return a stored state in another envelope, its facts marked as imported.
@@ -702,6 +777,13 @@ def as_imported(row: Row, *, recorded_at: datetime, record: str, source: Source)
     if cls is not None and any(a.name == "imported" for a in attrs.fields(cls)):
         facts = _to_json({**msgspec.json.decode(facts), "imported": True})
     words = bytes(envelope.words)
+    payload, bare = source.sha256, attrs.evolve(source, sha256=None)
+    text = Heads(recorded_at, record).of(bare).text
+    if payload is not None:
+        # A hash that anybody can guess against is not written again: only with a salt beside it.
+        salt = salt_of(row) if words else drawn()
+        if salt is not None:
+            words = words or _to_json({"salt": salt})
+            text = _with_payload(text, salt, payload)
     tail = b',"words":' + words if words else b""
-    head = Heads(recorded_at, record).of(source).text
-    return b"".join((head, b',"event":', facts, tail, b"}"))
+    return b"".join((text, b',"event":', facts, tail, b"}"))

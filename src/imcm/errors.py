@@ -7,7 +7,8 @@ When one is raised nothing was half-done: either all of a call was recorded or n
 
 from __future__ import annotations
 
-from typing import Self
+from datetime import date, datetime, timedelta
+from typing import Any, Final, Self
 
 __all__ = [
     "ConflictError",
@@ -26,13 +27,41 @@ __all__ = [
     "NotALedgerError",
     "StepRefused",
     "StoreError",
+    "TransactionOverError",
     "UnknownIdError",
     "UnreadEventError",
 ]
 
 
 class ImcmError(Exception):
-    """The base of all errors of this library: catch it to catch them all."""
+    """
+    The base of all errors of this library: catch it to catch them all.
+
+    They can be pickled, so that they come back from other processes. Of a value of somebody else's
+    class only what it looked like comes along.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to make the same error again, whatever its class takes to be made."""
+        state = {name: _portable(value) for name, value in self.__dict__.items()}
+        return _made_again, (type(self), self.args), state
+
+
+def _made_again(cls: type[ImcmError], args: tuple[object, ...]) -> ImcmError:
+    return cls.__new__(cls, *args)
+
+
+_PORTABLE: Final = (str, bytes, int, float, datetime, date, timedelta, type(None))
+
+
+def _portable(value: object) -> object:
+    """Return *value* if it can go to another process, else how it is shown."""
+    if isinstance(value, _PORTABLE) and type(value).__module__ in {"builtins", "datetime"}:
+        return value
+    if isinstance(value, (tuple, list)):
+        items: list[object] = [*value]
+        return tuple(map(_portable, items))
+    return _shown(value)
 
 
 class InvalidValue(ImcmError, ValueError):
@@ -101,7 +130,20 @@ class ConflictError(ImcmError):
 
 
 class KeyReusedError(ImcmError):
-    """An idempotency key came back with another step or other arguments."""
+    """
+    An idempotency key came back with another step or id, or, where that was asked, arguments.
+
+    Attributes:
+        recorded: The recorded events of its first use.
+    """
+
+    def __init__(self, message: str, recorded: tuple[object, ...] = ()) -> None:
+        super().__init__(message)
+        self.recorded = recorded
+
+
+class TransactionOverError(ImcmError):
+    """A transaction was used after its block, or a second time; nothing more was recorded."""
 
 
 class UnreadEventError(ImcmError):

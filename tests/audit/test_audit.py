@@ -51,7 +51,8 @@ class TestCheckpoint:
             verdict = verify(ledger.rows(), notes, keys=[VKEY])
             assert (verdict.outcome, verdict.matched, verdict.size) == ("OK", 4, 9)
             assert verdict.origin == ledger.ledger_id
-        assert verify_file(tmp_path / "ledger.db", notes, keys=[VKEY]) == verdict
+        by_file = verify_file(tmp_path / "ledger.db", notes, keys=[VKEY])
+        assert verdict == by_file._replace(checked=())
         assert [3, 5, 7, 9] == [anchor.size for anchor in verifier.read_anchors(notes)]
 
     def test_the_note(self):

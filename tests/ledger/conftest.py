@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,3 +122,10 @@ def process():
         one.wait()
         for pipe in (one.stdin, one.stdout, one.stderr):
             pipe.close()
+
+
+def elsewhere(call):
+    """Let somebody else do something, in a thread of their own, and wait until it is done."""
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from imcm import Ledger, audit, incident
-from imcm.domain.recorded import KeyClaimed, Unread
+from imcm.domain.recorded import KeyUsed, Unread
 from imcm.errors import StoreError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -222,7 +222,7 @@ class TestSynchronous:
         stored = [r for r in log if r.stream.startswith("incident:") and r.version > 1]
         assert acknowledged == sorted((r.event.person, r.stream, str(r.version)) for r in stored)
         assert len(stored) == len({r.event.person for r in stored})
-        assert len(stored) == len([r for r in log if isinstance(r.event, KeyClaimed)])
+        assert len(stored) == len([r for r in log if isinstance(r.event, KeyUsed)])
         assert [] == [r for r in log if isinstance(r.event, Unread)]
         for stream in {r.stream for r in log}:
             versions = [r.version for r in log if r.stream == stream]

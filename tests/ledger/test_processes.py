@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from imcm import Ledger, LedgerReader, incident
-from imcm.domain.recorded import KeyClaimed, Unread
+from imcm.domain.recorded import KeyUsed, Unread
 from imcm.errors import StoreError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -105,7 +105,7 @@ class TestRacing:
         answers = go([worker("claim", path, f"w{n}", 15) for n in range(4)])
         assert [answers[0]] * 4 == answers
         log = checked(path)
-        assert len([r for r in log if isinstance(r.event, KeyClaimed)]) == 15
+        assert len([r for r in log if isinstance(r.event, KeyUsed)]) == 15
         assert len([r for r in log if r.stream == "incident:INC-0"]) == 16
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import attrs
 
@@ -28,8 +28,12 @@ class Source:
         id: The record's id in the source, where it differs from ours.
         recorded_at: When the source took the fact (its own clock), where it says so.
         status: The source's own word for the status, as given.
-        sha256: Hash of the raw payload, lower-case hexadecimal.
+        sha256: SHA-256 of the raw payload, lower-case hexadecimal, as it is given. A ledger keeps
+            it as *keyed*; read back it is there only in events of ledgers from before that.
         ledger: Id of the ledger it was appended from, where it was recorded in another one first.
+        keyed: HMAC-SHA256 of *sha256* under the salt of the event's words, so that nobody can
+            guess the payload once they were taken out; made by the ledger, not given. Whether it
+            is of a payload, `imcm.audit.is_of_payload` tells.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Source:
     status: str | None = None
     sha256: str | None = None
     ledger: str | None = None
+    keyed: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.recorded_at is not None and self.recorded_at.utcoffset() is None:
@@ -55,7 +60,7 @@ class LedgerOpened:
 @attrs.frozen(kw_only=True)
 class KeyClaimed:
     """
-    An idempotency key was used: a delivery that comes again records nothing.
+    An idempotency key was used, as earlier versions recorded it; `KeyUsed` is recorded now.
 
     Attributes:
         asked: SHA-256 of the step and its arguments.
@@ -63,6 +68,22 @@ class KeyClaimed:
     """
 
     asked: str
+    recorded: tuple[tuple[str, int], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class KeyUsed:
+    """
+    An idempotency key was used: a delivery that comes again records nothing.
+
+    Attributes:
+        steps: What was asked: (stream, name of the step), in order.
+        arguments: HMAC-SHA256 of the other arguments without words, under the salt of the row.
+        recorded: The (stream, version) pairs recorded under the key, possibly none.
+    """
+
+    steps: tuple[tuple[str, str], ...]
+    arguments: str
     recorded: tuple[tuple[str, int], ...] = ()
 
 
@@ -85,7 +106,7 @@ class Unread:
 
 
 Event: TypeAlias = IncidentEvent | ChangeEvent
-Stored: TypeAlias = Event | LedgerOpened | KeyClaimed | Unread
+Stored: TypeAlias = Event | LedgerOpened | KeyClaimed | KeyUsed | Unread
 
 
 class Recorded(NamedTuple):
@@ -121,6 +142,24 @@ class Recorded(NamedTuple):
     def id(self) -> str:
         """The id by which people know the incident or the change."""
         return self.stream.partition(":")[2]
+
+
+class Recording(tuple[Recorded, ...]):
+    """
+    What a call recorded: a tuple of events.
+
+    Attributes:
+        repeated: Whether it is what an earlier call recorded under the same key, and nothing was
+            recorded now.
+    """
+
+    repeated: bool
+
+    def __new__(cls, recorded: Iterable[Recorded] = (), *, repeated: bool = False) -> Self:
+        """Return the events, with whether they were there already."""
+        made = super().__new__(cls, recorded)
+        made.repeated = repeated
+        return made
 
 
 def known(log: Iterable[Recorded], known_at: int | datetime | None = None) -> Iterator[Recorded]:

@@ -509,6 +509,10 @@ class Impact:
     share: float | None = None
 
     def __attrs_post_init__(self) -> None:
+        if self.services.__class__ is not tuple:
+            # What can be read only once is read once: a step may have to decide again.
+            services = tuple(self.services) if is_list(self.services) else self.services
+            object.__setattr__(self, "services", services)
         if self.customers is not None and self.customers < 0:
             raise InvalidValue("customers", self.customers, "a count is 0 or more")
         if self.share is not None and not 0 <= self.share <= 1:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import hmac
 import inspect
 import itertools
 import os
@@ -22,7 +23,7 @@ import secrets
 import threading
 import time
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ from typing import (
     ParamSpec,
     Self,
     TypeVar,
+    get_args,
     overload,
 )
 from urllib.parse import unquote, urlsplit
@@ -54,6 +56,7 @@ from imcm.codec import (
     encoded,
     envelope_of,
     event_of,
+    salt_of,
     salts,
     too_great,
     wrong_words,
@@ -62,14 +65,23 @@ from imcm.collector import collector_paused
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
 from imcm.domain.corrections import WordsRedacted
-from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.incident import (
+    Incident,
+    IncidentAbsorbed,
+    IncidentEvent,
+    IncidentMerged,
+    IncidentSeparated,
+    IncidentUnmerged,
+)
 from imcm.domain.recorded import (
     CHANGE,
     INCIDENT,
     Event,
     KeyClaimed,
+    KeyUsed,
     LedgerOpened,
     Recorded,
+    Recording,
     Source,
     Stored,
     Unread,
@@ -92,9 +104,11 @@ from imcm.errors import (
     NotALedgerError,
     StepRefused,
     StoreError,
+    TransactionOverError,
     UnknownIdError,
     UnreadEventError,
 )
+from imcm.files import locked, new_file
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     SELF,
@@ -104,19 +118,23 @@ from imcm.ledger.store import (
     SQLiteFile,
     SQLiteStore,
     Store,
+    Turn,
     refuse_other_database,
 )
 
 if TYPE_CHECKING:
     from imcm.projections.facts import Facts
 
-__all__ = ["History", "Ledger", "LedgerReader", "Once", "Transaction"]
+__all__ = ["History", "Ledger", "LedgerReader", "Once", "Redaction", "Transaction"]
 
 P = ParamSpec("P")
 State = TypeVar("State", Incident, Change)
 
-ATTEMPTS: Final = 20
-"""How often a step decides anew when others were faster, before it gives up."""
+PATIENCE_SECONDS: Final = 30
+"""How long a step decides anew when others were faster, before it gives up."""
+
+LONGEST_PAUSE: Final = 0.25
+"""Seconds between two attempts, at most."""
 
 AHEAD: Final = timedelta(minutes=5)
 """How far the moment of a live step may lie after the ledger's own clock."""
@@ -145,12 +163,36 @@ class History:
 
 
 class Call(NamedTuple):
-    """One step asked for: of which stream, with which arguments, needing which other states."""
+    """
+    One step asked for: of which stream, with which arguments, needing which other states.
+
+    Attributes:
+        then: Gives the other side's call, of what this one made follow.
+    """
 
     stream: str
     step: Callable[..., tuple[Any, ...]]
     arguments: Mapping[str, Any]
     others: Mapping[str, str]
+    then: Callable[[Sequence[Event]], Call] | None = None
+
+
+class Redaction(tuple[Recorded, ...]):
+    """
+    What `Ledger.redact` recorded: a tuple of events.
+
+    Attributes:
+        pending: What is still to be done so that overwritten words are gone from the file; "" when
+            nothing is.
+    """
+
+    pending: str
+
+    def __new__(cls, recorded: Iterable[Recorded] = (), *, pending: str = "") -> Self:
+        """Return the events with what is pending."""
+        made = super().__new__(cls, recorded)
+        made.pending = pending
+        return made
 
 
 @attrs.frozen(kw_only=True)
@@ -399,8 +441,6 @@ class LedgerReader:
             StoreError: There is a file at *target* already, or the ledger is no file.
         """
         target = Path(target)
-        if target.exists():
-            raise StoreError(f"{target} exists already; name a new file")
         store = self._store
         if not isinstance(store, (SQLiteFile, SQLiteStore)):
             raise StoreError("only a SQLite ledger is backed up here; export it as JSONL instead")
@@ -480,8 +520,8 @@ class Ledger(LedgerReader):
             LedgerNotEmptyError: There is something already.
             NotALedgerError: The first row is not that of a ledger.
         """
-        if not isinstance(target, Mapping) and Path(target).exists():
-            raise LedgerNotEmptyError(f"{target} exists already; restore into a new file")
+        if not isinstance(target, Mapping):
+            _refuse_existing(Path(target))
         given = iter(rows)
         first = next(given, None)
         if first is None or first.stream != SELF:
@@ -489,17 +529,10 @@ class Ledger(LedgerReader):
         whole = itertools.chain([first], given)
         if isinstance(target, Mapping):
             return cls._filled(target, whole, clock)
-        # Filled under another name first, so that a broken export leaves nothing behind.
-        path, filling = Path(target), Path(f"{target}.restoring")
-        store = SQLiteStore(filling)
-        try:
-            _restore(store, whole)
-            store.close()
-            filling.rename(path)
-        finally:
-            store.close()
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{filling}{suffix}").unlink(missing_ok=True)
+        path = Path(target)
+        with locked(path, wait=0):
+            _refuse_existing(path)
+            _restored(path, whole)
         return cls(path, clock=clock)
 
     @classmethod
@@ -521,7 +554,7 @@ class Ledger(LedgerReader):
 
     def _start(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._clock = clock
-        self._rows = store
+        self._writes = store
         try:
             self._open(store)
         except ImcmError:
@@ -560,7 +593,7 @@ class Ledger(LedgerReader):
         /,
         *args: P.args,
         **arguments: P.kwargs,
-    ) -> tuple[Recorded, ...]: ...
+    ) -> Recording: ...
     @overload
     def record(
         self,
@@ -569,10 +602,10 @@ class Ledger(LedgerReader):
         /,
         *args: P.args,
         **arguments: P.kwargs,
-    ) -> tuple[Recorded, ...]: ...
+    ) -> Recording: ...
     def record(
         self, id: str, step: Callable[..., tuple[Any, ...]], /, *args: Any, **arguments: Any
-    ) -> tuple[Recorded, ...]:
+    ) -> Recording:
         """
         Load, let *step* decide, append what follows, durably; decide again if others were faster.
 
@@ -593,20 +626,29 @@ class Ledger(LedgerReader):
             raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
         return self.commit([_call(id, step, arguments)], source=None, key=None)
 
-    def once(self, source: str | Source, key: str) -> Once:
+    def once(self, source: str | Source, key: str, *, strict: bool = False) -> Once:
         """
         Return a door that records under an idempotency key: a retried delivery records nothing.
 
             ledger.once("pagerduty", delivery_id).record("INC-7", incident.acknowledge, ...)
 
+        The same step on the same id is a repeat, whatever else differs: a retry computes its `at`
+        anew. It returns what the key recorded, `repeated` being True. Another step or another id
+        under the key is an error.
+
         Args:
             source: Where the delivery comes from; kept with the events.
             key: What is the same whenever it is delivered again.
+            strict: Whether a repeat must have the same arguments, too, but for words.
         """
-        return Once(self, _source(source), required_words("key", key))
+        return Once(self, _source(source), required_words("key", key), strict=strict)
 
     def transaction(
-        self, *, source: str | Source | None = None, key: str | None = None
+        self,
+        *,
+        source: str | Source | None = None,
+        key: str | None = None,
+        strict: bool = False,
     ) -> Transaction:
         """
         Return a block that records several steps, on one stream or on many, all or none.
@@ -619,12 +661,13 @@ class Ledger(LedgerReader):
 
         Args:
             source: Where the facts come from; kept with the events.
-            key: With a source: an idempotency key, as in `once`.
+            key: With a source: an idempotency key, as in `once`; so is *strict*.
         """
         if key is not None and source is None:
             raise InvalidValue("key", key, "a key belongs to a source; give source= too")
         text = None if key is None else required_words("key", key)
-        return Transaction(self, None if source is None else _source(source), text)
+        told = None if source is None else _source(source)
+        return Transaction(self, told, text, strict=strict)
 
     def merge(
         self,
@@ -634,8 +677,12 @@ class Ledger(LedgerReader):
         by: str,
         at: Moment,
         why: str = "",
-    ) -> tuple[Recorded, ...]:
-        """Merge one incident into another: one record on both streams."""
+    ) -> Recording:
+        """
+        Merge one incident into another: one record on both streams.
+
+        Under a key: `ledger.once(source, key).merge(...)`.
+        """
         with self.transaction() as tx:
             tx.merge(id, into=into, by=by, at=at, why=why)
         return tx.recorded
@@ -647,82 +694,104 @@ class Ledger(LedgerReader):
         by: str,
         at: Moment,
         why: str,
-    ) -> tuple[Recorded, ...]:
-        """Take a merge back: one record on both streams."""
-        into = self.incident(id).merged_into
+    ) -> Recording:
+        """
+        Take a merge back: one record on both streams.
+
+        Raises:
+            UnknownIdError: There is no such incident.
+            StepRefused: It is not merged.
+        """
+        self.incident(id)  # which says what is near, where it is mistyped
         with self.transaction() as tx:
-            tx.record(id, incident.unmerge, by=by, at=at, why=why, out_of=into)
-            if into is not None:
-                tx.record(into, incident.separate, by=by, at=at, merged=id)
+            tx.unmerge(id, by=by, at=at, why=why)
         return tx.recorded
 
     # --- deciding and appending -------------------------------------------------------------------
 
     def commit(
-        self, calls: Sequence[Call], *, source: Source | None, key: str | None
-    ) -> tuple[Recorded, ...]:
+        self,
+        calls: Sequence[Call],
+        *,
+        source: Source | None,
+        key: str | None,
+        strict: bool = False,
+    ) -> Recording:
         """Decide and append collected calls as one record; `record` and `transaction` do this."""
         record = os.urandom(16).hex()  # drawn once: a repeated insert can be recognised by it
         claim = "" if key is None or source is None else _claim_stream(source, key)
-        asked = _asked(calls) if claim else ""
-        broken = ""
-        for attempt in range(ATTEMPTS):
-            if claim:
-                earlier = self._claimed(claim, asked)
-                if earlier is not None:
-                    return earlier
-            now = self._now()
-            events = self._decide(calls, now)
-            if claim:
-                pairs = tuple((stream, version) for stream, version, _ in events)
-                events.append((claim, 1, KeyClaimed(asked=asked, recorded=pairs)))
-            if not events:
-                return ()
-            head = _head(Heads(now, record), source)
-            rows = [_readable(stream, version, event, head) for stream, version, event in events]
+        _refuse_inside_a_step(calls)
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        attempt = 0
+        while True:
+            rows: list[Row] = []
             try:
-                positions = self._rows.insert(rows)
+                with self._writes.turn() as turn:
+                    earlier = self._claimed(claim, calls, turn, strict=strict) if claim else None
+                    if earlier is not None:
+                        return earlier
+                    now = self._now()
+                    events = self._decide(calls, now, turn)
+                    head = _head(Heads(now, record), source)
+                    rows = [_readable(*event, head) for event in events]
+                    if claim:
+                        rows.append(_claim(claim, calls, events, head))
+                    positions = turn.insert(rows) if rows else []
             except AlreadyThere as signal:
                 if self._was_stored(rows, signal):
-                    return self._by_pairs((row.stream, row.version) for row in rows)
-                broken = str(signal) if signal.broken else ""
-                time.sleep(random.uniform(0, 0.002 * 1.5**attempt))  # noqa: S311 (no secret)
-                continue
-            recorded = (
-                Recorded(stream, version, position, now, record, source, event)
-                for (stream, version, event), position in zip(events, positions, strict=True)
-            )
-            return tuple(r for r in recorded if r.stream != claim)
-        if broken:
-            raise StoreError(f"the store can't be reached: {broken}; nothing was recorded")
+                    return Recording(self._by_pairs((row.stream, row.version) for row in rows))
+                if time.monotonic() > give_up:
+                    raise self._gave_up(calls, signal) from None
+                pause = min(LONGEST_PAUSE, 0.002 * 1.5 ** min(attempt, 20))
+                time.sleep(random.uniform(0, pause))  # noqa: S311 (no secret)
+                attempt += 1
+            else:
+                told = source if not rows or source is None else envelope_of(rows[0]).source
+                return Recording(
+                    Recorded(stream, version, position, now, record, told, event)
+                    for (stream, version, event), position in zip(events, positions, strict=False)
+                )
+
+    def _gave_up(self, calls: Sequence[Call], signal: AlreadyThere) -> ImcmError:
+        if signal.broken:
+            return StoreError(f"the store can't be reached: {signal}; nothing was recorded")
         streams = ", ".join(dict.fromkeys(call.stream for call in calls))
-        raise ConflictError(
-            f"others kept recording on {streams} for {ATTEMPTS} attempts; nothing was recorded, "
-            "try again later"
+        return ConflictError(
+            f"others kept recording on {streams} for {PATIENCE_SECONDS} seconds; nothing was "
+            "recorded, try again later"
         )
 
-    def _decide(self, calls: Sequence[Call], now: datetime) -> list[tuple[str, int, Stored]]:
+    def _decide(
+        self, calls: Sequence[Call], now: datetime, turn: Turn
+    ) -> list[tuple[str, int, Event]]:
         states: dict[str, Any] = {}
-        events: list[tuple[str, int, Stored]] = []
+        events: list[tuple[str, int, Event]] = []
 
         def state_of(stream: str) -> Any:
             if stream not in states:
                 # No guard reads words: they may have been taken out.
-                states[stream] = self._load(stream, stream.partition(":")[0], words=False)
+                rows = _without_gaps(turn.stream(stream))
+                states[stream] = _folded(stream.partition(":")[0], rows, words=False)
             return states[stream]
 
-        for call in calls:
+        def decide(call: Call) -> None:
+            kind = call.stream.partition(":")[0]
             state = state_of(call.stream)
             others = {name: state_of(stream) for name, stream in call.others.items()}
-            try:
-                follows = call.step(state, **call.arguments, **others)
-            except StepRefused as refused:
-                raise refused.on(call.stream) from None
-            for event in follows:
+            follows: list[Event] = []
+            for event in _follows(call, state, others):
                 _refuse_future(_name_of(call.step), call.stream, event, now)
                 events.append((call.stream, len(state.past) + 1, event))
-                state = _KINDS[call.stream.partition(":")[0]].evolve(state, event)
+                state = _KINDS[kind].evolve(state, event)
+                follows.append(event)
             states[call.stream] = state
+            if call.then is not None and follows:
+                decide(call.then(follows))
+
+        for call in calls:
+            decide(call)
+        for stream, _, event in events:
+            _refuse_one_side(stream, event, state_of)
         return events
 
     def _is_mine(self, row: Row, record: str) -> bool:
@@ -732,7 +801,7 @@ class Ledger(LedgerReader):
             for stored in self._store.stream(row.stream)
         )
         if mine:
-            self._rows.settle()
+            self._writes.settle()
         return mine
 
     def _was_stored(self, rows: Sequence[Row], signal: AlreadyThere) -> bool:
@@ -747,18 +816,40 @@ class Ledger(LedgerReader):
                 "when the store is back, or ask again under a key"
             ) from error
 
-    def _claimed(self, claim: str, asked: str) -> tuple[Recorded, ...] | None:
-        rows = self._store.stream(claim)
+    def _claimed(
+        self, claim: str, calls: Sequence[Call], turn: Turn, *, strict: bool
+    ) -> Recording | None:
+        """Return what was recorded under a key; None where it was not used yet."""
+        rows = turn.stream(claim)
         if not rows:
             return None
-        event = decode(rows[0]).event
-        if not isinstance(event, KeyClaimed) or event.asked != asked:
+        recorded = self._recorded_under(rows[0])
+        why = _why_another(rows[0], calls, strict=strict)
+        if why:
             raise KeyReusedError(
-                f"the key behind {claim} was used before for another step or other arguments; "
-                "a retried delivery must ask the same"
+                f"the key behind {claim} was used before for {why}; what it recorded is in "
+                "`recorded` of this error",
+                recorded,
             )
-        self._rows.settle()  # whoever claimed it may not have had its answer yet
-        return self._by_pairs(event.recorded)
+        return recorded
+
+    def _recorded_under(self, row: Row) -> Recording:
+        event = decode(row).event
+        if not isinstance(event, (KeyUsed, KeyClaimed)):
+            raise UnreadEventError(f"{row.stream} can't be read by this version; update imcm")
+        self._writes.settle()  # whoever claimed it may not have had its answer yet
+        return Recording(self._by_pairs(event.recorded), repeated=True)
+
+    def recorded_under(self, source: str | Source, key: str) -> Recording | None:
+        """
+        Return what was recorded under an idempotency key; None where it was never used.
+
+        Args:
+            source, key: As for `once`.
+        """
+        claim = _claim_stream(_source(source), required_words("key", key))
+        rows = self._store.stream(claim)
+        return self._recorded_under(rows[0]) if rows else None
 
     def _by_pairs(self, pairs: Iterable[tuple[str, int]]) -> tuple[Recorded, ...]:
         wanted = list(pairs)
@@ -779,7 +870,7 @@ class Ledger(LedgerReader):
         at: Moment,
         reason: str,
         versions: Iterable[int] | None = None,
-    ) -> tuple[Recorded, ...]:
+    ) -> Redaction:
         """
         Take the words of events out of the log, for good, and record who did it and why.
 
@@ -796,7 +887,10 @@ class Ledger(LedgerReader):
             reason: Why; it must not repeat what is taken out.
 
         Returns:
-            The event that was recorded; () where there were no words to take out.
+            The event that was recorded; empty where there were no words to take out. `pending`
+            says what keeps overwritten words from being gone from the file, "" where they are:
+            somebody who is reading a SQLite ledger holds its write-ahead log. Ask again then, by
+            the same call or another one: that finishes it.
 
         Raises:
             UnknownIdError: There is no such incident or change.
@@ -810,7 +904,7 @@ class Ledger(LedgerReader):
         kind, _, id_ = stream.partition(":")
         if kind not in _KINDS:
             raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
-        if not self._rows.is_plain:
+        if not self._writes.is_plain:
             raise StoreError("this ledger is compressed or encrypted; no words can be taken out")
         wanted = None if versions is None else frozenset(versions)
         by, reason = checked_id("by", by), required_words("reason", reason)
@@ -836,13 +930,14 @@ class Ledger(LedgerReader):
             return [(row, redact(row.state)) for row in chosen], added
 
         # Nobody records meanwhile: on a stream that never rests every attempt would come too late.
-        position = self._rows.rewrite(name, told)
-        return tuple(one._replace(position=position) for one in made) if position else ()
+        position = self._writes.rewrite(name, told)
+        recorded = [one._replace(position=position) for one in made] if position else []
+        return Redaction(recorded, pending=self._writes.wiped())
 
     @property
     def guarded(self) -> bool:
         """Whether the database itself refuses to change or delete events."""
-        return self._rows.guarded
+        return self._writes.guarded
 
     def guard(self, *, on: bool = True) -> None:
         """
@@ -854,7 +949,7 @@ class Ledger(LedgerReader):
         Raises:
             StoreError: The store is neither SQLite nor PostgreSQL, or its user may not do this.
         """
-        self._rows.guard(on=on)
+        self._writes.guard(on=on)
 
     # --- history ----------------------------------------------------------------------------------
 
@@ -890,7 +985,7 @@ class Ledger(LedgerReader):
             if not pending.isdisjoint(ahead):
                 recorded += self._append(batch)
                 batch, pending = [], set()
-            there = self._rows.streams([stream for stream in ahead if _is_a_stream(stream)])
+            there = self._writes.streams([stream for stream in ahead if _is_a_stream(stream)])
             heads: Heads | None = None
             with collector_paused():
                 for history in ahead.values():
@@ -913,7 +1008,7 @@ class Ledger(LedgerReader):
         if not rows:
             return 0
         try:
-            self._rows.insert(rows)
+            self._writes.insert(rows)
         except AlreadyThere as signal:
             if self._is_mine(rows[0], envelope_of(rows[0]).record):
                 return len(rows)
@@ -1007,6 +1102,25 @@ def _is_a_stream(stream: str) -> bool:
     return True
 
 
+def _pairs(history: History) -> Sequence[tuple[Event, Source | None]]:
+    """
+    Return the events of a history with their sources.
+
+    Raises:
+        InvalidValue: It holds something else.
+    """
+    for one in history.events:
+        told: Any = one
+        if not isinstance(told, tuple) or len(told) != 2 or not _is_source(told[1]):
+            allowed = "pairs of an event and its Source (or None): events=((event, source), ...)"
+            raise InvalidValue("events", one, allowed)
+    return history.events
+
+
+def _is_source(value: object) -> bool:
+    return value is None or isinstance(value, Source)
+
+
 def _rows_of(
     history: History, there: list[Row], heads: Heads, salt: Callable[[], str]
 ) -> list[Row]:
@@ -1015,7 +1129,7 @@ def _rows_of(
     kind = _checked_stream(stream)
     state = _folded(kind, _without_gaps(there), words=False)
     try:
-        found = _KINDS[kind].bring_in(state, events=[event for event, _ in history.events])
+        found = _KINDS[kind].bring_in(state, events=[event for event, _ in _pairs(history)])
     except StepRefused as refused:
         raise refused.on(stream) from None
     return [
@@ -1130,6 +1244,41 @@ def _refuse_unreadable(event: Stored, row: Row) -> None:
         raise InvalidValue(field, value, "give text, or texts where there may be several")
 
 
+def _refuse_existing(path: Path) -> None:
+    """Refuse what is there; a link is something, also one that leads nowhere."""
+    if os.path.lexists(path):
+        raise LedgerNotEmptyError(f"{path} exists already; restore into a new file")
+
+
+def _restored(path: Path, rows: Iterator[Row]) -> None:
+    """
+    Make a ledger of rows, which is there whole or not at all.
+
+    Only with the turn to write *path*: then what an earlier try left behind is nobody's.
+    """
+    filling = path.with_name(f"{path.name}.restoring")
+    _unlinked(filling)
+    new_file(filling)
+    try:
+        store = SQLiteStore(filling)
+        try:
+            _restore(store, rows)
+        finally:
+            store.close()
+        _refuse_existing(path)
+        try:
+            filling.rename(path)
+        except OSError as error:
+            raise StoreError(f"{path} can't be restored: {error.strerror}") from None
+    finally:
+        _unlinked(filling)
+
+
+def _unlinked(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 def _restore(store: Store, rows: Iterator[Row]) -> None:
     while batch := list(itertools.islice(rows, IMPORT_BATCH)):
         try:
@@ -1153,16 +1302,79 @@ def _claim_stream(source: Source, key: str) -> str:
     return f"key:{source.name}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def _asked(calls: Sequence[Call]) -> str:
-    """Return a hash of what is asked, by which a retried delivery is known from another one."""
+def _asked_before(calls: Sequence[Call]) -> str:
+    """Return the hash of steps and arguments that `KeyClaimed` holds, which is written no more."""
+    sides = [call for one in calls for call in _both_sides(one)]
     told = [
         (c.stream, _name_of(c.step), sorted(c.arguments.items()), sorted(c.others.items()))
-        for c in calls
+        for c in sides
     ]
+    return hashlib.sha256(_written(told)).hexdigest()
+
+
+def _both_sides(call: Call) -> Iterator[Call]:
+    yield call
+    if call.then is not None and call.step is incident.merge:
+        yield call.then(())
+
+
+_WORDS: Final[Mapping[str, frozenset[str]]] = {
+    kind: frozenset(name for cls in get_args(events) for name in getattr(cls, "WORDS", ()))
+    for kind, events in ((INCIDENT, IncidentEvent), (CHANGE, ChangeEvent))
+}
+"""Names of arguments that become words, which may be taken out: no hash is made of them."""
+
+
+def _steps(calls: Sequence[Call]) -> tuple[tuple[str, str], ...]:
+    return tuple((call.stream, _name_of(call.step)) for call in calls)
+
+
+def _arguments(calls: Sequence[Call], salt: str) -> str:
+    """Return a hash of all arguments but words, which nobody can guess against without the salt."""
+    told = [
+        sorted(
+            (name, value)
+            for name, value in call.arguments.items()
+            if name not in _WORDS[call.stream.partition(":")[0]]
+        )
+        for call in calls
+    ]
+    return hmac.digest(bytes.fromhex(salt), _written(told), "sha256").hex()
+
+
+def _written(told: object) -> bytes:
     try:
-        return hashlib.sha256(_asking.encode(told)).hexdigest()
-    except UnicodeEncodeError:
-        raise InvalidValue("arguments", told, "text without lone surrogates") from None
+        return _asking.encode(told)
+    except (UnicodeEncodeError, TypeError, OverflowError):
+        allowed = "under a key, values that can be written as JSON, without lone surrogates"
+        raise InvalidValue("arguments", told, allowed) from None
+
+
+def _claim(
+    claim: str, calls: Sequence[Call], events: Sequence[tuple[str, int, Event]], head: Head
+) -> Row:
+    """Return the row that says what was recorded under a key."""
+    salt = drawn()
+    event = KeyUsed(
+        steps=_steps(calls),
+        arguments=_arguments(calls, salt),
+        recorded=tuple((stream, version) for stream, version, _ in events),
+    )
+    return _readable(claim, 1, event, head, lambda: salt)
+
+
+def _why_another(row: Row, calls: Sequence[Call], *, strict: bool) -> str:
+    """Return in what a key was used otherwise than it is asked for now; empty where it was not."""
+    event = decode(row).event
+    if isinstance(event, KeyClaimed):
+        return "" if event.asked == _asked_before(calls) else "another step or other arguments"
+    if isinstance(event, KeyUsed):
+        if event.steps != _steps(calls):
+            return ", ".join(f"{step} of {stream}" for stream, step in event.steps)
+        salt = salt_of(row)
+        if strict and salt and not hmac.compare_digest(event.arguments, _arguments(calls, salt)):
+            return "the same step with other arguments"
+    return ""
 
 
 def _name_of(step: Callable[..., object]) -> str:
@@ -1193,9 +1405,65 @@ def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str,
         step = step.func
     stream = f"{_kind_of(step)}:{checked_id('id', id)}"
     for name, value in given.items():
-        if hasattr(value, "__next__"):
-            given[name] = tuple(value)  # an iterator gives its values only once
+        if is_list(value) and not isinstance(value, Collection):
+            given[name] = tuple(value)  # what can be read only once is read once
     return Call(stream=stream, step=step, arguments=given, others={})
+
+
+_deciding: Final = threading.local()
+"""Whether a step of this thread is deciding."""
+
+
+def _follows(call: Call, state: Any, others: Mapping[str, Any]) -> tuple[Event, ...]:
+    """
+    Return what a step makes follow.
+
+    Raises:
+        StepRefused: A guard said no.
+        InvalidValue: It gave something else than events that may be recorded here.
+    """
+    _deciding.step = _name_of(call.step)
+    try:
+        follows = call.step(state, **call.arguments, **others)
+    except StepRefused as refused:
+        raise refused.on(call.stream) from None
+    finally:
+        _deciding.step = None
+    return follows
+
+
+def _refuse_inside_a_step(calls: Sequence[Call]) -> None:
+    """Refuse to record while a step of this thread decides: it would wait for itself."""
+    step: str | None = getattr(_deciding, "step", None)
+    if step is not None:
+        message = "a step only decides; record after it, or both in one transaction"
+        raise StepRefused(step, "decides and does nothing", message, stream=calls[0].stream)
+
+
+def _refuse_one_side(stream: str, event: Event, state_of: Callable[[str], Any]) -> None:
+    """
+    Refuse one side of a merge without the other: both streams say it, in one record.
+
+    Raises:
+        StepRefused: The other side says something else.
+    """
+    mine = stream.partition(":")[2]
+    match event:
+        case IncidentMerged():
+            told = mine in state_of(f"{INCIDENT}:{event.into}").absorbed
+        case IncidentUnmerged():
+            told = mine not in state_of(f"{INCIDENT}:{event.out_of}").absorbed
+        case IncidentAbsorbed():
+            told = state_of(f"{INCIDENT}:{event.merged}").merged_into == mine
+        case IncidentSeparated():
+            told = state_of(f"{INCIDENT}:{event.merged}").merged_into != mine
+        case _:
+            return
+    if not told:
+        raise StepRefused(
+            "merge", "both sides", "use ledger.merge or ledger.unmerge: both incidents say it",
+            stream=stream,
+        )  # fmt: skip
 
 
 _MOMENTS: Final = ("at", "impact_started_at", "declared_at", "now")
@@ -1217,10 +1485,14 @@ def _refuse_future(step: str, stream: str, event: Any, now: datetime) -> None:
 class Once:
     """A door that records under an idempotency key. Made by `Ledger.once`."""
 
-    def __init__(self, ledger: Ledger, source: Source, key: str) -> None:
+    def __init__(self, ledger: Ledger, source: Source, key: str, *, strict: bool) -> None:
         self._ledger = ledger
         self._source = source
         self._key = key
+        self._strict = strict
+
+    def _transaction(self) -> Transaction:
+        return Transaction(self._ledger, self._source, self._key, strict=self._strict)
 
     @overload
     def record(
@@ -1230,7 +1502,7 @@ class Once:
         /,
         *args: P.args,
         **arguments: P.kwargs,
-    ) -> tuple[Recorded, ...]: ...
+    ) -> Recording: ...
     @overload
     def record(
         self,
@@ -1239,35 +1511,59 @@ class Once:
         /,
         *args: P.args,
         **arguments: P.kwargs,
-    ) -> tuple[Recorded, ...]: ...
+    ) -> Recording: ...
     def record(
         self, id: str, step: Callable[..., tuple[Any, ...]], /, *args: Any, **arguments: Any
-    ) -> tuple[Recorded, ...]:
+    ) -> Recording:
         """
         Record as `Ledger.record` does, once: a repeat returns what was recorded the first time.
 
         Raises:
-            KeyReusedError: The key came before with another step or other arguments.
+            KeyReusedError: The key came before with another step or id.
         """
-        with self._ledger.transaction(source=self._source, key=self._key) as tx:
+        with self._transaction() as tx:
             tx.record(id, step, *args, **arguments)
+        return tx.recorded
+
+    def merge(self, id: str, *, into: str, by: str, at: Moment, why: str = "") -> Recording:
+        """Merge as `Ledger.merge` does, once."""
+        with self._transaction() as tx:
+            tx.merge(id, into=into, by=by, at=at, why=why)
+        return tx.recorded
+
+    def unmerge(self, id: str, *, by: str, at: Moment, why: str) -> Recording:
+        """Take a merge back as `Ledger.unmerge` does, once."""
+        with self._transaction() as tx:
+            tx.unmerge(id, by=by, at=at, why=why)
         return tx.recorded
 
 
 class Transaction:
     """
-    Several steps as one record: all of them, or none. Made by `Ledger.transaction`.
+    Several steps as one record: all of them, or none. Made by `Ledger.transaction`, used once.
 
     Attributes:
         recorded: What was recorded, readable after the block.
     """
 
-    def __init__(self, ledger: Ledger, source: Source | None, key: str | None) -> None:
+    def __init__(
+        self, ledger: Ledger, source: Source | None, key: str | None, *, strict: bool
+    ) -> None:
         self._ledger = ledger
         self._source = source
         self._key = key
+        self._strict = strict
         self._calls: list[Call] = []
-        self.recorded: tuple[Recorded, ...] = ()
+        self._begun = self._over = False
+        self.recorded = Recording()
+
+    def _collect(self, call: Call) -> None:
+        if self._over:
+            raise TransactionOverError(
+                "the block of this transaction has ended, and what it collected was decided on; "
+                "begin another one with ledger.transaction()"
+            )
+        self._calls.append(call)
 
     @overload
     def record(
@@ -1293,7 +1589,7 @@ class Transaction:
         """Collect one call; it decides at the end of the block."""
         if args:
             raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
-        self._calls.append(_call(id, step, arguments))
+        self._collect(_call(id, step, arguments))
 
     def merge(
         self,
@@ -1306,11 +1602,28 @@ class Transaction:
     ) -> None:
         """Collect both sides of a merge of two incidents."""
         told = _call(id, incident.merge, {"id": id, "into": into, "by": by, "at": at, "why": why})
-        target = f"{INCIDENT}:{checked_id('into', into)}"
-        self._calls.append(told._replace(others={"into_state": target}))
-        self.record(into, incident.absorb, by=by, at=at, merged=id)
+        absorbed = _call(into, incident.absorb, {"by": by, "at": at, "merged": id})
+        others = {"into_state": absorbed.stream}
+        self._collect(told._replace(others=others, then=lambda _: absorbed))
+
+    def unmerge(self, id: str, *, by: str, at: Moment, why: str) -> None:
+        """Collect both sides of taking a merge back."""
+
+        def separated(follows: Sequence[Event]) -> Call:
+            [unmerged] = follows
+            out_of: str = getattr(unmerged, "out_of")  # noqa: B009 (of this event alone)
+            return _call(out_of, incident.separate, {"by": by, "at": at, "merged": id})
+
+        told = _call(id, incident.unmerge, {"by": by, "at": at, "why": why})
+        self._collect(told._replace(then=separated))
 
     def __enter__(self) -> Self:
+        if self._begun:
+            raise TransactionOverError(
+                "a transaction is one block and one record; begin another one with "
+                "ledger.transaction()"
+            )
+        self._begun = True
         return self
 
     def __exit__(
@@ -1319,5 +1632,8 @@ class Transaction:
         _error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        self._over = True
         if error is None:
-            self.recorded = self._ledger.commit(self._calls, source=self._source, key=self._key)
+            self.recorded = self._ledger.commit(
+                self._calls, source=self._source, key=self._key, strict=self._strict
+            )

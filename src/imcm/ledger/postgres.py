@@ -4,6 +4,7 @@ A ledger in PostgreSQL: written through the recorder, read and filled by stateme
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import threading
@@ -18,6 +19,7 @@ from imcm.errors import MissingExtraError, NotALedgerError, StoreError
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     BATCH,
+    LARGEST,
     NOES,
     NOTHING,
     SELF,
@@ -100,6 +102,7 @@ class PostgresStore(RecorderStore):
         for pause in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, None):
             try:
                 _selected(recorder, "originator_id = %s LIMIT 1", (SELF,))
+                _refuse_extraordinary(recorder)
             except DataError as error:
                 message = "the table of events there has no text ids, so it is not a ledger"
                 raise NotALedgerError(message) from error
@@ -193,9 +196,13 @@ class PostgresStore(RecorderStore):
                         raise AlreadyThere(f"{stream} has no version {version}", broken=True)
                 at.executemany(append, values, returning=True)
                 while True:
-                    positions += at.fetchone().values()
+                    # What a trigger or a rule swallowed returns nothing.
+                    returned = at.fetchone()
+                    positions += [] if returned is None else returned.values()
                     if not at.nextset():
-                        return positions
+                        break
+                _refuse_disobedience(at, recorder, positions, values)
+            return positions
 
         return self._tried(insert)
 
@@ -204,10 +211,13 @@ class PostgresStore(RecorderStore):
         # The end is looked for here: given both ends of a range, a server that has not yet
         # counted the table may sort all that is left of it for each batch.
         where: Final = "notification_id > %s ORDER BY notification_id LIMIT %s"
-        while upto is None or after < upto:
+        after, last = max(after, 0), LARGEST if upto is None else min(upto, LARGEST)
+        # A row in front of the log, which reading in its order would pass over, is refused.
+        self._rows_where("notification_id < 1 LIMIT 1", ())
+        while after < last:
             batch = self._rows_where(where, (after, BATCH))
             for row in batch:
-                if upto is not None and row.position > upto:
+                if row.position > last:
                     return
                 yield row
             if len(batch) < BATCH:
@@ -234,6 +244,15 @@ class PostgresStore(RecorderStore):
     def _rows_where(self, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
         with self._errors():
             found = self._tried(lambda recorder: _selected(recorder, where, parameters))
+        for row in found:
+            if row.position < 1 or None in row:
+                raise NotALedgerError(
+                    f"position {row.position} ({row.stream} version {row.version}) is no stored "
+                    "event of a log, which begins at 1; the table was damaged or altered, restore "
+                    "a backup"
+                )
+        if self.is_plain:
+            return found
         return [row._replace(state=self._unpacked(row.state)) for row in found]
 
     def fill(self, rows: Iterable[Row]) -> None:
@@ -254,11 +273,15 @@ class PostgresStore(RecorderStore):
                     there = SQL("SELECT 1 FROM {} LIMIT 1").format(_table(recorder))
                     if at.execute(there).fetchone():
                         raise not_empty()
+                    count = 0
                     with at.copy(copying) as copy:
                         copy.set_types(["text", "int8", "text", "bytea"])
                         for row in rows:
                             state = self._packed(row.state)
                             copy.write_row((row.stream, row.version, row.type, state))
+                            count += 1
+                    if at.rowcount != count:
+                        raise _disobeyed()
             except IntegrityError as error:
                 raise AlreadyThere(self._told(error), broken=False) from error
 
@@ -302,16 +325,25 @@ class PostgresStore(RecorderStore):
             if wanted is None:
                 return None
             changed, added = wanted
-            guarded = _is_guarded(at, recorder)
+            guarded = _has_guards(at, recorder)
             if guarded:
                 _guard(at, recorder, on=False)
             for row, state in changed:
                 at.execute(update, (state, row.stream, row.version))
             at.execute(insert, tuple(added[1:]))
-            [position] = at.fetchone().values()
+            returned = at.fetchone()
+            positions = [] if returned is None else list(returned.values())
+            # What was done is looked at, and not what was asked: triggers can do anything.
+            after = [(row.stream, row.version, row.type, state) for row, state in changed]
+            _refuse_disobedience(
+                at,
+                recorder,
+                [*(row.position for row, _ in changed), *positions],
+                [*after, tuple(added[1:])],
+            )
             if guarded:
                 _guard(at, recorder, on=True)
-        return int(position)
+        return int(positions[0])
 
     @property
     def guarded(self) -> bool:
@@ -414,19 +446,109 @@ _GUARDS: Final[Mapping[LiteralString, LiteralString]] = {
 """Triggers that make a PostgreSQL ledger append-only. A belt: who owns the table can drop it."""
 
 
+def _refuse_extraordinary(recorder: Any) -> None:
+    """
+    Refuse a table of events that shows something else than the rows that were put in.
+
+    Raises:
+        NotALedgerError: It is a view, a partitioned or inherited table, has rules, or row-level
+            security.
+    """
+    from psycopg.rows import tuple_row
+
+    datastore = recorder.datastore
+    with (
+        datastore.get_connection() as connection,
+        connection.cursor(row_factory=tuple_row) as cursor,
+    ):
+        found = cursor.execute(
+            "SELECT c.relkind::text, c.relrowsecurity, c.relispartition, "
+            "EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid), "
+            "EXISTS (SELECT 1 FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) "
+            "FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = %s AND c.relname = %s",
+            (datastore.schema, recorder.events_table_name),
+        ).fetchone()
+    if found is None:
+        return  # which selecting from it says
+    kind, *oddities = found
+    words = ("has row-level security", "is a partition", "has rules", "inherits")
+    odd = [word for word, is_so in zip(words, oddities, strict=True) if is_so]
+    if kind != "r":
+        odd.insert(0, f"is a {_RELATIONS.get(kind, kind)}")
+    if odd:
+        raise NotALedgerError(
+            f"the table of events {' and '.join(odd)}, so what it shows can change without an "
+            "event; a ledger has one ordinary table"
+        )
+
+
+_RELATIONS: Final = {
+    "v": "view",
+    "m": "materialized view",
+    "p": "partitioned table",
+    "f": "foreign table",
+}
+
+
+def _refuse_disobedience(
+    at: Any, recorder: Any, positions: Sequence[int], values: Sequence[tuple[Any, ...]]
+) -> None:
+    """
+    Refuse that rows of this transaction are not there as they were given.
+
+    Raises:
+        StoreError: They are not.
+    """
+    from psycopg.sql import SQL
+
+    select = SQL(
+        "SELECT originator_id, originator_version, topic, sha256(state) AS hash FROM {} "
+        "WHERE notification_id = ANY(%s)"
+    ).format(_table(recorder))
+    at.execute(select, (list(positions),))
+    there = {tuple(row.values()) for row in at.fetchall()}
+    wanted = {(*names, hashlib.sha256(state).digest()) for *names, state in values}
+    if there != wanted:
+        raise _disobeyed()
+
+
+def _disobeyed() -> StoreError:
+    return StoreError(
+        "the database did something else with what was to be stored; look at its triggers, "
+        f"{NOTHING}"
+    )
+
+
+_REFUSING: Final = "BEGIN RAISE EXCEPTION 'the log is append-only'; END"
+
+
+def _has_guards(at: Any, recorder: Any) -> bool:
+    """Say whether any of our triggers is there."""
+    return bool(_guards_in(at, recorder))
+
+
 def _is_guarded(at: Any, recorder: Any) -> bool:
+    """Say whether all of our triggers are there, always fire, and refuse."""
+    found = _guards_in(at, recorder)
+    return found == dict.fromkeys(_GUARDS, ("A", _REFUSING))
+
+
+def _guards_in(at: Any, recorder: Any) -> dict[str, tuple[str, str]]:
+    """Return our triggers by name: when they fire, and what they do."""
     from psycopg.sql import SQL
 
     datastore = recorder.datastore
     found = at.execute(
         SQL(
-            "SELECT 1 AS there FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-            "JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "SELECT t.tgname AS name, t.tgenabled::text AS enabled, p.prosrc AS does "
+            "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_proc p ON p.oid = t.tgfoid "
             "WHERE n.nspname = %s AND c.relname = %s AND t.tgname = ANY(%s)"
         ),
         (datastore.schema, recorder.events_table_name, list(_GUARDS)),
     )
-    return found.fetchone() is not None
+    return {row["name"]: (row["enabled"], row["does"]) for row in found.fetchall()}
 
 
 def _guard(at: Any, recorder: Any, *, on: bool) -> None:
@@ -438,7 +560,7 @@ def _guard(at: Any, recorder: Any, *, on: bool) -> None:
         at.execute(
             SQL(
                 "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql AS "
-                "$$BEGIN RAISE EXCEPTION 'the log is append-only'; END$$"
+                "$$" + _REFUSING + "$$"
             ).format(refuse)
         )
     for name, when in _GUARDS.items():

@@ -15,8 +15,9 @@ import sqlite3
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import chain
 from operator import itemgetter, lt
 from pathlib import Path
@@ -31,6 +32,7 @@ from imcm.errors import (
     NotALedgerError,
     StoreError,
 )
+from imcm.files import new_file
 
 T = TypeVar("T")
 
@@ -43,6 +45,9 @@ LOCK_WAIT_SECONDS: Final = 60
 BATCH: Final = 2_000
 TUPLES: Final = 250
 """Rows fetched at a time where they are taken one by one: what stays in a processor's cache."""
+
+LARGEST: Final = (1 << 63) - 1
+"""The greatest position there can be."""
 
 ASKED_AT_ONCE: Final = 500
 """Streams named in one statement; some builds of SQLite take no more than 999 values."""
@@ -98,8 +103,29 @@ class Reading(Protocol):
         ...
 
 
+class Turn(Protocol):
+    """What one decision reads and appends."""
+
+    def stream(self, stream: str) -> list[Row]:
+        """Return the rows of one stream, as it stands for this decision."""
+        ...
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        """Append rows, all or none, and return their positions; see `Store.insert`."""
+        ...
+
+
 class Store(Reading, Protocol):
     """What recording needs besides."""
+
+    def turn(self) -> AbstractContextManager[Turn]:
+        """
+        Give what a decision is made with; what it appends is recorded when the block ends.
+
+        Where a store has one writer at a time, nobody else writes in between: a decision is made
+        once. Elsewhere somebody may be faster, and appending raises AlreadyThere.
+        """
+        ...
 
     def settle(self) -> None:
         """Return when what was read is as safe as what is committed now."""
@@ -129,7 +155,14 @@ class Store(Reading, Protocol):
 
         Returns:
             The position of the row that was appended.
+
+        Raises:
+            StoreError: The database did something else than it was told, so nothing was done.
         """
+        ...
+
+    def wiped(self) -> str:
+        """Let go of what was overwritten, and return why some of it is still there; else ""."""
         ...
 
     def insert(self, rows: Sequence[Row]) -> list[int]:
@@ -174,6 +207,16 @@ def _sqlite_failed(path: Path, error: Exception) -> StoreError:
     else:
         hint = NOTHING
     return StoreError(f"{path}: {text}; {hint}")
+
+
+_COLUMNS: Final = "rowid, originator_id, originator_version, topic, state"
+# By which way rows are reached is said here: an index that somebody added, perhaps with other
+# contents, is never used.
+_BY_POSITION: Final = f"SELECT {_COLUMNS} FROM stored_events NOT INDEXED WHERE rowid "  # noqa: S608
+_BY_STREAM: Final = (
+    f"SELECT {_COLUMNS} FROM stored_events INDEXED BY sqlite_autoindex_stored_events_1 "  # noqa: S608
+    "WHERE originator_id "
+)
 
 
 class SQLiteFile:
@@ -250,11 +293,22 @@ class SQLiteFile:
             uri, uri=True, isolation_level=None, timeout=LOCK_WAIT_SECONDS, check_same_thread=False
         )
         try:
-            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
-        except sqlite3.Error:
+            self._refuse_views(connection)
+        except BaseException:
             connection.close()
             raise
         return connection
+
+    def _refuse_views(self, connection: sqlite3.Connection) -> None:
+        """Refuse what is called like the table of events and is something else."""
+        found = connection.execute(
+            "SELECT type, rootpage FROM sqlite_master WHERE lower(name) = 'stored_events'"
+        ).fetchall()
+        if found[1:] or any(type != "table" or not root for type, root in found):
+            raise NotALedgerError(
+                f"{self.path}: stored_events is no ordinary table there, so what it shows can "
+                "change without an event; it is not a ledger"
+            )
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield rows in log order, in batches, so that no lock is held while they are used."""
@@ -262,12 +316,12 @@ class SQLiteFile:
 
     def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
         """Yield rows in log order as plain tuples, which is faster."""
-        last = (1 << 63) - 1 if upto is None else upto
-        statement = (
-            "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
-            "WHERE rowid > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
-        )
-        while True:
+        after, last = max(after, 0), LARGEST if upto is None else min(upto, LARGEST)
+        [(first,)] = self._select("SELECT min(rowid) FROM stored_events")
+        if first is not None:
+            self._refuse_position(first)
+        statement = f"{_BY_POSITION} > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
+        while after < last:
             batch = self._checked(self._select(statement, (after, last, TUPLES)))
             positions = [after, *(row[0] for row in batch)]
             if not all(map(lt, positions, positions[1:])):
@@ -277,6 +331,11 @@ class SQLiteFile:
             if len(batch) < TUPLES:
                 return
             after = batch[-1][0]
+
+    def _refuse_position(self, position: object) -> None:
+        """Refuse a row that who reads in log order would pass over: the log begins at 1."""
+        if position.__class__ is not int or position < 1:
+            raise self._damaged(f"an event stands at position {position}, in front of the log")
 
     def _checked(self, batch: list[Any]) -> list[Any]:
         """Return rows whose values are of their types; in a damaged file they may be anything."""
@@ -294,11 +353,14 @@ class SQLiteFile:
 
     def stream(self, stream: str, connection: sqlite3.Connection | None = None) -> list[Row]:
         """Return the rows of one stream, with their positions; by a connection that is free."""
-        statement = (
-            "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "
-            "WHERE originator_id = ? ORDER BY originator_version"
-        )
-        return list(map(Row._make, self._checked(self._select(statement, (stream,), connection))))
+        statement = f"{_BY_STREAM} = ? ORDER BY originator_version"
+        return self._of_streams(self._select(statement, (stream,), connection))
+
+    def _of_streams(self, found: list[Any]) -> list[Row]:
+        rows = list(map(Row._make, self._checked(found)))
+        if rows:
+            self._refuse_position(min(row.position for row in rows))
+        return rows
 
     def streams(
         self, streams: Sequence[str], connection: sqlite3.Connection | None = None
@@ -308,12 +370,9 @@ class SQLiteFile:
         for begin in range(0, len(streams), ASKED_AT_ONCE):
             asked = tuple(streams[begin : begin + ASKED_AT_ONCE])
             marks = ", ".join("?" * len(asked))
-            statement = (
-                "SELECT rowid, originator_id, originator_version, topic, state FROM stored_events "  # noqa: S608 (only question marks go in)
-                f"WHERE originator_id IN ({marks}) ORDER BY originator_id, originator_version"
-            )
-            rows = self._checked(self._select(statement, asked, connection))
-            for row in map(Row._make, rows):
+            # Only question marks go in.
+            statement = f"{_BY_STREAM} IN ({marks}) ORDER BY originator_id, originator_version"
+            for row in self._of_streams(self._select(statement, asked, connection)):
                 found.setdefault(row.stream, []).append(row)
         return found
 
@@ -323,17 +382,21 @@ class SQLiteFile:
 
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
+        new_file(target)
         try:
             with _sqlite_errors(target), closing(sqlite3.connect(target)) as copy:
                 self._connection().backup(copy)
-        except StoreError:
+        except BaseException:
             target.unlink(missing_ok=True)  # half a copy is none, and would be in the way
             raise
 
-    def guards(self) -> list[str]:
-        """Return the triggers that make the file append-only, by name."""
+    def is_guarded(self) -> bool:
+        """Say whether the file has all triggers that make it append-only, as we make them."""
+        from imcm.verifier import APPEND_ONLY, same_statement
+
         with _sqlite_errors(self.path):
-            return _guards_in(self._connection())
+            there = dict(_triggers_in(self._connection()))
+        return all(same_statement(there.get(name), sql) for name, sql in APPEND_ONLY.items())
 
     def close(self) -> None:
         """Close the connections of all threads; a later call opens a new one."""
@@ -440,6 +503,11 @@ class RecorderStore:
             raise ForkedLedgerError(
                 "this ledger was opened before the process forked; open it again in the child"
             )
+
+    @contextmanager
+    def turn(self) -> Generator[Turn]:
+        """Give this store itself: somebody else may be faster between reading and appending."""
+        yield self
 
     def insert(self, rows: Sequence[Row]) -> list[int]:
         """Append rows in one transaction and return their positions."""
@@ -559,6 +627,10 @@ class RecorderStore:
         """Refuse: recorders of eventsourcing only append."""
         raise StoreError("only in SQLite and PostgreSQL ledgers can words be taken out")
 
+    def wiped(self) -> str:
+        """Return nothing: what was overwritten is in no place of ours."""
+        return ""
+
     def _packed(self, state: bytes) -> bytes:
         if self._compressor is not None:
             state = self._compressor.compress(state)
@@ -662,6 +734,71 @@ _VALUES: Final = itemgetter(1, 2, 3, 4)
 """What is inserted of a row: all but its position, which the database gives."""
 
 
+class _Queue:
+    """
+    A lock that threads get in the order in which they came.
+
+    With Python's own lock, a thread that gives it back and asks again mostly gets it again.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._held = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def acquire(self, *, wait: bool = True) -> bool:
+        """Take the lock; say whether it was had, which without waiting it may not be."""
+        with self._guard:
+            if not self._held:
+                self._held = True
+                return True
+            if not wait:
+                return False
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        try:
+            mine.acquire()  # until whoever is in front gives it on
+        except BaseException:
+            with self._guard:
+                if mine in self._waiting:
+                    self._waiting.remove(mine)
+                    raise
+            self.release()  # it was given on in this very moment
+            raise
+        return True
+
+    def release(self) -> None:
+        """Give the lock to whoever waits longest."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._held = False
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+class _SQLiteTurn:
+    """What one decision reads and appends, in a transaction in which nobody else writes."""
+
+    def __init__(self, store: SQLiteStore, connection: sqlite3.Connection) -> None:
+        self._store = store
+        self._connection = connection
+
+    def stream(self, stream: str) -> list[Row]:
+        """Return the rows of one stream."""
+        return self._store.reader.stream(stream, self._connection)
+
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        """Append rows and return their positions."""
+        return self._store.appended(rows, self._connection)
+
+
 class SQLiteStore(RecorderStore):
     """
     A SQLite file: made by the recorder's factory, written by statements, read by `SQLiteFile`.
@@ -685,100 +822,172 @@ class SQLiteStore(RecorderStore):
                 if "locked" not in str(error) or time.monotonic() > give_up:
                     raise _sqlite_failed(path, error) from error
                 time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 (no secret)
-        self._reader = SQLiteFile(path)
-        self._writing = threading.Lock()
+        self.reader = SQLiteFile(path)
+        self._writing = _Queue()
         self._writer: sqlite3.Connection | None = None
+        self._triggers = (-1, False)
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
-        """Append rows in one transaction and return their positions."""
+    # --- writing ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def turn(self) -> Generator[Turn]:
+        """
+        Give a transaction in which nobody else writes, from before its first read to its end.
+
+        SQLite has one writer at a time. Whoever reads first and takes the turn afterwards may have
+        decided on what does not stand any more, again and again where there are many.
+        """
         with self._writing:
             self._usable()
             try:
-                last = self._appended(rows)
+                with self._alone() as connection:
+                    yield _SQLiteTurn(self, connection)
             except sqlite3.IntegrityError as error:
                 raise AlreadyThere(str(error), broken=False) from error
             except sqlite3.Error as error:
-                raise _sqlite_failed(self._reader.path, error) from error
-        # Nobody else writes meanwhile, so the positions of one transaction have no gaps.
-        return list(range(last - len(rows) + 1, last + 1))
+                raise _sqlite_failed(self.reader.path, error) from error
 
-    def _appended(self, rows: Sequence[Row]) -> int:
-        """Append rows in one transaction and return the position of the last."""
+    def insert(self, rows: Sequence[Row]) -> list[int]:
+        """Append rows in one transaction and return their positions."""
+        with self.turn() as turn:
+            return turn.insert(rows)
+
+    @contextmanager
+    def _alone(self) -> Generator[sqlite3.Connection]:
+        """Give the connection that writes, in a transaction of its own."""
         if self._writer is None:
-            self._writer = self._writable()
+            self._writer = self._writable(wait=0)
         connection = self._writer
-        if len(rows) == 1:  # a statement by itself is a transaction
-            return connection.execute(_INSERT, _VALUES(rows[0])).lastrowid or 0
-        connection.execute("BEGIN IMMEDIATE")
+        self._begin(connection)
         try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # a full disk ends it by itself
+                connection.execute("ROLLBACK")
+            raise
+
+    @staticmethod
+    def _begin(connection: sqlite3.Connection) -> None:
+        """
+        Wait for the turn to write, and take it.
+
+        SQLite's own way of waiting looks ever more seldom, up to ten times a second, so that who
+        has waited longest has the worst chance. Here all who wait look equally often.
+        """
+        give_up = time.monotonic() + LOCK_WAIT_SECONDS
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not _is_busy(error) or time.monotonic() > give_up:
+                    raise
+            else:
+                return
+            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 (no secret)
+
+    def appended(self, rows: Sequence[Row], connection: sqlite3.Connection) -> list[int]:
+        """
+        Append rows by a connection that is in a transaction, and return their positions.
+
+        Raises:
+            StoreError: The database did something else with them.
+        """
+        before = connection.total_changes
+        if len(rows) == 1:
+            last = connection.execute(_INSERT, _VALUES(rows[0])).lastrowid or 0
+        else:
             values = list(map(_VALUES, rows))
             alone = len(rows) % _TOGETHER
             connection.executemany(_INSERT, values[:alone])
             for begin in range(alone, len(rows), _TOGETHER):
                 several = values[begin : begin + _TOGETHER]
                 connection.execute(_INSERT_TOGETHER, tuple(chain.from_iterable(several)))
-            last: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk ends it by itself
-                connection.execute("ROLLBACK")
-            raise
-        return last
+            [last] = connection.execute("SELECT last_insert_rowid()").fetchone()
+        if self._has_other_triggers(connection):
+            return [self._stored(row, connection) for row in rows]
+        if connection.total_changes - before != len(rows):
+            raise self._disobeyed()
+        # Nobody else writes meanwhile, so the positions of one transaction have no gaps.
+        return list(range(last - len(rows) + 1, last + 1))
 
-    def _writable(self) -> sqlite3.Connection:
+    def _has_other_triggers(self, connection: sqlite3.Connection) -> bool:
+        """Say whether triggers that are not ours may do something else with a row."""
+        [version] = connection.execute("PRAGMA schema_version").fetchone()
+        if version != self._triggers[0]:
+            from imcm.verifier import APPEND_ONLY, same_statement
+
+            others = any(
+                not same_statement(sql, APPEND_ONLY.get(name, ""))
+                for name, sql in _triggers_in(connection)
+            )
+            self._triggers = (version, others)
+        return self._triggers[1]
+
+    def _stored(self, row: Row, connection: sqlite3.Connection) -> int:
+        """Return where a row was stored, which is certain to be there as it was given."""
+        statement = f"{_BY_STREAM} = ? AND originator_version = ?"
+        found = connection.execute(statement, (row.stream, row.version)).fetchall()
+        if [one[1:] for one in found] != [row[1:]]:
+            raise self._disobeyed()
+        position: int = found[0][0]
+        return position
+
+    def _disobeyed(self) -> StoreError:
+        return StoreError(
+            f"{self.reader.path}: the database did something else with what was to be stored; "
+            f"look at its triggers (`imcm audit verify` names those that are not ours), {NOTHING}"
+        )
+
+    def _writable(self, *, wait: float) -> sqlite3.Connection:
         """Return a new connection that writes."""
         return sqlite3.connect(
-            f"{self._reader.path.absolute().as_uri()}?mode=rw",
+            f"{self.reader.path.absolute().as_uri()}?mode=rw",
             uri=True,
             isolation_level=None,
-            timeout=LOCK_WAIT_SECONDS,
+            timeout=wait,
             check_same_thread=False,
         )
+
+    # --- reading ----------------------------------------------------------------------------------
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield rows in log order, in batches."""
         self._usable()
-        return self._reader.rows(after=after, upto=upto)
+        return self.reader.rows(after=after, upto=upto)
 
     def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
         """Yield rows in log order as plain tuples, which is faster."""
         self._usable()
-        return self._reader.tuples(after=after, upto=upto)
+        return self.reader.tuples(after=after, upto=upto)
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream, with their positions."""
         self._usable()
-        with self._free() as connection:
-            return self._reader.stream(stream, connection)
+        return self.reader.stream(stream)
 
     def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
-        """Return the rows of those of these streams that have any, with their positions."""
+        """
+        Return the rows of those of these streams that have any, with their positions.
+
+        They are read by the connection that writes, where nobody writes: what it wrote leaves the
+        pages it holds, while others have to read theirs again.
+        """
         self._usable()
-        with self._free() as connection:
-            return self._reader.streams(streams, connection)
-
-    @contextmanager
-    def _free(self) -> Generator[sqlite3.Connection | None]:
-        """
-        Give the connection that writes to who reads, where nobody writes.
-
-        What it wrote leaves the pages it holds, while others have to read theirs again.
-        """
-        if not self._writing.acquire(blocking=False):
-            yield None
-            return
+        if not self._writing.acquire(wait=False):
+            return self.reader.streams(streams)
         try:
-            yield self._writer
+            return self.reader.streams(streams, self._writer)
         finally:
             self._writing.release()
 
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
-        return self._reader.positions(stream, rows)
+        return self.reader.positions(stream, rows)
 
     def close(self) -> None:
         """Close every connection, for reading and for writing."""
-        self._reader.close()
+        self.reader.close()
         if os.getpid() != self._opened_in:
             return  # a child of a fork must not touch its parent's
         with self._writing:
@@ -790,85 +999,112 @@ class SQLiteStore(RecorderStore):
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
         self._usable()
-        self._reader.backup(target)
+        self.reader.backup(target)
 
     # --- what an append-only log needs besides ----------------------------------------------------
 
     def rewrite(self, stream: str, told: Rewriting) -> int | None:
         """Replace states of a stream and append a row that says so, in one transaction."""
         with self._changing() as connection:
-            wanted = told(self._reader.stream(stream, connection))
+            wanted = told(self.reader.stream(stream, connection))
             if wanted is None:
                 return None
             changed, added = wanted
-            guards = _guards_in(connection)
-            for name in guards:
-                connection.execute(f"DROP TRIGGER {name}")
+            guarded = self._unguarded(connection)
             for row, state in changed:
                 connection.execute(
                     "UPDATE stored_events SET state = ? "
                     "WHERE originator_id = ? AND originator_version = ?",
                     (state, row.stream, row.version),
                 )
-            inserted = connection.execute(_INSERT, _VALUES(added))
-            for name in guards:
-                connection.execute(_GUARDS[name])
-        return inserted.lastrowid
+            [position] = self.appended([added], connection)
+            # What was done is looked at, and not what was asked: triggers can do anything.
+            for row, state in changed:
+                self._stored(row._replace(state=state), connection)
+            self._stored(added, connection)
+            self._guard_again(connection, guarded)
+        return position
+
+    def wiped(self) -> str:
+        """
+        Empty the write-ahead log, in which words stand until its pages are in the file.
+
+        Somebody who has been reading since before keeps that from being done.
+        """
+        self._usable()
+        path = self.reader.path
+        with (
+            self._writing,
+            _sqlite_errors(path),
+            closing(self._writable(wait=_WIPING)) as connection,
+        ):
+            [busy, *_] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return ""
+        return (
+            "words may still stand in the -wal file beside the ledger, since somebody is reading "
+            "it; ask again when they are done"
+        )
 
     @property
     def guarded(self) -> bool:
         """Whether the database itself refuses to change or delete rows."""
-        return bool(self._reader.guards())
+        return self.reader.is_guarded()
 
     def guard(self, *, on: bool) -> None:
         """Have the database refuse to change or delete rows, or let it again."""
+        from imcm.verifier import APPEND_ONLY
+
         with self._changing() as connection:
-            for name in _guards_in(connection):
-                connection.execute(f"DROP TRIGGER {name}")
-            for statement in _GUARDS.values() if on else ():
-                connection.execute(statement)
+            self._unguarded(connection)
+            self._guard_again(connection, list(APPEND_ONLY) if on else [])
+
+    @staticmethod
+    def _unguarded(connection: sqlite3.Connection) -> list[str]:
+        """Take away the triggers that make the file append-only, and return which there were."""
+        from imcm.verifier import APPEND_ONLY
+
+        there = [name for name, _ in _triggers_in(connection) if name in APPEND_ONLY]
+        for name in there:
+            connection.execute(f"DROP TRIGGER {name}")
+        return there
+
+    @staticmethod
+    def _guard_again(connection: sqlite3.Connection, names: Iterable[str]) -> None:
+        from imcm.verifier import APPEND_ONLY
+
+        for name in names:
+            connection.execute(APPEND_ONLY[name])
 
     @contextmanager
     def _changing(self) -> Generator[sqlite3.Connection]:
         """Give a connection in a transaction of its own; what it overwrites is wiped."""
         self._usable()
-        path = self._reader.path
-        with _sqlite_errors(path):
-            connection = self._writable()
+        path = self.reader.path
+        with self._writing, _sqlite_errors(path), closing(self._writable(wait=0)) as connection:
+            connection.execute("PRAGMA secure_delete = ON")
+            self._begin(connection)
             try:
-                connection.execute("PRAGMA secure_delete = ON")
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    connection.execute("ROLLBACK")
-                    raise
+                yield connection
                 connection.execute("COMMIT")
-                # The words stand in the write-ahead log until its pages are in the file.
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                connection.close()
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
 
-_GUARDS: Final[Mapping[str, str]] = {
-    "imcm_no_update": """
-        CREATE TRIGGER imcm_no_update BEFORE UPDATE ON stored_events
-        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
-    "imcm_no_delete": """
-        CREATE TRIGGER imcm_no_delete BEFORE DELETE ON stored_events
-        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
-    # INSERT OR REPLACE deletes what is in its way without asking the trigger above.
-    "imcm_no_replace": """
-        CREATE TRIGGER imcm_no_replace BEFORE INSERT ON stored_events
-        WHEN EXISTS (SELECT 1 FROM stored_events WHERE rowid = NEW.rowid) OR EXISTS (
-            SELECT 1 FROM stored_events WHERE originator_id = NEW.originator_id
-            AND originator_version = NEW.originator_version)
-        BEGIN SELECT RAISE(ABORT, 'the log is append-only'); END""",
-}
-"""Triggers that make a SQLite ledger append-only. A belt: who owns the file can drop them."""
+_WIPING: Final = 2
+"""Seconds that emptying the write-ahead log waits for readers."""
 
 
-def _guards_in(connection: sqlite3.Connection) -> list[str]:
-    """Return which of our triggers a database has."""
-    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    return [name for name in _GUARDS if (name,) in found]
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def _triggers_in(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return the names and statements of the triggers on the table of events."""
+    return connection.execute(
+        "SELECT name, sql FROM sqlite_master "
+        "WHERE type = 'trigger' AND lower(tbl_name) = 'stored_events'"
+    ).fetchall()
