@@ -659,6 +659,7 @@ STORED_NAMES = {
     "CommitsCorrected": "at by version field was now why imported",
     "LedgerOpened": "ledger_id format",
     "KeyClaimed": "asked recorded",
+    "KeyUsed": "arguments recorded steps",
 }
 
 STORED_VALUES = {

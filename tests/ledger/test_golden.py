@@ -206,7 +206,7 @@ def test_the_redacted_log_is_the_first_one_without_some_words():
         assert row.state == state
 
 
-@pytest.mark.parametrize("row", (*ROWS, *KEYS), ids=lambda row: f"{row.stream}-{row.version}")
+@pytest.mark.parametrize("row", [*ROWS, *KEYS], ids=lambda row: f"{row.stream}-{row.version}")
 def test_the_same_event_is_written_with_the_same_bytes(row):
     recorded = decode(row)
     salt = json.loads(row.state).get("words", {}).get("salt")
