@@ -580,7 +580,8 @@ class TestHodgesLehmann:
         listed = hodges_lehmann(a, b, level=level)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(statistics, "LISTED_DIFFERENCES", 4)
-            patch.setattr(statistics, "PIVOT_ROWS", 3)
+            patch.setattr(statistics, "PIVOT_SAMPLE", 3)
+            patch.setattr(statistics, "PIVOT_MARGIN", 0)
             assert hodges_lehmann(a[::-1], b[::-1], level=level) == listed
 
     @given(

@@ -29,10 +29,10 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise, repeat
 from random import Random
 from statistics import NormalDist
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, cast
 
 import attrs
 
@@ -83,8 +83,13 @@ EXACT_BELOW: Final = 50
 # Up to this many pairwise differences are listed and sorted; more are narrowed down first.
 LISTED_DIFFERENCES: Final = 4096
 
-# How many rows of differences are looked at to find a pivot.
-PIVOT_ROWS: Final = 250
+# How many of the differences are looked at to find pivots, and how many of these lie between a
+# pivot and where the rank is expected.
+PIVOT_SAMPLE: Final = 4096
+PIVOT_MARGIN: Final = 16
+
+GOLDEN: Final = 0.6180339887498949
+"""The golden ratio less 1, whose multiples fill the range from 0 to 1 evenly."""
 
 # Two numbers that are equal on paper may differ in the last digits when reached on two ways.
 SLACK: Final = 1e-12
@@ -551,7 +556,8 @@ def mann_whitney(a: Iterable[float], b: Iterable[float]) -> TestResult:
     if n_a == 0 or n_b == 0:
         return TestResult(statistic=None, p_value=None, method="Mann-Whitney")
     # In halves, so that ties stay whole numbers.
-    halves = sum(bisect_left(ordered_b, x) + bisect_right(ordered_b, x) for x in ordered_a)
+    halves = sum(map(bisect_left, repeat(ordered_b), ordered_a))
+    halves += sum(map(bisect_right, repeat(ordered_b), ordered_a))
     statistic = halves / 2
     pairs = n_a * n_b
     # How often each value occurs, in both samples together.
@@ -613,10 +619,13 @@ def hodges_lehmann(a: Iterable[float], b: Iterable[float], *, level: float = 0.9
     if pairs == 0:
         nothing = Interval(low=None, high=None, level=level, method=method)
         return Estimate(value=None, interval=nothing)
-    lower, upper = _ranked_differences(ordered_a, ordered_b, ((pairs + 1) // 2, pairs // 2 + 1))
+    middle = ((pairs + 1) // 2, pairs // 2 + 1)
     interval = Interval(low=None, high=None, level=level, method=method)
-    if rank > 0:
-        low, high = _ranked_differences(ordered_a, ordered_b, (rank, pairs + 1 - rank))
+    if rank <= 0:
+        lower, upper = _ranked_differences(ordered_a, ordered_b, middle)
+    else:
+        ranks = (rank, *middle, pairs + 1 - rank)
+        low, lower, upper, high = _ranked_differences(ordered_a, ordered_b, ranks)
         interval = attrs.evolve(interval, low=float(low), high=float(high))
     return Estimate(value=(lower + upper) / 2, interval=interval)
 
@@ -951,64 +960,143 @@ def _rank_counts(n_a: int, n_b: int, largest: int) -> list[int]:
 
 
 def _ranked_differences(
-    a: Sequence[float], b: Sequence[float], ranks: tuple[int, int]
-) -> tuple[float, float]:
-    """Return the differences b - a at two *ranks*, counted from 1; both samples are sorted."""
+    a: Sequence[float], b: Sequence[float], ranks: Sequence[int]
+) -> list[float]:
+    """
+    Return the differences b - a at *ranks*, rising and counted from 1; both samples are sorted.
+
+    Few are listed. Of many the search is among exact differences, as whole numbers of a unit: what
+    is found is rounded once, which is what sorting the rounded ones would give, since rounding
+    keeps the order.
+    """
     if len(a) * len(b) <= LISTED_DIFFERENCES:
         listed = sorted(y - x for x in a for y in b)
-        return listed[ranks[0] - 1], listed[ranks[1] - 1]
-    return _ranked_difference(a, b, ranks[0]), _ranked_difference(a, b, ranks[1])
+        return [listed[rank - 1] for rank in ranks]
+    whole_a, whole_b, unit = _in_one_unit(a, b)
+    rows = _Rows.of(whole_a, whole_b).narrowed(ranks[0], ranks[-1])
+    found: list[int] = []
+    for before, rank in pairwise((0, *ranks)):
+        # The two middle ones are neighbours: one is searched for, the other one lies next to it.
+        following = rows.following(found[-1], rank) if found and rank - before <= 1 else None
+        found.append(rows.at(rank) if following is None else following)
+    return [value if unit is None else value / unit for value in found]
 
 
-def _ranked_difference(a: Sequence[float], b: Sequence[float], rank: int) -> float:
+def _in_one_unit(
+    a: Sequence[float], b: Sequence[float]
+) -> tuple[Sequence[int], Sequence[int], int | None]:
     """
-    Return the difference b - a at *rank* without listing all differences.
+    Return both samples in whole numbers, and how many of these make 1; None if they were whole.
+
+    A float is a whole number over a power of 2, so the largest of these makes all of them whole.
+    """
+    if isinstance(a[0], int) and isinstance(b[0], int):
+        return cast("Sequence[int]", a), cast("Sequence[int]", b), None
+    ratios_a, ratios_b = ([float(value).as_integer_ratio() for value in one] for one in (a, b))
+    unit = max(below for _, below in chain(ratios_a, ratios_b))
+    whole_a, whole_b = (
+        [above * (unit // below) for above, below in ratios] for ratios in (ratios_a, ratios_b)
+    )
+    return whole_a, whole_b, unit
+
+
+class _Rows(NamedTuple):
+    """
+    All differences b - a of two sorted samples, and which of them can still be those asked for.
 
     Each x of *a* has a row of differences y - x, sorted because *b* is. The candidates of a row
-    are the slice left:right. Each round counts how many differences lie below the weighted median
-    of the middles of the rows, and drops the side that cannot hold the rank: a quarter at least,
-    about half as a rule (Johnson and Mizoguchi 1978). Of many rows, evenly spaced ones are enough
-    to find a pivot. What is dropped is decided by the differences themselves, as rounded, so the
-    result is the one that sorting all of them would give.
+    are those of the slice left:right of *b* (Johnson and Mizoguchi 1978).
     """
-    left, right = [0] * len(a), [len(b)] * len(a)
-    candidates = len(a) * len(b)
-    while candidates > LISTED_DIFFERENCES:
-        rows = [row for row in range(len(a)) if left[row] < right[row]]
-        middles = sorted(
-            (b[(left[row] + right[row]) // 2] - a[row], right[row] - left[row])
-            for row in rows[:: 1 + len(rows) // PIVOT_ROWS]
+
+    a: Sequence[int]
+    b: Sequence[int]
+    left: list[int]
+    right: list[int]
+
+    @classmethod
+    def of(cls, a: Sequence[int], b: Sequence[int]) -> _Rows:
+        """Return the rows of two samples, with every difference as a candidate."""
+        return cls(a, b, [0] * len(a), [len(b)] * len(a))
+
+    def at(self, rank: int) -> int:
+        """Return the difference at *rank* of all differences, which must be a candidate."""
+        rows = self
+        while True:
+            below = sum(rows.left)
+            if sum(rows.right) - below <= max(LISTED_DIFFERENCES, len(self.a)):
+                break
+            narrower = rows.narrowed(rank, rank)
+            if narrower is rows:
+                # Both pivots stayed: the rank is neither above the lower nor below the upper one,
+                # so they are one difference, and the one at the rank.
+                return rows._pivots(rank, rank)[0]
+            rows = narrower
+        slices = zip(rows.a, rows.left, rows.right, strict=True)
+        listed = sorted(y - x for x, start, end in slices for y in rows.b[start:end])
+        return listed[rank - below - 1]
+
+    def following(self, difference: int, rank: int) -> int:
+        """Return the difference at *rank*, *difference* being the one at the rank before or at it."""
+        up_to = self._places(bisect_right, difference)
+        if sum(up_to) >= rank:
+            return difference
+        n = len(self.b)
+        return min(
+            self.b[place] - x for x, place in zip(self.a, up_to, strict=True) if place < n
         )
-        weights = list(accumulate(weight for _, weight in middles))
-        pivot = middles[bisect_left(weights, weights[-1] / 2)][0]
-        smaller = _count_in_rows(a, b, pivot, ties=False)
-        if rank <= sum(smaller):
+
+    def narrowed(self, first: int, last: int) -> _Rows:
+        """
+        Return the rows without what lies below the rank *first* and above the rank *last*.
+
+        Two pivots are taken on both sides of where these ranks are expected, and it is counted how
+        many differences lie up to the one and below the other. Unless both ranks are within the
+        pivots themselves, at least one of these is dropped, as a rule nearly everything.
+        """
+        low, high = self._pivots(first, last)
+        left, right = self.left, self.right
+        up_to = self._places(bisect_right, low)
+        if sum(up_to) < first:
+            left = up_to
+        else:
+            high = low
+        smaller = self._places(bisect_left, high)
+        if sum(smaller) >= last:
             right = smaller
         else:
-            up_to = _count_in_rows(a, b, pivot, ties=True)
-            if rank <= sum(up_to):
-                return pivot
-            left = up_to
-        candidates = sum(right) - sum(left)
-    listed = sorted(
-        y - x for x, start, end in zip(a, left, right, strict=True) for y in b[start:end]
-    )
-    return listed[rank - sum(left) - 1]
+            up_to = self._places(bisect_right, high)
+            if sum(up_to) < first:
+                left = up_to
+        if left is self.left and right is self.right:
+            return self
+        return self._replace(left=left, right=right)
 
+    def _pivots(self, first: int, last: int) -> tuple[int, int]:
+        """
+        Return a candidate that is likely below the rank *first*, and one likely above *last*.
 
-def _count_in_rows(
-    a: Sequence[float], b: Sequence[float], pivot: float, *, ties: bool
-) -> list[int]:
-    """Return for each x of *a* how many differences y - x are below *pivot*, or up to it."""
-    within = operator.le if ties else operator.lt
-    counts: list[int] = []
-    n, count = len(b), 0
-    for x in a:
-        # From row to row x grows and the differences shrink, so the count only ever rises.
-        while count < n and within(b[count] - x, pivot):
-            count += 1
-        counts.append(count)
-    return counts
+        Evenly spaced ones of all candidates are sorted. Which one of its row is taken steps on by
+        the golden ratio from row to row: that fills the rows evenly however long they are.
+        """
+        a, b, left, right = self
+        ends = list(accumulate(map(operator.sub, right, left)))
+        candidates, below = ends[-1], sum(left)
+        sample: list[int] = []
+        part = 0.0
+        for number in range(PIVOT_SAMPLE):
+            row = bisect_right(ends, (2 * number + 1) * candidates // (2 * PIVOT_SAMPLE))
+            part = (part + GOLDEN) % 1
+            place = left[row] + int(part * (right[row] - left[row]))
+            sample.append(b[place] - a[row])
+        sample.sort()
+        low, high = ((rank - below - 1) * PIVOT_SAMPLE // candidates for rank in (first, last))
+        low, high = max(0, low - PIVOT_MARGIN), min(high + PIVOT_MARGIN, PIVOT_SAMPLE - 1)
+        return sample[low], sample[high]
+
+    def _places(self, bisect: Callable[..., int], pivot: int) -> list[int]:
+        """Return for each row how many of its differences are below, or up to, *pivot*."""
+        bounds = [x + pivot for x in self.a]
+        return list(map(bisect, repeat(self.b), bounds, self.left, self.right))
 
 
 # Draws.
