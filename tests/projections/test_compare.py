@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from datetime import UTC, datetime
 from random import Random
 
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcm.errors import InvalidValue
+from imcm.projections import statistics as statistics_module
 from imcm.projections.compare import (
     Comparison,
     compare,
@@ -590,7 +592,7 @@ class TestTold:
             "  a: 2 h, n = 3, still open 1, 2026-01-01 00:00:00+00:00 up to 2026-04-01",
             "  b: 4 h, n = 3, group pay, 2026-04-01",
             "  difference b - a: 2 h\n",
-            "(percentile bootstrap of the difference, 1000, seed 7)\n",
+            "(percentile bootstrap of the difference by exact order statistics, 1000, seed 7)\n",
             "  Hodges-Lehmann shift: 2 h\n    95 % interval: none (Moses, exact)\n",
             "  ratio of geometric means, b over a: 2\n",
             "  Mann-Whitney, normal approximation with ties and continuity correction: p = 0.",
@@ -693,6 +695,42 @@ class TestAlways:
         assert one.survival_test == other.survival_test
         assert one.rank_test.p_value == other.rank_test.p_value
         assert one.sigma == pytest.approx(other.sigma)
+
+    @pytest.mark.parametrize("statistic", sorted(STATISTICS))
+    def test_swapped_figures_of_many_give_the_mirror_image_as_well(self, statistic):
+        """Also where sums are not drawn term by term, and one sample is small."""
+        for n_b in (450, 20):
+            first = restore(skewed(500, 1), statistic=statistic)
+            second = restore(skewed(n_b, 2, factor=0.9), statistic=statistic)
+            one, other = quick(first, second), quick(second, first)
+            assert 0.0 - one.interval.low == other.interval.high
+            assert 0.0 - one.interval.high == other.interval.low
+            assert one.interval.method == other.interval.method
+            assert one.probability_with_no_change == other.probability_with_no_change
+            same = compare(first, first)
+            assert 0.0 - same.interval.low == same.interval.high
+            assert same.probability_with_no_change == 1
+
+    @pytest.mark.parametrize("statistic", sorted(STATISTICS))
+    def test_how_much_is_drawn_does_not_grow_with_the_figures(self, statistic, monkeypatch):
+        """Some 400 numbers at most for each of two periods in each of three simulations."""
+        drawn = Counter()
+        generator = statistics_module._generator
+
+        def counting(seed):
+            draw = generator(seed)
+
+            def count():
+                drawn[statistic] += 1
+                return draw()
+
+            return count
+
+        monkeypatch.setattr(statistics_module, "_generator", counting)
+        for n in (500, 5000):
+            drawn.clear()
+            quick(*two_quarters(skewed(n, 1), skewed(n, 2), statistic=statistic))
+            assert drawn[statistic] < 8 * 6 * 450
 
     @given(durations.filter(bool), durations, statistics)
     def test_a_figure_against_itself_shows_no_difference(self, values, still_open, statistic):

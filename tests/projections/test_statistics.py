@@ -4,9 +4,13 @@ Averages, intervals, tests and resampling: against hand-worked cases, other libr
 The other libraries are oracles only; where one is not installed its tests are skipped.
 """
 
+import cmath
 import math
+from collections import Counter
 from fractions import Fraction
+from itertools import accumulate, product
 from random import Random
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +21,8 @@ from imcm.projections import statistics
 from imcm.projections.statistics import (
     Estimate,
     Interval,
+    Ordered,
+    Percentile,
     bootstrap,
     bootstrap_difference,
     clopper_pearson,
@@ -37,6 +43,7 @@ from imcm.projections.statistics import (
     sample_size_for_ratio,
     simulate_no_change,
     simulate_shortening,
+    total,
     wilson,
 )
 
@@ -120,7 +127,21 @@ class TestOneNumberForMany:
         """The logarithms of 1 and e**2 lie 2 apart, so their deviation is the root of 2."""
         assert log_sigma([1, math.exp(2)]) == pytest.approx(math.sqrt(2), rel=1e-15)
 
-    @pytest.mark.parametrize("function", [median, median_low, mean, geometric_mean, log_sigma])
+    def test_a_sum_loses_nothing(self):
+        """Whole numbers add up to a whole number, floats are rounded once."""
+        assert total([2**60, 1, -(2**60)]) == 1
+        assert total([0.1] * 10) == 1.0
+        assert isinstance(total([1, 2]), int)
+
+    @pytest.mark.parametrize("q", [0, 0.25, 0.9, 1])
+    def test_a_percentile_can_be_handed_on_as_a_statistic(self, q):
+        """It gives what the function gives, and of nothing nothing."""
+        assert percentile([4, 1, 3, 2], q) == Percentile(q)([4, 1, 3, 2])
+        assert Percentile(q)([]) is None
+
+    @pytest.mark.parametrize(
+        "function", [median, median_low, mean, total, geometric_mean, log_sigma]
+    )
     def test_nothing_has_no_average(self, function):
         """Of no values every average is undefined, not 0."""
         assert function([]) is None
@@ -570,6 +591,33 @@ class TestHodgesLehmann:
             assert estimate.interval.low == differences[rank - 1]
             assert estimate.interval.high == differences[pairs - rank]
 
+    def test_floats_are_ranked_as_they_are_rounded(self):
+        """A sum of thirds and tenths is found to the last digit, whatever its size."""
+        random = Random(20)
+        for choices in ([0.1, 0.2, 1 / 3, 7], [1e100, -1e100, 1e-300, 5], [2**60 + 1, 0.5, 3]):
+            a, b = ([random.choice(choices) for _ in range(n)] for n in (70, 90))
+            differences = sorted(float(y) - float(x) for x in a for y in b)
+            estimate = hodges_lehmann(a, b)
+            assert estimate.value == (differences[3149] + differences[3150]) / 2
+            assert estimate.interval.low in differences
+
+    @pytest.mark.parametrize("spread", [3, 10**12])
+    def test_how_often_all_rows_are_counted_does_not_grow(self, spread, monkeypatch):
+        """A few times for each rank, of four million differences as of four hundred million."""
+        counted = Counter()
+        places = statistics._Rows._places
+
+        def count(rows, bisect, pivot):
+            counted[len(rows.a)] += 1
+            return places(rows, bisect, pivot)
+
+        monkeypatch.setattr(statistics._Rows, "_places", count)
+        random = Random(21)
+        for n in (2_000, 20_000):
+            a, b = ([random.randint(0, spread) for _ in range(n)] for _ in range(2))
+            hodges_lehmann(a, b)
+            assert counted[n] <= 24
+
     @given(
         a=st.lists(ints | floats | st.integers(0, 3), min_size=1, max_size=20),
         b=st.lists(ints | floats | st.integers(0, 3), min_size=1, max_size=20),
@@ -580,7 +628,8 @@ class TestHodgesLehmann:
         listed = hodges_lehmann(a, b, level=level)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(statistics, "LISTED_DIFFERENCES", 4)
-            patch.setattr(statistics, "PIVOT_ROWS", 3)
+            patch.setattr(statistics, "PIVOT_SAMPLE", 3)
+            patch.setattr(statistics, "PIVOT_MARGIN", 0)
             assert hodges_lehmann(a[::-1], b[::-1], level=level) == listed
 
     @given(
@@ -613,8 +662,10 @@ class TestBootstrap:
         assert (interval.low, interval.high) == (2.0375, 8.629166666666666)
         assert interval.method == "percentile bootstrap, 50, seed 7"
         interval = bootstrap_difference([1, 2, 3], [5, 8, 13], median, seed=7, resamples=50)
-        assert (interval.low, interval.high) == (2.0, 12.0)
-        assert interval.method == "percentile bootstrap of the difference, 50, seed 7"
+        assert (interval.low, interval.high) == (2.0, 11.775)
+        assert interval.method == (
+            "percentile bootstrap of the difference by exact order statistics, 50, seed 7"
+        )
         assert permutation_p_value([1, 2, 3], [2, 4, 6], mean, seed=7, resamples=99) == 0.32
 
     def test_values_without_spread_leave_no_room(self):
@@ -672,6 +723,281 @@ class TestBootstrap:
             return min(sample) if len(set(sample)) == len(sample) else None
 
         assert permutation_p_value([1, 2], [1, 3], lowest, seed=1, resamples=50) is None
+
+
+class Looked(Ordered):
+    """A sorted sample that counts how often one of its values is looked at."""
+
+    __slots__ = ("times",)
+
+    def __getitem__(self, place):
+        self.times = getattr(self, "times", 0) + 1
+        return super().__getitem__(place)
+
+    def __iter__(self):
+        self.times = getattr(self, "times", 0) + len(self)
+        return super().__iter__()
+
+
+ORDER_STATISTICS = [median, median_low, Percentile(0.9), Percentile(0.3), min, max]
+SUMS = [mean, total, geometric_mean]
+
+
+@pytest.fixture
+def draws(monkeypatch):
+    """Return a counter of the numbers that are drawn."""
+    counted = Counter()
+    generator = statistics._generator
+
+    def counting(seed):
+        draw = generator(seed)
+
+        def count():
+            counted["drawn"] += 1
+            return draw()
+
+        return count
+
+    monkeypatch.setattr(statistics, "_generator", counting)
+    return counted
+
+
+def expected_within_chance(expected, drawn):
+    """Say whether so many draws of each outcome are within 4.5 standard errors of their shares."""
+    runs = sum(drawn.values())
+    assert drawn.keys() <= expected.keys()
+    for outcome, share in expected.items():
+        error = math.sqrt(share * (1 - share) / runs)
+        assert share == pytest.approx(drawn[outcome] / runs, abs=4.5 * error + 1e-12)
+
+
+class TestOrderStatisticsOfResamples:
+    RUNS = 20_000
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+    @pytest.mark.parametrize("n", [1, 2, 3, 4, 5])
+    def test_the_rank_of_a_resample_is_a_beta_quantile(self, size, n):
+        """Of all resamples so many have their k-th among the first j: I(j / m; k, n + 1 - k)."""
+        resamples = [sorted(places) for places in product(range(size), repeat=n)]
+        for k in range(1, n + 1):
+            for j in range(1, size):
+                count = sum(places[k - 1] < j for places in resamples)
+                beta = statistics._beta_tails(k, n + 1 - k, j / size, 1 - j / size)[0]
+                assert close(count / len(resamples)) == beta
+
+    @pytest.mark.parametrize("statistic", ORDER_STATISTICS)
+    @pytest.mark.parametrize(("size", "n"), [(1, 1), (3, 1), (5, 2), (2, 5), (4, 4), (5, 5)])
+    def test_what_is_drawn_is_distributed_as_in_all_resamples(self, statistic, size, n):
+        """Also of two neighbours at once, between which a median or a percentile lies."""
+        values = [1, 2, 4, 8, 16][:size]
+        every = Counter(statistic(sample) for sample in product(values, repeat=n))
+        draw = statistics._generator(1)
+        once, way = statistics._draws(statistic, values, n, draw)
+        drawn = Counter(once() for _ in range(self.RUNS))
+        expected_within_chance({key: count / size**n for key, count in every.items()}, drawn)
+        assert way == " by exact order statistics"
+
+    @pytest.mark.parametrize(
+        ("k", "n"), [(1, 1), (1, 2), (2, 2), (1, 9), (5, 9), (9, 9), (1, 45_000), (450, 900)]
+    )
+    def test_uniform_ranks_follow_their_distribution(self, k, n):
+        """Ten equally likely cells are met equally often."""
+        edges = [
+            statistics._beta_quantile(k, n + 1 - k, i / 10, 1 - i / 10)[0] for i in range(1, 10)
+        ]
+        once = statistics._uniform_rank(k, n, statistics._generator(2))
+        drawn = Counter(
+            sum(x >= edge for edge in edges) for x in (once() for _ in range(self.RUNS))
+        )
+        expected_within_chance(dict.fromkeys(range(10), 0.1), drawn)
+
+    def test_uniform_ranks_are_pinned(self):
+        """To the last bit, on every machine and in every version of Python."""
+        draw = statistics._generator(7)
+        for k, n, expected in (
+            (3, 5, 0.30125003289133256),
+            (45_000, 90_000, 0.4991670169998535),
+            (90_000, 90_000, 0.9999975403159514),
+        ):
+            assert expected == statistics._uniform_rank(k, n, draw)()
+
+    def test_a_neighbour_at_the_very_end_is_the_last_value(self):
+        """A second neighbour that rounding carries up to 1 still is within the values."""
+        almost = 1 - 2**-53
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(statistics, "_uniform_rank", lambda _k, _n, _draw: lambda: almost)
+            between = statistics._ranked([1, 2], 2, Fraction(1, 2), lambda: 0.0)
+        assert 2.0 == between()
+
+    @oracle
+    @pytest.mark.parametrize("q", [0.5, 0.9])
+    def test_agrees_with_resampling(self, q):
+        """The middle 80 % of resampled percentiles, by numpy, are the middle 80 % of the drawn."""
+        numpy = library("numpy")
+        values = sorted(random_sample(Random(22), 300, ties=False))
+        generator = numpy.random.default_rng(5)
+        resampled = numpy.percentile(
+            generator.choice(numpy.array(values), (20_000, 300)), 100 * q, axis=1
+        )
+        found = bootstrap(values, Percentile(q), seed=1, resamples=self.RUNS, level=0.8)
+        assert 0.1 == pytest.approx((resampled < found.low).mean(), abs=0.015)
+        assert 0.9 == pytest.approx((resampled <= found.high).mean(), abs=0.015)
+
+    @pytest.mark.parametrize("statistic", ORDER_STATISTICS)
+    def test_the_cost_does_not_grow_with_the_values(self, statistic, draws):
+        """A run looks at no more than two values, and draws a handful of numbers."""
+        runs = 200
+        for n in (100, 10_000):
+            values = Looked.of(range(n))
+            values = Looked(values)
+            draws.clear()
+            bootstrap(values, statistic, seed=1, resamples=runs)
+            assert values.times <= 2 * runs
+            assert draws["drawn"] <= 10 * runs
+
+
+class TestSumsOfResamples:
+    def test_few_are_resampled_as_they_are(self):
+        """Of 400 every term is drawn, of 401 nearly every one."""
+        found = [bootstrap(range(n), mean, seed=1, resamples=9).method for n in (400, 401)]
+        assert "percentile bootstrap, 9, seed 1" == found[0]
+        rest = "percentile bootstrap by sums of about 400 draws and a normal rest, 9, seed 1"
+        assert rest == found[1]
+
+    def test_one_large_sample_of_two_is_said(self):
+        """The method is named after the way that is not exact."""
+        for a, b in ((range(5), range(500)), (range(500), range(5))):
+            found = bootstrap_difference(a, b, mean, seed=1, resamples=9)
+            assert "by sums of about 400 draws" in found.method
+
+    @pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0])
+    @pytest.mark.parametrize("n", [500, 4000])
+    def test_durations_are_nearly_as_resampled(self, sigma, n):
+        """
+        The distribution functions differ by less than 0.0005 anywhere.
+
+        Of both sums the characteristic function is known exactly, and their difference is inverted
+        (Gil-Pelaez 1951).
+        """
+        random = Random(23)
+        ordered = sorted(random.lognormvariate(0, sigma) for _ in range(1000))
+        far, near = statistics._far_and_near(ordered, n)
+        center = mean(ordered)
+        of_near = NormalDist(mean(near) - center, math.sqrt(variance(near)))
+        deviation = math.sqrt(n * variance(ordered))
+        share = len(far) / len(ordered)
+        steps = [(i + 0.5) / 40 for i in range(480)]
+        terms = []
+        for step in steps:
+            t = step / deviation
+            exact = math.fsum(math.cos(t * (x - center)) for x in ordered) / len(ordered)
+            exact += 1j * math.fsum(math.sin(t * (x - center)) for x in ordered) / len(ordered)
+            drawn = (1 - share) * cmath.exp(1j * t * of_near.mean - t * t * of_near.variance / 2)
+            drawn += sum(cmath.exp(1j * t * (x - center)) for x in far) / len(ordered)
+            terms.append((exact**n - drawn**n) / step)
+        for i in range(-40, 41):
+            apart = math.fsum(
+                (cmath.exp(-1j * step * i / 10) * term).imag
+                for step, term in zip(steps, terms, strict=True)
+            )
+            assert abs(apart) / 40 / math.pi < 0.0005
+
+    @pytest.mark.parametrize("ones", [405, 500, 1000, 1999])
+    def test_at_worst_the_steps_are_smoothed(self, ones):
+        """With all but some hundreds equal, the sum is binomial, and off by less than 0.015."""
+        n = 4000
+        far, near = statistics._far_and_near([0] * (n - ones) + [1] * ones, n)
+        assert ([1] * 400, ones - 400) == (far, sum(near))
+        drawn = binomial(n, 0.1)
+        exact = list(accumulate(binomial(n, ones / n)))
+        part = (ones - 400) / len(near)
+        for hits in range(max(1, ones - 100), ones + 101, 4):
+            below = math.fsum(
+                weight
+                * NormalDist((n - count) * part, math.sqrt((n - count) * part * (1 - part))).cdf(
+                    hits - count
+                )
+                for count, weight in enumerate(drawn)
+                if weight > 1e-9
+            )
+            assert abs(below - exact[hits]) < 0.015
+            assert abs(below - exact[hits - 1]) < 0.015
+
+    def test_mean_and_variance_are_those_of_a_resampled_sum(self):
+        """Within 4.5 standard errors, of values with a tail on both sides."""
+        random = Random(24)
+        values = sorted(random.choice((-1, 1)) * random.lognormvariate(0, 1) for _ in range(3000))
+        once = statistics._sums(values, 3000, statistics._generator(1))
+        runs = 10_000
+        sums = [once() for _ in range(runs)]
+        spread = 3000 * variance(values)
+        assert sum(values) == pytest.approx(mean(sums), abs=4.5 * math.sqrt(spread / runs))
+        assert spread == pytest.approx(variance(sums), rel=4.5 * math.sqrt(2.1 / runs))
+
+    @oracle
+    @pytest.mark.parametrize("statistic", SUMS)
+    def test_agrees_with_resampling(self, statistic):
+        """The middle 80 % of means resampled by numpy are the middle 80 % of the drawn ones."""
+        numpy = library("numpy")
+        values = sorted(random_sample(Random(25), 1000, ties=False))
+        array = numpy.array(values, dtype=float)
+        if statistic is geometric_mean:
+            array = numpy.log(array)
+        generator = numpy.random.default_rng(5)
+        resampled = generator.choice(array, (20_000, 1000)).mean(axis=1)
+        found = bootstrap(values, statistic, seed=1, resamples=10_000, level=0.8)
+        scale = {mean: float, total: lambda x: x / 1000, geometric_mean: math.log}[statistic]
+        assert 0.1 == pytest.approx((resampled < scale(found.low)).mean(), abs=0.015)
+        assert 0.9 == pytest.approx((resampled < scale(found.high)).mean(), abs=0.015)
+
+    @pytest.mark.parametrize("statistic", [mean, geometric_mean])
+    @pytest.mark.parametrize("value", [7, 0.1, 1 / 3])
+    def test_values_without_spread_leave_no_room(self, statistic, value):
+        """Every resample of equal values is the same, to the last digit."""
+        found = bootstrap([value] * 1000, statistic, seed=1, resamples=20)
+        assert (value, value) == (found.low, found.high)
+
+    def test_a_large_sample_of_few_values_draws_them(self):
+        """Of two values one is near and exact; of a single one there is nothing to draw."""
+        once = statistics._sums([0, 1000], 600, statistics._generator(1))
+        assert all(once() % 1000 == 0 for _ in range(20))
+        assert 9000 == statistics._sums([3], 3000, statistics._generator(1))()
+
+    @pytest.mark.parametrize("statistic", SUMS)
+    def test_the_cost_does_not_grow_with_the_values(self, statistic, draws):
+        """A run draws about 400 numbers, of how many values it may be."""
+        runs = 20
+        for n in (1_000, 20_000):
+            draws.clear()
+            bootstrap(range(1, n + 1), statistic, seed=1, resamples=runs)
+            assert 350 * runs < draws["drawn"] < 450 * runs
+
+    def test_an_undefined_resample_ends_all(self, draws):
+        """With one zero among many, about every second resample has no geometric mean."""
+        found = bootstrap(range(1000), geometric_mean, seed=1, resamples=1000)
+        assert (None, None) == (found.low, found.high)
+        common = {"n_a": 1000, "n_b": 1000, "statistic": geometric_mean, "seed": 1}
+        assert simulate_no_change(range(1000), difference=1, **common) is None
+        assert draws["drawn"] < 20_000
+
+
+def variance(values):
+    """Return the variance with divisor n."""
+    center = mean(values)
+    return math.fsum((x - center) ** 2 for x in values) / len(values)
+
+
+def binomial(n, p):
+    """Return the probability of each number of hits."""
+    logs = [
+        math.lgamma(n + 1)
+        - math.lgamma(k + 1)
+        - math.lgamma(n - k + 1)
+        + k * math.log(p)
+        + (n - k) * math.log(1 - p)
+        for k in range(n + 1)
+    ]
+    return list(map(math.exp, logs))
 
 
 class TestPermutation:
@@ -875,6 +1201,7 @@ class TestBadInput:
         [
             ("q", lambda: quantile_interval([1], 0)),
             ("q", lambda: quantile_interval([1], 1)),
+            ("q", lambda: Percentile(1.5)),
             ("seed", lambda: bootstrap([1], mean, seed=-1)),
             ("seed", lambda: bootstrap([1], mean, seed=1.0)),
             ("seed", lambda: bootstrap_difference([1], [1], mean, seed="1")),

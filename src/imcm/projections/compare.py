@@ -25,6 +25,7 @@ from imcm.projections.figure import SECONDS, SHARE, Figure, Included, shown
 from imcm.projections.statistics import (
     Estimate,
     Interval,
+    Ordered,
     Statistic,
     TestResult,
     bootstrap_difference,
@@ -85,8 +86,9 @@ class Comparison:
         name, unit, statistic: What was compared: "time to restore", "seconds", "median".
         a, b: The two figures.
         difference: b.value - a.value, in *unit*; None where one is undefined, with the *reason*.
-        interval: Of the difference: for durations the seeded percentile bootstrap, for shares
-            Newcombe's. Without bounds where a sample is empty or a resample has no statistic.
+        interval: Of the difference: for durations the seeded percentile bootstrap, whose *method*
+            says how it was drawn, for shares Newcombe's. Without bounds where a sample is empty or
+            a resample has no statistic.
         shift: The Hodges-Lehmann shift and its interval, in seconds.
         ratio: Geometric mean of b over that of a; None where there are none above 0.
         rank_test: Mann-Whitney, on what is over.
@@ -220,8 +222,11 @@ def compare(
         seed: Of all draws, an int of at least 0; kept in the result.
         tried: How many metrics were looked at before these two were picked.
         level: Confidence level, above 0.5 and below 1.
-        runs: How many times is drawn for the interval and both probabilities of durations. Time
-            grows with runs times the number of values: about a second for 1,000 runs of 600.
+        runs: How many times is drawn for the interval and both probabilities of durations. What a
+            run draws does not grow with the number of values: of a median, percentile or maximum
+            the one or two values it is made of, of a mean, geometric mean or sum at most some 400
+            terms of each period (`imcm.projections.statistics.bootstrap`); *interval* names the
+            way. All else takes about as long as sorting the values, some times over.
 
     Raises:
         InvalidValue: The figures differ in more than window and filters (it names in what), are in
@@ -283,10 +288,10 @@ def _check_comparable(a: Figure, b: Figure) -> None:
 
 
 class _Sample(NamedTuple):
-    """The values of one figure in whole microseconds, sorted."""
+    """The values of one figure in whole microseconds."""
 
-    over: list[int]
-    open: list[int]
+    over: Ordered
+    open: Ordered
 
 
 class _Votes(NamedTuple):
@@ -322,7 +327,7 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
     # answer for (b, a) the mirror image of that for (a, b).
     swapped = sample_b < sample_a
     first, second = (sample_b, sample_a) if swapped else (sample_a, sample_b)
-    both = [*first.over, *second.over]
+    both = Ordered.of([*first.over, *second.over])
     interval = _in_seconds(_bootstrap(first, second, statistic, choices), mirrored=swapped)
     found = hodges_lehmann(first.over, second.over, level=choices.level)
     shift = Estimate(
@@ -414,9 +419,9 @@ def _statistic_of(figure: Figure) -> tuple[str, Statistic]:
 
 
 def _sample(which: str, figure: Figure) -> _Sample:
-    def whole(listed: Sequence[Included]) -> list[int]:
+    def whole(listed: Sequence[Included]) -> Ordered:
         seconds = finite_numbers(which, (one.value for one in listed))
-        return sorted(round(value * 1e6) for value in seconds)
+        return Ordered.of(round(value * 1e6) for value in seconds)
 
     return _Sample(whole(figure.included), whole(figure.censored))
 
@@ -491,12 +496,12 @@ def _survival(first: _Sample, second: _Sample) -> tuple[TestResult, float | None
     return test, horizon / 1e6, means[1] - means[0]
 
 
-def _ratio(a: Sequence[int], b: Sequence[int]) -> float | None:
+def _ratio(a: Ordered, b: Ordered) -> float | None:
     of_a, of_b = geometric_mean(a), geometric_mean(b)
     return None if of_a is None or of_b is None else of_b / of_a
 
 
-def _sigma(a: Sequence[int], b: Sequence[int]) -> float | None:
+def _sigma(a: Ordered, b: Ordered) -> float | None:
     """Return the standard deviation of the logarithms within both samples, pooled."""
     if min([*a, *b], default=0) <= 0:
         return None
@@ -737,7 +742,7 @@ def _duration_warnings(statistic: str, a: _Sample, b: _Sample) -> Iterator[str]:
         yield "the bootstrap of a maximum is too narrow, however many values there are"
 
 
-def _skewed(values: Sequence[int]) -> bool:
+def _skewed(values: Ordered) -> bool:
     mean, quarter = STATISTICS["mean"](values), percentile(values, 0.75)
     return mean is not None and quarter is not None and mean > quarter
 

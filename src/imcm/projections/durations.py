@@ -43,11 +43,11 @@ STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
     "median": statistics.median,
     "median_low": statistics.median_low,
     "mean": statistics.mean,
-    "p90": lambda values: statistics.percentile(values, 0.9),
-    "p95": lambda values: statistics.percentile(values, 0.95),
-    "max": lambda values: max(values, default=None),
+    "p90": statistics.Percentile(0.9),
+    "p95": statistics.Percentile(0.95),
+    "max": statistics.Percentile(1),
     "geometric_mean": statistics.geometric_mean,
-    "sum": lambda values: sum(values) if values else None,
+    "sum": statistics.total,
 }
 
 _HOUR, _MINUTE = 3_600_000_000, 60_000_000

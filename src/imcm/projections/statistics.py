@@ -3,7 +3,8 @@ Averages, their uncertainty, and the question whether two periods really differ.
 
 Four parts, in this order:
 
-- one number for many: `percentile`, `median`, `median_low`, `mean`, `geometric_mean`, `log_sigma`;
+- one number for many: `percentile`, `median`, `median_low`, `mean`, `total`, `geometric_mean`,
+  `log_sigma`;
 - how far to trust it: `quantile_interval`, `median_interval`, `mean_interval`, and for rates
   `wilson`, `clopper_pearson`, `jeffreys`;
 - two samples: `mann_whitney`, `hodges_lehmann`, and by resampling `bootstrap`,
@@ -12,6 +13,10 @@ Four parts, in this order:
   `simulate_shortening`.
 
 Survival curves, for incidents that are still open, are in `imcm.projections.survival`.
+
+Resampling and simulations draw what they need of a resample, not the resample: of a percentile the
+one or two values it is made of, by their exact distribution; of a sum of many about 400 of its
+terms. What each does is said under "Draws" below, and in the method of an interval.
 
 Everything here is a pure function of its arguments. The order of the input never matters: values
 are sorted before anything is computed or drawn, which costs next to nothing where they are sorted
@@ -27,12 +32,12 @@ import math
 import operator
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import accumulate, chain
+from itertools import accumulate, chain, pairwise, repeat
 from random import Random
 from statistics import NormalDist
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, cast
 
 import attrs
 
@@ -41,6 +46,7 @@ from imcm.errors import InvalidValue
 __all__ = [
     "Estimate",
     "Interval",
+    "Percentile",
     "Statistic",
     "TestResult",
     "bootstrap",
@@ -63,6 +69,7 @@ __all__ = [
     "sample_size_for_ratio",
     "simulate_no_change",
     "simulate_shortening",
+    "total",
     "wilson",
 ]
 
@@ -83,8 +90,23 @@ EXACT_BELOW: Final = 50
 # Up to this many pairwise differences are listed and sorted; more are narrowed down first.
 LISTED_DIFFERENCES: Final = 4096
 
-# How many rows of differences are looked at to find a pivot.
-PIVOT_ROWS: Final = 250
+# How many of the differences are looked at to find pivots, and how many of these lie between a
+# pivot and where the rank is expected.
+PIVOT_SAMPLE: Final = 4096
+PIVOT_MARGIN: Final = 16
+
+GOLDEN: Final = 0.6180339887498949
+"""The golden ratio less 1, whose multiples fill the range from 0 to 1 evenly."""
+
+# Of the terms of a resampled sum about so many are drawn one by one, the farthest from the median.
+DRAWN_TERMS: Final = 400
+
+# The binomial distribution of so many tosses of a coin stands for the normal one: its distribution
+# function differs by less than 1e-5.
+TOSSES: Final = 1 << 16
+
+# What is less likely than the likeliest number by this factor is never drawn.
+NEVER: Final = 1e-20
 
 # Two numbers that are equal on paper may differ in the last digits when reached on two ways.
 SLACK: Final = 1e-12
@@ -279,12 +301,43 @@ def percentile(values: Iterable[float], q: float) -> float | None:
     ordered = _ordered("values", values)
     if not ordered:
         return None
-    place = Fraction(repr(float(q))) * (len(ordered) - 1)
+    place = _place_of(q, len(ordered))
     below = math.floor(place)
     part = place - below
     if part == 0:
         return float(ordered[below])
-    start, end = Fraction(ordered[below]), Fraction(ordered[below + 1])
+    return _between(ordered[below], ordered[below + 1], part)
+
+
+@attrs.frozen
+class Percentile:
+    """
+    `percentile` at one *q* from 0 to 1 as a `Statistic`: 0.9 is p90, 0 the minimum, 1 the maximum.
+
+    What resamples can see from it which values it is made of; of another function it cannot.
+
+    Raises:
+        InvalidValue: *q* is not from 0 to 1.
+    """
+
+    q: float
+
+    def __attrs_post_init__(self) -> None:
+        check_from_to("q", self.q, 0, 1)
+
+    def __call__(self, values: Iterable[float]) -> float | None:
+        """Return the percentile of *values*; None if there are none."""
+        return percentile(values, self.q)
+
+
+def _place_of(q: float, n: int) -> Fraction:
+    """Return the place of a percentile among *n* sorted values, numbered from 0."""
+    return Fraction(repr(float(q))) * (n - 1)
+
+
+def _between(low: float, high: float, part: Fraction) -> float:
+    """Return what lies the share *part* of the way from *low* to *high*, rounded once."""
+    start, end = Fraction(low), Fraction(high)
     return float(start + part * (end - start))
 
 
@@ -338,6 +391,21 @@ def mean(values: Iterable[float]) -> float | None:
     if not numbers:
         return None
     return _center(numbers)
+
+
+def total(values: Iterable[float]) -> float | None:
+    """
+    Return the sum of *values*; of whole numbers it is whole and exact, of floats rounded once.
+
+    In the unit of the values. None if there are none.
+
+    Raises:
+        InvalidValue: A value is not a finite number.
+    """
+    numbers = finite_numbers("values", values)
+    if not numbers:
+        return None
+    return sum(numbers) if isinstance(numbers[0], int) else math.fsum(numbers)
 
 
 def geometric_mean(values: Iterable[float]) -> float | None:
@@ -551,7 +619,8 @@ def mann_whitney(a: Iterable[float], b: Iterable[float]) -> TestResult:
     if n_a == 0 or n_b == 0:
         return TestResult(statistic=None, p_value=None, method="Mann-Whitney")
     # In halves, so that ties stay whole numbers.
-    halves = sum(bisect_left(ordered_b, x) + bisect_right(ordered_b, x) for x in ordered_a)
+    halves = sum(map(bisect_left, repeat(ordered_b), ordered_a))
+    halves += sum(map(bisect_right, repeat(ordered_b), ordered_a))
     statistic = halves / 2
     pairs = n_a * n_b
     # How often each value occurs, in both samples together.
@@ -613,10 +682,13 @@ def hodges_lehmann(a: Iterable[float], b: Iterable[float], *, level: float = 0.9
     if pairs == 0:
         nothing = Interval(low=None, high=None, level=level, method=method)
         return Estimate(value=None, interval=nothing)
-    lower, upper = _ranked_differences(ordered_a, ordered_b, ((pairs + 1) // 2, pairs // 2 + 1))
+    middle = ((pairs + 1) // 2, pairs // 2 + 1)
     interval = Interval(low=None, high=None, level=level, method=method)
-    if rank > 0:
-        low, high = _ranked_differences(ordered_a, ordered_b, (rank, pairs + 1 - rank))
+    if rank <= 0:
+        lower, upper = _ranked_differences(ordered_a, ordered_b, middle)
+    else:
+        ranks = (rank, *middle, pairs + 1 - rank)
+        low, lower, upper, high = _ranked_differences(ordered_a, ordered_b, ranks)
         interval = attrs.evolve(interval, low=float(low), high=float(high))
     return Estimate(value=(lower + upper) / 2, interval=interval)
 
@@ -636,7 +708,19 @@ def bootstrap(
     percentiles (1 -+ level) / 2 of what *statistic* makes of them (Efron 1979). For statistics
     that have no interval of their own; with few values it is too narrow.
 
-    The same values, seed and resamples give the same interval, in every version of Python.
+    What is drawn depends on *statistic*, and the interval's method says what it was:
+
+    - `median`, `median_low`, a `Percentile`, `min` and `max`: the one or two values they are made
+      of, by their exact distribution among resamples, in a time that does not depend on how many
+      values there are ("by exact order statistics");
+    - `mean`, `total`, and `geometric_mean` of what is above 0, of more than 400 values: about 400
+      of the terms, and the others by their mean and variance, in a time that does not depend on
+      it either ("by sums of about 400 draws and a normal rest");
+    - anything else: every value.
+
+    A sum drawn so has the mean and variance of a resampled one exactly, and nearly its
+    distribution: see `_sums`. The same values, seed and resamples give the same interval, in every
+    version of Python and on every machine, but for the last digits of logarithms.
 
     In the unit of the statistic. Both bounds are None if there are no values, or if the statistic
     is None for one of the resamples.
@@ -650,10 +734,10 @@ def bootstrap(
     draw = _generator(seed)
     _check_count("resamples", resamples, 1)
     check_between("level", level, 0, 1)
-    outcomes = [
-        _outcome(statistic, _resample(ordered, len(ordered), draw)) for _ in range(resamples)
-    ]
-    return _bootstrap_interval(outcomes, level, f"percentile bootstrap, {resamples}, seed {seed}")
+    drawn = _draws(statistic, ordered, len(ordered), draw)
+    outcomes = (_checked(drawn.once()) for _ in range(resamples))
+    method = f"percentile bootstrap{drawn.way}, {resamples}, seed {seed}"
+    return _bootstrap_interval(outcomes, level, method)
 
 
 def bootstrap_difference(
@@ -680,17 +764,11 @@ def bootstrap_difference(
     draw = _generator(seed)
     _check_count("resamples", resamples, 1)
     check_between("level", level, 0, 1)
-    outcomes = [
-        _difference(
-            statistic,
-            _resample(ordered_a, len(ordered_a), draw),
-            _resample(ordered_b, len(ordered_b), draw),
-        )
-        for _ in range(resamples)
-    ]
-    return _bootstrap_interval(
-        outcomes, level, f"percentile bootstrap of the difference, {resamples}, seed {seed}"
-    )
+    of_a, of_b = (_draws(statistic, one, len(one), draw) for one in (ordered_a, ordered_b))
+    outcomes = _differences(of_a, of_b, resamples)
+    way = of_a.way or of_b.way
+    method = f"percentile bootstrap of the difference{way}, {resamples}, seed {seed}"
+    return _bootstrap_interval(outcomes, level, method)
 
 
 def permutation_p_value(
@@ -800,7 +878,7 @@ def simulate_no_change(
     Draws two periods of *n_a* and *n_b* incidents, both from *values* with replacement, and counts
     the share of runs in which the statistic differs by *difference* or more, in either direction.
     A large share means that a difference of this size is no evidence. After Davidovic, "Incident
-    Metrics in SRE" (2021).
+    Metrics in SRE" (2021). What is drawn of a period depends on the statistic, as in `bootstrap`.
 
     A share from 0 to 1, uncertain by at most about 1 / sqrt(runs). *difference* is in the unit of
     the statistic. None if there are no values, or if the statistic is None in one of the runs.
@@ -815,7 +893,7 @@ def simulate_no_change(
         values, n_a=n_a, n_b=n_b, ratio=1, statistic=statistic, seed=seed, runs=runs
     )
     bound = difference * (1 - SLACK)
-    return _share([None if outcome is None else abs(outcome) >= bound for outcome in outcomes])
+    return _share(outcomes, lambda outcome: abs(outcome) >= bound)
 
 
 def simulate_shortening(
@@ -834,7 +912,8 @@ def simulate_shortening(
     Draws two periods from *values* with replacement, multiplies every duration of the second by
     *ratio*, and counts the share of runs in which the statistic of the second is not below that of
     the first. For a ratio of 0.9 and the mean, Davidovic, "Incident Metrics in SRE" (2021), found
-    38, 40 and 20 % for three companies.
+    38, 40 and 20 % for three companies. What is drawn of a period depends on the statistic, as in
+    `bootstrap`.
 
     A share from 0 to 1, uncertain by at most about 1 / sqrt(runs). None if there are no values, or
     if the statistic is None in one of the runs.
@@ -846,7 +925,7 @@ def simulate_shortening(
     outcomes = _simulated(
         values, n_a=n_a, n_b=n_b, ratio=ratio, statistic=statistic, seed=seed, runs=runs
     )
-    return _share([None if outcome is None else outcome >= 0 for outcome in outcomes])
+    return _share(outcomes, lambda outcome: outcome >= 0)
 
 
 # Sums and spreads.
@@ -951,67 +1030,145 @@ def _rank_counts(n_a: int, n_b: int, largest: int) -> list[int]:
 
 
 def _ranked_differences(
-    a: Sequence[float], b: Sequence[float], ranks: tuple[int, int]
-) -> tuple[float, float]:
-    """Return the differences b - a at two *ranks*, counted from 1; both samples are sorted."""
+    a: Sequence[float], b: Sequence[float], ranks: Sequence[int]
+) -> list[float]:
+    """
+    Return the differences b - a at *ranks*, rising and counted from 1; both samples are sorted.
+
+    Few are listed. Of many the search is among exact differences, as whole numbers of a unit: what
+    is found is rounded once, which is what sorting the rounded ones would give, since rounding
+    keeps the order.
+    """
     if len(a) * len(b) <= LISTED_DIFFERENCES:
         listed = sorted(y - x for x in a for y in b)
-        return listed[ranks[0] - 1], listed[ranks[1] - 1]
-    return _ranked_difference(a, b, ranks[0]), _ranked_difference(a, b, ranks[1])
+        return [listed[rank - 1] for rank in ranks]
+    whole_a, whole_b, unit = _in_one_unit(a, b)
+    rows = _Rows.of(whole_a, whole_b).narrowed(ranks[0], ranks[-1])
+    found: list[int] = []
+    for before, rank in pairwise((0, *ranks)):
+        # The two middle ones are neighbours: one is searched for, the other one lies next to it.
+        following = rows.following(found[-1], rank) if found and rank - before <= 1 else None
+        found.append(rows.at(rank) if following is None else following)
+    return [value if unit is None else value / unit for value in found]
 
 
-def _ranked_difference(a: Sequence[float], b: Sequence[float], rank: int) -> float:
+def _in_one_unit(
+    a: Sequence[float], b: Sequence[float]
+) -> tuple[Sequence[int], Sequence[int], int | None]:
     """
-    Return the difference b - a at *rank* without listing all differences.
+    Return both samples in whole numbers, and how many of these make 1; None if they were whole.
+
+    A float is a whole number over a power of 2, so the largest of these makes all of them whole.
+    """
+    if isinstance(a[0], int) and isinstance(b[0], int):
+        return cast("Sequence[int]", a), cast("Sequence[int]", b), None
+    ratios_a, ratios_b = ([float(value).as_integer_ratio() for value in one] for one in (a, b))
+    unit = max(below for _, below in chain(ratios_a, ratios_b))
+    whole_a, whole_b = (
+        [above * (unit // below) for above, below in ratios] for ratios in (ratios_a, ratios_b)
+    )
+    return whole_a, whole_b, unit
+
+
+class _Rows(NamedTuple):
+    """
+    All differences b - a of two sorted samples, and which of them can still be those asked for.
 
     Each x of *a* has a row of differences y - x, sorted because *b* is. The candidates of a row
-    are the slice left:right. Each round counts how many differences lie below the weighted median
-    of the middles of the rows, and drops the side that cannot hold the rank: a quarter at least,
-    about half as a rule (Johnson and Mizoguchi 1978). Of many rows, evenly spaced ones are enough
-    to find a pivot. What is dropped is decided by the differences themselves, as rounded, so the
-    result is the one that sorting all of them would give.
+    are those of the slice left:right of *b* (Johnson and Mizoguchi 1978).
     """
-    left, right = [0] * len(a), [len(b)] * len(a)
-    candidates = len(a) * len(b)
-    while candidates > LISTED_DIFFERENCES:
-        rows = [row for row in range(len(a)) if left[row] < right[row]]
-        middles = sorted(
-            (b[(left[row] + right[row]) // 2] - a[row], right[row] - left[row])
-            for row in rows[:: 1 + len(rows) // PIVOT_ROWS]
-        )
-        weights = list(accumulate(weight for _, weight in middles))
-        pivot = middles[bisect_left(weights, weights[-1] / 2)][0]
-        smaller = _count_in_rows(a, b, pivot, ties=False)
-        if rank <= sum(smaller):
+
+    a: Sequence[int]
+    b: Sequence[int]
+    left: list[int]
+    right: list[int]
+
+    @classmethod
+    def of(cls, a: Sequence[int], b: Sequence[int]) -> _Rows:
+        """Return the rows of two samples, with every difference as a candidate."""
+        return cls(a, b, [0] * len(a), [len(b)] * len(a))
+
+    def at(self, rank: int) -> int:
+        """Return the difference at *rank* of all differences, which must be a candidate."""
+        rows = self
+        while True:
+            below = sum(rows.left)
+            if sum(rows.right) - below <= max(LISTED_DIFFERENCES, len(self.a)):
+                break
+            narrower = rows.narrowed(rank, rank)
+            if narrower is rows:
+                # No pivot could be dropped: the difference at the rank is at most the lower one
+                # and at least the lower one.
+                return rows._pivots(rank, rank)[0]
+            rows = narrower
+        slices = zip(rows.a, rows.left, rows.right, strict=True)
+        listed = sorted(y - x for x, start, end in slices for y in rows.b[start:end])
+        return listed[rank - below - 1]
+
+    def following(self, difference: int, rank: int) -> int:
+        """Return the difference at *rank*, given the one at this rank or at the rank before."""
+        up_to = self._places(bisect_right, difference)
+        if sum(up_to) >= rank:
+            return difference
+        n = len(self.b)
+        return min(self.b[place] - x for x, place in zip(self.a, up_to, strict=True) if place < n)
+
+    def narrowed(self, first: int, last: int) -> _Rows:
+        """
+        Return the rows without what lies below the rank *first* and above the rank *last*.
+
+        Two pivots are taken on both sides of where these ranks are expected, and it is counted how
+        many differences lie up to the one and below the other. Unless both ranks are within the
+        pivots themselves, at least one of these is dropped, as a rule nearly everything.
+        """
+        low, high = self._pivots(first, last)
+        left, right = self.left, self.right
+        up_to = self._places(bisect_right, low)
+        if sum(up_to) < first:
+            left = up_to
+        else:
+            high = low
+        smaller = self._places(bisect_left, high)
+        if sum(smaller) >= last:
             right = smaller
         else:
-            up_to = _count_in_rows(a, b, pivot, ties=True)
-            if rank <= sum(up_to):
-                return pivot
-            left = up_to
-        candidates = sum(right) - sum(left)
-    listed = sorted(
-        y - x for x, start, end in zip(a, left, right, strict=True) for y in b[start:end]
-    )
-    return listed[rank - sum(left) - 1]
+            up_to = self._places(bisect_right, high)
+            if sum(up_to) < first:
+                left = up_to
+        if left is self.left and right is self.right:
+            return self
+        return self._replace(left=left, right=right)
+
+    def _pivots(self, first: int, last: int) -> tuple[int, int]:
+        """
+        Return a candidate that is likely below the rank *first*, and one likely above *last*.
+
+        Evenly spaced ones of all candidates are sorted. Which one of its row is taken steps on by
+        the golden ratio from row to row: that fills the rows evenly however long they are.
+        """
+        a, b, left, right = self
+        ends = list(accumulate(map(operator.sub, right, left)))
+        candidates, below = ends[-1], sum(left)
+        sample: list[int] = []
+        part = 0.0
+        for number in range(PIVOT_SAMPLE):
+            row = bisect_right(ends, (2 * number + 1) * candidates // (2 * PIVOT_SAMPLE))
+            part = (part + GOLDEN) % 1
+            place = left[row] + int(part * (right[row] - left[row]))
+            sample.append(b[place] - a[row])
+        sample.sort()
+        low, high = ((rank - below - 1) * PIVOT_SAMPLE // candidates for rank in (first, last))
+        low, high = max(0, low - PIVOT_MARGIN), min(high + PIVOT_MARGIN, PIVOT_SAMPLE - 1)
+        return sample[low], sample[high]
+
+    def _places(self, bisect: Callable[..., int], pivot: int) -> list[int]:
+        """Return for each row how many of its differences are below, or up to, *pivot*."""
+        bounds = [x + pivot for x in self.a]
+        return list(map(bisect, repeat(self.b), bounds, self.left, self.right))
 
 
-def _count_in_rows(
-    a: Sequence[float], b: Sequence[float], pivot: float, *, ties: bool
-) -> list[int]:
-    """Return for each x of *a* how many differences y - x are below *pivot*, or up to it."""
-    within = operator.le if ties else operator.lt
-    counts: list[int] = []
-    n, count = len(b), 0
-    for x in a:
-        # From row to row x grows and the differences shrink, so the count only ever rises.
-        while count < n and within(b[count] - x, pivot):
-            count += 1
-        counts.append(count)
-    return counts
-
-
-# Draws.
+# Draws. All of them, and nothing else, come from `Random.random()`, in an order that depends on
+# the sorted values alone.
 
 
 def _generator(seed: int) -> Callable[[], float]:
@@ -1025,22 +1182,225 @@ def _generator(seed: int) -> Callable[[], float]:
     return Random(seed).random  # noqa: S311 - it must repeat, and guards no secret
 
 
-def _resample(ordered: Sequence[float], n: int, draw: Callable[[], float]) -> list[float]:
-    """Return *n* values drawn with replacement; none if there are none to draw from."""
+class _Draws(NamedTuple):
+    """What draws the statistic of one resample, and in which way, for the name of the method."""
+
+    once: Callable[[], float | None]
+    way: str
+
+
+def _draws(
+    statistic: Statistic, ordered: Sequence[float], n: int, draw: Callable[[], float]
+) -> _Draws:
+    """Return what draws the statistic of *n* values, drawn with replacement from *ordered*."""
+    if ordered:
+        place = _place_in(statistic, n)
+        if place is not None:
+            return _Draws(_ranked(ordered, n, place, draw), " by exact order statistics")
+        summed = _summed(statistic, ordered, n, draw) if n > DRAWN_TERMS else None
+        if summed is not None:
+            return _Draws(summed, f" by sums of about {DRAWN_TERMS} draws and a normal rest")
     size = len(ordered)
-    return [ordered[int(draw() * size)] for _ in range(n if size else 0)]
+
+    def resampled() -> float | None:
+        sample = [ordered[int(draw() * size)] for _ in range(n if size else 0)]
+        return statistic(sample) if sample else None
+
+    return _Draws(resampled, "")
 
 
-def _outcome(statistic: Statistic, sample: Sequence[float]) -> float | None:
-    """Return the statistic of *sample*, checked; None of an empty one."""
-    result = statistic(sample) if sample else None
+def _place_in(statistic: Statistic, n: int) -> Fraction | None:
+    """Return the place among *n* sorted values that *statistic* is the value at, if it is one."""
+    if isinstance(statistic, Percentile):
+        return _place_of(statistic.q, n)
+    if statistic is median:
+        return Fraction(n - 1, 2)
+    if statistic is median_low:
+        return Fraction((n - 1) // 2)
+    if statistic is min:
+        return Fraction(0)
+    return Fraction(n - 1) if statistic is max else None
+
+
+def _ranked(
+    ordered: Sequence[float], n: int, place: Fraction, draw: Callable[[], float]
+) -> Callable[[], float]:
+    """
+    Return what draws the value at a *place*, numbered from 0, among *n* resampled and sorted ones.
+
+    A resample takes the values numbered floor(size * U), for n independent U, uniform from 0 to 1.
+    That grows with U, so its k-th smallest value is the one numbered floor(size * U(k)), U(k) being
+    the k-th smallest of the n (David and Nagaraja, "Order Statistics", section 2.1; of the
+    bootstrap Efron, "Bootstrap Methods", 1979, section 3). Nothing is approximated. Between two
+    neighbours, U(k + 1) is the least of the n - k that are above U(k), uniform from there to 1.
+    """
+    size, below = len(ordered), math.floor(place)
+    part = place - below
+    first = _uniform_rank(below + 1, n, draw)
+    if part == 0:
+        return lambda: float(ordered[int(first() * size)])
+    least = _uniform_rank(1, n - below - 1, draw)
+
+    def between() -> float:
+        low = first()
+        high = low + (1 - low) * least()
+        # Rounding may carry it up to 1.
+        return _between(ordered[int(low * size)], ordered[min(int(high * size), size - 1)], part)
+
+    return between
+
+
+def _uniform_rank(k: int, n: int, draw: Callable[[], float]) -> Callable[[], float]:
+    """
+    Return what draws the *k*-th smallest of *n* uniform numbers from 0 up to and without 1.
+
+    It is distributed as Beta(k, n + 1 - k), with a density f in proportion to
+    x ** (k - 1) * (1 - x) ** (n - k), here scaled to 1 at its mode. By the ratio of uniforms
+    (Kinderman and Monahan 1977; Devroye, "Non-Uniform Random Variate Generation", section IV.7):
+    with (u, v) uniform in the region 0 < u <= sqrt(f(mode + v / u)), mode + v / u is distributed
+    so. The region is narrowest in the rectangle 0 < u <= 1, and v between the extremes of
+    (x - mode) * sqrt(f(x)), which are where 2 x (1 - x) = (n - 1) * (x - mode) ** 2. About seven
+    pairs of ten lie in the region.
+
+    Only sums, products, quotients and a square root are used, which are the same to the last bit
+    on every machine; logarithms and powers of other libraries are not.
+    """
+    below, above = k - 1, n - k
+    mode = below / max(n - 1, 1)
+    bits = range(max(below, above).bit_length() - 1, -1, -1)
+    steps = [(below >> bit & 1) + 2 * (above >> bit & 1) for bit in bits]
+
+    def density(x: float) -> float:
+        rising = x / mode if below else 1.0
+        falling = (1 - x) / (1 - mode) if above else 1.0
+        factors = (1.0, rising, falling, rising * falling)
+        power = 1.0
+        # Both powers at once, since one alone could be too large for a float.
+        for step in steps:
+            power = power * power * factors[step]
+        return power
+
+    root = math.sqrt(1 + 2 * below * above / max(n - 1, 1))
+    ends = [(k + sign * root) / (n + 1) for sign in (-1, 1)]
+    # A little more on both sides, where rounding could have cut off what belongs to it.
+    low, high = ((x - mode) * math.sqrt(density(x)) * (1 + 1e-9) for x in ends)
+
+    def once() -> float:
+        while True:
+            u = 1 - draw()
+            x = mode + (low + (high - low) * draw()) / u
+            if 0 <= x < 1 and u * u <= density(x):
+                return x
+
+    return once
+
+
+def _summed(
+    statistic: Statistic, ordered: Sequence[float], n: int, draw: Callable[[], float]
+) -> Callable[[], float] | None:
+    """Return what draws a statistic of *n* values that is made of their sum; None if it is not."""
+    least, most = ordered[0], ordered[-1]
+    if statistic is total:
+        return _sums(ordered, n, draw)
+    if statistic is mean:
+        sums = _sums(ordered, n, draw)
+        return lambda: min(max(sums() / n, least), most)
+    # A resample with a value of 0 or less has no geometric mean, and the first one that is drawn
+    # ends all: there is nothing to speed up.
+    if statistic is geometric_mean and least > 0:
+        logs = _sums(list(map(math.log, ordered)), n, draw)
+        return lambda: min(max(math.exp(logs() / n), least), most)
+    return None
+
+
+def _sums(ordered: Sequence[float], n: int, draw: Callable[[], float]) -> Callable[[], float]:
+    """
+    Return what draws the sum of *n* values, drawn with replacement from *ordered*.
+
+    The values are parted into those far from the median and those near it, so that 400 of the n
+    draws are expected to be far. How many are is drawn from its binomial distribution, and each of
+    them one by one. The others are many and of a narrow range, and their sum is taken as normal,
+    with their exact mean and variance (central limit theorem; nearer to the sum the smaller the
+    largest of its terms is beside its deviation, as Berry and Esseen's bound says). So the tail,
+    which makes the resampled sum of durations skewed, is drawn as it is.
+
+    The mean and the variance of the sum are exact. How far its distribution function is off, as
+    the tests compute it: of log-normal durations (sigma 0.5 to 2) less than 0.0005; of values that
+    are all equal but for some hundreds, where the exact one goes up in steps, less than 0.015. A
+    share of 1,000 runs is itself uncertain by 0.016 (one standard error, at one half).
+    """
+    far, near = _far_and_near(ordered, n)
+    middle = _center(near)
+    deviation = math.sqrt(_variance(near) * (len(near) - 1) / len(near)) if near[1:] else 0.0
+    how_many = _binomial(n, len(far), len(ordered), draw)
+    tossed = _binomial(TOSSES, 1, 2, draw)
+
+    def once() -> float:
+        count = how_many()
+        # `sum` of floats is rounded in another way since Python 3.12.
+        drawn = math.fsum(far[int(draw() * len(far))] for _ in range(count))
+        # Heads of so many tosses, spread over the step between two numbers of them.
+        normal = (tossed() + draw() - (TOSSES + 1) / 2) / math.sqrt(TOSSES / 4)
+        rest = n - count
+        others = rest * middle + math.sqrt(rest) * deviation * normal
+        return drawn + min(max(others, rest * near[0]), rest * near[-1])
+
+    return once
+
+
+def _far_and_near(ordered: Sequence[float], n: int) -> tuple[list[float], Sequence[float]]:
+    """
+    Return the values farthest from the median, of which 400 of *n* draws are, and the others.
+
+    There are always others, since *n* is more than 400; of two equally far the larger one is far.
+    """
+    low, high, center = 0, len(ordered), ordered[len(ordered) // 2]
+    for _ in range(DRAWN_TERMS * len(ordered) // n):
+        if center - ordered[low] > ordered[high - 1] - center:
+            low += 1
+        else:
+            high -= 1
+    return [*ordered[:low], *ordered[high:]], ordered[low:high]
+
+
+def _binomial(n: int, hits: int, of: int, draw: Callable[[], float]) -> Callable[[], int]:
+    """
+    Return what draws how many of *n* draws hit, with a probability of hits / of below 1.
+
+    By inversion: the weights go up and down from the likeliest number, which is 1, by the ratios
+    of neighbours, as far as they count.
+    """
+    likeliest = (n + 1) * hits // of
+    misses = of - hits
+    first, weights = likeliest, [1.0]
+    while first > 0 and weights[-1] > NEVER:
+        weights.append(weights[-1] * (first * misses) / ((n - first + 1) * hits))
+        first -= 1
+    weights.reverse()
+    last = likeliest
+    while last < n and weights[-1] > NEVER:
+        weights.append(weights[-1] * ((n - last) * hits) / ((last + 1) * misses))
+        last += 1
+    up_to = list(accumulate(weights))
+    return lambda: first + bisect_right(up_to, draw() * up_to[-1])
+
+
+def _checked(result: float | None) -> float | None:
+    """Return the result of a statistic, checked."""
     return None if result is None else finite_numbers("statistic", (result,))[0]
 
 
 def _difference(statistic: Statistic, a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Return statistic(b) - statistic(a), None where one of them is."""
-    of_a, of_b = _outcome(statistic, a), _outcome(statistic, b)
+    """Return statistic(b) - statistic(a), None where one of them is or a sample is empty."""
+    of_a, of_b = (_checked(statistic(one)) if one else None for one in (a, b))
     return None if of_a is None or of_b is None else of_b - of_a
+
+
+def _differences(a: _Draws, b: _Draws, runs: int) -> Iterator[float | None]:
+    """Draw what the statistic of b is more than that of a; None where one is undefined."""
+    for _ in range(runs):
+        of_a, of_b = _checked(a.once()), _checked(b.once())
+        yield None if of_a is None or of_b is None else of_b - of_a
 
 
 def _bootstrap_interval(outcomes: Iterable[float | None], level: float, method: str) -> Interval:
@@ -1069,7 +1429,7 @@ def _simulated(
     statistic: Statistic,
     seed: int,
     runs: int,
-) -> list[float | None]:
+) -> Iterator[float | None]:
     """Return the differences of *runs* pairs of periods, the second one scaled by *ratio*."""
     ordered = _ordered("values", values)
     _check_count("n_a", n_a, 1)
@@ -1077,15 +1437,19 @@ def _simulated(
     draw = _generator(seed)
     _check_count("runs", runs, 1)
     scaled = [value * ratio for value in ordered]
-    return [
-        _difference(statistic, _resample(ordered, n_a, draw), _resample(scaled, n_b, draw))
-        for _ in range(runs)
-    ]
+    of_a, of_b = _draws(statistic, ordered, n_a, draw), _draws(statistic, scaled, n_b, draw)
+    return _differences(of_a, of_b, runs)
 
 
-def _share(answers: Sequence[bool | None]) -> float | None:
-    """Return the share of True; None if one is undefined."""
-    return None if None in answers else answers.count(True) / len(answers)
+def _share(outcomes: Iterable[float | None], counts: Callable[[float], bool]) -> float | None:
+    """Return the share of the outcomes that count; None if one is undefined."""
+    runs = counted = 0
+    for outcome in outcomes:
+        if outcome is None:
+            return None
+        runs += 1
+        counted += counts(outcome)
+    return counted / runs
 
 
 # Special functions: the regularized incomplete beta function and its inverse.

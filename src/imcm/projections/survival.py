@@ -19,7 +19,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import accumulate, pairwise, zip_longest
+from itertools import accumulate, pairwise, repeat, zip_longest
 from operator import add
 from typing import NamedTuple
 
@@ -402,14 +402,16 @@ def log_rank(
     a_ends, b_ends = Counter(a_ended), Counter(b_ended)
     surplus: list[float] = []
     variances: list[float] = []
-    for t in sorted(a_ends.keys() | b_ends.keys()):
-        n_a = len(a_all) - bisect_left(a_all, t)
-        n_b = len(b_all) - bisect_left(b_all, t)
+    ends = sorted(a_ends.keys() | b_ends.keys())
+    gone_a, gone_b = (map(bisect_left, repeat(one), ends) for one in (a_all, b_all))
+    for t, before_a, before_b in zip(ends, gone_a, gone_b, strict=True):
+        n_a, n_b = len(a_all) - before_a, len(b_all) - before_b
         if n_a == 0 or n_b == 0:
             # All at risk are of one sample, here and from here on: nothing left to compare.
             break
-        n, d = n_a + n_b, a_ends[t] + b_ends[t]
-        surplus.append((a_ends[t] * n - d * n_a) / n)
+        n, of_a = n_a + n_b, a_ends.get(t, 0)
+        d = of_a + b_ends.get(t, 0)
+        surplus.append((of_a * n - d * n_a) / n)
         variances.append(d * n_a * n_b * (n - d) / (n * n * (n - 1)))
     variance = math.fsum(variances)
     if variance == 0:
