@@ -22,6 +22,7 @@ from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.bands import band, bands_of
+from imcm.projections.decisions import plain
 from imcm.projections.excerpt import FEW, SOME, excerpt, named
 from imcm.projections.facts import Facts
 from imcm.projections.failures import DIVIDES, ChangeFailureRate, change_failures
@@ -518,10 +519,7 @@ class Difference:
             "counts": {name: len(members) for name, members in lists.items()},
             "why_only_one": why_one,
             "why_only_other": why_other,
-            **{
-                name: [attrs.asdict(one) for one in members] if population else None
-                for name, members in lists.items()
-            },
+            **{name: plain(members) if population else None for name, members in lists.items()},
         }
 
 

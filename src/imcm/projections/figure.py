@@ -324,9 +324,9 @@ class Figure:
             what="reasons",
         )
         lines.append("  definition:")
-        default = self.definition.default().shown()
+        chosen, default = self.definition.chosen(), self.definition.defaults()
         for key, value in self.definition.shown().items():
-            mark = "" if value == default[key] else f" (default {default[key]})"
+            mark = f" (default {json.dumps(_plain(default[key]))})" if key in chosen else ""
             lines.append(f"    {key} = {value}{mark}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
@@ -581,14 +581,21 @@ class Definition:
 
     def __repr__(self) -> str:
         """Return it as it is made, without what is left at its default."""
-        default = self.default()
-        given = [(a.name, getattr(self, a.name)) for a in attrs.fields(type(self))]
-        told = [f"{n}={short(value)}" for n, value in given if value != getattr(default, n)]
-        return f"{type(self).__name__}({', '.join(told)})"
+        told = ", ".join(f"{name}={short(value)}" for name, value in self.chosen().items())
+        return f"{type(self).__name__}({told})"
 
-    def default(self) -> Self:
-        """Return the definition of the same figure with every choice at its default."""
-        return type(self)()
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return every choice at its default, by name, as an instance would hold it."""
+        return {
+            a.name: a.default if a.converter is None else a.converter(a.default)
+            for a in attrs.fields(cls)
+        }
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the choices that are not the default, by name."""
+        given = ((name, getattr(self, name), value) for name, value in self.defaults().items())
+        return {name: value for name, value, default in given if value != default}
 
     def _choices(self) -> dict[str, Any]:
         return {a.name: _plain(getattr(self, a.name)) for a in attrs.fields(type(self))}

@@ -76,8 +76,8 @@ class Preset:
         if metric not in METRICS:
             raise InvalidValue("metric", metric, f"one of {', '.join(METRICS)}")
         definition = self.definitions()[metric]
-        given, default = definition.as_dict(), definition.default().as_dict()
-        return {name: value for name, value in given.items() if value != default[name]}
+        given = definition.as_dict()
+        return {name: given[name] for name in definition.chosen()}
 
     def __repr__(self) -> str:
         """Return its name, and how many arguments are not the defaults."""
