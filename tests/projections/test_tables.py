@@ -145,10 +145,18 @@ def nothing_plain(table, known):
 FIGURES = {
     "report": lambda known, **given: dora_report(known, **given).as_dict(population=True),
     "restore": lambda known, **given: time_to_restore(known, **given).as_dict(population=True),
-    "authored": lambda known, **given: lead_time(known, start="authored", **given).as_dict(population=True),
-    "both ways": lambda known, **given: lead_time(known, negative="include", **given).as_dict(population=True),
-    "stays": lambda known, **given: lead_time(known, roll_forward=False, **given).as_dict(population=True),
-    "rollbacks": lambda known, **given: lead_time(known, rollbacks="count", **given).as_dict(population=True),
+    "authored": lambda known, **given: lead_time(known, start="authored", **given).as_dict(
+        population=True
+    ),
+    "both ways": lambda known, **given: lead_time(known, negative="include", **given).as_dict(
+        population=True
+    ),
+    "stays": lambda known, **given: lead_time(known, roll_forward=False, **given).as_dict(
+        population=True
+    ),
+    "rollbacks": lambda known, **given: lead_time(known, rollbacks="count", **given).as_dict(
+        population=True
+    ),
     "inferred": lambda known, **given: change_failure_rate(
         known, attribution="between_releases", **given
     ).as_dict(population=True),
