@@ -88,7 +88,7 @@ def test_report_prints_the_figures(ledger: Path) -> None:
     """Time to restore is the median of 1 h and 3 h; one of two deployments failed."""
     before = digest(ledger)
     told = json.loads(imcm("report", "--ledger", ledger, "--json").stdout)
-    figures = {figure["name"]: figure for figure in told}
+    figures = {figure["name"]: figure for figure in told["figures"]}
     assert figures["time to restore"]["value"] == 7200.0
     assert figures["change failure rate"]["value"] == 0.5
     assert figures["time to acknowledge"]["value"] == 300.0
@@ -99,11 +99,76 @@ def test_report_prints_the_figures(ledger: Path) -> None:
     assert before == digest(ledger)
 
 
+KEYS = (
+    "shape", "preset", "year", "figures", "bands", "compared", "side_by_side", "notes", "as_of",
+    "log_position", "incidents", "changes",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--population",),
+        ("--from", "2026-03-03", "--to", "2026-03-04", "--compare", "2026-03-02/2026-03-03"),
+        ("--side-by-side", "restore"),
+        ("--side-by-side", "restore", "--population"),
+    ],
+)
+def test_report_as_json_has_one_shape(ledger: Path, words: tuple[str, ...]) -> None:
+    """The same keys whatever is asked for; populations are null unless they are."""
+    ran = imcm("report", "--ledger", ledger, "--json", *words)
+    told = json.loads(ran.stdout)
+    assert list(KEYS) == list(told)
+    assert (1, 2, 2, 13) == tuple(
+        told[name] for name in ("shape", "incidents", "changes", "log_position")
+    )
+    side = "--side-by-side" in words
+    assert (side, 0 if side else 8) == (told["side_by_side"] is not None, len(told["figures"]))
+    assert (2 if "--compare" in words else 0) == len(told["compared"])
+    figures = told["side_by_side"]["figures"].values() if side else told["figures"]
+    for figure in figures:
+        for name in ("included", "left_out", "censored"):
+            assert ("--population" in words) is isinstance(figure[name], list)
+
+
+def test_populations_are_for_json(ledger: Path) -> None:
+    """A table lists nobody, so an option to list everybody is wrong usage there."""
+    assert 2 == imcm("report", "--ledger", ledger, "--population").returncode
+
+
+def test_a_histogram_asks_for_values_and_for_nobody() -> None:
+    """A line of blocks of the durations, without telling whose they are."""
+    from imcm.cli import _distribution
+    from imcm.projections.figure import Figure, Population
+    from imcm.projections.restore import TimeToRestore
+
+    def told(*values: float, unit: str = "seconds", value: float = 1.0) -> str:
+        def nobody() -> list[object]:
+            raise AssertionError("the histogram asked who they are")
+
+        figure = Figure(
+            name="time to restore",
+            value=value,
+            unit=unit,
+            n=len(values),
+            definition=TimeToRestore(),
+            included=Population(nobody, lambda: values),  # type: ignore[arg-type,return-value]
+        )
+        return _distribution(figure)
+
+    assert "█          █" == told(1.0, 4096.0)
+    assert "▄          █" == told(0.0, 1.0, 4096.0, 4096.0)
+    assert "█           " == told(2.0, 2.0)
+    assert ["", "", ""] == [told(), told(2.0), told(1.0, 2.0, unit="count")]
+    assert "██████░░░░░░" == told(unit="share", value=0.5)
+
+
 def test_report_as_another_tool_counts(ledger: Path) -> None:
     """--preset and --set change the definition, which is printed with the figure."""
     words = ("report", "--ledger", ledger, "--preset", "gitlab", "--set", "restore.statistic=mean")
     told = json.loads(imcm(*words, "--json").stdout)
-    figures = {figure["name"]: figure for figure in told}
+    figures = {figure["name"]: figure for figure in told["figures"]}
     assert "incidents" == figures["change failure rate"]["definition"]["numerator"]
     assert "mean" == figures["time to restore"]["definition"]["statistic"]
     assert 1.0 == figures["change failure rate"]["value"]  # two incidents, two deployments
@@ -113,7 +178,7 @@ def test_report_by_month_has_its_empty_months(ledger: Path) -> None:
     """--bucket month: February is there, though nothing happened in it."""
     words = ("--from", "2026-02-01", "--to", "2026-04-01", "--bucket", "month")
     told = json.loads(imcm("report", "--ledger", ledger, *words, "--json").stdout)
-    rate = next(figure for figure in told if figure["name"] == "change failure rate")
+    rate = next(figure for figure in told["figures"] if figure["name"] == "change failure rate")
     assert [(None, 0), (0.5, 2)] == [(b["value"], b["n"]) for b in rate["buckets"]]
     assert "from 2026-02-01" in imcm("report", "--ledger", ledger, *words).stdout
 
@@ -144,7 +209,7 @@ def test_report_of_a_period(ledger: Path) -> None:
             "--tz", "Europe/London", "--json",
         ).stdout
     )  # fmt: skip
-    restore = next(figure for figure in told if figure["name"] == "time to restore")
+    restore = next(figure for figure in told["figures"] if figure["name"] == "time to restore")
     assert (restore["value"], restore["n"]) == (10800.0, 1)
 
 
@@ -213,7 +278,7 @@ def test_import_again_adds_nothing_and_a_changed_value_corrects(
     changed = imcm("import", "csv", "--ledger", ledger, "--incidents", file)
     assert "1 new events" in changed.stdout
     told = json.loads(imcm("report", "--ledger", ledger, "--json").stdout)
-    restore = next(figure for figure in told if figure["name"] == "time to restore")
+    restore = next(figure for figure in told["figures"] if figure["name"] == "time to restore")
     assert restore["value"] == 9000.0
 
 

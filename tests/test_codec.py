@@ -693,7 +693,7 @@ STORED_VALUES = {
     "Role": "incident_commander operations communications scribe",
     "ServiceImpact": "service degree",
     "Severity": "P1 P2 P3 P4",
-    "Source": "name id recorded_at status sha256 ledger",
+    "Source": "name id recorded_at status sha256 ledger keyed",
     "StatedDuration": "time_to_restore time_to_repair",
     "Symptom": (
         "site_down latency errors database_connections crash_loop cpu memory disk data "

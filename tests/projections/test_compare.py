@@ -643,10 +643,11 @@ class TestTold:
         found = quick(a, b, tried=2)
         plain = found.as_dict()
         assert plain == json.loads(json.dumps(plain, allow_nan=False))
-        assert [attribute.name for attribute in attrs.fields(Comparison)] == list(plain)
+        fields = [attribute.name for attribute in attrs.fields(Comparison)]
+        assert ["shape", *fields] == list(plain)
         assert list(found.warnings) == plain["warnings"]
         assert found.interval.method == plain["interval"]["method"]
-        assert "included" not in plain["a"]
+        assert plain["a"]["included"] is None
         assert len(a.included) == len(found.as_dict(population=True)["a"]["included"])
 
 

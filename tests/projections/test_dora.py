@@ -297,9 +297,10 @@ class TestTelling:
         plain = found.as_dict()
         assert list(METRICS) == list(json.loads(json.dumps(plain))["figures"])
         assert found.figures["restore"].as_dict() == plain["figures"]["restore"]
-        short = found.as_dict(population=False)
-        assert "included" not in short["figures"]["restore"]
-        assert (preset, 2024) == (short["preset"], short["year"])
+        assert plain["figures"]["restore"]["included"] is None
+        assert (preset, 2024) == (plain["preset"], plain["year"])
+        full = found.as_dict(population=True)
+        assert found.restore.as_dict(population=True) == full["figures"]["restore"]
 
     def test_rows(self):
         """The whole, its weeks, each group, and the weeks of each group, as one table."""
@@ -481,7 +482,7 @@ class TestSideBySide:
         )
         found = compared("dora", mine, metric="restore", streams=streams, window=None)
         assert {"I1": (((6 * HOUR,), (HOUR, 2 * HOUR)), ("", ""))} == changed(found)
-        assert "    in stretches: 1 h + 2 h" in found.explain()
+        assert "    incident I1: 6 h in dora, 1 h + 2 h in stretches" in found.explain()
 
     def test_recovery_per_incident_is_of_incidents(self):
         """Its ids are those of incidents, so they can be set beside time to restore."""
@@ -522,26 +523,32 @@ class TestSideBySide:
         for line in (
             "  attribution: stated in dora, latest_before in devlake",
             "  failed_by: incident + rolled_back + failed + repaired in dora, incident in devlake",
-            "  only in dora: change D4, 1 (rolled back)",
-            "    not in devlake: not in its denominator (successful)",
-            "  in both, with other values: change D3",
-            "    in dora: 0",
-            "    in devlake: 1 (incident I4 (inferred))",
+            "  only in dora: 2",
+            "    2 not in devlake: not in its denominator (successful)",
+            "      change D4: 1 (rolled back)",
+            "  in both, with other values: 2",
+            "    change D3: 0 in dora, 1 (incident I4 (inferred)) in devlake",
         ):
             assert line in told.split("\n")
 
     def test_explain_of_what_needs_no_reason(self):
         """A commit is counted because it is there."""
         told = compared("dora", "gitlab", metric="lead_time").explain()
-        assert "  only in gitlab: pull request p1, 1 h\n" in told
+        assert "      pull request p1: 1 h\n" in told
 
     def test_as_dict_is_json(self):
         """Plain values, with and without populations."""
         found = side_by_side(FACTS, window=WINDOW, metric="restore")
-        plain = json.loads(json.dumps(found.as_dict()))
+        plain, full = (found.as_dict(population=whether) for whether in (False, True))
+        assert (plain, full) == (json.loads(json.dumps(plain)), json.loads(json.dumps(full)))
         assert ("restore", list(PRESETS)) == (plain["metric"], list(plain["figures"]))
-        assert "I1" == plain["differences"][0]["changed"][0]["id"]
-        assert "included" not in found.as_dict(population=False)["figures"]["dora"]
+        assert plain["figures"]["dora"]["included"] is None
+        difference, listed = plain["differences"][0], full["differences"][0]
+        assert "I1" == listed["changed"][0]["id"]
+        assert difference.keys() == listed.keys()
+        for name in ("only_one", "only_other", "changed"):
+            assert (None, len(listed[name])) == (difference[name], difference["counts"][name])
+        assert len(listed["only_one"]) == sum(difference["why_only_one"].values())
 
     def test_common_arguments(self):
         """They go to every preset alike."""

@@ -297,7 +297,7 @@ class TestTold:
             {name: event[name] for name in ("position", "stream", "version")}
             for event in plain["changes"][0]["events"]
         ]
-        assert "included" not in plain["before"]
+        assert plain["before"]["included"] is None
         assert len(found.after.included) == len(found.as_dict(population=True)["after"]["included"])
 
     def test_what_is_undefined_is_null_in_json(self):

@@ -143,27 +143,35 @@ def nothing_plain(table, known):
 
 
 FIGURES = {
-    "report": lambda known, **given: dora_report(known, **given).as_dict(),
-    "restore": lambda known, **given: time_to_restore(known, **given).as_dict(),
-    "authored": lambda known, **given: lead_time(known, start="authored", **given).as_dict(),
-    "both ways": lambda known, **given: lead_time(known, negative="include", **given).as_dict(),
-    "stays": lambda known, **given: lead_time(known, roll_forward=False, **given).as_dict(),
-    "rollbacks": lambda known, **given: lead_time(known, rollbacks="count", **given).as_dict(),
+    "report": lambda known, **given: dora_report(known, **given).as_dict(population=True),
+    "restore": lambda known, **given: time_to_restore(known, **given).as_dict(population=True),
+    "authored": lambda known, **given: lead_time(known, start="authored", **given).as_dict(
+        population=True
+    ),
+    "both ways": lambda known, **given: lead_time(known, negative="include", **given).as_dict(
+        population=True
+    ),
+    "stays": lambda known, **given: lead_time(known, roll_forward=False, **given).as_dict(
+        population=True
+    ),
+    "rollbacks": lambda known, **given: lead_time(known, rollbacks="count", **given).as_dict(
+        population=True
+    ),
     "inferred": lambda known, **given: change_failure_rate(
         known, attribution="between_releases", **given
-    ).as_dict(),
+    ).as_dict(population=True),
     "aged": lambda known, **given: change_failure_rate(
         known, attribution="latest_before", max_age=5 * HOUR, candidates="successful", **given
-    ).as_dict(),
+    ).as_dict(population=True),
     "everything": lambda known, **given: change_failure_rate(
         known, attribution="latest_at_or_before", scope="global", **given
-    ).as_dict(),
+    ).as_dict(population=True),
     "each incident": lambda known, **given: failed_deployment_recovery_time(
         known, per="incident", **given
-    ).as_dict(),
+    ).as_dict(population=True),
     "next success": lambda known, **given: failed_deployment_recovery_time(
         known, recovered_by="next_success", look_back="last_success", **given
-    ).as_dict(),
+    ).as_dict(population=True),
 }
 
 
@@ -242,7 +250,9 @@ def test_a_table_is_the_tuple_of_its_rows(known):
     assert known.incidents == rows
     assert rows == known.incidents
     assert known.incidents != (second, first)
-    assert repr(known.incidents) == repr(rows)
+    assert "<IncidentTable of 2>" == repr(known.incidents)
+    assert "<IncidentColumns of 2>" == repr(known.incidents.columns)
+    assert "<ChangeColumns of 1>" == repr(known.changes.columns)
     assert (known.incidents[-1], known.incidents[:1]) == (second, (first,))
     assert [row.id for row in reversed(known.incidents)] == ["B", "A"]
     assert known.incidents.index(second) == 1

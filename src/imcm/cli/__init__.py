@@ -52,8 +52,9 @@ from imcm.ledger import Ledger, LedgerReader
 from imcm.projections.anomalies import anomalies
 from imcm.projections.compare import Comparison, compare
 from imcm.projections.dora import dora_report, side_by_side
+from imcm.projections.facts import Facts
 from imcm.projections.failures import change_failure_rate
-from imcm.projections.figure import SECONDS, SHARE, Definition, Figure, shown, zone
+from imcm.projections.figure import SECONDS, SHAPE, SHARE, Definition, Figure, shown, zone
 from imcm.projections.restore import (
     TimeToAcknowledge,
     TimeToMitigate,
@@ -306,10 +307,12 @@ def _distribution(figure: Figure) -> str:
     if figure.unit == SHARE and figure.value is not None:
         full = round(min(figure.value, 1.0) * _BINS)
         return "█" * full + "░" * (_BINS - full)
-    values = [one.value for one in figure.included if one.value > 0]
-    if figure.unit != SECONDS or len(values) < 2:
+    if figure.unit != SECONDS:
         return ""
-    low, high = math.log(min(values)), math.log(max(values))
+    values = [value for value in figure.values() if value > 0]
+    if len(values) < 2:
+        return ""
+    low, high = math.log(values[0]), math.log(values[-1])
     counts = [0] * _BINS
     for value in values:
         place = 0.0 if high == low else (math.log(value) - low) / (high - low) * _BINS
@@ -393,6 +396,33 @@ def _fitting(cls: type[Definition], settings: Mapping[str, Any]) -> dict[str, An
     return {name: value for name, value in settings.items() if name in names}
 
 
+_REPORT: Final[Mapping[str, Any]] = {
+    "shape": SHAPE,
+    "preset": None,
+    "year": None,
+    "figures": [],
+    "bands": {},
+    "compared": [],
+    "side_by_side": None,
+    "notes": [],
+    "as_of": None,
+    "log_position": 0,
+    "incidents": 0,
+    "changes": 0,
+}
+"""What `report --json` prints always, whatever was asked for."""
+
+
+def _read(known: Facts) -> dict[str, Any]:
+    """Return what a report was made from, for JSON."""
+    return {
+        "as_of": None if known.as_of is None else known.as_of.isoformat(),
+        "log_position": known.log_position,
+        "incidents": len(known.incidents),
+        "changes": len(known.changes),
+    }
+
+
 @app.command()
 @one_line
 def report(
@@ -426,9 +456,14 @@ def report(
         ),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Print each figure in full.")] = False,
+    population: Annotated[
+        bool, typer.Option("--population", help="With --json: list who was counted and who not.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the DORA metrics and the times to acknowledge, mitigate and restore, with intervals."""
+    if population and not as_json:
+        raise typer.BadParameter("--population goes with --json")
     with LedgerReader(ledger) as book:
         if kept is None:
             cut = known_at_of(known_at, tz)
@@ -451,7 +486,8 @@ def report(
     if side is not None:
         both = side_by_side(known, metric=side, **common)
         if as_json:
-            print_json(both.as_dict())
+            shape = {**_REPORT, "side_by_side": both.as_dict(population=population)}
+            print_json({**shape, **_read(known)})
         else:
             out.print(escape(both.explain()))
         return
@@ -472,11 +508,16 @@ def report(
             if a.value is not None and b.value is not None:
                 comparisons.append(compare(a, b, tried=3))
     if as_json:
-        plain = [figure.as_dict() for figure in figures]
-        if compare_to is None:
-            print_json(plain)
-        else:
-            print_json({"figures": plain, "compared": [c.as_dict() for c in comparisons]})
+        plain = told.as_dict()
+        print_json(
+            {
+                **_REPORT,
+                **{name: plain[name] for name in ("preset", "year", "bands", "notes")},
+                "figures": [one.as_dict(population=population) for one in figures],
+                "compared": [one.as_dict(population=population) for one in comparisons],
+                **_read(known),
+            }
+        )
         return
     if explain:
         for figure in figures:

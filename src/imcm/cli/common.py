@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+
+import msgspec
 
 from imcm.errors import ImcmError, InvalidValue, MissingExtraError, UnknownIdError
 
@@ -61,8 +62,9 @@ def one_line(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    """Print a value as JSON on standard output; what is no finite number is null there."""
+    told = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    sys.stdout.write(f"{told.decode()}\n")
 
 
 @contextmanager

@@ -782,6 +782,14 @@ class ImportReport:
     problems: tuple[Problem, ...]
     problems_found: int
 
+    def __repr__(self) -> str:
+        """Return the counts in one line; what the problems are is in `problems`."""
+        return (
+            f"<ImportReport: {self.rows_imported:,} of {self.rows_read:,} rows imported, "
+            f"{self.histories:,} histories, {self.events:,} events, "
+            f"{self.problems_found:,} problems>"
+        )
+
 
 class _Survey:
     """

@@ -161,6 +161,10 @@ class History:
     stream: str
     events: tuple[tuple[Event, Source | None], ...]
 
+    def __repr__(self) -> str:
+        """Return whose it is, and how many events there are."""
+        return f"<History of {self.stream!r}: {len(self.events):,} events>"
+
 
 class Call(NamedTuple):
     """

@@ -23,10 +23,12 @@ from imcm.projections.facts import Facts, IncidentFacts, Spell
 from imcm.projections.figure import (
     SECONDS,
     SHARE,
+    STILL_OPEN,
     Definition,
     Figure,
     Included,
     LeftOut,
+    Listed,
     Period,
     buckets,
     figure_function,
@@ -53,7 +55,7 @@ Pair: TypeAlias = tuple[int, int]
 # --- definitions ----------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Outages(Definition):
     """
     When a service was down, as far as its incidents say.
@@ -82,7 +84,7 @@ class Outages(Definition):
             )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Downtime(Outages):
     """
     For how long at least one incident was open, in seconds.
@@ -119,7 +121,7 @@ class Downtime(Outages):
     NAME: ClassVar[str] = "downtime"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Availability(Outages):
     """
     The share of a window in which no incident was open: 1 - downtime / length, from 0 to 1.
@@ -151,7 +153,7 @@ class Availability(Outages):
         self._need_window()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class TimeBetweenFailures(Outages):
     """
     MTBF: (length of the window - downtime) / number of merged outages, in seconds.
@@ -182,7 +184,7 @@ class TimeBetweenFailures(Outages):
         self._need_window()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class UserImpact(Outages):
     """
     Customers hit times the time they were hit, in customer seconds.
@@ -507,17 +509,17 @@ def _summary(
         bounds=answer.bounds,
         uncertain=uncertain,
         included=_included(counted, answer),
-        left_out=tuple(sorted((*out, *answer.left_out), key=lambda one: one.id)),
+        left_out=Listed.of(sorted((*out, *answer.left_out), key=lambda one: one.id)),
         counts={
             "outages": counted.cover(_middle).pieces,
-            "still open": sum(many[-1].still_open for _, many in by_incident.values()),
+            STILL_OPEN: sum(many[-1].still_open for _, many in by_incident.values()),
             **answer.counts,
         },
         notes=(*notes, *answer.notes),
     )
 
 
-def _included(counted: _Counted, answer: _Answer) -> tuple[Included, ...]:
+def _included(counted: _Counted, answer: _Answer) -> Listed[Included]:
     told: list[Included] = []
     for id_, (row, stretches) in counted.by_incident.items():
         if answer.included is None:
@@ -527,11 +529,11 @@ def _included(counted: _Counted, answer: _Answer) -> tuple[Included, ...]:
         else:
             continue
         why = [f"{len(stretches)} stretches"] if len(stretches) > 1 else []
-        why += ["still open"] if stretches[-1].still_open else []
+        why += [STILL_OPEN] if stretches[-1].still_open else []
         told.append(
             Included(id=id_, value=value / SECOND, why="; ".join(why), positions=row.positions)
         )
-    return tuple(sorted(told, key=lambda one: (one.value, one.id)))
+    return Listed.of(sorted(told, key=lambda one: (one.value, one.id)))
 
 
 def _by_period(
@@ -591,7 +593,7 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
 
     whole = figure(None, definition.window)
     out += whole.left_out
-    whole = attrs.evolve(whole, left_out=tuple(sorted(out, key=lambda one: one.id)))
+    whole = attrs.evolve(whole, left_out=Listed.of(sorted(out, key=lambda one: one.id)))
     return with_groups(whole, names, periods, figure)
 
 

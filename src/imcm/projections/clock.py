@@ -22,6 +22,7 @@ import attrs
 
 from imcm.domain.vocabulary import is_list, is_mapping, midpoint
 from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.projections.excerpt import short
 from imcm.projections.facts import Hold
 from imcm.projections.figure import zone
 from imcm.projections.instants import instant, moment_of
@@ -156,6 +157,12 @@ class BusinessHours:
         zone(self.time_zone)
         if not isinstance(self.name, str):
             raise InvalidValue("name", self.name, "give text")
+
+    def __repr__(self) -> str:
+        """Return what it is called, its zone, and how many ranges and holidays it has."""
+        ranges = sum(map(len, self.hours))
+        told = f"{ranges} ranges a week, {len(self.holidays):,} holidays"
+        return f"<BusinessHours {short(self.name)} in {self.time_zone}: {told}>"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the calendar as plain values for JSON; `from_dict` reads them back."""

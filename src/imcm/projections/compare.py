@@ -21,7 +21,7 @@ import attrs
 
 from imcm.errors import InvalidValue
 from imcm.projections.durations import STATISTICS
-from imcm.projections.figure import SECONDS, SHARE, Figure, Included, shown
+from imcm.projections.figure import SECONDS, SHAPE, SHARE, Figure, Included, shown
 from imcm.projections.statistics import (
     Estimate,
     Interval,
@@ -118,8 +118,8 @@ class Comparison:
     name: str
     unit: str
     statistic: str
-    a: Figure = attrs.field(repr=False)
-    b: Figure = attrs.field(repr=False)
+    a: Figure
+    b: Figure
     difference: float | None
     interval: Interval
     reason: str | None = None
@@ -142,9 +142,13 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     verdict: str
 
+    def __repr__(self) -> str:
+        """Return what was compared, and the answer, in one line."""
+        return f"{self.name} ({self.statistic}), b against a: {self.verdict}"
+
     def explain(self) -> str:
         """Return all of it as text for a person."""
-        lines = [f"{self.name} ({self.statistic}), b against a: {self.verdict}"]
+        lines = [repr(self)]
         lines += [f"  {_side(name, one)}" for name, one in (("a", self.a), ("b", self.b))]
         lines.append(f"  difference b - a: {_apart(self.difference, self.unit)}")
         lines.append(f"  {_range(self.interval, self.unit)}")
@@ -178,12 +182,12 @@ class Comparison:
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
-        Return the comparison as plain values for JSON.
+        Return the comparison as plain values for JSON; docs/json.md says what its keys mean.
 
         Args:
-            population: True adds to both figures the lists of who was counted and who was not.
+            population: True gives the lists of who both figures counted, which are None otherwise.
         """
-        plain: dict[str, Any] = {}
+        plain: dict[str, Any] = {"shape": SHAPE}
         for attribute in attrs.fields(Comparison):
             value = getattr(self, attribute.name)
             if isinstance(value, Figure):

@@ -38,7 +38,8 @@ from imcm.domain.vocabulary import (
     latest,
 )
 from imcm.errors import UnknownIdError
-from imcm.projections.figure import utc
+from imcm.projections.excerpt import SOME, excerpt, named, short
+from imcm.projections.figure import SHAPE, utc
 from imcm.projections.timeline import Entry, timeline
 
 __all__ = ["Altered", "Decision", "DecisionTrail", "Finding", "Question", "Ruling"]
@@ -64,6 +65,9 @@ class Question(StrEnum):
     SETTLED = "what went in without approval was approved afterwards"
     ALLOWED = "no guard would have said no to what was told"
 
+
+MANY: Final = 100
+"""How many decisions are told to a person; very few changes have more."""
 
 _DUTIES: Final = (Question.REQUESTER, Question.PLANNER, Question.SUBMITTER, Question.IMPLEMENTER)
 
@@ -200,6 +204,13 @@ class DecisionTrail:
     decisions: tuple[Decision, ...] = ()
     findings: tuple[Finding, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return in one line how many decisions there are, and how the questions were answered."""
+        verdicts = [one.verdict for one in self.findings]
+        told = ", ".join(f"{verdicts.count(ruling)} {ruling.value}" for ruling in Ruling)
+        many = f"{len(self.decisions):,} decisions"
+        return f"decisions on change {short(self.change)}: {many}; questions: {told}"
+
     @property
     def revisions(self) -> tuple[Decision, ...]:
         """The revisions: each with the fields it changed and the approvals it voided."""
@@ -217,7 +228,11 @@ class DecisionTrail:
         return next(one for one in self.findings if one.question is question)
 
     def explain(self) -> str:
-        """Return, for a person, the decisions in log order and the answer to every question."""
+        """
+        Return, for a person, the decisions in log order and the answer to every question.
+
+        Of a change with very many decisions the first are told; all are in `decisions`.
+        """
         known_at = "the end of the log" if self.known_at is None else self.known_at
         lines = [
             f"decisions on change {self.change}, known at {known_at} "
@@ -230,16 +245,20 @@ class DecisionTrail:
             ("approved", self.approved_by),
             ("implemented", self.implemented_by),
         ):
-            lines.append(f"  {word} by {', '.join(people) or 'nobody named'}")
-        lines += [line for one in self.decisions for line in _told(one)]
+            lines.append(f"  {word} by {named(people, SOME) or 'nobody named'}")
+        lines += excerpt(self.decisions, _told, indent="  ", most=MANY, what="more decisions")
         lines.append(f"  separation of duties: {self.separation_of_duties.value}")
         lines += [f"  {f.verdict.value}: {f.question.value}: {f.reason}" for f in self.findings]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the trail as plain values for JSON; whole events are left out."""
-        found = plain(self)
-        return {**found, "separation_of_duties": self.separation_of_duties.value}
+        """
+        Return the trail as plain values for JSON; docs/json.md says what its keys mean.
+
+        All decisions are there; whole events are left out.
+        """
+        duties = self.separation_of_duties.value
+        return {"shape": SHAPE, **plain(self), "separation_of_duties": duties}
 
 
 def plain(value: object) -> Any:
@@ -308,7 +327,7 @@ def _moment(moment: Moment | None) -> str:
 
 
 def _numbers(positions: Iterable[int]) -> str:
-    return ", ".join(map(str, positions))
+    return named([str(position) for position in positions], SOME)
 
 
 # --- the trail ------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ the other, who counts with another value, and which arguments are not the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import combinations
 from typing import Any, Final, NamedTuple
 
@@ -21,13 +22,17 @@ from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.bands import band, bands_of
+from imcm.projections.decisions import plain
+from imcm.projections.excerpt import FEW, SOME, excerpt, named
 from imcm.projections.facts import Facts
 from imcm.projections.failures import DIVIDES, ChangeFailureRate, change_failures
 from imcm.projections.figure import (
     COUNT,
     SECONDS,
+    SHAPE,
     Figure,
     Included,
+    Listed,
     facts_of,
     shown,
     zone,
@@ -228,6 +233,12 @@ class DoraReport:
     bands: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
     notes: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return the six numbers in one line."""
+        figures = self.figures.values()
+        told = ", ".join(f"{one.name} {shown(one.value, one.unit)}" for one in figures)
+        return f"DORA metrics, preset {self.preset!r}: {told}"
+
     @property
     def figures(self) -> dict[str, Figure]:
         """All six figures by metric."""
@@ -238,21 +249,23 @@ class DoraReport:
         bands = "no bands" if self.year is None else f"bands of {self.year}"
         lines = [f"DORA metrics, preset {self.preset}, {bands}"]
         for metric, figure in self.figures.items():
-            line = f"  {metric}: {_told(figure)}, n = {figure.n}"
+            line = f"  {metric}: {_told(figure)}, n = {figure.n:,}"
             if self.bands[metric]:
                 line += f", {' and '.join(self.bands[metric])}"
             lines.append(line)
         lines += [f"  note: {note}" for note in self.notes]
         return "\n\n".join(["\n".join(lines), *(f.explain() for f in self.figures.values())])
 
-    def as_dict(self, *, population: bool = True) -> dict[str, Any]:
+    def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
-        Return the report as plain values for JSON.
+        Return the report as plain values for JSON; docs/json.md says what its keys mean.
 
         Args:
-            population: False leaves out the lists of who was counted and who was not.
+            population: True gives the lists of who was counted and who was not, which are None
+                otherwise.
         """
         return {
+            "shape": SHAPE,
             "preset": self.preset,
             "year": self.year,
             "figures": {
@@ -423,33 +436,99 @@ class Difference:
     one: str
     other: str
     unit: str
-    only_one: tuple[OneSided, ...] = ()
-    only_other: tuple[OneSided, ...] = ()
-    changed: tuple[Changed, ...] = ()
+    only_one: Sequence[OneSided] = ()
+    only_other: Sequence[OneSided] = ()
+    changed: Sequence[Changed] = ()
     arguments: Mapping[str, tuple[Any, Any]] = attrs.field(factory=dict[str, tuple[Any, Any]])
 
+    def __repr__(self) -> str:
+        """Return in one line how much differs."""
+        return (
+            f"{self.one} and {self.other}: {len(self.only_one):,} only in {self.one}, "
+            f"{len(self.only_other):,} only in {self.other}, {len(self.changed):,} with other "
+            f"values, {len(self.arguments):,} other arguments"
+        )
+
     def explain(self) -> str:
-        """Return the difference for a person."""
+        """
+        Return the difference for a person: a few ids stand for each reason.
+
+        All of them are in `only_one`, `only_other` and `changed`.
+        """
         lines = [f"{self.one} and {self.other}"]
         for name, values in self.arguments.items():
             one, other = map(_plainly, values)
             lines.append(f"  {name}: {one} in {self.one}, {other} in {self.other}")
         sides = ((self.one, self.other, self.only_one), (self.other, self.one, self.only_other))
         for one, other, members in sides:
-            for member in members:
-                said = self._values(member.values, member.why)
-                lines.append(f"  only in {one}: {member.kind} {member.id}, {said}")
-                lines.append(f"    not in {other}: {member.reason}")
-        for both in self.changed:
-            lines.append(f"  in both, with other values: {both.kind} {both.id}")
-            for name, told, why in zip((self.one, self.other), both.values, both.why, strict=True):
-                lines.append(f"    in {name}: {self._values(told, why)}")
+            if not members:
+                continue
+            lines.append(f"  only in {one}: {len(members):,}")
+            reasons = list(_by_reason(members).items())
+            told = partial(self._for_one_reason, other)
+            lines += excerpt(reasons, told, indent="    ", what="reasons")
+        if self.changed:
+            lines.append(f"  in both, with other values: {len(self.changed):,}")
+            lines += excerpt(self.changed, self._with_other_values, indent="    ")
         if len(lines) == 1:
             lines.append("  nothing differs")
         return "\n".join(lines)
 
-    def _values(self, values: Iterable[float], why: str) -> str:
-        return " + ".join(shown(one, self.unit) for one in values) + (f" ({why})" if why else "")
+    def _for_one_reason(
+        self, other: str, for_reason: tuple[str, Sequence[OneSided]]
+    ) -> Iterator[str]:
+        reason, members = for_reason
+        yield f"    {len(members):,} not in {other}: {reason}"
+        yield from excerpt(members, self._one_sided, indent="      ", most=FEW)
+
+    def _one_sided(self, one: OneSided) -> Iterator[str]:
+        yield f"      {one.kind} {one.id}: {self._values(one.values, one.why)}"
+
+    def _with_other_values(self, both: Changed) -> Iterator[str]:
+        sides = zip((self.one, self.other), both.values, both.why, strict=True)
+        told = (f"{self._values(values, why)} in {name}" for name, values, why in sides)
+        yield f"    {both.kind} {both.id}: {', '.join(told)}"
+
+    def _values(self, values: Sequence[float], why: str) -> str:
+        told = " + ".join(shown(one, self.unit) for one in values[:SOME])
+        if len(values) > SOME:
+            told += f" + ... {len(values) - SOME:,} more"
+        return f"{told} ({why})" if why else told
+
+    def as_dict(self, *, population: bool = False) -> dict[str, Any]:
+        """
+        Return the difference as plain values for JSON; docs/json.md says what its keys mean.
+
+        Args:
+            population: True gives the lists of what is counted on one side only, or with other
+                values, which are None otherwise.
+        """
+        sides = (self.only_one, self.only_other)
+        why_one, why_other = ({r: len(m) for r, m in _by_reason(s).items()} for s in sides)
+        lists: dict[str, Sequence[OneSided | Changed]] = {
+            "only_one": self.only_one,
+            "only_other": self.only_other,
+            "changed": self.changed,
+        }
+        return {
+            "shape": SHAPE,
+            "one": self.one,
+            "other": self.other,
+            "unit": self.unit,
+            "arguments": {name: list(values) for name, values in self.arguments.items()},
+            "counts": {name: len(members) for name, members in lists.items()},
+            "why_only_one": why_one,
+            "why_only_other": why_other,
+            **{name: plain(members) if population else None for name, members in lists.items()},
+        }
+
+
+def _by_reason(members: Iterable[OneSided]) -> dict[str, list[OneSided]]:
+    """Return what is counted on one side only by the reason, the one with most of them first."""
+    found: dict[str, list[OneSided]] = {}
+    for one in members:
+        found.setdefault(one.reason, []).append(one)
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def _plainly(value: object) -> str:
@@ -471,6 +550,11 @@ class SideBySide:
     figures: Mapping[str, Figure]
     differences: tuple[Difference, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return the numbers in one line."""
+        told = [f"{name} {shown(one.value, one.unit)}" for name, one in self.figures.items()]
+        return f"{self.metric} side by side: {named(told, SOME)}"
+
     def between(self, one: str, other: str) -> Difference:
         """
         Return the difference of two presets.
@@ -485,24 +569,26 @@ class SideBySide:
         raise InvalidValue("pair", (one, other), f"one of {pairs or 'none'}")
 
     def explain(self) -> str:
-        """Return, for a person, the numbers and then why they differ."""
+        """Return, for a person, the numbers and then why they differ; see `Difference`."""
         lines = [self.metric]
-        lines += [f"  {name}: {_told(one)}, n = {one.n}" for name, one in self.figures.items()]
+        lines += [f"  {name}: {_told(one)}, n = {one.n:,}" for name, one in self.figures.items()]
         return "\n\n".join(["\n".join(lines), *(d.explain() for d in self.differences)])
 
-    def as_dict(self, *, population: bool = True) -> dict[str, Any]:
+    def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
-        Return the comparison as plain values for JSON.
+        Return the comparison as plain values for JSON; docs/json.md says what its keys mean.
 
         Args:
-            population: False leaves out the lists of who each figure counts.
+            population: True gives the lists of who each figure counts, and of who makes the
+                differences, which are None otherwise.
         """
         return {
+            "shape": SHAPE,
             "metric": self.metric,
             "figures": {
                 name: figure.as_dict(population=population) for name, figure in self.figures.items()
             },
-            "differences": [attrs.asdict(one) for one in self.differences],
+            "differences": [one.as_dict(population=population) for one in self.differences],
         }
 
 
@@ -622,9 +708,9 @@ def _difference(one: _Side, other: _Side) -> Difference:
         one=one.name,
         other=other.name,
         unit=SECONDS if SECONDS in {one.figure.unit, other.figure.unit} else COUNT,
-        only_one=tuple(_one_sided(one, other)),
-        only_other=tuple(_one_sided(other, one)),
-        changed=tuple(
+        only_one=Listed.of(_one_sided(one, other)),
+        only_other=Listed.of(_one_sided(other, one)),
+        changed=Listed.of(
             Changed(
                 kind=key[0],
                 id=key[1],

@@ -17,6 +17,7 @@ from imcm.projections import statistics
 from imcm.projections.facts import Facts
 from imcm.projections.figure import (
     SECONDS,
+    STILL_OPEN,
     Definition,
     Figure,
     Included,
@@ -24,6 +25,7 @@ from imcm.projections.figure import (
     Listed,
     Members,
     Period,
+    Population,
     begun,
     buckets,
     elapsed,
@@ -117,7 +119,7 @@ class Exact(NamedTuple):
     groups: tuple[str, ...]
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Columns:
     """
     Durations that are exact and over, field by field.
@@ -293,6 +295,7 @@ def _summary(
         left_out.append(LeftOut(one.id, reason, one.positions))
     sure = found.values if len(exact) == len(found.values) else [found.values[i] for i in exact]
     values = Ordered.of([*sure, *(one.value for one in spans)])
+    still_open = sum(one.end is None for one in waiting)
     statistic = STATISTICS[shape.statistic]
     value = _seconds(statistic(values))
     if value is None and definition.empty == "zero":
@@ -313,10 +316,11 @@ def _summary(
         interval=_interval(values, shape.statistic, definition.level),
         bounds=bounds_,
         uncertain=uncertain,
-        included=Listed(lambda: _included(found, exact, spans)),
+        included=Population(lambda: _included(found, exact, spans), lambda: _in_seconds(values)),
         censored=Listed(lambda: sorted(map(_told, waiting), key=_rank)),
         left_out=Listed(lambda: sorted(left_out, key=lambda one: one.id)),
         beside=_beside(values, waiting, shape.statistic, definition.level),
+        counts={STILL_OPEN: still_open} if still_open else {},
         notes=unread_notes(facts),
     )
 
@@ -328,6 +332,10 @@ def _included(found: Columns, exact: Iterable[int], spans: Iterable[Span]) -> li
         id_, positions = found.who(place)
         told.append(Included(id_, found.values[place] / 1e6, "", positions))
     return sorted([*told, *map(_told, spans)], key=_rank)
+
+
+def _in_seconds(values: Sequence[float]) -> list[float]:
+    return [value / 1e6 for value in values]
 
 
 def _told(one: Span) -> Included:

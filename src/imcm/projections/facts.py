@@ -93,6 +93,13 @@ class Facts:
         init=False, factory=dict[Hashable, Any], eq=False, repr=False
     )
 
+    def __repr__(self) -> str:
+        """Return in one line how many rows there are, and what they were made from."""
+        rows = f"{len(self.incidents):,} incidents and {len(self.changes):,} changes"
+        line = f"facts of {rows} as of {self.as_of}, log position {self.log_position:,}"
+        unread = sum(self.unread.values())
+        return f"{line}, {unread:,} events not read" if unread else line
+
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """
         Return what *make* gives, made once: figures of one report share what they are made of.

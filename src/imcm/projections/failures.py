@@ -76,7 +76,7 @@ FAILED_BY: Final = ("incident", "rolled_back", "failed", "repaired")
 # --- deployments ----------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Deployments(Definition):
     """
     Which changes are deployments.
@@ -297,7 +297,7 @@ def _age(value: object) -> timedelta | None:
 ATTRIBUTIONS: Final = ("stated", "latest_before", "latest_at_or_before", "between_releases")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Attribution(Deployments):
     """
     Which deployment an incident is laid to.
@@ -613,7 +613,7 @@ def _labelled(labels: Mapping[str, str], scope: str) -> tuple[str, ...]:
 # --- change failure rate --------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class FailedBy(Attribution):
     """
     Which deployments failed.
@@ -631,7 +631,7 @@ class FailedBy(Attribution):
     failed_by: tuple[str, ...] = attrs.field(default=FAILED_BY, converter=names)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class ChangeFailureRate(FailedBy):
     """
     Failed deployments as a share of all deployments in the window.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta, timezone
 from itertools import pairwise
 from typing import (
     Any,
@@ -42,6 +42,7 @@ from imcm.domain.vocabulary import (
     is_mapping,
 )
 from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.projections.excerpt import excerpt, named, short
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.instants import MICROSECOND, instant
 from imcm.projections.statistics import Interval, mean
@@ -53,6 +54,12 @@ COUNT: Final = "count"
 
 ANY: Final = "*"
 """In a filter: everything, whatever its name."""
+
+SHAPE: Final = 1
+"""The version of the shape that results have as plain values: see docs/json.md."""
+
+STILL_OPEN: Final = "still open"
+"""In the counts of a figure: how many are not over."""
 
 
 def microseconds(duration: timedelta) -> int:
@@ -89,6 +96,7 @@ def instant_of(moment: Moment) -> int:
 # --- the figure -----------------------------------------------------------------------------------
 
 T = TypeVar("T")
+Member = TypeVar("Member")
 Counted = TypeVar("Counted", IncidentFacts, ChangeFacts)
 
 
@@ -122,7 +130,7 @@ class Listed(Sequence[T]):
     A list that is made when somebody first looks at it, and equals the tuple of its members.
 
     A figure of a hundred thousand incidents would spend most of its time on telling who they are,
-    which most readers ask of few figures.
+    which most readers ask of few figures. Its repr never makes it, and never shows the members.
     """
 
     __slots__ = ("_made", "_make")
@@ -130,6 +138,13 @@ class Listed(Sequence[T]):
     def __init__(self, make: Callable[[], Iterable[T]]) -> None:
         self._make: Callable[[], Iterable[T]] | None = make
         self._made: tuple[T, ...] = ()
+
+    @staticmethod
+    def of(members: Iterable[Member]) -> Listed[Member]:
+        """Return the list of members that are there already."""
+        made = Listed(lambda: members)
+        made._all()
+        return made
 
     def _all(self) -> tuple[T, ...]:
         if self._make is not None:
@@ -158,10 +173,28 @@ class Listed(Sequence[T]):
         return hash(self._all())
 
     def __repr__(self) -> str:
-        return repr(self._all())
+        size = ", not made yet" if self._make is not None else f" of {len(self._made):,}"
+        return f"<{type(self).__name__}{size}>"
 
-    def __reduce__(self) -> tuple[type[tuple[Any, ...]], tuple[tuple[T, ...]]]:
-        return tuple, (self._all(),)  # a copy elsewhere holds what was counted, not how
+    def __reduce__(self) -> tuple[Callable[..., Listed[Any]], tuple[tuple[T, ...]]]:
+        return Listed.of, (self._all(),)  # a copy elsewhere holds what was counted, not how
+
+
+class Population(Listed[Included]):
+    """
+    Those counted, whose values are known before who they are.
+
+    Attributes:
+        values: Gives their values, the smallest first.
+    """
+
+    __slots__ = ("values",)
+
+    def __init__(
+        self, make: Callable[[], Iterable[Included]], values: Callable[[], Sequence[float]]
+    ) -> None:
+        super().__init__(make)
+        self.values = values
 
 
 @attrs.frozen(kw_only=True)
@@ -184,7 +217,7 @@ class Figure:
         included, left_out: Who was counted and who was not; those outside the window are neither.
         censored: What is not over, with what it came to so far; these are in `left_out` too.
         beside: Other figures of the same values, by name, in the same unit.
-        counts: What was counted on the way, by name.
+        counts: What was counted on the way, by name; "still open" is how many are not over.
         groups, buckets: The same figure of each group and of each period.
         notes: What a reader should know before trusting it.
     """
@@ -202,34 +235,68 @@ class Figure:
     interval: Interval | None = None
     bounds: tuple[float, float] | None = None
     uncertain: int = 0
-    included: Sequence[Included] = attrs.field(default=(), repr=False)
-    left_out: Sequence[LeftOut] = attrs.field(default=(), repr=False)
-    censored: Sequence[Included] = attrs.field(default=(), repr=False)
+    included: Sequence[Included] = ()
+    left_out: Sequence[LeftOut] = ()
+    censored: Sequence[Included] = ()
     beside: Mapping[str, float | None] = attrs.field(factory=dict[str, float | None])
     counts: Mapping[str, int] = attrs.field(factory=dict[str, int])
     group: str | None = None
-    groups: tuple[Figure, ...] = attrs.field(default=(), repr=False)
-    buckets: tuple[Figure, ...] = attrs.field(default=(), repr=False)
+    groups: tuple[Figure, ...] = ()
+    buckets: tuple[Figure, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return it in one line: the value with its bounds, of how many, and what is not over."""
+        line = f"{self.name} {shown(self.value, self.unit)}"
+        if self.group is not None:
+            line = f"{self.name} ({short(self.group)}) {shown(self.value, self.unit)}"
+        if self.reason is not None:
+            line += f" ({self.reason})"
+        if self.interval is not None and self.interval.low is not None:
+            ends = (shown(end, self.unit) for end in (self.interval.low, self.interval.high))
+            line += f" [{', '.join(ends)}]"
+        statistic = getattr(self.definition, "statistic", None) if self.unit == SECONDS else None
+        line += f", n = {self.n:,}" if statistic is None else f", {statistic} of {self.n:,}"
+        if self.counts.get(STILL_OPEN):
+            line += f", {self.counts[STILL_OPEN]:,} {STILL_OPEN}"
+        if self.window is not None:
+            home = zone(self.time_zone)
+            line += ", " + " to ".join(_minute(time_, home) for time_ in self.window)
+        if self.groups:
+            line += f", {len(self.groups):,} groups"
+        return f"{line}, {len(self.buckets):,} periods" if self.buckets else line
 
     @property
     def time_zone(self) -> str:
         """The IANA zone in which days, weeks and months are told."""
         return self.definition.time_zone
 
+    def values(self) -> Sequence[float]:
+        """
+        Return what each of those included contributed, the smallest first.
+
+        Unlike `included` this does not tell who they are, where that is not known yet: of
+        durations it costs no more than sorting them.
+        """
+        if isinstance(self.included, Population):
+            return self.included.values()
+        return sorted(one.value for one in self.included)
+
     def why_left_out(self) -> dict[str, int]:
         """Return each reason for leaving something out with how often it applied, most first."""
-        counts: dict[str, int] = {}
-        for one in self.left_out:
-            counts[one.reason] = counts.get(one.reason, 0) + 1
-        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+        return {reason: len(ids) for reason, ids in by_reason(self.left_out).items()}
 
     def explain(self) -> str:
-        """Return, for a person, what the number is, what it counts, and what it leaves out."""
+        """
+        Return, for a person, what the number is, what it counts, and what it leaves out.
+
+        A few ids stand for each reason, and every choice that is not the default says so. All of
+        it is in `included`, `left_out` and `definition`.
+        """
         lines = [f"{self.name}: {shown(self.value, self.unit)}"]
         if self.reason is not None:
             lines[0] += f" ({self.reason})"
-        lines.append(f"  n = {self.n}")
+        lines.append(f"  n = {self.n:,}")
         if self.interval is not None and self.interval.low is not None:
             low = shown(self.interval.low, self.unit)
             high = shown(self.interval.high, self.unit)
@@ -249,29 +316,38 @@ class Figure:
             lines.append(f"  window: {start} up to {end} ({self.time_zone})")
         known_at = "the end of the log" if self.known_at is None else self.known_at
         lines.append(f"  as of {self.as_of}; known at {known_at}; log position {self.log_position}")
-        reasons = self.why_left_out()
-        lines.append(f"  left out: {len(self.left_out)}")
-        lines += [f"    {count} {reason}" for reason, count in reasons.items()]
+        lines.append(f"  left out: {len(self.left_out):,}")
+        lines += excerpt(
+            list(by_reason(self.left_out).items()),
+            lambda item: [f"    {len(item[1]):,} {item[0]}: {named(item[1])}"],
+            indent="    ",
+            what="reasons",
+        )
         lines.append("  definition:")
-        lines += [f"    {key} = {value}" for key, value in self.definition.shown().items()]
+        chosen, default = self.definition.chosen(), self.definition.defaults()
+        for key, value in self.definition.shown().items():
+            mark = f" (default {json.dumps(_plain(default[key]))})" if key in chosen else ""
+            lines.append(f"    {key} = {value}{mark}")
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
 
-    def as_dict(self, *, population: bool = True) -> dict[str, Any]:
+    def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
-        Return the figure as plain values for JSON.
+        Return the figure as plain values for JSON; docs/json.md says what its keys mean.
 
         Args:
-            population: False leaves out the lists of who was counted and who was not.
+            population: True gives the lists of who was counted and who was not, which are None
+                otherwise.
         """
-        plain: dict[str, Any] = {
+        return {
+            "shape": SHAPE,
             "name": self.name,
             "value": self.value,
             "reason": self.reason,
             "unit": self.unit,
             "n": self.n,
             "interval": None if self.interval is None else attrs.asdict(self.interval),
-            "bounds": self.bounds,
+            "bounds": None if self.bounds is None else list(self.bounds),
             "uncertain": self.uncertain,
             "beside": dict(self.beside),
             "counts": dict(self.counts),
@@ -286,12 +362,29 @@ class Figure:
             "notes": list(self.notes),
             "groups": [g.as_dict(population=population) for g in self.groups],
             "buckets": [b.as_dict(population=population) for b in self.buckets],
+            "included": _members(self.included) if population else None,
+            "left_out": _members(self.left_out) if population else None,
+            "censored": _members(self.censored) if population else None,
         }
-        if population:
-            plain["included"] = [one._asdict() for one in self.included]
-            plain["censored"] = [one._asdict() for one in self.censored]
-            plain["left_out"] = [one._asdict() for one in self.left_out]
-        return plain
+
+
+def _members(some: Iterable[Included | LeftOut]) -> list[dict[str, Any]]:
+    return [one._asdict() | {"positions": list(one.positions)} for one in some]
+
+
+def by_reason(left_out: Iterable[LeftOut]) -> dict[str, list[str]]:
+    """Return the ids that were left out for each reason, the reason with most of them first."""
+    found: dict[str, list[str]] = {}
+    for one in left_out:
+        found.setdefault(one.reason, []).append(one.id)
+    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+
+
+def _minute(moment: datetime, home: ZoneInfo) -> str:
+    """Return a moment for a person, without the time of day where that is midnight."""
+    if MINYEAR < moment.year < MAXYEAR:  # at either end of the calendar there may be no other zone
+        moment = moment.astimezone(home)
+    return f"{moment:%Y-%m-%d}" if moment.time() == time() else f"{moment:%Y-%m-%d %H:%M}"
 
 
 def shown(value: float | None, unit: str) -> str:
@@ -485,6 +578,24 @@ class Definition:
             raise InvalidValue("group_by", group, f"one of {', '.join(GROUPS)}, or label:<name>")
         if self.whole == "unweighted" and group is None:
             raise InvalidValue("whole", self.whole, "it is the mean of groups: give group_by= too")
+
+    def __repr__(self) -> str:
+        """Return it as it is made, without what is left at its default."""
+        told = ", ".join(f"{name}={short(value)}" for name, value in self.chosen().items())
+        return f"{type(self).__name__}({told})"
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """Return every choice at its default, by name, as an instance would hold it."""
+        return {
+            a.name: a.default if a.converter is None else a.converter(a.default)
+            for a in attrs.fields(cls)
+        }
+
+    def chosen(self) -> dict[str, Any]:
+        """Return the choices that are not the default, by name."""
+        given = ((name, getattr(self, name), value) for name, value in self.defaults().items())
+        return {name: value for name, value, default in given if value != default}
 
     def _choices(self) -> dict[str, Any]:
         return {a.name: _plain(getattr(self, a.name)) for a in attrs.fields(type(self))}

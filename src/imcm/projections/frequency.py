@@ -50,7 +50,7 @@ _ONE: Final = timedelta(days=1)
 # --- deployment frequency -------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class DeploymentFrequency(FailedBy):
     """
     How often is deployed: deployments per day or week, or what else `per` says.
@@ -375,7 +375,7 @@ deployment_frequency = figure_function(DeploymentFrequency, measure_frequency)
 REWORK_BY: Final = ("emergency", "fixed")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class ReworkRate(Deployments):
     """
     Deployments made because of a production incident, as a share (0 to 1) of all deployments.

@@ -34,7 +34,7 @@ _LONGEST: Final = -NO_TIME // 2
 """No two times are so far from each other; what is not known lies farther from all."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class LeadTime(Deployments):
     """
     From a commit to the deployment that brought it into production, in seconds.

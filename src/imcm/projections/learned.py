@@ -8,7 +8,7 @@ taken out. Nothing is judged or left out here; prose is made at the edge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,9 +25,10 @@ from imcm.domain.incident import (
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
 from imcm.domain.vocabulary import Moment, Verdict, latest
 from imcm.projections.decisions import plain
+from imcm.projections.excerpt import excerpt
 from imcm.projections.facts import Facts, FactsFold
 from imcm.projections.failures import change_failure_rate
-from imcm.projections.figure import Figure, shown, utc
+from imcm.projections.figure import SHAPE, Figure, Listed, shown, utc
 from imcm.projections.frequency import deployment_frequency, rework_rate
 from imcm.projections.lead_time import lead_time
 from imcm.projections.recovery import failed_deployment_recovery_time
@@ -194,6 +195,12 @@ class Moved:
     after: Figure
     restatement: Restatement | None = None
 
+    def __repr__(self) -> str:
+        """Return both values in one line."""
+        before, after = (shown(f.value, self.after.unit) for f in (self.before, self.after))
+        told = f"{before} became {after}" if self.moved else f"{after}, as before"
+        return f"{self.name}: {told}"
+
     @property
     def moved(self) -> bool:
         """Whether the value is another one; becoming defined or undefined counts."""
@@ -237,16 +244,29 @@ class Learned:
     moment_a: datetime | None = None
     events: int = 0
     types: Mapping[str, int] = attrs.field(factory=dict[str, int])
-    incidents: tuple[Learnt, ...] = ()
-    changes: tuple[Learnt, ...] = ()
-    late: tuple[Late, ...] = ()
-    corrections: tuple[Corrected, ...] = ()
-    voids: tuple[Voided, ...] = ()
-    merges: tuple[Merged, ...] = ()
-    verdicts: tuple[Judged, ...] = ()
-    reopenings: tuple[Reopened, ...] = ()
-    redactions: tuple[Redacted, ...] = ()
+    incidents: Sequence[Learnt] = ()
+    changes: Sequence[Learnt] = ()
+    late: Sequence[Late] = ()
+    corrections: Sequence[Corrected] = ()
+    voids: Sequence[Voided] = ()
+    merges: Sequence[Merged] = ()
+    verdicts: Sequence[Judged] = ()
+    reopenings: Sequence[Reopened] = ()
+    redactions: Sequence[Redacted] = ()
     figures: tuple[Moved, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return in one line how much was learned, and how many figures it moved."""
+        told = [f"{len(pieces):,} {name}" for name, pieces in self._pieces() if pieces]
+        moved = f"{len(self.moved)} of {len(self.figures)} figures moved"
+        return f"{self._head()}: {self.events:,} events; {', '.join([*told, moved])}"
+
+    def _head(self) -> str:
+        b = "the end of the log" if self.known_at_b is None else self.known_at_b
+        return (
+            f"learned between {self.known_at_a} (log position {self.position_a}) and {b} "
+            f"(log position {self.position_b})"
+        )
 
     @property
     def moved(self) -> tuple[Moved, ...]:
@@ -254,26 +274,23 @@ class Learned:
         return tuple(one for one in self.figures if one.moved)
 
     def explain(self) -> str:
-        """Return, for a person, what was learned, each piece with its position, and what moved."""
-        b = "the end of the log" if self.known_at_b is None else self.known_at_b
-        lines = [
-            f"learned between {self.known_at_a} (log position {self.position_a}) and {b} "
-            f"(log position {self.position_b})",
-            f"  events between: {self.events:,}",
-        ]
+        """
+        Return, for a person, what was learned, a few pieces of each kind, and what moved.
+
+        All pieces are in the lists by their kinds.
+        """
+        lines = [self._head(), f"  events between: {self.events:,}"]
         for name, pieces in self._pieces():
             if pieces:
                 lines.append(f"  {name}: {len(pieces):,}")
-                lines += [f"    {_line(piece)}" for piece in pieces]
+                lines += excerpt(pieces, _told, indent="    ")
         lines.append(f"  figures, as of {self.as_of}:")
         for one in self.figures:
             unit = one.after.unit
-            before, after = (shown(f.value, unit) for f in (one.before, one.after))
             if not one.moved:
-                lines.append(f"    {one.name}: {after}, as before")
+                lines.append(f"    {one!r}")
                 continue
-            change = shown(one.difference, unit)
-            lines.append(f"    {one.name}: {before} became {after}, difference {change}")
+            lines.append(f"    {one!r}, difference {shown(one.difference, unit)}")
             if one.restatement is not None:
                 lines += [f"      {line}" for line in one.restatement.explain().splitlines()]
         return "\n".join(lines)
@@ -282,10 +299,13 @@ class Learned:
         """
         Return it as plain values for JSON: times as ISO 8601 text, durations in seconds.
 
+        All that was learned is there; docs/json.md says what the keys mean.
+
         Args:
-            population: True adds to every figure the lists of who was counted and who was not.
+            population: True gives the lists of who each figure counted, which are None otherwise.
         """
         return {
+            "shape": SHAPE,
             "known_at_a": plain(self.known_at_a),
             "known_at_b": plain(self.known_at_b),
             "as_of": plain(self.as_of),
@@ -322,6 +342,10 @@ class Learned:
             ("reopenings", self.reopenings),
             ("redactions", self.redactions),
         )
+
+
+def _told(piece: Learnt) -> Iterator[str]:
+    yield f"    {_line(piece)}"
 
 
 def _line(piece: Learnt) -> str:
@@ -423,15 +447,15 @@ def learned(
         moment_a=moment_a,
         events=n_b - n_a,
         types=dict(sorted(found.types.items())),
-        incidents=tuple(one for one in found.new if one.kind == INCIDENT),
-        changes=tuple(one for one in found.new if one.kind == CHANGE),
-        late=tuple(found.late),
-        corrections=tuple(found.corrections),
-        voids=tuple(found.voids),
-        merges=tuple(found.merges),
-        verdicts=tuple(found.verdicts),
-        reopenings=tuple(found.reopenings),
-        redactions=tuple(found.redactions),
+        incidents=Listed.of(one for one in found.new if one.kind == INCIDENT),
+        changes=Listed.of(one for one in found.new if one.kind == CHANGE),
+        late=Listed.of(found.late),
+        corrections=Listed.of(found.corrections),
+        voids=Listed.of(found.voids),
+        merges=Listed.of(found.merges),
+        verdicts=Listed.of(found.verdicts),
+        reopenings=Listed.of(found.reopenings),
+        redactions=Listed.of(found.redactions),
         figures=tuple(moved),
     )
 

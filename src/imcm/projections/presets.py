@@ -15,6 +15,7 @@ import attrs
 
 from imcm.domain.vocabulary import is_list
 from imcm.errors import InvalidValue
+from imcm.projections.excerpt import short
 from imcm.projections.failures import ChangeFailureRate
 from imcm.projections.frequency import DeploymentFrequency, ReworkRate
 from imcm.projections.lead_time import LeadTime
@@ -75,8 +76,13 @@ class Preset:
         if metric not in METRICS:
             raise InvalidValue("metric", metric, f"one of {', '.join(METRICS)}")
         definition = self.definitions()[metric]
-        given, default = definition.as_dict(), type(definition)().as_dict()
-        return {name: value for name, value in given.items() if value != default[name]}
+        given = definition.as_dict()
+        return {name: given[name] for name in definition.chosen()}
+
+    def __repr__(self) -> str:
+        """Return its name, and how many arguments are not the defaults."""
+        given = sum(len(self.arguments(metric)) for metric in METRICS)
+        return f"<Preset {short(self.name)}: {given} arguments other than the defaults>"
 
     def explain(self) -> str:
         """Return, for a person, what the preset is and which arguments it gives."""

@@ -36,7 +36,15 @@ from imcm.projections.failures import (
     deployments,
     failures,
 )
-from imcm.projections.figure import Figure, Included, Listed, figure_function, groups_of, names
+from imcm.projections.figure import (
+    Figure,
+    Included,
+    Listed,
+    Population,
+    figure_function,
+    groups_of,
+    names,
+)
 from imcm.projections.instants import moment_of
 from imcm.projections.tables import COMPLETED, NO_TIME, UNSURE
 
@@ -49,7 +57,7 @@ def _or_none(value: str | None) -> str:
     return "none" if value is None else value
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class FailedDeploymentRecovery(FailedBy):
     """
     From a failed deployment to its recovery, in seconds, over the failed deployments.
@@ -361,9 +369,9 @@ def _marked(figure: Figure, recoveries: _Recoveries, failed: Failed) -> Figure:
 
     return attrs.evolve(
         figure,
-        included=Listed(lambda: told(figure.included)),
+        included=Population(lambda: told(figure.included), figure.values),
         censored=Listed(lambda: told(figure.censored)),
-        counts={"failed by inferred cause only": inferred},
+        counts={**figure.counts, "failed by inferred cause only": inferred},
         groups=tuple(_marked(group, recoveries, failed) for group in figure.groups),
         buckets=tuple(_marked(bucket, recoveries, failed) for bucket in figure.buckets),
     )

@@ -18,8 +18,9 @@ import attrs
 
 from imcm.domain.recorded import Recorded, Unread, known
 from imcm.errors import InvalidValue
+from imcm.projections.excerpt import SOME, excerpt
 from imcm.projections.facts import Facts, FactsFold
-from imcm.projections.figure import Figure, shown
+from imcm.projections.figure import SHAPE, Figure, Listed, shown
 
 __all__ = ["Added", "Effect", "Restatement", "restated"]
 
@@ -51,10 +52,15 @@ class Effect:
 
     record: str
     recorded_at: datetime
-    events: tuple[Added, ...]
+    events: Sequence[Added]
     value_before: float | None
     value_after: float | None
     effect: Fraction | None
+
+    def __repr__(self) -> str:
+        """Return in one line which record it is, and what it did to the value."""
+        values = f"{self.value_before} to {self.value_after}"
+        return f"<Effect of record {self.record!r}, {len(self.events):,} events: {values}>"
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -77,9 +83,18 @@ class Restatement:
 
     before: Figure
     after: Figure
-    changes: tuple[Effect, ...] = ()
+    changes: Sequence[Effect] = ()
     events: int = 0
     without_effect: int = 0
+
+    def __repr__(self) -> str:
+        """Return both values in one line, and how many records made the difference."""
+        records = f"{len(self.changes):,} records changed it"
+        return f"{self._head()}; {records}, {self.events:,} events between"
+
+    def _head(self) -> str:
+        before, after = (shown(f.value, self.after.unit) for f in (self.before, self.after))
+        return f"{self.after.name}, restated: {before} became {after}"
 
     @property
     def exact_difference(self) -> Fraction | None:
@@ -108,24 +123,30 @@ class Restatement:
         )
 
     def explain(self) -> str:
-        """Return, for a person, both values and every record that changed the first one."""
+        """
+        Return, for a person, both values and the records that changed the first one.
+
+        Of many records those are told that changed it most; all of them are in `changes`.
+        """
         unit = self.after.unit
         lines = [
-            f"{self.after.name}, restated: {shown(self.before.value, unit)} became "
-            f"{shown(self.after.value, unit)}",
+            self._head(),
             f"  before: {_side(self.before)}",
             f"  after: {_side(self.after)}",
             f"  as of {self.after.as_of}",
             f"  difference: {shown(self.difference, unit)}",
             f"  events between: {self.events:,}; without effect: {self.without_effect:,}",
         ]
-        for one in self.changes:
+        for one in _most(self.changes):
             values = " to ".join(shown(v, unit) for v in (one.value_before, one.value_after))
             effect = shown(_rounded(one.effect), unit)
             lines.append(
                 f"  from {values}, effect {effect}: record {one.record} of {one.recorded_at}"
             )
-            lines += [f"    position {e.position}: {e.type} of {e.stream}" for e in one.events]
+            lines += excerpt(one.events, _added, indent="    ")
+        more = len(self.changes) - SOME
+        if more > 0:
+            lines.append(f"  ... and {more:,} more records, which changed it less")
         rest = self.across_undefined
         if rest:
             lines.append(f"  across undefined values: {shown(float(rest), unit)}")
@@ -133,14 +154,15 @@ class Restatement:
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
-        Return the restatement as plain values for JSON.
+        Return the restatement as plain values for JSON; docs/json.md says what its keys mean.
 
         Every effect is there twice: as a number, rounded, and exactly as the text of a fraction.
 
         Args:
-            population: True adds to both figures the lists of who was counted and who was not.
+            population: True gives the lists of who both figures counted, which are None otherwise.
         """
         return {
+            "shape": SHAPE,
             "before": self.before.as_dict(population=population),
             "after": self.after.as_dict(population=population),
             "difference": self.difference,
@@ -161,6 +183,21 @@ class Restatement:
                 for one in self.changes
             ],
         }
+
+
+def _most(changes: Sequence[Effect]) -> list[Effect]:
+    """Return the records that changed the value most, in log order; first of all to undefined."""
+
+    def size(place: int) -> tuple[bool, Fraction]:
+        effect = changes[place].effect
+        return effect is None, Fraction() if effect is None else abs(effect)
+
+    largest = sorted(range(len(changes)), key=size, reverse=True)[:SOME]
+    return [changes[place] for place in sorted(largest)]
+
+
+def _added(event: Added) -> Iterator[str]:
+    yield f"    position {event.position}: {event.type} of {event.stream}"
 
 
 def restated(
@@ -216,7 +253,7 @@ def restated(
     return Restatement(
         before=before,
         after=figure_of(fold.facts(as_of=as_of, known_at=known_at_b)),
-        changes=tuple(changes),
+        changes=Listed.of(changes),
         events=n_b - n_a,
         without_effect=without_effect,
     )
@@ -261,7 +298,7 @@ def _effect(events: list[Recorded], before: float | None, after: float | None) -
     return Effect(
         record=events[0].record,
         recorded_at=events[0].recorded_at,
-        events=tuple(
+        events=Listed.of(
             Added(
                 position=one.position,
                 stream=one.stream,

@@ -70,7 +70,7 @@ def _calendar(value: Any) -> Any:
     return BusinessHours.from_dict(value) if is_mapping(value) else value
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class IncidentDuration(Definition):
     """
     How long something took, over incidents.
@@ -134,7 +134,7 @@ class IncidentDuration(Definition):
             raise InvalidValue("calendar", calendar, "give BusinessHours, or its as_dict()")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class TimeToDetect(IncidentDuration):
     """From the start of the impact to detection. An unknown start is left out and counted."""
 
@@ -143,7 +143,7 @@ class TimeToDetect(IncidentDuration):
     end: tuple[str, ...] = attrs.field(default=("detected",), converter=names)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class TimeToAcknowledge(IncidentDuration):
     """From detection to the first acknowledgement."""
 
@@ -151,7 +151,7 @@ class TimeToAcknowledge(IncidentDuration):
     end: tuple[str, ...] = attrs.field(default=("acknowledged",), converter=names)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class TimeToMitigate(IncidentDuration):
     """From detection until users were no longer hurt."""
 
@@ -159,7 +159,7 @@ class TimeToMitigate(IncidentDuration):
     end: tuple[str, ...] = attrs.field(default=("mitigated",), converter=names)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class TimeToRestore(IncidentDuration):
     """From detection until service was fully restored."""
 
@@ -167,7 +167,7 @@ class TimeToRestore(IncidentDuration):
     STATED: ClassVar[StatedDuration | None] = StatedDuration.TIME_TO_RESTORE
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class MeanTimeToRestore(IncidentDuration):
     """MTTR in the plain sense: the mean of the times to restore."""
 

@@ -180,6 +180,9 @@ class Ordered(list[float]):
         sort(made)
         return made
 
+    def __repr__(self) -> str:
+        return f"<Ordered of {len(self):,}>"
+
 
 _FLOATS: Final = 1 << 53
 """Up to here a float holds every whole number."""

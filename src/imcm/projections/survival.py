@@ -99,6 +99,10 @@ class KaplanMeier:
     open: Sequence[float]
     level: float
 
+    def __repr__(self) -> str:
+        """Return of how many it is, in one line."""
+        return f"Kaplan-Meier curve of {len(self.ended):,} ended and {len(self.open):,} open"
+
     @cached_property
     def _runs(self) -> list[_Run]:
         """The stretches between censored durations; a censored one lasts longer than its like."""

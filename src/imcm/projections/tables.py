@@ -103,6 +103,10 @@ class IncidentColumns(NamedTuple):
     resolved: array[int]
     services: array[int]
 
+    def __repr__(self) -> str:
+        """Return what they are, and of how many."""
+        return f"<{type(self).__name__} of {len(self.counted):,}>"
+
 
 class ChangeColumns(NamedTuple):
     """
@@ -129,6 +133,10 @@ class ChangeColumns(NamedTuple):
     load: bytearray
     commit: list[str | None]
     services: array[int]
+
+    def __repr__(self) -> str:
+        """Return what they are, and of how many."""
+        return f"<{type(self).__name__} of {len(self.counted):,}>"
 
 
 Columns = TypeVar("Columns", IncidentColumns, ChangeColumns)
@@ -218,7 +226,7 @@ class Table(OneByOne[Row], Generic[Row, Columns]):
     __hash__ = None  # type: ignore[assignment]  # rows hold mappings
 
     def __repr__(self) -> str:
-        return repr(self[:])
+        return f"<{type(self).__name__} of {len(self):,}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).of, (self[:],)

@@ -1,0 +1,57 @@
+"""
+Excerpts: a few of many, and how many more there are.
+
+What a result says of itself to a person stays small however much it counts; all of it is in its
+attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from reprlib import Repr
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+FEW: Final = 3
+"""How many ids are named for one reason."""
+
+SOME: Final = 10
+"""How many lines a list has, before the one that says how many more there are."""
+
+_SHORT: Final = Repr()
+_SHORT.maxstring = 60
+_SHORT.maxother = 100  # an aware time
+
+
+def short(value: object) -> str:
+    """Return a value as it stands in a repr: text in quotes and escaped; only a few of many."""
+    return _SHORT.repr(value)
+
+
+def named(names: Sequence[str], most: int = FEW) -> str:
+    """Return a few names, and how many more there are: "a, b, c, ... and 1,203 more"."""
+    told = ", ".join(names[:most])
+    return told if len(names) <= most else f"{told}, ... and {len(names) - most:,} more"
+
+
+def excerpt(
+    things: Sequence[T],
+    told: Callable[[T], Iterable[str]],
+    *,
+    indent: str = "",
+    most: int = SOME,
+    what: str = "more",
+) -> Iterator[str]:
+    """
+    Yield the lines of the first few things, and one that says how many more there are.
+
+    Args:
+        told: Gives the lines of one.
+        indent: Stands before the last line.
+        what: They are, in that line: "... and 1,203 more reasons".
+    """
+    for one in things[:most]:
+        yield from told(one)
+    if len(things) > most:
+        yield f"{indent}... and {len(things) - most:,} {what}"
