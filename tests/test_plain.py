@@ -104,10 +104,9 @@ def test_lines_stay_the_lines_they_are() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("id", "'id'"),
-        ("root:x:0:0:root:/root:/bin/bash", "'root:x:0:0:root:/roo...'"),
+        ("id", "id"),
+        ("root:x:0:0:root:/root:/bin/bash", "root:x:0:0:root:/roo..."),
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "(it looks like a key, so it is not shown)"),
-        ("a\nb", "'a\\nb'"),
     ],
 )
 def test_little_of_a_file_is_shown(text: str, shown: str) -> None:

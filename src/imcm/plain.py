@@ -86,14 +86,14 @@ def written_out(c: str) -> str:
 
 def excerpt(text: str, longest: int = 20) -> str:
     """
-    Return the beginning of what stands in a file, in quotes, for an error to show.
+    Return the beginning of what stands in a file, for an error to quote.
 
     A file that is not what it was taken for may be anything, a key as well: little of it is
     shown, and nothing where it says that it is a key.
     """
     if "-----BEGIN" in text or "PRIVATE KEY" in text:
         return "(it looks like a key, so it is not shown)"
-    return repr(text if len(text) <= longest else text[:longest] + "...")
+    return text if len(text) <= longest else text[:longest] + "..."
 
 
 def _is_mark(c: str) -> bool:

@@ -7,6 +7,7 @@ does not hold, or the input was refused; 2 wrong usage.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Generator, Iterable
@@ -17,7 +18,6 @@ from typing import Annotated, Any
 
 import attrs
 import typer
-from rich.markup import escape
 
 from imcm import audit, verifier
 from imcm.audit import Signer
@@ -26,17 +26,16 @@ from imcm.cli.common import (
     KnownAt,
     LedgerPath,
     Zone,
+    complain,
     entry_dict,
-    err,
-    fail,
     known_at_of,
     moment,
     named,
-    one_line,
+    new_file,
     opened,
-    out,
     print_json,
     progress_bar,
+    say,
     window_of,
 )
 from imcm.codec import Row
@@ -105,7 +104,6 @@ def _text(path: Path, *, missing: bool = False) -> str:
 
 
 @audit_app.command("checkpoint")
-@one_line
 def checkpoint(
     ledger: Log,
     anchors: Anchors,
@@ -133,13 +131,25 @@ def checkpoint(
             signer=signer,
             keys=known,
         )
-    with anchors.open("a", encoding="utf-8", newline="\n") as file:
-        file.write(note)
-        file.flush()
-        os.fsync(file.fileno())
+    _append(anchors, note.encode())
     [made] = verifier.read_anchors(note)
     signed = "" if signer is None else f", signed by {signer.key.name}"
-    out.print(f"{made.size:,} events{signed}, appended to {escape(str(anchors))}")
+    say(f"{made.size:,} events{signed}, appended to {anchors}")
+
+
+def _append(path: Path, note: bytes) -> None:
+    """Append a note to a file: all of it, or nothing where the disk is full."""
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            left = memoryview(note)
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(before)
+            raise
 
 
 def _name(ledger: Path) -> str:
@@ -149,7 +159,6 @@ def _name(ledger: Path) -> str:
 
 
 @audit_app.command("verify")
-@one_line
 def verify(ledger: Log, anchors: Anchors, keys: Keys = None, as_json: AsJson = False) -> None:
     """Compare the log with every checkpoint, and say what can be said where it differs."""
     text = _text(anchors)
@@ -158,14 +167,12 @@ def verify(ledger: Log, anchors: Anchors, keys: Keys = None, as_json: AsJson = F
     if as_json:
         print_json(verdict.as_json())
     else:
-        for line in verdict.describe():
-            out.print(escape(line))
+        say(*verdict.describe())
     if verdict.outcome != verifier.OK:
         raise typer.Exit(1)
 
 
 @audit_app.command("prove")
-@one_line
 def prove(
     id: Annotated[str, typer.Argument(help="An incident or a change.")],
     ledger: Log,
@@ -196,12 +203,9 @@ def prove(
     if to is None:
         print_json(found)
         return
-    try:
-        with to.open("x", encoding="utf-8") as file:
-            json.dump(found, file, indent=2)
-    except FileExistsError:
-        fail(f"{to} exists already; name a new file")
-    out.print(f"{len(found)} proofs written to {escape(str(to))}")
+    with new_file(to) as file:
+        file.write(json.dumps(found, indent=2).encode())
+    say(f"{len(found)} proofs written to {to}")
 
 
 def verifier_anchors(path: Path) -> list[verifier.Checkpoint]:
@@ -216,7 +220,6 @@ def verifier_anchors(path: Path) -> list[verifier.Checkpoint]:
 
 
 @audit_app.command("check-proof")
-@one_line
 def check_proof(
     proof: Annotated[Path, typer.Argument(help="What `prove` wrote.")],
     anchors: Anchors,
@@ -232,34 +235,25 @@ def check_proof(
     if not every:
         raise ProofRefusedError(f"{proof} holds no proof")
     for one in every:
-        out.print(escape(f"OK: {audit.check_proof(one, text, keys=keys or ())}"))
+        say(f"OK: {audit.check_proof(one, text, keys=keys or ())}")
 
 
 @audit_app.command("key")
-@one_line
 def key(
     name: Annotated[str, typer.Argument(help="Name to sign under, for example example.org/audit.")],
     to: Annotated[Path, typer.Option(help="New file for the private key.")],
 ) -> None:
     """Make a key to sign checkpoints with, and print its public half for those who check."""
     pem, vkey = audit.new_key(name)
-    try:
-        # Made readable for its owner only, before anything is in it.
-        made = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        fail(f"{to} exists already; name a new file")
-    except OSError as error:
-        fail(f"{to} can't be written: {error.strerror}")
-    with os.fdopen(made, "w") as file:
-        file.write(pem)
-    out.print(vkey)
+    with new_file(to, mode=0o600) as file:  # its owner's only, before anything is in it
+        file.write(pem.encode())
+    say(vkey)
 
 
 # --- what was known -------------------------------------------------------------------------------
 
 
 @audit_app.command("replay")
-@one_line
 def replay(
     ledger: LedgerPath,
     id: Annotated[str | None, typer.Argument(help="An incident or a change.")] = None,
@@ -299,20 +293,17 @@ def replay(
         return
     for entry in entries:
         source = f" via {entry.source}" if entry.source else ""
-        out.print(
-            escape(
-                f"{entry.position:>7}  recorded {entry.recorded_at:%Y-%m-%d %H:%M:%S}Z  "
-                f"{entry.id} v{entry.version}  {told_moment(entry.at)}  {entry.by}{source}  "
-                f"{told_entry(entry)}"
-            )
+        say(
+            f"{entry.position:>7}  recorded {entry.recorded_at:%Y-%m-%d %H:%M:%S}Z  "
+            f"{entry.id} v{entry.version}  {told_moment(entry.at)}  {entry.by}{source}  "
+            f"{told_entry(entry)}"
         )
     if not entries:
-        out.print("nothing was recorded there")
+        say("nothing was recorded there")
     if state is not None:
         where = "now" if known_at is None else f"at {known_at}"
-        out.print(escape(f"\n{id} as known {where}:"))
-        for name, told in _plain_row(state).items():
-            out.print(escape(f"  {name}: {told}"))
+        told = (f"  {name}: {value}" for name, value in _plain_row(state).items())
+        say("", f"{id} as known {where}:", *told)
 
 
 def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
@@ -322,7 +313,6 @@ def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
 
 
 @audit_app.command("diff")
-@one_line
 def diff(
     ledger: LedgerPath,
     known_at: Annotated[
@@ -350,11 +340,10 @@ def diff(
     if as_json:
         print_json(found.as_dict())
     else:
-        out.print(escape(found.explain()))
+        say(*found.explain().splitlines())
 
 
 @audit_app.command("trail")
-@one_line
 def trail(
     id: Annotated[str, typer.Argument(help="A change.")],
     ledger: LedgerPath,
@@ -368,11 +357,10 @@ def trail(
     if as_json:
         print_json(found.as_dict())
     else:
-        out.print(escape(found.explain()))
+        say(*found.explain().splitlines())
 
 
 @audit_app.command("anomalies")
-@one_line
 def anomalies(
     ledger: LedgerPath, known_at: KnownAt = None, tz: Zone = "UTC", as_json: AsJson = False
 ) -> None:
@@ -384,15 +372,14 @@ def anomalies(
         print_json([{**attrs.asdict(one), "oddity": one.oddity.value} for one in found])
         return
     for one in found:
-        out.print(escape(f"{one.kind} {one.id}: {one.oddity.value} ({one.detail})"))
-    out.print(f"{len(found):,} anomalies")
+        say(f"{one.kind} {one.id}: {one.oddity.value} ({one.detail})")
+    say(f"{len(found):,} anomalies")
 
 
 # --- what changes the ledger ----------------------------------------------------------------------
 
 
 @audit_app.command("redact")
-@one_line
 def redact(
     id: Annotated[str, typer.Argument(help="An incident or a change.")],
     ledger: LedgerPath,
@@ -415,15 +402,14 @@ def redact(
         print_json({"id": id, "kind": kind, "versions": versions})
         return
     if not versions:
-        out.print("there were no words to take out")
+        say("there were no words to take out")
         return
     told = ", ".join(map(str, versions))
-    out.print(escape(f"words of version {told} of {kind} {id} are taken out"))
-    err.print("copies, exports and backups made earlier still hold them: they are out of reach")
+    say(f"words of version {told} of {kind} {id} are taken out")
+    complain("copies, exports and backups made earlier still hold them: they are out of reach")
 
 
 @audit_app.command("guard")
-@one_line
 def guard(
     ledger: LedgerPath,
     off: Annotated[bool, typer.Option("--off", help="Let the database change rows again.")] = False,
@@ -434,4 +420,4 @@ def guard(
     with Ledger(ledger) as book:
         book.guard(on=not off)
         state = "refuses" if book.guarded else "does not refuse"
-    out.print(f"the database {state} to change, replace and delete events")
+    say(f"the database {state} to change, replace and delete events")

@@ -1,77 +1,301 @@
-"""What all commands share: how they print, how they fail, and how moments are given."""
+"""
+What all commands share: how they print, how they fail, and how moments are given.
+
+Everything that is shown goes out through `say`, `complain` and `show`, which let nothing through
+that a terminal would obey; data goes out through `print_json` and `export`.
+"""
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import errno
+import io
 import json
+import os
+import re
+import secrets
 import sys
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Annotated, Any, BinaryIO, Final, NoReturn, TextIO
 
-from imcm.errors import ImcmError, InvalidValue, MissingExtraError, UnknownIdError
+from imcm.errors import (
+    ImcmError,
+    ImportRefusedError,
+    InvalidValue,
+    MissingExtraError,
+    UnknownIdError,
+)
 
 try:
     import typer
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+    from rich.text import Text
 except ImportError as error:
     raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
 
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.ledger import LedgerReader
+from imcm.plain import is_plain, joined, plain
 from imcm.projections.figure import zone
 from imcm.projections.timeline import Entry
 from imcm.telling import told_entry, told_moment
-
-out: Final = Console(highlight=False, soft_wrap=True)
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 LedgerPath = Annotated[
     Path, typer.Option("--ledger", help="The ledger file.", envvar="IMCM_LEDGER")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+# --- what is shown --------------------------------------------------------------------------------
+
+_out: Final = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+_err: Final = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def fail(message: str) -> NoReturn:
-    """Say on standard error what is wrong, and end with status 1."""
-    err.print(f"imcm: {escape(message)}")
-    raise typer.Exit(1)
+def say(*lines: object) -> None:
+    """Print each of *lines* as one line on standard output, whatever it holds."""
+    sys.stdout.write(joined(lines) + "\n")
 
 
-def one_line(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn our errors into one line on standard error and exit status 1."""
+def complain(*lines: object) -> None:
+    """Print each of *lines* as one line on standard error, whatever it holds."""
+    sys.stderr.write(joined(lines) + "\n")
 
-    @functools.wraps(command)
-    def guarded(*args: P.args, **arguments: P.kwargs) -> R:
-        try:
-            return command(*args, **arguments)
-        except ImcmError as error:
-            fail(str(error))
-        except BrokenPipeError:
-            raise typer.Exit(0) from None  # the reader of our output had enough
 
-    return guarded
+def cell(text: object, style: str = "") -> Text:
+    """Return what stands in one cell of a table: text on one line, and never markup."""
+    return Text(plain(text), style=style)
+
+
+def table(*columns: str, title: object = None) -> Table:
+    """Return an empty table as all commands have them."""
+    made = Table(
+        *columns,
+        box=None,
+        pad_edge=False,
+        header_style="bold",
+        title=None if title is None else cell(title),
+    )
+    for column in made.columns:
+        column.overflow = "fold"
+    return made
+
+
+def show(made: Table) -> None:
+    """Print a table, whose cells come from `cell`."""
+    with _out.capture() as held:
+        _out.print(made)
+    sys.stdout.write(held.get())
+
+
+def on_terminal() -> bool:
+    """Say whether standard output is read by a person as it comes."""
+    return _out.is_terminal
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(value, ensure_ascii=not unicode, indent=2, default=str)
+    sys.stdout.write(_escaped(text) + "\n")
+
+
+_NOT_ASCII: Final = re.compile(r"[^\n\x20-\x7e]")
+
+
+def _escaped(text: str) -> str:
+    """Return JSON text with every sign escaped that a terminal would obey or hide: equal JSON."""
+    return _NOT_ASCII.sub(lambda m: m[0] if is_plain(m[0]) else json.dumps(m[0])[1:-1], text)
+
+
+class _JsonLines:
+    """Standard output for lines of JSON: as they are, but to a terminal nothing it would obey."""
+
+    def write(self, line: bytes) -> object:
+        if on_terminal():
+            return sys.stdout.write(_escaped(line.decode()))
+        return sys.stdout.buffer.write(line)
+
+
+def json_lines() -> BinaryIO:
+    """Return standard output as a file of bytes that takes whole lines of JSON."""
+    sys.stdout.flush()
+    lines: Any = _JsonLines()
+    out: BinaryIO = lines
+    return out
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None = None) -> Generator[Callable[[int], None]]:
-    """Show a bar on standard error while something long goes on, where that is a terminal."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
+def progress_bar(what: str) -> Generator[Callable[[int], None]]:
+    """Count on standard error while something long goes on, where that is a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn(what, markup=False),
+        TextColumn("{task.completed:,}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
         yield lambda done: bar.update(task, completed=done)
+
+
+# --- how a command fails --------------------------------------------------------------------------
+
+_WRONG_USAGE: Final[type[Exception]] = typer.BadParameter.__bases__[0]
+"""The class of wrong usage, wherever this version of typer keeps it."""
+
+_LONGEST: Final = 2_000
+_CODE: Final = str(Path(__file__).parents[1]) + os.sep
+
+
+def fail(message: object) -> NoReturn:
+    """Say on standard error what is wrong, and end with status 1."""
+    _fault(message)
+    raise typer.Exit(1)
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """
+    Run a command and return its exit status; whatever goes wrong is told in one line.
+
+    0: done, or the reader of our output had enough. 1: refused, or failed. 2: wrong usage.
+    130: interrupted. What is printed is written out before this returns, so that a full disk
+    is noticed here and not when the interpreter ends.
+    """
+    if _is_closed(sys.stderr):
+        sys.stderr = io.StringIO()
+    if _is_closed(sys.stdout):
+        _fault("standard output is closed; send it to /dev/null where nobody reads it")
+        return 1
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # some can't show every sign
+    status = _status(command)
+    unwritten = _flushed(sys.stdout)
+    if unwritten:
+        _fault(unwritten)
+        status = status or 1
+    _flushed(sys.stderr)
+    return status
+
+
+def _is_closed(stream: TextIO | None) -> bool:
+    """Say whether the process was started without this stream: Python has none then."""
+    return stream is None
+
+
+def _status(command: Callable[[], object]) -> int:
+    try:
+        command()
+    except typer.Exit as end:
+        return end.exit_code
+    except _WRONG_USAGE as error:
+        _misused(error)
+        return 2
+    except ImportRefusedError as error:
+        _fault(error.summary, *(f"  {row}" for row in error.rows))
+    except ImcmError as error:
+        _fault(error)
+    except BrokenPipeError:
+        return 0  # the reader of our output had enough
+    except OSError as error:
+        where = "" if error.filename is None else f"{str(error.filename)[:200]}: "
+        _fault(_flushed(sys.stdout) or f"{where}{error.strerror or error}")
+    except (KeyboardInterrupt, typer.Abort):
+        _fault("interrupted")
+        return 130
+    except Exception as error:
+        if os.environ.get("IMCM_TRACEBACK") == "1":
+            complain(*traceback.format_exc().splitlines())
+            return 1
+        told = f"this is a bug in imcm ({type(error).__name__}: {error})"
+        where = _where(error.__traceback__)
+        _fault(f"{told[:500]}; please report it with the command and: {where}")
+    else:
+        return 0
+    return 1
+
+
+def _fault(message: object, *rows: object) -> None:
+    """Say what is wrong in one line, and in one more for each row of a file that is."""
+    with contextlib.suppress(OSError):  # where nobody can be told, the exit status tells
+        complain(f"imcm: {str(message)[:_LONGEST]}", *rows)
+
+
+def _misused(error: Any) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{error.ctx.get_help()}\n")
+        return
+    hint = "" if error.ctx is None else f"; see {error.ctx.command_path} --help"
+    _fault(f"{error.format_message().rstrip('.')}{hint}")
+
+
+def _flushed(stream: TextIO) -> str:
+    """Write out what is left, and return why that can't be done, "" where it can."""
+    try:
+        stream.flush()
+    except OSError as error:
+        # What is left goes nowhere, or the interpreter would complain of it at its end.
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+        if error.errno != errno.EPIPE:
+            return f"standard output can't be written: {error.strerror}"
+    return ""
+
+
+def _where(trace: TracebackType | None) -> str:
+    """Return the innermost line of our own code in a traceback."""
+    frames = traceback.extract_tb(trace)
+    ours = [frame for frame in frames if frame.filename.startswith(_CODE)]
+    if not ours:
+        return "no line of imcm"
+    return f"{ours[-1].filename.removeprefix(_CODE)}:{ours[-1].lineno}"
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def new_file(path: Path, *, mode: int = 0o666) -> Generator[BinaryIO]:
+    """
+    Make a file that is there as a whole or not at all, and never in the place of another one.
+
+    It is written aside, in the same folder, and gets its name when all of it is on the disk.
+
+    Args:
+        path: Where it shall be.
+        mode: Who may read and write it, before the umask.
+    """
+    taken = f"{path} exists already; name a new file"
+    if path.exists() or path.is_symlink():
+        fail(taken)
+    aside = path.with_name(f".imcm-{secrets.token_hex(8)}.part")
+    try:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(aside)  # unlike a rename, never over what came meanwhile
+        except FileExistsError:
+            fail(taken)
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
+                raise
+            aside.rename(path)  # a file system without links
+    except OSError as error:
+        fail(f"{path} can't be written: {error.strerror}")
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
 
 
 @contextmanager
@@ -93,12 +317,23 @@ def moment(name: str, text: str | None, tz: str) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidValue(name, text, "an ISO 8601 date or time: 2026-03-06T17:40") from None
-    return found if found.utcoffset() is not None else found.replace(tzinfo=zone(tz))
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=zone(tz))
+    try:
+        found.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValue(name, text, "a time of the years 1 to 9999 in UTC as well") from None
+    return found
+
+
+_POSITION: Final = re.compile(r"[0-9]{1,18}")
 
 
 def known_at_of(text: str | None, tz: str) -> int | datetime | None:
     """Read a log position or a moment."""
-    return int(text) if text is not None and text.isdigit() else moment("--known-at", text, tz)
+    if text is not None and _POSITION.fullmatch(text):
+        return int(text)
+    return moment("--known-at", text, tz)
 
 
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="A log position, or a time.")]

@@ -38,6 +38,7 @@ from imcm.domain.vocabulary import (
     latest,
 )
 from imcm.errors import UnknownIdError
+from imcm.plain import joined
 from imcm.projections.figure import utc
 from imcm.projections.timeline import Entry, timeline
 
@@ -234,7 +235,7 @@ class DecisionTrail:
         lines += [line for one in self.decisions for line in _told(one)]
         lines.append(f"  separation of duties: {self.separation_of_duties.value}")
         lines += [f"  {f.verdict.value}: {f.question.value}: {f.reason}" for f in self.findings]
-        return "\n".join(lines)
+        return joined(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the trail as plain values for JSON; whole events are left out."""

@@ -20,6 +20,7 @@ from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.plain import joined
 from imcm.projections.bands import band, bands_of
 from imcm.projections.facts import Facts
 from imcm.projections.failures import DIVIDES, ChangeFailureRate, change_failures
@@ -243,7 +244,7 @@ class DoraReport:
                 line += f", {' and '.join(self.bands[metric])}"
             lines.append(line)
         lines += [f"  note: {note}" for note in self.notes]
-        return "\n\n".join(["\n".join(lines), *(f.explain() for f in self.figures.values())])
+        return "\n\n".join([joined(lines), *(f.explain() for f in self.figures.values())])
 
     def as_dict(self, *, population: bool = True) -> dict[str, Any]:
         """
@@ -446,7 +447,7 @@ class Difference:
                 lines.append(f"    in {name}: {self._values(told, why)}")
         if len(lines) == 1:
             lines.append("  nothing differs")
-        return "\n".join(lines)
+        return joined(lines)
 
     def _values(self, values: Iterable[float], why: str) -> str:
         return " + ".join(shown(one, self.unit) for one in values) + (f" ({why})" if why else "")
@@ -488,7 +489,7 @@ class SideBySide:
         """Return, for a person, the numbers and then why they differ."""
         lines = [self.metric]
         lines += [f"  {name}: {_told(one)}, n = {one.n}" for name, one in self.figures.items()]
-        return "\n\n".join(["\n".join(lines), *(d.explain() for d in self.differences)])
+        return "\n\n".join([joined(lines), *(d.explain() for d in self.differences)])
 
     def as_dict(self, *, population: bool = True) -> dict[str, Any]:
         """

@@ -42,6 +42,7 @@ from imcm.domain.vocabulary import (
     is_mapping,
 )
 from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.plain import joined
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.instants import MICROSECOND, instant
 from imcm.projections.statistics import Interval, mean
@@ -67,9 +68,15 @@ def elapsed(start: datetime, end: datetime) -> int:
     return (end - start) // MICROSECOND
 
 
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
 def utc(moment: Moment) -> datetime:
     """
     Return the instant that stands for a moment, in UTC; of an uncertain one its midpoint.
+
+    Of what lies before the year 1 or after the year 9999 in UTC, the first or the last instant.
 
     Every comparison and difference here is of such instants: two times of one zone are compared
     and subtracted by what their clocks show, which is an hour off over a change of clocks.
@@ -78,7 +85,12 @@ def utc(moment: Moment) -> datetime:
         low, high = utc(moment.earliest), utc(moment.latest)
         # Whole microseconds, odd widths rounded down, as the domain does.
         return low + MICROSECOND * ((high - low) // MICROSECOND // 2)
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    if moment.tzinfo is UTC:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the first or the last hours there are, told in another offset
+        return FIRST if moment.year == FIRST.year else LAST
 
 
 def instant_of(moment: Moment) -> int:
@@ -255,7 +267,7 @@ class Figure:
         lines.append("  definition:")
         lines += [f"    {key} = {value}" for key, value in self.definition.shown().items()]
         lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
+        return joined(lines)
 
     def as_dict(self, *, population: bool = True) -> dict[str, Any]:
         """
@@ -475,8 +487,8 @@ class Definition:
 
     def _check_parts(self) -> None:
         by: Any = self.bucket_by
-        if isinstance(by, int) and (isinstance(by, bool) or by < 1):
-            raise InvalidValue("bucket_by", by, "a number of days is 1 or more")
+        if isinstance(by, int) and (isinstance(by, bool) or not 1 <= by <= MOST_DAYS):
+            raise InvalidValue("bucket_by", by, f"a number of days is 1 to {MOST_DAYS:,}")
         if by is not None and not isinstance(by, int) and by not in BUCKETS:
             allowed = f"one of {', '.join(BUCKETS)}, or a number of days"
             raise InvalidValue("bucket_by", by, allowed)
