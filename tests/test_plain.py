@@ -63,9 +63,7 @@ def test_what_is_shown(text: object, shown: str) -> None:
 def test_of_every_character_the_verifier_says_the_same() -> None:
     """The verifier is one file that can be copied out, so it has the rule once more."""
     differ = [
-        code
-        for code in range(sys.maxunicode + 1)
-        if plain(chr(code)) != verifier._plain(chr(code))  # noqa: SLF001
+        code for code in range(sys.maxunicode + 1) if plain(chr(code)) != verifier._plain(chr(code))
     ]
     assert [] == differ
 

@@ -60,7 +60,7 @@ from imcm.projections.anomalies import anomalies
 from imcm.projections.compare import Comparison, compare
 from imcm.projections.dora import dora_report, side_by_side
 from imcm.projections.failures import change_failure_rate
-from imcm.projections.figure import SECONDS, SHARE, Definition, Figure, shown, zone
+from imcm.projections.figure import SECONDS, SHARE, Definition, Figure, day_of, shown, zone
 from imcm.projections.restore import (
     TimeToAcknowledge,
     TimeToMitigate,
@@ -374,7 +374,7 @@ def _parts(figure: Figure) -> Iterator[tuple[str, Figure]]:
 
 
 def _day(figure: Figure, home: ZoneInfo) -> str:
-    return "" if figure.window is None else f"{figure.window[0].astimezone(home):%Y-%m-%d}"
+    return "" if figure.window is None else f"{day_of(figure.window[0], home)}"
 
 
 def _value(figure: Figure) -> str:

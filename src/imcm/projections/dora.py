@@ -30,6 +30,7 @@ from imcm.projections.figure import (
     Figure,
     Included,
     facts_of,
+    local,
     shown,
     zone,
 )
@@ -284,7 +285,7 @@ def _rows(metric: str, figure: Figure) -> Iterator[Row]:
         for part in one.buckets:
             start = None if part.window is None else part.window[0]
             home = zone(figure.time_zone)
-            yield _row(metric, part, None if start is None else start.astimezone(home))
+            yield _row(metric, part, None if start is None else local(start, home))
 
 
 def _row(metric: str, figure: Figure, start: datetime | None) -> Row:

@@ -397,6 +397,10 @@ def _labels(value: object) -> Mapping[str, str] | None:
     raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
 
 
+MOST_DAYS: Final = (date.max - date.min).days
+MOST_BUCKETS: Final = 40_000
+"""More periods than about this many are refused: one wrong date could ask for millions of days."""
+
 BUCKETS: Final = ("day", "week", "month", "quarter", "year")
 GROUPS: Final = ("service", "severity", "channel", "type", "kind", "risk")
 BOUNDS: Final = ("[)", "[]", "(]", "()")
@@ -488,7 +492,9 @@ class Definition:
     def _check_parts(self) -> None:
         by: Any = self.bucket_by
         if isinstance(by, int) and (isinstance(by, bool) or not 1 <= by <= MOST_DAYS):
-            raise InvalidValue("bucket_by", by, f"a number of days is 1 to {MOST_DAYS:,}")
+            raise InvalidValue(
+                "bucket_by", by, f"a number of days is 1 or more, up to {MOST_DAYS:,}"
+            )
         if by is not None and not isinstance(by, int) and by not in BUCKETS:
             allowed = f"one of {', '.join(BUCKETS)}, or a number of days"
             raise InvalidValue("bucket_by", by, allowed)
@@ -937,6 +943,9 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
     half-open, so that every moment lies in one: each holds its start and not its end, or the
     other way round where `bounds` are "(]". Only the two ends of the window itself are both open
     or both closed where `bounds` say so.
+
+    Raises:
+        InvalidValue: There would be more than about `MOST_BUCKETS`.
     """
     span = definition.window
     bounds = definition.bounds
@@ -947,11 +956,18 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
         placed = sorted(map(utc, moments))
         if not placed:
             return
-        span, bounds = (placed[0], placed[-1] + MICROSECOND), "[)"
+        span, bounds = (placed[0], min(placed[-1], LAST - MICROSECOND) + MICROSECOND), "[)"
+    days = by if isinstance(by, int) else _SHORTEST[by]
+    if (span[1] - span[0]) // timedelta(days=days) > MOST_BUCKETS:
+        told = f"from {span[0]} to {span[1]} there are more than {MOST_BUCKETS:,} of them"
+        raise InvalidValue("bucket_by", by, f"{told}; take longer ones, or give a shorter window")
     inner = "(]" if bounds == "(]" else "[)"
     for start, end in _edges(definition, by, span):
         opens = bounds[0] if start == span[0] else inner[0]
         yield Bucket.of(start, end, opens + (bounds[1] if end == span[1] else inner[1]))
+
+
+_SHORTEST: Final = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
 
 def _edges(definition: Definition, by: str | int, span: Period) -> Iterator[Period]:
@@ -959,14 +975,15 @@ def _edges(definition: Definition, by: str | int, span: Period) -> Iterator[Peri
     if isinstance(by, int):
         yield from _fixed(span, by, home, from_end=definition.anchor == "end")
         return
-    day = _bucket_start(span[0].astimezone(home).date(), by, definition.week_starts)
-    while True:
-        following = _bucket_after(day, by)
-        start, end = midnight(day, home), midnight(following, home)
-        if start >= span[1]:
-            return
+    day = _bucket_start(day_of(span[0], home), by, definition.week_starts)
+    start = min(midnight(day, home), span[0])
+    while start < span[1]:
+        day = _bucket_end(day, by)
+        end = next_midnight(day, home)
         yield max(start, span[0]), min(end, span[1])
-        day = following
+        if end == LAST:
+            return
+        day, start = day + _DAY, end
 
 
 def _fixed(
@@ -976,7 +993,11 @@ def _fixed(
     edges = [span[1] if from_end else span[0]]
     step = timedelta(days=-days if from_end else days)
     while (edges[-1] > span[0]) if from_end else (edges[-1] < span[1]):
-        edges.append((edges[0].astimezone(home) + step * len(edges)).astimezone(UTC))
+        try:
+            edge = utc(local(edges[0], home) + step * len(edges))
+        except OverflowError:  # beyond all time there is, so beyond the span
+            edge = span[0] if from_end else span[1]
+        edges.append(edge)
     edges.sort()
     for start, end in pairwise(edges):
         yield max(start, span[0]), min(end, span[1])
@@ -984,13 +1005,34 @@ def _fixed(
 
 def midnight(day: date, home: ZoneInfo) -> datetime:
     """Return the first instant of a day in a zone, in UTC (a day can begin at 1 o'clock)."""
-    return datetime.combine(day, time(), tzinfo=home).astimezone(UTC)
+    return utc(datetime.combine(day, time(), tzinfo=home))
+
+
+def local(moment: datetime, home: ZoneInfo) -> datetime:
+    """Return a moment as the clocks of a zone tell it; beyond the years 1 to 9999, as it is."""
+    try:
+        return moment.astimezone(home)
+    except OverflowError:
+        return moment
+
+
+def day_of(moment: datetime, home: ZoneInfo) -> date:
+    """Return the day of a zone on which a moment lies."""
+    return local(moment, home).date()
+
+
+def next_midnight(day: date, home: ZoneInfo) -> datetime:
+    """Return the first instant after a day in a zone, in UTC; the last one there is after 9999."""
+    return LAST if day == date.max else midnight(day + _DAY, home)
+
+
+_DAY: Final = timedelta(days=1)
 
 
 def _bucket_start(day: date, by: str, week_starts: str) -> date:
     if by == "week":
         offset = day.weekday() if week_starts == "monday" else (day.weekday() + 1) % 7
-        return day - timedelta(days=offset)
+        return date.fromordinal(max(day.toordinal() - offset, 1))
     if by == "month":
         return day.replace(day=1)
     if by == "quarter":
@@ -1000,9 +1042,11 @@ def _bucket_start(day: date, by: str, week_starts: str) -> date:
     return day
 
 
-def _bucket_after(day: date, by: str) -> date:
+def _bucket_end(day: date, by: str) -> date:
+    """Return the last day of the bucket that begins on *day*, or the last day there is."""
     if by in {"day", "week"}:
-        return day + timedelta(days=1 if by == "day" else 7)
+        return date.fromordinal(min(day.toordinal() + (by == "week") * 6, date.max.toordinal()))
     months = {"month": 1, "quarter": 3, "year": 12}[by]
     month = day.month - 1 + months
-    return day.replace(year=day.year + month // 12, month=month % 12 + 1)
+    year = day.year + month // 12
+    return date.max if year > date.max.year else date(year, month % 12 + 1, 1) - _DAY
