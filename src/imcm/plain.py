@@ -54,12 +54,11 @@ def plain(text: object) -> str:
         if is_plain(c):
             marks = marks + 1 if _is_mark(c) else 0
             stays = marks <= MOST_MARKS
+        elif _SELECTORS.match(c):
+            stays = marks < MOST_MARKS and _selects(before)
+            marks = marks + 1 if stays else 0
         else:
-            stays = (
-                _selects(before)
-                if _SELECTORS.match(c)
-                else (c in _JOINERS and _joined(before, told[place + 1 : place + 2], marks))
-            )
+            stays = c in _JOINERS and _joined(before, told[place + 1 : place + 2], marks)
             marks = marks if stays else 0  # what is written out can carry marks of its own
         shown.append(c if stays else written_out(c))
         before = c if stays else ""

@@ -29,33 +29,31 @@ from imcm.cli.common import (
     KnownAt,
     LedgerPath,
     Zone,
-    cell,
     complain,
     entry_dict,
     fail,
     guarded,
     json_lines,
+    kinds_of,
     known_at_of,
     moment,
     named,
     new_file,
-    on_terminal,
+    number_of,
     opened,
     print_json,
     progress_bar,
     say,
     show,
-    table,
     window_of,
 )
 from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
-from imcm.errors import ImcmError, InvalidValue, UnknownIdError
+from imcm.errors import ImcmError, InvalidValue
 from imcm.follower import KeptFacts
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader
-from imcm.plain import plain
 from imcm.projections.anomalies import anomalies
 from imcm.projections.compare import Comparison, compare
 from imcm.projections.dora import dora_report, side_by_side
@@ -270,20 +268,9 @@ def backup(ledger: LedgerPath, to: Annotated[Path, typer.Option(help="The new fi
 
 
 def _print_timeline(entries: tuple[Entry, ...]) -> None:
-    rows = [tuple(map(plain, (told_moment(e.at), e.id, e.by))) for e in entries]
-    if not on_terminal():  # whole lines, for grep and diff
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        for entry, row in zip(entries, rows, strict=True):
-            cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-            say("  ".join((*cells, told_entry(entry))))
-        return
-    made = table("when", "id", "who", "what")
-    for column in made.columns[:3]:
-        column.no_wrap = True
-    for entry, row in zip(entries, rows, strict=True):
-        style = "" if entry.voided_by is None else "strike"
-        made.add_row(*map(cell, row), cell(told_entry(entry), style))
-    show(made)
+    rows = [(told_moment(e.at), e.id, e.by, told_entry(e)) for e in entries]
+    struck = {place for place, entry in enumerate(entries) if entry.voided_by is not None}
+    show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
 
 
 @app.command("timeline")
@@ -347,8 +334,8 @@ def _print_figures(
     figures = list(figures)
     parted = any(f.groups or f.buckets for f in figures)
     part_of = ("group, period",) if parted else ()
-    made = table("figure", *part_of, "value", "n", "interval", "short to long", "left out")
-    made.columns[-4].justify = "right"
+    columns = ("figure", *part_of, "value", "n", "interval", "short to long", "left out")
+    rows: list[list[str]] = []
     for number, figure in enumerate(figures):
         note = notes[number] if number < len(notes) else ""
         level = "/".join((bands or {}).get(figure.name, ()))
@@ -356,9 +343,9 @@ def _print_figures(
         for part, one in _parts(figure):
             cells = [name, part] if parted else [name]
             cells += [_value(one), f"{one.n:,}", _interval(one), _distribution(one), _out(one)]
-            made.add_row(*map(cell, cells))
+            rows.append(cells)
             name = ""
-    show(made)
+    show(columns, rows, right=("n",))
 
 
 def _parts(figure: Figure) -> Iterator[tuple[str, Figure]]:
@@ -404,6 +391,9 @@ def _settings(given: list[str] | None) -> dict[str, Any]:
             settings[name] = json.loads(value)
         except json.JSONDecodeError:
             settings[name] = value
+        except (ValueError, RecursionError):
+            allowed = "a value with fewer digits, and nested less deep"
+            raise InvalidValue("--set", text, allowed) from None
     return settings
 
 
@@ -460,11 +450,12 @@ def report(
             ):
                 known = follower.facts()
     overrides = _settings(settings)
+    days = None if bucket is None else number_of(bucket)
     common: dict[str, Any] = {
         "window": window_of(start, end, tz),
         "time_zone": tz,
         "group_by": by,
-        "bucket_by": int(bucket) if bucket is not None and bucket.isdigit() else bucket,
+        "bucket_by": bucket if days is None else days,
     }
     if side is not None:
         both = side_by_side(known, metric=side, **common)
@@ -518,12 +509,11 @@ def next_(
     """Say which steps are possible now, and which guard refuses each other one and why."""
     with LedgerReader(ledger) as book:
         found: dict[str, tuple[Answer, ...]] = {}
-        if book.history(f"{INCIDENT}:{id}"):
+        kinds = kinds_of(book, id)
+        if INCIDENT in kinds:
             found[INCIDENT] = incident.next_steps(book.incident(id), by=by)
-        if book.history(f"{CHANGE}:{id}"):
+        if CHANGE in kinds:
             found[CHANGE] = change.next_steps(book.change(id), by=by)
-    if not found:
-        raise UnknownIdError("incident or change", id)
     if as_json:
         print_json(
             {
@@ -542,10 +532,10 @@ def next_(
         return
     marks = {True: "yes", False: "no", None: "depends"}
     for kind, answers in found.items():
-        made = table("step", "possible", "guard", "why", title=f"{kind} {id}")
-        for one in sorted(answers, key=lambda one: (one.possible is False, one.possible is None)):
-            made.add_row(*map(cell, (one.step, marks[one.possible], one.guard, one.why)))
-        show(made)
+        say(f"{kind} {id}")
+        ordered = sorted(answers, key=lambda one: (one.possible is False, one.possible is None))
+        rows = [(one.step, marks[one.possible], one.guard, one.why) for one in ordered]
+        show(("step", "possible", "guard", "why"), rows)
 
 
 def run(words: Sequence[str]) -> int:

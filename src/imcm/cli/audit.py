@@ -35,6 +35,7 @@ from imcm.cli.common import (
     opened,
     print_json,
     progress_bar,
+    refuse_device,
     say,
     window_of,
 )
@@ -121,6 +122,7 @@ def checkpoint(
     with _rows(ledger) as rows, progress_bar("reading") as progress:
         signer = None
         if sign is not None:
+            refuse_device(sign)
             signer = Signer.from_pem(sign, name=name or _name(ledger))
             # Who signs vouches for what lies before: earlier anchors must be ours as well.
             known = known or [signer.vkey]
@@ -415,8 +417,8 @@ def guard(
     off: Annotated[bool, typer.Option("--off", help="Let the database change rows again.")] = False,
 ) -> None:
     """Have the database itself refuse to change or delete events: a belt, not the promise."""
-    if not ledger.exists():
-        LedgerReader(ledger)  # says what is missing, and makes nothing
+    with LedgerReader(ledger):
+        pass  # says where there is no ledger, and makes none
     with Ledger(ledger) as book:
         book.guard(on=not off)
         state = "refuses" if book.guarded else "does not refuse"

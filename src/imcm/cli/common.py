@@ -16,12 +16,12 @@ import re
 import secrets
 import sys
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, BinaryIO, Final, NoReturn, TextIO
+from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, TextIO
 
 from imcm.errors import (
     ImcmError,
@@ -33,6 +33,7 @@ from imcm.errors import (
 
 try:
     import typer
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.table import Table
@@ -68,35 +69,46 @@ def complain(*lines: object) -> None:
     sys.stderr.write(joined(lines) + "\n")
 
 
-def cell(text: object, style: str = "") -> Text:
-    """Return what stands in one cell of a table: text on one line, and never markup."""
-    return Text(plain(text), style=style)
+def show(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
+    struck: Collection[int] = (),
+) -> None:
+    """
+    Print a table: whole lines for grep and diff, and fitted to the window on a terminal.
 
-
-def table(*columns: str, title: object = None) -> Table:
-    """Return an empty table as all commands have them."""
-    made = Table(
-        *columns,
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-        title=None if title is None else cell(title),
-    )
-    for column in made.columns:
-        column.overflow = "fold"
-    return made
-
-
-def show(made: Table) -> None:
-    """Print a table, whose cells come from `cell`."""
+    Args:
+        columns: The heads.
+        rows: The cells of each line.
+        right: Columns whose cells end at one place.
+        whole: Columns whose cells are never parted, however small the window is.
+        struck: Places of rows whose last cell is struck through where that can be shown.
+    """
+    cells = [[plain(text) for text in row] for row in rows]
+    if not _out.is_terminal:
+        widths = [max(map(cell_len, told)) for told in zip(columns, *cells, strict=True)]
+        for row in (columns, *cells):
+            padded = [
+                " " * (width - cell_len(text)) + text
+                if column in right
+                else text + " " * (width - cell_len(text))
+                for column, width, text in zip(columns, widths, row, strict=True)
+            ]
+            say("  ".join(padded).rstrip())
+        return
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        side: Literal["left", "right"] = "right" if column in right else "left"
+        made.add_column(column, justify=side, overflow="fold", no_wrap=column in whole)
+    for place, row in enumerate(cells):
+        last = Text(row[-1], style="strike" if place in struck else "")
+        made.add_row(*map(Text, row[:-1]), last)
     with _out.capture() as held:
         _out.print(made)
     sys.stdout.write(held.get())
-
-
-def on_terminal() -> bool:
-    """Say whether standard output is read by a person as it comes."""
-    return _out.is_terminal
 
 
 def print_json(value: object) -> None:
@@ -118,7 +130,7 @@ class _JsonLines:
     """Standard output for lines of JSON: as they are, but to a terminal nothing it would obey."""
 
     def write(self, line: bytes) -> object:
-        if on_terminal():
+        if _out.is_terminal:
             return sys.stdout.write(_escaped(line.decode()))
         return sys.stdout.buffer.write(line)
 
@@ -298,9 +310,16 @@ def new_file(path: Path, *, mode: int = 0o666) -> Generator[BinaryIO]:
             aside.unlink()
 
 
+def refuse_device(path: Path) -> None:
+    """Refuse what may have no end, such as /dev/zero."""
+    if path.is_char_device():
+        raise InvalidValue("file", str(path), "a readable file (a device has no end)")
+
+
 @contextmanager
 def opened(path: Path) -> Generator[Any]:
     """Open a file for reading bytes; a file that can't be read is refused in one line."""
+    refuse_device(path)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -326,14 +345,15 @@ def moment(name: str, text: str | None, tz: str) -> datetime | None:
     return found
 
 
-_POSITION: Final = re.compile(r"[0-9]{1,18}")
+def number_of(text: str) -> int | None:
+    """Return the whole number that plain digits are; None where it is something else."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def known_at_of(text: str | None, tz: str) -> int | datetime | None:
     """Read a log position or a moment."""
-    if text is not None and _POSITION.fullmatch(text):
-        return int(text)
-    return moment("--known-at", text, tz)
+    position = None if text is None else number_of(text)
+    return moment("--known-at", text, tz) if position is None else position
 
 
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="A log position, or a time.")]
@@ -353,6 +373,27 @@ def window_of(start: str | None, end: str | None, tz: str) -> tuple[datetime, da
     return first, last
 
 
+def _is_text(id: str) -> bool:
+    """Say whether *id* can be stored at all: bytes that are no UTF-8 come as something else."""
+    return not any(map(_SURROGATE.match, id))
+
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def kinds_of(book: LedgerReader, id: str) -> list[str]:
+    """
+    Return which of an incident and a change there is with this id.
+
+    Raises:
+        UnknownIdError: There is none.
+    """
+    found = [kind for kind in (INCIDENT, CHANGE) if _is_text(id) and book.history(f"{kind}:{id}")]
+    if not found:
+        raise UnknownIdError("incident or change", id)
+    return found
+
+
 def named(book: LedgerReader, id: str | None) -> dict[str, str]:
     """
     Return the kind and the id of what is meant; nothing where nothing was named.
@@ -363,11 +404,9 @@ def named(book: LedgerReader, id: str | None) -> dict[str, str]:
     if id is None:
         return {}
     kind, _, name = id.partition(":")
-    if kind in {INCIDENT, CHANGE} and name and book.history(id):
+    if kind in {INCIDENT, CHANGE} and name and _is_text(id) and book.history(id):
         return {kind: name}
-    kinds = [kind for kind in (INCIDENT, CHANGE) if book.history(f"{kind}:{id}")]
-    if not kinds:
-        raise UnknownIdError("incident or change", id)
+    kinds = kinds_of(book, id)
     if len(kinds) > 1:
         allowed = f"incident:{id} or change:{id}, since there are both"
         raise InvalidValue("id", id, allowed)

@@ -234,10 +234,10 @@ def csv_options(
     translation = (
         Translation() if mapping is None else read_mapping(mapping, tables=TABLES, closed=CLOSED)
     )
-    tz = tz or translation.tz
+    tz = translation.tz if tz is None else tz
     formats = (time_format,) if isinstance(time_format, str) else time_format
     times = TimeRules(
-        zone=zone_named("tz", tz) if tz else None,
+        zone=None if tz is None else zone_named("tz", tz),
         formats=tuple(formats or translation.time_formats),
     )
     return CsvOptions(source=source, times=times, translation=translation)

@@ -94,7 +94,7 @@ def _checked_format(_: object, __: object, formats: tuple[str, ...]) -> None:
         try:
             told = datetime.strptime(_PROBE.strftime(given), given)  # noqa: DTZ007 (any format)
             enough = told.replace(tzinfo=UTC) == _PROBE and "%Z" not in given
-        except ValueError:
+        except (ValueError, re.error):  # the latter where a directive is there twice
             enough = False
         if not enough:
             allowed = (
@@ -345,6 +345,8 @@ def read_mapping(
     """
     path = Path(path)
     try:
+        if path.is_char_device():
+            raise InvalidValue("mapping", str(path), "a device has no end; give a file")
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidValue("mapping", str(path), f"it can't be read: {error.strerror}") from None
