@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcm import verifier
-from imcm.plain import MOST_MARKS, excerpt, joined, plain
+from imcm.plain import MOST_MARKS, excerpt, joined, plain, quoted_briefly
 
 ESC, RLO, ZWSP, ZWNJ, ZWJ, BOM = "\x1b", "\u202e", "\u200b", "\u200c", "\u200d", "\ufeff"
 
@@ -109,3 +109,10 @@ def test_lines_stay_the_lines_they_are() -> None:
 )
 def test_little_of_a_file_is_shown(text: str, shown: str) -> None:
     assert shown == excerpt(text)
+
+
+def test_a_message_quotes_little_of_a_file() -> None:
+    told = "line 2: '0123456789012345678901' is no `size`"
+    assert "line 2: '01234567890123456789...' is no `size`" == quoted_briefly(told, "a\nb")
+    key = "-----BEGIN PRIVATE KEY-----\nsecret"
+    assert "it looks like a key, so nothing of it is shown" == quoted_briefly("'secret'", key)

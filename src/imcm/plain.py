@@ -90,9 +90,26 @@ def excerpt(text: str, longest: int = 20) -> str:
     A file that is not what it was taken for may be anything, a key as well: little of it is
     shown, and nothing where it says that it is a key.
     """
-    if "-----BEGIN" in text or "PRIVATE KEY" in text:
+    if _KEY.search(text):
         return "(it looks like a key, so it is not shown)"
     return text if len(text) <= longest else text[:longest] + "..."
+
+
+def quoted_briefly(message: str, text: str) -> str:
+    """
+    Return a message about *text*, the content of a file, with what it quotes cut like an excerpt.
+
+    Args:
+        message: Quotes stand in it as '...' or `...`.
+        text: The file. Of a key nothing is quoted.
+    """
+    if _KEY.search(text):
+        return "it looks like a key, so nothing of it is shown"
+    return _QUOTE.sub(lambda quote: f"{quote[1]}{excerpt(quote[2])}{quote[1]}", message)
+
+
+_KEY: Final = re.compile("-----BEGIN|PRIVATE KEY")
+_QUOTE: Final = re.compile(r"(['`])((?:(?!\1).)*)\1", re.DOTALL)
 
 
 def _is_mark(c: str) -> bool:

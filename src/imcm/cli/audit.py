@@ -45,6 +45,7 @@ from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
 from imcm.interchange import jsonl
 from imcm.ledger import Ledger, LedgerReader
+from imcm.plain import quoted_briefly
 from imcm.projections.anomalies import anomalies as odd_things
 from imcm.projections.decisions import decision_trail, plain
 from imcm.projections.facts import ChangeFacts, IncidentFacts
@@ -117,7 +118,7 @@ def checkpoint(
     keys: Keys = None,
 ) -> None:
     """Prove that the log continues every earlier checkpoint, and append a new one."""
-    before = _text(anchors, missing=True)
+    before, _ = _anchors(anchors, missing=True)
     known = list(keys or ())
     with _rows(ledger) as rows, progress_bar("reading") as progress:
         signer = None
@@ -163,7 +164,7 @@ def _name(ledger: Path) -> str:
 @audit_app.command("verify")
 def verify(ledger: Log, anchors: Anchors, keys: Keys = None, as_json: AsJson = False) -> None:
     """Compare the log with every checkpoint, and say what can be said where it differs."""
-    text = _text(anchors)
+    text, _ = _anchors(anchors)
     with progress_bar("verifying") as progress:
         verdict = audit.verify_file(ledger, text, keys=keys or (), on_progress=progress)
     if as_json:
@@ -186,7 +187,9 @@ def prove(
     ] = True,
 ) -> None:
     """Write proofs that events are in the log, for somebody who holds the last checkpoint."""
-    notes = verifier_anchors(anchors)
+    _, notes = _anchors(anchors)
+    if not notes:
+        raise InvalidValue("--anchors", str(anchors), "a file with at least one checkpoint")
     found: list[dict[str, Any]] = []
     for kind in (INCIDENT, CHANGE):
         with _rows(ledger) as rows, progress_bar("reading") as progress:
@@ -210,15 +213,13 @@ def prove(
     say(f"{len(found)} proofs written to {to}")
 
 
-def verifier_anchors(path: Path) -> list[verifier.Checkpoint]:
-    """Read an anchors file; it must hold at least one checkpoint."""
+def _anchors(path: Path, *, missing: bool = False) -> tuple[str, list[verifier.Checkpoint]]:
+    """Read an anchors file as text and as its checkpoints; quote little of what is none."""
+    text = _text(path, missing=missing)
     try:
-        notes = verifier.read_anchors(_text(path))
+        return text, verifier.read_anchors(text) if text else []
     except verifier.Unreadable as error:
-        raise InvalidValue("--anchors", str(path), str(error)) from None
-    if not notes:
-        raise InvalidValue("--anchors", str(path), "a file with at least one checkpoint")
-    return notes
+        raise InvalidValue("--anchors", str(path), quoted_briefly(str(error), text)) from None
 
 
 @audit_app.command("check-proof")
@@ -232,7 +233,7 @@ def check_proof(
         given: Any = json.loads(_text(proof))
     except (ValueError, RecursionError) as error:
         raise ProofRefusedError(f"{proof} is not a proof: {error}") from None
-    text = _text(anchors)
+    text, _ = _anchors(anchors)
     every: list[Any] = list(given) if is_list(given) and not is_mapping(given) else [given]
     if not every:
         raise ProofRefusedError(f"{proof} holds no proof")

@@ -59,9 +59,25 @@ _out: Final = Console(highlight=False, soft_wrap=True, markup=False, emoji=False
 _err: Final = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
+@contextmanager
+def _written() -> Generator[None]:
+    """Tell a full disk beneath standard output from one beneath another file."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output can't be written") from None
+
+
+def _write(text: str) -> None:
+    with _written():
+        sys.stdout.write(text)
+
+
 def say(*lines: object) -> None:
     """Print each of *lines* as one line on standard output, whatever it holds."""
-    sys.stdout.write(joined(lines) + "\n")
+    _write(joined(lines) + "\n")
 
 
 def complain(*lines: object) -> None:
@@ -108,14 +124,14 @@ def show(
         made.add_row(*map(Text, row[:-1]), last)
     with _out.capture() as held:
         _out.print(made)
-    sys.stdout.write(held.get())
+    _write(held.get())
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on standard output."""
     unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     text = json.dumps(value, ensure_ascii=not unicode, indent=2, default=str)
-    sys.stdout.write(_escaped(text) + "\n")
+    _write(_escaped(text) + "\n")
 
 
 _NOT_ASCII: Final = re.compile(r"[^\n\x20-\x7e]")
@@ -131,8 +147,9 @@ class _JsonLines:
 
     def write(self, line: bytes) -> object:
         if _out.is_terminal:
-            return sys.stdout.write(_escaped(line.decode()))
-        return sys.stdout.buffer.write(line)
+            return _write(_escaped(line.decode()))
+        with _written():
+            return sys.stdout.buffer.write(line)
 
 
 def json_lines() -> BinaryIO:
@@ -217,8 +234,8 @@ def _status(command: Callable[[], object]) -> int:
     except BrokenPipeError:
         return 0  # the reader of our output had enough
     except OSError as error:
-        where = "" if error.filename is None else f"{str(error.filename)[:200]}: "
-        _fault(_flushed(sys.stdout) or f"{where}{error.strerror or error}")
+        what = "reading or writing failed" if error.filename is None else str(error.filename)[:200]
+        _fault(_flushed(sys.stdout) or f"{what}: {error.strerror or error}")
     except (KeyboardInterrupt, typer.Abort):
         _fault("interrupted")
         return 130
