@@ -145,11 +145,12 @@ def _escaped(text: str) -> str:
 class _JsonLines:
     """Standard output for lines of JSON: as they are, but to a terminal nothing it would obey."""
 
-    def write(self, line: bytes) -> object:
+    def write(self, line: bytes) -> None:
         if _out.is_terminal:
-            return _write(_escaped(line.decode()))
+            _write(_escaped(line.decode()))
+            return
         with _written():
-            return sys.stdout.buffer.write(line)
+            sys.stdout.buffer.write(line)
 
 
 def json_lines() -> BinaryIO:
