@@ -245,6 +245,14 @@ def test_every_command_is_tried() -> None:
     assert sorted(COMMANDS) == sorted(names(get_command(app)))
 
 
+def test_commands_print_through_the_common_functions_only() -> None:
+    """No other way out: what isn't written there went past `plain`."""
+    for path in Path(common.__file__).parent.glob("*.py"):
+        if path.name != "common.py":
+            text = path.read_text(encoding="utf-8")
+            assert [] == re.findall(r"sys\.std\w+|\bprint\(|\.print\(|echo\(|escape\(", text)
+
+
 def test_the_hostile_log_holds_it_everywhere(twins: tuple[Path, Path]) -> None:
     """Who, what, where, why, labels and their names, sources, policies: nothing was left out."""
     with (twins[0] / "l.jsonl").open("rb") as lines:
