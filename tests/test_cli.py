@@ -329,7 +329,7 @@ def test_wrong_input_is_one_line_that_says_what_to_do(name: str, ledger: Path) -
     assert ran.returncode == 1
     assert message in ran.stderr
     assert ran.stderr.startswith("imcm: ")
-    assert len(ran.stderr.splitlines()) == (3 if "naive" in name else 1)
+    assert len(ran.stderr.splitlines()) == (2 if "naive" in name else 1)
     assert ran.stdout == ""
     assert before == digest(ledger)
     left = {p.name for p in folder.iterdir()} - set(there)

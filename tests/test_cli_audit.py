@@ -12,11 +12,11 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import imcm as library
+from commands import run_here as imcm
 from imcm import Ledger, Risk, change, incident, verifier
 from test_cli import digest
 
@@ -24,24 +24,6 @@ pytest.importorskip("typer", reason="the command line is an extra")
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 AT = NOW - timedelta(hours=5)
-
-
-class Ran(NamedTuple):
-    """How a command ended, and what it said."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def imcm(*words: str | Path) -> Ran:
-    from typer.testing import CliRunner
-
-    from imcm.cli import app
-
-    ran = CliRunner(env={"COLUMNS": "160", "NO_COLOR": "1"}).invoke(app, list(map(str, words)))
-    assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exception
-    return Ran(ran.exit_code, ran.stdout, ran.stderr)
 
 
 @pytest.fixture

@@ -184,7 +184,18 @@ class MalformedLineError(ImcmError, ValueError):
 
 
 class ImportRefusedError(ImcmError):
-    """An import has bad rows and was not told to keep going; nothing was recorded."""
+    """
+    A file can't be imported, or has bad rows and was not told to keep going; nothing was recorded.
+
+    Attributes:
+        summary: What is wrong, in one line.
+        rows: The first bad rows, each in a line.
+    """
+
+    def __init__(self, summary: str, rows: tuple[str, ...] = ()) -> None:
+        super().__init__("\n  ".join((summary, *rows)))
+        self.summary = summary
+        self.rows = rows
 
 
 class LogDiffersError(ImcmError):

@@ -1134,7 +1134,18 @@ class Verdict(NamedTuple):
 
 def _plain(text: str) -> str:
     """Return *text* with what a terminal would obey or hide written out: names are not ours."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    # Fillers and variation selectors count as printable, and blanks of other widths do not.
+    hidden = (
+        "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164"
+        "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    )
+    return "".join(
+        c
+        if (c.isprintable() and not re.match(hidden, c))
+        or (c.isspace() and c >= "\xa0" and c not in "\u2028\u2029")
+        else c.encode("unicode_escape").decode()
+        for c in text
+    )
 
 
 def _count(number: int, what: str) -> str:

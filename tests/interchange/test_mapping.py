@@ -280,7 +280,8 @@ class TestValues:
     def test_problem(self):
         """A problem reads as one line, its value cut."""
         problem = Problem(file="a.csv", line=3, column="id", value="x" * 300, why="too long")
-        assert str(problem) == f"a.csv:3: id: '{'x' * 200}': too long"
+        assert str(problem) == f"a.csv:3: id: '{'x' * 40}...': too long"
+        assert "x" * 200 == problem.value
         assert str(Problem(file="a.csv", line=3, column="", value="", why="no")) == "a.csv:3: no"
 
 

@@ -3,7 +3,7 @@
 import copy
 import gc
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -36,6 +36,7 @@ from imcm.projections.figure import (
     inside,
     shown,
 )
+from imcm.projections.figure import utc as figure_utc
 from imcm.projections.restore import (
     STATISTICS,
     IncidentDuration,
@@ -624,6 +625,60 @@ def edges(window, **arguments):
 )
 def test_periods_begin_where_the_calendar_says(window, arguments, expected):
     assert expected == edges(window, **arguments)
+
+
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+EAST, WEST = "Pacific/Kiritimati", "Pacific/Pago_Pago"
+
+
+@pytest.mark.parametrize("name", ["UTC", EAST, WEST])
+@pytest.mark.parametrize(
+    ("by", "count"), [("day", 11), ("week", 3), ("month", 1), ("quarter", 1), ("year", 1), (4, 3)]
+)
+@pytest.mark.parametrize("anchor", ["start", "end"])
+def test_periods_reach_the_first_and_the_last_instant_there_is(name, by, count, anchor):
+    """Dates of the years 1 and 9999, which stand for "never", make periods as others do."""
+    ten = timedelta(days=10)
+    choices = {"bucket_by": by, "time_zone": name, "anchor": anchor}
+    for window in ((FIRST, FIRST + ten), (LAST - ten, LAST)):
+        found = list(buckets(Definition(window=window, **choices), ()))
+        assert window == (found[0][0], found[-1][1])
+        assert [b for _, b in found[:-1]] == [a for a, _ in found[1:]]
+        assert abs(count - len(found)) <= 1
+
+
+def test_the_week_of_the_first_day_begins_with_it():
+    window = (FIRST, FIRST + timedelta(days=7))
+    found = list(buckets(Definition(window=window, bucket_by="week", week_starts="sunday"), ()))
+    assert FIRST == found[0][0]
+
+
+def test_the_last_instant_there_is_lies_in_the_last_period():
+    [only] = buckets(Definition(bucket_by="year"), [LAST])
+    assert (LAST - timedelta(microseconds=1), LAST) == (only[0], only[1]) or LAST == only[1]
+
+
+def test_a_moment_beyond_the_years_1_to_9999_in_utc_is_the_first_or_the_last_instant():
+    hour = timezone(timedelta(hours=1))
+    assert FIRST == figure_utc(datetime.min.replace(tzinfo=hour))
+    assert LAST == figure_utc(datetime.max.replace(tzinfo=timezone(-timedelta(hours=1))))
+
+
+@pytest.mark.parametrize(("by", "days"), [("day", 40_001), (1, 40_001), ("week", 7 * 40_001)])
+def test_millions_of_periods_are_refused(by, days):
+    """One wrong date in a log must not ask for a period for each day since the year 1."""
+    window = (FIRST, FIRST + timedelta(days=days))
+    with pytest.raises(InvalidValue, match="more than 40,000 of them; take longer ones") as error:
+        list(buckets(Definition(window=window, bucket_by=by), ()))
+    assert ("bucket_by", by) == (error.value.name, error.value.value)
+
+
+@pytest.mark.parametrize("anchor", ["start", "end"])
+def test_one_period_longer_than_all_time_holds_the_window(anchor):
+    definition = Definition(window=(at(0), at(9)), bucket_by=3_652_058, anchor=anchor)
+    assert [(at(0), at(9))] == [tuple(one) for one in buckets(definition, ())]
+    with pytest.raises(InvalidValue, match="1 or more, up to 3,652,058"):
+        Definition(bucket_by=99_999_999_999)
 
 
 def test_without_buckets_or_without_anything_there_are_no_periods():

@@ -2,8 +2,8 @@
 The command line: a few lines over the library for each command.
 
 Reading commands open the ledger read-only; only `demo`, `import` and `backup` create a file.
-Exit status: 0 done, 1 refused or wrong input (one line on standard error says what to do),
-2 wrong usage.
+Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted; one line on standard error
+says what is wrong and what to do.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import itertools
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import attrs
 import typer
-from rich.markup import escape
-from rich.table import Table
+from typer.main import get_command
 
 from imcm.cli.audit import audit_app
 from imcm.cli.common import (
@@ -29,23 +29,28 @@ from imcm.cli.common import (
     KnownAt,
     LedgerPath,
     Zone,
+    complain,
     entry_dict,
-    err,
     fail,
+    guarded,
+    json_lines,
+    kinds_of,
     known_at_of,
     moment,
     named,
-    one_line,
+    new_file,
+    number_of,
     opened,
-    out,
     print_json,
     progress_bar,
+    say,
+    show,
     window_of,
 )
 from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
-from imcm.errors import ImcmError, InvalidValue, UnknownIdError
+from imcm.errors import ImcmError, InvalidValue
 from imcm.follower import KeptFacts
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader
@@ -54,7 +59,16 @@ from imcm.projections.compare import Comparison, compare
 from imcm.projections.dora import dora_report, side_by_side
 from imcm.projections.facts import Facts
 from imcm.projections.failures import change_failure_rate
-from imcm.projections.figure import SECONDS, SHAPE, SHARE, Definition, Figure, shown, zone
+from imcm.projections.figure import (
+    SECONDS,
+    SHAPE,
+    SHARE,
+    Definition,
+    Figure,
+    day_of,
+    shown,
+    zone,
+)
 from imcm.projections.restore import (
     TimeToAcknowledge,
     TimeToMitigate,
@@ -66,18 +80,36 @@ from imcm.projections.timeline import Entry, timeline
 from imcm.story import StoryClock, tell
 from imcm.telling import told_entry, told_moment
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 import_app = typer.Typer(no_args_is_help=True, help="Bring history in.")
 export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 app.add_typer(audit_app, name="audit")
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"imcm {metadata.version('imcm')}")
+        raise typer.Exit
+
+
+@app.callback(help=__doc__)
+def _top(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
+
+
 # --- demo -----------------------------------------------------------------------------------------
 
 
 @app.command()
-@one_line
 def demo(
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="Keep the story in this new file.")
@@ -109,24 +141,23 @@ def demo(
             }
         )
         return
-    out.print("[bold]A Friday evening, and what came after it[/bold]\n")
+    say("A Friday evening, and what came after it", "")
     for refusal in refusals:
-        out.print(f"refused, as asked for: {escape(refusal)}\n")
+        say(f"refused, as asked for: {refusal}", "")
     _print_timeline(entries)
-    out.print()
+    say("")
     named = ("from the first failed payment", "from detection", "from detection", "")
     _print_figures(figures, named)
     for odd in anomalies(known):
-        out.print(f"\nto be looked at: {odd.kind} {odd.id}: {odd.oddity.value} ({odd.detail})")
+        say("", f"to be looked at: {odd.kind} {odd.id}: {odd.oddity.value} ({odd.detail})")
     where = "" if ledger is None else f" The ledger is {ledger}."
-    out.print(f"\n{len(entries)} events, each kept as it was told.{escape(where)}")
+    say("", f"{len(entries)} events, each kept as it was told.{where}")
 
 
 # --- import and export ----------------------------------------------------------------------------
 
 
 @import_app.command("csv")
-@one_line
 def import_csv(
     ledger: LedgerPath,
     incidents: Annotated[Path | None, typer.Option(help="CSV file of incidents.")] = None,
@@ -171,14 +202,14 @@ def import_csv(
     if as_json:
         print_json(attrs.asdict(report))
     else:
-        out.print(
+        say(
             f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
             f"{report.histories:,} incidents and changes, {report.events:,} new events"
         )
         for problem in report.problems:
-            err.print(escape(str(problem)))
+            complain(problem)
         if report.problems_found > len(report.problems):
-            err.print(f"... and {report.problems_found - len(report.problems):,} more")
+            complain(f"... and {report.problems_found - len(report.problems):,} more")
     if report.problems:
         raise typer.Exit(1)
 
@@ -189,7 +220,6 @@ def _remove_ledger(path: Path) -> None:
 
 
 @import_app.command("jsonl")
-@one_line
 def import_jsonl(
     file: Annotated[Path, typer.Argument(help="A log exported as JSONL.")],
     ledger: LedgerPath,
@@ -209,11 +239,10 @@ def import_jsonl(
     if as_json:
         print_json({"events": count})
     else:
-        out.print(f"{count:,} events in {escape(str(ledger))}")
+        say(f"{count:,} events in {ledger}")
 
 
 @export_app.command("jsonl")
-@one_line
 def export_jsonl(
     ledger: LedgerPath,
     to: Annotated[
@@ -223,50 +252,38 @@ def export_jsonl(
         bool, typer.Option("--words/--no-words", help="Leave free text and names out.")
     ] = True,
 ) -> None:
-    """Write the log, one recorded event a line, byte for byte as it is stored."""
+    """
+    Write the log, one recorded event a line, byte for byte as it is stored.
+
+    On a terminal signs that it would obey are escaped, so what is copied from there is not a log.
+    """
     with LedgerReader(ledger) as book:
         if to is None:
-            jsonl.write(book.rows(), sys.stdout.buffer, words=words)
+            jsonl.write(book.rows(), json_lines(), words=words)
             return
-        if to.exists():
-            fail(f"{to} exists already; name a new file")
-        with to.open("wb") as file:
+        with new_file(to) as file:
             count = jsonl.write(book.rows(), file, words=words)
-    out.print(f"{count:,} events written to {escape(str(to))}")
+    say(f"{count:,} events written to {to}")
 
 
 @app.command()
-@one_line
 def backup(ledger: LedgerPath, to: Annotated[Path, typer.Option(help="The new file.")]) -> None:
     """Copy a ledger, its newest events included, while others may be recording in it."""
     with LedgerReader(ledger) as book:
         book.backup(to)
-    out.print(f"copied to {escape(str(to))}")
+    say(f"copied to {to}")
 
 
 # --- reading --------------------------------------------------------------------------------------
 
 
 def _print_timeline(entries: tuple[Entry, ...]) -> None:
-    rows = [(told_moment(e.at), e.id, e.by) for e in entries]
-    if not out.is_terminal:  # whole lines, for grep and diff
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        for entry, row in zip(entries, rows, strict=True):
-            cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-            out.print(escape("  ".join((*cells, told_entry(entry)))))
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("when", "id", "who", "what"):
-        table.add_column(name, no_wrap=name != "what", overflow="fold")
-    for entry, (when, id_, by) in zip(entries, rows, strict=True):
-        what = escape(told_entry(entry))
-        what = what if entry.voided_by is None else f"[strike]{what}[/strike]"
-        table.add_row(when, escape(id_), escape(by), what)
-    out.print(table)
+    rows = [(told_moment(e.at), e.id, e.by, told_entry(e)) for e in entries]
+    struck = {place for place, entry in enumerate(entries) if entry.voided_by is not None}
+    show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
 
 
 @app.command("timeline")
-@one_line
 def show_timeline(
     ledger: LedgerPath,
     id: Annotated[str | None, typer.Argument(help="An incident or a change.")] = None,
@@ -295,7 +312,7 @@ def show_timeline(
     elif entries:
         _print_timeline(entries)
     else:
-        out.print("nothing happened there")
+        say("nothing happened there")
 
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
@@ -328,21 +345,19 @@ def _print_figures(
 ) -> None:
     figures = list(figures)
     parted = any(f.groups or f.buckets for f in figures)
-    columns = ["figure", "group, period", "value", "n", "interval", "short to long", "left out"]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        if name != "group, period" or parted:
-            table.add_column(name, justify="right" if name == "n" else "left")
+    part_of = ("group, period",) if parted else ()
+    columns = ("figure", *part_of, "value", "n", "interval", "short to long", "left out")
+    rows: list[list[str]] = []
     for number, figure in enumerate(figures):
         note = notes[number] if number < len(notes) else ""
         level = "/".join((bands or {}).get(figure.name, ()))
         name = f"{figure.name}{f' ({note})' if note else ''}{f' [{level}]' if level else ''}"
         for part, one in _parts(figure):
-            cells = [escape(name), escape(part)] if parted else [escape(name)]
+            cells = [name, part] if parted else [name]
             cells += [_value(one), f"{one.n:,}", _interval(one), _distribution(one), _out(one)]
-            table.add_row(*cells)
+            rows.append(cells)
             name = ""
-    out.print(table)
+    show(columns, rows, right=("n",))
 
 
 def _parts(figure: Figure) -> Iterator[tuple[str, Figure]]:
@@ -358,7 +373,7 @@ def _parts(figure: Figure) -> Iterator[tuple[str, Figure]]:
 
 
 def _day(figure: Figure, home: ZoneInfo) -> str:
-    return "" if figure.window is None else f"{figure.window[0].astimezone(home):%Y-%m-%d}"
+    return "" if figure.window is None else f"{day_of(figure.window[0], home)}"
 
 
 def _value(figure: Figure) -> str:
@@ -374,7 +389,7 @@ def _interval(figure: Figure) -> str:
 
 
 def _out(figure: Figure) -> str:
-    return escape(", ".join(f"{n} {why}" for why, n in list(figure.why_left_out().items())[:3]))
+    return ", ".join(f"{n} {why}" for why, n in list(figure.why_left_out().items())[:3])
 
 
 def _settings(given: list[str] | None) -> dict[str, Any]:
@@ -388,6 +403,9 @@ def _settings(given: list[str] | None) -> dict[str, Any]:
             settings[name] = json.loads(value)
         except json.JSONDecodeError:
             settings[name] = value
+        except (ValueError, RecursionError):
+            allowed = "a value with fewer digits, and nested less deep"
+            raise InvalidValue("--set", text, allowed) from None
     return settings
 
 
@@ -424,7 +442,6 @@ def _read(known: Facts) -> dict[str, Any]:
 
 
 @app.command()
-@one_line
 def report(
     ledger: LedgerPath,
     start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
@@ -477,11 +494,12 @@ def report(
             ):
                 known = follower.facts()
     overrides = _settings(settings)
+    days = None if bucket is None else number_of(bucket)
     common: dict[str, Any] = {
         "window": window_of(start, end, tz),
         "time_zone": tz,
         "group_by": by,
-        "bucket_by": int(bucket) if bucket is not None and bucket.isdigit() else bucket,
+        "bucket_by": bucket if days is None else days,
     }
     if side is not None:
         both = side_by_side(known, metric=side, **common)
@@ -489,7 +507,7 @@ def report(
             shape = {**_REPORT, "side_by_side": both.as_dict(population=population)}
             print_json({**shape, **_read(known)})
         else:
-            out.print(escape(both.explain()))
+            say(*both.explain().splitlines())
         return
     told = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
     figures = [
@@ -521,20 +539,17 @@ def report(
         return
     if explain:
         for figure in figures:
-            out.print(escape(figure.explain()) + "\n")
+            say(*figure.explain().splitlines(), "")
     else:
         levels = {told.figures[metric].name: levels for metric, levels in told.bands.items()}
         _print_figures(figures, bands=levels)
     for comparison in comparisons:
-        out.print("\n" + escape(comparison.explain()))
+        say("", *comparison.explain().splitlines())
     count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
-    out.print(f"\n{count} as of {known.as_of}, log position {known.log_position:,}")
-    for line in told.notes:
-        out.print(escape(line))
+    say("", f"{count} as of {known.as_of}, log position {known.log_position:,}", *told.notes)
 
 
 @app.command("next")
-@one_line
 def next_(
     id: Annotated[str, typer.Argument(help="An incident or a change.")],
     ledger: LedgerPath,
@@ -544,12 +559,11 @@ def next_(
     """Say which steps are possible now, and which guard refuses each other one and why."""
     with LedgerReader(ledger) as book:
         found: dict[str, tuple[Answer, ...]] = {}
-        if book.history(f"{INCIDENT}:{id}"):
+        kinds = kinds_of(book, id)
+        if INCIDENT in kinds:
             found[INCIDENT] = incident.next_steps(book.incident(id), by=by)
-        if book.history(f"{CHANGE}:{id}"):
+        if CHANGE in kinds:
             found[CHANGE] = change.next_steps(book.change(id), by=by)
-    if not found:
-        raise UnknownIdError("incident or change", id)
     if as_json:
         print_json(
             {
@@ -568,14 +582,23 @@ def next_(
         return
     marks = {True: "yes", False: "no", None: "depends"}
     for kind, answers in found.items():
-        table = Table(box=None, pad_edge=False, header_style="bold", title=f"{kind} {escape(id)}")
-        for name in ("step", "possible", "guard", "why"):
-            table.add_column(name)
-        for one in sorted(answers, key=lambda one: (one.possible is False, one.possible is None)):
-            table.add_row(one.step, marks[one.possible], one.guard, escape(one.why))
-        out.print(table)
+        say(f"{kind} {id}")
+        ordered = sorted(answers, key=lambda one: (one.possible is False, one.possible is None))
+        rows = [(one.step, marks[one.possible], one.guard, one.why) for one in ordered]
+        show(("step", "possible", "guard", "why"), rows)
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the command line that *words* are, without the program's name; return its exit status."""
+
+    def command() -> None:
+        top = get_command(app)
+        with top.make_context("imcm", list(words)) as context:
+            top.invoke(context)
+
+    return guarded(command)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))

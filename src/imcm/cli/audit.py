@@ -7,6 +7,7 @@ does not hold, or the input was refused; 2 wrong usage.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Generator, Iterable
@@ -17,7 +18,6 @@ from typing import Annotated, Any
 
 import attrs
 import typer
-from rich.markup import escape
 
 from imcm import audit, verifier
 from imcm.audit import Signer
@@ -26,17 +26,17 @@ from imcm.cli.common import (
     KnownAt,
     LedgerPath,
     Zone,
+    complain,
     entry_dict,
-    err,
-    fail,
     known_at_of,
     moment,
     named,
-    one_line,
+    new_file,
     opened,
-    out,
     print_json,
     progress_bar,
+    refuse_device,
+    say,
     window_of,
 )
 from imcm.codec import Row
@@ -45,6 +45,7 @@ from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
 from imcm.interchange import jsonl
 from imcm.ledger import Ledger, LedgerReader
+from imcm.plain import quoted_briefly
 from imcm.projections.anomalies import anomalies as odd_things
 from imcm.projections.decisions import decision_trail, plain
 from imcm.projections.facts import ChangeFacts, IncidentFacts
@@ -105,7 +106,6 @@ def _text(path: Path, *, missing: bool = False) -> str:
 
 
 @audit_app.command("checkpoint")
-@one_line
 def checkpoint(
     ledger: Log,
     anchors: Anchors,
@@ -118,11 +118,12 @@ def checkpoint(
     keys: Keys = None,
 ) -> None:
     """Prove that the log continues every earlier checkpoint, and append a new one."""
-    before = _text(anchors, missing=True)
+    before, _ = _anchors(anchors, missing=True)
     known = list(keys or ())
     with _rows(ledger) as rows, progress_bar("reading") as progress:
         signer = None
         if sign is not None:
+            refuse_device(sign)
             signer = Signer.from_pem(sign, name=name or _name(ledger))
             # Who signs vouches for what lies before: earlier anchors must be ours as well.
             known = known or [signer.vkey]
@@ -133,13 +134,25 @@ def checkpoint(
             signer=signer,
             keys=known,
         )
-    with anchors.open("a", encoding="utf-8", newline="\n") as file:
-        file.write(note)
-        file.flush()
-        os.fsync(file.fileno())
+    _append(anchors, note.encode())
     [made] = verifier.read_anchors(note)
     signed = "" if signer is None else f", signed by {signer.key.name}"
-    out.print(f"{made.size:,} events{signed}, appended to {escape(str(anchors))}")
+    say(f"{made.size:,} events{signed}, appended to {anchors}")
+
+
+def _append(path: Path, note: bytes) -> None:
+    """Append a note to a file: all of it, or nothing where the disk is full."""
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            left = memoryview(note)
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(before)
+            raise
 
 
 def _name(ledger: Path) -> str:
@@ -149,23 +162,20 @@ def _name(ledger: Path) -> str:
 
 
 @audit_app.command("verify")
-@one_line
 def verify(ledger: Log, anchors: Anchors, keys: Keys = None, as_json: AsJson = False) -> None:
     """Compare the log with every checkpoint, and say what can be said where it differs."""
-    text = _text(anchors)
+    text, _ = _anchors(anchors)
     with progress_bar("verifying") as progress:
         verdict = audit.verify_file(ledger, text, keys=keys or (), on_progress=progress)
     if as_json:
         print_json(verdict.as_json())
     else:
-        for line in verdict.describe():
-            out.print(escape(line))
+        say(*verdict.describe())
     if verdict.outcome != verifier.OK:
         raise typer.Exit(1)
 
 
 @audit_app.command("prove")
-@one_line
 def prove(
     id: Annotated[str, typer.Argument(help="An incident or a change.")],
     ledger: Log,
@@ -177,7 +187,9 @@ def prove(
     ] = True,
 ) -> None:
     """Write proofs that events are in the log, for somebody who holds the last checkpoint."""
-    notes = verifier_anchors(anchors)
+    _, notes = _anchors(anchors)
+    if not notes:
+        raise InvalidValue("--anchors", str(anchors), "a file with at least one checkpoint")
     found: list[dict[str, Any]] = []
     for kind in (INCIDENT, CHANGE):
         with _rows(ledger) as rows, progress_bar("reading") as progress:
@@ -196,27 +208,21 @@ def prove(
     if to is None:
         print_json(found)
         return
-    try:
-        with to.open("x", encoding="utf-8") as file:
-            json.dump(found, file, indent=2)
-    except FileExistsError:
-        fail(f"{to} exists already; name a new file")
-    out.print(f"{len(found)} proofs written to {escape(str(to))}")
+    with new_file(to) as file:
+        file.write(json.dumps(found, indent=2).encode())
+    say(f"{len(found)} proofs written to {to}")
 
 
-def verifier_anchors(path: Path) -> list[verifier.Checkpoint]:
-    """Read an anchors file; it must hold at least one checkpoint."""
+def _anchors(path: Path, *, missing: bool = False) -> tuple[str, list[verifier.Checkpoint]]:
+    """Read an anchors file as text and as its checkpoints; quote little of what is none."""
+    text = _text(path, missing=missing)
     try:
-        notes = verifier.read_anchors(_text(path))
+        return text, verifier.read_anchors(text) if text else []
     except verifier.Unreadable as error:
-        raise InvalidValue("--anchors", str(path), str(error)) from None
-    if not notes:
-        raise InvalidValue("--anchors", str(path), "a file with at least one checkpoint")
-    return notes
+        raise InvalidValue("--anchors", str(path), quoted_briefly(str(error), text)) from None
 
 
 @audit_app.command("check-proof")
-@one_line
 def check_proof(
     proof: Annotated[Path, typer.Argument(help="What `prove` wrote.")],
     anchors: Anchors,
@@ -227,39 +233,30 @@ def check_proof(
         given: Any = json.loads(_text(proof))
     except (ValueError, RecursionError) as error:
         raise ProofRefusedError(f"{proof} is not a proof: {error}") from None
-    text = _text(anchors)
+    text, _ = _anchors(anchors)
     every: list[Any] = list(given) if is_list(given) and not is_mapping(given) else [given]
     if not every:
         raise ProofRefusedError(f"{proof} holds no proof")
     for one in every:
-        out.print(escape(f"OK: {audit.check_proof(one, text, keys=keys or ())}"))
+        say(f"OK: {audit.check_proof(one, text, keys=keys or ())}")
 
 
 @audit_app.command("key")
-@one_line
 def key(
     name: Annotated[str, typer.Argument(help="Name to sign under, for example example.org/audit.")],
     to: Annotated[Path, typer.Option(help="New file for the private key.")],
 ) -> None:
     """Make a key to sign checkpoints with, and print its public half for those who check."""
     pem, vkey = audit.new_key(name)
-    try:
-        # Made readable for its owner only, before anything is in it.
-        made = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        fail(f"{to} exists already; name a new file")
-    except OSError as error:
-        fail(f"{to} can't be written: {error.strerror}")
-    with os.fdopen(made, "w") as file:
-        file.write(pem)
-    out.print(vkey)
+    with new_file(to, mode=0o600) as file:  # its owner's only, before anything is in it
+        file.write(pem.encode())
+    say(vkey)
 
 
 # --- what was known -------------------------------------------------------------------------------
 
 
 @audit_app.command("replay")
-@one_line
 def replay(
     ledger: LedgerPath,
     id: Annotated[str | None, typer.Argument(help="An incident or a change.")] = None,
@@ -299,20 +296,17 @@ def replay(
         return
     for entry in entries:
         source = f" via {entry.source}" if entry.source else ""
-        out.print(
-            escape(
-                f"{entry.position:>7}  recorded {entry.recorded_at:%Y-%m-%d %H:%M:%S}Z  "
-                f"{entry.id} v{entry.version}  {told_moment(entry.at)}  {entry.by}{source}  "
-                f"{told_entry(entry)}"
-            )
+        say(
+            f"{entry.position:>7}  recorded {entry.recorded_at:%Y-%m-%d %H:%M:%S}Z  "
+            f"{entry.id} v{entry.version}  {told_moment(entry.at)}  {entry.by}{source}  "
+            f"{told_entry(entry)}"
         )
     if not entries:
-        out.print("nothing was recorded there")
+        say("nothing was recorded there")
     if state is not None:
         where = "now" if known_at is None else f"at {known_at}"
-        out.print(escape(f"\n{id} as known {where}:"))
-        for name, told in _plain_row(state).items():
-            out.print(escape(f"  {name}: {told}"))
+        told = (f"  {name}: {value}" for name, value in _plain_row(state).items())
+        say("", f"{id} as known {where}:", *told)
 
 
 def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
@@ -322,7 +316,6 @@ def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
 
 
 @audit_app.command("diff")
-@one_line
 def diff(
     ledger: LedgerPath,
     known_at: Annotated[
@@ -350,11 +343,10 @@ def diff(
     if as_json:
         print_json(found.as_dict())
     else:
-        out.print(escape(found.explain()))
+        say(*found.explain().splitlines())
 
 
 @audit_app.command("trail")
-@one_line
 def trail(
     id: Annotated[str, typer.Argument(help="A change.")],
     ledger: LedgerPath,
@@ -368,11 +360,10 @@ def trail(
     if as_json:
         print_json(found.as_dict())
     else:
-        out.print(escape(found.explain()))
+        say(*found.explain().splitlines())
 
 
 @audit_app.command("anomalies")
-@one_line
 def anomalies(
     ledger: LedgerPath, known_at: KnownAt = None, tz: Zone = "UTC", as_json: AsJson = False
 ) -> None:
@@ -384,15 +375,14 @@ def anomalies(
         print_json([{**attrs.asdict(one), "oddity": one.oddity.value} for one in found])
         return
     for one in found:
-        out.print(escape(f"{one.kind} {one.id}: {one.oddity.value} ({one.detail})"))
-    out.print(f"{len(found):,} anomalies")
+        say(f"{one.kind} {one.id}: {one.oddity.value} ({one.detail})")
+    say(f"{len(found):,} anomalies")
 
 
 # --- what changes the ledger ----------------------------------------------------------------------
 
 
 @audit_app.command("redact")
-@one_line
 def redact(
     id: Annotated[str, typer.Argument(help="An incident or a change.")],
     ledger: LedgerPath,
@@ -415,23 +405,22 @@ def redact(
         print_json({"id": id, "kind": kind, "versions": versions})
         return
     if not versions:
-        out.print("there were no words to take out")
+        say("there were no words to take out")
         return
     told = ", ".join(map(str, versions))
-    out.print(escape(f"words of version {told} of {kind} {id} are taken out"))
-    err.print("copies, exports and backups made earlier still hold them: they are out of reach")
+    say(f"words of version {told} of {kind} {id} are taken out")
+    complain("copies, exports and backups made earlier still hold them: they are out of reach")
 
 
 @audit_app.command("guard")
-@one_line
 def guard(
     ledger: LedgerPath,
     off: Annotated[bool, typer.Option("--off", help="Let the database change rows again.")] = False,
 ) -> None:
     """Have the database itself refuse to change or delete events: a belt, not the promise."""
-    if not ledger.exists():
-        LedgerReader(ledger)  # says what is missing, and makes nothing
+    with LedgerReader(ledger):
+        pass  # says where there is no ledger, and makes none
     with Ledger(ledger) as book:
         book.guard(on=not off)
         state = "refuses" if book.guarded else "does not refuse"
-    out.print(f"the database {state} to change, replace and delete events")
+    say(f"the database {state} to change, replace and delete events")

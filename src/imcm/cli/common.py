@@ -1,84 +1,346 @@
-"""What all commands share: how they print, how they fail, and how moments are given."""
+"""
+What all commands share: how they print, how they fail, and how moments are given.
+
+Everything that is shown goes out through `say`, `complain` and `show`, which let nothing through
+that a terminal would obey; data goes out through `print_json` and `export`.
+"""
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import errno
+import io
+import json
+import os
+import re
+import secrets
 import sys
-from collections.abc import Callable, Generator
+import traceback
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, ParamSpec, TypeVar
+from types import TracebackType
+from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, TextIO
 
 import msgspec
 
-from imcm.errors import ImcmError, InvalidValue, MissingExtraError, UnknownIdError
+from imcm.errors import (
+    ImcmError,
+    ImportRefusedError,
+    InvalidValue,
+    MissingExtraError,
+    UnknownIdError,
+)
 
 try:
     import typer
+    from rich.cells import cell_len
     from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.table import Table
+    from rich.text import Text
 except ImportError as error:
     raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
 
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.ledger import LedgerReader
+from imcm.plain import is_plain, joined, plain
 from imcm.projections.figure import zone
 from imcm.projections.timeline import Entry
 from imcm.telling import told_entry, told_moment
-
-out: Final = Console(highlight=False, soft_wrap=True)
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
 
 LedgerPath = Annotated[
     Path, typer.Option("--ledger", help="The ledger file.", envvar="IMCM_LEDGER")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
-P = ParamSpec("P")
-R = TypeVar("R")
+# --- what is shown --------------------------------------------------------------------------------
+
+_out: Final = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+_err: Final = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
-def fail(message: str) -> NoReturn:
-    """Say on standard error what is wrong, and end with status 1."""
-    err.print(f"imcm: {escape(message)}")
-    raise typer.Exit(1)
+@contextmanager
+def _written() -> Generator[None]:
+    """Tell a full disk beneath standard output from one beneath another file."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output can't be written") from None
 
 
-def one_line(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn our errors into one line on standard error and exit status 1."""
+def _write(text: str) -> None:
+    with _written():
+        sys.stdout.write(text)
 
-    @functools.wraps(command)
-    def guarded(*args: P.args, **arguments: P.kwargs) -> R:
-        try:
-            return command(*args, **arguments)
-        except ImcmError as error:
-            fail(str(error))
-        except BrokenPipeError:
-            raise typer.Exit(0) from None  # the reader of our output had enough
 
-    return guarded
+def say(*lines: object) -> None:
+    """Print each of *lines* as one line on standard output, whatever it holds."""
+    _write(joined(lines) + "\n")
+
+
+def complain(*lines: object) -> None:
+    """Print each of *lines* as one line on standard error, whatever it holds."""
+    sys.stderr.write(joined(lines) + "\n")
+
+
+def show(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
+    struck: Collection[int] = (),
+) -> None:
+    """
+    Print a table: whole lines for grep and diff, and fitted to the window on a terminal.
+
+    Args:
+        columns: The heads.
+        rows: The cells of each line.
+        right: Columns whose cells end at one place.
+        whole: Columns whose cells are never parted, however small the window is.
+        struck: Places of rows whose last cell is struck through where that can be shown.
+    """
+    cells = [[plain(text) for text in row] for row in rows]
+    if not _out.is_terminal:
+        widths = [max(map(cell_len, told)) for told in zip(columns, *cells, strict=True)]
+        for row in (columns, *cells):
+            padded = [
+                " " * (width - cell_len(text)) + text
+                if column in right
+                else text + " " * (width - cell_len(text))
+                for column, width, text in zip(columns, widths, row, strict=True)
+            ]
+            say("  ".join(padded).rstrip())
+        return
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        side: Literal["left", "right"] = "right" if column in right else "left"
+        made.add_column(column, justify=side, overflow="fold", no_wrap=column in whole)
+    for place, row in enumerate(cells):
+        last = Text(row[-1], style="strike" if place in struck else "")
+        made.add_row(*map(Text, row[:-1]), last)
+    with _out.capture() as held:
+        _out.print(made)
+    _write(held.get())
 
 
 def print_json(value: object) -> None:
     """Print a value as JSON on standard output; what is no finite number is null there."""
-    told = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
-    sys.stdout.write(f"{told.decode()}\n")
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
+    if not (sys.stdout.encoding or "").lower().startswith("utf"):
+        text = _NOT_ASCII.sub(lambda m: json.dumps(m[0])[1:-1], text)
+    _write(_escaped(text) + "\n")
+
+
+_NOT_ASCII: Final = re.compile(r"[^\n\x20-\x7e]")
+
+
+def _escaped(text: str) -> str:
+    """Return JSON text with every sign escaped that a terminal would obey or hide: equal JSON."""
+    return _NOT_ASCII.sub(lambda m: m[0] if is_plain(m[0]) else json.dumps(m[0])[1:-1], text)
+
+
+class _JsonLines:
+    """Standard output for lines of JSON: as they are, but to a terminal nothing it would obey."""
+
+    def write(self, line: bytes) -> None:
+        if _out.is_terminal:
+            _write(_escaped(line.decode()))
+            return
+        with _written():
+            sys.stdout.buffer.write(line)
+
+
+def json_lines() -> BinaryIO:
+    """Return standard output as a file of bytes that takes whole lines of JSON."""
+    sys.stdout.flush()
+    lines: Any = _JsonLines()
+    out: BinaryIO = lines
+    return out
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None = None) -> Generator[Callable[[int], None]]:
-    """Show a bar on standard error while something long goes on, where that is a terminal."""
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
+def progress_bar(what: str) -> Generator[Callable[[int], None]]:
+    """Count on standard error while something long goes on, where that is a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn(what, markup=False),
+        TextColumn("{task.completed:,}", markup=False),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
         yield lambda done: bar.update(task, completed=done)
+
+
+# --- how a command fails --------------------------------------------------------------------------
+
+_WRONG_USAGE: Final[type[Exception]] = typer.BadParameter.__bases__[0]
+"""The class of wrong usage, wherever this version of typer keeps it."""
+
+_LONGEST: Final = 2_000
+_CODE: Final = str(Path(__file__).parents[1]) + os.sep
+
+
+def fail(message: object) -> NoReturn:
+    """Say on standard error what is wrong, and end with status 1."""
+    _fault(message)
+    raise typer.Exit(1)
+
+
+def guarded(command: Callable[[], object]) -> int:
+    """
+    Run a command and return its exit status; whatever goes wrong is told in one line.
+
+    0: done, or the reader of our output had enough. 1: refused, or failed. 2: wrong usage.
+    130: interrupted. What is printed is written out before this returns, so that a full disk
+    is noticed here and not when the interpreter ends.
+    """
+    if _is_closed(sys.stderr):
+        sys.stderr = io.StringIO()
+    if _is_closed(sys.stdout):
+        _fault("standard output is closed; send it to /dev/null where nobody reads it")
+        return 1
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # some can't show every sign
+    status = _status(command)
+    unwritten = _flushed(sys.stdout)
+    if unwritten:
+        _fault(unwritten)
+        status = status or 1
+    _flushed(sys.stderr)
+    return status
+
+
+def _is_closed(stream: TextIO | None) -> bool:
+    """Say whether the process was started without this stream: Python has none then."""
+    return stream is None
+
+
+def _status(command: Callable[[], object]) -> int:
+    try:
+        command()
+    except typer.Exit as end:
+        return end.exit_code
+    except _WRONG_USAGE as error:
+        _misused(error)
+        return 2
+    except ImportRefusedError as error:
+        _fault(error.summary, *(f"  {row}" for row in error.rows))
+    except ImcmError as error:
+        _fault(error)
+    except BrokenPipeError:
+        return 0  # the reader of our output had enough
+    except OSError as error:
+        what = "reading or writing failed" if error.filename is None else str(error.filename)[:200]
+        _fault(_flushed(sys.stdout) or f"{what}: {error.strerror or error}")
+    except (KeyboardInterrupt, typer.Abort):
+        _fault("interrupted")
+        return 130
+    except Exception as error:
+        if os.environ.get("IMCM_TRACEBACK") == "1":
+            complain(*traceback.format_exc().splitlines())
+            return 1
+        told = f"this is a bug in imcm ({type(error).__name__}: {error})"
+        where = _where(error.__traceback__)
+        _fault(f"{told[:500]}; please report it with the command and: {where}")
+    else:
+        return 0
+    return 1
+
+
+def _fault(message: object, *rows: object) -> None:
+    """Say what is wrong in one line, and in one more for each row of a file that is."""
+    with contextlib.suppress(OSError):  # where nobody can be told, the exit status tells
+        complain(f"imcm: {str(message)[:_LONGEST]}", *rows)
+
+
+def _misused(error: Any) -> None:
+    if type(error).__name__ == "NoArgsIsHelpError":
+        sys.stderr.write(f"{error.ctx.get_help()}\n")
+        return
+    hint = "" if error.ctx is None else f"; see {error.ctx.command_path} --help"
+    _fault(f"{error.format_message().rstrip('.')}{hint}")
+
+
+def _flushed(stream: TextIO) -> str:
+    """Write out what is left, and return why that can't be done, "" where it can."""
+    try:
+        stream.flush()
+    except OSError as error:
+        # What is left goes nowhere, or the interpreter would complain of it at its end.
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+        if error.errno != errno.EPIPE:
+            return f"standard output can't be written: {error.strerror}"
+    return ""
+
+
+def _where(trace: TracebackType | None) -> str:
+    """Return the innermost line of our own code in a traceback."""
+    frames = traceback.extract_tb(trace)
+    ours = [frame for frame in frames if frame.filename.startswith(_CODE)]
+    if not ours:
+        return "no line of imcm"
+    return f"{ours[-1].filename.removeprefix(_CODE)}:{ours[-1].lineno}"
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def new_file(path: Path, *, mode: int = 0o666) -> Generator[BinaryIO]:
+    """
+    Make a file that is there as a whole or not at all, and never in the place of another one.
+
+    It is written aside, in the same folder, and gets its name when all of it is on the disk.
+
+    Args:
+        path: Where it shall be.
+        mode: Who may read and write it, before the umask.
+    """
+    taken = f"{path} exists already; name a new file"
+    if path.exists() or path.is_symlink():
+        fail(taken)
+    aside = path.with_name(f".imcm-{secrets.token_hex(8)}.part")
+    try:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(aside)  # unlike a rename, never over what came meanwhile
+        except FileExistsError:
+            fail(taken)
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
+                raise
+            aside.rename(path)  # a file system without links
+    except OSError as error:
+        fail(f"{path} can't be written: {error.strerror}")
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+
+
+def refuse_device(path: Path) -> None:
+    """Refuse what may have no end, such as /dev/zero."""
+    if path.is_char_device():
+        raise InvalidValue("file", str(path), "a readable file (a device has no end)")
 
 
 @contextmanager
 def opened(path: Path) -> Generator[Any]:
     """Open a file for reading bytes; a file that can't be read is refused in one line."""
+    refuse_device(path)
     try:
         file = path.open("rb")
     except OSError as error:
@@ -95,12 +357,24 @@ def moment(name: str, text: str | None, tz: str) -> datetime | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidValue(name, text, "an ISO 8601 date or time: 2026-03-06T17:40") from None
-    return found if found.utcoffset() is not None else found.replace(tzinfo=zone(tz))
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=zone(tz))
+    try:
+        found.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValue(name, text, "a time of the years 1 to 9999 in UTC as well") from None
+    return found
+
+
+def number_of(text: str) -> int | None:
+    """Return the whole number that plain digits are; None where it is something else."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def known_at_of(text: str | None, tz: str) -> int | datetime | None:
     """Read a log position or a moment."""
-    return int(text) if text is not None and text.isdigit() else moment("--known-at", text, tz)
+    position = None if text is None else number_of(text)
+    return moment("--known-at", text, tz) if position is None else position
 
 
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="A log position, or a time.")]
@@ -120,6 +394,27 @@ def window_of(start: str | None, end: str | None, tz: str) -> tuple[datetime, da
     return first, last
 
 
+def _is_text(id: str) -> bool:
+    """Say whether *id* can be stored at all: bytes that are no UTF-8 come as something else."""
+    return not any(map(_SURROGATE.match, id))
+
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def kinds_of(book: LedgerReader, id: str) -> list[str]:
+    """
+    Return which of an incident and a change there is with this id.
+
+    Raises:
+        UnknownIdError: There is none.
+    """
+    found = [kind for kind in (INCIDENT, CHANGE) if _is_text(id) and book.history(f"{kind}:{id}")]
+    if not found:
+        raise UnknownIdError("incident or change", id)
+    return found
+
+
 def named(book: LedgerReader, id: str | None) -> dict[str, str]:
     """
     Return the kind and the id of what is meant; nothing where nothing was named.
@@ -130,11 +425,9 @@ def named(book: LedgerReader, id: str | None) -> dict[str, str]:
     if id is None:
         return {}
     kind, _, name = id.partition(":")
-    if kind in {INCIDENT, CHANGE} and name and book.history(id):
+    if kind in {INCIDENT, CHANGE} and name and _is_text(id) and book.history(id):
         return {kind: name}
-    kinds = [kind for kind in (INCIDENT, CHANGE) if book.history(f"{kind}:{id}")]
-    if not kinds:
-        raise UnknownIdError("incident or change", id)
+    kinds = kinds_of(book, id)
     if len(kinds) > 1:
         allowed = f"incident:{id} or change:{id}, since there are both"
         raise InvalidValue("id", id, allowed)

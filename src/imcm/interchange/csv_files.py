@@ -90,6 +90,7 @@ from imcm.interchange.mapping import (
     zone_named,
 )
 from imcm.ledger import History, Ledger
+from imcm.plain import excerpt, plain
 
 T = TypeVar("T")
 
@@ -233,10 +234,10 @@ def csv_options(
     translation = (
         Translation() if mapping is None else read_mapping(mapping, tables=TABLES, closed=CLOSED)
     )
-    tz = tz or translation.tz
+    tz = translation.tz if tz is None else tz
     formats = (time_format,) if isinstance(time_format, str) else time_format
     times = TimeRules(
-        zone=zone_named("tz", tz) if tz else None,
+        zone=None if tz is None else zone_named("tz", tz),
         formats=tuple(formats or translation.time_formats),
     )
     return CsvOptions(source=source, times=times, translation=translation)
@@ -314,7 +315,7 @@ def _header(
             )
     for theirs, target in renamed.items():
         if target and theirs not in cells:
-            why = f"the mapping names a column {theirs!r}; the file has {', '.join(cells)}"
+            why = f"the mapping names a column {theirs!r}; the file has {_shown(cells)}"
             raise _refused(path, line, why)
     ours: dict[str, int] = {}
     labels: dict[str, int] = {}
@@ -331,7 +332,8 @@ def _header(
             raise _refused(
                 path,
                 line,
-                f"the column {theirs!r} is there twice, or stands for {name}, as another one does",
+                f"the column {excerpt(theirs)!r} is there twice, or stands for {excerpt(name)}, "
+                "as another one does",
             )
         into[name] = place
         if into is labels:
@@ -339,16 +341,21 @@ def _header(
                 checked_id("labels", name)
             except InvalidValue as error:
                 raise _refused(
-                    path, line, f"the column {theirs!r} can't be a label: {error.allowed}"
+                    path, line, f"the column {excerpt(theirs)!r} can't be a label: {error.allowed}"
                 ) from None
     missing = [name for name in _REQUIRED[table] if name not in ours]
     if missing:
         why = (
             f"there is no column {missing[0]!r}; the first row must be the header, and it is "
-            f"{', '.join(cells)}"
+            f"{_shown(cells)}"
         )
         raise _refused(path, line, why)
     return _Header(ours=ours, labels=dict(sorted(labels.items())), theirs=tuple(cells))
+
+
+def _shown(cells: Sequence[str]) -> str:
+    """Return what stands in a row, for an error: a little of it, since it may be any file."""
+    return excerpt(", ".join(cells))
 
 
 class _Row:
@@ -454,9 +461,13 @@ class _Row:
 
 
 def _table(path: Path, table: str, options: CsvOptions) -> Iterator[tuple[_Row, bytes]]:
-    if not path.exists():
+    try:
+        there, readable = path.exists(), path.is_file()
+    except OSError as error:  # a name too long, for one
+        raise ImportRefusedError(f"{path} can't be read: {error.strerror}") from None
+    if not there:
         raise ImportRefusedError(f"there is no file {path}; nothing was recorded")
-    if not path.is_file():
+    if not readable:
         raise ImportRefusedError(f"{path} is not a file that can be read twice; give a CSV file")
     rows = _cells(path)
     first = next(rows, None)
@@ -1105,7 +1116,7 @@ def import_csv(
         check.commit_rows(Path(commits))
     read = sum(survey.rows for survey in check.surveys.values())
     if check.found and not keep_going:
-        raise ImportRefusedError(_message(check.problems, check.found, read))
+        raise _refused_rows(check.problems, check.found, read)
     for survey in check.surveys.values():
         if not survey.unchanged():
             raise ImportRefusedError(f"{survey.path} was changed while it was read; run it again")
@@ -1122,12 +1133,14 @@ def import_csv(
     )
 
 
-def _message(problems: Sequence[Problem], found: int, rows: int) -> str:
-    named = [f"\n  {problem}" for problem in problems[:_NAMED_IN_MESSAGE]]
-    more = f"\n  and {found - len(named):,} more" if found > len(named) else ""
-    return (
-        f"{found:,} problem(s) in {rows:,} rows; nothing was recorded:{''.join(named)}{more}\n"
-        "Correct them, or import the other rows with keep_going=True (--keep-going)."
+def _refused_rows(problems: Sequence[Problem], found: int, rows: int) -> ImportRefusedError:
+    named = [plain(problem) for problem in problems[:_NAMED_IN_MESSAGE]]
+    if found > len(named):
+        named.append(f"and {found - len(named):,} more")
+    return ImportRefusedError(
+        f"{found:,} problem(s) in {rows:,} rows; nothing was recorded; correct them, or import "
+        "the other rows with keep_going=True (--keep-going):",
+        tuple(named),
     )
 
 

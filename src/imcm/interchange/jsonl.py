@@ -23,6 +23,7 @@ import msgspec
 
 from imcm.codec import Row
 from imcm.errors import MalformedLineError, StoreError
+from imcm.plain import quoted_briefly
 from imcm.verifier import redact, split_words
 
 _ABSENT: Final = msgspec.Raw(b"")
@@ -152,7 +153,8 @@ def _row(number: int, line: bytes) -> Row:
     except binascii.Error as error:
         raise MalformedLineError(number, f"its state64 is not base64: {error}") from None
     except msgspec.ValidationError as error:
-        raise MalformedLineError(number, f"it is no recorded event: {error}") from None
+        why = quoted_briefly(str(error), line.decode())
+        raise MalformedLineError(number, f"it is no recorded event: {why}") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise MalformedLineError(number, f"it is not JSON: {error}") from None
     if not state:

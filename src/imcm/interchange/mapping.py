@@ -22,6 +22,7 @@ import attrs
 
 from imcm.domain.vocabulary import Between, Moment, checked_id, checked_moment, earliest, latest
 from imcm.errors import InvalidValue
+from imcm.plain import excerpt
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -31,6 +32,8 @@ LABEL: Final = "label:"
 # --- problems -------------------------------------------------------------------------------------
 
 _SHOWN: Final = 200
+_TOLD: Final = 40
+"""So much of a value stands in one line: a time with its offset is shorter."""
 
 
 def _cut(text: str) -> str:
@@ -57,7 +60,7 @@ class Problem:
     why: str
 
     def __str__(self) -> str:
-        what = f"{self.column}: {self.value!r}: " if self.column else ""
+        what = f"{self.column}: {excerpt(self.value, _TOLD)!r}: " if self.column else ""
         return f"{self.file}:{self.line}: {what}{self.why}"
 
 
@@ -91,7 +94,7 @@ def _checked_format(_: object, __: object, formats: tuple[str, ...]) -> None:
         try:
             told = datetime.strptime(_PROBE.strftime(given), given)  # noqa: DTZ007 (any format)
             enough = told.replace(tzinfo=UTC) == _PROBE and "%Z" not in given
-        except ValueError:
+        except (ValueError, re.error):  # the latter where a directive is there twice
             enough = False
         if not enough:
             allowed = (
@@ -194,7 +197,7 @@ class TimeRules:
         if read.year == _NEVER:
             return None
         if read.tzinfo is not None:
-            return checked_moment(name, read)
+            return checked_moment(name, _in_utc(name, text, read))
         if self.zone is None:
             raise InvalidValue(
                 name,
@@ -202,7 +205,7 @@ class TimeRules:
                 "it has no UTC offset; say which clock it was read from, for example with "
                 'tz="Europe/London"',
             )
-        first = read.replace(tzinfo=self.zone, fold=0)
+        first = _in_utc(name, text, read.replace(tzinfo=self.zone, fold=0))
         second = first.replace(fold=1)
         if first.utcoffset() == second.utcoffset():
             return checked_moment(name, first)
@@ -214,6 +217,15 @@ class TimeRules:
                 "over it; give it with its UTC offset",
             )
         return checked_moment(name, Between(earliest=first, latest=second))
+
+
+def _in_utc(name: str, text: str, read: datetime) -> datetime:
+    """Return *read* if it is a time in UTC as well: the last hours of 9999 are not in the west."""
+    try:
+        read.astimezone(UTC)
+    except OverflowError:
+        raise InvalidValue(name, text, "a time of the years 1 to 9999 in UTC") from None
+    return read
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -333,6 +345,8 @@ def read_mapping(
     """
     path = Path(path)
     try:
+        if path.is_char_device():
+            raise InvalidValue("mapping", str(path), "a device has no end; give a file")
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidValue("mapping", str(path), f"it can't be read: {error.strerror}") from None
@@ -340,6 +354,10 @@ def read_mapping(
         raise InvalidValue("mapping", str(path), "TOML is UTF-8; save it as that") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidValue("mapping", str(path), f"it is no TOML: {error}") from None
+    except (ValueError, RecursionError):  # numbers of thousands of digits, a thousand brackets
+        raise InvalidValue(
+            "mapping", str(path), "a number in it is too long, or it is nested too deep"
+        ) from None
     _known(str(path), told, (*tables, "values", "tz", "time_formats", "absent"))
     ours = {column for columns in tables.values() for column in columns}
     columns = {name: _columns(name, told.get(name, {}), tables[name]) for name in tables}
@@ -360,7 +378,7 @@ def read_mapping(
 def _known(where: str, told: Iterable[str], allowed: Iterable[str]) -> None:
     for key in told:
         if key not in allowed:
-            raise InvalidValue(where, key, f"one of {', '.join(allowed)}")
+            raise InvalidValue(where, excerpt(key), f"one of {', '.join(allowed)}")
 
 
 def _table(where: str, value: object) -> Mapping[str, object]:

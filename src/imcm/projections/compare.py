@@ -20,6 +20,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from imcm.errors import InvalidValue
+from imcm.plain import joined
 from imcm.projections.durations import STATISTICS
 from imcm.projections.figure import SECONDS, SHAPE, SHARE, Figure, Included, shown
 from imcm.projections.statistics import (
@@ -156,7 +157,7 @@ class Comparison:
         read = f"{self.threshold:.3g} (level {self.level:g}, {self.tried} tried)"
         lines.append(f"  read p-values against {read}")
         lines += [f"  warning: {warning}" for warning in self.warnings]
-        return "\n".join(lines)
+        return joined(lines)
 
     def _of_shares(self) -> Iterator[str]:
         yield f"  {_tested(self.exact_test)}"

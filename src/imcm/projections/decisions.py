@@ -38,6 +38,7 @@ from imcm.domain.vocabulary import (
     latest,
 )
 from imcm.errors import UnknownIdError
+from imcm.plain import joined
 from imcm.projections.excerpt import SOME, excerpt, named, short
 from imcm.projections.figure import SHAPE, utc
 from imcm.projections.timeline import Entry, timeline
@@ -249,7 +250,7 @@ class DecisionTrail:
         lines += excerpt(self.decisions, _told, indent="  ", most=MANY, what="more decisions")
         lines.append(f"  separation of duties: {self.separation_of_duties.value}")
         lines += [f"  {f.verdict.value}: {f.question.value}: {f.reason}" for f in self.findings]
-        return "\n".join(lines)
+        return joined(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """

@@ -21,6 +21,7 @@ from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.plain import joined
 from imcm.projections.bands import band, bands_of
 from imcm.projections.decisions import plain
 from imcm.projections.excerpt import FEW, SOME, excerpt, named
@@ -34,6 +35,7 @@ from imcm.projections.figure import (
     Included,
     Listed,
     facts_of,
+    local,
     shown,
     zone,
 )
@@ -254,7 +256,7 @@ class DoraReport:
                 line += f", {' and '.join(self.bands[metric])}"
             lines.append(line)
         lines += [f"  note: {note}" for note in self.notes]
-        return "\n\n".join(["\n".join(lines), *(f.explain() for f in self.figures.values())])
+        return "\n\n".join([joined(lines), *(f.explain() for f in self.figures.values())])
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
@@ -296,7 +298,7 @@ def _rows(metric: str, figure: Figure) -> Iterator[Row]:
         for part in one.buckets:
             start = None if part.window is None else part.window[0]
             home = zone(figure.time_zone)
-            yield _row(metric, part, None if start is None else start.astimezone(home))
+            yield _row(metric, part, None if start is None else local(start, home))
 
 
 def _row(metric: str, figure: Figure, start: datetime | None) -> Row:
@@ -472,7 +474,7 @@ class Difference:
             lines += excerpt(self.changed, self._with_other_values, indent="    ")
         if len(lines) == 1:
             lines.append("  nothing differs")
-        return "\n".join(lines)
+        return joined(lines)
 
     def _for_one_reason(
         self, other: str, for_reason: tuple[str, Sequence[OneSided]]
@@ -572,7 +574,7 @@ class SideBySide:
         """Return, for a person, the numbers and then why they differ; see `Difference`."""
         lines = [self.metric]
         lines += [f"  {name}: {_told(one)}, n = {one.n:,}" for name, one in self.figures.items()]
-        return "\n\n".join(["\n".join(lines), *(d.explain() for d in self.differences)])
+        return "\n\n".join([joined(lines), *(d.explain() for d in self.differences)])
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """

@@ -42,6 +42,7 @@ from imcm.domain.vocabulary import (
     is_mapping,
 )
 from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.plain import joined
 from imcm.projections.excerpt import excerpt, named, short
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.instants import MICROSECOND, instant
@@ -74,9 +75,15 @@ def elapsed(start: datetime, end: datetime) -> int:
     return (end - start) // MICROSECOND
 
 
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+
+
 def utc(moment: Moment) -> datetime:
     """
     Return the instant that stands for a moment, in UTC; of an uncertain one its midpoint.
+
+    Of what lies before the year 1 or after the year 9999 in UTC, the first or the last instant.
 
     Every comparison and difference here is of such instants: two times of one zone are compared
     and subtracted by what their clocks show, which is an hour off over a change of clocks.
@@ -85,7 +92,12 @@ def utc(moment: Moment) -> datetime:
         low, high = utc(moment.earliest), utc(moment.latest)
         # Whole microseconds, odd widths rounded down, as the domain does.
         return low + MICROSECOND * ((high - low) // MICROSECOND // 2)
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    if moment.tzinfo is UTC:
+        return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the first or the last hours there are, told in another offset
+        return FIRST if moment.year == FIRST.year else LAST
 
 
 def instant_of(moment: Moment) -> int:
@@ -329,7 +341,7 @@ class Figure:
             mark = f" (default {json.dumps(_plain(default[key]))})" if key in chosen else ""
             lines.append(f"    {key} = {value}{mark}")
         lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join(lines)
+        return joined(lines)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
@@ -478,6 +490,10 @@ def _labels(value: object) -> Mapping[str, str] | None:
     raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
 
 
+MOST_DAYS: Final = (date.max - date.min).days
+MOST_BUCKETS: Final = 40_000
+"""More periods than about this many are refused: one wrong date could ask for millions of days."""
+
 BUCKETS: Final = ("day", "week", "month", "quarter", "year")
 GROUPS: Final = ("service", "severity", "channel", "type", "kind", "risk")
 BOUNDS: Final = ("[)", "[]", "(]", "()")
@@ -568,8 +584,10 @@ class Definition:
 
     def _check_parts(self) -> None:
         by: Any = self.bucket_by
-        if isinstance(by, int) and (isinstance(by, bool) or by < 1):
-            raise InvalidValue("bucket_by", by, "a number of days is 1 or more")
+        if isinstance(by, int) and (isinstance(by, bool) or not 1 <= by <= MOST_DAYS):
+            raise InvalidValue(
+                "bucket_by", by, f"a number of days is 1 or more, up to {MOST_DAYS:,}"
+            )
         if by is not None and not isinstance(by, int) and by not in BUCKETS:
             allowed = f"one of {', '.join(BUCKETS)}, or a number of days"
             raise InvalidValue("bucket_by", by, allowed)
@@ -1036,6 +1054,9 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
     half-open, so that every moment lies in one: each holds its start and not its end, or the
     other way round where `bounds` are "(]". Only the two ends of the window itself are both open
     or both closed where `bounds` say so.
+
+    Raises:
+        InvalidValue: There would be more than about `MOST_BUCKETS`.
     """
     span = definition.window
     bounds = definition.bounds
@@ -1046,11 +1067,18 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
         placed = sorted(map(utc, moments))
         if not placed:
             return
-        span, bounds = (placed[0], placed[-1] + MICROSECOND), "[)"
+        span, bounds = (placed[0], min(placed[-1], LAST - MICROSECOND) + MICROSECOND), "[)"
+    days = by if isinstance(by, int) else _SHORTEST[by]
+    if (span[1] - span[0]) // timedelta(days=days) > MOST_BUCKETS:
+        told = f"from {span[0]} to {span[1]} there are more than {MOST_BUCKETS:,} of them"
+        raise InvalidValue("bucket_by", by, f"{told}; take longer ones, or give a shorter window")
     inner = "(]" if bounds == "(]" else "[)"
     for start, end in _edges(definition, by, span):
         opens = bounds[0] if start == span[0] else inner[0]
         yield Bucket.of(start, end, opens + (bounds[1] if end == span[1] else inner[1]))
+
+
+_SHORTEST: Final = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
 
 
 def _edges(definition: Definition, by: str | int, span: Period) -> Iterator[Period]:
@@ -1058,14 +1086,15 @@ def _edges(definition: Definition, by: str | int, span: Period) -> Iterator[Peri
     if isinstance(by, int):
         yield from _fixed(span, by, home, from_end=definition.anchor == "end")
         return
-    day = _bucket_start(span[0].astimezone(home).date(), by, definition.week_starts)
-    while True:
-        following = _bucket_after(day, by)
-        start, end = midnight(day, home), midnight(following, home)
-        if start >= span[1]:
-            return
+    day = _bucket_start(day_of(span[0], home), by, definition.week_starts)
+    start = min(midnight(day, home), span[0])
+    while start < span[1]:
+        day = _bucket_end(day, by)
+        end = next_midnight(day, home)
         yield max(start, span[0]), min(end, span[1])
-        day = following
+        if end == LAST:
+            return
+        day, start = day + _DAY, end
 
 
 def _fixed(
@@ -1075,7 +1104,11 @@ def _fixed(
     edges = [span[1] if from_end else span[0]]
     step = timedelta(days=-days if from_end else days)
     while (edges[-1] > span[0]) if from_end else (edges[-1] < span[1]):
-        edges.append((edges[0].astimezone(home) + step * len(edges)).astimezone(UTC))
+        try:
+            edge = utc(local(edges[0], home) + step * len(edges))
+        except OverflowError:  # beyond all time there is, so beyond the span
+            edge = span[0] if from_end else span[1]
+        edges.append(edge)
     edges.sort()
     for start, end in pairwise(edges):
         yield max(start, span[0]), min(end, span[1])
@@ -1083,13 +1116,34 @@ def _fixed(
 
 def midnight(day: date, home: ZoneInfo) -> datetime:
     """Return the first instant of a day in a zone, in UTC (a day can begin at 1 o'clock)."""
-    return datetime.combine(day, time(), tzinfo=home).astimezone(UTC)
+    return utc(datetime.combine(day, time(), tzinfo=home))
+
+
+def local(moment: datetime, home: ZoneInfo) -> datetime:
+    """Return a moment as the clocks of a zone tell it; beyond the years 1 to 9999, as it is."""
+    try:
+        return moment.astimezone(home)
+    except OverflowError:
+        return moment
+
+
+def day_of(moment: datetime, home: ZoneInfo) -> date:
+    """Return the day of a zone on which a moment lies."""
+    return local(moment, home).date()
+
+
+def next_midnight(day: date, home: ZoneInfo) -> datetime:
+    """Return the first instant after a day in a zone, in UTC; the last one there is after 9999."""
+    return LAST if day == date.max else midnight(day + _DAY, home)
+
+
+_DAY: Final = timedelta(days=1)
 
 
 def _bucket_start(day: date, by: str, week_starts: str) -> date:
     if by == "week":
         offset = day.weekday() if week_starts == "monday" else (day.weekday() + 1) % 7
-        return day - timedelta(days=offset)
+        return date.fromordinal(max(day.toordinal() - offset, 1))
     if by == "month":
         return day.replace(day=1)
     if by == "quarter":
@@ -1099,9 +1153,11 @@ def _bucket_start(day: date, by: str, week_starts: str) -> date:
     return day
 
 
-def _bucket_after(day: date, by: str) -> date:
+def _bucket_end(day: date, by: str) -> date:
+    """Return the last day of the bucket that begins on *day*, or the last day there is."""
     if by in {"day", "week"}:
-        return day + timedelta(days=1 if by == "day" else 7)
+        return date.fromordinal(min(day.toordinal() + (by == "week") * 6, date.max.toordinal()))
     months = {"month": 1, "quarter": 3, "year": 12}[by]
     month = day.month - 1 + months
-    return day.replace(year=day.year + month // 12, month=month % 12 + 1)
+    year = day.year + month // 12
+    return date.max if year > date.max.year else date(year, month % 12 + 1, 1) - _DAY

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import accumulate, compress
 from operator import sub
@@ -31,11 +31,14 @@ from imcm.projections.figure import (
     Period,
     buckets,
     by_group,
+    day_of,
     figure_function,
     instants,
     midnight,
     names,
+    next_midnight,
     unread_notes,
+    utc,
     why_incident_out,
     with_groups,
     zone,
@@ -44,7 +47,6 @@ from imcm.projections.instants import MICROSECOND, instant, moment_of
 from imcm.projections.tables import COMPLETED, where
 
 _DAY: Final = 86_400_000_000
-_ONE: Final = timedelta(days=1)
 
 
 # --- deployment frequency -------------------------------------------------------------------------
@@ -181,12 +183,12 @@ def _whole_days(found: Deployed, places: Sequence[int], home: ZoneInfo) -> Perio
     if not places:
         return None
     first, last = (_day(found.at[place], home) for place in (places[0], places[-1]))
-    return midnight(first, home), midnight(last + _ONE, home)
+    return midnight(first, home), next_midnight(last, home)
 
 
 def _day(at: int, home: ZoneInfo) -> date:
     """Return the day of a zone on which an instant lies."""
-    return moment_of(at).astimezone(home).date()
+    return day_of(moment_of(at), home)
 
 
 def _up_to(window: Period, as_of: datetime | None) -> Period | None:
@@ -201,9 +203,9 @@ def _days_between(span: Period, home: ZoneInfo) -> float:
     parts: list[float] = []
     days: list[int] = []
     for moment in span:
-        day = moment.astimezone(home).date()
-        begins, ends = midnight(day, home), midnight(day + _ONE, home)
-        parts.append((moment.astimezone(UTC) - begins) / (ends - begins))
+        day = day_of(moment, home)
+        begins, ends = midnight(day, home), next_midnight(day, home)
+        parts.append((utc(moment) - begins) / (ends - begins))
         days.append(day.toordinal())
     return (days[1] - days[0]) + (parts[1] - parts[0])
 
@@ -216,7 +218,7 @@ def _dates(times: Sequence[int], home: ZoneInfo) -> set[date]:
         day = _day(times[place], home)
         dates.add(day)
         # All up to the next midnight are of that day, however many they are.
-        place = bisect_left(times, instant(midnight(day + _ONE, home)), lo=place + 1)
+        place = bisect_left(times, instant(next_midnight(day, home)), lo=place + 1)
     return dates
 
 
@@ -312,8 +314,8 @@ def _days_by_week(
     def week(day: date) -> int:
         return (day.toordinal() - offset) // 7  # day 1 of year 1 was a Monday
 
-    first = week(span[0].astimezone(home).date())
-    last = week((span[1].astimezone(UTC) - MICROSECOND).astimezone(home).date())
+    first = week(day_of(span[0], home))
+    last = week(day_of(utc(span[1]) - MICROSECOND, home))
     counts = dict.fromkeys(range(first, last + 1), 0)
     for day in dates:
         # A window that is closed at its end can reach into one more week.

@@ -24,6 +24,7 @@ from imcm.domain.incident import (
 )
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
 from imcm.domain.vocabulary import Moment, Verdict, latest
+from imcm.plain import joined
 from imcm.projections.decisions import plain
 from imcm.projections.excerpt import excerpt
 from imcm.projections.facts import Facts, FactsFold
@@ -293,7 +294,7 @@ class Learned:
             lines.append(f"    {one!r}, difference {shown(one.difference, unit)}")
             if one.restatement is not None:
                 lines += [f"      {line}" for line in one.restatement.explain().splitlines()]
-        return "\n".join(lines)
+        return joined(lines)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """

@@ -15,6 +15,7 @@ import attrs
 
 from imcm.domain.vocabulary import is_list
 from imcm.errors import InvalidValue
+from imcm.plain import joined
 from imcm.projections.excerpt import short
 from imcm.projections.failures import ChangeFailureRate
 from imcm.projections.frequency import DeploymentFrequency, ReworkRate
@@ -90,7 +91,7 @@ class Preset:
         for metric, definition in self.definitions().items():
             given = ", ".join(f"{n} = {_told(v)}" for n, v in self.arguments(metric).items())
             lines.append(f"  {metric}, {type(definition).NAME}: {given or 'all defaults'}")
-        return "\n".join(lines)
+        return joined(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the preset as plain values for JSON."""

@@ -18,6 +18,7 @@ import attrs
 
 from imcm.domain.recorded import Recorded, Unread, known
 from imcm.errors import InvalidValue
+from imcm.plain import joined
 from imcm.projections.excerpt import SOME, excerpt
 from imcm.projections.facts import Facts, FactsFold
 from imcm.projections.figure import SHAPE, Figure, Listed, shown
@@ -150,7 +151,7 @@ class Restatement:
         rest = self.across_undefined
         if rest:
             lines.append(f"  across undefined values: {shown(float(rest), unit)}")
-        return "\n".join(lines)
+        return joined(lines)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
