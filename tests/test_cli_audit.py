@@ -196,17 +196,51 @@ class TestProofs:
             words,
         )
         assert (0, "") == (ran.returncode, ran.stderr)
-        assert 4 == len(json.loads(proof.read_text()))
+        proofs = [tmp_path / f"proof-{version}.json" for version in (1, 2, 3, 4)]
         ledger.unlink()
-        ran = imcm("audit", "check-proof", proof, "--anchors", anchors)
-        assert 0 == ran.returncode
-        assert 4 == ran.stdout.count("OK: ")
-        told = json.loads(proof.read_text())
-        told[2]["version"] = 2
-        proof.write_text(json.dumps(told))
-        ran = imcm("audit", "check-proof", proof, "--anchors", anchors)
+        for one in proofs:
+            ran = imcm("audit", "check-proof", one, "--anchors", anchors)
+            assert (0, 1) == (ran.returncode, ran.stdout.count("OK: "))
+            # Copies of the verifier that are out already read one proof in one file.
+            alone = [sys.executable, verifier.__file__, "--proof", one, anchors]
+            same = subprocess.run(alone, capture_output=True, text=True, check=False)
+            assert (0, ran.stdout) == (same.returncode, same.stdout)
+        together = tmp_path / "together.json"
+        together.write_text(json.dumps([json.loads(one.read_text()) for one in proofs]))
+        ran = imcm("audit", "check-proof", together, "--anchors", anchors)
+        assert (0, 4) == (ran.returncode, ran.stdout.count("OK: "))
+        told = json.loads(proofs[2].read_text())
+        told["version"] = 2
+        together.write_text(json.dumps(told))
+        ran = imcm("audit", "check-proof", together, "--anchors", anchors)
         assert 1 == ran.returncode
         assert ran.stderr.startswith("imcm: the proof is refused")
+
+    def test_one_event_is_one_proof_in_one_file(
+        self, ledger: Path, anchors: Path, tmp_path: Path
+    ) -> None:
+        proof = tmp_path / "proof.json"
+        words = ("--ledger", ledger, "--anchors", anchors, "--version", "2", "--to", proof)
+        assert 0 == imcm("audit", "prove", "INC-1", *words).returncode
+        assert ("inclusion", 2) == tuple(
+            json.loads(proof.read_text())[x] for x in ("kind", "version")
+        )
+
+    @pytest.mark.parametrize("how", ["check-proof", "verifier"])
+    def test_a_member_that_comes_twice_is_refused_by_both(
+        self, ledger: Path, anchors: Path, tmp_path: Path, how: str
+    ) -> None:
+        proof = tmp_path / "proof.json"
+        words = ("--ledger", ledger, "--anchors", anchors, "--version", "1", "--to", proof)
+        assert 0 == imcm("audit", "prove", "INC-1", *words).returncode
+        proof.write_text(proof.read_text().replace("{", '{"version": 7,', 1))
+        if how == "check-proof":
+            ran = imcm("audit", "check-proof", proof, "--anchors", anchors)
+        else:
+            alone = [sys.executable, verifier.__file__, "--proof", proof, anchors]
+            ran = subprocess.run(alone, capture_output=True, text=True, check=False)
+        assert 0 != ran.returncode
+        assert "a member comes twice" in ran.stderr
 
     def test_what_is_newer_than_the_last_checkpoint_can_not_be_proved(
         self, ledger: Path, anchors: Path
@@ -324,7 +358,7 @@ class TestBadInput:
             (["verify", "--ledger", "{ledger}", "--anchors", "{anchors}", "--key", "x"], "key"),
             (["checkpoint", "--ledger", "{none}", "--anchors", "{none}"], "there is no ledger"),
             (["prove", "INC-9", "--ledger", "{ledger}", "--anchors", "{anchors}"], "INC-9"),
-            (["check-proof", "{anchors}", "--anchors", "{anchors}"], "is not a proof"),
+            (["check-proof", "{anchors}", "--anchors", "{anchors}"], "is not JSON"),
             (["replay", "INC-9", "--ledger", "{ledger}"], "INC-9"),
             (["replay", "--ledger", "{ledger}", "--known-at", "noon"], "ISO 8601"),
             (["trail", "INC-1", "--ledger", "{ledger}"], "INC-1"),

@@ -5,6 +5,7 @@ Files that are there whole or not at all, and turns between processes that write
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import secrets
@@ -17,10 +18,51 @@ from typing import BinaryIO
 
 from imcm.errors import StoreError
 
-__all__ = ["locked", "new_file", "replaced"]
+__all__ = ["locked", "new_file", "replaced", "reserved"]
 
 
-def new_file(path: Path) -> None:
+@contextmanager
+def new_file(path: Path, *, mode: int = 0o666) -> Generator[BinaryIO]:
+    """
+    Give a file to write that is there as a whole or not at all, and never in another's place.
+
+    It is written aside, in the same folder, and gets its name when all of it is on the disk.
+
+    Args:
+        path: Where it shall be.
+        mode: Who may read and write it, before the umask.
+
+    Raises:
+        StoreError: There is something already, or it can't be written.
+    """
+    if os.path.lexists(path):
+        raise _taken_already(path)
+    aside = path.with_name(f".imcm-{secrets.token_hex(8)}.part")
+    try:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(aside)  # unlike a rename, never over what came meanwhile
+        except FileExistsError:
+            raise _taken_already(path) from None
+        except OSError as error:
+            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
+                raise
+            aside.rename(path)  # a file system without links
+    except (OSError, ValueError) as error:
+        raise _cannot("be written", path, error) from None
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            aside.unlink()
+
+
+def _taken_already(path: Path) -> StoreError:
+    return StoreError(f"{path} exists already; name a new file")
+
+
+def reserved(path: Path) -> None:
     """
     Make an empty file that only its owner can read and write, where there is nothing yet.
 
@@ -33,7 +75,7 @@ def new_file(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        raise StoreError(f"{path} exists already; name a new file") from None
+        raise _taken_already(path) from None
     except (OSError, ValueError) as error:
         raise _cannot("be made", path, error) from None
 
@@ -56,7 +98,7 @@ def replaced(path: Path) -> Generator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     aside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
-    new_file(aside)
+    reserved(aside)
     try:
         try:
             with aside.open("wb") as file:

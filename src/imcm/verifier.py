@@ -78,7 +78,9 @@ __all__ = [
     "leaf_hashes",
     "origin_of",
     "read_anchors",
+    "read_proofs",
     "redact",
+    "same_statement",
     "split_words",
     "verify",
     "verify_file",
@@ -703,14 +705,15 @@ class Key(NamedTuple):
             public = _from_base64(data)
             name.encode()
         except ValueError:
-            raise Unreadable(f"{vkey[:80]!r} is not a key: name+id+base64") from None
+            # Not shown: a private key may be given by mistake.
+            raise Unreadable("what is given is not a key: name+id+base64") from None
         if not _is_key_name(name):
-            raise Unreadable(f"{name[:80]!r} is not the name of a key")
+            raise Unreadable("the name of a key is a text without blanks and plus signs")
         if len(public) != 33 or public[0] != 1:
             raise Unreadable(f"the key {name} is not an Ed25519 key (0x01 and 32 bytes)")
         key = cls(name, public[1:])
         if id != key.id.hex():
-            raise Unreadable(f"the key {name} has the id {key.id.hex()}, not {id[:80]!r}")
+            raise Unreadable(f"the key {name[:80]} has the id {key.id.hex()}, not the one given")
         if _public_point(key.public) is None:
             raise Unreadable(f"the key {name} is not a usable point of Ed25519")
         return key
@@ -821,7 +824,7 @@ def read_anchors(text: str) -> list[Checkpoint]:
         Unreadable: The text is anything else; the message names the line.
     """
     if text and not text.endswith("\n"):
-        raise _bad_line(text.count("\n") + 1, "it is cut off: it has no line end")
+        raise _cut_off(text.split("\n"), "it has no line end")
     lines = text.split("\n")[:-1]
     anchors: list[Checkpoint] = []
     at, count = 0, len(lines)
@@ -832,9 +835,9 @@ def read_anchors(text: str) -> list[Checkpoint]:
         begin = at
         while at < count and lines[at]:
             at += 1
+        if at == count and not lines[begin].startswith(_DASH):
+            raise _cut_off(lines, "a blank line must follow a checkpoint")
         anchor = _read_body(lines[begin:at], begin + 1)
-        if at == count:
-            raise _bad_line(at, "the checkpoint is cut off: a blank line must follow it")
         at += 1
         signatures: list[Signature] = []
         while at < count and lines[at].startswith(_DASH):
@@ -847,7 +850,26 @@ def read_anchors(text: str) -> list[Checkpoint]:
 
 
 def _bad_line(number: int, why: str) -> Unreadable:
+    # Never with what stands there: what is given by mistake may be a key or a password.
     return Unreadable(f"line {number} of the anchors: {why}")
+
+
+def _cut_off(lines: Sequence[str], why: str) -> Unreadable:
+    """Say that the last checkpoint is cut off, and how to go on."""
+    begin = len(lines)
+    while begin > 1 and (lines[begin - 1][:1] == _DASH[0] or not lines[begin - 1]):
+        begin -= 1  # its signatures, and the blank line before them
+    while begin > 1 and lines[begin - 2] and not lines[begin - 2].startswith(_DASH):
+        begin -= 1
+    if begin == 1:
+        return _bad_line(
+            len(lines), f"it ends no whole checkpoint ({why}), and nothing stands before it"
+        )
+    return _bad_line(
+        len(lines),
+        f"the last checkpoint is cut off ({why}); what stands before line {begin} is whole: keep a "
+        "copy of the file, and remove that line and all behind it",
+    )
 
 
 def _read_body(lines: list[str], number: int) -> Checkpoint:
@@ -859,13 +881,13 @@ def _read_body(lines: list[str], number: int) -> Checkpoint:
     if len(lines) < 3:
         raise _bad_line(number, "a checkpoint has at least an origin, a size and a root")
     if not _SIZE(lines[1]) or int(lines[1]) > _LARGEST:
-        raise _bad_line(number + 1, f"{lines[1][:80]!r} is not a size")
+        raise _bad_line(number + 1, "it is not a size, a whole number")
     try:
         root = _from_base64(lines[2])
     except ValueError:
         root = b""
     if len(root) != 32:
-        raise _bad_line(number + 2, f"{lines[2][:80]!r} is not a root: base64 of 32 bytes")
+        raise _bad_line(number + 2, "it is not a root: base64 of 32 bytes")
     return Checkpoint(lines[0], int(lines[1]), root, tuple(lines[3:]))
 
 
@@ -1883,14 +1905,23 @@ def _members_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _read_proof(path: Path) -> dict[str, Any]:
+def read_proofs(text: str) -> list[dict[str, Any]]:
+    """
+    Return the proofs in a text: one as a JSON object, or several as a list of them.
+
+    Raises:
+        Unreadable: It is something else, or a member comes twice.
+    """
     try:
-        found: Any = json.loads(_read_text(path), object_pairs_hook=_members_once)
+        found: Any = json.loads(text, object_pairs_hook=_members_once)
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"line {error.lineno} of the proof is not JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"{path} is not a proof: {error}") from None
-    if not isinstance(found, dict):
-        raise Unreadable(f"{path} is not a proof")
-    return cast("dict[str, Any]", found)
+        raise Unreadable(f"it is not a proof: {error}") from None
+    proofs = cast("list[object]", found) if isinstance(found, list) else [found]
+    if not proofs or not all(isinstance(one, dict) for one in proofs):
+        raise Unreadable("it is not a proof: a JSON object, or a list of such")
+    return cast("list[dict[str, Any]]", proofs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -1900,8 +1931,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keys = [Key.parse(vkey) for vkey in told.key]
         anchors = _read_anchors(told.files[-1])
         if told.proof is not None:
-            shown = check_proof(_read_proof(told.proof), anchors, keys)
-            status, lines, value = 0, [f"OK: {shown}"], {"outcome": OK, "why": [shown]}
+            proofs = read_proofs(_read_text(told.proof))
+            shown = [check_proof(one, anchors, keys) for one in proofs]
+            status, lines = 0, [f"OK: {one}" for one in shown]
+            value = {"outcome": OK, "why": shown}
         else:
             verdict = verify_file(told.files[0], anchors, keys, allow=told.allow)
             status = 0 if verdict.outcome == OK else 1

@@ -117,7 +117,7 @@ def anchored(victim, key):
         tell(ledger, 0, 4)
         anchors = audit.checkpoint(ledger.rows(), anchors="", at=NOW, signer=signer)
         tell(ledger, 4, 12)
-        anchors += audit.checkpoint(ledger.rows(), anchors=anchors, at=NOW, signer=signer)
+        anchors = audit.checkpoint(ledger.rows(), anchors=anchors, at=NOW, signer=signer)
         tell(ledger, 12, 15)
     assert ALL == len(victim.rows())
     return anchors
@@ -274,7 +274,7 @@ class TestAReplacedAnchor:
         assert len(audit_notes(first)) == 1
         victim.put(flip(15, 80)(victim.rows()))
         with victim.ledger() as ledger:
-            return first + audit.checkpoint(ledger.rows(), anchors=first, at=NOW, signer=signer)
+            return audit.checkpoint(ledger.rows(), anchors=first, at=NOW, signer=signer)
 
     def test_is_found_when_anchors_are_signed(self, victim, anchored, key):
         forged = self.replaced(victim, anchored)

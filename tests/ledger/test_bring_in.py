@@ -1,5 +1,6 @@
 """History from elsewhere: imports that can be run again, restores to the byte, joined ledgers."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -313,6 +314,75 @@ class TestRestored:
             Ledger.restored(path, broken())
         with pytest.raises(StoreError):
             LedgerReader(path)
+
+
+class TestRestoredAgain:
+    """A restore that was killed, that is under way, or that somebody would lead astray."""
+
+    def rows(self, path):
+        with some_ledger(path) as other:
+            return list(other.rows())
+
+    def test_what_a_killed_one_left_is_no_hindrance(self, path, tmp_path, process):
+        rows = self.rows(tmp_path / "other.db")
+        code = (
+            "import os, sys; from imcm import Ledger, LedgerReader\n"
+            "def rows():\n"
+            "    with LedgerReader(sys.argv[1]) as reader:\n"
+            "        first, second = list(reader.rows())[:2]\n"
+            "    yield first\n"
+            "    for number in range(12_000):\n"
+            "        yield second._replace(stream=f'incident:{number}')\n"
+            "    os.kill(os.getpid(), 9)\n"
+            "Ledger.restored(sys.argv[2], rows())\n"
+        )
+        killed = process("-c", code, tmp_path / "other.db", path)
+        assert -9 == killed.wait()
+        assert path.with_name("ledger.db.restoring").exists()
+        with Ledger.restored(path, rows) as ledger:
+            assert [row.state for row in rows] == [row.state for row in ledger.rows()]
+        assert ["ledger.db", "other.db"] == sorted(
+            one.name for one in tmp_path.iterdir() if one.suffix == ".db" or "restor" in one.name
+        )
+
+    def test_two_at_once_one_does_it_and_the_other_is_told(self, path, tmp_path):
+        rows = self.rows(tmp_path / "other.db")
+        inside, go_on = threading.Event(), threading.Event()
+
+        def slowly():
+            yield rows[0]
+            inside.set()
+            go_on.wait()
+            yield from rows[1:]
+
+        thread = threading.Thread(target=lambda: Ledger.restored(path, slowly()).close())
+        thread.start()
+        inside.wait()
+        with pytest.raises(StoreError, match="somebody else is writing"):
+            Ledger.restored(path, rows)
+        go_on.set()
+        thread.join()
+        with LedgerReader(path) as reader:
+            assert len(rows) == len(list(reader.rows()))
+
+    @pytest.mark.parametrize("name", ["ledger.db", "ledger.db.restoring"])
+    def test_a_link_in_the_way_is_never_followed(self, path, tmp_path, name):
+        rows = self.rows(tmp_path / "other.db")
+        victim = tmp_path / "victim"
+        path.with_name(name).symlink_to(victim)
+        if name == "ledger.db":
+            with pytest.raises(LedgerNotEmptyError, match="exists already"):
+                Ledger.restored(path, rows)
+        else:
+            Ledger.restored(path, rows).close()
+        assert not victim.exists()
+
+    def test_a_backup_follows_none_either(self, path, tmp_path):
+        victim, target = tmp_path / "victim", tmp_path / "copy.db"
+        target.symlink_to(victim)
+        with some_ledger(path) as ledger, pytest.raises(StoreError, match="exists already"):
+            ledger.backup(target)
+        assert not victim.exists()
 
 
 class TestAppended:

@@ -1,5 +1,6 @@
 """Words taken out for good, with every fact, figure and proof as it was; and append-only guards."""
 
+import hashlib
 import io
 import sqlite3
 import threading
@@ -10,7 +11,10 @@ import psycopg
 import pytest
 
 from imcm import Ledger, LedgerReader, audit, change, dora_report, facts, incident
+from imcm import ledger as ledgers
+from imcm.codec import Row, encode
 from imcm.domain.corrections import EventVoided, WordsRedacted
+from imcm.domain.incident import IncidentDetected
 from imcm.domain.recorded import Source
 from imcm.errors import InvalidValue, StepRefused, StoreError, UnknownIdError
 from imcm.interchange import jsonl
@@ -345,3 +349,191 @@ class TestGuardedTable:
             assert not ledger.guarded
             server.sql(f"DELETE FROM {table(settings)} WHERE originator_id = 'incident:INC-2'")
             assert 8 == len(list(ledger.replay()))
+
+
+class TestWhatWasDoneIsLookedAt:
+    """Not what was asked: triggers can do anything, and somebody may be reading."""
+
+    def test_while_somebody_reads_it_stands_and_is_pending(self, path):
+        with Ledger(path, clock=lambda: NOW) as book:
+            tell(book)
+            wal = path.with_name(path.name + "-wal")
+            with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+                reader.execute("BEGIN")
+                reader.execute("SELECT count(*) FROM stored_events").fetchone()
+                said = book.redact("incident:INC-1", **WHY)
+                assert 1 == len(said)
+                assert "ask again when they are done" in said.pending
+                assert SECRET.encode() in wal.read_bytes() + path.read_bytes()
+                again = book.redact("incident:INC-1", **WHY)
+                assert ((), said.pending) == (again, again.pending)
+            done = book.redact("incident:INC-1", **WHY)
+            assert ((), "") == (done, done.pending)
+            book.redact("change:CHG-1", **WHY)
+            left = path.read_bytes() + (wal.read_bytes() if wal.exists() else b"")
+            assert SECRET.encode() not in left
+
+    @pytest.mark.parametrize(
+        "does",
+        [
+            "BEFORE UPDATE ON stored_events BEGIN SELECT RAISE(IGNORE); END",
+            "AFTER UPDATE ON stored_events BEGIN UPDATE stored_events SET state = OLD.state "
+            "WHERE rowid = NEW.rowid; END",
+            "BEFORE INSERT ON stored_events BEGIN SELECT RAISE(IGNORE); END",
+        ],
+    )
+    def test_a_trigger_that_keeps_words_is_told_and_nothing_is_done(self, path, sql, does):
+        with Ledger(path, clock=lambda: NOW) as book:
+            tell(book)
+            before = list(book.rows())
+            sql(path, f"CREATE TRIGGER keeps {does}")
+            with pytest.raises(StoreError, match="did something else"):
+                book.redact("incident:INC-1", **WHY)
+            assert before == list(book.rows())
+
+    @pytest.mark.parametrize(
+        "does",
+        [
+            "BEFORE INSERT ON stored_events BEGIN SELECT RAISE(IGNORE); END",
+            "AFTER INSERT ON stored_events BEGIN DELETE FROM stored_events "
+            "WHERE rowid = NEW.rowid; END",
+            "AFTER INSERT ON stored_events BEGIN UPDATE stored_events SET topic = 'X' "
+            "WHERE rowid = NEW.rowid; END",
+        ],
+    )
+    def test_an_event_that_a_trigger_swallows_is_not_acknowledged(self, path, sql, does):
+        with Ledger(path, clock=lambda: NOW) as book:
+            tell(book)
+            before = list(book.rows())
+            sql(path, f"CREATE TRIGGER swallows {does}")
+            with pytest.raises(StoreError, match="did something else"):
+                book.record("INC-1", incident.declare, by="ann", at=NOW)
+            with pytest.raises(StoreError, match="did something else"), book.transaction() as tx:
+                tx.record("INC-1", incident.declare, by="ann", at=NOW)
+                tx.record("INC-2", incident.declare, by="ann", at=NOW)
+            assert before == list(book.rows())
+            sql(path, "DROP TRIGGER swallows")
+            assert 1 == len(book.record("INC-1", incident.declare, by="ann", at=NOW))
+
+    def test_a_trigger_that_only_looks_is_no_matter(self, path, sql):
+        with Ledger(path, clock=lambda: NOW) as book:
+            tell(book)
+            sql(path, "CREATE TABLE told (id TEXT)")
+            sql(
+                path,
+                "CREATE TRIGGER tell AFTER INSERT ON stored_events "
+                "BEGIN INSERT INTO told VALUES (NEW.originator_id); END",
+            )
+            [said] = book.record("INC-1", incident.declare, by="ann", at=NOW)
+            assert said == list(book.replay())[-1]
+        assert [("incident:INC-1",)] == sql(path, "SELECT id FROM told")
+
+    @pytest.mark.parametrize("does", ["RETURN NULL;", "NEW.topic := 'X'; RETURN NEW;"])
+    def test_in_postgres_too(self, server, settings, does):
+        with Ledger.configured(settings, clock=lambda: NOW) as book:
+            tell(book)
+            before = list(book.rows())
+            schema = settings["POSTGRES_SCHEMA"]
+            server.sql(
+                f"CREATE FUNCTION {schema}.other() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$BEGIN {does} END$$"
+            )
+            server.sql(
+                f"CREATE TRIGGER swallows BEFORE INSERT OR UPDATE ON {table(settings)} "
+                f"FOR EACH ROW EXECUTE FUNCTION {schema}.other()"
+            )
+            with pytest.raises(StoreError, match="did something else"):
+                book.record("INC-1", incident.declare, by="ann", at=NOW)
+            with pytest.raises(StoreError, match="did something else"):
+                book.redact("incident:INC-1", **WHY)
+            assert before == list(book.rows())
+
+    def test_it_is_guarded_only_with_all_guards_as_they_were_made(self, path, sql):
+        with Ledger(path, clock=lambda: NOW) as book:
+            book.guard()
+            assert book.guarded
+            sql(path, "DROP TRIGGER imcm_no_delete")
+            assert not book.guarded
+            book.guard()
+            assert book.guarded
+            sql(path, "DROP TRIGGER imcm_no_update")
+            sql(
+                path,
+                "CREATE TRIGGER imcm_no_update BEFORE UPDATE ON stored_events BEGIN SELECT 1; END",
+            )
+            assert not book.guarded
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "DROP TRIGGER imcm_no_truncate ON {}",
+            "ALTER TABLE {} DISABLE TRIGGER imcm_no_change",
+            "ALTER TABLE {} ENABLE TRIGGER imcm_no_change",
+        ],
+    )
+    def test_in_postgres_only_when_all_always_fire(self, server, settings, statement):
+        with Ledger.configured(settings, clock=lambda: NOW) as book:
+            book.guard()
+            assert book.guarded
+            server.sql(statement.format(table(settings)))
+            assert not book.guarded
+
+
+class TestNothingComesBack:
+    """A redaction is sticky, and nothing that is kept confirms what was taken out."""
+
+    def test_importing_the_source_again_brings_no_words_back(self, path):
+        source = Source(name="sn", id="1", sha256="ab" * 32)
+
+        def histories(at=AT, title=SECRET):
+            detected = IncidentDetected(at=at, by="sn", title=title, imported=True)
+            return [History(stream="incident:sn/1", events=((detected, source),))]
+
+        with Ledger(path, clock=lambda: NOW) as book:
+            book.bring_in(histories())
+            book.redact("incident:sn/1", **WHY)
+            for again in (histories(), histories(at=AT - timedelta(hours=1)), histories(title="x")):
+                book.bring_in(again)
+            assert not any(SECRET.encode() in row.state for row in book.rows())
+            [first, *_] = book.history("incident:sn/1")
+            assert ("", True) == (first.event.title, first.redacted)
+
+    def test_a_guessed_title_or_row_can_not_be_confirmed_afterwards(self, path):
+        raw = f"1,{SECRET}".encode()
+        payload = hashlib.sha256(raw).hexdigest()
+        source = Source(name="pd", id="1", sha256=payload)
+        with Ledger(path, clock=lambda: NOW) as book:
+            book.once(source, "d-1").record("INC-1", incident.detect, by="pd", at=AT, title=SECRET)
+            [row] = book.rows_of("incident:INC-1")
+            assert True is audit.is_of_payload(row, raw)
+            assert False is audit.is_of_payload(row, b"another")
+            book.redact("incident:INC-1", **WHY)
+            [row, _] = book.rows_of("incident:INC-1")
+            assert None is audit.is_of_payload(row, raw)
+            guesses = [payload, hashlib.sha256(SECRET.encode()).hexdigest()]
+            with_title = {"by": "pd", "at": AT, "title": SECRET}
+            guesses.append(
+                ledgers._asked_before([ledgers._call("INC-1", incident.detect, with_title)])
+            )
+            everything = b"".join(one.state for one in book.rows())
+            assert [] == [guess for guess in guesses if guess.encode() in everything]
+
+    def test_appended_from_an_older_log_a_plain_hash_becomes_a_keyed_one(self, path, tmp_path):
+        """And where the words are gone already, none at all."""
+        raw = b"the row"
+        payload = hashlib.sha256(raw).hexdigest()
+        with Ledger(tmp_path / "old.db", clock=lambda: NOW) as old:
+            for number, title in ((1, "some"), (2, ""), (3, "gone")):
+                event = IncidentDetected(at=AT, by="sn", title=title, imported=True)
+                name, state = encode(event, recorded_at=NOW, record="r", source=Source(name="sn"))
+                state = state.replace(
+                    b'"source":{"name":"sn"}',
+                    b'"source":{"name":"sn","sha256":"%b"}' % payload.encode(),
+                )
+                old._writes.insert([Row(0, f"incident:{number}", 1, name, state)])
+            old.redact("incident:3", **WHY)
+            with Ledger(path, clock=lambda: NOW) as book:
+                book.append_rows(old.rows())
+                rows = [book.rows_of(f"incident:{number}")[0] for number in (1, 2, 3)]
+        assert [True, True, None] == [audit.is_of_payload(row, raw) for row in rows]
+        assert [] == [row for row in rows if payload.encode() in row.state]

@@ -1,8 +1,8 @@
 """
 Checkpoints of a log, kept elsewhere, and proofs about single events.
 
-`checkpoint` reads the log, refuses it if it is not the log of every earlier checkpoint, and
-returns a new note to append to the anchors file. Keep that file where whoever keeps the log can't
+`append_checkpoint` reads the log, refuses it if it is not the log of every earlier checkpoint in
+the anchors file, and adds a new one to it. Keep that file where whoever keeps the log can't
 change it, or sign the notes; best both. `verify` compares, `prove` shows that one event is in the
 log to somebody who has only a checkpoint.
 
@@ -12,15 +12,15 @@ The tree, the notes and all checking live in `imcm.verifier`, one file that can 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from imcm import verifier
-from imcm.audit.signing import Signer, key_of, new_key
-from imcm.codec import Row
+from imcm.audit.signing import HIDDEN, Signer, key_of, new_key
+from imcm.codec import Row, is_of_payload
 from imcm.errors import (
     InvalidValue,
     LogDiffersError,
@@ -29,14 +29,17 @@ from imcm.errors import (
     StoreError,
     UnknownIdError,
 )
+from imcm.files import locked, replaced
 from imcm.verifier import Checkpoint, Verdict
 
 __all__ = [
     "Checkpoint",
     "Signer",
     "Verdict",
+    "append_checkpoint",
     "check_proof",
     "checkpoint",
+    "is_of_payload",
     "new_key",
     "prove",
     "prove_consistency",
@@ -84,10 +87,18 @@ def verify_file(
     anchors: str,
     *,
     keys: Sequence[str] = (),
+    allow: Collection[str] = (),
     on_progress: Callable[[int], object] | None = None,
 ) -> Verdict:
     """
-    Compare a SQLite ledger or a JSONL export with its anchors; the fastest way for a file.
+    Compare a SQLite ledger or a JSONL export with its anchors.
+
+    Of a ledger more is looked at than `verify` can see of rows: its table, what was added to it,
+    SQLite's own check, and whether each row reads the same by its stream.
+
+    Args:
+        anchors, keys, on_progress: As for `verify`.
+        allow: Names of indexes and triggers on the table of events that you know.
 
     Raises:
         InvalidValue: The anchors or a key can't be read.
@@ -95,7 +106,7 @@ def verify_file(
     """
     notes, known = _anchors(anchors), _keys(keys)
     try:
-        return verifier.verify_file(Path(path), notes, known, on_progress=on_progress)
+        return verifier.verify_file(Path(path), notes, known, allow=allow, on_progress=on_progress)
     except verifier.Unreadable as error:
         raise StoreError(str(error)) from None
 
@@ -111,11 +122,13 @@ def checkpoint(
     streams: Iterable[tuple[str, int, int]] | None = None,
 ) -> str:
     """
-    Return a note of the log as it is now, to be appended to the anchors file as it stands.
+    Return the text of an anchors file with a new note at its end, of the log as it is now.
 
-    First the log is compared with all earlier anchors: a log that is not the continuation of
-    each of them, or that has gaps, gets no note. When nothing was recorded since the last one,
-    the new note has its size and root: that says that nothing was recorded until then.
+    It is the whole text, the earlier notes first: save it in their place, and keep it where whoever
+    keeps the log can't change it. `append_checkpoint` does so with a file. First the log is
+    compared with all earlier anchors: a log that is not the continuation of each of them, or that
+    has gaps, gets no note. When nothing was recorded since the last one, the new note has its size
+    and root: that says that nothing was recorded until then.
 
     Args:
         rows: In log order, for example `ledger.rows()`.
@@ -148,7 +161,55 @@ def checkpoint(
         raise InvalidValue("origin", verdict.origin, str(error)) from None
     if signer is not None:
         made = made._replace(signatures=(signer.signature(body),))
-    return made.note()
+    return anchors + made.note()
+
+
+def append_checkpoint(
+    path: str | Path,
+    rows: Iterable[Row],
+    *,
+    at: datetime,
+    origin: str | None = None,
+    signer: Signer | None = None,
+    keys: Sequence[str] = (),
+    streams: Iterable[tuple[str, int, int]] | None = None,
+    wait: float = 600.0,
+) -> Checkpoint:
+    """
+    Add a checkpoint of the log as it is now to an anchors file, and return it.
+
+    One process at a time does so with the same file; the file is replaced as a whole once the new
+    note is on the disk, so it is never half a note longer. See `checkpoint` for what is compared
+    before.
+
+    Args:
+        path: The anchors file; made where it is not there. A link is followed.
+        wait: Seconds to wait for somebody else who is adding one.
+
+    Raises:
+        InvalidValue: The anchors or a key can't be read.
+        NaiveTimeError: *at* has no time zone.
+        LogDiffersError: The log is not what the anchors say, or it has gaps; nothing was signed.
+        StoreError: A row is not a stored event, or there is none; or the file can't be written.
+    """
+    file = Path(path)
+    with locked(file, wait=wait):
+        try:
+            before = file.read_bytes().decode() if file.exists() else ""
+        except OSError as error:
+            raise StoreError(f"{file} can't be read: {error.strerror}") from None
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise StoreError(
+                f"{file} is not text in UTF-8: {error.reason} in line {line}; if its end was cut "
+                "off, keep a copy and remove that line"
+            ) from None
+        text = checkpoint(
+            rows, anchors=before, at=at, origin=origin, signer=signer, keys=keys, streams=streams
+        )
+        with replaced(file) as new:
+            new.write(text.encode())
+    return verifier.read_anchors(text)[-1]
 
 
 def prove(
@@ -169,7 +230,8 @@ def prove(
         rows: In log order, for example `ledger.rows()`.
         stream: For example "incident:INC-7".
         version: Only this event; None for all of the stream.
-        checkpoint: The note of one checkpoint; the proofs are for the log as it was then.
+        checkpoint: The note of one checkpoint, or the text of an anchors file, of which the last
+            note counts; the proofs are for the log as it was then.
         words: False leaves free text out of the proof; its hash stands in its place, and the
             proof holds just the same.
 
@@ -222,7 +284,7 @@ def prove_consistency(rows: Iterable[Row], old: str, new: str) -> dict[str, Any]
     Args:
         rows: In log order, for example `ledger.rows()`.
         old: The note of the older checkpoint, of at least one event.
-        new: The note of the newer one.
+        new: The note of the newer one. Of several notes the last counts.
 
     Raises:
         InvalidValue: A note can't be read or is not of this log, or they are in the wrong order.
@@ -304,19 +366,19 @@ def _anchors(text: str) -> list[Checkpoint]:
     try:
         return verifier.read_anchors(text)
     except verifier.Unreadable as error:
-        raise InvalidValue("anchors", text, str(error)) from None
+        raise InvalidValue("anchors", HIDDEN, str(error)) from None
 
 
 def _checkpoint(name: str, note: str) -> Checkpoint:
     notes = _anchors(note)
-    if len(notes) != 1:
-        raise InvalidValue(name, note, f"give the note of one checkpoint, not {len(notes)}")
-    return notes[0]
+    if not notes:
+        raise InvalidValue(name, HIDDEN, "give the note of a checkpoint")
+    return notes[-1]
 
 
 def _keys(vkeys: Sequence[str]) -> list[verifier.Key]:
     if isinstance(vkeys, str):
-        raise InvalidValue("keys", vkeys, "give a list of keys, also for a single one")
+        raise InvalidValue("keys", HIDDEN, "give a list of keys, also for a single one")
     return [key_of(vkey) for vkey in vkeys]
 
 

@@ -19,7 +19,7 @@ from imcm.errors import InvalidValue, MissingExtraError
 __all__ = ["Signer", "key_of", "new_key"]
 
 
-_HIDDEN: Final = "..."
+HIDDEN: Final = "..."
 """Shown in errors in the place of what may be a secret."""
 
 
@@ -59,23 +59,23 @@ class Signer:
         """
         serialization, ed25519, unsupported = _cryptography()
         try:
-            data = pem.read_bytes() if isinstance(pem, Path) else pem
+            data = _read(pem) if isinstance(pem, Path) else pem
             data = data.encode() if isinstance(data, str) else data
         except (OSError, UnicodeEncodeError) as error:
             # What is at a wrong path may be a secret as well, so only the cause is told.
             why = getattr(error, "strerror", None) or "it is not text"
-            raise InvalidValue("pem", _HIDDEN, f"it can't be read: {why}") from None
+            raise InvalidValue("pem", HIDDEN, f"it can't be read: {why}") from None
         try:
             private = serialization.load_pem_private_key(data, password=password)
         except (ValueError, TypeError, unsupported):
             # The library's own words may quote the key.
             raise InvalidValue(
                 "pem",
-                _HIDDEN,
+                HIDDEN,
                 "give a private key in PEM (PKCS #8), and its password if it has one",
             ) from None
         if not isinstance(private, ed25519.Ed25519PrivateKey):
-            raise InvalidValue("pem", _HIDDEN, "only Ed25519 keys sign checkpoints")
+            raise InvalidValue("pem", HIDDEN, "only Ed25519 keys sign checkpoints")
         return cls(_vkey(name, private), private.sign)
 
     @property
@@ -129,6 +129,14 @@ def new_key(name: str) -> tuple[str, str]:
     return pem.decode(), vkey
 
 
+_LONGEST: Final = 100_000
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LONGEST)  # a device may have no end, and no key is as long
+
+
 def key_of(vkey: str) -> verifier.Key:
     """
     Return the public key that a text stands for.
@@ -139,7 +147,7 @@ def key_of(vkey: str) -> verifier.Key:
     try:
         return verifier.Key.parse(vkey)
     except (verifier.Unreadable, AttributeError) as error:
-        raise InvalidValue("key", vkey, f"give name+id+base64: {error}") from None
+        raise InvalidValue("key", HIDDEN, f"give name+id+base64: {error}") from None
 
 
 def _vkey(name: str, private: Any) -> str:

@@ -38,7 +38,6 @@ from imcm.cli.common import (
     known_at_of,
     moment,
     named,
-    new_file,
     number_of,
     opened,
     print_json,
@@ -51,6 +50,7 @@ from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.errors import ImcmError, InvalidValue
+from imcm.files import new_file
 from imcm.follower import KeptFacts
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader

@@ -7,9 +7,7 @@ does not hold, or the input was refused; 2 wrong usage.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,10 +26,10 @@ from imcm.cli.common import (
     Zone,
     complain,
     entry_dict,
+    fail,
     known_at_of,
     moment,
     named,
-    new_file,
     opened,
     print_json,
     progress_bar,
@@ -41,11 +39,10 @@ from imcm.cli.common import (
 )
 from imcm.codec import Row
 from imcm.domain.recorded import CHANGE, INCIDENT
-from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
+from imcm.files import new_file
 from imcm.interchange import jsonl
 from imcm.ledger import Ledger, LedgerReader
-from imcm.plain import quoted_briefly
 from imcm.projections.anomalies import anomalies as odd_things
 from imcm.projections.decisions import decision_trail, plain
 from imcm.projections.facts import ChangeFacts, IncidentFacts
@@ -118,7 +115,7 @@ def checkpoint(
     keys: Keys = None,
 ) -> None:
     """Prove that the log continues every earlier checkpoint, and append a new one."""
-    before, _ = _anchors(anchors, missing=True)
+    _anchors(anchors, missing=True)
     known = list(keys or ())
     with _rows(ledger) as rows, progress_bar("reading") as progress:
         signer = None
@@ -127,32 +124,11 @@ def checkpoint(
             signer = Signer.from_pem(sign, name=name or _name(ledger))
             # Who signs vouches for what lies before: earlier anchors must be ours as well.
             known = known or [signer.vkey]
-        note = audit.checkpoint(
-            _counted(rows, progress),
-            anchors=before,
-            at=datetime.now(UTC),
-            signer=signer,
-            keys=known,
+        made = audit.append_checkpoint(
+            anchors, _counted(rows, progress), at=datetime.now(UTC), signer=signer, keys=known
         )
-    _append(anchors, note.encode())
-    [made] = verifier.read_anchors(note)
     signed = "" if signer is None else f", signed by {signer.key.name}"
     say(f"{made.size:,} events{signed}, appended to {anchors}")
-
-
-def _append(path: Path, note: bytes) -> None:
-    """Append a note to a file: all of it, or nothing where the disk is full."""
-    with path.open("ab", buffering=0) as file:
-        before = file.tell()
-        try:
-            left = memoryview(note)
-            while left:
-                left = left[file.write(left) :]
-            os.fsync(file.fileno())
-        except OSError:
-            with contextlib.suppress(OSError):
-                file.truncate(before)
-            raise
 
 
 def _name(ledger: Path) -> str:
@@ -162,11 +138,24 @@ def _name(ledger: Path) -> str:
 
 
 @audit_app.command("verify")
-def verify(ledger: Log, anchors: Anchors, keys: Keys = None, as_json: AsJson = False) -> None:
+def verify(
+    ledger: Log,
+    anchors: Anchors,
+    keys: Keys = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow", help="An index or a trigger on the table that you know; may be given again."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Compare the log with every checkpoint, and say what can be said where it differs."""
     text, _ = _anchors(anchors)
     with progress_bar("verifying") as progress:
-        verdict = audit.verify_file(ledger, text, keys=keys or (), on_progress=progress)
+        verdict = audit.verify_file(
+            ledger, text, keys=keys or (), allow=allow or (), on_progress=progress
+        )
     if as_json:
         print_json(verdict.as_json())
     else:
@@ -181,7 +170,13 @@ def prove(
     ledger: Log,
     anchors: Anchors,
     version: Annotated[int | None, typer.Option(help="Only this event of it.")] = None,
-    to: Annotated[Path | None, typer.Option(help="A new file; standard output if absent.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="A new file; standard output if absent. Several proofs go to a file each, with "
+            "the version behind its name."
+        ),
+    ] = None,
     words: Annotated[
         bool, typer.Option("--words/--no-words", help="Leave free text out of the proof.")
     ] = True,
@@ -191,12 +186,14 @@ def prove(
     if not notes:
         raise InvalidValue("--anchors", str(anchors), "a file with at least one checkpoint")
     found: list[dict[str, Any]] = []
-    for kind in (INCIDENT, CHANGE):
+    kind, _, name = id.partition(":")
+    wanted = [id] if kind in {INCIDENT, CHANGE} and name else [f"{INCIDENT}:{id}", f"{CHANGE}:{id}"]
+    for stream in wanted:
         with _rows(ledger) as rows, progress_bar("reading") as progress:
             try:
                 found += audit.prove(
                     _counted(rows, progress),
-                    f"{kind}:{id}",
+                    stream,
                     version,
                     checkpoint=notes[-1].note(),
                     words=words,
@@ -205,12 +202,17 @@ def prove(
                 continue
     if not found:
         raise UnknownIdError("incident or change", id, "before the last checkpoint")
+    if len({one["stream"] for one in found}) > 1:
+        raise InvalidValue("id", id, f"{' or '.join(wanted)}, since there are both")
     if to is None:
-        print_json(found)
+        print_json(found[0] if len(found) == 1 else found)
         return
-    with new_file(to) as file:
-        file.write(json.dumps(found, indent=2).encode())
-    say(f"{len(found)} proofs written to {to}")
+    for one in found:
+        alone = len(found) == 1
+        path = to if alone else to.with_name(f"{to.stem}-{one['version']}{to.suffix}")
+        with new_file(path) as file:
+            file.write(json.dumps(one, indent=2).encode())
+        say(f"version {one['version']} of {one['stream']} is proved in {path}")
 
 
 def _anchors(path: Path, *, missing: bool = False) -> tuple[str, list[verifier.Checkpoint]]:
@@ -219,7 +221,7 @@ def _anchors(path: Path, *, missing: bool = False) -> tuple[str, list[verifier.C
     try:
         return text, verifier.read_anchors(text) if text else []
     except verifier.Unreadable as error:
-        raise InvalidValue("--anchors", str(path), quoted_briefly(str(error), text)) from None
+        raise InvalidValue("--anchors", str(path), str(error)) from None
 
 
 @audit_app.command("check-proof")
@@ -230,14 +232,11 @@ def check_proof(
 ) -> None:
     """Check proofs against the checkpoints one holds; the ledger is not needed."""
     try:
-        given: Any = json.loads(_text(proof))
-    except (ValueError, RecursionError) as error:
-        raise ProofRefusedError(f"{proof} is not a proof: {error}") from None
+        given = verifier.read_proofs(_text(proof))
+    except verifier.Unreadable as error:
+        raise ProofRefusedError(f"{proof} is refused: {error}") from None
     text, _ = _anchors(anchors)
-    every: list[Any] = list(given) if is_list(given) and not is_mapping(given) else [given]
-    if not every:
-        raise ProofRefusedError(f"{proof} holds no proof")
-    for one in every:
+    for one in given:
         say(f"OK: {audit.check_proof(one, text, keys=keys or ())}")
 
 
@@ -402,14 +401,16 @@ def redact(
         )
     versions = [v for one in found for v in getattr(one.event, "versions", ())]
     if as_json:
-        print_json({"id": id, "kind": kind, "versions": versions})
+        print_json({"id": id, "kind": kind, "versions": versions, "pending": found.pending})
         return
-    if not versions:
+    if versions:
+        told = ", ".join(map(str, versions))
+        say(f"words of version {told} of {kind} {id} are taken out")
+        complain("copies, exports and backups made earlier still hold them: they are out of reach")
+    else:
         say("there were no words to take out")
-        return
-    told = ", ".join(map(str, versions))
-    say(f"words of version {told} of {kind} {id} are taken out")
-    complain("copies, exports and backups made earlier still hold them: they are out of reach")
+    if found.pending:
+        fail(f"pending: {found.pending}")
 
 
 @audit_app.command("guard")

@@ -13,7 +13,6 @@ import io
 import json
 import os
 import re
-import secrets
 import sys
 import traceback
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
@@ -294,41 +293,6 @@ def _where(trace: TracebackType | None) -> str:
 
 
 # --- files ----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def new_file(path: Path, *, mode: int = 0o666) -> Generator[BinaryIO]:
-    """
-    Make a file that is there as a whole or not at all, and never in the place of another one.
-
-    It is written aside, in the same folder, and gets its name when all of it is on the disk.
-
-    Args:
-        path: Where it shall be.
-        mode: Who may read and write it, before the umask.
-    """
-    taken = f"{path} exists already; name a new file"
-    if path.exists() or path.is_symlink():
-        fail(taken)
-    aside = path.with_name(f".imcm-{secrets.token_hex(8)}.part")
-    try:
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            path.hardlink_to(aside)  # unlike a rename, never over what came meanwhile
-        except FileExistsError:
-            fail(taken)
-        except OSError as error:
-            if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
-                raise
-            aside.rename(path)  # a file system without links
-    except OSError as error:
-        fail(f"{path} can't be written: {error.strerror}")
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
 
 
 def refuse_device(path: Path) -> None:

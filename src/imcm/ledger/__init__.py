@@ -108,7 +108,7 @@ from imcm.errors import (
     UnknownIdError,
     UnreadEventError,
 )
-from imcm.files import locked, new_file
+from imcm.files import locked, reserved
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     SELF,
@@ -1262,7 +1262,7 @@ def _restored(path: Path, rows: Iterator[Row]) -> None:
     """
     filling = path.with_name(f"{path.name}.restoring")
     _unlinked(filling)
-    new_file(filling)
+    reserved(filling)
     try:
         store = SQLiteStore(filling)
         try:

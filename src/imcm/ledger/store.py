@@ -32,7 +32,7 @@ from imcm.errors import (
     NotALedgerError,
     StoreError,
 )
-from imcm.files import new_file
+from imcm.files import reserved
 
 T = TypeVar("T")
 
@@ -382,7 +382,7 @@ class SQLiteFile:
 
     def backup(self, target: Path) -> None:
         """Copy the whole ledger, its newest events included, into a new file."""
-        new_file(target)
+        reserved(target)
         try:
             with _sqlite_errors(target), closing(sqlite3.connect(target)) as copy:
                 self._connection().backup(copy)
