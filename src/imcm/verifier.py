@@ -835,7 +835,8 @@ def read_anchors(text: str) -> list[Checkpoint]:
         begin = at
         while at < count and lines[at]:
             at += 1
-        if at == count and not lines[begin].startswith(_DASH):
+        _refuse_odd_lines(lines[begin:at], begin + 1)
+        if at == count:
             raise _cut_off(lines, "a blank line must follow a checkpoint")
         anchor = _read_body(lines[begin:at], begin + 1)
         at += 1
@@ -872,12 +873,15 @@ def _cut_off(lines: Sequence[str], why: str) -> Unreadable:
     )
 
 
-def _read_body(lines: list[str], number: int) -> Checkpoint:
+def _refuse_odd_lines(lines: list[str], number: int) -> None:
     for place, line in enumerate(lines):
         if why := _why_no_line(line):
             raise _bad_line(number + place, f"it {why}")
     if lines[0].startswith(_DASH):
         raise _bad_line(number, "a signature must follow the one blank line after a checkpoint")
+
+
+def _read_body(lines: list[str], number: int) -> Checkpoint:
     if len(lines) < 3:
         raise _bad_line(number, "a checkpoint has at least an origin, a size and a root")
     if not _SIZE(lines[1]) or int(lines[1]) > _LARGEST:

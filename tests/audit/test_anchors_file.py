@@ -30,7 +30,7 @@ def anchors(tmp_path):
 
 
 def grow(ledger, number):
-    at = NOW + timedelta(seconds=number)
+    at = NOW + timedelta(microseconds=number)
     ledger.record("INC-1", incident.post_update, by="ana", at=at, text=f"{number}")
 
 
