@@ -46,7 +46,7 @@ from imcm.domain.recorded import (
     Stored,
     Unread,
 )
-from imcm.domain.vocabulary import Commit, PolicyRef, is_list
+from imcm.domain.vocabulary import Commit, PolicyRef, is_aware, is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
 if TYPE_CHECKING:
@@ -550,7 +550,7 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
         return _unread(row, str(error))
     if state.format > FORMAT:
         return _unread(row, f"format {state.format} is newer than {FORMAT}")
-    if state.recorded_at.tzinfo is None:
+    if not is_aware(state.recorded_at):
         raise _damaged(row, "recorded_at has no time zone")
     event = state.event
     redacted = False
@@ -723,7 +723,7 @@ def envelope_of(row: Row) -> _Envelope:
         envelope = _envelope.decode(row.state)
     except _CANNOT as error:
         raise _damaged(row, str(error)) from None
-    if envelope.recorded_at.tzinfo is None:
+    if not is_aware(envelope.recorded_at):
         raise _damaged(row, "recorded_at has no time zone")
     return envelope
 

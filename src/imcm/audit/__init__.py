@@ -21,6 +21,7 @@ from typing import Any
 from imcm import verifier
 from imcm.audit.signing import HIDDEN, Signer, key_of, new_key
 from imcm.codec import Row, is_of_payload
+from imcm.domain.vocabulary import is_aware
 from imcm.errors import (
     InvalidValue,
     LogDiffersError,
@@ -145,7 +146,7 @@ def checkpoint(
         LogDiffersError: The log is not what the anchors say, or it has gaps; nothing was signed.
         StoreError: A row is not a stored event, or there is none.
     """
-    if at.utcoffset() is None:
+    if not is_aware(at):
         raise NaiveTimeError("at", at)
     verdict = verify(rows, anchors, keys=keys, streams=streams, origin=origin)
     if verdict.outcome not in (verifier.OK, verifier.NO_ANCHORS):

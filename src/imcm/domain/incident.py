@@ -81,7 +81,9 @@ from imcm.domain.vocabulary import (
     earliest,
     folded,
     highest,
+    known_id,
     optional_id,
+    optional_known_id,
     optional_moment,
     required_words,
     surely_before,
@@ -1037,7 +1039,7 @@ def attempt_mitigation(
             by=by,
             number=_unused(incident.past, MitigationAttempted),
             kind=checked_member("kind", kind, MitigationKind),
-            change=optional_id("change", change),
+            change=optional_known_id("change", change),
             note=checked_words("note", note),
             status=changed(incident.status, Status.MITIGATING),
         ),
@@ -1246,7 +1248,7 @@ def dismiss_link(
 def _verdict(
     incident: Incident, *, at: Moment, by: str, change: str, verdict: Verdict, why: str
 ) -> tuple[IncidentEvent, ...]:
-    change, why = checked_id("change", change), checked_words("why", why)
+    change, why = known_id("change", change), checked_words("why", why)
     if incident.verdicts.get(change) is verdict:
         return ()
     return (VerdictGiven(at=at, by=by, change=change, verdict=verdict, why=why),)
@@ -1317,7 +1319,7 @@ def complete_action(
 ) -> tuple[IncidentEvent, ...]:
     """Action *number* is done, by *change* if a change did it. An ended action changes nothing."""
     by, at = _require(incident, "complete_action", by=by, at=at, number=number)
-    change = optional_id("change", change)
+    change = optional_known_id("change", change)
     if not incident.actions[number]:
         return ()
     return (ActionCompleted(at=at, by=by, number=number, change=change),)
@@ -1334,7 +1336,7 @@ def drop_action(
 ) -> tuple[IncidentEvent, ...]:
     """Action *number* will not be done. An ended action changes nothing."""
     by, at = _require(incident, "drop_action", by=by, at=at, number=number)
-    why, change = required_words("why", why), optional_id("change", change)
+    why, change = required_words("why", why), optional_known_id("change", change)
     if not incident.actions[number]:
         return ()
     return (ActionDropped(at=at, by=by, number=number, change=change, why=why),)
@@ -1364,7 +1366,7 @@ def merge(
     Args:
         id: This incident's id; *into* is the one that goes on for both, in *into_state*.
     """
-    id, into = checked_id("id", id), checked_id("into", into)
+    id, into = known_id("id", id), known_id("into", into)
     by, at = _require(incident, "merge", by=by, at=at, id=id, into=into, other=into_state)
     return (IncidentMerged(at=at, by=by, into=into, why=checked_words("why", why)),)
 
@@ -1372,7 +1374,7 @@ def merge(
 def absorb(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[IncidentEvent, ...]:
     """The target's side of `merge`, written in the same record."""
     by, at = checked_id("by", by), checked_moment("at", at)
-    merged = checked_id("merged", merged)
+    merged = known_id("merged", merged)
     return () if merged in incident.absorbed else (IncidentAbsorbed(at=at, by=by, merged=merged),)
 
 
@@ -1403,7 +1405,7 @@ def unmerge(
 def separate(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[IncidentEvent, ...]:
     """The target's side of `unmerge`, written in the same record."""
     by, at = checked_id("by", by), checked_moment("at", at)
-    merged = checked_id("merged", merged)
+    merged = known_id("merged", merged)
     return (IncidentSeparated(at=at, by=by, merged=merged),) if merged in incident.absorbed else ()
 
 

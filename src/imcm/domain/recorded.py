@@ -12,6 +12,7 @@ import attrs
 
 from imcm.domain.change import ChangeEvent
 from imcm.domain.incident import IncidentEvent
+from imcm.domain.vocabulary import is_aware
 from imcm.errors import InvalidValue, NaiveTimeError
 
 INCIDENT: Final = "incident"
@@ -45,7 +46,7 @@ class Source:
     keyed: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.recorded_at is not None and self.recorded_at.utcoffset() is None:
+        if self.recorded_at is not None and not is_aware(self.recorded_at):
             raise NaiveTimeError("source.recorded_at", self.recorded_at)
 
 
@@ -179,7 +180,7 @@ def known(log: Iterable[Recorded], known_at: int | datetime | None = None) -> It
     elif isinstance(known_at, bool) or not isinstance(known_at, (int, datetime)):
         raise InvalidValue("known_at", known_at, "give a log position or an aware datetime")
     elif isinstance(known_at, datetime):
-        if known_at.utcoffset() is None:
+        if not is_aware(known_at):
             raise NaiveTimeError("known_at", known_at)
         for recorded in log:
             if recorded.recorded_at > known_at:

@@ -15,12 +15,29 @@ from typing import Any, Final, TypeAlias, TypeGuard, TypeVar
 import attrs
 
 from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.plain import plain
 
 # --- time -----------------------------------------------------------------------------------------
 
 
-def _is_aware(_: object, attribute: attrs.Attribute[datetime], value: object) -> None:
-    if isinstance(value, datetime) and value.tzinfo is None:
+def is_aware(value: datetime) -> bool:
+    """
+    Say whether a time says which instant it is: whether its zone gives it an offset.
+
+    A zone may be there and give none. This is the one definition of an aware time.
+    """
+    if value.tzinfo is UTC:
+        return True
+    try:
+        return value.utcoffset() is not None
+    except Exception:
+        return False
+
+
+def aware(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """Refuse a naive time: the validator on every moment of every event and value."""
+    # As read back it is nearly always in UTC, and this runs for each event decoded.
+    if isinstance(value, datetime) and value.tzinfo is not UTC and not is_aware(value):
         raise NaiveTimeError(attribute.name, value)
 
 
@@ -34,8 +51,8 @@ class Between:
         latest: The last time it can have been, time-zone-aware, not before *earliest*.
     """
 
-    earliest: datetime = attrs.field(validator=_is_aware)
-    latest: datetime = attrs.field(validator=_is_aware)
+    earliest: datetime = attrs.field(validator=aware)
+    latest: datetime = attrs.field(validator=aware)
 
     def __attrs_post_init__(self) -> None:
         if self.latest < self.earliest:
@@ -44,13 +61,6 @@ class Between:
 
 Moment: TypeAlias = datetime | Between
 """A time, or an earliest and a latest one. Always time-zone-aware."""
-
-
-def aware(_: object, attribute: attrs.Attribute[Moment | None], value: Any) -> None:
-    """Refuse a naive time: the validator on every moment of every event."""
-    # datetime is by far the commonest case, and this runs for each event decoded.
-    if value.__class__ is datetime and value.tzinfo is None:
-        raise NaiveTimeError(attribute.name, value)
 
 
 def earliest(moment: Moment) -> datetime:
@@ -87,7 +97,7 @@ _MINUTE: Final = timedelta(minutes=1)
 def _normal_time(name: str, value: object) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidValue(name, value, "give a datetime, or Between(earliest=..., latest=...)")
-    offset = value.utcoffset()
+    offset = value.utcoffset() if is_aware(value) else None
     if offset is None:
         raise NaiveTimeError(name, value)
     if offset % _MINUTE:
@@ -96,16 +106,24 @@ def _normal_time(name: str, value: object) -> datetime:
     # A fixed offset keeps what the caller's wall clock said, and compares exactly: two times of
     # different ZoneInfo zones are never equal within a repeated hour. Made anew, since a subclass
     # of datetime (a data frame's time stamp) would stay one.
-    return datetime(
-        value.year,
-        value.month,
-        value.day,
-        value.hour,
-        value.minute,
-        value.second,
-        value.microsecond,
-        tzinfo=timezone(offset),
-    )
+    try:
+        fixed = datetime(
+            value.year,
+            value.month,
+            value.day,
+            value.hour,
+            value.minute,
+            value.second,
+            value.microsecond,
+            tzinfo=timezone(offset),
+        )
+        fixed.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        # What is no time at all (a data frame's "not a time"), or lies before the year 1 or after
+        # the year 9999 in UTC, where nothing could be computed from it.
+        allowed = "a time that can be told in UTC, from the year 1 to the year 9999"
+        raise InvalidValue(name, value, allowed) from None
+    return fixed
 
 
 def checked_moment(name: str, value: object) -> Moment:
@@ -141,8 +159,8 @@ class Window:
         end: First instant after it, time-zone-aware, later than *start*.
     """
 
-    start: datetime = attrs.field(validator=_is_aware)
-    end: datetime = attrs.field(validator=_is_aware)
+    start: datetime = attrs.field(validator=aware)
+    end: datetime = attrs.field(validator=aware)
 
     def __attrs_post_init__(self) -> None:
         if self.end <= self.start:
@@ -190,21 +208,20 @@ NOTHING_TOLD: Final[Mapping[Any, Any]] = {}
 LONGEST_ID: Final = 200
 
 
-def checked_id(name: str, value: object) -> str:
+def known_id(name: str, value: object) -> str:
     """
-    Return *value* if it can be the id of an incident, a change, a person or a service.
+    Return *value* if it can be the id of an incident or a change that is there already.
 
     An id is text in Unicode's NFC form, of 1 to 200 characters, without control characters and
-    with no blank at either end. Case is kept.
+    with no blank at either end. Case is kept. Older logs may hold ids with signs that nobody sees;
+    those stay usable, and new ones are asked `checked_id`.
 
     Raises:
         InvalidValue: It is not.
     """
     if not isinstance(value, str):
         raise InvalidValue(name, value, "an id is text")
-    if not value:
-        raise InvalidValue(name, value, f"an id has 1 to {LONGEST_ID} characters")
-    if len(value) > LONGEST_ID:
+    if not value or len(value) > LONGEST_ID:
         raise InvalidValue(name, value, f"an id has 1 to {LONGEST_ID} characters")
     if value != value.strip():
         raise InvalidValue(name, value, "an id has no blank at either end")
@@ -218,9 +235,36 @@ def checked_id(name: str, value: object) -> str:
     return value
 
 
+def checked_id(name: str, value: object) -> str:
+    """
+    Return *value* if it can be the id of a new incident or change, a person or a service.
+
+    Beside what `known_id` asks, it holds no sign that a screen hides or that reorders what stands
+    beside it: two ids that look the same would be two, and one person could pass for two. Joiners
+    stay between letters that need them.
+
+    Raises:
+        InvalidValue: It is not.
+    """
+    id_ = known_id(name, value)
+    if id_.isascii():
+        return id_
+    shown = plain(id_)
+    if shown != id_:
+        raise InvalidValue(
+            name, shown, f"an id has no invisible or reordering signs; this one reads {shown}"
+        )
+    return id_
+
+
 def optional_id(name: str, value: object) -> str | None:
     """Return *value* as `checked_id` does, or None for None."""
     return None if value is None else checked_id(name, value)
+
+
+def optional_known_id(name: str, value: object) -> str | None:
+    """Return *value* as `known_id` does, or None for None."""
+    return None if value is None else known_id(name, value)
 
 
 def same_person(one: str, other: str) -> bool:
@@ -559,7 +603,7 @@ class Commit:
         # There are very many commits; a validator for each time takes several times as long.
         for name in ("authored_at", "committed_at", "opened_at", "merged_at"):
             at = getattr(self, name)
-            if at is not None and isinstance(at, datetime) and at.tzinfo is None:
+            if isinstance(at, datetime) and at.tzinfo is not UTC and not is_aware(at):
                 raise NaiveTimeError(name, at)
 
 

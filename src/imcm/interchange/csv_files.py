@@ -69,6 +69,7 @@ from imcm.domain.vocabulary import (
     checked_id,
     checked_services,
     checked_words,
+    known_id,
 )
 from imcm.errors import (
     ImcmError,
@@ -422,7 +423,7 @@ class _Row:
 
     def reference(self, name: str) -> str | None:
         """Return an id with the source's prefix."""
-        return self.get(name, lambda n, text: checked_id(n, self._options.prefix + text))
+        return self.get(name, lambda n, text: known_id(n, self._options.prefix + text))
 
     def several(self, name: str, prefix: str = "") -> tuple[str, ...]:
         """Return ids with `;` between, each once."""
@@ -583,7 +584,7 @@ def _read(
 def _required(row: _Row, name: str, prefix: str) -> str | None:
     if not row.text(name):
         row.wrong(name, "it is empty, and every row needs it")
-    return row.get(name, lambda n, text: checked_id(n, prefix + text))
+    return row.get(name, lambda n, text: known_id(n, prefix + text))
 
 
 def _incident(row: _Row, by: str) -> tuple[IncidentEvent, ...]:

@@ -91,8 +91,10 @@ from imcm.domain.vocabulary import (
     Moment,
     checked_id,
     earliest,
+    is_aware,
     is_list,
     is_mapping,
+    known_id,
     required_words,
 )
 from imcm.errors import (
@@ -415,7 +417,7 @@ class LedgerReader:
         return state
 
     def _existing(self, kind: str, id: str) -> Any:
-        stream = f"{kind}:{checked_id('id', id)}"
+        stream = f"{kind}:{known_id('id', id)}"
         state = self._load(stream, kind)
         if not state.past:
             raise UnknownIdError(kind, id)
@@ -583,7 +585,7 @@ class Ledger(LedgerReader):
         now = self._clock()
         if now.tzinfo is UTC:
             return now
-        if now.utcoffset() is None:
+        if not is_aware(now):
             raise InvalidValue("clock", now, "it must return an aware time")
         return now.astimezone(UTC)
 
@@ -783,7 +785,10 @@ class Ledger(LedgerReader):
             state = state_of(call.stream)
             others = {name: state_of(stream) for name, stream in call.others.items()}
             follows: list[Event] = []
-            for event in _follows(call, state, others):
+            made = _follows(call, state, others)
+            if made and not state.past:
+                checked_id("id", call.stream.partition(":")[2])  # a new id is asked more
+            for event in made:
                 _refuse_future(_name_of(call.step), call.stream, event, now)
                 events.append((call.stream, len(state.past) + 1, event))
                 state = _KINDS[kind].evolve(state, event)
@@ -912,7 +917,7 @@ class Ledger(LedgerReader):
             raise StoreError("this ledger is compressed or encrypted; no words can be taken out")
         wanted = None if versions is None else frozenset(versions)
         by, reason = checked_id("by", by), required_words("reason", reason)
-        name = f"{kind}:{checked_id('id', id_)}"
+        name = f"{kind}:{known_id('id', id_)}"
         made: list[Recorded] = []
 
         def told(rows: list[Row]) -> tuple[list[tuple[Row, bytes]], Row] | None:
@@ -1094,7 +1099,7 @@ def _checked_stream(stream: str) -> str:
     kind, _, id_ = stream.partition(":")
     if kind not in _KINDS:
         raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
-    checked_id("id", id_)
+    known_id("id", id_)
     return kind
 
 
@@ -1136,6 +1141,8 @@ def _rows_of(
         found = _KINDS[kind].bring_in(state, events=[event for event, _ in _pairs(history)])
     except StepRefused as refused:
         raise refused.on(stream) from None
+    if found and not there:
+        checked_id("id", stream.partition(":")[2])
     return [
         _readable(stream, version, event, _head(heads, history.events[place][1]), salt)
         for version, (place, event) in enumerate(found, start=len(state.past) + 1)
@@ -1407,7 +1414,7 @@ def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str,
             raise InvalidValue("step", step.args, allowed)
         given = {**bound, **given}
         step = step.func
-    stream = f"{_kind_of(step)}:{checked_id('id', id)}"
+    stream = f"{_kind_of(step)}:{known_id('id', id)}"
     for name, value in given.items():
         if is_list(value) and not isinstance(value, Collection):
             given[name] = tuple(value)  # what can be read only once is read once

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from imcm.domain.vocabulary import is_list, is_mapping, midpoint
+from imcm.domain.vocabulary import is_aware, is_list, is_mapping, midpoint
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.excerpt import short
 from imcm.projections.facts import Hold
@@ -243,7 +243,7 @@ class BusinessHours:
 def _utc(name: str, value: object) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidValue(name, value, "give an aware datetime")
-    if value.utcoffset() is None:
+    if not is_aware(value):
         raise NaiveTimeError(name, value)
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
         raise InvalidValue(name, value, f"a time in the years {FIRST_YEAR} to {LAST_YEAR}")
@@ -363,7 +363,7 @@ def running(
     """
     if calendar is None:
         for name, value in (("start", start), ("end", end)):
-            if value.utcoffset() is None:
+            if not is_aware(value):
                 raise NaiveTimeError(name, value)
         return instant(end) - instant(start)
     from_, to = _utc("start", start), _utc("end", end)

@@ -18,7 +18,7 @@ import attrs
 
 from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, known
-from imcm.domain.vocabulary import Between, Moment, latest
+from imcm.domain.vocabulary import Between, Moment, is_aware, latest
 from imcm.errors import NaiveTimeError, StoreError
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.rows import (
@@ -756,7 +756,7 @@ class FactsFold:
             as_of: See `Facts`; None means the newest stamp among the events added.
             known_at: Kept in the result; whoever adds events decides where to stop.
         """
-        if as_of is not None and as_of.utcoffset() is None:
+        if as_of is not None and not is_aware(as_of):
             raise NaiveTimeError("as_of", as_of)
         cut = as_of
         if cut is None and self._events:

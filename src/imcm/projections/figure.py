@@ -38,6 +38,7 @@ from imcm.domain.vocabulary import (
     Mode,
     Moment,
     Severity,
+    is_aware,
     is_list,
     is_mapping,
 )
@@ -475,7 +476,7 @@ def _time(name: str, value: object) -> datetime:
             raise InvalidValue(name, value, "an ISO 8601 time with its offset") from None
     if not isinstance(value, datetime):
         raise InvalidValue(name, value, "give an aware datetime")
-    offset = value.utcoffset()
+    offset = value.utcoffset() if is_aware(value) else None
     if offset is None:
         raise NaiveTimeError(name, value)
     # With a fixed offset it is compared as an instant, and equals itself when it is read back.

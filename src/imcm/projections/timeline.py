@@ -16,7 +16,7 @@ import attrs
 from imcm.domain.change import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, standing
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
-from imcm.domain.vocabulary import Moment
+from imcm.domain.vocabulary import Moment, is_aware
 from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
 from imcm.projections.facts import is_statement
 from imcm.projections.figure import Period, inside, utc
@@ -86,7 +86,7 @@ def timeline(
         NaiveTimeError: A time without a zone.
         InvalidValue: A window that does not end after its start.
     """
-    if as_of is not None and as_of.utcoffset() is None:
+    if as_of is not None and not is_aware(as_of):
         raise NaiveTimeError("as_of", as_of)
     window = _checked("window", window)
     entries = _by_stream(log, known_at)
@@ -158,7 +158,7 @@ def _checked(name: str, window: Period | None) -> Period | None:
     if window is None:
         return None
     for time in window:
-        if time.utcoffset() is None:
+        if not is_aware(time):
             raise NaiveTimeError(name, time)
     if utc(window[1]) <= utc(window[0]):
         raise InvalidValue(name, window, "its end must be after its start")
