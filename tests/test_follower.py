@@ -232,9 +232,74 @@ class TestTheFile:
         detect(book, "INC-1")
         with KeptFacts(model, book) as kept:
             kept.facts()
+        data = bytearray(model.read_bytes())
+        data[4096 * 2 :] = bytes(len(data) - 4096 * 2)  # the schema stays: it is known to be ours
+        model.write_bytes(data)
+        with pytest.raises(StoreError, match="delete it, and"), KeptFacts(model, book) as kept:
+            kept.facts()
+
+    def test_nobody_is_told_to_delete_what_may_be_their_only_one(self, book, model):
+        """A file that is none of ours, and one that says how far deliveries are."""
+        detect(book, "INC-1")
         model.write_bytes(b"no database " * 1000)
-        with pytest.raises(StoreError, match="delete it, and it is made again"):
+        with pytest.raises(StoreError, match="no file of a follower") as no:
             KeptFacts(model, book)
+        assert "delete it" not in str(no.value)
+        posted = model.with_name("posted.db")
+        stop = threading.Event()
+        deliver(book, posted, lambda _: stop.set(), stop=stop)
+        data = bytearray(posted.read_bytes())
+        data[4096:] = bytes(len(data) - 4096)
+        posted.write_bytes(data)
+        with pytest.raises(StoreError, match="restore it, or name a new file") as no:
+            deliver(book, posted, lambda _: None)
+        assert "delete it" not in str(no.value)
+
+    def test_no_damage_ever_reads_as_other_facts(self, book, model):
+        """Whatever bytes change: the facts are right, or it is said that they can't be read."""
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr(follower, "LOOSE", 10)
+        try:
+            for number in range(40):
+                detect(book, f"INC-{number}")
+            with KeptFacts(model, book) as kept:
+                kept.facts()
+                for number in range(40, 45):
+                    detect(book, f"INC-{number}")
+                truth = kept.facts()
+        finally:
+            monkey.undo()
+        sound = model.read_bytes()
+        chance = random.Random(7)
+        silent = refused = 0
+        for _ in range(400):
+            data = bytearray(sound)
+            for _ in range(chance.choice((1, 1, 1, 8))):
+                data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            for beside in ("-wal", "-shm"):
+                model.with_name(model.name + beside).unlink(missing_ok=True)
+            model.write_bytes(data)
+            try:
+                with KeptFacts(model, book) as kept:
+                    found = kept.facts()
+                    assert list(truth.incidents) == list(found.incidents)
+                    assert truth == found
+            except StoreError:
+                refused += 1
+            else:
+                silent += 1
+        assert refused > 20
+        assert silent > 20
+
+    def test_rows_that_are_missing_are_missed(self, book, model):
+        detect(book, "INC-1")
+        detect(book, "INC-2")
+        with KeptFacts(model, book) as kept:
+            kept.facts()
+        with closing(sqlite3.connect(model)) as connection, connection:
+            connection.execute("DELETE FROM facts WHERE id = 'INC-1'")
+        with pytest.raises(StoreError, match="1 rows stand beside"), KeptFacts(model, book) as kept:
+            kept.facts()
 
     def test_a_new_file_that_another_is_making_is_waited_for(self, book, model):
         detect(book, "INC-1")
@@ -507,3 +572,50 @@ class TestDeliver:
 
 class Delivered(Counting):
     name = "delivered 1"
+
+
+def test_deliveries_fetch_the_log_once_and_not_for_each_event(book, model, monkeypatch):
+    """Each is committed alone, and rows are fetched some hundred at a time."""
+    for number in range(60):
+        detect(book, f"INC-{number}")
+    asked = []
+    rows = type(book).rows
+
+    def counted(self, **options):
+        asked.append(options)
+        return rows(self, **options)
+
+    monkeypatch.setattr(LedgerReader, "rows", counted)
+    stop, seen = threading.Event(), []
+
+    def effect(recorded):
+        seen.append(recorded.position)
+        if len(seen) == 61:
+            stop.set()
+
+    deliver(book, model, effect, stop=stop)
+    assert list(range(1, 62)) == seen
+    assert len(asked) <= 4
+
+
+def test_two_that_deliver_by_turns_leave_nothing_out_and_repeat_nothing(book, model):
+    for number in range(30):
+        detect(book, f"INC-{number}")
+    seen, lock, stop = [], threading.Lock(), threading.Event()
+
+    def effect(recorded):
+        with lock:
+            seen.append(recorded.position)
+            if len(seen) == 31:
+                stop.set()
+
+    with LedgerReader(book._store.reader.path) as other:
+        threads = [
+            threading.Thread(target=deliver, args=(one, model, effect), kwargs={"stop": stop})
+            for one in (book, other)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert list(range(1, 32)) == seen

@@ -30,6 +30,7 @@ from itertools import accumulate, chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast, get_type_hints
+from zlib import crc32
 
 import msgspec
 
@@ -41,6 +42,7 @@ from imcm.domain.vocabulary import NOTHING_TOLD, Verdict
 from imcm.errors import StoreError
 from imcm.ledger import LedgerReader
 from imcm.ledger.facts import loaded
+from imcm.ledger.store import TUPLES
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.facts import (
     ChangeFacts,
@@ -124,6 +126,9 @@ class Follower:
     ) -> None:
         self._batch = batch
         self._rebuild = rebuild
+        self._ours = False  # whether the file is known to be one of ours
+        self._ahead: list[Row] = []
+        self._before = 0
         self._path = Path(path)
         self._ledger = ledger
         self._model = model
@@ -148,6 +153,7 @@ class Follower:
         names = {name for (name,) in run("SELECT name FROM sqlite_master")}
         if names and "imcm_follower" not in names:
             raise StoreError(f"{self._path} is a database of something else; name a new file")
+        self._ours = bool(names)
         self._write_ahead()
         # What is lost with the power is derived, and followed again from the position before.
         run("PRAGMA synchronous = NORMAL")
@@ -171,8 +177,14 @@ class Follower:
         try:
             yield
         except sqlite3.Error as error:
-            message = f"{self._path}: {error}; it is derived: delete it, and it is made again"
-            raise StoreError(message) from error
+            # Never told of a file that may be somebody's only one.
+            if self._ours and self._rebuild:
+                advice = "it is derived: delete it, and it is made again"
+            elif self._ours:
+                advice = "it says how far deliveries are: restore it, or name a new file"
+            else:
+                advice = "it is no file of a follower; name a new file"
+            raise StoreError(f"{self._path}: {error}; {advice}") from error
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
@@ -202,6 +214,16 @@ class Follower:
         ).fetchone()
         return (0, b"") if found is None else (found[0], found[1])
 
+    def _next(self, position: int) -> list[Row]:
+        """Return the next rows behind a position; small batches are fetched several at once."""
+        if not self._ahead or self._before != position:
+            # What was fetched before stays right: rows are only ever added behind it.
+            fetched = max(self._batch, TUPLES)
+            self._ahead = list(islice(self._ledger.rows(after=position), fetched))[::-1]
+        batch = [self._ahead.pop() for _ in range(min(self._batch, len(self._ahead)))]
+        self._before = batch[-1].position if batch else position
+        return batch
+
     def _fits(self, position: int, leaf: bytes) -> bool:
         """Say whether the event at a position is still the one that was applied last."""
         rows = list(self._ledger.rows(after=position - 1, upto=position))
@@ -228,7 +250,7 @@ class Follower:
                     position = self._empty(connection)
                 checked = True
                 self._model.resume(connection, position)
-                batch = list(islice(self._ledger.rows(after=position), self._batch))
+                batch = self._next(position)
                 if batch:
                     self._model.apply(connection, batch)
                     connection.execute(
@@ -239,10 +261,12 @@ class Follower:
             if batch and self._progress is not None:
                 self._progress(applied)
             if len(batch) < self._batch:
+                self._ahead = []
                 return applied
 
     def _empty(self, connection: sqlite3.Connection) -> int:
         self.rebuilt += 1
+        self._ours = True
         tables = connection.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         ).fetchall()
@@ -319,7 +343,8 @@ def _decoder(kind: str) -> Callable[[bytes], Kept]:
 
 
 _kept_of: Final = {kind: _decoder(kind) for kind in _ROWS}
-_read_of: Final = msgspec.msgpack.Decoder(Read)
+_read_of: Final = msgspec.msgpack.Decoder(tuple[int, Read])
+"""How many rows are kept one by one, and what else the fold knows."""
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -385,12 +410,36 @@ def _extended(column: Any, stored: Any, count: int) -> None:
         column += stored
 
 
+def _sealed(data: bytes, *names: object) -> bytes:
+    """Return data with a checksum in front, of it and of what it is stored as."""
+    return crc32(data, crc32(repr(names).encode())).to_bytes(4, "big") + data
+
+
+def _unsealed(sealed: bytes, *names: object) -> bytes:
+    """
+    Return data that was sealed.
+
+    A page of a disk goes bad, a copy is cut: what is read then may be in every form right, and
+    other facts. It is no proof, as the leaves of the log are.
+
+    Raises:
+        ValueError: It is not what was sealed.
+    """
+    data = sealed[4:]
+    if sealed != _sealed(data, *names):
+        raise ValueError("a checksum does not fit")
+    return data
+
+
 @contextmanager
 def _readable() -> Generator[None]:
     """Say of kept facts that can't be read what to do."""
     try:
         yield
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, IndexError) as error:
+    except (
+        *(msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError),
+        *(LookupError, OverflowError, AttributeError),
+    ) as error:
         raise StoreError(
             f"kept facts can't be read ({error}): their file is damaged; it is derived: "
             "delete it, and they are made again"
@@ -432,7 +481,7 @@ class _FactsModel:
         # It changes with the fields of a row, with a new version of what makes rows, and with the
         # order in which a machine writes the bytes of a number.
         told = f"{fields}/{sys.byteorder}/{PIECE}"
-        self.name = f"facts 3 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        self.name = f"facts 4 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
         self._ledger = ledger
         self._packed = 0
         self._loose = 0  # at most: what changed twice is counted twice
@@ -470,7 +519,7 @@ class _FactsModel:
     def _read(self, connection: sqlite3.Connection, position: int) -> None:
         mine = self.fold.read.position
         heads = {
-            kind: _head_of.decode(told)
+            kind: _head_of.decode(_unsealed(told, kind, 0))
             for kind, told in connection.execute("SELECT kind, told FROM packed WHERE number = 0")
         }
         packed_at = max((head.position for head in heads.values()), default=0)
@@ -481,14 +530,22 @@ class _FactsModel:
         (told,) = connection.execute("SELECT told FROM read").fetchone() or (None,)
         if told is None:
             return
-        read = _read_of.decode(told)
+        loose, read = _read_of.decode(_unsealed(told, position))
+        [there] = connection.execute("SELECT count(*) FROM facts").fetchone()
+        if there != loose:
+            raise ValueError(f"{there} rows stand beside what is packed, where {loose} belong")
         if mine == 0:
             packed = {kind: self._unpacked(connection, kind, head) for kind, head in heads.items()}
             self.fold.begin(read, packed)
             self._packed = sum(head.rows for head in heads.values())
             mine = packed_at
-        found = connection.execute("SELECT kind, kept FROM facts WHERE position > ?", (mine,))
-        kept = [_kept_of[kind](one) for kind, one in found]
+        found = connection.execute(
+            "SELECT kind, id, position, kept FROM facts WHERE position > ?", (mine,)
+        )
+        kept = [
+            _kept_of[kind](_unsealed(one, kind, id_, position))
+            for kind, id_, position, one in found
+        ]
         self._loose += len(kept)
         self.fold.keep(read, kept)
 
@@ -505,6 +562,9 @@ class _FactsModel:
                 if len(column) != len(ids):
                     raise ValueError(f"{len(column)} values in a column of {len(ids)} rows")
 
+        if len(ids) != head.rows:
+            raise ValueError(f"{len(ids)} rows are packed, where {head.rows} belong")
+
         def kept(place: int) -> Kept:
             with _readable():
                 return _kept_of[kind](blobs[place])
@@ -517,26 +577,36 @@ class _FactsModel:
         return Packed(table, head.notes, kept)
 
     def _pieces(self, connection: sqlite3.Connection, kind: str) -> Iterator[_Piece]:
-        statement = "SELECT told FROM packed WHERE kind = ? AND number > 0 ORDER BY number"
-        for (told,) in connection.execute(statement, (kind,)):
-            yield _piece_of.decode(told)
+        statement = "SELECT number, told FROM packed WHERE kind = ? AND number > 0 ORDER BY number"
+        for number, told in connection.execute(statement, (kind,)):
+            yield _piece_of.decode(_unsealed(told, kind, number))
 
     # --- writing ----------------------------------------------------------------------------------
 
     def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
         take_facts(rows, self.fold)
         self._put_away(connection, self.fold.touched())
-        connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (_encode(self.fold.read),))
         # While more is to come, packing would only be done again.
         if len(rows) < BATCH and self._loose > LOOSE + self._packed // 16:
             self._pack(connection)
+        [loose] = connection.execute("SELECT count(*) FROM facts").fetchone()
+        read = _sealed(_encode((loose, self.fold.read)), self.fold.read.position)
+        connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (read,))
 
     def _put_away(self, connection: sqlite3.Connection, some: Sequence[Kept]) -> None:
         position = self.fold.read.position
         self._loose += len(some)
         connection.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
-            [(one.kind, one.row.id, position, _encode(one)) for one in some],
+            [
+                (
+                    one.kind,
+                    one.row.id,
+                    position,
+                    _sealed(_encode(one), one.kind, one.row.id, position),
+                )
+                for one in some
+            ],
         )
 
     def _pack(self, connection: sqlite3.Connection) -> None:
@@ -544,8 +614,12 @@ class _FactsModel:
         together, renewed = self.fold.put_together()
         self._put_away(connection, renewed)
         for kind, (table, notes) in together.items():
-            statement = "SELECT id, kept FROM facts WHERE kind = ?"
-            loose: dict[str, bytes] = dict(connection.execute(statement, (kind,)))
+            statement = "SELECT id, position, kept FROM facts WHERE kind = ?"
+            with _readable():
+                loose = {
+                    id_: _unsealed(kept, kind, id_, position)
+                    for id_, position, kept in connection.execute(statement, (kind,))
+                }
             before: dict[str, bytes] = {}
             for piece in self._pieces(connection, kind):
                 blobs = _Blobs()
@@ -564,7 +638,7 @@ class _FactsModel:
             connection.execute("DELETE FROM packed WHERE kind = ?", (kind,))
             connection.executemany(
                 "INSERT INTO packed VALUES (?, ?, ?)",
-                [(kind, number, one) for number, one in enumerate(told)],
+                [(kind, number, _sealed(one, kind, number)) for number, one in enumerate(told)],
             )
         connection.execute("DELETE FROM facts")
         self._packed = sum(len(table) for table, _ in together.values())

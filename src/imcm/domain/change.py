@@ -17,13 +17,14 @@ The file reads in one order: events, state, evolve, the table, the steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, get_args
 
 import attrs
 
 from imcm.domain.corrections import (
+    CORRECTIONS,
     EDIT_CLASSES,
     CommitsCorrected,
     Correctable,
@@ -50,6 +51,8 @@ from imcm.domain.lifecycle import (
     Rule,
     answers,
     changed,
+    confirmed,
+    other_door,
     quickly_replaced,
     require,
 )
@@ -1724,3 +1727,59 @@ _MILESTONES: Final = (
     ChangeValidated,
     ChangeClosed,
 )
+
+# --- events, whoever's step made them -------------------------------------------------------------
+
+
+def _again_commits(
+    change: Change, *, by: str, at: Moment, commits: Iterable[Commit]
+) -> tuple[ChangeEvent, ...]:
+    """Say again which commits travel along, while the work goes on: `start` and `complete` do."""
+    _require(change, "fail", by=by, at=at)
+    return _commits(change, at=at, by=by, commits=commits)
+
+
+_RECORDED_BY: Final[Mapping[type, Callable[..., tuple[ChangeEvent, ...]]]] = {
+    ChangePlanned: plan,
+    ChangeRevised: revise,
+    ChangeSubmitted: submit,
+    ChangeApproved: approve,
+    ChangeRejected: reject,
+    ChangeApprovedRetroactively: approve_retroactively,
+    RetroactiveApprovalRefused: refuse_retroactively,
+    ChangeScheduled: schedule,
+    ChangeHeld: hold,
+    ChangeReleased: release,
+    ChangeStarted: start,
+    CommitsRecorded: _again_commits,
+    ChangeObserved: observe,
+    RolloutAdvanced: advance_rollout,
+    RolloutPaused: pause_rollout,
+    RolloutAborted: abort_rollout,
+    ChangeCompleted: complete,
+    ChangeFailed: fail,
+    ChangeRolledBack: roll_back,
+    ChangeRecovered: recover,
+    ChangeValidated: validate,
+    ChangeClosed: close,
+    ChangeCancelled: cancel,
+    EventVoided: void,
+    **dict.fromkeys(CORRECTIONS, correct),
+}
+"""By which step the events of a type are recorded; what is not here has another door."""
+
+
+def confirm(change: Change, event: ChangeEvent, *, policy: Policy = DEFAULT_POLICY) -> None:
+    """
+    Let an event that a step of somebody's own made be recorded, or refuse it.
+
+    Guards belong to events: a vote is a vote whoever's step made it. See `lifecycle.confirmed`.
+
+    Raises:
+        StepRefused: A guard says no, or what the event says does not follow.
+        InvalidValue: It is no event of a change that a step can record.
+    """
+    step = _RECORDED_BY.get(type(event))
+    if step is None or getattr(event, "imported", False):
+        raise other_door(event, "change")
+    confirmed(step, change, event, policy)

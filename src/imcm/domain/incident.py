@@ -14,7 +14,7 @@ place that says which step is possible when, and why not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, get_args
@@ -22,6 +22,7 @@ from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, get_arg
 import attrs
 
 from imcm.domain.corrections import (
+    CORRECTIONS,
     EDIT_CLASSES,
     Correctable,
     CorrectableValue,
@@ -50,6 +51,8 @@ from imcm.domain.lifecycle import (
     Rule,
     answers,
     changed,
+    confirmed,
+    other_door,
     quickly_replaced,
     require,
 )
@@ -1568,3 +1571,61 @@ def _renumbered(
     """Return the number an imported event gets; what speaks of it follows."""
     number = renumbered[type(event), event.number] = _unused(past, type(event))
     return number
+
+
+# --- events, whoever's step made them -------------------------------------------------------------
+
+
+def _again_verdict(
+    incident: Incident, *, by: str, at: Moment, change: str, verdict: Verdict, why: str
+) -> tuple[IncidentEvent, ...]:
+    if verdict is Verdict.DISMISSED:
+        return dismiss_link(incident, by=by, at=at, change=change, why=why)
+    return link_change(incident, by=by, at=at, change=change, verdict=verdict, why=why)
+
+
+_RECORDED_BY: Final[Mapping[type, Callable[..., tuple[IncidentEvent, ...]]]] = {
+    IncidentDetected: detect,
+    IncidentDeclared: declare,
+    IncidentAcknowledged: acknowledge,
+    IncidentTriaged: triage,
+    IncidentDismissed: dismiss,
+    MitigationAttempted: attempt_mitigation,
+    AttemptConcluded: conclude_attempt,
+    IncidentMitigated: mitigate,
+    IncidentResolved: resolve,
+    IncidentReopened: reopen,
+    IncidentHeld: hold,
+    IncidentReleased: release,
+    SeverityChanged: change_severity,
+    RoleAssigned: assign_role,
+    RoleReleased: release_role,
+    ImpactUpdated: update_impact,
+    UpdatePosted: post_update,
+    ProblemLinked: link_problem,
+    VerdictGiven: _again_verdict,
+    ReviewRecorded: record_review,
+    ActionAdded: add_action,
+    ActionCompleted: complete_action,
+    ActionDropped: drop_action,
+    IncidentClosed: close,
+    EventVoided: void,
+    **dict.fromkeys(CORRECTIONS, correct),
+}
+"""By which step the events of a type are recorded; what is not here has another door."""
+
+
+def confirm(incident: Incident, event: IncidentEvent, *, policy: Policy = DEFAULT_POLICY) -> None:
+    """
+    Let an event that a step of somebody's own made be recorded, or refuse it.
+
+    Guards belong to events, whoever's step made them. See `lifecycle.confirmed`.
+
+    Raises:
+        StepRefused: A guard says no, or what the event says does not follow.
+        InvalidValue: It is no event of an incident that a step can record.
+    """
+    step = _RECORDED_BY.get(type(event))
+    if step is None or getattr(event, "imported", False):
+        raise other_door(event, "incident")
+    confirmed(step, incident, event, policy)

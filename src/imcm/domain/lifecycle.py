@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from functools import cache
+from inspect import signature
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import Moment, Result, Window
-from imcm.errors import StepRefused
+from imcm.errors import InvalidValue, StepRefused
 
 T = TypeVar("T")
 
@@ -193,3 +195,59 @@ def rows(table: Mapping[str, Rule[S]]) -> Iterator[tuple[str, tuple[str, ...], s
         statuses = type(next(iter(rule.begins)))
         begins = tuple(s.value for s in statuses if s in rule.begins)
         yield step, begins, rule.ends, ", ".join(guard.name for guard in rule.guards)
+
+
+# --- events, whoever's step made them -------------------------------------------------------------
+
+
+@cache
+def _parameters(step: Callable[..., object]) -> tuple[str, ...]:
+    return tuple(signature(step).parameters)[1:]  # the first is the state
+
+
+def confirmed(
+    step: Callable[..., tuple[Any, ...]], state: object, event: Any, policy: Policy
+) -> None:
+    """
+    Let an event be recorded that a step of somebody's own made, or refuse it.
+
+    It is asked what its kind is always asked: the step that records such events is called with
+    what the event says, so its guards are asked, and what follows from it (status, numbers, votes,
+    quorum) must be what the event holds.
+
+    Raises:
+        StepRefused: A guard says no, or the event says something else of what follows.
+    """
+    given = {name: getattr(event, name) for name in _parameters(step) if hasattr(event, name)}
+    if "policy" in _parameters(step):
+        given["policy"] = policy
+    made = step(state, **given)
+    if event not in made:
+        what = f"{step.__name__} makes {made[0]!r} of it" if made else "nothing follows of it now"
+        message = f"{what}, not {event!r}; return what {step.__name__} returns"
+        raise StepRefused(step.__name__, "what follows", message)
+
+
+def other_door(event: object, kind: str) -> InvalidValue:
+    """Return the error that names an event no step of this kind records, and where to go."""
+    name = type(event).__name__
+    if getattr(event, "imported", False):
+        allowed = "history from elsewhere comes in by Ledger.bring_in, which marks it"
+    elif name in _DOORS:
+        allowed = f"use {_DOORS[name]}"
+    else:
+        allowed = (
+            f"a step of the {kind} returns events of a {kind} as imcm has them; facts of your own "
+            "can be kept as labels"
+        )
+    return InvalidValue("event", name, allowed)
+
+
+_DOORS: Final[Mapping[str, str]] = {
+    "IncidentMerged": "Ledger.merge, which writes both sides",
+    "IncidentAbsorbed": "Ledger.merge, which writes both sides",
+    "IncidentUnmerged": "Ledger.unmerge, which writes both sides",
+    "IncidentSeparated": "Ledger.unmerge, which writes both sides",
+    "WordsRedacted": "Ledger.redact",
+    "DurationStated": "Ledger.bring_in: only a source states a duration",
+}

@@ -97,6 +97,8 @@ _MINUTE: Final = timedelta(minutes=1)
 def _normal_time(name: str, value: object) -> datetime:
     if not isinstance(value, datetime):
         raise InvalidValue(name, value, "give a datetime, or Between(earliest=..., latest=...)")
+    if value != value:  # noqa: PLR0124 (what a data frame holds in the place of a time)
+        raise InvalidValue(name, value, "it is no time; leave it out")
     offset = value.utcoffset() if is_aware(value) else None
     if offset is None:
         raise NaiveTimeError(name, value)

@@ -73,6 +73,7 @@ from imcm.domain.incident import (
     IncidentSeparated,
     IncidentUnmerged,
 )
+from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import (
     CHANGE,
     INCIDENT,
@@ -209,6 +210,9 @@ class _Kind:
     evolve: Callable[[Any, Any], Any]
     fold: Callable[[Iterable[Any]], Any]
     bring_in: Callable[..., tuple[tuple[int, Any], ...]]
+    confirm: Callable[..., None]
+    steps: frozenset[Callable[..., object]]
+    events: frozenset[type]
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
@@ -217,12 +221,21 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         evolve=incident.evolve,
         fold=incident.fold,
         bring_in=incident.bring_in,
+        confirm=incident.confirm,
+        steps=frozenset(
+            {*(getattr(incident, name) for name in incident.STEPS)}
+            | {incident.absorb, incident.separate}
+        ),
+        events=frozenset(get_args(IncidentEvent)),
     ),
     CHANGE: _Kind(
         initial=change.INITIAL,
         evolve=change.evolve,
         fold=change.fold,
         bring_in=change.bring_in,
+        confirm=change.confirm,
+        steps=frozenset(getattr(change, name) for name in change.STEPS),
+        events=frozenset(get_args(ChangeEvent)),
     ),
 }
 
@@ -283,6 +296,11 @@ def _folded(kind: str, rows: Iterable[Row], *, words: bool) -> Any:
             raise UnreadEventError(
                 f"{row.stream} version {row.version} can't be read ({event.why}); "
                 "half a state must not decide: update imcm"
+            )
+        if event.__class__ not in _KINDS[kind].events:
+            raise UnreadEventError(
+                f"{row.stream} version {row.version} is a {type(event).__name__}, which is no "
+                f"event of a {kind}; the log was altered or damaged"
             )
         events.append(event)
     return _KINDS[kind].fold(events) if events else _KINDS[kind].initial
@@ -786,9 +804,12 @@ class Ledger(LedgerReader):
             others = {name: state_of(stream) for name, stream in call.others.items()}
             follows: list[Event] = []
             made = _follows(call, state, others)
+            own = None if call.step in _KINDS[kind].steps else _policy_of(call)
             if made and not state.past:
                 checked_id("id", call.stream.partition(":")[2])  # a new id is asked more
             for event in made:
+                if own is not None:
+                    _confirm(call, state, event, own)
                 _refuse_future(_name_of(call.step), call.stream, event, now)
                 events.append((call.stream, len(state.past) + 1, event))
                 state = _KINDS[kind].evolve(state, event)
@@ -1435,12 +1456,29 @@ def _follows(call: Call, state: Any, others: Mapping[str, Any]) -> tuple[Event, 
     """
     _deciding.step = _name_of(call.step)
     try:
-        follows = call.step(state, **call.arguments, **others)
+        follows: object = call.step(state, **call.arguments, **others)
+        if is_list(follows):
+            return tuple(follows)
     except StepRefused as refused:
         raise refused.on(call.stream) from None
     finally:
         _deciding.step = None
-    return follows
+    allowed = "a step returns a tuple of events, () where nothing needs to change"
+    raise InvalidValue(_name_of(call.step), follows, allowed)
+
+
+def _policy_of(call: Call) -> Policy:
+    """Return the policy that a call was given; where it was given none, the default one."""
+    found: object = call.arguments.get("policy", DEFAULT_POLICY)
+    return found if isinstance(found, Policy) else DEFAULT_POLICY
+
+
+def _confirm(call: Call, state: Any, event: Event, policy: Policy) -> None:
+    """Ask an event of a step of somebody's own what its kind is always asked."""
+    try:
+        _KINDS[call.stream.partition(":")[0]].confirm(state, event, policy=policy)
+    except StepRefused as refused:
+        raise refused.on(call.stream) from None
 
 
 def _refuse_inside_a_step(calls: Sequence[Call]) -> None:
