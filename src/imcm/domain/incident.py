@@ -42,6 +42,7 @@ from imcm.domain.corrections import (
     past_standing,
     voided,
 )
+from imcm.domain.growing import FEW, frozen, thawed, told
 from imcm.domain.imported import news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
@@ -50,6 +51,7 @@ from imcm.domain.lifecycle import (
     Rule,
     answers,
     changed,
+    first_moment,
     quickly_replaced,
     require,
 )
@@ -78,7 +80,6 @@ from imcm.domain.vocabulary import (
     checked_number,
     checked_services,
     checked_words,
-    earliest,
     folded,
     highest,
     optional_id,
@@ -579,6 +580,7 @@ class Incident(NamedTuple):
 
     Attributes:
         past: All events of the stream, oldest first: a version is a place in it, from 1.
+        first: The first of all moments that stand, or may be; None where none is known.
         highest: The worst severity it ever held.
         before_merge: What it was before it was merged.
         attempts, concluded: Numbers of the mitigations tried; which of them have a result.
@@ -588,6 +590,7 @@ class Incident(NamedTuple):
 
     status: IncidentStatus = Status.NOTHING
     past: tuple[IncidentEvent, ...] = ()
+    first: datetime | None = None
     declared: bool = False
     acknowledged: bool = False
     triaged: bool = False
@@ -631,17 +634,20 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
         # `_next` needs to know of none of them.
         return fold(past)
     after = _next(incident, event)  # type: ignore[arg-type]  # all others tell facts
-    return after._replace(past=past)
+    return after._replace(past=past, first=first_moment(after.first, (event.at,)))
 
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
     """Return the incident as it is after all *events* of its stream, oldest first."""
     past = tuple(events)
-    incident = INITIAL
+    few = len(past) <= FEW
+    incident = INITIAL if few else thawed(INITIAL)
     stands: Mapping[int, IncidentFact] = past_standing(past)
     for event in stands.values():
         incident = _next(incident, event)
-    return incident._replace(past=past)
+    first = first_moment(incident.first, [event.at for event in stands.values()])
+    incident = incident._replace(past=past, first=first)
+    return incident if few else frozen(incident)
 
 
 TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}
@@ -657,8 +663,10 @@ def _status_after(status: IncidentStatus, event: IncidentEvent) -> IncidentStatu
 def _next(incident: Incident, event: IncidentFact) -> Incident:
     match event:
         case IncidentDetected():
+            more = (event.impact_started_at, event.declared_at)
             return incident._replace(
                 status=event.status,
+                first=first_moment(incident.first, more),
                 declared=event.declared_at is not None,
                 impact_started=event.impact_started_at is not None,
             )
@@ -678,7 +686,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 attempts=incident.attempts | {event.number},
             )
         case AttemptConcluded():
-            concluded = {**incident.concluded, event.number: event.result}
+            concluded = told(incident.concluded, event.number, event.result)
             return incident._replace(concluded=concluded)
         case IncidentMitigated() | IncidentClosed():
             return incident._replace(status=event.status or incident.status)
@@ -702,12 +710,13 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 highest=highest(incident.highest, event.severity),
             )
         case VerdictGiven():
-            verdicts = {**incident.verdicts, event.change: event.verdict}
+            verdicts = told(incident.verdicts, event.change, event.verdict)
             return incident._replace(verdicts=verdicts)
         case IncidentDeclared():
             return incident._replace(declared=True)
         case ImpactUpdated():
             return incident._replace(
+                first=first_moment(incident.first, (event.impact_started_at,)),
                 impact=event.impact or incident.impact,
                 impact_started=incident.impact_started or event.impact_started_at is not None,
             )
@@ -724,9 +733,9 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
         case ReviewRecorded():
             return incident._replace(reviews=event.number, reviewed=event.covers)
         case ActionAdded():
-            return incident._replace(actions={**incident.actions, event.number: True})
+            return incident._replace(actions=told(incident.actions, event.number, True))
         case ActionCompleted() | ActionDropped():
-            return incident._replace(actions={**incident.actions, event.number: False})
+            return incident._replace(actions=told(incident.actions, event.number, False))
         case IncidentDismissed():
             return incident._replace(status=event.status, on_hold=None)
         case IncidentMerged():
@@ -750,26 +759,12 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
 _Ask: TypeAlias = Ask[Incident]
 
 
-_MORE_MOMENTS: Final[Mapping[type, tuple[str, ...]]] = {
-    IncidentDetected: ("impact_started_at", "declared_at"),
-    ImpactUpdated: ("impact_started_at",),
-}
-"""Events that tell more moments than their own."""
-
-
 def _not_before_first(incident: Incident, ask: _Ask) -> str | None:
-    moments: list[datetime] = []
-    for event in past_standing(incident.past).values():
-        if event.at is not None:
-            moments.append(earliest(event.at))
-        for name in _MORE_MOMENTS.get(event.__class__, ()):
-            moment = getattr(event, name)
-            if moment is not None:
-                moments.append(earliest(moment))
-    if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
+    first = incident.first
+    if ask.at is None or first is None or not surely_before(ask.at, first):
         return None
     return (
-        f"at={ask.at} lies before the incident's first moment, {min(moments)}; if that moment is "
+        f"at={ask.at} lies before the incident's first moment, {first}; if that moment is "
         "wrong, correct it first"
     )
 
@@ -1428,7 +1423,7 @@ def correct(
     by, at = _require(incident, "correct", by=by, at=at)
     why = required_words("why", why)
     return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
-        incident.past,
+        past_standing(incident.past),
         CORRECTABLE,
         version=version,
         field=field,

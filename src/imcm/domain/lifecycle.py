@@ -8,13 +8,14 @@ Each aggregate has one table, step name -> `Rule`. The same table refuses a step
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import attrs
 
 from imcm.domain.policy import DEFAULT_POLICY, Policy
-from imcm.domain.vocabulary import Moment, Result, Window
+from imcm.domain.vocabulary import Moment, Result, Window, earliest
 from imcm.errors import StepRefused
 
 T = TypeVar("T")
@@ -41,6 +42,16 @@ def quickly_replaced(cls: type[T]) -> type[T]:
 
     named._replace = replace
     return cls
+
+
+def first_moment(first: datetime | None, moments: Iterable[Moment | None]) -> datetime | None:
+    """Return the earliest time among one that is known and what some moments can be."""
+    for moment in moments:
+        if moment is not None:
+            at = moment if moment.__class__ is datetime else earliest(moment)
+            if first is None or at < first:
+                first = at
+    return first
 
 
 class HasStatus(Protocol):
