@@ -44,7 +44,7 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.growing import FEW, frozen, instead, thawed, told
-from imcm.domain.imported import news, place_after, status_after, with_status
+from imcm.domain.imported import is_plain, news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -1710,8 +1710,10 @@ def bring_in(
             after = place_after(status, event.status or status, _PROGRESS)
             settled = with_status(event, changed(status, after))
         past.append(settled)
-        is_edit = settled.__class__ in EDIT_CLASSES
-        status = fold(past).status if is_edit else status_after(status, settled)
+        if settled.__class__ not in EDIT_CLASSES:
+            status = status_after(status, settled)
+        elif not is_plain(settled, past, CORRECTABLE):
+            status = fold(past).status
         result.append((place, settled))
     return tuple(result)
 

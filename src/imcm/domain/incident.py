@@ -43,7 +43,7 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.growing import FEW, frozen, thawed, told
-from imcm.domain.imported import news, place_after, status_after, with_status
+from imcm.domain.imported import is_plain, news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -1040,6 +1040,7 @@ def attempt_mitigation(
 
 
 _Numbered: TypeAlias = type[MitigationAttempted] | type[ActionAdded] | type[ReviewRecorded]
+_NUMBERED: Final = (MitigationAttempted, ActionAdded, ReviewRecorded)
 
 
 def _unused(past: Iterable[IncidentEvent], kind: _Numbered) -> int:
@@ -1489,41 +1490,64 @@ def bring_in(
         InvalidValue: An event is none of an incident, or not marked as imported.
     """
     result: list[tuple[int, IncidentEvent]] = []
-    renumbered: dict[tuple[type, int], int] = {}
+    numbers = _Numbers(incident.past)
     past = list(incident.past)
     known = len(past)  # how much of it the state knows: few events ask more than the status
     status = incident.status
     first = (IncidentDetected,)
     for place, event in news(incident.past, events, CORRECTABLE, first=first, known=_EVENTS):
         if isinstance(event, _NEED_A_STATE):
+            incident = thawed(incident)  # it is asked here and given to nobody
             for one in past[known:]:
-                incident = _next(incident, one)  # type: ignore[arg-type]  # edits are known
+                if one.__class__ not in EDIT_CLASSES:
+                    incident = _next(incident, one)  # type: ignore[arg-type]  # it is a fact
             known = len(past)
-        settled = _settled(incident, status, past, event, renumbered)
+        settled = _settled(incident, status, numbers, event)
         past.append(settled)
-        if settled.__class__ in EDIT_CLASSES:
+        if settled.__class__ not in EDIT_CLASSES:
+            status = _status_after(status, settled)
+        elif not is_plain(settled, past, CORRECTABLE):
             incident, known = fold(past), len(past)
             status = incident.status
-        else:
-            status = _status_after(status, settled)
         result.append((place, settled))
     return tuple(result)
+
+
+class _Numbers:
+    """The numbers that attempts, actions and reviews have in a stream, and had in the source."""
+
+    def __init__(self, past: Iterable[IncidentEvent]) -> None:
+        self._highest: dict[type, int] = {}
+        self._renumbered: dict[tuple[type, int], int] = {}
+        for event in past:
+            if isinstance(event, _NUMBERED):
+                kind: type = type(event)
+                self._highest[kind] = max(event.number, self._highest.get(kind, 0))
+
+    def given(self, event: MitigationAttempted | ActionAdded | ReviewRecorded) -> int:
+        """Return the number an imported event gets; what speaks of it follows."""
+        kind: type = type(event)
+        number = self._highest[kind] = self._highest.get(kind, 0) + 1
+        self._renumbered[kind, event.number] = number
+        return number
+
+    def of(self, kind: _Numbered, number: int) -> int:
+        """Return the number here of what has this one in the source."""
+        return self._renumbered.get((kind, number), number)
 
 
 def _settled(
     incident: Incident,
     status: IncidentStatus,
-    past: Sequence[IncidentEvent],
+    numbers: _Numbers,
     event: IncidentEvent,
-    renumbered: dict[tuple[type, int], int],
 ) -> IncidentEvent:
     """
     Return an imported event with the status and the number it gets in this stream.
 
     Args:
         incident: As it stands before it, where the event needs that; older before all others.
-        past: All events before it.
-        renumbered: The numbers that the source's attempts and actions got here.
+        numbers: The numbers given before it.
     """
     match event:
         case IncidentReopened():
@@ -1531,18 +1555,18 @@ def _settled(
         case IncidentTriaged() | IncidentMitigated() | IncidentResolved() | IncidentClosed():
             return with_status(event, _further(status, event.status))
         case MitigationAttempted():
-            number = _renumbered(past, event, renumbered)
+            number = numbers.given(event)
             return attrs.evolve(event, number=number, status=_further(status, event.status))
         case ActionAdded():
-            return attrs.evolve(event, number=_renumbered(past, event, renumbered))
+            return attrs.evolve(event, number=numbers.given(event))
         case AttemptConcluded():
-            number = renumbered.get((MitigationAttempted, event.number), event.number)
+            number = numbers.of(MitigationAttempted, event.number)
             return attrs.evolve(event, number=number)
         case ActionCompleted() | ActionDropped():
-            number = renumbered.get((ActionAdded, event.number), event.number)
+            number = numbers.of(ActionAdded, event.number)
             return attrs.evolve(event, number=number)
         case ReviewRecorded():
-            number = _unused(past, ReviewRecorded)
+            number = numbers.given(event)
             return attrs.evolve(event, number=number, covers=incident.resolutions)
         case _:
             return event
@@ -1552,12 +1576,3 @@ def _further(status: IncidentStatus, milestone: IncidentStatus | None) -> Incide
     after = place_after(status, milestone or status, _PROGRESS)
     return changed(status, after)
 
-
-def _renumbered(
-    past: Sequence[IncidentEvent],
-    event: MitigationAttempted | ActionAdded,
-    renumbered: dict[tuple[type, int], int],
-) -> int:
-    """Return the number an imported event gets; what speaks of it follows."""
-    number = renumbered[type(event), event.number] = _unused(past, type(event))
-    return number
