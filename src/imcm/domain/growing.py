@@ -3,8 +3,8 @@ The collections of a state, which grow with the events of its stream.
 
 A state never changes, so what an event adds to a collection makes another one. While a whole stream
 is folded this would copy all that is there for each event; so a fold begins with collections that
-are its own (`thawed`), which take in what is joined to them, and fixes them once, at its end (`frozen`).
-No state with collections of its own is ever given away.
+are its own (`thawed`), which take in what is joined to them, and fixes them once, at its end
+(`frozen`). No state with collections of its own is ever given away.
 """
 
 from __future__ import annotations

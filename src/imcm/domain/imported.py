@@ -211,12 +211,14 @@ def _changes(
 
 def is_plain(edit: Any, told: Sequence[object], correctable: Correctable) -> bool:
     """
-    Say whether a correction is of a fact that can be corrected, so that no status follows from it.
+    Say whether no status follows from a correction: what can be corrected tells none.
+
+    One of nothing that is there has no effect at all.
 
     Any: only a correction, which is what it is asked of, has these fields.
     """
     at = edit.version - 1
-    return 0 <= at < len(told) and edit.field in correctable.get(told[at].__class__, {})
+    return not 0 <= at < len(told) or edit.field in correctable.get(told[at].__class__, {})
 
 
 def with_status(event: Ev, status: object) -> Ev:

@@ -1575,4 +1575,3 @@ def _settled(
 def _further(status: IncidentStatus, milestone: IncidentStatus | None) -> IncidentStatus | None:
     after = place_after(status, milestone or status, _PROGRESS)
     return changed(status, after)
-

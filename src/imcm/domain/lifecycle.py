@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import attrs
 
 from imcm.domain.policy import DEFAULT_POLICY, Policy
-from imcm.domain.vocabulary import Moment, Result, Window, earliest
+from imcm.domain.vocabulary import Moment, Result, Window
 from imcm.errors import StepRefused
 
 T = TypeVar("T")
@@ -48,7 +48,7 @@ def first_moment(first: datetime | None, moments: Iterable[Moment | None]) -> da
     """Return the earliest time among one that is known and what some moments can be."""
     for moment in moments:
         if moment is not None:
-            at = moment if moment.__class__ is datetime else earliest(moment)
+            at = moment if isinstance(moment, datetime) else moment.earliest
             if first is None or at < first:
                 first = at
     return first

@@ -573,7 +573,7 @@ class _Standing:
         One that it strikes through is not among them. Any: which fields there are depends on the
         class of the event.
         """
-        if isinstance(event, EDITS):
+        if type(event) in EDITS:
             target = self._facts.get(event.version)
             if target is None:
                 return []
