@@ -82,6 +82,8 @@ from imcm.projections.timeline import replayed, timeline
 from projections.log import START, at
 from work import Number, Word, assert_linear
 
+pytestmark = pytest.mark.slow
+
 N = 150
 LATER = at(100_000)
 
