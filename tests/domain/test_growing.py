@@ -4,7 +4,7 @@ import pytest
 
 from imcm.domain import change, incident
 from imcm.domain.growing import FEW
-from test_linear import CHANGES, INCIDENTS, MODULES, STREAMS, readable
+from long_streams import CHANGES, INCIDENTS, MODULES, STREAMS, readable
 
 
 @pytest.mark.parametrize(("kind", "name"), STREAMS)

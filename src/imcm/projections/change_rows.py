@@ -271,9 +271,9 @@ def _started(told: Told, event: Any) -> None:
 
 
 def _commits(told: Told, event: Any) -> None:
-    if told[_COMMITS] or len(event.commits) != 1:
+    if told[_COMMITS] or len(event.commits) > 1:
         commits, places = own(told, _COMMITS), told[_PLACES]
-        if not places:
+        if places is None:
             places = told[_PLACES] = {commit.id: at for at, commit in enumerate(commits)}
         for commit in event.commits:
             at = places.setdefault(commit.id, len(commits))
