@@ -162,7 +162,7 @@ INCIDENTS = {
         detected,
         lambda k: told(DurationStated, what=StatedDuration.TIME_TO_REPAIR, microseconds=k),
     ),
-    "late": each(detected, lambda k: told(ProblemLinked, 200_000 + k, problem=f"P{k}")),
+    "late": each(detected, lambda k: told(IncidentMitigated, 200_000 + k)),
     "unread": each(detected, lambda k: Unread(type="X", state=b"", why="new")),
     "corrections of one": each(detected, lambda k: moved(1)),
     "corrections": after(posted, moved),
