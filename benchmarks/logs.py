@@ -185,4 +185,4 @@ def build(path: Path, events: int) -> None:
     with Ledger(path) as ledger:
         given = rows(events)
         while batch := list(islice(given, 10_000)):
-            ledger._rows.insert(batch)
+            ledger._writes.insert(batch)

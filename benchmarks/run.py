@@ -274,7 +274,7 @@ def write(path: Path, given: Iterable[Row]) -> None:
     """Write a ledger of these rows."""
     with Ledger(path) as ledger:
         for count, batch in enumerate(batched(given, 10_000), start=1):
-            ledger._rows.insert(batch)
+            ledger._writes.insert(batch)
             if count % 10 == 0:
                 say(f"  {path.name}: {count * 10_000:,} rows")
 
@@ -766,7 +766,7 @@ def measure_follow(folder: Path, events: int) -> dict[str, Any]:
         first = timed(kept.facts, time.perf_counter)
         for batch in batched(news, NEW):
             with Ledger(path) as writer:
-                writer._rows.insert(batch)
+                writer._writes.insert(batch)
             catching_up.append(timed(kept.facts, time.perf_counter))
             if len(replays) < runs_for(events):
                 replays.append(timed(lambda: held(ledger), time.perf_counter))

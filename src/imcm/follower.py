@@ -512,12 +512,12 @@ class _FactsModel:
     # --- reading ----------------------------------------------------------------------------------
 
     def resume(self, connection: sqlite3.Connection, position: int) -> None:
-        if self.fold.read.position != position:
+        if self.fold.position != position:
             with _readable():
                 self._read(connection, position)
 
     def _read(self, connection: sqlite3.Connection, position: int) -> None:
-        mine = self.fold.read.position
+        mine = self.fold.position
         heads = {
             kind: _head_of.decode(_unsealed(told, kind, 0))
             for kind, told in connection.execute("SELECT kind, told FROM packed WHERE number = 0")
@@ -594,7 +594,7 @@ class _FactsModel:
         connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (read,))
 
     def _put_away(self, connection: sqlite3.Connection, some: Sequence[Kept]) -> None:
-        position = self.fold.read.position
+        position = self.fold.position
         self._loose += len(some)
         connection.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
@@ -626,7 +626,7 @@ class _FactsModel:
                 blobs.add(piece.kept, piece.ends)
                 before.update((id_, blobs[at]) for at, id_ in enumerate(piece.ids))
             filled = table.columns  # which names services
-            head = _Head(self.fold.read.position, len(table), table.services, notes)
+            head = _Head(self.fold.position, len(table), table.services, notes)
             told = [_encode(head)]
             for first in range(0, len(table), PIECE):
                 ids = table.ids[first : first + PIECE]

@@ -208,6 +208,27 @@ class TestCorrectionsOfTheSource:
 
         assert [corrected] == list(recorded)
 
+    def test_of_a_status_are_what_later_milestones_follow(self):
+        """No step gives such a correction; what comes in is told as it says all the same."""
+        back = EnvironmentCorrected(
+            at=at(9), by="x", version=2, field="status", now=ChangeStatus.DRAFT, imported=True
+        )
+        told = imported(started(3), submitted(4))
+        events = [*imported(planned()), told[0], back, told[1]]
+        state, recorded = bring_in(change, change.INITIAL, events)
+
+        assert ChangeStatus.SUBMITTED is recorded[-1].status
+        assert ChangeStatus.SUBMITTED is state.status
+
+    def test_with_values_of_no_type_that_a_fact_has_are_compared_all_the_same(self):
+        odd = EnvironmentCorrected(
+            at=at(9), by="x", version=1, field="environment", now=["live"], imported=True
+        )
+        state, recorded = bring_in(incident, incident.INITIAL, [*imported(detected()), odd])
+        _, again = bring_in(incident, state, [*imported(detected()), odd])
+
+        assert (odd, ()) == (recorded[-1], tuple(again))
+
     @pytest.mark.parametrize(
         ("version", "field"),
         [(1, "severity"), (1, "no such field"), (0, "at"), (-1, "at"), (9, "at")],

@@ -24,7 +24,13 @@ from imcm.domain.change import (
     RetroactiveApprovalRefused,
     Template,
 )
-from imcm.domain.corrections import DurationStated, EventVoided, MomentCorrected, WordsRedacted
+from imcm.domain.corrections import (
+    DurationStated,
+    EnvironmentCorrected,
+    EventVoided,
+    MomentCorrected,
+    WordsRedacted,
+)
 from imcm.domain.policy import Policy
 from imcm.domain.recorded import Source, Unread
 from imcm.domain.vocabulary import (
@@ -1047,3 +1053,26 @@ def test_rows_of_facts_are_told_by_their_fields():
     found = plain(facts(log(incident("INC-1", detected(1), resolved(2)))).incidents[0])
     assert ("INC-1", "resolved") == (found["id"], found["status"])
     assert [True] == [spell["over"] for spell in found["spells"]]
+
+
+def test_corrections_that_no_step_gives_are_carried_out_as_well():
+    """A log from elsewhere may correct what votes and words depend on."""
+    vote = domain.ChangeApproved(at=at(1), by="mia", content=1, votes=1, quorum=1)
+
+    def says(version, field, now):
+        return EnvironmentCorrected(at=at(2), by="ann", version=version, field=field, now=now)
+
+    story = change(
+        "CHG-1",
+        planned(title="Basket"),
+        vote,
+        says(2, "no such field", "x"),
+        says(1, "title", "Basket 5"),
+        says(2, "content", 9),
+        domain.ChangeRevised(at=at(3), by="lena", title="Basket 6"),
+    )
+
+    found = decision_trail(log(story), "CHG-1").decisions
+
+    assert [(), (), (), (), (2,), ()] == [one.voids for one in found]
+    assert Altered(field="title", was="Basket 5", now="Basket 6") in found[-1].altered

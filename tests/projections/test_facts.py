@@ -504,6 +504,25 @@ class TestAuthorisation:
     def test_says_how_it_came_to_be_allowed(self, events, expected):
         assert expected == change_row(*events).authorisation
 
+    def test_several_votes_name_several_people(self):
+        found = change_row(
+            planned(), submitted(), approved(), approved(by="cy"), approved(by="bea")
+        )
+
+        assert ("bea", "cy", "bea") == found.approved_by
+
+    def test_commits_come_in_several_times(self):
+        """None at all, then one, then others and that one once more: each id once."""
+        one, other = Commit(id="a"), Commit(id="b")
+        again = Commit(id="a", committed_at=at(1))
+
+        def told(*commits):
+            return CommitsRecorded(at=at(1), by="ci", commits=commits)
+
+        found = change_row(planned(), told(), told(one), told(other, again))
+
+        assert (again, other) == found.commits
+
     def test_an_imported_approval_still_has_its_moment_and_person(self):
         found = change_row(planned(imported=True), approved(imported=True))
 

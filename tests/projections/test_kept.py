@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imcm.domain.change import ChangeClosed, ChangeRolledBack, ChangeStarted, ChangeStatus
+from imcm.domain.change import (
+    ChangeClosed,
+    ChangeRolledBack,
+    ChangeStarted,
+    ChangeStatus,
+    CommitsRecorded,
+)
 from imcm.domain.corrections import EventVoided, MomentCorrected
 from imcm.domain.incident import (
     IncidentAbsorbed,
@@ -13,10 +19,11 @@ from imcm.domain.incident import (
     UpdatePosted,
 )
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
-from imcm.domain.vocabulary import Audience, Outcome, Result
+from imcm.domain.vocabulary import Audience, Commit, Outcome, Result
 from imcm.errors import StoreError
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.facts import ChangeFacts, FactsFold, IncidentFacts, Notes, Packed, facts
+from long_streams import STREAMS, stream
 from projections.log import (
     START,
     acknowledged,
@@ -265,3 +272,32 @@ def test_an_end_that_tells_no_status_leaves_it_as_it_was():
     (row,) = facts(log(deployment("CHG-1", 1, closed, back))).changes
 
     assert (ChangeStatus.CLOSED, Outcome.ROLLED_BACK) == (row.status, row.outcome)
+
+
+def row_of(fold):
+    found = fold.facts()
+    return (*found.incidents, *found.changes)
+
+
+def check_rows_stay(story):
+    """Each row says later what it said when it was made, and what the log up to there says."""
+    fold, seen = FactsFold(loader(story)), []
+    for recorded in story:
+        fold.add(recorded)
+        rows = row_of(fold)
+        seen.append((rows, repr(rows)))
+    assert [said for _, said in seen] == [repr(rows) for rows, _ in seen]
+    for end, (rows, _) in enumerate(seen, start=1):
+        found = facts(story[:end])
+        assert (*found.incidents, *found.changes) == rows
+
+
+@pytest.mark.parametrize(("kind", "name"), STREAMS)
+def test_rows_stay_as_they_are_whatever_comes_after(kind, name):
+    check_rows_stay(stream(kind, name, 6))
+
+
+def test_rows_stay_where_commits_came_that_were_none():
+    one, other = Commit(id="a"), Commit(id="b")
+    told = [CommitsRecorded(at=at(1), by="ci", commits=some) for some in ((), (one,), (other, one))]
+    check_rows_stay(log(change("CHG-1", planned(), *told)))

@@ -18,6 +18,7 @@ The file reads in one order: events, state, evolve, the table, the steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, get_args
 
@@ -43,7 +44,8 @@ from imcm.domain.corrections import (
     past_standing,
     voided,
 )
-from imcm.domain.imported import news, place_after, status_after, with_status
+from imcm.domain.growing import FEW, frozen, instead, thawed, told
+from imcm.domain.imported import is_plain, news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -52,6 +54,7 @@ from imcm.domain.lifecycle import (
     answers,
     changed,
     confirmed,
+    first_moment,
     other_door,
     quickly_replaced,
     require,
@@ -81,7 +84,6 @@ from imcm.domain.vocabulary import (
     checked_services,
     checked_window,
     checked_words,
-    earliest,
     folded,
     optional_id,
     optional_known_id,
@@ -610,6 +612,7 @@ class Change(NamedTuple):
 
     Attributes:
         past: All events of the stream, oldest first: a version is a place in it, from 1.
+        first: The first of all moments that stand, or may be; None where none is known.
         content: Version of the event that holds the content as it stands.
         barred: Folded ids of those who asked for, planned, revised or submitted it.
         voters: Folded ids of those who approved the content as it is.
@@ -621,6 +624,7 @@ class Change(NamedTuple):
 
     status: ChangeStatus = Status.NOTHING
     past: tuple[ChangeEvent, ...] = ()
+    first: datetime | None = None
     content: int = 0
     type: ChangeType = ChangeType.NORMAL
     kind: Kind | None = None
@@ -665,17 +669,20 @@ def evolve(change: Change, event: ChangeEvent) -> Change:
         # `_next` needs to know of none of them.
         return fold(past)
     after = _next(change, event, len(past))  # type: ignore[arg-type]  # all others tell facts
-    return after._replace(past=past)
+    return after._replace(past=past, first=first_moment(change.first, (event.at,)))
 
 
 def fold(events: Iterable[ChangeEvent]) -> Change:
     """Return the change as it is after all *events* of its stream, oldest first."""
     past = tuple(events)
-    change = INITIAL
+    few = len(past) <= FEW
+    change = INITIAL if few else thawed(INITIAL)
     stands: Mapping[int, ChangeFact] = past_standing(past)
     for version, event in stands.items():
         change = _next(change, event, version)
-    return change._replace(past=past)
+    first = first_moment(None, [event.at for event in stands.values()])
+    change = change._replace(past=past, first=first)
+    return change if few else frozen(change)
 
 
 def _people(*people: str | None) -> frozenset[str]:
@@ -724,7 +731,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 has_rollback_plan=event.has_rollback_plan,
                 has_monitoring_plan=event.has_monitoring_plan,
                 has_test_plan=event.has_test_plan,
-                barred=_people(event.by, event.requested_by),
+                barred=instead(change.barred, _people(event.by, event.requested_by)),
             )
         case ChangeRevised():
             return change._replace(
@@ -740,7 +747,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 has_monitoring_plan=event.has_monitoring_plan,
                 has_test_plan=event.has_test_plan,
                 barred=change.barred | _people(event.by),
-                voters=frozenset(),
+                voters=instead(change.voters, ()),
             )
         case ChangeSubmitted():
             barred = change.barred | _people(event.by)
@@ -749,7 +756,9 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return _approved(change, event)
         case ChangeRejected():
             return change._replace(
-                status=event.status or change.status, voters=frozenset(), rejected=True
+                status=event.status or change.status,
+                voters=instead(change.voters, ()),
+                rejected=True,
             )
         case ChangeStarted():
             return change._replace(
@@ -768,7 +777,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeRolledBack():
             return _told(change, event, outcome=Outcome.ROLLED_BACK)
         case ChangeValidated():
-            checks = {**change.checks, event.check: event.passed}
+            checks = told(change.checks, event.check, event.passed)
             return change._replace(status=event.status or change.status, checks=checks)
         case ChangeClosed() | ChangeCancelled():
             return change._replace(status=event.status or change.status)
@@ -805,13 +814,11 @@ _Ask: TypeAlias = Ask[Change]
 
 
 def _not_before_first(change: Change, ask: _Ask) -> str | None:
-    moments = [
-        earliest(event.at) for event in past_standing(change.past).values() if event.at is not None
-    ]
-    if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
+    first = change.first
+    if ask.at is None or first is None or not surely_before(ask.at, first):
         return None
     return (
-        f"at={ask.at} lies before the change's first moment, {min(moments)}; if that moment is "
+        f"at={ask.at} lies before the change's first moment, {first}; if that moment is "
         "wrong, correct it first"
     )
 
@@ -1639,7 +1646,7 @@ def correct(
     by, at = _require(change, "correct", by=by, at=at)
     why = required_words("why", why)
     return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
-        change.past,
+        past_standing(change.past),
         CORRECTABLE,
         version=version,
         field=field,
@@ -1707,8 +1714,10 @@ def bring_in(
             after = place_after(status, event.status or status, _PROGRESS)
             settled = with_status(event, changed(status, after))
         past.append(settled)
-        is_edit = settled.__class__ in EDIT_CLASSES
-        status = fold(past).status if is_edit else status_after(status, settled)
+        if settled.__class__ not in EDIT_CLASSES:
+            status = status_after(status, settled)
+        elif not is_plain(settled, past, CORRECTABLE):
+            status = fold(past).status
         result.append((place, settled))
     return tuple(result)
 

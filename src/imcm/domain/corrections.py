@@ -400,7 +400,7 @@ def past_standing(past: Iterable[Any]) -> dict[int, Any]:
 
 
 def correction(
-    past: Iterable[object],
+    stands: Mapping[int, object],
     correctable: Correctable,
     *,
     version: int,
@@ -415,11 +415,14 @@ def correction(
     """
     Return the correction of one field of one event, or nothing when *now* already stands.
 
+    Args:
+        stands: What stands of the stream, by version: `past_standing` of it.
+
     Raises:
         StepRefused: There is no such fact, it can't be corrected, or *was* is not what stands.
         InvalidValue: *now* is not a value the field can have.
     """
-    target = past_standing(past).get(checked_number("version", version))
+    target = stands.get(checked_number("version", version))
     if target is None:
         raise StepRefused(
             "correct",
@@ -437,16 +440,16 @@ def correction(
             f"{field!r} of {written.__name__} can't be corrected; of this event: {names}",
         )
     kind = fields[field]
-    stands = getattr(target, field)
+    told = getattr(target, field)
     check = _CHECKS[kind]
     value = checked_moment("now", now) if _needs_moment(target, field) else check("now", now)
-    if stands == value:
+    if told == value:
         return ()
-    if stands != was and (was is None or stands != check("was", was)):
+    if told != was and (was is None or told != check("was", was)):
         raise StepRefused(
             "correct",
             "was is what stands",
-            f"{field} of version {version} stands at {_plain(stands)}, not {_plain(was)}; "
+            f"{field} of version {version} stands at {_plain(told)}, not {_plain(was)}; "
             "read it again and correct that",
         )
     event: Correction = kind(
@@ -454,7 +457,7 @@ def correction(
         by=by,
         version=version,
         field=field,
-        was=stands,
+        was=told,
         now=value,
         why=why,
         imported=imported,

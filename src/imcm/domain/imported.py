@@ -7,7 +7,7 @@ Shared by both aggregates' `bring_in`. Nothing is invented, dropped or fixed her
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -20,6 +20,7 @@ from imcm.domain.corrections import (
     correction,
     past_standing,
 )
+from imcm.domain.vocabulary import is_mapping
 from imcm.errors import InvalidValue, StepRefused
 
 Ev = TypeVar("Ev")
@@ -115,26 +116,44 @@ def news(
     }
     stands = past_standing(past)
     last_place = {_name(event): place for place, event in enumerate(given)}
+    last_told = {_name(event): event for _, event in facts}
+    edited = {_values(event) for event in past if isinstance(event, EDITS)}
     for place, (key, event) in enumerate(_numbered(given)):
         version = held.get(key)
         if isinstance(event, EDITS):
-            if event not in past:  # a correction the source itself made
+            if _values(event) not in edited:  # a correction the source itself made
                 yield place, event
         elif version is None:
             yield place, event
         elif version not in stands:
             continue  # what was voided stays so, whatever the source still says
         elif any(hasattr(event, field) for field in SAID_AGAIN):
-            if last_place[_name(event)] == place and _said_anew(past, event):
+            name = _name(event)
+            if last_place[name] == place and _said_anew(last_told[name], event):
                 yield place, event
         else:
-            for change in _changes(past, version, last_given, event, correctable):
+            written = past[version - 1]
+            for change in _changes(written, stands, version, last_given, event, correctable):
                 yield place, change
 
 
-def _said_anew(past: Sequence[Any], given: Any) -> bool:
+def _values(event: object) -> tuple[object, ...]:
+    """Return what makes an event equal to another one, to be looked up."""
+    kind: type = event.__class__
+    return (kind, *(_compared_by(getattr(event, a.name)) for a in attrs.fields(kind)))
+
+
+def _compared_by(value: object) -> Hashable:
+    try:
+        found = frozenset(value.items()) if is_mapping(value) else value
+        hash(found)
+    except TypeError:
+        return repr(value)  # of a type that no fact has: it is refused when it is recorded
+    return found
+
+
+def _said_anew(told: Any, given: Any) -> bool:
     """Say whether a fact that is replaced by being given again was last given otherwise."""
-    told = [e for e in past if _name(e) == _name(given) and e.imported][-1]
     value = next(value for field, value in SAID_AGAIN.items() if hasattr(given, field))
     return bool(getattr(told, value) != getattr(given, value))
 
@@ -153,14 +172,14 @@ def _compared(kind: type) -> tuple[tuple[str, object], ...]:
 
 
 def _changes(
-    past: Sequence[Any],
+    written: Any,
+    stands: Mapping[int, Any],
     version: int,
     last_given: Mapping[tuple[int, str], object],
     given: Any,
     correctable: Correctable,
 ) -> Iterator[Any]:
     """Yield what an event that is there already tells now and did not tell before."""
-    written = past[version - 1]
     kind: type = given.__class__
     fields = correctable.get(kind, {})
     for field, default in _compared(kind):
@@ -176,19 +195,30 @@ def _changes(
                 f"{field} was {getattr(written, field)} when first imported and is {value} now, "
                 "which no correction can change",
             )
-        stands = getattr(past_standing(past)[version], field)
         yield from correction(
-            past,
+            stands,
             correctable,
             version=version,
             field=field,
-            was=stands,
+            was=getattr(stands[version], field),
             now=value,
             at=given.at or written.at,  # imported statements may have no moment of their own
             by=given.by,
             why="changed in the source",
             imported=True,
         )
+
+
+def is_plain(edit: Any, told: Sequence[object], correctable: Correctable) -> bool:
+    """
+    Say whether no status follows from a correction: what can be corrected tells none.
+
+    One of nothing that is there has no effect at all.
+
+    Any: only a correction, which is what it is asked of, has these fields.
+    """
+    at = edit.version - 1
+    return not 0 <= at < len(told) or edit.field in correctable.get(told[at].__class__, {})
 
 
 def with_status(event: Ev, status: object) -> Ev:

@@ -43,7 +43,8 @@ from imcm.domain.corrections import (
     past_standing,
     voided,
 )
-from imcm.domain.imported import news, place_after, status_after, with_status
+from imcm.domain.growing import FEW, frozen, thawed, told
+from imcm.domain.imported import is_plain, news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -52,6 +53,7 @@ from imcm.domain.lifecycle import (
     answers,
     changed,
     confirmed,
+    first_moment,
     other_door,
     quickly_replaced,
     require,
@@ -81,7 +83,6 @@ from imcm.domain.vocabulary import (
     checked_number,
     checked_services,
     checked_words,
-    earliest,
     folded,
     highest,
     known_id,
@@ -584,6 +585,7 @@ class Incident(NamedTuple):
 
     Attributes:
         past: All events of the stream, oldest first: a version is a place in it, from 1.
+        first: The first of all moments that stand, or may be; None where none is known.
         highest: The worst severity it ever held.
         before_merge: What it was before it was merged.
         attempts, concluded: Numbers of the mitigations tried; which of them have a result.
@@ -593,6 +595,7 @@ class Incident(NamedTuple):
 
     status: IncidentStatus = Status.NOTHING
     past: tuple[IncidentEvent, ...] = ()
+    first: datetime | None = None
     declared: bool = False
     acknowledged: bool = False
     triaged: bool = False
@@ -636,17 +639,20 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
         # `_next` needs to know of none of them.
         return fold(past)
     after = _next(incident, event)  # type: ignore[arg-type]  # all others tell facts
-    return after._replace(past=past)
+    return after._replace(past=past, first=first_moment(after.first, (event.at,)))
 
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
     """Return the incident as it is after all *events* of its stream, oldest first."""
     past = tuple(events)
-    incident = INITIAL
+    few = len(past) <= FEW
+    incident = INITIAL if few else thawed(INITIAL)
     stands: Mapping[int, IncidentFact] = past_standing(past)
     for event in stands.values():
         incident = _next(incident, event)
-    return incident._replace(past=past)
+    first = first_moment(incident.first, [event.at for event in stands.values()])
+    incident = incident._replace(past=past, first=first)
+    return incident if few else frozen(incident)
 
 
 TRIAGED_FROM: Final = {Status.DETECTED: Status.TRIAGED}
@@ -662,8 +668,10 @@ def _status_after(status: IncidentStatus, event: IncidentEvent) -> IncidentStatu
 def _next(incident: Incident, event: IncidentFact) -> Incident:
     match event:
         case IncidentDetected():
+            more = (event.impact_started_at, event.declared_at)
             return incident._replace(
                 status=event.status,
+                first=first_moment(incident.first, more),
                 declared=event.declared_at is not None,
                 impact_started=event.impact_started_at is not None,
             )
@@ -683,7 +691,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 attempts=incident.attempts | {event.number},
             )
         case AttemptConcluded():
-            concluded = {**incident.concluded, event.number: event.result}
+            concluded = told(incident.concluded, event.number, event.result)
             return incident._replace(concluded=concluded)
         case IncidentMitigated() | IncidentClosed():
             return incident._replace(status=event.status or incident.status)
@@ -707,12 +715,13 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 highest=highest(incident.highest, event.severity),
             )
         case VerdictGiven():
-            verdicts = {**incident.verdicts, event.change: event.verdict}
+            verdicts = told(incident.verdicts, event.change, event.verdict)
             return incident._replace(verdicts=verdicts)
         case IncidentDeclared():
             return incident._replace(declared=True)
         case ImpactUpdated():
             return incident._replace(
+                first=first_moment(incident.first, (event.impact_started_at,)),
                 impact=event.impact or incident.impact,
                 impact_started=incident.impact_started or event.impact_started_at is not None,
             )
@@ -729,9 +738,9 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
         case ReviewRecorded():
             return incident._replace(reviews=event.number, reviewed=event.covers)
         case ActionAdded():
-            return incident._replace(actions={**incident.actions, event.number: True})
+            return incident._replace(actions=told(incident.actions, event.number, True))
         case ActionCompleted() | ActionDropped():
-            return incident._replace(actions={**incident.actions, event.number: False})
+            return incident._replace(actions=told(incident.actions, event.number, False))
         case IncidentDismissed():
             return incident._replace(status=event.status, on_hold=None)
         case IncidentMerged():
@@ -755,26 +764,12 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
 _Ask: TypeAlias = Ask[Incident]
 
 
-_MORE_MOMENTS: Final[Mapping[type, tuple[str, ...]]] = {
-    IncidentDetected: ("impact_started_at", "declared_at"),
-    ImpactUpdated: ("impact_started_at",),
-}
-"""Events that tell more moments than their own."""
-
-
 def _not_before_first(incident: Incident, ask: _Ask) -> str | None:
-    moments: list[datetime] = []
-    for event in past_standing(incident.past).values():
-        if event.at is not None:
-            moments.append(earliest(event.at))
-        for name in _MORE_MOMENTS.get(event.__class__, ()):
-            moment = getattr(event, name)
-            if moment is not None:
-                moments.append(earliest(moment))
-    if ask.at is None or not moments or not surely_before(ask.at, min(moments)):
+    first = incident.first
+    if ask.at is None or first is None or not surely_before(ask.at, first):
         return None
     return (
-        f"at={ask.at} lies before the incident's first moment, {min(moments)}; if that moment is "
+        f"at={ask.at} lies before the incident's first moment, {first}; if that moment is "
         "wrong, correct it first"
     )
 
@@ -1050,6 +1045,7 @@ def attempt_mitigation(
 
 
 _Numbered: TypeAlias = type[MitigationAttempted] | type[ActionAdded] | type[ReviewRecorded]
+_NUMBERED: Final = (MitigationAttempted, ActionAdded, ReviewRecorded)
 
 
 def _unused(past: Iterable[IncidentEvent], kind: _Numbered) -> int:
@@ -1433,7 +1429,7 @@ def correct(
     by, at = _require(incident, "correct", by=by, at=at)
     why = required_words("why", why)
     return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
-        incident.past,
+        past_standing(incident.past),
         CORRECTABLE,
         version=version,
         field=field,
@@ -1499,41 +1495,64 @@ def bring_in(
         InvalidValue: An event is none of an incident, or not marked as imported.
     """
     result: list[tuple[int, IncidentEvent]] = []
-    renumbered: dict[tuple[type, int], int] = {}
+    numbers = _Numbers(incident.past)
     past = list(incident.past)
     known = len(past)  # how much of it the state knows: few events ask more than the status
     status = incident.status
     first = (IncidentDetected,)
     for place, event in news(incident.past, events, CORRECTABLE, first=first, known=_EVENTS):
         if isinstance(event, _NEED_A_STATE):
+            incident = thawed(incident)  # it is asked here and given to nobody
             for one in past[known:]:
-                incident = _next(incident, one)  # type: ignore[arg-type]  # edits are known
+                if one.__class__ not in EDIT_CLASSES:
+                    incident = _next(incident, one)  # type: ignore[arg-type]  # it is a fact
             known = len(past)
-        settled = _settled(incident, status, past, event, renumbered)
+        settled = _settled(incident, status, numbers, event)
         past.append(settled)
-        if settled.__class__ in EDIT_CLASSES:
+        if settled.__class__ not in EDIT_CLASSES:
+            status = _status_after(status, settled)
+        elif not is_plain(settled, past, CORRECTABLE):
             incident, known = fold(past), len(past)
             status = incident.status
-        else:
-            status = _status_after(status, settled)
         result.append((place, settled))
     return tuple(result)
+
+
+class _Numbers:
+    """The numbers that attempts, actions and reviews have in a stream, and had in the source."""
+
+    def __init__(self, past: Iterable[IncidentEvent]) -> None:
+        self._highest: dict[type, int] = {}
+        self._renumbered: dict[tuple[type, int], int] = {}
+        for event in past:
+            if isinstance(event, _NUMBERED):
+                kind: type = type(event)
+                self._highest[kind] = max(event.number, self._highest.get(kind, 0))
+
+    def given(self, event: MitigationAttempted | ActionAdded | ReviewRecorded) -> int:
+        """Return the number an imported event gets; what speaks of it follows."""
+        kind: type = type(event)
+        number = self._highest[kind] = self._highest.get(kind, 0) + 1
+        self._renumbered[kind, event.number] = number
+        return number
+
+    def of(self, kind: _Numbered, number: int) -> int:
+        """Return the number here of what has this one in the source."""
+        return self._renumbered.get((kind, number), number)
 
 
 def _settled(
     incident: Incident,
     status: IncidentStatus,
-    past: Sequence[IncidentEvent],
+    numbers: _Numbers,
     event: IncidentEvent,
-    renumbered: dict[tuple[type, int], int],
 ) -> IncidentEvent:
     """
     Return an imported event with the status and the number it gets in this stream.
 
     Args:
         incident: As it stands before it, where the event needs that; older before all others.
-        past: All events before it.
-        renumbered: The numbers that the source's attempts and actions got here.
+        numbers: The numbers given before it.
     """
     match event:
         case IncidentReopened():
@@ -1541,18 +1560,18 @@ def _settled(
         case IncidentTriaged() | IncidentMitigated() | IncidentResolved() | IncidentClosed():
             return with_status(event, _further(status, event.status))
         case MitigationAttempted():
-            number = _renumbered(past, event, renumbered)
+            number = numbers.given(event)
             return attrs.evolve(event, number=number, status=_further(status, event.status))
         case ActionAdded():
-            return attrs.evolve(event, number=_renumbered(past, event, renumbered))
+            return attrs.evolve(event, number=numbers.given(event))
         case AttemptConcluded():
-            number = renumbered.get((MitigationAttempted, event.number), event.number)
+            number = numbers.of(MitigationAttempted, event.number)
             return attrs.evolve(event, number=number)
         case ActionCompleted() | ActionDropped():
-            number = renumbered.get((ActionAdded, event.number), event.number)
+            number = numbers.of(ActionAdded, event.number)
             return attrs.evolve(event, number=number)
         case ReviewRecorded():
-            number = _unused(past, ReviewRecorded)
+            number = numbers.given(event)
             return attrs.evolve(event, number=number, covers=incident.resolutions)
         case _:
             return event
@@ -1561,16 +1580,6 @@ def _settled(
 def _further(status: IncidentStatus, milestone: IncidentStatus | None) -> IncidentStatus | None:
     after = place_after(status, milestone or status, _PROGRESS)
     return changed(status, after)
-
-
-def _renumbered(
-    past: Sequence[IncidentEvent],
-    event: MitigationAttempted | ActionAdded,
-    renumbered: dict[tuple[type, int], int],
-) -> int:
-    """Return the number an imported event gets; what speaks of it follows."""
-    number = renumbered[type(event), event.number] = _unused(past, type(event))
-    return number
 
 
 # --- events, whoever's step made them -------------------------------------------------------------

@@ -8,6 +8,7 @@ Each aggregate has one table, step name -> `Rule`. The same table refuses a step
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from functools import cache
 from inspect import signature
@@ -43,6 +44,16 @@ def quickly_replaced(cls: type[T]) -> type[T]:
 
     named._replace = replace
     return cls
+
+
+def first_moment(first: datetime | None, moments: Iterable[Moment | None]) -> datetime | None:
+    """Return the earliest time among one that is known and what some moments can be."""
+    for moment in moments:
+        if moment is not None:
+            at = moment if isinstance(moment, datetime) else moment.earliest
+            if first is None or at < first:
+                first = at
+    return first
 
 
 class HasStatus(Protocol):

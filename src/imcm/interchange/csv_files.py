@@ -12,7 +12,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -314,8 +316,9 @@ def _header(
             raise _refused(
                 path, line, f"its columns are separated by {other!r}; save it with commas"
             )
+    times = Counter(cells)
     for theirs, target in renamed.items():
-        if target and theirs not in cells:
+        if target and theirs not in times:
             why = f"the mapping names a column {theirs!r}; the file has {_shown(cells)}"
             raise _refused(path, line, why)
     ours: dict[str, int] = {}
@@ -325,11 +328,11 @@ def _header(
             raise _refused(path, line, f"column {place + 1} has no name")
         default = theirs.casefold() if theirs.casefold() in TABLES[table] else LABEL + theirs
         name = renamed.get(theirs, default)
-        if not name and cells.count(theirs) == 1:
+        if not name and times[theirs] == 1:
             continue  # left out by the mapping
         into = labels if name.startswith(LABEL) else ours
         name = name.removeprefix(LABEL)
-        if name in into or cells.count(theirs) > 1:
+        if name in into or times[theirs] > 1:
             raise _refused(
                 path,
                 line,
@@ -860,6 +863,7 @@ class _Check:
         self.problems: list[Problem] = []
         self.surveys: dict[str, _Survey] = {}
         self.merges: dict[str, tuple[str, Source]] = {}
+        self._targets: dict[str, tuple[bool, str | None] | ImcmError] = {}
         self.commits: dict[str, list[bytes]] = {}
         self.repeats: dict[str, int] = {}
         self.commit_header = _Header(ours={}, labels={}, theirs=())
@@ -931,47 +935,92 @@ class _Check:
         """Refuse merges into what is not there or goes in a circle, until all others hold."""
         survey = self.surveys["incidents"]
         merges = {i: into for i, (into, _) in self.merges.items() if survey.holds(i)}
-        settled = False
-        while not settled:
-            settled = True
-            for id_, into in list(merges.items()):
-                why = self._no_merge(survey, id_, merges)
-                if why is not None:
-                    settled = False
-                    del merges[id_]
-                    survey.refused.add(id_)
-                    self.problem(
-                        Problem(
-                            file=str(survey.path),
-                            line=survey.line(id_),
-                            column="merged_into",
-                            value=into,
-                            why=why,
-                        )
-                    )
+        sources: dict[str, list[str]] = {}
+        for id_, into in merges.items():
+            sources.setdefault(into, []).append(id_)
+        # All are asked in the order of the file. Where one is refused, those that were merged into
+        # it are asked again: in the same round where they come later in the file, else in the next.
+        order = {id_: place for place, id_ in enumerate(merges)}
+        ids = list(merges)
+        circles = self._circles(merges)
+        asked = [(0, place) for place in range(len(ids))]
+        heapify(asked)
+        while asked:
+            turn, place = heappop(asked)
+            id_ = ids[place]
+            why = self._no_merge(survey, id_, merges, circles) if id_ in merges else None
+            if why is None:
+                continue
+            into = merges.pop(id_)
+            if id_ in circles and self._into(id_) is None:
+                circles[id_].clear()  # it is cut here
+            survey.refused.add(id_)
+            for other in sources.get(id_, ()):
+                heappush(asked, (turn + (order[other] < place), order[other]))
+            self.problem(
+                Problem(
+                    file=str(survey.path),
+                    line=survey.line(id_),
+                    column="merged_into",
+                    value=into,
+                    why=why,
+                )
+            )
         self.merges = {id_: self.merges[id_] for id_ in merges}
 
-    def _no_merge(self, survey: _Survey, id_: str, merges: Mapping[str, str]) -> str | None:
+    def _no_merge(
+        self,
+        survey: _Survey,
+        id_: str,
+        merges: Mapping[str, str],
+        circles: Mapping[str, set[str]],
+    ) -> str | None:
         try:
-            if not survey.holds(merges[id_]) and self._incident(merges[id_]) is None:
+            if not survey.holds(merges[id_]) and not self._held(merges[id_])[0]:
                 return "there is no such incident to import, nor one in the ledger"
-            if self._circles(id_, merges):
-                return "the merges go in a circle, so that no incident goes on for the others"
         except ImcmError as error:
             return str(error)
+        if id_ in circles.get(id_, ()):
+            return "the merges go in a circle, so that no incident goes on for the others"
         return None
 
-    def _circles(self, id_: str, merges: Mapping[str, str]) -> bool:
-        seen: set[str] = set()
-        at: str | None = id_
-        while at is not None and at not in seen:
-            seen.add(at)
-            if at in merges:
-                at = merges[at]
-            else:
-                incident = self._incident(at)
-                at = None if incident is None else incident.merged_into
-        return at == id_
+    def _circles(self, merges: Mapping[str, str]) -> dict[str, set[str]]:
+        """Return, for each incident whose merges lead back to it, all those on the way."""
+        circles: dict[str, set[str]] = {}
+        been: set[str] = set()
+        for id_ in merges:
+            way: dict[str, None] = {}
+            at: str | None = id_
+            while at is not None and at not in been:
+                been.add(at)
+                way[at] = None
+                at = merges[at] if at in merges else self._into(at)
+            if at is not None and at in way:
+                turning = list(way)
+                circle = set(turning[turning.index(at) :])
+                circles |= dict.fromkeys(circle, circle)
+        return circles
+
+    def _into(self, id_: str) -> str | None:
+        """Return what the ledger holds an incident as merged into; None also where it can't say."""
+        try:
+            return self._held(id_)[1]
+        except ImcmError:
+            return None  # whoever is merged into that one is refused for it
+
+    def _held(self, id_: str) -> tuple[bool, str | None]:
+        """Say whether the ledger holds an incident, and merged into what; it is read once."""
+        if id_ not in self._targets:
+            try:
+                incident = self._incident(id_)
+                into = None if incident is None else incident.merged_into
+                self._targets[id_] = (incident is not None, into)
+            except ImcmError as error:
+                self._targets[id_] = error
+        found = self._targets[id_]
+        if isinstance(found, ImcmError):
+            raise found
+        return found
 
     def commit_rows(self, path: Path) -> None:
         """Check commits, and gather the rows of each change."""

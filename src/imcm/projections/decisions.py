@@ -9,9 +9,11 @@ there and says so. Prose is made at the edge.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
+from itertools import islice
 from typing import Any, Final
 
 import attrs
@@ -24,7 +26,7 @@ from imcm.domain.corrections import (
     DurationStated,
     EventVoided,
     WordsRedacted,
-    standing,
+    replaced,
 )
 from imcm.domain.recorded import CHANGE, Event, Recorded, Unread, known
 from imcm.domain.vocabulary import (
@@ -367,14 +369,10 @@ _WORDS: Final[Mapping[type, str]] = {
 }
 
 _CONTENT: Final = (changes.ChangePlanned, changes.ChangeRevised)
-_DECIDES: Final = (
-    *_CONTENT,
-    changes.ChangeSubmitted,
-    changes.ChangeApproved,
-    changes.ChangeRejected,
-    *EDITS,
-)
-"""Events that can change what the content is and which approvals count for it."""
+_CLEARS: Final = (changes.ChangeRevised, changes.ChangeRejected)
+"""Events that end the approvals so far."""
+_TOLD_ON: Final = (*_CONTENT, changes.ChangeRejected, changes.ChangeApproved)
+"""Events that say what the content is and which approvals count for it."""
 _FACTS: Final = (
     "kind",
     "services",
@@ -444,35 +442,26 @@ def _decisions(stream: Sequence[Recorded], entries: Iterable[Entry]) -> list[Dec
     positions = {recorded.version: recorded.position for recorded in stream}
     result: list[Decision] = []
     ended: dict[int, int] = {}
-    before = _Standing.of(())
-    for place, entry in enumerate(entries, start=1):
-        recorded = stream[place - 1]
+    standing_now = _Standing()
+    for recorded, entry in zip(stream, entries, strict=True):
         written = recorded.event
-        after = _Standing.of(stream[:place]) if isinstance(written, _DECIDES) else before
+        altered = tuple(_altered(written, standing_now))
+        voids = tuple(positions[vote] for vote in standing_now.take(recorded.version, written))
         decision = attrs.evolve(
-            _decision(entry, entry.event, after),
+            _decision(entry, entry.event, standing_now.content),
             redacted=recorded.redacted,
-            altered=tuple(_altered(written, before)),
-            voids=tuple(positions[vote] for vote in _ended(written, before, after)),
+            altered=altered,
+            voids=voids,
         )
         ended.update(dict.fromkeys(decision.voids, decision.position))
         result.append(decision)
-        before = after
-    counting = {positions[version] for version in before.votes}
+    counting = {positions[version] for version in standing_now.votes()}
     left_out = {one.version for one in result if isinstance(one.event, _NO_DECISION)}
     return [
         _settled(one, counting, ended)
         for one in result
         if one.version not in left_out and one.edits not in left_out
     ]
-
-
-def _ended(event: object, before: _Standing, after: _Standing) -> Iterator[int]:
-    """Yield the versions of approvals that an event ended, save the one that it strikes through."""
-    own = event.version if isinstance(event, EventVoided) else None
-    for vote in before.votes:
-        if vote not in after.votes and vote != own:
-            yield vote
 
 
 def _settled(one: Decision, counting: set[int], ended: Mapping[int, int]) -> Decision:
@@ -486,9 +475,9 @@ def _settled(one: Decision, counting: set[int], ended: Mapping[int, int]) -> Dec
     return attrs.evolve(one, counts=False, lapsed_by=ended.get(one.position))
 
 
-def _decision(entry: Entry, event: Any, after: _Standing) -> Decision:
+def _decision(entry: Entry, event: Any, after: int | None) -> Decision:
     """
-    Return one decision, *after* which this stands.
+    Return one decision, *after* which the event of this version holds the content.
 
     Any: what an event carries depends on its class.
     """
@@ -496,7 +485,7 @@ def _decision(entry: Entry, event: Any, after: _Standing) -> Decision:
     vote = event if isinstance(event, changes.ChangeApproved) and not event.imported else None
     content = None if vote is None else vote.content
     if isinstance(event, (*_CONTENT, changes.ChangeSubmitted, changes.ChangeRejected)):
-        content = after.content
+        content = after
     return Decision(
         what=_word(event, entry.what),
         type=entry.what,
@@ -540,69 +529,138 @@ def _altered(event: Any, before: _Standing) -> Iterator[Altered]:
     if type(event) in CORRECTIONS:
         yield Altered(field=event.field, was=event.was, now=event.now)
     elif isinstance(event, changes.ChangeRevised):
-        contents = [one for one in before.events.values() if isinstance(one, _CONTENT)]
-        last = contents[-1] if contents else None
+        last = before.last_content()
         for field in _FACTS:
             was, now = getattr(last, field, None), getattr(event, field)
             if was != now:
                 yield Altered(field=field, was=was, now=now)
         for field in _TEXTS:
-            # Words that a revision does not give are as they were.
-            texts = [getattr(one, field) for one in contents if getattr(one, field)]
-            was, now = texts[-1] if texts else "", getattr(event, field)
+            was, now = before.text(field), getattr(event, field)
             if now and was != now:
                 yield Altered(field=field, was=was, now=now)
 
 
-@attrs.frozen(kw_only=True)
 class _Standing:
     """
-    What stands of a stream, or of the first events of it.
+    What stands of the contents of a change, and of the approvals for them, told event by event.
 
-    Attributes:
-        events: By version, corrections and voids applied.
-        content: Version of the event that holds the content; None before any plan.
-        votes: Versions of the approvals that count for it.
-        template: Version of the submission whose template pre-approves it.
+    A void or a correction is carried out where it stands in the log, so that nothing is told again
+    for it.
     """
 
-    events: Mapping[int, Any]
-    content: int | None
-    votes: tuple[int, ...]
-    template: int | None
+    def __init__(self) -> None:
+        # By version, in log order: contents, rejections and approvals, corrections applied.
+        self._facts: dict[int, Any] = {}
+        self._contents: dict[int, None] = {}
+        self._texts: dict[str, dict[int, None]] = {field: {} for field in _TEXTS}
 
-    @classmethod
-    def of(cls, told: Iterable[Recorded]) -> _Standing:
-        events: dict[int, Any] = {one.version: one.event for one in told}
-        edits = [event for event in events.values() if isinstance(event, EDITS)]
-        facts = {v: e for v, e in events.items() if not isinstance(e, (*EDITS, Unread))}
-        return cls.up_to(standing(facts, edits))
+    @property
+    def content(self) -> int | None:
+        """Version of the event that holds the content; None before any plan."""
+        return next(reversed(self._contents), None)
 
-    @classmethod
-    def up_to(cls, events: Mapping[int, Any], end: int | None = None) -> _Standing:
-        """Return what stands of these events before the version *end*; None takes them all."""
-        content: int | None = None
-        votes: list[int] = []
-        template: int | None = None
-        for version, event in events.items():
-            if version == end:
+    def last_content(self) -> Any:
+        """Return the event that holds the content; None before any plan."""
+        return None if self.content is None else self._facts[self.content]
+
+    def text(self, field: str) -> str:
+        """Return words of the content: what a revision does not give is as it was."""
+        last = next(reversed(self._texts[field]), None)
+        return "" if last is None else getattr(self._facts[last], field)
+
+    def votes(self) -> list[int]:
+        """Return the versions of the approvals that count for the content."""
+        since: list[tuple[int, Any]] = []
+        for version in reversed(self._facts):
+            event = self._facts[version]
+            if isinstance(event, _CLEARS):
                 break
-            match event:
-                case changes.ChangePlanned():
-                    content = version
-                case changes.ChangeRevised():
-                    content, template = version, None
-                    votes.clear()
-                case changes.ChangeRejected():
-                    template = None
-                    votes.clear()
-                case changes.ChangeSubmitted(template=Template(), imported=False):
-                    template = version
-                case changes.ChangeApproved(imported=False) if event.content == content:
-                    votes.append(version)
-                case _:
-                    pass
-        return cls(events=events, content=content, votes=tuple(votes), template=template)
+            since.append((version, event))
+        planned = sum(isinstance(event, changes.ChangePlanned) for _, event in since)
+        content = next(islice(reversed(self._contents), planned, None), None)
+        votes: list[int] = []
+        for version, event in reversed(since):
+            if isinstance(event, changes.ChangePlanned):
+                content = version
+            elif event.content == content and not event.imported:
+                votes.append(version)
+        return votes
+
+    def take(self, version: int, event: Any) -> list[int]:
+        """
+        Take one more event; return the versions of approvals that it ended.
+
+        One that it strikes through is not among them. Any: which fields there are depends on the
+        class of the event.
+        """
+        if type(event) in EDITS:
+            target = self._facts.get(event.version)
+            if target is None:
+                return []
+            if isinstance(event, EventVoided):
+                return self._void(event.version, target)
+            return self._correct(event, target)
+        if not isinstance(event, _TOLD_ON):
+            return []
+        ended = self.votes() if isinstance(event, _CLEARS) else []
+        self._facts[version] = event
+        if isinstance(event, _CONTENT):
+            self._contents[version] = None
+            for field, given in self._texts.items():
+                if getattr(event, field):
+                    given[version] = None
+        return ended
+
+    def _void(self, version: int, target: object) -> list[int]:
+        ended: list[int] = []
+        if isinstance(target, _CONTENT):
+            # What counted for it counts for nothing now, and all else for what it did.
+            ended = [vote for vote in self.votes() if self._facts[vote].content == version]
+            del self._contents[version]
+            for given in self._texts.values():
+                given.pop(version, None)
+        del self._facts[version]
+        return ended
+
+    def _correct(self, event: Any, target: Any) -> list[int]:
+        field = event.field
+        if not hasattr(target, field):
+            return []
+        # A log from elsewhere may hold corrections that no step gives, of what votes depend on.
+        of_votes = field not in changes.CORRECTABLE.get(target.__class__, ())
+        before = self.votes() if of_votes else []
+        self._facts[event.version] = replaced(target, **{field: event.now})
+        if field in self._texts:
+            told = self._facts
+            self._texts[field] = {v: None for v in self._contents if getattr(told[v], field)}
+        after = frozenset(self.votes() if of_votes else ())
+        return [vote for vote in before if vote not in after]
+
+
+def _stood_before(
+    events: Iterable[tuple[int, Any]], end: int | None
+) -> tuple[frozenset[int], int | None]:
+    """
+    Return what stood before the version *end* (None: at the end) of events that all stand.
+
+    That is: the versions of the approvals that count, and that of the submission whose template
+    pre-approves it.
+    """
+    stands = _Standing()
+    template: int | None = None
+    for version, event in events:
+        if version == end:
+            break
+        stands.take(version, event)
+        if isinstance(event, _CLEARS):
+            template = None
+        elif (
+            isinstance(event, changes.ChangeSubmitted)
+            and event.template is not None
+            and not event.imported
+        ):
+            template = version
+    return frozenset(stands.votes()), template
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -694,12 +752,10 @@ def _findings(decisions: Sequence[Decision], people: _People) -> Iterator[Findin
         (Question.PLANNER, "planned or revised", people.planned),
         (Question.SUBMITTER, "submitted", people.submitted),
     ):
-        pairs = [(one, vote) for one in who for vote in votes if one.position < vote.position]
-        yield _apart(question, word, who, votes, pairs, imported=imported)
+        yield _apart(question, word, who, votes, before=True, imported=imported)
     counted = [_Person.of(one) for one in stands if _approves(one) and (one.counts or one.imported)]
-    pairs = [(one, vote) for one in people.implemented for vote in counted]
     who = people.implemented
-    yield _apart(Question.IMPLEMENTER, "implemented", who, counted, pairs, imported=imported)
+    yield _apart(Question.IMPLEMENTER, "implemented", who, counted, before=False, imported=imported)
     yield from _went_in(stands)
     yield _settled_afterwards(stands)
     yield _allowed(stands)
@@ -710,20 +766,15 @@ def _apart(
     word: str,
     who: Sequence[_Person],
     votes: Sequence[_Person],
-    pairs: Iterable[tuple[_Person, _Person]],
     *,
+    before: bool,
     imported: bool,
 ) -> Finding:
-    same = [
-        (one, vote)
-        for one, vote in pairs
-        # The importer is in both, so a name that nobody gave is not taken for the same person.
-        if folded(one.name) == folded(vote.name) and (one.named or vote.named)
-    ]
     positions = _places([*who, *votes])
-    if same:
-        names = ", ".join(dict.fromkeys(vote.name for _, vote in same))
-        places = _places([person for pair in same for person in pair])
+    did, approved = _in_both(who, votes, before=before)
+    if approved:
+        names = ", ".join(dict.fromkeys(vote.name for vote in approved))
+        places = _places([*did, *approved])
         return _found(question, Ruling.BROKEN, f"{names} {word} it and approved it", places)
     if not all(one.named for one in who):
         return _found(question, Ruling.UNKNOWN, f"the log does not say who {word} it", positions)
@@ -735,6 +786,42 @@ def _apart(
         return _found(question, Ruling.HELD, f"nobody {word} it", positions)
     approvers, doers = ", ".join(_once(votes)), ", ".join(_once(who))
     return _found(question, Ruling.HELD, f"{word} by {doers}, approved by {approvers}", positions)
+
+
+def _in_both(
+    who: Iterable[_Person], votes: Iterable[_Person], *, before: bool
+) -> tuple[list[_Person], list[_Person]]:
+    """
+    Return those who also approved it, with the approvals that are theirs, each once.
+
+    Args:
+        who, votes: In log order.
+        before: Whether only approvals after what somebody did count.
+    """
+    # The importer is in both, so a name that nobody gave is not taken for the same person: whoever
+    # is not named is looked up among the approvals of those that are.
+    theirs: dict[tuple[str, bool], list[_Person]] = {}
+    for vote in votes:
+        name = folded(vote.name)
+        theirs.setdefault((name, True), []).append(vote)
+        if vote.named:
+            theirs.setdefault((name, False), []).append(vote)
+    taken = {key: len(mine) for key, mine in theirs.items()}
+    did: list[_Person] = []
+    approved: dict[int, _Person] = {}
+    for one in who:
+        key = folded(one.name), one.named
+        mine = theirs.get(key, [])
+        start = bisect_right(mine, one.position, key=_position) if before else 0
+        if start < len(mine):
+            did.append(one)
+            approved |= {vote.position: vote for vote in mine[start : taken[key]]}
+            taken[key] = min(taken[key], start)
+    return did, list(approved.values())
+
+
+def _position(person: _Person) -> int:
+    return person.position
 
 
 def _found(
@@ -765,10 +852,9 @@ def _went_in(stands: Sequence[Decision]) -> Iterator[Finding]:
     """Yield the answers to QUORUM and BEFORE, of the first event that says that it went in."""
     quorum, before = Question.QUORUM, Question.BEFORE
     entry = next((one for one in stands if _entered(one)), None)
-    standing_then = _Standing.up_to(
-        {one.version: one.event for one in stands}, None if entry is None else entry.version
-    )
-    votes = [one for one in stands if one.version in standing_then.votes]
+    end = None if entry is None else entry.version
+    counted, template = _stood_before(((one.version, one.event) for one in stands), end)
+    votes = [one for one in stands if one.version in counted]
     so_far = _ballot(votes)
     if entry is None:
         yield _found(quorum, Ruling.HELD, f"nothing has gone in; {so_far}", _places(votes))
@@ -785,7 +871,7 @@ def _went_in(stands: Sequence[Decision]) -> Iterator[Finding]:
         yield _found(quorum, Ruling.BROKEN, word, places)
         yield _found(before, Ruling.BROKEN, word, places)
         return
-    recipe = next((one for one in stands if one.version == standing_then.template), None)
+    recipe = next((one for one in stands if one.version == template), None)
     if recipe is not None and recipe.template is not None:
         places = _places([recipe, entry])
         word = f"pre-approved by template {recipe.template.name} {recipe.template.version}"

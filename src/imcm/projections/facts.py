@@ -9,7 +9,7 @@ are no facts and are not in a row.
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeVar
@@ -221,15 +221,39 @@ class Packed(NamedTuple):
     kept: Callable[[int], Kept]
 
 
+class _Versions:
+    """Versions of a stream, as stretches apart from each other, in order."""
+
+    __slots__ = ("_ends", "_starts")
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+
+    def __contains__(self, version: int) -> bool:
+        place = bisect_right(self._starts, version) - 1
+        return place >= 0 and version < self._ends[place]
+
+    def add(self, start: int, end: int) -> None:
+        """Add those from *start* up to *end*, which is not one of them; none where it is less."""
+        if start >= end:
+            return
+        first = bisect_left(self._ends, start)
+        behind = bisect_right(self._starts, end)
+        if first < behind:  # it meets others, and they become one
+            start, end = min(start, self._starts[first]), max(end, self._ends[behind - 1])
+        self._starts[first:behind], self._ends[first:behind] = (start,), (end,)
+
+
 class _Odd:
     """What is seldom said of a stream."""
 
     __slots__ = ("absent", "clock_back", "disagree", "edits", "late", "source", "stamp")
 
     def __init__(self) -> None:
-        self.edits: tuple[tuple[int, Any], ...] = ()
-        self.absent: tuple[range, ...] = ()  # versions that are no facts: edits, unread, gaps
-        self.late: tuple[int, ...] = ()
+        self.edits: list[tuple[int, Any]] = []
+        self.absent = _Versions()  # those that are no facts: edits, unread, gaps
+        self.late: dict[int, None] = {}
         self.source: str | None = None
         self.stamp: datetime | None = None
         self.clock_back = False
@@ -278,7 +302,7 @@ class _Stream:
         self.last, self.latest = kept.last, kept.latest
         if row.late or row.source_clock_back or row.sources_disagree or kept.source is not None:
             odd = self.oddly()
-            odd.source, odd.stamp, odd.late = kept.source, kept.stamp, row.late
+            odd.source, odd.stamp, odd.late = kept.source, kept.stamp, dict.fromkeys(row.late)
             odd.clock_back, odd.disagree = row.source_clock_back, row.sources_disagree
 
     def oddly(self) -> _Odd:
@@ -294,7 +318,7 @@ class _Stream:
         odd = self.odd
         if odd is not None and (odd.late or odd.clock_back or odd.disagree):
             row = row._replace(
-                late=odd.late,
+                late=tuple(odd.late),
                 source_clock_back=odd.clock_back,
                 sources_disagree=odd.disagree,
             )
@@ -331,23 +355,16 @@ class _Stream:
             return ()
         return tuple(at for at, edit in odd.edits if not self._holds(edit.version, odd.absent))
 
-    def _holds(self, version: int, absent: tuple[range, ...]) -> bool:
+    def _holds(self, version: int, absent: _Versions) -> bool:
         """Say whether a version is that of a fact in the part of the log that was read."""
-        return 1 <= version <= self.last and not any(version in some for some in absent)
-
-    def is_absent(self, versions: range) -> None:
-        """Note versions that are no facts."""
-        odd = self.oddly()
-        odd.absent = (*odd.absent, versions)
+        return 1 <= version <= self.last and version not in absent
 
     def tells(self, moment: Moment, stamp: datetime, version: int) -> None:
         """Note a moment that is spoken of; one after the time it was recorded is an anomaly."""
         last = latest(moment)
         self.latest = max(self.latest, last)
         if last > stamp:
-            odd = self.oddly()
-            if version not in odd.late:
-                odd.late = (*odd.late, version)
+            self.oddly().late[version] = None
 
 
 _NEW: Final = _Stream(INCIDENT, "")
@@ -440,6 +457,11 @@ class FactsFold:
         self._gaps: list[int] = []
 
     # --- rows that are put away -------------------------------------------------------------------
+
+    @property
+    def position(self) -> int:
+        """The position of the last event taken; 0 where there is none."""
+        return self._position
 
     @property
     def read(self) -> Read:
@@ -558,7 +580,7 @@ class FactsFold:
                     continue  # one of the ledger's own rows
                 if version != stream.last + 1:
                     self._gaps.append(position)
-                    stream.is_absent(range(stream.last + 1, version))
+                    stream.oddly().absent.add(stream.last + 1, version)
                 stream.last = version
                 if touched is not None:
                     touched[name] = stream
@@ -598,7 +620,7 @@ class FactsFold:
     ) -> bool:
         """Take an event that is no plain fact; say whether it is one besides."""
         if type_ == "Unread":
-            stream.is_absent(range(version, version + 1))
+            stream.oddly().absent.add(version, version + 1)
             self._unread[event.type] = self._unread.get(event.type, 0) + 1
             self._set_stale(stream)
             return False
@@ -668,9 +690,9 @@ class FactsFold:
     ) -> None:
         if isinstance(event, MomentCorrected) and event.now is not None:
             stream.tells(event.now, stamp, version)
-        stream.is_absent(range(version, version + 1))
         odd = stream.oddly()
-        odd.edits = (*odd.edits, (position, event))
+        odd.absent.add(version, version + 1)
+        odd.edits.append((position, event))
         stream.positions.append(position)
         self._set_stale(stream)
 

@@ -2,20 +2,21 @@
 The row of an incident, told event by event.
 
 What is told so far is a list with the fields of the row in their places, and one more behind them.
-Its values are never changed in place (but the positions), so a row made of it stays as it was.
+What grows with the events (positions, spells, waits, verdicts) is put into values of its own, which
+are copied when a row is made, so a row stays as it was; other values are never changed in place.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
 from imcm.domain.incident import OPEN, TRIAGED_FROM, IncidentStatus
-from imcm.domain.vocabulary import Moment, highest
-from imcm.projections.rows import IncidentFacts, Spell, one_for_all, released, waiting
+from imcm.domain.vocabulary import NOTHING_TOLD, Moment, highest
+from imcm.projections.rows import IncidentFacts, Spell, one_for_all, own, released, waiting
 
 # Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
 Told = list[Any]
@@ -94,6 +95,7 @@ def resumed(row: IncidentFacts, beside: Beside, positions: array[int]) -> Told:
     """Return what was told when a row was made, and `beside` with it."""
     told: Told = [*row, *beside]
     told[_POSITIONS] = positions
+    told[_VERDICTS] = dict(row.verdicts) if row.verdicts else NOTHING_TOLD
     return told
 
 
@@ -104,6 +106,12 @@ def row(told: Told) -> IncidentFacts:
     if not fields[_SPELLS]:
         # Statements hold for every as_of, but nothing can be said of what had not been detected.
         fields[_STATUS] = _NOTHING
+    elif fields[_SPELLS].__class__ is list:
+        fields[_SPELLS] = tuple(fields[_SPELLS])
+    if fields[_HOLDS]:
+        fields[_HOLDS] = tuple(fields[_HOLDS])
+    if fields[_VERDICTS]:
+        fields[_VERDICTS] = fields[_VERDICTS].copy()
     return _row(fields)
 
 
@@ -119,7 +127,7 @@ def _stands_at(told: Told, status: IncidentStatus | None, at: Moment | None) -> 
     if status is not None and status is not told[_STATUS]:
         told[_STATUS] = status
         if told[_HOLDS] and status in _NOTHING_WAITS:
-            told[_HOLDS] = released(told[_HOLDS], at)
+            released(told, _HOLDS, at)
 
 
 _DETECTION: Final = attrgetter(
@@ -146,30 +154,38 @@ def _detected(told: Told, event: Any) -> None:
     _stands_at(told, event.status, at)
 
 
-def _current(told: Told) -> tuple[Spell, tuple[Spell, ...]]:
-    """Return the current spell, and those before it."""
-    spells: tuple[Spell, ...] = told[_SPELLS]
-    return (spells[-1], spells[:-1]) if spells else (Spell(), ())
+def _current(told: Told) -> Spell:
+    """Return the current spell."""
+    spells: Sequence[Spell] = told[_SPELLS]
+    return spells[-1] if spells else Spell()
+
+
+def _goes_on(told: Told, spell: Spell) -> None:
+    """Put what the current spell is now in its place; nearly all incidents have only one."""
+    if len(told[_SPELLS]) > 1:
+        own(told, _SPELLS)[-1] = spell
+    else:
+        told[_SPELLS] = (spell,)
 
 
 def _mitigated(told: Told, event: Any) -> None:
-    (started, _, resolved, closed, over), before = _current(told)
+    started, _, resolved, closed, over = _current(told)
     at = event.at
-    told[_SPELLS] = (*before, _spell((started, at, resolved, closed, over)))
+    _goes_on(told, _spell((started, at, resolved, closed, over)))
     _stands_at(told, event.status, at)
 
 
 def _resolved(told: Told, event: Any) -> None:
-    (started, mitigated, _, closed, _), before = _current(told)
+    started, mitigated, _, closed, _ = _current(told)
     at = event.at
-    told[_SPELLS] = (*before, _spell((started, mitigated, at, closed, True)))
+    _goes_on(told, _spell((started, mitigated, at, closed, True)))
     _stands_at(told, event.status, at)
 
 
 def _closed(told: Told, event: Any) -> None:
-    (started, mitigated, resolved, _, _), before = _current(told)
+    started, mitigated, resolved, _, _ = _current(told)
     at = event.at
-    told[_SPELLS] = (*before, _spell((started, mitigated, resolved, at, True)))
+    _goes_on(told, _spell((started, mitigated, resolved, at, True)))
     _stands_at(told, event.status, at)
 
 
@@ -205,16 +221,18 @@ def _severity_changed(told: Told, event: Any) -> None:
 
 
 def _verdict_given(told: Told, event: Any) -> None:
-    told[_VERDICTS] = {**told[_VERDICTS], event.change: event.verdict}
+    if told[_VERDICTS] is NOTHING_TOLD:
+        told[_VERDICTS] = {}
+    told[_VERDICTS][event.change] = event.verdict
 
 
 def _reopened(told: Told, event: Any) -> None:
     if event.relapse:
         told[_RELAPSES] += 1
-        (started, _, resolved, closed, over), before = _current(told)
-        told[_SPELLS] = (*before, _spell((started, None, resolved, closed, over)))
+        started, _, resolved, closed, over = _current(told)
+        _goes_on(told, _spell((started, None, resolved, closed, over)))
     elif event.number or (told[_SPELLS] and told[_SPELLS][-1].over):
-        told[_SPELLS] = (*told[_SPELLS], Spell(started=event.at))
+        own(told, _SPELLS).append(Spell(started=event.at))
     told[_DISMISSED] = None
     after = event.status
     if event.began is IncidentStatus.DISMISSED:
@@ -234,11 +252,11 @@ def _impact_updated(told: Told, event: Any) -> None:
 
 
 def _held(told: Told, event: Any) -> None:
-    told[_HOLDS] = waiting(told[_HOLDS], event)
+    waiting(told, _HOLDS, event)
 
 
 def _released(told: Told, event: Any) -> None:
-    told[_HOLDS] = released(told[_HOLDS], event.at)
+    released(told, _HOLDS, event.at)
 
 
 def _dismissed(told: Told, event: Any) -> None:

@@ -468,6 +468,8 @@ class _Found:
         self._moment_a = None if moment_a is None else utc(moment_a)
         self._events: dict[str, dict[int, Recorded]] = {}
         self._verdicts: dict[str, dict[int, VerdictGiven]] = {}
+        # By stream and change, the versions of verdicts; those voided since are still there.
+        self._judging: dict[tuple[str, str], list[int]] = {}
         self.types: dict[str, int] = {}
         self.new: list[Learnt] = []
         self.late: list[Late] = []
@@ -486,6 +488,8 @@ class _Found:
         event = recorded.event
         if isinstance(event, VerdictGiven):
             self._verdicts.setdefault(recorded.stream, {})[recorded.version] = event
+            judging = self._judging.setdefault((recorded.stream, event.change), [])
+            judging.append(recorded.version)
         elif isinstance(event, EventVoided):
             self._verdicts.get(recorded.stream, {}).pop(event.version, None)
 
@@ -562,8 +566,14 @@ class _Found:
 
     def _verdict(self, stream: str, change: str) -> Verdict | None:
         """Return the verdict of an incident on a change that stands so far."""
-        given = self._verdicts.get(stream, {}).values()
-        return next((one.verdict for one in reversed(given) if one.change == change), None)
+        given = self._verdicts.get(stream, {})
+        judging = self._judging.get((stream, change), [])
+        while judging:
+            one = given.get(judging[-1])
+            if one is not None and one.change == change:
+                return one.verdict
+            judging.pop()
+        return None
 
 
 _ABOUT_THE_LOG: Final = frozenset({*EDITS, WordsRedacted})

@@ -260,19 +260,32 @@ def one_for_all(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-# --- waits ----------------------------------------------------------------------------------------
+# --- what grows -----------------------------------------------------------------------------------
+# What is told so far of a row holds what grows (spells, waits, rollout steps) as a tuple, which a
+# row may hold as well, or as a list of its own. It becomes a list when something is put into it, so
+# that the next event finds one and copies nothing; a row made of it gets a tuple.
 
 
-def waiting(holds: tuple[Hold, ...], event: Any) -> tuple[Hold, ...]:
-    """Return the waits with the one that an event begins; the one before it is over."""
-    return (*released(holds, event.at), Hold(held=event.at, released=None, reason=event.reason))
+def own(told: list[Any], place: int) -> list[Any]:
+    """Return what grows in one place of what is told so far, to be put into."""
+    some = told[place]
+    if some.__class__ is not list:
+        some = told[place] = list(some)
+    mine: list[Any] = some
+    return mine
 
 
-def released(holds: tuple[Hold, ...], at: Moment | None) -> tuple[Hold, ...]:
-    """Return the waits, the last of which ended at that moment where it had not ended before."""
-    if not holds or holds[-1].released is not None:
-        return holds
-    return (*holds[:-1], holds[-1]._replace(released=at))
+def waiting(told: list[Any], place: int, event: Any) -> None:
+    """Tell of the wait that an event begins; the one before it is over."""
+    released(told, place, event.at)
+    own(told, place).append(Hold(held=event.at, released=None, reason=event.reason))
+
+
+def released(told: list[Any], place: int, at: Moment | None) -> None:
+    """Tell that the last wait ended at that moment, where it had not ended before."""
+    holds = told[place]
+    if holds and holds[-1].released is None:
+        own(told, place)[-1] = holds[-1]._replace(released=at)
 
 
 # --- merges ---------------------------------------------------------------------------------------
@@ -290,12 +303,15 @@ def merges_followed(
     """
     members: dict[str, list[IncidentFacts]] = {}
     changed: dict[str, IncidentFacts] = {}
+    last: dict[str, str] = {}
     for one in merged:
-        last = _last_target(row_of, one)
-        members.setdefault(last, []).append(one)
-        changed[one.id] = one._replace(merged_into=last)
+        if one.id not in last:
+            _follow(row_of, one, last)
+        target = last[one.id]
+        members.setdefault(target, []).append(one)
+        changed[one.id] = one._replace(merged_into=target)
     for target, theirs in members.items():
-        row = changed.get(target, row_of(target))
+        row = changed.get(target) or row_of(target)
         if row is None:
             continue  # imported history may name what is not there
         theirs.sort(key=lambda member: member.id)
@@ -309,12 +325,26 @@ def merges_followed(
     return changed
 
 
-def _last_target(row_of: Callable[[str], IncidentFacts | None], row: IncidentFacts) -> str:
-    seen = {row.id}
-    while row.merged_into is not None:
-        target = row_of(row.merged_into)
-        if target is None or target.id in seen:
-            return row.merged_into  # imported history may name what is not there, or a circle
-        seen.add(target.id)
-        row = target
-    return row.id
+def _follow(
+    row_of: Callable[[str], IncidentFacts | None], row: IncidentFacts, last: dict[str, str]
+) -> None:
+    """
+    Note the last target of a row, and of every row on the way to it.
+
+    Imported history may name what is not there, which then is the last target. It may also go in
+    a circle: whoever is in it ends at itself, and whoever leads into it where they meet it.
+    """
+    way: dict[str, None] = {}
+    at: str | None = row.id
+    target = row.id
+    while at is not None and at not in way and at not in last:
+        way[at] = None
+        target = at
+        found = row if at == row.id else row_of(at)
+        at = None if found is None else found.merged_into
+    if at is not None:
+        target = last.get(at, at)
+    turning = False
+    for id_ in way:
+        turning = turning or id_ == at
+        last[id_] = id_ if turning else target
