@@ -4,8 +4,12 @@ Every status and every step of both aggregates, against tables written here by h
 A new status or a new step fails here until somebody decides where it is possible.
 """
 
+import ast
+import inspect
+import re
 from functools import partial
 
+import attrs
 import pytest
 
 from domain.examples import at, window
@@ -14,7 +18,7 @@ from imcm.domain.change import ChangeStatus, Template
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.lifecycle import Answer, rows
 from imcm.domain.policy import Policy
-from imcm.domain.vocabulary import Between, Severity
+from imcm.domain.vocabulary import Authority, Between, Severity
 from imcm.errors import StepRefused
 
 PLAIN = {"by": "bea", "at": at(50)}
@@ -316,8 +320,7 @@ class TestEveryStatusAndEveryStep:
 
         if answer.possible is None:
             assert answer.why.startswith("depends on ")
-        elif answer.possible and step not in {"correct", "void"}:
-            # What can be corrected or voided is told by what they name, not by the table.
+        elif answer.possible:
             assert allowed is True
             assert (answer.guard, answer.why) == ("", "")
         elif not answer.possible:
@@ -466,3 +469,114 @@ class TestDocumentedTable:
 
     def test_asking_steps_are_steps(self):
         assert set(change.STEPS) >= change.ASKING
+
+
+def ends_of(module, rule):
+    """Return the statuses that the table says a step ends in, and whether it may stay."""
+    told = re.sub(r"\bfrom \w+", "", rule.ends)
+    named = {s for s in module.Status if re.search(rf"\b{s.value}\b", told)}
+    return named, bool(re.search("same|what it was|what stands", told))
+
+
+MORE_ENDS = [
+    # Steps whose end depends on more than the status, so that every end of the table is reached.
+    (change, (PLAN, ("submit", {})), "approve", {"policy": Policy(approvals=2), "by": "bea"}),
+    (change, DONE, "validate", {"check": "smoke", "passed": False}),
+    (
+        change,
+        (("plan", {"title": "restart", "type": "standard"}),),
+        "submit",
+        {"template": TEMPLATE},
+    ),
+    (incident, (DETECT, ("dismiss", {"reason": "expected"})), "reopen", {"why": "it is real"}),
+    (incident, (DETECT, TRIAGE, ("dismiss", {"reason": "expected"})), "reopen", {"why": "real"}),
+]
+
+
+class TestWhereStepsEnd:
+    def reached(self):
+        found = {}
+        tables = (
+            (incident, INCIDENTS, INCIDENT_ARGUMENTS, INCIDENT_CELLS),
+            (change, CHANGES, CHANGE_ARGUMENTS, CHANGE_CELLS),
+            (change, EMERGENCIES, CHANGE_ARGUMENTS, EMERGENCY_CELLS),
+        )
+        cases = [
+            (module, stories[status], step, arguments_in(arguments, step, status))
+            for module, stories, arguments, table in tables
+            for (step, status), allowed in table.items()
+            if allowed
+        ]
+        cases += [
+            (module, story, step, {**PLAIN, **more}) for module, story, step, more in MORE_ENDS
+        ]
+        for module, story, step, arguments in cases:
+            before = state = play(module.INITIAL, module, *story)
+            for event in getattr(module, step)(state, **arguments):
+                state = module.evolve(state, event)
+            found.setdefault((module, step), set()).add((before.status, state.status))
+        return found
+
+    def test_is_where_the_table_says(self):
+        """No step ends elsewhere, and every end that the table names is one of some example."""
+        for (module, step), pairs in self.reached().items():
+            named, stays = ends_of(module, module.STEPS[step])
+            for before, after in pairs:
+                assert after in named or (
+                    stays and (after is before or "what" in module.STEPS[step].ends)
+                )
+            assert set() == named - {after for _, after in pairs}, step
+
+    def test_the_check_would_see_a_wrong_end(self):
+        rule = attrs.evolve(incident.STEPS["resolve"], ends="closed")
+        assert ({incident.Status.CLOSED}, False) == ends_of(incident, rule)
+        assert ({change.Status.DRAFT}, True) == ends_of(change, change.STEPS["revise"])
+
+
+class TestEveryRefusalIsInTheTable:
+    """So that `next_steps` can't contradict a step."""
+
+    def test_no_step_refuses_by_itself(self):
+        """StepRefused is raised by the table alone, and by what brings history in."""
+        for module in (incident, change):
+            tree = ast.parse(inspect.getsource(module))
+            raised = [
+                node.name
+                for node in ast.walk(tree)
+                if isinstance(node, ast.FunctionDef)
+                and any(
+                    isinstance(one, ast.Name) and one.id == "StepRefused" for one in ast.walk(node)
+                )
+            ]
+            assert [] == raised, module
+
+    @pytest.mark.parametrize("authority", list(Authority))
+    @pytest.mark.parametrize("counts", [{"service_owner"}, {"cab", "peer"}, set(Authority)])
+    def test_approve_and_next_steps_agree_on_the_capacity(self, authority, counts):
+        policy = Policy(authorities=frozenset(map(Authority, counts)))
+        state = play(change.INITIAL, change, PLAN, ("submit", {}))
+        known = {"by": "dan", "at": at(50), "policy": policy}
+        answer = answer_of(change, state, "approve", **known, authority=authority)
+        if authority in policy.authorities:
+            assert 1 == len(change.approve(state, **known, authority=authority))
+            assert True is answer.possible
+        else:
+            with pytest.raises(StepRefused) as no:
+                change.approve(state, **known, authority=authority)
+            refused = (False, "authority", no.value.why)
+            assert refused == (answer.possible, answer.guard, answer.why)
+        unsaid = answer_of(change, state, "approve", **known)
+        everybody = policy.authorities == frozenset(Authority)
+        assert (True if everybody else None) is unsaid.possible
+
+    def test_what_can_be_voided_depends_on_what_is_named(self):
+        state = play(incident.INITIAL, incident, DETECT, TRIAGE)
+        answer = answer_of(incident, state, "void", by="bea", at=at(50))
+        assert (None, "depends on version") == (answer.possible, answer.why)
+
+    def test_the_guards_of_voids_and_corrections_are_in_the_documented_table(self):
+        told = {step: guards for step, _, _, guards in rows(change.STEPS)}
+        assert told["void"] == (
+            "event exists, can be undone, is a fact, last change of status, approval stands"
+        )
+        assert told["correct"] == "fact exists, correctable, was is what stands"

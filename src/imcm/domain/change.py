@@ -27,6 +27,7 @@ import attrs
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDIT_CLASSES,
+    VOID_GUARDS,
     CommitsCorrected,
     Correctable,
     CorrectableValue,
@@ -41,6 +42,7 @@ from imcm.domain.corrections import (
     ServicesCorrected,
     WordsRedacted,
     correction,
+    correction_guards,
     past_standing,
     voided,
 )
@@ -81,6 +83,7 @@ from imcm.domain.vocabulary import (
     checked_labels,
     checked_member,
     checked_moment,
+    checked_number,
     checked_services,
     checked_window,
     checked_words,
@@ -91,7 +94,7 @@ from imcm.domain.vocabulary import (
     required_words,
     surely_before,
 )
-from imcm.errors import InvalidValue, StepRefused
+from imcm.errors import InvalidValue
 
 
 class ChangeStatus(StrEnum):
@@ -846,7 +849,7 @@ def _has_template(change: Change, ask: _Ask) -> str | None:
     return "a standard change is approved by its template; give template=Template(...)"
 
 
-def _template_needed(change: Change) -> tuple[str, ...]:
+def _template_needed(change: Change, _: _Ask) -> tuple[str, ...]:
     return ("template",) if change.type is ChangeType.STANDARD else ()
 
 
@@ -913,6 +916,42 @@ def _result_fits(change: Change, ask: _Ask) -> str | None:
     return f"its outcome is {word}; such a change closes as unsuccessful"
 
 
+def _voted_in_a_capacity_that_counts(change: Change, ask: _Ask) -> str | None:
+    counts = ask.policy.authorities
+    if ask.authority is None or ask.authority in counts:
+        return None
+    if ask.by is not None and folded(ask.by) in change.voters:
+        return None  # a second vote changes nothing
+    allowed = ", ".join(sorted(counts))
+    return f"under policy {ask.policy.name} {ask.policy.version} votes count from: {allowed}"
+
+
+def _authority_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
+    return () if ask.policy.authorities >= frozenset(Authority) else ("authority",)
+
+
+def _approval_stands(change: Change, ask: _Ask) -> str | None:
+    """A vote, or the content voted on, can't be voided while the approval rests on it."""
+    version = ask.version or 0
+    if version not in past_standing(change.past) or change.status in {
+        Status.DRAFT,
+        Status.SUBMITTED,
+    }:
+        return None
+    event = EventVoided(at=None, by="", version=version, status="")
+    after_it = fold((*change.past, event))
+    quorum = max((e.quorum for e in change.past if isinstance(e, ChangeApproved)), default=0)
+    lost = len(after_it.voters) < min(quorum, len(change.voters))
+    if lost and change.status is after_it.status:
+        return f"the approval rests on version {ask.version}; void what came of it first"
+    return None
+
+
+_VOID_GUARDS = (
+    *VOID_GUARDS,
+    Guard(name="approval stands", why_not=_approval_stands, needs=("version",)),
+)
+
 _SAME = "same"
 _HAPPENED = frozenset(Status) - {Status.NOTHING}
 _ENDED = frozenset({Status.CLOSED, Status.CANCELLED})
@@ -943,7 +982,11 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         _NOT_HELD,
     ),
     "approve": _row(
-        (Status.SUBMITTED,), "submitted, or approved at the quorum", _NOT_INVOLVED, _NOT_HELD
+        (Status.SUBMITTED,),
+        "submitted, or approved at the quorum",
+        _NOT_INVOLVED,
+        Guard(name="authority", why_not=_voted_in_a_capacity_that_counts, needs=_authority_needed),
+        _NOT_HELD,
     ),
     "reject": _row((Status.SUBMITTED,), "draft"),
     "approve_retroactively": _row(
@@ -985,9 +1028,8 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         Guard(name="result fits the outcome", why_not=_result_fits, needs=("result",)),
     ),
     "cancel": _row(_BEFORE_START, "cancelled"),
-    # `correct` and `void` are refused by what they name; see `imcm.domain.corrections`.
-    "correct": Rule(begins=_HAPPENED, ends=_SAME),
-    "void": Rule(begins=_HAPPENED, ends="what stands without it"),
+    "correct": Rule(begins=_HAPPENED, ends=_SAME, guards=correction_guards(CORRECTABLE)),
+    "void": Rule(begins=_HAPPENED, ends="what stands without it", guards=_VOID_GUARDS),
 }
 
 ASKING: Final = frozenset({"submit", "approve", "schedule", "start", "advance_rollout"})
@@ -1002,14 +1044,20 @@ def next_steps(
     *,
     by: str | None = None,
     at: Moment | None = None,
+    authority: Authority | None = None,
     policy: Policy = DEFAULT_POLICY,
 ) -> tuple[Answer, ...]:
     """
     Return, for each step, whether it is possible now; and if not, which guard says no and why.
 
     A guard that needs an argument that was not given answers "depends on" it.
+
+    Args:
+        by: Who would do it; *at*, when; *authority*, in which capacity they would vote.
+        policy: Under which rules.
     """
-    ask: _Ask = Ask(by=by, at=optional_moment("at", at), policy=policy)
+    capacity = None if authority is None else checked_member("authority", authority, Authority)
+    ask: _Ask = Ask(by=by, at=optional_moment("at", at), policy=policy, authority=capacity)
     return tuple(answers(STEPS, change, ask))
 
 
@@ -1024,6 +1072,11 @@ def _require(
     window: Window | None = None,
     result: Result | None = None,
     template: str | None = None,
+    authority: Authority | None = None,
+    version: int | None = None,
+    field: str | None = None,
+    was: object = None,
+    now: object = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     by, at = checked_id("by", by), checked_moment("at", at)
@@ -1035,6 +1088,11 @@ def _require(
         window=window,
         result=result,
         template=template,
+        authority=authority,
+        version=version,
+        field=field,
+        was=was,
+        now=now,
     )
     require(STEPS, step, change, ask)
     return by, at
@@ -1212,14 +1270,10 @@ def approve(
     Raises:
         StepRefused: Also for whoever asked for, planned, revised or submitted it.
     """
-    by, at = _require(change, "approve", by=by, at=at, policy=policy)
+    authority = checked_member("authority", authority, Authority)
+    by, at = _require(change, "approve", by=by, at=at, policy=policy, authority=authority)
     if folded(by) in change.voters:
         return ()
-    authority = checked_member("authority", authority, Authority)
-    if authority not in policy.authorities:
-        allowed = ", ".join(sorted(policy.authorities))
-        message = f"under policy {policy.name} {policy.version} votes count from: {allowed}"
-        raise StepRefused("approve", "authority", message)
     votes = len(change.voters) + 1
     quorum = policy.quorum(type=change.type, risk=change.risk)
     reached = votes >= quorum
@@ -1643,8 +1697,10 @@ def correct(
         version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
         was: What stands, as the caller knows it; refused when something else does.
     """
-    by, at = _require(change, "correct", by=by, at=at)
-    why = required_words("why", why)
+    version, why = checked_number("version", version), required_words("why", why)
+    by, at = _require(
+        change, "correct", by=by, at=at, version=version, field=field, was=was, now=now
+    )
     return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
         past_standing(change.past),
         CORRECTABLE,
@@ -1665,18 +1721,12 @@ def void(change: Change, *, by: str, at: Moment, version: int, why: str) -> tupl
     Of the events that changed the status only the last can be voided, again and again. A vote, or
     the content voted on, can't be while the approval that rests on it stands.
     """
-    by, at = _require(change, "void", by=by, at=at)
-    why = required_words("why", why)
-    event = voided(change.past, Status.NOTHING, at=at, by=by, version=version, why=why)
+    version, why = checked_number("version", version), required_words("why", why)
+    by, at = _require(change, "void", by=by, at=at, version=version)
+    event = voided(change.past, at=at, by=by, version=version, why=why)
     if event is None:
         return ()
     after_it = fold((*change.past, event))
-    quorum = max((e.quorum for e in change.past if isinstance(e, ChangeApproved)), default=0)
-    approved = change.status not in {Status.DRAFT, Status.SUBMITTED}
-    lost = len(after_it.voters) < min(quorum, len(change.voters))
-    if approved and lost and change.status is after_it.status:
-        message = f"the approval rests on version {version}; void what came of it first"
-        raise StepRefused("void", "approval stands", message)
     return (attrs.evolve(event, status=after_it.status.value),)
 
 

@@ -11,11 +11,12 @@ Event classes here are shared by both aggregates. Their names are storage format
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar, get_args
 
 import attrs
 
+from imcm.domain.lifecycle import Ask, Guard
 from imcm.domain.vocabulary import (
     Commit,
     DismissalReason,
@@ -33,7 +34,6 @@ from imcm.domain.vocabulary import (
     checked_labels,
     checked_member,
     checked_moment,
-    checked_number,
     checked_services,
     is_mapping,
     optional_id,
@@ -422,36 +422,14 @@ def correction(
         StepRefused: There is no such fact, it can't be corrected, or *was* is not what stands.
         InvalidValue: *now* is not a value the field can have.
     """
-    target = stands.get(checked_number("version", version))
-    if target is None:
-        raise StepRefused(
-            "correct",
-            "fact exists",
-            f"version {version} is no standing fact of this stream; name the event that recorded "
-            "the fact (to correct a correction, correct the same fact again)",
-        )
-    written: type = target.__class__
-    fields = correctable.get(written, {})
-    if field not in fields:
-        names = ", ".join(fields) or "nothing"
-        raise StepRefused(
-            "correct",
-            "correctable",
-            f"{field!r} of {written.__name__} can't be corrected; of this event: {names}",
-        )
-    kind = fields[field]
-    told = getattr(target, field)
-    check = _CHECKS[kind]
-    value = checked_moment("now", now) if _needs_moment(target, field) else check("now", now)
+    for guard, why_not in _refusals(stands, correctable, version, field, was, now):
+        if why_not is not None:
+            raise StepRefused("correct", guard, why_not)
+    target = stands[version]
+    kind = correctable[type(target)][field]
+    told, value = getattr(target, field), _corrected(target, kind, field, now)
     if told == value:
         return ()
-    if told != was and (was is None or told != check("was", was)):
-        raise StepRefused(
-            "correct",
-            "was is what stands",
-            f"{field} of version {version} stands at {_plain(told)}, not {_plain(was)}; "
-            "read it again and correct that",
-        )
     event: Correction = kind(
         at=at,
         by=by,
@@ -465,42 +443,136 @@ def correction(
     return (event,)
 
 
+_FACT_EXISTS, _CORRECTABLE, _WAS = "fact exists", "correctable", "was is what stands"
+
+
+def _refusals(
+    stands: Mapping[int, object],
+    correctable: Correctable,
+    version: int,
+    field: str,
+    was: object,
+    now: object,
+) -> Iterator[tuple[str, str | None]]:
+    """Yield each guard of a correction with why it says no, or None; the first no is the last."""
+    target = stands.get(version)
+    if target is None:
+        yield (
+            _FACT_EXISTS,
+            f"version {version} is no standing fact of this stream; name the event that recorded "
+            "the fact (to correct a correction, correct the same fact again)",
+        )
+        return
+    fields = correctable.get(type(target), {})
+    if field not in fields:
+        names, written = ", ".join(fields) or "nothing", type(target).__name__
+        yield (
+            _CORRECTABLE,
+            f"{field!r} of {written} can't be corrected; of this event: {names}",
+        )
+        return
+    kind, told = fields[field], getattr(target, field)
+    if told == _corrected(target, kind, field, now) or told == was:
+        return
+    if was is None or told != _CHECKS[kind]("was", was):
+        yield (
+            _WAS,
+            f"{field} of version {version} stands at {_plain(told)}, not {_plain(was)}; "
+            "read it again and correct that",
+        )
+
+
+def _corrected(target: object, kind: type, field: str, now: object) -> Any:
+    return checked_moment("now", now) if _needs_moment(target, field) else _CHECKS[kind]("now", now)
+
+
+def correction_guards(correctable: Correctable) -> tuple[Guard[Any], ...]:
+    """
+    Return the guards of the step that corrects, for an aggregate's table.
+
+    Any: a state of either aggregate, of which only the past is looked at.
+    """
+
+    def guard(name: str, needs: tuple[str, ...]) -> Guard[Any]:
+        def why_not(state: Any, ask: Ask[Any]) -> str | None:
+            told = _refusals(
+                past_standing(state.past),
+                correctable,
+                ask.version or 0,
+                ask.field or "",
+                ask.was,
+                ask.now,
+            )
+            return next((why for refused, why in told if refused == name), None)
+
+        return Guard(name=name, why_not=why_not, needs=needs)
+
+    return (
+        guard(_FACT_EXISTS, ("version",)),
+        guard(_CORRECTABLE, ("version", "field")),
+        guard(_WAS, ("version", "field", "was")),
+    )
+
+
 def _needs_moment(target: object, field: str) -> bool:
     """A live step always has its moment; only what was imported may have none."""
     return field == "at" and not getattr(target, "imported", False)
 
 
-def voided(
-    past: tuple[object, ...], nothing: object, *, at: Moment, by: str, version: int, why: str
-) -> EventVoided | None:
-    """
-    Return the void of one event, its status still to be filled in; None where it is void already.
-
-    Of the events that changed the status only the last can be voided: later ones were decided
-    on it.
-
-    Raises:
-        StepRefused: There is no such event, or it can't be voided.
-    """
-    if not 1 <= checked_number("version", version) <= len(past):
-        raise StepRefused("void", "event exists", f"there is no version {version!r} in this stream")
-    if isinstance(past[version - 1], WordsRedacted):
-        raise StepRefused("void", "can be undone", "words that were taken out are gone")
-    if isinstance(past[version - 1], EDITS):
-        message = "corrections and voids can't be voided; correct the same fact again"
-        raise StepRefused("void", "is a fact", message)
-    stands = past_standing(past)
-    if version not in stands:
+def _event_exists(state: Any, ask: Ask[Any]) -> str | None:
+    if 1 <= (ask.version or 0) <= len(state.past):
         return None
-    status, changers = nothing, [0]
+    return f"there is no version {ask.version!r} in this stream"
+
+
+def _can_be_undone(state: Any, ask: Ask[Any]) -> str | None:
+    gone = isinstance(_event_of(state, ask), WordsRedacted)
+    return "words that were taken out are gone" if gone else None
+
+
+def _is_a_fact(state: Any, ask: Ask[Any]) -> str | None:
+    if not isinstance(_event_of(state, ask), EDITS):
+        return None
+    return "corrections and voids can't be voided; correct the same fact again"
+
+
+def _event_of(state: Any, ask: Ask[Any]) -> object:
+    return state.past[(ask.version or 1) - 1]
+
+
+def _last_change_of_status(state: Any, ask: Ask[Any]) -> str | None:
+    # Later ones were decided on the status that this one brought.
+    stands, changers, status = past_standing(state.past), [0], None
     for number, event in stands.items():
         after = getattr(event, "status", None) or status
         if after is not status:
             changers.append(number)
         status = after
-    if version in changers[:-1]:
-        message = f"it changed the status, and version {changers[-1]} changed it later"
-        raise StepRefused("void", "last change of status", f"{message}; void that first")
+    if ask.version not in changers[:-1]:
+        return None
+    return f"it changed the status, and version {changers[-1]} changed it later; void that first"
+
+
+VOID_GUARDS: Final[tuple[Guard[Any], ...]] = tuple(
+    Guard(name=name, why_not=why_not, needs=("version",))
+    for name, why_not in (
+        ("event exists", _event_exists),
+        ("can be undone", _can_be_undone),
+        ("is a fact", _is_a_fact),
+        ("last change of status", _last_change_of_status),
+    )
+)
+"""The guards of the step that voids, for the tables of both aggregates."""
+
+
+def voided(
+    past: tuple[object, ...], *, at: Moment, by: str, version: int, why: str
+) -> EventVoided | None:
+    """
+    Return the void of one event, its status still to be filled in; None where it is void already.
+    """
+    if version not in past_standing(past):
+        return None
     return EventVoided(at=at, by=by, version=version, status="", why=why)
 
 

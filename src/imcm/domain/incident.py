@@ -24,6 +24,7 @@ import attrs
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDIT_CLASSES,
+    VOID_GUARDS,
     Correctable,
     CorrectableValue,
     DismissalReasonCorrected,
@@ -40,6 +41,7 @@ from imcm.domain.corrections import (
     SymptomCorrected,
     WordsRedacted,
     correction,
+    correction_guards,
     past_standing,
     voided,
 )
@@ -92,7 +94,7 @@ from imcm.domain.vocabulary import (
     required_words,
     surely_before,
 )
-from imcm.errors import InvalidValue, StepRefused
+from imcm.errors import InvalidValue
 
 
 class IncidentStatus(StrEnum):
@@ -822,6 +824,24 @@ def _target_stands(_: Incident, ask: _Ask) -> str | None:
     return None
 
 
+def _of_one_stream(incident: Incident, ask: _Ask) -> str | None:
+    event = incident.past[(ask.version or 1) - 1]
+    two_sided = (IncidentMerged, IncidentAbsorbed, IncidentUnmerged, IncidentSeparated)
+    return (
+        "it stands in two streams; use merge or unmerge" if isinstance(event, two_sided) else None
+    )
+
+
+def _out_of_what_it_is_in(incident: Incident, ask: _Ask) -> str | None:
+    if ask.out_of is None or ask.out_of == incident.merged_into:
+        return None
+    return f"it is merged into {incident.merged_into}, not {ask.out_of}"
+
+
+_exists, *_others = VOID_GUARDS
+_ONE_STREAM = Guard(name="is one stream's", why_not=_of_one_stream, needs=("version",))
+_VOID_GUARDS = (_exists, _ONE_STREAM, *_others)
+
 _SAME = "same"
 _HAPPENED = frozenset(Status) - {Status.NOTHING}
 _STANDING = _HAPPENED - {Status.MERGED}
@@ -881,10 +901,13 @@ STEPS: Final[Mapping[str, Rule[Incident]]] = {
         Guard(name="target is another", why_not=_target_is_another, needs=("id", "into")),
         Guard(name="target stands", why_not=_target_stands, needs=("into", "other")),
     ),
-    "unmerge": _row((Status.MERGED,), "what it was"),
-    # `correct` and `void` are refused by what they name; see `imcm.domain.corrections`.
-    "correct": Rule(begins=_HAPPENED, ends=_SAME),
-    "void": Rule(begins=_HAPPENED, ends="what stands without it"),
+    "unmerge": _row(
+        (Status.MERGED,),
+        "what it was",
+        Guard(name="out of what it is in", why_not=_out_of_what_it_is_in),
+    ),
+    "correct": Rule(begins=_HAPPENED, ends=_SAME, guards=correction_guards(CORRECTABLE)),
+    "void": Rule(begins=_HAPPENED, ends="what stands without it", guards=_VOID_GUARDS),
 }
 
 
@@ -915,11 +938,29 @@ def _require(
     id: str | None = None,
     into: str | None = None,
     other: Incident | None = None,
+    out_of: str | None = None,
+    version: int | None = None,
+    field: str | None = None,
+    was: object = None,
+    now: object = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     by, at = checked_id("by", by), checked_moment("at", at)
     number = None if number is None else checked_number("number", number)
-    ask: _Ask = Ask(by=by, at=at, policy=policy, number=number, id=id, into=into, other=other)
+    ask: _Ask = Ask(
+        by=by,
+        at=at,
+        policy=policy,
+        number=number,
+        id=id,
+        into=into,
+        other=other,
+        out_of=out_of,
+        version=version,
+        field=field,
+        was=was,
+        now=now,
+    )
     require(STEPS, step, incident, ask)
     return by, at
 
@@ -1386,10 +1427,7 @@ def unmerge(
     Args:
         out_of: The incident it is believed to be merged into; refused where it is another.
     """
-    by, at = _require(incident, "unmerge", by=by, at=at)
-    if out_of is not None and out_of != incident.merged_into:
-        message = f"it is merged into {incident.merged_into}, not {out_of}"
-        raise StepRefused("unmerge", "out of what it is in", message)
+    by, at = _require(incident, "unmerge", by=by, at=at, out_of=out_of)
     return (
         IncidentUnmerged(
             at=at,
@@ -1426,8 +1464,10 @@ def correct(
         version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
         was: What stands, as the caller knows it; refused when something else does.
     """
-    by, at = _require(incident, "correct", by=by, at=at)
-    why = required_words("why", why)
+    version, why = checked_number("version", version), required_words("why", why)
+    by, at = _require(
+        incident, "correct", by=by, at=at, version=version, field=field, was=was, now=now
+    )
     return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
         past_standing(incident.past),
         CORRECTABLE,
@@ -1441,13 +1481,6 @@ def correct(
     )
 
 
-def _at(past: tuple[IncidentEvent, ...], version: int) -> IncidentEvent | None:
-    return past[version - 1] if 1 <= version <= len(past) else None
-
-
-_TWO_SIDED = (IncidentMerged, IncidentAbsorbed, IncidentUnmerged, IncidentSeparated)
-
-
 def void(
     incident: Incident, *, by: str, at: Moment, version: int, why: str
 ) -> tuple[IncidentEvent, ...]:
@@ -1456,13 +1489,9 @@ def void(
 
     Of the events that changed the status only the last can be voided, again and again.
     """
-    by, at = _require(incident, "void", by=by, at=at)
-    why = required_words("why", why)
-    if isinstance(_at(incident.past, checked_number("version", version)), _TWO_SIDED):
-        raise StepRefused(
-            "void", "is one stream's", "it stands in two streams; use merge or unmerge"
-        )
-    event = voided(incident.past, Status.NOTHING, at=at, by=by, version=version, why=why)
+    version, why = checked_number("version", version), required_words("why", why)
+    by, at = _require(incident, "void", by=by, at=at, version=version)
+    event = voided(incident.past, at=at, by=by, version=version, why=why)
     if event is None:
         return ()
     after_it = fold((*incident.past, event))

@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 import attrs
 
 from imcm.domain.policy import DEFAULT_POLICY, Policy
-from imcm.domain.vocabulary import Moment, Result, Window
+from imcm.domain.vocabulary import Authority, Moment, Result, Window
 from imcm.errors import InvalidValue, StepRefused
 
 T = TypeVar("T")
@@ -84,6 +84,12 @@ class Ask(NamedTuple, Generic[S]):
     window: Window | None = None
     result: Result | None = None
     template: str | None = None
+    authority: Authority | None = None
+    version: int | None = None
+    field: str | None = None
+    was: object = None
+    now: object = None
+    out_of: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -95,16 +101,16 @@ class Guard(Generic[S]):
         name: How refusals and documentation call it.
         why_not: Returns None where the step may go on, else the reason with what to do instead.
         needs: Fields of `Ask` without which it can't answer; a function where that depends on
-            the state.
+            the state and on what else is asked.
     """
 
     name: str
     why_not: Callable[[S, Ask[S]], str | None]
-    needs: tuple[str, ...] | Callable[[S], tuple[str, ...]] = ()
+    needs: tuple[str, ...] | Callable[[S, Ask[S]], tuple[str, ...]] = ()
 
     def missing(self, state: S, ask: Ask[S]) -> list[str]:
         """Return what it would need to answer and was not given."""
-        needs = self.needs(state) if callable(self.needs) else self.needs
+        needs = self.needs(state, ask) if callable(self.needs) else self.needs
         return [name for name in needs if getattr(ask, name) is None]
 
 
