@@ -32,6 +32,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, cast, get_type_hints
 from zlib import crc32
 
+import attrs
 import msgspec
 
 from imcm import verifier
@@ -664,6 +665,7 @@ class KeptFacts:
         *,
         progress: Callable[[int], object] | None = None,
     ) -> None:
+        self._ledger = ledger
         self._model = _FactsModel(ledger)
         self._follower = Follower(path, ledger, self._model, progress=progress)
 
@@ -676,7 +678,15 @@ class KeptFacts:
         """
         self.catch_up()
         with collector_paused():
-            return self._model.fold.facts()
+            found = self._model.fold.facts()
+        return self._marked(found)
+
+    def _marked(self, found: Facts) -> Facts:
+        """Return facts with which log they are of; the model's place in it is at their end."""
+        if not found.events:
+            return found
+        mark = self._ledger.mark_at(found.log_position, events=found.events)
+        return attrs.evolve(found, mark=mark)
 
     def catch_up(self) -> int:
         """Apply what was recorded since, and return how many events that were."""
@@ -701,7 +711,7 @@ class KeptFacts:
             new = self.catch_up()
             if new or first:
                 first = False
-                yield self._model.fold.facts()
+                yield self._marked(self._model.fold.facts())
             else:
                 stop.wait(every)
 

@@ -16,7 +16,7 @@ import imcm
 from imcm import Between, InvalidValue, Ledger, LedgerReader, Source, StepRefused, change, incident
 from imcm import ledger as imcm_ledger
 from imcm.codec import Row, decode, encode, salt_of
-from imcm.domain.change import Change, ChangePlanned
+from imcm.domain.change import Change, ChangeApproved, ChangePlanned, ChangeStatus
 from imcm.domain.incident import (
     Incident,
     IncidentAbsorbed,
@@ -1074,3 +1074,111 @@ class TestThreads:
         for _ in range(60):
             run_all([lambda: in_file.incident("INC-7")])
         assert open_files() - before < 20
+
+
+class TestGuardsBelongToEvents:
+    """Whoever's step made them: there is no other door."""
+
+    def submitted(self, ledger):
+        for step, more in (
+            (change.plan, {"title": "v2", "risk": Risk.LOW, "rollback_plan": "v1"}),
+            (change.submit, {}),
+        ):
+            ledger.record("CHG-1", step, by="lena", at=AT, **more)
+
+    def test_a_vote_of_ones_own_making_is_a_vote_like_any_other(self, ledger):
+        self.submitted(ledger)
+
+        def vote(state: Change, *, by, at, **more):
+            told = {"votes": 1, "quorum": 1, "content": 1, "authority": "peer", **more}
+            told["policy"] = Policy().said("1 of 1 votes")
+            return (ChangeApproved(by=by, at=at, status=ChangeStatus.APPROVED, **told),)
+
+        before = versions(ledger)
+        for by, more in (("lena", {}), ("Lena", {}), ("mia", {"quorum": 0}), ("mia", {"votes": 2})):
+            with pytest.raises(StepRefused):
+                ledger.record("CHG-1", vote, by=by, at=AT, **more)
+        with pytest.raises(InvalidValue, match="bring_in"):
+            ledger.record("CHG-1", vote, by="lena", at=AT, imported=True)
+        assert before == versions(ledger)
+        assert not ledger.change("CHG-1").voters
+
+        def wrapped(state: Change, *, by, at):
+            return change.approve(state, by=by, at=at, why="seen")
+
+        assert 1 == len(ledger.record("CHG-1", wrapped, by="mia", at=AT))
+        assert ChangeStatus.APPROVED is ledger.change("CHG-1").status
+
+    def test_the_policy_of_the_call_is_the_one_that_judges(self, ledger):
+        self.submitted(ledger)
+        two = Policy(name="two", approvals=2)
+
+        def lax(state: Change, *, by, at, policy):
+            return change.approve(state, by=by, at=at)
+
+        with pytest.raises(StepRefused, match="what follows"):
+            ledger.record("CHG-1", lax, by="mia", at=AT, policy=two)
+
+    def test_one_side_of_a_merge_is_refused(self, ledger):
+        for id in ("INC-7", "INC-8"):
+            detected(ledger, id)
+        before = versions(ledger)
+        with pytest.raises(StepRefused, match="both sides"):
+            ledger.record("INC-7", incident.absorb, by="ana", at=AT, merged="INC-8")
+        assert before == versions(ledger)
+
+    def test_an_event_class_of_ones_own_is_refused_by_name(self, ledger):
+        @attrs.frozen(kw_only=True)
+        class PagerRang:
+            at: datetime
+            by: str
+
+        def ring(state: Incident, *, by, at):
+            return (PagerRang(at=at, by=by),)
+
+        detected(ledger)
+        with pytest.raises(InvalidValue, match=r"PagerRang.*labels"):
+            ledger.record("INC-7", ring, by="pd", at=AT)
+
+    def test_a_stream_that_holds_events_of_the_other_practice_decides_nothing(self, in_file, put):
+        detected(in_file)
+        put(in_file._store.reader.path, "incident:INC-7", 2, planned(at=AT, by="a"))
+        for ask in (
+            lambda: in_file.incident("INC-7"),
+            lambda: in_file.record("INC-7", incident.resolve, by="ana", at=AT),
+        ):
+            with pytest.raises(UnreadEventError, match="is a ChangePlanned, which is no event of"):
+                ask()
+
+
+def planned(**more):
+    return ChangePlanned(title="x", type=ChangeType.NORMAL, **more)
+
+
+@pytest.mark.parametrize(
+    "id", ["INC\u200b-7", "INC-7\u202e", "a\u2066b", "\u3164", "INC-\u00ad7", "x\U000e0041"]
+)
+class TestSignsThatNobodySees:
+    def test_a_new_id_holds_none(self, ledger, id):
+        with pytest.raises(InvalidValue, match="no invisible or reordering signs"):
+            detected(ledger, id)
+        event = IncidentDetected(at=AT, by="sn", imported=True)
+        with pytest.raises(InvalidValue, match="no invisible or reordering signs"):
+            ledger.bring_in([imcm.History(stream=f"incident:{id}", events=((event, None),))])
+        assert versions(ledger) == {"ledger:self": [1]}
+
+    def test_nor_does_a_person(self, ledger, id):
+        """Else one person could pass for two."""
+        with pytest.raises(InvalidValue, match="no invisible or reordering signs"):
+            ledger.record("INC-1", incident.detect, by=id, at=AT, title="x")
+
+    def test_a_stream_that_is_there_already_stays_usable(self, in_file, put, id):
+        put(
+            in_file._store.reader.path,
+            f"incident:{id}",
+            1,
+            IncidentDetected(at=AT, by="ana", title="x"),
+        )
+        in_file.record(id, incident.resolve, by="ana", at=AT)
+        assert IncidentStatus.RESOLVED is in_file.incident(id).status
+        in_file.redact(f"incident:{id}", by="dpo", at=AT, reason="asked for")

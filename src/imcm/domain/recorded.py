@@ -145,6 +145,27 @@ class Recorded(NamedTuple):
         return self.stream.partition(":")[2]
 
 
+class LogMark(NamedTuple):
+    """
+    Which log something was read from, and how far.
+
+    A position alone says nothing once a log was renumbered, cut or exchanged for another. The leaf
+    finds that, where it concerns this event; that everything before it is as it was, only an
+    anchor proves.
+
+    Attributes:
+        ledger: The id of the ledger.
+        position: Of the last event that was read.
+        events: How many events there are up to it.
+        leaf: Of that event in the Merkle tree of the log, in hexadecimal; see docs/audit.md.
+    """
+
+    ledger: str
+    position: int
+    events: int
+    leaf: str
+
+
 class Recording(tuple[Recorded, ...]):
     """
     What a call recorded: a tuple of events.

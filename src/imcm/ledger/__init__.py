@@ -81,6 +81,7 @@ from imcm.domain.recorded import (
     KeyClaimed,
     KeyUsed,
     LedgerOpened,
+    LogMark,
     Recorded,
     Recording,
     Source,
@@ -128,7 +129,7 @@ from imcm.ledger.store import (
 if TYPE_CHECKING:
     from imcm.projections.facts import Facts
 
-__all__ = ["History", "Ledger", "LedgerReader", "Once", "Redaction", "Transaction"]
+__all__ = ["History", "Ledger", "LedgerReader", "Once", "Redaction", "Replay", "Transaction"]
 
 P = ParamSpec("P")
 State = TypeVar("State", Incident, Change)
@@ -306,6 +307,34 @@ def _folded(kind: str, rows: Iterable[Row], *, words: bool) -> Any:
     return _KINDS[kind].fold(events) if events else _KINDS[kind].initial
 
 
+class Replay(Iterator[Recorded]):
+    """
+    The events of a ledger in log order, each as it is asked for. Made by `LedgerReader.replay`.
+
+    It knows which log it is of, so that what is computed from it can say so.
+    """
+
+    def __init__(self, reader: LedgerReader, events: Iterator[Recorded], *, whole: bool) -> None:
+        self._reader = reader
+        self._events = events
+        self._whole = whole
+
+    def __next__(self) -> Recorded:
+        """Return the next event."""
+        return next(self._events)
+
+    def mark_at(self, position: int, *, events: int | None = None) -> LogMark | None:
+        """
+        Return which event stands at a position of the log.
+
+        None where there is none, and where this does not begin with the first event.
+
+        Args:
+            events: How many there are up to it, where that is known; else they are counted.
+        """
+        return self._reader.mark_at(position, events=events) if self._whole else None
+
+
 class LedgerReader:
     """
     A ledger opened for reading: it creates no table and changes no byte.
@@ -353,19 +382,17 @@ class LedgerReader:
             raise NotALedgerError(f"the database is not a ledger: it has no {SELF}")
         return event.ledger_id
 
-    def replay(
-        self, *, after: int = 0, upto: int | None = None, words: bool = True
-    ) -> Iterator[Recorded]:
+    def replay(self, *, after: int = 0, upto: int | None = None, words: bool = True) -> Replay:
         """
-        Yield the recorded events in log order.
+        Return the recorded events in log order, to be gone through once.
 
         Args:
             after: Begin behind this position.
             upto: End with this position.
             words: False leaves free text and names out, which is faster.
         """
-        for row in self._store.rows(after=after, upto=upto):
-            yield decode(row, words=words)
+        rows = self._store.rows(after=after, upto=upto)
+        return Replay(self, (decode(row, words=words) for row in rows), whole=after <= 0)
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield the stored rows in log order, with their exact bytes, nothing decoded."""
@@ -391,7 +418,18 @@ class LedgerReader:
         """
         from imcm.ledger.facts import facts_of
 
-        return facts_of(self._store, as_of, known_at)
+        return facts_of(self._store, self.ledger_id, as_of, known_at)
+
+    def mark_at(self, position: int, *, events: int | None = None) -> LogMark | None:
+        """
+        Return which event stands at a position of the log; None where there is none.
+
+        Args:
+            events: How many there are up to it, where that is known; else they are counted.
+        """
+        from imcm.ledger.facts import mark_at
+
+        return mark_at(self._store, self.ledger_id, position, events=events)
 
     def follow(
         self,

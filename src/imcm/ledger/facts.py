@@ -10,20 +10,45 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import chain
 
+import attrs
+
 from imcm.codec import Row, take_facts
 from imcm.collector import collector_paused
-from imcm.domain.recorded import known
+from imcm.domain.recorded import LogMark, known
 from imcm.ledger.store import Reading
 from imcm.projections.facts import Facts, FactsFold
+from imcm.verifier import leaf_hash
 
 
-def facts_of(store: Reading, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
+def mark_at(
+    store: Reading, ledger: str, position: int, *, events: int | None = None
+) -> LogMark | None:
+    """Return which event stands at a position; None where there is none."""
+    for position_, stream, version, type_, state in store.tuples(after=position - 1, upto=position):
+        leaf = leaf_hash(stream, version, type_, state).hex()
+        count = store.count(position_) if events is None else events
+        return LogMark(ledger, position_, count, leaf)
+    return None
+
+
+def facts_of(
+    store: Reading, ledger: str, as_of: datetime | None, known_at: int | datetime | None
+) -> Facts:
     """Return what `Ledger.facts` does."""
     if known_at is not None:
         next(known((), known_at), None)  # refuses what is no position and no time
     with collector_paused():
         # The fold is gone before the collector walks what was made.
-        return _folded(store, as_of, known_at)
+        found = _folded(store, as_of, known_at)
+    return marked(found, store, ledger)
+
+
+def marked(found: Facts, store: Reading, ledger: str) -> Facts:
+    """Return facts with which log they are of, and how far they were read."""
+    if not found.events:
+        return found
+    mark = mark_at(store, ledger, found.log_position, events=found.events)
+    return attrs.evolve(found, mark=mark)
 
 
 def loaded(rows: Iterable[Row], upto: Mapping[str, int]) -> FactsFold:

@@ -86,6 +86,10 @@ class Reading(Protocol):
         """Yield the same rows as plain tuples, where that is faster."""
         ...
 
+    def count(self, upto: int) -> int:
+        """Return how many rows there are up to a position, included."""
+        ...
+
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream in the order of their versions (positions are 0)."""
         ...
@@ -331,6 +335,12 @@ class SQLiteFile:
             if len(batch) < TUPLES:
                 return
             after = batch[-1][0]
+
+    def count(self, upto: int) -> int:
+        """Return how many rows there are up to a position, included."""
+        counting = "SELECT count(*) FROM stored_events NOT INDEXED WHERE rowid <= ?"
+        [(found,)] = self._select(counting, (min(upto, LARGEST),))
+        return int(found)
 
     def _refuse_position(self, position: object) -> None:
         """Refuse a row that who reads in log order would pass over: the log begins at 1."""
@@ -584,6 +594,10 @@ class RecorderStore:
     def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
         """Yield the same rows; here they are no faster without their name."""
         return self.rows(after=after, upto=upto)
+
+    def count(self, upto: int) -> int:
+        """Return how many rows there are up to a position, included, by going through them."""
+        return sum(1 for _ in self.rows(upto=upto))
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream; the recorder interface does not tell their positions."""
@@ -960,6 +974,11 @@ class SQLiteStore(RecorderStore):
         """Yield rows in log order as plain tuples, which is faster."""
         self._usable()
         return self.reader.tuples(after=after, upto=upto)
+
+    def count(self, upto: int) -> int:
+        """Return how many rows there are up to a position, included."""
+        self._usable()
+        return self.reader.count(upto)
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream, with their positions."""

@@ -506,6 +506,7 @@ def _summary(
         as_of=facts.as_of,
         known_at=facts.known_at,
         log_position=facts.log_position,
+        mark=facts.mark,
         bounds=answer.bounds,
         uncertain=uncertain,
         included=_included(counted, answer),

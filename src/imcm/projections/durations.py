@@ -313,6 +313,7 @@ def _summary(
         as_of=facts.as_of,
         known_at=facts.known_at,
         log_position=facts.log_position,
+        mark=facts.mark,
         interval=_interval(values, shape.statistic, definition.level),
         bounds=bounds_,
         uncertain=uncertain,

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 import attrs
 
 from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, known
+from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, known
 from imcm.domain.vocabulary import Between, Moment, is_aware, latest
 from imcm.errors import NaiveTimeError, StoreError
 from imcm.projections import change_rows, incident_rows
@@ -71,6 +71,8 @@ class Facts:
         as_of: World facts later than this are not in the rows.
         known_at: What was asked for: a position, a time, or None for the whole log.
         log_position: Position of the last event read; 0 for an empty log.
+        mark: Which ledger that is a position of, and which event stands there; None for a plain
+            list of events, which does not say.
         events: How many events were read.
         unread: Type name to count of events this version can't read.
         clock_back: Positions at which the ledger's own stamps went back.
@@ -89,6 +91,7 @@ class Facts:
     clock_back: tuple[int, ...] = ()
     gaps: tuple[int, ...] = ()
     unfounded: tuple[int, ...] = ()
+    mark: LogMark | None = attrs.field(default=None, eq=False)
     _kept: dict[Hashable, Any] = attrs.field(
         init=False, factory=dict[Hashable, Any], eq=False, repr=False
     )
@@ -856,4 +859,8 @@ def facts(
     """
     fold = FactsFold()
     fold.add_all(known(log, known_at))
-    return fold.closed(as_of=as_of, known_at=known_at)
+    found = fold.closed(as_of=as_of, known_at=known_at)
+    mark_at: Callable[..., LogMark | None] | None = getattr(log, "mark_at", None)
+    if mark_at is None or not found.events:
+        return found
+    return attrs.evolve(found, mark=mark_at(found.log_position, events=found.events))

@@ -894,6 +894,7 @@ def _rate(
         as_of=facts.as_of,
         known_at=facts.known_at,
         log_position=facts.log_position,
+        mark=facts.mark,
         interval=interval,
         uncertain=len(found.uncertain.intersection(counted)) if found.uncertain else 0,
         included=Listed(lambda: _included(counted, judged, incidents, definition)),

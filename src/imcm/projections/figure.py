@@ -31,7 +31,7 @@ import attrs
 
 from imcm.collector import collector_paused
 from imcm.domain.incident import IncidentStatus
-from imcm.domain.recorded import Recorded
+from imcm.domain.recorded import LogMark, Recorded
 from imcm.domain.vocabulary import (
     PRODUCTION,
     Between,
@@ -222,7 +222,7 @@ class Figure:
         n: How many values it was computed from.
         definition: All choices behind it.
         window: The half-open stretch of time it speaks of; None = all time.
-        as_of, known_at, log_position: What it was computed from; see `Facts`.
+        as_of, known_at, log_position, mark: What it was computed from; see `Facts`.
         interval: Confidence bounds and their method's name; None where there is none.
         bounds: The smallest and the largest value over all readings of uncertain moments; None
             where every moment is exact or the statistic has none.
@@ -245,6 +245,7 @@ class Figure:
     as_of: datetime | None = None
     known_at: int | datetime | None = None
     log_position: int = 0
+    mark: LogMark | None = attrs.field(default=None, eq=False)
     interval: Interval | None = None
     bounds: tuple[float, float] | None = None
     uncertain: int = 0
@@ -328,7 +329,9 @@ class Figure:
             start, end = self.window
             lines.append(f"  window: {start} up to {end} ({self.time_zone})")
         known_at = "the end of the log" if self.known_at is None else self.known_at
-        lines.append(f"  as of {self.as_of}; known at {known_at}; log position {self.log_position}")
+        whose = f" of {self.mark.ledger}" if self.mark else ""
+        position = f"log position {self.log_position}{whose}"
+        lines.append(f"  as of {self.as_of}; known at {known_at}; {position}")
         lines.append(f"  left out: {len(self.left_out):,}")
         lines += excerpt(
             list(by_reason(self.left_out).items()),
@@ -370,6 +373,7 @@ class Figure:
             "as_of": None if self.as_of is None else self.as_of.isoformat(),
             "known_at": _plain(self.known_at),
             "log_position": self.log_position,
+            "mark": None if self.mark is None else self.mark._asdict(),
             "why_left_out": self.why_left_out(),
             "definition": self.definition.as_dict(),
             "notes": list(self.notes),

@@ -16,7 +16,7 @@ from typing import Any
 
 import attrs
 
-from imcm.domain.recorded import Recorded, Unread, known
+from imcm.domain.recorded import LogMark, Recorded, Unread, known
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.excerpt import SOME, excerpt
@@ -205,7 +205,7 @@ def restated(
     log: Iterable[Recorded],
     figure_of: Callable[[Facts], Figure],
     *,
-    known_at_a: int | datetime,
+    known_at_a: int | datetime | Figure,
     known_at_b: int | datetime | None = None,
     as_of: datetime | None = None,
 ) -> Restatement:
@@ -221,19 +221,27 @@ def restated(
     between the two points; none is replayed from the start.
 
     Args:
-        log: Recorded events in log order.
+        log: Recorded events in log order: a ledger's `replay()`, which can tell whether it is the
+            log of a published figure, or any list of them, which can't.
         figure_of: What to compute, for example `lambda facts: time_to_restore(facts,
             window=quarter)`. A pure function.
-        known_at_a: The earlier point: a position or a time; see `imcm.domain.recorded.known`.
+        known_at_a: The earlier point: the figure as it was published, which knows how far it read;
+            or a position or a time, see `imcm.domain.recorded.known`.
         known_at_b: The later one; None is the end of the log.
         as_of: World facts later than this are cut on both sides, so that only knowledge differs.
-            None is the newest `recorded_at` in the part known at b. To repeat the digits of a
-            figure that was published, give its own `as_of`.
+            None is that of the published figure, where one is given, else the newest
+            `recorded_at` in the part known at b. To repeat the digits of a figure that was
+            published, give its own `as_of`.
 
     Raises:
-        InvalidValue: The later point lies before the earlier, or one is no position and no time.
+        InvalidValue: The later point lies before the earlier, or one is no position and no time;
+            or the published figure is not of this log, or the log was renumbered since.
         NaiveTimeError: A time without a zone.
     """
+    if isinstance(known_at_a, Figure):
+        _refuse_other_log(known_at_a, log)
+        as_of = known_at_a.as_of if as_of is None else as_of
+        known_at_a = known_at_a.log_position
     read = list(log)
     n_a, n_b = points(read, known_at_a, known_at_b)
     if as_of is None:
@@ -258,6 +266,24 @@ def restated(
         events=n_b - n_a,
         without_effect=without_effect,
     )
+
+
+def _refuse_other_log(published: Figure, log: object) -> None:
+    """Refuse a figure that was read from another log, as far as the log can tell."""
+    mark_at: Callable[..., LogMark | None] | None = getattr(log, "mark_at", None)
+    if published.mark is None or mark_at is None:
+        return
+    there = mark_at(published.mark.position)
+    if there != published.mark:
+        told = f"position {published.mark.position} of {published.mark.ledger}"
+        if there is not None and there.ledger != published.mark.ledger:
+            allowed = f"a figure of this log, which is {there.ledger}"
+        else:
+            allowed = (
+                "a figure of this log: another event stands there now, or another number of them "
+                "before it; the log was renumbered or altered, and an audit says more"
+            )
+        raise InvalidValue("known_at_a", told, allowed)
 
 
 def points(
