@@ -851,3 +851,25 @@ class TestReadingOnly:
             LedgerReader.configured(settings)
         asked = "SELECT count(*) FROM pg_tables WHERE schemaname = %s"
         assert [(0,)] == server.sql(asked, settings["POSTGRES_SCHEMA"])
+
+
+class TestContention:
+    """Where others may be faster, a step decides again until a stated time has passed."""
+
+    @pytest.mark.parametrize(
+        ("processes", "threads", "steps"),
+        [
+            pytest.param(3, 2, 20, id="short"),
+            pytest.param(4, 2, 125, id="long", marks=pytest.mark.slow),
+        ],
+    )
+    def test_contending_steps_all_get_through(self, settings, process, processes, threads, steps):
+        with opened(settings) as ledger:
+            detected(ledger, "INC-0")
+        where = json.dumps(settings)
+        workers = [
+            process(WORKER, "crowd", where, f"w{n}", threads, steps) for n in range(processes)
+        ]
+        answers = go(workers)
+        versions = sorted(int(line.split()[1]) for lines in answers for line in lines)
+        assert list(range(2, 2 + processes * threads * steps)) == versions

@@ -78,26 +78,43 @@ class TestRacing:
         ],
     )
     def test_nothing_is_lost_and_nothing_is_twice(
-        self, path, worker, processes, steps, streams, turn
+        self, tmp_path, worker, processes, steps, streams, turn
     ):
+        for again in range(6):
+            path = tmp_path / f"ledger-{again}.db"
+            if self.raced(path, worker, processes, steps, streams, turn):
+                return
+        pytest.fail("they never got into each other's way, so nothing was tried")
+
+    def raced(self, path, worker, processes, steps, streams, turn):
+        """Check what must hold in any case, and say whether they did race."""
         turns = -(-steps // turn)
         with Ledger(path, clock=lambda: NOW) as ledger, ledger.transaction() as tx:
             for number in range(turns * streams):
                 tx.record(f"INC-{number}", incident.detect, by="a", at=AT, title="down")
         workers = [worker("race", path, f"w{n}", steps, streams, turn) for n in range(processes)]
         acknowledged = sorted(tuple(line.split()) for lines in go(workers) for line in lines)
-        conflicts = [line for line in acknowledged if line[0] == "conflict"]
         log = [r for r in checked(path) if r.version > 1]
         stored = sorted((r.event.person, r.stream, str(r.version)) for r in log)
+        # Each decides once, in its turn: there is nobody to give up.
         assert processes * steps == len(acknowledged)
-        assert len(conflicts) <= processes * steps // 100
-        assert [line for line in acknowledged if line[0] != "conflict"] == stored
-        # They did race: one stream's next event was often another process's.
+        assert acknowledged == stored
+        # One stream's next event was often another process's.
         streams_of = {}
         for r in log:
             streams_of.setdefault(r.stream, []).append(r.event.by)
         changed = sum(a != b for by in streams_of.values() for a, b in pairwise(by))
-        assert changed > len(log) // 20
+        return changed > len(log) // 20
+
+    def test_twelve_threads_in_three_processes_all_get_through(self, path, worker):
+        """On one incident: nobody gives up, and nobody waits for ever."""
+        with Ledger(path, clock=lambda: NOW) as ledger:
+            ledger.record("INC-0", incident.detect, by="a", at=AT, title="down")
+        answers = go([worker("crowd", path, f"w{n}", 4, 50) for n in range(3)])
+        assert [200, 200, 200] == [len(lines) for lines in answers]
+        versions = sorted(int(line.split()[1]) for lines in answers for line in lines)
+        assert list(range(2, 602)) == versions
+        assert 601 == len([r for r in checked(path) if r.stream == "incident:INC-0"])
 
     def test_a_delivery_that_reaches_every_process_is_recorded_once(self, path, worker):
         with Ledger(path, clock=lambda: NOW) as ledger:

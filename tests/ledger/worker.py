@@ -88,6 +88,27 @@ def race(where, name, steps, streams, turn=0):
                 say(f"{name}/{number}", recorded.stream, recorded.version)
 
 
+def crowd(where, name, threads, steps):
+    """Record on one stream from several threads at once, as others do in other processes."""
+    with ledger_at(where) as ledger:
+        say("ready")
+        sys.stdin.readline()
+
+        def many(thread):
+            for number in range(int(steps)):
+                person = f"{name}/{thread}/{number}"
+                [recorded] = ledger.record(
+                    "INC-0", incident.assign_role, by=name, at=AT, role="scribe", person=person
+                )
+                say(person, recorded.version)
+
+        running = [threading.Thread(target=many, args=(n,)) for n in range(int(threads))]
+        for one in running:
+            one.start()
+        for one in running:
+            one.join()
+
+
 def append(where, name, begun=""):
     """
     Record several events in each call, for ever: the test ends this process by force.
@@ -297,7 +318,7 @@ def claim(where, name, keys):
 
 if __name__ == "__main__":
     what = (
-        *(opened, race, append, appended, claim, steady, persistent, following),
+        *(opened, race, crowd, append, appended, claim, steady, persistent, following),
         *(made, patient, crowded, without_rights),
     )
     {one.__name__: one for one in what}[sys.argv[1]](*sys.argv[2:])

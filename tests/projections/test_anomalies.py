@@ -1,30 +1,35 @@
 """Each of the closed list of anomalies once, and none where nothing is odd."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
 
+from imcm import Between, Commit, InvalidValue, dora_report, time_to_restore
 from imcm.domain.change import (
     ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeClosed,
     ChangeCompleted,
+    ChangePlanned,
     ChangeRolledBack,
     ChangeStarted,
     ChangeSubmitted,
+    CommitsRecorded,
     RetroactiveApprovalRefused,
 )
 from imcm.domain.corrections import MomentCorrected
 from imcm.domain.incident import (
+    INITIAL,
     IncidentClosed,
     IncidentDetected,
     IncidentMitigated,
     IncidentResolved,
     IncidentTriaged,
+    detect,
 )
-from imcm.domain.recorded import Source
+from imcm.domain.recorded import Recorded, Source
 from imcm.domain.vocabulary import Severity
 from imcm.projections.anomalies import Anomaly, Oddity, anomalies
 from imcm.projections.facts import facts
@@ -468,6 +473,49 @@ def test_the_tests_above_hold_the_whole_closed_list():
         "in production without approval",
         "clock going back",
         "approved after the fact",
+        "moment that UTC can't tell",
         "gap in versions",
         "closed without review",
     } == set(Oddity)
+
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+EARLY = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
+LATE = datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=14)))
+
+
+class TestMomentsThatUTCCanNotTell:
+    """Refused where they come in; an old log that holds one is read, and every figure answers."""
+
+    @pytest.mark.parametrize("moment", [EARLY, LATE, Between(earliest=EARLY, latest=NOON)])
+    def test_are_refused_at_the_door(self, moment):
+        with pytest.raises(InvalidValue, match="a time that can be told in UTC"):
+            detect(INITIAL, by="ana", at=moment, title="x")
+
+    @pytest.mark.parametrize("moment", [EARLY, LATE, Between(earliest=EARLY, latest=NOON)])
+    def test_in_an_old_log_are_named_and_break_no_figure(self, moment):
+        detected = IncidentDetected(at=NOON, by="ana", title="x", impact_started_at=moment)
+        resolved = IncidentResolved(at=NOON + timedelta(hours=1), by="ana")
+        commits = CommitsRecorded(at=NOON, by="ci", commits=(Commit(id="a", committed_at=moment),))
+        planned = ChangePlanned(at=NOON, by="lena", title="v2", type="normal")
+        events = [
+            ("incident:INC-1", 1, detected),
+            ("incident:INC-1", 2, resolved),
+            ("change:CHG-1", 1, planned),
+            ("change:CHG-1", 2, commits),
+            ("change:CHG-1", 3, ChangeCompleted(at=NOON, by="ci")),
+        ]
+        log = [
+            Recorded(stream, version, position, NOON + timedelta(hours=2), "r", None, event)
+            for position, (stream, version, event) in enumerate(events, start=1)
+        ]
+        known = facts(log)
+        for figure in dora_report(known).figures.values():
+            assert figure.explain()
+        assert time_to_restore(known, start="impact_started").explain()
+        named = [(one.id, one.detail) for one in anomalies(known) if one.oddity is Oddity.UNUSABLE]
+        # What lies behind `as_of` is in no row; that it lies after its recording is named instead.
+        late = [one.id for one in anomalies(known) if one.oddity is Oddity.AFTER_RECORDING]
+        expected = [] if moment is LATE else [("INC-1", "impact_started_at")]
+        assert [*expected, ("CHG-1", "commits")] == named
+        assert (["INC-1"] if moment is LATE else []) == late

@@ -7,6 +7,7 @@ The list of kinds is closed. Most come from imported history, some from live ste
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -16,7 +17,16 @@ from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.policy import DEFAULT_POLICY
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
-from imcm.domain.vocabulary import Moment, StatedDuration, earliest, folded, latest
+from imcm.domain.vocabulary import (
+    Between,
+    Commit,
+    Moment,
+    StatedDuration,
+    earliest,
+    folded,
+    is_list,
+    latest,
+)
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figure import facts_of, microseconds, utc
 
@@ -26,7 +36,9 @@ class Oddity(StrEnum):
     The closed list of anomalies.
 
     APPROVED_AFTER is an approval given when the work in production had begun: afterwards, where
-    that was outstanding, or at a moment after the start or the deployment. GAP is a log that was
+    that was outstanding, or at a moment after the start or the deployment. UNUSABLE is a moment of
+    an old log that UTC can't tell, before the year 1 or after the year 9999 there; figures take
+    the first or the last instant for it. GAP is a log that was
     not read whole, or is not as it was written: a ledger numbers the events of each incident and
     each change 1, 2, 3 ... without gaps.
     """
@@ -43,6 +55,7 @@ class Oddity(StrEnum):
     UNAPPROVED = "in production without approval"
     CLOCK_BACK = "clock going back"
     APPROVED_AFTER = "approved after the fact"
+    UNUSABLE = "moment that UTC can't tell"
     GAP = "gap in versions"
 
 
@@ -108,10 +121,32 @@ def _common(row: IncidentFacts | ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     if row.late:
         versions = ", ".join(map(str, row.late))
         yield Oddity.AFTER_RECORDING, f"version {versions}"
+    unusable = [name for name, value in zip(row._fields, row, strict=True) if _untellable(value)]
+    if unusable:
+        yield Oddity.UNUSABLE, ", ".join(unusable)
     if row.sources_disagree:
         yield Oddity.SOURCES_DISAGREE, "a second source gave another value; the last one stands"
     if row.source_clock_back:
         yield Oddity.CLOCK_BACK, "the source's stamps go back"
+
+
+def _untellable(value: object) -> bool:
+    """Say whether a moment in a value of a row can't be told in UTC."""
+    if isinstance(value, datetime):
+        return value.year in {1, 9999} and not _tellable(value)
+    if isinstance(value, Between):
+        return _untellable(value.earliest) or _untellable(value.latest)
+    if isinstance(value, Commit):
+        return any(map(_untellable, attrs.astuple(value, recurse=False)))
+    return value.__class__ is not str and is_list(value) and any(map(_untellable, value))
+
+
+def _tellable(moment: datetime) -> bool:
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 def _surely_before(first: Moment, second: Moment) -> bool:
