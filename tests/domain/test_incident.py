@@ -2,7 +2,7 @@
 Every step of an incident: when it is allowed, what refuses it, and when nothing changes.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -70,7 +70,7 @@ from imcm.domain.vocabulary import (
     Symptom,
     Verdict,
 )
-from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.errors import InvalidValue, NaiveTimeError, StepRefused
 from imcm.testing import given
 
 IMPACT = Impact(services=(ServiceImpact(service="payments", degree=Degree.DOWN),), customers=40)
@@ -1444,3 +1444,33 @@ class TestEvolve:
             incident.triage(incident.fold([detected()]), by="ann", at=at(1), severity="P0")
 
         assert issubclass(InvalidValue, ValueError)
+
+
+class TestClocksDiffer:
+    """Many tools stamp whole seconds: up to a minute before the first event is taken as given."""
+
+    def detected(self, moment):
+        [event] = incident.detect(incident.INITIAL, by="a", at=moment, title="x")
+        return incident.evolve(incident.INITIAL, event)
+
+    @pytest.mark.parametrize("earlier", [0.7, 1, 59.999999, 60])
+    def test_so_much_is_no_reason_to_refuse(self, earlier):
+        begun = datetime(2026, 3, 2, 12, 0, 0, 700_000, tzinfo=UTC)
+        moment = begun - timedelta(seconds=earlier)
+        [event] = incident.acknowledge(self.detected(begun), by="a", at=moment)
+        assert moment == event.at
+
+    def test_more_is(self):
+        begun = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+        moment = begun - timedelta(seconds=60, microseconds=1)
+        with pytest.raises(StepRefused, match="not before the first moment"):
+            incident.acknowledge(self.detected(begun), by="a", at=moment)
+
+    def test_an_uncertain_moment_is_refused_only_where_all_of_it_lies_before(self):
+        begun = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+        minutes = timedelta(minutes=1)
+        partly = Between(earliest=begun - 9 * minutes, latest=begun - minutes / 2)
+        assert incident.acknowledge(self.detected(begun), by="a", at=partly)
+        wholly = Between(earliest=begun - 9 * minutes, latest=begun - 2 * minutes)
+        with pytest.raises(StepRefused, match="not before the first moment"):
+            incident.acknowledge(self.detected(begun), by="a", at=wholly)

@@ -54,6 +54,7 @@ from imcm.domain.lifecycle import (
     Guard,
     Rule,
     answers,
+    before_first,
     changed,
     confirmed,
     first_moment,
@@ -92,7 +93,6 @@ from imcm.domain.vocabulary import (
     optional_known_id,
     optional_moment,
     required_words,
-    surely_before,
 )
 from imcm.errors import InvalidValue
 
@@ -817,11 +817,10 @@ _Ask: TypeAlias = Ask[Change]
 
 
 def _not_before_first(change: Change, ask: _Ask) -> str | None:
-    first = change.first
-    if ask.at is None or first is None or not surely_before(ask.at, first):
+    if not before_first(ask.at, change.first, change.past):
         return None
     return (
-        f"at={ask.at} lies before the change's first moment, {first}; if that moment is "
+        f"at={ask.at} lies before the change's first moment, {change.first}; if that moment is "
         "wrong, correct it first"
     )
 

@@ -7,8 +7,8 @@ Each aggregate has one table, step name -> `Rule`. The same table refuses a step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from inspect import signature
@@ -17,7 +17,15 @@ from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 import attrs
 
 from imcm.domain.policy import DEFAULT_POLICY, Policy
-from imcm.domain.vocabulary import Authority, Moment, Result, Window
+from imcm.domain.vocabulary import (
+    Authority,
+    Moment,
+    Result,
+    Window,
+    earliest,
+    latest,
+    surely_before,
+)
 from imcm.errors import InvalidValue, StepRefused
 
 T = TypeVar("T")
@@ -54,6 +62,25 @@ def first_moment(first: datetime | None, moments: Iterable[Moment | None]) -> da
             if first is None or at < first:
                 first = at
     return first
+
+
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""How far a live step may lie before the first event: tools stamp whole seconds, clocks differ."""
+
+
+def before_first(at: Moment | None, first: datetime | None, past: Sequence[Any]) -> bool:
+    """
+    Say whether a moment lies before all that a stream speaks of, however it is read.
+
+    Up to a minute before the first event's own moment is taken as given.
+
+    Args:
+        first: The first of all moments that stand.
+    """
+    if at is None or first is None or not surely_before(at, first):
+        return False
+    begun: Moment | None = past[0].at
+    return begun is None or latest(at) < earliest(begun) - CLOCKS_DIFFER
 
 
 class HasStatus(Protocol):
