@@ -112,9 +112,10 @@ class StepRefused(ImcmError):
         self.why = why
         self.stream = stream
 
-    def on(self, stream: str) -> Self:
-        """Return the same refusal, naming the stream it happened on."""
-        return type(self)(self.step, self.guard, self.why, stream=stream)
+    def on(self, stream: str, hint: str = "") -> Self:
+        """Return the same refusal, naming the stream it happened on, and what is known of it."""
+        why = f"{self.why}; {hint}" if hint else self.why
+        return type(self)(self.step, self.guard, why, stream=stream)
 
 
 class UnknownIdError(ImcmError, LookupError):

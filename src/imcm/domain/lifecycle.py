@@ -179,7 +179,9 @@ def _status_guard(rule: Rule[S], step: str, state: S) -> str | None:
     if state.status in rule.begins:
         return None
     allowed = ", ".join(s.value for s in type(state.status) if s in rule.begins)
-    return f"its status is {state.status.value}; {step} is possible from {allowed}"
+    gone: str | None = getattr(state, "merged_into", None)
+    there = f"; it is merged into {gone}, ask there" if gone is not None else ""
+    return f"its status is {state.status.value}; {step} is possible from {allowed}{there}"
 
 
 def require(table: Mapping[str, Rule[S]], step: str, state: S, ask: Ask[S]) -> None:

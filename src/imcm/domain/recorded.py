@@ -173,14 +173,24 @@ class Recording(tuple[Recorded, ...]):
     Attributes:
         repeated: Whether it is what an earlier call recorded under the same key, and nothing was
             recorded now.
+        notes: What the caller should know: ids that were named and are not in the ledger, with
+            what is near. They are recorded all the same: the other tool may come later.
     """
 
     repeated: bool
+    notes: tuple[str, ...]
 
-    def __new__(cls, recorded: Iterable[Recorded] = (), *, repeated: bool = False) -> Self:
-        """Return the events, with whether they were there already."""
+    def __new__(
+        cls,
+        recorded: Iterable[Recorded] = (),
+        *,
+        repeated: bool = False,
+        notes: Iterable[str] = (),
+    ) -> Self:
+        """Return the events, with what is to be said of them."""
         made = super().__new__(cls, recorded)
         made.repeated = repeated
+        made.notes = tuple(notes)
         return made
 
 

@@ -25,6 +25,7 @@ import time
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from types import TracebackType
 from typing import (
@@ -125,6 +126,7 @@ from imcm.ledger.store import (
     Turn,
     refuse_other_database,
 )
+from imcm.plain import plain
 
 if TYPE_CHECKING:
     from imcm.projections.facts import Facts
@@ -136,6 +138,9 @@ State = TypeVar("State", Incident, Change)
 
 PATIENCE_SECONDS: Final = 30
 """How long a step decides anew when others were faster, before it gives up."""
+
+NEAR: Final = 200
+"""Streams looked at on each side of an id that is not there, to find what may be meant."""
 
 LONGEST_PAUSE: Final = 0.25
 """Seconds between two attempts, at most."""
@@ -476,15 +481,30 @@ class LedgerReader:
         stream = f"{kind}:{known_id('id', id)}"
         state = self._load(stream, kind)
         if not state.past:
-            raise UnknownIdError(kind, id)
+            raise UnknownIdError(kind, id, self._near(stream))
         return state
 
+    def _near(self, stream: str) -> str:
+        """Return which ids of the same kind look like one that is not there; empty where none."""
+        kind, _, id_ = stream.partition(":")
+        theirs = [name.partition(":") for name in self._store.beside(stream, NEAR)]
+        ids = [name for kind_, _, name in theirs if kind_ == kind]
+        found = get_close_matches(id_, ids, n=3, cutoff=0.7)
+        return f"near: {', '.join(map(plain, found))}" if found else ""
+
     def history(self, stream: str) -> list[Recorded]:
-        """Return all events of one stream ("incident:INC-7"), oldest first."""
+        """
+        Return all events of one stream ("incident:INC-7"), oldest first; none where it is not.
+
+        Raises:
+            InvalidValue: *stream* names no kind.
+        """
         return [decode(row) for row in self.rows_of(stream)]
 
     def rows_of(self, stream: str) -> list[Row]:
         """Return the stored rows of one stream, oldest first, nothing decoded."""
+        if ":" not in stream:
+            raise InvalidValue("stream", stream, f'give "incident:{stream}" or "change:{stream}"')
         rows = self._contiguous(stream)
         positions = self._store.positions(stream, rows)
         return [row._replace(position=at) for row, at in zip(rows, positions, strict=True)]
@@ -810,8 +830,13 @@ class Ledger(LedgerReader):
             else:
                 told = source if not rows or source is None else envelope_of(rows[0]).source
                 return Recording(
-                    Recorded(stream, version, position, now, record, told, event)
-                    for (stream, version, event), position in zip(events, positions, strict=False)
+                    (
+                        Recorded(stream, version, position, now, record, told, event)
+                        for (stream, version, event), position in zip(
+                            events, positions, strict=False
+                        )
+                    ),
+                    notes=self._unknown_named(events),
                 )
 
     def _gave_up(self, calls: Sequence[Call], signal: AlreadyThere) -> ImcmError:
@@ -841,7 +866,15 @@ class Ledger(LedgerReader):
             state = state_of(call.stream)
             others = {name: state_of(stream) for name, stream in call.others.items()}
             follows: list[Event] = []
-            made = _follows(call, state, others)
+            try:
+                made = _follows(call, state, others)
+            except StepRefused as refused:
+                if refused.guard != "status" or state.past:
+                    raise
+                # Mistyped, as a rule: it is refused for being nothing yet.
+                hint = f"there is no {kind} {plain(call.stream.partition(':')[2])!r}"
+                near = self._near(call.stream)
+                raise refused.on(call.stream, f"{hint}, {near}" if near else hint) from None
             own = None if call.step in _KINDS[kind].steps else _policy_of(call)
             if made and not state.past:
                 checked_id("id", call.stream.partition(":")[2])  # a new id is asked more
@@ -861,6 +894,19 @@ class Ledger(LedgerReader):
         for stream, _, event in events:
             _refuse_one_side(stream, event, state_of)
         return events
+
+    def _unknown_named(self, events: Sequence[tuple[str, int, Event]]) -> Iterator[str]:
+        """Yield what is to be said of ids that events name and that are not in the ledger."""
+        named = dict.fromkeys(name for _, _, event in events for name in _named_by(event))
+        if not named:
+            return
+        there = self._store.streams(list(named))
+        for name in named:
+            if name not in there:
+                kind, _, id_ = name.partition(":")
+                near = self._near(name)
+                told = f"there is no {kind} {plain(id_)!r} in this ledger yet"
+                yield f"{told}; {near}" if near else told
 
     def _is_mine(self, row: Row, record: str) -> bool:
         """Say whether a failed insert of *record* was stored after all: its answer was lost."""
@@ -981,7 +1027,7 @@ class Ledger(LedgerReader):
 
         def told(rows: list[Row]) -> tuple[list[tuple[Row, bytes]], Row] | None:
             if not _without_gaps(rows):
-                raise UnknownIdError(kind, id_)
+                raise UnknownIdError(kind, id_, self._near(name))
             unknown = (wanted or frozenset()) - {row.version for row in rows}
             if unknown:
                 allowed = f"versions of {stream}: 1 to {len(rows)}"
@@ -1517,6 +1563,17 @@ def _confirm(call: Call, state: Any, event: Event, policy: Policy) -> None:
         _KINDS[call.stream.partition(":")[0]].confirm(state, event, policy=policy)
     except StepRefused as refused:
         raise refused.on(call.stream) from None
+
+
+_NAMES: Final[Mapping[str, str]] = {"change": CHANGE, "incident": INCIDENT, "repairs": CHANGE}
+"""Fields of events that name an incident or a change."""
+
+
+def _named_by(event: object) -> Iterator[str]:
+    for field, kind in _NAMES.items():
+        id_ = getattr(event, field, None)
+        if isinstance(id_, str) and id_:
+            yield f"{kind}:{id_}"
 
 
 def _refuse_inside_a_step(calls: Sequence[Call]) -> None:

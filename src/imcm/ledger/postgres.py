@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
@@ -237,6 +238,33 @@ class PostgresStore(RecorderStore):
                 found.setdefault(row.stream, []).append(row)
         return found
 
+    def count(self, upto: int) -> int:
+        """Return how many rows there are up to a position, included."""
+        from psycopg.sql import SQL
+
+        counting = SQL("SELECT count(*) FROM {} WHERE notification_id <= %s").format(
+            _table(self._recorder)
+        )
+        with self._errors():
+            asked = partial(_asked, statement=counting, parameters=(min(upto, LARGEST),))
+            [(found,)] = self._tried(asked)
+        return int(found)
+
+    def beside(self, stream: str, most: int) -> list[str]:
+        """Return at most so many streams on each side of one, in the order of their names."""
+        from psycopg.sql import SQL
+
+        found: list[str] = []
+        with self._errors():
+            for part in ("> %s ORDER BY originator_id ASC", "< %s ORDER BY originator_id DESC"):
+                beside = SQL("SELECT DISTINCT originator_id FROM {} WHERE originator_id ") + SQL(
+                    part
+                )
+                asking = (beside + SQL(" LIMIT %s")).format(_table(self._recorder))
+                rows = self._tried(partial(_asked, statement=asking, parameters=(stream, most)))
+                found += [name for (name,) in rows]
+        return found
+
     def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
         return [row.position for row in rows]
@@ -400,6 +428,17 @@ def _selected(recorder: Any, where: LiteralString, parameters: tuple[object, ...
     ):
         found = cursor.execute(_select(recorder, where), parameters).fetchall()
     return [Row._make(row) for row in found]
+
+
+def _asked(recorder: Any, statement: Any, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    from psycopg.rows import tuple_row
+
+    with (
+        recorder.datastore.get_connection() as connection,
+        connection.cursor(row_factory=tuple_row) as cursor,
+    ):
+        found: list[tuple[Any, ...]] = cursor.execute(statement, parameters).fetchall()
+    return found
 
 
 def _reach(pool: Any) -> None:

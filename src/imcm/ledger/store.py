@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 import weakref
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -88,6 +89,10 @@ class Reading(Protocol):
 
     def count(self, upto: int) -> int:
         """Return how many rows there are up to a position, included."""
+        ...
+
+    def beside(self, stream: str, most: int) -> list[str]:
+        """Return at most so many streams on each side of one, in the order of their names."""
         ...
 
     def stream(self, stream: str) -> list[Row]:
@@ -341,6 +346,19 @@ class SQLiteFile:
         counting = "SELECT count(*) FROM stored_events NOT INDEXED WHERE rowid <= ?"
         [(found,)] = self._select(counting, (min(upto, LARGEST),))
         return int(found)
+
+    def beside(self, stream: str, most: int) -> list[str]:
+        """Return at most so many streams on each side of one, in the order of their names."""
+        found: list[str] = []
+        for way, order in ((">", "ASC"), ("<", "DESC")):
+            # Only words of ours go in.
+            statement = (
+                "SELECT DISTINCT originator_id FROM stored_events "  # noqa: S608
+                "INDEXED BY sqlite_autoindex_stored_events_1 "
+                f"WHERE originator_id {way} ? ORDER BY originator_id {order} LIMIT ?"
+            )
+            found += [name for (name,) in self._select(statement, (stream, most))]
+        return found
 
     def _refuse_position(self, position: object) -> None:
         """Refuse a row that who reads in log order would pass over: the log begins at 1."""
@@ -598,6 +616,12 @@ class RecorderStore:
     def count(self, upto: int) -> int:
         """Return how many rows there are up to a position, included, by going through them."""
         return sum(1 for _ in self.rows(upto=upto))
+
+    def beside(self, stream: str, most: int) -> list[str]:
+        """Return at most so many streams on each side of one, in the order of their names."""
+        names = sorted({row.stream for row in self.rows()})
+        at = bisect_left(names, stream)
+        return names[max(0, at - most) : at + most]
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream; the recorder interface does not tell their positions."""
@@ -979,6 +1003,11 @@ class SQLiteStore(RecorderStore):
         """Return how many rows there are up to a position, included."""
         self._usable()
         return self.reader.count(upto)
+
+    def beside(self, stream: str, most: int) -> list[str]:
+        """Return at most so many streams on each side of one, in the order of their names."""
+        self._usable()
+        return self.reader.beside(stream, most)
 
     def stream(self, stream: str) -> list[Row]:
         """Return the rows of one stream, with their positions."""
