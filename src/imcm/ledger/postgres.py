@@ -256,12 +256,14 @@ class PostgresStore(RecorderStore):
 
         found: list[str] = []
         with self._errors():
-            for part in ("> %s ORDER BY originator_id ASC", "< %s ORDER BY originator_id DESC"):
-                beside = SQL("SELECT DISTINCT originator_id FROM {} WHERE originator_id ") + SQL(
-                    part
-                )
-                asking = (beside + SQL(" LIMIT %s")).format(_table(self._recorder))
-                rows = self._tried(partial(_asked, statement=asking, parameters=(stream, most)))
+            for asking in (
+                "SELECT DISTINCT originator_id FROM {} WHERE originator_id > %s "
+                "ORDER BY originator_id ASC LIMIT %s",
+                "SELECT DISTINCT originator_id FROM {} WHERE originator_id < %s "
+                "ORDER BY originator_id DESC LIMIT %s",
+            ):
+                statement = SQL(asking).format(_table(self._recorder))
+                rows = self._tried(partial(_asked, statement=statement, parameters=(stream, most)))
                 found += [name for (name,) in rows]
         return found
 
