@@ -1,86 +1,307 @@
 """
-The README and the pages in docs are run, block by block, as a reader would run them.
+The README and the pages in docs are run as a reader would run them: each Python block by itself and
+again, and each page from its top to its end, commands exactly as printed. So is every help text.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from imcm import Ledger, Risk, Verdict, change, incident, verifier
+from imcm.interchange import jsonl
+
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = {page.name: page for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN_FILE = re.compile(r"^`([\w.]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+RUN = ("imcm ", "python3 verifier.py ")
+"""How a command begins that is run exactly as printed."""
+
+NOT_RUN = {
+    "python3 -m venv ": "makes an environment and fetches packages: there is no network here",
+    "python benchmarks/": "takes an hour; test_benchmarks.py runs the same on a tiny log",
+}
+"""How any other command of the pages begins, and why it is not run here."""
 
 
-def blocks(language: str) -> list[object]:
-    found = []
-    for page in PAGES:
-        for number, match in enumerate(BLOCK.finditer(page.read_text(encoding="utf-8")), start=1):
-            # Sessions with a prompt are doctests, run by the test of what they are about.
-            if match[1] == language and not match[2].startswith(">>>"):
-                found.append(pytest.param(match[2], id=f"{page.name}-{number}"))
+def text_of(page: str) -> str:
+    return PAGES[page].read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """Return the language and the text of each block of a page."""
+    return BLOCK.findall(text_of(page))
+
+
+def is_script(language: str, code: str) -> bool:
+    """Sessions with a prompt are doctests, run by the test of what they are about."""
+    return language == "python" and not code.startswith(">>>")
+
+
+def scripts() -> list[Any]:
+    return [
+        pytest.param(code, id=f"{page}-{number}")
+        for page in PAGES
+        for number, (language, code) in enumerate(blocks(page), start=1)
+        if is_script(language, code)
+    ]
+
+
+def commands(block: str) -> list[str]:
+    """Return the commands of a block of shell, each with all its lines."""
+    found: list[str] = []
+    for line in block.splitlines(keepends=True):
+        if found and not is_complete(found[-1]):
+            found[-1] += line
+        elif line.strip():
+            found.append(line)
     return found
+
+
+def is_complete(command: str) -> bool:
+    """Say whether no quote is open and no line goes on, as the shell itself sees it."""
+    if command.endswith("\\\n"):
+        return False
+    seen = subprocess.run(["bash", "-n", "-c", command], capture_output=True, check=False)
+    return not seen.returncode
 
 
 def promised(code: str) -> list[str]:
     """Return what the comments behind print calls say will be printed."""
-    return re.findall(r"^ *print\(.*\) *# ([^\s,:]+)", code, re.MULTILINE)
+    return re.findall(r"^ *print\(.*\) *# ([^\s,]+?)[,:]?(?:\s|$)", code, re.MULTILINE)
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python_block_runs_and_prints_what_it_says(code: str, tmp_path: Path) -> None:
-    """Every Python block runs by itself, and prints the values its comments name."""
-    script = tmp_path / "block.py"
+def runs(code: str, folder: Path) -> None:
+    """Run a Python block: it succeeds, silently on standard error, and prints what it says."""
+    script = folder / "block.py"
     script.write_text(code, encoding="utf-8")
     ran = subprocess.run(
-        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, str(script)], cwd=folder, capture_output=True, text=True, check=False
     )
-    assert ran.stderr == ""
-    assert ran.returncode == 0
-    printed = [line.split()[0] for line in ran.stdout.splitlines() if line]
-    wanted = promised(code)
-    assert wanted == [word for word in printed if word in wanted][: len(wanted)]
+    assert "" == ran.stderr
+    assert 0 == ran.returncode
+    lines = iter(ran.stdout.splitlines())
+    for value in promised(code):
+        assert any(is_told(line, value) for line in lines), f"{value} is not in {ran.stdout}"
+
+
+def is_told(line: str, value: str) -> bool:
+    return line.startswith(value) and line[len(value) : len(value) + 1] in {"", " ", ":", ","}
+
+
+# --- Python ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", scripts())
+def test_python_block_runs_twice_and_prints_what_it_says(code: str, tmp_path: Path) -> None:
+    """A reader who runs a block again, in the same folder, sees the same."""
+    for _ in range(2):
+        runs(code, tmp_path)
 
 
 def test_the_readme_promises_numbers() -> None:
     """The first block ends on numbers, and the check above would see another one."""
-    first = BLOCK.search(
-        ROOT.joinpath("README.md").read_text(encoding="utf-8").split("## Use it")[1]
-    )
+    first = BLOCK.search(text_of("README.md").split("## Use it")[1])
     assert first is not None
-    assert promised(first[2]) == ["2700.0", "1.0"]
+    assert ["2700.0", "1.0"] == promised(first[2])
+    assert ["{'pending'"] == promised("    print(why)  # {'pending': 1}: it is still open\n")
+    assert is_told("{'pending': 1}", "{'pending'")
+    assert not is_told("2700.05", "2700.0")
+
+
+# --- whole pages ----------------------------------------------------------------------------------
+
+MARCH = datetime(2026, 3, 6, 17, 40, tzinfo=UTC)
+
+INCIDENTS_CSV = """\
+id,service,title,severity,detected_at,resolved_at,caused_by
+INC-1,checkout,Checkout is down,P1,2026-02-01T09:10:00Z,2026-02-01T10:25:00Z,CHG-2
+"""
+CHANGES_CSV = """\
+id,service,type,status,deployed_at,rolled_back_at
+CHG-2,checkout,normal,rolled_back,2026-02-01T09:00:00Z,2026-02-01T10:20:00Z
+"""
+COMMITS_CSV = """\
+change_id,commit_id,authored_at,committed_at
+CHG-2,4f2a91c,2026-01-30T15:00:00Z,2026-01-30T15:05:00Z
+"""
+
+
+def readme_folder(folder: Path) -> None:
+    """The export it reads; the ledger is made by its first block."""
+    (folder / "incidents.csv").write_text(INCIDENTS_CSV)
+    (folder / "changes.csv").write_text(CHANGES_CSV)
+    (folder / "commits.csv").write_text(COMMITS_CSV)
+    shutil.copy(verifier.__file__, folder / "verifier.py")
+
+
+def audit_folder(folder: Path) -> None:
+    """A ledger filled in the spring of 2026, its export, and the verifier."""
+    now = MARCH
+
+    def told(id: str, step: Callable[..., Any], by: str, days: float, **said: Any) -> None:
+        nonlocal now
+        now = MARCH + timedelta(days=days)
+        ledger.record(id, step, by=by, at=now, **said)
+
+    with Ledger(folder / "ledger.db", clock=lambda: now) as ledger:
+        told("CHG-1", change.plan, "lena", 0, title="Basket 5.4", risk=Risk.LOW,
+             services=["checkout"], rollback_plan="redeploy 5.3")  # fmt: skip
+        told("CHG-1", change.submit, "lena", 0)
+        told("CHG-1", change.approve, "mia", 0.1)
+        told("CHG-1", change.start, "pipeline", 0.2)
+        told("CHG-1", change.complete, "pipeline", 0.3)
+        told("INC-7", incident.detect, "prometheus", 0.5, title="Checkout fails")
+        told("INC-7", incident.resolve, "ana", 0.6)
+        told("INC-7", incident.link_change, "ana", 4, change="CHG-1", verdict=Verdict.CAUSED)
+        told("INC-7", incident.correct, "ben", 33, version=1, field="at", why="the graphs show it",
+             was=MARCH + timedelta(days=0.5), now=MARCH + timedelta(days=0.4))  # fmt: skip
+        with (folder / "log.jsonl").open("wb") as file:
+            jsonl.write(ledger.rows(), file)
+    shutil.copy(verifier.__file__, folder / "verifier.py")
+
+
+def import_folder(folder: Path) -> None:
+    """The files that the page itself shows."""
+    for name, shown in SHOWN_FILE.findall(text_of("import.md")):
+        (folder / name).write_text(shown, encoding="utf-8")
+
+
+ASSUMED = {"README.md": readme_folder, "audit.md": audit_folder, "import.md": import_folder}
+"""What is there before a page's first command, for each page that has one to be run."""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return an environment where `imcm` and `python3` are those that run this test."""
+    folder.mkdir()
+    for name, words in (("imcm", "-m imcm.cli"), ("python3", "")):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        program.chmod(0o755)
+    return os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("page", ASSUMED)
+def test_the_page_runs_from_top_to_end_as_printed(page: str, tmp_path: Path) -> None:
+    """Every block in one folder, in the order of the page; each command does what it is for."""
+    pytest.importorskip("typer", reason="the command line is an extra")
+    around = environment(tmp_path / "bin")
+    folder = tmp_path / "reader"
+    folder.mkdir()
+    ASSUMED[page](folder)
+    for language, code in blocks(page):
+        if is_script(language, code):
+            runs(code, folder)
+        for command in commands(code) if language == "sh" else ():
+            if command.startswith(RUN):
+                ran = subprocess.run(
+                    ["bash", "-euo", "pipefail", "-c", command],
+                    cwd=folder, env=around, capture_output=True, text=True, check=False,
+                )  # fmt: skip
+                assert (command, "", 0) == (command, ran.stderr, ran.returncode), ran.stdout
+                assert not re.search("nothing (was recorded|happened) there", ran.stdout), command
+
+
+def test_no_command_of_the_pages_is_passed_over() -> None:
+    """Each is run, or is on the short list of those that are not, which holds no other."""
+    shown = {
+        page: [c for language, code in blocks(page) if language == "sh" for c in commands(code)]
+        for page in PAGES
+    }
+    assert set(ASSUMED) == {page for page, found in shown.items() if any(map(is_run, found))}
+    others = [c for found in shown.values() for c in found if not is_run(c)]
+    assert set(NOT_RUN) == {start for c in others for start in NOT_RUN if c.startswith(start)}
+    assert [] == [c for c in others if not c.startswith(tuple(NOT_RUN))]
+    languages = {language for page in PAGES for language, _ in blocks(page)}
+    assert languages <= {"python", "sh", "csv", "toml", "json", "sql", "text"}
+
+
+def is_run(command: str) -> bool:
+    return command.startswith(RUN)
+
+
+def test_commands_are_told_apart() -> None:
+    """A command has all its lines; the next one begins where the shell says so."""
+    assert ["a \\\n  --b\n", "c 'd\n\ne'\n", "f  # g's\n"] == commands(
+        "a \\\n  --b\n\nc 'd\n\ne'\nf  # g's\n"
+    )
 
 
 def test_the_readme_has_the_two_commands() -> None:
     """Two shell commands set everything up by themselves: one to see it, one to test it."""
-    commands = [
-        match[2].strip()
-        for match in BLOCK.finditer((ROOT / "README.md").read_text(encoding="utf-8"))
-        if match[1] == "sh" and "venv" in match[2]
+    found = [
+        code.strip()
+        for language, code in blocks("README.md")
+        if language == "sh" and "venv" in code
     ]
-    assert len(commands) == 2
-    assert commands[0].endswith("imcm demo")
-    assert "-m pytest" in commands[1]
+    assert 2 == len(found)
+    assert found[0].endswith("imcm demo")
+    assert "-m pytest" in found[1]
 
 
-def test_every_command_of_the_pages_is_a_command() -> None:
-    """Each imcm command shown exists with the options shown."""
+# --- commands named in passing, and their help ----------------------------------------------------
+
+
+def all_commands() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield the words of each command there is, and the command."""
     pytest.importorskip("typer", reason="the command line is an extra")
     from typer.main import get_command
 
     from imcm.cli import app
 
-    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    shown = [line.split() for line in text.splitlines() if line.startswith("imcm ")]
-    assert len(shown) >= 20
-    for words in shown:
-        command = get_command(app)
-        rest = words[1:]
-        while hasattr(command, "commands"):
-            command = command.commands[rest.pop(0)]
-        options = {name for parameter in command.params for name in parameter.opts}
-        assert {word for word in rest if word.startswith("--")} <= options
+    waiting: list[tuple[tuple[str, ...], Any]] = [((), get_command(app))]
+    for words, command in waiting:
+        yield words, command
+        waiting += [((*words, name), one) for name, one in getattr(command, "commands", {}).items()]
+
+
+def test_every_command_named_in_a_text_is_a_command() -> None:
+    """Between backticks, in pages and in the program's own texts: the command, and its options."""
+    there = dict(all_commands())
+    texts = [*PAGES.values(), *ROOT.glob("*.md"), *(ROOT / "src").rglob("*.py")]
+    named = {
+        span
+        for text in texts
+        for span in re.findall(r"`imcm ([^`<]+)`", text.read_text(encoding="utf-8"))
+    }
+    assert len(named) >= 10
+    for span in named:
+        words = span.split()
+        length = next(n for n in range(len(words), -1, -1) if tuple(words[:n]) in there)
+        command = there[tuple(words[:length])]
+        takes = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= takes | {"--help"}, span
+        assert not getattr(command, "commands", None) or length == len(words) or (
+            words[length].startswith("--")
+        ), span  # fmt: skip
+
+
+def test_every_help_fits_eighty_columns() -> None:
+    """`--help` of each command, and of the copyable verifier: no error, and no line too long."""
+    from commands import run_here
+
+    asked = 0
+    for words, _ in all_commands():
+        ran = run_here(*words, "--help", COLUMNS="80")
+        assert (words, 0, "") == (words, ran.returncode, ran.stderr)
+        assert ran.stdout.startswith(" ".join(("Usage: imcm", *words)))
+        assert [] == [line for line in ran.stdout.splitlines() if len(line) > 80]
+        asked += 1
+    assert asked >= 20
+    alone = subprocess.run(
+        [sys.executable, verifier.__file__, "--help"],
+        env=os.environ | {"COLUMNS": "80"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "" == alone.stderr
+    assert [] == [line for line in alone.stdout.splitlines() if len(line) > 80]

@@ -1,7 +1,7 @@
 """
 The command line: a few lines over the library for each command.
 
-Reading commands open the ledger read-only; only `demo`, `import` and `backup` create a file.
+Reading commands open the ledger read-only; only `demo`, `import` and `backup` create a ledger.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted; one line on standard error
 says what is wrong and what to do.
 """

@@ -318,7 +318,7 @@ def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
 def diff(
     ledger: LedgerPath,
     known_at: Annotated[
-        list[str], typer.Option("--known-at", help="A position or a time; give it twice.")
+        list[str], typer.Option("--known-at", help="A position or a time; a second one, or now.")
     ],
     as_of: Annotated[str | None, typer.Option("--as-of", help="Facts up to this time.")] = None,
     details: Annotated[
