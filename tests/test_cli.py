@@ -226,8 +226,12 @@ def test_next_says_what_is_possible_and_why_not(ledger: Path) -> None:
     answers = {answer["step"]: answer for answer in told["incident"]}
     assert answers["resolve"]["possible"] is False
     assert answers["resolve"]["guard"] == "status"
-    assert answers["reopen"]["possible"] is None
-    assert answers["reopen"]["why"] == "depends on at"
+    assert answers["reopen"]["possible"] is True  # now, since no other time was given
+    early = json.loads(
+        imcm("next", "INC-1", "--ledger", ledger, "--at", "2020-01-01", "--json").stdout
+    )
+    [reopen] = [answer for answer in early["incident"] if answer["step"] == "reopen"]
+    assert (False, "not before the first moment") == (reopen["possible"], reopen["guard"])
     assert "reviewed" in imcm("next", "INC-1", "--ledger", ledger).stdout
 
 

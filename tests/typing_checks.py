@@ -46,7 +46,7 @@ def my_step(state: Incident, *, by: str) -> tuple[IncidentEvent, ...]:
 
 
 def refused_by_type_checkers(ledger: Ledger, now: datetime) -> None:
-    ledger.record("INC-7", incident.resolve, by="ana")  # type: ignore[call-overload]  # pyright: ignore
-    ledger.record("INC-7", incident.resolve, by="ana", at="now")  # type: ignore[call-overload]  # pyright: ignore
-    ledger.record("INC-7", incident.resolve, by="ana", at=now, sevrity=1)  # type: ignore[call-overload]  # pyright: ignore
-    ledger.record("INC-7", print, by="ana")  # type: ignore[call-overload]  # pyright: ignore
+    ledger.record("INC-7", incident.resolve, by="ana")  # type: ignore[call-arg]  # pyright: ignore
+    ledger.record("INC-7", incident.resolve, by="ana", at="now")  # type: ignore[arg-type]  # pyright: ignore
+    ledger.record("INC-7", incident.resolve, by="ana", at=now, sevrity=1)  # type: ignore[call-arg]  # pyright: ignore
+    ledger.record("INC-7", print, by="ana")  # type: ignore[type-var,arg-type]  # pyright: ignore

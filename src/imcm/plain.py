@@ -17,7 +17,7 @@ from unicodedata import category
 MOST_MARKS: Final = 8
 """How many combining marks stay on one character: more than any script needs."""
 
-_INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+_INVISIBLE: Final = frozenset("\u2800\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 """Letters and marks that Unicode lets nobody see: fillers, and the grapheme joiner."""
 
 _JOINERS: Final = frozenset("\u200c\u200d")

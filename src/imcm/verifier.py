@@ -23,6 +23,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import os
 import re
 import sqlite3
 import sys
@@ -71,6 +72,7 @@ __all__ = [
     "check_proof",
     "check_signature",
     "consistency_proof",
+    "extras",
     "inclusion_proof",
     "inclusion_proofs",
     "leaf_data",
@@ -1162,7 +1164,7 @@ def _plain(text: str) -> str:
     """Return *text* with what a terminal would obey or hide written out: names are not ours."""
     # Fillers and variation selectors count as printable, and blanks of other widths do not.
     hidden = (
-        "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164"
+        "[\u2800\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164"
         "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
     )
     return "".join(
@@ -1312,6 +1314,8 @@ def _walk(streams: Iterable[_Placed]) -> _Versions:
         mix += hash(row)
         if stream != last:
             last, after, before = stream, 0, position - 1
+        if version.__class__ is not int or position.__class__ is not int:
+            raise Unreadable(f"a version of {stream} is no whole number where its index tells it")
         if version != after + 1 or position <= before:
             total += 1
             if total <= _LISTED:
@@ -1335,6 +1339,9 @@ class _Log(NamedTuple):
     misplaced: int | None
 
 
+_LAST: Final = 1 << 62
+"""No log reaches it; behind the greatest number SQLite gives out places at random."""
+
 _POSITION: Final = itemgetter(0)
 _PLACE: Final = itemgetter(1, 2, 0)
 _WHOLE: Final = itemgetter(1, 2, 0, 3, 4)
@@ -1342,10 +1349,11 @@ _WHOLE: Final = itemgetter(1, 2, 0, 3, 4)
 
 def _misplaced(positions: Sequence[int], before: int) -> int | None:
     """Return the first position that is no place in a log: below 1, or not behind the last one."""
-    if positions[0] > before and all(map(lt, positions, positions[1:])):
+    rising = positions[0] > before and all(map(lt, positions, positions[1:]))
+    if rising and positions[-1] <= _LAST:
         return None
     for position in positions:
-        if position <= before:
+        if position <= before or position > _LAST:
             return position
         before = position
     return None
@@ -1560,7 +1568,7 @@ def _judged(
     if log.misplaced is not None:
         why.append(
             f"position {log.misplaced} is no place in a log, whose positions rise from 1 on: some "
-            "readers would pass that event over"
+            "readers would pass events over, or take them in another order"
         )
     if damage:
         why.append(damage)
@@ -1646,12 +1654,51 @@ APPEND_ONLY: Final[Mapping[str, str]] = {
 }
 """Triggers that make a SQLite ledger append-only. A belt: who owns the file can drop them."""
 
-_WORD: Final = re.compile(r"'(?:[^']|'')*'|\w+|[^\s\w\"]").findall
-
 
 def same_statement(one: str | None, other: str) -> bool:
-    """Say whether two SQL statements are the same but for blanks, quotes of names and case."""
-    return one is not None and _WORD(one.casefold()) == _WORD(other.casefold())
+    """Say whether two SQL statements are the same, but for blanks around them."""
+    return one is not None and one.strip(" \n") == other.strip(" \n")
+
+
+def extras(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """
+    Return the indexes and triggers that touch the table of events and are not a ledger's own.
+
+    Each is (kind, name). What makes an entry of the schema is its statement alone: its type, its
+    name and its table are words beside it, which may say anything.
+
+    Raises:
+        Unreadable: The schema holds an entry that is none, or the events do not lie in the one
+            ordinary table of a ledger.
+    """
+    entries = connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type DESC, name"
+    ).fetchall()
+    tables = 0
+    added: list[tuple[str, str]] = []
+    for type, name, table, sql in entries:
+        texts = (type, name, table, "" if sql is None else sql)
+        if not all(isinstance(text, str) and "\0" not in text for text in texts):
+            raise Unreadable("its schema holds an entry that is no text, which hides what it does")
+        if "stored_events" not in " ".join(texts).casefold():
+            continue
+        if name == table == "stored_events" and type == "table":
+            if not same_statement(sql, _TABLE):
+                raise Unreadable("the table stored_events is not made like that of a ledger")
+            tables += 1
+        elif name.casefold() == "stored_events":
+            raise Unreadable(
+                f"stored_events is there as a {type}: what it shows can change without an event; "
+                "a ledger has one ordinary table of that name"
+            )
+        elif not _is_ours(type, name, sql):
+            added.append((type, name))
+    if tables != 1:
+        raise Unreadable("it holds no table of events, so it is not a ledger")
+    if connection.execute("PRAGMA encoding").fetchone() != ("UTF-8",):
+        # Half a character at the end of a text in UTF-16 is there to one reader and not to another.
+        raise Unreadable("its texts are not stored in UTF-8, as those of a ledger are")
+    return added
 
 
 def verify_file(
@@ -1690,11 +1737,13 @@ def verify_file(
         with contextlib.closing(connection):
             connection.execute("BEGIN")
             found = _found_in(connection, allow)
+            # A damaged index may lead round in circles; that it is damaged is known then.
+            again = iter(()) if found.damage else _later(connection)
             return _verified(
                 _rising(connection.execute(_ROWS)),
                 anchors,
                 keys,
-                _later(connection),
+                again,
                 _WHOLE,
                 None,
                 on_progress,
@@ -1712,35 +1761,17 @@ def _found_in(connection: sqlite3.Connection, allow: Collection[str]) -> _Found:
         Unreadable: It is not the table of a ledger.
     """
     connection.execute("PRAGMA trusted_schema=OFF")
-    entries = connection.execute(
-        "SELECT type, name, sql FROM sqlite_master WHERE lower(tbl_name) = 'stored_events' "
-        "ORDER BY type DESC, name"
-    ).fetchall()
-    tables = [(type, sql) for type, name, sql in entries if name.lower() == "stored_events"]
-    if not tables:
-        raise Unreadable("it holds no table of events, so it is not a ledger")
-    if tables[1:] or tables[0][0] != "table":
-        kind = "more than once" if tables[1:] else f"as a {tables[0][0]}"
-        raise Unreadable(
-            f"stored_events is there {kind}: what it shows can change without an event; a ledger "
-            "has one ordinary table of that name"
-        )
-    if not same_statement(tables[0][1], _TABLE):
-        raise Unreadable("the table stored_events is not made like that of a ledger")
-    added = [
-        f"{type} {name}"
-        for type, name, sql in entries
-        if name.lower() != "stored_events" and not _is_ours(type, name, sql)
-    ]
+    added = extras(connection)
     # Before 3.33 the name of a table means nothing there, and the whole file is looked at.
     problems = [text for (text,) in connection.execute("PRAGMA integrity_check(stored_events)")]
     damage = ""
     if problems != ["ok"]:
         damage = f"SQLite finds the file damaged or edited: {str(problems[0])[:200]}"
-    unknown = [one for one in added if one.partition(" ")[2] not in allow]
+    allowed = frozenset(allow)
+    unknown = [name for _, name in added if name not in allowed]
     return _Found(
         damage,
-        tuple(added),
+        tuple(f"{kind} {name}" for kind, name in added),
         allowed=not unknown,
         checked=(
             "events lie in the one ordinary table of a ledger",
@@ -1776,16 +1807,20 @@ def _later(connection: sqlite3.Connection) -> Iterator[_Placed]:
 
 def _connected(path: Path) -> sqlite3.Connection | None:
     """Return a connection that can't write, or None where the file is no database."""
-    uri = path.absolute().as_uri()
+    path = Path(os.path.realpath(path))  # what belongs to a file lies beside it, not beside a link
+    beside = [path.with_name(path.name + end) for end in ("-wal", "-journal", "-shm")]
+    for file in beside:
+        if file.exists() and not file.is_file():
+            raise Unreadable(f"{file} is no ordinary file")
+    uri = path.as_uri()
     try:
         return _opened(f"{uri}?mode=ro")
     except sqlite3.OperationalError as error:
         # A ledger with a write-ahead log needs a file beside it to be read. In a folder that
         # can't be written it is taken as it is, unless there is more to it than the one file.
         # Any other failure, for example a lock held by a writer, stays one.
-        beside = [path.with_name(path.name + end) for end in ("-wal", "-journal")]
         unwritable = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
-        if not unwritable or any(file.exists() for file in beside):
+        if not unwritable or any(file.exists() for file in beside[:2]):
             raise
         return _opened(f"{uri}?mode=ro&immutable=1")
 

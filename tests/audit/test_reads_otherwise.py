@@ -4,6 +4,7 @@ Files that read otherwise than they verify: what is verified must be what is rea
 Each attack is made by whoever owns the file: on the schema, on pages, on positions.
 """
 
+import os
 import shutil
 import sqlite3
 import struct
@@ -14,10 +15,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from imcm import Ledger, LedgerReader, audit, change, incident, verifier
+from imcm import (
+    History,
+    Ledger,
+    LedgerReader,
+    StepRefused,
+    audit,
+    change,
+    incident,
+    verifier,
+)
 from imcm.codec import encode
-from imcm.domain.change import ChangeApproved
-from imcm.errors import ImcmError, NotALedgerError, StoreError
+from imcm.domain.change import Change, ChangeApproved
+from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 AT = NOW - timedelta(hours=2)
@@ -140,6 +150,13 @@ class TestWhatWasAdded:
         assert any(name in line for line in found.describe())
         allowed = verdict(path, anchors, allow=[name.partition(" ")[2]])
         assert ("OK", (name,)) == (allowed.outcome, allowed.added)
+
+    def test_a_single_name_is_given_as_a_list(self, copy):
+        """A text would allow every name that is a part of it."""
+        path, anchors = copy
+        run(path, "CREATE INDEX by_topic ON stored_events (topic)")
+        with pytest.raises(InvalidValue, match="give a list of names"):
+            verdict(path, anchors, allow="xby_topicx")
 
     def test_a_difference_is_worth_more_than_what_was_added(self, copy):
         path, anchors = copy
@@ -315,3 +332,217 @@ class TestOtherRelationsInPostgres:
         for opened in (Ledger.configured, LedgerReader.configured):
             with pytest.raises(NotALedgerError, match=word):
                 opened(settings)
+
+
+def hidden(path, *statements):
+    """Change the schema where SQLite keeps it, so that names beside a statement say otherwise."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        [version] = connection.execute("PRAGMA schema_version").fetchone()
+        connection.execute("PRAGMA writable_schema = 1")
+        for statement in statements:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA schema_version = {version + 1}")
+
+
+SWALLOWS = (
+    "CREATE TRIGGER swallows BEFORE INSERT ON stored_events BEGIN "
+    "INSERT INTO aside VALUES (1); SELECT RAISE(IGNORE); END"
+)
+
+
+class TestWhatHides:
+    """SQLite goes by the statement of an entry; its name and its table may say anything."""
+
+    @pytest.mark.parametrize(
+        ("lie", "why"),
+        [
+            (
+                "UPDATE sqlite_master SET tbl_name = 'stored_events' || char(0) "
+                "WHERE type = 'trigger'",
+                "hides what it does",
+            ),
+            ("UPDATE sqlite_master SET name = 'x' || char(0) WHERE type = 'trigger'", "malformed"),
+            ("UPDATE sqlite_master SET tbl_name = 'aside' WHERE type = 'trigger'", "malformed"),
+            ("UPDATE sqlite_master SET tbl_name = x'00' WHERE type = 'trigger'", "malformed"),
+        ],
+    )
+    def test_a_trigger_whose_entry_says_otherwise_is_refused(self, copy, lie, why):
+        path, anchors = copy
+        run(path, "CREATE TABLE aside (n INTEGER)", SWALLOWS)
+        hidden(path, lie)
+        with pytest.raises(StoreError, match=why):
+            verdict(path, anchors)
+
+    def test_nothing_is_recorded_past_a_hidden_one(self, copy):
+        path, _ = copy
+        run(path, "CREATE TABLE aside (n INTEGER)", SWALLOWS)
+        hidden(
+            path, "UPDATE sqlite_master SET tbl_name = tbl_name || char(0) WHERE name = 'swallows'"
+        )
+        with Ledger(path, clock=lambda: NOW) as ledger:
+            before = list(ledger.rows())
+            with pytest.raises(StoreError, match="hides what it does"):
+                ledger.record("INC-001", incident.reopen, by="ana", at=AT, why="x")
+            assert before == list(ledger.rows())
+
+    def test_guards_that_only_look_like_ours(self, copy):
+        """Between double quotes a statement is a text to SQLite, and refuses nothing."""
+        path, anchors = copy
+        for name, sql in verifier.APPEND_ONLY.items():
+            told = sql.replace("SELECT RAISE(ABORT, 'the log is append-only')", "SELECT 'x'")
+            assert told != sql
+            run(path, told)
+            assert name
+        with Ledger(path) as ledger:
+            assert not ledger.guarded
+        found = verdict(path, anchors)
+        assert ("ADDED", 3) == (found.outcome, len(found.added))
+
+    def test_words_are_not_taken_out_while_a_trigger_may_put_them_aside(self, copy):
+        path, _ = copy
+        run(
+            path,
+            "CREATE TABLE stash (state BLOB)",
+            "CREATE TRIGGER keeps AFTER UPDATE ON stored_events "
+            "BEGIN INSERT INTO stash VALUES (OLD.state); END",
+        )
+        with Ledger(path, clock=lambda: NOW) as ledger:
+            before = list(ledger.rows())
+            with pytest.raises(StoreError, match="triggers that are not the ledger's: 'keeps'"):
+                ledger.redact("incident:INC-001", by="dpo", at=AT, reason="asked for")
+            assert before == list(ledger.rows())
+
+    def test_texts_in_utf_16_are_refused(self, sound, tmp_path):
+        """In which half a character is there to one reader and not to another."""
+        path, anchors = sound
+        other = tmp_path / "other.db"
+        with closing(sqlite3.connect(other)) as target, target:
+            target.execute("PRAGMA encoding = 'UTF-16le'")
+            target.execute(verifier._TABLE)
+            with LedgerReader(path) as reader:
+                target.executemany(
+                    "INSERT INTO stored_events (rowid, originator_id, originator_version, topic, "
+                    "state) VALUES (?, ?, ?, ?, ?)",
+                    reader.rows(),
+                )
+        with pytest.raises(StoreError, match="UTF-8"):
+            verdict(other, anchors)
+        for opened in (LedgerReader, Ledger):
+            with pytest.raises(NotALedgerError, match="UTF-16le"):
+                opened(other)
+
+    def test_the_last_position_there_is_is_none(self, copy):
+        """Behind it SQLite gives out places at random."""
+        path, anchors = copy
+        run(
+            path,
+            f"UPDATE stored_events SET rowid = {(1 << 63) - 1} "
+            "WHERE rowid = (SELECT max(rowid) FROM stored_events)",
+        )
+        found = verdict(path, anchors)
+        assert "DIFFERS" == found.outcome
+        assert f"position {(1 << 63) - 1} is no place in a log" in found.why[0]
+        with Ledger(path) as ledger, pytest.raises(NotALedgerError, match="no place in a log"):
+            list(ledger.rows())
+
+    def test_a_version_that_only_its_index_tells_as_another_number(self):
+        """3.0 equals 3 and hashes like it, and who looks for the stream reads no whole number."""
+        rows = [(1, "ledger:self", 1, "LedgerOpened", b'{"event":{"ledger_id":"x"}}')]
+        with pytest.raises(verifier.Unreadable, match="no whole number"):
+            verifier.verify(rows, [], streams=[("ledger:self", 1.0, 1)])
+
+
+class TestItEnds:
+    @pytest.mark.parametrize("end", ["-journal", "-wal", "-shm"])
+    def test_what_is_no_file_beside_it_is_refused(self, copy, end):
+        path, anchors = copy
+        path.with_name(path.name + end).unlink(missing_ok=True)
+        os.mkfifo(path.with_name(path.name + end))
+        with pytest.raises(StoreError, match="is no ordinary file"):
+            verdict(path, anchors)
+        with pytest.raises(NotALedgerError, match="is no ordinary file"):
+            LedgerReader(path)
+
+    def test_an_index_that_leads_to_one_page_by_very_many_ways(self, copy):
+        """Sixteen floors, on each of which every door leads to the same room below."""
+        path, anchors = copy
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")
+            [root] = connection.execute(
+                "SELECT rootpage FROM sqlite_master WHERE name = ?", (verifier._AUTOINDEX,)
+            ).fetchone()
+            [size] = connection.execute("PRAGMA page_size").fetchone()
+        data = bytearray(path.read_bytes())
+        begin = (root - 1) * size
+        child = struct.unpack(">I", data[begin + 8 : begin + 12])[0]
+        leaf = bytes(data[(child - 1) * size : child * size])
+        assert leaf[0] == 10
+        at = struct.unpack(">H", leaf[8:10])[0]
+        payload = leaf[at : at + 1 + leaf[at]]
+        first = len(data) // size + 1
+
+        def floor(below):
+            page = bytearray(size)
+            page[0] = 2
+            end, places = size, []
+            for _ in range(60):
+                cell = struct.pack(">I", below) + payload
+                end -= len(cell)
+                page[end : end + len(cell)] = cell
+                places.append(end)
+            page[3:5], page[5:7] = struct.pack(">H", 60), struct.pack(">H", end)
+            page[8:12] = struct.pack(">I", below)
+            for number, place in enumerate(places):
+                page[12 + 2 * number : 14 + 2 * number] = struct.pack(">H", place)
+            return bytes(page)
+
+        floors = [floor(first + number + 1) for number in range(15)]
+        data[begin : begin + size] = floor(first)
+        data += b"".join(floors) + leaf
+        data[28:32] = struct.pack(">I", len(data) // size)
+        path.write_bytes(data)
+        assert "DIFFERS" == verdict(path, anchors).outcome
+
+
+class TestASecondDoor:
+    def test_what_only_equals_a_step_is_a_step_of_ones_own(self, tmp_path):
+        class Vote:
+            __name__ = "approve"
+
+            def __call__(self, state: Change, *, by, at):
+                told = {"votes": 1, "quorum": 1, "content": 1, "authority": "peer"}
+                return (ChangeApproved(by=by, at=at, status="approved", **told),)
+
+            def __eq__(self, other):
+                return other is change.approve
+
+            def __hash__(self):
+                return hash(change.approve)
+
+        with Ledger(tmp_path / "l.db", clock=lambda: NOW) as ledger:
+            plan = {"title": "v2", "rollback_plan": "v1", "risk": "low"}
+            ledger.record("CHG-1", change.plan, by="lena", at=AT, **plan)
+            ledger.record("CHG-1", change.submit, by="lena", at=AT)
+            with pytest.raises(ImcmError):
+                ledger.record("CHG-1", Vote(), by="lena", at=AT)
+            assert not ledger.change("CHG-1").voters
+
+    def test_an_imported_approval_opens_nothing_that_is_live(self, tmp_path):
+        with Ledger(tmp_path / "l.db", clock=lambda: NOW) as ledger:
+            plan = {"title": "v2", "rollback_plan": "v1", "risk": "low"}
+            ledger.record("CHG-1", change.plan, by="lena", at=AT, **plan)
+            ledger.record("CHG-1", change.submit, by="lena", at=AT)
+            told = ChangeApproved(at=AT, by="lena", imported=True, status="approved")
+            ledger.bring_in([History(stream="change:CHG-1", events=((told, None),))])
+            assert change.Status.SUBMITTED is ledger.change("CHG-1").status
+            with pytest.raises(StepRefused, match="approved"):
+                ledger.record("CHG-1", change.start, by="ci", at=AT)
+
+    @pytest.mark.parametrize("by", ["LENA", "\uff4c\uff45\uff4e\uff41", "\U0001d425ena"])
+    def test_another_style_of_letters_is_no_other_person(self, tmp_path, by):
+        with Ledger(tmp_path / "l.db", clock=lambda: NOW) as ledger:
+            plan = {"title": "v2", "rollback_plan": "v1", "risk": "low"}
+            ledger.record("CHG-1", change.plan, by="lena", at=AT, **plan)
+            ledger.record("CHG-1", change.submit, by="lena", at=AT)
+            with pytest.raises(StepRefused, match="separation of duties"):
+                ledger.record("CHG-1", change.approve, by=by, at=AT)

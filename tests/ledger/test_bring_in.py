@@ -22,7 +22,7 @@ from imcm.domain.incident import (
 )
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Unread
 from imcm.domain.vocabulary import ChangeType, Impact, Severity
-from imcm.errors import ConflictError, LedgerNotEmptyError, NotALedgerError, StoreError
+from imcm.errors import ConflictError, ImcmError, LedgerNotEmptyError, NotALedgerError, StoreError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 AT = NOW - timedelta(days=400)
@@ -364,6 +364,32 @@ class TestRestoredAgain:
         thread.join()
         with LedgerReader(path) as reader:
             assert len(rows) == len(list(reader.rows()))
+
+    @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
+    def test_what_an_older_ledger_left_beside_is_not_taken_for_a_part_of_it(
+        self, path, tmp_path, end
+    ):
+        rows = self.rows(tmp_path / "other.db")
+        path.with_name(path.name + end).write_bytes(b"of another one")
+        with pytest.raises(LedgerNotEmptyError, match=f"ledger.db{end} exists already"):
+            Ledger.restored(path, rows)
+
+    def test_a_first_row_that_opens_nothing_leaves_nothing(self, path, tmp_path):
+        first, *others = self.rows(tmp_path / "other.db")
+        with pytest.raises(ImcmError):
+            Ledger.restored(path, [first._replace(state=b"junk"), *others])
+        for wrong in (None, (), "row", first._replace(state="text"), first._replace(version=0)):
+            with pytest.raises(ImcmError):
+                Ledger.restored(path, [first, wrong])
+        assert [] == [one.name for one in tmp_path.iterdir() if one.name.startswith("ledger.db")]
+
+    def test_a_stream_that_no_ledger_would_have_made_is_not_appended(self, path, tmp_path):
+        first, second, *_ = self.rows(tmp_path / "other.db")
+        for id in ("a\0b", "cafe\u0301", " x", "x\u2028y"):
+            crafted = [first, second._replace(stream=f"incident:{id}", version=1)]
+            with some_ledger(path.with_name("into.db")) as book, pytest.raises(InvalidValue):
+                book.append_rows(crafted)
+            path.with_name("into.db").unlink()
 
     @pytest.mark.parametrize("name", ["ledger.db", "ledger.db.restoring"])
     def test_a_link_in_the_way_is_never_followed(self, path, tmp_path, name):

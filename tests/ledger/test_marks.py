@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 
 from imcm import (
@@ -14,6 +15,7 @@ from imcm import (
     facts,
     incident,
     restated,
+    time_to_acknowledge,
     time_to_restore,
     verifier,
 )
@@ -122,3 +124,22 @@ class TestAPublishedFigure:
         with Ledger.restored(tmp_path / "copy.db", rows) as copy:
             found = restated(copy.replay(), time_to_restore, known_at_a=published)
         assert 0 == found.events
+
+
+class TestWhatComputesIt:
+    """A published figure is restated by what computed it, and by nothing else."""
+
+    @pytest.mark.parametrize(
+        "other", [lambda facts: time_to_restore(facts, statistic="mean"), time_to_acknowledge]
+    )
+    def test_another_figure_is_refused(self, ledger, other):
+        tell(ledger)
+        published = time_to_restore(ledger.facts())
+        with pytest.raises(InvalidValue, match="what computes the published figure"):
+            restated(ledger.replay(), other, known_at_a=published)
+
+    def test_another_value_is_refused(self, ledger):
+        tell(ledger)
+        published = attrs.evolve(time_to_restore(ledger.facts()), value=1.0)
+        with pytest.raises(InvalidValue, match=r"what gives the published value, 1\.0"):
+            restated(ledger.replay(), time_to_restore, known_at_a=published)

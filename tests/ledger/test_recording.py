@@ -473,7 +473,7 @@ class TestKeys:
         door = ledger.once("pagerduty", "d-1")
         first = door.record("INC-7", incident.detect, by="pd", at=AT, title="down")
         before = versions(ledger)
-        with pytest.raises(KeyReusedError, match=r"key:pagerduty/.*detect of incident:INC-7") as no:
+        with pytest.raises(KeyReusedError, match=r"d-1.*detect of incident:INC-7") as no:
             door.record(id, step, by="pd", at=AT, **more)
         assert (before, first) == (versions(ledger), no.value.recorded)
 

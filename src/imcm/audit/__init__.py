@@ -63,7 +63,7 @@ def verify(
 
     Args:
         rows: In log order, for example `ledger.rows()`.
-        anchors: The text of the anchors file.
+        anchors: The text of the anchors file, not its path.
         keys: Public keys (vkeys). When given, every anchor must be signed by one of them.
         streams: (stream, version, position) of every row, sorted by stream and version, where
             the store can tell them so; without, they are sorted in a temporary file.
@@ -105,6 +105,8 @@ def verify_file(
         InvalidValue: The anchors or a key can't be read.
         StoreError: The file can't be read, or is no ledger and no export.
     """
+    if isinstance(allow, str):
+        raise InvalidValue("allow", allow, "give a list of names, also for a single one")
     notes, known = _anchors(anchors), _keys(keys)
     try:
         return verifier.verify_file(Path(path), notes, known, allow=allow, on_progress=on_progress)

@@ -13,6 +13,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -49,6 +50,7 @@ from imcm.cli.common import (
 from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.vocabulary import Authority
 from imcm.errors import ImcmError, InvalidValue
 from imcm.files import new_file
 from imcm.follower import KeptFacts
@@ -554,16 +556,22 @@ def next_(
     id: Annotated[str, typer.Argument(help="An incident or a change.")],
     ledger: LedgerPath,
     by: Annotated[str | None, typer.Option(help="Who would do it.")] = None,
+    at: Annotated[str | None, typer.Option(help="When it would be done; now if absent.")] = None,
+    authority: Annotated[
+        Authority | None, typer.Option(help="In which capacity a vote would be given.")
+    ] = None,
+    tz: Zone = "UTC",
     as_json: AsJson = False,
 ) -> None:
     """Say which steps are possible now, and which guard refuses each other one and why."""
+    when = moment("--at", at, tz) or datetime.now(UTC)
     with LedgerReader(ledger) as book:
         found: dict[str, tuple[Answer, ...]] = {}
         kinds = kinds_of(book, id)
         if INCIDENT in kinds:
-            found[INCIDENT] = incident.next_steps(book.incident(id), by=by)
+            found[INCIDENT] = incident.next_steps(book.incident(id), by=by, at=when)
         if CHANGE in kinds:
-            found[CHANGE] = change.next_steps(book.change(id), by=by)
+            found[CHANGE] = change.next_steps(book.change(id), by=by, at=when, authority=authority)
     if as_json:
         print_json(
             {

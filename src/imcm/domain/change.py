@@ -1757,9 +1757,12 @@ def bring_in(
     past = list(change.past)
     status = change.status  # all that is asked of the change: no state is made for each event
     first = (ChangePlanned, ChangeObserved)
+    live = bool(past) and not getattr(past[0], "imported", False)
     for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
         settled = event
-        if isinstance(event, _MILESTONES):
+        if live and isinstance(event, ChangeApproved):
+            settled = with_status(event, None)  # history authorises nothing that is still to come
+        elif isinstance(event, _MILESTONES):
             after = place_after(status, event.status or status, _PROGRESS)
             settled = with_status(event, changed(status, after))
         past.append(settled)

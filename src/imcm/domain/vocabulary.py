@@ -269,14 +269,14 @@ def optional_known_id(name: str, value: object) -> str | None:
     return None if value is None else known_id(name, value)
 
 
-def same_person(one: str, other: str) -> bool:
-    """Say whether two ids name one person: they are compared after NFC and case folding."""
-    return folded(one) == folded(other)
-
-
 def folded(person: str) -> str:
-    """Return the form in which ids of people are compared."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", person).casefold())
+    """
+    Return the form in which ids of people are compared.
+
+    Case and the width or the style of letters make no other person. Letters of another script that
+    look alike do: ids should come from a directory.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold())
 
 
 def checked_services(value: object) -> tuple[str, ...]:

@@ -38,7 +38,6 @@ from typing import (
     Self,
     TypeVar,
     get_args,
-    overload,
 )
 from urllib.parse import unquote, urlsplit
 
@@ -217,8 +216,13 @@ class _Kind:
     fold: Callable[[Iterable[Any]], Any]
     bring_in: Callable[..., tuple[tuple[int, Any], ...]]
     confirm: Callable[..., None]
-    steps: frozenset[Callable[..., object]]
+    steps: frozenset[int]
     events: frozenset[type]
+
+
+def _identities(module: object, names: Iterable[str]) -> frozenset[int]:
+    """Return which functions the steps of a module are: an object that equals one is none."""
+    return frozenset(id(getattr(module, name)) for name in names)
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
@@ -228,10 +232,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         fold=incident.fold,
         bring_in=incident.bring_in,
         confirm=incident.confirm,
-        steps=frozenset(
-            {*(getattr(incident, name) for name in incident.STEPS)}
-            | {incident.absorb, incident.separate}
-        ),
+        steps=_identities(incident, (*incident.STEPS, "absorb", "separate")),
         events=frozenset(get_args(IncidentEvent)),
     ),
     CHANGE: _Kind(
@@ -240,7 +241,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         fold=change.fold,
         bring_in=change.bring_in,
         confirm=change.confirm,
-        steps=frozenset(getattr(change, name) for name in change.STEPS),
+        steps=_identities(change, change.STEPS),
         events=frozenset(get_args(ChangeEvent)),
     ),
 }
@@ -606,9 +607,8 @@ class Ledger(LedgerReader):
             _refuse_existing(Path(target))
         given = iter(rows)
         first = next(given, None)
-        if first is None or first.stream != SELF:
-            raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
-        whole = itertools.chain([first], given)
+        _refuse_other_first(first)
+        whole = _ordinary(itertools.chain([first], given))
         if isinstance(target, Mapping):
             return cls._filled(target, whole, clock)
         path = Path(target)
@@ -667,26 +667,13 @@ class Ledger(LedgerReader):
 
     # --- one step ---------------------------------------------------------------------------------
 
-    @overload
     def record(
         self,
         id: str,
-        step: Callable[Concatenate[Incident, P], tuple[IncidentEvent, ...]],
+        step: Callable[Concatenate[State, P], tuple[IncidentEvent, ...] | tuple[ChangeEvent, ...]],
         /,
         *args: P.args,
         **arguments: P.kwargs,
-    ) -> Recording: ...
-    @overload
-    def record(
-        self,
-        id: str,
-        step: Callable[Concatenate[Change, P], tuple[ChangeEvent, ...]],
-        /,
-        *args: P.args,
-        **arguments: P.kwargs,
-    ) -> Recording: ...
-    def record(
-        self, id: str, step: Callable[..., tuple[Any, ...]], /, *args: Any, **arguments: Any
     ) -> Recording:
         """
         Load, let *step* decide, append what follows, durably; decide again if others were faster.
@@ -809,9 +796,10 @@ class Ledger(LedgerReader):
             rows: list[Row] = []
             try:
                 with self._writes.turn() as turn:
-                    earlier = self._claimed(claim, calls, turn, strict=strict) if claim else None
-                    if earlier is not None:
-                        return earlier
+                    if source is not None and key is not None:
+                        earlier = self._claimed(source, key, calls, turn, strict=strict)
+                        if earlier is not None:
+                            return earlier
                     now = self._now()
                     events = self._decide(calls, now, turn)
                     head = _head(Heads(now, record), source)
@@ -875,7 +863,7 @@ class Ledger(LedgerReader):
                 hint = f"there is no {kind} {plain(call.stream.partition(':')[2])!r}"
                 near = self._near(call.stream)
                 raise refused.on(call.stream, f"{hint}, {near}" if near else hint) from None
-            own = None if call.step in _KINDS[kind].steps else _policy_of(call)
+            own = None if id(call.step) in _KINDS[kind].steps else _policy_of(call)
             if made and not state.past:
                 checked_id("id", call.stream.partition(":")[2])  # a new id is asked more
             for event in made:
@@ -931,9 +919,10 @@ class Ledger(LedgerReader):
             ) from error
 
     def _claimed(
-        self, claim: str, calls: Sequence[Call], turn: Turn, *, strict: bool
+        self, source: Source, key: str, calls: Sequence[Call], turn: Turn, *, strict: bool
     ) -> Recording | None:
         """Return what was recorded under a key; None where it was not used yet."""
+        claim = _claim_stream(source, key)
         rows = turn.stream(claim)
         if not rows:
             return None
@@ -941,8 +930,8 @@ class Ledger(LedgerReader):
         why = _why_another(rows[0], calls, strict=strict)
         if why:
             raise KeyReusedError(
-                f"the key behind {claim} was used before for {why}; what it recorded is in "
-                "`recorded` of this error",
+                f"the key {plain(key)!r} of {plain(source.name)} was used before for {why}; what "
+                f"it recorded is in `recorded` of this error ({claim})",
                 recorded,
             )
         return recorded
@@ -1149,18 +1138,16 @@ class Ledger(LedgerReader):
         """
         given = iter(rows)
         first = next(given, None)
-        opened = None if first is None else decode(first).event
-        if not isinstance(opened, LedgerOpened):
-            raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
-        origin = opened.ledger_id
+        origin = _refuse_other_first(first).ledger_id
         record = secrets.token_hex(16)
         there: dict[str, tuple[int, int]] = {}
         batch: list[Row] = []
         count = 0
-        for row in given:
+        for row in _ordinary(given):
             if row.stream.partition(":")[0] not in _KINDS:
                 continue  # their keys and their identity are theirs
             if row.stream not in there:
+                _checked_stream(row.stream)  # what no ledger would have recorded comes from nowhere
                 there[row.stream] = self._count_from(row.stream, origin)
             theirs, all_ = there[row.stream]
             if row.version <= theirs:
@@ -1224,8 +1211,8 @@ def _pairs(history: History) -> Sequence[tuple[Event, Source | None]]:
         InvalidValue: It holds something else.
     """
     for one in history.events:
-        told: Any = one
-        if not isinstance(told, tuple) or len(told) != 2 or not _is_source(told[1]):
+        told: list[object] = [*one] if is_list(one) else []
+        if len(told) != 2 or not _is_source(told[1]):
             allowed = "pairs of an event and its Source (or None): events=((event, source), ...)"
             raise InvalidValue("events", one, allowed)
     return history.events
@@ -1360,10 +1347,49 @@ def _refuse_unreadable(event: Stored, row: Row) -> None:
         raise InvalidValue(field, value, "give text, or texts where there may be several")
 
 
+def _refuse_other_first(row: object) -> LedgerOpened:
+    """
+    Return what the first row of a ledger says.
+
+    Raises:
+        NotALedgerError: It is none.
+    """
+    [first] = [None] if row is None else _ordinary([row])
+    opened = None
+    if first is not None and (first.stream, first.version) == (SELF, 1):
+        opened = decode(first).event
+    if not isinstance(opened, LedgerOpened):
+        raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
+    return opened
+
+
+_ROW: Final = (int, str, int, str, bytes)
+
+
+def _ordinary(rows: Iterable[object]) -> Iterator[Row]:
+    """
+    Yield rows that somebody gave, as long as they are such.
+
+    Raises:
+        StoreError: One is something else.
+    """
+    for row in rows:
+        if not isinstance(row, tuple) or tuple(map(type, row)) != _ROW or row[2] < 1:
+            allowed = "give rows as ledger.rows() or jsonl.read does"
+            raise StoreError(f"{type(row).__name__} among the rows is no stored event; {allowed}")
+        yield Row._make(row)
+
+
 def _refuse_existing(path: Path) -> None:
-    """Refuse what is there; a link is something, also one that leads nowhere."""
-    if os.path.lexists(path):
-        raise LedgerNotEmptyError(f"{path} exists already; restore into a new file")
+    """
+    Refuse what is there; a link is something, also one that leads nowhere.
+
+    What SQLite left beside a file that is gone would be read as the newest part of the new one.
+    """
+    for suffix in ("", *_BESIDE):
+        one = path.with_name(path.name + suffix)
+        if os.path.lexists(one):
+            raise LedgerNotEmptyError(f"{one} exists already; restore into a new file")
 
 
 def _restored(path: Path, rows: Iterator[Row]) -> None:
@@ -1390,8 +1416,11 @@ def _restored(path: Path, rows: Iterator[Row]) -> None:
         _unlinked(filling)
 
 
+_BESIDE: Final = ("-wal", "-shm", "-journal")
+
+
 def _unlinked(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
+    for suffix in ("", *_BESIDE):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
@@ -1638,26 +1667,13 @@ class Once:
     def _transaction(self) -> Transaction:
         return Transaction(self._ledger, self._source, self._key, strict=self._strict)
 
-    @overload
     def record(
         self,
         id: str,
-        step: Callable[Concatenate[Incident, P], tuple[IncidentEvent, ...]],
+        step: Callable[Concatenate[State, P], tuple[IncidentEvent, ...] | tuple[ChangeEvent, ...]],
         /,
         *args: P.args,
         **arguments: P.kwargs,
-    ) -> Recording: ...
-    @overload
-    def record(
-        self,
-        id: str,
-        step: Callable[Concatenate[Change, P], tuple[ChangeEvent, ...]],
-        /,
-        *args: P.args,
-        **arguments: P.kwargs,
-    ) -> Recording: ...
-    def record(
-        self, id: str, step: Callable[..., tuple[Any, ...]], /, *args: Any, **arguments: Any
     ) -> Recording:
         """
         Record as `Ledger.record` does, once: a repeat returns what was recorded the first time.
@@ -1709,26 +1725,13 @@ class Transaction:
             )
         self._calls.append(call)
 
-    @overload
     def record(
         self,
         id: str,
-        step: Callable[Concatenate[Incident, P], tuple[IncidentEvent, ...]],
+        step: Callable[Concatenate[State, P], tuple[IncidentEvent, ...] | tuple[ChangeEvent, ...]],
         /,
         *args: P.args,
         **arguments: P.kwargs,
-    ) -> None: ...
-    @overload
-    def record(
-        self,
-        id: str,
-        step: Callable[Concatenate[Change, P], tuple[ChangeEvent, ...]],
-        /,
-        *args: P.args,
-        **arguments: P.kwargs,
-    ) -> None: ...
-    def record(
-        self, id: str, step: Callable[..., tuple[Any, ...]], /, *args: Any, **arguments: Any
     ) -> None:
         """Collect one call; it decides at the end of the block."""
         if args:
@@ -1748,7 +1751,11 @@ class Transaction:
         told = _call(id, incident.merge, {"id": id, "into": into, "by": by, "at": at, "why": why})
         absorbed = _call(into, incident.absorb, {"by": by, "at": at, "merged": id})
         others = {"into_state": absorbed.stream}
-        self._collect(told._replace(others=others, then=lambda _: absorbed))
+
+        def other_side(_: Sequence[Event]) -> Call:
+            return absorbed
+
+        self._collect(told._replace(others=others, then=other_side))
 
     def unmerge(self, id: str, *, by: str, at: Moment, why: str) -> None:
         """Collect both sides of taking a merge back."""

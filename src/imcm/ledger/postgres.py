@@ -20,6 +20,7 @@ from imcm.errors import MissingExtraError, NotALedgerError, StoreError
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     BATCH,
+    FARTHEST,
     LARGEST,
     NOES,
     NOTHING,
@@ -275,7 +276,7 @@ class PostgresStore(RecorderStore):
         with self._errors():
             found = self._tried(lambda recorder: _selected(recorder, where, parameters))
         for row in found:
-            if row.position < 1 or None in row:
+            if not 1 <= row.position <= FARTHEST or None in row:
                 raise NotALedgerError(
                     f"position {row.position} ({row.stream} version {row.version}) is no stored "
                     "event of a log, which begins at 1; the table was damaged or altered, restore "

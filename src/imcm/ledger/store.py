@@ -47,6 +47,9 @@ BATCH: Final = 2_000
 TUPLES: Final = 250
 """Rows fetched at a time where they are taken one by one: what stays in a processor's cache."""
 
+FARTHEST: Final = 1 << 62
+"""No log reaches this position."""
+
 LARGEST: Final = (1 << 63) - 1
 """The greatest position there can be."""
 
@@ -238,6 +241,7 @@ class SQLiteFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._real = Path(os.path.realpath(path)) if "\0" not in str(path) else path
         self._check()
         self._local = threading.local()
         self._held: weakref.WeakSet[_Connection] = weakref.WeakSet()
@@ -252,6 +256,10 @@ class SQLiteFile:
                 f"there is no ledger at {path}; check the path, or make one with "
                 "Ledger(path) or an import"
             )
+        for end in ("-wal", "-journal", "-shm"):
+            beside = self._real.with_name(self._real.name + end)
+            if beside.exists() and not beside.is_file():
+                raise NotALedgerError(f"{beside} is no ordinary file, so {path} can't be read")
         # The file itself is never opened here: closing it would drop every lock that SQLite
         # holds on it for this process. Whether it is a database, its first query tells.
         if not path.stat().st_size:
@@ -281,7 +289,7 @@ class SQLiteFile:
             # Only there: closing such a connection drops this process's locks on the file, and
             # what is in a log or a journal beside it would be missed. A lock stays a lock.
             unwritable = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
-            beside = [self.path.with_name(self.path.name + end) for end in ("-wal", "-journal")]
+            beside = [self._real.with_name(self._real.name + end) for end in ("-wal", "-journal")]
             if not unwritable or not self.path.exists() or any(file.exists() for file in beside):
                 raise
             connection = self._open("mode=ro&immutable=1")
@@ -297,7 +305,7 @@ class SQLiteFile:
         return not names or not self._select("SELECT 1 FROM stored_events LIMIT 1")
 
     def _open(self, query: str) -> sqlite3.Connection:
-        uri = f"{self.path.absolute().as_uri()}?{query}"
+        uri = f"{self._real.as_uri()}?{query}"
         connection = sqlite3.connect(
             uri, uri=True, isolation_level=None, timeout=LOCK_WAIT_SECONDS, check_same_thread=False
         )
@@ -313,6 +321,12 @@ class SQLiteFile:
         found = connection.execute(
             "SELECT type, rootpage FROM sqlite_master WHERE lower(name) = 'stored_events'"
         ).fetchall()
+        [encoding] = connection.execute("PRAGMA encoding").fetchone()
+        if found and encoding != "UTF-8":
+            raise NotALedgerError(
+                f"{self.path}: its texts are stored in {encoding}, in which one reader can see "
+                "what another does not; a ledger is in UTF-8"
+            )
         if found[1:] or any(type != "table" or not root for type, root in found):
             raise NotALedgerError(
                 f"{self.path}: stored_events is no ordinary table there, so what it shows can "
@@ -326,9 +340,10 @@ class SQLiteFile:
     def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
         """Yield rows in log order as plain tuples, which is faster."""
         after, last = max(after, 0), LARGEST if upto is None else min(upto, LARGEST)
-        [(first,)] = self._select("SELECT min(rowid) FROM stored_events")
-        if first is not None:
-            self._refuse_position(first)
+        for end in ("min", "max"):
+            [(position,)] = self._select(f"SELECT {end}(rowid) FROM stored_events")  # noqa: S608
+            if position is not None:
+                self._refuse_position(position)
         statement = f"{_BY_POSITION} > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
         while after < last:
             batch = self._checked(self._select(statement, (after, last, TUPLES)))
@@ -361,9 +376,15 @@ class SQLiteFile:
         return found
 
     def _refuse_position(self, position: object) -> None:
-        """Refuse a row that who reads in log order would pass over: the log begins at 1."""
-        if position.__class__ is not int or position < 1:
-            raise self._damaged(f"an event stands at position {position}, in front of the log")
+        """
+        Refuse a row that who reads in log order would pass over: the log begins at 1.
+
+        Behind the greatest number there is, SQLite gives out places at random.
+        """
+        if not isinstance(position, int) or not 1 <= position <= FARTHEST:
+            raise self._damaged(
+                f"an event stands at position {position}, which is no place in a log"
+            )
 
     def _checked(self, batch: list[Any]) -> list[Any]:
         """Return rows whose values are of their types; in a damaged file they may be anything."""
@@ -387,7 +408,9 @@ class SQLiteFile:
     def _of_streams(self, found: list[Any]) -> list[Row]:
         rows = list(map(Row._make, self._checked(found)))
         if rows:
-            self._refuse_position(min(row.position for row in rows))
+            positions = [row.position for row in rows]
+            self._refuse_position(min(positions))
+            self._refuse_position(max(positions))
         return rows
 
     def streams(
@@ -953,14 +976,18 @@ class SQLiteStore(RecorderStore):
         """Say whether triggers that are not ours may do something else with a row."""
         [version] = connection.execute("PRAGMA schema_version").fetchone()
         if version != self._triggers[0]:
-            from imcm.verifier import APPEND_ONLY, same_statement
-
-            others = any(
-                not same_statement(sql, APPEND_ONLY.get(name, ""))
-                for name, sql in _triggers_in(connection)
-            )
+            others = any(kind != "index" for kind, _ in self._extras(connection))
             self._triggers = (version, others)
         return self._triggers[1]
+
+    def _extras(self, connection: sqlite3.Connection) -> list[tuple[str, str]]:
+        """Return what touches the table of events and is not a ledger's own."""
+        from imcm.verifier import Unreadable, extras
+
+        try:
+            return extras(connection)
+        except Unreadable as error:
+            raise NotALedgerError(f"{self.reader.path}: {error}; {NOTHING}") from None
 
     def _stored(self, row: Row, connection: sqlite3.Connection) -> int:
         """Return where a row was stored, which is certain to be there as it was given."""
@@ -979,13 +1006,16 @@ class SQLiteStore(RecorderStore):
 
     def _writable(self, *, wait: float) -> sqlite3.Connection:
         """Return a new connection that writes."""
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             f"{self.reader.path.absolute().as_uri()}?mode=rw",
             uri=True,
             isolation_level=None,
             timeout=wait,
             check_same_thread=False,
         )
+        # What moves to another page leaves nothing behind: words may be taken out later.
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -1057,6 +1087,13 @@ class SQLiteStore(RecorderStore):
             wanted = told(self.reader.stream(stream, connection))
             if wanted is None:
                 return None
+            others = [name for kind, name in self._extras(connection) if kind != "index"]
+            if others:
+                # It may put words aside where nobody looks for them.
+                raise StoreError(
+                    f"{self.reader.path} has triggers that are not the ledger's: "
+                    f"{', '.join(map(repr, others))}; drop them first, {NOTHING}"
+                )
             changed, added = wanted
             guarded = self._unguarded(connection)
             for row, state in changed:
@@ -1130,7 +1167,6 @@ class SQLiteStore(RecorderStore):
         self._usable()
         path = self.reader.path
         with self._writing, _sqlite_errors(path), closing(self._writable(wait=0)) as connection:
-            connection.execute("PRAGMA secure_delete = ON")
             self._begin(connection)
             try:
                 yield connection

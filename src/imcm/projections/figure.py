@@ -9,9 +9,11 @@ definition, its population, who was left out and why, and how sure it is.
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta, timezone
+from inspect import Parameter, Signature, signature
 from itertools import pairwise
 from typing import (
     Any,
@@ -23,6 +25,7 @@ from typing import (
     ParamSpec,
     Self,
     TypeVar,
+    cast,
     overload,
 )
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -714,7 +717,20 @@ def figure_function(
         with collector_paused():
             return compute(known, definition(*args, **arguments))
 
+    # Editors and `help()` show what the definition takes, and the name it is called by.
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", getattr(definition, "__name__", "figure")).lower()
+    first = Parameter("log", Parameter.POSITIONAL_ONLY, annotation="Facts | Iterable[Recorded]")
+    # Of what is converted, the signature would tell what the converter takes: anything.
+    told: Any = function
+    types = {a.name: a.type for a in attrs.fields(cast("Any", definition))}
+    given = [
+        one.replace(annotation=types.get(one.name, one.annotation))
+        for one in signature(definition).parameters.values()
+    ]
+    told.__signature__ = Signature([first, *given], return_annotation="Figure")
     function.__doc__ = definition.__doc__
+    function.__name__ = function.__qualname__ = name
+    function.__module__ = definition.__module__
     return function
 
 

@@ -235,13 +235,16 @@ def restated(
 
     Raises:
         InvalidValue: The later point lies before the earlier, or one is no position and no time;
-            or the published figure is not of this log, or the log was renumbered since.
+            or the published figure is not of this log, the log was renumbered since, or *figure_of*
+            computes another one.
         NaiveTimeError: A time without a zone.
     """
+    published: Figure | None = None
     if isinstance(known_at_a, Figure):
-        _refuse_other_log(known_at_a, log)
-        as_of = known_at_a.as_of if as_of is None else as_of
-        known_at_a = known_at_a.log_position
+        published = known_at_a
+        _refuse_other_log(published, log)
+        as_of = published.as_of if as_of is None else as_of
+        known_at_a = published.log_position
     read = list(log)
     n_a, n_b = points(read, known_at_a, known_at_b)
     if as_of is None:
@@ -249,6 +252,8 @@ def restated(
     fold = FactsFold()
     fold.add_all(read[:n_a])
     before = figure_of(fold.facts(as_of=as_of, known_at=known_at_a))
+    if published is not None and as_of == published.as_of:
+        _refuse_other_figure(published, before)
     value, changes, without_effect = before.value, list[Effect](), 0
     for events in _records(read[n_a:n_b]):
         fold.add_all(events)
@@ -284,6 +289,21 @@ def _refuse_other_log(published: Figure, log: object) -> None:
                 "before it; the log was renumbered or altered, and an audit says more"
             )
         raise InvalidValue("known_at_a", told, allowed)
+
+
+def _refuse_other_figure(published: Figure, again: Figure) -> None:
+    """Refuse what computes another figure than the published one, or another value of it."""
+    told = (published.name, published.definition, published.value)
+    if told == (again.name, again.definition, again.value):
+        return
+    if told[:2] != (again.name, again.definition):
+        allowed = f"what computes the published figure, {published.name}, as it was defined"
+        raise InvalidValue("figure_of", again.name, allowed)
+    allowed = (
+        f"what gives the published value, {published.value}, from the log as it was known then; "
+        "give the facts it was computed from the same filters, or look with an audit"
+    )
+    raise InvalidValue("figure_of", again.value, allowed)
 
 
 def points(
