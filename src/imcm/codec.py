@@ -465,7 +465,7 @@ def _with_payload(text: bytes, salt: str, payload: str) -> bytes:
 
 # --- decoding -------------------------------------------------------------------------------------
 
-_CANNOT: Final = (msgspec.DecodeError, ImcmError, UnicodeDecodeError)
+_CANNOT: Final = (msgspec.DecodeError, ImcmError, UnicodeDecodeError, RecursionError)
 """What decoding raises of what this version can't read, its bytes being ours or not."""
 
 
@@ -535,7 +535,8 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
     `Unread` with its bytes.
 
     Args:
-        words: False leaves free text and names out, which is faster; their fields are empty.
+        words: False leaves free text and names out, which is faster; their fields are empty. So
+            are those of words that can't be read.
 
     Raises:
         StoreError: The state is not a stored event at all (damaged, or not ours).
@@ -547,7 +548,8 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
     try:
         state = decoder.decode(row.state)
     except _CANNOT as error:
-        return _unread(row, str(error))
+        # Words that can't be read leave the facts as they are, whoever reads them.
+        return decode(row, words=False) if words else _unread(row, str(error))
     if state.format > FORMAT:
         return _unread(row, f"format {state.format} is newer than {FORMAT}")
     if not is_aware(state.recorded_at):
@@ -558,8 +560,9 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
         told: dict[str, Any] | None = getattr(state, "words", None)
         if told:
             redacted = "redacted" in told
-            known = _words_of(event.__class__)
-            event = attrs.evolve(event, **{name: told[name] for name in known if name in told})
+            known = _word_kinds(event.__class__)
+            fits = {n: told[n] for n, kind in known if isinstance(told.get(n), kind)}
+            event = attrs.evolve(event, **fits)
     return Recorded(
         row.stream,
         row.version,
@@ -570,6 +573,13 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
         event,
         redacted,
     )
+
+
+@functools.cache
+def _word_kinds(cls: type) -> tuple[tuple[str, type], ...]:
+    """Return the names of an event's words, each with whether it is a text or several."""
+    hints = _hints(cls)
+    return tuple((name, str if hints[name] is str else tuple) for name in _words_of(cls))
 
 
 # --- facts alone ----------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ from imcm.errors import StoreError
 from imcm.ledger import LedgerReader
 from imcm.ledger.facts import loaded
 from imcm.ledger.store import TUPLES
+from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.facts import (
     ChangeFacts,
@@ -289,7 +290,7 @@ class Follower:
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
         """
-        stop = stop or threading.Event()
+        every, stop = checked_seconds("every", every), checked_stop(stop)
         while not stop.is_set():
             applied = self.catch_up()
             if applied:
@@ -695,7 +696,7 @@ class KeptFacts:
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
         """
-        stop = stop or threading.Event()
+        every, stop = checked_seconds("every", every), checked_stop(stop)
         first = True
         while not stop.is_set():
             new = self.catch_up()
@@ -775,7 +776,7 @@ def deliver(
         StoreError: The event delivered last is not in the log any more: it is another log, or was
             altered. Nothing is delivered again on its own; look, then name a new file.
     """
-    stop = stop or threading.Event()
+    every, stop = checked_seconds("every", every), checked_stop(stop)
 
     def unless_stopped(recorded: Recorded) -> None:
         if stop.is_set():

@@ -122,8 +122,10 @@ from imcm.ledger.store import (
     SQLiteStore,
     Store,
     Turn,
+    checked_position,
     refuse_other_database,
 )
+from imcm.ledger.waiting import checked_seconds, checked_stop
 
 if TYPE_CHECKING:
     from imcm.projections.facts import Facts
@@ -364,12 +366,13 @@ class LedgerReader:
             upto: End with this position.
             words: False leaves free text and names out, which is faster.
         """
-        for row in self._store.rows(after=after, upto=upto):
+        for row in self.rows(after=after, upto=upto):
             yield decode(row, words=words)
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield the stored rows in log order, with their exact bytes, nothing decoded."""
-        return self._store.rows(after=after, upto=upto)
+        upto = None if upto is None else checked_position("upto", upto)
+        return self._store.rows(after=checked_position("after", after), upto=upto)
 
     def facts(
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
@@ -409,7 +412,7 @@ class LedgerReader:
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
         """
-        stop = stop or threading.Event()
+        every, stop = checked_seconds("every", every), checked_stop(stop)
         while not stop.is_set():
             for recorded in self.replay(after=after, words=words):
                 after = recorded.position

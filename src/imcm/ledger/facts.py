@@ -12,15 +12,15 @@ from itertools import chain
 
 from imcm.codec import Row, take_facts
 from imcm.collector import collector_paused
-from imcm.domain.recorded import known
-from imcm.ledger.store import Reading
+from imcm.domain.recorded import checked_known_at
+from imcm.domain.vocabulary import optional_time
+from imcm.ledger.store import Reading, checked_position
 from imcm.projections.facts import Facts, FactsFold
 
 
 def facts_of(store: Reading, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
     """Return what `Ledger.facts` does."""
-    if known_at is not None:
-        next(known((), known_at), None)  # refuses what is no position and no time
+    as_of, known_at = optional_time("as_of", as_of), checked_known_at(known_at)
     with collector_paused():
         # The fold is gone before the collector walks what was made.
         return _folded(store, as_of, known_at)
@@ -40,7 +40,7 @@ def _folded(store: Reading, as_of: datetime | None, known_at: int | datetime | N
 
     # Where what is later than a time is cut, the events of very many rows are needed once more.
     fold = FactsFold(load if as_of is None else None)
-    upto = known_at if isinstance(known_at, int) else None
+    upto = checked_position("known_at", known_at) if isinstance(known_at, int) else None
     until = known_at if isinstance(known_at, datetime) else None
     take_facts(store.tuples(upto=upto), fold, until)
     return fold.closed(as_of=as_of, known_at=known_at)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from imcm.codec import Row, RowTuple
+from imcm.domain.vocabulary import checked_number
 from imcm.errors import (
     ForkedLedgerError,
     LedgerClosedError,
@@ -48,6 +49,17 @@ TUPLES: Final = 250
 
 LARGEST: Final = (1 << 63) - 1
 """The greatest position there can be."""
+
+
+def checked_position(name: str, value: object) -> int:
+    """
+    Return a position that was asked for; beyond both ends of what can be there, that end.
+
+    Raises:
+        InvalidValue: It is no whole number.
+    """
+    return min(max(checked_number(name, value), 0), LARGEST)
+
 
 ASKED_AT_ONCE: Final = 500
 """Streams named in one statement; some builds of SQLite take no more than 999 values."""
@@ -316,7 +328,7 @@ class SQLiteFile:
 
     def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
         """Yield rows in log order as plain tuples, which is faster."""
-        after, last = max(after, 0), LARGEST if upto is None else min(upto, LARGEST)
+        last = LARGEST if upto is None else upto
         [(first,)] = self._select("SELECT min(rowid) FROM stored_events")
         if first is not None:
             self._refuse_position(first)

@@ -38,11 +38,11 @@ from imcm.domain.vocabulary import (
     Mode,
     Moment,
     Severity,
-    is_aware,
+    checked_time,
     is_list,
     is_mapping,
 )
-from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.excerpt import excerpt, named, short
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
@@ -458,14 +458,25 @@ def _texts(value: Any) -> Any:
     return tuple(str(item) for item in given) if is_list(given) else given
 
 
-def _window(value: Any) -> tuple[datetime, datetime] | None:
+def _window(value: object) -> tuple[datetime, datetime] | None:
+    return checked_period("window", value)
+
+
+def checked_period(name: str, value: object) -> tuple[datetime, datetime] | None:
+    """
+    Return *value* as (start, end) with fixed offsets, None for None; texts are read as ISO 8601.
+
+    Raises:
+        NaiveTimeError: One of them has no zone.
+        InvalidValue: It is none.
+    """
     if value is None:
         return None
-    try:
-        start, end = value
-    except (TypeError, ValueError):
-        raise InvalidValue("window", value, "give (start, end), both aware") from None
-    return _time("window start", start), _time("window end", end)
+    ends = tuple(value) if is_list(value) and not is_mapping(value) else ()
+    if len(ends) != 2:
+        raise InvalidValue(name, value, "give (start, end), both aware")
+    # With a fixed offset it is compared as an instant, and equals itself when it is read back.
+    return _time(f"{name} start", ends[0]), _time(f"{name} end", ends[1])
 
 
 def _time(name: str, value: object) -> datetime:
@@ -474,13 +485,7 @@ def _time(name: str, value: object) -> datetime:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise InvalidValue(name, value, "an ISO 8601 time with its offset") from None
-    if not isinstance(value, datetime):
-        raise InvalidValue(name, value, "give an aware datetime")
-    offset = value.utcoffset() if is_aware(value) else None
-    if offset is None:
-        raise NaiveTimeError(name, value)
-    # With a fixed offset it is compared as an instant, and equals itself when it is read back.
-    return datetime.combine(value.date(), value.time().replace(fold=0), tzinfo=timezone(offset))
+    return checked_time(name, value)
 
 
 def _labels(value: object) -> Mapping[str, str] | None:

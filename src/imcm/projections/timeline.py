@@ -16,10 +16,10 @@ import attrs
 from imcm.domain.change import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, standing
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
-from imcm.domain.vocabulary import Moment, is_aware
-from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
+from imcm.domain.vocabulary import Moment, optional_time
+from imcm.errors import InvalidValue, UnknownIdError
 from imcm.projections.facts import is_statement
-from imcm.projections.figure import Period, inside, utc
+from imcm.projections.figure import Period, checked_period, inside, utc
 
 
 @attrs.frozen(kw_only=True)
@@ -86,8 +86,7 @@ def timeline(
         NaiveTimeError: A time without a zone.
         InvalidValue: A window that does not end after its start.
     """
-    if as_of is not None and not is_aware(as_of):
-        raise NaiveTimeError("as_of", as_of)
+    as_of = optional_time("as_of", as_of)
     window = _checked("window", window)
     entries = _by_stream(log, known_at)
     wanted = set(entries)
@@ -155,14 +154,12 @@ def replayed(
 
 
 def _checked(name: str, window: Period | None) -> Period | None:
-    if window is None:
+    period = checked_period(name, window)
+    if period is None:
         return None
-    for time in window:
-        if not is_aware(time):
-            raise NaiveTimeError(name, time)
-    if utc(window[1]) <= utc(window[0]):
-        raise InvalidValue(name, window, "its end must be after its start")
-    return utc(window[0]), utc(window[1])
+    if utc(period[1]) <= utc(period[0]):
+        raise InvalidValue(name, period, "its end must be after its start")
+    return utc(period[0]), utc(period[1])
 
 
 def _by_stream(log: Iterable[Recorded], known_at: int | datetime | None) -> dict[str, list[Entry]]:
