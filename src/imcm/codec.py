@@ -70,6 +70,30 @@ RowTuple = tuple[int, str, int, str, bytes]
 """The same as a plain tuple, which is made faster."""
 
 
+def checked_rows(rows: object) -> Iterator[Row]:
+    """
+    Yield stored rows: what every call asks that is given the rows of a log.
+
+    Raises:
+        InvalidValue: They are no rows, or one holds something else than a row does.
+    """
+    if not is_list(rows):
+        raise InvalidValue("rows", rows, _ROWS)
+    for row in rows:
+        yield checked_row(row)
+
+
+def checked_row(row: object) -> Row:
+    """Return *row* if it is one, with values of the right types."""
+    if not isinstance(row, Row) or tuple(map(type, row)) != _ROW_TYPES:
+        raise InvalidValue("row", row, _ROWS)
+    return row
+
+
+_ROW_TYPES: Final = (int, str, int, str, bytes)
+_ROWS: Final = "give stored rows, such as ledger.rows()"
+
+
 _LEDGERS: Final = (LedgerOpened, KeyClaimed, KeyUsed)
 """Events that are neither of incidents nor of changes."""
 

@@ -12,7 +12,7 @@ import attrs
 
 from imcm.domain.change import ChangeEvent
 from imcm.domain.incident import IncidentEvent
-from imcm.domain.vocabulary import aware_time, checked_time, is_list
+from imcm.domain.vocabulary import aware_time, checked_number, checked_time, is_list
 from imcm.errors import InvalidValue
 
 INCIDENT: Final = "incident"
@@ -189,11 +189,30 @@ def checked_known_at(value: object) -> int | datetime | None:
         NaiveTimeError: A time without a zone.
         InvalidValue: It is neither a position nor a time.
     """
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    if not isinstance(value, datetime):
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return checked_time("known_at", value)
+    if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidValue("known_at", value, "give a log position or an aware datetime")
-    return checked_time("known_at", value)
+    return checked_position("known_at", value)
+
+
+LARGEST: Final = (1 << 63) - 1
+"""The greatest position there can be."""
+
+
+def checked_position(name: str, value: object) -> int:
+    """
+    Return *value* if it can be asked for as a position in a log.
+
+    Raises:
+        InvalidValue: It is no whole number, or one that no log can have.
+    """
+    position = checked_number(name, value)
+    if not -LARGEST <= position <= LARGEST:
+        raise InvalidValue(name, value, f"a log position is at most {LARGEST:,}")
+    return position
 
 
 def known(log: Iterable[Recorded], known_at: int | datetime | None = None) -> Iterator[Recorded]:

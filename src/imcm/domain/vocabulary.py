@@ -7,15 +7,18 @@ Members of the enumerations are storage format: add, never rename.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Final, ParamSpec, TypeAlias, TypeGuard, TypeVar
 
 import attrs
 
 from imcm.errors import InvalidValue, NaiveTimeError, shown
 from imcm.plain import plain
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # --- time -----------------------------------------------------------------------------------------
 
@@ -220,22 +223,29 @@ class Window:
 
     def contains(self, other: Window) -> bool:
         """Say whether *other* lies inside this window; equal windows do."""
-        return self.start <= other.start and other.end <= self.end
+        inner = _window("other", other)
+        return self.start <= inner.start and inner.end <= self.end
 
     def overlaps(self, other: Window) -> bool:
         """Say whether the two share an instant; back-to-back windows do not."""
-        return self.start < other.end and other.start < self.end
+        beside = _window("other", other)
+        return self.start < beside.end and beside.start < self.end
 
 
 def checked_window(name: str, value: Window | None) -> Window | None:
     """Return *value* with fixed offsets; None stays None."""
     if value is None:
         return None
+    given = _window(name, value)
+    return Window(
+        start=_normal_time(f"{name}.start", given.start), end=_normal_time(f"{name}.end", given.end)
+    )
+
+
+def _window(name: str, value: object) -> Window:
     if not isinstance(value, Window):
         raise InvalidValue(name, value, "give Window(start=..., end=...)")
-    return Window(
-        start=_normal_time(f"{name}.start", value.start), end=_normal_time(f"{name}.end", value.end)
-    )
+    return value
 
 
 # --- looking at untrusted values -----------------------------------------------------------------
@@ -710,6 +720,25 @@ def checked_number(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidValue(name, value, "a whole number")
     return value
+
+
+def checked_text(name: str, value: object) -> str:
+    """Return *value* if it is text, of whatever length: a question, and nothing to be kept."""
+    if not isinstance(value, str):
+        raise InvalidValue(name, value, "give text")
+    return value
+
+
+def checked_function(name: str, value: Callable[P, T]) -> Callable[P, T]:
+    """Return *value* if it can be called."""
+    if not callable(value):
+        raise InvalidValue(name, value, "give a function")
+    return value
+
+
+def is_among(value: object, allowed: Container[object]) -> bool:
+    """Say whether *value* is one of some names and numbers; anything else is compared with none."""
+    return isinstance(value, (str, int, float, type(None))) and value in allowed
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

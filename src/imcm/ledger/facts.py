@@ -14,7 +14,7 @@ from imcm.codec import Row, take_facts
 from imcm.collector import collector_paused
 from imcm.domain.recorded import checked_known_at
 from imcm.domain.vocabulary import optional_time
-from imcm.ledger.store import Reading, checked_position
+from imcm.ledger.store import Reading
 from imcm.projections.facts import Facts, FactsFold
 
 
@@ -40,7 +40,7 @@ def _folded(store: Reading, as_of: datetime | None, known_at: int | datetime | N
 
     # Where what is later than a time is cut, the events of very many rows are needed once more.
     fold = FactsFold(load if as_of is None else None)
-    upto = checked_position("known_at", known_at) if isinstance(known_at, int) else None
+    upto = known_at if isinstance(known_at, int) else None
     until = known_at if isinstance(known_at, datetime) else None
     take_facts(store.tuples(upto=upto), fold, until)
     return fold.closed(as_of=as_of, known_at=known_at)

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from imcm.codec import Row, RowTuple
-from imcm.domain.vocabulary import checked_number
+from imcm.domain.recorded import LARGEST
 from imcm.errors import (
     ForkedLedgerError,
     LedgerClosedError,
@@ -46,20 +46,6 @@ LOCK_WAIT_SECONDS: Final = 60
 BATCH: Final = 2_000
 TUPLES: Final = 250
 """Rows fetched at a time where they are taken one by one: what stays in a processor's cache."""
-
-LARGEST: Final = (1 << 63) - 1
-"""The greatest position there can be."""
-
-
-def checked_position(name: str, value: object) -> int:
-    """
-    Return a position that was asked for; beyond both ends of what can be there, that end.
-
-    Raises:
-        InvalidValue: It is no whole number.
-    """
-    return min(max(checked_number(name, value), 0), LARGEST)
-
 
 ASKED_AT_ONCE: Final = 500
 """Streams named in one statement; some builds of SQLite take no more than 999 values."""
@@ -328,7 +314,7 @@ class SQLiteFile:
 
     def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
         """Yield rows in log order as plain tuples, which is faster."""
-        last = LARGEST if upto is None else upto
+        after, last = max(after, 0), LARGEST if upto is None else upto
         [(first,)] = self._select("SELECT min(rowid) FROM stored_events")
         if first is not None:
             self._refuse_position(first)
@@ -583,7 +569,7 @@ class RecorderStore:
         while True:
             with self._errors():
                 batch = self._recorder.select_notifications(
-                    after, BATCH, stop=upto, inclusive_of_start=False
+                    max(after, 0), BATCH, stop=upto, inclusive_of_start=False
                 )
             for n in batch:
                 yield Row(
@@ -648,7 +634,12 @@ class RecorderStore:
             state = self._compressor.compress(state)
         return self._cipher.encrypt(state) if self._cipher is not None else state
 
-    def _unpacked(self, state: bytes) -> bytes:
+    def _unpacked(self, state: object) -> bytes:
+        if not isinstance(state, (bytes, memoryview)):
+            raise NotALedgerError(
+                f"a stored state is no bytes but a {type(state).__name__}; the log was damaged or "
+                "altered, restore a backup"
+            )
         if self._cipher is not None:
             state = self._cipher.decrypt(bytes(state))
         if self._compressor is not None:

@@ -16,7 +16,8 @@ from typing import Any
 
 import attrs
 
-from imcm.domain.recorded import Recorded, Unread, known
+from imcm.domain.recorded import Recorded, Unread, checked_log, known
+from imcm.domain.vocabulary import checked_function, optional_time
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.excerpt import SOME, excerpt
@@ -234,7 +235,8 @@ def restated(
         InvalidValue: The later point lies before the earlier, or one is no position and no time.
         NaiveTimeError: A time without a zone.
     """
-    read = list(log)
+    read, as_of = list(checked_log(log)), optional_time("as_of", as_of)
+    checked_function("figure_of", figure_of)
     n_a, n_b = points(read, known_at_a, known_at_b)
     if as_of is None:
         as_of = newest(read[:n_b])

@@ -16,7 +16,7 @@ import attrs
 from imcm.domain.change import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, standing
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
-from imcm.domain.vocabulary import Moment, optional_time
+from imcm.domain.vocabulary import Moment, checked_text, is_list, optional_time
 from imcm.errors import InvalidValue, UnknownIdError
 from imcm.projections.facts import is_statement
 from imcm.projections.figure import Period, checked_period, inside, utc
@@ -88,6 +88,7 @@ def timeline(
     """
     as_of = optional_time("as_of", as_of)
     window = _checked("window", window)
+    service = None if service is None else checked_text("service", service)
     entries = _by_stream(log, known_at)
     wanted = set(entries)
     if incident is not None or change is not None:
@@ -134,6 +135,8 @@ def replayed(
         NaiveTimeError: A time without a zone.
         InvalidValue: A period that does not end after its start.
     """
+    by = None if by is None else checked_text("by", by)
+    service = None if service is None else checked_text("service", service)
     entries = _by_stream(log, known_at)
     wanted = set(entries)
     if incident is not None or change is not None:
@@ -141,7 +144,7 @@ def replayed(
     if service is not None:
         wanted &= {name for name, told in entries.items() if service in _services(told)}
     period = _checked("recorded", recorded)
-    types = None if what is None else frozenset(what)
+    types = None if what is None else _texts("what", what)
     found = [
         entry
         for name in wanted
@@ -151,6 +154,12 @@ def replayed(
         and inside(entry.recorded_at, period, "[)")
     ]
     return tuple(sorted(found, key=lambda entry: entry.position))
+
+
+def _texts(name: str, value: object) -> frozenset[str]:
+    if not is_list(value):
+        raise InvalidValue(name, value, "give a list of texts")
+    return frozenset(checked_text(name, one) for one in value)
 
 
 def _checked(name: str, window: Period | None) -> Period | None:
@@ -189,7 +198,7 @@ def _named(
     wanted: set[str] = set()
     for kind, id_ in ((INCIDENT, incident), (CHANGE, change)):
         if id_ is not None:
-            name = f"{kind}:{id_}"
+            name = f"{kind}:{checked_text(kind, id_)}"
             if name not in entries:
                 raise UnknownIdError(kind, id_)
             wanted.add(name)
