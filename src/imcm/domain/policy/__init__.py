@@ -23,6 +23,7 @@ from imcm.domain.vocabulary import (
     checked_id,
     checked_member,
     checked_number,
+    checked_text,
     is_list,
 )
 from imcm.errors import InvalidValue
@@ -66,7 +67,7 @@ class Policy:
 
     def said(self, verdict: str) -> PolicyRef:
         """Return the reference that an event keeps of a decision under this policy."""
-        return PolicyRef(name=self.name, version=self.version, said=verdict)
+        return PolicyRef(name=self.name, version=self.version, said=checked_text("verdict", verdict))
 
 
 def _are_members(name: str, value: object, members: type[StrEnum]) -> bool:
