@@ -565,6 +565,8 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
     Raises:
         StoreError: The state is not a stored event at all (damaged, or not ours).
     """
+    if row.__class__ is not Row or row.state.__class__ is not bytes:
+        checked_row(row)
     made = _WITH_WORDS if words else _WITHOUT_WORDS
     decoder = made.get(row.type) or _decoder_for(row.type, words=words)
     if decoder is None:
@@ -754,7 +756,7 @@ def envelope_of(row: Row) -> _Envelope:
         StoreError: The state is not a stored event at all.
     """
     try:
-        envelope = _envelope.decode(row.state)
+        envelope = _envelope.decode(checked_row(row).state)
     except _CANNOT as error:
         raise _damaged(row, str(error)) from None
     if not is_aware(envelope.recorded_at):
@@ -790,6 +792,8 @@ def is_of_payload(row: Row, payload: bytes) -> bool | None:
         StoreError: The state is not a stored event at all.
     """
     source = envelope_of(row).source
+    if not isinstance(payload, bytes):
+        raise InvalidValue("payload", payload, "give the bytes of the payload")
     if source is None:
         return None
     digest = hashlib.sha256(payload).hexdigest()

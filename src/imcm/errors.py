@@ -75,7 +75,8 @@ class InvalidValue(ImcmError, ValueError):
     """
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
-        super().__init__(f"{name}: {shown(value)} is not allowed; {allowed}")
+        which = name if isinstance(name, str) else shown(name)
+        super().__init__(f"{which}: {shown(value)} is not allowed; {allowed}")
         self.name = name
         self.value = value
         self.allowed = allowed

@@ -15,11 +15,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
 from imcm.codec import Row
+from imcm.domain.recorded import LARGEST
 from imcm.errors import MissingExtraError, NotALedgerError, StoreError
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     BATCH,
-    LARGEST,
     NOES,
     NOTHING,
     SELF,

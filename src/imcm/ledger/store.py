@@ -635,22 +635,35 @@ class RecorderStore:
         return self._cipher.encrypt(state) if self._cipher is not None else state
 
     def _unpacked(self, state: object) -> bytes:
+        """
+        Return a state as it was stored.
+
+        Raises:
+            NotALedgerError: What is there is none.
+        """
         if not isinstance(state, (bytes, memoryview)):
-            raise NotALedgerError(
-                f"a stored state is no bytes but a {type(state).__name__}; the log was damaged or "
-                "altered, restore a backup"
-            )
-        if self._cipher is not None:
-            state = self._cipher.decrypt(bytes(state))
-        if self._compressor is not None:
-            state = self._compressor.decompress(state)
-        return bytes(state)
+            raise _no_state(f"a {type(state).__name__} and no bytes")
+        stored = bytes(state)
+        try:
+            if self._cipher is not None:
+                stored = self._cipher.decrypt(stored)
+            if self._compressor is not None:
+                stored = self._compressor.decompress(stored)
+        except Exception as error:  # which ones there are is for the cipher and compressor to say
+            told = self._told(error) or type(error).__name__
+            raise _no_state(f"not what was stored ({told})") from self._shown(error)
+        return stored
 
     def close(self) -> None:
         """Close every connection."""
         if self._open and os.getpid() == self._opened_in:
             self._open = False
             self._factory.close()
+
+
+def _no_state(why: str) -> NotALedgerError:
+    message = f"a stored state is {why}; the log was damaged or altered, restore a backup"
+    return NotALedgerError(message)
 
 
 _DEFAULTS: Final[Mapping[str, str]] = {

@@ -360,6 +360,8 @@ def running(
     """
     if calendar is None:
         return instant(checked_time("end", end)) - instant(checked_time("start", start))
+    if not isinstance(calendar, BusinessHours):
+        raise InvalidValue("calendar", calendar, "give BusinessHours(...), or None")
     from_, to = _utc("start", start), _utc("end", end)
     if to < from_:
         return -running(to, from_, holds, calendar)
@@ -374,7 +376,9 @@ def running(
 
 
 def _waits(holds: Iterable[Hold], end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    for hold in holds:
+    for hold in holds if is_list(holds) else [holds]:
+        if not isinstance(hold, Hold):
+            raise InvalidValue("holds", hold, "give the holds of a row of facts")
         if hold.held is not None:
             over = end if hold.released is None else midpoint(hold.released).astimezone(UTC)
             yield midpoint(hold.held).astimezone(UTC), over

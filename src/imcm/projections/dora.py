@@ -651,7 +651,7 @@ def side_by_side(
     for name in names:
         if names.count(name) > 1:
             raise InvalidValue("presets", name, "each name once")
-    if not is_among(against, (None, *names)):
+    if against is not None and not is_among(against, names):
         wanted.insert(0, preset_of(against))
     rows = facts_of(log)
     with collector_paused():

@@ -216,7 +216,8 @@ class Table(OneByOne[Row], Generic[Row, Columns]):
         """Return the table of some rows, which come in the order of their ids."""
         if isinstance(rows, cls):
             return rows
-        given = list(rows) if is_list(rows) else [rows]
+        # Any: untrusted, and of which of the two its class says.
+        given: list[Any] = list(rows) if is_list(rows) else [rows]
         for row in given:
             if not isinstance(row, (IncidentFacts, ChangeFacts)):
                 raise InvalidValue("rows", row, "give rows of facts")

@@ -67,7 +67,9 @@ class Policy:
 
     def said(self, verdict: str) -> PolicyRef:
         """Return the reference that an event keeps of a decision under this policy."""
-        return PolicyRef(name=self.name, version=self.version, said=checked_text("verdict", verdict))
+        return PolicyRef(
+            name=self.name, version=self.version, said=checked_text("verdict", verdict)
+        )
 
 
 def _are_members(name: str, value: object, members: type[StrEnum]) -> bool:
