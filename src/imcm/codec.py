@@ -70,6 +70,30 @@ RowTuple = tuple[int, str, int, str, bytes]
 """The same as a plain tuple, which is made faster."""
 
 
+def checked_rows(rows: object) -> Iterator[Row]:
+    """
+    Yield stored rows: what every call asks that is given the rows of a log.
+
+    Raises:
+        InvalidValue: They are no rows, or one holds something else than a row does.
+    """
+    if not is_list(rows):
+        raise InvalidValue("rows", rows, _ROWS)
+    for row in rows:
+        yield checked_row(row)
+
+
+def checked_row(row: object) -> Row:
+    """Return *row* if it is one, with values of the right types."""
+    if not isinstance(row, Row) or tuple(map(type, row)) != _ROW_TYPES:
+        raise InvalidValue("row", row, _ROWS)
+    return row
+
+
+_ROW_TYPES: Final = (int, str, int, str, bytes)
+_ROWS: Final = "give stored rows, such as ledger.rows()"
+
+
 _LEDGERS: Final = (LedgerOpened, KeyClaimed, KeyUsed)
 """Events that are neither of incidents nor of changes."""
 
@@ -465,7 +489,7 @@ def _with_payload(text: bytes, salt: str, payload: str) -> bytes:
 
 # --- decoding -------------------------------------------------------------------------------------
 
-_CANNOT: Final = (msgspec.DecodeError, ImcmError, UnicodeDecodeError)
+_CANNOT: Final = (msgspec.DecodeError, ImcmError, UnicodeDecodeError, RecursionError)
 """What decoding raises of what this version can't read, its bytes being ours or not."""
 
 
@@ -535,11 +559,14 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
     `Unread` with its bytes.
 
     Args:
-        words: False leaves free text and names out, which is faster; their fields are empty.
+        words: False leaves free text and names out, which is faster; their fields are empty. So
+            are those of words that can't be read.
 
     Raises:
         StoreError: The state is not a stored event at all (damaged, or not ours).
     """
+    if row.__class__ is not Row or row.state.__class__ is not bytes:
+        checked_row(row)
     made = _WITH_WORDS if words else _WITHOUT_WORDS
     decoder = made.get(row.type) or _decoder_for(row.type, words=words)
     if decoder is None:
@@ -547,7 +574,8 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
     try:
         state = decoder.decode(row.state)
     except _CANNOT as error:
-        return _unread(row, str(error))
+        # Words that can't be read leave the facts as they are, whoever reads them.
+        return decode(row, words=False) if words else _unread(row, str(error))
     if state.format > FORMAT:
         return _unread(row, f"format {state.format} is newer than {FORMAT}")
     if not is_aware(state.recorded_at):
@@ -558,8 +586,9 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
         told: dict[str, Any] | None = getattr(state, "words", None)
         if told:
             redacted = "redacted" in told
-            known = _words_of(event.__class__)
-            event = attrs.evolve(event, **{name: told[name] for name in known if name in told})
+            known = _word_kinds(event.__class__)
+            fits = {n: told[n] for n, kind in known if isinstance(told.get(n), kind)}
+            event = attrs.evolve(event, **fits)
     return Recorded(
         row.stream,
         row.version,
@@ -570,6 +599,13 @@ def decode(row: Row, *, words: bool = True) -> Recorded:
         event,
         redacted,
     )
+
+
+@functools.cache
+def _word_kinds(cls: type) -> tuple[tuple[str, type], ...]:
+    """Return the names of an event's words, each with whether it is a text or several."""
+    hints = _hints(cls)
+    return tuple((name, str if hints[name] is str else tuple) for name in _words_of(cls))
 
 
 # --- facts alone ----------------------------------------------------------------------------------
@@ -720,7 +756,7 @@ def envelope_of(row: Row) -> _Envelope:
         StoreError: The state is not a stored event at all.
     """
     try:
-        envelope = _envelope.decode(row.state)
+        envelope = _envelope.decode(checked_row(row).state)
     except _CANNOT as error:
         raise _damaged(row, str(error)) from None
     if not is_aware(envelope.recorded_at):
@@ -756,6 +792,8 @@ def is_of_payload(row: Row, payload: bytes) -> bool | None:
         StoreError: The state is not a stored event at all.
     """
     source = envelope_of(row).source
+    if not isinstance(payload, bytes):
+        raise InvalidValue("payload", payload, "give the bytes of the payload")
     if source is None:
         return None
     digest = hashlib.sha256(payload).hexdigest()

@@ -61,7 +61,7 @@ def _portable(value: object) -> object:
     if isinstance(value, (tuple, list)):
         items: list[object] = [*value]
         return tuple(map(_portable, items))
-    return _shown(value)
+    return shown(value)
 
 
 class InvalidValue(ImcmError, ValueError):
@@ -75,7 +75,8 @@ class InvalidValue(ImcmError, ValueError):
     """
 
     def __init__(self, name: str, value: object, allowed: str) -> None:
-        super().__init__(f"{name}: {_shown(value)} is not allowed; {allowed}")
+        which = name if isinstance(name, str) else shown(name)
+        super().__init__(f"{which}: {shown(value)} is not allowed; {allowed}")
         self.name = name
         self.value = value
         self.allowed = allowed
@@ -122,7 +123,7 @@ class UnknownIdError(ImcmError, LookupError):
     """There is no incident or change with this id in the log."""
 
     def __init__(self, kind: str, value: str, hint: str = "") -> None:
-        super().__init__(f"no {kind} {value!r} in this log{hint and '; ' + hint}")
+        super().__init__(f"no {kind} {shown(value)} in this log{hint and '; ' + hint}")
         self.value = value
 
 
@@ -232,7 +233,15 @@ class MissingPackageError(ImcmError, ImportError):
         self.package = package
 
 
-def _shown(value: object) -> str:
-    """Return *value* short enough for one line, whatever it is."""
-    text = repr(value)
+def shown(value: object) -> str:
+    """
+    Return *value* as an error quotes it: short enough for one line, whatever it is.
+
+    What can't be shown (its repr fails, it is nested too deeply, a number has too many digits) is
+    told by its class, so that whoever gave it hears what was wrong with it, and not of this.
+    """
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"<a {type(value).__name__} that can't be shown>"
     return text if len(text) <= 120 else text[:117] + "..."

@@ -16,9 +16,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from imcm.errors import StoreError
+from imcm.errors import InvalidValue, StoreError
 
-__all__ = ["locked", "new_file", "replaced", "reserved"]
+__all__ = ["checked_path", "locked", "new_file", "replaced", "reserved"]
+
+
+def checked_path(name: str, value: object) -> Path:
+    """
+    Return *value* as a path.
+
+    Raises:
+        InvalidValue: It is none, or no file can have that name.
+    """
+    if not isinstance(value, (str, Path)):
+        raise InvalidValue(name, value, "give a path: text, or a Path")
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise InvalidValue(name, str(value), "no file can have that name") from None
+    if "\x00" in str(value):
+        raise InvalidValue(name, str(value), "a path holds no NUL")
+    return Path(value)
 
 
 @contextmanager

@@ -39,11 +39,13 @@ from imcm import verifier
 from imcm.codec import Row, decode, take_facts
 from imcm.collector import collector_paused
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
-from imcm.domain.vocabulary import NOTHING_TOLD, Verdict
-from imcm.errors import StoreError
+from imcm.domain.vocabulary import NOTHING_TOLD, Verdict, checked_function, checked_number
+from imcm.errors import InvalidValue, StoreError
+from imcm.files import checked_path
 from imcm.ledger import LedgerReader
 from imcm.ledger.facts import loaded
 from imcm.ledger.store import TUPLES
+from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.facts import (
     ChangeFacts,
@@ -125,12 +127,18 @@ class Follower:
         batch: int = BATCH,
         rebuild: bool = True,
     ) -> None:
+        if checked_number("batch", batch) < 1:
+            raise InvalidValue("batch", batch, "at least one event in a transaction")
+        if not isinstance(ledger, LedgerReader):
+            raise InvalidValue("ledger", ledger, "give a Ledger or a LedgerReader")
+        if progress is not None:
+            checked_function("progress", progress)
         self._batch = batch
         self._rebuild = rebuild
         self._ours = False  # whether the file is known to be one of ours
         self._ahead: list[Row] = []
         self._before = 0
-        self._path = Path(path)
+        self._path = checked_path("path", path)
         self._ledger = ledger
         self._model = model
         self._progress = progress
@@ -290,7 +298,7 @@ class Follower:
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
         """
-        stop = stop or threading.Event()
+        every, stop = checked_seconds("every", every), checked_stop(stop)
         while not stop.is_set():
             applied = self.catch_up()
             if applied:
@@ -705,7 +713,7 @@ class KeptFacts:
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
         """
-        stop = stop or threading.Event()
+        every, stop = checked_seconds("every", every), checked_stop(stop)
         first = True
         while not stop.is_set():
             new = self.catch_up()
@@ -785,7 +793,9 @@ def deliver(
         StoreError: The event delivered last is not in the log any more: it is another log, or was
             altered. Nothing is delivered again on its own; look, then name a new file.
     """
-    stop = stop or threading.Event()
+    every, stop = checked_seconds("every", every), checked_stop(stop)
+
+    checked_function("effect", effect)
 
     def unless_stopped(recorded: Recorded) -> None:
         if stop.is_set():

@@ -28,6 +28,7 @@ import attrs
 
 from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
+from imcm.domain.vocabulary import is_among
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from imcm.projections.facts import Facts
 from imcm.projections.failures import (
@@ -163,7 +164,7 @@ class Table:
             MissingExtraError, MissingPackageError: What it needs is not installed.
         """
         # Compared, not looked up: what was given may be anything.
-        if not any(backend == one for one in _BACKENDS):
+        if not is_among(backend, _BACKENDS):
             raise InvalidValue("backend", backend, f"one of {', '.join(_BACKENDS)}")
         what = f"to_frame({backend!r})"
         nw = _narwhals(what)

@@ -40,7 +40,7 @@ from collections.abc import (
 from itertools import islice, pairwise
 from operator import itemgetter, lt
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self, TypeGuard, TypeVar, cast
 
 if TYPE_CHECKING:
     import argparse
@@ -99,6 +99,36 @@ class Unreadable(ValueError):
     """Something is not in the format it should have, or can't be read at all."""
 
 
+# --- what is given --------------------------------------------------------------------------------
+
+_T = TypeVar("_T")
+
+
+def _given(name: str, value: object, kind: type[_T]) -> _T:
+    """Return *value* if it is of its type; else whoever gave it hears which argument it was."""
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise Unreadable(f"{name} is a {type(value).__name__}, not a {kind.__name__}")
+    return value
+
+
+def _listed(name: str, values: Iterable[_T]) -> Iterable[_T]:
+    """Return *values* if they can be gone through one by one."""
+    if not isinstance(values, Iterable):
+        raise Unreadable(f"{name} is a {type(values).__name__}, not a list")
+    return values
+
+
+def _all_given(name: str, values: Any, kind: type[_T]) -> Iterator[_T]:
+    """Yield the members of a list if it is one and each is of its type."""
+    for value in _listed(name, values):
+        yield _given(f"one of {name}", value, kind)
+
+
+def _told(number: object) -> str:
+    """Return a number as a message tells it, whatever was given instead."""
+    return str(number) if isinstance(number, int) and number.bit_length() < 256 else "?"
+
+
 # --- leaves ---------------------------------------------------------------------------------------
 
 _MARK: Final = b',"words":'
@@ -124,7 +154,7 @@ def split_words(state: bytes) -> tuple[bytes, bytes]:
     had such a V, the later mark would lie in the earlier V; its brace would have to be in a text
     there, so inside and outside are exchanged from there on, and not both can end outside.
     """
-    at = state.rfind(_MARK)
+    at = _given("state", state, bytes).rfind(_MARK)
     if at < 0 or state[-1:] != b"}":
         return state, b""
     words = state[at + 9 : -1]
@@ -171,10 +201,15 @@ def leaf_data(stream: str, version: int, type: str, state: bytes) -> bytes:
     The store's own position is no part of it: what counts is the order.
 
     Raises:
-        ValueError: A text can't be written in UTF-8.
+        Unreadable: A value is not of its type, or a text can't be written in UTF-8.
     """
     head, words = split_words(state)
-    fields = (stream.encode(), b"%d" % version, type.encode(), head, _words_field(words))
+    try:
+        texts = _given("stream", stream, str).encode(), _given("type", type, str).encode()
+        number = b"%d" % _given("version", version, int)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise Unreadable(f"the event can't be written: {error}") from None
+    fields = (texts[0], number, texts[1], head, _words_field(words))
     return b"".join(part for field in fields for part in (len(field).to_bytes(8, "big"), field))
 
 
@@ -230,7 +265,7 @@ def leaf_hashes(
     types: dict[str, bytes] = {}
     found: list[bytes] = []
     add = found.append
-    for row in rows:
+    for row in _listed("rows", rows):
         try:
             position, stream, version, type, state = row
             name = types.get(type)
@@ -281,7 +316,8 @@ def _refuse_types(version: object, state: object) -> None:
 
 def _shown(row: object) -> str:
     """Return the position of a row that may be anything at all."""
-    return str(cast("tuple[object, ...]", row)[0]) if isinstance(row, tuple) and row else "?"
+    position = cast("tuple[object, ...]", row)[0] if isinstance(row, tuple) and row else None
+    return _told(position)
 
 
 # --- the tree -------------------------------------------------------------------------------------
@@ -312,8 +348,10 @@ class Frontier:
 
     def extend(self, hashes: Sequence[bytes]) -> None:
         """Add leaf hashes, level by level, which is faster than one by one."""
-        self.size += len(hashes)
-        sha256, row, level = _sha256, list(hashes), 0
+        sha256, row, level = _sha256, list(_listed("hashes", hashes)), 0
+        if not {*map(type, row)} <= {bytes}:
+            raise Unreadable("a leaf hash is bytes, and one of these is something else")
+        self.size += len(row)
         while row:
             if level == len(self._pending):
                 self._pending.append(None)
@@ -369,8 +407,8 @@ def inclusion_proofs(
     full: list[_Subtree] = []
     paths: dict[int, list[bytes]] = {}
     size = 0
-    for hash, watched in leaves:
-        subtree = _Subtree(hash, 0, [])
+    for hash, watched in _all_given("leaves", leaves, tuple):
+        subtree = _Subtree(_given("a leaf", hash, bytes), 0, [])
         if watched:
             subtree.paths.append(paths.setdefault(size, []))
         size += 1
@@ -392,9 +430,10 @@ def inclusion_proof(hashes: Iterable[bytes], index: int, size: int) -> list[byte
     Raises:
         Refused: There is no such leaf, or fewer than *size*.
     """
-    if not 0 <= index < size:
-        raise Refused(f"there is no leaf {index} in a tree of {size}")
-    watched = ((hash, place == index) for place, hash in enumerate(islice(hashes, size)))
+    if not 0 <= _given("index", index, int) < _given("size", size, int) <= _LARGEST:
+        raise Refused(f"there is no leaf {_told(index)} in a tree of {_told(size)}")
+    leaves = islice(_listed("hashes", hashes), size)
+    watched = ((hash, place == index) for place, hash in enumerate(leaves))
     found, _, paths = inclusion_proofs(watched)
     if found != size:
         raise Refused(f"there are {found} leaves, not {size}")
@@ -436,11 +475,11 @@ def consistency_proof(hashes: Iterable[bytes], old: int, new: int) -> list[bytes
     Raises:
         Refused: The sizes are not 1 <= old <= new, or there are fewer leaves than *new*.
     """
-    if not 1 <= old <= new:
-        raise Refused(f"there is no consistency proof from size {old} to size {new}")
+    if not 1 <= _given("old", old, int) <= _given("new", new, int) <= _LARGEST:
+        raise Refused(f"there is no consistency proof from size {_told(old)} to size {_told(new)}")
     ranges = _consistency_ranges(old, new)
     roots: dict[tuple[int, int], bytes] = {}
-    leaves, at = iter(hashes), 0
+    leaves, at = iter(_listed("hashes", hashes)), 0
     for begin, end in sorted(ranges):
         for _ in islice(leaves, begin - at):
             at += 1
@@ -459,7 +498,7 @@ def consistency_proof(hashes: Iterable[bytes], old: int, new: int) -> list[bytes
 
 
 def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
 
 
 def _refuse_hashes(**hashes: object) -> None:
@@ -488,7 +527,7 @@ def check_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], r
     _refuse_hashes(leaf=leaf, root=root)
     _refuse_path(path)
     if not _is_count(index) or not _is_count(size) or index >= size:
-        raise Refused(f"there is no leaf {index} in a tree of {size}")
+        raise Refused(f"there is no leaf {_told(index)} in a tree of {_told(size)}")
     fn, sn, r = index, size - 1, leaf
     for p in path:
         if sn == 0:
@@ -520,7 +559,7 @@ def check_consistency(
     _refuse_hashes(old_root=old_root, new_root=new_root)
     _refuse_path(path)
     if not _is_count(old) or not _is_count(new) or not 1 <= old <= new:
-        raise Refused(f"there is no consistency proof from size {old} to size {new}")
+        raise Refused(f"there is no consistency proof from size {_told(old)} to size {_told(new)}")
     if old == new:
         if path:
             raise Refused("the path is too long: the sizes are equal")
@@ -631,13 +670,19 @@ def check_signature(public: bytes, message: bytes, signature: bytes) -> None:
     """
     if not isinstance(signature, bytes) or len(signature) != 64:
         raise Refused("the signature is not 64 bytes")
-    key = _public_point(public)
+    key = _public_point(_given("public", public, bytes))
     if key is None:
         raise Refused("the public key is not a point of Ed25519")
     s = int.from_bytes(signature[32:], "little")
     if s >= _L:
         raise Refused("the signature does not verify")
-    k = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % _L
+    k = (
+        int.from_bytes(
+            hashlib.sha512(signature[:32] + public + _given("message", message, bytes)).digest(),
+            "little",
+        )
+        % _L
+    )
     # [S]B - [k]A, both multiplications in one walk over the bits.
     x, y, z, t = key
     minus = (_P - x, y, z, _P - t)
@@ -701,7 +746,7 @@ class Key(NamedTuple):
         Raises:
             Unreadable: It is not written as one, or not an Ed25519 key.
         """
-        name, _, rest = vkey.partition("+")
+        name, _, rest = _given("the key", vkey, str).partition("+")
         id, _, data = rest.partition("+")
         try:
             public = _from_base64(data)
@@ -793,7 +838,7 @@ class Checkpoint(NamedTuple):
         Raises:
             Refused: A signature claims to be of one of the keys and does not verify.
         """
-        known = {(key.name, key.id): key for key in keys}
+        known = {(key.name, key.id): key for key in _all_given("keys", keys, Key)}
         body = self.body().encode()
         found: list[Key] = []
         for signature in self.signatures:
@@ -825,7 +870,7 @@ def read_anchors(text: str) -> list[Checkpoint]:
     Raises:
         Unreadable: The text is anything else; the message names the line.
     """
-    if text and not text.endswith("\n"):
+    if _given("the text", text, str) and not text.endswith("\n"):
         raise _cut_off(text.split("\n"), "it has no line end")
     lines = text.split("\n")[:-1]
     anchors: list[Checkpoint] = []
@@ -968,7 +1013,7 @@ def check_proof(
         if proof[name].__class__ is not wanted:
             raise Unreadable(f"the proof's {name} is not of type {wanted.__name__}")
     path = [_decoded(hash, "path") for hash in proof["path"]]
-    root, known = _decoded(proof["root"], "root"), list(anchors)
+    root, known = _decoded(proof["root"], "root"), list(_all_given("anchors", anchors, Checkpoint))
     _refuse_unknown(known, keys, proof["origin"], proof["size"], root)
     if kind == "consistency":
         old_root = _decoded(proof["old_root"], "old_root")
@@ -978,10 +1023,7 @@ def check_proof(
             f"the log of {proof['size']} events begins with the log of {proof['old_size']} events"
         )
     state = _decoded(proof["state"], "state")
-    try:
-        leaf = leaf_hash(proof["stream"], proof["version"], proof["type"], state)
-    except ValueError:
-        raise Unreadable("the proof's stream or type can't be written in UTF-8") from None
+    leaf = leaf_hash(proof["stream"], proof["version"], proof["type"], state)
     check_inclusion(leaf, proof["index"], proof["size"], path, root)
     return (
         f"{proof['type']}, version {proof['version']} of {proof['stream']}, is event "
@@ -1200,6 +1242,8 @@ def _gap_line(gap: Gap) -> str:
 
 def origin_of(row: _Row) -> str | None:
     """Return the ledger's id from the first row of a log; None if it does not hold one."""
+    if len(_given("row", row, tuple)) != 5:
+        raise Unreadable("a row is (position, stream, version, type, state)")
     _, stream, version, type, state = row
     if (stream, version, type) != ("ledger:self", 1, "LedgerOpened"):
         return None
@@ -1303,6 +1347,14 @@ class _Versions(NamedTuple):
     gaps_total: int
 
 
+def _placed(streams: object) -> Iterator[tuple[str, int, int]]:
+    """Yield what a caller tells of the rows by their streams, if it is that."""
+    for row in _all_given("streams", streams, tuple):
+        if tuple(map(type, row)) != (str, int, int):
+            raise Unreadable("one of streams is not (stream, version, position)")
+        yield cast("tuple[str, int, int]", row)
+
+
 def _walk(streams: Iterable[_Placed]) -> _Versions:
     """Check that the versions of each stream are 1, 2, 3 ... in log order."""
     count, mix, total = 0, 0, 0
@@ -1379,7 +1431,7 @@ def _read_log(
     lasts: dict[int, int] = {}
     size = mix = last = 0
     misplaced: int | None = None
-    remaining = iter(rows)
+    remaining = iter(_listed("rows", rows))
     while chunk := list(islice(remaining, _CHUNK)):
         hashes = leaf_hashes(chunk, kept.was_redacted, kept.accounts)
         if misplaced is None:
@@ -1433,6 +1485,7 @@ def verify(
         Unreadable: A row is not a stored event.
     """
     told = None if streams is None else _PLACE
+    streams = None if streams is None else _placed(streams)
     return _verified(rows, anchors, keys, streams, told, origin, on_progress, _NOTHING_FOUND)
 
 
@@ -1466,6 +1519,11 @@ def _verified(
     on_progress: Callable[[int], object] | None,
     found: _Found,
 ) -> Verdict:
+    anchors, keys = [*_all_given("anchors", anchors, Checkpoint)], [*_all_given("keys", keys, Key)]
+    if origin is not None:
+        _given("origin", origin, str)
+    if on_progress is not None and not callable(on_progress):
+        raise Unreadable("on_progress is no function")
     refused = _unsigned(anchors, keys)
     sizes = sorted({anchor.size for anchor in anchors})
     with contextlib.closing(_Streams()) as kept:
@@ -1723,10 +1781,13 @@ def verify_file(
     Raises:
         Unreadable: There is no such file, or it is neither.
     """
-    if not path.is_file():
-        raise Unreadable(f"{path} is {'not a file' if path.exists() else 'not there'}")
-    if not path.stat().st_size:
-        raise Unreadable(f"{path} is empty")
+    try:
+        if not _given("path", path, Path).is_file():
+            raise Unreadable(f"{path} is {'not a file' if path.exists() else 'not there'}")
+        if not path.stat().st_size:
+            raise Unreadable(f"{path} is empty")
+    except OSError as error:  # a name that no file can have
+        raise Unreadable(f"{path} can't be opened: {error.strerror}") from None
     try:
         # The file is opened by SQLite alone. A handle of our own would, when closed, drop every
         # lock that this process holds on a ledger (POSIX locks work so).
@@ -1736,7 +1797,7 @@ def verify_file(
                 return verify(_lines(file), anchors, keys, on_progress=on_progress)
         with contextlib.closing(connection):
             connection.execute("BEGIN")
-            found = _found_in(connection, allow)
+            found = _found_in(connection, [*_all_given("allow", allow, str)])
             # A damaged index may lead round in circles; that it is damaged is known then.
             again = iter(()) if found.damage else _later(connection)
             return _verified(
@@ -1951,6 +2012,7 @@ def read_proofs(text: str) -> list[dict[str, Any]]:
     Raises:
         Unreadable: It is something else, or a member comes twice.
     """
+    _given("the text", text, str)
     try:
         found: Any = json.loads(text, object_pairs_hook=_members_once)
     except json.JSONDecodeError as error:

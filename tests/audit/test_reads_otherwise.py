@@ -377,7 +377,8 @@ class TestWhatHides:
         path, _ = copy
         run(path, "CREATE TABLE aside (n INTEGER)", SWALLOWS)
         hidden(
-            path, "UPDATE sqlite_master SET tbl_name = tbl_name || char(0) WHERE name = 'swallows'"
+            path,
+            "UPDATE sqlite_master SET tbl_name = tbl_name || char(0) WHERE name = 'swallows'",
         )
         with Ledger(path, clock=lambda: NOW) as ledger:
             before = list(ledger.rows())

@@ -20,17 +20,17 @@ from typing import Any
 
 from imcm import verifier
 from imcm.audit.signing import HIDDEN, Signer, key_of, new_key
-from imcm.codec import Row, is_of_payload
-from imcm.domain.vocabulary import is_aware
+from imcm.codec import Row, checked_rows, is_of_payload
+from imcm.domain.recorded import checked_position
+from imcm.domain.vocabulary import checked_text, checked_time, is_list, is_number
 from imcm.errors import (
     InvalidValue,
     LogDiffersError,
-    NaiveTimeError,
     ProofRefusedError,
     StoreError,
     UnknownIdError,
 )
-from imcm.files import locked, replaced
+from imcm.files import checked_path, locked, replaced
 from imcm.verifier import Checkpoint, Verdict
 
 __all__ = [
@@ -75,9 +75,15 @@ def verify(
         StoreError: A row is not a stored event.
     """
     notes, known = _anchors(anchors), _keys(keys)
+    _progress(on_progress)
     try:
         return verifier.verify(
-            rows, notes, known, streams=streams, origin=origin, on_progress=on_progress
+            checked_rows(rows),
+            notes,
+            known,
+            streams=streams,
+            origin=origin,
+            on_progress=on_progress,
         )
     except verifier.Unreadable as error:
         raise StoreError(str(error)) from None
@@ -107,9 +113,10 @@ def verify_file(
     """
     if isinstance(allow, str):
         raise InvalidValue("allow", allow, "give a list of names, also for a single one")
-    notes, known = _anchors(anchors), _keys(keys)
+    notes, known, file = _anchors(anchors), _keys(keys), checked_path("path", path)
+    _progress(on_progress)
     try:
-        return verifier.verify_file(Path(path), notes, known, allow=allow, on_progress=on_progress)
+        return verifier.verify_file(file, notes, known, allow=allow, on_progress=on_progress)
     except verifier.Unreadable as error:
         raise StoreError(str(error)) from None
 
@@ -148,8 +155,9 @@ def checkpoint(
         LogDiffersError: The log is not what the anchors say, or it has gaps; nothing was signed.
         StoreError: A row is not a stored event, or there is none.
     """
-    if not is_aware(at):
-        raise NaiveTimeError("at", at)
+    at = checked_time("at", at)
+    if signer is not None and not isinstance(signer, Signer):
+        raise InvalidValue("signer", HIDDEN, "give a Signer, such as Signer.from_pem returns")
     verdict = verify(rows, anchors, keys=keys, streams=streams, origin=origin)
     if verdict.outcome not in (verifier.OK, verifier.NO_ANCHORS):
         why = "; ".join(verdict.why)
@@ -195,7 +203,11 @@ def append_checkpoint(
         LogDiffersError: The log is not what the anchors say, or it has gaps; nothing was signed.
         StoreError: A row is not a stored event, or there is none; or the file can't be written.
     """
-    file = Path(path)
+    file, at = checked_path("path", path), checked_time("at", at)
+    if not file.name:
+        raise InvalidValue("path", str(path), "give the path of a file")
+    if not is_number(wait) or not wait >= 0:
+        raise InvalidValue("wait", wait, "give a number of seconds, 0 or more")
     with locked(file, wait=wait):
         try:
             before = file.read_bytes().decode() if file.exists() else ""
@@ -244,6 +256,8 @@ def prove(
         StoreError: A row is not a stored event.
     """
     head = _checkpoint("checkpoint", checkpoint)
+    checked_text("stream", stream)
+    version = None if version is None else checked_position("version", version)
     found: list[Row] = []
 
     def leaves() -> Iterator[tuple[bytes, bool]]:
@@ -360,9 +374,14 @@ def _base64(data: bytes) -> str:
 
 def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     """Yield the first *size* rows in lists, which are hashed faster than one by one."""
-    first = islice(rows, size)
+    first = islice(checked_rows(rows), size)
     while chunk := list(islice(first, 1000)):
         yield chunk
+
+
+def _progress(told: object) -> None:
+    if told is not None and not callable(told):
+        raise InvalidValue("on_progress", told, "give a function")
 
 
 def _anchors(text: str) -> list[Checkpoint]:
@@ -380,7 +399,7 @@ def _checkpoint(name: str, note: str) -> Checkpoint:
 
 
 def _keys(vkeys: Sequence[str]) -> list[verifier.Key]:
-    if isinstance(vkeys, str):
+    if not is_list(vkeys):
         raise InvalidValue("keys", HIDDEN, "give a list of keys, also for a single one")
     return [key_of(vkey) for vkey in vkeys]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from imcm import verifier
+from imcm.domain.vocabulary import checked_function, checked_words
 from imcm.errors import InvalidValue, MissingExtraError
 
 __all__ = ["Signer", "key_of", "new_key"]
@@ -39,7 +40,7 @@ class Signer:
 
     def __init__(self, vkey: str, sign: Callable[[bytes], bytes]) -> None:
         self.key = key_of(vkey)
-        self._sign = sign
+        self._sign = checked_function("sign", sign)
 
     @classmethod
     def from_pem(
@@ -146,12 +147,12 @@ def key_of(vkey: str) -> verifier.Key:
     """
     try:
         return verifier.Key.parse(vkey)
-    except (verifier.Unreadable, AttributeError) as error:
+    except verifier.Unreadable as error:
         raise InvalidValue("key", HIDDEN, f"give name+id+base64: {error}") from None
 
 
 def _vkey(name: str, private: Any) -> str:
-    key = verifier.Key(name, private.public_key().public_bytes_raw())
+    key = verifier.Key(checked_words("name", name), private.public_key().public_bytes_raw())
     try:
         return key_of(key.vkey).vkey
     except (InvalidValue, UnicodeEncodeError):

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, get_args
+from typing import ClassVar, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
@@ -56,13 +56,16 @@ from imcm.domain.lifecycle import (
     answers,
     before_first,
     changed,
+    checked_events,
+    checked_state,
     confirmed,
     first_moment,
     other_door,
     quickly_replaced,
     require,
+    strange_event,
 )
-from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     Authority,
@@ -666,7 +669,7 @@ INITIAL: Final = Change()
 
 def evolve(change: Change, event: ChangeEvent) -> Change:
     """Return the change as it is after *event*: it copies, and never refuses."""
-    past = (*change.past, event)
+    past = (*checked_state("change", change, Change).past, event)
     if event.__class__ in EDIT_CLASSES:
         # These change what stood before them: what stands is told again from the start, so
         # `_next` needs to know of none of them.
@@ -677,7 +680,7 @@ def evolve(change: Change, event: ChangeEvent) -> Change:
 
 def fold(events: Iterable[ChangeEvent]) -> Change:
     """Return the change as it is after all *events* of its stream, oldest first."""
-    past = tuple(events)
+    past = checked_events("events", events)
     few = len(past) <= FEW
     change = INITIAL if few else thawed(INITIAL)
     stands: Mapping[int, ChangeFact] = past_standing(past)
@@ -808,7 +811,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case DurationStated() | WordsRedacted():
             return change
         case _:
-            assert_never(event)
+            raise strange_event(event, "change")
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -1055,8 +1058,10 @@ def next_steps(
         by: Who would do it; *at*, when; *authority*, in which capacity they would vote.
         policy: Under which rules.
     """
+    change = checked_state("change", change, Change)
+    by, at = optional_id("by", by), optional_moment("at", at)
     capacity = None if authority is None else checked_member("authority", authority, Authority)
-    ask: _Ask = Ask(by=by, at=optional_moment("at", at), policy=policy, authority=capacity)
+    ask: _Ask = Ask(by=by, at=at, policy=checked_policy(policy), authority=capacity)
     return tuple(answers(STEPS, change, ask))
 
 
@@ -1078,7 +1083,8 @@ def _require(
     now: object = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
-    by, at = checked_id("by", by), checked_moment("at", at)
+    change = checked_state("change", change, Change)
+    by, at, policy = checked_id("by", by), checked_moment("at", at), checked_policy(policy)
     ask: _Ask = Ask(
         by=by,
         at=at,
@@ -1154,7 +1160,7 @@ def plan(
             kind=checked_member("kind", kind, Kind),
             services=checked_services(services),
             environment=optional_id("environment", environment),
-            labels=checked_labels(labels or {}),
+            labels=checked_labels({} if labels is None else labels),
             risk=None if risk is None else checked_member("risk", risk, Risk),
             window=checked_window("window", window),
             requested_by=optional_id("requested_by", requested_by),
@@ -1307,7 +1313,7 @@ def approve_retroactively(
     policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
     """Approve what went in without approval. Once ruled on, approving again changes nothing."""
-    by, at = _require(change, "approve_retroactively", by=by, at=at)
+    by, at = _require(change, "approve_retroactively", by=by, at=at, policy=policy)
     authority = checked_member("authority", authority, Authority)
     why = checked_words("why", why)
     if not change.outstanding:
@@ -1326,7 +1332,7 @@ def refuse_retroactively(
     policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
     """Rule that what went in without approval should not have. That stays visible for ever."""
-    by, at = _require(change, "refuse_retroactively", by=by, at=at)
+    by, at = _require(change, "refuse_retroactively", by=by, at=at, policy=policy)
     authority = checked_member("authority", authority, Authority)
     why = required_words("why", why)
     if not change.outstanding:
@@ -1456,7 +1462,7 @@ def observe(
             kind=None if kind is None else checked_member("kind", kind, Kind),
             services=names,
             environment=optional_id("environment", environment),
-            labels=checked_labels(labels or {}),
+            labels=checked_labels({} if labels is None else labels),
             version=optional_id("version", version),
             type=ChangeType.OBSERVED if new else change.type,
             unauthorised="requested" if new else _guard_that_said_no(change),
@@ -1753,6 +1759,8 @@ def bring_in(
         StepRefused: No event says what was planned, or a fact that can't be corrected changed.
         InvalidValue: An event is none of a change, or not marked as imported.
     """
+    change = checked_state("change", change, Change)
+    events = checked_events("events", events)
     result: list[tuple[int, ChangeEvent]] = []
     past = list(change.past)
     status = change.status  # all that is asked of the change: no state is made for each event
@@ -1843,4 +1851,4 @@ def confirm(change: Change, event: ChangeEvent, *, policy: Policy = DEFAULT_POLI
     step = _RECORDED_BY.get(type(event))
     if step is None or getattr(event, "imported", False):
         raise other_door(event, "change")
-    confirmed(step, change, event, policy)
+    confirmed(step, change, event, checked_policy(policy))

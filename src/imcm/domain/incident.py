@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple, TypeAlias, assert_never, get_args
+from typing import ClassVar, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
@@ -55,13 +55,16 @@ from imcm.domain.lifecycle import (
     answers,
     before_first,
     changed,
+    checked_events,
+    checked_state,
     confirmed,
     first_moment,
     other_door,
     quickly_replaced,
     require,
+    strange_event,
 )
-from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     AttemptResult,
@@ -88,6 +91,8 @@ from imcm.domain.vocabulary import (
     checked_words,
     folded,
     highest,
+    is_list,
+    is_mapping,
     known_id,
     optional_id,
     optional_known_id,
@@ -635,7 +640,7 @@ INITIAL: Final = Incident()
 
 def evolve(incident: Incident, event: IncidentEvent) -> Incident:
     """Return the incident as it is after *event*: it copies, and never refuses."""
-    past = (*incident.past, event)
+    past = (*checked_state("incident", incident, Incident).past, event)
     if event.__class__ in EDIT_CLASSES:
         # These change what stood before them: what stands is told again from the start, so
         # `_next` needs to know of none of them.
@@ -646,7 +651,7 @@ def evolve(incident: Incident, event: IncidentEvent) -> Incident:
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
     """Return the incident as it is after all *events* of its stream, oldest first."""
-    past = tuple(events)
+    past = checked_events("events", events)
     few = len(past) <= FEW
     incident = INITIAL if few else thawed(INITIAL)
     stands: Mapping[int, IncidentFact] = past_standing(past)
@@ -758,7 +763,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
         case IncidentSeparated():
             return incident._replace(absorbed=incident.absorbed - {event.merged})
         case _:
-            assert_never(event)
+            raise strange_event(event, "incident")
 
 
 # --- the table ------------------------------------------------------------------------------------
@@ -922,7 +927,9 @@ def next_steps(
 
     A guard that needs an argument that was not given answers "depends on" it.
     """
-    ask: _Ask = Ask(by=by, at=optional_moment("at", at), policy=policy)
+    incident = checked_state("incident", incident, Incident)
+    by, at = optional_id("by", by), optional_moment("at", at)
+    ask: _Ask = Ask(by=by, at=at, policy=checked_policy(policy))
     return tuple(answers(STEPS, incident, ask))
 
 
@@ -944,7 +951,8 @@ def _require(
     now: object = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
-    by, at = checked_id("by", by), checked_moment("at", at)
+    incident = checked_state("incident", incident, Incident)
+    by, at, policy = checked_id("by", by), checked_moment("at", at), checked_policy(policy)
     number = None if number is None else checked_number("number", number)
     ask: _Ask = Ask(
         by=by,
@@ -1010,7 +1018,7 @@ def detect(
             monitor=optional_id("monitor", monitor),
             mode=checked_member("mode", mode, Mode),
             environment=optional_id("environment", environment),
-            labels=checked_labels(labels or {}),
+            labels=checked_labels({} if labels is None else labels),
             impact_started_at=optional_moment("impact_started_at", impact_started_at),
             declared_at=optional_moment("declared_at", declared_at),
         ),
@@ -1309,7 +1317,7 @@ def record_review(
         causes: The contributing causes, as many as there were. Prevention: `add_action`.
     """
     by, at = _require(incident, "record_review", by=by, at=at)
-    if isinstance(causes, str):
+    if not is_list(causes) or is_mapping(causes):
         raise InvalidValue("causes", causes, 'give a list, for example ["no canary"]')
     return (
         ReviewRecorded(
@@ -1406,6 +1414,7 @@ def merge(
         id: This incident's id; *into* is the one that goes on for both, in *into_state*.
     """
     id, into = known_id("id", id), known_id("into", into)
+    checked_state("into_state", into_state, Incident)
     by, at = _require(incident, "merge", by=by, at=at, id=id, into=into, other=into_state)
     return (IncidentMerged(at=at, by=by, into=into, why=checked_words("why", why)),)
 
@@ -1414,6 +1423,7 @@ def absorb(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[Inc
     """The target's side of `merge`, written in the same record."""
     by, at = checked_id("by", by), checked_moment("at", at)
     merged = known_id("merged", merged)
+    incident = checked_state("incident", incident, Incident)
     return () if merged in incident.absorbed else (IncidentAbsorbed(at=at, by=by, merged=merged),)
 
 
@@ -1426,6 +1436,7 @@ def unmerge(
     Args:
         out_of: The incident it is believed to be merged into; refused where it is another.
     """
+    out_of = optional_known_id("out_of", out_of)
     by, at = _require(incident, "unmerge", by=by, at=at, out_of=out_of)
     return (
         IncidentUnmerged(
@@ -1442,6 +1453,7 @@ def separate(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[I
     """The target's side of `unmerge`, written in the same record."""
     by, at = checked_id("by", by), checked_moment("at", at)
     merged = known_id("merged", merged)
+    incident = checked_state("incident", incident, Incident)
     return (IncidentSeparated(at=at, by=by, merged=merged),) if merged in incident.absorbed else ()
 
 
@@ -1522,6 +1534,8 @@ def bring_in(
         StepRefused: No event says what was detected, or a fact that can't be corrected changed.
         InvalidValue: An event is none of an incident, or not marked as imported.
     """
+    incident = checked_state("incident", incident, Incident)
+    events = checked_events("events", events)
     result: list[tuple[int, IncidentEvent]] = []
     numbers = _Numbers(incident.past)
     past = list(incident.past)
@@ -1665,4 +1679,4 @@ def confirm(incident: Incident, event: IncidentEvent, *, policy: Policy = DEFAUL
     step = _RECORDED_BY.get(type(event))
     if step is None or getattr(event, "imported", False):
         raise other_door(event, "incident")
-    confirmed(step, incident, event, policy)
+    confirmed(step, incident, event, checked_policy(policy))

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from inspect import signature
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Never, Protocol, TypeVar
 
 import attrs
 
@@ -23,6 +23,7 @@ from imcm.domain.vocabulary import (
     Result,
     Window,
     earliest,
+    is_list,
     latest,
     surely_before,
 )
@@ -272,6 +273,31 @@ def confirmed(
         what = f"{step.__name__} makes {made[0]!r} of it" if made else "nothing follows of it now"
         message = f"{what}, not {event!r}; return what {step.__name__} returns"
         raise StepRefused(step.__name__, "what follows", message)
+
+
+def checked_state(name: str, value: object, kind: type[T]) -> T:
+    """Return *value* if it is the state of an incident or of a change, as *kind* says."""
+    if not isinstance(value, kind):
+        allowed = f"give the {name} as it stands: {name}.INITIAL, or what {name}.fold returns"
+        raise InvalidValue(name, value, allowed)
+    return value
+
+
+def checked_events(name: str, value: Iterable[T]) -> tuple[T, ...]:
+    """Return *value* as a tuple if it can be gone through; its members say for themselves."""
+    if not is_list(value):
+        raise InvalidValue(name, value, "give a list of events")
+    return tuple(value)
+
+
+def strange_event(event: Never, kind: str) -> InvalidValue:
+    """
+    Return the error that names what is no event of an incident, or of a change.
+
+    Type checkers let it be called only where all events there are were told apart before.
+    """
+    allowed = f"an event of a {kind} as imcm has them; facts of your own can be kept as labels"
+    return InvalidValue("event", event, allowed)
 
 
 def other_door(event: object, kind: str) -> InvalidValue:

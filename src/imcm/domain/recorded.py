@@ -12,8 +12,8 @@ import attrs
 
 from imcm.domain.change import ChangeEvent
 from imcm.domain.incident import IncidentEvent
-from imcm.domain.vocabulary import is_aware
-from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.domain.vocabulary import aware_time, checked_number, checked_time, is_list
+from imcm.errors import InvalidValue
 
 INCIDENT: Final = "incident"
 CHANGE: Final = "change"
@@ -46,8 +46,8 @@ class Source:
     keyed: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.recorded_at is not None and not is_aware(self.recorded_at):
-            raise NaiveTimeError("source.recorded_at", self.recorded_at)
+        if self.recorded_at is not None:
+            aware_time("source.recorded_at", self.recorded_at)
 
 
 @attrs.frozen(kw_only=True)
@@ -194,6 +194,58 @@ class Recording(tuple[Recorded, ...]):
         return made
 
 
+def checked_log(log: object) -> Iterator[Recorded]:
+    """
+    Yield recorded events: what every call asks that is given a log.
+
+    Raises:
+        InvalidValue: It is no log, or holds something else.
+    """
+    if not is_list(log):
+        raise InvalidValue("log", log, _A_LOG)
+    for recorded in log:
+        if not isinstance(recorded, Recorded):
+            raise InvalidValue("log", recorded, _A_LOG)
+        yield recorded
+
+
+_A_LOG: Final = "give recorded events, such as ledger.replay()"
+
+
+def checked_known_at(value: object) -> int | datetime | None:
+    """
+    Return what `known_at` says: a position, a time as `checked_time` does, or None.
+
+    Raises:
+        NaiveTimeError: A time without a zone.
+        InvalidValue: It is neither a position nor a time.
+    """
+    if value is None:
+        return None
+    if isinstance(value, datetime):
+        return checked_time("known_at", value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidValue("known_at", value, "give a log position or an aware datetime")
+    return checked_position("known_at", value)
+
+
+LARGEST: Final = (1 << 63) - 1
+"""The greatest position there can be."""
+
+
+def checked_position(name: str, value: object) -> int:
+    """
+    Return *value* if it can be asked for as a position in a log.
+
+    Raises:
+        InvalidValue: It is no whole number, or one that no log can have.
+    """
+    position = checked_number(name, value)
+    if not -LARGEST <= position <= LARGEST:
+        raise InvalidValue(name, value, f"a log position is at most {LARGEST:,}")
+    return position
+
+
 def known(log: Iterable[Recorded], known_at: int | datetime | None = None) -> Iterator[Recorded]:
     """
     Yield the part of *log* that was known at *known_at*: always a prefix of it.
@@ -205,14 +257,12 @@ def known(log: Iterable[Recorded], known_at: int | datetime | None = None) -> It
 
     Raises:
         NaiveTimeError: A time without a zone.
+        InvalidValue: It is no log, or holds something else.
     """
+    known_at, log = checked_known_at(known_at), checked_log(log)
     if known_at is None:
         yield from log
-    elif isinstance(known_at, bool) or not isinstance(known_at, (int, datetime)):
-        raise InvalidValue("known_at", known_at, "give a log position or an aware datetime")
     elif isinstance(known_at, datetime):
-        if not is_aware(known_at):
-            raise NaiveTimeError("known_at", known_at)
         for recorded in log:
             if recorded.recorded_at > known_at:
                 return
@@ -235,7 +285,7 @@ def as_source_knew(log: Iterable[Recorded]) -> list[Recorded]:
     """
     newest: dict[str, datetime] = {}
     keyed: list[tuple[datetime, int, Recorded]] = []
-    for order, recorded in enumerate(log):
+    for order, recorded in enumerate(checked_log(log)):
         source = recorded.source
         stamp = recorded.recorded_at
         if source is not None and source.recorded_at is not None:

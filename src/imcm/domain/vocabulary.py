@@ -7,15 +7,18 @@ Members of the enumerations are storage format: add, never rename.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, TypeGuard, TypeVar
+from typing import Any, Final, ParamSpec, TypeAlias, TypeGuard, TypeVar
 
 import attrs
 
-from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.errors import InvalidValue, NaiveTimeError, shown
 from imcm.plain import plain
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # --- time -----------------------------------------------------------------------------------------
 
@@ -35,10 +38,34 @@ def is_aware(value: datetime) -> bool:
 
 
 def aware(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    """Refuse a naive time: the validator on every moment of every event and value."""
+    """
+    Refuse a naive time and what is no moment: the validator on every moment of every event.
+
+    None is left to what asks for the moment: imported facts may have none.
+    """
     # As read back it is nearly always in UTC, and this runs for each event decoded.
-    if isinstance(value, datetime) and value.tzinfo is not UTC and not is_aware(value):
-        raise NaiveTimeError(attribute.name, value)
+    if value.__class__ is datetime:
+        if value.tzinfo is not UTC and not is_aware(value):
+            raise NaiveTimeError(attribute.name, value)
+    elif value is not None and not isinstance(value, Between):
+        aware_time(attribute.name, value)
+
+
+def aware_time(name: str, value: object) -> datetime:
+    """
+    Return *value* if it is an aware time, as it is: what values that are read back ask.
+
+    Raises:
+        NaiveTimeError: It has no zone, or one that gives no offset.
+        InvalidValue: It is no time; a data frame's "not a time" is none.
+    """
+    if not isinstance(value, datetime):
+        raise InvalidValue(name, value, "give an aware datetime")
+    if value != value:  # noqa: PLR0124 (what a data frame holds in the place of a time)
+        raise InvalidValue(name, value, "it is no time; leave it out")
+    if not is_aware(value):
+        raise NaiveTimeError(name, value)
+    return value
 
 
 @attrs.frozen(kw_only=True)
@@ -51,10 +78,11 @@ class Between:
         latest: The last time it can have been, time-zone-aware, not before *earliest*.
     """
 
-    earliest: datetime = attrs.field(validator=aware)
-    latest: datetime = attrs.field(validator=aware)
+    earliest: datetime
+    latest: datetime
 
     def __attrs_post_init__(self) -> None:
+        _are_times(self, "earliest", "latest")
         if self.latest < self.earliest:
             raise InvalidValue("latest", self.latest, f"it must not be before {self.earliest}")
 
@@ -94,30 +122,34 @@ def surely_before(first: Moment, second: Moment) -> bool:
 _MINUTE: Final = timedelta(minutes=1)
 
 
-def _normal_time(name: str, value: object) -> datetime:
-    if not isinstance(value, datetime):
-        raise InvalidValue(name, value, "give a datetime, or Between(earliest=..., latest=...)")
-    if value != value:  # noqa: PLR0124 (what a data frame holds in the place of a time)
-        raise InvalidValue(name, value, "it is no time; leave it out")
-    offset = value.utcoffset() if is_aware(value) else None
-    if offset is None:
-        raise NaiveTimeError(name, value)
-    if offset % _MINUTE:
-        # RFC 3339 has no seconds in an offset; storing it would move the instant.
-        raise InvalidValue(name, value, "its UTC offset must be whole minutes; convert it to UTC")
+def checked_time(name: str, value: object) -> datetime:
+    """
+    Return *value* as a time with a fixed offset: what every call asks that is given a time.
+
+    A subclass of datetime (a data frame's time stamp) comes back as a datetime.
+
+    Raises:
+        NaiveTimeError: It has no zone, or one that gives no offset.
+        InvalidValue: It is no time (a data frame's "not a time" is none), or one that can't be
+            told in UTC.
+    """
+    if type(value) is datetime and value.tzinfo is UTC and not value.fold:
+        return value  # as most are, and in that form already
+    time = aware_time(name, value)
+    offset = time.utcoffset()
     # A fixed offset keeps what the caller's wall clock said, and compares exactly: two times of
     # different ZoneInfo zones are never equal within a repeated hour. Made anew, since a subclass
     # of datetime (a data frame's time stamp) would stay one.
     try:
         fixed = datetime(
-            value.year,
-            value.month,
-            value.day,
-            value.hour,
-            value.minute,
-            value.second,
-            value.microsecond,
-            tzinfo=timezone(offset),
+            time.year,
+            time.month,
+            time.day,
+            time.hour,
+            time.minute,
+            time.second,
+            time.microsecond,
+            tzinfo=timezone(offset),  # type: ignore[arg-type]  # it is aware
         )
         fixed.astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
@@ -128,6 +160,26 @@ def _normal_time(name: str, value: object) -> datetime:
     return fixed
 
 
+def optional_time(name: str, value: object) -> datetime | None:
+    """Return *value* as `checked_time` does, or None for None."""
+    return None if value is None else checked_time(name, value)
+
+
+def _are_times(holder: object, *names: str) -> None:
+    """Refuse a value of which one of these is no aware time."""
+    for name in names:
+        aware_time(name, getattr(holder, name))
+
+
+def _normal_time(name: str, value: object) -> datetime:
+    """Return a time as events keep it."""
+    time = checked_time(name, value)
+    if time.tzinfo is not UTC and time.utcoffset() % _MINUTE:  # type: ignore[operator]  # aware
+        # RFC 3339 has no seconds in an offset; storing it would move the instant.
+        raise InvalidValue(name, value, "its UTC offset must be whole minutes; convert it to UTC")
+    return time
+
+
 def checked_moment(name: str, value: object) -> Moment:
     """
     Return *value* as a moment with fixed offsets, the form in which events keep it.
@@ -136,13 +188,13 @@ def checked_moment(name: str, value: object) -> Moment:
         NaiveTimeError: A time without a zone.
         InvalidValue: Not a time, or an offset that is not whole minutes.
     """
-    if type(value) is datetime and value.tzinfo is UTC and not value.fold:
-        return value  # as most are, and in that form already
     if isinstance(value, Between):
         return Between(
             earliest=_normal_time(f"{name}.earliest", value.earliest),
             latest=_normal_time(f"{name}.latest", value.latest),
         )
+    if not isinstance(value, datetime):
+        raise InvalidValue(name, value, "give a datetime, or Between(earliest=..., latest=...)")
     return _normal_time(name, value)
 
 
@@ -161,31 +213,39 @@ class Window:
         end: First instant after it, time-zone-aware, later than *start*.
     """
 
-    start: datetime = attrs.field(validator=aware)
-    end: datetime = attrs.field(validator=aware)
+    start: datetime
+    end: datetime
 
     def __attrs_post_init__(self) -> None:
+        _are_times(self, "start", "end")
         if self.end <= self.start:
             raise InvalidValue("end", self.end, f"it must be after the start, {self.start}")
 
     def contains(self, other: Window) -> bool:
         """Say whether *other* lies inside this window; equal windows do."""
-        return self.start <= other.start and other.end <= self.end
+        inner = _window("other", other)
+        return self.start <= inner.start and inner.end <= self.end
 
     def overlaps(self, other: Window) -> bool:
         """Say whether the two share an instant; back-to-back windows do not."""
-        return self.start < other.end and other.start < self.end
+        beside = _window("other", other)
+        return self.start < beside.end and beside.start < self.end
 
 
 def checked_window(name: str, value: Window | None) -> Window | None:
     """Return *value* with fixed offsets; None stays None."""
     if value is None:
         return None
+    given = _window(name, value)
+    return Window(
+        start=_normal_time(f"{name}.start", given.start), end=_normal_time(f"{name}.end", given.end)
+    )
+
+
+def _window(name: str, value: object) -> Window:
     if not isinstance(value, Window):
         raise InvalidValue(name, value, "give Window(start=..., end=...)")
-    return Window(
-        start=_normal_time(f"{name}.start", value.start), end=_normal_time(f"{name}.end", value.end)
-    )
+    return value
 
 
 # --- looking at untrusted values -----------------------------------------------------------------
@@ -292,7 +352,7 @@ def checked_labels(value: object) -> dict[str, str]:
         raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
     for name, text in value.items():
         checked_id("labels", name)
-        checked_words(f"labels[{name!r}]", text)
+        checked_words(f"labels[{shown(name)}]", text)
     return dict(sorted(value.items()))
 
 
@@ -331,11 +391,9 @@ def checked_member(name: str, value: object, members: type[E]) -> E:
     """Return *value* as a member of *members*; the stored word is accepted too."""
     if isinstance(value, members):
         return value
-    try:
-        return members(value)  # type: ignore[arg-type]  # what is no member is refused below
-    except ValueError:
-        allowed = ", ".join(members)
-        raise InvalidValue(name, value, f"one of {allowed}") from None
+    if isinstance(value, str) and value in (member.value for member in members):
+        return members(value)
+    raise InvalidValue(name, value, f"one of {', '.join(members)}")
 
 
 # --- closed lists of both practices ---------------------------------------------------------------
@@ -559,9 +617,9 @@ class Impact:
             # What can be read only once is read once: a step may have to decide again.
             services = tuple(self.services) if is_list(self.services) else self.services
             object.__setattr__(self, "services", services)
-        if self.customers is not None and self.customers < 0:
+        if self.customers is not None and checked_number("customers", self.customers) < 0:
             raise InvalidValue("customers", self.customers, "a count is 0 or more")
-        if self.share is not None and not 0 <= self.share <= 1:
+        if self.share is not None and not (is_number(self.share) and 0 <= self.share <= 1):
             raise InvalidValue("share", self.share, "a share is a number from 0 to 1")
 
 
@@ -605,11 +663,11 @@ class Commit:
         # There are very many commits; a validator for each time takes several times as long.
         for name in ("authored_at", "committed_at", "opened_at", "merged_at"):
             at = getattr(self, name)
-            if isinstance(at, datetime) and at.tzinfo is not UTC and not is_aware(at):
-                raise NaiveTimeError(name, at)
+            if at is not None and (at.__class__ is not datetime or at.tzinfo is not UTC):
+                aware_time(name, at)
 
 
-def _optional_time(name: str, value: datetime | None) -> datetime | None:
+def _optional_normal(name: str, value: datetime | None) -> datetime | None:
     return None if value is None else _normal_time(name, value)
 
 
@@ -627,10 +685,10 @@ def checked_commits(value: object) -> tuple[Commit, ...]:
         seen[commit.id] = attrs.evolve(
             commit,
             pull_request=optional_id("commits.pull_request", commit.pull_request),
-            authored_at=_optional_time("commits.authored_at", commit.authored_at),
-            committed_at=_optional_time("commits.committed_at", commit.committed_at),
-            opened_at=_optional_time("commits.opened_at", commit.opened_at),
-            merged_at=_optional_time("commits.merged_at", commit.merged_at),
+            authored_at=_optional_normal("commits.authored_at", commit.authored_at),
+            committed_at=_optional_normal("commits.committed_at", commit.committed_at),
+            opened_at=_optional_normal("commits.opened_at", commit.opened_at),
+            merged_at=_optional_normal("commits.merged_at", commit.merged_at),
         )
     return tuple(seen.values())
 
@@ -643,9 +701,11 @@ class Counts:
     errors: int
 
     def __attrs_post_init__(self) -> None:
-        if not 0 <= self.errors <= self.requests:
+        requests = checked_number("requests", self.requests)
+        if not 0 <= checked_number("errors", self.errors) <= requests:
             allowed = "0 <= errors <= requests"
-            raise InvalidValue("errors", f"{self.errors} of {self.requests} requests", allowed)
+            value = f"{shown(self.errors)} of {shown(self.requests)} requests"
+            raise InvalidValue("errors", value, allowed)
 
 
 def checked_counts(name: str, value: object) -> Counts | None:
@@ -658,8 +718,32 @@ def checked_counts(name: str, value: object) -> Counts | None:
 def checked_number(name: str, value: object) -> int:
     """Return *value* if it is a whole number; whether there is such a one, a guard says."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidValue(name, value, "a whole number, from 1 on")
+        raise InvalidValue(name, value, "a whole number")
     return value
+
+
+def checked_text(name: str, value: object) -> str:
+    """Return *value* if it is text, of whatever length: a question, and nothing to be kept."""
+    if not isinstance(value, str):
+        raise InvalidValue(name, value, "give text")
+    return value
+
+
+def checked_function(name: str, value: Callable[P, T]) -> Callable[P, T]:
+    """Return *value* if it can be called."""
+    if not callable(value):
+        raise InvalidValue(name, value, "give a function")
+    return value
+
+
+def is_among(value: object, allowed: Container[object]) -> bool:
+    """Say whether *value* is one of some names and numbers; anything else is compared with none."""
+    return isinstance(value, (str, int, float, type(None))) and value in allowed
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Say whether *value* is a number; True and False are answers, and no numbers."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 @attrs.frozen(kw_only=True)

@@ -68,9 +68,11 @@ from imcm.domain.vocabulary import (
     StatedDuration,
     Symptom,
     Verdict,
+    checked_function,
     checked_id,
     checked_services,
     checked_words,
+    is_list,
     known_id,
 )
 from imcm.errors import (
@@ -80,6 +82,7 @@ from imcm.errors import (
     StepRefused,
     UnknownIdError,
 )
+from imcm.files import checked_path
 from imcm.interchange.mapping import (
     LABEL,
     Problem,
@@ -239,9 +242,11 @@ def csv_options(
     )
     tz = translation.tz if tz is None else tz
     formats = (time_format,) if isinstance(time_format, str) else time_format
+    if formats is not None and not is_list(formats):
+        raise InvalidValue("time_format", formats, "give a strptime format, or several")
     times = TimeRules(
         zone=None if tz is None else zone_named("tz", tz),
-        formats=tuple(formats or translation.time_formats),
+        formats=tuple(formats or ()) or translation.time_formats,
     )
     return CsvOptions(source=source, times=times, translation=translation)
 
@@ -464,7 +469,10 @@ class _Row:
         )
 
 
-def _table(path: Path, table: str, options: CsvOptions) -> Iterator[tuple[_Row, bytes]]:
+def _table(given: str | Path, table: str, options: CsvOptions) -> Iterator[tuple[_Row, bytes]]:
+    path = checked_path(table, given)
+    if not isinstance(options, CsvOptions):
+        raise InvalidValue("options", options, "give what csv_options returns")
     try:
         there, readable = path.exists(), path.is_file()
     except OSError as error:  # a name too long, for one
@@ -540,19 +548,19 @@ def read_incidents(path: str | Path, options: CsvOptions) -> Iterator[ReadRow]:
     Raises:
         ImportRefusedError: The file as a whole can't be read.
     """
-    for row, raw in _table(Path(path), "incidents", options):
+    for row, raw in _table(path, "incidents", options):
         yield _read(row, raw, _incident, options)
 
 
 def read_changes(path: str | Path, options: CsvOptions) -> Iterator[ReadRow]:
     """Yield the rows of a CSV file of changes, as `read_incidents` does."""
-    for row, raw in _table(Path(path), "changes", options):
+    for row, raw in _table(path, "changes", options):
         yield _read(row, raw, _change, options)
 
 
 def read_commits(path: str | Path, options: CsvOptions) -> Iterator[ReadCommit]:
     """Yield the rows of a CSV file of commits, as `read_incidents` does."""
-    for row, raw in _table(Path(path), "commits", options):
+    for row, raw in _table(path, "commits", options):
         yield _commit(row, raw, options)
 
 
@@ -1155,15 +1163,21 @@ def import_csv(
     """
     if incidents is None and changes is None and commits is None:
         raise InvalidValue("files", None, "give at least one of incidents, changes, commits")
+    if not isinstance(ledger, Ledger):
+        raise InvalidValue("ledger", ledger, "give a Ledger")
+    if progress is not None:
+        checked_function("progress", progress)
     options = csv_options(source=source, tz=tz, time_format=time_format, mapping=mapping)
     check = _Check(ledger, options)
     if incidents is not None:
-        check.rows("incidents", Path(incidents), INCIDENT, read_incidents(incidents, options))
+        path = checked_path("incidents", incidents)
+        check.rows("incidents", path, INCIDENT, read_incidents(path, options))
         check.settle_merges()
     if changes is not None:
-        check.rows("changes", Path(changes), CHANGE, read_changes(changes, options))
+        path = checked_path("changes", changes)
+        check.rows("changes", path, CHANGE, read_changes(path, options))
     if commits is not None:
-        check.commit_rows(Path(commits))
+        check.commit_rows(checked_path("commits", commits))
     read = sum(survey.rows for survey in check.surveys.values())
     if check.found and not keep_going:
         raise _refused_rows(check.problems, check.found, read)

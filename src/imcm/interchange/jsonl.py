@@ -21,8 +21,9 @@ from typing import Annotated, BinaryIO, Final
 
 import msgspec
 
-from imcm.codec import Row
-from imcm.errors import MalformedLineError, StoreError
+from imcm.codec import Row, checked_rows
+from imcm.domain.vocabulary import is_list, is_mapping
+from imcm.errors import InvalidValue, MalformedLineError, StoreError
 from imcm.plain import quoted_briefly
 from imcm.verifier import redact, split_words
 
@@ -62,8 +63,10 @@ def write(rows: Iterable[Row], file: BinaryIO, *, words: bool = True) -> int:
     Raises:
         StoreError: Words are to be left out of a state in which they can't be told apart.
     """
+    if not callable(getattr(file, "write", None)):
+        raise InvalidValue("file", file, "give a file that is open for writing bytes")
     count = 0
-    for row in rows:
+    for row in checked_rows(rows):
         file.write(_written(row if words else row._replace(state=_without_words(row))))
         count += 1
     return count
@@ -122,6 +125,8 @@ def read(file: Iterable[bytes]) -> Iterator[Row]:
             missing, too many, or written in another way), is cut off, or repeats or skips a
             version of its stream; or there is no line at all.
     """
+    if not is_list(file) or is_mapping(file):
+        raise InvalidValue("file", file, _LINES)
     versions: dict[str, int] = {}
     number = 0
     for number, line in enumerate(file, start=1):
@@ -141,7 +146,12 @@ def read(file: Iterable[bytes]) -> Iterator[Row]:
         raise MalformedLineError(1, "the file is empty; an export has at least one line")
 
 
+_LINES: Final = "give a file that is open for reading bytes"
+
+
 def _row(number: int, line: bytes) -> Row:
+    if not isinstance(line, bytes):
+        raise InvalidValue("file", line, _LINES)
     if not line.endswith(b"\n"):
         raise MalformedLineError(number, "it is cut off: it has no line end; get the whole file")
     try:

@@ -20,8 +20,17 @@ from typing import Any, Final, TypeVar, cast
 
 import attrs
 
-from imcm.domain.vocabulary import Between, Moment, checked_id, checked_moment, earliest, latest
+from imcm.domain.vocabulary import (
+    Between,
+    Moment,
+    checked_id,
+    checked_moment,
+    checked_text,
+    earliest,
+    latest,
+)
 from imcm.errors import InvalidValue
+from imcm.files import checked_path
 from imcm.plain import excerpt
 
 E = TypeVar("E", bound=StrEnum)
@@ -82,6 +91,7 @@ def zone_named(name: str, value: str) -> zoneinfo.ZoneInfo:
     Raises:
         InvalidValue: There is no such zone on this machine.
     """
+    checked_text(name, value)
     try:
         return zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
@@ -90,7 +100,10 @@ def zone_named(name: str, value: str) -> zoneinfo.ZoneInfo:
 
 
 def _checked_format(_: object, __: object, formats: tuple[str, ...]) -> None:
+    if not isinstance(formats, tuple):
+        raise InvalidValue("time_format", formats, "give a strptime format, or several")
     for given in formats:
+        checked_text("time_format", given)
         try:
             told = datetime.strptime(_PROBE.strftime(given), given)  # noqa: DTZ007 (any format)
             enough = told.replace(tzinfo=UTC) == _PROBE and "%Z" not in given
@@ -128,7 +141,7 @@ class TimeRules:
             InvalidValue: It is no time, has no offset and no zone is known, is a local time that
                 never came because the clock was put forward, or has two readings.
         """
-        single = self._read(name, text)
+        single = self._read(name, checked_text(name, text))
         if single is not None:
             return self._placed(name, text, single)
         parts = text.split("/")
@@ -233,7 +246,7 @@ def _in_utc(name: str, text: str, read: datetime) -> datetime:
 
 def member(name: str, text: str, members: type[E]) -> E:
     """Return *text* as a member of a closed list, whatever its case."""
-    found: E | None = _by_word(members).get(text.casefold())
+    found: E | None = _by_word(members).get(checked_text(name, text).casefold())
     if found is None:
         raise InvalidValue(name, text, f"one of {', '.join(members)}; other words need a mapping")
     return found
@@ -248,14 +261,14 @@ def _by_word(members: type[StrEnum]) -> Mapping[str, Any]:
 def truth(name: str, text: str) -> bool:
     """Return True for "true" and False for "false", whatever their case."""
     try:
-        return {"true": True, "false": False}[text.casefold()]
+        return {"true": True, "false": False}[checked_text(name, text).casefold()]
     except KeyError:
         raise InvalidValue(name, text, "true or false; other words need a mapping") from None
 
 
 def count(name: str, text: str) -> int:
     """Return a whole number of 0 or more, written in plain digits."""
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    if not re.fullmatch(r"[0-9]{1,18}", checked_text(name, text)):
         raise InvalidValue(name, text, "a whole number in plain digits, as 1200")
     return int(text)
 
@@ -283,8 +296,9 @@ def duration(name: str, text: str) -> int:
     Raises:
         InvalidValue: It is none of these.
     """
+    written = checked_text(name, text).upper()
     for pattern in (_SECONDS, _CLOCK, _PERIOD):
-        found = pattern.fullmatch(text.upper())
+        found = pattern.fullmatch(written)
         if found is not None:
             parts = found.groupdict(default="0")
             seconds = sum(Decimal(parts[unit].replace(",", ".")) * _UNIT[unit] for unit in parts)
@@ -343,7 +357,7 @@ def read_mapping(
         InvalidValue: It can't be read, is no TOML, or holds a key, a column or a value that is
             not known; the message names the key and what is allowed.
     """
-    path = Path(path)
+    path = checked_path("mapping", path)
     try:
         if path.is_char_device():
             raise InvalidValue("mapping", str(path), "a device has no end; give a file")

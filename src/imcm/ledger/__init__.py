@@ -50,6 +50,7 @@ from imcm.codec import (
     Heads,
     Row,
     as_imported,
+    checked_rows,
     decode,
     drawn,
     encode,
@@ -87,13 +88,18 @@ from imcm.domain.recorded import (
     Source,
     Stored,
     Unread,
+    checked_position,
 )
 from imcm.domain.vocabulary import (
     Between,
     Moment,
+    checked_function,
     checked_id,
+    checked_moment,
+    checked_number,
+    checked_time,
+    checked_words,
     earliest,
-    is_aware,
     is_list,
     is_mapping,
     known_id,
@@ -112,7 +118,7 @@ from imcm.errors import (
     UnknownIdError,
     UnreadEventError,
 )
-from imcm.files import locked, reserved
+from imcm.files import checked_path, locked, reserved
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     SELF,
@@ -125,6 +131,7 @@ from imcm.ledger.store import (
     Turn,
     refuse_other_database,
 )
+from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.plain import plain
 
 if TYPE_CHECKING:
@@ -252,7 +259,7 @@ def _kind_of_function(step: Callable[..., object]) -> str:
     try:
         hints = typing.get_type_hints(step)
         first = next(iter(inspect.signature(step).parameters))
-    except (TypeError, ValueError, StopIteration, NameError):
+    except (TypeError, ValueError, StopIteration, NameError, AttributeError, SyntaxError):
         hints, first = {}, ""
     kinds = {Incident: INCIDENT, Change: CHANGE}
     found = kinds.get(hints.get(first))  # type: ignore[arg-type]
@@ -268,10 +275,12 @@ def _kind_of_function(step: Callable[..., object]) -> str:
 
 def _kind_of(step: Callable[..., object]) -> str:
     """Return whose step it is, told by the annotation of its first parameter."""
+    message = "give a step such as incident.resolve or change.start"
+    if not callable(step):
+        raise InvalidValue("step", step, message)
     try:
         return _kind_of_function(step)
     except TypeError:  # it can't be hashed, so it is no function
-        message = "give a step such as incident.resolve or change.start"
         raise InvalidValue("step", step, message) from None
 
 
@@ -354,7 +363,7 @@ class LedgerReader:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._begin(SQLiteFile(Path(path)))
+        self._begin(SQLiteFile(checked_path("path", path)))
 
     @classmethod
     def configured(cls, settings: Mapping[str, str]) -> Self:
@@ -370,7 +379,7 @@ class LedgerReader:
             NotALedgerError: There is no ledger there.
         """
         reader = cls.__new__(cls)
-        reader._begin(_configured({**settings, "CREATE_TABLE": "no"}))
+        reader._begin(_configured(settings, make=False))
         return reader
 
     def _begin(self, store: Reading) -> None:
@@ -397,12 +406,13 @@ class LedgerReader:
             upto: End with this position.
             words: False leaves free text and names out, which is faster.
         """
-        rows = self._store.rows(after=after, upto=upto)
+        rows = self.rows(after=after, upto=upto)
         return Replay(self, (decode(row, words=words) for row in rows), whole=after <= 0)
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
         """Yield the stored rows in log order, with their exact bytes, nothing decoded."""
-        return self._store.rows(after=after, upto=upto)
+        upto = None if upto is None else checked_position("upto", upto)
+        return self._store.rows(after=checked_position("after", after), upto=upto)
 
     def facts(
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
@@ -453,7 +463,7 @@ class LedgerReader:
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
         """
-        stop = stop or threading.Event()
+        every, stop = checked_seconds("every", every), checked_stop(stop)
         while not stop.is_set():
             for recorded in self.replay(after=after, words=words):
                 after = recorded.position
@@ -504,7 +514,7 @@ class LedgerReader:
 
     def rows_of(self, stream: str) -> list[Row]:
         """Return the stored rows of one stream, oldest first, nothing decoded."""
-        if ":" not in stream:
+        if ":" not in checked_words("stream", stream):
             raise InvalidValue("stream", stream, f'give "incident:{stream}" or "change:{stream}"')
         rows = self._contiguous(stream)
         positions = self._store.positions(stream, rows)
@@ -523,7 +533,7 @@ class LedgerReader:
         Raises:
             StoreError: There is a file at *target* already, or the ledger is no file.
         """
-        target = Path(target)
+        target = checked_path("target", target)
         store = self._store
         if not isinstance(store, (SQLiteFile, SQLiteStore)):
             raise StoreError("only a SQLite ledger is backed up here; export it as JSONL instead")
@@ -562,7 +572,8 @@ class Ledger(LedgerReader):
     """
 
     def __init__(self, path: str | Path, *, clock: Callable[[], datetime] = utc_now) -> None:
-        self._start(SQLiteStore(Path(path)), clock)
+        checked_function("clock", clock)
+        self._start(SQLiteStore(checked_path("path", path)), clock)
 
     @classmethod
     def in_memory(cls, *, clock: Callable[[], datetime] = utc_now) -> Self:
@@ -580,6 +591,7 @@ class Ledger(LedgerReader):
             settings: That module's settings, for example PERSISTENCE_MODULE, POSTGRES_DBNAME,
                 CIPHER_TOPIC. Only these count: the process's environment is never read.
         """
+        checked_function("clock", clock)
         ledger = cls.__new__(cls)
         ledger._start(_configured(settings), clock)
         return ledger
@@ -603,15 +615,17 @@ class Ledger(LedgerReader):
             LedgerNotEmptyError: There is something already.
             NotALedgerError: The first row is not that of a ledger.
         """
-        if not isinstance(target, Mapping):
-            _refuse_existing(Path(target))
-        given = iter(rows)
+        checked_function("clock", clock)
+        path = None if isinstance(target, Mapping) else checked_path("target", target)
+        if path is not None:
+            _refuse_existing(path)
+        given = checked_rows(rows)
         first = next(given, None)
         _refuse_other_first(first)
         whole = _ordinary(itertools.chain([first], given))
         if isinstance(target, Mapping):
             return cls._filled(target, whole, clock)
-        path = Path(target)
+        path = checked_path("target", target)
         with locked(path, wait=0):
             _refuse_existing(path)
             _restored(path, whole)
@@ -658,12 +672,7 @@ class Ledger(LedgerReader):
                 store.insert([Row(0, SELF, 1, name, state)])
 
     def _now(self) -> datetime:
-        now = self._clock()
-        if now.tzinfo is UTC:
-            return now
-        if not is_aware(now):
-            raise InvalidValue("clock", now, "it must return an aware time")
-        return now.astimezone(UTC)
+        return checked_time("clock", self._clock()).astimezone(UTC)
 
     # --- one step ---------------------------------------------------------------------------------
 
@@ -1004,14 +1013,14 @@ class Ledger(LedgerReader):
         """
         from imcm.verifier import redact
 
-        kind, _, id_ = stream.partition(":")
-        if kind not in _KINDS:
-            raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
+        _checked_stream(checked_words("stream", stream))
         if not self._writes.is_plain:
             raise StoreError("this ledger is compressed or encrypted; no words can be taken out")
-        wanted = None if versions is None else frozenset(versions)
+        wanted = None if versions is None else _versions(versions)
         by, reason = checked_id("by", by), required_words("reason", reason)
-        name = f"{kind}:{known_id('id', id_)}"
+        at = checked_moment("at", at)
+        kind, _, id_ = stream.partition(":")
+        name = stream
         made: list[Recorded] = []
 
         def told(rows: list[Row]) -> tuple[list[tuple[Row, bytes]], Row] | None:
@@ -1136,7 +1145,7 @@ class Ledger(LedgerReader):
         Raises:
             LedgerNotEmptyError: A stream of theirs exists here with other events.
         """
-        given = iter(rows)
+        given = checked_rows(rows)
         first = next(given, None)
         origin = _refuse_other_first(first).ledger_id
         record = secrets.token_hex(16)
@@ -1195,6 +1204,12 @@ def _checked_stream(stream: str) -> str:
     return kind
 
 
+def _versions(versions: object) -> frozenset[int]:
+    if not is_list(versions):
+        raise InvalidValue("versions", versions, "give a list of versions, for example [1, 2]")
+    return frozenset(checked_number("versions", one) for one in versions)
+
+
 def _is_a_stream(stream: str) -> bool:
     try:
         _checked_stream(stream)
@@ -1244,7 +1259,11 @@ def _rows_of(
 def _ahead(histories: Iterable[History]) -> Iterator[dict[str, History]]:
     """Yield histories by stream, as many as are asked for at once and each stream once."""
     ahead: dict[str, History] = {}
+    if not is_list(histories):
+        raise InvalidValue("histories", histories, _HISTORIES)
     for history in histories:
+        if not isinstance(history, History) or not isinstance(history.stream, str):
+            raise InvalidValue("histories", history, _HISTORIES)
         if len(ahead) >= ASKED_AT_ONCE or history.stream in ahead:
             yield ahead
             ahead = {}
@@ -1252,7 +1271,10 @@ def _ahead(histories: Iterable[History]) -> Iterator[dict[str, History]]:
     yield ahead
 
 
-def _configured(settings: Mapping[str, str]) -> RecorderStore:
+_HISTORIES: Final = "give a list of History(stream=..., events=...)"
+
+
+def _configured(settings: Mapping[str, str], *, make: bool = True) -> RecorderStore:
     """
     Return the store that the settings of a persistence module of eventsourcing tell.
 
@@ -1260,6 +1282,15 @@ def _configured(settings: Mapping[str, str]) -> RecorderStore:
         NotALedgerError: They name a SQLite database that is something else.
         StoreError: It can't be opened.
     """
+    if not is_mapping(settings):
+        allowed = 'give a mapping, for example {"PERSISTENCE_MODULE": "eventsourcing.popo"}'
+        raise InvalidValue("settings", settings, allowed)
+    settings = {
+        checked_words("settings", name): checked_words(f"settings[{name!r}]", value)
+        for name, value in settings.items()
+    }
+    if not make:
+        settings["CREATE_TABLE"] = "no"
     module = settings.get("PERSISTENCE_MODULE", "").partition(":")[0]
     if module == "eventsourcing.postgres":
         from imcm.ledger.postgres import PostgresStore

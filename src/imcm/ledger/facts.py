@@ -14,7 +14,8 @@ import attrs
 
 from imcm.codec import Row, take_facts
 from imcm.collector import collector_paused
-from imcm.domain.recorded import LogMark, known
+from imcm.domain.recorded import LogMark, checked_known_at
+from imcm.domain.vocabulary import optional_time
 from imcm.ledger.store import Reading
 from imcm.projections.facts import Facts, FactsFold
 from imcm.verifier import leaf_hash
@@ -35,8 +36,7 @@ def facts_of(
     store: Reading, ledger: str, as_of: datetime | None, known_at: int | datetime | None
 ) -> Facts:
     """Return what `Ledger.facts` does."""
-    if known_at is not None:
-        next(known((), known_at), None)  # refuses what is no position and no time
+    as_of, known_at = optional_time("as_of", as_of), checked_known_at(known_at)
     with collector_paused():
         # The fold is gone before the collector walks what was made.
         found = _folded(store, as_of, known_at)

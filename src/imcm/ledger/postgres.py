@@ -16,12 +16,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
 from imcm.codec import Row
+from imcm.domain.recorded import LARGEST
 from imcm.errors import MissingExtraError, NotALedgerError, StoreError
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     BATCH,
     FARTHEST,
-    LARGEST,
     NOES,
     NOTHING,
     SELF,

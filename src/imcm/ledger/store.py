@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 from imcm.codec import Row, RowTuple
+from imcm.domain.recorded import LARGEST
 from imcm.errors import (
     ForkedLedgerError,
     LedgerClosedError,
@@ -49,9 +50,6 @@ TUPLES: Final = 250
 
 FARTHEST: Final = 1 << 62
 """No log reaches this position."""
-
-LARGEST: Final = (1 << 63) - 1
-"""The greatest position there can be."""
 
 ASKED_AT_ONCE: Final = 500
 """Streams named in one statement; some builds of SQLite take no more than 999 values."""
@@ -622,7 +620,7 @@ class RecorderStore:
         while True:
             with self._errors():
                 batch = self._recorder.select_notifications(
-                    after, BATCH, stop=upto, inclusive_of_start=False
+                    max(after, 0), BATCH, stop=upto, inclusive_of_start=False
                 )
             for n in batch:
                 yield Row(
@@ -697,18 +695,36 @@ class RecorderStore:
             state = self._compressor.compress(state)
         return self._cipher.encrypt(state) if self._cipher is not None else state
 
-    def _unpacked(self, state: bytes) -> bytes:
-        if self._cipher is not None:
-            state = self._cipher.decrypt(bytes(state))
-        if self._compressor is not None:
-            state = self._compressor.decompress(state)
-        return bytes(state)
+    def _unpacked(self, state: object) -> bytes:
+        """
+        Return a state as it was stored.
+
+        Raises:
+            NotALedgerError: What is there is none.
+        """
+        if not isinstance(state, (bytes, memoryview)):
+            raise _no_state(f"a {type(state).__name__} and no bytes")
+        stored = bytes(state)
+        try:
+            if self._cipher is not None:
+                stored = self._cipher.decrypt(stored)
+            if self._compressor is not None:
+                stored = self._compressor.decompress(stored)
+        except Exception as error:  # which ones there are is for the cipher and compressor to say
+            told = self._told(error) or type(error).__name__
+            raise _no_state(f"not what was stored ({told})") from self._shown(error)
+        return stored
 
     def close(self) -> None:
         """Close every connection."""
         if self._open and os.getpid() == self._opened_in:
             self._open = False
             self._factory.close()
+
+
+def _no_state(why: str) -> NotALedgerError:
+    message = f"a stored state is {why}; the log was damaged or altered, restore a backup"
+    return NotALedgerError(message)
 
 
 _DEFAULTS: Final[Mapping[str, str]] = {

@@ -161,7 +161,8 @@ def bands_of(year: int) -> Mapping[str, tuple[Band, ...]]:
     Raises:
         InvalidValue: That year's report has no bands; the message names the years that have.
     """
-    found = None if isinstance(year, bool) else BANDS.get(year)
+    known = isinstance(year, int) and not isinstance(year, bool)
+    found = BANDS.get(year) if known else None
     if found is None:
         years = ", ".join(map(str, BANDS))
         raise InvalidValue("year", year, f"there are bands for {years}")

@@ -20,8 +20,8 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
-from imcm.domain.vocabulary import is_aware, is_list, is_mapping, midpoint
-from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.domain.vocabulary import checked_time, is_list, is_mapping, midpoint
+from imcm.errors import InvalidValue
 from imcm.projections.excerpt import short
 from imcm.projections.facts import Hold
 from imcm.projections.figure import zone
@@ -241,13 +241,10 @@ class BusinessHours:
 
 
 def _utc(name: str, value: object) -> datetime:
-    if not isinstance(value, datetime):
-        raise InvalidValue(name, value, "give an aware datetime")
-    if not is_aware(value):
-        raise NaiveTimeError(name, value)
-    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+    time = checked_time(name, value)
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
         raise InvalidValue(name, value, f"a time in the years {FIRST_YEAR} to {LAST_YEAR}")
-    return value.astimezone(UTC)
+    return time.astimezone(UTC)
 
 
 # --- one year of it -------------------------------------------------------------------------------
@@ -362,10 +359,9 @@ def running(
         InvalidValue: With a calendar: no time, or one outside the years 3 to 9997.
     """
     if calendar is None:
-        for name, value in (("start", start), ("end", end)):
-            if not is_aware(value):
-                raise NaiveTimeError(name, value)
-        return instant(end) - instant(start)
+        return instant(checked_time("end", end)) - instant(checked_time("start", start))
+    if not isinstance(calendar, BusinessHours):
+        raise InvalidValue("calendar", calendar, "give BusinessHours(...), or None")
     from_, to = _utc("start", start), _utc("end", end)
     if to < from_:
         return -running(to, from_, holds, calendar)
@@ -380,7 +376,9 @@ def running(
 
 
 def _waits(holds: Iterable[Hold], end: datetime) -> Iterator[tuple[datetime, datetime]]:
-    for hold in holds:
+    for hold in holds if is_list(holds) else [holds]:
+        if not isinstance(hold, Hold):
+            raise InvalidValue("holds", hold, "give the holds of a row of facts")
         if hold.held is not None:
             over = end if hold.released is None else midpoint(hold.released).astimezone(UTC)
             yield midpoint(hold.held).astimezone(UTC), over

@@ -241,6 +241,9 @@ def compare(
     check_between("level", level, 0.5, 1)
     for name, number, least in (("seed", seed, 0), ("tried", tried, 1), ("runs", runs, 1)):
         _check_count(name, number, least)
+    for name, figure in (("a", a), ("b", b)):
+        if not isinstance(figure, Figure):
+            raise InvalidValue(name, figure, "give a figure, such as time_to_restore(log) returns")
     _check_comparable(a, b)
     choices = _Choices(seed=seed, tried=tried, level=level, runs=runs)
     if a.unit == SECONDS:
@@ -265,9 +268,12 @@ class _Choices(NamedTuple):
         return round(1 - self.level, 12) / self.tried
 
 
+_MOST: Final = 1 << 63
+
+
 def _check_count(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidValue(name, value, f"give an int of at least {least}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < _MOST:
+        raise InvalidValue(name, value, f"give an int of at least {least} and below {_MOST:,}")
 
 
 def _check_comparable(a: Figure, b: Figure) -> None:

@@ -33,6 +33,8 @@ from imcm.domain.vocabulary import (
     Authority,
     Moment,
     PolicyRef,
+    checked_member,
+    checked_text,
     earliest,
     folded,
     is_list,
@@ -227,8 +229,9 @@ class DecisionTrail:
         return next(verdict for verdict in worst_first if verdict in verdicts)
 
     def finding(self, question: Question) -> Finding:
-        """Return what the log says to one question."""
-        return next(one for one in self.findings if one.question is question)
+        """Return what the log says to one question; its text will do."""
+        asked = checked_member("question", question, Question)
+        return next(one for one in self.findings if one.question is asked)
 
     def explain(self) -> str:
         """
@@ -412,7 +415,7 @@ def decision_trail(
         NaiveTimeError: A time without a zone.
         InvalidValue: *known_at* is no position and no time.
     """
-    name, position, stream = f"{CHANGE}:{change}", 0, list[Recorded]()
+    name, position, stream = f"{CHANGE}:{checked_text('change', change)}", 0, list[Recorded]()
     for recorded in known(log, known_at):
         position = recorded.position
         if recorded.stream == name:

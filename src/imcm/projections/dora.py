@@ -19,7 +19,7 @@ import attrs
 
 from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
-from imcm.domain.vocabulary import is_list, is_mapping
+from imcm.domain.vocabulary import checked_text, is_among, is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.plain import joined
 from imcm.projections.bands import band, bands_of
@@ -128,8 +128,8 @@ def _sorted_overrides(
     every = list(dict.fromkeys(name for names in known.values() for name in names))
     for_all: dict[str, Any] = {}
     for_one: dict[str, dict[str, Any]] = {}
-    for name, value in (overrides or {}).items():
-        metric, dot, argument = str(name).rpartition(".")
+    for name, value in ({} if overrides is None else overrides).items():
+        metric, dot, argument = checked_text("overrides", name).rpartition(".")
         if not dot:
             if argument not in every:
                 raise InvalidValue("overrides", name, f"one of {', '.join(every)}")
@@ -629,7 +629,7 @@ def side_by_side(
         InvalidValue: A preset or a metric there is not, two presets of one name, or an argument
             with a value it cannot have.
     """
-    if metric not in SIDE_BY_SIDE:
+    if not is_among(metric, SIDE_BY_SIDE):
         raise InvalidValue("metric", metric, f"one of {', '.join(SIDE_BY_SIDE)}")
     common = _given(
         window=window,
@@ -644,12 +644,14 @@ def side_by_side(
         bucket_by=bucket_by,
         level=level,
     )
+    if not is_list(presets):
+        raise InvalidValue("presets", presets, "give a list of names")
     wanted = [preset_of(one) for one in presets]
     names = [one.name for one in wanted]
     for name in names:
         if names.count(name) > 1:
             raise InvalidValue("presets", name, "each name once")
-    if against is not None and against not in names:
+    if against is not None and not is_among(against, names):
         wanted.insert(0, preset_of(against))
     rows = facts_of(log)
     with collector_paused():

@@ -12,14 +12,16 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar, get_args
 
 import attrs
 
+from imcm.domain.change import ChangeEvent
 from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
-from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, known
-from imcm.domain.vocabulary import Between, Moment, is_aware, latest
-from imcm.errors import NaiveTimeError, StoreError
+from imcm.domain.incident import IncidentEvent
+from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, Unread, known
+from imcm.domain.vocabulary import Between, Moment, latest, optional_time
+from imcm.errors import StoreError
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.rows import (
     MORE_MOMENTS,
@@ -137,7 +139,17 @@ _NO_FACTS: Final = frozenset(
 """Events no row needs. Leaving them out keeps memory at the facts, however long a log is."""
 
 _EDITS: Final = frozenset(cls.__name__ for cls in EDITS)
-_SELDOM: Final = _NO_FACTS | _EDITS | MORE_MOMENTS.keys() | {"Unread"}
+_SELDOM: Final = _NO_FACTS | _EDITS | MORE_MOMENTS.keys()
+
+_KNOWN: Final = {
+    kind: frozenset(cls.__name__ for cls in get_args(events))
+    for kind, events in ((INCIDENT, IncidentEvent), (CHANGE, ChangeEvent))
+}
+"""Names of the events there are of each kind; any other one in a stream can't be read."""
+
+_TYPES: Final = {cls: cls.__name__ for cls in (*get_args(IncidentEvent), *get_args(ChangeEvent))}
+_STRANGE: Final = ""
+"""Stands for the name of what is no event of ours, whatever its class is called."""
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 _MERGED_INTO: Final = IncidentFacts._fields.index("merged_into")
@@ -280,7 +292,7 @@ class _Stream:
     # One class for both kinds: where a fold takes events of both in turn, Python finds the fields
     # of one class far faster than those of two.
     __slots__ = (
-        *("events", "id", "kind", "last", "latest", "odd", "positions", "rows", "stale"),
+        *("events", "id", "kind", "known", "last", "latest", "odd", "positions", "rows", "stale"),
         *("telling", "told"),
     )
 
@@ -288,6 +300,7 @@ class _Stream:
         self.kind = kind
         self.id = id_
         self.rows, self.telling = _TOLD[kind]
+        self.known = _KNOWN[kind]
         self.positions = array("q")  # a quarter of what a list of numbers holds
         self.told: list[Any] = self.rows.begun(id_, self.positions)
         self.events: dict[int, Any] | None = None  # held only where they may be needed once more
@@ -559,8 +572,9 @@ class FactsFold:
 
     def add_all(self, log: Iterable[Recorded]) -> None:
         """Take events in log order."""
+        names = _TYPES
         self.take(
-            (one.stream, one.version, one.position, one.event.__class__.__name__, one)
+            (one.stream, one.version, one.position, names.get(one.event.__class__, _STRANGE), one)
             for one in log
         )
 
@@ -588,7 +602,10 @@ class FactsFold:
                 if touched is not None:
                     touched[name] = stream
                 source = recorded.source
-                if source is not None and type_ != "Unread":
+                if type_ not in stream.known:
+                    self._not_read(stream, version, event)
+                    continue
+                if source is not None:
                     _note_source(stream.oddly(), event, source.name, source.recorded_at)
                 if type_ in _SELDOM and not self._told_otherwise(
                     stream, version, position, stamp, type_, event
@@ -622,11 +639,6 @@ class FactsFold:
         event: Any,
     ) -> bool:
         """Take an event that is no plain fact; say whether it is one besides."""
-        if type_ == "Unread":
-            stream.oddly().absent.add(version, version + 1)
-            self._unread[event.type] = self._unread.get(event.type, 0) + 1
-            self._set_stale(stream)
-            return False
         if type_ in _EDITS:
             self._edit(stream, version, position, stamp, event)
             return False
@@ -639,6 +651,13 @@ class FactsFold:
             if moment is not None:
                 stream.tells(moment, stamp, version)
         return True
+
+    def _not_read(self, stream: _Stream, version: int, event: Any) -> None:
+        """Take an event that can't be read, or is none of what its stream is of."""
+        name = event.type if isinstance(event, Unread) else event.__class__.__name__
+        stream.oddly().absent.add(version, version + 1)
+        self._unread[name] = self._unread.get(name, 0) + 1
+        self._set_stale(stream)
 
     def _begun(self, name: str) -> _Stream | None:
         kind, _, id_ = name.partition(":")
@@ -781,9 +800,7 @@ class FactsFold:
             as_of: See `Facts`; None means the newest stamp among the events added.
             known_at: Kept in the result; whoever adds events decides where to stop.
         """
-        if as_of is not None and not is_aware(as_of):
-            raise NaiveTimeError("as_of", as_of)
-        cut = as_of
+        cut = optional_time("as_of", as_of)
         if cut is None and self._events:
             cut = self._newest
         incidents, changes = IncidentTable(), ChangeTable()

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast
 import attrs
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Kind, Moment, Outcome, Verdict
+from imcm.domain.vocabulary import Kind, Moment, Outcome, Verdict, is_among
 from imcm.errors import InvalidValue
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figure import (
@@ -337,7 +337,7 @@ class Attribution(Deployments):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        if self.scope not in ("service", "global") and not is_label(self.scope):
+        if not is_among(self.scope, ("service", "global")) and not is_label(self.scope):
             raise InvalidValue("scope", self.scope, "service, global, or label:<name>")
 
 

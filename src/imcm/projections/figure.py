@@ -12,7 +12,7 @@ import json
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from inspect import Parameter, Signature, signature
 from itertools import pairwise
 from typing import (
@@ -41,11 +41,13 @@ from imcm.domain.vocabulary import (
     Mode,
     Moment,
     Severity,
-    is_aware,
+    checked_text,
+    checked_time,
+    is_among,
     is_list,
     is_mapping,
 )
-from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.excerpt import excerpt, named, short
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
@@ -462,17 +464,31 @@ def names(value: Any) -> Any:
 
 def _texts(value: Any) -> Any:
     given = (value,) if isinstance(value, str) else value
-    return tuple(str(item) for item in given) if is_list(given) else given
+    if not is_list(given):
+        return given
+    # An enumeration's member as its text; what is none is refused, where the name is known.
+    return tuple(str(item) if isinstance(item, str) else item for item in given)
 
 
-def _window(value: Any) -> tuple[datetime, datetime] | None:
+def _window(value: object) -> tuple[datetime, datetime] | None:
+    return checked_period("window", value)
+
+
+def checked_period(name: str, value: object) -> tuple[datetime, datetime] | None:
+    """
+    Return *value* as (start, end) with fixed offsets, None for None; texts are read as ISO 8601.
+
+    Raises:
+        NaiveTimeError: One of them has no zone.
+        InvalidValue: It is none.
+    """
     if value is None:
         return None
-    try:
-        start, end = value
-    except (TypeError, ValueError):
-        raise InvalidValue("window", value, "give (start, end), both aware") from None
-    return _time("window start", start), _time("window end", end)
+    ends = tuple(value) if is_list(value) and not is_mapping(value) else ()
+    if len(ends) != 2:
+        raise InvalidValue(name, value, "give (start, end), both aware")
+    # With a fixed offset it is compared as an instant, and equals itself when it is read back.
+    return _time(f"{name} start", ends[0]), _time(f"{name} end", ends[1])
 
 
 def _time(name: str, value: object) -> datetime:
@@ -481,21 +497,17 @@ def _time(name: str, value: object) -> datetime:
             value = datetime.fromisoformat(value)
         except ValueError:
             raise InvalidValue(name, value, "an ISO 8601 time with its offset") from None
-    if not isinstance(value, datetime):
-        raise InvalidValue(name, value, "give an aware datetime")
-    offset = value.utcoffset() if is_aware(value) else None
-    if offset is None:
-        raise NaiveTimeError(name, value)
-    # With a fixed offset it is compared as an instant, and equals itself when it is read back.
-    return datetime.combine(value.date(), value.time().replace(fold=0), tzinfo=timezone(offset))
+    return checked_time(name, value)
 
 
 def _labels(value: object) -> Mapping[str, str] | None:
     if value is None:
         return None
-    if is_mapping(value):
-        return {str(name): str(text) for name, text in value.items()}
-    raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
+    if not is_mapping(value):
+        raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
+    return {
+        checked_text("labels", name): checked_text("labels", text) for name, text in value.items()
+    }
 
 
 MOST_DAYS: Final = (date.max - date.min).days
@@ -574,11 +586,14 @@ class Definition:
         for cls in reversed(type(self).__mro__):
             choices |= cls.__dict__.get("CHOICES", {})
         several = {a.name for a in attrs.fields(type(self)) if isinstance(a.default, tuple)}
+        for name in (a.name for a in attrs.fields(type(self)) if isinstance(a.default, bool)):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidValue(name, getattr(self, name), "give True or False")
         for name, allowed in choices.items():
             value: Any = getattr(self, name)
             given: Iterable[Any] = value if name in several and is_list(value) else (value,)
             for one in given:
-                if one not in allowed:
+                if not is_among(one, allowed):
                     raise InvalidValue(name, one, f"one of {', '.join(map(str, allowed))}")
 
     def _check_filters(self) -> None:
@@ -586,6 +601,8 @@ class Definition:
             value: Any = getattr(self, name)
             if value is not None and not isinstance(value, tuple):
                 raise InvalidValue(name, value, "give a list of names")
+            for one in value or ():
+                checked_text(name, one)
         for severity in self.severities or ():
             if severity not in list(Severity):
                 raise InvalidValue("severities", severity, f"one of {', '.join(Severity)}")
@@ -596,11 +613,11 @@ class Definition:
             raise InvalidValue(
                 "bucket_by", by, f"a number of days is 1 or more, up to {MOST_DAYS:,}"
             )
-        if by is not None and not isinstance(by, int) and by not in BUCKETS:
+        if by is not None and not isinstance(by, int) and not is_among(by, BUCKETS):
             allowed = f"one of {', '.join(BUCKETS)}, or a number of days"
             raise InvalidValue("bucket_by", by, allowed)
         group: Any = self.group_by
-        if group is not None and group not in GROUPS and not is_label(group):
+        if not is_among(group, (None, *GROUPS)) and not is_label(group):
             raise InvalidValue("group_by", group, f"one of {', '.join(GROUPS)}, or label:<name>")
         if self.whole == "unweighted" and group is None:
             raise InvalidValue("whole", self.whole, "it is the mean of groups: give group_by= too")
@@ -638,6 +655,8 @@ class Definition:
         Raises:
             InvalidValue: It is of another figure, or holds an argument there is not.
         """
+        if not is_mapping(plain):
+            raise InvalidValue("definition", plain, "a mapping written by as_dict")
         given = dict(plain)
         figure = given.pop("figure", cls.NAME)
         if figure != cls.NAME:
@@ -645,7 +664,7 @@ class Definition:
         names = [a.name for a in attrs.fields(cls)]
         for name, value in given.items():
             if name not in names:
-                raise InvalidValue(name, value, f"an argument of it: {', '.join(names)}")
+                raise InvalidValue(str(name), value, f"an argument of it: {', '.join(names)}")
         return cls(**given)
 
     def to_json(self) -> str:
@@ -687,9 +706,11 @@ def zone(name: str) -> ZoneInfo:
     Raises:
         InvalidValue: There is none, or this machine has no zone data (install tzdata).
     """
+    if not isinstance(name, str):
+        raise InvalidValue("time_zone", name, 'an IANA zone such as "Europe/London"')
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         allowed = 'an IANA zone such as "Europe/London" (the tzdata package brings the list)'
         raise InvalidValue("time_zone", name, allowed) from None
 

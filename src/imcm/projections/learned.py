@@ -22,8 +22,17 @@ from imcm.domain.incident import (
     IncidentUnmerged,
     VerdictGiven,
 )
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
-from imcm.domain.vocabulary import Moment, Verdict, latest
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread, checked_log
+from imcm.domain.vocabulary import (
+    Moment,
+    Verdict,
+    checked_function,
+    checked_text,
+    is_mapping,
+    latest,
+    optional_time,
+)
+from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.decisions import plain
 from imcm.projections.excerpt import excerpt
@@ -384,6 +393,15 @@ def _and(line: str, why: str) -> str:
     return f"{line}: {why}" if why else line
 
 
+def _checked(figures: object) -> Mapping[str, Callable[[Facts], Figure]]:
+    if not is_mapping(figures):
+        raise InvalidValue("figures", figures, "give a mapping of names to functions of facts")
+    return {
+        checked_text("figures", name): checked_function(f"figures[{name!r}]", figure_of)
+        for name, figure_of in figures.items()
+    }
+
+
 def learned(
     log: Iterable[Recorded],
     *,
@@ -415,7 +433,8 @@ def learned(
         InvalidValue: The later point lies before the earlier, or one is no position and no time.
         NaiveTimeError: A time without a zone.
     """
-    read, wanted = list(log), FIGURES if figures is None else figures
+    read, wanted = list(checked_log(log)), FIGURES if figures is None else _checked(figures)
+    as_of = optional_time("as_of", as_of)
     n_a, n_b = points(read, known_at_a, known_at_b)
     if as_of is None:
         as_of = newest(read[:n_b])

@@ -112,7 +112,7 @@ def preset_of(preset: str | Preset) -> Preset:
     """
     if isinstance(preset, Preset):
         return preset
-    found = PRESETS.get(preset)
+    found = PRESETS.get(preset) if isinstance(preset, str) else None
     if found is None:
         raise InvalidValue("preset", preset, f"one of {', '.join(PRESETS)}")
     return found

@@ -16,7 +16,8 @@ from typing import Any
 
 import attrs
 
-from imcm.domain.recorded import LogMark, Recorded, Unread, known
+from imcm.domain.recorded import LogMark, Recorded, Unread, checked_log, known
+from imcm.domain.vocabulary import checked_function, optional_time
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.excerpt import SOME, excerpt
@@ -240,12 +241,14 @@ def restated(
         NaiveTimeError: A time without a zone.
     """
     published: Figure | None = None
+    as_of = optional_time("as_of", as_of)
+    checked_function("figure_of", figure_of)
     if isinstance(known_at_a, Figure):
         published = known_at_a
         _refuse_other_log(published, log)
         as_of = published.as_of if as_of is None else as_of
         known_at_a = published.log_position
-    read = list(log)
+    read = list(checked_log(log))
     n_a, n_b = points(read, known_at_a, known_at_b)
     if as_of is None:
         as_of = newest(read[:n_b])

@@ -19,7 +19,17 @@ from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, ove
 
 from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import IncidentStatus
-from imcm.domain.vocabulary import ChangeType, Commit, Kind, Mode, Moment, Outcome, Verdict
+from imcm.domain.vocabulary import (
+    ChangeType,
+    Commit,
+    Kind,
+    Mode,
+    Moment,
+    Outcome,
+    Verdict,
+    is_list,
+)
+from imcm.errors import InvalidValue
 from imcm.projections.instants import EPOCH, MICROSECOND
 from imcm.projections.rows import ChangeFacts, IncidentFacts
 from imcm.projections.statistics import are_floats
@@ -206,7 +216,11 @@ class Table(OneByOne[Row], Generic[Row, Columns]):
         """Return the table of some rows, which come in the order of their ids."""
         if isinstance(rows, cls):
             return rows
-        given = list(rows)
+        # Any: untrusted, and of which of the two its class says.
+        given: list[Any] = list(rows) if is_list(rows) else [rows]
+        for row in given:
+            if not isinstance(row, (IncidentFacts, ChangeFacts)):
+                raise InvalidValue("rows", row, "give rows of facts")
         return cls([row.id for row in given], given)
 
     # --- rows -------------------------------------------------------------------------------------

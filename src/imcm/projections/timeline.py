@@ -16,10 +16,10 @@ import attrs
 from imcm.domain.change import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, standing
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
-from imcm.domain.vocabulary import Moment, is_aware
-from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
+from imcm.domain.vocabulary import Moment, checked_text, is_list, optional_time
+from imcm.errors import InvalidValue, UnknownIdError
 from imcm.projections.facts import is_statement
-from imcm.projections.figure import Period, inside, utc
+from imcm.projections.figure import Period, checked_period, inside, utc
 
 
 @attrs.frozen(kw_only=True)
@@ -86,9 +86,9 @@ def timeline(
         NaiveTimeError: A time without a zone.
         InvalidValue: A window that does not end after its start.
     """
-    if as_of is not None and not is_aware(as_of):
-        raise NaiveTimeError("as_of", as_of)
+    as_of = optional_time("as_of", as_of)
     window = _checked("window", window)
+    service = None if service is None else checked_text("service", service)
     entries = _by_stream(log, known_at)
     wanted = set(entries)
     if incident is not None or change is not None:
@@ -135,6 +135,8 @@ def replayed(
         NaiveTimeError: A time without a zone.
         InvalidValue: A period that does not end after its start.
     """
+    by = None if by is None else checked_text("by", by)
+    service = None if service is None else checked_text("service", service)
     entries = _by_stream(log, known_at)
     wanted = set(entries)
     if incident is not None or change is not None:
@@ -142,7 +144,7 @@ def replayed(
     if service is not None:
         wanted &= {name for name, told in entries.items() if service in _services(told)}
     period = _checked("recorded", recorded)
-    types = None if what is None else frozenset(what)
+    types = None if what is None else _texts("what", what)
     found = [
         entry
         for name in wanted
@@ -154,15 +156,19 @@ def replayed(
     return tuple(sorted(found, key=lambda entry: entry.position))
 
 
+def _texts(name: str, value: object) -> frozenset[str]:
+    if not is_list(value):
+        raise InvalidValue(name, value, "give a list of texts")
+    return frozenset(checked_text(name, one) for one in value)
+
+
 def _checked(name: str, window: Period | None) -> Period | None:
-    if window is None:
+    period = checked_period(name, window)
+    if period is None:
         return None
-    for time in window:
-        if not is_aware(time):
-            raise NaiveTimeError(name, time)
-    if utc(window[1]) <= utc(window[0]):
-        raise InvalidValue(name, window, "its end must be after its start")
-    return utc(window[0]), utc(window[1])
+    if utc(period[1]) <= utc(period[0]):
+        raise InvalidValue(name, period, "its end must be after its start")
+    return utc(period[0]), utc(period[1])
 
 
 def _by_stream(log: Iterable[Recorded], known_at: int | datetime | None) -> dict[str, list[Entry]]:
@@ -192,7 +198,7 @@ def _named(
     wanted: set[str] = set()
     for kind, id_ in ((INCIDENT, incident), (CHANGE, change)):
         if id_ is not None:
-            name = f"{kind}:{id_}"
+            name = f"{kind}:{checked_text(kind, id_)}"
             if name not in entries:
                 raise UnknownIdError(kind, id_)
             wanted.add(name)

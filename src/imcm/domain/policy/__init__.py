@@ -8,11 +8,24 @@ and what it said.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from enum import StrEnum
 from typing import Final
 
 import attrs
 
-from imcm.domain.vocabulary import Authority, ChangeType, PolicyRef, Risk, Severity, checked_id
+from imcm.domain.vocabulary import (
+    Authority,
+    ChangeType,
+    PolicyRef,
+    Risk,
+    Severity,
+    checked_id,
+    checked_member,
+    checked_number,
+    checked_text,
+    is_list,
+)
 from imcm.errors import InvalidValue
 
 
@@ -38,10 +51,11 @@ class Policy:
     def __attrs_post_init__(self) -> None:
         checked_id("policy.name", self.name)
         checked_id("policy.version", self.version)
-        if self.approvals < 1:
+        if checked_number("approvals", self.approvals) < 1:
             raise InvalidValue("approvals", self.approvals, "at least one approval is needed")
-        if not self.authorities:
+        if not _are_members("authorities", self.authorities, Authority):
             raise InvalidValue("authorities", self.authorities, "at least one authority")
+        _are_members("review_for", self.review_for, Severity)
 
     def quorum(self, *, type: ChangeType, risk: Risk | None) -> int:
         """
@@ -53,7 +67,28 @@ class Policy:
 
     def said(self, verdict: str) -> PolicyRef:
         """Return the reference that an event keeps of a decision under this policy."""
-        return PolicyRef(name=self.name, version=self.version, said=verdict)
+        return PolicyRef(
+            name=self.name, version=self.version, said=checked_text("verdict", verdict)
+        )
+
+
+def _are_members(name: str, value: object, members: type[StrEnum]) -> bool:
+    """Say whether there is one; refuse what is none of *members*."""
+    if not isinstance(value, Collection) or not is_list(value):
+        raise InvalidValue(name, value, f"a set of {', '.join(members)}")
+    return bool([checked_member(name, one, members) for one in value])
+
+
+def checked_policy(value: object) -> Policy:
+    """
+    Return *value* if it is a policy.
+
+    Raises:
+        InvalidValue: It is not.
+    """
+    if not isinstance(value, Policy):
+        raise InvalidValue("policy", value, "give a Policy, as in Policy(approvals=2)")
+    return value
 
 
 DEFAULT_POLICY: Final = Policy()
