@@ -158,7 +158,7 @@ class Recording(tuple[Recorded, ...]):
 
     def __new__(cls, recorded: Iterable[Recorded] = (), *, repeated: bool = False) -> Self:
         """Return the events, with whether they were there already."""
-        made = super().__new__(cls, recorded)
+        made = super().__new__(cls, checked_log(recorded))
         made.repeated = repeated
         return made
 

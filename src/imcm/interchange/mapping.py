@@ -13,7 +13,7 @@ import zoneinfo
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import EnumMeta, StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -246,6 +246,8 @@ def _in_utc(name: str, text: str, read: datetime) -> datetime:
 
 def member(name: str, text: str, members: type[E]) -> E:
     """Return *text* as a member of a closed list, whatever its case."""
+    if not isinstance(members, EnumMeta):
+        raise InvalidValue("members", members, "give an enumeration")
     found: E | None = _by_word(members).get(checked_text(name, text).casefold())
     if found is None:
         raise InvalidValue(name, text, f"one of {', '.join(members)}; other words need a mapping")
