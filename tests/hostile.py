@@ -733,7 +733,6 @@ NO_DOORS = {
     "interchange.csv_files.ReadCommit": "made by `read_commits`",
     "interchange.csv_files.ImportReport": "made by `import_csv`",
     "interchange.mapping.Problem": "made by `import_csv`",
-    "verifier.main": "a command",
 }
 """Public names that callers do not call, with the reason."""
 

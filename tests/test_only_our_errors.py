@@ -75,7 +75,7 @@ def is_shape_of_step(error):
     return isinstance(error, TypeError) and "keyword" in str(error)
 
 
-def called(call, *args, **arguments):
+def called(call, /, *args, **arguments):
     """Call it and use up what it returns, an iterator or not."""
     answer = call(*args, **arguments)
     if isinstance(answer, (map, itertools.chain)) or inspect.isgenerator(answer):
@@ -96,7 +96,7 @@ def was_the_callers(error, value, made):
     return callable(made)
 
 
-def problem_with(call, value, made, *args, **arguments):
+def problem_with(call, value, made, /, *args, **arguments):
     """Return what a call raised that it must not raise; None where all is as it must be."""
     try:
         called(call, *args, **arguments)
@@ -445,7 +445,9 @@ class TestADamagedLog:
             connection.execute("ALTER TABLE stored_events RENAME TO before")
             connection.execute(found.replace("NOT NULL", "").replace(" STRICT", ""))
             connection.execute("INSERT INTO stored_events SELECT * FROM before")
-            connection.execute(f"UPDATE stored_events SET {column} = ? WHERE rowid = 5", (value,))
+            connection.execute(
+                f"UPDATE OR IGNORE stored_events SET {column} = ? WHERE rowid = 5", (value,)
+            )
         connection.close()
         read_by_all(path)
 

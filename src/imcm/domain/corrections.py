@@ -35,6 +35,8 @@ from imcm.domain.vocabulary import (
     checked_moment,
     checked_number,
     checked_services,
+    checked_text,
+    is_aware,
     is_mapping,
     optional_id,
     optional_moment,
@@ -432,7 +434,7 @@ def correction(
         )
     written: type = target.__class__
     fields = correctable.get(written, {})
-    if field not in fields:
+    if checked_text("field", field) not in fields:
         names = ", ".join(fields) or "nothing"
         raise StepRefused(
             "correct",
@@ -445,7 +447,9 @@ def correction(
     value = checked_moment("now", now) if _needs_moment(target, field) else check("now", now)
     if told == value:
         return ()
-    if told != was and (was is None or told != check("was", was)):
+    tells = not isinstance(was, datetime) or is_aware(was)
+    same = tells and was.__class__ is told.__class__ and told == was
+    if not same and (was is None or told != check("was", was)):
         raise StepRefused(
             "correct",
             "was is what stands",

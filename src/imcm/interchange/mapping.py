@@ -27,6 +27,8 @@ from imcm.domain.vocabulary import (
     checked_moment,
     checked_text,
     earliest,
+    is_list,
+    is_mapping,
     latest,
 )
 from imcm.errors import InvalidValue
@@ -360,6 +362,9 @@ def read_mapping(
             not known; the message names the key and what is allowed.
     """
     path = checked_path("mapping", path)
+    for name, lists in (("tables", tables), ("closed", closed)):
+        if not is_mapping(lists) or not all(is_list(names) for names in lists.values()):
+            raise InvalidValue(name, lists, "give a mapping of names to lists of names")
     try:
         if path.is_char_device():
             raise InvalidValue("mapping", str(path), "a device has no end; give a file")
