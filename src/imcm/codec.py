@@ -755,8 +755,9 @@ def envelope_of(row: Row) -> _Envelope:
     Raises:
         StoreError: The state is not a stored event at all.
     """
+    checked_row(row)
     try:
-        envelope = _envelope.decode(checked_row(row).state)
+        envelope = _envelope.decode(row.state)
     except _CANNOT as error:
         raise _damaged(row, str(error)) from None
     if not is_aware(envelope.recorded_at):

@@ -44,7 +44,7 @@ class ImcmError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make the same error again, whatever its class takes to be made."""
         state = {name: _portable(value) for name, value in self.__dict__.items()}
-        return _made_again, (type(self), self.args), state
+        return _made_again, (type(self), tuple(map(_portable, self.args))), state
 
 
 def _made_again(cls: type[ImcmError], args: tuple[object, ...]) -> ImcmError:
@@ -54,14 +54,24 @@ def _made_again(cls: type[ImcmError], args: tuple[object, ...]) -> ImcmError:
 _PORTABLE: Final = (str, bytes, int, float, datetime, date, timedelta, type(None))
 
 
-def _portable(value: object) -> object:
+_DEEPEST: Final = 4
+"""What lies deeper in lists is told as it is shown: some lists never end."""
+
+
+def _portable(value: object, depth: int = _DEEPEST) -> object:
     """Return *value* if it can go to another process, else how it is shown."""
+    if isinstance(value, datetime) and not _has_known_zone(value):
+        return shown(value)
     if isinstance(value, _PORTABLE) and type(value).__module__ in {"builtins", "datetime"}:
         return value
-    if isinstance(value, (tuple, list)):
+    if depth and isinstance(value, (tuple, list)):
         items: list[object] = [*value]
-        return tuple(map(_portable, items))
+        return tuple(_portable(item, depth - 1) for item in items)
     return shown(value)
+
+
+def _has_known_zone(value: datetime) -> bool:
+    return value.tzinfo is None or type(value.tzinfo).__module__ in {"datetime", "zoneinfo"}
 
 
 class InvalidValue(ImcmError, ValueError):

@@ -28,7 +28,7 @@ import attrs
 
 from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
-from imcm.domain.vocabulary import is_among
+from imcm.domain.vocabulary import checked_text, is_among
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from imcm.projections.facts import Facts
 from imcm.projections.failures import (
@@ -557,6 +557,7 @@ def figures(
     """
     nw = _narwhals("figures")
     span = _checked(days)
+    by = None if by is None else checked_text("by", by)
     given = {"deployments": deployments, "lead_times": lead_times, "incidents": incidents}
     frames = {
         name: _frame(nw, name, frame, by, span)

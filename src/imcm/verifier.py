@@ -207,7 +207,7 @@ def leaf_data(stream: str, version: int, type: str, state: bytes) -> bytes:
     try:
         texts = _given("stream", stream, str).encode(), _given("type", type, str).encode()
         number = b"%d" % _given("version", version, int)
-    except (UnicodeEncodeError, OverflowError) as error:
+    except ValueError as error:  # no UTF-8, or a number of thousands of digits
         raise Unreadable(f"the event can't be written: {error}") from None
     fields = (texts[0], number, texts[1], head, _words_field(words))
     return b"".join(part for field in fields for part in (len(field).to_bytes(8, "big"), field))
@@ -407,7 +407,10 @@ def inclusion_proofs(
     full: list[_Subtree] = []
     paths: dict[int, list[bytes]] = {}
     size = 0
-    for hash, watched in _all_given("leaves", leaves, tuple):
+    for leaf in _all_given("leaves", leaves, tuple):
+        if len(leaf) != 2:
+            raise Unreadable("one of leaves is not (hash, whether it is watched)")
+        hash, watched = leaf
         subtree = _Subtree(_given("a leaf", hash, bytes), 0, [])
         if watched:
             subtree.paths.append(paths.setdefault(size, []))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from imcm import verifier
 from imcm.audit.signing import HIDDEN, Signer, key_of, new_key
@@ -175,6 +175,9 @@ def checkpoint(
     return anchors + made.note()
 
 
+_LONGEST_WAIT: Final = 1_000_000_000
+
+
 def append_checkpoint(
     path: str | Path,
     rows: Iterable[Row],
@@ -206,8 +209,8 @@ def append_checkpoint(
     file, at = checked_path("path", path), checked_time("at", at)
     if not file.name:
         raise InvalidValue("path", str(path), "give the path of a file")
-    if not is_number(wait) or not wait >= 0:
-        raise InvalidValue("wait", wait, "give a number of seconds, 0 or more")
+    if not is_number(wait) or not 0 <= wait <= _LONGEST_WAIT:
+        raise InvalidValue("wait", wait, f"give a number of seconds, 0 to {_LONGEST_WAIT:,}")
     with locked(file, wait=wait):
         try:
             before = file.read_bytes().decode() if file.exists() else ""

@@ -89,13 +89,16 @@ from imcm.domain.vocabulary import (
     checked_moment,
     checked_number,
     checked_services,
+    checked_text,
     checked_window,
     checked_words,
     folded,
+    is_list,
     optional_id,
     optional_known_id,
     optional_moment,
     required_words,
+    says_something,
 )
 from imcm.errors import InvalidValue
 
@@ -1085,6 +1088,8 @@ def _require(
     """Let the step go on or refuse it; return who and when in the form events keep."""
     change = checked_state("change", change, Change)
     by, at, policy = checked_id("by", by), checked_moment("at", at), checked_policy(policy)
+    version = None if version is None else checked_number("version", version)
+    field = None if field is None else checked_text("field", field)
     ask: _Ask = Ask(
         by=by,
         at=at,
@@ -1171,9 +1176,9 @@ def plan(
             rollback_plan=checked_words("rollback_plan", rollback_plan),
             monitoring_plan=checked_words("monitoring_plan", monitoring_plan),
             test_plan=checked_words("test_plan", test_plan),
-            has_rollback_plan=bool(rollback_plan.strip()),
-            has_monitoring_plan=bool(monitoring_plan.strip()),
-            has_test_plan=bool(test_plan.strip()),
+            has_rollback_plan=says_something("rollback_plan", rollback_plan),
+            has_monitoring_plan=says_something("monitoring_plan", monitoring_plan),
+            has_test_plan=says_something("test_plan", test_plan),
         ),
     )
 
@@ -1211,9 +1216,11 @@ def revise(
             risk=change.risk if risk is None else checked_member("risk", risk, Risk),
             window=checked_window("window", window) or change.window,
             incident=optional_known_id("incident", incident) or change.incident,
-            has_rollback_plan=change.has_rollback_plan or bool(rollback_plan.strip()),
-            has_monitoring_plan=change.has_monitoring_plan or bool(monitoring_plan.strip()),
-            has_test_plan=change.has_test_plan or bool(test_plan.strip()),
+            has_rollback_plan=change.has_rollback_plan
+            or says_something("rollback_plan", rollback_plan),
+            has_monitoring_plan=change.has_monitoring_plan
+            or says_something("monitoring_plan", monitoring_plan),
+            has_test_plan=change.has_test_plan or says_something("test_plan", test_plan),
             why=required_words("why", why),
             title=checked_words("title", title),
             description=checked_words("description", description),
@@ -1397,6 +1404,8 @@ def start(
         rollout_plan: Percentages of users, rising, the last one 100: (5, 25, 100).
     """
     by, at = _require(change, "start", by=by, at=at, policy=policy)
+    if not is_list(rollout_plan):
+        raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
     shares = tuple(_checked_percent("rollout_plan", share) for share in rollout_plan)
     if shares and (list(shares) != sorted(set(shares)) or shares[-1] != 100):
         raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")

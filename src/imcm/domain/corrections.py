@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar, get_args
 
 import attrs
@@ -34,7 +35,10 @@ from imcm.domain.vocabulary import (
     checked_labels,
     checked_member,
     checked_moment,
+    checked_number,
     checked_services,
+    checked_text,
+    is_aware,
     is_mapping,
     optional_id,
     optional_moment,
@@ -422,6 +426,7 @@ def correction(
         StepRefused: There is no such fact, it can't be corrected, or *was* is not what stands.
         InvalidValue: *now* is not a value the field can have.
     """
+    version, field = checked_number("version", version), checked_text("field", field)
     for guard, why_not in _refusals(stands, correctable, version, field, was, now):
         if why_not is not None:
             raise StepRefused("correct", guard, why_not)
@@ -472,7 +477,10 @@ def _refusals(
         )
         return
     kind, told = fields[field], getattr(target, field)
-    if told == _corrected(target, kind, field, now) or told == was:
+    if told == _corrected(target, kind, field, now):
+        return
+    tells = not isinstance(was, datetime) or is_aware(was)
+    if tells and type(was) is type(told) and told == was:
         return
     if was is None or told != _CHECKS[kind]("was", was):
         yield (

@@ -88,6 +88,7 @@ from imcm.domain.vocabulary import (
     checked_moment,
     checked_number,
     checked_services,
+    checked_text,
     checked_words,
     folded,
     highest,
@@ -953,6 +954,8 @@ def _require(
     """Let the step go on or refuse it; return who and when in the form events keep."""
     incident = checked_state("incident", incident, Incident)
     by, at, policy = checked_id("by", by), checked_moment("at", at), checked_policy(policy)
+    version = None if version is None else checked_number("version", version)
+    field = None if field is None else checked_text("field", field)
     number = None if number is None else checked_number("number", number)
     ask: _Ask = Ask(
         by=by,

@@ -188,7 +188,7 @@ class Recording(tuple[Recorded, ...]):
         notes: Iterable[str] = (),
     ) -> Self:
         """Return the events, with what is to be said of them."""
-        made = super().__new__(cls, recorded)
+        made = super().__new__(cls, checked_log(recorded))
         made.repeated = repeated
         made.notes = tuple(notes)
         return made

@@ -377,9 +377,14 @@ def _encodable(text: str) -> bool:
     return True
 
 
+def says_something(name: str, value: object) -> bool:
+    """Say whether free text that can be stored is more than blanks."""
+    return bool(checked_words(name, value).strip())
+
+
 def required_words(name: str, value: object) -> str:
     """Return free text that must say something."""
-    if not checked_words(name, value).strip():
+    if not says_something(name, value):
         raise InvalidValue(name, value, "say why in a few words")
     return str(value)
 
@@ -719,6 +724,8 @@ def checked_number(name: str, value: object) -> int:
     """Return *value* if it is a whole number; whether there is such a one, a guard says."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidValue(name, value, "a whole number")
+    if not -(1 << 63) <= value < 1 << 64:
+        raise InvalidValue(name, value, "a whole number of at most 64 bits")
     return value
 
 

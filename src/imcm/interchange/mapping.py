@@ -13,7 +13,7 @@ import zoneinfo
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import EnumMeta, StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -27,6 +27,8 @@ from imcm.domain.vocabulary import (
     checked_moment,
     checked_text,
     earliest,
+    is_list,
+    is_mapping,
     latest,
 )
 from imcm.errors import InvalidValue
@@ -246,6 +248,8 @@ def _in_utc(name: str, text: str, read: datetime) -> datetime:
 
 def member(name: str, text: str, members: type[E]) -> E:
     """Return *text* as a member of a closed list, whatever its case."""
+    if not isinstance(members, EnumMeta):
+        raise InvalidValue("members", members, "give an enumeration")
     found: E | None = _by_word(members).get(checked_text(name, text).casefold())
     if found is None:
         raise InvalidValue(name, text, f"one of {', '.join(members)}; other words need a mapping")
@@ -358,6 +362,9 @@ def read_mapping(
             not known; the message names the key and what is allowed.
     """
     path = checked_path("mapping", path)
+    for name, lists in (("tables", tables), ("closed", closed)):
+        if not is_mapping(lists) or not all(is_list(names) for names in lists.values()):
+            raise InvalidValue(name, lists, "give a mapping of names to lists of names")
     try:
         if path.is_char_device():
             raise InvalidValue("mapping", str(path), "a device has no end; give a file")

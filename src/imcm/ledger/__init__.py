@@ -88,6 +88,7 @@ from imcm.domain.recorded import (
     Source,
     Stored,
     Unread,
+    checked_log,
     checked_position,
 )
 from imcm.domain.vocabulary import (
@@ -209,7 +210,7 @@ class Redaction(tuple[Recorded, ...]):
 
     def __new__(cls, recorded: Iterable[Recorded] = (), *, pending: str = "") -> Self:
         """Return the events with what is pending."""
-        made = super().__new__(cls, recorded)
+        made = super().__new__(cls, checked_log(recorded))
         made.pending = pending
         return made
 
