@@ -5,10 +5,15 @@ One change and one incident in ten events: a change is planned, submitted, appro
 commit, and completed; an incident is detected, acknowledged, triaged, updated and resolved. Every
 fifth incident names the change that caused it, every twentieth change is rolled back, every
 fiftieth incident is reopened, and every hundredth moment is corrected.
+
+`lived` tells the same in the order of time, as a log of a year and more is: streams that are over
+for months are touched again, by what is learned late.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import random
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,12 +30,27 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 MILLION = 1_000_000
 
+EVERY = timedelta(minutes=7)
+"""How long after one change and one incident the next begin."""
+
+SPAN = timedelta(days=480)
+"""How long a log lasts that is told in the order of time, whatever its size."""
+
+LATER = (60, 240)
+"""After how many days a stream is touched again: from, and before."""
+
+TOUCHED = 0.075
+"""The share of streams that are, sooner or later; 5 % have been when the log ends."""
+
+LONG = "INC-LONG"
+"""The incident that has about one in two hundred events of the whole log."""
+
 Told = tuple[str, int, Any]
 
 
-def change_told(number: int, chance: random.Random) -> Iterator[Told]:
+def change_told(number: int, chance: random.Random, *, every: timedelta = EVERY) -> Iterator[Told]:
     """Yield the events of one change."""
-    at = START + timedelta(minutes=7 * number)
+    at = START + every * number
     told = change.plan(
         change.INITIAL,
         by=f"dev-{number % 40}",
@@ -66,9 +86,11 @@ def change_told(number: int, chance: random.Random) -> Iterator[Told]:
         yield from took(change.roll_back(state, by="pipeline", at=later, reached_production=True))
 
 
-def incident_told(number: int, chance: random.Random) -> Iterator[Told]:
+def incident_told(
+    number: int, chance: random.Random, *, every: timedelta = EVERY
+) -> Iterator[Told]:
     """Yield the events of one incident."""
-    at = START + timedelta(minutes=7 * number + 100)
+    at = START + every * number + timedelta(minutes=100)
     state = incident.INITIAL
     version = 0
 
@@ -172,12 +194,15 @@ def rows(events: int) -> Iterator[Row]:
 
 def _rows(events: int) -> Iterator[Row]:
     chance = random.Random(8)
-    for number, (stream, version, event) in enumerate(history(events)):
-        stamp = START + timedelta(days=3650, microseconds=number)
-        record = f"{chance.getrandbits(128):032x}"
-        salt = f"{chance.getrandbits(128):032x}"
-        name, state = encode(event, recorded_at=stamp, record=record, salt=lambda s=salt: s)
-        yield Row(0, stream, version, name, state)
+    for number, told in enumerate(history(events)):
+        yield _row(chance, *told, START + timedelta(days=3650, microseconds=number))
+
+
+def _row(chance: random.Random, stream: str, version: int, event: Any, stamp: datetime) -> Row:
+    record = f"{chance.getrandbits(128):032x}"
+    salt = f"{chance.getrandbits(128):032x}"
+    name, state = encode(event, recorded_at=stamp, record=record, salt=lambda: salt)
+    return Row(0, stream, version, name, state)
 
 
 def build(path: Path, events: int) -> None:
@@ -186,3 +211,178 @@ def build(path: Path, events: int) -> None:
         given = rows(events)
         while batch := list(islice(given, 10_000)):
             ledger._writes.insert(batch)
+
+
+# --- in the order of time, with what is learned late ----------------------------------------------
+
+
+def lived(events: int) -> Iterator[Told]:
+    """
+    Yield *events* events in the order of their time, over `SPAN`.
+
+    A share of the streams, `TOUCHED`, is touched again months after it was over: moments and
+    services are corrected, incidents reopened and resolved again, reviews and actions recorded,
+    verdicts given, checks run, changes rolled back, events voided. One incident, `LONG`, is updated
+    all the time. What would come after the last event is never told: so it is when a log is read.
+    """
+    chance = random.Random(9)
+    every = SPAN * 11 / events  # a change and an incident have some eleven
+    order = itertools.count()
+    waiting: list[tuple[datetime, int, Told]] = []
+
+    def put(told: Iterable[Told]) -> None:
+        for one in told:
+            heapq.heappush(waiting, (one[2].at, next(order), one))
+
+    put(long_told(max(10, events // 200)))
+    made = 0
+    for number in itertools.count():
+        # Nothing of this number or a later one begins before this moment.
+        while waiting and waiting[0][0] < START + every * number:
+            yield heapq.heappop(waiting)[2]
+            made += 1
+            if made == events:
+                return
+        for first, later in ((change_told, change_later), (incident_told, incident_later)):
+            told = list(first(number, chance, every=every))
+            put(told)
+            if chance.random() < TOUCHED:
+                put(later(told, chance))
+
+
+def long_told(updates: int) -> Iterator[Told]:
+    """Yield the events of an incident that many people write to, as long as the log lasts."""
+    stream = f"incident:{LONG}"
+    services = ("service-1",)
+    (found,) = incident.detect(
+        incident.INITIAL, by="monitor", at=START, title="Slow for some", services=services
+    )
+    yield stream, 1, found
+    state = incident.evolve(incident.INITIAL, found)
+    for number in range(updates):
+        # What a step decides here depends on the first event alone, so the state stays small.
+        (update,) = incident.post_update(
+            state,
+            by=f"dev-{number % 40}",
+            at=START + SPAN * (number + 1) / (updates + 1),
+            audience=Audience.INTERNAL,
+            text="We are looking at it; some are slow still.",
+        )
+        yield stream, number + 2, update
+
+
+def _after(told: list[Told], chance: random.Random) -> datetime:
+    last = max(event.at for _, _, event in told)
+    return last + timedelta(days=chance.randrange(*LATER), minutes=chance.randrange(1440))
+
+
+def incident_later(told: list[Told], chance: random.Random) -> Iterator[Told]:
+    """Yield what is told of an incident months after *told*."""
+    stream, version, _ = told[-1]
+    state = incident.fold(event for _, _, event in told)
+    at = _after(told, chance)
+    hour = timedelta(hours=1)
+    found: Any = told[0][2]
+    by = "ben"
+    match chance.randrange(6):
+        case 0:
+            steps: list[Any] = [
+                lambda state: incident.correct(
+                    state,
+                    by=by,
+                    at=at,
+                    version=1,
+                    field="services",
+                    was=found.services,
+                    now=(*found.services, "service-shared"),
+                    why="it was the shared part, too",
+                )
+            ]
+        case 1:
+            resolved = next(v for _, v, e in told if isinstance(e, incident.IncidentResolved))
+            was = told[resolved - 1][2].at
+            steps = [
+                lambda state: incident.correct(
+                    state,
+                    by=by,
+                    at=at,
+                    version=resolved,
+                    field="at",
+                    was=was,
+                    now=was + timedelta(minutes=9),
+                    why="the last errors came later",
+                )
+            ]
+        case 2:
+            steps = [
+                lambda state: incident.reopen(state, by=by, at=at, why="it came back"),
+                lambda state: incident.resolve(state, by=by, at=at + hour),
+            ]
+        case 3:
+            steps = [
+                lambda state: incident.record_review(
+                    state, by=by, at=at, what_happened="A queue was full and nobody saw it."
+                ),
+                lambda state: incident.add_action(state, by=by, at=at, text="watch the queue"),
+                lambda state: incident.complete_action(state, by=by, at=at + hour, number=1),
+            ]
+        case 4:
+            number = int(stream.partition("-")[2])
+            steps = [
+                lambda state: incident.link_change(
+                    state,
+                    by=by,
+                    at=at,
+                    change=f"CHG-{number}",
+                    verdict=Verdict.CAUSED,
+                    why="found in the review",
+                )
+            ]
+        case _:
+            steps = [
+                lambda state: incident.void(
+                    state, by=by, at=at, version=2, why="that was another incident"
+                )
+            ]
+    for step in steps:
+        for event in step(state):
+            state = incident.evolve(state, event)
+            version += 1
+            yield stream, version, event
+
+
+def change_later(told: list[Told], chance: random.Random) -> Iterator[Told]:
+    """Yield what is told of a change months after *told*."""
+    stream, version, _ = told[-1]
+    state = change.fold(event for _, _, event in told)
+    at = _after(told, chance)
+    planned: Any = told[0][2]
+    by = "ben"
+    which = chance.randrange(3)
+    if which and state.status is change.ChangeStatus.IMPLEMENTED:
+        if which == 1:
+            events = change.roll_back(state, by=by, at=at, reached_production=True)
+        else:
+            events = change.validate(state, by=by, at=at, check="yearly", passed=True)
+    else:
+        events = change.correct(
+            state,
+            by=by,
+            at=at,
+            version=1,
+            field="services",
+            was=planned.services,
+            now=(*planned.services, "service-shared"),
+            why="it was the shared part, too",
+        )
+    for event in events:
+        version += 1
+        yield stream, version, event
+
+
+def lived_rows(events: int) -> Iterator[Row]:
+    """Yield the rows of `lived`, each recorded a moment after its event's time."""
+    chance = random.Random(8)
+    for number, told in enumerate(lived(events)):
+        stamp = told[2].at + timedelta(seconds=1, microseconds=number)
+        yield _row(chance, *told, stamp)

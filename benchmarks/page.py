@@ -2,6 +2,9 @@
 Write docs/performance.md from the results of a run, so that it can't say anything else.
 
     python benchmarks/page.py results.json [--to docs/performance.md]
+
+What the results hold is written anew. The page has two parts: the figures with goals, and the
+section *Whole commands*. A part that the results don't hold stays as the page has it.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from run import amount, verdict
+from run import WHOLE, amount, verdict
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -96,10 +99,18 @@ def number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def page(told: dict[str, Any]) -> str:
-    """Return the whole page."""
-    results: dict[str, dict[str, Any]] = told["results"]
+def machine(told: dict[str, Any]) -> str:
+    """Return what was measured on, and when."""
     packages = ", ".join(f"{name} {version}" for name, version in told["packages"].items())
+    return (
+        f"Machine: {told['cpu']}, {told['cores']} cores, {told['machine']}; Python "
+        f"{told['python']}, SQLite {told['sqlite']}, {packages}; {told['date']}."
+    )
+
+
+def goals(told: dict[str, Any]) -> str:
+    """Return the part of the page whose figures have goals."""
+    results: dict[str, dict[str, Any]] = told["results"]
     lines = [
         "# Performance",
         "",
@@ -116,8 +127,7 @@ def page(told: dict[str, Any]) -> str:
         "",
         f"on a log of {told['events']:,} events.",
         "",
-        f"Machine: {told['cpu']}, {told['cores']} cores, {told['machine']}; Python "
-        f"{told['python']}, SQLite {told['sqlite']}, {packages}; {told['date']}.",
+        machine(told),
         "",
         "## Against the goals",
         "",
@@ -146,6 +156,81 @@ def page(told: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+TITLE = "## Whole commands\n"
+
+
+def whole(told: dict[str, Any]) -> str:
+    """Return the part of the page that times command lines."""
+    found: dict[str, Any] = told[WHOLE]
+    log, start = found["log"], found["start"]
+    lines = [
+        TITLE,
+        "Each is a command line in a new process, run several times by "
+        "`python benchmarks/run.py --only whole_commands --json results.json`, on a log of "
+        f"{log['events']:,} events in the order of time, of whose {log['streams']:,} incidents "
+        f"and changes {log['touched again']:.1%} were touched again two to eight months after "
+        "they were over. Seconds are wall time beyond the start of a process (`python -c pass`, "
+        f"{start:.3f} s): the median, and the least and the most of the runs. Memory is the most "
+        "that any of the runs held. The last column is the ratio to one baseline that was run "
+        f"before each command: {found['baseline']}; {found['baseline_seconds']:.2f} s.",
+        "",
+        machine(told)[:-1]
+        + "; load average at the begin {}, at the end {}.".format(*found["load"]),
+        "",
+        "| command | seconds | least to most | runs | MB | times the bare fetch |",
+        "|---|---|---|---|---|---|",
+    ]
+    group = ""
+    for one in found["commands"]:
+        if one["group"] != group:
+            group = one["group"]
+            lines.append(f"| **{group}** | | | | | |")
+        command, comma, remark = one["command"].partition(",")
+        cells = (
+            f"`{command}`{comma}{remark}",
+            short(one["seconds"]),
+            f"{short(one['least'])} to {short(one['most'])}",
+            one["runs"],
+            f"{one['megabytes']:,.0f}",
+            short(one["ratio"]),
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    lines += [
+        "",
+        "Beside them, each against a baseline of its own, run in turn with it:",
+        "",
+        "| what | seconds | least to most | its baseline | baseline's seconds | times | beside |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in found["beside"]:
+        cells = (
+            one["what"],
+            short(one["seconds"]),
+            f"{short(one['least'])} to {short(one['most'])}",
+            one["baseline"],
+            f"{one['baseline_seconds']:.3g}",
+            short(one["ratio"]),
+            "; ".join(f"{name}: {number(value)}" for name, value in one["beside"].items()),
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def short(value: float) -> str:
+    """Return seconds or a ratio in as many digits as they deserve."""
+    digits = 2 if abs(value) < 10 else 1
+    return f"{round(value, digits) + 0.0:,.{digits}f}"  # + 0.0: never -0.00
+
+
+def page(told: dict[str, Any], before: str) -> str:
+    """Return the whole page: what was measured anew, and what stays of the page *before*."""
+    first, title, second = before.partition(TITLE)
+    if told["results"]:
+        first = goals(told) + "\n"
+    second = whole(told) if WHOLE in told else title + second
+    return (first + second).rstrip("\n") + "\n"
+
+
 def main() -> None:
     """Write the page of a file of results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0].strip())
@@ -153,7 +238,8 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=DOCS / "performance.md")
     asked = parser.parse_args()
     told = json.loads(asked.results.read_text(encoding="utf-8"))
-    asked.to.write_text(page(told), encoding="utf-8")
+    before = asked.to.read_text(encoding="utf-8") if asked.to.exists() else ""
+    asked.to.write_text(page(told, before), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ import attrs
 import logs
 import metrics
 import msgspec
+import whole
 
 from imcm import (
     History,
@@ -86,6 +87,9 @@ from imcm.projections.facts import Facts, FactsFold
 FULL = 1_000_000
 QUICK = 50_000
 LARGE = 10_000_000
+
+WHOLE = "whole_commands"
+"""The key of a group of command lines, which have a baseline and no goals: see whole.py."""
 
 NEW = 1_000
 """Events that are new when kept facts are brought up to date."""
@@ -1146,6 +1150,8 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
 
 WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "attribution": measure_attribution,
+    "compare": whole.measure_compare,
+    "contention": whole.measure_contention,
     "cold_kept": measure_cold_kept,
     "cold_replay": measure_cold_replay,
     "follow": measure_follow,
@@ -1274,8 +1280,23 @@ def speeds(results: dict[str, dict[str, Any]]) -> dict[str, float]:
 
 def run(keys: Sequence[str], events: int, longest: int, place: Path | None) -> dict[str, Any]:
     """Measure everything asked for, and print it as it comes."""
+    told: dict[str, Any] = {**machine(), "events": events, "results": {}, "missing": {}}
+    if goals := [key for key in keys if key != WHOLE]:
+        told |= run_goals(goals, events, longest, place)
+    if WHOLE in keys:
+        say("measuring whole commands")
+        with tempfile.TemporaryDirectory(prefix="imcm-bench-", dir=place) as name:
+            told[WHOLE] = whole.measured(Path(name), events, say)
+            beside = [asked(Path(name), events, each) for each in ("compare", "contention")]
+            told[WHOLE]["beside"] = beside
+        print(*whole.shown(told[WHOLE]), sep="\n", flush=True)
+    return told
+
+
+def run_goals(keys: Sequence[str], events: int, longest: int, place: Path | None) -> dict[str, Any]:
+    """Measure what has a goal."""
     results: dict[str, dict[str, Any]] = {}
-    told: dict[str, Any] = {**machine(), "events": events, "results": results, "missing": {}}
+    told: dict[str, Any] = {"missing": {}}
     with tempfile.TemporaryDirectory(prefix="imcm-bench-", dir=place) as name:
         folder = Path(name)
         say(f"writing a log of {events:,} events")
@@ -1313,7 +1334,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, help=f"how many events; {FULL:,} unless told")
     parser.add_argument("--large", action="store_true", help=f"growth up to {LARGE:,} events")
     parser.add_argument("--folder", type=Path, help="where logs are written: the disk measured")
-    parser.add_argument("--only", nargs="+", choices=list(GOALS), metavar="KEY")
+    parser.add_argument("--only", nargs="+", choices=[*GOALS, WHOLE], metavar="KEY")
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     told = parser.parse_args()
     events = told.events or (QUICK if told.quick else FULL)
@@ -1322,7 +1343,7 @@ def main() -> None:
         print(json.dumps(WITHIN[name](Path(folder), events)))
         return
     longest = LARGE if told.large else events
-    results = run(told.only or list(GOALS), events, longest, told.folder)
+    results = run(told.only or [*GOALS, WHOLE], events, longest, told.folder)
     if told.json:
         told.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
