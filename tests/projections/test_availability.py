@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import (
     IncidentDetected,
     IncidentMitigated,
@@ -20,7 +21,7 @@ from imcm.domain.incident import (
     IncidentResolved,
     IncidentStatus,
 )
-from imcm.domain.recorded import Unread
+from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Channel, Impact, Mode, Severity
 from imcm.errors import InvalidValue
 from imcm.projections.availability import (
@@ -35,7 +36,8 @@ from imcm.projections.availability import (
     time_between_failures,
     user_impact,
 )
-from imcm.projections.facts import Facts, IncidentFacts, Spell, facts
+from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, Spell, facts
+from imcm.projections.frequency import deployment_frequency
 from projections.log import (
     HOUR,
     at,
@@ -81,9 +83,10 @@ def down(*pairs, **fields):
 
 
 def table(*rows, as_of=1000):
-    """Return facts of these rows, each with an id of its own."""
+    """Return facts of these rows, each with an id of its own, and of one change besides."""
     named = tuple(row._replace(id=f"INC-{n}") for n, row in enumerate(rows, start=1))
-    return Facts(incidents=named, as_of=at(as_of), log_position=len(named))
+    other = ChangeFacts(id="CHG-1", status=ChangeStatus.DRAFT, services=("pay",))
+    return Facts(incidents=named, changes=[other], as_of=at(as_of), log_position=len(named))
 
 
 def one_each(*pairs, **fields):
@@ -614,6 +617,24 @@ def test_rows_without_as_of_were_never_observed():
     for ask in ALL:
         figure = ask(attrs.evolve(one_each((10, 12)), as_of=None), window=WEEK)
         assert (None, "nothing was recorded", 0) == (figure.value, figure.reason, figure.n)
+
+
+def test_a_new_ledger_was_never_observed():
+    """Its own first row has a stamp, and says nothing of any service."""
+    opened = LedgerOpened(ledger_id="ours", format=1)
+    own = [Recorded("ledger:self", 1, 1, at(0), "record 1", None, opened)]
+    for rows in (facts(own), facts(own, as_of=at(50)), facts([], as_of=at(50))):
+        for ask in ALL:
+            figure = ask(rows, window=WEEK)
+            assert (None, "nothing was recorded", 0) == (figure.value, figure.reason, figure.n)
+        rate = deployment_frequency(rows, window=WEEK)
+        assert (None, "no deployments") == (rate.value, rate.reason)
+
+
+def test_a_window_of_one_instant_has_no_length():
+    instant = (at(5), at(5))
+    figure = downtime(one_each((4, 6)), window=instant, bounds="[]")
+    assert (None, "the period has no length") == (figure.value, figure.reason)
 
 
 def test_nothing_is_zero_only_where_it_is_asked_for():

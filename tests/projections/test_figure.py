@@ -37,6 +37,7 @@ from imcm.projections.figure import (
     shown,
 )
 from imcm.projections.figure import utc as figure_utc
+from imcm.projections.frequency import deployment_frequency
 from imcm.projections.restore import (
     STATISTICS,
     IncidentDuration,
@@ -240,6 +241,50 @@ def test_a_window_may_be_given_as_text():
     definition = Definition(window=["2026-03-02T09:00:00+00:00", "2026-03-03T10:00:00+01:00"])
 
     assert (at(0), at(24)) == definition.window
+
+
+def test_a_closed_window_may_be_one_instant_long():
+    story = log(
+        incident("INC-1", detected(0), resolved(2)), deployment("CHG-1", 2), deployment("CHG-2", 3)
+    )
+    one = {"window": (at(2), at(2)), "bounds": "[]"}
+
+    figure = time_to_restore(story, **one, bucket_by="day")
+    assert (7200.0, [1]) == (figure.value, [bucket.n for bucket in figure.buckets])
+    rate = deployment_frequency(story, **one)
+    assert (None, "the period has no length", 1) == (rate.value, rate.reason, rate.n)
+    assert 1.0 == deployment_frequency(story, **one, per="window", bucket_by="day").value
+    for bounds in ("[)", "(]", "()"):
+        with pytest.raises(InvalidValue, match="or at it where bounds="):
+            Definition(window=(at(2), at(2)), bounds=bounds)
+    with pytest.raises(InvalidValue, match="its end must be after its start"):
+        Definition(window=(at(2), at(1)), bounds="[]")
+
+
+@pytest.mark.parametrize(
+    ("by", "anchor", "counts"),
+    [
+        ("month", "start", [1, 1]),
+        ("week", "start", [0, 0, 0, 0, 2]),
+        (31, "start", [1, 1]),
+        (30, "start", [1, 1]),
+        (31, "end", [2]),
+    ],
+)
+def test_an_end_that_is_closed_on_the_edge_of_a_bucket_opens_that_bucket(by, anchor, counts):
+    """The first instant of April belongs to April."""
+    start = utc("2026-03-01") if by == 31 else utc("2026-03-02")
+    end = utc("2026-04-01")
+    before = end - timedelta(hours=2)
+    hours = [(when - at(0)) / timedelta(hours=1) for when in (before, end)]
+    story = log(*(deployment(f"CHG-{n}", hour) for n, hour in enumerate(hours)))
+
+    figure = change_failure_rate(
+        story, window=(start, end), bounds="[]", bucket_by=by, anchor=anchor
+    )
+
+    assert counts == [bucket.n for bucket in figure.buckets]
+    assert 2 == figure.n == sum(bucket.n for bucket in figure.buckets)
 
 
 ONE_OF_BUCKETS = "one of day, week, month, quarter, year, or a number of days"
@@ -718,10 +763,12 @@ def test_without_a_window_every_duration_lies_in_a_bucket(in_window):
 
 
 @pytest.mark.parametrize(
-    ("bounds", "counts"), [("[)", [1, 1]), ("[]", [1, 2]), ("(]", [1, 1]), ("()", [0, 1])]
+    ("bounds", "counts"), [("[)", [1, 1]), ("[]", [1, 1, 1]), ("(]", [1, 1]), ("()", [0, 1])]
 )
 def test_only_the_ends_of_the_window_itself_are_open_or_closed(bounds, counts):
-    """At the start, at the midnight between, and at the end, which is another midnight."""
+    """At the start, at the midnight between, and at the end, which is another midnight: closed,
+    it is the first instant of one more day.
+    """
     story = log(*(incident(f"INC-{h}", detected(-50), resolved(h)) for h in (-9, 15, 39)))
     window = (at(-9), at(39))
 

@@ -108,7 +108,7 @@ def test_a_commit_without_the_moment_is_left_out():
 
     assert [("b", "missing(committed)")] == left_out(lead_time(story))
     assert {"CHG-1": 6.0} == hours(lead_time(story, unit="change"))
-    assert (None, "nothing to count") == (
+    assert (None, "nothing to count, 2 left out: 2 missing(merged)") == (
         lead_time(story, start="merged").value,
         lead_time(story, start="merged").reason,
     )

@@ -600,7 +600,8 @@ def test_a_negative_duration_is_left_out_and_named():
 
     figure = time_to_restore(log(story))
 
-    assert (None, "nothing to count", 0) == (figure.value, figure.reason, figure.n)
+    assert (None, 0) == (figure.value, figure.n)
+    assert "nothing to count, 1 left out: 1 negative" == figure.reason
     assert [("INC-1", "negative")] == left_out(figure)
 
 
@@ -649,6 +650,27 @@ def test_without_values_it_is_undefined_unless_told_to_be_zero():
         )
     zero = time_to_restore(log(), empty="zero")
     assert (0.0, None, 0) == (zero.value, zero.reason, zero.n)
+
+
+def test_the_reason_for_no_number_is_true_of_all_that_was_left_out():
+    never = [
+        imported(
+            f"INC-{n}", IncidentDetected(at=at(0), by="desk"), IncidentClosed(at=at(5), by="d")
+        )
+        for n in range(3)
+    ]
+    waiting = [incident(f"INC-{n}", detected(0)) for n in (7, 8)]
+    noise = incident("INC-9", detected(0), dismissed(1))
+
+    def reason(*streams):
+        return time_to_acknowledge(log(*streams)).reason
+
+    assert "all are still open" == reason(*waiting)
+    told = "nothing to count, 6 left out: 3 missing(acknowledged), 2 still open, "
+    assert told + "1 dismissed (false_positive)" == reason(*never, *waiting, noise)
+    many = [incident(f"INC-{n}", detected(0), merged_into(f"INC-X{n}")) for n in range(12)]
+    told = ", ".join(f"1 merged into INC-X{n}" for n in (0, 1, 10, 11, 2, 3, 4, 5, 6, 7))
+    assert f"nothing to count, 12 left out: {told}, 2 for other reasons" == reason(*many)
 
 
 def test_when_all_are_open_it_says_so():

@@ -99,8 +99,8 @@ class Downtime(Outages):
     matter only for incidents without length.
 
     0 is a measurement: the window was observed and nothing was open. Undefined where nothing was
-    observed: an empty log, or a window that begins at or after `as_of`. A window that goes on
-    after `as_of` is measured up to it, and a note says so.
+    observed: a log without incidents and changes, or a window that begins at or after `as_of`. A
+    window that goes on after `as_of` is measured up to it, and a note says so.
 
     The bounds are the smallest union (latest starts to earliest ends) and the largest (earliest
     starts to latest ends) of the incidents counted.
@@ -134,8 +134,8 @@ class Availability(Outages):
     3), uptime / (uptime + downtime), with incidents standing for downtime: it says nothing of
     what no incident was opened for, and takes a time before the log began for one without outages.
 
-    Undefined where nothing was observed: an empty log, or a window that begins at or after
-    `as_of`. A window that goes on after `as_of` is cut there: the share is one of the observed
+    Undefined where nothing was observed: a log without incidents and changes, or a window that
+    begins at or after `as_of`. A window that goes on after `as_of` is cut there: the share is one of the observed
     part only, and a note says so. The bounds are those of downtime, turned round.
 
     Attributes:
@@ -484,15 +484,15 @@ def _summary(
     uncertain = sum(any(s.uncertain for s in many) for _, many in by_incident.values())
     counted = _Counted(by_incident, low, high, uncertain)
     notes = unread_notes(facts)
-    if low < high:
+    if facts.empty or facts.as_of is None:
+        answer = _Answer(None, "nothing was recorded")
+    elif low < high:
         answer = ask(counted)
         if window is not None and observed < instant(window[1]):
             notes += (f"observed up to {facts.as_of} only; the window goes on to {window[1]}",)
-    elif facts.as_of is None:
-        answer = _Answer(None, "nothing was recorded")
     elif observed <= low:
         answer = _Answer(None, "the window begins at or after as_of")
-    else:  # a day that its zone left out
+    else:  # a day that its zone left out, or a window of one instant
         answer = _Answer(None, "the period has no length")
     zero = answer.value is None and definition.empty == "zero"
     return Figure(

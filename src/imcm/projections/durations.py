@@ -14,6 +14,7 @@ import attrs
 
 from imcm.domain.vocabulary import Between, Moment, earliest, latest
 from imcm.projections import statistics
+from imcm.projections.excerpt import SOME
 from imcm.projections.facts import Facts
 from imcm.projections.figure import (
     SECONDS,
@@ -28,6 +29,7 @@ from imcm.projections.figure import (
     Population,
     begun,
     buckets,
+    by_reason,
     elapsed,
     inside,
     instant_of,
@@ -72,6 +74,9 @@ class Shape:
 
 IN_WINDOW: Final = ("end", "start", "either")
 
+PENDING: Final = "pending"
+"""Why what is still open has no duration yet."""
+
 
 class Span(NamedTuple):
     """
@@ -91,7 +96,7 @@ class Span(NamedTuple):
     end: Moment | None
     groups: tuple[str, ...]
     positions: tuple[int, ...]
-    why: str = "pending"
+    why: str = PENDING
 
 
 class Missing(NamedTuple):
@@ -305,7 +310,7 @@ def _summary(
     return Figure(
         name=type(definition).NAME,
         value=value,
-        reason=_why_none(values, waiting) if value is None else None,
+        reason=_why_none(values, waiting, left_out) if value is None else None,
         unit=SECONDS,
         n=len(values),
         definition=definition,
@@ -347,12 +352,29 @@ def _rank(one: Included) -> tuple[float, str]:
     return one.value, one.id
 
 
-def _why_none(values: Sequence[float], waiting: Sequence[Span]) -> str:
+def _why_none(values: Sequence[float], waiting: Sequence[Span], left_out: Sequence[LeftOut]) -> str:
+    """Return why there is no number, which is true of all that was left out."""
     if values:
         return "a geometric mean needs durations above 0"
-    if not waiting:
+    if not left_out:
         return "nothing to count"
-    return "all are still open" if all(one.end is None for one in waiting) else "all are censored"
+    if len(waiting) == len(left_out):
+        if all(one.end is None for one in waiting):
+            return f"all are {STILL_OPEN}"
+        return "all are censored"
+    return f"nothing to count, {len(left_out):,} left out: {_most(left_out)}"
+
+
+def _most(left_out: Iterable[LeftOut]) -> str:
+    """Return the reasons for which most were left out, with how many each."""
+    told = {
+        STILL_OPEN if reason == PENDING else reason: len(ids)
+        for reason, ids in by_reason(left_out).items()
+    }
+    lines = [f"{count:,} {reason}" for reason, count in told.items()]
+    if len(lines) > SOME:
+        lines[SOME:] = [f"{sum(list(told.values())[SOME:]):,} for other reasons"]
+    return ", ".join(lines)
 
 
 def _seconds(microseconds_: float | None) -> float | None:

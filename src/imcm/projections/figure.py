@@ -560,8 +560,9 @@ class Definition:
         self._check_filters()
         self._check_parts()
         zone(self.time_zone)
-        if self.window is not None and self.window[1] <= self.window[0]:
-            raise InvalidValue("window", _plain(self.window), "its end must be after its start")
+        if self.window is not None and not instants(self.window, self.bounds):
+            allowed = 'its end must be after its start, or at it where bounds="[]"'
+            raise InvalidValue("window", _plain(self.window), allowed)
         level: Any = self.level
         if not isinstance(level, (int, float)) or not 0 < level < 1:
             raise InvalidValue("level", level, "a confidence level lies between 0 and 1")
@@ -1058,7 +1059,9 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
     Without a window they run from the first moment given to the last. Between them edges are
     half-open, so that every moment lies in one: each holds its start and not its end, or the
     other way round where `bounds` are "(]". Only the two ends of the window itself are both open
-    or both closed where `bounds` say so.
+    or both closed where `bounds` say so. Where they are "[]" and the window ends on the edge of a
+    bucket, that instant is the first of one more bucket, which is nothing but this instant;
+    stretches of days that are counted from the end (`anchor="end"`) hold it in the last one.
 
     Raises:
         InvalidValue: There would be more than about `MOST_BUCKETS`.
@@ -1073,14 +1076,32 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
         if not placed:
             return
         span, bounds = (placed[0], min(placed[-1], LAST - MICROSECOND) + MICROSECOND), "[)"
+    if span[0] == span[1]:
+        yield Bucket.of(*span, bounds)
+        return
     days = by if isinstance(by, int) else _SHORTEST[by]
     if (span[1] - span[0]) // timedelta(days=days) > MOST_BUCKETS:
         told = f"from {span[0]} to {span[1]} there are more than {MOST_BUCKETS:,} of them"
         raise InvalidValue("bucket_by", by, f"{told}; take longer ones, or give a shorter window")
     inner = "(]" if bounds == "(]" else "[)"
+    one_more = bounds == "[]" and _on_edge(definition, by, span)
     for start, end in _edges(definition, by, span):
         opens = bounds[0] if start == span[0] else inner[0]
-        yield Bucket.of(start, end, opens + (bounds[1] if end == span[1] else inner[1]))
+        closes = bounds[1] if end == span[1] and not one_more else inner[1]
+        yield Bucket.of(start, end, opens + closes)
+    if one_more:
+        yield Bucket.of(span[1], span[1], "[]")
+
+
+def _on_edge(definition: Definition, by: str | int, span: Period) -> bool:
+    """Say whether the last instant of a window is the first one of a bucket."""
+    home = zone(definition.time_zone)
+    if isinstance(by, int):
+        edges = _fixed_edges(span, by, home, from_end=False)
+        return definition.anchor == "start" and span[1] in edges
+    day = day_of(span[1], home)
+    begins = _bucket_start(day, by, definition.week_starts)
+    return begins == day and midnight(day, home) == span[1]
 
 
 _SHORTEST: Final = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
@@ -1106,6 +1127,14 @@ def _fixed(
     span: tuple[datetime, datetime], days: int, home: ZoneInfo, *, from_end: bool
 ) -> Iterator[tuple[datetime, datetime]]:
     """Yield stretches of *days* calendar days, counted in the zone from one end of the span."""
+    for start, end in pairwise(_fixed_edges(span, days, home, from_end=from_end)):
+        yield max(start, span[0]), min(end, span[1])
+
+
+def _fixed_edges(
+    span: tuple[datetime, datetime], days: int, home: ZoneInfo, *, from_end: bool
+) -> list[datetime]:
+    """Return the edges of those stretches in order, up to the first that is not in the span."""
     edges = [span[1] if from_end else span[0]]
     step = timedelta(days=-days if from_end else days)
     while (edges[-1] > span[0]) if from_end else (edges[-1] < span[1]):
@@ -1114,9 +1143,7 @@ def _fixed(
         except OverflowError:  # beyond all time there is, so beyond the span
             edge = span[0] if from_end else span[1]
         edges.append(edge)
-    edges.sort()
-    for start, end in pairwise(edges):
-        yield max(start, span[0]), min(end, span[1])
+    return sorted(edges)
 
 
 def midnight(day: date, home: ZoneInfo) -> datetime:

@@ -57,11 +57,12 @@ class DeploymentFrequency(FailedBy):
     """
     How often is deployed: deployments per day or week, or what else `per` says.
 
-    No deployment in a window that has begun is a measured 0. Undefined are an empty log, a window
-    (or a bucket) that has not begun at `as_of`, and no deployments at all without a window. A
-    window that is not over at `as_of` is taken up to then, and a note says so. Without a window
-    the time from the first deployment's day to the last one's is taken, in whole days of the
-    zone, for every group alike. Days are those of the zone: one of 23 or 25 hours is one day.
+    No deployment in a window that has begun is a measured 0. Undefined are a log without incidents
+    and changes, a window (or a bucket) that has not begun at `as_of` or is one instant long, and no
+    deployments at all without a window. A window that is not over at `as_of` is taken up to then,
+    and a note says so. Without a window the time from the first deployment's day to the last one's
+    is taken, in whole days of the zone, for every group alike. Days are those of the zone: one of
+    23 or 25 hours is one day.
 
     Attributes:
         count: Which deployments: "all" (default), "successful" (completed), or "not_failed"
@@ -115,7 +116,7 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     def figure(name: str | None, window: Period | None) -> Figure:
         span = whole_days if window is None else window
         if definition.window is not None and window is not None:
-            span = _up_to(window, facts.as_of)
+            span = _up_to(window, facts)
         members = counted.inside(name, window)
         others = dropped.inside(name, window)
         left_out = Listed(lambda: _passed_over(found, others, reason))
@@ -191,9 +192,10 @@ def _day(at: int, home: ZoneInfo) -> date:
     return day_of(moment_of(at), home)
 
 
-def _up_to(window: Period, as_of: datetime | None) -> Period | None:
-    """Return the part of a window that has passed; None where it has not begun."""
-    if as_of is None or as_of <= window[0]:
+def _up_to(window: Period, facts: Facts) -> Period | None:
+    """Return the part of a window that has passed; None where it has not begun, or nothing is."""
+    as_of = facts.as_of
+    if as_of is None or facts.empty or as_of <= window[0]:
         return None
     return window[0], min(window[1], as_of)
 
@@ -248,21 +250,24 @@ def _frequency(
     notes = unread_notes(facts)
     between = _median_gap(times)
     beside: dict[str, float | None] = {}
-    of_all_time = window is None and facts.as_of is not None
-    if span is not None:
-        days = _days_between(span, home)
+    of_all_time = window is None and not facts.empty
+    days = 0.0 if span is None else _days_between(span, home)
+    if span is not None and (days or definition.per == "window"):
         value, interval = _spread(n, dates, definition, span, days)
-        beside = {
-            "deployments per day": n / days,
-            "deployments per week": 7 * n / days,
-            "days with a deployment per week": 7 * len(dates) / days,
-        }
+        if days:
+            beside = {
+                "deployments per day": n / days,
+                "deployments per week": 7 * n / days,
+                "days with a deployment per week": 7 * len(dates) / days,
+            }
         if window is not None and span[1] < window[1]:
             notes = (*notes, f"the window is not over: taken up to {span[1]}")
     elif definition.empty == "zero" or (of_all_time and definition.per == "window"):
         value = 0.0
+    elif span is not None:  # one instant, or a day that its zone left out
+        reason = "the period has no length"
     else:
-        ahead = window is not None and facts.as_of is not None
+        ahead = window is not None and not facts.empty
         reason = "the window has not begun" if ahead else "no deployments"
     return Figure(
         name=type(definition).NAME,

@@ -30,6 +30,7 @@ from imcm.errors import InvalidValue
 from imcm.projections.clock import BusinessHours, running
 from imcm.projections.durations import (
     IN_WINDOW,
+    PENDING,
     ROUNDINGS,
     STATISTICS,
     Columns,
@@ -339,7 +340,7 @@ def _span(
     if definition.round_each != "none":
         value, low, high = (ROUNDINGS[definition.round_each](v) for v in (value, low, high))
     observed = end is not None and censored is None
-    why = censored or "pending"
+    why = censored or PENDING
     positions = row.positions
     return Span(row.id, value, low, high, observed, uncertain, start, end, groups, positions, why)
 
