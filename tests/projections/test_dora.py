@@ -17,7 +17,7 @@ from imcm.projections.frequency import deployment_frequency, rework_rate
 from imcm.projections.lead_time import lead_time
 from imcm.projections.presets import METRICS, PRESETS, Preset
 from imcm.projections.recovery import FailedDeploymentRecovery, failed_deployment_recovery_time
-from imcm.projections.restore import time_to_restore
+from imcm.projections.restore import TimeToRestore, time_to_restore
 from projections.log import (
     HOUR,
     at,
@@ -391,9 +391,8 @@ class TestSideBySide:
             "D3": (((0.0,), (1.0,)), ("", "incident I4 (inferred)")),
             "D5": (((0.0,), (1.0,)), ("", "incident I6 (inferred)")),
         } == changed(found)
-        assert {"rollbacks", "attribution", "scope", "candidates", "failed_by", "denominator"} == (
-            set(found.arguments)
-        )
+        others = {"rollbacks", "attribution", "stated", "scope", "candidates", "failed_by"}
+        assert {*others, "denominator"} == set(found.arguments)
         assert ("stated", "latest_before") == found.arguments["attribution"]
 
     def test_links_weigh_a_deployment_by_its_incidents(self):
@@ -455,7 +454,9 @@ class TestSideBySide:
     def test_an_open_incident_against_one_that_is_resolved_but_not_closed(self):
         """Who waits for the close says so."""
         streams = log(incident("I1", detected(0), resolved(2)))
-        found = compared("dora", "gitlab", metric="restore", streams=streams, window=None)
+        waits = Preset(name="waits", about="", restore=TimeToRestore(end="closed"))
+        sides = side_by_side(streams, presets=[waits], metric="restore")
+        found = sides.between("dora", "waits")
         assert {("incident", "I1"): ((2 * HOUR,), "missing(closed)")} == only(found.only_one)
 
     def test_what_the_other_does_not_even_look_at(self):

@@ -119,6 +119,7 @@ DURATION = {
 ATTRIBUTED = {
     "rollbacks": "count",
     "attribution": "between_releases",
+    "stated": "ignore",
     "release_ends": "closed",
     "scope": "label:team",
     "max_age": timedelta(days=2, microseconds=1),
@@ -326,6 +327,8 @@ ONE_OF_BUCKETS = "one of day, week, month, quarter, year, or a number of days"
         (TimeToRestore, "end", (), "at least one moment"),
         (Deployments, "rollbacks", "maybe", "one of leave_out, count"),
         (Attribution, "attribution", "blame", "one of stated, latest_before"),
+        (Attribution, "stated", "loses", "one of wins, ignore"),
+        (Attribution, "stated", "ignore", "infer causes: attribution= latest_before"),
         (Attribution, "release_ends", "ajar", "one of open, closed"),
         (Attribution, "scope", "team", "service, global, or label:<name>"),
         (Attribution, "candidates", "some", "one of all, successful"),

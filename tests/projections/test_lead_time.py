@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imcm.domain.change import (
+    ChangeCancelled,
     ChangeCompleted,
     ChangeFailed,
     ChangeRolledBack,
@@ -150,6 +151,56 @@ def test_commits_of_failed_deployments_roll_forward_to_the_next_success_of_the_s
 
 def test_a_success_brings_what_failed_before_it_as_one_change():
     assert {"CHG-3": 1.0, "CHG-4": 12.0} == hours(lead_time(FORWARD, unit="change"))
+
+
+def aborted(id, hours, *commits, reached=False, **fields):
+    """Return a change that was given up before anything of it came into production."""
+    ended = ChangeFailed(at=at(hours), by="ci", reached_production=reached)
+    return change(id, planned(0, **fields), with_(*commits), ended)
+
+
+def cancelled(id, hours, *commits, **fields):
+    ended = ChangeCancelled(at=at(hours), by="ann")
+    return change(id, planned(0, **fields), with_(*commits), ended)
+
+
+def test_commits_of_what_never_came_into_production_roll_forward():
+    """Aborted, rolled back before anything was out, or cancelled: they come with what follows."""
+    nothing_out = ChangeRolledBack(at=at(8), by="ci", reached_production=False)
+    story = log(
+        aborted("CHG-1", 5, commit("a", 1)),
+        change("CHG-2", planned(0), with_(commit("b", 2)), nothing_out),
+        cancelled("CHG-3", 9, commit("c", 3)),
+        brought("CHG-4", 20, commit("d", 18)),
+        aborted("CHG-5", 30, commit("e", 29)),
+        change("CHG-6", planned(0), with_(commit("f", 1))),
+        aborted("CHG-7", 5, commit("g", 1), kind=Kind.ROLLBACK),
+        aborted("CHG-8", 5, commit("h", 1), environment="staging"),
+        aborted("CHG-9", None, commit("i", 1)),
+    )
+
+    assert {"a": 19.0, "b": 18.0, "c": 17.0, "d": 2.0} == hours(lead_time(story))
+    assert {"CHG-4": 19.0} == hours(lead_time(story, unit="change"))
+    assert {"d": 2.0} == hours(lead_time(story, roll_forward=False))
+    assert {} == hours(lead_time(story, kinds=["standard_operation"]))
+    whose = {one.id: one.positions for one in lead_time(story).included}
+    assert (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) == whose["a"]
+
+
+def test_what_never_came_into_production_lands_in_its_own_service_by_time_and_id():
+    story = log(
+        aborted("CHG-2", 10, commit("a", 1), commit("x", 0)),
+        brought("CHG-1", 10, commit("b", 9)),
+        brought("CHG-3", 12, commit("s", 11), services=("search",)),
+        change("CHG-4", planned(11), with_(commit("d", 9)), failed(13)),
+        brought("CHG-5", 20, commit("x", 19), outcome=None, services=("pay", "search")),
+        brought("CHG-6", 30, commit("a", 1)),
+    )
+
+    found = {"a": 19.0, "b": 1.0, "s": 1.0, "d": 11.0, "x": 1.0}
+    assert found == hours(lead_time(story))
+    out = [("CHG-2", "reached nothing"), ("a", "brought by CHG-5 before")]
+    assert out == left_out(lead_time(story))
 
 
 def test_without_rolling_forward_commits_count_where_they_were_first_tried():

@@ -230,8 +230,11 @@ def test_choices_that_there_are_not_are_refused(arguments):
         FailedDeploymentRecovery(**arguments)
 
 
-def test_no_look_back_may_be_written_as_none():
+def test_no_look_back_is_none_and_says_so():
     assert FailedDeploymentRecovery() == FailedDeploymentRecovery(look_back=None)
+    assert "null" == FailedDeploymentRecovery().shown()["look_back"]
+    with pytest.raises(InvalidValue, match="None \\(from the failed deployment\\) or last_success"):
+        FailedDeploymentRecovery(look_back="none")
 
 
 # --- per incident ---------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast
 import attrs
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Kind, Moment, Outcome, Verdict
+from imcm.domain.vocabulary import NOTHING_TOLD, Kind, Moment, Outcome, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figure import (
@@ -302,14 +302,17 @@ class Attribution(Deployments):
     """
     Which deployment an incident is laid to.
 
-    A stated verdict always wins. Where there is none, the definition may infer one; a link that
-    somebody dismissed is never inferred, and inferred ones are marked and counted apart.
+    A stated verdict wins unless `stated` says otherwise. Where there is none, the definition may
+    infer one; a link that somebody dismissed is never inferred, and inferred ones are marked and
+    counted apart.
 
     Attributes:
         attribution: "stated" (default: only what somebody stated), "latest_before" the detection
             of the incident, "latest_at_or_before" it, or "between_releases" (the release that
             was live: from its own instant up to the next one's; `release_ends` closes that end).
             All deployments are candidates, whatever the definition's filters report of them.
+        stated: "wins" (default), or "ignore": causes are inferred as by a tool that knows no
+            verdicts, so neither those that somebody stated nor those dismissed are known.
         release_ends: "open" or "closed": whether an incident at the very instant of a release
             is laid to the one that was live until then, too.
         scope: What an incident and a deployment must share: "service" (default), "label:<name>",
@@ -322,12 +325,14 @@ class Attribution(Deployments):
 
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "attribution": ATTRIBUTIONS,
+        "stated": ("wins", "ignore"),
         "release_ends": ("open", "closed"),
         "candidates": ("all", "successful"),
         "candidates_in": ("any", "window"),
         "incidents_in": ("any", "window"),
     }
     attribution: str = "stated"
+    stated: str = "wins"
     release_ends: str = "open"
     scope: str = "service"
     max_age: timedelta | None = attrs.field(default=None, converter=_age)
@@ -339,6 +344,10 @@ class Attribution(Deployments):
         super().__attrs_post_init__()
         if self.scope not in ("service", "global") and not is_label(self.scope):
             raise InvalidValue("scope", self.scope, "service, global, or label:<name>")
+        if self.stated == "ignore" and self.attribution == "stated":
+            rules = " or ".join(ATTRIBUTIONS[1:])
+            allowed = f"wins where attribution is 'stated'; or infer causes: attribution= {rules}"
+            raise InvalidValue("stated", self.stated, allowed)
 
 
 class Cause(NamedTuple):
@@ -431,7 +440,8 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]
     incidents: list[int] = []
     changes: list[int] = []
     unknown: list[str] = []
-    for place in compress(places, map(verdicts_of.__getitem__, places)):
+    judged = compress(places, map(verdicts_of.__getitem__, places))
+    for place in judged if definition.stated == "wins" else ():
         named = [id_ for id_, one in verdicts_of[place].items() if one is Verdict.CAUSED]
         for id_ in sorted(named):
             change = facts.changes.place(id_)
@@ -502,6 +512,7 @@ class _Candidates:
         self._facts = facts
         self._deployed = found = _all_deployments(facts, definition)
         self._scope = definition.scope
+        self._heard = definition.stated == "wins"
         rule = definition.attribution
         self._side: _Side = bisect_left if rule == "latest_before" else bisect_right
         self._closed = rule == "between_releases" and definition.release_ends == "closed"
@@ -540,6 +551,8 @@ class _Candidates:
         table = self._facts.incidents
         told, deployed = table.columns, self._deployed.places
         detected, verdicts_of, services = told.detected, told.verdicts, told.services
+        if not self._heard:
+            verdicts_of = [NOTHING_TOLD] * len(verdicts_of)
         side, longest = self._side, self._longest
         # What nearly all are: of one service, and nobody said anything about their cause.
         alike: Sequence[_Found | None] = ()
@@ -576,11 +589,12 @@ class _Candidates:
             keys = row.services
         elif self._scope != "global":
             keys = _labelled(row.labels, self._scope)
-        last = self._latest(keys, row.verdicts, at, self._side)
+        verdicts = row.verdicts if self._heard else NOTHING_TOLD
+        last = self._latest(keys, verdicts, at, self._side)
         if last is None:
             return ()
         if self._closed and self._deployed.at[last] == at:
-            before = self._latest(keys, row.verdicts, at, bisect_left)
+            before = self._latest(keys, verdicts, at, bisect_left)
             if before is not None:
                 return sorted((before, last), key=self._deployed.id)
         return (last,)

@@ -53,10 +53,6 @@ OF_INCIDENTS: Final = frozenset({"severity", "channel"})
 """What only an incident has; no change can be grouped by it."""
 
 
-def _or_none(value: str | None) -> str:
-    return "none" if value is None else value
-
-
 @attrs.frozen(kw_only=True, repr=False)
 class FailedDeploymentRecovery(FailedBy):
     """
@@ -79,8 +75,9 @@ class FailedDeploymentRecovery(FailedBy):
         failures: "each", or "first_of_run": of failed deployments that follow each other in one
             service only the first counts; one of several services is left out where all of them
             were failing.
-        look_back: "none" (or None): it begins with the failed deployment; "last_success": with
-            the last successful deployment of one of its services before it, where there is one.
+        look_back: From where the time runs. None (default): from the failed deployment itself.
+            "last_success": from the last successful deployment of one of its services before it,
+            where there is one, so that the time in which the service was good counts, too.
         in_window: What places it in a period: its deployment ("start", the default), its
             recovery ("end"), or either.
         statistic, round_each: As for durations of incidents.
@@ -91,7 +88,6 @@ class FailedDeploymentRecovery(FailedBy):
         "recovered_by": (*RECOVERED_BY, "next_success"),
         "per": ("change", "incident"),
         "failures": ("each", "first_of_run"),
-        "look_back": ("none", "last_success"),
         "statistic": tuple(STATISTICS),
         "in_window": IN_WINDOW,
         "round_each": tuple(ROUNDINGS),
@@ -99,7 +95,7 @@ class FailedDeploymentRecovery(FailedBy):
     recovered_by: tuple[str, ...] = attrs.field(default=RECOVERED_BY, converter=names)
     per: str = "change"
     failures: str = "each"
-    look_back: str = attrs.field(default="none", converter=_or_none)
+    look_back: str | None = None
     statistic: str = "median"
     in_window: str = "start"
     round_each: str = "none"
@@ -108,6 +104,9 @@ class FailedDeploymentRecovery(FailedBy):
         super().__attrs_post_init__()
         if not self.recovered_by:
             raise InvalidValue("recovered_by", (), "at least one way to recover")
+        if self.look_back not in (None, "last_success"):
+            allowed = "None (from the failed deployment) or last_success"
+            raise InvalidValue("look_back", self.look_back, allowed)
 
 
 # --- what came before and after -------------------------------------------------------------------
@@ -174,7 +173,7 @@ class _Recoveries:
         self._found = judged.deployments
         self._definition = definition
         self._rounded = ROUNDINGS[definition.round_each]
-        self._begins_there = definition.look_back == "none"
+        self._begins_there = definition.look_back is None
         self._incidents = facts.incidents
         self._resolved = facts.incidents.columns.resolved
         told = facts.changes.columns
