@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from imcm.projections.decisions import DecisionTrail, decision_trail
     from imcm.projections.dora import dora_report, side_by_side
     from imcm.projections.facts import Facts, facts
-    from imcm.projections.failures import change_failure_rate
+    from imcm.projections.failures import causes, change_failure_rate
     from imcm.projections.figure import Figure
     from imcm.projections.frequency import deployment_frequency, rework_rate
     from imcm.projections.lead_time import lead_time
@@ -126,6 +126,7 @@ __all__ = [
     "as_source_knew",
     "audit",
     "availability",
+    "causes",
     "change",
     "change_failure_rate",
     "compare",
@@ -204,6 +205,7 @@ _HOMES: Final = {
     "as_source_knew": "imcm.domain.recorded",
     "audit": "imcm.audit",
     "availability": "imcm.projections.availability",
+    "causes": "imcm.projections.failures",
     "change": "imcm.domain.change",
     "change_failure_rate": "imcm.projections.failures",
     "compare": "imcm.projections.compare",

@@ -20,6 +20,7 @@ from imcm.projections.facts import facts
 from imcm.projections.failures import (
     FAILED_BY,
     Attribution,
+    Causes,
     ChangeFailureRate,
     Deployments,
     FailedBy,
@@ -74,6 +75,7 @@ DEFINITIONS = (
     MeanTimeToRestore,
     Deployments,
     Attribution,
+    Causes,
     FailedBy,
     ChangeFailureRate,
 )

@@ -135,8 +135,8 @@ class Availability(Outages):
     what no incident was opened for, and takes a time before the log began for one without outages.
 
     Undefined where nothing was observed: a log without incidents and changes, or a window that
-    begins at or after `as_of`. A window that goes on after `as_of` is cut there: the share is one of the observed
-    part only, and a note says so. The bounds are those of downtime, turned round.
+    begins at or after `as_of`. A window that goes on after `as_of` is cut there: the share is one
+    of the observed part only, and a note says so. The bounds are those of downtime, turned round.
 
     Attributes:
         window: (start, end), both aware; required.

@@ -22,6 +22,7 @@ import attrs
 from imcm.domain.change import ChangeStatus
 from imcm.domain.vocabulary import NOTHING_TOLD, Kind, Moment, Outcome, Verdict
 from imcm.errors import InvalidValue
+from imcm.projections.excerpt import named
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figure import (
     SHARE,
@@ -350,12 +351,37 @@ class Attribution(Deployments):
             raise InvalidValue("stated", self.stated, allowed)
 
 
-class Cause(NamedTuple):
-    """An incident laid to a change, stated by somebody or inferred."""
+@attrs.frozen(kw_only=True, repr=False)
+class Causes(Attribution):
+    """
+    Which incidents are laid to which changes: the links themselves, each a `Cause`.
 
-    incident: IncidentFacts
+    First those that somebody stated, then those that are inferred, each in the order of the ids of
+    their incidents; an incident with several causes has several. The causes that are stated may
+    name a change that is not in the log (`known` is False). Incidents that do not count (dismissed,
+    drills, tests, merged) have none. The window matters only with `incidents_in` and
+    `candidates_in`.
+    """
+
+    NAME: ClassVar[str] = "causes"
+
+
+class Cause(NamedTuple):
+    """
+    An incident laid to a change.
+
+    Attributes:
+        incident, change: Their ids.
+        inferred: False where somebody stated it.
+        rule: "stated", or by which `attribution` it is inferred.
+        known: Whether the log has a change of that id.
+    """
+
+    incident: str
     change: str
     inferred: bool
+    rule: str
+    known: bool
 
 
 class Laid(OneByOne[Cause]):
@@ -376,15 +402,18 @@ class Laid(OneByOne[Cause]):
         changes: Sequence[int],
         stated: int,
         unknown: Sequence[str],
+        rule: str,
     ) -> None:
         """
         Take all that is laid to changes.
 
         Args:
             unknown: The ids of changes of which nothing else is known, the last one first.
+            rule: By which the others than the stated ones are inferred.
         """
         self._facts = facts
         self._unknown = unknown
+        self._rule = rule
         self.incidents = incidents
         self.changes = changes
         self.stated = stated
@@ -415,12 +444,39 @@ class Laid(OneByOne[Cause]):
         return len(self.changes)
 
     def _one(self, place: int) -> Cause:
-        row, change = self._facts.incidents[self.incidents[place]], self.changes[place]
+        incident, change = self._facts.incidents.ids[self.incidents[place]], self.changes[place]
         id_ = self._unknown[change] if change < 0 else self._facts.changes.ids[change]
-        return Cause(row, id_, place >= self.stated)
+        inferred = place >= self.stated
+        return Cause(incident, id_, inferred, self._rule if inferred else "stated", change >= 0)
+
+    def __repr__(self) -> str:
+        """Return in one line how many there are."""
+        inferred = len(self.changes) - self.stated
+        return f"<{type(self).__name__}: {self.stated:,} stated, {inferred:,} inferred>"
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the note on stated causes that name no change of the log; none where all do."""
+        return unknown_notes("causes", self.stated, self._unknown)
 
 
-def causes(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOut]]:
+def unknown_notes(what: str, of: int, unknown: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the note on what incidents say of changes that are not in the log; none where all are.
+
+    Args:
+        what: It is: "causes", or "fixes".
+        of: How many there are.
+        unknown: The ids of changes that are not there, each as often as it is named.
+    """
+    ids = list(unknown)
+    if not ids:
+        return ()
+    names_ = "names" if len(ids) == 1 else "name"
+    told = named(sorted(set(ids)))
+    return (f"{len(ids):,} of {of:,} {what} {names_} no known change: {told}",)
+
+
+def causes_of(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOut]]:
     """
     Return which incidents are laid to which changes, and which incidents are laid to none.
 
@@ -432,6 +488,13 @@ def causes(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOu
     return facts.kept(
         ("causes", *choices(definition, Attribution)), lambda: _causes(facts, definition)
     )
+
+
+def _links(facts: Facts, definition: Causes) -> Laid:
+    return causes_of(facts, definition)[0]
+
+
+causes = figure_function(Causes, _links)
 
 
 def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]:
@@ -462,7 +525,8 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]
             row = facts.incidents[place]
             if incident_matches(row, definition):
                 out.append(LeftOut(row.id, "no deployment to lay it to", row.positions))
-    return Laid(facts, incidents, changes, stated, unknown[::-1]), out
+    rule = definition.attribution
+    return Laid(facts, incidents, changes, stated, unknown[::-1], rule), out
 
 
 def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], list[LeftOut]]:
@@ -730,12 +794,13 @@ class Judged(NamedTuple):
     """
     All deployments the definition takes, in order of time, and the failures among them.
 
-    With them come the incidents that are laid to none.
+    With them come the incidents that are laid to none, and what a reader should know of the causes.
     """
 
     deployments: Deployed
     failed: Failed
     unlaid: Sequence[LeftOut]
+    notes: tuple[str, ...]
 
 
 def failures(facts: Facts, definition: FailedBy) -> Judged:
@@ -746,7 +811,7 @@ def failures(facts: Facts, definition: FailedBy) -> Judged:
 
 def _failures(facts: Facts, definition: FailedBy) -> Judged:
     found, _ = deployments(facts, definition)
-    laid, unlaid = causes(facts, definition)
+    laid, unlaid = causes_of(facts, definition)
     by = definition.failed_by
     others: dict[int, list[str]] = {}
     told: dict[int, str] = {}
@@ -768,7 +833,9 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
     if "version_returned" in by:
         for id_, version in _versions_returned(_all_deployments(facts, definition)).items():
             _sign(others, facts, found, id_, f"version {version} deployed again")
-    return Judged(found, Failed(found, laid if "incident" in by else None, others), unlaid)
+    heard = "incident" in by
+    failed = Failed(found, laid if heard else None, others)
+    return Judged(found, failed, unlaid, laid.notes() if heard else ())
 
 
 def _sign(others: dict[int, list[str]], facts: Facts, found: Deployed, id_: str, sign: str) -> None:
@@ -865,7 +932,9 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     left_out = Listed(
         lambda: sorted([*out, *passed_over, *judged.unlaid], key=lambda one: (one.id, one.reason))
     )
-    whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
+    whole = figure(None, definition.window)
+    notes = () if definition.numerator == "incidents" else judged.notes
+    whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(whole, groups, periods, figure)
 
 

@@ -699,8 +699,8 @@ D = TypeVar("D", bound=Definition)
 
 
 def figure_function(
-    definition: Callable[P, D], compute: Callable[[Facts, D], Figure]
-) -> Callable[Concatenate[Facts | Iterable[Recorded], P], Figure]:
+    definition: Callable[P, D], compute: Callable[[Facts, D], T]
+) -> Callable[Concatenate[Facts | Iterable[Recorded], P], T]:
     """
     Return the function that computes a figure: its arguments are those of the definition.
 
@@ -708,9 +708,7 @@ def figure_function(
     give it `facts(log, as_of=..., known_at=...)`.
     """
 
-    def function(
-        log: Facts | Iterable[Recorded], /, *args: P.args, **arguments: P.kwargs
-    ) -> Figure:
+    def function(log: Facts | Iterable[Recorded], /, *args: P.args, **arguments: P.kwargs) -> T:
         known = facts_of(log)
         with collector_paused():
             return compute(known, definition(*args, **arguments))

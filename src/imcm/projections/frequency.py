@@ -20,7 +20,14 @@ from imcm.domain.vocabulary import ChangeType, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections import statistics
 from imcm.projections.facts import ChangeFacts, Facts
-from imcm.projections.failures import Deployed, Deployments, FailedBy, deployments, failures
+from imcm.projections.failures import (
+    Deployed,
+    Deployments,
+    FailedBy,
+    deployments,
+    failures,
+    unknown_notes,
+)
 from imcm.projections.figure import (
     SHARE,
     Definition,
@@ -126,7 +133,8 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     whole = figure(None, definition.window)
     dropped_ones = whole.left_out
     left_out = Listed(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
-    whole = attrs.evolve(whole, left_out=left_out)
+    notes = failures(facts, definition).notes if definition.count == "not_failed" else ()
+    whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(whole, sorted({*counted.names, *dropped.names}), periods, figure)
 
 
@@ -403,12 +411,18 @@ class ReworkRate(Deployments):
 
 def _fixed(
     facts: Facts, found: Deployed, definition: ReworkRate
-) -> tuple[Mapping[int, Sequence[str]], list[LeftOut]]:
-    """Return the incidents each deployment fixed, and those whose word on it does not count."""
+) -> tuple[Mapping[int, Sequence[str]], list[LeftOut], tuple[str, ...]]:
+    """
+    Return the incidents each deployment fixed, and those whose word on it does not count.
+
+    With them comes the note on those that name no change of the log.
+    """
     fixed: dict[int, list[str]] = {}
     out: list[LeftOut] = []
+    unknown: list[str] = []
+    count = 0
     if "fixed" not in definition.rework_by:
-        return fixed, out
+        return fixed, out, ()
     told = facts.incidents.columns.verdicts
     said = [
         place for place in compress(range(len(told)), told) if Verdict.FIXED in told[place].values()
@@ -420,11 +434,13 @@ def _fixed(
         changes = [here for change in known if (here := found.here[change]) >= 0]
         why = why_incident_out(row, definition)
         if why is None:
+            count += len(named)
+            unknown += (id_ for id_ in named if facts.changes.place(id_) is None)
             for change in changes:
                 fixed.setdefault(change, []).append(row.id)
         elif changes:
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
-    return fixed, out
+    return fixed, out, unknown_notes("fixes", count, unknown)
 
 
 def _signs(row: ChangeFacts, fixed: Iterable[str], definition: ReworkRate) -> list[str]:
@@ -440,7 +456,7 @@ def _signs(row: ChangeFacts, fixed: Iterable[str], definition: ReworkRate) -> li
 def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
     found, out = deployments(facts, definition)
-    fixed, unheard = _fixed(facts, found, definition)
+    fixed, unheard, notes = _fixed(facts, found, definition)
     odd = where(facts.changes.columns.odd)
     may_be = {*fixed, *(here for place in odd if (here := found.here[place]) >= 0)}
     signs = {
@@ -482,7 +498,8 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
         )
 
     left_out = Listed(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
-    whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
+    whole = figure(None, definition.window)
+    whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(whole, counted.names, periods, figure)
 
 

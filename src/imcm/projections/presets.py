@@ -173,8 +173,9 @@ def _presets() -> Iterator[Preset]:
         name="middleware",
         about=(
             "Middleware. It knows no causes that somebody stated: every incident is laid to the "
-            "latest deployment of the team at or before it, but only incidents and deployments inside the window are "
-            "looked at, so a cause before the window is nobody's. No deployments is a rate of 0. "
+            "latest deployment of the team at or before it, but only incidents and deployments "
+            "inside the window are looked at, so a cause before the window is nobody's. No "
+            "deployments is a rate of 0. "
             "Time to restore and lead time are means, lead time per pull request. Frequency is "
             "the mean count per calendar bucket (weeks unless bucket_by says otherwise) rounded "
             "down: less than one per bucket shows as 0. The team is all that the filters let in."
@@ -238,8 +239,9 @@ def _presets() -> Iterator[Preset]:
         about=(
             "GitLab. Its change failure rate divides all incidents of the window by its "
             "deployments, whatever caused them, so it may exceed 1. Time to restore ends with "
-            "the close of an incident, or with the resolution of what was never closed. Lead time begins when a merge "
-            "request is merged, so that the time before is not in it. GitLab tells one median "
+            "the close of an incident, or with the resolution of what was never closed. Lead time "
+            "begins when a merge request is merged, so that the time before is not in it. "
+            "GitLab tells one median "
             'for each day: bucket_by="day" gives those here, and the whole is the median of all.'
         ),
         deployment_frequency=DeploymentFrequency(rollbacks="count"),

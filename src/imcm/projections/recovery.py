@@ -32,7 +32,7 @@ from imcm.projections.failures import (
     Failed,
     FailedBy,
     Judged,
-    causes,
+    causes_of,
     deployments,
     failures,
 )
@@ -325,7 +325,7 @@ def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     """Compute failed deployment recovery time."""
     found, out = deployments(facts, definition)
     judged = failures(facts, definition)
-    laid, _ = causes(facts, definition)
+    laid, _ = causes_of(facts, definition)
     recoveries = _Recoveries(facts, judged, definition)
     later: set[int] = set()
     if definition.failures == "first_of_run":
@@ -352,6 +352,7 @@ def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     )
     left_out = [*out, *judged.unlaid]
     figure = with_parts(recoveries.durations(), left_out, facts, definition, shape)
+    figure = attrs.evolve(figure, notes=(*figure.notes, *judged.notes))
     return _marked(figure, recoveries, judged.failed)
 
 

@@ -43,6 +43,7 @@ from imcm.projections.durations import (
     with_parts,
 )
 from imcm.projections.facts import Facts, IncidentFacts
+from imcm.projections.failures import unknown_notes
 from imcm.projections.figure import (
     Definition,
     Figure,
@@ -412,7 +413,7 @@ def _durations(
 ) -> tuple[Durations, Sequence[LeftOut]]:
     places, out = places_of_incidents(facts, definition)
     causes: Mapping[str, Moment] = {}
-    if any(name.startswith("cause_deployed") for name in definition.start):
+    if _needs_causes(definition):
         causes = causes_deployed(facts)
     found = Durations()
     if _is_plain(definition):
@@ -460,9 +461,29 @@ def measure(facts: Facts, definition: IncidentDuration) -> Figure:
         round_each=definition.round_each,
     )
     figure = with_parts(found, out, facts, definition, shape)
+    if _needs_causes(definition):
+        figure = attrs.evolve(figure, notes=(*figure.notes, *_unknown_causes(facts, definition)))
     if definition.clock == "business":
         figure = attrs.evolve(figure, notes=(*figure.notes, *_waits_passed_over(facts, figure)))
     return figure
+
+
+def _needs_causes(definition: IncidentDuration) -> bool:
+    return any(name.startswith("cause_deployed") for name in definition.start)
+
+
+def _unknown_causes(facts: Facts, definition: IncidentDuration) -> tuple[str, ...]:
+    """Return the note on causes of the incidents counted that name no change of the log."""
+    places, _ = places_of_incidents(facts, definition)
+    verdicts = facts.incidents.columns.verdicts
+    told = [
+        change
+        for place in places
+        for change, verdict in verdicts[place].items()
+        if verdict is Verdict.CAUSED
+    ]
+    unknown = (change for change in told if facts.changes.place(change) is None)
+    return unknown_notes("causes", len(told), unknown)
 
 
 def _waits_passed_over(facts: Facts, figure: Figure) -> Iterator[str]:
