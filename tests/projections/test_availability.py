@@ -446,7 +446,7 @@ def test_services_asked_for_by_name_have_a_row_each_and_no_other_has():
 
     assert [("cart", 1.0), ("web", 0.85)] == [(g.group, g.value) for g in figure.groups]
     assert {len(figure.buckets)} == {len(g.buckets) for g in figure.groups}
-    note = "no record names the service cart"
+    note = "no record names the service cart; there are: pay, web"
     assert (note,) == figure.notes
     assert [(note,), ()] == [g.notes for g in figure.groups]
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from imcm.domain.vocabulary import latest
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.anomalies import anomalies
+from imcm.projections.availability import downtime
 from imcm.projections.clock import BusinessHours
 from imcm.projections.facts import facts
 from imcm.projections.failures import (
@@ -288,6 +289,85 @@ def test_an_end_that_is_closed_on_the_edge_of_a_bucket_opens_that_bucket(by, anc
 
     assert counts == [bucket.n for bucket in figure.buckets]
     assert 2 == figure.n == sum(bucket.n for bucket in figure.buckets)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value", "near_it"),
+    [
+        (Definition, "severities", ["P1", "p2"], "P2"),
+        (Definition, "kinds", "deploymnet", "deployment"),
+        (Definition, "kinds", "feature-flag", "feature_flag"),
+        (Definition, "group_by", "servce", "service"),
+        (TimeToRestore, "statistic", "meen", "mean"),
+        (TimeToRestore, "end", "resolve", "resolved"),
+    ],
+)
+def test_of_a_closed_list_the_nearest_is_named(cls, name, value, near_it):
+    with pytest.raises(InvalidValue, match=f"; near it: {near_it}"):
+        cls(**{name: value})
+
+
+NAMES = log(
+    incident("INC-1", detected(0, services=("checkout",), labels={"team": "core"}), resolved(2)),
+    incident("INC-2", detected(0, services=("search",), environment="staging"), resolved(2)),
+    deployment("CHG-1", 1, services=("billing",), labels={"team": "web"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        ({"services": ["chekout"]}, "no record names the service chekout; near: checkout"),
+        (
+            {"services": ["x1", "search"]},
+            "no record names the service x1; there are: billing, checkout, search",
+        ),
+        ({"labels": {"taem": "core"}}, "no record has the label taem; near: team"),
+        ({"labels": {"team": "coer"}}, "no record has the label team=coer; near: core"),
+        ({"group_by": "label:taem"}, "no record has the label taem; near: team"),
+        ({"environments": "stagging"}, "no record names the environment stagging; near: staging"),
+    ],
+)
+def test_names_that_no_record_has_are_said_with_what_is_near(arguments, note):
+    for ask in (time_to_restore, change_failure_rate, deployment_frequency, downtime):
+        assert note in ask(NAMES, **arguments).notes
+
+
+def test_names_that_records_have_are_not_remarked_upon():
+    asked = {"services": ["billing"], "labels": {"team": "web"}, "group_by": "label:team"}
+    for ask in (time_to_restore, change_failure_rate, downtime):
+        assert () == ask(NAMES, **asked, environments=["Production", "staging", "*"]).notes
+        assert () == ask([], services=["chekout"]).notes
+
+
+def test_a_label_that_incidents_and_deployments_must_share_is_looked_for():
+    figure = change_failure_rate(NAMES, attribution="latest_before", scope="label:tem")
+    assert ("no record has the label tem; near: team",) == figure.notes
+
+
+@pytest.mark.parametrize(
+    ("ask", "arguments", "expected"),
+    [
+        (time_to_restore, {"group_by": "service", "services": ["checkout", "nothing"]}, [1, 0]),
+        (change_failure_rate, {"group_by": "service", "services": ["billing", "pay"]}, [1, 0]),
+        (time_to_restore, {"group_by": "severity", "severities": ["P1"]}, [0]),
+        (change_failure_rate, {"group_by": "kind", "kinds": ["schema", "deployment"]}, [1, 0]),
+        (time_to_restore, {"group_by": "label:team", "labels": {"team": "ops"}}, [0]),
+        (deployment_frequency, {"group_by": "label:team", "labels": {"k": "v"}}, []),
+        (downtime, {"group_by": "severity", "severities": ["P1"], "bucket_by": "day"}, [0]),
+    ],
+)
+def test_groups_asked_for_by_name_are_present(ask, arguments, expected):
+    figure = ask(NAMES, **arguments, window=(at(0), at(24)))
+    assert expected == [group.n for group in figure.groups]
+
+
+def test_a_group_that_no_record_names_says_so():
+    figure = time_to_restore(NAMES, group_by="service", services=["chekout", "search"])
+    note = "no record names the service chekout; near: checkout"
+    assert [("chekout", 0, (note,)), ("search", 0, ())] == [
+        (group.group, group.n, group.notes) for group in figure.groups
+    ]
 
 
 ONE_OF_BUCKETS = "one of day, week, month, quarter, year, or a number of days"

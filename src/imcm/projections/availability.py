@@ -581,21 +581,17 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
         for name, some in members.items()
     }
 
-    unheard_of = _unheard_of(facts, definition)
-
     def figure(name: str | None, window: Period | None) -> Figure:
-        some = members[name] if window is None else shared[name].get(window, members[name])
+        some = members.get(name, ())
+        if window is not None and name in shared:
+            some = shared[name].get(window, some)
         told = _summary(some, facts, definition, unit, ask, window)
-        silent = unheard_of if name is None else unheard_of & {name}
-        if silent:
-            note = f"no record names the service {', '.join(sorted(silent))}"
-            told = attrs.evolve(told, notes=(*told.notes, note))
         return attrs.evolve(told, group=name)
 
     whole = figure(None, definition.window)
     out += whole.left_out
     whole = attrs.evolve(whole, left_out=Listed.of(sorted(out, key=lambda one: one.id)))
-    return with_groups(whole, names, periods, figure)
+    return with_groups(facts, whole, names, periods, figure)
 
 
 def _groups(found: Iterable[Stretch | Missing], definition: Definition) -> list[str]:
@@ -603,15 +599,6 @@ def _groups(found: Iterable[Stretch | Missing], definition: Definition) -> list[
     if definition.group_by == "service" and definition.services is not None:
         return sorted(set(definition.services))
     return sorted({name for one in found for name in one.groups})
-
-
-def _unheard_of(facts: Facts, definition: Definition) -> set[str]:
-    """Return the services asked for that no record names: nothing is known of their outages."""
-    asked = set(definition.services or ())
-    if asked:
-        asked = asked.difference(*(row.services for row in facts.incidents))
-        asked = asked.difference(*(row.services for row in facts.changes))
-    return asked
 
 
 def _measure_downtime(facts: Facts, definition: Downtime) -> Figure:

@@ -23,6 +23,7 @@ from typing import Any, Final
 import attrs
 
 from imcm.errors import InvalidValue
+from imcm.projections.excerpt import one_of
 
 __all__ = ["BANDS", "LEVELS", "WORSE_THAN_LOW", "Band", "band"]
 
@@ -183,7 +184,7 @@ def band(metric: str, value: float | None, *, year: int) -> tuple[str, ...]:
     """
     levels = bands_of(year).get(metric)
     if levels is None:
-        raise InvalidValue("metric", metric, f"one of {', '.join(bands_of(year))}")
+        raise InvalidValue("metric", metric, one_of(metric, bands_of(year)))
     if value is None:
         return ()
     if not _is_measure(value):

@@ -24,7 +24,7 @@ from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.plain import joined
 from imcm.projections.bands import band, bands_of
 from imcm.projections.decisions import plain
-from imcm.projections.excerpt import FEW, SOME, excerpt, named
+from imcm.projections.excerpt import FEW, SOME, excerpt, named, one_of
 from imcm.projections.facts import Facts
 from imcm.projections.failures import DIVIDES, ChangeFailureRate, change_failures
 from imcm.projections.figure import (
@@ -132,7 +132,7 @@ def _sorted_overrides(
         metric, dot, argument = str(name).rpartition(".")
         if not dot:
             if argument not in every:
-                raise InvalidValue("overrides", name, f"one of {', '.join(every)}")
+                raise InvalidValue("overrides", name, one_of(argument, every))
             for_all[argument] = value
             continue
         if metric not in known:
@@ -630,7 +630,7 @@ def side_by_side(
             with a value it cannot have.
     """
     if metric not in SIDE_BY_SIDE:
-        raise InvalidValue("metric", metric, f"one of {', '.join(SIDE_BY_SIDE)}")
+        raise InvalidValue("metric", metric, one_of(metric, SIDE_BY_SIDE))
     common = _given(
         window=window,
         bounds=bounds,

@@ -265,7 +265,7 @@ def with_parts(
 
     window = definition.window
     whole = _summary(exact_ones, every, found.others, out, facts, definition, shape, window)
-    return with_groups(whole, sorted({*exact.names, *others.names}), periods, figure)
+    return with_groups(facts, whole, sorted({*exact.names, *others.names}), periods, figure)
 
 
 def _summary(

@@ -935,7 +935,7 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     whole = figure(None, definition.window)
     notes = () if definition.numerator == "incidents" else judged.notes
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
-    return with_groups(whole, groups, periods, figure)
+    return with_groups(facts, whole, groups, periods, figure)
 
 
 def _rate(

@@ -12,7 +12,7 @@ import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta, timezone
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import (
     Any,
     ClassVar,
@@ -22,6 +22,7 @@ from typing import (
     NamedTuple,
     ParamSpec,
     Self,
+    TypeGuard,
     TypeVar,
     overload,
 )
@@ -35,6 +36,7 @@ from imcm.domain.recorded import LogMark, Recorded
 from imcm.domain.vocabulary import (
     PRODUCTION,
     Between,
+    Kind,
     Mode,
     Moment,
     Severity,
@@ -44,7 +46,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.plain import joined
-from imcm.projections.excerpt import excerpt, named, short
+from imcm.projections.excerpt import excerpt, named, near, one_of, short
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.instants import MICROSECOND, instant
 from imcm.projections.statistics import Interval, mean
@@ -577,16 +579,19 @@ class Definition:
             given: Iterable[Any] = value if name in several and is_list(value) else (value,)
             for one in given:
                 if one not in allowed:
-                    raise InvalidValue(name, one, f"one of {', '.join(map(str, allowed))}")
+                    raise InvalidValue(name, one, one_of(one, allowed))
 
     def _check_filters(self) -> None:
         for name in ("environments", "services", "severities", "kinds"):
             value: Any = getattr(self, name)
             if value is not None and not isinstance(value, tuple):
                 raise InvalidValue(name, value, "give a list of names")
-        for severity in self.severities or ():
-            if severity not in list(Severity):
-                raise InvalidValue("severities", severity, f"one of {', '.join(Severity)}")
+        closed: tuple[tuple[str, type[Severity] | type[Kind]], ...]
+        closed = ("severities", Severity), ("kinds", Kind)
+        for name, allowed in closed:
+            for one in getattr(self, name) or ():
+                if one not in list(allowed):
+                    raise InvalidValue(name, one, one_of(one, allowed))
 
     def _check_parts(self) -> None:
         by: Any = self.bucket_by
@@ -599,7 +604,7 @@ class Definition:
             raise InvalidValue("bucket_by", by, allowed)
         group: Any = self.group_by
         if group is not None and group not in GROUPS and not is_label(group):
-            raise InvalidValue("group_by", group, f"one of {', '.join(GROUPS)}, or label:<name>")
+            raise InvalidValue("group_by", group, one_of(group, (*GROUPS, "or label:<name>")))
         if self.whole == "unweighted" and group is None:
             raise InvalidValue("whole", self.whole, "it is the mean of groups: give group_by= too")
 
@@ -673,9 +678,12 @@ def choices(definition: Definition, cls: type[Definition]) -> Iterator[Hashable]
         yield tuple(sorted(value.items())) if is_mapping(value) else value
 
 
-def is_label(value: object) -> bool:
+LABEL: Final = "label:"
+
+
+def is_label(value: object) -> TypeGuard[str]:
     """Say whether a choice is "label:" with the name of a label."""
-    return isinstance(value, str) and value.startswith("label:") and value != "label:"
+    return isinstance(value, str) and value.startswith(LABEL) and value != LABEL
 
 
 def zone(name: str) -> ZoneInfo:
@@ -816,6 +824,7 @@ def _places(starts: Sequence[int], at: int) -> range:
 
 
 def with_groups(
+    facts: Facts,
     whole: Figure,
     names: Iterable[str],
     periods: Sequence[Period],
@@ -824,23 +833,110 @@ def with_groups(
     """
     Return *whole* with its groups and its periods, each group with its periods, too.
 
+    Groups that the definition asks for by name are there, whatever they hold, and names that no
+    record has are said in a note.
+
     Args:
-        names: The groups.
+        names: The groups that hold something.
         figure: Gives the figure of one group (None: of all) in one period.
     """
-    window = whole.definition.window
-    groups = tuple(
-        attrs.evolve(figure(name, window), buckets=tuple(figure(name, p) for p in periods))
-        for name in names
-    )
+    definition = whole.definition
+    window = definition.window
+    by = definition.group_by or ""
+    unheard = {} if facts.empty else _unheard_of(facts, definition)
+    groups: tuple[Figure, ...] = ()
+    for name in sorted({*names, *_asked(definition)}):
+        group = attrs.evolve(figure(name, window), buckets=tuple(figure(name, p) for p in periods))
+        note = unheard.get((by, name))
+        groups += (group if note is None else attrs.evolve(group, notes=(*group.notes, note)),)
+    whole = attrs.evolve(whole, notes=(*whole.notes, *unheard.values()))
     parts = tuple(figure(None, period) for period in periods)
-    if whole.definition.whole == "unweighted":
+    if definition.whole == "unweighted":
         whole = _unweighted(whole, groups)
         parts = tuple(
             _unweighted(part, [group.buckets[place] for group in groups])
             for place, part in enumerate(parts)
         )
     return attrs.evolve(whole, groups=groups, buckets=parts)
+
+
+def _asked(definition: Definition) -> Iterable[str]:
+    """Return the groups that a definition asks for by their names."""
+    by = definition.group_by or ""
+    if is_label(by):
+        value = (definition.labels or {}).get(by.removeprefix(LABEL))
+        return () if value is None else (value,)
+    filters = {
+        "service": definition.services,
+        "severity": definition.severities,
+        "kind": definition.kinds,
+    }
+    return filters.get(by) or ()
+
+
+class _Heard(NamedTuple):
+    """The names that records have: of environments, and of labels with their values."""
+
+    environments: frozenset[str]
+    labels: Mapping[str, frozenset[str]]
+
+
+def _services(facts: Facts) -> frozenset[str]:
+    """Return the names of services that records have."""
+    tables = facts.incidents, facts.changes
+    used = (table.services[n] for table in tables for n in set(table.columns.services))
+    return frozenset(chain.from_iterable(used))
+
+
+def _heard(facts: Facts) -> _Heard:
+    environments = {*PRODUCTION, ANY}
+    labels: dict[str, set[str]] = {}
+    rows: tuple[Iterable[IncidentFacts | ChangeFacts], ...] = facts.incidents, facts.changes
+    for row in chain.from_iterable(rows):
+        if row.environment is not None:
+            environments.add(row.environment.casefold())
+        for name, value in row.labels.items():
+            labels.setdefault(name, set()).add(value)
+    values = {name: frozenset(told) for name, told in labels.items()}
+    return _Heard(frozenset(environments), values)
+
+
+def _unheard_of(facts: Facts, definition: Definition) -> dict[tuple[str, str], str]:
+    """
+    Return notes on names in the definition that no record has, with what is near or there is.
+
+    Their keys are what the name is of, as `group_by` says it, and the name.
+    """
+    group, labels = definition.group_by or "", definition.labels or {}
+    scope = getattr(definition, "scope", "")
+    asked = [one.removeprefix(LABEL) for one in (group, scope) if is_label(one)]
+    notes: dict[tuple[str, str], str] = {}
+
+    def look(what: str, name: str, said: str, there_are: Iterable[str]) -> None:
+        there = sorted(there_are)
+        if name in there:
+            return
+        likest = near(name, there)
+        if likest:
+            said += f"; near: {', '.join(likest)}"
+        elif there:
+            said += f"; there are: {named(there)}"
+        notes[what, name] = f"no record {said}"
+
+    for name in sorted({*(definition.services or ())}):
+        look("service", name, f"names the service {name}", _services(facts))
+    if not asked and not labels and definition.environments is None:
+        return notes
+    heard = facts.kept(("heard",), lambda: _heard(facts))
+    for name in dict.fromkeys(map(str.casefold, definition.environments or ())):
+        look("environment", name, f"names the environment {name}", heard.environments)
+    for name in dict.fromkeys([*labels, *asked]):
+        look("label", name, f"has the label {name}", heard.labels)
+    for name, value in labels.items():
+        if name in heard.labels:
+            said = f"has the label {name}={value}"
+            look(f"{LABEL}{name}", value, said, heard.labels[name])
+    return notes
 
 
 def _unweighted(whole: Figure, groups: Iterable[Figure]) -> Figure:

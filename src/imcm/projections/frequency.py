@@ -135,7 +135,7 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     left_out = Listed(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
     notes = failures(facts, definition).notes if definition.count == "not_failed" else ()
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
-    return with_groups(whole, sorted({*counted.names, *dropped.names}), periods, figure)
+    return with_groups(facts, whole, sorted({*counted.names, *dropped.names}), periods, figure)
 
 
 def _included(found: Deployed, counted: Iterable[int]) -> Iterator[Included]:
@@ -500,7 +500,7 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     left_out = Listed(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
     whole = figure(None, definition.window)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
-    return with_groups(whole, counted.names, periods, figure)
+    return with_groups(facts, whole, counted.names, periods, figure)
 
 
 rework_rate = figure_function(ReworkRate, measure_rework)

@@ -16,7 +16,7 @@ import attrs
 from imcm.domain.vocabulary import is_list
 from imcm.errors import InvalidValue
 from imcm.plain import joined
-from imcm.projections.excerpt import short
+from imcm.projections.excerpt import one_of, short
 from imcm.projections.failures import ChangeFailureRate
 from imcm.projections.frequency import DeploymentFrequency, ReworkRate
 from imcm.projections.lead_time import LeadTime
@@ -75,7 +75,7 @@ class Preset:
     def arguments(self, metric: str) -> dict[str, Any]:
         """Return the arguments of a metric that are not the defaults of its definition."""
         if metric not in METRICS:
-            raise InvalidValue("metric", metric, f"one of {', '.join(METRICS)}")
+            raise InvalidValue("metric", metric, one_of(metric, METRICS))
         definition = self.definitions()[metric]
         given = definition.as_dict()
         return {name: given[name] for name in definition.chosen()}
@@ -114,7 +114,7 @@ def preset_of(preset: str | Preset) -> Preset:
         return preset
     found = PRESETS.get(preset)
     if found is None:
-        raise InvalidValue("preset", preset, f"one of {', '.join(PRESETS)}")
+        raise InvalidValue("preset", preset, one_of(preset, PRESETS))
     return found
 
 
