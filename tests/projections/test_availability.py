@@ -946,3 +946,12 @@ def test_a_service_is_never_down_longer_than_all_together(members):
 
     each = [group.value for group in figure.groups]
     assert max(each, default=0) <= figure.value <= sum(each) + 1e-6
+
+
+def test_an_outage_that_ended_up_to_a_minute_before_it_began_lasted_no_time():
+    rows = table(down((10, 10 - 60 / HOUR)), down((10, 10 - 61 / HOUR)), down((20, 30)))
+    figure = downtime(rows, window=WEEK)
+    assert (10 * HOUR, 2, [("INC-2", "negative")]) == (figure.value, figure.n, left_out(figure))
+    assert ("1 ends up to 60 s before the start, and counts as 0",) == figure.notes
+    part = downtime(rows, window=(at(15), at(40)))
+    assert () == part.notes

@@ -182,7 +182,7 @@ def test_commits_of_what_never_came_into_production_roll_forward():
     assert {"a": 19.0, "b": 18.0, "c": 17.0, "d": 2.0} == hours(lead_time(story))
     assert {"CHG-4": 19.0} == hours(lead_time(story, unit="change"))
     assert {"d": 2.0} == hours(lead_time(story, roll_forward=False))
-    assert {} == hours(lead_time(story, kinds=["standard_operation"]))
+    assert {} == hours(lead_time(story, kinds=["schema"]))
     whose = {one.id: one.positions for one in lead_time(story).included}
     assert (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) == whose["a"]
 
@@ -503,3 +503,36 @@ def test_each_commit_counts_once_and_the_mean_is_that_of_what_was_included(drawn
 
     assert len(values) == len({one.id for one in figure.included})
     assert (sum(values) / len(values) if values else None) == figure.value
+
+
+@pytest.mark.parametrize(
+    ("negative", "expected", "out"),
+    [
+        ("leave_out", {"a": 0.0, "b": 0.0, "d": 1.0}, [("c", "negative")]),
+        ("leave_out_zero_too", {"d": 1.0}, [("a", "zero"), ("b", "zero"), ("c", "negative")]),
+        ("include", {"a": -60 / HOUR, "b": -1 / HOUR, "c": -61 / HOUR, "d": 1.0}, []),
+    ],
+)
+def test_a_commit_up_to_a_minute_after_its_deployment_counts_as_nothing(negative, expected, out):
+    late = {"a": 60, "b": 1, "c": 61}
+    story = log(
+        *(brought(f"CHG-{id_}", 4, commit(id_, 4 + s / HOUR)) for id_, s in late.items()),
+        brought("CHG-d", 4, commit("d", 3)),
+    )
+    for unit in ("commit", "change"):
+        figure = lead_time(story, negative=negative, unit=unit)
+        names = {
+            id_ if unit == "commit" else f"CHG-{id_}": value for id_, value in expected.items()
+        }
+        assert names == pytest.approx(hours(figure))
+        assert [why for _, why in out] == [why for _, why in left_out(figure)]
+        told = ("2 end up to 60 s before the start, and count as 0",)
+        assert figure.notes == (told if negative == "leave_out" else ())
+
+
+def test_an_uncertain_deployment_a_little_before_its_commit_counts_as_nothing():
+    rough = between(4 - 40 / HOUR, 4 + 20 / HOUR)
+    story = log(brought("CHG-1", rough, commit("a", 4)))
+    figure = lead_time(story)
+    assert (0.0, 1, 1) == (figure.value, figure.uncertain, len(figure.notes))
+    assert pytest.approx((0.0, 20.0)) == figure.bounds

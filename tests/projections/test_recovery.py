@@ -472,3 +472,17 @@ def test_a_completion_at_the_same_instant_is_ordered_by_id():
     story = log(deployment("CHG-1", 1, rolled_back(2)), same)
 
     assert {"CHG-1": 0.0} == hours(recovery(story, recovered_by="next_success"))
+
+
+def test_what_recovered_up_to_a_minute_before_it_was_deployed_counts_as_nothing():
+    ends = {"CHG-1": 60, "CHG-2": 1, "CHG-3": 61}
+    story = log(
+        *(
+            change(id_, planned(1), ChangeCompleted(at=at(5), by="ci"), rolled_back(5 - s / HOUR))
+            for id_, s in ends.items()
+        )
+    )
+    figure = recovery(story)
+    assert {"CHG-1": 0.0, "CHG-2": 0.0} == hours(figure)
+    assert [("CHG-3", "negative")] == left_out(figure)
+    assert ("2 end up to 60 s before the start, and count as 0",) == figure.notes

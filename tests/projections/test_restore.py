@@ -1,6 +1,6 @@
 """Durations of incidents, against worked examples. Times are hours after `START`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -19,7 +19,7 @@ from imcm.domain.incident import (
     IncidentTriaged,
 )
 from imcm.domain.recorded import Unread
-from imcm.domain.vocabulary import ChangeType, Channel, HoldReason, Mode, Severity
+from imcm.domain.vocabulary import Between, ChangeType, Channel, HoldReason, Mode, Severity
 from imcm.errors import InvalidValue
 from imcm.projections.clock import BusinessHours
 from imcm.projections.facts import facts
@@ -652,6 +652,49 @@ def test_without_values_it_is_undefined_unless_told_to_be_zero():
     assert (0.0, None, 0) == (zero.value, zero.reason, zero.n)
 
 
+def backwards(id, seconds_, **fields):
+    """Return an incident whose resolution is told so many seconds before its detection."""
+    end = START + timedelta(seconds=-seconds_)
+    return imported(
+        id, IncidentDetected(at=START, by="d", **fields), IncidentResolved(at=end, by="d")
+    )
+
+
+def test_what_ended_up_to_a_minute_before_it_began_counts_as_nothing():
+    story = log(backwards("INC-1", 60), backwards("INC-2", 0.5), backwards("INC-3", 60.000001))
+    note = "2 end up to 60 s before the start, and count as 0"
+    for more in ({}, {"clock": "business", "calendar": OFFICE}, {"round_each": "minute_down"}):
+        figure = time_to_restore(story, **more)
+        assert {"INC-1": 0.0, "INC-2": 0.0} == {one.id: one.value for one in figure.included}
+        assert (0.0, (note,), [("INC-3", "negative")]) == (
+            figure.value,
+            figure.notes,
+            left_out(figure),
+        )
+    (group,) = time_to_restore(log(backwards("INC-1", 5)), group_by="severity").groups
+    assert ("1 ends up to 60 s before the start, and counts as 0",) == group.notes
+
+
+def test_an_uncertain_end_a_little_before_the_start_has_bounds_from_nothing():
+    end = Between(earliest=START - timedelta(seconds=50), latest=START + timedelta(seconds=10))
+    story = imported("INC-1", IncidentDetected(at=START, by="d"), IncidentResolved(at=end, by="d"))
+    figure = time_to_restore(log(story))
+    assert (0.0, (0.0, 10.0), 1) == (figure.value, figure.bounds, figure.uncertain)
+
+
+def test_a_stated_duration_a_little_below_nothing_counts_as_nothing():
+    given_ = (IncidentDetected(at=at(0), by="d"), IncidentResolved(at=at(1), by="d"))
+    story = log(
+        imported("INC-1", *given_, stated(-60)),
+        imported("INC-2", *given_, stated(-61)),
+        imported("INC-3", *given_, stated(2)),
+    )
+    figure = time_to_restore(story, source="stated")
+    assert {"INC-1": 0.0, "INC-3": 2.0} == {one.id: one.value for one in figure.included}
+    assert [("INC-2", "negative")] == left_out(figure)
+    assert 1 == len(figure.notes)
+
+
 def test_the_reason_for_no_number_is_true_of_all_that_was_left_out():
     never = [
         imported(
@@ -799,7 +842,7 @@ def test_stated_durations_are_rounded_too():
 
 
 def test_a_negative_stated_duration_is_left_out():
-    figure = time_to_restore(log(with_stated(stated(-60))), source="stated")
+    figure = time_to_restore(log(with_stated(stated(-61))), source="stated")
 
     assert [("INC-1", "negative")] == left_out(figure)
 

@@ -18,7 +18,7 @@ import attrs
 from imcm.domain.incident import OPEN, IncidentStatus
 from imcm.domain.vocabulary import Between, Moment, earliest, latest, midpoint
 from imcm.errors import InvalidValue
-from imcm.projections.durations import Missing
+from imcm.projections.durations import SLACK, Missing, early_notes
 from imcm.projections.facts import Facts, IncidentFacts, Spell
 from imcm.projections.figure import (
     SECONDS,
@@ -31,6 +31,7 @@ from imcm.projections.figure import (
     Listed,
     Period,
     buckets,
+    elapsed,
     figure_function,
     groups_of,
     incident_matches,
@@ -95,8 +96,9 @@ class Downtime(Outages):
 
     Every stretch of a reopened incident counts by itself, from the reopening; a relapse after
     mitigation goes on with its stretch. An incident still open lasts to `as_of`. One without a
-    start or end, or whose end is before its start, is left out and named. `bounds` of the window
-    matter only for incidents without length.
+    start or end, or whose end is before its start, is left out and named; up to a minute before it
+    lasted no time, and a note says how many did. `bounds` of the window matter only for incidents
+    without length.
 
     0 is a measurement: the window was observed and nothing was open. Undefined where nothing was
     observed: a log without incidents and changes, or a window that begins at or after `as_of`. A
@@ -236,6 +238,7 @@ class Stretch(NamedTuple):
     uncertain: bool
     still_open: bool
     groups: tuple[str, ...]
+    early: bool = False
 
 
 def _first_present(source: object, names: Iterable[str]) -> Moment | None:
@@ -272,16 +275,17 @@ def stretches_of(
         if end is None:
             reason = f"missing({definition.end[0]})"
             yield Missing(row.id, reason, start, None, groups, row.positions)
-        elif midpoint(end) < midpoint(start):
+        elif (length := elapsed(midpoint(start), midpoint(end))) < -SLACK:
             yield Missing(row.id, "negative", start, end, groups, row.positions)
         else:
-            pair = instant(midpoint(start)), instant(midpoint(end))
+            pair = instant(midpoint(start)), max(instant(midpoint(start)), instant(midpoint(end)))
             shortest = longest = pair
             uncertain = isinstance(start, Between) or isinstance(end, Between)
             if uncertain:
                 shortest = instant(latest(start)), instant(earliest(end))
                 longest = instant(earliest(start)), instant(latest(end))
-            yield Stretch(row, start, pair, shortest, longest, uncertain, still_open, groups)
+            found = Stretch(row, start, pair, shortest, longest, uncertain, still_open, groups)
+            yield found._replace(early=True) if length < 0 else found
 
 
 # --- unions ---------------------------------------------------------------------------------------
@@ -483,7 +487,8 @@ def _summary(
     high = observed if window is None else min(observed, instant(window[1]))
     uncertain = sum(any(s.uncertain for s in many) for _, many in by_incident.values())
     counted = _Counted(by_incident, low, high, uncertain)
-    notes = unread_notes(facts)
+    early = sum(one.early for _, many in by_incident.values() for one in many)
+    notes = (*unread_notes(facts), *early_notes(early))
     if facts.empty or facts.as_of is None:
         answer = _Answer(None, "nothing was recorded")
     elif low < high:

@@ -83,7 +83,8 @@ class Span(NamedTuple):
     One duration as it counts: microseconds, and how it is read at its shortest and longest.
 
     *observed* is False for one of which only the least is known. It has no *end* while it is not
-    over, and one where something else ended it; *why* says which.
+    over, and one where something else ended it; *why* says which. An *early* one was below 0, and
+    counts as 0.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Span(NamedTuple):
     groups: tuple[str, ...]
     positions: tuple[int, ...]
     why: str = PENDING
+    early: bool = False
 
 
 class Missing(NamedTuple):
@@ -204,6 +206,28 @@ def difference(start: Moment, end: Moment) -> tuple[int, int, int]:
     low = elapsed(latest(start), earliest(end))
     high = elapsed(earliest(start), latest(end))
     return value, max(0, low), high
+
+
+SLACK: Final = _MINUTE
+"""
+How far an end may lie before its start and still count as the same moment, in microseconds.
+
+Two clocks differ by seconds, and a tool that tells whole seconds, or whole minutes, cuts them off.
+"""
+
+
+def early(value: int) -> bool:
+    """Say whether a duration is below 0 by so little that it counts as 0."""
+    return -SLACK <= value < 0
+
+
+def early_notes(count: int) -> tuple[str, ...]:
+    """Return the note on durations that count as 0 for that reason; none where there are none."""
+    if not count:
+        return ()
+    ends, counts = ("ends", "counts") if count == 1 else ("end", "count")
+    told = f"{count:,} {ends} up to {SLACK // 1_000_000} s before the start"
+    return (f"{told}, and {counts} as 0",)
 
 
 def _places(one: Span | Missing, shape: Shape) -> tuple[Moment, ...]:
@@ -327,7 +351,7 @@ def _summary(
         left_out=Listed(lambda: sorted(left_out, key=lambda one: one.id)),
         beside=_beside(values, waiting, shape.statistic, definition.level),
         counts={STILL_OPEN: still_open} if still_open else {},
-        notes=unread_notes(facts),
+        notes=(*unread_notes(facts), *early_notes(sum(one.early for one in spans))),
     )
 
 

@@ -25,6 +25,7 @@ from imcm.projections.durations import (
     Shape,
     Span,
     Who,
+    early,
     with_parts,
 )
 from imcm.projections.facts import Facts
@@ -65,7 +66,8 @@ class LeadTime(Deployments):
             brought by that one. False counts them where they were first tried, and those of what
             was no deployment nowhere.
         negative: Deployed before it was made (a clock was wrong): "leave_out" (default, listed),
-            "include", or "leave_out_zero_too".
+            "include", or "leave_out_zero_too". Unless they are included, those of up to a minute
+            below 0 count as 0, and a note says how many did.
         statistic, round_each: As for durations of incidents.
     """
 
@@ -346,10 +348,13 @@ class _Arrivals:
             reason = f"missing({self._definition.start})"
         else:
             value = elapsed(start, deployed)
+            before = self._shortest is not None and early(value)
+            if before:
+                value = 0
             if self._shortest is None or value >= self._shortest:
                 rounded = self._rounded(value)
-                if uncertain:
-                    span = self._span(id_, rounded, start, at, positions)
+                if uncertain or before:
+                    span = self._span(id_, rounded, start, at, positions, before)
                     self._measured.others.append(span)
                 else:
                     begun, ended = instant(start), instant(deployed)
@@ -362,15 +367,25 @@ class _Arrivals:
         self._measured.others.append(missing)
 
     def _span(
-        self, id_: str, value: int, start: datetime, at: Deployment, positions: tuple[int, ...]
+        self,
+        id_: str,
+        value: int,
+        start: datetime,
+        at: Deployment,
+        positions: tuple[int, ...],
+        before: bool,
     ) -> Span:
-        """Return what lies between a commit and a deployment that is known only roughly."""
+        """Return what lies between a commit and a deployment that is known only roughly, or was
+        told to have come a little before it.
+        """
         end: Moment = at.change.deployed_at or at.at
         low, high = elapsed(start, earliest(end)), elapsed(start, latest(end))
         if self._shortest is not None:
-            low = max(low, 0)
+            low, high = max(low, 0), max(high, 0)
         low, high = self._rounded(low), self._rounded(high)
-        return Span(id_, value, low, high, True, True, start, end, at.groups, positions)
+        uncertain, groups = at.uncertain, at.groups
+        span = Span(id_, value, low, high, True, uncertain, start, end, groups, positions)
+        return span._replace(early=True) if before else span
 
 
 lead_time = figure_function(LeadTime, measure_lead_time)

@@ -25,6 +25,7 @@ from imcm.projections.durations import (
     Span,
     Who,
     difference,
+    early,
     with_parts,
 )
 from imcm.projections.facts import Facts
@@ -62,7 +63,8 @@ class FailedDeploymentRecovery(FailedBy):
     failed deployments that came in within the window count, the same ones that the change
     failure rate counts. One that has not recovered waits (it is censored) while an incident laid
     to it is open, and else misses its recovery; both are left out, and listed. Undefined without
-    any recovery.
+    any recovery. What recovered up to a minute before it was deployed counts as 0, and a note says
+    how many did.
 
     Attributes:
         recovered_by: What ends it, the first that is present: "incident" (the last resolution of
@@ -284,13 +286,17 @@ class _Recoveries:
             # Where there is a deployment, there is an as_of.
             end = self._facts.as_of or moment_of(self._found.at[place])
         value, low, high = difference(start, end)
-        if value < 0:
+        before = early(value)
+        if before:
+            value, low, high = 0, 0, max(0, high)
+        elif value < 0:
             return Missing(id_, "negative", deployed, end, groups, positions)
         # Its deployment places it, also where the time runs from a deployment before.
         uncertain = isinstance(start, Between) or isinstance(end, Between)
         value, low, high = map(self._rounded, (value, low, high))
         ended = end if over else None
-        return Span(id_, value, low, high, over, uncertain, deployed, ended, groups, positions)
+        span = Span(id_, value, low, high, over, uncertain, deployed, ended, groups, positions)
+        return span._replace(early=True) if before else span
 
     def _end(self, place: int, incidents: Sequence[int]) -> Moment | None:
         """Return the first of the ends asked for that is present."""

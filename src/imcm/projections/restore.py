@@ -32,6 +32,7 @@ from imcm.projections.durations import (
     IN_WINDOW,
     PENDING,
     ROUNDINGS,
+    SLACK,
     STATISTICS,
     Columns,
     Durations,
@@ -40,6 +41,7 @@ from imcm.projections.durations import (
     Span,
     Who,
     difference,
+    early,
     with_parts,
 )
 from imcm.projections.facts import Facts, IncidentFacts
@@ -76,6 +78,9 @@ def _calendar(value: Any) -> Any:
 class IncidentDuration(Definition):
     """
     How long something took, over incidents.
+
+    What ended up to a minute before it began counts as 0, since clocks differ, and a note says how
+    many did; what ended earlier still is left out as "negative".
 
     Attributes:
         start, end: A moment, or a list of which the first that is present counts.
@@ -325,25 +330,30 @@ def _span(
     """
     start, end = stretches[0].start, stretches[-1].end
     value = low = high = 0
-    uncertain = False
+    uncertain = ends_early = False
     for begun, ended, goes_on in stretches:
         over = as_of if ended is None and goes_on else ended
         if begun is None or over is None:
             what = "reopened" if ended is not None else definition.end[0]
             return Missing(row.id, f"missing({what})", start, end, groups, row.positions)
         lengths = difference(begun, over)
-        if lengths[0] < 0:
+        before = early(lengths[0])
+        if lengths[0] < 0 and not before:
             return Missing(row.id, "negative", start, over, groups, row.positions)
         uncertain = uncertain or isinstance(begun, Between) or isinstance(over, Between)
         if definition.clock == "business":
             lengths = _at_work(row, begun, over, definition.calendar)
+        if before:
+            ends_early = True
+            lengths = 0, 0, max(0, lengths[2])
         value, low, high = value + lengths[0], low + lengths[1], high + lengths[2]
     if definition.round_each != "none":
         value, low, high = (ROUNDINGS[definition.round_each](v) for v in (value, low, high))
     observed = end is not None and censored is None
     why = censored or PENDING
     positions = row.positions
-    return Span(row.id, value, low, high, observed, uncertain, start, end, groups, positions, why)
+    span = Span(row.id, value, low, high, observed, uncertain, start, end, groups, positions, why)
+    return span._replace(early=True) if ends_early else span
 
 
 def _at_work(
@@ -383,11 +393,13 @@ def _stated(
 ) -> Span | Missing:
     value = None if definition.STATED is None else row.stated.get(definition.STATED)
     start, end = row.detected_at, row.resolved_at or row.closed_at
-    if value is None or value < 0:
+    if value is None or value < -SLACK:
         reason = "missing(stated duration)" if value is None else "negative"
         return Missing(row.id, reason, start, end, groups, row.positions)
-    value = ROUNDINGS[definition.round_each](value)
-    return Span(row.id, value, value, value, True, False, start, end, groups, row.positions)
+    before = early(value)
+    value = ROUNDINGS[definition.round_each](max(0, value))
+    span = Span(row.id, value, value, value, True, False, start, end, groups, row.positions)
+    return span._replace(early=True) if before else span
 
 
 # --- the figure -----------------------------------------------------------------------------------
