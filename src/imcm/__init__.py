@@ -71,6 +71,7 @@ if TYPE_CHECKING:
         time_to_acknowledge,
         time_to_detect,
         time_to_mitigate,
+        time_to_repair,
         time_to_restore,
     )
     from imcm.projections.timeline import timeline
@@ -149,6 +150,7 @@ __all__ = [
     "time_to_acknowledge",
     "time_to_detect",
     "time_to_mitigate",
+    "time_to_repair",
     "time_to_restore",
     "timeline",
     "user_impact",
@@ -228,6 +230,7 @@ _HOMES: Final = {
     "time_to_acknowledge": "imcm.projections.restore",
     "time_to_detect": "imcm.projections.restore",
     "time_to_mitigate": "imcm.projections.restore",
+    "time_to_repair": "imcm.projections.restore",
     "time_to_restore": "imcm.projections.restore",
     "timeline": "imcm.projections.timeline",
     "user_impact": "imcm.projections.availability",

@@ -85,7 +85,7 @@ def down(*pairs, **fields):
 def table(*rows, as_of=1000):
     """Return facts of these rows, each with an id of its own, and of one change besides."""
     named = tuple(row._replace(id=f"INC-{n}") for n, row in enumerate(rows, start=1))
-    other = ChangeFacts(id="CHG-1", status=ChangeStatus.DRAFT, services=("pay",))
+    other = ChangeFacts(id="CHG-1", status=ChangeStatus.DRAFT, planned_at=at(0))
     return Facts(incidents=named, changes=[other], as_of=at(as_of), log_position=len(named))
 
 
@@ -452,7 +452,7 @@ def test_services_asked_for_by_name_have_a_row_each_and_no_other_has():
 
 
 def test_a_service_that_only_a_change_names_is_known():
-    story = log(deployment("CHG-1", 5, services=("web",)))
+    story = log(deployment("CHG-1", 1, services=("web",)))
 
     assert (1.0, ()) == (
         availability(story, window=WEEK, services="web").value,
@@ -955,3 +955,34 @@ def test_an_outage_that_ended_up_to_a_minute_before_it_began_lasted_no_time():
     assert ("1 ends up to 60 s before the start, and counts as 0",) == figure.notes
     part = downtime(rows, window=(at(15), at(40)))
     assert () == part.notes
+
+
+def test_a_window_that_begins_before_the_log_says_so():
+    """Availability of a month before the log began is no measurement."""
+    story = log(incident("INC-1", detected(30), resolved(40)), incident("INC-2", detected(50)))
+    told = f"before the first moment of the log, {at(30)}"
+
+    before = availability(story, window=WEEK, bucket_by="day").buckets[0]
+    (note,) = before.notes
+    assert told in note
+    assert "see observed_from" in note
+    assert 1 == len(availability(story, window=WEEK).notes)
+    later = availability(facts(story, as_of=at(100)), window=(at(30), at(60)))
+    assert (1 / 3, ()) == (later.value, later.notes)
+
+
+def test_nothing_is_said_of_time_before_the_log_was_kept():
+    rows = table(down((10, 30)), down((60, 70)))
+    figure = availability(rows, window=WEEK, observed_from=at(20), bucket_by=2)
+    assert (0.75, (f"observed from {at(20)} only; the window begins {at(0)}",)) == (
+        figure.value,
+        figure.notes,
+    )
+    assert [18 / 28, 38 / 48] == [bucket.value for bucket in figure.buckets[:2]]
+    assert 20 * HOUR == downtime(rows, window=WEEK, observed_from=at(20).isoformat()).value
+    assert 20 * HOUR == downtime(rows, observed_from=at(20)).value
+    gone = availability(rows, window=(at(0), at(20)), observed_from=at(20))
+    assert (None, f"not observed before {at(20)}") == (gone.value, gone.reason)
+    assert () == availability(rows, window=WEEK, observed_from=at(0)).notes
+    with pytest.raises(InvalidValue, match="observed_from"):
+        Availability(window=WEEK, observed_from="2026-03-01T10:00")

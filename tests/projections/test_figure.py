@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from imcm.domain.vocabulary import latest
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.anomalies import anomalies
-from imcm.projections.availability import downtime
+from imcm.projections.availability import availability, downtime
 from imcm.projections.clock import BusinessHours
+from imcm.projections.dora import dora_report
 from imcm.projections.facts import facts
 from imcm.projections.failures import (
     FAILED_BY,
@@ -47,6 +48,7 @@ from imcm.projections.restore import (
     TimeToAcknowledge,
     TimeToDetect,
     TimeToMitigate,
+    TimeToRepair,
     TimeToRestore,
     mean_time_to_restore,
     time_to_restore,
@@ -74,6 +76,7 @@ DEFINITIONS = (
     TimeToMitigate,
     TimeToRestore,
     MeanTimeToRestore,
+    TimeToRepair,
     Deployments,
     Attribution,
     Causes,
@@ -247,6 +250,154 @@ def test_a_window_may_be_given_as_text():
     assert (at(0), at(24)) == definition.window
 
 
+WRITTEN = {
+    "2026": ("2026-01-01", "2027-01-01"),
+    "2026-Q1": ("2026-01-01", "2026-04-01"),
+    "2025-q4": ("2025-10-01", "2026-01-01"),
+    "2026-03": ("2026-03-01", "2026-04-01"),
+    "2025-12": ("2025-12-01", "2026-01-01"),
+    "2026-W09": ("2026-02-23", "2026-03-02"),
+    "2026-03-05": ("2026-03-05", "2026-03-06"),
+    "2026-03-05/2026-03-12": ("2026-03-05", "2026-03-12"),
+    " 2026-01 / 2026-Q3 ": ("2026-01-01", "2026-07-01"),
+    "2026-03-05/2026-03-12T10:00:00+00:00": ("2026-03-05", "2026-03-12T10:00"),
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_window_may_be_a_text(text):
+    start, end = WRITTEN[text]
+    definition = TimeToRestore(window=text)
+    assert (utc(start), utc(end)) == definition.window
+    assert definition == TimeToRestore.from_json(definition.to_json())
+
+
+def test_a_window_that_is_a_text_begins_at_midnight_in_its_zone():
+    march = Definition(window="2026-03", time_zone="Europe/London").window
+    assert (utc("2026-03-01"), utc("2026-03-31T23:00")) == march
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-13",
+        "2026-Q5",
+        "2026-W60",
+        "9999",
+        "last day",
+        "next month",
+        "2026-03/",
+        "soon/2026",
+        "2026/2026-03/2026-04",
+        "2026-02-30",
+        "2026-03-05T10:00:00+00:00",
+    ],
+)
+def test_a_text_that_is_no_window_is_refused_with_what_there_is(text):
+    with pytest.raises(InvalidValue, match=r"last quarter|ISO 8601"):
+        Definition(window=text)
+
+
+@pytest.mark.parametrize("window", [(None, None), ("2026-03-02T00:00:00+00:00",), 5])
+def test_a_window_without_ends_is_refused(window):
+    with pytest.raises(InvalidValue, match="window"):
+        Definition(window=window)
+
+
+def days(figure):
+    return tuple(f"{end:%Y-%m-%d}" for end in figure.window)
+
+
+@pytest.mark.parametrize(
+    ("window", "given_", "expected"),
+    [
+        ("last week", {}, ("2026-03-02", "2026-03-09")),
+        ("last week", {"week_starts": "sunday"}, ("2026-03-08", "2026-03-15")),
+        ("last month", {}, ("2026-02-01", "2026-03-01")),
+        ("Last Quarter", {}, ("2025-10-01", "2026-01-01")),
+        ("last year", {}, ("2025-01-01", "2026-01-01")),
+    ],
+)
+def test_the_last_period_is_the_last_whole_one_before_as_of(window, given_, expected):
+    """As of Sunday the 15th of March; the figure has the window that came of it."""
+    story = log(incident("INC-1", detected(0), resolved(2)), deployment("CHG-1", 1))
+    rows = facts(story, as_of=utc("2026-03-15T12:00"))
+    for ask in (time_to_restore, deployment_frequency, availability):
+        figure = ask(rows, window=window, **given_)
+        assert expected == days(figure)
+        assert figure.window == figure.definition.window
+    report = dora_report(rows, window=window)
+    assert days(time_to_restore(rows, window=window)) == days(report.restore)
+    definition = TimeToRestore(window=window)
+    assert "last " + definition.window.unit == definition.as_dict()["window"]
+    assert definition == TimeToRestore.from_dict(definition.as_dict())
+    assert definition == copy.deepcopy(definition)
+    assert definition != TimeToRestore(window="2026-03")
+    assert repr(window.lower()) == repr(definition.window)
+    assert 1 == len({definition.window, TimeToRestore(window=window).window})
+
+
+def test_either_end_of_a_window_may_be_left_out():
+    """The start is then the first moment the log tells of, the end as_of; both are inside."""
+    story = log(
+        incident("INC-1", detected(0), resolved(2)),
+        incident("INC-2", detected(8), resolved(10)),
+        deployment("CHG-1", 1),
+    )
+    rows = facts(story, as_of=at(10))
+
+    since, until = (time_to_restore(rows, window=w) for w in ((at(3), None), (None, at(3))))
+    assert [["INC-2"], ["INC-1"]] == [[i.id for i in one.included] for one in (since, until)]
+    tick = timedelta(microseconds=1)
+    assert [(at(3), at(10) + tick), (at(0), at(3))] == [since.window, until.window]
+    closed_ = time_to_restore(rows, window=(at(3), None), bounds="(]")
+    assert ((at(3), at(10)), 1) == (closed_.window, closed_.n)
+    open_ = time_to_restore(rows, window=(None, at(3)), bounds="()", in_window="start")
+    assert ((at(0) - tick, at(3)), 1) == (open_.window, open_.n)
+    rate = deployment_frequency(rows, window=(None, at(24)))
+    assert (at(0), 1.0, 1) == (rate.window[0], rate.n, len(rate.notes))
+    assert () == deployment_frequency(rows, window=(at(0), None)).notes
+    up = availability(rows, window=(at(0), None))
+    assert (pytest.approx(0.6), ()) == (up.value, up.notes)
+
+
+def test_an_end_that_nothing_settles_stays_open():
+    nothing = time_to_restore([], window=(at(0), None))
+    assert [at(0).isoformat(), None] == nothing.as_dict()["window"]
+    assert [None, at(0).isoformat()] == Definition(window=(None, at(0))).as_dict()["window"]
+    assert "2026-03-02 09:00 to the end" in repr(nothing)
+    assert "the beginning to 2026-03-02 09:00" in repr(time_to_restore([], window=(None, at(0))))
+    story = facts(log(incident("INC-1", detected(5))), as_of=at(6))
+    for window in ((at(7), None), (None, at(4))):
+        assert 0 == time_to_restore(story, window=window).n
+    assert None is deployment_frequency(story, window=(at(7), None)).value
+
+
+def test_a_window_holds_what_has_both_ends_in_it():
+    story = log(
+        incident("INC-1", detected(-5), resolved(2)),
+        incident("INC-2", detected(1), resolved(3)),
+        incident("INC-3", detected(1), resolved(30)),
+        incident("INC-4", detected(2)),
+        incident("INC-5", detected(-2)),
+    )
+    figure = time_to_restore(story, window=(at(0), at(24)), in_window="both", bucket_by="day")
+    assert ["INC-2"] == [one.id for one in figure.included]
+    assert ["INC-4"] == [one.id for one in figure.censored]
+    assert [1, 0] == [bucket.n for bucket in figure.buckets]
+    grouped = time_to_restore(story, window=(at(0), at(24)), in_window="both", group_by="service")
+    assert [1] == [group.n for group in grouped.groups]
+
+
+def test_the_shortest_is_a_statistic_too():
+    story = log(*(incident(f"INC-{n}", detected(0), resolved(n)) for n in (2, 5, 9)))
+    assert (7200.0, None) == (
+        time_to_restore(story, statistic="min").value,
+        time_to_restore(story, statistic="min").interval,
+    )
+
+
 def test_a_closed_window_may_be_one_instant_long():
     story = log(
         incident("INC-1", detected(0), resolved(2)), deployment("CHG-1", 2), deployment("CHG-2", 3)
@@ -404,7 +555,12 @@ ONE_OF_BUCKETS = "one of day, week, month, quarter, year, or a number of days"
         (TimeToRestore, "round_each", None, "one of none, hour_down, minute_down, minute_up"),
         (TimeToRestore, "clock", "sun", "one of wall, business"),
         (TimeToRestore, "calendar", "office", "give BusinessHours, or its as_dict()"),
-        (TimeToAcknowledge, "source", "stated", "only times to restore are stated by sources"),
+        (
+            TimeToAcknowledge,
+            "source",
+            "stated",
+            "only times to restore and to repair are",
+        ),
         (TimeToRestore, "start", (), "at least one moment"),
         (TimeToRestore, "end", (), "at least one moment"),
         (Deployments, "rollbacks", "maybe", "one of leave_out, count"),
@@ -433,8 +589,8 @@ def test_a_refused_choice_is_named_with_its_value_and_what_is_allowed(cls, name,
     ("cls", "name", "values", "wrong"),
     [
         (Definition, "severities", ["P1", "P9"], "P9"),
-        (TimeToRestore, "start", ["detected", "closed"], "closed"),
-        (TimeToRestore, "end", ["impact_started"], "impact_started"),
+        (TimeToRestore, "start", ["detected", "reopened"], "reopened"),
+        (TimeToRestore, "end", ["cause_deployed"], "cause_deployed"),
         (ChangeFailureRate, "failed_by", ["incident", "somebody"], "somebody"),
     ],
 )

@@ -19,18 +19,27 @@ from imcm.domain.incident import (
     IncidentTriaged,
 )
 from imcm.domain.recorded import Unread
-from imcm.domain.vocabulary import Between, ChangeType, Channel, HoldReason, Mode, Severity
+from imcm.domain.vocabulary import (
+    Between,
+    ChangeType,
+    Channel,
+    HoldReason,
+    Mode,
+    Severity,
+    StatedDuration,
+)
 from imcm.errors import InvalidValue
 from imcm.projections.clock import BusinessHours
 from imcm.projections.facts import facts
 from imcm.projections.restore import (
-    ENDS,
+    MILESTONES,
     STARTS,
     TimeToRestore,
     mean_time_to_restore,
     time_to_acknowledge,
     time_to_detect,
     time_to_mitigate,
+    time_to_repair,
     time_to_restore,
 )
 from projections.log import (
@@ -115,7 +124,7 @@ WHOLE_STORY = log(
 
 
 @pytest.mark.parametrize(
-    ("start", "end"), [pair for pair in product(STARTS, ENDS) if pair[0] != pair[1]]
+    ("start", "end"), [pair for pair in product(STARTS, MILESTONES) if pair[0] != pair[1]]
 )
 def test_every_pair_of_moments_is_the_time_from_one_to_the_other(start, end):
     figure = time_to_restore(WHOLE_STORY, start=start, end=end)
@@ -650,6 +659,69 @@ def test_without_values_it_is_undefined_unless_told_to_be_zero():
         )
     zero = time_to_restore(log(), empty="zero")
     assert (0.0, None, 0) == (zero.value, zero.reason, zero.n)
+
+
+TWICE = log(
+    incident(
+        "INC-1",
+        detected(0),
+        acknowledged(1),
+        triaged(1),
+        mitigated(2),
+        resolved(5),
+        reopened(6),
+        mitigated(10),
+        resolved(11),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("given_", "hours_"),
+    [
+        ({"start": "mitigated"}, [9]),
+        ({"start": "mitigated", "reopened": "first"}, [3]),
+        ({"start": "mitigated", "reopened": "each"}, [1, 3]),
+        ({"start": "mitigated", "reopened": "open_time"}, [4]),
+        ({"start": ["mitigated", "detected"], "reopened": "each"}, [1, 3]),
+        ({"start": "acknowledged", "reopened": "each"}, [4, 5]),
+        ({"start": "mitigated", "end": "closed"}, []),
+    ],
+)
+def test_a_duration_may_start_with_what_can_come_again(given_, hours_):
+    figure = time_to_restore(TWICE, **given_)
+    assert [hour * HOUR for hour in hours_] == [one.value for one in figure.included]
+
+
+def test_a_stretch_without_its_start_is_left_out_and_named():
+    story = log(
+        incident("INC-1", detected(0), resolved(2), reopened(3), mitigated(4), resolved(6)),
+        incident("INC-2", detected(0), resolved(2)),
+    )
+    each = time_to_restore(story, start="mitigated", reopened="each")
+    assert [2 * HOUR] == [one.value for one in each.included]
+    missing = [("INC-1", "missing(mitigated)"), ("INC-2", "missing(mitigated)")]
+    assert missing == left_out(each)
+    assert missing == left_out(time_to_restore(story, start="mitigated", reopened="first"))
+    assert missing[1:] == left_out(time_to_restore(story, start="mitigated"))
+
+
+def test_detection_and_the_start_of_impact_can_be_ends():
+    story = log(incident("INC-1", detected(2, impact_started_at=at(1)), declared(3), resolved(4)))
+    for start, end, hours_ in (("impact_started", "declared", 2), ("declared", "resolved", 1)):
+        assert hours_ * HOUR == time_to_restore(story, start=start, end=end).value
+    lost = time_to_restore(story, start="detected", end="impact_started")
+    assert [("INC-1", "negative")] == left_out(lost)
+
+
+def test_time_to_repair_is_from_acknowledgement_or_as_the_source_stated_it():
+    repair = stated(90, StatedDuration.TIME_TO_REPAIR)
+    given_ = (IncidentDetected(at=at(0), by="d"), IncidentResolved(at=at(1), by="d"))
+    story = log(imported("INC-1", *given_, stated(600), repair))
+    assert 90.0 == time_to_repair(story, source="stated").value
+    assert 600.0 == time_to_restore(story, source="stated").value
+    moments = log(incident("INC-1", detected(0), acknowledged(1), resolved(4)))
+    assert 3 * HOUR == time_to_repair(moments).value
 
 
 def backwards(id, seconds_, **fields):

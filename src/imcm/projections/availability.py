@@ -29,7 +29,8 @@ from imcm.projections.figure import (
     Included,
     LeftOut,
     Listed,
-    Period,
+    aware_time,
+    began,
     buckets,
     elapsed,
     figure_function,
@@ -43,6 +44,7 @@ from imcm.projections.figure import (
     with_groups,
 )
 from imcm.projections.instants import instant, moment_of
+from imcm.projections.windows import Period
 
 CUSTOMER_SECONDS: Final = "customer seconds"
 SECOND: Final = 1_000_000
@@ -56,6 +58,10 @@ Pair: TypeAlias = tuple[int, int]
 # --- definitions ----------------------------------------------------------------------------------
 
 
+def _observed_from(value: object) -> datetime | None:
+    return None if value is None else aware_time("observed_from", value)
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Outages(Definition):
     """
@@ -65,12 +71,16 @@ class Outages(Definition):
         start, end: A moment, or a list of which the first that is present counts. A start is
             detected (default), impact_started or declared; an end is resolved (default),
             mitigated or closed.
+        observed_from: From when on incidents were recorded; nothing is said of the time before it,
+            and a window that begins earlier is cut there. None: the whole window was observed; a
+            note says where it begins before the first moment that the log tells of.
     """
 
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"start": STARTS, "end": ENDS}
 
     start: tuple[str, ...] = attrs.field(default=("detected",), converter=names)
     end: tuple[str, ...] = attrs.field(default=("resolved",), converter=names)
+    observed_from: datetime | None = attrs.field(default=None, converter=_observed_from)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -134,7 +144,8 @@ class Availability(Outages):
 
     It is the time-based availability of Site Reliability Engineering (Beyer et al., 2016, chapter
     3), uptime / (uptime + downtime), with incidents standing for downtime: it says nothing of
-    what no incident was opened for, and takes a time before the log began for one without outages.
+    what no incident was opened for, and takes a time before the log began for one without outages
+    unless `observed_from` says since when it was watched; a note says so.
 
     Undefined where nothing was observed: a log without incidents and changes, or a window that
     begins at or after `as_of`. A window that goes on after `as_of` is cut there: the share is one
@@ -483,6 +494,9 @@ def _summary(
         elif _in(one, window, definition):
             by_incident.setdefault(one.row.id, (one.row, []))[1].append(one)
     low = _BEGINNING if window is None else instant(window[0])
+    since = definition.observed_from
+    if since is not None:
+        low = max(low, instant(since))
     observed = low if facts.as_of is None else instant(facts.as_of)
     high = observed if window is None else min(observed, instant(window[1]))
     uncertain = sum(any(s.uncertain for s in many) for _, many in by_incident.values())
@@ -493,8 +507,12 @@ def _summary(
         answer = _Answer(None, "nothing was recorded")
     elif low < high:
         answer = ask(counted)
-        if window is not None and observed < instant(window[1]):
+        if window is not None:
+            notes += _before_the_log(facts, definition, window)
+        if window is not None and observed + 1 < instant(window[1]):
             notes += (f"observed up to {facts.as_of} only; the window goes on to {window[1]}",)
+    elif window is not None and since is not None and instant(window[1]) <= instant(since):
+        answer = _Answer(None, f"not observed before {since}")
     elif observed <= low:
         answer = _Answer(None, "the window begins at or after as_of")
     else:  # a day that its zone left out, or a window of one instant
@@ -523,6 +541,19 @@ def _summary(
         },
         notes=(*notes, *answer.notes),
     )
+
+
+def _before_the_log(facts: Facts, definition: Outages, window: Period) -> tuple[str, ...]:
+    """Return the note on a window that begins before anything the log tells of."""
+    since = definition.observed_from
+    if since is not None:
+        cut = instant(window[0]) < instant(since)
+        return (f"observed from {since} only; the window begins {window[0]}",) if cut else ()
+    first = began(facts)
+    if first is None or instant(first) <= instant(window[0]):
+        return ()
+    told = f"the window begins {window[0]}, before the first moment of the log, {first}"
+    return (f"{told}: nothing was recorded until then, which is taken as up; see observed_from",)
 
 
 def _included(counted: _Counted, answer: _Answer) -> Listed[Included]:

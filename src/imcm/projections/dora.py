@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -36,6 +36,7 @@ from imcm.projections.figure import (
     Listed,
     facts_of,
     local,
+    settled,
     shown,
     zone,
 )
@@ -61,6 +62,9 @@ __all__ = [
     "side_by_side",
 ]
 
+WindowGiven: TypeAlias = tuple[datetime | None, datetime | None] | str
+"""A window as it can be asked for: see `Definition`."""
+
 RECOVERY_ASKED_SINCE: Final = 2023
 """Reports before asked for time to restore; since then for recovery from a failed deployment."""
 
@@ -68,7 +72,8 @@ RECOVERY_ASKED_SINCE: Final = 2023
 # --- from presets to figures ----------------------------------------------------------------------
 
 
-def _compute(facts: Facts, definition: MetricDefinition) -> Figure:
+def _compute(facts: Facts, asked: MetricDefinition) -> Figure:
+    definition = settled(facts, asked)
     match definition:
         case DeploymentFrequency():
             return measure_frequency(facts, definition)
@@ -314,7 +319,7 @@ def dora_report(
     preset: str | Preset = "dora",
     year: int | None = 2024,
     overrides: Mapping[str, Any] | None = None,
-    window: tuple[datetime, datetime] | None = None,
+    window: WindowGiven | None = None,
     bounds: str | None = None,
     time_zone: str | None = None,
     environments: Iterable[str] | None = None,
@@ -601,7 +606,7 @@ def side_by_side(
     presets: Iterable[str | Preset] = tuple(PRESETS),
     metric: str = "change_failure_rate",
     against: str | None = "dora",
-    window: tuple[datetime, datetime] | None = None,
+    window: WindowGiven | None = None,
     bounds: str | None = None,
     time_zone: str | None = None,
     environments: Iterable[str] | None = None,

@@ -25,7 +25,6 @@ from imcm.projections.figure import (
     LeftOut,
     Listed,
     Members,
-    Period,
     Population,
     begun,
     buckets,
@@ -41,6 +40,7 @@ from imcm.projections.figure import (
 from imcm.projections.instants import moment_of
 from imcm.projections.statistics import Ordered
 from imcm.projections.survival import curve
+from imcm.projections.windows import Period
 
 Values = Sequence[float]
 STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
@@ -50,6 +50,7 @@ STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
     "p90": statistics.Percentile(0.9),
     "p95": statistics.Percentile(0.95),
     "max": statistics.Percentile(1),
+    "min": statistics.Percentile(0),
     "geometric_mean": statistics.geometric_mean,
     "sum": statistics.total,
 }
@@ -72,7 +73,7 @@ class Shape:
     round_each: str = "none"
 
 
-IN_WINDOW: Final = ("end", "start", "either")
+IN_WINDOW: Final = ("end", "start", "either", "both")
 
 PENDING: Final = "pending"
 """Why what is still open has no duration yet."""
@@ -145,7 +146,7 @@ class Columns:
     groups: Callable[[int], tuple[str, ...]]
 
     def places(self, shape: Shape) -> Sequence[Sequence[int]]:
-        """Return the columns of instants, any of which places a duration in a period."""
+        """Return the columns of instants that place a duration in a period; see `placed`."""
         by = {"end": (self.ends,), "start": (self.starts,)}
         return by.get(shape.in_window, (self.starts, self.ends))
 
@@ -234,13 +235,18 @@ def _places(one: Span | Missing, shape: Shape) -> tuple[Moment, ...]:
     """Return the moments that place a duration in a period; where one is not known, the other."""
     moments = (one.end, one.start) if shape.in_window == "end" else (one.start, one.end)
     known = tuple(moment for moment in moments if moment is not None)
-    return known if shape.in_window == "either" else known[:1]
+    return known if shape.in_window in {"either", "both"} else known[:1]
+
+
+def placed(shape: Shape) -> Callable[[Iterable[bool]], bool]:
+    """Return what says, of the moments that lie in a window, whether the duration does."""
+    return all if shape.in_window == "both" else any
 
 
 def _goes_on(one: Span | Missing, shape: Shape) -> bool:
     """Say whether a duration is in every period from its start on, since it is not over."""
     ongoing = isinstance(one, Span) and not one.observed and one.end is None
-    return ongoing and shape.in_window != "start"
+    return ongoing and shape.in_window in {"end", "either"}
 
 
 def _in(one: Span | Missing, window: Period | None, definition: Definition, shape: Shape) -> bool:
@@ -250,7 +256,7 @@ def _in(one: Span | Missing, window: Period | None, definition: Definition, shap
     places = _places(one, shape)
     if _goes_on(one, shape):
         return all(begun(moment, window, definition.bounds) for moment in places)
-    return not places or any(inside(moment, window, definition.bounds) for moment in places)
+    return not places or placed(shape)(inside(m, window, definition.bounds) for m in places)
 
 
 def with_parts(
@@ -269,7 +275,7 @@ def with_parts(
         times += (instant_of(moment) for one in found.others for moment in _places(one, shape))
         periods = list(buckets(definition, map(moment_of, times)))
 
-    def placed(one: Span | Missing) -> Sequence[int] | None:
+    def times_of(one: Span | Missing) -> Sequence[int] | None:
         return None if _goes_on(one, shape) else list(map(instant_of, _places(one, shape))) or None
 
     grouped = definition.group_by is not None
@@ -280,7 +286,7 @@ def with_parts(
         periods,
         lambda place: [column[place] for column in columns],
     )
-    others = Members(found.others, (lambda one: one.groups) if grouped else None, periods, placed)
+    others = Members(found.others, (lambda one: one.groups) if grouped else None, periods, times_of)
 
     def figure(name: str | None, window: Period | None) -> Figure:
         some, rest = exact.of(name, window), others.of(name, window)
@@ -304,7 +310,8 @@ def _summary(
 ) -> Figure:
     if window is not None:
         span, columns = instants(window, definition.bounds), found.places(shape)
-        exact = [place for place in exact if any(column[place] in span for column in columns)]
+        lies = placed(shape)
+        exact = [place for place in exact if lies(column[place] in span for column in columns)]
     spans: list[Span] = []
     waiting: list[Span] = []
     left_out = list(out)

@@ -32,7 +32,6 @@ from imcm.projections.figure import (
     LeftOut,
     Listed,
     Members,
-    Period,
     buckets,
     change_matches,
     choices,
@@ -67,6 +66,7 @@ from imcm.projections.tables import (
     in_order,
     where,
 )
+from imcm.projections.windows import Period
 
 T = TypeVar("T")
 

@@ -51,6 +51,16 @@ from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.instants import MICROSECOND, instant
 from imcm.projections.statistics import Interval, mean
 from imcm.projections.tables import where, where_not
+from imcm.projections.windows import (
+    FIRST,
+    FORMS,
+    LAST,
+    Period,
+    Relative,
+    days_of,
+    last_days,
+    relative,
+)
 
 SECONDS: Final = "seconds"
 SHARE: Final = "share"
@@ -76,10 +86,6 @@ def elapsed(start: datetime, end: datetime) -> int:
     if start.tzinfo is not UTC or end.tzinfo is not UTC:
         start, end = utc(start), utc(end)
     return (end - start) // MICROSECOND
-
-
-FIRST: Final = datetime.min.replace(tzinfo=UTC)
-LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def utc(moment: Moment) -> datetime:
@@ -370,7 +376,7 @@ class Figure:
             "beside": dict(self.beside),
             "counts": dict(self.counts),
             "group": self.group,
-            "window": None if self.window is None else [t.isoformat() for t in self.window],
+            "window": _plain(self.window),
             "time_zone": self.time_zone,
             "as_of": None if self.as_of is None else self.as_of.isoformat(),
             "known_at": _plain(self.known_at),
@@ -401,6 +407,8 @@ def by_reason(left_out: Iterable[LeftOut]) -> dict[str, list[str]]:
 
 def _minute(moment: datetime, home: ZoneInfo) -> str:
     """Return a moment for a person, without the time of day where that is midnight."""
+    if moment in (FIRST, LAST):
+        return "the beginning" if moment == FIRST else "the end"
     if MINYEAR < moment.year < MAXYEAR:  # at either end of the calendar there may be no other zone
         moment = moment.astimezone(home)
     return f"{moment:%Y-%m-%d}" if moment.time() == time() else f"{moment:%Y-%m-%d %H:%M}"
@@ -435,7 +443,7 @@ def _plain(value: object) -> Any:
     if as_dict is not None:
         return as_dict()
     if isinstance(value, (datetime, date)):
-        return value.isoformat()
+        return None if value in (FIRST, LAST) else value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
     if is_list(value) and not is_mapping(value):
@@ -464,17 +472,40 @@ def _texts(value: Any) -> Any:
     return tuple(str(item) for item in given) if is_list(given) else given
 
 
-def _window(value: Any) -> tuple[datetime, datetime] | None:
-    if value is None:
-        return None
+def _window(value: Any) -> Any:
+    """Return a window as its two ends, one of which may be open; text stays as it is."""
+    if value is None or isinstance(value, (str, Relative)):
+        return value
     try:
         start, end = value
     except (TypeError, ValueError):
-        raise InvalidValue("window", value, "give (start, end), both aware") from None
-    return _time("window start", start), _time("window end", end)
+        raise InvalidValue("window", value, FORMS) from None
+    if start is None and end is None:
+        raise InvalidValue("window", value, "one end at least, or None for all time")
+    first = FIRST if start is None else aware_time("window start", start)
+    return first, LAST if end is None else aware_time("window end", end)
 
 
-def _time(name: str, value: object) -> datetime:
+def _written(text: str, home: ZoneInfo) -> Period:
+    """Return the window that a text means in a zone."""
+    found = relative(text.strip())
+    if found is not None:
+        return found
+    ends: list[datetime] = []
+    parts = text.split("/")
+    for part in parts:
+        days = days_of(part.strip())
+        if days is not None:
+            ends += (midnight(day, home) for day in days)
+        elif len(parts) == 2:
+            ends += (aware_time("window", part.strip()),) * 2
+    if not ends or len(parts) > 2:
+        raise InvalidValue("window", text, FORMS)
+    return (ends[0], ends[1]) if len(parts) == 1 else (ends[0], ends[2])
+
+
+def aware_time(name: str, value: object) -> datetime:
+    """Return a time given as such or as text, with a fixed offset; refuse one without a zone."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -512,7 +543,12 @@ class Definition:
     The choices every figure has. Each figure's own definition adds its own.
 
     Attributes:
-        window: (start, end), both aware; None takes everything.
+        window: (start, end), both aware; None takes everything. One of the ends may be None: the
+            start is then the first moment that the log tells of, and the end is `as_of`, both of
+            them inside. As text: a period of the calendar in the time zone ("2026", "2026-Q1",
+            "2026-03", "2026-W09", "2026-03-05"), from the start of one to that of another
+            ("2026-03-05/2026-03-12"), or the last whole week, month, quarter or year before
+            `as_of` ("last quarter"). A figure's own definition has the two ends that came of it.
         bounds: Which ends of the window belong to it, "[)" being the start only.
         time_zone: The IANA zone in which days, weeks, months and years begin.
         environments: Names that count; no name counts as production. "*" takes all.
@@ -540,7 +576,7 @@ class Definition:
         "empty": ("none", "zero"),
     }
 
-    window: tuple[datetime, datetime] | None = attrs.field(default=None, converter=_window)
+    window: Period | None = attrs.field(default=None, converter=_window)
     bounds: str = "[)"
     time_zone: str = "UTC"
     environments: tuple[str, ...] | None = attrs.field(default=None, converter=_texts)
@@ -561,7 +597,9 @@ class Definition:
         self._check_choices()
         self._check_filters()
         self._check_parts()
-        zone(self.time_zone)
+        home, window = zone(self.time_zone), self.window
+        if isinstance(window, str):
+            object.__setattr__(self, "window", _written(window, home))
         if self.window is not None and not instants(self.window, self.bounds):
             allowed = 'its end must be after its start, or at it where bounds="[]"'
             raise InvalidValue("window", _plain(self.window), allowed)
@@ -719,10 +757,55 @@ def figure_function(
     def function(log: Facts | Iterable[Recorded], /, *args: P.args, **arguments: P.kwargs) -> T:
         known = facts_of(log)
         with collector_paused():
-            return compute(known, definition(*args, **arguments))
+            return compute(known, settled(known, definition(*args, **arguments)))
 
     function.__doc__ = definition.__doc__
     return function
+
+
+def settled(facts: Facts, definition: D) -> D:
+    """
+    Return a definition whose window has two ends: what it left to the log is known from it.
+
+    Where the log has nothing to settle it, an end stays the first or the last instant there is.
+    """
+    window, as_of = definition.window, facts.as_of
+    if window is None or as_of is None or not {FIRST, LAST}.intersection(window):
+        return definition
+    start, end = window
+    if isinstance(window, Relative):
+        home = zone(definition.time_zone)
+        days = last_days(window.unit, day_of(as_of, home), definition.week_starts)
+        start, end = (midnight(day, home) for day in days)
+    # The instants told are inside, whatever the bounds.
+    if end == LAST and start < as_of:
+        end = as_of if definition.bounds[1] == "]" else as_of + MICROSECOND
+    told = began(facts)
+    if start == FIRST and told is not None and told < end:
+        start = told if definition.bounds[0] == "[" else told - MICROSECOND
+    return attrs.evolve(definition, window=(start, end))
+
+
+def began(facts: Facts) -> datetime | None:
+    """Return the first moment that any incident or change tells of; None where there is none."""
+    return facts.kept(("began",), lambda: _began(facts))
+
+
+def _began(facts: Facts) -> datetime | None:
+    rows: tuple[Iterable[IncidentFacts | ChangeFacts], ...] = facts.incidents, facts.changes
+    return min(
+        map(utc, chain.from_iterable(map(_moments, chain.from_iterable(rows)))), default=None
+    )
+
+
+def _moments(row: IncidentFacts | ChangeFacts) -> Iterator[Moment]:
+    """Yield the moments of a row that can be its first."""
+    if isinstance(row, IncidentFacts):
+        told = [row.impact_started_at, row.detected_at, row.declared_at, row.acknowledged_at]
+        told += (moment for spell in row.spells for moment in spell[:4])
+    else:
+        told = [row.planned_at, row.submitted_at, row.started_at, row.deployed_at, row.ended_at]
+    return (moment for moment in told if moment is not None)
 
 
 def facts_of(log: Facts | Iterable[Recorded]) -> Facts:
@@ -736,9 +819,6 @@ def unread_notes(facts: Facts) -> tuple[str, ...]:
         return ()
     names = ", ".join(f"{count} {name}" for name, count in facts.unread.items())
     return (f"events of a newer version were not read: {names}",)
-
-
-Period = tuple[datetime, datetime]
 
 
 class Bucket(Period):

@@ -35,7 +35,6 @@ from imcm.projections.figure import (
     Included,
     LeftOut,
     Listed,
-    Period,
     buckets,
     by_group,
     day_of,
@@ -52,6 +51,7 @@ from imcm.projections.figure import (
 )
 from imcm.projections.instants import MICROSECOND, instant, moment_of
 from imcm.projections.tables import COMPLETED, where
+from imcm.projections.windows import Period
 
 _DAY: Final = 86_400_000_000
 
@@ -268,7 +268,7 @@ def _frequency(
                 "deployments per week": 7 * n / days,
                 "days with a deployment per week": 7 * len(dates) / days,
             }
-        if window is not None and span[1] < window[1]:
+        if window is not None and window[1] - span[1] > MICROSECOND:
             notes = (*notes, f"the window is not over: taken up to {span[1]}")
     elif definition.empty == "zero" or (of_all_time and definition.per == "window"):
         value = 0.0

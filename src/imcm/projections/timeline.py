@@ -19,7 +19,8 @@ from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, know
 from imcm.domain.vocabulary import Moment, is_aware
 from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
 from imcm.projections.facts import is_statement
-from imcm.projections.figure import Period, inside, utc
+from imcm.projections.figure import inside, utc
+from imcm.projections.windows import Period
 
 
 @attrs.frozen(kw_only=True)
