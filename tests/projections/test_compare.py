@@ -158,6 +158,7 @@ class TestDurations:
         a, b = two_quarters(skewed(200, 1), skewed(200, 2, factor=0.5))
         found = compare(a, b, runs=300)
         assert found.verdict.startswith("shorter: median ")
+        others = "; rank test (shorter), log-rank test (nothing seen) disagree"
         assert found.verdict.endswith("; all 4 tests see it")
         assert found.interval.high < 0
         assert found.probability_with_no_change < 0.05
@@ -190,6 +191,17 @@ class TestDurations:
         assert found.verdict.startswith("not settled: of 4 tests ")
         assert "say longer" in found.verdict
         assert "says shorter" in found.verdict
+        assert found.verdict.endswith(others)
+        assert (
+            found.as_dict()["votes"]
+            == found.votes
+            == {
+                "bootstrap interval": "longer",
+                "simulation of no change": "longer",
+                "rank test": "shorter",
+                "log-rank test": "nothing seen",
+            }
+        )
 
     def test_open_incidents_speak_against_a_median_of_the_quick_ones(self):
         """Only the quick ones of b are over, so its median is short; its survival is longer."""
