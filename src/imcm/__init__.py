@@ -91,7 +91,7 @@ if TYPE_CHECKING:
     from imcm.projections.decisions import DecisionTrail, decision_trail
     from imcm.projections.dora import DoraReport, SideBySide, dora_report, side_by_side
     from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
-    from imcm.projections.failures import change_failure_rate
+    from imcm.projections.failures import causes, change_failure_rate
     from imcm.projections.figure import Figure
     from imcm.projections.frequency import deployment_frequency, rework_rate
     from imcm.projections.lead_time import lead_time
@@ -104,6 +104,7 @@ if TYPE_CHECKING:
         time_to_acknowledge,
         time_to_detect,
         time_to_mitigate,
+        time_to_repair,
         time_to_restore,
     )
     from imcm.projections.timeline import Entry, timeline
@@ -195,6 +196,7 @@ __all__ = [
     "as_source_knew",
     "audit",
     "availability",
+    "causes",
     "change",
     "change_failure_rate",
     "compare",
@@ -217,6 +219,7 @@ __all__ = [
     "time_to_acknowledge",
     "time_to_detect",
     "time_to_mitigate",
+    "time_to_repair",
     "time_to_restore",
     "timeline",
     "user_impact",
@@ -308,6 +311,7 @@ _HOMES: Final = {
     "as_source_knew": "imcm.domain.recorded",
     "audit": "imcm.audit",
     "availability": "imcm.projections.availability",
+    "causes": "imcm.projections.failures",
     "change": "imcm.domain.change",
     "change_failure_rate": "imcm.projections.failures",
     "compare": "imcm.projections.compare",
@@ -330,6 +334,7 @@ _HOMES: Final = {
     "time_to_acknowledge": "imcm.projections.restore",
     "time_to_detect": "imcm.projections.restore",
     "time_to_mitigate": "imcm.projections.restore",
+    "time_to_repair": "imcm.projections.restore",
     "time_to_restore": "imcm.projections.restore",
     "timeline": "imcm.projections.timeline",
     "user_impact": "imcm.projections.availability",

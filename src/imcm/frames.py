@@ -46,6 +46,7 @@ from imcm.projections.figure import (
     incidents_of,
     inside,
     midnight,
+    settled,
     severity_of,
     utc,
     zone,
@@ -336,7 +337,7 @@ def _joined(services: Iterable[tuple[str, ...]]) -> list[Value]:
     return [", ".join(names) for names in services]
 
 
-def _deployments(facts: Facts, definition: FailedDeploymentRecovery) -> Table:
+def _deployments(facts: Facts, asked: FailedDeploymentRecovery) -> Table:
     """
     Return one row for each deployment, in order of time and id.
 
@@ -360,6 +361,7 @@ def _deployments(facts: Facts, definition: FailedDeploymentRecovery) -> Table:
             values for each incident, or a window that holds recoveries and not deployments,
             since a row is a deployment.
     """
+    definition = settled(facts, asked)
     if definition.per != "change":
         raise InvalidValue("per", definition.per, '"change": a row is a deployment')
     if definition.window is not None and definition.in_window != "start":
@@ -390,7 +392,7 @@ def _deployments(facts: Facts, definition: FailedDeploymentRecovery) -> Table:
     return Table(columns, services)
 
 
-def _lead_times(facts: Facts, definition: LeadTime) -> Table:
+def _lead_times(facts: Facts, asked: LeadTime) -> Table:
     """
     Return one row for each lead time, in order of deployment: a commit that came into production.
 
@@ -407,6 +409,7 @@ def _lead_times(facts: Facts, definition: LeadTime) -> Table:
     Raises:
         InvalidValue: An argument that is not allowed; groups or buckets, which `figures` has.
     """
+    definition = settled(facts, asked)
     found, _ = deployments_of(facts, definition)
     # A figure tells the events behind each value; the last deployment among them brought it.
     of_position = {
@@ -431,7 +434,7 @@ def _lead_times(facts: Facts, definition: LeadTime) -> Table:
     return Table(columns, services)
 
 
-def _incidents(facts: Facts, definition: TimeToRestore) -> Table:
+def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
     """
     Return one row for each incident that counts, in order of id.
 
@@ -455,6 +458,7 @@ def _incidents(facts: Facts, definition: TimeToRestore) -> Table:
             a value for each spell, since a row is an incident; another moment than the last
             resolution to place it, since `day` is that of this one.
     """
+    definition = settled(facts, asked)
     if definition.reopened in {"each", "first"}:
         allowed = "last or open_time: a row is an incident, on the day it was last resolved"
         raise InvalidValue("reopened", definition.reopened, allowed)

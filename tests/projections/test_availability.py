@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imcm.domain.change import ChangeStatus
 from imcm.domain.incident import (
     IncidentDetected,
     IncidentMitigated,
@@ -20,7 +21,7 @@ from imcm.domain.incident import (
     IncidentResolved,
     IncidentStatus,
 )
-from imcm.domain.recorded import Unread
+from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Channel, Impact, Mode, Severity
 from imcm.errors import InvalidValue
 from imcm.projections.availability import (
@@ -35,7 +36,8 @@ from imcm.projections.availability import (
     time_between_failures,
     user_impact,
 )
-from imcm.projections.facts import Facts, IncidentFacts, Spell, facts
+from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, Spell, facts
+from imcm.projections.frequency import deployment_frequency
 from projections.log import (
     HOUR,
     at,
@@ -81,9 +83,10 @@ def down(*pairs, **fields):
 
 
 def table(*rows, as_of=1000):
-    """Return facts of these rows, each with an id of its own."""
+    """Return facts of these rows, each with an id of its own, and of one change besides."""
     named = tuple(row._replace(id=f"INC-{n}") for n, row in enumerate(rows, start=1))
-    return Facts(incidents=named, as_of=at(as_of), log_position=len(named))
+    other = ChangeFacts(id="CHG-1", status=ChangeStatus.DRAFT, planned_at=at(0))
+    return Facts(incidents=named, changes=[other], as_of=at(as_of), log_position=len(named))
 
 
 def one_each(*pairs, **fields):
@@ -443,13 +446,13 @@ def test_services_asked_for_by_name_have_a_row_each_and_no_other_has():
 
     assert [("cart", 1.0), ("web", 0.85)] == [(g.group, g.value) for g in figure.groups]
     assert {len(figure.buckets)} == {len(g.buckets) for g in figure.groups}
-    note = "no record names the service cart"
+    note = "no record names the service cart; there are: pay, web"
     assert (note,) == figure.notes
     assert [(note,), ()] == [g.notes for g in figure.groups]
 
 
 def test_a_service_that_only_a_change_names_is_known():
-    story = log(deployment("CHG-1", 5, services=("web",)))
+    story = log(deployment("CHG-1", 1, services=("web",)))
 
     assert (1.0, ()) == (
         availability(story, window=WEEK, services="web").value,
@@ -614,6 +617,24 @@ def test_rows_without_as_of_were_never_observed():
     for ask in ALL:
         figure = ask(attrs.evolve(one_each((10, 12)), as_of=None), window=WEEK)
         assert (None, "nothing was recorded", 0) == (figure.value, figure.reason, figure.n)
+
+
+def test_a_new_ledger_was_never_observed():
+    """Its own first row has a stamp, and says nothing of any service."""
+    opened = LedgerOpened(ledger_id="ours", format=1)
+    own = [Recorded("ledger:self", 1, 1, at(0), "record 1", None, opened)]
+    for rows in (facts(own), facts(own, as_of=at(50)), facts([], as_of=at(50))):
+        for ask in ALL:
+            figure = ask(rows, window=WEEK)
+            assert (None, "nothing was recorded", 0) == (figure.value, figure.reason, figure.n)
+        rate = deployment_frequency(rows, window=WEEK)
+        assert (None, "no deployments") == (rate.value, rate.reason)
+
+
+def test_a_window_of_one_instant_has_no_length():
+    instant = (at(5), at(5))
+    figure = downtime(one_each((4, 6)), window=instant, bounds="[]")
+    assert (None, "the period has no length") == (figure.value, figure.reason)
 
 
 def test_nothing_is_zero_only_where_it_is_asked_for():
@@ -925,3 +946,43 @@ def test_a_service_is_never_down_longer_than_all_together(members):
 
     each = [group.value for group in figure.groups]
     assert max(each, default=0) <= figure.value <= sum(each) + 1e-6
+
+
+def test_an_outage_that_ended_up_to_a_minute_before_it_began_lasted_no_time():
+    rows = table(down((10, 10 - 60 / HOUR)), down((10, 10 - 61 / HOUR)), down((20, 30)))
+    figure = downtime(rows, window=WEEK)
+    assert (10 * HOUR, 2, [("INC-2", "negative")]) == (figure.value, figure.n, left_out(figure))
+    assert ("1 ends up to 60 s before the start, and counts as 0",) == figure.notes
+    part = downtime(rows, window=(at(15), at(40)))
+    assert () == part.notes
+
+
+def test_a_window_that_begins_before_the_log_says_so():
+    """Availability of a month before the log began is no measurement."""
+    story = log(incident("INC-1", detected(30), resolved(40)), incident("INC-2", detected(50)))
+    told = f"before the first moment of the log, {at(30)}"
+
+    before = availability(story, window=WEEK, bucket_by="day").buckets[0]
+    (note,) = before.notes
+    assert told in note
+    assert "see observed_from" in note
+    assert 1 == len(availability(story, window=WEEK).notes)
+    later = availability(facts(story, as_of=at(100)), window=(at(30), at(60)))
+    assert (1 / 3, ()) == (later.value, later.notes)
+
+
+def test_nothing_is_said_of_time_before_the_log_was_kept():
+    rows = table(down((10, 30)), down((60, 70)))
+    figure = availability(rows, window=WEEK, observed_from=at(20), bucket_by=2)
+    assert (0.75, (f"observed from {at(20)} only; the window begins {at(0)}",)) == (
+        figure.value,
+        figure.notes,
+    )
+    assert [18 / 28, 38 / 48] == [bucket.value for bucket in figure.buckets[:2]]
+    assert 20 * HOUR == downtime(rows, window=WEEK, observed_from=at(20).isoformat()).value
+    assert 20 * HOUR == downtime(rows, observed_from=at(20)).value
+    gone = availability(rows, window=(at(0), at(20)), observed_from=at(20))
+    assert (None, f"not observed before {at(20)}") == (gone.value, gone.reason)
+    assert () == availability(rows, window=WEEK, observed_from=at(0)).notes
+    with pytest.raises(InvalidValue, match="observed_from"):
+        Availability(window=WEEK, observed_from="2026-03-01T10:00")

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from imcm.errors import InvalidValue
-from imcm.projections.bands import BANDS, LEVELS, band
+from imcm.projections.bands import BANDS, LEVELS, band, spanned
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -200,3 +200,18 @@ def test_what_measures_nothing_has_no_level(value):
     """A band is of a finite number that is not below 0."""
     with pytest.raises(InvalidValue, match="a finite number, 0 or more"):
         band("lead_time", value, year=2024)
+
+
+@pytest.mark.parametrize(
+    ("metric", "low", "high", "expected"),
+    [
+        ("lead_time", 10.0, 20.0, ("elite",)),
+        ("lead_time", 10.0, 86_400.0, ("elite", "high")),
+        ("lead_time", 10.0, 10**9, ("elite", "high", "medium", "low", "worse than low")),
+        ("change_failure_rate", 0.06, 0.1, ("high", "medium")),
+        ("change_failure_rate", 0.12, 0.5, ("high", "low", "worse than low")),
+        ("deployment_frequency", 0.5, 2.0, ("elite", "high")),
+    ],
+)
+def test_all_levels_that_an_interval_reaches(metric, low, high, expected):
+    assert expected == spanned(metric, low, high, year=2024)

@@ -190,6 +190,15 @@ class TestDurations:
         assert found.verdict.startswith("not settled: of 4 tests ")
         assert "say longer" in found.verdict
         assert "says shorter" in found.verdict
+        others = "; rank test (shorter), log-rank test (nothing seen) disagree"
+        assert found.verdict.endswith(others)
+        votes = {
+            "bootstrap interval": "longer",
+            "simulation of no change": "longer",
+            "rank test": "shorter",
+            "log-rank test": "nothing seen",
+        }
+        assert votes == found.votes == found.as_dict()["votes"]
 
     def test_open_incidents_speak_against_a_median_of_the_quick_ones(self):
         """Only the quick ones of b are over, so its median is short; its survival is longer."""

@@ -17,7 +17,7 @@ from imcm.projections.frequency import deployment_frequency, rework_rate
 from imcm.projections.lead_time import lead_time
 from imcm.projections.presets import METRICS, PRESETS, Preset
 from imcm.projections.recovery import FailedDeploymentRecovery, failed_deployment_recovery_time
-from imcm.projections.restore import time_to_restore
+from imcm.projections.restore import TimeToRestore, time_to_restore
 from projections.log import (
     HOUR,
     at,
@@ -204,6 +204,24 @@ class TestBands:
         """The band goes by what is measured, not by its name."""
         assert ("medium",) == report(preset="datadog", year=2023).bands["restore"]
 
+    def test_an_interval_that_spans_several_bands_says_so(self):
+        """One failure of forty is elite by its value; its interval goes on to 12.9 %."""
+        failed = incident("I1", detected(2), caused_by("D1", 3), resolved(4))
+        found = dora_report(log(*(deployment(f"D{n}", n) for n in range(1, 41)), failed))
+        assert ("elite",) == found.bands["change_failure_rate"]
+        spans = ("elite", "high", "medium")
+        assert spans == found.interval_bands["change_failure_rate"]
+        assert list(spans) == found.as_dict()["interval_bands"]["change_failure_rate"]
+        line = "change_failure_rate: 2.5 %, n = 40, elite (its interval spans elite, high, medium)"
+        assert line in found.explain()
+        assert () == found.interval_bands["rework_rate"]
+        assert () == dora_report(log(failed), year=None).interval_bands["restore"]
+        weekly = dora_report(
+            log(*(deployment(f"D{n}", 24 * n) for n in range(1, 41)), failed),
+            overrides={"deployment_frequency.per": "week"},
+        )
+        assert ("elite", "high") == weekly.interval_bands["deployment_frequency"]
+
     def test_no_bands_asked_for(self):
         """Year None names none and needs no notes."""
         found = report(year=None)
@@ -266,7 +284,7 @@ class TestBands:
         """A band is of one duration, and of none below 0."""
         assert () == report(overrides={"lead_time.statistic": "sum"}).bands["lead_time"]
         below = attrs.evolve(report().lead_time, value=-HOUR)
-        assert ((), "it is below 0") == _level("lead_time", below, 2024)
+        assert ((), "it is below 0", ()) == _level("lead_time", below, 2024)
 
 
 class TestTelling:
@@ -274,11 +292,12 @@ class TestTelling:
         """The six numbers with their levels come first, then every figure with its definition."""
         told = report().explain()
         head, *parts = told.split("\n\n")
+        spans = " (its interval spans"
         assert [
             "DORA metrics, preset dora, bands of 2024",
-            "  deployment_frequency: 0.214286 per day, n = 6, high",
+            f"  deployment_frequency: 0.214286 per day, n = 6, high{spans} high, medium)",
             "  lead_time: 4 h 15 s, n = 4, elite",
-            "  change_failure_rate: 50 %, n = 6, worse than low",
+            f"  change_failure_rate: 50 %, n = 6, worse than low{spans} high, low, worse than low)",
             "  recovery: 4 h 15 min, n = 2, high and medium",
             "  rework_rate: 16.67 %, n = 6",
             "  restore: 2 h 30 s, n = 5",
@@ -391,9 +410,8 @@ class TestSideBySide:
             "D3": (((0.0,), (1.0,)), ("", "incident I4 (inferred)")),
             "D5": (((0.0,), (1.0,)), ("", "incident I6 (inferred)")),
         } == changed(found)
-        assert {"rollbacks", "attribution", "scope", "candidates", "failed_by", "denominator"} == (
-            set(found.arguments)
-        )
+        others = {"rollbacks", "attribution", "stated", "scope", "candidates", "failed_by"}
+        assert {*others, "denominator"} == set(found.arguments)
         assert ("stated", "latest_before") == found.arguments["attribution"]
 
     def test_links_weigh_a_deployment_by_its_incidents(self):
@@ -455,7 +473,9 @@ class TestSideBySide:
     def test_an_open_incident_against_one_that_is_resolved_but_not_closed(self):
         """Who waits for the close says so."""
         streams = log(incident("I1", detected(0), resolved(2)))
-        found = compared("dora", "gitlab", metric="restore", streams=streams, window=None)
+        waits = Preset(name="waits", about="", restore=TimeToRestore(end="closed"))
+        sides = side_by_side(streams, presets=[waits], metric="restore")
+        found = sides.between("dora", "waits")
         assert {("incident", "I1"): ((2 * HOUR,), "missing(closed)")} == only(found.only_one)
 
     def test_what_the_other_does_not_even_look_at(self):

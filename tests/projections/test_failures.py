@@ -25,6 +25,9 @@ from imcm.projections.failures import (
     change_failure_rate,
     deployments,
 )
+from imcm.projections.frequency import deployment_frequency, rework_rate
+from imcm.projections.recovery import failed_deployment_recovery_time
+from imcm.projections.restore import time_to_restore
 from projections.log import (
     at,
     between,
@@ -47,6 +50,10 @@ from projections.log import (
 )
 
 NEWER = Unread(type="ChangeSung", state=b"{}", why="unknown type")
+
+
+def fixed_by(id, hours):
+    return take("link_change", hours, change=id, verdict=Verdict.FIXED)
 
 
 def rolled_back(hours, *, reached_production=True):
@@ -72,9 +79,7 @@ def left_out(figure):
 
 def laid(log_, **definition):
     """Return which incident is laid to which change, by the definition."""
-    chosen = ChangeFailureRate(**definition)
-    rows = facts(log_)
-    return [(cause.incident.id, cause.change) for cause in causes(rows, chosen)[0]]
+    return [(cause.incident, cause.change) for cause in causes(log_, **definition)]
 
 
 # --- what a failure is ----------------------------------------------------------------------------
@@ -380,12 +385,83 @@ def test_a_deployment_is_successful_when_its_work_was_completed():
 def test_what_is_laid_to_changes_is_a_sequence():
     rows = facts(log(deployment("CHG-1", 1), incident("INC-1", detected(2), caused_by("CHG-1", 3))))
 
-    found, _ = causes(rows, ChangeFailureRate())
+    found = causes(rows)
 
     assert (1, "CHG-1", False) == (len(found), found[0].change, found[-1].inferred)
     assert list(found) == list(found[:5])
+    assert "<Laid: 1 stated, 0 inferred>" == repr(found)
     with pytest.raises(IndexError):
         found[1]
+
+
+def test_the_links_say_by_which_rule_and_whether_the_change_is_known():
+    story = log(
+        deployment("CHG-1", 1),
+        deployment("CHG-2", 10),
+        incident("INC-1", detected(11), caused_by("CHG-1", 12)),
+        incident("INC-2", detected(5)),
+        incident("INC-3", detected(5), caused_by("CHG-9", 6)),
+    )
+    stated_ = [
+        ("INC-1", "CHG-1", False, "stated", True),
+        ("INC-3", "CHG-9", False, "stated", False),
+    ]
+
+    assert stated_ == list(causes(story))
+    by_rule = [("INC-2", "CHG-1", True, "latest_before", True)]
+    assert [*stated_, *by_rule] == list(causes(story, attribution="latest_before"))
+    unheard = causes(story, attribution="latest_before", stated="ignore")
+    assert [("INC-1", "CHG-2"), ("INC-2", "CHG-1"), ("INC-3", "CHG-1")] == [
+        (one.incident, one.change) for one in unheard
+    ]
+    with pytest.raises(InvalidValue, match="attribution"):
+        causes(story, attribution="guessed")
+
+
+NAMELESS = log(
+    deployment("CHG-1", 1),
+    incident("INC-1", detected(2), caused_by("CHG-1", 3), resolved(4)),
+    incident("INC-2", detected(2), caused_by("CHG-7", 3), caused_by("CHG-9", 3), resolved(4)),
+    incident("INC-3", detected(2), caused_by("CHG-9", 3), resolved(4)),
+    incident("INC-4", detected(2), caused_by("CHG-5", 3), dismissed(4)),
+    incident("INC-5", detected(2), fixed_by("CHG-8", 3), resolved(4)),
+    incident("INC-6", detected(2), fixed_by("CHG-1", 3), resolved(4)),
+)
+
+
+@pytest.mark.parametrize(
+    ("figure", "arguments"),
+    [
+        (change_failure_rate, {}),
+        (change_failure_rate, {"numerator": "links", "group_by": "service"}),
+        (failed_deployment_recovery_time, {}),
+        (deployment_frequency, {"count": "not_failed"}),
+        (time_to_restore, {"start": "cause_deployed"}),
+        (time_to_restore, {"start": ["declared", "cause_deployed_or_detected"]}),
+    ],
+)
+def test_stated_causes_that_name_no_change_are_counted_in_a_note(figure, arguments):
+    note = "3 of 4 causes name no known change: CHG-7, CHG-9"
+    assert (note,) == figure(NAMELESS, **arguments).notes
+
+
+@pytest.mark.parametrize(
+    ("figure", "arguments"),
+    [
+        (change_failure_rate, {"failed_by": "rolled_back"}),
+        (change_failure_rate, {"numerator": "incidents"}),
+        (change_failure_rate, {"attribution": "latest_before", "stated": "ignore"}),
+        (deployment_frequency, {}),
+        (time_to_restore, {}),
+        (rework_rate, {"rework_by": "emergency"}),
+    ],
+)
+def test_what_causes_do_not_move_says_nothing_of_them(figure, arguments):
+    assert () == figure(NAMELESS, **arguments).notes
+
+
+def test_fixes_that_name_no_change_are_counted_in_a_note():
+    assert ("1 of 2 fixes names no known change: CHG-8",) == rework_rate(NAMELESS).notes
 
 
 def test_what_filters_do_not_take_is_not_named_where_nothing_is_there_to_lay_it_to():

@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from imcm.domain.vocabulary import latest
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.anomalies import anomalies
+from imcm.projections.availability import availability, downtime
 from imcm.projections.clock import BusinessHours
+from imcm.projections.dora import dora_report
 from imcm.projections.facts import facts
 from imcm.projections.failures import (
     FAILED_BY,
     Attribution,
+    Causes,
     ChangeFailureRate,
     Deployments,
     FailedBy,
@@ -37,6 +40,7 @@ from imcm.projections.figure import (
     shown,
 )
 from imcm.projections.figure import utc as figure_utc
+from imcm.projections.frequency import deployment_frequency
 from imcm.projections.restore import (
     STATISTICS,
     IncidentDuration,
@@ -44,6 +48,7 @@ from imcm.projections.restore import (
     TimeToAcknowledge,
     TimeToDetect,
     TimeToMitigate,
+    TimeToRepair,
     TimeToRestore,
     mean_time_to_restore,
     time_to_restore,
@@ -71,8 +76,10 @@ DEFINITIONS = (
     TimeToMitigate,
     TimeToRestore,
     MeanTimeToRestore,
+    TimeToRepair,
     Deployments,
     Attribution,
+    Causes,
     FailedBy,
     ChangeFailureRate,
 )
@@ -118,6 +125,7 @@ DURATION = {
 ATTRIBUTED = {
     "rollbacks": "count",
     "attribution": "between_releases",
+    "stated": "ignore",
     "release_ends": "closed",
     "scope": "label:team",
     "max_age": timedelta(days=2, microseconds=1),
@@ -242,6 +250,277 @@ def test_a_window_may_be_given_as_text():
     assert (at(0), at(24)) == definition.window
 
 
+WRITTEN = {
+    "2026": ("2026-01-01", "2027-01-01"),
+    "2026-Q1": ("2026-01-01", "2026-04-01"),
+    "2025-q4": ("2025-10-01", "2026-01-01"),
+    "2026-03": ("2026-03-01", "2026-04-01"),
+    "2025-12": ("2025-12-01", "2026-01-01"),
+    "2026-W09": ("2026-02-23", "2026-03-02"),
+    "2026-03-05": ("2026-03-05", "2026-03-06"),
+    "2026-03-05/2026-03-12": ("2026-03-05", "2026-03-12"),
+    " 2026-01 / 2026-Q3 ": ("2026-01-01", "2026-07-01"),
+    "2026-03-05/2026-03-12T10:00:00+00:00": ("2026-03-05", "2026-03-12T10:00"),
+}
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_a_window_may_be_a_text(text):
+    start, end = WRITTEN[text]
+    definition = TimeToRestore(window=text)
+    assert (utc(start), utc(end)) == definition.window
+    assert definition == TimeToRestore.from_json(definition.to_json())
+
+
+def test_a_window_that_is_a_text_begins_at_midnight_in_its_zone():
+    march = Definition(window="2026-03", time_zone="Europe/London").window
+    assert (utc("2026-03-01"), utc("2026-03-31T23:00")) == march
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026-13",
+        "2026-Q5",
+        "2026-W60",
+        "9999",
+        "last day",
+        "next month",
+        "2026-03/",
+        "soon/2026",
+        "2026/2026-03/2026-04",
+        "2026-02-30",
+        "2026-03-05T10:00:00+00:00",
+    ],
+)
+def test_a_text_that_is_no_window_is_refused_with_what_there_is(text):
+    with pytest.raises(InvalidValue, match=r"last quarter|ISO 8601"):
+        Definition(window=text)
+
+
+@pytest.mark.parametrize("window", [(None, None), ("2026-03-02T00:00:00+00:00",), 5])
+def test_a_window_without_ends_is_refused(window):
+    with pytest.raises(InvalidValue, match="window"):
+        Definition(window=window)
+
+
+def days(figure):
+    return tuple(f"{end:%Y-%m-%d}" for end in figure.window)
+
+
+@pytest.mark.parametrize(
+    ("window", "given_", "expected"),
+    [
+        ("last week", {}, ("2026-03-02", "2026-03-09")),
+        ("last week", {"week_starts": "sunday"}, ("2026-03-08", "2026-03-15")),
+        ("last month", {}, ("2026-02-01", "2026-03-01")),
+        ("Last Quarter", {}, ("2025-10-01", "2026-01-01")),
+        ("last year", {}, ("2025-01-01", "2026-01-01")),
+    ],
+)
+def test_the_last_period_is_the_last_whole_one_before_as_of(window, given_, expected):
+    """As of Sunday the 15th of March; the figure has the window that came of it."""
+    story = log(incident("INC-1", detected(0), resolved(2)), deployment("CHG-1", 1))
+    rows = facts(story, as_of=utc("2026-03-15T12:00"))
+    for ask in (time_to_restore, deployment_frequency, availability):
+        figure = ask(rows, window=window, **given_)
+        assert expected == days(figure)
+        assert figure.window == figure.definition.window
+    report = dora_report(rows, window=window)
+    assert days(time_to_restore(rows, window=window)) == days(report.restore)
+    definition = TimeToRestore(window=window)
+    assert "last " + definition.window.unit == definition.as_dict()["window"]
+    assert definition == TimeToRestore.from_dict(definition.as_dict())
+    assert definition == copy.deepcopy(definition)
+    assert definition != TimeToRestore(window="2026-03")
+    assert repr(window.lower()) == repr(definition.window)
+    assert 1 == len({definition.window, TimeToRestore(window=window).window})
+
+
+def test_either_end_of_a_window_may_be_left_out():
+    """The start is then the first moment the log tells of, the end as_of; both are inside."""
+    story = log(
+        incident("INC-1", detected(0), resolved(2)),
+        incident("INC-2", detected(8), resolved(10)),
+        deployment("CHG-1", 1),
+    )
+    rows = facts(story, as_of=at(10))
+
+    since, until = (time_to_restore(rows, window=w) for w in ((at(3), None), (None, at(3))))
+    assert [["INC-2"], ["INC-1"]] == [[i.id for i in one.included] for one in (since, until)]
+    tick = timedelta(microseconds=1)
+    assert [(at(3), at(10) + tick), (at(0), at(3))] == [since.window, until.window]
+    closed_ = time_to_restore(rows, window=(at(3), None), bounds="(]")
+    assert ((at(3), at(10)), 1) == (closed_.window, closed_.n)
+    open_ = time_to_restore(rows, window=(None, at(3)), bounds="()", in_window="start")
+    assert ((at(0) - tick, at(3)), 1) == (open_.window, open_.n)
+    rate = deployment_frequency(rows, window=(None, at(24)))
+    assert (at(0), 1.0, 1) == (rate.window[0], rate.n, len(rate.notes))
+    assert () == deployment_frequency(rows, window=(at(0), None)).notes
+    up = availability(rows, window=(at(0), None))
+    assert (pytest.approx(0.6), ()) == (up.value, up.notes)
+
+
+def test_an_end_that_nothing_settles_stays_open():
+    nothing = time_to_restore([], window=(at(0), None))
+    assert [at(0).isoformat(), None] == nothing.as_dict()["window"]
+    assert [None, at(0).isoformat()] == Definition(window=(None, at(0))).as_dict()["window"]
+    assert "2026-03-02 09:00 to the end" in repr(nothing)
+    assert "the beginning to 2026-03-02 09:00" in repr(time_to_restore([], window=(None, at(0))))
+    story = facts(log(incident("INC-1", detected(5))), as_of=at(6))
+    for window in ((at(7), None), (None, at(4))):
+        assert 0 == time_to_restore(story, window=window).n
+    assert None is deployment_frequency(story, window=(at(7), None)).value
+
+
+def test_a_window_holds_what_has_both_ends_in_it():
+    story = log(
+        incident("INC-1", detected(-5), resolved(2)),
+        incident("INC-2", detected(1), resolved(3)),
+        incident("INC-3", detected(1), resolved(30)),
+        incident("INC-4", detected(2)),
+        incident("INC-5", detected(-2)),
+    )
+    figure = time_to_restore(story, window=(at(0), at(24)), in_window="both", bucket_by="day")
+    assert ["INC-2"] == [one.id for one in figure.included]
+    assert ["INC-4"] == [one.id for one in figure.censored]
+    assert [1, 0] == [bucket.n for bucket in figure.buckets]
+    grouped = time_to_restore(story, window=(at(0), at(24)), in_window="both", group_by="service")
+    assert [1] == [group.n for group in grouped.groups]
+
+
+def test_the_shortest_is_a_statistic_too():
+    story = log(*(incident(f"INC-{n}", detected(0), resolved(n)) for n in (2, 5, 9)))
+    assert (7200.0, None) == (
+        time_to_restore(story, statistic="min").value,
+        time_to_restore(story, statistic="min").interval,
+    )
+
+
+def test_a_closed_window_may_be_one_instant_long():
+    story = log(
+        incident("INC-1", detected(0), resolved(2)), deployment("CHG-1", 2), deployment("CHG-2", 3)
+    )
+    one = {"window": (at(2), at(2)), "bounds": "[]"}
+
+    figure = time_to_restore(story, **one, bucket_by="day")
+    assert (7200.0, [1]) == (figure.value, [bucket.n for bucket in figure.buckets])
+    rate = deployment_frequency(story, **one)
+    assert (None, "the period has no length", 1) == (rate.value, rate.reason, rate.n)
+    assert 1.0 == deployment_frequency(story, **one, per="window", bucket_by="day").value
+    for bounds in ("[)", "(]", "()"):
+        with pytest.raises(InvalidValue, match="or at it where bounds="):
+            Definition(window=(at(2), at(2)), bounds=bounds)
+    with pytest.raises(InvalidValue, match="its end must be after its start"):
+        Definition(window=(at(2), at(1)), bounds="[]")
+
+
+@pytest.mark.parametrize(
+    ("by", "anchor", "counts"),
+    [
+        ("month", "start", [1, 1]),
+        ("week", "start", [0, 0, 0, 0, 2]),
+        (31, "start", [1, 1]),
+        (30, "start", [1, 1]),
+        (31, "end", [2]),
+    ],
+)
+def test_an_end_that_is_closed_on_the_edge_of_a_bucket_opens_that_bucket(by, anchor, counts):
+    """The first instant of April belongs to April."""
+    start = utc("2026-03-01") if by == 31 else utc("2026-03-02")
+    end = utc("2026-04-01")
+    before = end - timedelta(hours=2)
+    hours = [(when - at(0)) / timedelta(hours=1) for when in (before, end)]
+    story = log(*(deployment(f"CHG-{n}", hour) for n, hour in enumerate(hours)))
+
+    figure = change_failure_rate(
+        story, window=(start, end), bounds="[]", bucket_by=by, anchor=anchor
+    )
+
+    assert counts == [bucket.n for bucket in figure.buckets]
+    assert 2 == figure.n == sum(bucket.n for bucket in figure.buckets)
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value", "near_it"),
+    [
+        (Definition, "severities", ["P1", "p2"], "P2"),
+        (Definition, "kinds", "deploymnet", "deployment"),
+        (Definition, "kinds", "feature-flag", "feature_flag"),
+        (Definition, "group_by", "servce", "service"),
+        (TimeToRestore, "statistic", "meen", "mean"),
+        (TimeToRestore, "end", "resolve", "resolved"),
+    ],
+)
+def test_of_a_closed_list_the_nearest_is_named(cls, name, value, near_it):
+    with pytest.raises(InvalidValue, match=f"; near it: {near_it}"):
+        cls(**{name: value})
+
+
+NAMES = log(
+    incident("INC-1", detected(0, services=("checkout",), labels={"team": "core"}), resolved(2)),
+    incident("INC-2", detected(0, services=("search",), environment="staging"), resolved(2)),
+    deployment("CHG-1", 1, services=("billing",), labels={"team": "web"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        ({"services": ["chekout"]}, "no record names the service chekout; near: checkout"),
+        (
+            {"services": ["x1", "search"]},
+            "no record names the service x1; there are: billing, checkout, search",
+        ),
+        ({"labels": {"taem": "core"}}, "no record has the label taem; near: team"),
+        ({"labels": {"team": "coer"}}, "no record has the label team=coer; near: core"),
+        ({"group_by": "label:taem"}, "no record has the label taem; near: team"),
+        ({"environments": "stagging"}, "no record names the environment stagging; near: staging"),
+    ],
+)
+def test_names_that_no_record_has_are_said_with_what_is_near(arguments, note):
+    for ask in (time_to_restore, change_failure_rate, deployment_frequency, downtime):
+        assert note in ask(NAMES, **arguments).notes
+
+
+def test_names_that_records_have_are_not_remarked_upon():
+    asked = {"services": ["billing"], "labels": {"team": "web"}, "group_by": "label:team"}
+    for ask in (time_to_restore, change_failure_rate, downtime):
+        assert () == ask(NAMES, **asked, environments=["Production", "staging", "*"]).notes
+        assert () == ask([], services=["chekout"]).notes
+
+
+def test_a_label_that_incidents_and_deployments_must_share_is_looked_for():
+    figure = change_failure_rate(NAMES, attribution="latest_before", scope="label:tem")
+    assert ("no record has the label tem; near: team",) == figure.notes
+
+
+@pytest.mark.parametrize(
+    ("ask", "arguments", "expected"),
+    [
+        (time_to_restore, {"group_by": "service", "services": ["checkout", "nothing"]}, [1, 0]),
+        (change_failure_rate, {"group_by": "service", "services": ["billing", "pay"]}, [1, 0]),
+        (time_to_restore, {"group_by": "severity", "severities": ["P1"]}, [0]),
+        (change_failure_rate, {"group_by": "kind", "kinds": ["schema", "deployment"]}, [1, 0]),
+        (time_to_restore, {"group_by": "label:team", "labels": {"team": "ops"}}, [0]),
+        (deployment_frequency, {"group_by": "label:team", "labels": {"k": "v"}}, []),
+        (downtime, {"group_by": "severity", "severities": ["P1"], "bucket_by": "day"}, [0]),
+    ],
+)
+def test_groups_asked_for_by_name_are_present(ask, arguments, expected):
+    figure = ask(NAMES, **arguments, window=(at(0), at(24)))
+    assert expected == [group.n for group in figure.groups]
+
+
+def test_a_group_that_no_record_names_says_so():
+    figure = time_to_restore(NAMES, group_by="service", services=["chekout", "search"])
+    note = "no record names the service chekout; near: checkout"
+    assert [("chekout", 0, (note,)), ("search", 0, ())] == [
+        (group.group, group.n, group.notes) for group in figure.groups
+    ]
+
+
 ONE_OF_BUCKETS = "one of day, week, month, quarter, year, or a number of days"
 
 
@@ -276,11 +555,18 @@ ONE_OF_BUCKETS = "one of day, week, month, quarter, year, or a number of days"
         (TimeToRestore, "round_each", None, "one of none, hour_down, minute_down, minute_up"),
         (TimeToRestore, "clock", "sun", "one of wall, business"),
         (TimeToRestore, "calendar", "office", "give BusinessHours, or its as_dict()"),
-        (TimeToAcknowledge, "source", "stated", "only times to restore are stated by sources"),
+        (
+            TimeToAcknowledge,
+            "source",
+            "stated",
+            "only times to restore and to repair are",
+        ),
         (TimeToRestore, "start", (), "at least one moment"),
         (TimeToRestore, "end", (), "at least one moment"),
         (Deployments, "rollbacks", "maybe", "one of leave_out, count"),
         (Attribution, "attribution", "blame", "one of stated, latest_before"),
+        (Attribution, "stated", "loses", "one of wins, ignore"),
+        (Attribution, "stated", "ignore", "infer causes: attribution= latest_before"),
         (Attribution, "release_ends", "ajar", "one of open, closed"),
         (Attribution, "scope", "team", "service, global, or label:<name>"),
         (Attribution, "candidates", "some", "one of all, successful"),
@@ -303,8 +589,8 @@ def test_a_refused_choice_is_named_with_its_value_and_what_is_allowed(cls, name,
     ("cls", "name", "values", "wrong"),
     [
         (Definition, "severities", ["P1", "P9"], "P9"),
-        (TimeToRestore, "start", ["detected", "closed"], "closed"),
-        (TimeToRestore, "end", ["impact_started"], "impact_started"),
+        (TimeToRestore, "start", ["detected", "reopened"], "reopened"),
+        (TimeToRestore, "end", ["cause_deployed"], "cause_deployed"),
         (ChangeFailureRate, "failed_by", ["incident", "somebody"], "somebody"),
     ],
 )
@@ -718,10 +1004,12 @@ def test_without_a_window_every_duration_lies_in_a_bucket(in_window):
 
 
 @pytest.mark.parametrize(
-    ("bounds", "counts"), [("[)", [1, 1]), ("[]", [1, 2]), ("(]", [1, 1]), ("()", [0, 1])]
+    ("bounds", "counts"), [("[)", [1, 1]), ("[]", [1, 1, 1]), ("(]", [1, 1]), ("()", [0, 1])]
 )
 def test_only_the_ends_of_the_window_itself_are_open_or_closed(bounds, counts):
-    """At the start, at the midnight between, and at the end, which is another midnight."""
+    """At the start, at the midnight between, and at the end, which is another midnight: closed,
+    it is the first instant of one more day.
+    """
     story = log(*(incident(f"INC-{h}", detected(-50), resolved(h)) for h in (-9, 15, 39)))
     window = (at(-9), at(39))
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imcm.domain.change import (
+    ChangeCancelled,
     ChangeCompleted,
     ChangeFailed,
     ChangeRolledBack,
@@ -108,7 +109,7 @@ def test_a_commit_without_the_moment_is_left_out():
 
     assert [("b", "missing(committed)")] == left_out(lead_time(story))
     assert {"CHG-1": 6.0} == hours(lead_time(story, unit="change"))
-    assert (None, "nothing to count") == (
+    assert (None, "nothing to count, 2 left out: 2 missing(merged)") == (
         lead_time(story, start="merged").value,
         lead_time(story, start="merged").reason,
     )
@@ -150,6 +151,56 @@ def test_commits_of_failed_deployments_roll_forward_to_the_next_success_of_the_s
 
 def test_a_success_brings_what_failed_before_it_as_one_change():
     assert {"CHG-3": 1.0, "CHG-4": 12.0} == hours(lead_time(FORWARD, unit="change"))
+
+
+def aborted(id, hours, *commits, reached=False, **fields):
+    """Return a change that was given up before anything of it came into production."""
+    ended = ChangeFailed(at=at(hours), by="ci", reached_production=reached)
+    return change(id, planned(0, **fields), with_(*commits), ended)
+
+
+def cancelled(id, hours, *commits, **fields):
+    ended = ChangeCancelled(at=at(hours), by="ann")
+    return change(id, planned(0, **fields), with_(*commits), ended)
+
+
+def test_commits_of_what_never_came_into_production_roll_forward():
+    """Aborted, rolled back before anything was out, or cancelled: they come with what follows."""
+    nothing_out = ChangeRolledBack(at=at(8), by="ci", reached_production=False)
+    story = log(
+        aborted("CHG-1", 5, commit("a", 1)),
+        change("CHG-2", planned(0), with_(commit("b", 2)), nothing_out),
+        cancelled("CHG-3", 9, commit("c", 3)),
+        brought("CHG-4", 20, commit("d", 18)),
+        aborted("CHG-5", 30, commit("e", 29)),
+        change("CHG-6", planned(0), with_(commit("f", 1))),
+        aborted("CHG-7", 5, commit("g", 1), kind=Kind.ROLLBACK),
+        aborted("CHG-8", 5, commit("h", 1), environment="staging"),
+        aborted("CHG-9", None, commit("i", 1)),
+    )
+
+    assert {"a": 19.0, "b": 18.0, "c": 17.0, "d": 2.0} == hours(lead_time(story))
+    assert {"CHG-4": 19.0} == hours(lead_time(story, unit="change"))
+    assert {"d": 2.0} == hours(lead_time(story, roll_forward=False))
+    assert {} == hours(lead_time(story, kinds=["schema"]))
+    whose = {one.id: one.positions for one in lead_time(story).included}
+    assert (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12) == whose["a"]
+
+
+def test_what_never_came_into_production_lands_in_its_own_service_by_time_and_id():
+    story = log(
+        aborted("CHG-2", 10, commit("a", 1), commit("x", 0)),
+        brought("CHG-1", 10, commit("b", 9)),
+        brought("CHG-3", 12, commit("s", 11), services=("search",)),
+        change("CHG-4", planned(11), with_(commit("d", 9)), failed(13)),
+        brought("CHG-5", 20, commit("x", 19), outcome=None, services=("pay", "search")),
+        brought("CHG-6", 30, commit("a", 1)),
+    )
+
+    found = {"a": 19.0, "b": 1.0, "s": 1.0, "d": 11.0, "x": 1.0}
+    assert found == hours(lead_time(story))
+    out = [("CHG-2", "reached nothing"), ("a", "brought by CHG-5 before")]
+    assert out == left_out(lead_time(story))
 
 
 def test_without_rolling_forward_commits_count_where_they_were_first_tried():
@@ -452,3 +503,36 @@ def test_each_commit_counts_once_and_the_mean_is_that_of_what_was_included(drawn
 
     assert len(values) == len({one.id for one in figure.included})
     assert (sum(values) / len(values) if values else None) == figure.value
+
+
+@pytest.mark.parametrize(
+    ("negative", "expected", "out"),
+    [
+        ("leave_out", {"a": 0.0, "b": 0.0, "d": 1.0}, [("c", "negative")]),
+        ("leave_out_zero_too", {"d": 1.0}, [("a", "zero"), ("b", "zero"), ("c", "negative")]),
+        ("include", {"a": -60 / HOUR, "b": -1 / HOUR, "c": -61 / HOUR, "d": 1.0}, []),
+    ],
+)
+def test_a_commit_up_to_a_minute_after_its_deployment_counts_as_nothing(negative, expected, out):
+    late = {"a": 60, "b": 1, "c": 61}
+    story = log(
+        *(brought(f"CHG-{id_}", 4, commit(id_, 4 + s / HOUR)) for id_, s in late.items()),
+        brought("CHG-d", 4, commit("d", 3)),
+    )
+    for unit in ("commit", "change"):
+        figure = lead_time(story, negative=negative, unit=unit)
+        names = {
+            id_ if unit == "commit" else f"CHG-{id_}": value for id_, value in expected.items()
+        }
+        assert names == pytest.approx(hours(figure))
+        assert [why for _, why in out] == [why for _, why in left_out(figure)]
+        told = ("2 end up to 60 s before the start, and count as 0",)
+        assert figure.notes == (told if negative == "leave_out" else ())
+
+
+def test_an_uncertain_deployment_a_little_before_its_commit_counts_as_nothing():
+    rough = between(4 - 40 / HOUR, 4 + 20 / HOUR)
+    story = log(brought("CHG-1", rough, commit("a", 4)))
+    figure = lead_time(story)
+    assert (0.0, 1, 1) == (figure.value, figure.uncertain, len(figure.notes))
+    assert pytest.approx((0.0, 20.0)) == figure.bounds

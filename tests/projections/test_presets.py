@@ -20,6 +20,7 @@ from projections.log import (
     at,
     caused_by,
     change,
+    cleared_of,
     closed,
     deployment,
     detected,
@@ -163,6 +164,37 @@ def test_an_unresolved_incident_is_in_no_tools_duration():
         figure = dora_report(log(*streams), preset=preset).restore
         waiting = [] if preset == "datadog" else ["I1"]
         assert (None, waiting) == (figure.value, [one.id for one in figure.censored])
+
+
+def test_tools_that_know_no_stated_causes_infer_them_all():
+    """What somebody stated, and what somebody dismissed, is nothing to them."""
+    streams = [
+        deployment("D1", 0),
+        deployment("D2", 10),
+        incident("I1", detected(20), caused_by("D1", 21), resolved(22)),
+        incident("I2", detected(20), cleared_of("D2", 21), resolved(22)),
+    ]
+    for preset, failed in (("dora", ["D1"]), ("devlake", ["D2"]), ("middleware", ["D2"])):
+        report = dora_report(log(*streams), preset=preset)
+        rate_ = report.change_failure_rate
+        assert failed == [one.id for one in rate_.included if one.value]
+        assert (preset != "dora") == rate_.counts["failed by inferred cause only"]
+    whys = {one.why for one in rate_.included}
+    assert {"", "incident I1 (inferred); incident I2 (inferred)"} == whys
+
+
+def test_what_was_never_closed_ends_with_its_resolution():
+    """Four Keys and GitLab both take the close where there is one."""
+    streams = [
+        deployment("D1", 0),
+        incident("I1", detected(0), triaged(0), resolved(2)),
+        incident("I2", detected(0), triaged(0), resolved(3), closed(6)),
+        incident("I3", detected(0), triaged(0), resolved(7)),
+    ]
+    found = {n: dora_report(log(*streams), preset=n).restore for n in ("four_keys", "gitlab")}
+    assert {"four_keys": (6 * HOUR, 3), "gitlab": (6 * HOUR, 3)} == {
+        name: (figure.value, figure.n) for name, figure in found.items()
+    }
 
 
 def test_two_services_interleaved():
@@ -321,6 +353,7 @@ def test_presets_are_bundles_of_arguments():
     expected = {
         "rollbacks": "count",
         "attribution": "latest_before",
+        "stated": "ignore",
         "scope": "global",
         "candidates": "successful",
         "failed_by": ["incident"],

@@ -191,7 +191,8 @@ def test_what_never_recovered_misses_its_recovery():
 
     figure = recovery(story)
 
-    assert (None, "nothing to count") == (figure.value, figure.reason)
+    reason = "nothing to count, 2 left out: 2 missing(recovery)"
+    assert (None, reason) == (figure.value, figure.reason)
     assert [("CHG-1", "missing(recovery)"), ("CHG-2", "missing(recovery)")] == left_out(figure)
 
 
@@ -229,8 +230,11 @@ def test_choices_that_there_are_not_are_refused(arguments):
         FailedDeploymentRecovery(**arguments)
 
 
-def test_no_look_back_may_be_written_as_none():
+def test_no_look_back_is_none_and_says_so():
     assert FailedDeploymentRecovery() == FailedDeploymentRecovery(look_back=None)
+    assert "null" == FailedDeploymentRecovery().shown()["look_back"]
+    with pytest.raises(InvalidValue, match="None \\(from the failed deployment\\) or last_success"):
+        FailedDeploymentRecovery(look_back="none")
 
 
 # --- per incident ---------------------------------------------------------------------------------
@@ -468,3 +472,17 @@ def test_a_completion_at_the_same_instant_is_ordered_by_id():
     story = log(deployment("CHG-1", 1, rolled_back(2)), same)
 
     assert {"CHG-1": 0.0} == hours(recovery(story, recovered_by="next_success"))
+
+
+def test_what_recovered_up_to_a_minute_before_it_was_deployed_counts_as_nothing():
+    ends = {"CHG-1": 60, "CHG-2": 1, "CHG-3": 61}
+    story = log(
+        *(
+            change(id_, planned(1), ChangeCompleted(at=at(5), by="ci"), rolled_back(5 - s / HOUR))
+            for id_, s in ends.items()
+        )
+    )
+    figure = recovery(story)
+    assert {"CHG-1": 0.0, "CHG-2": 0.0} == hours(figure)
+    assert [("CHG-3", "negative")] == left_out(figure)
+    assert ("2 end up to 60 s before the start, and count as 0",) == figure.notes

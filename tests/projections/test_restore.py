@@ -1,6 +1,6 @@
 """Durations of incidents, against worked examples. Times are hours after `START`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -19,18 +19,27 @@ from imcm.domain.incident import (
     IncidentTriaged,
 )
 from imcm.domain.recorded import Unread
-from imcm.domain.vocabulary import ChangeType, Channel, HoldReason, Mode, Severity
+from imcm.domain.vocabulary import (
+    Between,
+    ChangeType,
+    Channel,
+    HoldReason,
+    Mode,
+    Severity,
+    StatedDuration,
+)
 from imcm.errors import InvalidValue
 from imcm.projections.clock import BusinessHours
 from imcm.projections.facts import facts
 from imcm.projections.restore import (
-    ENDS,
+    MILESTONES,
     STARTS,
     TimeToRestore,
     mean_time_to_restore,
     time_to_acknowledge,
     time_to_detect,
     time_to_mitigate,
+    time_to_repair,
     time_to_restore,
 )
 from projections.log import (
@@ -115,7 +124,7 @@ WHOLE_STORY = log(
 
 
 @pytest.mark.parametrize(
-    ("start", "end"), [pair for pair in product(STARTS, ENDS) if pair[0] != pair[1]]
+    ("start", "end"), [pair for pair in product(STARTS, MILESTONES) if pair[0] != pair[1]]
 )
 def test_every_pair_of_moments_is_the_time_from_one_to_the_other(start, end):
     figure = time_to_restore(WHOLE_STORY, start=start, end=end)
@@ -600,7 +609,8 @@ def test_a_negative_duration_is_left_out_and_named():
 
     figure = time_to_restore(log(story))
 
-    assert (None, "nothing to count", 0) == (figure.value, figure.reason, figure.n)
+    assert (None, 0) == (figure.value, figure.n)
+    assert "nothing to count, 1 left out: 1 negative" == figure.reason
     assert [("INC-1", "negative")] == left_out(figure)
 
 
@@ -649,6 +659,133 @@ def test_without_values_it_is_undefined_unless_told_to_be_zero():
         )
     zero = time_to_restore(log(), empty="zero")
     assert (0.0, None, 0) == (zero.value, zero.reason, zero.n)
+
+
+TWICE = log(
+    incident(
+        "INC-1",
+        detected(0),
+        acknowledged(1),
+        triaged(1),
+        mitigated(2),
+        resolved(5),
+        reopened(6),
+        mitigated(10),
+        resolved(11),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("given_", "hours_"),
+    [
+        ({"start": "mitigated"}, [9]),
+        ({"start": "mitigated", "reopened": "first"}, [3]),
+        ({"start": "mitigated", "reopened": "each"}, [1, 3]),
+        ({"start": "mitigated", "reopened": "open_time"}, [4]),
+        ({"start": ["mitigated", "detected"], "reopened": "each"}, [1, 3]),
+        ({"start": "acknowledged", "reopened": "each"}, [4, 5]),
+        ({"start": "mitigated", "end": "closed"}, []),
+    ],
+)
+def test_a_duration_may_start_with_what_can_come_again(given_, hours_):
+    figure = time_to_restore(TWICE, **given_)
+    assert [hour * HOUR for hour in hours_] == [one.value for one in figure.included]
+
+
+def test_a_stretch_without_its_start_is_left_out_and_named():
+    story = log(
+        incident("INC-1", detected(0), resolved(2), reopened(3), mitigated(4), resolved(6)),
+        incident("INC-2", detected(0), resolved(2)),
+    )
+    each = time_to_restore(story, start="mitigated", reopened="each")
+    assert [2 * HOUR] == [one.value for one in each.included]
+    missing = [("INC-1", "missing(mitigated)"), ("INC-2", "missing(mitigated)")]
+    assert missing == left_out(each)
+    assert missing == left_out(time_to_restore(story, start="mitigated", reopened="first"))
+    assert missing[1:] == left_out(time_to_restore(story, start="mitigated"))
+
+
+def test_detection_and_the_start_of_impact_can_be_ends():
+    story = log(incident("INC-1", detected(2, impact_started_at=at(1)), declared(3), resolved(4)))
+    for start, end, hours_ in (("impact_started", "declared", 2), ("declared", "resolved", 1)):
+        assert hours_ * HOUR == time_to_restore(story, start=start, end=end).value
+    lost = time_to_restore(story, start="detected", end="impact_started")
+    assert [("INC-1", "negative")] == left_out(lost)
+
+
+def test_time_to_repair_is_from_acknowledgement_or_as_the_source_stated_it():
+    repair = stated(90, StatedDuration.TIME_TO_REPAIR)
+    given_ = (IncidentDetected(at=at(0), by="d"), IncidentResolved(at=at(1), by="d"))
+    story = log(imported("INC-1", *given_, stated(600), repair))
+    assert 90.0 == time_to_repair(story, source="stated").value
+    assert 600.0 == time_to_restore(story, source="stated").value
+    moments = log(incident("INC-1", detected(0), acknowledged(1), resolved(4)))
+    assert 3 * HOUR == time_to_repair(moments).value
+
+
+def backwards(id, seconds_, **fields):
+    """Return an incident whose resolution is told so many seconds before its detection."""
+    end = START + timedelta(seconds=-seconds_)
+    return imported(
+        id, IncidentDetected(at=START, by="d", **fields), IncidentResolved(at=end, by="d")
+    )
+
+
+def test_what_ended_up_to_a_minute_before_it_began_counts_as_nothing():
+    story = log(backwards("INC-1", 60), backwards("INC-2", 0.5), backwards("INC-3", 60.000001))
+    note = "2 end up to 60 s before the start, and count as 0"
+    for more in ({}, {"clock": "business", "calendar": OFFICE}, {"round_each": "minute_down"}):
+        figure = time_to_restore(story, **more)
+        assert {"INC-1": 0.0, "INC-2": 0.0} == {one.id: one.value for one in figure.included}
+        assert (0.0, (note,), [("INC-3", "negative")]) == (
+            figure.value,
+            figure.notes,
+            left_out(figure),
+        )
+    (group,) = time_to_restore(log(backwards("INC-1", 5)), group_by="severity").groups
+    assert ("1 ends up to 60 s before the start, and counts as 0",) == group.notes
+
+
+def test_an_uncertain_end_a_little_before_the_start_has_bounds_from_nothing():
+    end = Between(earliest=START - timedelta(seconds=50), latest=START + timedelta(seconds=10))
+    story = imported("INC-1", IncidentDetected(at=START, by="d"), IncidentResolved(at=end, by="d"))
+    figure = time_to_restore(log(story))
+    assert (0.0, (0.0, 10.0), 1) == (figure.value, figure.bounds, figure.uncertain)
+
+
+def test_a_stated_duration_a_little_below_nothing_counts_as_nothing():
+    given_ = (IncidentDetected(at=at(0), by="d"), IncidentResolved(at=at(1), by="d"))
+    story = log(
+        imported("INC-1", *given_, stated(-60)),
+        imported("INC-2", *given_, stated(-61)),
+        imported("INC-3", *given_, stated(2)),
+    )
+    figure = time_to_restore(story, source="stated")
+    assert {"INC-1": 0.0, "INC-3": 2.0} == {one.id: one.value for one in figure.included}
+    assert [("INC-2", "negative")] == left_out(figure)
+    assert 1 == len(figure.notes)
+
+
+def test_the_reason_for_no_number_is_true_of_all_that_was_left_out():
+    never = [
+        imported(
+            f"INC-{n}", IncidentDetected(at=at(0), by="desk"), IncidentClosed(at=at(5), by="d")
+        )
+        for n in range(3)
+    ]
+    waiting = [incident(f"INC-{n}", detected(0)) for n in (7, 8)]
+    noise = incident("INC-9", detected(0), dismissed(1))
+
+    def reason(*streams):
+        return time_to_acknowledge(log(*streams)).reason
+
+    assert "all are still open" == reason(*waiting)
+    told = "nothing to count, 6 left out: 3 missing(acknowledged), 2 still open, "
+    assert told + "1 dismissed (false_positive)" == reason(*never, *waiting, noise)
+    many = [incident(f"INC-{n}", detected(0), merged_into(f"INC-X{n}")) for n in range(12)]
+    told = ", ".join(f"1 merged into INC-X{n}" for n in (0, 1, 10, 11, 2, 3, 4, 5, 6, 7))
+    assert f"nothing to count, 12 left out: {told}, 2 for other reasons" == reason(*many)
 
 
 def test_when_all_are_open_it_says_so():
@@ -777,7 +914,7 @@ def test_stated_durations_are_rounded_too():
 
 
 def test_a_negative_stated_duration_is_left_out():
-    figure = time_to_restore(log(with_stated(stated(-60))), source="stated")
+    figure = time_to_restore(log(with_stated(stated(-61))), source="stated")
 
     assert [("INC-1", "negative")] == left_out(figure)
 

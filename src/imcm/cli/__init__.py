@@ -422,6 +422,7 @@ _REPORT: Final[Mapping[str, Any]] = {
     "year": None,
     "figures": [],
     "bands": {},
+    "interval_bands": {},
     "compared": [],
     "side_by_side": None,
     "notes": [],
@@ -532,7 +533,10 @@ def report(
         print_json(
             {
                 **_REPORT,
-                **{name: plain[name] for name in ("preset", "year", "bands", "notes")},
+                **{
+                    name: plain[name]
+                    for name in ("preset", "year", "bands", "interval_bands", "notes")
+                },
                 "figures": [one.as_dict(population=population) for one in figures],
                 "compared": [one.as_dict(population=population) for one in comparisons],
                 **_read(known),

@@ -18,7 +18,7 @@ import attrs
 from imcm.domain.incident import OPEN, IncidentStatus
 from imcm.domain.vocabulary import Between, Moment, earliest, latest, midpoint
 from imcm.errors import InvalidValue
-from imcm.projections.durations import Missing
+from imcm.projections.durations import SLACK, Missing, early_notes
 from imcm.projections.facts import Facts, IncidentFacts, Spell
 from imcm.projections.figure import (
     SECONDS,
@@ -29,8 +29,10 @@ from imcm.projections.figure import (
     Included,
     LeftOut,
     Listed,
-    Period,
+    aware_time,
+    began,
     buckets,
+    elapsed,
     figure_function,
     groups_of,
     incident_matches,
@@ -42,6 +44,7 @@ from imcm.projections.figure import (
     with_groups,
 )
 from imcm.projections.instants import instant, moment_of
+from imcm.projections.windows import Period
 
 CUSTOMER_SECONDS: Final = "customer seconds"
 SECOND: Final = 1_000_000
@@ -55,6 +58,10 @@ Pair: TypeAlias = tuple[int, int]
 # --- definitions ----------------------------------------------------------------------------------
 
 
+def _observed_from(value: object) -> datetime | None:
+    return None if value is None else aware_time("observed_from", value)
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Outages(Definition):
     """
@@ -64,12 +71,16 @@ class Outages(Definition):
         start, end: A moment, or a list of which the first that is present counts. A start is
             detected (default), impact_started or declared; an end is resolved (default),
             mitigated or closed.
+        observed_from: From when on incidents were recorded; nothing is said of the time before it,
+            and a window that begins earlier is cut there. None: the whole window was observed; a
+            note says where it begins before the first moment that the log tells of.
     """
 
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"start": STARTS, "end": ENDS}
 
     start: tuple[str, ...] = attrs.field(default=("detected",), converter=names)
     end: tuple[str, ...] = attrs.field(default=("resolved",), converter=names)
+    observed_from: datetime | None = attrs.field(default=None, converter=_observed_from)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -95,12 +106,13 @@ class Downtime(Outages):
 
     Every stretch of a reopened incident counts by itself, from the reopening; a relapse after
     mitigation goes on with its stretch. An incident still open lasts to `as_of`. One without a
-    start or end, or whose end is before its start, is left out and named. `bounds` of the window
-    matter only for incidents without length.
+    start or end, or whose end is before its start, is left out and named; up to a minute before it
+    lasted no time, and a note says how many did. `bounds` of the window matter only for incidents
+    without length.
 
     0 is a measurement: the window was observed and nothing was open. Undefined where nothing was
-    observed: an empty log, or a window that begins at or after `as_of`. A window that goes on
-    after `as_of` is measured up to it, and a note says so.
+    observed: a log without incidents and changes, or a window that begins at or after `as_of`. A
+    window that goes on after `as_of` is measured up to it, and a note says so.
 
     The bounds are the smallest union (latest starts to earliest ends) and the largest (earliest
     starts to latest ends) of the incidents counted.
@@ -132,11 +144,12 @@ class Availability(Outages):
 
     It is the time-based availability of Site Reliability Engineering (Beyer et al., 2016, chapter
     3), uptime / (uptime + downtime), with incidents standing for downtime: it says nothing of
-    what no incident was opened for, and takes a time before the log began for one without outages.
+    what no incident was opened for, and takes a time before the log began for one without outages
+    unless `observed_from` says since when it was watched; a note says so.
 
-    Undefined where nothing was observed: an empty log, or a window that begins at or after
-    `as_of`. A window that goes on after `as_of` is cut there: the share is one of the observed
-    part only, and a note says so. The bounds are those of downtime, turned round.
+    Undefined where nothing was observed: a log without incidents and changes, or a window that
+    begins at or after `as_of`. A window that goes on after `as_of` is cut there: the share is one
+    of the observed part only, and a note says so. The bounds are those of downtime, turned round.
 
     Attributes:
         window: (start, end), both aware; required.
@@ -236,6 +249,7 @@ class Stretch(NamedTuple):
     uncertain: bool
     still_open: bool
     groups: tuple[str, ...]
+    early: bool = False
 
 
 def _first_present(source: object, names: Iterable[str]) -> Moment | None:
@@ -272,16 +286,17 @@ def stretches_of(
         if end is None:
             reason = f"missing({definition.end[0]})"
             yield Missing(row.id, reason, start, None, groups, row.positions)
-        elif midpoint(end) < midpoint(start):
+        elif (length := elapsed(midpoint(start), midpoint(end))) < -SLACK:
             yield Missing(row.id, "negative", start, end, groups, row.positions)
         else:
-            pair = instant(midpoint(start)), instant(midpoint(end))
+            pair = instant(midpoint(start)), max(instant(midpoint(start)), instant(midpoint(end)))
             shortest = longest = pair
             uncertain = isinstance(start, Between) or isinstance(end, Between)
             if uncertain:
                 shortest = instant(latest(start)), instant(earliest(end))
                 longest = instant(earliest(start)), instant(latest(end))
-            yield Stretch(row, start, pair, shortest, longest, uncertain, still_open, groups)
+            found = Stretch(row, start, pair, shortest, longest, uncertain, still_open, groups)
+            yield found._replace(early=True) if length < 0 else found
 
 
 # --- unions ---------------------------------------------------------------------------------------
@@ -479,20 +494,28 @@ def _summary(
         elif _in(one, window, definition):
             by_incident.setdefault(one.row.id, (one.row, []))[1].append(one)
     low = _BEGINNING if window is None else instant(window[0])
+    since = definition.observed_from
+    if since is not None:
+        low = max(low, instant(since))
     observed = low if facts.as_of is None else instant(facts.as_of)
     high = observed if window is None else min(observed, instant(window[1]))
     uncertain = sum(any(s.uncertain for s in many) for _, many in by_incident.values())
     counted = _Counted(by_incident, low, high, uncertain)
-    notes = unread_notes(facts)
-    if low < high:
-        answer = ask(counted)
-        if window is not None and observed < instant(window[1]):
-            notes += (f"observed up to {facts.as_of} only; the window goes on to {window[1]}",)
-    elif facts.as_of is None:
+    early = sum(one.early for _, many in by_incident.values() for one in many)
+    notes = (*unread_notes(facts), *early_notes(early))
+    if facts.empty or facts.as_of is None:
         answer = _Answer(None, "nothing was recorded")
+    elif low < high:
+        answer = ask(counted)
+        if window is not None:
+            notes += _before_the_log(facts, definition, window)
+        if window is not None and observed + 1 < instant(window[1]):
+            notes += (f"observed up to {facts.as_of} only; the window goes on to {window[1]}",)
+    elif window is not None and since is not None and instant(window[1]) <= instant(since):
+        answer = _Answer(None, f"not observed before {since}")
     elif observed <= low:
         answer = _Answer(None, "the window begins at or after as_of")
-    else:  # a day that its zone left out
+    else:  # a day that its zone left out, or a window of one instant
         answer = _Answer(None, "the period has no length")
     zero = answer.value is None and definition.empty == "zero"
     return Figure(
@@ -518,6 +541,19 @@ def _summary(
         },
         notes=(*notes, *answer.notes),
     )
+
+
+def _before_the_log(facts: Facts, definition: Outages, window: Period) -> tuple[str, ...]:
+    """Return the note on a window that begins before anything the log tells of."""
+    since = definition.observed_from
+    if since is not None:
+        cut = instant(window[0]) < instant(since)
+        return (f"observed from {since} only; the window begins {window[0]}",) if cut else ()
+    first = began(facts)
+    if first is None or instant(first) <= instant(window[0]):
+        return ()
+    told = f"the window begins {window[0]}, before the first moment of the log, {first}"
+    return (f"{told}: nothing was recorded until then, which is taken as up; see observed_from",)
 
 
 def _included(counted: _Counted, answer: _Answer) -> Listed[Included]:
@@ -581,21 +617,17 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
         for name, some in members.items()
     }
 
-    unheard_of = _unheard_of(facts, definition)
-
     def figure(name: str | None, window: Period | None) -> Figure:
-        some = members[name] if window is None else shared[name].get(window, members[name])
+        some = members.get(name, ())
+        if window is not None and name in shared:
+            some = shared[name].get(window, some)
         told = _summary(some, facts, definition, unit, ask, window)
-        silent = unheard_of if name is None else unheard_of & {name}
-        if silent:
-            note = f"no record names the service {', '.join(sorted(silent))}"
-            told = attrs.evolve(told, notes=(*told.notes, note))
         return attrs.evolve(told, group=name)
 
     whole = figure(None, definition.window)
     out += whole.left_out
     whole = attrs.evolve(whole, left_out=Listed.of(sorted(out, key=lambda one: one.id)))
-    return with_groups(whole, names, periods, figure)
+    return with_groups(facts, whole, names, periods, figure)
 
 
 def _groups(found: Iterable[Stretch | Missing], definition: Definition) -> list[str]:
@@ -603,15 +635,6 @@ def _groups(found: Iterable[Stretch | Missing], definition: Definition) -> list[
     if definition.group_by == "service" and definition.services is not None:
         return sorted(set(definition.services))
     return sorted({name for one in found for name in one.groups})
-
-
-def _unheard_of(facts: Facts, definition: Definition) -> set[str]:
-    """Return the services asked for that no record names: nothing is known of their outages."""
-    asked = set(definition.services or ())
-    if asked:
-        asked = asked.difference(*(row.services for row in facts.incidents))
-        asked = asked.difference(*(row.services for row in facts.changes))
-    return asked
 
 
 def _measure_downtime(facts: Facts, definition: Downtime) -> Figure:

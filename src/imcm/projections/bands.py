@@ -23,8 +23,9 @@ from typing import Any, Final
 import attrs
 
 from imcm.errors import InvalidValue
+from imcm.projections.excerpt import one_of
 
-__all__ = ["BANDS", "LEVELS", "WORSE_THAN_LOW", "Band", "band"]
+__all__ = ["BANDS", "LEVELS", "WORSE_THAN_LOW", "Band", "band", "spanned"]
 
 LEVELS: Final = ("elite", "high", "medium", "low")
 """Best first."""
@@ -184,7 +185,7 @@ def band(metric: str, value: float | None, *, year: int) -> tuple[str, ...]:
     """
     levels = bands_of(year).get(metric)
     if levels is None:
-        raise InvalidValue("metric", metric, f"one of {', '.join(bands_of(year))}")
+        raise InvalidValue("metric", metric, one_of(metric, bands_of(year)))
     if value is None:
         return ()
     if not _is_measure(value):
@@ -195,6 +196,21 @@ def band(metric: str, value: float | None, *, year: int) -> tuple[str, ...]:
         return (WORSE_THAN_LOW,)
     best = holding[0]
     return tuple(one.level for one in holding if not one.looser_than(best, more_is_better=more))
+
+
+def spanned(metric: str, low: float, high: float, *, year: int) -> tuple[str, ...]:
+    """
+    Return all levels that a value from *low* to *high* can have, the best first.
+
+    Args:
+        metric, year: As in `band`.
+        low, high: The ends of an interval, both in it, in the unit of the metric.
+    """
+    edges = [bound for one in bands_of(year)[metric] if (bound := one.bound) is not None]
+    beside = (math.nextafter(edge, side) for edge in edges for side in (-math.inf, math.inf))
+    inside = [low, high, *(value for value in (*edges, *beside) if low < value < high)]
+    found = {level for value in inside for level in band(metric, value, year=year)}
+    return tuple(level for level in (*LEVELS, WORSE_THAN_LOW) if level in found)
 
 
 def _is_measure(value: Any) -> bool:

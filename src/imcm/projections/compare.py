@@ -13,7 +13,7 @@ they count never matters, and swapping them negates every difference to the last
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any, Final, NamedTuple
 
@@ -112,8 +112,10 @@ class Comparison:
         threshold: What p-values are read against: (1 - level) / tried (Bonferroni).
         seed, runs: Of every draw: the same ones give the same answer. Shares draw nothing.
         warnings: Sentences on what makes the comparison weaker than it looks.
+        votes: What each test says of b, by its name: "shorter" or "longer" ("lower" or "higher" of
+            shares), or "nothing seen". Empty where the difference is undefined.
         verdict: The answer in words. It names a direction only where all tests there are agree
-            on it; where some do, it says that it is not settled.
+            on it; where some do, it says that it is not settled, and which tests disagree.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Comparison:
     seed: int
     runs: int
     warnings: tuple[str, ...] = ()
+    votes: Mapping[str, str] = attrs.field(factory=dict[str, str])
     verdict: str
 
     def __repr__(self) -> str:
@@ -196,7 +199,7 @@ class Comparison:
             elif isinstance(value, (Estimate, Interval, TestResult)):
                 value = attrs.asdict(value)
             plain[attribute.name] = value
-        return {**plain, "warnings": list(self.warnings)}
+        return {**plain, "warnings": list(self.warnings), "votes": dict(self.votes)}
 
 
 def compare(
@@ -298,6 +301,9 @@ def _check_comparable(a: Figure, b: Figure) -> None:
 # Durations.
 
 
+NOTHING_SEEN: Final = "nothing seen"
+
+
 class _Sample(NamedTuple):
     """The values of one figure in whole microseconds."""
 
@@ -306,16 +312,23 @@ class _Sample(NamedTuple):
 
 
 class _Votes(NamedTuple):
-    """What each test says: -1 for less in b, 1 for more, 0 for nothing seen."""
+    """What each test says, by its name: -1 for less in b, 1 for more, 0 for nothing seen."""
 
-    votes: tuple[int, ...]
+    votes: Mapping[str, int]
     words: tuple[str, str]
+
+    def said(self) -> dict[str, str]:
+        """Return what each test says, in words."""
+        less, more = self.words
+        words = {-1: less, 0: NOTHING_SEEN, 1: more}
+        return {name: words[vote] for name, vote in self.votes.items()}
 
     def verdict(self, told: str) -> str:
         """Return the answer in words, *told* being the difference with its interval."""
-        less, more = self.votes.count(-1), self.votes.count(1)
+        votes = list(self.votes.values())
+        less, more = votes.count(-1), votes.count(1)
         for count, word in zip((less, more), self.words, strict=True):
-            if count == len(self.votes):
+            if count == len(votes):
                 return f"{word}: {told}; {'both' if count == 2 else f'all {count}'} tests see it"
         if less == more == 0:
             return "no difference that these numbers can show"
@@ -324,7 +337,11 @@ class _Votes(NamedTuple):
             for count, word in zip((less, more), self.words, strict=True)
             if count
         ]
-        return f"not settled: of {len(self.votes)} tests {' and '.join(seen)} ({told})"
+        most = max((-1, 1, 0), key=votes.count)  # at a tie those that see something
+        said = self.said()
+        others = [f"{name} ({said[name]})" for name, vote in self.votes.items() if vote != most]
+        disagree = f"{', '.join(others)} {'disagrees' if len(others) == 1 else 'disagree'}"
+        return f"not settled: of {len(votes)} tests {' and '.join(seen)} ({told}); {disagree}"
 
 
 def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
@@ -372,17 +389,19 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
             runs=choices.runs,
         )
     sigma = _sigma(sample_a.over, sample_b.over)
-    votes = [_outside(interval)]
+    votes = {"bootstrap interval": _outside(interval)}
     if chance is not None:
         # The added 1 is the difference that was found: without it no run at all would be proof.
         p = (chance * choices.runs + 1) / (choices.runs + 1)
-        votes.append(_sign(difference) if p <= choices.threshold else 0)
-    for test, direction in ((ranks, shift.value), (survival, restricted)):
+        votes["simulation of no change"] = _sign(difference) if p <= choices.threshold else 0
+    tests = ("rank test", ranks, shift.value), ("log-rank test", survival, restricted)
+    for test_name, test, direction in tests:
         if test.p_value is not None:
-            votes.append(_sign(direction) if test.p_value <= choices.threshold else 0)
+            votes[test_name] = _sign(direction) if test.p_value <= choices.threshold else 0
     reason = _why_undefined((a, values[0]), (b, values[1])) if difference is None else None
     told = _told(name, a, b, difference, interval)
-    verdict = _Votes(tuple(votes), ("shorter", "longer")).verdict(told)
+    answer = _Votes(votes, ("shorter", "longer"))
+    verdict = answer.verdict(told)
     return Comparison(
         name=a.name,
         unit=a.unit,
@@ -416,6 +435,7 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
             *_duration_warnings(name, sample_a, sample_b),
             *_chance_warnings(chance, choices),
         ),
+        votes=answer.said() if reason is None else {},
         verdict=verdict if reason is None else f"undefined: {reason}",
     )
 
@@ -538,10 +558,14 @@ def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
                 hits_a / n_a, hits_b / n_b, level=choices.level, power=POWER
             )
     seen = test.p_value is not None and test.p_value <= choices.threshold
-    votes = (_outside(interval), _sign(difference) if seen else 0)
+    votes = {
+        "Newcombe interval": _outside(interval),
+        "Fisher's exact test": _sign(difference) if seen else 0,
+    }
     reason = _why_undefined((a, n_a or None), (b, n_b or None)) if difference is None else None
     told = _told("share", a, b, difference, interval)
-    verdict = _Votes(votes, ("lower", "higher")).verdict(told)
+    answer = _Votes(votes, ("lower", "higher"))
+    verdict = answer.verdict(told)
     return Comparison(
         name=a.name,
         unit=a.unit,
@@ -559,6 +583,7 @@ def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
         seed=choices.seed,
         runs=choices.runs,
         warnings=tuple(_warnings(a, b, choices)),
+        votes=answer.said() if reason is None else {},
         verdict=verdict if reason is None else f"undefined: {reason}",
     )
 

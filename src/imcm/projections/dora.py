@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import combinations
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -22,9 +22,9 @@ from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import checked_text, is_among, is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.plain import joined
-from imcm.projections.bands import band, bands_of
+from imcm.projections.bands import band, bands_of, spanned
 from imcm.projections.decisions import plain
-from imcm.projections.excerpt import FEW, SOME, excerpt, named
+from imcm.projections.excerpt import FEW, SOME, excerpt, named, one_of
 from imcm.projections.facts import Facts
 from imcm.projections.failures import DIVIDES, ChangeFailureRate, change_failures
 from imcm.projections.figure import (
@@ -36,6 +36,7 @@ from imcm.projections.figure import (
     Listed,
     facts_of,
     local,
+    settled,
     shown,
     zone,
 )
@@ -61,6 +62,9 @@ __all__ = [
     "side_by_side",
 ]
 
+WindowGiven: TypeAlias = tuple[datetime | None, datetime | None] | str
+"""A window as it can be asked for: see `Definition`."""
+
 RECOVERY_ASKED_SINCE: Final = 2023
 """Reports before asked for time to restore; since then for recovery from a failed deployment."""
 
@@ -68,7 +72,8 @@ RECOVERY_ASKED_SINCE: Final = 2023
 # --- from presets to figures ----------------------------------------------------------------------
 
 
-def _compute(facts: Facts, definition: MetricDefinition) -> Figure:
+def _compute(facts: Facts, asked: MetricDefinition) -> Figure:
+    definition = settled(facts, asked)
     match definition:
         case DeploymentFrequency():
             return measure_frequency(facts, definition)
@@ -132,7 +137,7 @@ def _sorted_overrides(
         metric, dot, argument = checked_text("overrides", name).rpartition(".")
         if not dot:
             if argument not in every:
-                raise InvalidValue("overrides", name, f"one of {', '.join(every)}")
+                raise InvalidValue("overrides", name, one_of(argument, every))
             for_all[argument] = value
             continue
         if metric not in known:
@@ -148,10 +153,15 @@ def _sorted_overrides(
 
 
 class _Level(NamedTuple):
-    """The levels of a figure; *why* says why there are none though it has a value."""
+    """
+    The levels of a figure, and all those its interval reaches.
+
+    *why* says why there are none though it has a value.
+    """
 
     levels: tuple[str, ...] = ()
     why: str = ""
+    reached: tuple[str, ...] = ()
 
 
 def _level(metric: str, figure: Figure, year: int) -> _Level:
@@ -159,11 +169,13 @@ def _level(metric: str, figure: Figure, year: int) -> _Level:
     if value is None:
         return _Level()
     asked = metric
+    scale = 1.0
     match definition:
         case DeploymentFrequency():
             if definition.per not in {"day", "week"}:
                 return _Level(why=f"bands speak of deployments per day, not {figure.unit}")
             if definition.per == "week":
+                scale = 7.0
                 exact = figure.beside.get("deployments per day")
                 # A seventh of the value would be rounded twice; of a mean of groups it must be.
                 value = exact if definition.whole == "rows" and exact is not None else value / 7
@@ -187,7 +199,12 @@ def _level(metric: str, figure: Figure, year: int) -> _Level:
         return _Level(why="bands speak of all hours of a day, not of working hours")
     if value < 0:
         return _Level(why="it is below 0")
-    return _Level(band(asked, value, year=year))
+    interval = figure.interval
+    reached: tuple[str, ...] = ()
+    if interval is not None and interval.low is not None and interval.high is not None:
+        low, high = (max(0.0, end) / scale for end in (interval.low, interval.high))
+        reached = spanned(asked, low, high, year=year)
+    return _Level(band(asked, value, year=year), reached=reached)
 
 
 # --- the report -----------------------------------------------------------------------------------
@@ -221,6 +238,8 @@ class DoraReport:
         restore: What the preset's tool calls time to restore.
         bands: Metric to its level, or both where two hold, or () where the bands do not speak of
             the figure or it is undefined.
+        interval_bands: Metric to all levels that its interval reaches, the best first; () where
+            there is no band or no interval. With more than one, the number does not settle which.
         notes: What a reader should know before trusting it.
     """
 
@@ -233,6 +252,7 @@ class DoraReport:
     rework_rate: Figure
     restore: Figure
     bands: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
+    interval_bands: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, tuple[str, ...]])
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -254,6 +274,9 @@ class DoraReport:
             line = f"  {metric}: {_told(figure)}, n = {figure.n:,}"
             if self.bands[metric]:
                 line += f", {' and '.join(self.bands[metric])}"
+            reached = self.interval_bands.get(metric, ())
+            if set(reached) > set(self.bands[metric]):
+                line += f" (its interval spans {', '.join(reached)})"
             lines.append(line)
         lines += [f"  note: {note}" for note in self.notes]
         return "\n\n".join([joined(lines), *(f.explain() for f in self.figures.values())])
@@ -274,6 +297,7 @@ class DoraReport:
                 name: figure.as_dict(population=population) for name, figure in self.figures.items()
             },
             "bands": {name: list(levels) for name, levels in self.bands.items()},
+            "interval_bands": {name: list(some) for name, some in self.interval_bands.items()},
             "notes": list(self.notes),
         }
 
@@ -314,7 +338,7 @@ def dora_report(
     preset: str | Preset = "dora",
     year: int | None = 2024,
     overrides: Mapping[str, Any] | None = None,
-    window: tuple[datetime, datetime] | None = None,
+    window: WindowGiven | None = None,
     bounds: str | None = None,
     time_zone: str | None = None,
     environments: Iterable[str] | None = None,
@@ -378,6 +402,7 @@ def dora_report(
         year=year,
         **figures,
         bands={name: one.levels for name, one in found.items()},
+        interval_bands={name: one.reached for name, one in found.items()},
         notes=tuple(notes),
     )
 
@@ -601,7 +626,7 @@ def side_by_side(
     presets: Iterable[str | Preset] = tuple(PRESETS),
     metric: str = "change_failure_rate",
     against: str | None = "dora",
-    window: tuple[datetime, datetime] | None = None,
+    window: WindowGiven | None = None,
     bounds: str | None = None,
     time_zone: str | None = None,
     environments: Iterable[str] | None = None,
@@ -630,7 +655,7 @@ def side_by_side(
             with a value it cannot have.
     """
     if not is_among(metric, SIDE_BY_SIDE):
-        raise InvalidValue("metric", metric, f"one of {', '.join(SIDE_BY_SIDE)}")
+        raise InvalidValue("metric", metric, one_of(metric, SIDE_BY_SIDE))
     common = _given(
         window=window,
         bounds=bounds,

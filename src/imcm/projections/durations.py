@@ -14,6 +14,7 @@ import attrs
 
 from imcm.domain.vocabulary import Between, Moment, earliest, latest
 from imcm.projections import statistics
+from imcm.projections.excerpt import SOME
 from imcm.projections.facts import Facts
 from imcm.projections.figure import (
     SECONDS,
@@ -24,10 +25,10 @@ from imcm.projections.figure import (
     LeftOut,
     Listed,
     Members,
-    Period,
     Population,
     begun,
     buckets,
+    by_reason,
     elapsed,
     inside,
     instant_of,
@@ -39,6 +40,7 @@ from imcm.projections.figure import (
 from imcm.projections.instants import moment_of
 from imcm.projections.statistics import Ordered
 from imcm.projections.survival import curve
+from imcm.projections.windows import Period
 
 Values = Sequence[float]
 STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
@@ -48,6 +50,7 @@ STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
     "p90": statistics.Percentile(0.9),
     "p95": statistics.Percentile(0.95),
     "max": statistics.Percentile(1),
+    "min": statistics.Percentile(0),
     "geometric_mean": statistics.geometric_mean,
     "sum": statistics.total,
 }
@@ -70,7 +73,10 @@ class Shape:
     round_each: str = "none"
 
 
-IN_WINDOW: Final = ("end", "start", "either")
+IN_WINDOW: Final = ("end", "start", "either", "both")
+
+PENDING: Final = "pending"
+"""Why what is still open has no duration yet."""
 
 
 class Span(NamedTuple):
@@ -78,7 +84,8 @@ class Span(NamedTuple):
     One duration as it counts: microseconds, and how it is read at its shortest and longest.
 
     *observed* is False for one of which only the least is known. It has no *end* while it is not
-    over, and one where something else ended it; *why* says which.
+    over, and one where something else ended it; *why* says which. An *early* one was below 0, and
+    counts as 0.
     """
 
     id: str
@@ -91,7 +98,8 @@ class Span(NamedTuple):
     end: Moment | None
     groups: tuple[str, ...]
     positions: tuple[int, ...]
-    why: str = "pending"
+    why: str = PENDING
+    early: bool = False
 
 
 class Missing(NamedTuple):
@@ -138,7 +146,7 @@ class Columns:
     groups: Callable[[int], tuple[str, ...]]
 
     def places(self, shape: Shape) -> Sequence[Sequence[int]]:
-        """Return the columns of instants, any of which places a duration in a period."""
+        """Return the columns of instants that place a duration in a period; see `placed`."""
         by = {"end": (self.ends,), "start": (self.starts,)}
         return by.get(shape.in_window, (self.starts, self.ends))
 
@@ -201,17 +209,44 @@ def difference(start: Moment, end: Moment) -> tuple[int, int, int]:
     return value, max(0, low), high
 
 
+SLACK: Final = _MINUTE
+"""
+How far an end may lie before its start and still count as the same moment, in microseconds.
+
+Two clocks differ by seconds, and a tool that tells whole seconds, or whole minutes, cuts them off.
+"""
+
+
+def early(value: int) -> bool:
+    """Say whether a duration is below 0 by so little that it counts as 0."""
+    return -SLACK <= value < 0
+
+
+def early_notes(count: int) -> tuple[str, ...]:
+    """Return the note on durations that count as 0 for that reason; none where there are none."""
+    if not count:
+        return ()
+    ends, counts = ("ends", "counts") if count == 1 else ("end", "count")
+    told = f"{count:,} {ends} up to {SLACK // 1_000_000} s before the start"
+    return (f"{told}, and {counts} as 0",)
+
+
 def _places(one: Span | Missing, shape: Shape) -> tuple[Moment, ...]:
     """Return the moments that place a duration in a period; where one is not known, the other."""
     moments = (one.end, one.start) if shape.in_window == "end" else (one.start, one.end)
     known = tuple(moment for moment in moments if moment is not None)
-    return known if shape.in_window == "either" else known[:1]
+    return known if shape.in_window in {"either", "both"} else known[:1]
+
+
+def placed(shape: Shape) -> Callable[[Iterable[bool]], bool]:
+    """Return what says, of the moments that lie in a window, whether the duration does."""
+    return all if shape.in_window == "both" else any
 
 
 def _goes_on(one: Span | Missing, shape: Shape) -> bool:
     """Say whether a duration is in every period from its start on, since it is not over."""
     ongoing = isinstance(one, Span) and not one.observed and one.end is None
-    return ongoing and shape.in_window != "start"
+    return ongoing and shape.in_window in {"end", "either"}
 
 
 def _in(one: Span | Missing, window: Period | None, definition: Definition, shape: Shape) -> bool:
@@ -221,7 +256,7 @@ def _in(one: Span | Missing, window: Period | None, definition: Definition, shap
     places = _places(one, shape)
     if _goes_on(one, shape):
         return all(begun(moment, window, definition.bounds) for moment in places)
-    return not places or any(inside(moment, window, definition.bounds) for moment in places)
+    return not places or placed(shape)(inside(m, window, definition.bounds) for m in places)
 
 
 def with_parts(
@@ -240,7 +275,7 @@ def with_parts(
         times += (instant_of(moment) for one in found.others for moment in _places(one, shape))
         periods = list(buckets(definition, map(moment_of, times)))
 
-    def placed(one: Span | Missing) -> Sequence[int] | None:
+    def times_of(one: Span | Missing) -> Sequence[int] | None:
         return None if _goes_on(one, shape) else list(map(instant_of, _places(one, shape))) or None
 
     grouped = definition.group_by is not None
@@ -251,7 +286,7 @@ def with_parts(
         periods,
         lambda place: [column[place] for column in columns],
     )
-    others = Members(found.others, (lambda one: one.groups) if grouped else None, periods, placed)
+    others = Members(found.others, (lambda one: one.groups) if grouped else None, periods, times_of)
 
     def figure(name: str | None, window: Period | None) -> Figure:
         some, rest = exact.of(name, window), others.of(name, window)
@@ -260,7 +295,7 @@ def with_parts(
 
     window = definition.window
     whole = _summary(exact_ones, every, found.others, out, facts, definition, shape, window)
-    return with_groups(whole, sorted({*exact.names, *others.names}), periods, figure)
+    return with_groups(facts, whole, sorted({*exact.names, *others.names}), periods, figure)
 
 
 def _summary(
@@ -275,7 +310,8 @@ def _summary(
 ) -> Figure:
     if window is not None:
         span, columns = instants(window, definition.bounds), found.places(shape)
-        exact = [place for place in exact if any(column[place] in span for column in columns)]
+        lies = placed(shape)
+        exact = [place for place in exact if lies(column[place] in span for column in columns)]
     spans: list[Span] = []
     waiting: list[Span] = []
     left_out = list(out)
@@ -305,7 +341,7 @@ def _summary(
     return Figure(
         name=type(definition).NAME,
         value=value,
-        reason=_why_none(values, waiting) if value is None else None,
+        reason=_why_none(values, waiting, left_out) if value is None else None,
         unit=SECONDS,
         n=len(values),
         definition=definition,
@@ -322,7 +358,7 @@ def _summary(
         left_out=Listed(lambda: sorted(left_out, key=lambda one: one.id)),
         beside=_beside(values, waiting, shape.statistic, definition.level),
         counts={STILL_OPEN: still_open} if still_open else {},
-        notes=unread_notes(facts),
+        notes=(*unread_notes(facts), *early_notes(sum(one.early for one in spans))),
     )
 
 
@@ -347,12 +383,29 @@ def _rank(one: Included) -> tuple[float, str]:
     return one.value, one.id
 
 
-def _why_none(values: Sequence[float], waiting: Sequence[Span]) -> str:
+def _why_none(values: Sequence[float], waiting: Sequence[Span], left_out: Sequence[LeftOut]) -> str:
+    """Return why there is no number, which is true of all that was left out."""
     if values:
         return "a geometric mean needs durations above 0"
-    if not waiting:
+    if not left_out:
         return "nothing to count"
-    return "all are still open" if all(one.end is None for one in waiting) else "all are censored"
+    if len(waiting) == len(left_out):
+        if all(one.end is None for one in waiting):
+            return f"all are {STILL_OPEN}"
+        return "all are censored"
+    return f"nothing to count, {len(left_out):,} left out: {_most(left_out)}"
+
+
+def _most(left_out: Iterable[LeftOut]) -> str:
+    """Return the reasons for which most were left out, with how many each."""
+    told = {
+        STILL_OPEN if reason == PENDING else reason: len(ids)
+        for reason, ids in by_reason(left_out).items()
+    }
+    lines = [f"{count:,} {reason}" for reason, count in told.items()]
+    if len(lines) > SOME:
+        lines[SOME:] = [f"{sum(list(told.values())[SOME:]):,} for other reasons"]
+    return ", ".join(lines)
 
 
 def _seconds(microseconds_: float | None) -> float | None:

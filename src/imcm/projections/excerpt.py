@@ -8,6 +8,7 @@ attributes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from reprlib import Repr
 from typing import Final, TypeVar
 
@@ -33,6 +34,23 @@ def named(names: Sequence[str], most: int = FEW) -> str:
     """Return a few names, and how many more there are: "a, b, c, ... and 1,203 more"."""
     told = ", ".join(names[:most])
     return told if len(names) <= most else f"{told}, ... and {len(names) - most:,} more"
+
+
+def near(name: str, names: Iterable[str]) -> list[str]:
+    """Return a few of the names that look like another one, the likest first."""
+    plain: dict[str, list[str]] = {}
+    for one in sorted(names):
+        plain.setdefault(one.casefold(), []).append(one)
+    found = get_close_matches(name.casefold(), plain, n=FEW, cutoff=0.6)
+    return [one for likest in found for one in plain[likest]][:FEW]
+
+
+def one_of(value: object, allowed: Iterable[str]) -> str:
+    """Return, for a refused choice, what there is to choose from, and what is near it."""
+    there_are = list(map(str, allowed))
+    likest = near(value, there_are) if isinstance(value, str) else []
+    told = f"one of {', '.join(there_are)}"
+    return f"{told}; near it: {', '.join(likest)}" if likest else told
 
 
 def excerpt(

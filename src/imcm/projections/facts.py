@@ -105,6 +105,11 @@ class Facts:
         unread = sum(self.unread.values())
         return f"{line}, {unread:,} events not read" if unread else line
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of any incident or change was read; a ledger's own rows are neither."""
+        return not self.incidents and not self.changes
+
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """
         Return what *make* gives, made once: figures of one report share what they are made of.

@@ -20,8 +20,9 @@ from typing import Any, ClassVar, Final, NamedTuple, TypeVar, cast
 import attrs
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Kind, Moment, Outcome, Verdict, is_among
+from imcm.domain.vocabulary import NOTHING_TOLD, Kind, Moment, Outcome, Verdict, is_among
 from imcm.errors import InvalidValue
+from imcm.projections.excerpt import named
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figure import (
     SHARE,
@@ -31,7 +32,6 @@ from imcm.projections.figure import (
     LeftOut,
     Listed,
     Members,
-    Period,
     buckets,
     change_matches,
     choices,
@@ -66,6 +66,7 @@ from imcm.projections.tables import (
     in_order,
     where,
 )
+from imcm.projections.windows import Period
 
 T = TypeVar("T")
 
@@ -302,14 +303,17 @@ class Attribution(Deployments):
     """
     Which deployment an incident is laid to.
 
-    A stated verdict always wins. Where there is none, the definition may infer one; a link that
-    somebody dismissed is never inferred, and inferred ones are marked and counted apart.
+    A stated verdict wins unless `stated` says otherwise. Where there is none, the definition may
+    infer one; a link that somebody dismissed is never inferred, and inferred ones are marked and
+    counted apart.
 
     Attributes:
         attribution: "stated" (default: only what somebody stated), "latest_before" the detection
             of the incident, "latest_at_or_before" it, or "between_releases" (the release that
             was live: from its own instant up to the next one's; `release_ends` closes that end).
             All deployments are candidates, whatever the definition's filters report of them.
+        stated: "wins" (default), or "ignore": causes are inferred as by a tool that knows no
+            verdicts, so neither those that somebody stated nor those dismissed are known.
         release_ends: "open" or "closed": whether an incident at the very instant of a release
             is laid to the one that was live until then, too.
         scope: What an incident and a deployment must share: "service" (default), "label:<name>",
@@ -322,12 +326,14 @@ class Attribution(Deployments):
 
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "attribution": ATTRIBUTIONS,
+        "stated": ("wins", "ignore"),
         "release_ends": ("open", "closed"),
         "candidates": ("all", "successful"),
         "candidates_in": ("any", "window"),
         "incidents_in": ("any", "window"),
     }
     attribution: str = "stated"
+    stated: str = "wins"
     release_ends: str = "open"
     scope: str = "service"
     max_age: timedelta | None = attrs.field(default=None, converter=_age)
@@ -339,14 +345,43 @@ class Attribution(Deployments):
         super().__attrs_post_init__()
         if not is_among(self.scope, ("service", "global")) and not is_label(self.scope):
             raise InvalidValue("scope", self.scope, "service, global, or label:<name>")
+        if self.stated == "ignore" and self.attribution == "stated":
+            rules = " or ".join(ATTRIBUTIONS[1:])
+            allowed = f"wins where attribution is 'stated'; or infer causes: attribution= {rules}"
+            raise InvalidValue("stated", self.stated, allowed)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Causes(Attribution):
+    """
+    Which incidents are laid to which changes: the links themselves, each a `Cause`.
+
+    First those that somebody stated, then those that are inferred, each in the order of the ids of
+    their incidents; an incident with several causes has several. The causes that are stated may
+    name a change that is not in the log (`known` is False). Incidents that do not count (dismissed,
+    drills, tests, merged) have none. The window matters only with `incidents_in` and
+    `candidates_in`.
+    """
+
+    NAME: ClassVar[str] = "causes"
 
 
 class Cause(NamedTuple):
-    """An incident laid to a change, stated by somebody or inferred."""
+    """
+    An incident laid to a change.
 
-    incident: IncidentFacts
+    Attributes:
+        incident, change: Their ids.
+        inferred: False where somebody stated it.
+        rule: "stated", or by which `attribution` it is inferred.
+        known: Whether the log has a change of that id.
+    """
+
+    incident: str
     change: str
     inferred: bool
+    rule: str
+    known: bool
 
 
 class Laid(OneByOne[Cause]):
@@ -367,15 +402,18 @@ class Laid(OneByOne[Cause]):
         changes: Sequence[int],
         stated: int,
         unknown: Sequence[str],
+        rule: str,
     ) -> None:
         """
         Take all that is laid to changes.
 
         Args:
             unknown: The ids of changes of which nothing else is known, the last one first.
+            rule: By which the others than the stated ones are inferred.
         """
         self._facts = facts
         self._unknown = unknown
+        self._rule = rule
         self.incidents = incidents
         self.changes = changes
         self.stated = stated
@@ -406,12 +444,39 @@ class Laid(OneByOne[Cause]):
         return len(self.changes)
 
     def _one(self, place: int) -> Cause:
-        row, change = self._facts.incidents[self.incidents[place]], self.changes[place]
+        incident, change = self._facts.incidents.ids[self.incidents[place]], self.changes[place]
         id_ = self._unknown[change] if change < 0 else self._facts.changes.ids[change]
-        return Cause(row, id_, place >= self.stated)
+        inferred = place >= self.stated
+        return Cause(incident, id_, inferred, self._rule if inferred else "stated", change >= 0)
+
+    def __repr__(self) -> str:
+        """Return in one line how many there are."""
+        inferred = len(self.changes) - self.stated
+        return f"<{type(self).__name__}: {self.stated:,} stated, {inferred:,} inferred>"
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the note on stated causes that name no change of the log; none where all do."""
+        return unknown_notes("causes", self.stated, self._unknown)
 
 
-def causes(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOut]]:
+def unknown_notes(what: str, of: int, unknown: Iterable[str]) -> tuple[str, ...]:
+    """
+    Return the note on what incidents say of changes that are not in the log; none where all are.
+
+    Args:
+        what: It is: "causes", or "fixes".
+        of: How many there are.
+        unknown: The ids of changes that are not there, each as often as it is named.
+    """
+    ids = list(unknown)
+    if not ids:
+        return ()
+    names_ = "names" if len(ids) == 1 else "name"
+    told = named(sorted(set(ids)))
+    return (f"{len(ids):,} of {of:,} {what} {names_} no known change: {told}",)
+
+
+def causes_of(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOut]]:
     """
     Return which incidents are laid to which changes, and which incidents are laid to none.
 
@@ -425,13 +490,21 @@ def causes(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOu
     )
 
 
+def _links(facts: Facts, definition: Causes) -> Laid:
+    return causes_of(facts, definition)[0]
+
+
+causes = figure_function(Causes, _links)
+
+
 def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]:
     places, out = _to_be_laid(facts, definition)
     verdicts_of = facts.incidents.columns.verdicts
     incidents: list[int] = []
     changes: list[int] = []
     unknown: list[str] = []
-    for place in compress(places, map(verdicts_of.__getitem__, places)):
+    judged = compress(places, map(verdicts_of.__getitem__, places))
+    for place in judged if definition.stated == "wins" else ():
         named = [id_ for id_, one in verdicts_of[place].items() if one is Verdict.CAUSED]
         for id_ in sorted(named):
             change = facts.changes.place(id_)
@@ -452,7 +525,8 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]
             row = facts.incidents[place]
             if incident_matches(row, definition):
                 out.append(LeftOut(row.id, "no deployment to lay it to", row.positions))
-    return Laid(facts, incidents, changes, stated, unknown[::-1]), out
+    rule = definition.attribution
+    return Laid(facts, incidents, changes, stated, unknown[::-1], rule), out
 
 
 def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], list[LeftOut]]:
@@ -502,6 +576,7 @@ class _Candidates:
         self._facts = facts
         self._deployed = found = _all_deployments(facts, definition)
         self._scope = definition.scope
+        self._heard = definition.stated == "wins"
         rule = definition.attribution
         self._side: _Side = bisect_left if rule == "latest_before" else bisect_right
         self._closed = rule == "between_releases" and definition.release_ends == "closed"
@@ -540,6 +615,8 @@ class _Candidates:
         table = self._facts.incidents
         told, deployed = table.columns, self._deployed.places
         detected, verdicts_of, services = told.detected, told.verdicts, told.services
+        if not self._heard:
+            verdicts_of = [NOTHING_TOLD] * len(verdicts_of)
         side, longest = self._side, self._longest
         # What nearly all are: of one service, and nobody said anything about their cause.
         alike: Sequence[_Found | None] = ()
@@ -576,11 +653,12 @@ class _Candidates:
             keys = row.services
         elif self._scope != "global":
             keys = _labelled(row.labels, self._scope)
-        last = self._latest(keys, row.verdicts, at, self._side)
+        verdicts = row.verdicts if self._heard else NOTHING_TOLD
+        last = self._latest(keys, verdicts, at, self._side)
         if last is None:
             return ()
         if self._closed and self._deployed.at[last] == at:
-            before = self._latest(keys, row.verdicts, at, bisect_left)
+            before = self._latest(keys, verdicts, at, bisect_left)
             if before is not None:
                 return sorted((before, last), key=self._deployed.id)
         return (last,)
@@ -716,12 +794,13 @@ class Judged(NamedTuple):
     """
     All deployments the definition takes, in order of time, and the failures among them.
 
-    With them come the incidents that are laid to none.
+    With them come the incidents that are laid to none, and what a reader should know of the causes.
     """
 
     deployments: Deployed
     failed: Failed
     unlaid: Sequence[LeftOut]
+    notes: tuple[str, ...]
 
 
 def failures(facts: Facts, definition: FailedBy) -> Judged:
@@ -732,7 +811,7 @@ def failures(facts: Facts, definition: FailedBy) -> Judged:
 
 def _failures(facts: Facts, definition: FailedBy) -> Judged:
     found, _ = deployments(facts, definition)
-    laid, unlaid = causes(facts, definition)
+    laid, unlaid = causes_of(facts, definition)
     by = definition.failed_by
     others: dict[int, list[str]] = {}
     told: dict[int, str] = {}
@@ -754,7 +833,9 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
     if "version_returned" in by:
         for id_, version in _versions_returned(_all_deployments(facts, definition)).items():
             _sign(others, facts, found, id_, f"version {version} deployed again")
-    return Judged(found, Failed(found, laid if "incident" in by else None, others), unlaid)
+    heard = "incident" in by
+    failed = Failed(found, laid if heard else None, others)
+    return Judged(found, failed, unlaid, laid.notes() if heard else ())
 
 
 def _sign(others: dict[int, list[str]], facts: Facts, found: Deployed, id_: str, sign: str) -> None:
@@ -851,8 +932,10 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     left_out = Listed(
         lambda: sorted([*out, *passed_over, *judged.unlaid], key=lambda one: (one.id, one.reason))
     )
-    whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
-    return with_groups(whole, groups, periods, figure)
+    whole = figure(None, definition.window)
+    notes = () if definition.numerator == "incidents" else judged.notes
+    whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
+    return with_groups(facts, whole, groups, periods, figure)
 
 
 def _rate(

@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time, timedelta
 from inspect import Parameter, Signature, signature
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import (
     Any,
     ClassVar,
@@ -24,6 +24,7 @@ from typing import (
     NamedTuple,
     ParamSpec,
     Self,
+    TypeGuard,
     TypeVar,
     cast,
     overload,
@@ -38,6 +39,7 @@ from imcm.domain.recorded import LogMark, Recorded
 from imcm.domain.vocabulary import (
     PRODUCTION,
     Between,
+    Kind,
     Mode,
     Moment,
     Severity,
@@ -49,11 +51,21 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import InvalidValue
 from imcm.plain import joined
-from imcm.projections.excerpt import excerpt, named, short
+from imcm.projections.excerpt import excerpt, named, near, one_of, short
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.instants import MICROSECOND, instant
 from imcm.projections.statistics import Interval, mean
 from imcm.projections.tables import where, where_not
+from imcm.projections.windows import (
+    FIRST,
+    FORMS,
+    LAST,
+    Period,
+    Relative,
+    days_of,
+    last_days,
+    relative,
+)
 
 SECONDS: Final = "seconds"
 SHARE: Final = "share"
@@ -79,10 +91,6 @@ def elapsed(start: datetime, end: datetime) -> int:
     if start.tzinfo is not UTC or end.tzinfo is not UTC:
         start, end = utc(start), utc(end)
     return (end - start) // MICROSECOND
-
-
-FIRST: Final = datetime.min.replace(tzinfo=UTC)
-LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def utc(moment: Moment) -> datetime:
@@ -373,7 +381,7 @@ class Figure:
             "beside": dict(self.beside),
             "counts": dict(self.counts),
             "group": self.group,
-            "window": None if self.window is None else [t.isoformat() for t in self.window],
+            "window": _plain(self.window),
             "time_zone": self.time_zone,
             "as_of": None if self.as_of is None else self.as_of.isoformat(),
             "known_at": _plain(self.known_at),
@@ -404,6 +412,8 @@ def by_reason(left_out: Iterable[LeftOut]) -> dict[str, list[str]]:
 
 def _minute(moment: datetime, home: ZoneInfo) -> str:
     """Return a moment for a person, without the time of day where that is midnight."""
+    if moment in (FIRST, LAST):
+        return "the beginning" if moment == FIRST else "the end"
     if MINYEAR < moment.year < MAXYEAR:  # at either end of the calendar there may be no other zone
         moment = moment.astimezone(home)
     return f"{moment:%Y-%m-%d}" if moment.time() == time() else f"{moment:%Y-%m-%d %H:%M}"
@@ -438,7 +448,7 @@ def _plain(value: object) -> Any:
     if as_dict is not None:
         return as_dict()
     if isinstance(value, (datetime, date)):
-        return value.isoformat()
+        return None if value in (FIRST, LAST) else value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
     if is_list(value) and not is_mapping(value):
@@ -470,13 +480,24 @@ def _texts(value: Any) -> Any:
     return tuple(str(item) if isinstance(item, str) else item for item in given)
 
 
-def _window(value: object) -> tuple[datetime, datetime] | None:
-    return checked_period("window", value)
+def _window(value: object) -> Any:
+    """Return a window as its two ends, one of which may be open; text stays as it is."""
+    if value is None or isinstance(value, (str, Relative)):
+        return value
+    ends = tuple(value) if is_list(value) and not is_mapping(value) else ()
+    if len(ends) != 2:
+        raise InvalidValue("window", value, FORMS)
+    start, end = ends
+    if start is None and end is None:
+        raise InvalidValue("window", value, "one end at least, or None for all time")
+    # With a fixed offset it is compared as an instant, and equals itself when it is read back.
+    first = FIRST if start is None else aware_time("window start", start)
+    return first, LAST if end is None else aware_time("window end", end)
 
 
 def checked_period(name: str, value: object) -> tuple[datetime, datetime] | None:
     """
-    Return *value* as (start, end) with fixed offsets, None for None; texts are read as ISO 8601.
+    Return *value* as (start, end) with fixed offsets, None for None; times may be ISO 8601 text.
 
     Raises:
         NaiveTimeError: One of them has no zone.
@@ -487,11 +508,29 @@ def checked_period(name: str, value: object) -> tuple[datetime, datetime] | None
     ends = tuple(value) if is_list(value) and not is_mapping(value) else ()
     if len(ends) != 2:
         raise InvalidValue(name, value, "give (start, end), both aware")
-    # With a fixed offset it is compared as an instant, and equals itself when it is read back.
-    return _time(f"{name} start", ends[0]), _time(f"{name} end", ends[1])
+    return aware_time(f"{name} start", ends[0]), aware_time(f"{name} end", ends[1])
 
 
-def _time(name: str, value: object) -> datetime:
+def _written(text: str, home: ZoneInfo) -> Period:
+    """Return the window that a text means in a zone."""
+    found = relative(text.strip())
+    if found is not None:
+        return found
+    ends: list[datetime] = []
+    parts = text.split("/")
+    for part in parts:
+        days = days_of(part.strip())
+        if days is not None:
+            ends += (midnight(day, home) for day in days)
+        elif len(parts) == 2:
+            ends += (aware_time("window", part.strip()),) * 2
+    if not ends or len(parts) > 2:
+        raise InvalidValue("window", text, FORMS)
+    return (ends[0], ends[1]) if len(parts) == 1 else (ends[0], ends[2])
+
+
+def aware_time(name: str, value: object) -> datetime:
+    """Return a time given as such or as text, with a fixed offset; refuse one without a zone."""
     if isinstance(value, str):
         try:
             value = datetime.fromisoformat(value)
@@ -525,7 +564,12 @@ class Definition:
     The choices every figure has. Each figure's own definition adds its own.
 
     Attributes:
-        window: (start, end), both aware; None takes everything.
+        window: (start, end), both aware; None takes everything. One of the ends may be None: the
+            start is then the first moment that the log tells of, and the end is `as_of`, both of
+            them inside. As text: a period of the calendar in the time zone ("2026", "2026-Q1",
+            "2026-03", "2026-W09", "2026-03-05"), from the start of one to that of another
+            ("2026-03-05/2026-03-12"), or the last whole week, month, quarter or year before
+            `as_of` ("last quarter"). A figure's own definition has the two ends that came of it.
         bounds: Which ends of the window belong to it, "[)" being the start only.
         time_zone: The IANA zone in which days, weeks, months and years begin.
         environments: Names that count; no name counts as production. "*" takes all.
@@ -553,7 +597,7 @@ class Definition:
         "empty": ("none", "zero"),
     }
 
-    window: tuple[datetime, datetime] | None = attrs.field(default=None, converter=_window)
+    window: Period | None = attrs.field(default=None, converter=_window)
     bounds: str = "[)"
     time_zone: str = "UTC"
     environments: tuple[str, ...] | None = attrs.field(default=None, converter=_texts)
@@ -574,9 +618,12 @@ class Definition:
         self._check_choices()
         self._check_filters()
         self._check_parts()
-        zone(self.time_zone)
-        if self.window is not None and self.window[1] <= self.window[0]:
-            raise InvalidValue("window", _plain(self.window), "its end must be after its start")
+        home, window = zone(self.time_zone), self.window
+        if isinstance(window, str):
+            object.__setattr__(self, "window", _written(window, home))
+        if self.window is not None and not instants(self.window, self.bounds):
+            allowed = 'its end must be after its start, or at it where bounds="[]"'
+            raise InvalidValue("window", _plain(self.window), allowed)
         level: Any = self.level
         if not isinstance(level, (int, float)) or not 0 < level < 1:
             raise InvalidValue("level", level, "a confidence level lies between 0 and 1")
@@ -594,7 +641,7 @@ class Definition:
             given: Iterable[Any] = value if name in several and is_list(value) else (value,)
             for one in given:
                 if not is_among(one, allowed):
-                    raise InvalidValue(name, one, f"one of {', '.join(map(str, allowed))}")
+                    raise InvalidValue(name, one, one_of(one, allowed))
 
     def _check_filters(self) -> None:
         for name in ("environments", "services", "severities", "kinds"):
@@ -603,9 +650,12 @@ class Definition:
                 raise InvalidValue(name, value, "give a list of names")
             for one in value or ():
                 checked_text(name, one)
-        for severity in self.severities or ():
-            if severity not in list(Severity):
-                raise InvalidValue("severities", severity, f"one of {', '.join(Severity)}")
+        closed: tuple[tuple[str, type[Severity] | type[Kind]], ...]
+        closed = ("severities", Severity), ("kinds", Kind)
+        for name, allowed in closed:
+            for one in getattr(self, name) or ():
+                if one not in list(allowed):
+                    raise InvalidValue(name, one, one_of(one, allowed))
 
     def _check_parts(self) -> None:
         by: Any = self.bucket_by
@@ -618,7 +668,7 @@ class Definition:
             raise InvalidValue("bucket_by", by, allowed)
         group: Any = self.group_by
         if not is_among(group, (None, *GROUPS)) and not is_label(group):
-            raise InvalidValue("group_by", group, f"one of {', '.join(GROUPS)}, or label:<name>")
+            raise InvalidValue("group_by", group, one_of(group, (*GROUPS, "or label:<name>")))
         if self.whole == "unweighted" and group is None:
             raise InvalidValue("whole", self.whole, "it is the mean of groups: give group_by= too")
 
@@ -694,9 +744,12 @@ def choices(definition: Definition, cls: type[Definition]) -> Iterator[Hashable]
         yield tuple(sorted(value.items())) if is_mapping(value) else value
 
 
-def is_label(value: object) -> bool:
+LABEL: Final = "label:"
+
+
+def is_label(value: object) -> TypeGuard[str]:
     """Say whether a choice is "label:" with the name of a label."""
-    return isinstance(value, str) and value.startswith("label:") and value != "label:"
+    return isinstance(value, str) and value.startswith(LABEL) and value != LABEL
 
 
 def zone(name: str) -> ZoneInfo:
@@ -722,8 +775,8 @@ D = TypeVar("D", bound=Definition)
 
 
 def figure_function(
-    definition: Callable[P, D], compute: Callable[[Facts, D], Figure]
-) -> Callable[Concatenate[Facts | Iterable[Recorded], P], Figure]:
+    definition: Callable[P, D], compute: Callable[[Facts, D], T]
+) -> Callable[Concatenate[Facts | Iterable[Recorded], P], T]:
     """
     Return the function that computes a figure: its arguments are those of the definition.
 
@@ -731,12 +784,10 @@ def figure_function(
     give it `facts(log, as_of=..., known_at=...)`.
     """
 
-    def function(
-        log: Facts | Iterable[Recorded], /, *args: P.args, **arguments: P.kwargs
-    ) -> Figure:
+    def function(log: Facts | Iterable[Recorded], /, *args: P.args, **arguments: P.kwargs) -> T:
         known = facts_of(log)
         with collector_paused():
-            return compute(known, definition(*args, **arguments))
+            return compute(known, settled(known, definition(*args, **arguments)))
 
     # Editors and `help()` show what the definition takes, and the name it is called by.
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", getattr(definition, "__name__", "figure")).lower()
@@ -755,6 +806,51 @@ def figure_function(
     return function
 
 
+def settled(facts: Facts, definition: D) -> D:
+    """
+    Return a definition whose window has two ends: what it left to the log is known from it.
+
+    Where the log has nothing to settle it, an end stays the first or the last instant there is.
+    """
+    window, as_of = definition.window, facts.as_of
+    if window is None or as_of is None or not {FIRST, LAST}.intersection(window):
+        return definition
+    start, end = window
+    if isinstance(window, Relative):
+        home = zone(definition.time_zone)
+        days = last_days(window.unit, day_of(as_of, home), definition.week_starts)
+        start, end = (midnight(day, home) for day in days)
+    # The instants told are inside, whatever the bounds.
+    if end == LAST and start < as_of:
+        end = as_of if definition.bounds[1] == "]" else as_of + MICROSECOND
+    told = began(facts)
+    if start == FIRST and told is not None and told < end:
+        start = told if definition.bounds[0] == "[" else told - MICROSECOND
+    return attrs.evolve(definition, window=(start, end))
+
+
+def began(facts: Facts) -> datetime | None:
+    """Return the first moment that any incident or change tells of; None where there is none."""
+    return facts.kept(("began",), lambda: _began(facts))
+
+
+def _began(facts: Facts) -> datetime | None:
+    rows: tuple[Iterable[IncidentFacts | ChangeFacts], ...] = facts.incidents, facts.changes
+    return min(
+        map(utc, chain.from_iterable(map(_moments, chain.from_iterable(rows)))), default=None
+    )
+
+
+def _moments(row: IncidentFacts | ChangeFacts) -> Iterator[Moment]:
+    """Yield the moments of a row that can be its first."""
+    if isinstance(row, IncidentFacts):
+        told = [row.impact_started_at, row.detected_at, row.declared_at, row.acknowledged_at]
+        told += (moment for spell in row.spells for moment in spell[:4])
+    else:
+        told = [row.planned_at, row.submitted_at, row.started_at, row.deployed_at, row.ended_at]
+    return (moment for moment in told if moment is not None)
+
+
 def facts_of(log: Facts | Iterable[Recorded]) -> Facts:
     """Return *log* itself where it is facts already, else the facts of the whole of it."""
     return log if isinstance(log, Facts) else facts(log)
@@ -766,9 +862,6 @@ def unread_notes(facts: Facts) -> tuple[str, ...]:
         return ()
     names = ", ".join(f"{count} {name}" for name, count in facts.unread.items())
     return (f"events of a newer version were not read: {names}",)
-
-
-Period = tuple[datetime, datetime]
 
 
 class Bucket(Period):
@@ -854,6 +947,7 @@ def _places(starts: Sequence[int], at: int) -> range:
 
 
 def with_groups(
+    facts: Facts,
     whole: Figure,
     names: Iterable[str],
     periods: Sequence[Period],
@@ -862,23 +956,110 @@ def with_groups(
     """
     Return *whole* with its groups and its periods, each group with its periods, too.
 
+    Groups that the definition asks for by name are there, whatever they hold, and names that no
+    record has are said in a note.
+
     Args:
-        names: The groups.
+        names: The groups that hold something.
         figure: Gives the figure of one group (None: of all) in one period.
     """
-    window = whole.definition.window
-    groups = tuple(
-        attrs.evolve(figure(name, window), buckets=tuple(figure(name, p) for p in periods))
-        for name in names
-    )
+    definition = whole.definition
+    window = definition.window
+    by = definition.group_by or ""
+    unheard = {} if facts.empty else _unheard_of(facts, definition)
+    groups: tuple[Figure, ...] = ()
+    for name in sorted({*names, *_asked(definition)}):
+        group = attrs.evolve(figure(name, window), buckets=tuple(figure(name, p) for p in periods))
+        note = unheard.get((by, name))
+        groups += (group if note is None else attrs.evolve(group, notes=(*group.notes, note)),)
+    whole = attrs.evolve(whole, notes=(*whole.notes, *unheard.values()))
     parts = tuple(figure(None, period) for period in periods)
-    if whole.definition.whole == "unweighted":
+    if definition.whole == "unweighted":
         whole = _unweighted(whole, groups)
         parts = tuple(
             _unweighted(part, [group.buckets[place] for group in groups])
             for place, part in enumerate(parts)
         )
     return attrs.evolve(whole, groups=groups, buckets=parts)
+
+
+def _asked(definition: Definition) -> Iterable[str]:
+    """Return the groups that a definition asks for by their names."""
+    by = definition.group_by or ""
+    if is_label(by):
+        value = (definition.labels or {}).get(by.removeprefix(LABEL))
+        return () if value is None else (value,)
+    filters = {
+        "service": definition.services,
+        "severity": definition.severities,
+        "kind": definition.kinds,
+    }
+    return filters.get(by) or ()
+
+
+class _Heard(NamedTuple):
+    """The names that records have: of environments, and of labels with their values."""
+
+    environments: frozenset[str]
+    labels: Mapping[str, frozenset[str]]
+
+
+def _services(facts: Facts) -> frozenset[str]:
+    """Return the names of services that records have."""
+    tables = facts.incidents, facts.changes
+    used = (table.services[n] for table in tables for n in set(table.columns.services))
+    return frozenset(chain.from_iterable(used))
+
+
+def _heard(facts: Facts) -> _Heard:
+    environments = {*PRODUCTION, ANY}
+    labels: dict[str, set[str]] = {}
+    rows: tuple[Iterable[IncidentFacts | ChangeFacts], ...] = facts.incidents, facts.changes
+    for row in chain.from_iterable(rows):
+        if row.environment is not None:
+            environments.add(row.environment.casefold())
+        for name, value in row.labels.items():
+            labels.setdefault(name, set()).add(value)
+    values = {name: frozenset(told) for name, told in labels.items()}
+    return _Heard(frozenset(environments), values)
+
+
+def _unheard_of(facts: Facts, definition: Definition) -> dict[tuple[str, str], str]:
+    """
+    Return notes on names in the definition that no record has, with what is near or there is.
+
+    Their keys are what the name is of, as `group_by` says it, and the name.
+    """
+    group, labels = definition.group_by or "", definition.labels or {}
+    scope = getattr(definition, "scope", "")
+    asked = [one.removeprefix(LABEL) for one in (group, scope) if is_label(one)]
+    notes: dict[tuple[str, str], str] = {}
+
+    def look(what: str, name: str, said: str, there_are: Iterable[str]) -> None:
+        there = sorted(there_are)
+        if name in there:
+            return
+        likest = near(name, there)
+        if likest:
+            said += f"; near: {', '.join(likest)}"
+        elif there:
+            said += f"; there are: {named(there)}"
+        notes[what, name] = f"no record {said}"
+
+    for name in sorted({*(definition.services or ())}):
+        look("service", name, f"names the service {name}", _services(facts))
+    if not asked and not labels and definition.environments is None:
+        return notes
+    heard = facts.kept(("heard",), lambda: _heard(facts))
+    for name in dict.fromkeys(map(str.casefold, definition.environments or ())):
+        look("environment", name, f"names the environment {name}", heard.environments)
+    for name in dict.fromkeys([*labels, *asked]):
+        look("label", name, f"has the label {name}", heard.labels)
+    for name, value in labels.items():
+        if name in heard.labels:
+            said = f"has the label {name}={value}"
+            look(f"{LABEL}{name}", value, said, heard.labels[name])
+    return notes
 
 
 def _unweighted(whole: Figure, groups: Iterable[Figure]) -> Figure:
@@ -1095,7 +1276,9 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
     Without a window they run from the first moment given to the last. Between them edges are
     half-open, so that every moment lies in one: each holds its start and not its end, or the
     other way round where `bounds` are "(]". Only the two ends of the window itself are both open
-    or both closed where `bounds` say so.
+    or both closed where `bounds` say so. Where they are "[]" and the window ends on the edge of a
+    bucket, that instant is the first of one more bucket, which is nothing but this instant;
+    stretches of days that are counted from the end (`anchor="end"`) hold it in the last one.
 
     Raises:
         InvalidValue: There would be more than about `MOST_BUCKETS`.
@@ -1110,14 +1293,32 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
         if not placed:
             return
         span, bounds = (placed[0], min(placed[-1], LAST - MICROSECOND) + MICROSECOND), "[)"
+    if span[0] == span[1]:
+        yield Bucket.of(*span, bounds)
+        return
     days = by if isinstance(by, int) else _SHORTEST[by]
     if (span[1] - span[0]) // timedelta(days=days) > MOST_BUCKETS:
         told = f"from {span[0]} to {span[1]} there are more than {MOST_BUCKETS:,} of them"
         raise InvalidValue("bucket_by", by, f"{told}; take longer ones, or give a shorter window")
     inner = "(]" if bounds == "(]" else "[)"
+    one_more = bounds == "[]" and _on_edge(definition, by, span)
     for start, end in _edges(definition, by, span):
         opens = bounds[0] if start == span[0] else inner[0]
-        yield Bucket.of(start, end, opens + (bounds[1] if end == span[1] else inner[1]))
+        closes = bounds[1] if end == span[1] and not one_more else inner[1]
+        yield Bucket.of(start, end, opens + closes)
+    if one_more:
+        yield Bucket.of(span[1], span[1], "[]")
+
+
+def _on_edge(definition: Definition, by: str | int, span: Period) -> bool:
+    """Say whether the last instant of a window is the first one of a bucket."""
+    home = zone(definition.time_zone)
+    if isinstance(by, int):
+        edges = _fixed_edges(span, by, home, from_end=False)
+        return definition.anchor == "start" and span[1] in edges
+    day = day_of(span[1], home)
+    begins = _bucket_start(day, by, definition.week_starts)
+    return begins == day and midnight(day, home) == span[1]
 
 
 _SHORTEST: Final = {"day": 1, "week": 7, "month": 28, "quarter": 90, "year": 365}
@@ -1143,6 +1344,14 @@ def _fixed(
     span: tuple[datetime, datetime], days: int, home: ZoneInfo, *, from_end: bool
 ) -> Iterator[tuple[datetime, datetime]]:
     """Yield stretches of *days* calendar days, counted in the zone from one end of the span."""
+    for start, end in pairwise(_fixed_edges(span, days, home, from_end=from_end)):
+        yield max(start, span[0]), min(end, span[1])
+
+
+def _fixed_edges(
+    span: tuple[datetime, datetime], days: int, home: ZoneInfo, *, from_end: bool
+) -> list[datetime]:
+    """Return the edges of those stretches in order, up to the first that is not in the span."""
     edges = [span[1] if from_end else span[0]]
     step = timedelta(days=-days if from_end else days)
     while (edges[-1] > span[0]) if from_end else (edges[-1] < span[1]):
@@ -1151,9 +1360,7 @@ def _fixed(
         except OverflowError:  # beyond all time there is, so beyond the span
             edge = span[0] if from_end else span[1]
         edges.append(edge)
-    edges.sort()
-    for start, end in pairwise(edges):
-        yield max(start, span[0]), min(end, span[1])
+    return sorted(edges)
 
 
 def midnight(day: date, home: ZoneInfo) -> datetime:

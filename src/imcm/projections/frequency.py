@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from itertools import accumulate, compress
 from operator import sub
@@ -20,7 +20,14 @@ from imcm.domain.vocabulary import ChangeType, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections import statistics
 from imcm.projections.facts import ChangeFacts, Facts
-from imcm.projections.failures import Deployed, Deployments, FailedBy, deployments, failures
+from imcm.projections.failures import (
+    Deployed,
+    Deployments,
+    FailedBy,
+    deployments,
+    failures,
+    unknown_notes,
+)
 from imcm.projections.figure import (
     SHARE,
     Definition,
@@ -28,7 +35,6 @@ from imcm.projections.figure import (
     Included,
     LeftOut,
     Listed,
-    Period,
     buckets,
     by_group,
     day_of,
@@ -45,6 +51,7 @@ from imcm.projections.figure import (
 )
 from imcm.projections.instants import MICROSECOND, instant, moment_of
 from imcm.projections.tables import COMPLETED, where
+from imcm.projections.windows import Period
 
 _DAY: Final = 86_400_000_000
 
@@ -57,11 +64,12 @@ class DeploymentFrequency(FailedBy):
     """
     How often is deployed: deployments per day or week, or what else `per` says.
 
-    No deployment in a window that has begun is a measured 0. Undefined are an empty log, a window
-    (or a bucket) that has not begun at `as_of`, and no deployments at all without a window. A
-    window that is not over at `as_of` is taken up to then, and a note says so. Without a window
-    the time from the first deployment's day to the last one's is taken, in whole days of the
-    zone, for every group alike. Days are those of the zone: one of 23 or 25 hours is one day.
+    No deployment in a window that has begun is a measured 0. Undefined are a log without incidents
+    and changes, a window (or a bucket) that has not begun at `as_of` or is one instant long, and no
+    deployments at all without a window. A window that is not over at `as_of` is taken up to then,
+    and a note says so. Without a window the time from the first deployment's day to the last one's
+    is taken, in whole days of the zone, for every group alike. Days are those of the zone: one of
+    23 or 25 hours is one day.
 
     Attributes:
         count: Which deployments: "all" (default), "successful" (completed), or "not_failed"
@@ -115,7 +123,7 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     def figure(name: str | None, window: Period | None) -> Figure:
         span = whole_days if window is None else window
         if definition.window is not None and window is not None:
-            span = _up_to(window, facts.as_of)
+            span = _up_to(window, facts)
         members = counted.inside(name, window)
         others = dropped.inside(name, window)
         left_out = Listed(lambda: _passed_over(found, others, reason))
@@ -125,8 +133,9 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     whole = figure(None, definition.window)
     dropped_ones = whole.left_out
     left_out = Listed(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
-    whole = attrs.evolve(whole, left_out=left_out)
-    return with_groups(whole, sorted({*counted.names, *dropped.names}), periods, figure)
+    notes = failures(facts, definition).notes if definition.count == "not_failed" else ()
+    whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
+    return with_groups(facts, whole, sorted({*counted.names, *dropped.names}), periods, figure)
 
 
 def _included(found: Deployed, counted: Iterable[int]) -> Iterator[Included]:
@@ -191,9 +200,10 @@ def _day(at: int, home: ZoneInfo) -> date:
     return day_of(moment_of(at), home)
 
 
-def _up_to(window: Period, as_of: datetime | None) -> Period | None:
-    """Return the part of a window that has passed; None where it has not begun."""
-    if as_of is None or as_of <= window[0]:
+def _up_to(window: Period, facts: Facts) -> Period | None:
+    """Return the part of a window that has passed; None where it has not begun, or nothing is."""
+    as_of = facts.as_of
+    if as_of is None or facts.empty or as_of <= window[0]:
         return None
     return window[0], min(window[1], as_of)
 
@@ -248,21 +258,24 @@ def _frequency(
     notes = unread_notes(facts)
     between = _median_gap(times)
     beside: dict[str, float | None] = {}
-    of_all_time = window is None and facts.as_of is not None
-    if span is not None:
-        days = _days_between(span, home)
+    of_all_time = window is None and not facts.empty
+    days = 0.0 if span is None else _days_between(span, home)
+    if span is not None and (days or definition.per == "window"):
         value, interval = _spread(n, dates, definition, span, days)
-        beside = {
-            "deployments per day": n / days,
-            "deployments per week": 7 * n / days,
-            "days with a deployment per week": 7 * len(dates) / days,
-        }
-        if window is not None and span[1] < window[1]:
+        if days:
+            beside = {
+                "deployments per day": n / days,
+                "deployments per week": 7 * n / days,
+                "days with a deployment per week": 7 * len(dates) / days,
+            }
+        if window is not None and window[1] - span[1] > MICROSECOND:
             notes = (*notes, f"the window is not over: taken up to {span[1]}")
     elif definition.empty == "zero" or (of_all_time and definition.per == "window"):
         value = 0.0
+    elif span is not None:  # one instant, or a day that its zone left out
+        reason = "the period has no length"
     else:
-        ahead = window is not None and facts.as_of is not None
+        ahead = window is not None and not facts.empty
         reason = "the window has not begun" if ahead else "no deployments"
     return Figure(
         name=type(definition).NAME,
@@ -398,12 +411,18 @@ class ReworkRate(Deployments):
 
 def _fixed(
     facts: Facts, found: Deployed, definition: ReworkRate
-) -> tuple[Mapping[int, Sequence[str]], list[LeftOut]]:
-    """Return the incidents each deployment fixed, and those whose word on it does not count."""
+) -> tuple[Mapping[int, Sequence[str]], list[LeftOut], tuple[str, ...]]:
+    """
+    Return the incidents each deployment fixed, and those whose word on it does not count.
+
+    With them comes the note on those that name no change of the log.
+    """
     fixed: dict[int, list[str]] = {}
     out: list[LeftOut] = []
+    unknown: list[str] = []
+    count = 0
     if "fixed" not in definition.rework_by:
-        return fixed, out
+        return fixed, out, ()
     told = facts.incidents.columns.verdicts
     said = [
         place for place in compress(range(len(told)), told) if Verdict.FIXED in told[place].values()
@@ -415,11 +434,13 @@ def _fixed(
         changes = [here for change in known if (here := found.here[change]) >= 0]
         why = why_incident_out(row, definition)
         if why is None:
+            count += len(named)
+            unknown += (id_ for id_ in named if facts.changes.place(id_) is None)
             for change in changes:
                 fixed.setdefault(change, []).append(row.id)
         elif changes:
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
-    return fixed, out
+    return fixed, out, unknown_notes("fixes", count, unknown)
 
 
 def _signs(row: ChangeFacts, fixed: Iterable[str], definition: ReworkRate) -> list[str]:
@@ -435,7 +456,7 @@ def _signs(row: ChangeFacts, fixed: Iterable[str], definition: ReworkRate) -> li
 def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
     found, out = deployments(facts, definition)
-    fixed, unheard = _fixed(facts, found, definition)
+    fixed, unheard, notes = _fixed(facts, found, definition)
     odd = where(facts.changes.columns.odd)
     may_be = {*fixed, *(here for place in odd if (here := found.here[place]) >= 0)}
     signs = {
@@ -477,8 +498,9 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
         )
 
     left_out = Listed(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
-    whole = attrs.evolve(figure(None, definition.window), left_out=left_out)
-    return with_groups(whole, counted.names, periods, figure)
+    whole = figure(None, definition.window)
+    whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
+    return with_groups(facts, whole, counted.names, periods, figure)
 
 
 rework_rate = figure_function(ReworkRate, measure_rework)

@@ -4,14 +4,17 @@ Lead time for changes: from a commit to its deployment.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import compress
 from operator import attrgetter, sub
 from typing import ClassVar, Final
 
 import attrs
 
-from imcm.domain.vocabulary import Commit, Kind, Moment, earliest, latest
+from imcm.domain.change import ChangeStatus
+from imcm.domain.vocabulary import Between, Commit, Kind, Moment, earliest, latest
 from imcm.projections.durations import (
     ROUNDINGS,
     STATISTICS,
@@ -22,13 +25,22 @@ from imcm.projections.durations import (
     Shape,
     Span,
     Who,
+    early,
     with_parts,
 )
 from imcm.projections.facts import Facts
 from imcm.projections.failures import Deployed, Deployment, Deployments, deployments
-from imcm.projections.figure import Figure, elapsed, figure_function, utc
+from imcm.projections.figure import (
+    Figure,
+    change_matches,
+    elapsed,
+    figure_function,
+    groups_of,
+    in_environment,
+    utc,
+)
 from imcm.projections.instants import instant
-from imcm.projections.tables import COMPLETED, NO_TIME
+from imcm.projections.tables import COMPLETED, NO_TIME, where_not
 
 _LONGEST: Final = -NO_TIME // 2
 """No two times are so far from each other; what is not known lies farther from all."""
@@ -48,12 +60,14 @@ class LeadTime(Deployments):
         unit: What counts: each "commit" (default); each "change" by the first of the commits it
             brought; or each "pull_request" by the first of its commits, at the first deployment
             that brought one of them (commits without a pull request are left out).
-        roll_forward: Commits of a deployment that failed or was rolled back are in production
-            only with the next successful deployment of one of its services, by time and id
-            (True), and count as brought by that one; False counts them where they were first
-            tried.
+        roll_forward: Commits of a deployment that failed or was rolled back, and those of a change
+            that was aborted, cancelled or reached nothing, are in production only with the next
+            successful deployment of one of its services, by time and id (True), and count as
+            brought by that one. False counts them where they were first tried, and those of what
+            was no deployment nowhere.
         negative: Deployed before it was made (a clock was wrong): "leave_out" (default, listed),
-            "include", or "leave_out_zero_too".
+            "include", or "leave_out_zero_too". Unless they are included, those of up to a minute
+            below 0 count as 0, and a note says how many did.
         statistic, round_each: As for durations of incidents.
     """
 
@@ -77,7 +91,7 @@ def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
     """Compute lead time for changes."""
     found, out = deployments(facts, definition)
     measured = Durations()
-    _Arrivals(measured, definition).bring(found)
+    _Arrivals(measured, definition).bring(found, _undelivered(facts, definition))
     shape = Shape(statistic=definition.statistic, in_window="end", round_each=definition.round_each)
     return with_parts(measured, out, facts, definition, shape)
 
@@ -110,6 +124,54 @@ def _landings(found: Deployed, definition: LeadTime) -> dict[int, int | None]:
     return dict(sorted(landings.items()))
 
 
+def _undelivered(facts: Facts, definition: LeadTime) -> list[Deployment]:
+    """
+    Return the changes with commits that were given up before they came into production.
+
+    They are no deployments. Each has the time at which it ended, and they come in that order.
+    """
+    if not definition.roll_forward:
+        return []
+    told = facts.changes.columns
+    found: list[Deployment] = []
+    odd = where_not(told.counted)
+    for place in compress(odd, map(told.load.__getitem__, odd)):
+        row = facts.changes[place]
+        given_up = row.outcome is not None or row.status is ChangeStatus.CANCELLED
+        if row.deployed_at is not None or not given_up or row.kind is Kind.ROLLBACK:
+            continue
+        at = row.ended_at or row.closed_at
+        if at is None or not in_environment(row.environment, definition):
+            continue
+        if change_matches(row, definition):
+            uncertain = isinstance(at, Between)
+            found.append(Deployment(row, utc(at), uncertain, groups_of(row, definition)))
+    return sorted(found, key=lambda one: (one.at, one.change.id))
+
+
+def _landings_of(
+    undelivered: Iterable[Deployment], found: Deployed, definition: LeadTime
+) -> dict[int, list[Deployment]]:
+    """Return what came into production later, by the place of the deployment that brought it."""
+    brings = definition.rollbacks == "leave_out"
+    successes = found.by_service(
+        place
+        for place, outcome in enumerate(found.outcomes)
+        if outcome == COMPLETED and (brings or found.change(place).kind is not Kind.ROLLBACK)
+    )
+    landed: dict[int, list[Deployment]] = {}
+    for one in undelivered:
+        own = instant(one.at), one.change.id
+        theirs: list[int] = []
+        for service in one.change.services or ("",):
+            members = successes.get(service, ())
+            place = bisect_right(members, own, key=lambda here: (found.at[here], found.id(here)))
+            theirs += members[place : place + 1]
+        if theirs:
+            landed.setdefault(min(theirs), []).append(one)
+    return landed
+
+
 class _Arrivals:
     """Goes through deployments in order and measures what each brought, once."""
 
@@ -126,17 +188,29 @@ class _Arrivals:
         missing = Missing(id_, reason, None, row.deployed_at, at.groups, row.positions)
         self._measured.others.append(missing)
 
-    def bring(self, found: Deployed) -> None:
-        """Measure what counts, deployment by deployment; leave out what does not, with why."""
+    def bring(self, found: Deployed, undelivered: Sequence[Deployment]) -> None:
+        """
+        Measure what counts, deployment by deployment; leave out what does not, with why.
+
+        Args:
+            undelivered: Changes that are no deployments, and whose commits came with a later one.
+        """
         landings = _landings(found, self._definition)
+        late: Mapping[int, list[Deployment]] = {}
+        if undelivered:
+            late = _landings_of(undelivered, found, self._definition)
         carried: dict[int, list[int]] = {}  # what came with a later deployment
         for place, landed in landings.items():
             if landed is not None and found.loads[place]:
                 carried.setdefault(landed, []).append(place)
         seen: dict[str, str] = {}
-        for place in self._take_plain(found, landings, carried):
+        for place in self._take_plain(found, landings, carried, late):
             if place not in landings:
-                self._bring(found[place], [found[one] for one in carried.get(place, ())], seen)
+                others = [found[one] for one in carried.get(place, ())]
+                if place in late:
+                    others += late[place]
+                    others.sort(key=lambda one: (one.at, one.change.id))
+                self._bring(found[place], others, seen)
             elif not found.loads[place]:
                 self._leave_out(found.id(place), "no commits", found[place])
             elif landings[place] is None:
@@ -148,6 +222,7 @@ class _Arrivals:
         found: Deployed,
         landings: Mapping[int, int | None],
         carried: Mapping[int, Sequence[int]],
+        late: Mapping[int, Sequence[Deployment]],
     ) -> Iterable[int]:
         """
         Measure what nearly all are, and return the places of the others.
@@ -159,7 +234,7 @@ class _Arrivals:
         every = range(len(found))
         if definition.unit != "commit" or definition.round_each != "none":
             return every
-        if self._come_twice(found):
+        if late or self._come_twice(found):
             return every
         at, starts = found.at, self._starts(found)
         values = list(map(sub, at, starts))
@@ -273,10 +348,13 @@ class _Arrivals:
             reason = f"missing({self._definition.start})"
         else:
             value = elapsed(start, deployed)
+            before = self._shortest is not None and early(value)
+            if before:
+                value = 0
             if self._shortest is None or value >= self._shortest:
                 rounded = self._rounded(value)
-                if uncertain:
-                    span = self._span(id_, rounded, start, at, positions)
+                if uncertain or before:
+                    span = self._span(id_, rounded, start, at, positions, before)
                     self._measured.others.append(span)
                 else:
                     begun, ended = instant(start), instant(deployed)
@@ -289,15 +367,25 @@ class _Arrivals:
         self._measured.others.append(missing)
 
     def _span(
-        self, id_: str, value: int, start: datetime, at: Deployment, positions: tuple[int, ...]
+        self,
+        id_: str,
+        value: int,
+        start: datetime,
+        at: Deployment,
+        positions: tuple[int, ...],
+        before: bool,
     ) -> Span:
-        """Return what lies between a commit and a deployment that is known only roughly."""
+        """Return what lies between a commit and a deployment that is known only roughly, or was
+        told to have come a little before it.
+        """
         end: Moment = at.change.deployed_at or at.at
         low, high = elapsed(start, earliest(end)), elapsed(start, latest(end))
         if self._shortest is not None:
-            low = max(low, 0)
+            low, high = max(low, 0), max(high, 0)
         low, high = self._rounded(low), self._rounded(high)
-        return Span(id_, value, low, high, True, True, start, end, at.groups, positions)
+        uncertain, groups = at.uncertain, at.groups
+        span = Span(id_, value, low, high, True, uncertain, start, end, groups, positions)
+        return span._replace(early=True) if before else span
 
 
 lead_time = figure_function(LeadTime, measure_lead_time)

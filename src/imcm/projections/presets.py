@@ -16,7 +16,7 @@ import attrs
 from imcm.domain.vocabulary import is_list
 from imcm.errors import InvalidValue
 from imcm.plain import joined
-from imcm.projections.excerpt import short
+from imcm.projections.excerpt import one_of, short
 from imcm.projections.failures import ChangeFailureRate
 from imcm.projections.frequency import DeploymentFrequency, ReworkRate
 from imcm.projections.lead_time import LeadTime
@@ -75,7 +75,7 @@ class Preset:
     def arguments(self, metric: str) -> dict[str, Any]:
         """Return the arguments of a metric that are not the defaults of its definition."""
         if metric not in METRICS:
-            raise InvalidValue("metric", metric, f"one of {', '.join(METRICS)}")
+            raise InvalidValue("metric", metric, one_of(metric, METRICS))
         definition = self.definitions()[metric]
         given = definition.as_dict()
         return {name: given[name] for name in definition.chosen()}
@@ -114,7 +114,7 @@ def preset_of(preset: str | Preset) -> Preset:
         return preset
     found = PRESETS.get(preset) if isinstance(preset, str) else None
     if found is None:
-        raise InvalidValue("preset", preset, f"one of {', '.join(PRESETS)}")
+        raise InvalidValue("preset", preset, one_of(preset, PRESETS))
     return found
 
 
@@ -133,21 +133,23 @@ def _presets() -> Iterator[Preset]:
         "rollbacks": "count",
         "failed_by": ("incident",),
         "attribution": "latest_before",
+        "stated": "ignore",
         "candidates": "successful",
         "scope": "global",
     }
     yield Preset(
         name="devlake",
         about=(
-            "Apache DevLake. Only successful production deployments count. An incident without a "
-            "stated cause is laid to the latest successful deployment strictly before it, of "
-            "whatever service and however long ago: a busy service pays for a quiet one. "
+            "Apache DevLake. Only successful production deployments count. It knows no causes that "
+            "somebody stated: every incident is laid to the latest successful deployment strictly "
+            "before it, of whatever service and however long ago: a busy service pays for a quiet "
+            "one. "
             "Deployments that failed or were rolled back leave the rate altogether. Time to "
             "restore is the lower median of whole minutes, by the day of the resolution; lead "
             "time is per pull request, and frequency is the median count of days with a "
             "deployment per week. DevLake rounds each phase of a pull request up to a minute "
             "and adds the phases; here the whole is rounded up once, so it can be a few minutes "
-            "shorter. It has no stated causes: where the log has them, they win here."
+            "shorter."
         ),
         deployment_frequency=DeploymentFrequency(
             rollbacks="count", count="successful", per="deployment_day", statistic="median"
@@ -162,6 +164,7 @@ def _presets() -> Iterator[Preset]:
         "rollbacks": "count",
         "failed_by": ("incident",),
         "attribution": "latest_at_or_before",
+        "stated": "ignore",
         "scope": "global",
         "candidates_in": "window",
         "incidents_in": "window",
@@ -169,9 +172,10 @@ def _presets() -> Iterator[Preset]:
     yield Preset(
         name="middleware",
         about=(
-            "Middleware. An incident without a stated cause is laid to the latest deployment of "
-            "the team at or before it, but only incidents and deployments inside the window are "
-            "looked at, so a cause before the window is nobody's. No deployments is a rate of 0. "
+            "Middleware. It knows no causes that somebody stated: every incident is laid to the "
+            "latest deployment of the team at or before it, but only incidents and deployments "
+            "inside the window are looked at, so a cause before the window is nobody's. No "
+            "deployments is a rate of 0. "
             "Time to restore and lead time are means, lead time per pull request. Frequency is "
             "the mean count per calendar bucket (weeks unless bucket_by says otherwise) rounded "
             "down: less than one per bucket shows as 0. The team is all that the filters let in."
@@ -192,7 +196,8 @@ def _presets() -> Iterator[Preset]:
             "number of pairs of an incident and its stated cause, divided by successful "
             "deployments: three incidents of one deployment count three times, and the rate may "
             "exceed 1. Time to restore runs from the cause's deployment, or from detection where "
-            "that is earlier or there is no cause, to the close, in whole hours. Lead times are "
+            "that is earlier or there is no cause, to the last close, or to the resolution of what "
+            "was never closed, in whole hours. Lead times are "
             "whole minutes, and those of 0 or less are dropped; here one of less than a minute is "
             "kept as 0. Frequency is the median count of days with a deployment per week from "
             "Sunday."
@@ -223,7 +228,7 @@ def _presets() -> Iterator[Preset]:
         rework_rate=ReworkRate(week_starts="sunday"),
         restore=TimeToRestore(
             start=("cause_deployed_or_detected",),
-            end=("closed",),
+            end=("closed", "resolved"),
             round_each="hour_down",
             week_starts="sunday",
         ),
@@ -234,15 +239,16 @@ def _presets() -> Iterator[Preset]:
         about=(
             "GitLab. Its change failure rate divides all incidents of the window by its "
             "deployments, whatever caused them, so it may exceed 1. Time to restore ends with "
-            "the close of an incident, not with its resolution. Lead time begins when a merge "
-            "request is merged, so that the time before is not in it. GitLab tells one median "
+            "the close of an incident, or with the resolution of what was never closed. Lead time "
+            "begins when a merge request is merged, so that the time before is not in it. "
+            "GitLab tells one median "
             'for each day: bucket_by="day" gives those here, and the whole is the median of all.'
         ),
         deployment_frequency=DeploymentFrequency(rollbacks="count"),
         lead_time=LeadTime(rollbacks="count", start="merged", unit="pull_request"),
         change_failure_rate=ChangeFailureRate(rollbacks="count", numerator="incidents"),
         recovery=FailedDeploymentRecovery(rollbacks="count"),
-        restore=TimeToRestore(end=("closed",)),
+        restore=TimeToRestore(end=("closed", "resolved")),
     )
 
     apps: dict[str, Any] = {"group_by": "service", "whole": "unweighted"}

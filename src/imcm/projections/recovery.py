@@ -25,6 +25,7 @@ from imcm.projections.durations import (
     Span,
     Who,
     difference,
+    early,
     with_parts,
 )
 from imcm.projections.facts import Facts
@@ -32,7 +33,7 @@ from imcm.projections.failures import (
     Failed,
     FailedBy,
     Judged,
-    causes,
+    causes_of,
     deployments,
     failures,
 )
@@ -53,10 +54,6 @@ OF_INCIDENTS: Final = frozenset({"severity", "channel"})
 """What only an incident has; no change can be grouped by it."""
 
 
-def _or_none(value: str | None) -> str:
-    return "none" if value is None else value
-
-
 @attrs.frozen(kw_only=True, repr=False)
 class FailedDeploymentRecovery(FailedBy):
     """
@@ -66,7 +63,8 @@ class FailedDeploymentRecovery(FailedBy):
     failed deployments that came in within the window count, the same ones that the change
     failure rate counts. One that has not recovered waits (it is censored) while an incident laid
     to it is open, and else misses its recovery; both are left out, and listed. Undefined without
-    any recovery.
+    any recovery. What recovered up to a minute before it was deployed counts as 0, and a note says
+    how many did.
 
     Attributes:
         recovered_by: What ends it, the first that is present: "incident" (the last resolution of
@@ -79,8 +77,9 @@ class FailedDeploymentRecovery(FailedBy):
         failures: "each", or "first_of_run": of failed deployments that follow each other in one
             service only the first counts; one of several services is left out where all of them
             were failing.
-        look_back: "none" (or None): it begins with the failed deployment; "last_success": with
-            the last successful deployment of one of its services before it, where there is one.
+        look_back: From where the time runs. None (default): from the failed deployment itself.
+            "last_success": from the last successful deployment of one of its services before it,
+            where there is one, so that the time in which the service was good counts, too.
         in_window: What places it in a period: its deployment ("start", the default), its
             recovery ("end"), or either.
         statistic, round_each: As for durations of incidents.
@@ -91,7 +90,6 @@ class FailedDeploymentRecovery(FailedBy):
         "recovered_by": (*RECOVERED_BY, "next_success"),
         "per": ("change", "incident"),
         "failures": ("each", "first_of_run"),
-        "look_back": ("none", "last_success"),
         "statistic": tuple(STATISTICS),
         "in_window": IN_WINDOW,
         "round_each": tuple(ROUNDINGS),
@@ -99,7 +97,7 @@ class FailedDeploymentRecovery(FailedBy):
     recovered_by: tuple[str, ...] = attrs.field(default=RECOVERED_BY, converter=names)
     per: str = "change"
     failures: str = "each"
-    look_back: str = attrs.field(default="none", converter=_or_none)
+    look_back: str | None = None
     statistic: str = "median"
     in_window: str = "start"
     round_each: str = "none"
@@ -108,6 +106,9 @@ class FailedDeploymentRecovery(FailedBy):
         super().__attrs_post_init__()
         if not self.recovered_by:
             raise InvalidValue("recovered_by", (), "at least one way to recover")
+        if self.look_back not in (None, "last_success"):
+            allowed = "None (from the failed deployment) or last_success"
+            raise InvalidValue("look_back", self.look_back, allowed)
 
 
 # --- what came before and after -------------------------------------------------------------------
@@ -174,7 +175,7 @@ class _Recoveries:
         self._found = judged.deployments
         self._definition = definition
         self._rounded = ROUNDINGS[definition.round_each]
-        self._begins_there = definition.look_back == "none"
+        self._begins_there = definition.look_back is None
         self._incidents = facts.incidents
         self._resolved = facts.incidents.columns.resolved
         told = facts.changes.columns
@@ -285,13 +286,17 @@ class _Recoveries:
             # Where there is a deployment, there is an as_of.
             end = self._facts.as_of or moment_of(self._found.at[place])
         value, low, high = difference(start, end)
-        if value < 0:
+        before = early(value)
+        if before:
+            value, low, high = 0, 0, max(0, high)
+        elif value < 0:
             return Missing(id_, "negative", deployed, end, groups, positions)
         # Its deployment places it, also where the time runs from a deployment before.
         uncertain = isinstance(start, Between) or isinstance(end, Between)
         value, low, high = map(self._rounded, (value, low, high))
         ended = end if over else None
-        return Span(id_, value, low, high, over, uncertain, deployed, ended, groups, positions)
+        span = Span(id_, value, low, high, over, uncertain, deployed, ended, groups, positions)
+        return span._replace(early=True) if before else span
 
     def _end(self, place: int, incidents: Sequence[int]) -> Moment | None:
         """Return the first of the ends asked for that is present."""
@@ -326,7 +331,7 @@ def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     """Compute failed deployment recovery time."""
     found, out = deployments(facts, definition)
     judged = failures(facts, definition)
-    laid, _ = causes(facts, definition)
+    laid, _ = causes_of(facts, definition)
     recoveries = _Recoveries(facts, judged, definition)
     later: set[int] = set()
     if definition.failures == "first_of_run":
@@ -353,6 +358,7 @@ def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     )
     left_out = [*out, *judged.unlaid]
     figure = with_parts(recoveries.durations(), left_out, facts, definition, shape)
+    figure = attrs.evolve(figure, notes=(*figure.notes, *judged.notes))
     return _marked(figure, recoveries, judged.failed)
 
 

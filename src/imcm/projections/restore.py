@@ -30,7 +30,9 @@ from imcm.errors import InvalidValue
 from imcm.projections.clock import BusinessHours, running
 from imcm.projections.durations import (
     IN_WINDOW,
+    PENDING,
     ROUNDINGS,
+    SLACK,
     STATISTICS,
     Columns,
     Durations,
@@ -39,9 +41,11 @@ from imcm.projections.durations import (
     Span,
     Who,
     difference,
+    early,
     with_parts,
 )
-from imcm.projections.facts import Facts, IncidentFacts
+from imcm.projections.facts import Facts, IncidentFacts, Spell
+from imcm.projections.failures import unknown_notes
 from imcm.projections.figure import (
     Definition,
     Figure,
@@ -53,16 +57,17 @@ from imcm.projections.figure import (
     utc,
 )
 
-STARTS: Final = (
-    "detected",
+MILESTONES: Final = (
     "impact_started",
+    "detected",
     "declared",
     "acknowledged",
     "triaged",
-    "cause_deployed",
-    "cause_deployed_or_detected",
+    "mitigated",
+    "resolved",
+    "closed",
 )
-ENDS: Final = ("detected", "declared", "acknowledged", "triaged", "mitigated", "resolved", "closed")
+STARTS: Final = (*MILESTONES, "cause_deployed", "cause_deployed_or_detected")
 SPELL_ENDS: Final = frozenset({"mitigated", "resolved", "closed"})
 
 
@@ -75,9 +80,15 @@ class IncidentDuration(Definition):
     """
     How long something took, over incidents.
 
+    What ended up to a minute before it began counts as 0, since clocks differ, and a note says how
+    many did; what ended earlier still is left out as "negative".
+
     Attributes:
-        start, end: A moment, or a list of which the first that is present counts.
-        statistic: median (default), median_low, mean, p90, p95 (both type 7), max,
+        start, end: A milestone (impact_started, detected, declared, acknowledged, triaged,
+            mitigated, resolved, closed), or a list of which the first that is present counts. A
+            start is also cause_deployed, or cause_deployed_or_detected, the earlier of both. One
+            that can come again starts with its first stretch, or each stretch where each counts.
+        statistic: median (default), median_low, mean, p90, p95 (both type 7), max, min,
             geometric_mean, sum.
         reopened: For ends that can come again: "last" (first start to last end), "first" (to the
             first end), "open_time" (sum of the stretches it was open), "each" (every stretch
@@ -85,8 +96,10 @@ class IncidentDuration(Definition):
         missing: Never acknowledged: "leave_out", "resolution_counts" (its end counts instead) or
             "censor" (it waited at least until it was over).
         source: "moments", or "stated" for the durations the source itself gave, which are times to
-            restore: of the choices above only the statistic applies to them, and no clock.
-        in_window: Which moment places an incident in a period: "end", "start" or "either".
+            restore and times to repair: of the choices above only the statistic applies to them,
+            and no clock.
+        in_window: Which moment places an incident in a period: "end", "start", "either", or "both"
+            (what is not over lies where it started).
         round_each: "none", "hour_down", "minute_down" or "minute_up", before the statistic.
         clock: "wall" (default), or "business" for the working hours of the *calendar*, waits for
             somebody else taken off. What is negative is judged by the wall.
@@ -97,7 +110,7 @@ class IncidentDuration(Definition):
     STATED: ClassVar[StatedDuration | None] = None
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "start": STARTS,
-        "end": ENDS,
+        "end": MILESTONES,
         "statistic": tuple(STATISTICS),
         "reopened": ("last", "first", "open_time", "each"),
         "missing": ("leave_out", "resolution_counts", "censor"),
@@ -126,7 +139,9 @@ class IncidentDuration(Definition):
         if set(self.start) & set(self.end):
             raise InvalidValue("start", self.start, f"another moment than the end, {self.end}")
         if self.source == "stated" and self.STATED is None:
-            raise InvalidValue("source", self.source, "only times to restore are stated by sources")
+            raise InvalidValue(
+                "source", self.source, "only times to restore and to repair are stated by sources"
+            )
         calendar: Any = self.calendar
         if calendar is None and self.clock == "business":
             raise InvalidValue("calendar", None, "a business clock needs the working hours")
@@ -165,6 +180,19 @@ class TimeToRestore(IncidentDuration):
 
     NAME: ClassVar[str] = "time to restore"
     STATED: ClassVar[StatedDuration | None] = StatedDuration.TIME_TO_RESTORE
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TimeToRepair(IncidentDuration):
+    """
+    From acknowledgement, with which somebody begins to work on it, until service was restored.
+
+    `source="stated"` takes the time to repair that the source itself gave.
+    """
+
+    NAME: ClassVar[str] = "time to repair"
+    STATED: ClassVar[StatedDuration | None] = StatedDuration.TIME_TO_REPAIR
+    start: tuple[str, ...] = attrs.field(default=("acknowledged",), converter=names)
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -238,6 +266,26 @@ def _ends(
     return ends
 
 
+def _starts(
+    row: IncidentFacts, wanted: Sequence[str], causes: Mapping[str, Moment]
+) -> list[Moment | None]:
+    """Return the start of each spell: of later ones its reopening, or what came in it."""
+    once = [name for name in wanted if name not in SPELL_ENDS]
+    starts: list[Moment | None] = []
+    for place, spell in enumerate(row.spells or (Spell(),)):
+        moments: list[Moment | None]
+        if place == 0:
+            moments = [
+                getattr(spell, name) if name in SPELL_ENDS else _moment(row, name, causes)
+                for name in wanted
+            ]
+        else:
+            moments = [getattr(spell, name) for name in wanted if name in SPELL_ENDS]
+            moments += [spell.started] if once else []
+        starts.append(next((moment for moment in moments if moment is not None), None))
+    return starts
+
+
 def _once(row: IncidentFacts, name: str, place: int) -> Moment | None:
     """Return a moment that comes once, where it came in that spell of the incident."""
     moment = _moment(row, name, {})
@@ -276,7 +324,10 @@ def spans_of(
     if definition.source == "stated":
         yield _stated(row, definition, groups)
         return
-    start = _first_present(row, definition.start, causes)
+    starts = _starts(row, definition.start, causes)
+    start = starts[0]
+    if SPELL_ENDS.issuperset(definition.start) and definition.reopened != "first":
+        start = next((moment for moment in starts if moment is not None), None)
     ends = _ends(row, definition.end, causes)
     if start is None:
         reason = f"missing({definition.start[0]})"
@@ -294,7 +345,7 @@ def spans_of(
     elif definition.reopened == "last":
         yield _span(row, definition, [_Stretch(start, ends[-1], goes_on)], groups, as_of)
     else:
-        begun = [start, *(spell.started for spell in row.spells[1:])]
+        begun = starts
         last = len(ends) - 1
         stretches = [
             _Stretch(a, b, goes_on and place == last)
@@ -323,25 +374,33 @@ def _span(
     """
     start, end = stretches[0].start, stretches[-1].end
     value = low = high = 0
-    uncertain = False
+    uncertain = ends_early = False
     for begun, ended, goes_on in stretches:
         over = as_of if ended is None and goes_on else ended
         if begun is None or over is None:
-            what = "reopened" if ended is not None else definition.end[0]
+            again = "reopened"
+            if SPELL_ENDS.issuperset(definition.start):
+                again = definition.start[0]
+            what = again if ended is not None else definition.end[0]
             return Missing(row.id, f"missing({what})", start, end, groups, row.positions)
         lengths = difference(begun, over)
-        if lengths[0] < 0:
+        before = early(lengths[0])
+        if lengths[0] < 0 and not before:
             return Missing(row.id, "negative", start, over, groups, row.positions)
         uncertain = uncertain or isinstance(begun, Between) or isinstance(over, Between)
         if definition.clock == "business":
             lengths = _at_work(row, begun, over, definition.calendar)
+        if before:
+            ends_early = True
+            lengths = 0, 0, max(0, lengths[2])
         value, low, high = value + lengths[0], low + lengths[1], high + lengths[2]
     if definition.round_each != "none":
         value, low, high = (ROUNDINGS[definition.round_each](v) for v in (value, low, high))
     observed = end is not None and censored is None
-    why = censored or "pending"
+    why = censored or PENDING
     positions = row.positions
-    return Span(row.id, value, low, high, observed, uncertain, start, end, groups, positions, why)
+    span = Span(row.id, value, low, high, observed, uncertain, start, end, groups, positions, why)
+    return span._replace(early=True) if ends_early else span
 
 
 def _at_work(
@@ -381,11 +440,13 @@ def _stated(
 ) -> Span | Missing:
     value = None if definition.STATED is None else row.stated.get(definition.STATED)
     start, end = row.detected_at, row.resolved_at or row.closed_at
-    if value is None or value < 0:
+    if value is None or value < -SLACK:
         reason = "missing(stated duration)" if value is None else "negative"
         return Missing(row.id, reason, start, end, groups, row.positions)
-    value = ROUNDINGS[definition.round_each](value)
-    return Span(row.id, value, value, value, True, False, start, end, groups, row.positions)
+    before = early(value)
+    value = ROUNDINGS[definition.round_each](max(0, value))
+    span = Span(row.id, value, value, value, True, False, start, end, groups, row.positions)
+    return span._replace(early=True) if before else span
 
 
 # --- the figure -----------------------------------------------------------------------------------
@@ -411,7 +472,7 @@ def _durations(
 ) -> tuple[Durations, Sequence[LeftOut]]:
     places, out = places_of_incidents(facts, definition)
     causes: Mapping[str, Moment] = {}
-    if any(name.startswith("cause_deployed") for name in definition.start):
+    if _needs_causes(definition):
         causes = causes_deployed(facts)
     found = Durations()
     if _is_plain(definition):
@@ -459,9 +520,29 @@ def measure(facts: Facts, definition: IncidentDuration) -> Figure:
         round_each=definition.round_each,
     )
     figure = with_parts(found, out, facts, definition, shape)
+    if _needs_causes(definition):
+        figure = attrs.evolve(figure, notes=(*figure.notes, *_unknown_causes(facts, definition)))
     if definition.clock == "business":
         figure = attrs.evolve(figure, notes=(*figure.notes, *_waits_passed_over(facts, figure)))
     return figure
+
+
+def _needs_causes(definition: IncidentDuration) -> bool:
+    return any(name.startswith("cause_deployed") for name in definition.start)
+
+
+def _unknown_causes(facts: Facts, definition: IncidentDuration) -> tuple[str, ...]:
+    """Return the note on causes of the incidents counted that name no change of the log."""
+    places, _ = places_of_incidents(facts, definition)
+    verdicts = facts.incidents.columns.verdicts
+    told = [
+        change
+        for place in places
+        for change, verdict in verdicts[place].items()
+        if verdict is Verdict.CAUSED
+    ]
+    unknown = (change for change in told if facts.changes.place(change) is None)
+    return unknown_notes("causes", len(told), unknown)
 
 
 def _waits_passed_over(facts: Facts, figure: Figure) -> Iterator[str]:
@@ -476,4 +557,5 @@ time_to_detect = figure_function(TimeToDetect, measure)
 time_to_acknowledge = figure_function(TimeToAcknowledge, measure)
 time_to_mitigate = figure_function(TimeToMitigate, measure)
 time_to_restore = figure_function(TimeToRestore, measure)
+time_to_repair = figure_function(TimeToRepair, measure)
 mean_time_to_restore = figure_function(MeanTimeToRestore, measure)

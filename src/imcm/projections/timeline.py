@@ -19,7 +19,8 @@ from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, know
 from imcm.domain.vocabulary import Moment, checked_text, is_list, optional_time
 from imcm.errors import InvalidValue, UnknownIdError
 from imcm.projections.facts import is_statement
-from imcm.projections.figure import Period, checked_period, inside, utc
+from imcm.projections.figure import checked_period, inside, utc
+from imcm.projections.windows import Period
 
 
 @attrs.frozen(kw_only=True)
