@@ -45,7 +45,7 @@ from imcm.domain.vocabulary import (
     StatedDuration,
     Window,
 )
-from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
+from imcm.errors import InvalidValue, NaiveTimeError, StepRefused, UnknownIdError
 from imcm.projections.decisions import (
     Altered,
     Decision,
@@ -983,7 +983,7 @@ def told_by(first, more):
     for step in (first, *more):
         try:
             events = step(state)
-        except domain.StepRefused:
+        except StepRefused:
             continue
         for event in events:
             state = domain.evolve(state, event)

@@ -88,7 +88,9 @@ from imcm.domain.vocabulary import (
     checked_services,
     checked_window,
     checked_words,
+    earliest,
     folded,
+    latest,
     optional_id,
     optional_known_id,
     optional_moment,
@@ -620,6 +622,8 @@ class Change(NamedTuple):
         barred: Folded ids of those who asked for, planned, revised or submitted it.
         voters: Folded ids of those who approved the content as it is.
         rejected: It was rejected once; such an emergency needs approval before it starts.
+        within: The approved window that the work began in; None where it has none, or began
+            before it was approved.
         percent: Share of users reached by a rollout; None where there is no rollout.
         outstanding: It is in production without approval, and nobody has ruled on that yet.
         checks: The latest result of each check.
@@ -643,6 +647,7 @@ class Change(NamedTuple):
     voters: frozenset[str] = frozenset()
     rejected: bool = False
     on_hold: HoldReason | None = None
+    within: Window | None = None
     percent: float | None = None
     paused: bool = False
     commits: frozenset[str] = frozenset()
@@ -767,6 +772,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(
                 status=event.status or change.status,
                 outstanding=event.outstanding,
+                within=None if event.outstanding else change.scheduled or change.window,
                 percent=0.0 if event.rollout_plan else None,
             )
         case CommitsRecorded():
@@ -883,6 +889,33 @@ def _inside_approved(change: Change, ask: _Ask) -> str | None:
     )
 
 
+def _approved_window(change: Change) -> Window | None:
+    """Return the window that is approved; what is not approved has none to be inside of."""
+    return (change.scheduled or change.window) if change.status is Status.APPROVED else None
+
+
+def _starts_inside(change: Change, ask: _Ask) -> str | None:
+    window = _approved_window(change)
+    if window is None or ask.at is None:
+        return None
+    if latest(ask.at) >= window.start and earliest(ask.at) < window.end:
+        return None
+    return (
+        f"at={ask.at} lies outside the approved window, {window.start} to {window.end}; schedule "
+        "it anew inside what was approved, or use revise and have the new window approved"
+    )
+
+
+def _start_needed(change: Change, _: _Ask) -> tuple[str, ...]:
+    return () if _approved_window(change) is None else ("at",)
+
+
+def _completes_inside(change: Change, ask: _Ask) -> str | None:
+    if change.within is None or ask.at is None or earliest(ask.at) <= change.within.end:
+        return None
+    return f"at={ask.at} lies after the approved window, which ended at {change.within.end}"
+
+
 def _in_rollout(change: Change, _: _Ask) -> str | None:
     if change.percent is not None:
         return None
@@ -962,6 +995,9 @@ _NOT_HELD = Guard(name="not on hold", why_not=_not_held)
 _NOT_INVOLVED = Guard(name="separation of duties", why_not=_not_involved, needs=("by",))
 _NEEDS_RULING = Guard(name="approval outstanding", why_not=_needs_ruling)
 _APPROVED = Guard(name="approved", why_not=_counts_as_approved)
+_INSIDE = "inside the window"
+_STARTS_INSIDE = Guard(name=_INSIDE, why_not=_starts_inside, needs=_start_needed)
+_COMPLETES_INSIDE = Guard(name=_INSIDE, why_not=_completes_inside)
 _IN_ROLLOUT = Guard(name="rollout", why_not=_in_rollout)
 
 
@@ -1002,7 +1038,9 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
     ),
     "hold": _row(_HAPPENED - _ENDED, _SAME),
     "release": _row(_HAPPENED - _ENDED, _SAME),
-    "start": _row((Status.SUBMITTED, Status.APPROVED), "implementing", _APPROVED, _NOT_HELD),
+    "start": _row(
+        (Status.SUBMITTED, Status.APPROVED), "implementing", _APPROVED, _STARTS_INSIDE, _NOT_HELD
+    ),
     "observe": _row((Status.NOTHING, *_BEFORE_START, Status.CANCELLED), "implemented"),
     "advance_rollout": _row(
         (Status.IMPLEMENTING,),
@@ -1036,6 +1074,10 @@ ASKING: Final = frozenset({"submit", "approve", "schedule", "start", "advance_ro
 
 _ADVISORY: Final = (_NOT_HELD,)
 """Guards that mark a telling step as unauthorised instead of refusing it."""
+_ADVISORY_AT_THE_END: Final = (_COMPLETES_INSIDE, _NOT_HELD)
+"""The same of `complete`. What went wrong is taken out again whatever the window says."""
+_ADVISORY_UNSTARTED: Final = (_STARTS_INSIDE, _NOT_HELD)
+"""The same of `observe` where it was approved and nobody started it: what `start` would ask."""
 
 
 def next_steps(
@@ -1097,10 +1139,12 @@ def _require(
     return by, at
 
 
-def _unauthorised(change: Change, *, by: str, at: Moment) -> str:
+def _unauthorised(
+    change: Change, *, by: str, at: Moment, guards: Sequence[Guard[Change]] = _ADVISORY
+) -> str:
     """Return the name of the first guard that would have refused a telling step, or ""."""
     ask: _Ask = Ask(by=by, at=at)
-    return next((guard.name for guard in _ADVISORY if guard.why_not(change, ask)), "")
+    return next((guard.name for guard in guards if guard.why_not(change, ask)), "")
 
 
 # --- steps ----------------------------------------------------------------------------------------
@@ -1384,6 +1428,9 @@ def start(
     """
     Begin the work in production. An emergency may begin before it is approved.
 
+    What is approved begins inside its window, the scheduled one where there is one. An emergency
+    that begins before it is approved has no approved window yet, so none refuses it.
+
     Args:
         run: Reference of the pipeline run or the job.
         version: What it brings in.
@@ -1459,17 +1506,17 @@ def observe(
             labels=checked_labels(labels or {}),
             version=optional_id("version", version),
             type=ChangeType.OBSERVED if new else change.type,
-            unauthorised="requested" if new else _guard_that_said_no(change),
+            unauthorised="requested" if new else _guard_that_said_no(change, by=by, at=at),
             outstanding=True,
         ),
     )
 
 
-def _guard_that_said_no(change: Change) -> str:
+def _guard_that_said_no(change: Change, *, by: str, at: Moment) -> str:
     """Name what was missing when a planned change was found in production without a start."""
-    if change.status in {Status.APPROVED, Status.CANCELLED}:
-        return "started" if change.status is Status.APPROVED else "status"
-    return "approved"
+    if change.status is Status.APPROVED:
+        return _unauthorised(change, by=by, at=at, guards=_ADVISORY_UNSTARTED) or "started"
+    return "status" if change.status is Status.CANCELLED else "approved"
 
 
 def advance_rollout(
@@ -1564,13 +1611,17 @@ def complete(
     version: str | None = None,
     commits: Iterable[Commit] = (),
 ) -> tuple[ChangeEvent, ...]:
-    """The work is over and in production: the moment of deployment. A rollout must be at 100 %."""
+    """
+    The work is over and in production: the moment of deployment. A rollout must be at 100 %.
+
+    After the end of the approved window it is recorded and marked as unauthorised.
+    """
     by, at = _require(change, "complete", by=by, at=at)
     completed = ChangeCompleted(
         at=at,
         by=by,
         version=optional_id("version", version),
-        unauthorised=_unauthorised(change, by=by, at=at),
+        unauthorised=_unauthorised(change, by=by, at=at, guards=_ADVISORY_AT_THE_END),
     )
     return (*_commits(change, at=at, by=by, commits=commits), completed)
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Commit, Moment, Outcome
+from imcm.domain.vocabulary import Commit, Moment, Outcome, Window, latest
 from imcm.projections.rows import ChangeFacts, RolloutStep, one_for_all, own, released, waiting
 
 # Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
@@ -58,6 +59,7 @@ _FIELDS: Final = ChangeFacts._fields
     _UNAUTHORISED,
     _STATED,
     _LATE,
+    _BACKDATED,
     _SOURCE_CLOCK_BACK,
     _SOURCES_DISAGREE,
     _POSITIONS,
@@ -116,6 +118,22 @@ def resumed(row: ChangeFacts, beside: Beside, positions: array[int]) -> Told:
     told: Told = [*row, *beside, None]
     told[_POSITIONS] = positions
     return told
+
+
+_HOUR: Final = timedelta(hours=1)
+
+
+def backdated(told: Told, event: Any, stamp: datetime) -> bool:
+    """
+    Say whether an event was recorded after the window that it is told to have happened in.
+
+    More than an hour later, and live: history from elsewhere is always recorded later.
+    """
+    window: Window | None = told[_WINDOW]
+    if window is None or event.imported or stamp < window.end or event.at is None:
+        return False
+    last = latest(event.at)
+    return window.start <= last < window.end and last < stamp - _HOUR
 
 
 def row(told: Told) -> ChangeFacts:

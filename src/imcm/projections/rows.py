@@ -161,6 +161,8 @@ class ChangeFacts(NamedTuple):
             "outstanding", "not asked" (never got that far), or "unknown" for imported history.
         unauthorised: Guards that would have said no to what was told, each once.
         outcome: How the work ended; *result* is what the close said.
+        backdated: Versions of starts, completions and observations told to have happened in the
+            window that stood, and recorded after it, more than an hour later.
         positions: Log positions of the events this row was made from.
     """
 
@@ -203,6 +205,7 @@ class ChangeFacts(NamedTuple):
     unauthorised: tuple[str, ...] = ()
     stated: Mapping[StatedDuration, int] = NOTHING_TOLD
     late: tuple[int, ...] = ()
+    backdated: tuple[int, ...] = ()
     source_clock_back: bool = False
     sources_disagree: bool = False
     positions: tuple[int, ...] = ()
