@@ -16,9 +16,21 @@ from domain.examples import (
     window,
 )
 from imcm.domain import change
-from imcm.domain.change import ChangeHeld, ChangeObserved, ChangeScheduled, Template
+from imcm.domain.change import (
+    ChangeApprovedRetroactively,
+    ChangeHeld,
+    ChangeObserved,
+    ChangeRescoped,
+    ChangeReworded,
+    ChangeScheduled,
+    ContentCorrectedAfterApproval,
+    RetroactiveApprovalRefused,
+    Status,
+    Template,
+)
+from imcm.domain.corrections import EnvironmentCorrected, ServicesCorrected
 from imcm.domain.policy import DEFAULT_POLICY
-from imcm.domain.vocabulary import Between, ChangeType, HoldReason
+from imcm.domain.vocabulary import Between, ChangeType, HoldReason, Kind
 from imcm.errors import StepRefused
 from imcm.testing import given
 
@@ -135,3 +147,339 @@ class TestWindow:
                 outstanding=True,
             )
         )
+
+
+STAGING = planned(environment="staging", services=("shop",), labels={"team": "web"})
+VOTED = (STAGING, submitted(), approved())
+BEGUN = (*VOTED, started())
+
+
+def correct(*events, field="environment", was="staging", now="production", **more):
+    arguments = {"by": "ann", "at": at(9), "version": 1, "why": "a slip", **more}
+    return given(*events).when(change.correct, field=field, was=was, now=now, **arguments)
+
+
+def moved(version=1, hours=9, **fields):
+    return EnvironmentCorrected(
+        **{
+            "at": at(hours),
+            "by": "ann",
+            "version": version,
+            "field": "environment",
+            "was": "staging",
+            "now": "production",
+            "why": "a slip",
+            **fields,
+        }
+    )
+
+
+def mark(version, hours=9, **fields):
+    return ContentCorrectedAfterApproval(
+        **{
+            "at": at(hours),
+            "by": "ann",
+            "version": version,
+            "unauthorised": "content as approved",
+            **fields,
+        }
+    )
+
+
+def rescoped(hours=9, **fields):
+    return ChangeRescoped(
+        **{
+            "at": at(hours),
+            "by": "cem",
+            "environment": "production",
+            "labels": {"team": "web"},
+            "why": "as agreed",
+            "status": None,
+            **fields,
+        }
+    )
+
+
+class TestContentBeforeTheStart:
+    @pytest.mark.parametrize("events", [VOTED[:1], VOTED[:2], VOTED])
+    @pytest.mark.parametrize(
+        ("field", "was", "now"),
+        [
+            ("environment", "staging", "production"),
+            ("services", ("shop",), ("payments",)),
+            ("kind", Kind.DEPLOYMENT, Kind.SCHEMA),
+            ("labels", {"team": "web"}, {}),
+        ],
+    )
+    def test_is_not_corrected_but_revised(self, events, field, was, now):
+        refused = correct(*events, field=field, was=was, now=now).then_refused(guard="started")
+
+        assert f"use revise with {field}=" in refused.why
+
+    @pytest.mark.parametrize("version", [2, 3])
+    def test_of_a_revision_neither(self, version):
+        events = (
+            STAGING,
+            change.ChangeRevised(at=at(1), by="ann", kind=Kind.SCHEMA, status=None),
+            rescoped(2),
+        )
+        field, was = {2: ("kind", Kind.SCHEMA), 3: ("environment", "production")}[version]
+        now = {2: Kind.DEPLOYMENT, 3: "test"}[version]
+
+        correct(*events, version=version, field=field, was=was, now=now).then_refused(
+            guard="started"
+        )
+
+    def test_what_is_no_content_can_be_corrected(self):
+        assert len(correct(*VOTED, field="at", was=at(0), now=at(0.5)).events) == 1
+
+    def test_what_stands_already_records_nothing(self):
+        correct(*VOTED, now="staging").then_nothing()
+
+    def test_of_what_was_cancelled_is_corrected_without_a_mark(self):
+        cancelled = change.ChangeCancelled(at=at(3), by="ann", why="no")
+
+        correct(*VOTED, cancelled).then(moved())
+
+
+class TestRevise:
+    def ask(self, *events, **more):
+        return given(*events).when(change.revise, by="cem", at=at(9), why="as agreed", **more)
+
+    def test_takes_another_environment_and_voids_approvals(self):
+        found = self.ask(*VOTED, environment="production")
+
+        found.then(rescoped(status=Status.DRAFT))
+        after = change.fold((*VOTED, *found.events))
+        assert (frozenset(), "draft", 4) == (after.voters, after.status, after.content)
+        assert "cem" in after.barred
+
+    def test_takes_other_labels(self):
+        self.ask(*VOTED[:2], labels={}).then(rescoped(environment="staging", labels={}))
+
+    def test_takes_both_kinds_of_content_in_one_record(self):
+        found = self.ask(*VOTED, environment="production", kind=Kind.SCHEMA, title="new")
+
+        assert [
+            ("ChangeRevised", Status.DRAFT, "new"),
+            ("ChangeRescoped", None, ""),
+        ] == [(type(e).__name__, e.status, getattr(e, "title", "")) for e in found.events]
+
+    @pytest.mark.parametrize("more", [{"environment": "staging"}, {"labels": {"team": "web"}}])
+    def test_to_what_it_is_records_nothing(self, more):
+        self.ask(*VOTED, **more).then_nothing()
+
+    @pytest.mark.parametrize("words", [{"title": "new"}, {"description": "new"}])
+    def test_of_words_alone_rewords_and_keeps_votes(self, words):
+        found = self.ask(*VOTED, **words)
+
+        found.then(ChangeReworded(at=at(9), by="cem", **words))
+        after = change.fold((*VOTED, *found.events))
+        assert ({"bea"}, "approved") == (after.voters, after.status)
+
+    def test_of_words_and_scope_records_both(self):
+        self.ask(*VOTED, title="new", environment="production").then(
+            ChangeReworded(at=at(9), by="cem", title="new"), rescoped(status=Status.DRAFT)
+        )
+
+    def test_a_vote_for_what_was_before_does_not_count(self):
+        events = (*VOTED, rescoped(status=Status.DRAFT), submitted(10))
+        found = given(*events).when(change.approve, by="bea", at=at(11))
+
+        assert [(4, 1)] == [(vote.content, vote.votes) for vote in found.events]
+
+
+class TestReword:
+    @pytest.mark.parametrize("events", [VOTED[:1], VOTED, BEGUN, (*BEGUN, completed())])
+    def test_keeps_what_stands(self, events):
+        found = given(*events).when(change.reword, by="ann", at=at(9), description="d")
+
+        found.then(ChangeReworded(at=at(9), by="ann", description="d"))
+        before, after = change.fold(events), change.fold((*events, *found.events))
+        assert before._replace(past=()) == after._replace(past=())
+
+    def test_refused_once_it_has_ended(self):
+        cancelled = change.ChangeCancelled(at=at(3), by="ann", why="no")
+
+        given(*VOTED, cancelled).when(change.reword, by="ann", at=at(9), title="t").then_refused(
+            guard="status"
+        )
+
+    def test_needs_words(self):
+        given(*VOTED).when(change.reword, by="ann", at=at(9)).then_invalid("title")
+
+
+class TestContentAfterTheStart:
+    @pytest.mark.parametrize("events", [BEGUN, (*BEGUN, completed())])
+    def test_is_corrected_and_marked(self, events):
+        found = correct(*events)
+        version = len(events) + 2
+
+        found.then(mark(version), moved())
+        after = change.fold((*events, *found.events))
+        assert ("production", True) == (after.environment, after.outstanding)
+
+    def test_can_be_ruled_on(self):
+        events = (*BEGUN, mark(6), moved())
+        found = given(*events).when(change.approve_retroactively, by="bea", at=at(10))
+
+        assert not change.fold((*events, *found.events)).outstanding
+
+    def test_that_a_later_revision_told_otherwise_is_not_marked(self):
+        events = (STAGING, rescoped(0.5), submitted(), approved(content=2), started())
+
+        correct(*events, now="test").then(moved(now="test"))
+
+    def test_that_nobody_was_asked_for_is_not_marked_until_it_is_ruled_on(self):
+        found = ChangeObserved(at=at(0), by="x", environment="staging", outstanding=True)
+        ruling = ChangeApprovedRetroactively(at=at(1), by="bea")
+
+        correct(found).then(moved())
+        correct(found, ruling).then(mark(4), moved())
+
+    def test_that_was_imported_has_no_approval_to_end(self):
+        told = (
+            planned(environment="staging", imported=True),
+            approved(imported=True),
+            completed(imported=True),
+        )
+
+        correct(*told).then(moved())
+
+    def test_a_step_of_ones_own_can_not_leave_the_mark_out(self):
+        state = change.fold(BEGUN)
+
+        with pytest.raises(StepRefused, match="return all that correct returns"):
+            change.confirm(state, moved())
+        with pytest.raises(StepRefused, match="not ContentCorrectedAfterApproval"):
+            change.confirm(state, mark(7))
+        with pytest.raises(StepRefused, match="nothing follows"):
+            change.confirm(change.fold(VOTED), mark(5))
+        change.confirm(state, mark(6))
+        change.confirm(change.evolve(state, mark(6)), moved())
+        with pytest.raises(StepRefused, match="return all that correct returns"):
+            change.confirm(change.evolve(state, mark(9)), moved())
+
+    def test_a_vote_does_not_settle_what_was_marked_before_it(self):
+        events = (STAGING, mark(3), moved(), submitted(), approved(), started())
+
+        assert change.fold(events).outstanding
+
+    def test_a_revision_does(self):
+        revised = rescoped(10, status=Status.DRAFT)
+
+        assert change.fold((*VOTED, mark(5), moved())).outstanding
+        assert not change.fold((*VOTED, mark(5), moved(), revised)).outstanding
+
+
+def bring_in(*events, past):
+    return [event for _, event in change.bring_in(change.fold(past), events=events)]
+
+
+class TestAnImport:
+    @pytest.mark.parametrize("past", [VOTED, BEGUN])
+    def test_never_plans_a_live_change_anew(self, past):
+        told = planned(
+            5, by="sn", environment="production", services=("shop", "pay"), imported=True
+        )
+        expected = [
+            mark(len(past) + 2, 5, by="sn", imported=True),
+            moved(1, 5, by="sn", why="the source has it otherwise", imported=True),
+            mark(len(past) + 4, 5, by="sn", imported=True),
+            ServicesCorrected(
+                at=at(5),
+                by="sn",
+                version=1,
+                field="services",
+                was=("shop",),
+                now=("shop", "pay"),
+                why="the source has it otherwise",
+                imported=True,
+            ),
+        ]
+
+        found = bring_in(told, past=past)
+
+        assert expected == found
+        assert [] == bring_in(told, past=(*past, *found))
+        assert change.fold((*past, *found)).outstanding
+
+    def test_never_revises_a_live_change(self):
+        told = change.ChangeRevised(at=None, by="sn", kind=Kind.SCHEMA, imported=True)
+
+        found = bring_in(told, past=VOTED)
+
+        assert ["ContentCorrectedAfterApproval", "KindCorrected"] == [
+            type(e).__name__ for e in found
+        ]
+        assert at(0) == found[1].at
+        assert {"bea"} == change.fold((*VOTED, *found)).voters
+
+    def test_that_says_the_same_says_nothing(self):
+        told = planned(5, environment="staging", services=("shop",), imported=True)
+
+        assert [] == bring_in(told, past=VOTED)
+
+    def test_a_correction_of_the_source_is_marked_too(self):
+        one = moved(1, 5, imported=True)
+
+        assert [mark(6, 5, imported=True), one] == bring_in(one, past=BEGUN)
+
+    def test_of_imported_content_goes_on_as_before(self):
+        past = (planned(environment="staging", imported=True),)
+        told = (planned(environment="production", imported=True), completed(imported=True))
+
+        found = bring_in(*told, past=past)
+
+        assert ["EnvironmentCorrected", "ChangeCompleted"] == [type(e).__name__ for e in found]
+
+    def test_plans_what_was_only_observed(self):
+        observed = ChangeObserved(at=at(0), by="x", outstanding=True)
+        told = planned(imported=True)
+
+        (event,) = bring_in(told, past=(observed,))
+
+        assert change.ChangePlanned is type(event)
+
+
+class TestVoid:
+    def ask(self, *events, version, by):
+        return given(*events).when(change.void, by=by, at=at(9), version=version, why="wrong")
+
+    UNAPPROVED = (emergency(), submitted(), started_unapproved())
+    OVER = (*UNAPPROVED, HELD, completed(unauthorised="not on hold"))
+    RULED = (*OVER, RetroactiveApprovalRefused(at=at(8), by="bea", why="no"))
+
+    @pytest.mark.parametrize(
+        ("events", "version"),
+        [
+            (VOTED, 3),
+            ((*VOTED[:2], change.ChangeRejected(at=at(2), by="bea", why="no")), 3),
+            (UNAPPROVED, 3),
+            (OVER, 5),
+            (RULED, 6),
+        ],
+        ids=["vote", "rejection", "unapproved start", "mark", "ruling"],
+    )
+    def test_whoever_may_not_vote_may_not_void(self, events, version):
+        self.ask(*events, version=version, by="ANN").then_refused(guard="separation of duties")
+        assert self.ask(*events, version=version, by="dan").events
+
+    def test_whoever_may_not_vote_may_void_the_rest(self):
+        assert self.ask(*VOTED, HELD, version=4, by="ann").events
+        assert self.ask(*BEGUN, version=4, by="ann").events
+
+    @pytest.mark.parametrize("by", ["dan", "eva"])
+    def test_the_mark_of_a_correction_stands(self, by):
+        self.ask(*BEGUN, mark(6), moved(), version=5, by=by).then_refused(guard="mark stands")
+
+    def test_content_under_which_it_started_stands(self):
+        """Also where no vote was needed: it was approved by its template."""
+        events = (
+            planned(type=ChangeType.STANDARD, environment="staging"),
+            rescoped(0.5),
+            submitted(template=TEMPLATE, status=Status.APPROVED),
+        )
+        self.ask(*events, version=2, by="dan").then_refused(guard="approval stands")
+        self.ask(*events, started(), version=2, by="dan").then_refused(guard="approval stands")
+        assert self.ask(*events[:2], version=2, by="dan").events

@@ -478,6 +478,7 @@ def test_the_tests_above_hold_the_whole_closed_list():
         "closed without review",
         "outside its window",
         "backdated into a window",
+        "content corrected after approval",
     } == set(Oddity)
 
 

@@ -274,6 +274,11 @@ def confirmed(
         raise StepRefused(step.__name__, "what follows", message)
 
 
+def incomplete(step: str, what: str) -> StepRefused:
+    """Return the error that says of an event that another one belongs in front of it."""
+    return StepRefused(step, "what follows", f"{what}; return all that {step} returns")
+
+
 def other_door(event: object, kind: str) -> InvalidValue:
     """Return the error that names an event no step of this kind records, and where to go."""
     name = type(event).__name__

@@ -215,6 +215,10 @@ def _planned(told: Told, event: Any) -> None:
     told[_STATUS] = event.status or told[_STATUS]
 
 
+_OUTSTANDING: Final = "outstanding"
+"""What ends only with a ruling, or a revision before the start: no vote makes up for it."""
+
+
 def _unless(imported: bool, told: Told, word: str) -> str:
     """Return the authorisation after an event; imported history says nothing about it."""
     return str(told[_AUTHORISATION] or "unknown") if imported else word
@@ -232,6 +236,24 @@ def _revised(told: Told, event: Any) -> None:
     _not_asked(told, event)
 
 
+def _rescoped(told: Told, event: Any) -> None:
+    told[_ENVIRONMENT] = event.environment
+    told[_LABELS] = event.labels
+    _not_asked(told, event)
+
+
+def _corrected_after_approval(told: Told, event: Any) -> None:
+    _said_no(told, event.unauthorised)
+    told[_AUTHORISATION] = _OUTSTANDING
+
+
+def _rejected(told: Told, event: Any) -> None:
+    before = told[_AUTHORISATION]
+    _not_asked(told, event)
+    if before == _OUTSTANDING:
+        told[_AUTHORISATION] = before
+
+
 def _not_asked(told: Told, event: Any) -> None:
     told[_APPROVED_AT] = None
     told[_AUTHORISATION] = _unless(event.imported, told, "not asked")
@@ -243,8 +265,13 @@ def _submitted(told: Told, event: Any) -> None:
     told[_SUBMITTED_AT] = event.at
     if event.template is not None:
         told[_APPROVED_AT] = event.at
-        told[_AUTHORISATION] = _unless(event.imported, told, "pre-approved")
+        _authorised(told, _unless(event.imported, told, "pre-approved"))
     told[_STATUS] = event.status or told[_STATUS]
+
+
+def _authorised(told: Told, word: str) -> None:
+    if told[_AUTHORISATION] != _OUTSTANDING:
+        told[_AUTHORISATION] = word
 
 
 def _approved(told: Told, event: Any) -> None:
@@ -256,7 +283,7 @@ def _approved(told: Told, event: Any) -> None:
         told[_APPROVED_AT] = event.at
     elif event.status is ChangeStatus.APPROVED:
         told[_APPROVED_AT] = event.at
-        told[_AUTHORISATION] = "approved"
+        _authorised(told, "approved")
     told[_STATUS] = event.status or told[_STATUS]
 
 
@@ -284,7 +311,7 @@ def _started(told: Told, event: Any) -> None:
     told[_STARTED_AT] = event.at
     told[_VERSION] = event.version or told[_VERSION]
     if event.outstanding:
-        told[_AUTHORISATION] = "outstanding"
+        told[_AUTHORISATION] = _OUTSTANDING
     told[_STATUS] = event.status or told[_STATUS]
 
 
@@ -322,7 +349,9 @@ def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> No
     # What once reached production has reached it, whatever a later event says of itself.
     told[_REACHED_PRODUCTION] = True if told[_REACHED_PRODUCTION] else reached
     told[_STATUS] = event.status or told[_STATUS]
-    _said_no(told, event.unauthorised)
+    if event.unauthorised:
+        _said_no(told, event.unauthorised)
+        told[_AUTHORISATION] = _OUTSTANDING
 
 
 def _completed(told: Told, event: Any) -> None:
@@ -384,8 +413,8 @@ def _observed(told: Told, event: Any) -> None:
     told[_ENVIRONMENT] = told[_ENVIRONMENT] or event.environment
     told[_LABELS] = told[_LABELS] or event.labels
     told[_IMPORTED] = event.imported if told[_IMPORTED] is None else told[_IMPORTED]
-    told[_AUTHORISATION] = "unknown" if event.imported else "outstanding"
     _completed(told, event)
+    told[_AUTHORISATION] = "unknown" if event.imported else _OUTSTANDING
 
 
 def _stated(told: Told, event: Any) -> None:
@@ -395,9 +424,11 @@ def _stated(told: Told, event: Any) -> None:
 TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "ChangePlanned": _planned,
     "ChangeRevised": _revised,
+    "ChangeRescoped": _rescoped,
+    "ContentCorrectedAfterApproval": _corrected_after_approval,
     "ChangeSubmitted": _submitted,
     "ChangeApproved": _approved,
-    "ChangeRejected": _not_asked,
+    "ChangeRejected": _rejected,
     "ChangeApprovedRetroactively": _approved_afterwards,
     "RetroactiveApprovalRefused": _refused_afterwards,
     "ChangeScheduled": _scheduled,

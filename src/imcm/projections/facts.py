@@ -131,6 +131,7 @@ _NO_FACTS: Final = frozenset(
         "ActionCompleted",
         "ActionDropped",
         "RolloutPaused",
+        "ChangeReworded",
         "WordsRedacted",
     }
 )

@@ -158,7 +158,8 @@ class ChangeFacts(NamedTuple):
             reached production. None: it is no deployment.
         reached_production: False where it is known that nothing of it got there.
         authorisation: "approved", "pre-approved", "approved afterwards", "refused afterwards",
-            "outstanding", "not asked" (never got that far), or "unknown" for imported history.
+            "outstanding" (something of it still waits for a ruling), "not asked"
+            (never got that far), or "unknown" for imported history.
         unauthorised: Guards that would have said no to what was told, each once.
         outcome: How the work ended; *result* is what the close said.
         backdated: Versions of starts, completions and observations told to have happened in the
@@ -223,6 +224,7 @@ _STATEMENTS: Final = frozenset(
         "IncidentSeparated",
         "ReviewRecorded",
         "DurationStated",
+        "ContentCorrectedAfterApproval",
     }
 )
 """Statements about the world: they have no place in world time, so `as_of` does not cut them."""
