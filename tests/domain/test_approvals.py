@@ -433,13 +433,14 @@ class TestAnImport:
 
         assert ["EnvironmentCorrected", "ChangeCompleted"] == [type(e).__name__ for e in found]
 
-    def test_plans_what_was_only_observed(self):
+    def test_does_not_plan_afterwards_what_was_observed(self):
+        """Else it would be a draft again, which nobody has to rule on."""
         observed = ChangeObserved(at=at(0), by="x", outstanding=True)
-        told = planned(imported=True)
 
-        (event,) = bring_in(told, past=(observed,))
+        found = bring_in(planned(imported=True), past=(observed,))
 
-        assert change.ChangePlanned is type(event)
+        assert ["KindCorrected"] == [type(event).__name__ for event in found]
+        assert change.fold((observed, *found)).outstanding
 
 
 class TestVoid:

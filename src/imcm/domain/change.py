@@ -1057,9 +1057,11 @@ def _content_has_started(change: Change, ask: _Ask) -> str | None:
     if not isinstance(target, _CONTENT_EVENTS) or not hasattr(target, field):
         return None
     now: Any = ask.now  # what it can be is for the correction to say
-    was = getattr(target, field)
-    told = {"version": version, "field": field, "was": was, "now": now}
-    if not correction(stands, CORRECTABLE, **told, at=None, by="", why=""):
+    was: Any = getattr(target, field)
+    told = correction(
+        stands, CORRECTABLE, version=version, field=field, was=was, now=now, at=None, by="", why=""
+    )
+    if not told:
         return None  # it stands already
     return (
         f"{ask.field} is content under approval, which is not corrected before the start: use "
@@ -2070,7 +2072,9 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
         yield event
         return
     stands: Mapping[int, ChangeFact] = past_standing(past)
-    content = {v: one for v, one in stands.items() if isinstance(one, _CONTENT_EVENTS)}
+    planned = {v: one for v, one in stands.items() if isinstance(one, _CONTENT_EVENTS)}
+    found = {v: one for v, one in stands.items() if isinstance(one, ChangeObserved)}
+    content = planned or found
     if not content or content[max(content)].imported:
         yield event
         return

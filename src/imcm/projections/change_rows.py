@@ -211,7 +211,7 @@ def _planned(told: Told, event: Any) -> None:
     told[_INCIDENT] = event.incident
     told[_REPAIRS] = event.repairs
     told[_PLANNED_AT] = event.at
-    told[_AUTHORISATION] = "unknown" if imported else "not asked"
+    _authorised(told, "unknown" if imported else "not asked")
     told[_STATUS] = event.status or told[_STATUS]
 
 
