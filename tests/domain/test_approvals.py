@@ -236,6 +236,13 @@ class TestContentBeforeTheStart:
     def test_what_stands_already_records_nothing(self):
         correct(*VOTED, now="staging").then_nothing()
 
+    def test_what_was_found_is_no_content_that_was_put_up(self):
+        """As in a log of an earlier version, in which a source planned it afterwards."""
+        found = ChangeObserved(at=at(0), by="x", environment="staging", outstanding=True)
+        events = (found, planned(imported=True, environment="test"))
+
+        correct(*events).then(moved())
+
     def test_of_what_was_cancelled_is_corrected_without_a_mark(self):
         cancelled = change.ChangeCancelled(at=at(3), by="ann", why="no")
 
