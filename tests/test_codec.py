@@ -644,6 +644,9 @@ STORED_NAMES = {
         "at by kind services environment labels version title type unauthorised "
         "outstanding status imported"
     ),
+    "ChangeRescoped": "at by environment labels why status imported",
+    "ChangeReworded": "at by title description imported",
+    "ContentCorrectedAfterApproval": "at by version unauthorised imported",
     "RolloutAdvanced": "at by percent canary baseline policy note imported",
     "RolloutPaused": "at by percent canary baseline unauthorised note imported",
     "RolloutAborted": "at by percent canary baseline unauthorised note status imported",
@@ -785,6 +788,8 @@ STORED_WORDS = {
     "RetroactiveApprovalRefused": "why",
     "ChangeHeld": "why",
     "ChangeObserved": "title",
+    "ChangeRescoped": "why",
+    "ChangeReworded": "title description",
     "RolloutAdvanced": "note",
     "RolloutPaused": "note",
     "RolloutAborted": "note",

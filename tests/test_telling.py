@@ -65,6 +65,7 @@ REQUIRED = {
     k.EventVoided: {"version": 2, "status": "detected"},
     k.WordsRedacted: {"versions": (1, 4)},
     c.ChangePlanned: {"type": ChangeType.NORMAL},
+    c.ContentCorrectedAfterApproval: {"version": 7},
     c.ChangeScheduled: {"window": Window(start=NOON, end=NOON + timedelta(hours=1))},
     c.ChangeHeld: {"reason": HoldReason.CUSTOMER},
     c.CommitsRecorded: {"commits": (Commit(id="a1"),)},

@@ -208,6 +208,16 @@ def _change(event: object) -> str:
         case c.ChangeRevised():
             title = f"title: {event.title}" if event.title else ""
             return _and("revised", "; ".join(filter(None, (event.why, title, _content(event)))))
+        case c.ChangeRescoped():
+            labels = ", ".join(f"{name} {text}" for name, text in event.labels.items())
+            scope = f"{event.environment or 'no environment named'}, labels: {labels or 'none'}"
+            return _and(f"revised to go to {scope}", event.why)
+        case c.ChangeReworded():
+            title = f"title: {event.title}" if event.title else ""
+            text = f"description: {event.description}" if event.description else ""
+            return _and("reworded", "; ".join(filter(None, (title, text))))
+        case c.ContentCorrectedAfterApproval():
+            return f"version {event.version} corrects content after its approval"
         case c.ChangeSubmitted():
             name = f" by template {event.template.name}" if event.template else ""
             return f"submitted{name}"

@@ -282,6 +282,7 @@ _FIRST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _OFFSETS: Final = (0, 60, 330, -480)
 _PEOPLE: Final = ("ann", "bea", "cem", "dan")
 _TEMPLATE: Final = Template(name="restart", version="3", sha256="0" * 64)
+_SHARES: Final = (100, 50, 25, 5, 1)
 _WORDS: Final = ("as agreed", "größer als gedacht", 'it\'s "quoted"\nin two lines')
 
 
@@ -378,6 +379,20 @@ def change_steps(
             # Optional where a step is drawn by itself, but a standard change needs its template.
             template = st.fixed_dictionaries({"template": st.just(_TEMPLATE)})
             arguments = st.builds(_together, _change_arguments(name), template)
+        elif name == "start" and (window := change.scheduled or change.window):
+            # Most moments lie outside the window, and what is approved starts inside it.
+            last = window.end - timedelta(seconds=1)
+            inside = {"at": moments(earliest=window.start, latest=last)}
+            arguments = _arguments(step, {**_of_changes(), **inside})
+        elif name in {"approve", "approve_retroactively", "refuse_retroactively"}:
+            # Whoever takes part in it is barred: mostly it is somebody else who decides.
+            others = [person for person in _PEOPLE if person not in change.barred] or _PEOPLE
+            arguments = _arguments(step, {**_of_changes(), "by": st.sampled_from(others)})
+        elif name == "advance_rollout" and (change.percent or 0) < 100:
+            more = [share for share in _SHARES if share > (change.percent or 0)]
+            arguments = _arguments(step, {**_of_changes(), "percent": st.sampled_from(more)})
+        elif name == "schedule" and change.window:
+            arguments = _arguments(step, {**_of_changes(), "window": st.just(change.window)})
         elif name == "observe" and not change.past:
             # What was never planned needs a title, and has no content yet.
             arguments = _arguments(step, _of_changes(), always=("title",))
@@ -481,7 +496,7 @@ def _of_changes() -> dict[str, Any]:
         "version": st.just("v2.3.1"),
         "commits": _commits(),
         "rollout_plan": st.sampled_from(((), (100,), (5, 25, 100))),
-        "percent": st.sampled_from((1, 5, 25, 50, 100)),
+        "percent": st.sampled_from(_SHARES),
         "canary": counts,
         "baseline": counts,
         "reached_production": st.booleans(),

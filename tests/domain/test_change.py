@@ -317,28 +317,6 @@ class TestRevise:
             change.revise, **{"by": "ann", "at": at(1), "why": "w", name: value}
         ).then_invalid(name)
 
-    def test_services_and_kind_can_still_be_corrected(self):
-        given(planned(services=("payments",)), revised(services=("payments",))).when(
-            change.correct,
-            by="bea",
-            at=at(2),
-            version=2,
-            field="services",
-            was=("payments",),
-            now=("search",),
-            why="the wrong one",
-        ).then(
-            ServicesCorrected(
-                at=at(2),
-                by="bea",
-                version=2,
-                field="services",
-                was=("payments",),
-                now=("search",),
-                why="the wrong one",
-            )
-        )
-
 
 class TestSubmit:
     def test_a_normal_change_with_its_plan_and_risk(self):
@@ -1357,7 +1335,7 @@ class TestCorrect:
         )
 
     def test_a_fact_was_recorded_wrongly(self):
-        self.ask(planned()).then(
+        self.ask(planned(imported=True, status=Status.IMPLEMENTED)).then(
             ServicesCorrected(
                 at=at(9),
                 by="bea",

@@ -23,7 +23,8 @@ from imcm.domain.incident import (
 from imcm.domain.vocabulary import Authority
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1.jsonl"
+GOLDEN = Path(__file__).parents[1] / "golden"
+LOGS = ("v0.1.jsonl", "v0.1-approvals.jsonl")
 DOORS = {
     "IncidentMerged",
     "IncidentAbsorbed",
@@ -35,9 +36,14 @@ DOORS = {
 
 
 def golden():
-    """Yield each live event of the golden log, with the state before it."""
+    """Yield each live event of the golden logs, with the state before it."""
+    for name in LOGS:
+        yield from golden_log(name)
+
+
+def golden_log(name):
     states = {}
-    for line in GOLDEN.read_bytes().splitlines():
+    for line in (GOLDEN / name).read_bytes().splitlines():
         head, _, state = line.partition(b',"state":')
         told = json.loads(head + b"}")
         kind = told["stream"].partition(":")[0]
@@ -71,7 +77,7 @@ def test_what_steps_of_ours_record_is_confirmed(module, before, event):
         module.confirm(before, event, policy=policy_of(event))
 
 
-def test_every_type_that_a_step_records_is_in_the_golden_log():
+def test_every_type_that_a_step_records_is_in_a_golden_log():
     told = {type(event) for _, _, event in EVERY}
     recorded = {*incident._RECORDED_BY, *change._RECORDED_BY}
     assert set() == recorded - told

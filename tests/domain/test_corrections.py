@@ -61,6 +61,8 @@ FEW, MANY = Impact(customers=4), Impact(customers=4000)
 ONE, OTHER = Commit(id="a1"), Commit(id="a1", committed_at=at(-8))
 CLOSED = ChangeClosed(at=at(6), by="ann", result=Result.SUCCESSFUL)
 COMMITS = CommitsRecorded(at=at(3), by="ann", commits=(ONE,))
+PLANNED = planned(imported=True, status=change.Status.IMPLEMENTED)
+"""Content that nobody was asked to approve here, of work that began."""
 OBSERVED = ChangeObserved(at=at(0), by="scanner", title="hotfix")
 ACKNOWLEDGED = IncidentAcknowledged(at=at(1), by="ann")
 
@@ -141,10 +143,10 @@ class TestWhatCanBeCorrected:
                 DismissalReason.EXPECTED,
                 DismissalReasonCorrected,
             ),
-            (change, [planned()], 1, "kind", Kind.DEPLOYMENT, Kind.SCHEMA, KindCorrected),
-            (change, [planned()], 1, "services", (), ("search",), ServicesCorrected),
-            (change, [planned()], 1, "labels", {}, {"team": "core"}, LabelsCorrected),
-            (change, [planned()], 1, "environment", None, "staging", EnvironmentCorrected),
+            (change, [PLANNED], 1, "kind", Kind.DEPLOYMENT, Kind.SCHEMA, KindCorrected),
+            (change, [PLANNED], 1, "services", (), ("search",), ServicesCorrected),
+            (change, [PLANNED], 1, "labels", {}, {"team": "core"}, LabelsCorrected),
+            (change, [PLANNED], 1, "environment", None, "staging", EnvironmentCorrected),
             (change, [OBSERVED], 1, "services", (), ("search",), ServicesCorrected),
             (
                 change,

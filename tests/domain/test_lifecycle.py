@@ -162,6 +162,7 @@ EMERGENCIES = {
 CHANGE_ARGUMENTS = {
     "plan": {**PLAIN, "title": "another"},
     "revise": WHY,
+    "reword": {**PLAIN, "title": "other words"},
     "submit": PLAIN,
     "approve": PLAIN,
     "reject": WHY,
@@ -187,11 +188,12 @@ CHANGE_ARGUMENTS = {
 }
 
 # The columns: nothing, Draft, Submitted, Approved, implementinG, Implemented, Validated, Closed,
-# X cancelled.
+# X cancelled. `correct` is asked for content, which before the start is to be revised.
 CHANGE_ALLOWED = """
                        n D S A G I V C X
 plan                   y . . . . . . . .
 revise                 . y y y . . . . .
+reword                 . y y y y y y . .
 submit                 . y . . . . . . .
 approve                . . y . . . . . .
 reject                 . . y . . . . . .
@@ -212,7 +214,7 @@ recover                . . . . . y y y .
 validate               . . . . . y y . .
 close                  . . . . . y y . .
 cancel                 . y y y . . . . .
-correct                . y y y y y y y y
+correct                . . . . y y y y y
 void                   . y . . . . . . .
 """
 
@@ -577,6 +579,7 @@ class TestEveryRefusalIsInTheTable:
     def test_the_guards_of_voids_and_corrections_are_in_the_documented_table(self):
         told = {step: guards for step, _, _, guards in rows(change.STEPS)}
         assert told["void"] == (
-            "event exists, can be undone, is a fact, last change of status, approval stands"
+            "event exists, can be undone, is a fact, last change of status, separation of duties, "
+            "mark stands, approval stands"
         )
-        assert told["correct"] == "fact exists, correctable, was is what stands"
+        assert told["correct"] == "fact exists, correctable, started, was is what stands"

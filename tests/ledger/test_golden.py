@@ -31,6 +31,7 @@ def golden(name):
 ROWS = golden("v0.1.jsonl")
 REDACTED = golden("v0.1-redacted.jsonl")
 KEYS = golden("v0.1-keys.jsonl")
+APPROVALS = golden("v0.1-approvals.jsonl")
 LOG = [decode(row) for row in ROWS]
 
 
@@ -151,6 +152,48 @@ def test_every_line_decodes_to_what_it_was():
     assert [line.strip() for line in EXPECTED.strip().splitlines()] == [summary(r) for r in ROWS]
 
 
+EXPECTED_OF_APPROVALS = """
+ledger:self 1 LedgerOpened - - -
+change:CHG-1 1 ChangePlanned dev 2026-04-06T09:01:00.000001+02:00 draft
+change:CHG-1 2 ChangeSubmitted dev 2026-04-06T09:02:00.000002+02:00 submitted
+change:CHG-1 3 ChangeApproved ben 2026-04-06T09:03:00.000003+02:00 approved
+change:CHG-1 4 ChangeReworded dev 2026-04-06T09:04:00.000004+02:00 -
+change:CHG-1 5 ChangeRevised dev 2026-04-06T09:05:00.000005+02:00 draft
+change:CHG-1 6 ChangeRescoped dev 2026-04-06T09:05:00.000005+02:00 -
+change:CHG-1 7 ChangeSubmitted dev 2026-04-06T09:06:00.000006+02:00 submitted
+change:CHG-1 8 ChangeApproved ben 2026-04-06T09:07:00.000007+02:00 approved
+change:CHG-1 9 ChangeStarted dev 2026-04-06T11:37:00.000008+02:00 implementing
+change:CHG-1 10 ChangeCompleted dev 2026-04-06T14:07:00.000009+02:00 implemented
+change:CHG-1 11 ContentCorrectedAfterApproval dev 2026-04-06T14:08:00.000010+02:00 -
+change:CHG-1 12 ServicesCorrected dev 2026-04-06T14:08:00.000010+02:00 -
+change:CHG-1 13 ChangeApprovedRetroactively ben 2026-04-06T14:09:00.000011+02:00 -
+change:CHG-2 1 ChangePlanned dev 2026-04-06T14:10:00.000012+02:00 draft
+change:CHG-2 2 ChangeRescoped dev 2026-04-06T14:11:00.000013+02:00 -
+change:CHG-2 3 ContentCorrectedAfterApproval jira 2026-04-06T09:00:00+02:00 -
+change:CHG-2 4 EnvironmentCorrected jira 2026-04-06T09:00:00+02:00 -
+"""
+
+
+def test_every_line_about_approvals_decodes_to_what_it_was():
+    expected = EXPECTED_OF_APPROVALS.strip().splitlines()
+    assert expected == [summary(row) for row in APPROVALS]
+    of = {(row.stream, row.version): decode(row).event for row in APPROVALS}
+    assert ("live", {"team": "core"}, "live") == (
+        of["change:CHG-1", 6].environment,
+        of["change:CHG-1", 6].labels,
+        of["change:CHG-1", 6].why,
+    )
+    assert ("Kasse v3.1", "mit Bon") == (
+        of["change:CHG-1", 4].title,
+        of["change:CHG-1", 4].description,
+    )
+    marks = [of["change:CHG-1", 11], of["change:CHG-2", 3]]
+    assert [(12, "content as approved", False), (4, "content as approved", True)] == [
+        (one.version, one.unauthorised, one.imported) for one in marks
+    ]
+    assert "inside the window" == of["change:CHG-1", 10].unauthorised
+
+
 def test_no_line_is_unread_and_each_is_of_its_type():
     assert [(row.type, False) for row in ROWS] == [
         (type(r.event).__name__, isinstance(r.event, Unread)) for r in LOG
@@ -159,7 +202,7 @@ def test_no_line_is_unread_and_each_is_of_its_type():
 
 def test_every_type_is_in_a_golden_log():
     """A type that is newer than these logs belongs into a newer log."""
-    assert EVENT_TYPES.keys() == {row.type for row in (*ROWS, *REDACTED, *KEYS)}
+    assert EVENT_TYPES.keys() == {row.type for row in (*ROWS, *REDACTED, *KEYS, *APPROVALS)}
     assert {"WordsRedacted"} == {row.type for row in REDACTED} - {row.type for row in ROWS}
 
 

@@ -476,6 +476,9 @@ def test_the_tests_above_hold_the_whole_closed_list():
         "moment that UTC can't tell",
         "gap in versions",
         "closed without review",
+        "outside its window",
+        "backdated into a window",
+        "content corrected after approval",
     } == set(Oddity)
 
 

@@ -29,6 +29,7 @@ from imcm.domain.corrections import (
     EnvironmentCorrected,
     EventVoided,
     MomentCorrected,
+    ServicesCorrected,
     WordsRedacted,
 )
 from imcm.domain.policy import Policy
@@ -45,7 +46,7 @@ from imcm.domain.vocabulary import (
     StatedDuration,
     Window,
 )
-from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
+from imcm.errors import InvalidValue, NaiveTimeError, StepRefused, UnknownIdError
 from imcm.projections.decisions import (
     Altered,
     Decision,
@@ -392,7 +393,11 @@ class TestWhatBecomesOfApprovals:
         assert ("lena", "olaf") == found.planned_by
 
     def test_words_that_are_not_given_or_given_again_are_not_altered(self):
-        found = trail(plan(), revise(1, title="Basket 5.4"), revise(2, description="new"))
+        found = trail(
+            plan(),
+            revise(1, kind=Kind.DEPLOYMENT, title="Basket 5.4"),
+            revise(2, risk=Risk.LOW, description="new"),
+        )
 
         assert [(), (Altered(field="description", was="", now="new"),)] == [
             one.altered for one in found.revisions
@@ -400,11 +405,19 @@ class TestWhatBecomesOfApprovals:
 
     def test_a_revision_is_compared_with_what_stood_when_it_was_recorded(self):
         """A correction moved it to another service, not the revision; nor a later correction."""
+
+        def moved(hours, was, now):
+            # As an earlier version recorded it, which corrected content before the start.
+            one = ServicesCorrected(
+                at=at(hours), by="ann", version=1, field="services", was=(was,), now=(now,)
+            )
+            return lambda _: (one,)
+
         found = trail(
             plan(),
-            correct(1, 1, "services", ("pay",), ("search",)),
+            moved(1, "pay", "search"),
             revise(2, services=("mail",)),
-            correct(3, 1, "services", ("search",), ("chat",)),
+            moved(3, "search", "chat"),
         )
 
         (revision,) = found.revisions
@@ -983,7 +996,7 @@ def told_by(first, more):
     for step in (first, *more):
         try:
             events = step(state)
-        except domain.StepRefused:
+        except StepRefused:
             continue
         for event in events:
             state = domain.evolve(state, event)

@@ -376,6 +376,7 @@ class TestChangeRow:
             outcome=Outcome.COMPLETED,
             result=Result.SUCCESSFUL,
             authorisation="approved",
+            backdated=(7, 12),  # the start and the completion: both were recorded weeks later
             # All but the pause, which no row needs.
             positions=(*range(1, 10), *range(11, 17)),
         )

@@ -17,10 +17,10 @@ The file reads in one order: events, state, evolve, the table, the steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Final, NamedTuple, TypeAlias, get_args
+from typing import Any, ClassVar, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
@@ -60,6 +60,7 @@ from imcm.domain.lifecycle import (
     checked_state,
     confirmed,
     first_moment,
+    incomplete,
     other_door,
     quickly_replaced,
     require,
@@ -92,8 +93,10 @@ from imcm.domain.vocabulary import (
     checked_text,
     checked_window,
     checked_words,
+    earliest,
     folded,
     is_list,
+    latest,
     optional_id,
     optional_known_id,
     optional_moment,
@@ -222,6 +225,56 @@ class ChangeRevised(DomainEvent):
     monitoring_plan: str = ""
     test_plan: str = ""
     status: ChangeStatus | None = Status.DRAFT
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ChangeRescoped(DomainEvent):
+    """
+    Where it goes, or its labels, are others than were under approval; every approval is void.
+
+    Both are told as they are from now on, with a revision of other content or without one.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    environment: str | None = None
+    labels: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    why: str = ""
+    status: ChangeStatus | None = Status.DRAFT
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ChangeReworded(DomainEvent):
+    """It is told in other words; the content, and the votes for it, are as they were."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("title", "description")
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    title: str = ""
+    description: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ContentCorrectedAfterApproval(DomainEvent):
+    """
+    The correction that comes with it says that other content went in than was approved.
+
+    It stands in front of its correction, in one record: so none is recorded without it.
+
+    Attributes:
+        version: Version of that correction.
+        unauthorised: The guard that says no to it.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: int
+    unauthorised: str = ""
     imported: bool = False
 
 
@@ -539,6 +592,9 @@ class ChangeCancelled(DomainEvent):
 ChangeFact: TypeAlias = (
     ChangePlanned
     | ChangeRevised
+    | ChangeRescoped
+    | ChangeReworded
+    | ContentCorrectedAfterApproval
     | ChangeSubmitted
     | ChangeApproved
     | ChangeRejected
@@ -584,13 +640,20 @@ _CONTENT: Final = {
     "labels": LabelsCorrected,
 }
 CORRECTABLE: Final[Correctable] = {
-    # Services and kind can be corrected, since figures are told by them; risk, window and plans
-    # are content under approval: revise the change instead.
+    # What figures are told by can be corrected once the work has begun, and is marked where it was
+    # under approval; risk, window and plans are content that no figure needs.
     ChangePlanned: _CONTENT,
     ChangeObserved: _CONTENT,
     ChangeClosed: {"at": MomentCorrected, "result": ResultCorrected},
     CommitsRecorded: {"commits": CommitsCorrected},
     ChangeRevised: {"at": MomentCorrected, "kind": KindCorrected, "services": ServicesCorrected},
+    ChangeRescoped: {
+        "at": MomentCorrected,
+        "environment": EnvironmentCorrected,
+        "labels": LabelsCorrected,
+    },
+    ChangeReworded: _AT,
+    ContentCorrectedAfterApproval: _AT,
     ChangeSubmitted: _AT,
     ChangeApproved: _AT,
     ChangeRejected: _AT,
@@ -626,8 +689,11 @@ class Change(NamedTuple):
         barred: Folded ids of those who asked for, planned, revised or submitted it.
         voters: Folded ids of those who approved the content as it is.
         rejected: It was rejected once; such an emergency needs approval before it starts.
+        within: The approved window that the work began in; None where it has none, or began
+            before it was approved.
         percent: Share of users reached by a rollout; None where there is no rollout.
-        outstanding: It is in production without approval, and nobody has ruled on that yet.
+        outstanding: Something about it went past its approval: it went in without, a guard would
+            have said no to how it ended, or other content was approved. Nobody has ruled on it yet.
         checks: The latest result of each check.
     """
 
@@ -638,6 +704,8 @@ class Change(NamedTuple):
     type: ChangeType = ChangeType.NORMAL
     kind: Kind | None = None
     services: tuple[str, ...] = ()
+    environment: str | None = None
+    labels: Mapping[str, str] = NOTHING_TOLD
     risk: Risk | None = None
     incident: str | None = None
     has_rollback_plan: bool = False
@@ -649,6 +717,7 @@ class Change(NamedTuple):
     voters: frozenset[str] = frozenset()
     rejected: bool = False
     on_hold: HoldReason | None = None
+    within: Window | None = None
     percent: float | None = None
     paused: bool = False
     commits: frozenset[str] = frozenset()
@@ -734,6 +803,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 type=event.type,
                 kind=event.kind,
                 services=event.services,
+                environment=event.environment,
+                labels=event.labels,
                 risk=event.risk,
                 incident=event.incident,
                 window=event.window,
@@ -757,7 +828,20 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 has_test_plan=event.has_test_plan,
                 barred=change.barred | _people(event.by),
                 voters=instead(change.voters, ()),
+                outstanding=change.outstanding and event.imported,
             )
+        case ChangeRescoped():
+            return change._replace(
+                status=event.status or change.status,
+                content=version,
+                environment=event.environment,
+                labels=event.labels,
+                barred=change.barred | _people(event.by),
+                voters=instead(change.voters, ()),
+                outstanding=change.outstanding and event.imported,
+            )
+        case ContentCorrectedAfterApproval():
+            return change._replace(outstanding=True)
         case ChangeSubmitted():
             barred = change.barred | _people(event.by)
             return change._replace(status=event.status or change.status, barred=barred)
@@ -772,7 +856,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeStarted():
             return change._replace(
                 status=event.status or change.status,
-                outstanding=event.outstanding,
+                outstanding=change.outstanding or event.outstanding,
+                within=None if event.outstanding else change.scheduled or change.window,
                 percent=0.0 if event.rollout_plan else None,
             )
         case CommitsRecorded():
@@ -804,6 +889,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 type=event.type,
                 kind=change.kind or event.kind,
                 services=change.services or event.services,
+                environment=change.environment or event.environment,
+                labels=change.labels or event.labels,
                 outcome=Outcome.COMPLETED,
                 outstanding=event.outstanding,
             )
@@ -811,7 +898,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(paused=True)
         case ChangeRecovered():
             return change._replace(recovered=True)
-        case DurationStated() | WordsRedacted():
+        case ChangeReworded() | DurationStated() | WordsRedacted():
             return change
         case _:
             raise strange_event(event, "change")
@@ -889,6 +976,33 @@ def _inside_approved(change: Change, ask: _Ask) -> str | None:
     )
 
 
+def _approved_window(change: Change) -> Window | None:
+    """Return the window that is approved; what is not approved has none to be inside of."""
+    return (change.scheduled or change.window) if change.status is Status.APPROVED else None
+
+
+def _starts_inside(change: Change, ask: _Ask) -> str | None:
+    window = _approved_window(change)
+    if window is None or ask.at is None:
+        return None
+    if latest(ask.at) >= window.start and earliest(ask.at) < window.end:
+        return None
+    return (
+        f"at={ask.at} lies outside the approved window, {window.start} to {window.end}; schedule "
+        "it anew inside what was approved, or use revise and have the new window approved"
+    )
+
+
+def _start_needed(change: Change, _: _Ask) -> tuple[str, ...]:
+    return () if _approved_window(change) is None else ("at",)
+
+
+def _completes_inside(change: Change, ask: _Ask) -> str | None:
+    if change.within is None or ask.at is None or earliest(ask.at) <= change.within.end:
+        return None
+    return f"at={ask.at} lies after the approved window, which ended at {change.within.end}"
+
+
 def _in_rollout(change: Change, _: _Ask) -> str | None:
     if change.percent is not None:
         return None
@@ -935,6 +1049,57 @@ def _authority_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
     return () if ask.policy.authorities >= frozenset(Authority) else ("authority",)
 
 
+_CONTENT_EVENTS: Final = (ChangePlanned, ChangeRevised, ChangeRescoped)
+_CONTENT_FIELDS: Final = frozenset({"kind", "services", "environment", "labels"})
+"""What is under approval and can be corrected."""
+
+
+def _content_has_started(change: Change, ask: _Ask) -> str | None:
+    if change.status not in _BEFORE_START or ask.field not in _CONTENT_FIELDS:
+        return None
+    stands = past_standing(change.past)
+    version, field = ask.version or 0, ask.field or ""
+    target = stands.get(version)
+    if not isinstance(target, _CONTENT_EVENTS) or not hasattr(target, field):
+        return None
+    now: Any = ask.now  # what it can be is for the correction to say
+    was: Any = getattr(target, field)
+    told = correction(
+        stands, CORRECTABLE, version=version, field=field, was=was, now=now, at=None, by="", why=""
+    )
+    if not told:
+        return None  # it stands already
+    return (
+        f"{ask.field} is content under approval, which is not corrected before the start: use "
+        f"revise with {ask.field}=, which voids the approvals so far"
+    )
+
+
+def _decided_by_others(change: Change, ask: _Ask) -> str | None:
+    """Whoever may not decide on it may not undo what was decided, or marked, either."""
+    target = change.past[(ask.version or 1) - 1]
+    decided = isinstance(target, _DECISIONS) and not target.imported
+    marked = getattr(target, "unauthorised", "") or getattr(target, "outstanding", False)
+    return _not_involved(change, ask) if decided or marked else None
+
+
+_DECISIONS: Final = (
+    ChangeApproved,
+    ChangeRejected,
+    ChangeApprovedRetroactively,
+    RetroactiveApprovalRefused,
+)
+
+
+def _mark_stands(change: Change, ask: _Ask) -> str | None:
+    if not isinstance(change.past[(ask.version or 1) - 1], ContentCorrectedAfterApproval):
+        return None
+    return (
+        "it marks a correction, which can't be voided either; approve_retroactively or "
+        "refuse_retroactively rules on it"
+    )
+
+
 def _approval_stands(change: Change, ask: _Ask) -> str | None:
     """A vote, or the content voted on, can't be voided while the approval rests on it."""
     version = ask.version or 0
@@ -945,6 +1110,8 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
         return None
     event = EventVoided(at=None, by="", version=version, status="")
     after_it = fold((*change.past, event))
+    if isinstance(change.past[version - 1], _CONTENT_EVENTS) and change.status is after_it.status:
+        return f"version {version} is content that was approved; void what came of it first"
     quorum = max((e.quorum for e in change.past if isinstance(e, ChangeApproved)), default=0)
     lost = len(after_it.voters) < min(quorum, len(change.voters))
     if lost and change.status is after_it.status:
@@ -954,7 +1121,16 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
 
 _VOID_GUARDS = (
     *VOID_GUARDS,
+    Guard(name="separation of duties", why_not=_decided_by_others, needs=("version", "by")),
+    Guard(name="mark stands", why_not=_mark_stands, needs=("version",)),
     Guard(name="approval stands", why_not=_approval_stands, needs=("version",)),
+)
+_FACT_EXISTS, _IS_CORRECTABLE, _WAS_STANDS = correction_guards(CORRECTABLE)
+_CORRECT_GUARDS = (
+    _FACT_EXISTS,
+    _IS_CORRECTABLE,
+    Guard(name="started", why_not=_content_has_started, needs=("version", "field")),
+    _WAS_STANDS,
 )
 
 _SAME = "same"
@@ -968,6 +1144,9 @@ _NOT_HELD = Guard(name="not on hold", why_not=_not_held)
 _NOT_INVOLVED = Guard(name="separation of duties", why_not=_not_involved, needs=("by",))
 _NEEDS_RULING = Guard(name="approval outstanding", why_not=_needs_ruling)
 _APPROVED = Guard(name="approved", why_not=_counts_as_approved)
+_INSIDE = "inside the window"
+_STARTS_INSIDE = Guard(name=_INSIDE, why_not=_starts_inside, needs=_start_needed)
+_COMPLETES_INSIDE = Guard(name=_INSIDE, why_not=_completes_inside)
 _IN_ROLLOUT = Guard(name="rollout", why_not=_in_rollout)
 
 
@@ -978,6 +1157,7 @@ def _row(begins: Iterable[ChangeStatus], ends: str, *guards: Guard[Change]) -> R
 STEPS: Final[Mapping[str, Rule[Change]]] = {
     "plan": Rule(begins=frozenset({Status.NOTHING}), ends="draft"),
     "revise": _row(_BEFORE_START, "draft from approved, else same"),
+    "reword": _row(_HAPPENED - _ENDED, _SAME),
     "submit": _row(
         (Status.DRAFT,),
         "submitted; standard: approved",
@@ -1008,7 +1188,9 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
     ),
     "hold": _row(_HAPPENED - _ENDED, _SAME),
     "release": _row(_HAPPENED - _ENDED, _SAME),
-    "start": _row((Status.SUBMITTED, Status.APPROVED), "implementing", _APPROVED, _NOT_HELD),
+    "start": _row(
+        (Status.SUBMITTED, Status.APPROVED), "implementing", _APPROVED, _STARTS_INSIDE, _NOT_HELD
+    ),
     "observe": _row((Status.NOTHING, *_BEFORE_START, Status.CANCELLED), "implemented"),
     "advance_rollout": _row(
         (Status.IMPLEMENTING,),
@@ -1033,7 +1215,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         Guard(name="result fits the outcome", why_not=_result_fits, needs=("result",)),
     ),
     "cancel": _row(_BEFORE_START, "cancelled"),
-    "correct": Rule(begins=_HAPPENED, ends=_SAME, guards=correction_guards(CORRECTABLE)),
+    "correct": Rule(begins=_HAPPENED, ends=_SAME, guards=_CORRECT_GUARDS),
     "void": Rule(begins=_HAPPENED, ends="what stands without it", guards=_VOID_GUARDS),
 }
 
@@ -1042,6 +1224,10 @@ ASKING: Final = frozenset({"submit", "approve", "schedule", "start", "advance_ro
 
 _ADVISORY: Final = (_NOT_HELD,)
 """Guards that mark a telling step as unauthorised instead of refusing it."""
+_ADVISORY_AT_THE_END: Final = (_COMPLETES_INSIDE, _NOT_HELD)
+"""The same of `complete`. What went wrong is taken out again whatever the window says."""
+_ADVISORY_UNSTARTED: Final = (_STARTS_INSIDE, _NOT_HELD)
+"""The same of `observe` where it was approved and nobody started it: what `start` would ask."""
 
 
 def next_steps(
@@ -1108,10 +1294,12 @@ def _require(
     return by, at
 
 
-def _unauthorised(change: Change, *, by: str, at: Moment) -> str:
+def _unauthorised(
+    change: Change, *, by: str, at: Moment, guards: Sequence[Guard[Change]] = _ADVISORY
+) -> str:
     """Return the name of the first guard that would have refused a telling step, or ""."""
     ask: _Ask = Ask(by=by, at=at)
-    return next((guard.name for guard in _ADVISORY if guard.why_not(change, ask)), "")
+    return next((guard.name for guard in guards if guard.why_not(change, ask)), "")
 
 
 # --- steps ----------------------------------------------------------------------------------------
@@ -1192,6 +1380,8 @@ def revise(
     title: str = "",
     kind: Kind | None = None,
     services: Iterable[str] = (),
+    environment: str | None = None,
+    labels: Mapping[str, str] | None = None,
     risk: Risk | None = None,
     window: Window | None = None,
     incident: str | None = None,
@@ -1203,33 +1393,78 @@ def revise(
     """
     Change the content under approval. What is not given stays; every approval so far is void.
 
-    An approved change goes back to draft and must be submitted again.
+    An approved change goes back to draft and must be submitted again. With title and description
+    alone it is the words that change: it records what `reword` does, and the votes are kept.
+
+    Args:
+        labels: All labels from now on; {} takes them away.
     """
     by, at = _require(change, "revise", by=by, at=at)
-    status = Status.DRAFT if change.status is Status.APPROVED else change.status
-    return (
-        ChangeRevised(
-            at=at,
-            by=by,
-            kind=change.kind if kind is None else checked_member("kind", kind, Kind),
-            services=checked_services(services) or change.services,
-            risk=change.risk if risk is None else checked_member("risk", risk, Risk),
-            window=checked_window("window", window) or change.window,
-            incident=optional_known_id("incident", incident) or change.incident,
-            has_rollback_plan=change.has_rollback_plan
-            or says_something("rollback_plan", rollback_plan),
-            has_monitoring_plan=change.has_monitoring_plan
-            or says_something("monitoring_plan", monitoring_plan),
-            has_test_plan=change.has_test_plan or says_something("test_plan", test_plan),
-            why=required_words("why", why),
-            title=checked_words("title", title),
-            description=checked_words("description", description),
-            rollback_plan=checked_words("rollback_plan", rollback_plan),
-            monitoring_plan=checked_words("monitoring_plan", monitoring_plan),
-            test_plan=checked_words("test_plan", test_plan),
-            status=changed(change.status, status),
-        ),
+    why, names = required_words("why", why), checked_services(services)
+    title, description = checked_words("title", title), checked_words("description", description)
+    plans = {
+        name: checked_words(name, text)
+        for name, text in (
+            ("rollback_plan", rollback_plan),
+            ("monitoring_plan", monitoring_plan),
+            ("test_plan", test_plan),
+        )
+    }
+    where = optional_id("environment", environment) or change.environment
+    marked = change.labels if labels is None else checked_labels(labels)
+    named = kind or names or risk or window or incident or any(plans.values())
+    rescoped = where != change.environment or marked != change.labels
+    words_alone = bool(title or description) and not named
+    revised = bool(named) or not (words_alone or environment is not None or labels is not None)
+    after = changed(
+        change.status, Status.DRAFT if change.status is Status.APPROVED else change.status
     )
+    result: list[ChangeEvent] = []
+    if words_alone:
+        result.append(ChangeReworded(at=at, by=by, title=title, description=description))
+    if revised:
+        result.append(
+            ChangeRevised(
+                at=at,
+                by=by,
+                kind=change.kind if kind is None else checked_member("kind", kind, Kind),
+                services=names or change.services,
+                risk=change.risk if risk is None else checked_member("risk", risk, Risk),
+                window=checked_window("window", window) or change.window,
+                incident=optional_known_id("incident", incident) or change.incident,
+                has_rollback_plan=change.has_rollback_plan or bool(rollback_plan.strip()),
+                has_monitoring_plan=change.has_monitoring_plan or bool(monitoring_plan.strip()),
+                has_test_plan=change.has_test_plan or bool(test_plan.strip()),
+                why=why,
+                title=title,
+                description=description,
+                rollback_plan=plans["rollback_plan"],
+                monitoring_plan=plans["monitoring_plan"],
+                test_plan=plans["test_plan"],
+                status=after,
+            )
+        )
+    if rescoped:
+        status = None if revised else after
+        result.append(
+            ChangeRescoped(at=at, by=by, environment=where, labels=marked, why=why, status=status)
+        )
+    return tuple(result)
+
+
+def reword(
+    change: Change, *, by: str, at: Moment, title: str = "", description: str = ""
+) -> tuple[ChangeEvent, ...]:
+    """
+    Tell it in other words. What is not given stays; the votes for its content are kept.
+
+    The plans are content and no words of this kind: use `revise` for them.
+    """
+    by, at = _require(change, "reword", by=by, at=at)
+    title, description = checked_words("title", title), checked_words("description", description)
+    if not (title or description):
+        raise InvalidValue("title", title, "give title= or description=, or both")
+    return (ChangeReworded(at=at, by=by, title=title, description=description),)
 
 
 def submit(
@@ -1397,6 +1632,9 @@ def start(
     """
     Begin the work in production. An emergency may begin before it is approved.
 
+    What is approved begins inside its window, the scheduled one where there is one. An emergency
+    that begins before it is approved has no approved window yet, so none refuses it.
+
     Args:
         run: Reference of the pipeline run or the job.
         version: What it brings in.
@@ -1474,17 +1712,17 @@ def observe(
             labels=checked_labels({} if labels is None else labels),
             version=optional_id("version", version),
             type=ChangeType.OBSERVED if new else change.type,
-            unauthorised="requested" if new else _guard_that_said_no(change),
+            unauthorised="requested" if new else _guard_that_said_no(change, by=by, at=at),
             outstanding=True,
         ),
     )
 
 
-def _guard_that_said_no(change: Change) -> str:
+def _guard_that_said_no(change: Change, *, by: str, at: Moment) -> str:
     """Name what was missing when a planned change was found in production without a start."""
-    if change.status in {Status.APPROVED, Status.CANCELLED}:
-        return "started" if change.status is Status.APPROVED else "status"
-    return "approved"
+    if change.status is Status.APPROVED:
+        return _unauthorised(change, by=by, at=at, guards=_ADVISORY_UNSTARTED) or "started"
+    return "status" if change.status is Status.CANCELLED else "approved"
 
 
 def advance_rollout(
@@ -1579,13 +1817,17 @@ def complete(
     version: str | None = None,
     commits: Iterable[Commit] = (),
 ) -> tuple[ChangeEvent, ...]:
-    """The work is over and in production: the moment of deployment. A rollout must be at 100 %."""
+    """
+    The work is over and in production: the moment of deployment. A rollout must be at 100 %.
+
+    After the end of the approved window it is recorded and marked as unauthorised.
+    """
     by, at = _require(change, "complete", by=by, at=at)
     completed = ChangeCompleted(
         at=at,
         by=by,
         version=optional_id("version", version),
-        unauthorised=_unauthorised(change, by=by, at=at),
+        unauthorised=_unauthorised(change, by=by, at=at, guards=_ADVISORY_AT_THE_END),
     )
     return (*_commits(change, at=at, by=by, commits=commits), completed)
 
@@ -1707,6 +1949,9 @@ def correct(
     """
     A fact was recorded wrongly. The event stays; what stands is *now*.
 
+    Content under approval (kind, services, environment, labels) is corrected only after the start.
+    What then stands was not approved: the correction is marked, and outstanding until ruled on.
+
     Args:
         version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
         was: What stands, as the caller knows it; refused when something else does.
@@ -1715,7 +1960,8 @@ def correct(
     by, at = _require(
         change, "correct", by=by, at=at, version=version, field=field, was=was, now=now
     )
-    return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
+    # Only classes in CORRECTABLE come back.
+    made: tuple[ChangeEvent, ...] = correction(  # type: ignore[assignment]
         past_standing(change.past),
         CORRECTABLE,
         version=version,
@@ -1725,6 +1971,44 @@ def correct(
         at=at,
         by=by,
         why=why,
+    )
+    return tuple(event for one in made for event in _with_mark(change, one))
+
+
+_DECIDED: Final = (*_CONTENT_EVENTS, ChangeSubmitted, *_DECISIONS)
+"""Events that asked for approval, or gave it; what is imported of them decides nothing."""
+
+
+def _ends_approval(change: Change, event: ChangeEvent) -> bool:
+    """Say whether a correction changes content that was asked to be approved here, or was."""
+    if getattr(event, "field", "") not in _CONTENT_FIELDS or change.status is Status.CANCELLED:
+        return False
+    stands: Mapping[int, ChangeFact] = past_standing(change.past)
+    if not any(isinstance(one, _DECIDED) and not one.imported for one in stands.values()):
+        return False
+    return _content(change) != _content(fold((*change.past, event)))
+
+
+def _content(change: Change) -> tuple[object, ...]:
+    return change.kind, change.services, change.environment, change.labels
+
+
+def _with_mark(change: Change, event: ChangeEvent) -> tuple[ChangeEvent, ...]:
+    """Return a correction, with the mark in front of it where it changes what was approved."""
+    if not _ends_approval(change, event):
+        return (event,)
+    return (_mark(change, at=event.at, by=event.by, imported=event.imported), event)  # type: ignore[union-attr]  # no void
+
+
+def _mark(
+    change: Change, *, at: Moment | None, by: str, imported: bool = False
+) -> ContentCorrectedAfterApproval:
+    return ContentCorrectedAfterApproval(
+        at=at,
+        by=by,
+        version=len(change.past) + 2,  # this one stands between
+        unauthorised="content as approved",
+        imported=imported,
     )
 
 
@@ -1761,6 +2045,11 @@ def bring_in(
     not recorded again; a value that changed in the source becomes a correction. An imported
     approval is a moment, not a vote: the authorisation of imported changes is unknown.
 
+    A change whose content was recorded live is not planned or revised by a source: what that says
+    of kind, services, environment and labels becomes a correction, which is marked, also before
+    the start. What it says of type, risk, window and plans has no correction, and is left out: they
+    stay as they were put up for approval.
+
     Returns:
         What follows, each with the place in *events* of the one it comes from.
 
@@ -1776,19 +2065,57 @@ def bring_in(
     first = (ChangePlanned, ChangeObserved)
     live = bool(past) and not getattr(past[0], "imported", False)
     for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
-        settled = event
-        if live and isinstance(event, ChangeApproved):
-            settled = with_status(event, None)  # history authorises nothing that is still to come
-        elif isinstance(event, _MILESTONES):
-            after = place_after(status, event.status or status, _PROGRESS)
-            settled = with_status(event, changed(status, after))
-        past.append(settled)
-        if settled.__class__ not in EDIT_CLASSES:
-            status = status_after(status, settled)
-        elif not is_plain(settled, past, CORRECTABLE):
-            status = fold(past).status
-        result.append((place, settled))
+        for one in _content_said(past, event):
+            settled = one
+            if live and isinstance(one, ChangeApproved):
+                settled = with_status(one, None)  # history authorises nothing still to come
+            elif isinstance(one, _MILESTONES):
+                after = place_after(status, one.status or status, _PROGRESS)
+                settled = with_status(one, changed(status, after))
+            marked: tuple[ChangeEvent, ...] = (settled,)
+            if getattr(settled, "field", "") in _CONTENT_FIELDS:
+                marked = _with_mark(fold(past), settled)
+            past += marked
+            if settled.__class__ not in EDIT_CLASSES:
+                status = status_after(status, settled)
+            elif not is_plain(settled, past, CORRECTABLE):
+                status = fold(past).status
+            result += ((place, new) for new in marked)
     return tuple(result)
+
+
+def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[ChangeEvent]:
+    """Yield an event of a source; of content that was recorded live, the corrections it makes."""
+    if not past or not isinstance(event, _CONTENT_EVENTS):
+        yield event
+        return
+    stands: Mapping[int, ChangeFact] = past_standing(past)
+    planned = {v: one for v, one in stands.items() if isinstance(one, _CONTENT_EVENTS)}
+    found = {v: one for v, one in stands.items() if isinstance(one, ChangeObserved)}
+    content = planned or found
+    if not content or content[max(content)].imported:
+        yield event
+        return
+    edits: list[Any] = [one for one in past if isinstance(one, CORRECTIONS)]
+    said = {one.field: one.now for one in edits if one.imported}
+    for field in sorted(_CONTENT_FIELDS):
+        value = getattr(event, field, None)
+        holder = max((v for v, one in content.items() if hasattr(one, field)), default=0)
+        if not value or not holder or said.get(field) == value:
+            continue  # it says nothing, or nothing else than it said before
+        written: ChangeEvent = past[holder - 1]
+        yield from correction(  # type: ignore[misc]  # only classes in CORRECTABLE come back
+            stands,
+            CORRECTABLE,
+            version=holder,
+            field=field,
+            was=getattr(stands[holder], field),
+            now=value,
+            at=event.at or written.at,  # imported statements may have no moment of their own
+            by=event.by,
+            why="the source has it otherwise",
+            imported=True,
+        )
 
 
 _MILESTONES: Final = (
@@ -1817,9 +2144,20 @@ def _again_commits(
     return _commits(change, at=at, by=by, commits=commits)
 
 
+def _again_mark(change: Change, *, by: str, at: Moment) -> tuple[ChangeEvent, ...]:
+    """Say again that content is corrected after the start; `correct` does, in front of it."""
+    by, at = checked_id("by", by), checked_moment("at", at)
+    return (
+        () if change.status in {Status.NOTHING, *_BEFORE_START} else (_mark(change, at=at, by=by),)
+    )
+
+
 _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[ChangeEvent, ...]]]] = {
     ChangePlanned: plan,
     ChangeRevised: revise,
+    ChangeRescoped: revise,
+    ChangeReworded: reword,
+    ContentCorrectedAfterApproval: _again_mark,
     ChangeSubmitted: submit,
     ChangeApproved: approve,
     ChangeRejected: reject,
@@ -1861,3 +2199,11 @@ def confirm(change: Change, event: ChangeEvent, *, policy: Policy = DEFAULT_POLI
     if step is None or getattr(event, "imported", False):
         raise other_door(event, "change")
     confirmed(step, change, event, checked_policy(policy))
+    if _ends_approval(change, event) and not _is_marked(change):
+        raise incomplete("correct", "content is corrected after its approval")
+
+
+def _is_marked(change: Change) -> bool:
+    """Say whether the last event is the mark of the correction that comes next."""
+    last, next_one = change.past[-1], len(change.past) + 1
+    return isinstance(last, ContentCorrectedAfterApproval) and last.version == next_one

@@ -300,6 +300,11 @@ def strange_event(event: Never, kind: str) -> InvalidValue:
     return InvalidValue("event", event, allowed)
 
 
+def incomplete(step: str, what: str) -> StepRefused:
+    """Return the error that says of an event that another one belongs in front of it."""
+    return StepRefused(step, "what follows", f"{what}; return all that {step} returns")
+
+
 def other_door(event: object, kind: str) -> InvalidValue:
     """Return the error that names an event no step of this kind records, and where to go."""
     name = type(event).__name__

@@ -36,11 +36,14 @@ class Oddity(StrEnum):
     The closed list of anomalies.
 
     APPROVED_AFTER is an approval given when the work in production had begun: afterwards, where
-    that was outstanding, or at a moment after the start or the deployment. UNUSABLE is a moment of
-    an old log that UTC can't tell, before the year 1 or after the year 9999 there; figures take
-    the first or the last instant for it. GAP is a log that was
-    not read whole, or is not as it was written: a ledger numbers the events of each incident and
-    each change 1, 2, 3 ... without gaps.
+    that was outstanding, or at a moment after the start or the deployment. OUTSIDE_WINDOW is work
+    told to have been done when the approved window was not open, also where it was recorded before
+    that was refused or marked. BACKDATED is such a moment inside the window that was recorded after
+    its end, more than an hour later. CONTENT_CORRECTED is a correction of what was approved, with
+    what became of that. UNUSABLE is a moment of an old log that UTC can't tell, before the year 1
+    or after the year 9999 there; figures take the first or the last instant for it. GAP is a log
+    that was not read whole, or is not as it was written: a ledger numbers the events of each
+    incident and each change 1, 2, 3 ... without gaps.
     """
 
     END_BEFORE_START = "end before start"
@@ -57,6 +60,9 @@ class Oddity(StrEnum):
     APPROVED_AFTER = "approved after the fact"
     UNUSABLE = "moment that UTC can't tell"
     GAP = "gap in versions"
+    OUTSIDE_WINDOW = "outside its window"
+    BACKDATED = "backdated into a window"
+    CONTENT_CORRECTED = "content corrected after approval"
 
 
 @attrs.frozen(kw_only=True)
@@ -196,6 +202,17 @@ def _incident(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
             yield Oddity.STATED_DIFFERS, detail
 
 
+_NOT_BEGUN: Final = frozenset(
+    {
+        ChangeStatus.NOTHING,
+        ChangeStatus.DRAFT,
+        ChangeStatus.SUBMITTED,
+        ChangeStatus.APPROVED,
+        ChangeStatus.CANCELLED,
+    }
+)
+
+
 def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     yield from _common(row)
     over = row.status in {ChangeStatus.CLOSED, ChangeStatus.CANCELLED}
@@ -216,9 +233,31 @@ def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     requester = row.requested_by
     if requester is not None and folded(requester) in {folded(by) for by in row.approved_by}:
         yield Oddity.SELF_APPROVED, requester
-    if row.authorisation in {"outstanding", "refused afterwards"}:
+    began = row.status not in _NOT_BEGUN
+    if began and row.authorisation in {"outstanding", "refused afterwards"}:
         yield Oddity.UNAPPROVED, row.authorisation
     yield from _approved_after(row)
+    outside = next(_outside_window(row), "")
+    if outside:
+        yield Oddity.OUTSIDE_WINDOW, outside
+    if "content as approved" in row.unauthorised:
+        yield Oddity.CONTENT_CORRECTED, row.authorisation
+    if row.backdated:
+        yield Oddity.BACKDATED, f"version {', '.join(map(str, row.backdated))}"
+
+
+def _outside_window(row: ChangeFacts) -> Iterator[str]:
+    """Yield what was told outside the approved window; what is not approved has none."""
+    window = row.window
+    if "inside the window" in row.unauthorised:
+        yield "told after it, and marked so"
+    if window is None or row.authorisation not in {"approved", "pre-approved"}:
+        return
+    for name, moment in (("started", row.started_at), ("deployed", row.deployed_at)):
+        if moment is None:
+            continue
+        if _surely_before(moment, window.start) or _surely_before(window.end, moment):
+            yield f"{name} at {moment}, the window is {window.start} to {window.end}"
 
 
 def _approved_after(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:

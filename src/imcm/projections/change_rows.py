@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Commit, Moment, Outcome
+from imcm.domain.vocabulary import Commit, Moment, Outcome, Window, latest
 from imcm.projections.rows import ChangeFacts, RolloutStep, one_for_all, own, released, waiting
 
 # Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
@@ -58,6 +59,7 @@ _FIELDS: Final = ChangeFacts._fields
     _UNAUTHORISED,
     _STATED,
     _LATE,
+    _BACKDATED,
     _SOURCE_CLOCK_BACK,
     _SOURCES_DISAGREE,
     _POSITIONS,
@@ -116,6 +118,22 @@ def resumed(row: ChangeFacts, beside: Beside, positions: array[int]) -> Told:
     told: Told = [*row, *beside, None]
     told[_POSITIONS] = positions
     return told
+
+
+_HOUR: Final = timedelta(hours=1)
+
+
+def backdated(told: Told, event: Any, stamp: datetime) -> bool:
+    """
+    Say whether an event was recorded after the window that it is told to have happened in.
+
+    More than an hour later, and live: history from elsewhere is always recorded later.
+    """
+    window: Window | None = told[_WINDOW]
+    if window is None or event.imported or stamp < window.end or event.at is None:
+        return False
+    last = latest(event.at)
+    return window.start <= last < window.end and last < stamp - _HOUR
 
 
 def row(told: Told) -> ChangeFacts:
@@ -193,8 +211,12 @@ def _planned(told: Told, event: Any) -> None:
     told[_INCIDENT] = event.incident
     told[_REPAIRS] = event.repairs
     told[_PLANNED_AT] = event.at
-    told[_AUTHORISATION] = "unknown" if imported else "not asked"
+    _authorised(told, "unknown" if imported else "not asked")
     told[_STATUS] = event.status or told[_STATUS]
+
+
+_OUTSTANDING: Final = "outstanding"
+"""What ends only with a ruling, or a revision before the start: no vote makes up for it."""
 
 
 def _unless(imported: bool, told: Told, word: str) -> str:
@@ -214,6 +236,24 @@ def _revised(told: Told, event: Any) -> None:
     _not_asked(told, event)
 
 
+def _rescoped(told: Told, event: Any) -> None:
+    told[_ENVIRONMENT] = event.environment
+    told[_LABELS] = event.labels
+    _not_asked(told, event)
+
+
+def _corrected_after_approval(told: Told, event: Any) -> None:
+    _said_no(told, event.unauthorised)
+    told[_AUTHORISATION] = _OUTSTANDING
+
+
+def _rejected(told: Told, event: Any) -> None:
+    before = told[_AUTHORISATION]
+    _not_asked(told, event)
+    if before == _OUTSTANDING:
+        told[_AUTHORISATION] = before
+
+
 def _not_asked(told: Told, event: Any) -> None:
     told[_APPROVED_AT] = None
     told[_AUTHORISATION] = _unless(event.imported, told, "not asked")
@@ -225,8 +265,13 @@ def _submitted(told: Told, event: Any) -> None:
     told[_SUBMITTED_AT] = event.at
     if event.template is not None:
         told[_APPROVED_AT] = event.at
-        told[_AUTHORISATION] = _unless(event.imported, told, "pre-approved")
+        _authorised(told, _unless(event.imported, told, "pre-approved"))
     told[_STATUS] = event.status or told[_STATUS]
+
+
+def _authorised(told: Told, word: str) -> None:
+    if told[_AUTHORISATION] != _OUTSTANDING:
+        told[_AUTHORISATION] = word
 
 
 def _approved(told: Told, event: Any) -> None:
@@ -238,7 +283,7 @@ def _approved(told: Told, event: Any) -> None:
         told[_APPROVED_AT] = event.at
     elif event.status is ChangeStatus.APPROVED:
         told[_APPROVED_AT] = event.at
-        told[_AUTHORISATION] = "approved"
+        _authorised(told, "approved")
     told[_STATUS] = event.status or told[_STATUS]
 
 
@@ -266,7 +311,7 @@ def _started(told: Told, event: Any) -> None:
     told[_STARTED_AT] = event.at
     told[_VERSION] = event.version or told[_VERSION]
     if event.outstanding:
-        told[_AUTHORISATION] = "outstanding"
+        told[_AUTHORISATION] = _OUTSTANDING
     told[_STATUS] = event.status or told[_STATUS]
 
 
@@ -304,7 +349,9 @@ def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> No
     # What once reached production has reached it, whatever a later event says of itself.
     told[_REACHED_PRODUCTION] = True if told[_REACHED_PRODUCTION] else reached
     told[_STATUS] = event.status or told[_STATUS]
-    _said_no(told, event.unauthorised)
+    if event.unauthorised:
+        _said_no(told, event.unauthorised)
+        told[_AUTHORISATION] = _OUTSTANDING
 
 
 def _completed(told: Told, event: Any) -> None:
@@ -366,8 +413,8 @@ def _observed(told: Told, event: Any) -> None:
     told[_ENVIRONMENT] = told[_ENVIRONMENT] or event.environment
     told[_LABELS] = told[_LABELS] or event.labels
     told[_IMPORTED] = event.imported if told[_IMPORTED] is None else told[_IMPORTED]
-    told[_AUTHORISATION] = "unknown" if event.imported else "outstanding"
     _completed(told, event)
+    told[_AUTHORISATION] = "unknown" if event.imported else _OUTSTANDING
 
 
 def _stated(told: Told, event: Any) -> None:
@@ -377,9 +424,11 @@ def _stated(told: Told, event: Any) -> None:
 TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "ChangePlanned": _planned,
     "ChangeRevised": _revised,
+    "ChangeRescoped": _rescoped,
+    "ContentCorrectedAfterApproval": _corrected_after_approval,
     "ChangeSubmitted": _submitted,
     "ChangeApproved": _approved,
-    "ChangeRejected": _not_asked,
+    "ChangeRejected": _rejected,
     "ChangeApprovedRetroactively": _approved_afterwards,
     "RetroactiveApprovalRefused": _refused_afterwards,
     "ChangeScheduled": _scheduled,

@@ -219,7 +219,7 @@ class DecisionTrail:
     @property
     def revisions(self) -> tuple[Decision, ...]:
         """The revisions: each with the fields it changed and the approvals it voided."""
-        return tuple(one for one in self.decisions if one.what == "revised")
+        return tuple(one for one in self.decisions if isinstance(one.event, _REVISIONS))
 
     @property
     def separation_of_duties(self) -> Ruling:
@@ -346,6 +346,9 @@ _NO_DECISION: Final = (changes.CommitsRecorded, DurationStated)
 _WORDS: Final[Mapping[type, str]] = {
     changes.ChangePlanned: "planned",
     changes.ChangeRevised: "revised",
+    changes.ChangeRescoped: "rescoped",
+    changes.ChangeReworded: "reworded",
+    changes.ContentCorrectedAfterApproval: "content corrected after approval",
     changes.ChangeSubmitted: "submitted",
     changes.ChangeApproved: "approved",
     changes.ChangeRejected: "rejected",
@@ -371,11 +374,17 @@ _WORDS: Final[Mapping[type, str]] = {
     **dict.fromkeys(CORRECTIONS, "corrected"),
 }
 
-_CONTENT: Final = (changes.ChangePlanned, changes.ChangeRevised)
-_CLEARS: Final = (changes.ChangeRevised, changes.ChangeRejected)
+_REVISIONS: Final = (changes.ChangeRevised, changes.ChangeRescoped)
+_CONTENT: Final = (changes.ChangePlanned, *_REVISIONS)
+_CLEARS: Final = (*_REVISIONS, changes.ChangeRejected)
 """Events that end the approvals so far."""
-_TOLD_ON: Final = (*_CONTENT, changes.ChangeRejected, changes.ChangeApproved)
-"""Events that say what the content is and which approvals count for it."""
+_TOLD_ON: Final = (
+    *_CONTENT,
+    changes.ChangeReworded,
+    changes.ChangeRejected,
+    changes.ChangeApproved,
+)
+"""Events that say what the content is, in which words, and which approvals count for it."""
 _FACTS: Final = (
     "kind",
     "services",
@@ -386,6 +395,7 @@ _FACTS: Final = (
     "has_monitoring_plan",
     "has_test_plan",
 )
+_SCOPE: Final = ("environment", "labels")
 _TEXTS: Final = ("title", "description", "rollback_plan", "monitoring_plan", "test_plan")
 
 
@@ -531,14 +541,16 @@ def _altered(event: Any, before: _Standing) -> Iterator[Altered]:
     """
     if type(event) in CORRECTIONS:
         yield Altered(field=event.field, was=event.was, now=event.now)
-    elif isinstance(event, changes.ChangeRevised):
-        last = before.last_content()
-        for field in _FACTS:
-            was, now = getattr(last, field, None), getattr(event, field)
-            if was != now:
-                yield Altered(field=field, was=was, now=now)
+    elif isinstance(event, (*_REVISIONS, changes.ChangeReworded)):
+        for fields, last in ((_FACTS, before.last_plan()), (_SCOPE, before.last_scope())):
+            for field in fields:
+                if not hasattr(event, field):
+                    continue
+                was, now = getattr(last, field, None), getattr(event, field)
+                if was != now:
+                    yield Altered(field=field, was=was, now=now)
         for field in _TEXTS:
-            was, now = before.text(field), getattr(event, field)
+            was, now = before.text(field), getattr(event, field, "")
             if now and was != now:
                 yield Altered(field=field, was=was, now=now)
 
@@ -555,6 +567,8 @@ class _Standing:
         # By version, in log order: contents, rejections and approvals, corrections applied.
         self._facts: dict[int, Any] = {}
         self._contents: dict[int, None] = {}
+        self._plans: dict[int, None] = {}  # those of them that tell all but the scope
+        self._scopes: dict[int, None] = {}
         self._texts: dict[str, dict[int, None]] = {field: {} for field in _TEXTS}
 
     @property
@@ -562,9 +576,13 @@ class _Standing:
         """Version of the event that holds the content; None before any plan."""
         return next(reversed(self._contents), None)
 
-    def last_content(self) -> Any:
-        """Return the event that holds the content; None before any plan."""
-        return None if self.content is None else self._facts[self.content]
+    def last_plan(self) -> Any:
+        """Return the event that holds the content but for its scope; None before any plan."""
+        return self._facts.get(next(reversed(self._plans), 0))
+
+    def last_scope(self) -> Any:
+        """Return the event that holds environment and labels; None before any plan."""
+        return self._facts.get(next(reversed(self._scopes), 0))
 
     def text(self, field: str) -> str:
         """Return words of the content: what a revision does not give is as it was."""
@@ -585,7 +603,11 @@ class _Standing:
         for version, event in reversed(since):
             if isinstance(event, changes.ChangePlanned):
                 content = version
-            elif event.content == content and not event.imported:
+            elif (
+                isinstance(event, changes.ChangeApproved)
+                and event.content == content
+                and not event.imported
+            ):
                 votes.append(version)
         return votes
 
@@ -609,9 +631,13 @@ class _Standing:
         self._facts[version] = event
         if isinstance(event, _CONTENT):
             self._contents[version] = None
-            for field, given in self._texts.items():
-                if getattr(event, field):
-                    given[version] = None
+            if not isinstance(event, changes.ChangeRescoped):
+                self._plans[version] = None
+            if not isinstance(event, changes.ChangeRevised):
+                self._scopes[version] = None
+        for field, given in self._texts.items():
+            if getattr(event, field, ""):
+                given[version] = None
         return ended
 
     def _void(self, version: int, target: object) -> list[int]:
@@ -620,8 +646,8 @@ class _Standing:
             # What counted for it counts for nothing now, and all else for what it did.
             ended = [vote for vote in self.votes() if self._facts[vote].content == version]
             del self._contents[version]
-            for given in self._texts.values():
-                given.pop(version, None)
+        for told in (self._plans, self._scopes, *self._texts.values()):
+            told.pop(version, None)
         del self._facts[version]
         return ended
 
@@ -635,7 +661,7 @@ class _Standing:
         self._facts[event.version] = replaced(target, **{field: event.now})
         if field in self._texts:
             told = self._facts
-            self._texts[field] = {v: None for v in self._contents if getattr(told[v], field)}
+            self._texts[field] = {v: None for v in told if getattr(told[v], field, "")}
         after = frozenset(self.votes() if of_votes else ())
         return [vote for vote in before if vote not in after]
 
@@ -705,7 +731,7 @@ class _People:
                     found.requested.append(
                         person if asked is None else _Person(asked, True, one.position)
                     )
-                case changes.ChangeRevised():
+                case changes.ChangeRevised() | changes.ChangeRescoped():
                     found.planned.append(person)
                 case changes.ChangeSubmitted():
                     found.submitted.append(person)
@@ -939,6 +965,8 @@ def _settled_afterwards(stands: Sequence[Decision]) -> Finding:
             refused = refused or isinstance(one.event, changes.RetroactiveApprovalRefused)
             rulings.append(one)
             outstanding = None
+        elif isinstance(one.event, _REVISIONS) and not one.imported:
+            outstanding = None  # what is approved after it is the content as it stands
         elif one.outstanding or (one.unauthorised and isinstance(one.event, _TOLD)):
             outstanding = outstanding or one
     if refused:
@@ -961,8 +989,9 @@ _TOLD: Final = (
     changes.ChangeFailed,
     changes.RolloutAborted,
     changes.ChangeRolledBack,
+    changes.ContentCorrectedAfterApproval,
 )
-"""Tellings of how the work ended: unauthorised, they leave approval outstanding."""
+"""Events that leave approval outstanding where a guard says no to them."""
 
 
 def _allowed(stands: Sequence[Decision]) -> Finding:

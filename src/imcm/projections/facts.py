@@ -138,10 +138,14 @@ _NO_FACTS: Final = frozenset(
         "ActionCompleted",
         "ActionDropped",
         "RolloutPaused",
+        "ChangeReworded",
         "WordsRedacted",
     }
 )
 """Events no row needs. Leaving them out keeps memory at the facts, however long a log is."""
+
+_IN_WINDOW: Final = frozenset({"ChangeStarted", "ChangeCompleted", "ChangeObserved"})
+"""Events that say when the work was done, which is to be inside the approved window."""
 
 _EDITS: Final = frozenset(cls.__name__ for cls in EDITS)
 _SELDOM: Final = _NO_FACTS | _EDITS | MORE_MOMENTS.keys()
@@ -268,12 +272,16 @@ class _Versions:
 class _Odd:
     """What is seldom said of a stream."""
 
-    __slots__ = ("absent", "clock_back", "disagree", "edits", "late", "source", "stamp")
+    __slots__ = (
+        *("absent", "backdated", "clock_back", "disagree", "edits", "late", "source"),
+        "stamp",
+    )
 
     def __init__(self) -> None:
         self.edits: list[tuple[int, Any]] = []
         self.absent = _Versions()  # those that are no facts: edits, unread, gaps
         self.late: dict[int, None] = {}
+        self.backdated: dict[int, None] = {}
         self.source: str | None = None
         self.stamp: datetime | None = None
         self.clock_back = False
@@ -325,6 +333,8 @@ class _Stream:
             odd = self.oddly()
             odd.source, odd.stamp, odd.late = kept.source, kept.stamp, dict.fromkeys(row.late)
             odd.clock_back, odd.disagree = row.source_clock_back, row.sources_disagree
+        if isinstance(row, ChangeFacts) and row.backdated:
+            self.oddly().backdated = dict.fromkeys(row.backdated)
 
     def oddly(self) -> _Odd:
         """Return what is seldom said, to be said now."""
@@ -343,6 +353,8 @@ class _Stream:
                 source_clock_back=odd.clock_back,
                 sources_disagree=odd.disagree,
             )
+        if odd is not None and odd.backdated and isinstance(row, ChangeFacts):
+            row = row._replace(backdated=tuple(odd.backdated))
         return row
 
     def _told_again(self, as_of: datetime) -> list[Any]:
@@ -622,6 +634,8 @@ class FactsFold:
                         stream.tells(at, stamp, version)
                     elif at > stream.latest:
                         stream.latest = at
+                if type_ in _IN_WINDOW and change_rows.backdated(stream.told, event, stamp):
+                    stream.oddly().backdated[version] = None
                 stream.positions.append(position)
                 if stream.events is not None:
                     stream.events[version] = event

@@ -158,9 +158,12 @@ class ChangeFacts(NamedTuple):
             reached production. None: it is no deployment.
         reached_production: False where it is known that nothing of it got there.
         authorisation: "approved", "pre-approved", "approved afterwards", "refused afterwards",
-            "outstanding", "not asked" (never got that far), or "unknown" for imported history.
+            "outstanding" (something of it still waits for a ruling), "not asked"
+            (never got that far), or "unknown" for imported history.
         unauthorised: Guards that would have said no to what was told, each once.
         outcome: How the work ended; *result* is what the close said.
+        backdated: Versions of starts, completions and observations told to have happened in the
+            window that stood, and recorded after it, more than an hour later.
         positions: Log positions of the events this row was made from.
     """
 
@@ -203,6 +206,7 @@ class ChangeFacts(NamedTuple):
     unauthorised: tuple[str, ...] = ()
     stated: Mapping[StatedDuration, int] = NOTHING_TOLD
     late: tuple[int, ...] = ()
+    backdated: tuple[int, ...] = ()
     source_clock_back: bool = False
     sources_disagree: bool = False
     positions: tuple[int, ...] = ()
@@ -220,6 +224,7 @@ _STATEMENTS: Final = frozenset(
         "IncidentSeparated",
         "ReviewRecorded",
         "DurationStated",
+        "ContentCorrectedAfterApproval",
     }
 )
 """Statements about the world: they have no place in world time, so `as_of` does not cut them."""
