@@ -21,6 +21,7 @@ from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, known
 from imcm.domain.vocabulary import Between, Moment, is_aware, latest
 from imcm.errors import NaiveTimeError, StoreError
 from imcm.projections import change_rows, incident_rows
+from imcm.projections.merges import merges_followed
 from imcm.projections.rows import (
     MORE_MOMENTS,
     ChangeFacts,
@@ -30,7 +31,6 @@ from imcm.projections.rows import (
     Spell,
     happened,
     is_statement,
-    merges_followed,
 )
 from imcm.projections.tables import ChangeTable, IncidentTable
 
@@ -130,6 +130,8 @@ _NO_FACTS: Final = frozenset(
         "ActionAdded",
         "ActionCompleted",
         "ActionDropped",
+        # The rows of those that are merged say which severity each of them held.
+        "SeverityInherited",
         "RolloutPaused",
         "WordsRedacted",
     }
