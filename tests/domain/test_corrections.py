@@ -185,6 +185,7 @@ class TestWhatCanBeCorrected:
                     "IncidentAbsorbed",
                     "IncidentUnmerged",
                     "IncidentSeparated",
+                    "SeverityInherited",
                 },
             ),
             (change, {"DurationStated", "EventVoided", "WordsRedacted", "CommitsRecorded"}),

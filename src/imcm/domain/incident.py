@@ -1450,13 +1450,16 @@ def merge(
 
 
 def absorb(
-    incident: Incident, *, by: str, at: Moment, merged: str, merged_state: Incident
+    incident: Incident, *, by: str, at: Moment, merged: str, merged_state: Incident = INITIAL
 ) -> tuple[IncidentEvent, ...]:
     """
     The target's side of `merge`, written in the same record.
 
-    Where *merged*, in *merged_state*, held a higher severity than the target and all that are
-    merged into it, that follows: so a review which the higher one asks for is asked of the target.
+    Where *merged* held a higher severity than the target and all that are merged into it, that
+    follows: so a review which the higher one asks for is asked of the target.
+
+    Args:
+        merged: The id of what is merged into it; *merged_state* is its state.
     """
     by, at = checked_id("by", by), checked_moment("at", at)
     merged = known_id("merged", merged)
@@ -1549,7 +1552,7 @@ def _brought(merged: Incident) -> Severity | None:
 def _inherited(
     incident: Incident, now: Severity | None, *, by: str, at: Moment, merged: str
 ) -> tuple[IncidentEvent, ...]:
-    if now is incident.highest:
+    if now == incident.highest:
         return ()
     return (SeverityInherited(at=at, by=by, severity=now, merged=merged),)
 

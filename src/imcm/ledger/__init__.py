@@ -94,6 +94,7 @@ from imcm.domain.vocabulary import (
     Moment,
     checked_id,
     earliest,
+    highest,
     is_aware,
     is_list,
     is_mapping,
@@ -1555,13 +1556,13 @@ def _refuse_one_side(stream: str, event: Event, state_of: Callable[[str], Any]) 
         case IncidentAbsorbed():
             merged, target = state_of(f"{INCIDENT}:{event.merged}"), state_of(stream)
             held = highest(target.highest, incident.highest_held(target, [merged]))
-            told = merged.merged_into == mine and held is target.highest
+            told = merged.merged_into == mine and held == target.highest
         case IncidentSeparated():
             told = state_of(f"{INCIDENT}:{event.merged}").merged_into != mine
         case SeverityInherited():
             target = state_of(stream)
             members = [state_of(f"{INCIDENT}:{id_}") for id_ in sorted(target.absorbed)]
-            told = target.highest is incident.highest_held(target, members)
+            told = target.highest == incident.highest_held(target, members)
         case _:
             return
     if not told:
@@ -1593,7 +1594,7 @@ def _of_members(
     """Return the call of a step that may change the highest severity, here and further on."""
 
     def members(state: Incident) -> Mapping[str, str]:
-        if state.highest is state.held:
+        if state.highest == state.held:
             return {}  # they brought nothing, and need not be read
         left = state.absorbed - {merged} if step is incident.separate else state.absorbed
         return {one: f"{INCIDENT}:{one}" for one in left}

@@ -602,7 +602,7 @@ class _Candidates:
         return incidents, changes, alone
 
     def _by_itself(self, row: IncidentFacts) -> Sequence[int]:
-        """Return the deployments that an incident is laid to, each of those that it is by itself."""
+        """Return the deployments that an incident is laid to, or each of those merged into it."""
         if not row.members:
             return self._among(row)
         id_, own = self._deployed.id, row.alone.verdicts
