@@ -608,6 +608,7 @@ STORED_NAMES = {
     "IncidentAbsorbed": "at by merged imported",
     "IncidentUnmerged": "at by out_of status why imported",
     "IncidentSeparated": "at by merged imported",
+    "SeverityInherited": "at by severity merged imported",
     "DurationStated": "at by what microseconds imported",
     "WordsRedacted": "at by versions reason imported",
     "MomentCorrected": "at by version field was now why imported",

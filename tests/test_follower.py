@@ -27,11 +27,11 @@ from ledger.conftest import ledger, path, server, settings, sql
 __all__ = ["ledger", "path", "server", "settings", "sql"]
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-GOLDEN = Path(__file__).parent / "golden" / "v0.1.jsonl"
+GOLDEN = Path(__file__).parent / "golden"
 
 
-def golden_rows():
-    with GOLDEN.open("rb") as lines:
+def golden_rows(name="v0.1.jsonl"):
+    with (GOLDEN / name).open("rb") as lines:
         return list(jsonl.read(lines))
 
 
@@ -76,11 +76,12 @@ def model(tmp_path):
 
 @pytest.mark.usefixtures("packing")
 class TestLiveIsRebuilt:
+    @pytest.mark.parametrize("name", ["v0.1.jsonl", "v0.1-merges.jsonl"])
     @pytest.mark.parametrize("seed", range(4))
-    def test_at_every_stage_of_a_log_with_every_event(self, path, model, seed):
+    def test_at_every_stage_of_a_log_with_every_event(self, path, model, seed, name):
         """In batches of any size, looked at by one object all along and by new ones between."""
         chance = random.Random(seed)
-        first, *rest = golden_rows()
+        first, *rest = golden_rows(name)
         Ledger.restored(path, [first]).close()
         with LedgerReader(path) as reader, KeptFacts(model, reader) as along:
             equal(along, reader)

@@ -61,6 +61,7 @@ REQUIRED = {
     i.IncidentAbsorbed: {"merged": "INC-3"},
     i.IncidentUnmerged: {"out_of": "INC-2", "status": IncidentStatus.TRIAGED},
     i.IncidentSeparated: {"merged": "INC-3"},
+    i.SeverityInherited: {"merged": "INC-3", "severity": Severity.P1},
     k.DurationStated: {"what": StatedDuration.TIME_TO_RESTORE, "microseconds": 5_400_000_000},
     k.EventVoided: {"version": 2, "status": "detected"},
     k.WordsRedacted: {"versions": (1, 4)},

@@ -167,6 +167,9 @@ def _incident(event: object) -> str:
             return _and(f"no longer merged into {event.out_of}", event.why)
         case i.IncidentSeparated():
             return f"no longer goes on for {event.merged}"
+        case i.SeverityInherited():
+            severity = "not told" if event.severity is None else event.severity.value
+            return f"the highest severity is now {severity}, by {event.merged}"
         case DurationStated():
             duration = shown(event.microseconds / 1e6, "seconds")
             return f"the source states {event.what.value.replace('_', ' ')}: {duration}"

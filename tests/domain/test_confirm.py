@@ -19,6 +19,7 @@ from imcm.domain.incident import (
     IncidentReopened,
     IncidentResolved,
     IncidentStatus,
+    SeverityInherited,
 )
 from imcm.domain.vocabulary import Authority
 
@@ -30,6 +31,7 @@ DOORS = {
     "IncidentAbsorbed",
     "IncidentUnmerged",
     "IncidentSeparated",
+    "SeverityInherited",
     "WordsRedacted",
     "DurationStated",
 }
@@ -195,6 +197,7 @@ def test_an_event_of_the_other_practice_is_refused_by_name(module, event):
     [
         IncidentMerged(at=NOW, by="a", into="INC-1", status=IncidentStatus.MERGED),
         IncidentAbsorbed(at=NOW, by="a", merged="INC-1"),
+        SeverityInherited(at=NOW, by="a", severity=None, merged="INC-1"),
         WordsRedacted(at=NOW, by="a", versions=(1,)),
         DurationStated(at=NOW, by="a", what="time_to_restore", microseconds=1),
     ],

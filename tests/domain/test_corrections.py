@@ -187,6 +187,7 @@ class TestWhatCanBeCorrected:
                     "IncidentAbsorbed",
                     "IncidentUnmerged",
                     "IncidentSeparated",
+                    "SeverityInherited",
                 },
             ),
             (change, {"DurationStated", "EventVoided", "WordsRedacted", "CommitsRecorded"}),

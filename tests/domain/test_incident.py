@@ -48,6 +48,7 @@ from imcm.domain.incident import (
     RoleAssigned,
     RoleReleased,
     SeverityChanged,
+    SeverityInherited,
     Status,
     UpdatePosted,
     VerdictGiven,
@@ -1138,7 +1139,12 @@ class TestMerge:
         self.ask(detected(), **{name: ""}).then_invalid(name)
 
 
+def inherited(severity, hours=2, merged="INC-1"):
+    return SeverityInherited(at=at(hours), by="ann", severity=severity, merged=merged)
+
+
 class TestAbsorb:
+    separated = IncidentSeparated(at=at(3), by="ann", merged="INC-1")
     absorbed = IncidentAbsorbed(at=at(2), by="ann", merged="INC-1")
 
     def test_is_the_targets_side_of_a_merge(self):
@@ -1155,6 +1161,52 @@ class TestAbsorb:
         given(detected()).when(incident.absorb, by="ann", at=at(2), merged=None).then_invalid(
             "merged"
         )
+
+    @pytest.mark.parametrize(
+        ("before", "brought", "follows"),
+        [
+            ((), (triaged(severity="P3"),), "P3"),
+            ((triaged(severity="P4"),), (triaged(severity="P1"),), "P1"),
+            ((triaged(severity="P1"),), (triaged(severity="P1"),), None),
+            ((triaged(severity="P1"),), (triaged(severity="P2"),), None),
+            ((triaged(severity="P4"),), (triaged(severity="P1"), dismissed()), None),
+            (
+                (triaged(severity="P4"), inherited("P2", merged="INC-9")),
+                (triaged(severity="P3"),),
+                None,
+            ),
+        ],
+        ids=["none held", "higher", "the same", "lower", "of a dismissed one", "inherited before"],
+    )
+    def test_a_higher_severity_is_inherited(self, before, brought, follows):
+        """So the review it asks for is asked of the target; in the same record."""
+        of_it = incident.fold([detected(), *brought])
+        for state in (of_it, incident.evolve(of_it, merged(2))):
+            more = [] if follows is None else [inherited(follows)]
+            given(detected(), *before).when(
+                incident.absorb, by="ann", at=at(2), merged="INC-1", merged_state=state
+            ).then(self.absorbed, *more)
+
+    def test_the_highest_follows_and_the_own_severity_stays(self):
+        found = incident.fold([detected(), triaged(severity="P4"), self.absorbed, inherited("P1")])
+
+        assert ("P4", "P4", "P1") == (found.severity, found.held, found.highest)
+
+    def test_the_review_that_it_asks_for_is_asked(self):
+        story = [detected(), triaged(severity="P4"), self.absorbed, inherited("P1"), resolved()]
+        ask = {"by": "ann", "at": at(9)}
+        given(*story).when(incident.close, **ask).then_refused(guard="reviewed")
+        given(*story, self.separated, inherited("P4", 3)).when(incident.close, **ask).then(
+            closed(9)
+        )
+
+    def test_a_severity_of_its_own_that_is_corrected_up_is_not_hidden_by_it(self):
+        corrected = SeverityCorrected(
+            at=at(5), by="ann", version=2, field="severity", was="P4", now="P1", why="x"
+        )
+        found = incident.fold([detected(), triaged(severity="P4"), inherited("P3"), corrected])
+
+        assert "P1" == found.highest
 
 
 class TestUnmerge:
@@ -1222,6 +1274,26 @@ class TestSeparate:
         given(detected(), *before).when(
             incident.separate, by="ann", at=at(4), merged="INC-1"
         ).then_nothing()
+
+    @pytest.mark.parametrize(
+        ("own", "members", "stands"),
+        [
+            ((triaged(severity="P4"),), {}, "P4"),
+            ((), {}, None),
+            ((triaged(severity="P4"),), {"INC-9": "P2"}, "P2"),
+            ((triaged(severity="P4"),), {"INC-9": "P1"}, "P1"),
+        ],
+        ids=["its own", "none", "another's", "another has the same"],
+    )
+    def test_the_highest_that_stands_without_it_follows(self, own, members, stands):
+        states = {
+            id_: incident.fold([detected(), triaged(severity=severity), merged(2)])
+            for id_, severity in members.items()
+        }
+        more = [] if stands == "P1" else [inherited(stands, 3)]
+        given(detected(), *own, TestAbsorb.absorbed, inherited("P1")).when(
+            incident.separate, by="ann", at=at(3), merged="INC-1", members=states
+        ).then(self.separated, *more)
 
 
 class TestCorrect:
@@ -1316,8 +1388,8 @@ class TestVoid:
 
     @pytest.mark.parametrize(
         "event",
-        [merged(), TestAbsorb.absorbed, UNMERGED, TestSeparate.separated],
-        ids=["merged", "absorbed", "unmerged", "separated"],
+        [merged(), TestAbsorb.absorbed, UNMERGED, TestSeparate.separated, inherited("P1")],
+        ids=["merged", "absorbed", "unmerged", "separated", "inherited"],
     )
     def test_refused_for_what_stands_in_two_streams(self, event):
         self.ask(detected(), event, version=2).then_refused(guard="is one stream's")

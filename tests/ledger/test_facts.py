@@ -13,13 +13,13 @@ from imcm.interchange import jsonl
 from imcm.projections.facts import FactsFold
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-GOLDEN = Path(__file__).parents[1] / "golden" / "v0.1.jsonl"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-@pytest.fixture
-def golden(tmp_path):
-    """Every event there is, from the golden log."""
-    with GOLDEN.open("rb") as lines:
+@pytest.fixture(params=["v0.1.jsonl", "v0.1-merges.jsonl"])
+def golden(tmp_path, request):
+    """Every event there is, from the golden logs."""
+    with (GOLDEN / request.param).open("rb") as lines:
         restored = Ledger.restored(tmp_path / "golden.db", jsonl.read(lines))
     with restored:
         yield restored

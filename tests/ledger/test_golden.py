@@ -32,6 +32,7 @@ ROWS = golden("v0.1.jsonl")
 REDACTED = golden("v0.1-redacted.jsonl")
 KEYS = golden("v0.1-keys.jsonl")
 APPROVALS = golden("v0.1-approvals.jsonl")
+MERGES = golden("v0.1-merges.jsonl")
 LOG = [decode(row) for row in ROWS]
 
 
@@ -202,7 +203,8 @@ def test_no_line_is_unread_and_each_is_of_its_type():
 
 def test_every_type_is_in_a_golden_log():
     """A type that is newer than these logs belongs into a newer log."""
-    assert EVENT_TYPES.keys() == {row.type for row in (*ROWS, *REDACTED, *KEYS, *APPROVALS)}
+    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES)
+    assert EVENT_TYPES.keys() == {row.type for row in every}
     assert {"WordsRedacted"} == {row.type for row in REDACTED} - {row.type for row in ROWS}
 
 
@@ -223,6 +225,31 @@ def test_keys_and_payloads_of_the_later_log_are_what_they_were():
     for row in keyed:
         source = decode(row).source
         assert (source.sha256, source.keyed) == (None, _keyed(salt_of(row), "ab" * 32))
+
+
+INHERITED = """
+incident:INC-B 4 ana 2026-03-02T09:16:00.000016+01:00 P1 INC-A
+incident:INC-C 4 ana 2026-03-02T09:19:00.000019+01:00 P1 INC-B
+incident:INC-B 9 ben 2026-03-02T09:22:00.000022+01:00 P2 INC-A
+incident:INC-C 7 ben 2026-03-02T09:22:00.000022+01:00 P2 INC-B
+incident:INC-C 11 ana 2026-03-02T09:45:00.000026+01:00 P1 INC-A
+"""
+
+
+def test_severities_inherited_in_the_log_of_merges_are_what_they_were():
+    found = [(row, decode(row).event) for row in MERGES if row.type == "SeverityInherited"]
+    told = [
+        f"{row.stream} {row.version} {e.by} {e.at.isoformat()} {e.severity} {e.merged}"
+        for row, e in found
+    ]
+    assert INHERITED.split() == " ".join(told).split()
+    states = {
+        id_: incident.fold(decode(row).event for row in MERGES if row.stream == f"incident:{id_}")
+        for id_ in ("INC-B", "INC-C")
+    }
+    assert {"INC-B": ("P4", "P2"), "INC-C": ("P3", "P1")} == {
+        id_: (state.held, state.highest) for id_, state in states.items()
+    }
 
 
 def test_the_redacted_log_is_the_first_one_without_some_words():
@@ -249,7 +276,9 @@ def test_the_redacted_log_is_the_first_one_without_some_words():
         assert row.state == state
 
 
-@pytest.mark.parametrize("row", [*ROWS, *KEYS], ids=lambda row: f"{row.stream}-{row.version}")
+@pytest.mark.parametrize(
+    "row", [*ROWS, *KEYS, *MERGES], ids=lambda row: f"{row.stream}-{row.version}"
+)
 def test_the_same_event_is_written_with_the_same_bytes(row):
     recorded = decode(row)
     salt = json.loads(row.state).get("words", {}).get("salt")

@@ -27,6 +27,7 @@ from imcm.domain.incident import (
     IncidentSeparated,
     IncidentStatus,
     IncidentUnmerged,
+    SeverityInherited,
     VerdictGiven,
 )
 from imcm.domain.policy import Policy
@@ -397,6 +398,72 @@ class TestMerging:
         assert len({r.record for r in both}) == 1
         assert frozenset() == ledger.incident("INC-7").absorbed
 
+    @staticmethod
+    def triaged(ledger, id, severity):
+        detected(ledger, id)
+        ledger.record(id, incident.triage, by="ana", at=AT, severity=severity)
+
+    @staticmethod
+    def merged(ledger, id, into):
+        ledger.merge(id, into=into, by="ana", at=AT)
+
+    @staticmethod
+    def told(recorded):
+        return [
+            (r.stream.partition(":")[2], r.event.severity, r.event.merged)
+            for r in recorded
+            if isinstance(r.event, SeverityInherited)
+        ]
+
+    def test_a_higher_severity_goes_with_it_and_asks_for_its_review(self, ledger):
+        self.triaged(ledger, "INC-7", "P4")
+        self.triaged(ledger, "INC-8", "P1")
+        both = ledger.merge("INC-8", into="INC-7", by="ana", at=AT)
+        ledger.record("INC-7", incident.resolve, by="ana", at=AT)
+
+        assert (3, 1) == (len(both), len({r.record for r in both}))
+        assert [("INC-7", "P1", "INC-8")] == self.told(both)
+        with pytest.raises(StepRefused, match="highest severity was P1"):
+            ledger.record("INC-7", incident.close, by="ana", at=AT)
+        back = ledger.unmerge("INC-8", by="ana", at=AT, why="another pool")
+        assert [("INC-7", "P4", "INC-8")] == self.told(back)
+        assert 1 == len(ledger.record("INC-7", incident.close, by="ana", at=AT))
+
+    def test_what_is_left_of_several_asks_on(self, ledger):
+        for id, severity in (("INC-1", "P4"), ("INC-2", "P1"), ("INC-3", "P2"), ("INC-4", "P1")):
+            self.triaged(ledger, id, severity)
+        for id in ("INC-2", "INC-3", "INC-4"):
+            self.merged(ledger, id, "INC-1")
+        taken = [
+            self.told(ledger.unmerge(id, by="ana", at=AT, why="x"))
+            for id in ("INC-2", "INC-4", "INC-3")
+        ]
+        assert [[], [("INC-1", "P2", "INC-4")], [("INC-1", "P4", "INC-3")]] == taken
+
+    def test_along_a_chain_the_highest_severity_goes_and_comes_back(self, ledger):
+        for id, severity in (("INC-1", "P4"), ("INC-2", "P3"), ("INC-3", "P1"), ("INC-4", "P2")):
+            self.triaged(ledger, id, severity)
+        self.merged(ledger, "INC-3", "INC-2")
+        self.merged(ledger, "INC-2", "INC-1")
+        assert "P1" == ledger.incident("INC-1").highest
+        back = ledger.unmerge("INC-3", by="ana", at=AT, why="another pool")
+        assert [("INC-2", "P3", "INC-3"), ("INC-1", "P3", "INC-2")] == self.told(back)
+        assert 1 == len({r.record for r in back})
+
+    def test_along_a_chain_up_to_where_it_changes_nothing(self, ledger):
+        for id, severity in (("INC-1", "P1"), ("INC-2", "P3"), ("INC-3", "P1")):
+            self.triaged(ledger, id, severity)
+        self.merged(ledger, "INC-3", "INC-2")
+        self.merged(ledger, "INC-2", "INC-1")
+        back = ledger.unmerge("INC-3", by="ana", at=AT, why="another pool")
+        assert [("INC-2", "P3", "INC-3")] == self.told(back)
+
+    def test_a_dismissed_one_brings_none(self, ledger):
+        self.triaged(ledger, "INC-7", "P4")
+        self.triaged(ledger, "INC-8", "P1")
+        ledger.record("INC-8", incident.dismiss, by="ana", at=AT, reason="expected")
+        assert [] == self.told(ledger.merge("INC-8", into="INC-7", by="ana", at=AT))
+
     @pytest.mark.parametrize("into", ["INC-8", "INC-404"])
     def test_into_itself_or_into_nothing_is_refused(self, ledger, into):
         detected(ledger, "INC-8")
@@ -539,6 +606,13 @@ class TestKeys:
         assert (True, 1) == (again.repeated, len(again))
         with pytest.raises(KeyReusedError):
             door.record("INC-7", incident.detect, by="pd", at=AT, title="y")
+
+    def test_so_does_one_of_a_merge(self, ledger):
+        """The hash that was made of both sides then, whatever they need to know today."""
+        tx = ledger.transaction()
+        tx.merge("INC-8", into="INC-7", by="ana", at=datetime(2026, 3, 2, 9, tzinfo=UTC))
+        asked = "5798f546e08f9ab87bbd810a3b03b0d4bf9ad2b9cb2ed4a81e4dc0ae989c625a"
+        assert asked == imcm_ledger._asked_before(tx._calls)
 
     def test_what_a_partial_binds_is_part_of_what_was_asked(self, ledger):
         detected(ledger)
@@ -1125,6 +1199,30 @@ class TestGuardsBelongToEvents:
         before = versions(ledger)
         with pytest.raises(StepRefused, match="both sides"):
             ledger.record("INC-7", incident.absorb, by="ana", at=AT, merged="INC-8")
+        assert before == versions(ledger)
+
+    def test_both_sides_of_a_merge_without_the_severity_are_refused(self, ledger):
+        for id, severity in (("INC-7", "P4"), ("INC-8", "P1")):
+            detected(ledger, id)
+            ledger.record(id, incident.triage, by="ana", at=AT, severity=severity)
+        before = versions(ledger)
+        given = {"by": "ana", "at": AT}
+        target = ledger.incident("INC-7")
+        tx = ledger.transaction()
+        tx.record("INC-8", incident.merge, id="INC-8", into="INC-7", into_state=target, **given)
+        tx.record("INC-7", incident.absorb, merged="INC-8", **given)
+        with pytest.raises(StepRefused, match="both sides"), tx:
+            pass
+        assert before == versions(ledger)
+
+    def test_a_severity_that_does_not_follow_is_refused(self, ledger):
+        for id, severity in (("INC-7", "P4"), ("INC-8", "P1")):
+            detected(ledger, id)
+            ledger.record(id, incident.triage, by="ana", at=AT, severity=severity)
+        ledger.merge("INC-8", into="INC-7", by="ana", at=AT)
+        before = versions(ledger)
+        with pytest.raises(StepRefused, match="both sides"):
+            ledger.record("INC-7", incident.inherit, by="ana", at=AT, merged="INC-8", members={})
         assert before == versions(ledger)
 
     def test_an_event_class_of_ones_own_is_refused_by_name(self, ledger):

@@ -852,13 +852,15 @@ class TestKnownAt:
 
     @settings(max_examples=20, deadline=None, derandomize=True)
     @given(logs)
-    def test_positions_name_events_of_their_own_stream(self, entries):
+    def test_positions_name_events_of_their_own_streams(self, entries):
         streams = {recorded.position: recorded.stream for recorded in entries}
         found = facts(entries)
 
         for kind, rows in (("incident", found.incidents), ("change", found.changes)):
             for one in rows:
-                assert {f"{kind}:{one.id}"} == {streams[position] for position in one.positions}
+                members = {member.id for member in getattr(one, "members", ())} or {one.id}
+                named = {f"{kind}:{id_}" for id_ in members}
+                assert named == {streams[position] for position in one.positions}
 
     def test_an_empty_log_has_no_rows(self):
         assert Facts() == facts([])
@@ -892,7 +894,8 @@ class TestMerges:
 
         assert ("B", ()) == (rows["A"].merged_into, rows["A"].merged)
         assert (None, ("A",)) == (rows["B"].merged_into, rows["B"].merged)
-        assert (at(0), at(1)) == (rows["A"].detected_at, rows["B"].detected_at)
+        assert (at(0), at(0)) == (rows["A"].detected_at, rows["B"].detected_at)
+        assert at(1) == rows["B"].alone.detected_at
 
     def test_chains_are_followed_to_the_last_target(self):
         rows = self.rows(

@@ -492,6 +492,28 @@ class IncidentSeparated(DomainEvent):
     imported: bool = False
 
 
+@attrs.frozen(kw_only=True, repr=False)
+class SeverityInherited(DomainEvent):
+    """
+    By a merge, or by taking one back, the highest severity is another one.
+
+    It stands beside `IncidentAbsorbed` or `IncidentSeparated`. What asks for the highest severity,
+    as rules for reviews do, follows it; the severity that the incident has by itself stays.
+
+    Attributes:
+        severity: The highest one that it and all that are merged into it held, from here on; None
+            where none of them held one.
+        merged: The incident by which it changed: merged into this one, or taken out of it.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    severity: Severity | None
+    merged: str
+    imported: bool = False
+
+
 IncidentFact: TypeAlias = (
     IncidentDetected
     | IncidentDeclared
@@ -521,6 +543,7 @@ IncidentFact: TypeAlias = (
     | IncidentAbsorbed
     | IncidentUnmerged
     | IncidentSeparated
+    | SeverityInherited
     | DurationStated
     | WordsRedacted
 )
@@ -594,7 +617,8 @@ class Incident(NamedTuple):
     Attributes:
         past: All events of the stream, oldest first: a version is a place in it, from 1.
         first: The first of all moments that stand, or may be; None where none is known.
-        highest: The worst severity it ever held.
+        held: The worst severity it ever held by itself.
+        highest: The worst that it or one of those merged into it ever held.
         before_merge: What it was before it was merged.
         attempts, concluded: Numbers of the mitigations tried; which of them have a result.
         resolutions, reviewed: How many times it was resolved; how many of them a review covers.
@@ -608,6 +632,7 @@ class Incident(NamedTuple):
     acknowledged: bool = False
     triaged: bool = False
     severity: Severity | None = None
+    held: Severity | None = None
     highest: Severity | None = None
     impact: Impact | None = None
     impact_started: bool = False
@@ -690,6 +715,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 status=_status_after(incident.status, event),
                 triaged=True,
                 severity=event.severity,
+                held=highest(incident.held, event.severity),
                 highest=highest(incident.highest, event.severity),
                 impact=event.impact or incident.impact,
             )
@@ -720,6 +746,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
         case SeverityChanged():
             return incident._replace(
                 severity=event.severity,
+                held=highest(incident.held, event.severity),
                 highest=highest(incident.highest, event.severity),
             )
         case VerdictGiven():
@@ -763,6 +790,8 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
             return incident._replace(absorbed=incident.absorbed | {event.merged})
         case IncidentSeparated():
             return incident._replace(absorbed=incident.absorbed - {event.merged})
+        case SeverityInherited():
+            return incident._replace(highest=highest(incident.held, event.severity))
         case _:
             raise strange_event(event, "incident")
 
@@ -831,10 +860,19 @@ def _target_stands(_: Incident, ask: _Ask) -> str | None:
 
 def _of_one_stream(incident: Incident, ask: _Ask) -> str | None:
     event = incident.past[(ask.version or 1) - 1]
-    two_sided = (IncidentMerged, IncidentAbsorbed, IncidentUnmerged, IncidentSeparated)
     return (
-        "it stands in two streams; use merge or unmerge" if isinstance(event, two_sided) else None
+        "it stands in two streams; use merge or unmerge" if isinstance(event, _TWO_SIDED) else None
     )
+
+
+_TWO_SIDED: Final = (
+    IncidentMerged,
+    IncidentAbsorbed,
+    IncidentUnmerged,
+    IncidentSeparated,
+    SeverityInherited,
+)
+"""What `Ledger.merge` and `Ledger.unmerge` record, in two streams or more."""
 
 
 def _out_of_what_it_is_in(incident: Incident, ask: _Ask) -> str | None:
@@ -1422,12 +1460,27 @@ def merge(
     return (IncidentMerged(at=at, by=by, into=into, why=checked_words("why", why)),)
 
 
-def absorb(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[IncidentEvent, ...]:
-    """The target's side of `merge`, written in the same record."""
+def absorb(
+    incident: Incident, *, by: str, at: Moment, merged: str, merged_state: Incident = INITIAL
+) -> tuple[IncidentEvent, ...]:
+    """
+    The target's side of `merge`, written in the same record.
+
+    Where *merged* held a higher severity than the target and all that are merged into it, that
+    follows: so a review which the higher one asks for is asked of the target.
+
+    Args:
+        merged: The id of what is merged into it; *merged_state* is its state.
+    """
     by, at = checked_id("by", by), checked_moment("at", at)
     merged = known_id("merged", merged)
     incident = checked_state("incident", incident, Incident)
-    return () if merged in incident.absorbed else (IncidentAbsorbed(at=at, by=by, merged=merged),)
+    if merged in incident.absorbed:
+        return ()
+    brought = _brought(checked_state("merged_state", merged_state, Incident))
+    now = highest(incident.highest, brought)
+    absorbed = IncidentAbsorbed(at=at, by=by, merged=merged)
+    return (absorbed, *_inherited(incident, now, by=by, at=at, merged=merged))
 
 
 def unmerge(
@@ -1452,12 +1505,71 @@ def unmerge(
     )
 
 
-def separate(incident: Incident, *, by: str, at: Moment, merged: str) -> tuple[IncidentEvent, ...]:
-    """The target's side of `unmerge`, written in the same record."""
+def separate(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    merged: str,
+    members: Mapping[str, Incident] = NOTHING_TOLD,
+) -> tuple[IncidentEvent, ...]:
+    """
+    The target's side of `unmerge`, written in the same record.
+
+    Where the highest severity was that of *merged*, the highest one that stands without it
+    follows: of the target by itself, and of those still merged into it. None where none is left.
+
+    Args:
+        members: Those still merged into it, by their ids.
+    """
     by, at = checked_id("by", by), checked_moment("at", at)
     merged = known_id("merged", merged)
     incident = checked_state("incident", incident, Incident)
-    return (IncidentSeparated(at=at, by=by, merged=merged),) if merged in incident.absorbed else ()
+    if merged not in incident.absorbed:
+        return ()
+    separated = IncidentSeparated(at=at, by=by, merged=merged)
+    return (separated, *inherit(incident, by=by, at=at, merged=merged, members=members))
+
+
+def inherit(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    merged: str,
+    members: Mapping[str, Incident] = NOTHING_TOLD,
+) -> tuple[IncidentEvent, ...]:
+    """
+    Another severity is the highest, since it changed in *merged*, which is merged into this one.
+
+    Written in the record of `unmerge` on the incidents that its target is merged into itself. It
+    changes nothing where the highest severity stays the same.
+
+    Args:
+        members: All that are merged into it, by their ids.
+    """
+    by, at = checked_id("by", by), checked_moment("at", at)
+    now = highest_held(incident, members.values())
+    return _inherited(incident, now, by=by, at=at, merged=known_id("merged", merged))
+
+
+def highest_held(incident: Incident, members: Iterable[Incident]) -> Severity | None:
+    """Return the highest severity that an incident or one of those merged into it held."""
+    return highest(incident.held, *map(_brought, members))
+
+
+def _brought(merged: Incident) -> Severity | None:
+    """Return the severity that a merged incident brings; what was dismissed was no incident."""
+    ended = merged.before_merge if merged.status is Status.MERGED else merged.status
+    return None if ended is Status.DISMISSED else merged.highest
+
+
+def _inherited(
+    incident: Incident, now: Severity | None, *, by: str, at: Moment, merged: str
+) -> tuple[IncidentEvent, ...]:
+    if now == incident.highest:
+        return ()
+    return (SeverityInherited(at=at, by=by, severity=now, merged=merged),)
 
 
 def correct(

@@ -325,6 +325,7 @@ _DOORS: Final[Mapping[str, str]] = {
     "IncidentAbsorbed": "Ledger.merge, which writes both sides",
     "IncidentUnmerged": "Ledger.unmerge, which writes both sides",
     "IncidentSeparated": "Ledger.unmerge, which writes both sides",
+    "SeverityInherited": "Ledger.merge or Ledger.unmerge, which write both sides",
     "WordsRedacted": "Ledger.redact",
     "DurationStated": "Ledger.bring_in: only a source states a duration",
 }

@@ -73,6 +73,7 @@ from imcm.domain.incident import (
     IncidentMerged,
     IncidentSeparated,
     IncidentUnmerged,
+    SeverityInherited,
 )
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import (
@@ -101,6 +102,7 @@ from imcm.domain.vocabulary import (
     checked_time,
     checked_words,
     earliest,
+    highest,
     is_list,
     is_mapping,
     known_id,
@@ -187,14 +189,17 @@ class Call(NamedTuple):
     One step asked for: of which stream, with which arguments, needing which other states.
 
     Attributes:
-        then: Gives the other side's call, of what this one made follow.
+        others: Arguments that are the state of another stream, or the states of several by their
+            ids, which are asked of the state of this one.
+        then: Gives the other side's call, of what this one made follow and of the state after it;
+            None where there is no other side.
     """
 
     stream: str
     step: Callable[..., tuple[Any, ...]]
     arguments: Mapping[str, Any]
-    others: Mapping[str, str]
-    then: Callable[[Sequence[Event]], Call] | None = None
+    others: Mapping[str, str | Callable[[Any], Mapping[str, str]]]
+    then: Callable[[Sequence[Event], Any], Call | None] | None = None
 
 
 class Redaction(tuple[Recorded, ...]):
@@ -240,7 +245,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         fold=incident.fold,
         bring_in=incident.bring_in,
         confirm=incident.confirm,
-        steps=_identities(incident, (*incident.STEPS, "absorb", "separate")),
+        steps=_identities(incident, (*incident.STEPS, "absorb", "separate", "inherit")),
         events=frozenset(get_args(IncidentEvent)),
     ),
     CHANGE: _Kind(
@@ -862,7 +867,12 @@ class Ledger(LedgerReader):
         def decide(call: Call) -> None:
             kind = call.stream.partition(":")[0]
             state = state_of(call.stream)
-            others = {name: state_of(stream) for name, stream in call.others.items()}
+            others = {
+                name: state_of(of)
+                if isinstance(of, str)
+                else {id_: state_of(stream) for id_, stream in of(state).items()}
+                for name, of in call.others.items()
+            }
             follows: list[Event] = []
             try:
                 made = _follows(call, state, others)
@@ -884,8 +894,9 @@ class Ledger(LedgerReader):
                 state = _KINDS[kind].evolve(state, event)
                 follows.append(event)
             states[call.stream] = state
-            if call.then is not None and follows:
-                decide(call.then(follows))
+            following = call.then(follows, state) if call.then is not None and follows else None
+            if following is not None:
+                decide(following)
 
         for call in calls:
             decide(call)
@@ -1492,7 +1503,9 @@ def _asked_before(calls: Sequence[Call]) -> str:
 def _both_sides(call: Call) -> Iterator[Call]:
     yield call
     if call.then is not None and call.step is incident.merge:
-        yield call.then(())
+        other = call.then((), None)
+        if other is not None:
+            yield other._replace(others={})  # it had none while such hashes were made
 
 
 _WORDS: Final[Mapping[str, frozenset[str]]] = {
@@ -1659,9 +1672,15 @@ def _refuse_one_side(stream: str, event: Event, state_of: Callable[[str], Any]) 
         case IncidentUnmerged():
             told = mine not in state_of(f"{INCIDENT}:{event.out_of}").absorbed
         case IncidentAbsorbed():
-            told = state_of(f"{INCIDENT}:{event.merged}").merged_into == mine
+            merged, target = state_of(f"{INCIDENT}:{event.merged}"), state_of(stream)
+            held = highest(target.highest, incident.highest_held(target, [merged]))
+            told = merged.merged_into == mine and held == target.highest
         case IncidentSeparated():
             told = state_of(f"{INCIDENT}:{event.merged}").merged_into != mine
+        case SeverityInherited():
+            target = state_of(stream)
+            members = [state_of(f"{INCIDENT}:{id_}") for id_ in sorted(target.absorbed)]
+            told = target.highest == incident.highest_held(target, members)
         case _:
             return
     if not told:
@@ -1685,6 +1704,27 @@ def _refuse_future(step: str, stream: str, event: Any, now: datetime) -> None:
                 "record it once it has happened",
                 stream=stream,
             )
+
+
+def _of_members(
+    id: str, step: Callable[..., tuple[Any, ...]], *, by: str, at: Moment, merged: str
+) -> Call:
+    """Return the call of a step that may change the highest severity, here and further on."""
+
+    def members(state: Incident) -> Mapping[str, str]:
+        if state.highest == state.held:
+            return {}  # they brought nothing, and need not be read
+        left = state.absorbed - {merged} if step is incident.separate else state.absorbed
+        return {one: f"{INCIDENT}:{one}" for one in left}
+
+    def further(follows: Sequence[Event], state: Incident) -> Call | None:
+        into = state.merged_into
+        if into is None or not any(isinstance(event, SeverityInherited) for event in follows):
+            return None
+        return _of_members(into, incident.inherit, by=by, at=at, merged=id)
+
+    told = _call(id, step, {"by": by, "at": at, "merged": merged})
+    return told._replace(others={"members": members}, then=further)
 
 
 class Once:
@@ -1782,9 +1822,10 @@ class Transaction:
         """Collect both sides of a merge of two incidents."""
         told = _call(id, incident.merge, {"id": id, "into": into, "by": by, "at": at, "why": why})
         absorbed = _call(into, incident.absorb, {"by": by, "at": at, "merged": id})
+        absorbed = absorbed._replace(others={"merged_state": told.stream})
         others = {"into_state": absorbed.stream}
 
-        def other_side(_: Sequence[Event]) -> Call:
+        def other_side(_: Sequence[Event], __: Any) -> Call:
             return absorbed
 
         self._collect(told._replace(others=others, then=other_side))
@@ -1792,10 +1833,10 @@ class Transaction:
     def unmerge(self, id: str, *, by: str, at: Moment, why: str) -> None:
         """Collect both sides of taking a merge back."""
 
-        def separated(follows: Sequence[Event]) -> Call:
+        def separated(follows: Sequence[Event], _: object) -> Call:
             [unmerged] = follows
             out_of: str = getattr(unmerged, "out_of")  # noqa: B009 (of this event alone)
-            return _call(out_of, incident.separate, {"by": by, "at": at, "merged": id})
+            return _of_members(out_of, incident.separate, by=by, at=at, merged=id)
 
         told = _call(id, incident.unmerge, {"by": by, "at": at, "why": why})
         self._collect(told._replace(then=separated))

@@ -93,7 +93,9 @@ def anomalies(log: Facts | Iterable[Recorded]) -> tuple[Anomaly, ...]:
     facts = facts_of(log)
     found: list[Anomaly] = []
     for row in facts.incidents:
-        found += (_of(INCIDENT, row, oddity, detail) for oddity, detail in _incident(row))
+        # Of those merged into it each has its own; only the severity is that of all of them.
+        alone = row.alone._replace(severity_highest=row.severity_highest) if row.members else row
+        found += (_of(INCIDENT, alone, oddity, detail) for oddity, detail in _incident(alone))
     for change in facts.changes:
         found += (_of(CHANGE, change, oddity, detail) for oddity, detail in _change(change))
     found += (

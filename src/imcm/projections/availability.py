@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from heapq import heappop, heappush
 from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 import attrs
@@ -105,10 +106,11 @@ class Downtime(Outages):
     the time in which any of them was down; `group_by="service"` gives each by itself.
 
     Every stretch of a reopened incident counts by itself, from the reopening; a relapse after
-    mitigation goes on with its stretch. An incident still open lasts to `as_of`. One without a
-    start or end, or whose end is before its start, is left out and named; up to a minute before it
-    lasted no time, and a note says how many did. `bounds` of the window matter only for incidents
-    without length.
+    mitigation goes on with its stretch. Of merged incidents each one's stretches count for the
+    services that it names itself. An incident still open lasts to `as_of`. One without a start or
+    end, or whose end is before its start, is left out and named; up to a minute before it lasted no
+    time, and a note says how many did. `bounds` of the window matter only for incidents without
+    length.
 
     0 is a measurement: the window was observed and nothing was open. Undefined where nothing was
     observed: a log without incidents and changes, or a window that begins at or after `as_of`. A
@@ -205,7 +207,8 @@ class UserImpact(Outages):
     For each incident whose number of customers is known: that number (the last one told) times
     the seconds its stretches lasted in the window, as in `downtime`. Incidents add up, also where
     they overlap: whether their customers are the same ones is not known. So 10 customers hit by
-    two incidents for the same hour are 20 customer hours, or the hour of 20 customers.
+    two incidents for the same hour are 20 customer hours, or the hour of 20 customers. Merged
+    incidents are one: at any time the largest number counts that one of those open then has.
 
     Incidents without a known number are not guessed: they add nothing, are counted ("incidents
     without known customers"), named in `left_out` as missing(customers), and make the figure a
@@ -238,7 +241,8 @@ class Stretch(NamedTuple):
     One stretch in which an incident was open, in microseconds since 1970 in UTC.
 
     *shortest* and *longest* are its readings: latest start to earliest end (which can be the
-    wrong way round: it need not have lasted at all), earliest start to latest end.
+    wrong way round: it need not have lasted at all), earliest start to latest end. *customers* is
+    the number hit in it; None where nobody said so.
     """
 
     row: IncidentFacts
@@ -249,6 +253,7 @@ class Stretch(NamedTuple):
     uncertain: bool
     still_open: bool
     groups: tuple[str, ...]
+    customers: int | None
     early: bool = False
 
 
@@ -267,16 +272,36 @@ def _goes_on(row: IncidentFacts, definition: Outages) -> bool:
 def stretches_of(
     row: IncidentFacts, definition: Outages, as_of: datetime
 ) -> Iterator[Stretch | Missing]:
-    """Yield the stretches in which one incident was open, or why one of them can't be told."""
-    groups = groups_of(row, definition)
-    spells = row.spells or (Spell(),)
+    """
+    Yield the stretches in which one incident was open, or why one of them can't be told.
+
+    Where others are merged into it these are the stretches of each of them, for what it names.
+    """
+    for one in row.members or (row,):
+        asked = not row.members or (bool(one.spells) and _asked_of(one, definition))
+        if asked:
+            yield from _stretches(row, one, definition, as_of)
+
+
+def _asked_of(one: IncidentFacts, definition: Outages) -> bool:
+    """Say whether a merged incident is of one of the services asked for."""
+    return definition.services is None or not set(definition.services).isdisjoint(one.services)
+
+
+def _stretches(
+    row: IncidentFacts, one: IncidentFacts, definition: Outages, as_of: datetime
+) -> Iterator[Stretch | Missing]:
+    """Yield the stretches of one incident, or of one of those that *row* stands for."""
+    groups = groups_of(one if definition.group_by == "service" else row, definition)
+    customers = None if one.impact is None else one.impact.customers
+    spells = one.spells or (Spell(),)
     for number, spell in enumerate(spells):
         if number == 0:
-            start = _first_present(row, (_MOMENTS[name] for name in definition.start))
+            start = _first_present(one, (_MOMENTS[name] for name in definition.start))
         else:
             start = spell.started
         end = _first_present(spell, definition.end)
-        still_open = end is None and number == len(spells) - 1 and _goes_on(row, definition)
+        still_open = end is None and number == len(spells) - 1 and _goes_on(one, definition)
         if start is None:
             what = "reopened" if number else definition.start[0]
             yield Missing(row.id, f"missing({what})", None, end, groups, row.positions)
@@ -295,7 +320,9 @@ def stretches_of(
             if uncertain:
                 shortest = instant(latest(start)), instant(earliest(end))
                 longest = instant(earliest(start)), instant(latest(end))
-            found = Stretch(row, start, pair, shortest, longest, uncertain, still_open, groups)
+            found = Stretch(
+                *(row, start, pair, shortest, longest, uncertain, still_open, groups, customers)
+            )
             yield found._replace(early=True) if length < 0 else found
 
 
@@ -328,6 +355,31 @@ def cover(pairs: Iterable[Pair]) -> Cover:
     return Cover(time, pieces)
 
 
+Weighed: TypeAlias = tuple[int, int, int]
+"""A stretch of time, from its start to its end, and what it weighs."""
+
+_ENDLESS: Final = 1 << 63
+"""A time after all others."""
+
+
+def weigh(stretches: Iterable[Weighed]) -> int:
+    """Return the time that stretches cover together, each moment times the most it weighs."""
+    total = reached = 0
+    heaviest: list[tuple[int, int]] = []  # less its weight, and where it ends, of those begun
+    for start, end, weight in (*sorted(stretches), (_ENDLESS, _ENDLESS, 0)):
+        while heaviest and reached < start:
+            most, over = heaviest[0]
+            if over <= reached:
+                heappop(heaviest)
+                continue
+            upto = min(over, start)
+            total -= most * (upto - reached)
+            reached = upto
+        reached = start
+        heappush(heaviest, (-weight, end))
+    return total
+
+
 def _cut(pair: Pair, low: int, high: int) -> Pair | None:
     """Return the part of a pair that lies in a period; None where there is none."""
     start, end = max(pair[0], low), min(pair[1], high)
@@ -357,6 +409,16 @@ class _Counted(NamedTuple):
 
     def cover(self, of: Callable[[Stretch], Pair], id_: str | None = None) -> Cover:
         return cover(self.pairs(of, id_))
+
+    def customer_time(self, of: Callable[[Stretch], Pair], id_: str) -> int:
+        """Return one reading of an incident's time, times the customers hit in it."""
+        told = [
+            (*pair, one.customers)
+            for one in self.by_incident[id_][1]
+            if one.customers is not None
+            and (pair := _cut(of(one), self.low, self.high)) is not None
+        ]
+        return weigh(told)
 
     @property
     def length(self) -> int:
@@ -423,17 +485,17 @@ def _between_failures(counted: _Counted) -> _Answer:
 
 
 def _user_impact(counted: _Counted) -> _Answer:
-    known: dict[str, int] = {}
+    known: list[str] = []
     unknown: list[LeftOut] = []
-    for row, _ in counted.by_incident.values():
-        if row.impact is None or row.impact.customers is None:
+    for row, stretches in counted.by_incident.values():
+        if all(one.customers is None for one in stretches):
             reason = "missing(customers)"
             unknown.append(LeftOut(id=row.id, reason=reason, positions=row.positions))
         else:
-            known[row.id] = row.impact.customers
+            known.append(row.id)
 
     def total(of: Callable[[Stretch], Pair]) -> int:
-        return sum(many * counted.cover(of, id_).time for id_, many in known.items())
+        return sum(counted.customer_time(of, id_) for id_ in known)
 
     down = counted.cover(_middle).time
     notes = [f"downtime of all of them together: {shown(down / SECOND, SECONDS)}"]
@@ -452,7 +514,7 @@ def _user_impact(counted: _Counted) -> _Answer:
             "downtime seconds": down // SECOND,
         },
         left_out=tuple(unknown),
-        included={id_: many * counted.cover(_middle, id_).time for id_, many in known.items()},
+        included={id_: counted.customer_time(_middle, id_) for id_ in known},
         notes=tuple(notes),
     )
 
@@ -536,7 +598,7 @@ def _summary(
         left_out=Listed.of(sorted((*out, *answer.left_out), key=lambda one: one.id)),
         counts={
             "outages": counted.cover(_middle).pieces,
-            STILL_OPEN: sum(many[-1].still_open for _, many in by_incident.values()),
+            STILL_OPEN: sum(any(s.still_open for s in many) for _, many in by_incident.values()),
             **answer.counts,
         },
         notes=(*notes, *answer.notes),
@@ -566,7 +628,7 @@ def _included(counted: _Counted, answer: _Answer) -> Listed[Included]:
         else:
             continue
         why = [f"{len(stretches)} stretches"] if len(stretches) > 1 else []
-        why += [STILL_OPEN] if stretches[-1].still_open else []
+        why += [STILL_OPEN] if any(one.still_open for one in stretches) else []
         told.append(
             Included(id=id_, value=value / SECOND, why="; ".join(why), positions=row.positions)
         )

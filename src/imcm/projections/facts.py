@@ -23,6 +23,7 @@ from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, Unread, kn
 from imcm.domain.vocabulary import Between, Moment, latest, optional_time
 from imcm.errors import StoreError
 from imcm.projections import change_rows, incident_rows
+from imcm.projections.merges import merges_followed
 from imcm.projections.rows import (
     MORE_MOMENTS,
     ChangeFacts,
@@ -32,7 +33,6 @@ from imcm.projections.rows import (
     Spell,
     happened,
     is_statement,
-    merges_followed,
 )
 from imcm.projections.tables import ChangeTable, IncidentTable
 
@@ -137,6 +137,8 @@ _NO_FACTS: Final = frozenset(
         "ActionAdded",
         "ActionCompleted",
         "ActionDropped",
+        # The rows of those that are merged say which severity each of them held.
+        "SeverityInherited",
         "RolloutPaused",
         "ChangeReworded",
         "WordsRedacted",

@@ -55,6 +55,7 @@ from imcm.projections.figure import (
     with_groups,
 )
 from imcm.projections.instants import moment_of
+from imcm.projections.merges import said
 from imcm.projections.statistics import wilson
 from imcm.projections.tables import (
     COMPLETED,
@@ -499,13 +500,14 @@ causes = figure_function(Causes, _links)
 
 def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]:
     places, out = _to_be_laid(facts, definition)
-    verdicts_of = facts.incidents.columns.verdicts
+    told = facts.incidents.columns
+    members = _Members(facts, definition)
     incidents: list[int] = []
     changes: list[int] = []
     unknown: list[str] = []
-    judged = compress(places, map(verdicts_of.__getitem__, places))
+    judged = compress(places, map(told.verdicts.__getitem__, places))
     for place in judged if definition.stated == "wins" else ():
-        named = [id_ for id_, one in verdicts_of[place].items() if one is Verdict.CAUSED]
+        named = members.caused(place)
         for id_ in sorted(named):
             change = facts.changes.place(id_)
             if change is None:
@@ -517,13 +519,16 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]
     if definition.attribution != "stated":
         settled = set(incidents)
         if settled:
-            places = [place for place in places if place not in settled]
-        inferred, laid_to, alone = _Candidates(facts, definition).lay(places)
-        incidents += inferred
-        changes += laid_to
+            places = [place for place in places if place not in settled or told.merged[place]]
+        pairs = set(zip(incidents, changes, strict=True))
+        inferred, laid_to, alone = _Candidates(facts, definition, members).lay(places)
+        for pair in zip(inferred, laid_to, strict=True):
+            if pair not in pairs:  # where others are merged into it, one may have stated it
+                incidents.append(pair[0])
+                changes.append(pair[1])
         for place in alone:
             row = facts.incidents[place]
-            if incident_matches(row, definition):
+            if place not in settled and incident_matches(row, definition):
                 out.append(LeftOut(row.id, "no deployment to lay it to", row.positions))
     rule = definition.attribution
     return Laid(facts, incidents, changes, stated, unknown[::-1], rule), out
@@ -546,20 +551,48 @@ def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], l
                 found.append(place)
             elif incident_matches(row, definition):
                 left_out.append(LeftOut(row.id, reason, row.positions))
-    window, bounds = definition.window, definition.bounds
-    if definition.incidents_in == "window" and window is not None:
-        span = instants(window, bounds)
-        places = [place for place in places if _detected(facts, place) in span]
+    if definition.incidents_in == "window" and definition.window is not None:
+        members = _Members(facts, definition)
+        places = [place for place in places if members.asked(place)]
     return places, left_out
 
 
-def _detected(facts: Facts, place: int) -> int:
+def _detected(row: IncidentFacts) -> int:
     """Return the instant at which an incident was detected; NO_TIME where nobody knows."""
-    at = facts.incidents.columns.detected[place]
-    if at == UNSURE:
-        moment: Any = facts.incidents[place].detected_at
-        return instant_of(moment)
-    return at
+    return NO_TIME if row.detected_at is None else instant_of(row.detected_at)
+
+
+class _Members:
+    """
+    The incidents that can be laid to a change, those that are one each by itself.
+
+    What caused an incident was stated or is inferred for each of those merged into it, so that
+    merging takes no failure from a change.
+    """
+
+    def __init__(self, facts: Facts, definition: Attribution) -> None:
+        self._incidents = facts.incidents
+        self._columns = facts.incidents.columns
+        self._span: range | None = None
+        if definition.incidents_in == "window" and definition.window is not None:
+            self._span = instants(definition.window, definition.bounds)
+
+    def asked(self, place: int) -> bool:
+        """Say whether an incident, or one of those merged into it, is of the window."""
+        at = self._columns.detected[place]
+        if self._span is not None and at > UNSURE and not self._columns.merged[place]:
+            return at in self._span
+        return bool(self.of(self._incidents[place]))
+
+    def of(self, row: IncidentFacts) -> Sequence[IncidentFacts]:
+        """Return the incidents of the window that an incident stands for, each by itself."""
+        span, members = self._span, row.members or (row,)
+        return members if span is None else [one for one in members if _detected(one) in span]
+
+    def caused(self, place: int) -> Sequence[str]:
+        """Return the changes that are stated to have caused an incident."""
+        row = self._incidents[place]
+        return said(row, Verdict.CAUSED, self.of(row))
 
 
 _Side = Callable[[Sequence[int], int], int]
@@ -572,8 +605,9 @@ _NONE: Final[_Found] = ((), ())
 class _Candidates:
     """Deployments an incident can be laid to, by what it must share with them, in order of time."""
 
-    def __init__(self, facts: Facts, definition: Attribution) -> None:
+    def __init__(self, facts: Facts, definition: Attribution, members: _Members) -> None:
         self._facts = facts
+        self._members = members
         self._deployed = found = _all_deployments(facts, definition)
         self._scope = definition.scope
         self._heard = definition.stated == "wins"
@@ -617,6 +651,7 @@ class _Candidates:
         detected, verdicts_of, services = told.detected, told.verdicts, told.services
         if not self._heard:
             verdicts_of = [NOTHING_TOLD] * len(verdicts_of)
+        merged = told.merged
         side, longest = self._side, self._longest
         # What nearly all are: of one service, and nobody said anything about their cause.
         alike: Sequence[_Found | None] = ()
@@ -626,7 +661,8 @@ class _Candidates:
             alike = [self._of.get(of[0], _NONE) if len(of) == 1 else None for of in table.services]
         for place in places:
             at, candidates = detected[place], alike[services[place]]
-            if candidates is not None and at > UNSURE and not verdicts_of[place]:
+            plainly = not verdicts_of[place] and not merged[place]
+            if candidates is not None and at > UNSURE and plainly:
                 times, of = candidates
                 last = side(times, at) - 1
                 if last >= 0 and (longest is None or at - times[last] <= longest):
@@ -635,19 +671,32 @@ class _Candidates:
                 else:
                     alone.append(place)
                 continue
-            laid = self._among(place)
+            laid = self._by_itself(table[place])
             incidents += [place] * len(laid)
             changes += (deployed[one] for one in laid)
             if not laid:
                 alone.append(place)
         return incidents, changes, alone
 
-    def _among(self, place: int) -> Sequence[int]:
+    def _by_itself(self, row: IncidentFacts) -> Sequence[int]:
+        """Return the deployments that an incident is laid to, or each of those merged into it."""
+        if not row.members:
+            return self._among(row)
+        id_, own = self._deployed.id, row.alone.verdicts
+        found = {
+            place
+            for one in self._members.of(row)
+            if Verdict.CAUSED not in one.verdicts.values()
+            for place in self._among(one)
+            if own.get(id_(place)) is not Verdict.DISMISSED  # the target's word wins
+        }
+        return sorted(found, key=id_)
+
+    def _among(self, row: IncidentFacts) -> Sequence[int]:
         """Return the deployments one incident is laid to, whatever is told of it."""
-        at = _detected(self._facts, place)
+        at = _detected(row)
         if at == NO_TIME:
             return ()
-        row = self._facts.incidents[place]
         keys: Sequence[str] = ("",)
         if self._scope == "service":
             keys = row.services

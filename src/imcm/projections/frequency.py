@@ -50,6 +50,7 @@ from imcm.projections.figure import (
     zone,
 )
 from imcm.projections.instants import MICROSECOND, instant, moment_of
+from imcm.projections.merges import said
 from imcm.projections.tables import COMPLETED, where
 from imcm.projections.windows import Period
 
@@ -423,13 +424,12 @@ def _fixed(
     count = 0
     if "fixed" not in definition.rework_by:
         return fixed, out, ()
-    told = facts.incidents.columns.verdicts
-    said = [
-        place for place in compress(range(len(told)), told) if Verdict.FIXED in told[place].values()
-    ]
-    for place in said:
+    told, merged = facts.incidents.columns.verdicts, facts.incidents.columns.merged
+    for place in compress(range(len(told)), told):
+        if not merged[place] and Verdict.FIXED not in told[place].values():
+            continue
         row = facts.incidents[place]
-        named = [id_ for id_, verdict in row.verdicts.items() if verdict is Verdict.FIXED]
+        named = said(row, Verdict.FIXED)
         known = [change for id_ in named if (change := facts.changes.place(id_)) is not None]
         changes = [here for change in known if (here := found.here[change]) >= 0]
         why = why_incident_out(row, definition)

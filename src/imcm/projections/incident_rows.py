@@ -1,7 +1,7 @@
 """
 The row of an incident, told event by event.
 
-What is told so far is a list with the fields of the row in their places, and one more behind them.
+What is told so far is a list with the fields of the row in their places.
 What grows with the events (positions, spells, waits, verdicts) is put into values of its own, which
 are copied when a row is made, so a row stays as it was; other values are never changed in place.
 """
@@ -48,7 +48,9 @@ _FIELDS: Final = IncidentFacts._fields
     _IMPACT,
     _VERDICTS,
     _MERGED_INTO,
+    _BEFORE_MERGE,
     _MERGED,
+    _MEMBERS,
     _DISMISSED,
     _STATED,
     _REVIEWED,
@@ -57,16 +59,10 @@ _FIELDS: Final = IncidentFacts._fields
     _SOURCES_DISAGREE,
     _POSITIONS,
 ) = range(len(_FIELDS))
-_BEFORE: Final = len(_FIELDS)
-"""Behind the fields: the status before the last merge."""
 
 _NOTHING: Final = IncidentStatus.NOTHING
 _DEFAULTS: Final[dict[str, Any]] = IncidentFacts._field_defaults
-_BLANK: Final[Told] = [
-    "",
-    *({"status": _NOTHING} | _DEFAULTS).values(),
-    _NOTHING,
-]
+_BLANK: Final[Told] = ["", *({"status": _NOTHING} | _DEFAULTS).values()]
 
 # What `_make` does but for counting the fields, in a third of the time.
 _new: Final = cast("Any", tuple).__new__
@@ -82,13 +78,13 @@ def begun(id_: str, positions: array[int]) -> Told:
     return told
 
 
-Beside = tuple[IncidentStatus]
-"""What is told besides the row."""
+Beside = tuple[()]
+"""What is told besides the row: nothing."""
 
 
 def beside(told: Told) -> Beside | None:
     """Return what is told besides the row; None where both together are not all that is told."""
-    return (told[_BEFORE],) if told[_SPELLS] else None
+    return () if told[_SPELLS] else None
 
 
 def resumed(row: IncidentFacts, beside: Beside, positions: array[int]) -> Told:
@@ -101,7 +97,7 @@ def resumed(row: IncidentFacts, beside: Beside, positions: array[int]) -> Told:
 
 def row(told: Told) -> IncidentFacts:
     """Return the row of what is told so far."""
-    fields = told[:_BEFORE]
+    fields = told.copy()
     fields[_POSITIONS] = tuple(fields[_POSITIONS])
     if not fields[_SPELLS]:
         # Statements hold for every as_of, but nothing can be said of what had not been detected.
@@ -265,14 +261,16 @@ def _dismissed(told: Told, event: Any) -> None:
 
 
 def _merged(told: Told, event: Any) -> None:
-    told[_BEFORE] = told[_STATUS]
+    if told[_MERGED_INTO] is None:
+        told[_BEFORE_MERGE] = told[_STATUS]
     told[_MERGED_INTO] = event.into
     _stands_at(told, event.status, event.at)
 
 
 def _unmerged(told: Told, event: Any) -> None:
-    told[_MERGED_INTO] = None
-    _stands_at(told, told[_BEFORE], event.at)
+    before = told[_BEFORE_MERGE]
+    told[_MERGED_INTO] = told[_BEFORE_MERGE] = None
+    _stands_at(told, before, event.at)
 
 
 def _reviewed(told: Told, event: Any) -> None:

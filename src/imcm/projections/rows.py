@@ -8,7 +8,7 @@ the leaner form in which the codec gives them where only facts count.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -69,15 +69,19 @@ class Hold(NamedTuple):
 
 class IncidentFacts(NamedTuple):
     """
-    What stands of one incident.
+    What stands of one incident; where others are merged into it, of all of them as one.
 
     Attributes:
         id: Its id; *services*, *environment*, *labels* as recorded or corrected.
         status: Where it stands at `as_of`; NOTHING where its detection was voided or lies later.
-        spells: The stretches it was open, in order; more than one after reopenings.
+        spells: The stretches it was open, in order; more than one after reopenings, and where
+            merged incidents were open at times that do not meet.
         severity_first, severity_last, severity_highest: Of those that stand.
         verdicts: Change id to the last verdict on it, those of merged incidents included.
         merged_into: The last target of its chain of merges; *merged* are those merged into it.
+        before_merge: The status it had when it was merged; None where it is not merged.
+        members: Where others are merged into it: each of them by itself, as it stands within the
+            whole, this one first (`merges`). Empty of all others.
         stated: Durations the source itself gave, in microseconds.
         reviewed: How many of its resolutions a review covers.
         late: Versions of events whose moment lies after the time they were recorded.
@@ -111,7 +115,9 @@ class IncidentFacts(NamedTuple):
     impact: Impact | None = None
     verdicts: Mapping[str, Verdict] = NOTHING_TOLD
     merged_into: str | None = None
+    before_merge: IncidentStatus | None = None
     merged: tuple[str, ...] = ()
+    members: tuple[IncidentFacts, ...] = ()
     dismissed: DismissalReason | None = None
     stated: Mapping[StatedDuration, int] = NOTHING_TOLD
     reviewed: int = 0
@@ -134,6 +140,11 @@ class IncidentFacts(NamedTuple):
     def closed_at(self) -> Moment | None:
         """When it was last closed; None while it is not."""
         return self.spells[-1].closed if self.spells else None
+
+    @property
+    def alone(self) -> IncidentFacts:
+        """What stands of it by itself, whatever is merged into it."""
+        return self.members[0] if self.members else self
 
     @property
     def reopenings(self) -> int:
@@ -222,6 +233,7 @@ _STATEMENTS: Final = frozenset(
         "IncidentUnmerged",
         "IncidentAbsorbed",
         "IncidentSeparated",
+        "SeverityInherited",
         "ReviewRecorded",
         "DurationStated",
         "ContentCorrectedAfterApproval",
@@ -291,65 +303,3 @@ def released(told: list[Any], place: int, at: Moment | None) -> None:
     holds = told[place]
     if holds and holds[-1].released is None:
         own(told, place)[-1] = holds[-1]._replace(released=at)
-
-
-# --- merges ---------------------------------------------------------------------------------------
-
-
-def merges_followed(
-    row_of: Callable[[str], IncidentFacts | None], merged: Iterable[IncidentFacts]
-) -> dict[str, IncidentFacts]:
-    """
-    Return the rows that merges change: each merged one, and the last target of its chain.
-
-    Args:
-        row_of: Gives an incident's row; None where there is none of that id.
-        merged: The rows that are merged into another.
-    """
-    members: dict[str, list[IncidentFacts]] = {}
-    changed: dict[str, IncidentFacts] = {}
-    last: dict[str, str] = {}
-    for one in merged:
-        if one.id not in last:
-            _follow(row_of, one, last)
-        target = last[one.id]
-        members.setdefault(target, []).append(one)
-        changed[one.id] = one._replace(merged_into=target)
-    for target, theirs in members.items():
-        row = changed.get(target) or row_of(target)
-        if row is None:
-            continue  # imported history may name what is not there
-        theirs.sort(key=lambda member: member.id)
-        verdicts: dict[str, Verdict] = {}
-        for member in theirs:
-            verdicts.update(member.verdicts)
-        changed[target] = row._replace(
-            merged=tuple(member.id for member in theirs),
-            verdicts={**verdicts, **row.verdicts},  # its own win
-        )
-    return changed
-
-
-def _follow(
-    row_of: Callable[[str], IncidentFacts | None], row: IncidentFacts, last: dict[str, str]
-) -> None:
-    """
-    Note the last target of a row, and of every row on the way to it.
-
-    Imported history may name what is not there, which then is the last target. It may also go in
-    a circle: whoever is in it ends at itself, and whoever leads into it where they meet it.
-    """
-    way: dict[str, None] = {}
-    at: str | None = row.id
-    target = row.id
-    while at is not None and at not in way and at not in last:
-        way[at] = None
-        target = at
-        found = row if at == row.id else row_of(at)
-        at = None if found is None else found.merged_into
-    if at is not None:
-        target = last.get(at, at)
-    turning = False
-    for id_ in way:
-        turning = turning or id_ == at
-        last[id_] = id_ if turning else target

@@ -100,6 +100,7 @@ class IncidentColumns(NamedTuple):
     Attributes:
         counted: 1 for what nearly all are: real, in production, and nobody took it back.
         plain: 1 where it is one stretch between a detection and a resolution, both exact.
+        merged: 1 where others are merged into it: what each of them says is in its row.
         verdicts: What was said about causes and repairs, by the change; nothing of most.
         detected, resolved: The times, in microseconds since 1970, or NO_TIME, or UNSURE; the last
             resolution of those that were open more than once.
@@ -108,6 +109,7 @@ class IncidentColumns(NamedTuple):
 
     counted: bytearray
     plain: bytearray
+    merged: bytearray
     verdicts: list[Mapping[str, Verdict]]
     detected: array[int]
     resolved: array[int]
@@ -370,6 +372,7 @@ _INCIDENT: Final = itemgetter(
             "spells",
             "verdicts",
             "merged_into",
+            "members",
             "dismissed",
         ),
     )
@@ -402,10 +405,12 @@ class IncidentTable(Table[IncidentFacts, IncidentColumns]):
     __slots__ = ()
 
     def _filled(self, material: Sequence[Any]) -> IncidentColumns:
-        columns = IncidentColumns(bytearray(), bytearray(), [], array("q"), array("q"), array("q"))
+        flags = bytearray(), bytearray(), bytearray()
+        columns = IncidentColumns(*flags, [], array("q"), array("q"), array("q"))
         real, nothing = Mode.REAL, IncidentStatus.NOTHING
         for fields in _in_pieces(_INCIDENT, material):
-            statuses, services, environments, modes, found, spells, verdicts, merged, out = fields
+            statuses, services, environments, modes, found, spells, verdicts = fields[:7]
+            merged, members, out = fields[7:]
             detected = _times(found)
             resolved = _times(told[-1].resolved if told else None for told in spells)
             columns.counted.extend(
@@ -423,6 +428,7 @@ class IncidentTable(Table[IncidentFacts, IncidentColumns]):
                 start > UNSURE and end > UNSURE and len(told) == 1
                 for start, end, told in zip(detected, resolved, spells, strict=True)
             )
+            columns.merged.extend(map(bool, members))
             columns.verdicts.extend(verdicts)
             columns.detected.extend(detected)
             columns.resolved.extend(resolved)
