@@ -335,6 +335,8 @@ def test_the_last_period_is_the_last_whole_one_before_as_of(window, given_, expe
     assert definition == copy.deepcopy(definition)
     assert definition != TimeToRestore(window="2026-03")
     assert repr(window.lower()) == repr(definition.window)
+    assert definition.window != utc("2026-03-01")
+    assert definition.window == TimeToRestore(window=window).window
     assert 1 == len({definition.window, TimeToRestore(window=window).window})
 
 
@@ -360,6 +362,12 @@ def test_either_end_of_a_window_may_be_left_out():
     assert () == deployment_frequency(rows, window=(at(0), None)).notes
     up = availability(rows, window=(at(0), None))
     assert (pytest.approx(0.6), ()) == (up.value, up.notes)
+
+
+def test_the_first_and_last_hours_there_are_are_told_in_no_other_zone():
+    ends = (datetime(1, 1, 1, 5, tzinfo=UTC), datetime(9999, 12, 31, 5, tzinfo=UTC))
+    figure = time_to_restore([], window=ends, time_zone="Asia/Tokyo")
+    assert repr(figure).endswith(" 05:00 to 9999-12-31 05:00")
 
 
 def test_an_end_that_nothing_settles_stays_open():
