@@ -1732,7 +1732,11 @@ class Transaction:
         absorbed = _call(into, incident.absorb, {"by": by, "at": at, "merged": id})
         absorbed = absorbed._replace(others={"merged_state": told.stream})
         others = {"into_state": absorbed.stream}
-        self._collect(told._replace(others=others, then=lambda *_: absorbed))
+
+        def other_side(_follows: Sequence[Event], _: object) -> Call:
+            return absorbed
+
+        self._collect(told._replace(others=others, then=other_side))
 
     def unmerge(self, id: str, *, by: str, at: Moment, why: str) -> None:
         """Collect both sides of taking a merge back."""
