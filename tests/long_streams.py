@@ -45,6 +45,7 @@ from imcm.domain.incident import (
     RoleAssigned,
     RoleReleased,
     SeverityChanged,
+    SeverityInherited,
     UpdatePosted,
     VerdictGiven,
 )
@@ -158,6 +159,10 @@ INCIDENTS = {
     "problems": each(detected, lambda k: told(ProblemLinked, problem=f"P{k}")),
     "severities": each(detected, lambda k: told(SeverityChanged, severity=list(Severity)[k % 4])),
     "absorbed": each(detected, lambda k: told(IncidentAbsorbed, merged=f"I{k}")),
+    "severities inherited": each(
+        detected,
+        lambda k: told(SeverityInherited, severity=list(Severity)[k % 4], merged=f"I{k}"),
+    ),
     "stated": each(
         detected,
         lambda k: told(DurationStated, what=StatedDuration.TIME_TO_REPAIR, microseconds=k),

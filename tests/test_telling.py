@@ -98,6 +98,12 @@ def test_no_line_shows_the_insides_of_a_value(cls):
     assert not [word for word in ("None", "(earliest", "datetime", "<", "_") if word in line]
 
 
+def test_no_severity_is_left_where_the_only_one_was_that_of_another():
+    line = told(i.SeverityInherited(at=NOON, by="ann", merged="INC-3"))
+
+    assert "the highest severity is now not told, by INC-3" == line
+
+
 @pytest.mark.parametrize(("cls", "name"), [(cls, name) for cls in EVENTS for name in cls.WORDS])
 def test_no_line_loses_its_words(cls, name):
     several = name == "causes"

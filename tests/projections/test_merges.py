@@ -348,6 +348,21 @@ class TestTimesItWasOpen:
         assert expected == spells(row)
         assert at(0.5) == row.detected_at
 
+    def test_one_that_its_source_ended_after_the_merge_keeps_that_end(self):
+        told = {"by": "x"}
+        a = imported(
+            "A",
+            IncidentDetected(at=at(0), **told),
+            IncidentMerged(at=None, into="B", **told),
+            IncidentResolved(at=at(0.25), **told),
+        )
+        story = log(a, incident("B", detected(0.5)))
+        row = rows(story)["B"]
+
+        assert [(0, 0.25), (0.5, None)] == spells(row)
+        assert IncidentStatus.RESOLVED is row.members[1].status
+        assert "missing(closed)" in [one.reason for one in downtime(story, end="closed").left_out]
+
     def test_both_of_which_nothing_is_known(self):
         a, b = (
             imported(id_, IncidentDetected(at=None, by="x"), *more)

@@ -509,7 +509,7 @@ class SeverityInherited(DomainEvent):
     WORDS: ClassVar[tuple[str, ...]] = ()
     at: Moment | None = attrs.field(validator=aware)
     by: str
-    severity: Severity | None
+    severity: Severity | None = None
     merged: str
     imported: bool = False
 

@@ -1825,7 +1825,7 @@ class Transaction:
         absorbed = absorbed._replace(others={"merged_state": told.stream})
         others = {"into_state": absorbed.stream}
 
-        def other_side(_: Sequence[Event], __: Any) -> Call:
+        def other_side(_follows: Sequence[Event], _: object) -> Call:
             return absorbed
 
         self._collect(told._replace(others=others, then=other_side))
