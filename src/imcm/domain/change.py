@@ -1146,6 +1146,9 @@ def revise(
     An approved change goes back to draft and must be submitted again.
     """
     by, at = _require(change, "revise", by=by, at=at)
+    rolls_back = says_something("rollback_plan", rollback_plan)
+    watches = says_something("monitoring_plan", monitoring_plan)
+    tests = says_something("test_plan", test_plan)
     status = Status.DRAFT if change.status is Status.APPROVED else change.status
     return (
         ChangeRevised(
@@ -1156,11 +1159,9 @@ def revise(
             risk=change.risk if risk is None else checked_member("risk", risk, Risk),
             window=checked_window("window", window) or change.window,
             incident=optional_known_id("incident", incident) or change.incident,
-            has_rollback_plan=change.has_rollback_plan
-            or says_something("rollback_plan", rollback_plan),
-            has_monitoring_plan=change.has_monitoring_plan
-            or says_something("monitoring_plan", monitoring_plan),
-            has_test_plan=change.has_test_plan or says_something("test_plan", test_plan),
+            has_rollback_plan=change.has_rollback_plan or rolls_back,
+            has_monitoring_plan=change.has_monitoring_plan or watches,
+            has_test_plan=change.has_test_plan or tests,
             why=required_words("why", why),
             title=checked_words("title", title),
             description=checked_words("description", description),
