@@ -226,9 +226,9 @@ def page(told: dict[str, Any], before: str) -> str:
     """Return the whole page: what was measured anew, and what stays of the page *before*."""
     first, title, second = before.partition(TITLE)
     if told["results"]:
-        first = goals(told) + "\n"
+        first = goals(told)
     second = whole(told) if WHOLE in told else title + second
-    return (first + second).rstrip("\n") + "\n"
+    return "\n\n".join(part for each in (first, second) if (part := each.strip("\n"))) + "\n"
 
 
 def main() -> None:
