@@ -100,8 +100,8 @@ def test_report_prints_the_figures(ledger: Path) -> None:
 
 
 KEYS = (
-    "shape", "preset", "year", "figures", "bands", "interval_bands", "compared", "side_by_side", "notes", "as_of",
-    "log_position", "incidents", "changes",
+    "shape", "preset", "year", "figures", "bands", "interval_bands", "compared", "side_by_side",
+    "notes", "as_of", "log_position", "incidents", "changes",
 )  # fmt: skip
 
 

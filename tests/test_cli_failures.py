@@ -23,6 +23,7 @@ pytest.importorskip("typer", reason="the command line is an extra")
 from commands import run_here
 from imcm import Ledger, incident
 from imcm.cli import common
+from imcm.files import new_file
 
 LONG = "x" * 5_000
 DIGITS = "9" * 5_000
@@ -155,7 +156,7 @@ REFUSED: list[tuple[str, ...]] = [
     *(("audit", "prove", "INC-204", *L, "--anchors", name) for name in NO_FILES),
     *(("audit", "prove", text, *L, *A) for text in ("", "x", LONG)),
     *(("audit", "prove", "INC-204", *L, *A, "--version", text) for text in ("0", "-1", "9" * 30)),
-    ("audit", "prove", "INC-204", *L, *A, "--to", "dir"),
+    ("audit", "prove", "INC-204", *L, *A, "--version", "1", "--to", "dir"),
     *(
         ("audit", "check-proof", name, *A)
         for name in (*NO_FILES, "deep.json", "digits.json", "number.json", "object.json", "passwd")
@@ -354,7 +355,7 @@ def test_a_bug_is_one_line_that_says_where_it_is(folder: Path) -> None:
     "words",
     [
         ("export", "jsonl", *L, "--to", "new.jsonl"),
-        ("audit", "prove", "INC-204", *L, *A, "--to", "new.json"),
+        ("audit", "prove", "INC-204", *L, *A, "--version", "1", "--to", "new.json"),
         ("audit", "key", "a", "--to", "new.pem"),
     ],
     ids=shortened,
@@ -374,7 +375,7 @@ def test_a_full_disk_leaves_the_anchors_as_they_were(folder: Path) -> None:
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with inside(folder), patch.object(os, "fsync", side_effect=full):
         ran = run_here("audit", "checkpoint", *L, *A)
-    assert (1, "", "imcm: reading or writing failed: No space left on device\n") == ran
+    assert (1, "", "imcm: a.txt can't be written: No space left on device\n") == ran
     assert before == (folder / "a.txt").read_bytes()
 
 
@@ -389,7 +390,7 @@ def test_a_new_file_where_names_can_not_be_linked(tmp_path: Path, code: int) -> 
 
 
 def written(path: Path) -> None:
-    with common.new_file(path) as file:
+    with new_file(path) as file:
         file.write(b"all of it")
 
 

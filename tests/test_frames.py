@@ -470,7 +470,7 @@ DAY = date(2026, 3, 2)
         (lambda: frames.figures(GOOD.drop(columns="failed")), "a frame with the column 'failed'"),
         (lambda: frames.figures(GOOD.drop(columns="day_number")), "the column 'day_number'"),
         (lambda: frames.figures(GOOD, by="team"), "a frame with the column 'team'"),
-        (lambda: frames.figures(GOOD, by=7), "a frame with the column 7"),
+        (lambda: frames.figures(GOOD, by=7), "by: 7 is not allowed; give text"),
         (lambda: frames.figures(incidents=GOOD), "the column 'restore_seconds'"),
         (lambda: frames.figures(GOOD.drop(columns="day"), days=(DAY, DAY)), "the column 'day'"),
         (lambda: frames.figures(GOOD.assign(week="10"), by="week"), "such as 2026-W10"),

@@ -65,7 +65,7 @@ WEIGHTS = {
     "void": 3,
 }
 """How often a step is drawn where it is possible, against the others that are."""
-OFTEN = 4
+OFTEN = 1
 ACCEPTED = Counter()
 
 SAID = st.sampled_from(

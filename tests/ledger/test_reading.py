@@ -14,6 +14,7 @@ from imcm import Ledger, LedgerReader, incident
 from imcm.domain.incident import IncidentDetected, IncidentResolved
 from imcm.errors import (
     ForkedLedgerError,
+    InvalidValue,
     LedgerClosedError,
     LedgerMissingError,
     NotALedgerError,
@@ -222,7 +223,7 @@ class TestWhatIsNoLedger:
 
     def test_a_name_that_holds_a_nul_makes_nothing(self, path):
         before = snapshot(path.parent)
-        with pytest.raises(StoreError):
+        with pytest.raises(InvalidValue, match="a path holds no NUL"):
             Ledger(f"{path}\0.db")
         assert before == snapshot(path.parent)
 

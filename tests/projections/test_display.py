@@ -226,7 +226,7 @@ class TestRepr:
                         datetime.max.replace(tzinfo=UTC),
                     ),
                 ),
-                "n 1, n = 1, 1-01-01 to 9999-12-31 23:59",
+                "n 1, n = 1, the beginning to the end",
             ),
             (
                 imcm.facts(many(2)),

@@ -390,8 +390,8 @@ def test_before_a_correction_was_known_the_entry_stands_as_it_was():
     ("asked", "name"),
     [
         ({"as_of": at(1).replace(tzinfo=None)}, "as_of"),
-        ({"window": (at(1).replace(tzinfo=None), at(2))}, "window"),
-        ({"window": (at(1), at(2).replace(tzinfo=None))}, "window"),
+        ({"window": (at(1).replace(tzinfo=None), at(2))}, "window start"),
+        ({"window": (at(1), at(2).replace(tzinfo=None))}, "window end"),
         ({"known_at": at(1).replace(tzinfo=None)}, "known_at"),
     ],
 )

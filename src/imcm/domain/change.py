@@ -2064,8 +2064,10 @@ def bring_in(
     status = change.status  # all that is asked of the change: no state is made for each event
     first = (ChangePlanned, ChangeObserved)
     live = bool(past) and not getattr(past[0], "imported", False)
+    # Where all was imported, no content waits for its approval and none can be laid against it.
+    lived = not all(getattr(one, "imported", False) for one in past)
     for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
-        for one in _content_said(past, event):
+        for one in _content_said(past, event) if lived else (event,):
             settled = one
             if live and isinstance(one, ChangeApproved):
                 settled = with_status(one, None)  # history authorises nothing still to come
@@ -2073,7 +2075,7 @@ def bring_in(
                 after = place_after(status, one.status or status, _PROGRESS)
                 settled = with_status(one, changed(status, after))
             marked: tuple[ChangeEvent, ...] = (settled,)
-            if getattr(settled, "field", "") in _CONTENT_FIELDS:
+            if lived and getattr(settled, "field", "") in _CONTENT_FIELDS:
                 marked = _with_mark(fold(past), settled)
             past += marked
             if settled.__class__ not in EDIT_CLASSES:

@@ -1549,13 +1549,18 @@ def inherit(
         members: All that are merged into it, by their ids.
     """
     by, at = checked_id("by", by), checked_moment("at", at)
+    incident = checked_state("incident", incident, Incident)
+    if not is_mapping(members):
+        raise InvalidValue("members", members, "give their states by their ids")
     now = highest_held(incident, members.values())
     return _inherited(incident, now, by=by, at=at, merged=known_id("merged", merged))
 
 
 def highest_held(incident: Incident, members: Iterable[Incident]) -> Severity | None:
     """Return the highest severity that an incident or one of those merged into it held."""
-    return highest(incident.held, *map(_brought, members))
+    incident = checked_state("incident", incident, Incident)
+    given = [checked_state("incident", one, Incident) for one in checked_events("members", members)]
+    return highest(incident.held, *map(_brought, given))
 
 
 def _brought(merged: Incident) -> Severity | None:

@@ -12,7 +12,7 @@ import attrs
 
 from imcm.domain.change import ChangeEvent
 from imcm.domain.incident import IncidentEvent
-from imcm.domain.vocabulary import aware_time, checked_number, checked_time, is_list
+from imcm.domain.vocabulary import aware_time, checked_number, checked_text, checked_time, is_list
 from imcm.errors import InvalidValue
 
 INCIDENT: Final = "incident"
@@ -190,7 +190,9 @@ class Recording(tuple[Recorded, ...]):
         """Return the events, with what is to be said of them."""
         made = super().__new__(cls, checked_log(recorded))
         made.repeated = repeated
-        made.notes = tuple(notes)
+        if not is_list(notes):
+            raise InvalidValue("notes", notes, "give a list of texts")
+        made.notes = tuple(checked_text("notes", note) for note in notes)
         return made
 
 

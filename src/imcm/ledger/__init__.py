@@ -451,6 +451,8 @@ class LedgerReader:
         """
         from imcm.ledger.facts import mark_at
 
+        position = checked_position("position", position)
+        events = None if events is None else checked_number("events", events)
         return mark_at(self._store, self.ledger_id, position, events=events)
 
     def follow(
