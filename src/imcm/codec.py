@@ -814,7 +814,12 @@ def as_imported(row: Row, *, recorded_at: datetime, record: str, source: Source)
     facts = bytes(envelope.event)
     cls = EVENT_TYPES.get(row.type)
     if cls is not None and any(a.name == "imported" for a in attrs.fields(cls)):
-        facts = _to_json({**msgspec.json.decode(facts), "imported": True})
+        told = msgspec.json.decode(facts)
+        if not isinstance(told, dict):
+            raise StoreError(
+                f"{row.stream} version {row.version} is damaged: its event is no object"
+            )
+        facts = _to_json({**told, "imported": True})
     words = bytes(envelope.words)
     payload, bare = source.sha256, attrs.evolve(source, sha256=None)
     text = Heads(recorded_at, record).of(bare).text

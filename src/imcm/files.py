@@ -30,6 +30,8 @@ def checked_path(name: str, value: object) -> Path:
     """
     if not isinstance(value, (str, Path)):
         raise InvalidValue(name, value, "give a path: text, or a Path")
+    if value == "":
+        raise InvalidValue(name, value, "give a path: this one has no name")
     try:
         os.fsencode(value)
     except UnicodeEncodeError:

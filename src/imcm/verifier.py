@@ -1718,7 +1718,9 @@ APPEND_ONLY: Final[Mapping[str, str]] = {
 
 def same_statement(one: str | None, other: str) -> bool:
     """Say whether two SQL statements are the same, but for blanks around them."""
-    return one is not None and one.strip(" \n") == other.strip(" \n")
+    if one is None:
+        return False
+    return _given("one", one, str).strip(" \n") == _given("other", other, str).strip(" \n")
 
 
 def extras(connection: sqlite3.Connection) -> list[tuple[str, str]]:
@@ -1732,9 +1734,11 @@ def extras(connection: sqlite3.Connection) -> list[tuple[str, str]]:
         Unreadable: The schema holds an entry that is none, or the events do not lie in the one
             ordinary table of a ledger.
     """
-    entries = connection.execute(
-        "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type DESC, name"
-    ).fetchall()
+    entries = (
+        _given("connection", connection, sqlite3.Connection)
+        .execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type DESC, name")
+        .fetchall()
+    )
     tables = 0
     added: list[tuple[str, str]] = []
     for type, name, table, sql in entries:

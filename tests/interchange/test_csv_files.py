@@ -619,6 +619,16 @@ class TestBadRows:
         assert [problem.value for problem in report.problems] == ["soon", ""]
         assert {"incident:1", "incident:4"} == set(content(ledger))
 
+    @pytest.mark.parametrize("sign", ["\u200b", "\u202e", "\u3164"])
+    @pytest.mark.parametrize("kind", ["incidents", "changes"])
+    def test_an_id_that_no_new_record_may_have(self, ledger, put, kind, sign):
+        """It is found before anything is recorded, not while it is."""
+        moment = "detected_at" if kind == "incidents" else "started_at"
+        lines = (f"{name},2024-05-01T09:00Z" for name in ("A", f"x{sign}y", "C"))
+        path = put("\n".join([f"id,{moment}", *lines, ""]))
+        assert "incidents.csv:3: id" in refused(ledger, **{kind: path})
+        assert {} == content(ledger)
+
     def test_lines_are_where_rows_begin(self, ledger, put):
         """Quoted line breaks and blank lines count as the lines they are."""
         path = put(

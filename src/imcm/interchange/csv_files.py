@@ -595,7 +595,7 @@ def _read(
 def _required(row: _Row, name: str, prefix: str) -> str | None:
     if not row.text(name):
         row.wrong(name, "it is empty, and every row needs it")
-    return row.get(name, lambda n, text: known_id(n, prefix + text))
+    return row.get(name, lambda n, text: checked_id(n, prefix + text))
 
 
 def _incident(row: _Row, by: str) -> tuple[IncidentEvent, ...]:

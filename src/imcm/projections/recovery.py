@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 import attrs
 
 from imcm.domain.incident import OPEN
-from imcm.domain.vocabulary import Between, Moment, midpoint
+from imcm.domain.vocabulary import Between, Moment, is_among, midpoint
 from imcm.errors import InvalidValue
 from imcm.projections.durations import (
     IN_WINDOW,
@@ -106,7 +106,7 @@ class FailedDeploymentRecovery(FailedBy):
         super().__attrs_post_init__()
         if not self.recovered_by:
             raise InvalidValue("recovered_by", (), "at least one way to recover")
-        if self.look_back not in (None, "last_success"):
+        if not is_among(self.look_back, (None, "last_success")):
             allowed = "None (from the failed deployment) or last_success"
             raise InvalidValue("look_back", self.look_back, allowed)
 
