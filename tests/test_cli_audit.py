@@ -5,6 +5,7 @@ The audit commands, on real files; the verifier as a process of its own.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -333,7 +334,11 @@ class TestWhatChangesTheLedger:
         assert 0 == ran.returncode
         assert "3 events with words taken out" in ran.stdout
         after = imcm("report", "--ledger", ledger, "--json", "--as-of", "2026-03-02T12:00").stdout
-        assert before.replace('"log_position": 10', '"log_position": 11') == after
+        # The report tells of the event it was read up to, and the redaction is one more.
+        kept = [
+            line.replace('"log_position": 10', '"log_position": 11') for line in by_line(before)
+        ]
+        assert kept == by_line(after)
         ran = imcm(
             "audit", "redact", "INC-1", "--ledger", ledger, "--by", "dpo", "--reason", "asked for"
         )
@@ -382,3 +387,8 @@ class TestBadInput:
         assert "Traceback" not in ran.stderr
         assert before == (digest(ledger), anchors.read_text())
         assert not names["none"].exists()
+
+
+def by_line(report: str) -> list[str]:
+    """Return the lines of a report, without those that tell which event it was read up to."""
+    return re.sub(r'"mark": \{[^}]*\}', '"mark": {}', report).splitlines()

@@ -814,11 +814,13 @@ def as_imported(row: Row, *, recorded_at: datetime, record: str, source: Source)
     facts = bytes(envelope.event)
     cls = EVENT_TYPES.get(row.type)
     if cls is not None and any(a.name == "imported" for a in attrs.fields(cls)):
-        told = msgspec.json.decode(facts)
+        try:
+            told: object = msgspec.json.decode(facts)
+        except _CANNOT as error:
+            told = str(error)
         if not isinstance(told, dict):
-            raise StoreError(
-                f"{row.stream} version {row.version} is damaged: its event is no object"
-            )
+            where = f"{row.stream} version {row.version}"
+            raise StoreError(f"{where} is damaged: its event is no object")
         facts = _to_json({**told, "imported": True})
     words = bytes(envelope.words)
     payload, bare = source.sha256, attrs.evolve(source, sha256=None)

@@ -475,6 +475,20 @@ class _Blobs:
         return self._pieces[number][ends[at - 1] if at else 0 : ends[at]]
 
 
+def _put(one: Kept) -> bytes:
+    """
+    Return a row as it is put away.
+
+    Raises:
+        StoreError: It has a moment that can't be told in UTC, which only old logs hold.
+    """
+    try:
+        return _encode(one)
+    except OverflowError:
+        message = f"{one.kind} {one.row.id} has a moment that can't be told in UTC"
+        raise StoreError(f"{message}: it is not kept; correct it, or use ledger.facts()") from None
+
+
 class _FactsModel:
     """
     One row for each incident and change, as the fold made it, and what else the fold knows.
@@ -612,7 +626,7 @@ class _FactsModel:
                     one.kind,
                     one.row.id,
                     position,
-                    _sealed(_encode(one), one.kind, one.row.id, position),
+                    _sealed(_put(one), one.kind, one.row.id, position),
                 )
                 for one in some
             ],

@@ -7,6 +7,8 @@ from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+_FIRST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+_LAST: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 
 
 def instant(moment: datetime) -> int:
@@ -20,5 +22,12 @@ def instant(moment: datetime) -> int:
 
 
 def moment_of(at: int) -> datetime:
-    """Return the time that `instant` gave, in UTC."""
-    return EPOCH + timedelta(microseconds=at)
+    """
+    Return the time that `instant` gave, in UTC.
+
+    One that UTC can't tell, which an old log may hold, is the first or last that every zone can.
+    """
+    try:
+        return EPOCH + timedelta(microseconds=at)
+    except OverflowError:
+        return _LAST if at > 0 else _FIRST
