@@ -133,7 +133,8 @@ def _sorted_overrides(
     every = list(dict.fromkeys(name for names in known.values() for name in names))
     for_all: dict[str, Any] = {}
     for_one: dict[str, dict[str, Any]] = {}
-    for name, value in ({} if overrides is None else overrides).items():
+    told: Mapping[Any, Any] = {} if overrides is None else overrides
+    for name, value in told.items():
         metric, dot, argument = checked_text("overrides", name).rpartition(".")
         if not dot:
             if argument not in every:

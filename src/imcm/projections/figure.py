@@ -648,7 +648,8 @@ class Definition:
             value: Any = getattr(self, name)
             if value is not None and not isinstance(value, tuple):
                 raise InvalidValue(name, value, "give a list of names")
-            for one in value or ():
+            names: tuple[Any, ...] = value or ()
+            for one in names:
                 checked_text(name, one)
         closed: tuple[tuple[str, type[Severity] | type[Kind]], ...]
         closed = ("severities", Severity), ("kinds", Kind)
