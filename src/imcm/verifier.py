@@ -407,6 +407,7 @@ def inclusion_proofs(
     full: list[_Subtree] = []
     paths: dict[int, list[bytes]] = {}
     size = 0
+    leaf: tuple[Any, ...]
     for leaf in _all_given("leaves", leaves, tuple):
         if len(leaf) != 2:
             raise Unreadable("one of leaves is not (hash, whether it is watched)")
@@ -1352,6 +1353,7 @@ class _Versions(NamedTuple):
 
 def _placed(streams: object) -> Iterator[tuple[str, int, int]]:
     """Yield what a caller tells of the rows by their streams, if it is that."""
+    row: tuple[Any, ...]
     for row in _all_given("streams", streams, tuple):
         if tuple(map(type, row)) != (str, int, int):
             raise Unreadable("one of streams is not (stream, version, position)")
