@@ -276,6 +276,17 @@ def _after(told: list[Told], chance: random.Random) -> datetime:
     return last + timedelta(days=chance.randrange(*LATER), minutes=chance.randrange(1440))
 
 
+def _of_the_shared_part(first: Any) -> dict[str, Any]:
+    """Return what corrects the services of the event that began a stream."""
+    return {
+        "version": 1,
+        "field": "services",
+        "was": first.services,
+        "now": (*first.services, "service-shared"),
+        "why": "it was the shared part, too",
+    }
+
+
 def incident_later(told: list[Told], chance: random.Random) -> Iterator[Told]:
     """Yield what is told of an incident months after *told*."""
     stream, version, _ = told[-1]
@@ -287,16 +298,7 @@ def incident_later(told: list[Told], chance: random.Random) -> Iterator[Told]:
     match chance.randrange(6):
         case 0:
             steps: list[Any] = [
-                lambda state: incident.correct(
-                    state,
-                    by=by,
-                    at=at,
-                    version=1,
-                    field="services",
-                    was=found.services,
-                    now=(*found.services, "service-shared"),
-                    why="it was the shared part, too",
-                )
+                lambda state: incident.correct(state, by=by, at=at, **_of_the_shared_part(found))
             ]
         case 1:
             resolved = next(v for _, v, e in told if isinstance(e, incident.IncidentResolved))
@@ -365,16 +367,7 @@ def change_later(told: list[Told], chance: random.Random) -> Iterator[Told]:
         else:
             events = change.validate(state, by=by, at=at, check="yearly", passed=True)
     else:
-        events = change.correct(
-            state,
-            by=by,
-            at=at,
-            version=1,
-            field="services",
-            was=planned.services,
-            now=(*planned.services, "service-shared"),
-            why="it was the shared part, too",
-        )
+        events = change.correct(state, by=by, at=at, **_of_the_shared_part(planned))
     for event in events:
         version += 1
         yield stream, version, event

@@ -322,7 +322,7 @@ _hints: Final = functools.cache(get_type_hints)
 
 def wrong_words(event: Any, again: Any) -> Iterator[tuple[str, object]]:
     """
-    Yield words that are of another type than their field's, by name.
+    Yield words that are of another type than their field's, by name: they are not read again.
 
     Args:
         again: The event as it is read again. Only it tells of a list what it comes back as; and
@@ -332,7 +332,7 @@ def wrong_words(event: Any, again: Any) -> Iterator[tuple[str, object]]:
     for name in _words_of(event.__class__):
         value = getattr(event, name)
         told = value if hints[name] is str else getattr(again, name)
-        if value and isinstance(told, str) is not (hints[name] is str):
+        if value and (not told or isinstance(told, str) is not (hints[name] is str)):
             yield name, value
 
 

@@ -808,7 +808,6 @@ def deliver(
             altered. Nothing is delivered again on its own; look, then name a new file.
     """
     every, stop = checked_seconds("every", every), checked_stop(stop)
-
     checked_function("effect", effect)
 
     def unless_stopped(recorded: Recorded) -> None:

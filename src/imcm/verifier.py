@@ -124,6 +124,11 @@ def _all_given(name: str, values: Any, kind: type[_T]) -> Iterator[_T]:
         yield _given(f"one of {name}", value, kind)
 
 
+def _tuples(name: str, values: object) -> Iterator[tuple[Any, ...]]:
+    """Yield the members of a list of tuples."""
+    return cast("Iterator[tuple[Any, ...]]", _all_given(name, values, tuple))
+
+
 def _told(number: object) -> str:
     """Return a number as a message tells it, whatever was given instead."""
     return str(number) if isinstance(number, int) and number.bit_length() < 256 else "?"
@@ -317,7 +322,7 @@ def _refuse_types(version: object, state: object) -> None:
 def _shown(row: object) -> str:
     """Return the position of a row that may be anything at all."""
     position = cast("tuple[object, ...]", row)[0] if isinstance(row, tuple) and row else None
-    return _told(position)
+    return _plain(position[:20]) if isinstance(position, str) else _told(position)
 
 
 # --- the tree -------------------------------------------------------------------------------------
@@ -407,8 +412,7 @@ def inclusion_proofs(
     full: list[_Subtree] = []
     paths: dict[int, list[bytes]] = {}
     size = 0
-    leaf: tuple[Any, ...]
-    for leaf in _all_given("leaves", leaves, tuple):
+    for leaf in _tuples("leaves", leaves):
         if len(leaf) != 2:
             raise Unreadable("one of leaves is not (hash, whether it is watched)")
         hash, watched = leaf
@@ -680,13 +684,8 @@ def check_signature(public: bytes, message: bytes, signature: bytes) -> None:
     s = int.from_bytes(signature[32:], "little")
     if s >= _L:
         raise Refused("the signature does not verify")
-    k = (
-        int.from_bytes(
-            hashlib.sha512(signature[:32] + public + _given("message", message, bytes)).digest(),
-            "little",
-        )
-        % _L
-    )
+    signed = signature[:32] + public + _given("message", message, bytes)
+    k = int.from_bytes(hashlib.sha512(signed).digest(), "little") % _L
     # [S]B - [k]A, both multiplications in one walk over the bits.
     x, y, z, t = key
     minus = (_P - x, y, z, _P - t)
@@ -1246,7 +1245,8 @@ def _gap_line(gap: Gap) -> str:
 
 def origin_of(row: _Row) -> str | None:
     """Return the ledger's id from the first row of a log; None if it does not hold one."""
-    if len(_given("row", row, tuple)) != 5:
+    _given("row", row, tuple)
+    if len(row) != 5:
         raise Unreadable("a row is (position, stream, version, type, state)")
     _, stream, version, type, state = row
     if (stream, version, type) != ("ledger:self", 1, "LedgerOpened"):
@@ -1353,11 +1353,10 @@ class _Versions(NamedTuple):
 
 def _placed(streams: object) -> Iterator[tuple[str, int, int]]:
     """Yield what a caller tells of the rows by their streams, if it is that."""
-    row: tuple[Any, ...]
-    for row in _all_given("streams", streams, tuple):
-        if tuple(map(type, row)) != (str, int, int):
+    for row in _tuples("streams", streams):
+        if len(row) != 3 or not isinstance(row[0], str):
             raise Unreadable("one of streams is not (stream, version, position)")
-        yield cast("tuple[str, int, int]", row)
+        yield row
 
 
 def _walk(streams: Iterable[_Placed]) -> _Versions:
@@ -1367,12 +1366,12 @@ def _walk(streams: Iterable[_Placed]) -> _Versions:
     last, after, before = None, 0, 0
     for row in streams:
         stream, version, position = row[:3]
+        if version.__class__ is not int or position.__class__ is not int:
+            raise Unreadable(f"a version of {stream} is no whole number where its index tells it")
         count += 1
         mix += hash(row)
         if stream != last:
             last, after, before = stream, 0, position - 1
-        if version.__class__ is not int or position.__class__ is not int:
-            raise Unreadable(f"a version of {stream} is no whole number where its index tells it")
         if version != after + 1 or position <= before:
             total += 1
             if total <= _LISTED:

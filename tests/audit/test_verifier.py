@@ -295,7 +295,7 @@ class TestLeaf:
     )
     def test_a_row_of_other_types_is_named(self, row):
         """SQLite stores any type in any column; nothing is converted to fit."""
-        with pytest.raises(Unreadable, match=r"position (7|\?) is not a stored event"):
+        with pytest.raises(Unreadable, match="position 7 is not a stored event"):
             leaf_hashes([row])
 
 

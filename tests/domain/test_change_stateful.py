@@ -55,7 +55,7 @@ WEIGHTS = {
     "pause_rollout": 10,
     "abort_rollout": 8,
     "complete": 24,
-    "fail": 6,
+    "fail": 12,
     "roll_back": 1,
     "recover": 1,
     "validate": 2,
@@ -65,7 +65,7 @@ WEIGHTS = {
     "void": 3,
 }
 """How often a step is drawn where it is possible, against the others that are."""
-OFTEN = 1
+OFTEN = 4
 ACCEPTED = Counter()
 
 SAID = st.sampled_from(
@@ -191,7 +191,7 @@ def test_changes():
     run_state_machine_as_test(
         Changes,
         settings=settings(
-            max_examples=100, stateful_step_count=25, deadline=None, derandomize=True
+            max_examples=200, stateful_step_count=25, deadline=None, derandomize=True
         ),
     )
     assert set(change.STEPS) == set(WEIGHTS)

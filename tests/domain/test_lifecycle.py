@@ -561,7 +561,7 @@ class TestEveryRefusalIsInTheTable:
         answer = answer_of(change, state, "approve", **known, authority=authority)
         if authority in policy.authorities:
             assert 1 == len(change.approve(state, **known, authority=authority))
-            assert True is answer.possible
+            assert answer.possible is True
         else:
             with pytest.raises(StepRefused) as no:
                 change.approve(state, **known, authority=authority)

@@ -504,7 +504,7 @@ class TestNothingComesBack:
         with Ledger(path, clock=lambda: NOW) as book:
             book.once(source, "d-1").record("INC-1", incident.detect, by="pd", at=AT, title=SECRET)
             [row] = book.rows_of("incident:INC-1")
-            assert True is audit.is_of_payload(row, raw)
+            assert audit.is_of_payload(row, raw) is True
             assert False is audit.is_of_payload(row, b"another")
             book.redact("incident:INC-1", **WHY)
             [row, _] = book.rows_of("incident:INC-1")

@@ -63,7 +63,6 @@ WEEK = (at(0), at(100))
 ALL = (downtime, availability, time_between_failures, user_impact)
 DEFINITIONS = (Downtime, Availability, TimeBetweenFailures, UserImpact)
 NEWER = Unread(type="IncidentSung", state=b"{}", why="unknown type")
-UNSET = object()
 
 
 def down(*pairs, **fields):

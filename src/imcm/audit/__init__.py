@@ -78,12 +78,7 @@ def verify(
     _progress(on_progress)
     try:
         return verifier.verify(
-            checked_rows(rows),
-            notes,
-            known,
-            streams=streams,
-            origin=origin,
-            on_progress=on_progress,
+            rows, notes, known, streams=streams, origin=origin, on_progress=on_progress
         )
     except verifier.Unreadable as error:
         raise StoreError(str(error)) from None

@@ -47,7 +47,7 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.growing import FEW, frozen, instead, thawed, told
-from imcm.domain.imported import is_plain, news, place_after, status_after, with_status
+from imcm.domain.imported import corrected, is_plain, news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -61,7 +61,6 @@ from imcm.domain.lifecycle import (
     confirmed,
     first_moment,
     incomplete,
-    other_door,
     quickly_replaced,
     require,
     strange_event,
@@ -1050,7 +1049,7 @@ def _authority_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
 
 
 _CONTENT_EVENTS: Final = (ChangePlanned, ChangeRevised, ChangeRescoped)
-_CONTENT_FIELDS: Final = frozenset({"kind", "services", "environment", "labels"})
+_CONTENT_FIELDS: Final = frozenset(_CONTENT) - {"at"}
 """What is under approval and can be corrected."""
 
 
@@ -1402,17 +1401,13 @@ def revise(
     by, at = _require(change, "revise", by=by, at=at)
     why, names = required_words("why", why), checked_services(services)
     title, description = checked_words("title", title), checked_words("description", description)
-    plans = {
-        name: checked_words(name, text)
-        for name, text in (
-            ("rollback_plan", rollback_plan),
-            ("monitoring_plan", monitoring_plan),
-            ("test_plan", test_plan),
-        )
-    }
+    rollback_plan = checked_words("rollback_plan", rollback_plan)
+    monitoring_plan = checked_words("monitoring_plan", monitoring_plan)
+    test_plan = checked_words("test_plan", test_plan)
     where = optional_id("environment", environment) or change.environment
     marked = change.labels if labels is None else checked_labels(labels)
-    named = kind or names or risk or window or incident or any(plans.values())
+    plans = rollback_plan or monitoring_plan or test_plan
+    named = kind or names or risk or window or incident or plans
     rescoped = where != change.environment or marked != change.labels
     words_alone = bool(title or description) and not named
     revised = bool(named) or not (words_alone or environment is not None or labels is not None)
@@ -1432,15 +1427,17 @@ def revise(
                 risk=change.risk if risk is None else checked_member("risk", risk, Risk),
                 window=checked_window("window", window) or change.window,
                 incident=optional_known_id("incident", incident) or change.incident,
-                has_rollback_plan=change.has_rollback_plan or bool(rollback_plan.strip()),
-                has_monitoring_plan=change.has_monitoring_plan or bool(monitoring_plan.strip()),
-                has_test_plan=change.has_test_plan or bool(test_plan.strip()),
+                has_rollback_plan=change.has_rollback_plan
+                or says_something("rollback_plan", rollback_plan),
+                has_monitoring_plan=change.has_monitoring_plan
+                or says_something("monitoring_plan", monitoring_plan),
+                has_test_plan=change.has_test_plan or says_something("test_plan", test_plan),
                 why=why,
                 title=title,
                 description=description,
-                rollback_plan=plans["rollback_plan"],
-                monitoring_plan=plans["monitoring_plan"],
-                test_plan=plans["test_plan"],
+                rollback_plan=rollback_plan,
+                monitoring_plan=monitoring_plan,
+                test_plan=test_plan,
                 status=after,
             )
         )
@@ -2105,18 +2102,15 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
         holder = max((v for v, one in content.items() if hasattr(one, field)), default=0)
         if not value or not holder or said.get(field) == value:
             continue  # it says nothing, or nothing else than it said before
-        written: ChangeEvent = past[holder - 1]
-        yield from correction(  # type: ignore[misc]  # only classes in CORRECTABLE come back
+        # Only classes in CORRECTABLE come back.
+        yield from corrected(  # type: ignore[misc]
             stands,
             CORRECTABLE,
             version=holder,
             field=field,
-            was=getattr(stands[holder], field),
-            now=value,
-            at=event.at or written.at,  # imported statements may have no moment of their own
-            by=event.by,
+            written=past[holder - 1],
+            given=event,
             why="the source has it otherwise",
-            imported=True,
         )
 
 
@@ -2197,10 +2191,7 @@ def confirm(change: Change, event: ChangeEvent, *, policy: Policy = DEFAULT_POLI
         StepRefused: A guard says no, or what the event says does not follow.
         InvalidValue: It is no event of a change that a step can record.
     """
-    step = _RECORDED_BY.get(type(event))
-    if step is None or getattr(event, "imported", False):
-        raise other_door(event, "change")
-    confirmed(step, change, event, checked_policy(policy))
+    confirmed(_RECORDED_BY, "change", change, event, checked_policy(policy))
     if _ends_approval(change, event) and not _is_marked(change):
         raise incomplete("correct", "content is corrected after its approval")
 

@@ -17,6 +17,7 @@ from imcm.domain.corrections import (
     CORRECTIONS,
     EDITS,
     Correctable,
+    Correction,
     correction,
     past_standing,
 )
@@ -195,18 +196,45 @@ def _changes(
                 f"{field} was {getattr(written, field)} when first imported and is {value} now, "
                 "which no correction can change",
             )
-        yield from correction(
+        yield from corrected(
             stands,
             correctable,
             version=version,
             field=field,
-            was=getattr(stands[version], field),
-            now=value,
-            at=given.at or written.at,  # imported statements may have no moment of their own
-            by=given.by,
+            written=written,
+            given=given,
             why="changed in the source",
-            imported=True,
         )
+
+
+def corrected(
+    stands: Mapping[int, Any],
+    correctable: Correctable,
+    *,
+    version: int,
+    field: str,
+    written: Any,
+    given: Any,
+    why: str,
+) -> tuple[Correction, ...]:
+    """
+    Return the correction of what stands to what a source says, or nothing where that stands.
+
+    Args:
+        written: The event of that version as it was recorded; *given*, as the source tells it.
+    """
+    return correction(
+        stands,
+        correctable,
+        version=version,
+        field=field,
+        was=getattr(stands[version], field),
+        now=getattr(given, field),
+        at=given.at or written.at,  # imported statements may have no moment of their own
+        by=given.by,
+        why=why,
+        imported=True,
+    )
 
 
 def is_plain(edit: Any, told: Sequence[object], correctable: Correctable) -> bool:

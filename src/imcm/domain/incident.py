@@ -59,7 +59,6 @@ from imcm.domain.lifecycle import (
     checked_state,
     confirmed,
     first_moment,
-    other_door,
     quickly_replaced,
     require,
     strange_event,
@@ -1796,7 +1795,4 @@ def confirm(incident: Incident, event: IncidentEvent, *, policy: Policy = DEFAUL
         StepRefused: A guard says no, or what the event says does not follow.
         InvalidValue: It is no event of an incident that a step can record.
     """
-    step = _RECORDED_BY.get(type(event))
-    if step is None or getattr(event, "imported", False):
-        raise other_door(event, "incident")
-    confirmed(step, incident, event, checked_policy(policy))
+    confirmed(_RECORDED_BY, "incident", incident, event, checked_policy(policy))

@@ -253,7 +253,11 @@ def _parameters(step: Callable[..., object]) -> tuple[str, ...]:
 
 
 def confirmed(
-    step: Callable[..., tuple[Any, ...]], state: object, event: Any, policy: Policy
+    recorded_by: Mapping[type, Callable[..., tuple[Any, ...]]],
+    kind: str,
+    state: object,
+    event: Any,
+    policy: Policy,
 ) -> None:
     """
     Let an event be recorded that a step of somebody's own made, or refuse it.
@@ -262,9 +266,17 @@ def confirmed(
     what the event says, so its guards are asked, and what follows from it (status, numbers, votes,
     quorum) must be what the event holds.
 
+    Args:
+        recorded_by: The step that records events of each type.
+
     Raises:
         StepRefused: A guard says no, or the event says something else of what follows.
+        InvalidValue: It is no event that a step of this kind records.
     """
+    made_by: type = event.__class__
+    step = recorded_by.get(made_by)
+    if step is None or getattr(event, "imported", False):
+        raise _other_door(event, kind)
     given = {name: getattr(event, name) for name in _parameters(step) if hasattr(event, name)}
     if "policy" in _parameters(step):
         given["policy"] = policy
@@ -305,7 +317,7 @@ def incomplete(step: str, what: str) -> StepRefused:
     return StepRefused(step, "what follows", f"{what}; return all that {step} returns")
 
 
-def other_door(event: object, kind: str) -> InvalidValue:
+def _other_door(event: object, kind: str) -> InvalidValue:
     """Return the error that names an event no step of this kind records, and where to go."""
     name = type(event).__name__
     if getattr(event, "imported", False):

@@ -624,20 +624,18 @@ class Ledger(LedgerReader):
             NotALedgerError: The first row is not that of a ledger.
         """
         checked_function("clock", clock)
-        path = None if isinstance(target, Mapping) else checked_path("target", target)
-        if path is not None:
-            _refuse_existing(path)
-        given = checked_rows(rows)
-        first = next(given, None)
-        _refuse_other_first(first)
-        whole = _ordinary(itertools.chain([first], given))
+        if not isinstance(target, Mapping):
+            target = checked_path("target", target)
+            _refuse_existing(target)
+        given = _given_rows(rows)
+        first, _ = _begun(given)
+        whole = itertools.chain([first], given)
         if isinstance(target, Mapping):
             return cls._filled(target, whole, clock)
-        path = checked_path("target", target)
-        with locked(path, wait=0):
-            _refuse_existing(path)
-            _restored(path, whole)
-        return cls(path, clock=clock)
+        with locked(target, wait=0):
+            _refuse_existing(target)
+            _restored(target, whole)
+        return cls(target, clock=clock)
 
     @classmethod
     def _filled(
@@ -1159,14 +1157,14 @@ class Ledger(LedgerReader):
         Raises:
             LedgerNotEmptyError: A stream of theirs exists here with other events.
         """
-        given = checked_rows(rows)
-        first = next(given, None)
-        origin = _refuse_other_first(first).ledger_id
+        given = _given_rows(rows)
+        _, opened = _begun(given)
+        origin = opened.ledger_id
         record = secrets.token_hex(16)
         there: dict[str, tuple[int, int]] = {}
         batch: list[Row] = []
         count = 0
-        for row in _ordinary(given):
+        for row in given:
             if row.stream.partition(":")[0] not in _KINDS:
                 continue  # their keys and their identity are theirs
             if row.stream not in there:
@@ -1392,37 +1390,35 @@ def _refuse_unreadable(event: Stored, row: Row) -> None:
         raise InvalidValue(field, value, "give text, or texts where there may be several")
 
 
-def _refuse_other_first(row: object) -> LedgerOpened:
+def _begun(rows: Iterator[Row]) -> tuple[Row, LedgerOpened]:
     """
-    Return what the first row of a ledger says.
+    Take the first row of a ledger's, and return it with what it says.
 
     Raises:
-        NotALedgerError: It is none.
+        NotALedgerError: It is not that of a ledger, or there is none.
     """
-    [first] = [None] if row is None else _ordinary([row])
-    opened = None
-    if first is not None and (first.stream, first.version) == (SELF, 1):
-        opened = decode(first).event
-    if not isinstance(opened, LedgerOpened):
-        raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
-    return opened
+    for first in rows:
+        opened = decode(first).event if (first.stream, first.version) == (SELF, 1) else None
+        if isinstance(opened, LedgerOpened):
+            return first, opened
+        break
+    raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
 
 
-_ROW: Final = (int, str, int, str, bytes)
-
-
-def _ordinary(rows: Iterable[object]) -> Iterator[Row]:
+def _given_rows(rows: Iterable[Row]) -> Iterator[Row]:
     """
-    Yield rows that somebody gave, as long as they are such.
+    Yield rows that somebody gave to be stored, as long as they are such.
 
     Raises:
-        StoreError: One is something else.
+        InvalidValue: One is no row.
+        StoreError: Its version is none.
     """
-    for row in rows:
-        if not isinstance(row, tuple) or tuple(map(type, row)) != _ROW or row[2] < 1:
+    for row in checked_rows(rows):
+        if row.version < 1:
             allowed = "give rows as ledger.rows() or jsonl.read does"
-            raise StoreError(f"{type(row).__name__} among the rows is no stored event; {allowed}")
-        yield Row._make(row)
+            named = f"version {row.version} of {plain(row.stream)}"
+            raise StoreError(f"{named} is no stored event; {allowed}")
+        yield row
 
 
 def _refuse_existing(path: Path) -> None:

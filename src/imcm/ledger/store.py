@@ -22,7 +22,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import chain
 from operator import itemgetter, lt
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from imcm.codec import Row, RowTuple
 from imcm.domain.recorded import LARGEST
@@ -704,7 +704,7 @@ class RecorderStore:
         """
         if not isinstance(state, (bytes, memoryview)):
             raise _no_state(f"a {type(state).__name__} and no bytes")
-        stored = bytes(state)
+        stored = bytes(cast("bytes", state))
         try:
             if self._cipher is not None:
                 stored = self._cipher.decrypt(stored)

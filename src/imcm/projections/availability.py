@@ -30,11 +30,11 @@ from imcm.projections.figure import (
     Included,
     LeftOut,
     Listed,
-    aware_time,
     began,
     buckets,
     elapsed,
     figure_function,
+    given_time,
     groups_of,
     incident_matches,
     inside,
@@ -60,7 +60,7 @@ Pair: TypeAlias = tuple[int, int]
 
 
 def _observed_from(value: object) -> datetime | None:
-    return None if value is None else aware_time("observed_from", value)
+    return None if value is None else given_time("observed_from", value)
 
 
 @attrs.frozen(kw_only=True, repr=False)

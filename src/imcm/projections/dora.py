@@ -34,6 +34,7 @@ from imcm.projections.figure import (
     Figure,
     Included,
     Listed,
+    by_reason,
     facts_of,
     local,
     settled,
@@ -492,7 +493,7 @@ class Difference:
             if not members:
                 continue
             lines.append(f"  only in {one}: {len(members):,}")
-            reasons = list(_by_reason(members).items())
+            reasons = list(by_reason(members).items())
             told = partial(self._for_one_reason, other)
             lines += excerpt(reasons, told, indent="    ", what="reasons")
         if self.changed:
@@ -532,7 +533,7 @@ class Difference:
                 values, which are None otherwise.
         """
         sides = (self.only_one, self.only_other)
-        why_one, why_other = ({r: len(m) for r, m in _by_reason(s).items()} for s in sides)
+        why_one, why_other = ({r: len(m) for r, m in by_reason(s).items()} for s in sides)
         lists: dict[str, Sequence[OneSided | Changed]] = {
             "only_one": self.only_one,
             "only_other": self.only_other,
@@ -549,14 +550,6 @@ class Difference:
             "why_only_other": why_other,
             **{name: plain(members) if population else None for name, members in lists.items()},
         }
-
-
-def _by_reason(members: Iterable[OneSided]) -> dict[str, list[OneSided]]:
-    """Return what is counted on one side only by the reason, the one with most of them first."""
-    found: dict[str, list[OneSided]] = {}
-    for one in members:
-        found.setdefault(one.reason, []).append(one)
-    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
 def _plainly(value: object) -> str:

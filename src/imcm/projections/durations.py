@@ -399,8 +399,8 @@ def _why_none(values: Sequence[float], waiting: Sequence[Span], left_out: Sequen
 def _most(left_out: Iterable[LeftOut]) -> str:
     """Return the reasons for which most were left out, with how many each."""
     told = {
-        STILL_OPEN if reason == PENDING else reason: len(ids)
-        for reason, ids in by_reason(left_out).items()
+        STILL_OPEN if reason == PENDING else reason: len(some)
+        for reason, some in by_reason(left_out).items()
     }
     lines = [f"{count:,} {reason}" for reason, count in told.items()]
     if len(lines) > SOME:

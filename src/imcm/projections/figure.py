@@ -23,6 +23,7 @@ from typing import (
     Generic,
     NamedTuple,
     ParamSpec,
+    Protocol,
     Self,
     TypeGuard,
     TypeVar,
@@ -53,13 +54,11 @@ from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.excerpt import excerpt, named, near, one_of, short
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
-from imcm.projections.instants import MICROSECOND, instant
+from imcm.projections.instants import FIRST, LAST, MICROSECOND, instant
 from imcm.projections.statistics import Interval, mean
 from imcm.projections.tables import where, where_not
 from imcm.projections.windows import (
-    FIRST,
     FORMS,
-    LAST,
     Period,
     Relative,
     days_of,
@@ -124,6 +123,14 @@ def instant_of(moment: Moment) -> int:
 T = TypeVar("T")
 Member = TypeVar("Member")
 Counted = TypeVar("Counted", IncidentFacts, ChangeFacts)
+
+
+class _HasReason(Protocol):
+    @property
+    def reason(self) -> str: ...
+
+
+R = TypeVar("R", bound=_HasReason)
 
 
 class Included(NamedTuple):
@@ -311,7 +318,7 @@ class Figure:
 
     def why_left_out(self) -> dict[str, int]:
         """Return each reason for leaving something out with how often it applied, most first."""
-        return {reason: len(ids) for reason, ids in by_reason(self.left_out).items()}
+        return {reason: len(some) for reason, some in by_reason(self.left_out).items()}
 
     def explain(self) -> str:
         """
@@ -348,7 +355,7 @@ class Figure:
         lines.append(f"  left out: {len(self.left_out):,}")
         lines += excerpt(
             list(by_reason(self.left_out).items()),
-            lambda item: [f"    {len(item[1]):,} {item[0]}: {named(item[1])}"],
+            lambda item: [f"    {len(item[1]):,} {item[0]}: {named([one.id for one in item[1]])}"],
             indent="    ",
             what="reasons",
         )
@@ -402,11 +409,11 @@ def _members(some: Iterable[Included | LeftOut]) -> list[dict[str, Any]]:
     return [one._asdict() | {"positions": list(one.positions)} for one in some]
 
 
-def by_reason(left_out: Iterable[LeftOut]) -> dict[str, list[str]]:
-    """Return the ids that were left out for each reason, the reason with most of them first."""
-    found: dict[str, list[str]] = {}
-    for one in left_out:
-        found.setdefault(one.reason, []).append(one.id)
+def by_reason(some: Iterable[R]) -> dict[str, list[R]]:
+    """Return those there are for each reason, the reason with most of them first."""
+    found: dict[str, list[R]] = {}
+    for one in some:
+        found.setdefault(one.reason, []).append(one)
     return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
 
 
@@ -484,15 +491,12 @@ def _window(value: object) -> Any:
     """Return a window as its two ends, one of which may be open; text stays as it is."""
     if value is None or isinstance(value, (str, Relative)):
         return value
-    ends = tuple(value) if is_list(value) and not is_mapping(value) else ()
-    if len(ends) != 2:
-        raise InvalidValue("window", value, FORMS)
-    start, end = ends
+    start, end = _two_ends("window", value, FORMS)
     if start is None and end is None:
         raise InvalidValue("window", value, "one end at least, or None for all time")
     # With a fixed offset it is compared as an instant, and equals itself when it is read back.
-    first = FIRST if start is None else aware_time("window start", start)
-    return first, LAST if end is None else aware_time("window end", end)
+    first = FIRST if start is None else given_time("window start", start)
+    return first, LAST if end is None else given_time("window end", end)
 
 
 def checked_period(name: str, value: object) -> tuple[datetime, datetime] | None:
@@ -505,10 +509,15 @@ def checked_period(name: str, value: object) -> tuple[datetime, datetime] | None
     """
     if value is None:
         return None
+    start, end = _two_ends(name, value, "give (start, end), both aware")
+    return given_time(f"{name} start", start), given_time(f"{name} end", end)
+
+
+def _two_ends(name: str, value: object, allowed: str) -> tuple[object, object]:
     ends = tuple(value) if is_list(value) and not is_mapping(value) else ()
     if len(ends) != 2:
-        raise InvalidValue(name, value, "give (start, end), both aware")
-    return aware_time(f"{name} start", ends[0]), aware_time(f"{name} end", ends[1])
+        raise InvalidValue(name, value, allowed)
+    return ends[0], ends[1]
 
 
 def _written(text: str, home: ZoneInfo) -> Period:
@@ -523,13 +532,13 @@ def _written(text: str, home: ZoneInfo) -> Period:
         if days is not None:
             ends += (midnight(day, home) for day in days)
         elif len(parts) == 2:
-            ends += (aware_time("window", part.strip()),) * 2
+            ends += (given_time("window", part.strip()),) * 2
     if not ends or len(parts) > 2:
         raise InvalidValue("window", text, FORMS)
     return (ends[0], ends[1]) if len(parts) == 1 else (ends[0], ends[2])
 
 
-def aware_time(name: str, value: object) -> datetime:
+def given_time(name: str, value: object) -> datetime:
     """Return a time given as such or as text, with a fixed offset; refuse one without a zone."""
     if isinstance(value, str):
         try:
@@ -648,8 +657,7 @@ class Definition:
             value: Any = getattr(self, name)
             if value is not None and not isinstance(value, tuple):
                 raise InvalidValue(name, value, "give a list of names")
-            names: tuple[Any, ...] = value or ()
-            for one in names:
+            for one in cast("tuple[object, ...]", value or ()):
                 checked_text(name, one)
         closed: tuple[tuple[str, type[Severity] | type[Kind]], ...]
         closed = ("severities", Severity), ("kinds", Kind)

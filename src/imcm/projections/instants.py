@@ -7,8 +7,9 @@ from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
-_FIRST: Final = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
-_LAST: Final = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+FIRST: Final = datetime.min.replace(tzinfo=UTC)
+LAST: Final = datetime.max.replace(tzinfo=UTC)
+"""The first and the last time that can be told in UTC."""
 
 
 def instant(moment: datetime) -> int:
@@ -25,9 +26,9 @@ def moment_of(at: int) -> datetime:
     """
     Return the time that `instant` gave, in UTC.
 
-    One that UTC can't tell, which an old log may hold, is the first or last that every zone can.
+    Of what UTC can't tell, which an old log may hold, it is the first or the last that it can.
     """
     try:
         return EPOCH + timedelta(microseconds=at)
     except OverflowError:
-        return _LAST if at > 0 else _FIRST
+        return LAST if at > 0 else FIRST

@@ -8,14 +8,12 @@ relative to the end of the log is settled once that is known; no clock is read.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-Period = tuple[datetime, datetime]
+from imcm.projections.instants import FIRST, LAST
 
-FIRST: Final = datetime.min.replace(tzinfo=UTC)
-LAST: Final = datetime.max.replace(tzinfo=UTC)
-"""The ends of a window that has none, until the facts are known."""
+Period = tuple[datetime, datetime]
 
 FORMS: Final = (
     'give (start, end), both aware, or None for one of them; or text: "2026", "2026-Q1", '

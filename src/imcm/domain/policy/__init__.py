@@ -8,7 +8,6 @@ and what it said.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from enum import StrEnum
 from typing import Final
 
@@ -74,7 +73,7 @@ class Policy:
 
 def _are_members(name: str, value: object, members: type[StrEnum]) -> bool:
     """Say whether there is one; refuse what is none of *members*."""
-    if not isinstance(value, Collection) or not is_list(value):
+    if not is_list(value) or not hasattr(value, "__len__"):
         raise InvalidValue(name, value, f"a set of {', '.join(members)}")
     return bool([checked_member(name, one, members) for one in value])
 
