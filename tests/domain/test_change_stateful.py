@@ -165,7 +165,8 @@ class Changes(RuleBasedStateMachine):
 
     @invariant()
     def is_authorised_for_no_other_content_than_was_approved(self):
-        if self.state.status is not Status.NOTHING:  # voided from its beginning, it has none
+        # Voided from its beginning it has none, and what was cancelled is not to go in.
+        if self.state.status not in {Status.NOTHING, Status.CANCELLED}:
             (row,) = facts(of("change:X-1", *self.state.past)).changes
             if row.authorisation in {"approved", "pre-approved", "approved afterwards"}:
                 assert content(self.state) in self.approved

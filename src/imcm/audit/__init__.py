@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from imcm import verifier
 from imcm.audit.signing import HIDDEN, Signer, key_of, new_key
-from imcm.codec import Row, checked_rows, is_of_payload
+from imcm.codec import Row, is_of_payload
 from imcm.domain.recorded import checked_position
 from imcm.domain.vocabulary import checked_text, checked_time, is_list, is_number
 from imcm.errors import (
@@ -261,9 +261,9 @@ def prove(
     def leaves() -> Iterator[tuple[bytes, bool]]:
         for chunk in _chunks(rows, head.size):
             for row, hash in zip(chunk, verifier.leaf_hashes(chunk), strict=True):
-                watched = row.stream == stream and version in (None, row.version)
+                watched = row[1] == stream and version in (None, row[2])
                 if watched:
-                    found.append(row)
+                    found.append(Row(*row))
                 yield hash, watched
 
     try:
@@ -372,7 +372,9 @@ def _base64(data: bytes) -> str:
 
 def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     """Yield the first *size* rows in lists, which are hashed faster than one by one."""
-    first = islice(checked_rows(rows), size)
+    if not is_list(rows):
+        raise InvalidValue("rows", rows, "give stored rows, such as ledger.rows()")
+    first = islice(rows, size)
     while chunk := list(islice(first, 1000)):
         yield chunk
 
