@@ -440,6 +440,33 @@ class TestAnImport:
 
         assert ["EnvironmentCorrected", "ChangeCompleted"] == [type(e).__name__ for e in found]
 
+    @pytest.mark.parametrize(
+        "told",
+        [
+            rescoped(5, by="sn", status=Status.DRAFT, imported=True),
+            change.ChangeRevised(at=at(5), by="sn", kind=Kind.SCHEMA, imported=True),
+        ],
+    )
+    def test_never_revises_what_was_ruled_on_live(self, told):
+        """Whoever ruled, ruled on what the source said then."""
+        source = planned(by="sn", environment="staging", imported=True)
+        ruled = ChangeApprovedRetroactively(at=at(3), by="bea", why="ok")
+        past = (source, ChangeObserved(at=at(1), by="x", type=source.type, outstanding=True), ruled)
+
+        found = bring_in(told, past=past)
+
+        assert isinstance(found[0], ContentCorrectedAfterApproval)
+        after = change.fold((*past, *found))
+        assert (Status.IMPLEMENTED, True) == (after.status, after.outstanding)
+
+    def test_never_sets_back_what_went_on(self):
+        """A scope told late is told of a change that is long over."""
+        past = (planned(imported=True), completed(imported=True))
+
+        [found] = bring_in(rescoped(5, status=Status.DRAFT, imported=True), past=past)
+
+        assert change.fold((*past, found)).status is Status.IMPLEMENTED
+
     def test_does_not_plan_afterwards_what_was_observed(self):
         """Else it would be a draft again, which nobody has to rule on."""
         observed = ChangeObserved(at=at(0), by="x", outstanding=True)

@@ -464,6 +464,13 @@ class TestApprove:
 
         assert "votes count from: cab" in error.why
 
+    def test_a_second_vote_changes_nothing_in_whatever_capacity(self):
+        policy = Policy(authorities=frozenset({Authority.CAB}), approvals=2)
+        voted = approved(authority=Authority.CAB, votes=1, quorum=2, status=None)
+        given(planned(), submitted(), voted).when(
+            change.approve, by="bea", at=at(3), authority="peer", policy=policy
+        ).then_nothing()
+
     def test_a_hold_blocks_it(self):
         given(planned(), submitted(), HELD).when(change.approve, by="bea", at=at(3)).then_refused(
             guard="not on hold"

@@ -27,7 +27,6 @@ from imcm.domain.change import (
     ChangeRescoped,
     ChangeRevised,
     ChangeSubmitted,
-    ContentCorrectedAfterApproval,
     Status,
 )
 from imcm.domain.corrections import EventVoided
@@ -174,7 +173,7 @@ class Changes(RuleBasedStateMachine):
     @invariant()
     def only_emergencies_go_in_without_approval(self):
         state = self.state
-        marked = any(isinstance(event, ContentCorrectedAfterApproval) for event in state.past)
+        marked = any(getattr(event, "unauthorised", "") for event in state.past)
         if state.outstanding and state.status is Status.IMPLEMENTING and not marked:
             assert state.type is ChangeType.EMERGENCY
 

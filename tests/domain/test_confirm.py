@@ -20,6 +20,8 @@ from imcm.domain.incident import (
     IncidentResolved,
     IncidentStatus,
     SeverityInherited,
+    Verdict,
+    VerdictGiven,
 )
 from imcm.domain.vocabulary import Authority
 
@@ -205,6 +207,16 @@ def test_an_event_of_the_other_practice_is_refused_by_name(module, event):
 def test_what_has_another_door_says_which(event):
     with pytest.raises(InvalidValue, match=r"use Ledger\."):
         incident.confirm(incident.INITIAL, event)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_verdict_is_asked_what_the_step_for_it_is_asked(verdict):
+    [detected] = incident.detect(incident.INITIAL, by="ana", at=NOW, title="x")
+    state = incident.evolve(incident.INITIAL, detected)
+    given = VerdictGiven(at=NOW, by="ana", change="CHG-1", verdict=verdict, why="as seen")
+    incident.confirm(state, given)
+    with pytest.raises(StepRefused, match="not before the first moment"):
+        incident.confirm(state, attrs.evolve(given, at=NOW - timedelta(days=1)))
 
 
 def test_a_skipped_review_is_found():

@@ -69,6 +69,11 @@ class TestKnown:
         assert entries[:1] == list(known(entries, at(3)))
         assert entries == list(known(entries, at(5)))
 
+    @pytest.mark.parametrize("value", [2**63, -(2**63)])
+    def test_refuses_a_position_that_no_log_can_have(self, value):
+        with pytest.raises(InvalidValue, match="at most 9,223,372,036,854,775,807"):
+            list(known([], value))
+
     @pytest.mark.parametrize("value", [True, "3", 2.0])
     def test_refuses_what_is_neither(self, value):
         with pytest.raises(InvalidValue, match="known_at: "):

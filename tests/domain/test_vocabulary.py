@@ -89,6 +89,13 @@ class TestIds:
 
         assert because in refused.value.allowed
 
+    @pytest.mark.parametrize("value", ["an\u200bn", "\u202enna", "a\u2066nn"])
+    def test_refuses_what_a_screen_hides_or_reorders_and_tells_how_it_reads(self, value):
+        with pytest.raises(InvalidValue, match="no invisible or reordering signs") as refused:
+            checked_id("by", value)
+
+        assert value not in str(refused.value)
+
     def test_shows_the_form_it_should_be_written_in(self):
         with pytest.raises(InvalidValue, match="'\u00e9'"):
             checked_id("by", "e\u0301")

@@ -495,6 +495,12 @@ class TestMomentsThatUTCCanNotTell:
         with pytest.raises(InvalidValue, match="a time that can be told in UTC"):
             detect(INITIAL, by="ana", at=moment, title="x")
 
+    @pytest.mark.parametrize("moment", [EARLY.replace(tzinfo=UTC), LATE.replace(tzinfo=UTC)])
+    def test_the_first_and_last_hours_of_utc_are_no_such_moments(self, moment):
+        told = IncidentDetected(at=NOON, by="ana", title="x", impact_started_at=moment)
+        story = log(("incident:INC-1", (told,)))
+        assert Oddity.UNUSABLE not in [one.oddity for one in anomalies(story)]
+
     @pytest.mark.parametrize("moment", [EARLY, LATE, Between(earliest=EARLY, latest=NOON)])
     def test_in_an_old_log_are_named_and_break_no_figure(self, moment):
         detected = IncidentDetected(at=NOON, by="ana", title="x", impact_started_at=moment)

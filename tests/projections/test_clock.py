@@ -12,7 +12,7 @@ from imcm.domain.vocabulary import Between, HoldReason
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.clock import BusinessHours, running
 from imcm.projections.facts import Hold
-from imcm.projections.instants import instant
+from imcm.projections.instants import instant, moment_of
 
 HOUR = 3_600_000_000
 NINE_TO_FIVE = (("09:00", "17:00"),)
@@ -119,6 +119,21 @@ def test_instants_are_exact_where_both_times_are_of_one_zone():
     assert 23 * HOUR == instant(end) - instant(start)
     assert 23 * HOUR == running(start, end, (), None)
     assert 23 * HOUR == every_day(*ALL_DAY, zone="UTC").microseconds(start, end)
+
+
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))), datetime(1, 1, 1, tzinfo=UTC)),
+        (
+            datetime(9999, 12, 31, 23, tzinfo=timezone(-timedelta(hours=14))),
+            datetime.max.replace(tzinfo=UTC),
+        ),
+        (utc(2026, 1, 5), utc(2026, 1, 5)),
+    ],
+)
+def test_an_instant_that_utc_can_not_tell_is_the_first_or_last_that_it_can(moment, told):
+    assert told == moment_of(instant(moment))
 
 
 # --- days on which clocks change ------------------------------------------------------------------

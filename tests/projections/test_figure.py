@@ -717,6 +717,12 @@ def test_the_definition_of_another_figure_is_refused():
         TimeToRestore.from_json(TimeToDetect().to_json())
 
 
+@pytest.mark.parametrize("plain", [None, "time to restore", [("figure", "time to restore")]])
+def test_what_is_no_mapping_is_no_definition(plain):
+    with pytest.raises(InvalidValue, match="a mapping written by as_dict"):
+        TimeToRestore.from_dict(plain)
+
+
 def test_an_unknown_argument_is_refused_with_those_there_are():
     with pytest.raises(InvalidValue, match=r"colour: 'red' .* window, bounds, time_zone") as error:
         TimeToRestore.from_dict({"colour": "red"})

@@ -19,7 +19,7 @@ from imcm.domain.incident import (
     UpdatePosted,
 )
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
-from imcm.domain.vocabulary import Audience, Commit, Outcome, Result
+from imcm.domain.vocabulary import Audience, Commit, Outcome, Result, Window
 from imcm.errors import StoreError
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.facts import ChangeFacts, FactsFold, IncidentFacts, Notes, Packed, facts
@@ -101,6 +101,8 @@ STORY = shuffled(
             ),
             deployment("CHG-1", 5),
             change("CHG-2", planned(1)),
+            # Told to have happened in its window, long after it was over.
+            deployment("CHG-4", 5, window=Window(start=at(1), end=at(9))),
         ),
     ]
 )

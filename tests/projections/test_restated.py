@@ -130,6 +130,12 @@ class TestWorkedExample:
         found = restated(QUARTER, mean_of(), known_at_a=4, as_of=published.as_of)
         assert published == found.before
 
+    def test_the_published_figure_says_itself_how_far_it_read(self):
+        """A list of events can't tell whose log it is: then the figure is taken at its word."""
+        published = mean_time_to_restore(facts(QUARTER, known_at=4))
+        found = restated(QUARTER, mean_of(), known_at_a=published)
+        assert published == found.before
+
     def test_a_share_is_restated_as_well(self):
         """An incident after the quarter fails a change in it."""
         events = in_order(

@@ -1062,9 +1062,8 @@ def _content_has_started(change: Change, ask: _Ask) -> str | None:
     if not isinstance(target, _CONTENT_EVENTS) or not hasattr(target, field):
         return None
     now: Any = ask.now  # what it can be is for the correction to say
-    was: Any = getattr(target, field)
     told = correction(
-        stands, CORRECTABLE, version=version, field=field, was=was, now=now, at=None, by="", why=""
+        stands, CORRECTABLE, version=version, field=field, now=now, at=None, by="", why=""
     )
     if not told:
         return None  # it stands already
@@ -1953,7 +1952,8 @@ def correct(
         version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
         was: What stands, as the caller knows it; refused when something else does.
     """
-    version, why = checked_number("version", version), required_words("why", why)
+    version, field = checked_number("version", version), checked_text("field", field)
+    why = required_words("why", why)
     by, at = _require(
         change, "correct", by=by, at=at, version=version, field=field, was=was, now=now
     )
@@ -1963,7 +1963,6 @@ def correct(
         CORRECTABLE,
         version=version,
         field=field,
-        was=was,
         now=now,
         at=at,
         by=by,
@@ -1980,10 +1979,13 @@ def _ends_approval(change: Change, event: ChangeEvent) -> bool:
     """Say whether a correction changes content that was asked to be approved here, or was."""
     if getattr(event, "field", "") not in _CONTENT_FIELDS or change.status is Status.CANCELLED:
         return False
-    stands: Mapping[int, ChangeFact] = past_standing(change.past)
-    if not any(isinstance(one, _DECIDED) and not one.imported for one in stands.values()):
+    if not _decided_live(past_standing(change.past)):
         return False
     return _content(change) != _content(fold((*change.past, event)))
+
+
+def _decided_live(stands: Mapping[int, ChangeFact]) -> bool:
+    return any(isinstance(one, _DECIDED) and not one.imported for one in stands.values())
 
 
 def _content(change: Change) -> tuple[object, ...]:
@@ -2042,9 +2044,9 @@ def bring_in(
     not recorded again; a value that changed in the source becomes a correction. An imported
     approval is a moment, not a vote: the authorisation of imported changes is unknown.
 
-    A change whose content was recorded live is not planned or revised by a source: what that says
-    of kind, services, environment and labels becomes a correction, which is marked, also before
-    the start. What it says of type, risk, window and plans has no correction, and is left out: they
+    A change whose content was recorded or decided on live is not planned or revised by a source:
+    what that says of kind, services, environment and labels becomes a correction, which is
+    marked, also before the start. What it says of type, risk, window and plans has no correction, and is left out: they
     stay as they were put up for approval.
 
     Returns:
@@ -2084,7 +2086,7 @@ def bring_in(
 
 
 def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[ChangeEvent]:
-    """Yield an event of a source; of content that was recorded live, the corrections it makes."""
+    """Yield an event of a source; of content put up or decided on live, the corrections it makes."""
     if not past or not isinstance(event, _CONTENT_EVENTS):
         yield event
         return
@@ -2092,7 +2094,7 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
     planned = {v: one for v, one in stands.items() if isinstance(one, _CONTENT_EVENTS)}
     found = {v: one for v, one in stands.items() if isinstance(one, ChangeObserved)}
     content = planned or found
-    if not content or content[max(content)].imported:
+    if not content or (content[max(content)].imported and not _decided_live(stands)):
         yield event
         return
     edits: list[Any] = [one for one in past if isinstance(one, CORRECTIONS)]
@@ -2116,6 +2118,7 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
 
 _MILESTONES: Final = (
     ChangeRevised,
+    ChangeRescoped,
     ChangeSubmitted,
     ChangeApproved,
     ChangeRejected,

@@ -11,7 +11,7 @@ Event classes here are shared by both aggregates. Their names are storage format
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar, get_args
 
@@ -35,15 +35,12 @@ from imcm.domain.vocabulary import (
     checked_labels,
     checked_member,
     checked_moment,
-    checked_number,
     checked_services,
-    checked_text,
     is_aware,
     is_mapping,
     optional_id,
     optional_moment,
 )
-from imcm.errors import StepRefused
 
 WHY: Final = ("why",)
 
@@ -409,7 +406,6 @@ def correction(
     *,
     version: int,
     field: str,
-    was: CorrectableValue,
     now: CorrectableValue,
     at: Moment | None,
     by: str,
@@ -420,16 +416,12 @@ def correction(
     Return the correction of one field of one event, or nothing when *now* already stands.
 
     Args:
-        stands: What stands of the stream, by version: `past_standing` of it.
+        stands: What stands of the stream, by version: `past_standing` of it. The fact is there
+            and can be corrected: `correction_guards` say so.
 
     Raises:
-        StepRefused: There is no such fact, it can't be corrected, or *was* is not what stands.
         InvalidValue: *now* is not a value the field can have.
     """
-    version, field = checked_number("version", version), checked_text("field", field)
-    for guard, why_not in _refusals(stands, correctable, version, field, was, now):
-        if why_not is not None:
-            raise StepRefused("correct", guard, why_not)
     target = stands[version]
     kind = correctable[type(target)][field]
     told, value = getattr(target, field), _corrected(target, kind, field, now)
@@ -451,43 +443,39 @@ def correction(
 _FACT_EXISTS, _CORRECTABLE, _WAS = "fact exists", "correctable", "was is what stands"
 
 
-def _refusals(
+def _refusal(
     stands: Mapping[int, object],
     correctable: Correctable,
     version: int,
     field: str,
     was: object,
     now: object,
-) -> Iterator[tuple[str, str | None]]:
-    """Yield each guard of a correction with why it says no, or None; the first no is the last."""
+) -> tuple[str, str] | None:
+    """Return the first guard of a correction that says no, and why; or None."""
     target = stands.get(version)
     if target is None:
-        yield (
+        return (
             _FACT_EXISTS,
             f"version {version} is no standing fact of this stream; name the event that recorded "
             "the fact (to correct a correction, correct the same fact again)",
         )
-        return
     fields = correctable.get(type(target), {})
     if field not in fields:
         names, written = ", ".join(fields) or "nothing", type(target).__name__
-        yield (
-            _CORRECTABLE,
-            f"{field!r} of {written} can't be corrected; of this event: {names}",
-        )
-        return
+        return _CORRECTABLE, f"{field!r} of {written} can't be corrected; of this event: {names}"
     kind, told = fields[field], getattr(target, field)
     if told == _corrected(target, kind, field, now):
-        return
+        return None
     tells = not isinstance(was, datetime) or is_aware(was)
     if tells and type(was) is type(told) and told == was:
-        return
+        return None
     if was is None or told != _CHECKS[kind]("was", was):
-        yield (
+        return (
             _WAS,
             f"{field} of version {version} stands at {_plain(told)}, not {_plain(was)}; "
             "read it again and correct that",
         )
+    return None
 
 
 def _corrected(target: object, kind: type, field: str, now: object) -> Any:
@@ -503,15 +491,10 @@ def correction_guards(correctable: Correctable) -> tuple[Guard[Any], ...]:
 
     def guard(name: str, needs: tuple[str, ...]) -> Guard[Any]:
         def why_not(state: Any, ask: Ask[Any]) -> str | None:
-            told = _refusals(
-                past_standing(state.past),
-                correctable,
-                ask.version or 0,
-                ask.field or "",
-                ask.was,
-                ask.now,
-            )
-            return next((why for refused, why in told if refused == name), None)
+            stands = past_standing(state.past)
+            version, field = ask.version or 0, ask.field or ""
+            refused = _refusal(stands, correctable, version, field, ask.was, ask.now)
+            return refused[1] if refused is not None and refused[0] == name else None
 
         return Guard(name=name, why_not=why_not, needs=needs)
 

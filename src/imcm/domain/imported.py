@@ -228,7 +228,6 @@ def corrected(
         correctable,
         version=version,
         field=field,
-        was=getattr(stands[version], field),
         now=getattr(given, field),
         at=given.at or written.at,  # imported statements may have no moment of their own
         by=given.by,

@@ -1594,7 +1594,8 @@ def correct(
         version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
         was: What stands, as the caller knows it; refused when something else does.
     """
-    version, why = checked_number("version", version), required_words("why", why)
+    version, field = checked_number("version", version), checked_text("field", field)
+    why = required_words("why", why)
     by, at = _require(
         incident, "correct", by=by, at=at, version=version, field=field, was=was, now=now
     )
@@ -1603,7 +1604,6 @@ def correct(
         CORRECTABLE,
         version=version,
         field=field,
-        was=was,
         now=now,
         at=at,
         by=by,
