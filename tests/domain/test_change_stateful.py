@@ -42,7 +42,7 @@ WEIGHTS = {
     "reword": 1,
     "submit": 24,
     "approve": 40,
-    "reject": 10,
+    "reject": 24,
     "approve_retroactively": 3,
     "refuse_retroactively": 1,
     "schedule": 16,
@@ -191,7 +191,7 @@ def test_changes():
     run_state_machine_as_test(
         Changes,
         settings=settings(
-            max_examples=200, stateful_step_count=25, deadline=None, derandomize=True
+            max_examples=250, stateful_step_count=25, deadline=None, derandomize=True
         ),
     )
     assert set(change.STEPS) == set(WEIGHTS)
