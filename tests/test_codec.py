@@ -657,6 +657,7 @@ STORED_NAMES = {
     "RolloutPaused": "at by percent canary baseline unauthorised note imported",
     "RolloutAborted": "at by percent canary baseline unauthorised note status imported",
     "ChangeCompleted": "at by version unauthorised status imported",
+    "ChangeDeployed": "at by version status imported",
     "ChangeFailed": "at by reached_production unauthorised why status imported",
     "ChangeRolledBack": "at by incident reached_production unauthorised why status imported",
     "ChangeRecovered": "at by unauthorised imported",

@@ -504,7 +504,7 @@ class _FactsModel:
         # It changes with the fields of a row, with a new version of what makes rows, and with the
         # order in which a machine writes the bytes of a number.
         told = f"{fields}/{sys.byteorder}/{PIECE}"
-        self.name = f"facts 4 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        self.name = f"facts 5 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
         self._ledger = ledger
         self._packed = 0
         self._loose = 0  # at most: what changed twice is counted twice

@@ -254,6 +254,9 @@ def _change(event: object) -> str:
             return _and(f"rollout aborted at {event.percent:g} %", event.note)
         case c.ChangeCompleted():
             return f"completed{f' {event.version}' if event.version else ''}"
+        case c.ChangeDeployed():
+            version = f" {event.version}" if event.version else ""
+            return f"in production{version}; how it went is not said"
         case c.ChangeFailed():
             return _and("failed", event.why)
         case c.ChangeRolledBack():

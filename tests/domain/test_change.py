@@ -843,7 +843,7 @@ class TestObserve:
             state.kind,
             state.services,
             state.outcome,
-        ) == (Kind.DEPLOYMENT, ("payments",), Outcome.COMPLETED)
+        ) == (Kind.DEPLOYMENT, ("payments",), Outcome.UNKNOWN)
 
     @pytest.mark.parametrize(
         ("name", "value"),

@@ -18,6 +18,7 @@ from domain.examples import (
     detected,
     dismissed,
     mitigated,
+    of,
     planned,
     reopened,
     resolved,
@@ -31,6 +32,8 @@ from imcm.domain import change, incident
 from imcm.domain.change import (
     ChangeCancelled,
     ChangeClosed,
+    ChangeCompleted,
+    ChangeDeployed,
     ChangeFailed,
     ChangeObserved,
     ChangeRejected,
@@ -59,6 +62,7 @@ from imcm.domain.policy import Policy
 from imcm.domain.vocabulary import (
     AttemptResult,
     Kind,
+    Outcome,
     Result,
     Risk,
     Severity,
@@ -66,6 +70,7 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import InvalidValue, StepRefused
+from imcm.projections.facts import facts
 
 
 def imported(*events):
@@ -181,6 +186,95 @@ class TestStatus:
         state, _ = bring_in(change, change.INITIAL, imported(planned(), completed(), done, late))
 
         assert state.status is ChangeStatus.CLOSED
+
+
+def deployed(hours=4, **fields):
+    return ChangeDeployed(at=at(hours), by="ci", imported=True, **fields)
+
+
+def told(kind, **fields):
+    return kind(at=at(5), by="ci", imported=True, **fields)
+
+
+class TestOutcomeUnknown:
+    """A source that says when it went in, and not how it went."""
+
+    PLANNED, COMPLETED = imported(planned(), completed(4))
+
+    @pytest.mark.parametrize(
+        ("later", "outcome"),
+        [
+            (None, Outcome.UNKNOWN),
+            (told(ChangeCompleted), Outcome.COMPLETED),
+            (told(ChangeFailed), Outcome.FAILED),
+            (told(ChangeRolledBack), Outcome.ROLLED_BACK),
+            (told(ChangeClosed), Outcome.UNKNOWN),
+            (told(ChangeClosed, result=Result.SUCCESSFUL), Outcome.COMPLETED),
+            (told(ChangeClosed, result=Result.SUCCESSFUL_WITH_ISSUES), Outcome.COMPLETED),
+            (told(ChangeClosed, result=Result.UNSUCCESSFUL), Outcome.FAILED),
+            (told(ChangeValidated, check="smoke", passed=True), Outcome.COMPLETED),
+            (told(ChangeValidated, check="smoke", passed=False), Outcome.UNKNOWN),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "went_in",
+        [
+            (planned(imported=True), deployed()),
+            (told(ChangeObserved),),
+            (ChangeObserved(at=at(4), by="scanner", outstanding=True),),
+        ],
+        ids=["deployed", "observed", "observed live"],
+    )
+    def test_until_something_settles_it(self, went_in, later, outcome):
+        events = (*went_in, *([later] if later else []))
+        state = change.fold(events)
+        [row] = facts(of("change:CHG-1", *events)).changes
+        assert (outcome, outcome) == (state.outcome, row.outcome)
+        assert row.reached_production
+        assert row.deployed_at is not None
+
+    def test_a_known_one_stays(self):
+        """A result does not overrule what the work was said to have ended as."""
+        for end in (told(ChangeFailed), told(ChangeRolledBack), told(ChangeCompleted)):
+            before = change.fold((planned(imported=True), end))
+            for later in (deployed(6), told(ChangeClosed, result=Result.SUCCESSFUL)):
+                assert before.outcome == change.evolve(before, later).outcome
+
+    @pytest.mark.parametrize("result", list(Result))
+    def test_it_may_be_closed_with_any_result(self, result):
+        state = change.fold((planned(imported=True), deployed()))
+        [event] = change.close(state, by="ann", at=at(6), result=result)
+        settled = Outcome.FAILED if result is Result.UNSUCCESSFUL else Outcome.COMPLETED
+        assert settled == change.evolve(state, event).outcome
+
+    def test_of_its_own_moment(self):
+        """Where a completion is told as well, that says when it came into production."""
+        events = (planned(imported=True), deployed(4), told(ChangeCompleted))
+        assert [at(5)] == [row.deployed_at for row in facts(of("change:CHG-1", *events)).changes]
+        assert [at(4)] == [
+            row.deployed_at for row in facts(of("change:CHG-1", *events[:2])).changes
+        ]
+
+    def test_what_an_earlier_import_said_stands(self):
+        before, _ = bring_in(change, change.INITIAL, [self.PLANNED, self.COMPLETED])
+        after, recorded = bring_in(change, before, [self.PLANNED, deployed(4)])
+        assert (before, []) == (after, recorded)
+        after, recorded = bring_in(change, before, [self.PLANNED, deployed(6)])
+        assert ["MomentCorrected"] == [type(event).__name__ for event in recorded]
+        assert after.outcome is Outcome.COMPLETED
+        [row] = facts(of("change:CHG-1", *after.past)).changes
+        assert at(6) == row.deployed_at
+
+    def test_told_again_it_says_nothing_new(self):
+        before, _ = bring_in(change, change.INITIAL, [self.PLANNED, deployed()])
+        assert [] == bring_in(change, before, [self.PLANNED, deployed()])[1]
+        [moved] = bring_in(change, before, [self.PLANNED, deployed(6)])[1]
+        assert (moved.field, moved.now) == ("at", at(6))
+
+    def test_no_step_leaves_it_open(self):
+        state = change.fold((planned(), submitted(), approved(), started()))
+        with pytest.raises(InvalidValue, match=r"Ledger\.bring_in.*else complete"):
+            change.confirm(state, ChangeDeployed(at=at(5), by="ann"))
 
 
 class TestCorrectionsOfTheSource:

@@ -504,6 +504,23 @@ class ChangeCompleted(DomainEvent):
 
 
 @attrs.frozen(kw_only=True, repr=False)
+class ChangeDeployed(DomainEvent):
+    """
+    It came into production, and the source that tells it does not say how it went.
+
+    Only history from elsewhere has it. Its outcome is unknown until a completion, a failure or a
+    roll back is told, a passed validation, or a close with a result.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    version: str | None = None
+    status: ChangeStatus | None = Status.IMPLEMENTED
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class ChangeFailed(DomainEvent):
     """
     The work is over, and it did not work.
@@ -609,6 +626,7 @@ ChangeFact: TypeAlias = (
     | RolloutPaused
     | RolloutAborted
     | ChangeCompleted
+    | ChangeDeployed
     | ChangeFailed
     | ChangeRolledBack
     | ChangeRecovered
@@ -666,6 +684,7 @@ CORRECTABLE: Final[Correctable] = {
     RolloutPaused: _AT,
     RolloutAborted: _AT,
     ChangeCompleted: _AT,
+    ChangeDeployed: _AT,
     ChangeFailed: _AT,
     ChangeRolledBack: _AT,
     ChangeRecovered: _AT,
@@ -793,6 +812,13 @@ def _told(
     )
 
 
+def settled(outcome: Outcome | None, result: Result | None) -> Outcome | None:
+    """Return an outcome as a result leaves it: it settles one that is unknown, and no other."""
+    if outcome is not Outcome.UNKNOWN or result is None:
+        return outcome
+    return Outcome.FAILED if result is Result.UNSUCCESSFUL else Outcome.COMPLETED
+
+
 def _next(change: Change, event: ChangeFact, version: int) -> Change:
     match event:
         case ChangePlanned():
@@ -865,14 +891,28 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(percent=event.percent, paused=False)
         case ChangeCompleted():
             return _told(change, event, outcome=Outcome.COMPLETED)
+        case ChangeDeployed():
+            return change._replace(
+                status=event.status or change.status, outcome=change.outcome or Outcome.UNKNOWN
+            )
         case ChangeFailed() | RolloutAborted():
             return _told(change, event, outcome=Outcome.FAILED)
         case ChangeRolledBack():
             return _told(change, event, outcome=Outcome.ROLLED_BACK)
         case ChangeValidated():
             checks = told(change.checks, event.check, event.passed)
-            return change._replace(status=event.status or change.status, checks=checks)
-        case ChangeClosed() | ChangeCancelled():
+            outcome = change.outcome
+            if event.passed:
+                outcome = settled(outcome, Result.SUCCESSFUL)
+            return change._replace(
+                status=event.status or change.status, checks=checks, outcome=outcome
+            )
+        case ChangeClosed():
+            return change._replace(
+                status=event.status or change.status,
+                outcome=settled(change.outcome, event.result),
+            )
+        case ChangeCancelled():
             return change._replace(status=event.status or change.status)
         case ChangeApprovedRetroactively() | RetroactiveApprovalRefused():
             return change._replace(outstanding=False, ruled=True)
@@ -890,7 +930,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 services=change.services or event.services,
                 environment=change.environment or event.environment,
                 labels=change.labels or event.labels,
-                outcome=Outcome.COMPLETED,
+                outcome=change.outcome or Outcome.UNKNOWN,
                 outstanding=event.outstanding,
             )
         case RolloutPaused():
@@ -1027,8 +1067,11 @@ def _needs_ruling(change: Change, _: _Ask) -> str | None:
     return "it went in with approval; there is nothing to approve afterwards"
 
 
+_MAY_CLOSE_WELL: Final = (Outcome.COMPLETED, Outcome.UNKNOWN)
+
+
 def _result_fits(change: Change, ask: _Ask) -> str | None:
-    if change.outcome is Outcome.COMPLETED or ask.result is Result.UNSUCCESSFUL:
+    if change.outcome in _MAY_CLOSE_WELL or ask.result is Result.UNSUCCESSFUL:
         return None
     word = change.outcome.value if change.outcome else "without outcome"
     return f"its outcome is {word}; such a change closes as unsuccessful"
@@ -2046,8 +2089,11 @@ def bring_in(
 
     A change whose content was recorded or decided on live is not planned or revised by a source:
     what that says of kind, services, environment and labels becomes a correction, which is
-    marked, also before the start. What it says of type, risk, window and plans has no correction, and is left out: they
-    stay as they were put up for approval.
+    marked, also before the start. What it says of type, risk, window and plans has no correction,
+    and is left out: they stay as they were put up for approval.
+
+    `ChangeDeployed` says that it came into production, and not how it went. Where an earlier import
+    said it completed, that stands, and only its moment is compared.
 
     Returns:
         What follows, each with the place in *events* of the one it comes from.
@@ -2057,7 +2103,7 @@ def bring_in(
         InvalidValue: An event is none of a change, or not marked as imported.
     """
     change = checked_state("change", change, Change)
-    events = checked_events("events", events)
+    events = _as_told_before(change.past, checked_events("events", events))
     result: list[tuple[int, ChangeEvent]] = []
     past = list(change.past)
     status = change.status  # all that is asked of the change: no state is made for each event
@@ -2067,26 +2113,42 @@ def bring_in(
     lived = not all(getattr(one, "imported", False) for one in past)
     for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
         for one in _content_said(past, event) if lived else (event,):
-            settled = one
+            placed = one
             if live and isinstance(one, ChangeApproved):
-                settled = with_status(one, None)  # history authorises nothing still to come
+                placed = with_status(one, None)  # history authorises nothing still to come
             elif isinstance(one, _MILESTONES):
                 after = place_after(status, one.status or status, _PROGRESS)
-                settled = with_status(one, changed(status, after))
-            marked: tuple[ChangeEvent, ...] = (settled,)
-            if lived and getattr(settled, "field", "") in _CONTENT_FIELDS:
-                marked = _with_mark(fold(past), settled)
+                placed = with_status(one, changed(status, after))
+            marked: tuple[ChangeEvent, ...] = (placed,)
+            if lived and getattr(placed, "field", "") in _CONTENT_FIELDS:
+                marked = _with_mark(fold(past), placed)
             past += marked
-            if settled.__class__ not in EDIT_CLASSES:
-                status = status_after(status, settled)
-            elif not is_plain(settled, past, CORRECTABLE):
+            if placed.__class__ not in EDIT_CLASSES:
+                status = status_after(status, placed)
+            elif not is_plain(placed, past, CORRECTABLE):
                 status = fold(past).status
             result += ((place, new) for new in marked)
     return tuple(result)
 
 
+def _as_told_before(
+    past: Sequence[ChangeEvent], events: tuple[ChangeEvent, ...]
+) -> tuple[ChangeEvent, ...]:
+    """Return events with a deployment as the completion that an earlier import made of it."""
+    if not any(isinstance(event, ChangeDeployed) for event in events):
+        return events
+    stands: Mapping[int, ChangeFact] = past_standing(past)
+    if not any(isinstance(one, ChangeCompleted) and one.imported for one in stands.values()):
+        return events
+    return tuple(_completion(one) if isinstance(one, ChangeDeployed) else one for one in events)
+
+
+def _completion(event: ChangeDeployed) -> ChangeCompleted:
+    return ChangeCompleted(at=event.at, by=event.by, version=event.version, imported=event.imported)
+
+
 def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[ChangeEvent]:
-    """Yield an event of a source; of content put up or decided on live, the corrections it makes."""
+    """Yield an event of a source; of content put up or decided on live, the corrections."""
     if not past or not isinstance(event, _CONTENT_EVENTS):
         yield event
         return
@@ -2125,6 +2187,7 @@ _MILESTONES: Final = (
     ChangeStarted,
     ChangeObserved,
     ChangeCompleted,
+    ChangeDeployed,
     ChangeFailed,
     RolloutAborted,
     ChangeRolledBack,

@@ -340,4 +340,5 @@ _DOORS: Final[Mapping[str, str]] = {
     "SeverityInherited": "Ledger.merge or Ledger.unmerge, which write both sides",
     "WordsRedacted": "Ledger.redact",
     "DurationStated": "Ledger.bring_in: only a source states a duration",
+    "ChangeDeployed": "Ledger.bring_in: only a source leaves open how it went; else complete",
 }

@@ -561,11 +561,12 @@ class Risk(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How the work on a change ended."""
+    """How the work on a change ended; unknown where it is in production and nobody said."""
 
     COMPLETED = "completed"
     FAILED = "failed"
     ROLLED_BACK = "rolled_back"
+    UNKNOWN = "unknown"
 
 
 class Result(StrEnum):

@@ -29,6 +29,7 @@ from imcm.domain.change import (
     ChangeCancelled,
     ChangeClosed,
     ChangeCompleted,
+    ChangeDeployed,
     ChangeEvent,
     ChangeFailed,
     ChangeObserved,
@@ -674,8 +675,11 @@ def _change(row: _Row, by: str) -> tuple[ChangeEvent, ...]:
     if moments["started_at"] is not None:
         events.append(ChangeStarted(**told, at=moments["started_at"]))
     reached = True if deployed_at is not None else None
-    if isinstance(first, ChangePlanned) and (reached or status == "successful"):
+    said = status is not None or moments["rolled_back_at"] is not None
+    if status == "successful" or (reached and said and isinstance(first, ChangePlanned)):
         events.append(ChangeCompleted(**told, at=deployed_at))
+    elif reached and isinstance(first, ChangePlanned):
+        events.append(ChangeDeployed(**told, at=deployed_at))
     if status == "failed":
         events.append(ChangeFailed(**told, at=None, reached_production=reached))
     elif status == "not_deployed":

@@ -11,8 +11,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
-from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Commit, Moment, Outcome, Window, latest
+from imcm.domain.change import ChangeStatus, settled
+from imcm.domain.vocabulary import Commit, Moment, Outcome, Result, Window, latest
 from imcm.projections.rows import ChangeFacts, RolloutStep, one_for_all, own, released, waiting
 
 # Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
@@ -69,7 +69,7 @@ _COMPLETED_AT: Final = len(_FIELDS)
 _FIRST_SHARE_AT: Final = len(_FIELDS) + 1
 """When the first share of users had it."""
 _REACHED_AT: Final = len(_FIELDS) + 2
-"""When it failed or was rolled back first, having reached production."""
+"""When it was first said to be in production by what is no completion."""
 _SHARED: Final = len(_FIELDS) + 3
 """Whether a share of users had it."""
 _PLACES: Final = len(_FIELDS) + 4
@@ -361,6 +361,16 @@ def _completed(told: Told, event: Any) -> None:
     told[_VERSION] = event.version or told[_VERSION]
 
 
+def _in_production(told: Told, event: Any) -> None:
+    if told[_OUTCOME] is None:
+        told[_OUTCOME], told[_ENDED_AT] = Outcome.UNKNOWN, event.at
+    told[_REACHED_PRODUCTION] = True
+    told[_REACHED_AT] = _first_of(told[_REACHED_AT], event.at)
+    told[_STATUS] = event.status or told[_STATUS]
+    told[_VERSION] = event.version or told[_VERSION]
+    _deployed(told)
+
+
 def _failed(told: Told, event: Any) -> None:
     _ended(told, event, Outcome.FAILED, event.reached_production)
     if event.reached_production:
@@ -391,6 +401,8 @@ def _recovered(told: Told, event: Any) -> None:
 
 def _validated(told: Told, event: Any) -> None:
     told[_VALIDATED_AT] = event.at if event.status is ChangeStatus.VALIDATED else None
+    if event.passed:
+        told[_OUTCOME] = settled(told[_OUTCOME], Result.SUCCESSFUL)
     told[_STATUS] = event.status or told[_STATUS]
     _said_no(told, event.unauthorised)
 
@@ -398,6 +410,7 @@ def _validated(told: Told, event: Any) -> None:
 def _closed(told: Told, event: Any) -> None:
     told[_CLOSED_AT] = event.at
     told[_RESULT] = event.result
+    told[_OUTCOME] = settled(told[_OUTCOME], event.result)
     told[_STATUS] = event.status or told[_STATUS]
 
 
@@ -413,7 +426,9 @@ def _observed(told: Told, event: Any) -> None:
     told[_ENVIRONMENT] = told[_ENVIRONMENT] or event.environment
     told[_LABELS] = told[_LABELS] or event.labels
     told[_IMPORTED] = event.imported if told[_IMPORTED] is None else told[_IMPORTED]
+    before = told[_OUTCOME]
     _completed(told, event)
+    told[_OUTCOME] = before or Outcome.UNKNOWN
     told[_AUTHORISATION] = "unknown" if event.imported else _OUTSTANDING
 
 
@@ -438,6 +453,7 @@ TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "CommitsRecorded": _commits,
     "RolloutAdvanced": _advanced,
     "ChangeCompleted": _completed,
+    "ChangeDeployed": _in_production,
     "ChangeFailed": _failed,
     "RolloutAborted": _aborted,
     "ChangeRolledBack": _rolled_back,

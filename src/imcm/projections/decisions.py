@@ -363,6 +363,7 @@ _WORDS: Final[Mapping[type, str]] = {
     changes.RolloutPaused: "rollout paused",
     changes.RolloutAborted: "rollout aborted",
     changes.ChangeCompleted: "completed",
+    changes.ChangeDeployed: "in production",
     changes.ChangeFailed: "failed",
     changes.ChangeRolledBack: "rolled back",
     changes.ChangeRecovered: "recovered",
@@ -739,6 +740,7 @@ class _People:
                     changes.ChangeStarted()
                     | changes.RolloutAdvanced()
                     | changes.ChangeCompleted()
+                    | changes.ChangeDeployed()
                     | changes.ChangeFailed()
                 ):
                     found.implemented.append(person)
@@ -873,6 +875,7 @@ def _entered(one: Decision) -> bool:
         changes.ChangeObserved,
         changes.RolloutAdvanced,
         changes.ChangeCompleted,
+        changes.ChangeDeployed,
     )
     return isinstance(event, began)
 

@@ -62,6 +62,7 @@ from imcm.projections.tables import (
     FAILED,
     NO_TIME,
     ROLLED_BACK,
+    UNKNOWN,
     UNSURE,
     OneByOne,
     in_order,
@@ -210,6 +211,24 @@ class Deployed(OneByOne[Deployment]):
     def _one(self, place: int) -> Deployment:
         at, uncertain = moment_of(self.at[place]), place in self.uncertain
         return Deployment(self.change(place), at, uncertain, self.groups_of(place))
+
+
+def unknown_outcomes(found: Deployed, definition: Definition) -> tuple[str, ...]:
+    """Return a note of how many deployments of the window nobody said how they went; or none."""
+    outcomes = found.outcomes
+    if UNKNOWN not in outcomes:
+        return ()
+    window = definition.window
+    if window is None:
+        count = outcomes.count(UNKNOWN)
+    else:
+        span = instants(window, definition.bounds)
+        first, last = bisect_left(found.at, span.start), bisect_left(found.at, span.stop)
+        count = outcomes[first:last].count(UNKNOWN)
+    if not count:
+        return ()
+    told = "the outcome of 1 deployment is" if count == 1 else f"the outcomes of {count:,} are"
+    return (f"{told} unknown: in production, and nobody said how it went",)
 
 
 def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
@@ -983,6 +1002,7 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     )
     whole = figure(None, definition.window)
     notes = () if definition.numerator == "incidents" else judged.notes
+    notes += unknown_outcomes(found, definition)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(facts, whole, groups, periods, figure)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from itertools import accumulate, compress
@@ -27,6 +27,7 @@ from imcm.projections.failures import (
     deployments,
     failures,
     unknown_notes,
+    unknown_outcomes,
 )
 from imcm.projections.figure import (
     SHARE,
@@ -51,7 +52,7 @@ from imcm.projections.figure import (
 )
 from imcm.projections.instants import MICROSECOND, instant, moment_of
 from imcm.projections.merges import said
-from imcm.projections.tables import COMPLETED, where
+from imcm.projections.tables import COMPLETED, UNKNOWN, where
 from imcm.projections.windows import Period
 
 _DAY: Final = 86_400_000_000
@@ -110,7 +111,7 @@ UNITS: Final = {
 def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     """Compute deployment frequency."""
     found, out = deployments(facts, definition)
-    places, dropped_places, reason = _split(facts, found, definition)
+    places, dropped_places, reasons = _split(facts, found, definition)
     counted = _Members(found, places, definition)
     dropped = _Members(found, dropped_places, definition)
     home = zone(definition.time_zone)
@@ -127,7 +128,7 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
             span = _up_to(window, facts)
         members = counted.inside(name, window)
         others = dropped.inside(name, window)
-        left_out = Listed(lambda: _passed_over(found, others, reason))
+        left_out = Listed(lambda: _passed_over(found, others, reasons))
         part = _frequency(found, members, facts, definition, window, span)
         return attrs.evolve(part, group=name, left_out=left_out)
 
@@ -135,6 +136,8 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     dropped_ones = whole.left_out
     left_out = Listed(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
     notes = failures(facts, definition).notes if definition.count == "not_failed" else ()
+    if definition.count != "all":
+        notes += unknown_outcomes(found, definition)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(facts, whole, sorted({*counted.names, *dropped.names}), periods, figure)
 
@@ -145,26 +148,32 @@ def _included(found: Deployed, counted: Iterable[int]) -> Iterator[Included]:
         yield Included(row.id, 1.0, "", row.positions)
 
 
-def _passed_over(found: Deployed, others: Iterable[int], reason: str) -> Iterator[LeftOut]:
+def _passed_over(
+    found: Deployed, others: Iterable[int], reasons: Callable[[int], str]
+) -> Iterator[LeftOut]:
     for place in others:
         row = found.change(place)
-        yield LeftOut(row.id, reason, row.positions)
+        yield LeftOut(row.id, reasons(place), row.positions)
 
 
 def _split(
     facts: Facts, found: Deployed, definition: DeploymentFrequency
-) -> tuple[Sequence[int], Sequence[int], str]:
-    """Return the places of deployments that count, of those that do not, and why they do not."""
-    every = range(len(found))
+) -> tuple[Sequence[int], Sequence[int], Callable[[int], str]]:
+    """Return the places of deployments that count, of those that do not, and why each does not."""
+    every, outcomes = range(len(found)), found.outcomes
+
+    def why(place: int) -> str:
+        if definition.count == "not_failed":
+            return "failed"
+        return "outcome unknown" if outcomes[place] == UNKNOWN else "not successful"
+
     if definition.count == "all":
-        return every, (), ""
+        return every, (), why
     if definition.count == "not_failed":
-        reason = "failed"
         bad = list(failures(facts, definition).failed.places)
     else:
-        reason = "not successful"
-        bad = [place for place, outcome in enumerate(found.outcomes) if outcome != COMPLETED]
-    return sorted(set(every).difference(bad)), bad, reason
+        bad = [place for place, outcome in enumerate(outcomes) if outcome != COMPLETED]
+    return sorted(set(every).difference(bad)), bad, why
 
 
 class _Members:

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 import attrs
 
 from imcm.domain.change import ChangeStatus
-from imcm.domain.vocabulary import Between, Commit, Kind, Moment, earliest, latest
+from imcm.domain.vocabulary import Between, Commit, Kind, Moment, Outcome, earliest, latest
 from imcm.projections.durations import (
     ROUNDINGS,
     STATISTICS,
@@ -29,7 +29,13 @@ from imcm.projections.durations import (
     with_parts,
 )
 from imcm.projections.facts import Facts
-from imcm.projections.failures import Deployed, Deployment, Deployments, deployments
+from imcm.projections.failures import (
+    Deployed,
+    Deployment,
+    Deployments,
+    deployments,
+    unknown_outcomes,
+)
 from imcm.projections.figure import (
     Figure,
     change_matches,
@@ -40,7 +46,7 @@ from imcm.projections.figure import (
     utc,
 )
 from imcm.projections.instants import instant
-from imcm.projections.tables import COMPLETED, NO_TIME, where_not
+from imcm.projections.tables import COMPLETED, NO_TIME, UNKNOWN, where_not
 
 _LONGEST: Final = -NO_TIME // 2
 """No two times are so far from each other; what is not known lies farther from all."""
@@ -93,7 +99,10 @@ def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
     measured = Durations()
     _Arrivals(measured, definition).bring(found, _undelivered(facts, definition))
     shape = Shape(statistic=definition.statistic, in_window="end", round_each=definition.round_each)
-    return with_parts(measured, out, facts, definition, shape)
+    figure = with_parts(measured, out, facts, definition, shape)
+    # Only where they roll forward it asks which deployment succeeded.
+    notes = unknown_outcomes(found, definition) if definition.roll_forward else ()
+    return attrs.evolve(figure, notes=(*figure.notes, *notes))
 
 
 # --- what arrives where ---------------------------------------------------------------------------
@@ -118,7 +127,7 @@ def _landings(found: Deployed, definition: LeadTime) -> dict[int, int | None]:
             if brings or found.change(place).kind is not Kind.ROLLBACK:
                 for service in services[place]:
                     following[service] = place
-        elif outcome:
+        elif outcome and outcome != UNKNOWN:
             theirs = [following[service] for service in services[place] if service in following]
             landings[place] = min(theirs, default=None)
     return dict(sorted(landings.items()))
@@ -137,7 +146,8 @@ def _undelivered(facts: Facts, definition: LeadTime) -> list[Deployment]:
     odd = where_not(told.counted)
     for place in compress(odd, map(told.load.__getitem__, odd)):
         row = facts.changes[place]
-        given_up = row.outcome is not None or row.status is ChangeStatus.CANCELLED
+        ended = row.outcome not in (None, Outcome.UNKNOWN)
+        given_up = ended or row.status is ChangeStatus.CANCELLED
         if row.deployed_at is not None or not given_up or row.kind is Kind.ROLLBACK:
             continue
         at = row.ended_at or row.closed_at

@@ -36,6 +36,7 @@ from imcm.projections.failures import (
     causes_of,
     deployments,
     failures,
+    unknown_outcomes,
 )
 from imcm.projections.figure import (
     Figure,
@@ -358,7 +359,10 @@ def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     )
     left_out = [*out, *judged.unlaid]
     figure = with_parts(recoveries.durations(), left_out, facts, definition, shape)
-    figure = attrs.evolve(figure, notes=(*figure.notes, *judged.notes))
+    notes = judged.notes
+    if "next_success" in definition.recovered_by or definition.look_back is not None:
+        notes += unknown_outcomes(judged.deployments, definition)
+    figure = attrs.evolve(figure, notes=(*figure.notes, *notes))
     return _marked(figure, recoveries, judged.failed)
 
 

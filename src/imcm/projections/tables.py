@@ -49,6 +49,7 @@ OUTCOMES: Final = (None, *Outcome)
 COMPLETED: Final = OUTCOMES.index(Outcome.COMPLETED)
 FAILED: Final = OUTCOMES.index(Outcome.FAILED)
 ROLLED_BACK: Final = OUTCOMES.index(Outcome.ROLLED_BACK)
+UNKNOWN: Final = OUTCOMES.index(Outcome.UNKNOWN)
 
 
 _OTHERS: Final = bytes([1, *bytes(255)])
