@@ -858,7 +858,7 @@ def five(known: Facts) -> list[float | None]:
 def filled_columns(*rows: Any) -> object:
     """Fill the columns that figures are made of, as is done when facts are made."""
     incidents, changes = rows
-    known = Facts(incidents=incidents, changes=changes)
+    known = Facts(incidents=incidents, changes=changes, as_of=datetime.now(UTC))
     return known.incidents.columns, known.changes.columns
 
 

@@ -565,7 +565,7 @@ def _summary(
     counted = _Counted(by_incident, low, high, uncertain)
     early = sum(one.early for _, many in by_incident.values() for one in many)
     notes = (*unread_notes(facts), *early_notes(early))
-    if facts.empty or facts.as_of is None:
+    if facts.empty:
         answer = _Answer(None, "nothing was recorded")
     elif low < high:
         answer = ask(counted)

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeVar, get_args
+from itertools import chain, pairwise
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, Self, TypeVar, get_args
 
 import attrs
 
@@ -20,8 +23,16 @@ from imcm.domain.change import ChangeEvent
 from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
 from imcm.domain.incident import IncidentEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, Unread, known
-from imcm.domain.vocabulary import Between, Moment, latest, optional_time
-from imcm.errors import StoreError
+from imcm.domain.vocabulary import (
+    Between,
+    Moment,
+    checked_time,
+    is_list,
+    latest,
+    optional_time,
+)
+from imcm.errors import InvalidValue, StoreError
+from imcm.plain import plain
 from imcm.projections import change_rows, incident_rows
 from imcm.projections.merges import merges_followed
 from imcm.projections.rows import (
@@ -63,6 +74,10 @@ def _changes(rows: Iterable[ChangeFacts]) -> ChangeTable:
     return ChangeTable.of(rows)
 
 
+def _as_of(value: object) -> datetime | None:
+    return optional_time("as_of", value)
+
+
 @attrs.frozen(kw_only=True)
 class Facts:
     """
@@ -81,11 +96,16 @@ class Facts:
         gaps: Positions at which an incident's or a change's version is not the one that follows
             the version before it in the log read: a number is missing, or comes again.
         unfounded: Positions of corrections and voids whose target is not in the log read.
+
+    Raises:
+        InvalidValue: There are rows and no `as_of`: without it no figure knows how far they go. Or
+            rows are not in the order of their ids, each once.
+        NaiveTimeError: `as_of` has no time zone.
     """
 
     incidents: IncidentTable = attrs.field(factory=IncidentTable, converter=_incidents)
     changes: ChangeTable = attrs.field(factory=ChangeTable, converter=_changes)
-    as_of: datetime | None = None
+    as_of: datetime | None = attrs.field(default=None, converter=_as_of)
     known_at: int | datetime | None = None
     log_position: int = 0
     events: int = 0
@@ -97,6 +117,46 @@ class Facts:
     _kept: dict[Hashable, Any] = attrs.field(
         init=False, factory=dict[Hashable, Any], eq=False, repr=False
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.as_of is None and not self.empty:
+            raise InvalidValue("as_of", None, "give the time up to which the rows tell")
+
+    @classmethod
+    def joined(cls, parts: Iterable[Facts], *, as_of: datetime) -> Self:
+        """
+        Return the facts of several ledgers as those of one.
+
+        What a row says of positions is of its own ledger, and so are `clock_back`, `gaps` and
+        `unfounded`, which the result has none of: look at them in each part. Events are counted
+        together, unread ones too. The result has no log position and is of no one log.
+
+        Args:
+            parts: The facts of each ledger, all made with `as_of=` this time.
+            as_of: World facts later than this are in no row.
+
+        Raises:
+            InvalidValue: A part was made for another time, or the same incident or change is in
+                two of them: its history is then in neither.
+            NaiveTimeError: *as_of* has no time zone.
+        """
+        as_of = checked_time("as_of", as_of)
+        given: list[Any] = list(parts) if is_list(parts) else [parts]  # Any: untrusted
+        unread: Counter[str] = Counter()
+        for part in given:
+            if not isinstance(part, Facts):
+                raise InvalidValue("parts", part, "give facts, such as ledger.facts(as_of=...)")
+            if part.as_of != as_of and not part.empty:
+                allowed = f"make each part with as_of={as_of.isoformat()}"
+                raise InvalidValue("parts", f"one as of {part.as_of}", allowed)
+            unread.update(part.unread)
+        return cls(
+            incidents=_in_one("incident", [part.incidents for part in given]),
+            changes=_in_one("change", [part.changes for part in given]),
+            as_of=as_of,
+            events=sum(part.events for part in given),
+            unread=dict(sorted(unread.items())),
+        )
 
     def __repr__(self) -> str:
         """Return in one line how many rows there are, and what they were made from."""
@@ -123,6 +183,20 @@ class Facts:
             kept[key] = make()
         found: T = kept[key]
         return found
+
+
+def _in_one(kind: str, tables: Iterable[Iterable[Any]]) -> Any:
+    """
+    Return the rows of several tables of one kind in the order of their ids.
+
+    Any: of which kind they are, the caller knows.
+    """
+    rows = sorted(chain.from_iterable(tables), key=attrgetter("id"))
+    for before, row in pairwise(rows):
+        if before.id == row.id:
+            allowed = f"each {kind} in one part; give the ids of each ledger a prefix of its own"
+            raise InvalidValue("parts", f"two with {kind} {plain(row.id)}", allowed)
+    return rows
 
 
 # --- the fold -------------------------------------------------------------------------------------

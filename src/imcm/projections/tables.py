@@ -13,7 +13,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import compress, groupby
+from itertools import compress, groupby, pairwise
 from operator import itemgetter
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, overload
 
@@ -216,15 +216,24 @@ class Table(OneByOne[Row], Generic[Row, Columns]):
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Self:
-        """Return the table of some rows, which come in the order of their ids."""
+        """
+        Return the table of some rows, which come in the order of their ids.
+
+        Raises:
+            InvalidValue: Something is no such row, out of order, or there twice.
+        """
         if isinstance(rows, cls):
             return rows
         # Any: untrusted, and of which of the two its class says.
         given: list[Any] = list(rows) if is_list(rows) else [rows]
         for row in given:
-            if not isinstance(row, (IncidentFacts, ChangeFacts)):
-                raise InvalidValue("rows", row, "give rows of facts")
-        return cls([row.id for row in given], given)
+            if not isinstance(row, cls.row):
+                raise InvalidValue("rows", row, f"give rows of {cls.row.__name__}")
+        ids = [row.id for row in given]
+        for before, id_ in pairwise(ids):
+            if not before < id_:
+                raise InvalidValue("rows", id_, "rows come in the order of their ids, each once")
+        return cls(ids, given)
 
     # --- rows -------------------------------------------------------------------------------------
 
