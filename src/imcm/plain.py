@@ -65,6 +65,20 @@ def plain(text: object) -> str:
     return "".join(shown)
 
 
+def quoted(id_: str) -> str:
+    """
+    Return an id as it stands in a sentence: bare where it can be nothing but an id, else in quotes.
+
+    An id may hold blanks, commas and colons, so it could go on as the sentence does: "mia: 3 of 3
+    votes" would read as what the ledger says.
+    """
+    told = plain(id_)
+    return told if _BARE.fullmatch(told) else '"' + told.replace('"', '\\"') + '"'
+
+
+_BARE: Final = re.compile(r"""[^\s,;:"'()\[\]{}<>]+(:[^\s,;:"'()\[\]{}<>]+)*""")
+
+
 def joined(lines: Iterable[object]) -> str:
     """Return *lines* as text of so many lines: none of them can bring a line of its own."""
     return "\n".join(map(plain, lines))

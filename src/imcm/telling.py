@@ -12,6 +12,7 @@ from imcm.domain import incident as i
 from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided, WordsRedacted
 from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import Between, Commit, Counts, Impact, Moment, is_list, is_mapping
+from imcm.plain import quoted
 from imcm.projections.figure import shown
 from imcm.projections.timeline import Entry
 
@@ -61,7 +62,7 @@ def _and(line: str, words: str) -> str:
 def _impact(impact: Impact | None) -> str:
     if impact is None:
         return ""
-    parts = [f"{one.service} {one.degree.value}" for one in impact.services]
+    parts = [f"{quoted(one.service)} {one.degree.value}" for one in impact.services]
     if impact.customers is not None:
         parts.append(f"{impact.customers:,} customers")
     if impact.share is not None:
@@ -101,9 +102,10 @@ def _value(value: object) -> str:
 def _incident(event: object) -> str:
     match event:
         case i.IncidentDetected():
-            what = event.monitor or (event.channel.value if event.channel else "")
+            named = event.channel.value if event.channel else ""
+            what = quoted(event.monitor) if event.monitor else named
             by = f" by {what}" if what else ""
-            where = f" on {', '.join(event.services)}" if event.services else ""
+            where = f" on {', '.join(map(quoted, event.services))}" if event.services else ""
             return _and(f"detected{by}{where}", event.title)
         case i.IncidentDeclared():
             return "declared"
@@ -116,7 +118,7 @@ def _incident(event: object) -> str:
             return _and(f"dismissed as {event.reason.value}", event.why)
         case i.MitigationAttempted():
             what = f"attempt {event.number}: {event.kind.value.replace('_', ' ')}"
-            return _and(f"{what} with {event.change}" if event.change else what, event.note)
+            return _and(f"{what} with {quoted(event.change)}" if event.change else what, event.note)
         case i.AttemptConcluded():
             result = event.result.value.replace("_", " ")
             return _and(f"attempt {event.number}: {result}", event.evidence)
@@ -133,9 +135,9 @@ def _incident(event: object) -> str:
         case i.SeverityChanged():
             return _and(f"severity is now {event.severity.value}", event.why)
         case i.RoleAssigned():
-            return f"{event.person} is {event.role.value.replace('_', ' ')}"
+            return f"{quoted(event.person)} is {event.role.value.replace('_', ' ')}"
         case i.RoleReleased():
-            return f"{event.person} is no longer {event.role.value.replace('_', ' ')}"
+            return f"{quoted(event.person)} is no longer {event.role.value.replace('_', ' ')}"
         case i.ImpactUpdated():
             since = event.impact_started_at
             parts = [_impact(event.impact), "" if since is None else f"since {told_moment(since)}"]
@@ -143,33 +145,35 @@ def _incident(event: object) -> str:
         case i.UpdatePosted():
             return f"{event.audience.value} update: {event.text}"
         case i.ProblemLinked():
-            return f"problem {event.problem} deals with the permanent fix"
+            return f"problem {quoted(event.problem)} deals with the permanent fix"
         case i.VerdictGiven():
-            return _and(f"{event.verdict.value} link to change {event.change}", event.why)
+            return _and(f"{event.verdict.value} link to change {quoted(event.change)}", event.why)
         case i.ReviewRecorded():
             causes = f" Causes: {'; '.join(event.causes)}" if event.causes else ""
             return f"review {event.number}: {event.what_happened}{causes}"
         case i.ActionAdded():
-            owner = f" ({event.owner})" if event.owner else ""
+            owner = f" ({quoted(event.owner)})" if event.owner else ""
             due = f", due {event.due}" if event.due else ""
             return f"action {event.number}{owner}{due}: {event.text}"
         case i.ActionCompleted():
-            return f"action {event.number} done{f' by {event.change}' if event.change else ''}"
+            return (
+                f"action {event.number} done{f' by {quoted(event.change)}' if event.change else ''}"
+            )
         case i.ActionDropped():
             return _and(f"action {event.number} dropped", event.why)
         case i.IncidentClosed():
             return "closed"
         case i.IncidentMerged():
-            return _and(f"merged into {event.into}", event.why)
+            return _and(f"merged into {quoted(event.into)}", event.why)
         case i.IncidentAbsorbed():
-            return f"goes on for {event.merged} too"
+            return f"goes on for {quoted(event.merged)} too"
         case i.IncidentUnmerged():
-            return _and(f"no longer merged into {event.out_of}", event.why)
+            return _and(f"no longer merged into {quoted(event.out_of)}", event.why)
         case i.IncidentSeparated():
-            return f"no longer goes on for {event.merged}"
+            return f"no longer goes on for {quoted(event.merged)}"
         case i.SeverityInherited():
             severity = "not told" if event.severity is None else event.severity.value
-            return f"the highest severity is now {severity}, by {event.merged}"
+            return f"the highest severity is now {severity}, by {quoted(event.merged)}"
         case DurationStated():
             duration = shown(event.microseconds / 1e6, "seconds")
             return f"the source states {event.what.value.replace('_', ' ')}: {duration}"
@@ -196,7 +200,7 @@ def _content(event: c.ChangePlanned | c.ChangeRevised) -> str:
 def _change(event: object) -> str:
     match event:
         case c.ChangePlanned():
-            where = f" on {', '.join(event.services)}" if event.services else ""
+            where = f" on {', '.join(map(quoted, event.services))}" if event.services else ""
             missing = [
                 name
                 for name, there in (
@@ -261,7 +265,8 @@ def _change(event: object) -> str:
             return _and("failed", event.why)
         case c.ChangeRolledBack():
             return _and(
-                f"rolled back{f' for {event.incident}' if event.incident else ''}", event.why
+                f"rolled back{f' for {quoted(event.incident)}' if event.incident else ''}",
+                event.why,
             )
         case c.ChangeRecovered():
             return "service is good again"

@@ -242,7 +242,7 @@ class TestTheTrail:
         [
             ((*BEGUN, mark(6), moved()), Ruling.BROKEN),
             ((*BEGUN, mark(6), moved(), RULED), Ruling.HELD),
-            ((*VOTED, mark(5), moved(), RESCOPED), Ruling.HELD),
+            ((*VOTED, mark(5), moved(), RESCOPED), Ruling.NOTHING),
         ],
     )
     def test_what_was_marked_is_to_be_settled(self, events, expected):

@@ -247,7 +247,7 @@ class TestRepr:
             (
                 DecisionTrail(change=HOSTILE),
                 "decisions on change '\\x1b[2J\\r\\nteam\\u202e': 0 decisions; "
-                "questions: 0 held, 0 broken, 0 unknown",
+                "questions: 0 held, 0 broken, 0 unknown, 0 nothing to judge",
             ),
             (
                 ImportReport(

@@ -43,6 +43,7 @@ from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, Unknow
 from imcm.files import new_file
 from imcm.interchange import jsonl
 from imcm.ledger import Ledger, LedgerReader
+from imcm.plain import quoted
 from imcm.projections.anomalies import anomalies as odd_things
 from imcm.projections.decisions import decision_trail, plain
 from imcm.projections.facts import ChangeFacts, IncidentFacts
@@ -294,11 +295,11 @@ def replay(
         print_json(value if state is None else {"events": value, "state": _plain_row(state)})
         return
     for entry in entries:
-        source = f" via {entry.source}" if entry.source else ""
+        source = f" via {quoted(entry.source)}" if entry.source else ""
         say(
             f"{entry.position:>7}  recorded {entry.recorded_at:%Y-%m-%d %H:%M:%S}Z  "
-            f"{entry.id} v{entry.version}  {told_moment(entry.at)}  {entry.by}{source}  "
-            f"{told_entry(entry)}"
+            f"{quoted(entry.id)} v{entry.version}  {told_moment(entry.at)}  "
+            f"{quoted(entry.by)}{source}  {told_entry(entry)}"
         )
     if not entries:
         say("nothing was recorded there")

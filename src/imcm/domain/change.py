@@ -47,7 +47,7 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.growing import FEW, frozen, instead, thawed, told
-from imcm.domain.imported import corrected, is_plain, news, place_after, status_after, with_status
+from imcm.domain.imported import corrected, news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -2125,8 +2125,6 @@ def bring_in(
             past += marked
             if placed.__class__ not in EDIT_CLASSES:
                 status = status_after(status, placed)
-            elif not is_plain(placed, past, CORRECTABLE):
-                status = fold(past).status
             result += ((place, new) for new in marked)
     return tuple(result)
 

@@ -350,6 +350,22 @@ _CHECKS: Final[Mapping[type, Callable[[str, object], Any]]] = {
 Correctable: TypeAlias = Mapping[type, Mapping[str, type]]
 """Which fields of which event can be corrected, and by which event: a closed list."""
 
+_FIELDS: Final[Mapping[type, frozenset[str]]] = {
+    MomentCorrected: frozenset({"at", "impact_started_at", "declared_at"}),
+    SeverityCorrected: frozenset({"severity"}),
+    ImpactCorrected: frozenset({"impact"}),
+    ServicesCorrected: frozenset({"services"}),
+    SymptomCorrected: frozenset({"symptom"}),
+    KindCorrected: frozenset({"kind"}),
+    LabelsCorrected: frozenset({"labels"}),
+    EnvironmentCorrected: frozenset({"environment"}),
+    ModeCorrected: frozenset({"mode"}),
+    DismissalReasonCorrected: frozenset({"reason"}),
+    ResultCorrected: frozenset({"result"}),
+    CommitsCorrected: frozenset({"commits"}),
+}
+"""The fields that a correction of each kind can be of, in whichever events have them."""
+
 Ev = TypeVar("Ev")
 
 
@@ -357,7 +373,8 @@ def standing(events: Mapping[int, Ev], edits: Iterable[object]) -> dict[int, Ev]
     """
     Return *events* (by version) with *edits* applied in their order: voided ones are gone.
 
-    An edit whose target is not among the events has no effect.
+    An edit whose target is not among the events has no effect, and neither has a correction of a
+    field that is not of its kind.
     """
     result = dict(events)
     voided: set[int] = set()
@@ -365,13 +382,24 @@ def standing(events: Mapping[int, Ev], edits: Iterable[object]) -> dict[int, Ev]
         if isinstance(edit, EventVoided):
             voided.add(edit.version)
         elif isinstance(edit, CORRECTIONS):
-            target = result.get(edit.version)  # type: ignore[attr-defined]
-            if target is not None and hasattr(target, edit.field):  # type: ignore[attr-defined]
-                changed = {edit.field: edit.now}  # type: ignore[attr-defined]
-                result[edit.version] = replaced(target, **changed)  # type: ignore[attr-defined]
+            correction: Any = edit  # one of its classes, which all have the same fields
+            target = result.get(correction.version)
+            if target is not None and corrects(correction, target):
+                now = {correction.field: correction.now}
+                result[correction.version] = replaced(target, **now)
     for version in voided:
         result.pop(version, None)
     return result
+
+
+def corrects(correction: Any, event: object) -> bool:
+    """
+    Say whether a correction has an effect on an event: what no step writes, a row may yet hold.
+
+    Any: one of the classes of corrections, which all have the same fields.
+    """
+    field: str = correction.field
+    return field in _FIELDS[type(correction)] and hasattr(event, field)
 
 
 def replaced(event: Ev, **fields: Any) -> Ev:

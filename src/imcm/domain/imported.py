@@ -236,18 +236,6 @@ def corrected(
     )
 
 
-def is_plain(edit: Any, told: Sequence[object], correctable: Correctable) -> bool:
-    """
-    Say whether no status follows from a correction: what can be corrected tells none.
-
-    One of nothing that is there has no effect at all.
-
-    Any: only a correction, which is what it is asked of, has these fields.
-    """
-    at = edit.version - 1
-    return not 0 <= at < len(told) or edit.field in correctable.get(told[at].__class__, {})
-
-
 def with_status(event: Ev, status: object) -> Ev:
     """Return an event with the status it gets: mostly the one it came with."""
     # Any: which events have a status is for the aggregate to know.

@@ -46,7 +46,7 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.growing import FEW, frozen, thawed, told
-from imcm.domain.imported import is_plain, news, place_after, status_after, with_status
+from imcm.domain.imported import news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -1672,9 +1672,6 @@ def bring_in(
         past.append(settled)
         if settled.__class__ not in EDIT_CLASSES:
             status = _status_after(status, settled)
-        elif not is_plain(settled, past, CORRECTABLE):
-            incident, known = fold(past), len(past)
-            status = incident.status
         result.append((place, settled))
     return tuple(result)
 

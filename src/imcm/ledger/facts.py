@@ -54,7 +54,7 @@ def marked(found: Facts, store: Reading, ledger: str) -> Facts:
 def loaded(rows: Iterable[Row], upto: Mapping[str, int]) -> FactsFold:
     """Return a fold that holds the events of some streams, of each those up to a version."""
     fold = FactsFold()
-    take_facts((row for row in rows if row.version <= upto[row.stream]), fold)
+    take_facts((row for row in rows if row.version <= upto.get(row.stream, 0)), fold)
     return fold
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
 
 import attrs
@@ -22,13 +23,18 @@ from imcm.domain.vocabulary import (
     Commit,
     Moment,
     StatedDuration,
+    Verdict,
     earliest,
     folded,
     is_list,
     latest,
+    reads_as,
 )
-from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
-from imcm.projections.figure import facts_of, microseconds, utc
+from imcm.plain import quoted
+from imcm.projections.excerpt import SOME, named
+from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, Spell
+from imcm.projections.figure import facts_of, utc
+from imcm.projections.instants import instant
 
 
 class Oddity(StrEnum):
@@ -44,6 +50,17 @@ class Oddity(StrEnum):
     or after the year 9999 there; figures take the first or the last instant for it. GAP is a log
     that was not read whole, or is not as it was written: a ledger numbers the events of each
     incident and each change 1, 2, 3 ... without gaps.
+
+    Out of order is what lies more than a minute before what it follows: detection, then
+    acknowledgement, triage and mitigation in whatever order, resolution, close; a declaration lies
+    between detection and resolution. SKIPPED_STATUS is said once for all that a source left out.
+    READ_ALIKE are two ids whose letters can hardly be told apart. UNKNOWN_LINK names an incident or
+    a change that is not in the log read. REOPENED_OPEN is a source's reopening of what had no end
+    before it. IN_OWN_FAVOUR is a correction by somebody who took part, by the sign of the field
+    alone: a resolution moved earlier, a severity lowered, a start moved behind its approval. UNDONE
+    is a void, by somebody else, of a vote, a ruling, a rejection, or of what was told without
+    approval. NEGATIVE_LEAD is a commit made after it was deployed. UNREAD are events that this
+    version can't read: what they say is in no row.
     """
 
     END_BEFORE_START = "end before start"
@@ -63,6 +80,13 @@ class Oddity(StrEnum):
     OUTSIDE_WINDOW = "outside its window"
     BACKDATED = "backdated into a window"
     CONTENT_CORRECTED = "content corrected after approval"
+    READ_ALIKE = "approved by an id that reads like its requester's"
+    UNKNOWN_LINK = "names what is not known"
+    REOPENED_OPEN = "reopened without an end before it"
+    IN_OWN_FAVOUR = "corrected in one's own favour"
+    UNDONE = "decision or finding voided"
+    NEGATIVE_LEAD = "lead time below zero"
+    UNREAD = "events that can't be read"
 
 
 @attrs.frozen(kw_only=True)
@@ -85,40 +109,45 @@ class Anomaly:
 
 
 _TOLERANCE: Final = 60_000_000
-"""Stated durations are rounded by their sources: a minute's difference is no oddity."""
+"""Clocks and stated durations are rounded by their sources: a minute is no oddity."""
 
 
 def anomalies(log: Facts | Iterable[Recorded]) -> tuple[Anomaly, ...]:
     """Return every anomaly in a log: of incidents, of changes, each by id, and of the ledger."""
     facts = facts_of(log)
     found: list[Anomaly] = []
+    untriaged: list[str] = []
+    unworked: list[str] = []
     for row in facts.incidents:
         # Of those merged into it each has its own; only the severity is that of all of them.
         alone = row.alone._replace(severity_highest=row.severity_highest) if row.members else row
-        found += (_of(INCIDENT, alone, oddity, detail) for oddity, detail in _incident(alone))
+        odd = (*_incident(alone), *_incident_links(alone, facts))
+        found += (_of(INCIDENT, alone, oddity, detail) for oddity, detail in odd)
+        if alone.imported and alone.status in _FAR and not alone.triaged:
+            untriaged.append(alone.id)
     for change in facts.changes:
-        found += (_of(CHANGE, change, oddity, detail) for oddity, detail in _change(change))
-    found += (
-        Anomaly(
-            kind="ledger",
-            id="self",
-            oddity=Oddity.CLOCK_BACK,
-            detail="the ledger's stamp goes back here",
-            positions=(position,),
-        )
-        for position in facts.clock_back
-    )
-    found += (
-        Anomaly(
-            kind="ledger",
-            id="self",
-            oddity=Oddity.GAP,
-            detail="a version before this one is missing, or this one comes again",
-            positions=(position,),
-        )
-        for position in facts.gaps
-    )
+        odd = (*_change(change), *_change_links(change, facts))
+        found += (_of(CHANGE, change, oddity, detail) for oddity, detail in odd)
+        if change.status is ChangeStatus.CLOSED and change.outcome is None:
+            unworked.append(change.id)
+    for word, ids in (("triaged", untriaged), ("implemented", unworked)):
+        if ids:
+            detail = f"{word}, by {len(ids):,} that a source told without it: {named(ids, SOME)}"
+            found.append(_of_the_log(Oddity.SKIPPED_STATUS, detail))
+    for name, count in facts.unread.items():
+        found.append(_of_the_log(Oddity.UNREAD, f"{count:,} of type {name}"))
+    back = "the ledger's stamp goes back here"
+    found += (_of_the_log(Oddity.CLOCK_BACK, back, position) for position in facts.clock_back)
+    gap = "a version before this one is missing, or this one comes again"
+    found += (_of_the_log(Oddity.GAP, gap, position) for position in facts.gaps)
     return tuple(found)
+
+
+_FAR: Final = frozenset({IncidentStatus.MITIGATED, IncidentStatus.RESOLVED, IncidentStatus.CLOSED})
+
+
+def _of_the_log(oddity: Oddity, detail: str, *positions: int) -> Anomaly:
+    return Anomaly(kind="ledger", id="self", oddity=oddity, detail=detail, positions=positions)
 
 
 def _of(kind: str, row: IncidentFacts | ChangeFacts, oddity: Oddity, detail: str) -> Anomaly:
@@ -136,6 +165,12 @@ def _common(row: IncidentFacts | ChangeFacts) -> Iterator[tuple[Oddity, str]]:
         yield Oddity.SOURCES_DISAGREE, "a second source gave another value; the last one stands"
     if row.source_clock_back:
         yield Oddity.CLOCK_BACK, "the source's stamps go back"
+    for edit in row.edits:
+        what = f"version {edit.version} ({edit.type} by {quoted(edit.actor)})"
+        if edit.in_own_favour:
+            yield Oddity.IN_OWN_FAVOUR, f"{edit.field} of {what}, by {quoted(edit.by)}"
+        if edit.undoes:
+            yield Oddity.UNDONE, f"{what}, by {quoted(edit.by)}"
 
 
 def _untellable(value: object) -> bool:
@@ -161,31 +196,51 @@ def _surely_before(first: Moment, second: Moment) -> bool:
     return utc(latest(first)) < utc(earliest(second))
 
 
-def _out_of_order(
-    moments: Iterable[tuple[str, Moment | None]],
-) -> Iterator[tuple[Oddity, str]]:
-    """Yield pairs of moments in which what comes later in the lifecycle surely came earlier."""
-    last: tuple[str, Moment] | None = None
-    for name, moment in moments:
-        if moment is None:
-            continue
-        if last is not None and _surely_before(moment, last[1]):
-            yield Oddity.END_BEFORE_START, f"{name} at {moment} before {last[0]} at {last[1]}"
-        last = (name, moment)
+def _well_before(first: Moment, second: Moment) -> bool:
+    """Say whether a moment surely lies before another, by more than clocks differ."""
+    return instant(earliest(second)) - instant(latest(first)) > _TOLERANCE
+
+
+_Named = tuple[str, Moment | None]
+
+
+def _disorder(*pairs: tuple[_Named, _Named]) -> Iterator[tuple[Oddity, str]]:
+    """Yield pairs of moments of which the second well before the first."""
+    for (before, first), (after, second) in pairs:
+        if first is not None and second is not None and _well_before(second, first):
+            yield Oddity.END_BEFORE_START, f"{after} at {second} before {before} at {first}"
+
+
+def _out_of_order(*moments: _Named) -> Iterator[tuple[Oddity, str]]:
+    """Yield what of a chain of moments lies well before the one told before it."""
+    there = [one for one in moments if one[1] is not None]
+    yield from _disorder(*pairwise(there))
+
+
+def _incident_order(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
+    """Yield what of an incident is out of order; a reopening begins anew."""
+    detected, resolved = ("detected", row.detected_at), ("resolved", row.resolved_at)
+    declared = ("declared", row.declared_at)
+    acknowledged, triaged = ("acknowledged", row.acknowledged_at), ("triaged", row.triaged_at)
+    for named_ in (declared, acknowledged, triaged):
+        yield from _disorder((detected, named_), (named_, resolved))
+    for spell in row.spells:
+        ends = (("mitigated", spell.mitigated), ("resolved", spell.resolved))
+        yield from _out_of_order(("opened", spell.started), *ends, ("closed", spell.closed))
+    before: Spell | None = None
+    for spell in row.spells:
+        if before is not None and before.resolved is None and before.closed is None:
+            yield Oddity.REOPENED_OPEN, f"at {spell.started}"
+        before = spell
 
 
 def _incident(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
     yield from _common(row)
-    first = (("detected", row.detected_at), ("acknowledged", row.acknowledged_at))
-    yield from _out_of_order(first)
-    for spell in row.spells:
-        started = ("opened", spell.started)
-        ends = (("mitigated", spell.mitigated), ("resolved", spell.resolved))
-        yield from _out_of_order((started, *ends, ("closed", spell.closed)))
+    yield from _incident_order(row)
     if row.impact_started_at is not None:
         for name in ("detected", "declared", "acknowledged", "triaged", "mitigated", "resolved"):
             moment: Moment | None = getattr(row, f"{name}_at")
-            if moment is not None and _surely_before(moment, row.impact_started_at):
+            if moment is not None and _well_before(moment, row.impact_started_at):
                 yield Oddity.BEFORE_IMPACT, f"{name} at {moment}"
     live = row.status is IncidentStatus.CLOSED and not row.imported and row.merged_into is None
     if live and row.severity_highest in DEFAULT_POLICY.review_for and not row.reviewed:
@@ -193,15 +248,32 @@ def _incident(row: IncidentFacts) -> Iterator[tuple[Oddity, str]]:
         yield Oddity.UNREVIEWED, f"of severity {row.severity_highest}, and no review is recorded"
     if row.status is IncidentStatus.CLOSED and row.resolved_at is None:
         yield Oddity.CLOSED_UNRESOLVED, "no resolution stands"
-    far = {IncidentStatus.MITIGATED, IncidentStatus.RESOLVED, IncidentStatus.CLOSED}
-    if row.imported and row.status in far and not row.triaged:
-        yield Oddity.SKIPPED_STATUS, "triaged"
     stated = row.stated.get(StatedDuration.TIME_TO_RESTORE)
     if stated is not None and row.detected_at is not None and row.resolved_at is not None:
-        told = microseconds(utc(row.resolved_at) - utc(row.detected_at))
-        if abs(stated - told) >= _TOLERANCE:
-            detail = f"stated {stated / 1e6:g} s, by the moments {told / 1e6:g} s"
-            yield Oddity.STATED_DIFFERS, detail
+        least = instant(earliest(row.resolved_at)) - instant(latest(row.detected_at))
+        most = instant(latest(row.resolved_at)) - instant(earliest(row.detected_at))
+        if stated <= least - _TOLERANCE or stated >= most + _TOLERANCE:
+            by = f"{least / 1e6:g}" if least == most else f"{least / 1e6:g} to {most / 1e6:g}"
+            yield Oddity.STATED_DIFFERS, f"stated {stated / 1e6:g} s, by the moments {by} s"
+
+
+def _incident_links(row: IncidentFacts, facts: Facts) -> Iterator[tuple[Oddity, str]]:
+    """Yield what an incident names that is not in the facts."""
+    for verdict, word in ((Verdict.CAUSED, "caused by"), (Verdict.FIXED, "fixed by")):
+        for change, said in row.verdicts.items():
+            if said is verdict and facts.changes.place(change) is None:
+                yield Oddity.UNKNOWN_LINK, f"{word} {quoted(change)}"
+    into = row.merged_into
+    if into is not None and facts.incidents.place(into) is None:
+        yield Oddity.UNKNOWN_LINK, f"merged into {quoted(into)}"
+
+
+def _change_links(row: ChangeFacts, facts: Facts) -> Iterator[tuple[Oddity, str]]:
+    """Yield what a change names that is not in the facts."""
+    if row.incident is not None and facts.incidents.place(row.incident) is None:
+        yield Oddity.UNKNOWN_LINK, f"for {quoted(row.incident)}"
+    if row.repairs is not None and facts.changes.place(row.repairs) is None:
+        yield Oddity.UNKNOWN_LINK, f"repairs {quoted(row.repairs)}"
 
 
 _NOT_BEGUN: Final = frozenset(
@@ -219,22 +291,28 @@ def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     yield from _common(row)
     over = row.status in {ChangeStatus.CLOSED, ChangeStatus.CANCELLED}
     yield from _out_of_order(
-        (
-            ("planned", row.planned_at),
-            ("submitted", row.submitted_at),
-            ("started", row.started_at),
-            ("deployed", row.deployed_at),
-            ("rolled back", row.rolled_back_at),
-            ("closed", row.closed_at if over else None),
-        )
+        ("planned", row.planned_at),
+        ("submitted", row.submitted_at),
+        ("started", row.started_at),
+        ("deployed", row.deployed_at),
+        ("rolled back", row.rolled_back_at),
+        ("closed", row.closed_at if over else None),
     )
     if not over:  # it was closed, and rolled back after that
-        yield from _out_of_order((("deployed", row.deployed_at), ("closed", row.closed_at)))
-    if row.status is ChangeStatus.CLOSED and row.outcome is None:
-        yield Oddity.SKIPPED_STATUS, "implemented"
+        yield from _out_of_order(("deployed", row.deployed_at), ("closed", row.closed_at))
+    for commit in row.commits:
+        late = commit.committed_at
+        if late is not None and row.deployed_at is not None and _well_before(row.deployed_at, late):
+            detail = f"{quoted(commit.id)} committed at {late}, deployed at {row.deployed_at}"
+            yield Oddity.NEGATIVE_LEAD, detail
     requester = row.requested_by
     if requester is not None and folded(requester) in {folded(by) for by in row.approved_by}:
-        yield Oddity.SELF_APPROVED, requester
+        yield Oddity.SELF_APPROVED, quoted(requester)
+    elif requester is not None:
+        for by in row.approved_by:
+            if reads_as(by) == reads_as(requester):
+                detail = f"asked for by {quoted(requester)}, approved by {quoted(by)}"
+                yield Oddity.READ_ALIKE, detail
     began = row.status not in _NOT_BEGUN
     if began and row.authorisation in {"outstanding", "refused afterwards"}:
         yield Oddity.UNAPPROVED, row.authorisation

@@ -58,6 +58,7 @@ _FIELDS: Final = ChangeFacts._fields
     _AUTHORISATION,
     _UNAUTHORISED,
     _STATED,
+    _EDITS,
     _LATE,
     _BACKDATED,
     _SOURCE_CLOCK_BACK,

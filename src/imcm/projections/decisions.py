@@ -26,6 +26,7 @@ from imcm.domain.corrections import (
     DurationStated,
     EventVoided,
     WordsRedacted,
+    corrects,
     replaced,
 )
 from imcm.domain.recorded import CHANGE, Event, Recorded, Unread, known
@@ -40,9 +41,10 @@ from imcm.domain.vocabulary import (
     is_list,
     is_mapping,
     latest,
+    reads_as,
 )
 from imcm.errors import UnknownIdError
-from imcm.plain import joined
+from imcm.plain import joined, quoted
 from imcm.projections.excerpt import SOME, excerpt, named, short
 from imcm.projections.figure import SHAPE, utc
 from imcm.projections.timeline import Entry, timeline
@@ -51,11 +53,17 @@ __all__ = ["Altered", "Decision", "DecisionTrail", "Finding", "Question", "Rulin
 
 
 class Ruling(StrEnum):
-    """What the log says to a question; UNKNOWN where imported history does not say."""
+    """
+    What the log says to a question.
+
+    UNKNOWN where imported history does not say, or the answer rests on what somebody corrected or
+    voided afterwards; NOTHING where there was nothing to hold or to break.
+    """
 
     HELD = "held"
     BROKEN = "broken"
     UNKNOWN = "unknown"
+    NOTHING = "nothing to judge"
 
 
 class Question(StrEnum):
@@ -225,7 +233,7 @@ class DecisionTrail:
     def separation_of_duties(self) -> Ruling:
         """Whether those who asked, wrote, submitted and implemented are not those who approved."""
         verdicts = {self.finding(question).verdict for question in _DUTIES}
-        worst_first = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD)
+        worst_first = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD, Ruling.NOTHING)
         return next(verdict for verdict in worst_first if verdict in verdicts)
 
     def finding(self, question: Question) -> Finding:
@@ -243,7 +251,7 @@ class DecisionTrail:
         lines = [
             f"decisions on change {self.change}, known at {known_at} "
             f"(log position {self.log_position})",
-            f"  asked for by {self.requested_by or 'nobody named'}",
+            f"  asked for by {quoted(self.requested_by) if self.requested_by else 'nobody named'}",
         ]
         for word, people in (
             ("planned", self.planned_by),
@@ -251,7 +259,7 @@ class DecisionTrail:
             ("approved", self.approved_by),
             ("implemented", self.implemented_by),
         ):
-            lines.append(f"  {word} by {named(people, SOME) or 'nobody named'}")
+            lines.append(f"  {word} by {named(list(map(quoted, people)), SOME) or 'nobody named'}")
         lines += excerpt(self.decisions, _told, indent="  ", most=MANY, what="more decisions")
         lines.append(f"  separation of duties: {self.separation_of_duties.value}")
         lines += [f"  {f.verdict.value}: {f.question.value}: {f.reason}" for f in self.findings]
@@ -295,13 +303,14 @@ def plain(value: object) -> Any:
 
 
 def _told(one: Decision) -> Iterator[str]:
-    line = f"  position {one.position}, version {one.version}: {one.what} by {one.by}"
+    line = f"  position {one.position}, version {one.version}: {one.what} by {quoted(one.by)}"
     if one.edits is not None:
         line += f": version {one.edits}"
     if one.quorum is not None:
         line += f": {one.votes} of {one.quorum} votes for content {one.content}"
     if one.policy is not None:
-        line += f", policy {one.policy.name} {one.policy.version} said: {one.policy.said}"
+        policy = f"{quoted(one.policy.name)} {quoted(one.policy.version)}"
+        line += f", policy {policy} said: {one.policy.said}"
     marks = [
         mark
         for mark, there in (
@@ -408,7 +417,8 @@ def decision_trail(
 
     A question is unknown where imported history does not say: whoever brought it in is not taken
     for whoever did it. One more case is unknown: an approval told to lie before the work began
-    that the log took only after that, since nothing but the word of who told it says so.
+    that the log took only after that, since nothing but the word of who told it says so. So are a
+    moment that decides the answer and was corrected, and what is so only since a void.
 
     An approval counts until a revision or a rejection ends it, or what it was given to is voided;
     if that revision itself is voided later, it counts again. The positions a revision `voids` are
@@ -625,7 +635,9 @@ class _Standing:
                 return []
             if isinstance(event, EventVoided):
                 return self._void(event.version, target)
-            return self._correct(event, target)
+            if corrects(event, target):  # of nothing that a vote depends on
+                self._facts[event.version] = replaced(target, **{event.field: event.now})
+            return []
         if not isinstance(event, _TOLD_ON):
             return []
         ended = self.votes() if isinstance(event, _CLEARS) else []
@@ -651,20 +663,6 @@ class _Standing:
             told.pop(version, None)
         del self._facts[version]
         return ended
-
-    def _correct(self, event: Any, target: Any) -> list[int]:
-        field = event.field
-        if not hasattr(target, field):
-            return []
-        # A log from elsewhere may hold corrections that no step gives, of what votes depend on.
-        of_votes = field not in changes.CORRECTABLE.get(target.__class__, ())
-        before = self.votes() if of_votes else []
-        self._facts[event.version] = replaced(target, **{field: event.now})
-        if field in self._texts:
-            told = self._facts
-            self._texts[field] = {v: None for v in told if getattr(told[v], field, "")}
-        after = frozenset(self.votes() if of_votes else ())
-        return [vote for vote in before if vote not in after]
 
 
 def _stood_before(
@@ -787,9 +785,10 @@ def _findings(decisions: Sequence[Decision], people: _People) -> Iterator[Findin
     counted = [_Person.of(one) for one in stands if _approves(one) and (one.counts or one.imported)]
     who = people.implemented
     yield _apart(Question.IMPLEMENTER, "implemented", who, counted, before=False, imported=imported)
-    yield from _went_in(stands)
+    gone = [one for one in decisions if one.voided_by is not None]
+    yield from _went_in(stands, gone)
     yield _settled_afterwards(stands)
-    yield _allowed(stands)
+    yield _allowed(stands, gone)
 
 
 def _apart(
@@ -804,19 +803,36 @@ def _apart(
     positions = _places([*who, *votes])
     did, approved = _in_both(who, votes, before=before)
     if approved:
-        names = ", ".join(dict.fromkeys(vote.name for vote in approved))
+        names = ", ".join(dict.fromkeys(quoted(vote.name) for vote in approved))
         places = _places([*did, *approved])
         return _found(question, Ruling.BROKEN, f"{names} {word} it and approved it", places)
+    alike = next(_alike(who, votes), None)
+    if alike is not None:
+        doer, voter = alike
+        reason = (
+            f"{quoted(doer.name)} {word} it and {quoted(voter.name)} approved it: ids that read "
+            "alike, so whether they are two people the log does not say"
+        )
+        return _found(question, Ruling.UNKNOWN, reason, _places(alike))
     if not all(one.named for one in who):
         return _found(question, Ruling.UNKNOWN, f"the log does not say who {word} it", positions)
     if not all(one.named for one in votes) or (imported and not votes):
         return _found(question, Ruling.UNKNOWN, "the log does not say who approved it", positions)
     if not votes:
-        return _found(question, Ruling.HELD, "nobody's approval stands", positions)
+        return _found(question, Ruling.NOTHING, "nobody's approval stands", positions)
     if not who:
-        return _found(question, Ruling.HELD, f"nobody {word} it", positions)
-    approvers, doers = ", ".join(_once(votes)), ", ".join(_once(who))
+        return _found(question, Ruling.NOTHING, f"nobody {word} it", positions)
+    approvers, doers = (", ".join(map(quoted, _once(of))) for of in (votes, who))
     return _found(question, Ruling.HELD, f"{word} by {doers}, approved by {approvers}", positions)
+
+
+def _alike(who: Iterable[_Person], votes: Iterable[_Person]) -> Iterator[tuple[_Person, _Person]]:
+    """Yield those whose ids read as that of somebody who approved, and are another's."""
+    approved = {reads_as(vote.name): vote for vote in votes if vote.named}
+    for one in who:
+        vote = approved.get(reads_as(one.name)) if one.named else None
+        if vote is not None and folded(vote.name) != folded(one.name):
+            yield one, vote
 
 
 def _in_both(
@@ -880,7 +896,7 @@ def _entered(one: Decision) -> bool:
     return isinstance(event, began)
 
 
-def _went_in(stands: Sequence[Decision]) -> Iterator[Finding]:
+def _went_in(stands: Sequence[Decision], gone: Sequence[Decision]) -> Iterator[Finding]:
     """Yield the answers to QUORUM and BEFORE, of the first event that says that it went in."""
     quorum, before = Question.QUORUM, Question.BEFORE
     entry = next((one for one in stands if _entered(one)), None)
@@ -889,8 +905,14 @@ def _went_in(stands: Sequence[Decision]) -> Iterator[Finding]:
     votes = [one for one in stands if one.version in counted]
     so_far = _ballot(votes)
     if entry is None:
-        yield _found(quorum, Ruling.HELD, f"nothing has gone in; {so_far}", _places(votes))
-        yield _found(before, Ruling.HELD, "nothing has gone in", _places(votes))
+        voided = [one for one in gone if _entered(one) and not one.imported]
+        if voided:
+            word = f"what said that it went in was voided: position {_numbers(_at(voided))}"
+            yield _found(quorum, Ruling.UNKNOWN, f"{word}; {so_far}", _places([*votes, *voided]))
+            yield _found(before, Ruling.UNKNOWN, word, _places([*votes, *voided]))
+            return
+        yield _found(quorum, Ruling.NOTHING, f"nothing has gone in; {so_far}", _places(votes))
+        yield _found(before, Ruling.NOTHING, "nothing has gone in", _places(votes))
         return
     places = _places([*votes, entry])
     if entry.imported:
@@ -908,12 +930,16 @@ def _went_in(stands: Sequence[Decision]) -> Iterator[Finding]:
         places = _places([recipe, entry])
         word = f"pre-approved by template {recipe.template.name} {recipe.template.version}"
         yield _found(quorum, Ruling.HELD, word, places)
-        yield _before([recipe], entry, places)
+        yield _before([recipe], entry, places, stands)
         return
     people = {folded(one.by) for one in votes}
     enough = bool(votes) and len(people) >= _needed(votes)
+    rejections = [one for one in gone if isinstance(one.event, changes.ChangeRejected)]
+    if rejections:
+        so_far += f"; a rejection was voided: position {_numbers(_at(rejections))}"
+        places = tuple(sorted({*places, *_at(rejections)}))
     yield _found(quorum, Ruling.HELD if enough else Ruling.BROKEN, so_far, places)
-    yield _before(votes, entry, places)
+    yield _before(votes, entry, places, stands)
 
 
 def _needed(votes: Iterable[Decision]) -> int:
@@ -937,7 +963,29 @@ def _imported_before(stands: Sequence[Decision], entry: Decision, word: str) -> 
     return _found(Question.BEFORE, Ruling.UNKNOWN, word, (entry.position,))
 
 
-def _before(approvals: Sequence[Decision], entry: Decision, places: tuple[int, ...]) -> Finding:
+def _at(decisions: Iterable[Decision]) -> list[int]:
+    return [one.position for one in decisions]
+
+
+def _as_first_told(one: Decision, stands: Iterable[Decision]) -> tuple[Moment | None, list[int]]:
+    """Return the moment of a decision before anybody corrected it, and where that was done."""
+    corrections = [
+        other
+        for other in stands
+        if other.edits == one.version and getattr(other.event, "field", "") == "at"
+    ]
+    if not corrections:
+        return one.at, []
+    first: Any = corrections[0].event  # a correction says what stood before it
+    return first.was, _at(corrections)
+
+
+def _before(
+    approvals: Sequence[Decision],
+    entry: Decision,
+    places: tuple[int, ...],
+    stands: Sequence[Decision],
+) -> Finding:
     question, went = Question.BEFORE, f"went in at {_moment(entry.at)}"
     if not approvals:
         return _found(question, Ruling.BROKEN, "no approval of what went in stands", places)
@@ -949,6 +997,14 @@ def _before(approvals: Sequence[Decision], entry: Decision, places: tuple[int, .
         if _after(one.recorded_at, entry.at):
             reason = f"the approval was recorded only at {one.recorded_at}, {went}"
             return _found(question, Ruling.UNKNOWN, reason, _places([one, entry]))
+    at_first, corrected = _as_first_told(entry, stands)
+    for one in approvals:
+        if corrected and _after(one.at, at_first):
+            reason = (
+                f"approved at {_moment(one.at)}; it was first told to have gone in at "
+                f"{_moment(at_first)}, corrected at position {_numbers(corrected)}"
+            )
+            return _found(question, Ruling.UNKNOWN, reason, tuple(sorted({*places, *corrected})))
     told = _moment(approvals[-1].at)
     return _found(question, Ruling.HELD, f"approved at {told}, {went}", places)
 
@@ -983,7 +1039,7 @@ def _settled_afterwards(stands: Sequence[Decision]) -> Finding:
     if entry is not None and entry.imported:
         reason = "imported history does not say"
         return _found(question, Ruling.UNKNOWN, reason, (entry.position,))
-    return _found(question, Ruling.HELD, "nothing went in without approval")
+    return _found(question, Ruling.NOTHING, "nothing went in without approval")
 
 
 _RULINGS: Final = (changes.ChangeApprovedRetroactively, changes.RetroactiveApprovalRefused)
@@ -997,7 +1053,7 @@ _TOLD: Final = (
 """Events that leave approval outstanding where a guard says no to them."""
 
 
-def _allowed(stands: Sequence[Decision]) -> Finding:
+def _allowed(stands: Sequence[Decision], gone: Sequence[Decision]) -> Finding:
     question = Question.ALLOWED
     told = [one for one in stands if one.unauthorised]
     if told:
@@ -1007,4 +1063,8 @@ def _allowed(stands: Sequence[Decision]) -> Finding:
     if imported:
         reason = "imported history was asked of no guard"
         return _found(question, Ruling.UNKNOWN, reason, _places(imported))
+    voided = [one for one in gone if one.unauthorised]
+    if voided:
+        reason = f"what a guard would have refused was voided: position {_numbers(_at(voided))}"
+        return _found(question, Ruling.UNKNOWN, reason, _places(voided))
     return _found(question, Ruling.HELD, "nothing was told that a guard would have refused")

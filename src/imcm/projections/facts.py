@@ -34,6 +34,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue, StoreError
 from imcm.plain import plain
 from imcm.projections import change_rows, incident_rows
+from imcm.projections.edits import edits_of
 from imcm.projections.merges import merges_followed
 from imcm.projections.rows import (
     MORE_MOMENTS,
@@ -429,6 +430,8 @@ class _Stream:
                 source_clock_back=odd.clock_back,
                 sources_disagree=odd.disagree,
             )
+        if self.edited and odd is not None:
+            row = row._replace(edits=edits_of(self.events or {}, (e for _, e in odd.edits)))
         if odd is not None and odd.backdated and isinstance(row, ChangeFacts):
             row = row._replace(backdated=tuple(odd.backdated))
         return row

@@ -54,6 +54,7 @@ _FIELDS: Final = IncidentFacts._fields
     _DISMISSED,
     _STATED,
     _REVIEWED,
+    _EDITS,
     _LATE,
     _SOURCE_CLOCK_BACK,
     _SOURCES_DISAGREE,

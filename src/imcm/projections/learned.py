@@ -33,7 +33,7 @@ from imcm.domain.vocabulary import (
     optional_time,
 )
 from imcm.errors import InvalidValue
-from imcm.plain import joined
+from imcm.plain import joined, quoted
 from imcm.projections.decisions import plain
 from imcm.projections.excerpt import excerpt
 from imcm.projections.facts import Facts, FactsFold
@@ -367,26 +367,26 @@ def _line(piece: Learnt) -> str:
         case Corrected():
             was, now = plain(piece.was), plain(piece.now)
             fact = f"{piece.field} of version {piece.of_version}"
-            return _and(f"{line}: {fact} was {was}, is {now}, says {piece.by}", piece.why)
+            return _and(f"{line}: {fact} was {was}, is {now}, says {quoted(piece.by)}", piece.why)
         case Voided():
             what = f"version {piece.of_version} ({piece.of_type or 'not in this log'})"
-            return _and(f"{line}: {what} never happened, says {piece.by}", piece.why)
+            return _and(f"{line}: {what} never happened, says {quoted(piece.by)}", piece.why)
         case Merged():
             word = "is the same as" if piece.merged else "is not the same as"
-            return _and(f"{line} {word} {piece.other}, says {piece.by}", piece.why)
+            return _and(f"{line} {word} {quoted(piece.other)}, says {quoted(piece.by)}", piece.why)
         case Judged():
             was = f", was {piece.was.value}" if piece.was else ""
-            what = f"verdict on change {piece.change} is {piece.now.value}{was}"
-            return _and(f"{line}: {what}, says {piece.by}", piece.why)
+            what = f"verdict on change {quoted(piece.change)} is {piece.now.value}{was}"
+            return _and(f"{line}: {what}, says {quoted(piece.by)}", piece.why)
         case Reopened():
-            return _and(f"{line}: reopened from {piece.began} by {piece.by}", piece.why)
+            return _and(f"{line}: reopened from {piece.began} by {quoted(piece.by)}", piece.why)
         case Redacted():
             versions = ", ".join(map(str, piece.versions))
             return _and(
-                f"{line}: words of version {versions} taken out by {piece.by}", piece.reason
+                f"{line}: words of version {versions} taken out by {quoted(piece.by)}", piece.reason
             )
         case _:
-            return f"{line}: {piece.type} by {piece.by or 'nobody named'}"
+            return f"{line}: {piece.type} by {quoted(piece.by) if piece.by else 'nobody named'}"
 
 
 def _and(line: str, why: str) -> str:

@@ -37,6 +37,7 @@ from imcm.domain.vocabulary import (
     Window,
     midpoint,
 )
+from imcm.projections.edits import Edit
 
 # --- rows -----------------------------------------------------------------------------------------
 
@@ -84,6 +85,7 @@ class IncidentFacts(NamedTuple):
             whole, this one first (`merges`). Empty of all others.
         stated: Durations the source itself gave, in microseconds.
         reviewed: How many of its resolutions a review covers.
+        edits: Corrections and voids that were recorded live, in log order.
         late: Versions of events whose moment lies after the time they were recorded.
         source_clock_back: The source's stamps went back within this stream.
         sources_disagree: A second source gave another value than the first.
@@ -121,6 +123,7 @@ class IncidentFacts(NamedTuple):
     dismissed: DismissalReason | None = None
     stated: Mapping[StatedDuration, int] = NOTHING_TOLD
     reviewed: int = 0
+    edits: tuple[Edit, ...] = ()
     late: tuple[int, ...] = ()
     source_clock_back: bool = False
     sources_disagree: bool = False
@@ -173,6 +176,7 @@ class ChangeFacts(NamedTuple):
             (never got that far), or "unknown" for imported history.
         unauthorised: Guards that would have said no to what was told, each once.
         outcome: How the work ended; *result* is what the close said.
+        edits: As with incidents.
         backdated: Versions of starts, completions and observations told to have happened in the
             window that stood, and recorded after it, more than an hour later.
         positions: Log positions of the events this row was made from.
@@ -216,6 +220,7 @@ class ChangeFacts(NamedTuple):
     authorisation: str = "not asked"
     unauthorised: tuple[str, ...] = ()
     stated: Mapping[StatedDuration, int] = NOTHING_TOLD
+    edits: tuple[Edit, ...] = ()
     late: tuple[int, ...] = ()
     backdated: tuple[int, ...] = ()
     source_clock_back: bool = False
