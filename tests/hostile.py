@@ -780,6 +780,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "domain.incident.highest_held.incident": lambda: incident.INITIAL,
     "domain.incident.highest_held.members": list,
     "domain.change.close.result": lambda: "successful",
+    "imcm.Facts.joined.parts": lambda: [imcm.facts(log(), as_of=NOON)],
+    "imcm.Facts.joined.as_of": lambda: NOON,
     "domain.change.observe.title": lambda: "Basket",
     "domain.change.approve.by": lambda: "mia",
     "domain.change.approve_retroactively.by": lambda: "mia",

@@ -318,6 +318,68 @@ class TestReplay:
         assert f"{len(told)} anomalies" in ran.stdout
 
 
+class TestWhatIsNotThere:
+    """A slip of an auditor must not read as an acquittal."""
+
+    def test_a_type_that_there_is_not_is_refused(self, ledger: Path) -> None:
+        ran = imcm("audit", "replay", "--ledger", ledger, "--type", "ChangeAproved")
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert "near it: ChangeApproved" in ran.stderr
+        none = imcm("audit", "replay", "--ledger", ledger, "--type", "ChangeRejected")
+        assert (none.returncode, none.stdout) == (0, "nothing was recorded there\n")
+
+    @pytest.mark.parametrize(
+        ("asked", "said"),
+        [
+            (("--by", "lenna"), "nobody in this log is called lenna; near it: lena"),
+            (("--by", "eve, tom"), 'nobody in this log is called "eve, tom"'),
+            (("--service", "pya"), "no service in this log is called pya; near it: pay"),
+        ],
+    )
+    def test_a_name_that_nobody_has_is_said(
+        self, ledger: Path, asked: tuple[str, str], said: str
+    ) -> None:
+        ran = imcm("audit", "replay", "--ledger", ledger, *asked)
+        assert ran.stdout == f"nothing was recorded there\n{said}\n"
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            ("report",),
+            ("timeline",),
+            ("audit", "replay"),
+            ("audit", "anomalies"),
+            ("audit", "trail", "CHG-1"),
+            ("audit", "diff"),
+        ],
+    )
+    def test_a_position_at_which_nothing_stands_is_refused(
+        self, ledger: Path, command: tuple[str, ...]
+    ) -> None:
+        """As that of a figure that was published from a log before it was renumbered."""
+        there = imcm(*command, "--ledger", ledger, "--known-at", "9")
+        assert there.returncode == 0, there.stderr
+        ran = imcm(*command, "--ledger", ledger, "--known-at", "5000")
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert "5000 is not allowed; no event of this ledger stands there" in ran.stderr
+
+    def test_what_was_not_read_is_said_below_a_report(self, ledger: Path) -> None:
+        alter(
+            ledger,
+            "INSERT INTO stored_events SELECT originator_id, 9, 'IncidentReopenedX', state "
+            "FROM stored_events WHERE topic = 'IncidentDetected'",
+        )
+        ran = imcm("report", "--ledger", ledger)
+        said = "not read by this version, and in no number: 1 of type IncidentReopenedX"
+        assert said in ran.stdout.splitlines()
+        ran = imcm("audit", "anomalies", "--ledger", ledger)
+        assert "ledger self: events that can't be read (1 of type IncidentReopenedX)" in ran.stdout
+
+    def test_a_report_from_kept_facts_says_so(self, ledger: Path, tmp_path: Path) -> None:
+        ran = imcm("report", "--ledger", ledger, "--kept", tmp_path / "kept.db")
+        assert "whoever can write that file can change these numbers" in ran.stdout
+
+
 class TestWhatChangesTheLedger:
     def test_words_are_taken_out_and_everything_still_holds(
         self, ledger: Path, anchors: Path

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcm import verifier
-from imcm.plain import MOST_MARKS, excerpt, joined, plain, quoted_briefly
+from imcm.errors import ImcmError, StoreError
+from imcm.plain import MOST_MARKS, excerpt, joined, plain, quoted, quoted_briefly
 
 ESC, RLO, ZWSP, ZWNJ, ZWJ, BOM = "\x1b", "\u202e", "\u200b", "\u200c", "\u200d", "\ufeff"
 
@@ -116,3 +117,33 @@ def test_a_message_quotes_little_of_a_file() -> None:
     assert "line 2: '01234567890123456789...' is no `size`" == quoted_briefly(told, "a\nb")
     key = "-----BEGIN PRIVATE KEY-----\nsecret"
     assert "it looks like a key, so nothing of it is shown" == quoted_briefly("'secret'", key)
+
+
+@pytest.mark.parametrize(
+    ("id_", "shown"),
+    [
+        ("mia", "mia"),
+        ("INC-204", "INC-204"),
+        ("servicenow:INC1/2", "servicenow:INC1/2"),
+        ("ann@example.org", "ann@example.org"),
+        ("jürgen", "jürgen"),
+        ("", '""'),
+        ("mia: 3 of 3 votes", '"mia: 3 of 3 votes"'),
+        ("mia:", '"mia:"'),
+        ("mia,ana", '"mia,ana"'),
+        ("mia (approved)", '"mia (approved)"'),
+        ('mia" approved by "tom', '"mia\\" approved by \\"tom"'),
+        ("ana\u00a0maria", '"ana\u00a0maria"'),
+        ("mia\x1b[2J", '"mia\\x1b[2J"'),
+    ],
+)
+def test_an_id_that_could_go_on_as_the_sentence_does_is_quoted(id_: str, shown: str) -> None:
+    assert shown == quoted(id_)
+
+
+def test_an_error_shows_nothing_that_a_terminal_obeys() -> None:
+    """Whoever embeds imcm prints errors as they are, and they quote what others wrote."""
+    for error in (ImcmError("bad \x1b[2J\u202e"), StoreError("first\n  second \x07")):
+        assert "\x1b" not in str(error)
+        assert "\x07" not in str(error)
+    assert str(StoreError("first\n  second \x07")) == "first\n  second \\x07"

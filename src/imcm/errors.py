@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any, Final, Self
 
+from imcm.plain import joined
+
 __all__ = [
     "ConflictError",
     "ForkedLedgerError",
@@ -40,6 +42,10 @@ class ImcmError(Exception):
     They can be pickled, so that they come back from other processes. Of a value of somebody else's
     class only what it looked like comes along.
     """
+
+    def __str__(self) -> str:
+        """Return the message, each line of it fit to be shown: it may quote what others wrote."""
+        return joined(super().__str__().split("\n"))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return how to make the same error again, whatever its class takes to be made."""

@@ -282,7 +282,7 @@ def leaf_hashes(
                 or state.__class__ is not bytes
                 or position.__class__ is not int
             ):
-                _refuse_types(version, state)
+                raise TypeError  # noqa: TRY301 (what is wrong of a row is told in one place)
             head, field = state, no_words
             if mark in state:
                 head, words = split(state)
@@ -309,14 +309,19 @@ def leaf_hashes(
                 add(sha256(join(parts)).digest())
             else:
                 add(leaf_hash(stream, version, type, state))
-        except (TypeError, AttributeError, ValueError, OverflowError) as error:
-            raise Unreadable(f"position {_shown(row)} is not a stored event: {error}") from None
+        except (TypeError, AttributeError, ValueError, OverflowError):
+            why = _no_event(row)
+            raise Unreadable(f"position {_shown(row)} is not a stored event: {why}") from None
     return found
 
 
-def _refuse_types(version: object, state: object) -> None:
-    kinds = f"{version.__class__.__name__} and its state {state.__class__.__name__}"
-    raise TypeError(f"its version is {kinds}, not int and bytes, or its position no int")
+def _no_event(row: object) -> str:
+    """Return why a row is none of a log."""
+    if not isinstance(row, tuple) or len(cast("tuple[object, ...]", row)) != 5:
+        return "it is no (position, stream, version, type, state)"
+    kinds = ", ".join(value.__class__.__name__ for value in cast("tuple[object, ...]", row))
+    wanted = "int, str, int, str, bytes"
+    return "a value is none that is stored" if kinds == wanted else f"it is {kinds}, not {wanted}"
 
 
 def _shown(row: object) -> str:
@@ -834,6 +839,10 @@ class Checkpoint(NamedTuple):
         """Return the whole note; without signatures, the body and a blank line."""
         return self.body() + "\n" + "".join(signature.line() for signature in self.signatures)
 
+    def made(self) -> str:
+        """Return when it was made, as its first line of that kind says; "" where none does."""
+        return next((x[3:] for x in self.extensions if x.startswith("at ")), "")
+
     def signed_by(self, keys: Iterable[Key]) -> tuple[Key, ...]:
         """
         Return those of *keys* that signed it. Signatures of other keys are passed over.
@@ -1129,6 +1138,8 @@ class Verdict(NamedTuple):
         signed: Whether keys were given and every anchor carries a valid signature by one of them.
         checked: What was looked at besides the anchors, in words.
         added: Indexes and triggers of the table that are not ours, those allowed by name included.
+        last_made: When the last anchor that matches was made, as its note says; "" where it does
+            not, or there is none.
     """
 
     outcome: str
@@ -1148,6 +1159,7 @@ class Verdict(NamedTuple):
     signed: bool
     checked: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
+    last_made: str = ""
 
     def describe(self) -> list[str]:
         """Return lines for a person, the outcome first."""
@@ -1173,6 +1185,8 @@ class Verdict(NamedTuple):
             )
             lines += [f"  {x.stream} version {x.version}" for x in self.unaccounted]
             lines += _and_more(self.unaccounted_total - len(self.unaccounted))
+        if self.last_made:
+            lines.append(f"the last anchor that matches was made at {_plain(self.last_made)}")
         if self.newer:
             lines.append(
                 f"{_count(self.newer, 'event')} newer than the last anchor that matches: changes "
@@ -1546,7 +1560,9 @@ def _verified(
     outcome, why = _judged(log, origin, anchors, matched, refused, damage, versions)
     if outcome == OK and not found.allowed:
         outcome, why = ADDED, (_ADDED_WHY,)
-    covered = max((a.size for a, fits in zip(anchors, matched, strict=True) if fits), default=0)
+    fitting = [anchor for anchor, fits in zip(anchors, matched, strict=True) if fits]
+    last = max(fitting, key=lambda anchor: anchor.size, default=None)
+    covered = 0 if last is None else last.size
     return Verdict(
         outcome=outcome,
         why=why,
@@ -1565,6 +1581,7 @@ def _verified(
         signed=bool(keys and anchors and not refused),
         checked=found.checked,
         added=found.added,
+        last_made="" if last is None else last.made(),
     )
 
 
@@ -1990,9 +2007,17 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return found
 
 
+_LONGEST_FILE: Final = 1 << 28
+"""So many bytes of a file are read at most: what is no file of ours may never end."""
+
+
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        with path.open("rb") as file:
+            data = file.read(_LONGEST_FILE + 1)
+        if len(data) > _LONGEST_FILE:
+            raise Unreadable(f"{path} is longer than {_LONGEST_FILE >> 20} MB")
+        return data.decode()
     except OSError as error:
         raise Unreadable(f"{path} can't be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

@@ -298,6 +298,19 @@ class TestLeaf:
         with pytest.raises(Unreadable, match="position 7 is not a stored event"):
             leaf_hashes([row])
 
+    @pytest.mark.parametrize(
+        ("row", "why"),
+        [
+            ((7, "a", 1, None, b""), "it is int, str, int, NoneType, bytes, not int, str, int, "),
+            ((7, "a", 1, "T"), r"it is no \(position, stream, version, type, state\)"),
+            (7, r"it is no \(position, stream, version, type, state\)"),
+            ((7, "\ud800", 1, "T", b""), "a value is none that is stored"),
+        ],
+    )
+    def test_why_is_said_in_words_of_a_log(self, row, why):
+        with pytest.raises(Unreadable, match=why):
+            leaf_hashes([row])
+
 
 # --- the tree and its proofs ----------------------------------------------------------------------
 
@@ -901,6 +914,21 @@ class TestVerdict:
         text = "\n".join(verdict.describe())
         assert "OK: the log matches every anchor" in text
         assert "4 events newer than the last anchor" in text
+        assert verdict.last_made == ""  # these notes do not say
+
+    def test_it_says_when_the_last_anchor_was_made(self):
+        """Whoever drops the newest notes, and changes what they covered, leaves an old one last."""
+        rows = log(20)
+        dated = [
+            anchor._replace(extensions=(f"at 2026-11-2{day}T12:00:00Z",))
+            for day, anchor in enumerate(anchored(rows, [16, 7]))
+        ]
+        verdict = verify(rows, dated)
+        assert verdict.last_made == "2026-11-20T12:00:00Z"
+        made = "the last anchor that matches was made at 2026-11-20T12:00:00Z"
+        assert made in verdict.describe()
+        assert verify(rows, []).last_made == ""
+        text = "\n".join(verdict.describe())
         assert "can't be detected" in text
         assert "only if they are kept where the keeper of the log can't change them" in text
 

@@ -38,6 +38,7 @@ from imcm.domain.vocabulary import (
     midpoint,
     optional_id,
     optional_moment,
+    reads_as,
     required_words,
     surely_before,
 )
@@ -120,6 +121,9 @@ class TestPeople:
             ("\u00e9va", "E\u0301va"),
             ("ﬁn", "FIN"),
             ("\u0130", "i\u0307"),
+            ("ana maria", "ana  maria"),
+            ("ana maria", "Ana\u00a0Maria"),
+            ("ana-maria", "ana\u2010maria"),
         ],
     )
     def test_one_person_under_two_spellings(self, one, other):
@@ -133,6 +137,23 @@ class TestPeople:
     @given(st.text(max_size=8))
     def test_folding_again_changes_nothing(self, person):
         assert folded(person) == folded(folded(person))
+
+    @pytest.mark.parametrize(
+        ("one", "other", "alike"),
+        [
+            ("lena", "l\u0435na", True),
+            ("lena", "1ENA", True),
+            ("lena", "\u029fena", True),
+            ("bob0", "B\u043ebo", True),
+            ("ali", "al\u0131", True),
+            ("lena", "lana", False),
+            ("lena", "léna", False),
+        ],
+    )
+    def test_ids_that_read_alike(self, one, other, alike):
+        """They are two people all the same."""
+        assert alike is (reads_as(one) == reads_as(other))
+        assert folded(one) != folded(other)
 
 
 class TestMoments:

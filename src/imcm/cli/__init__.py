@@ -56,6 +56,7 @@ from imcm.files import new_file
 from imcm.follower import KeptFacts
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader
+from imcm.plain import quoted
 from imcm.projections.anomalies import anomalies
 from imcm.projections.compare import Comparison, compare
 from imcm.projections.dora import dora_report, side_by_side
@@ -307,7 +308,7 @@ def show_timeline(
             service=service,
             window=period,
             as_of=moment("--as-of", as_of, tz),
-            known_at=known_at_of(known_at, tz),
+            known_at=known_at_of(known_at, tz, book),
         )
     if as_json:
         print_json([entry_dict(entry) for entry in entries])
@@ -486,7 +487,7 @@ def report(
         raise typer.BadParameter("--population goes with --json")
     with LedgerReader(ledger) as book:
         if kept is None:
-            cut = known_at_of(known_at, tz)
+            cut = known_at_of(known_at, tz, book)
             known = book.facts(as_of=moment("--as-of", as_of, tz), known_at=cut)
         elif as_of is not None or known_at is not None:
             raise typer.BadParameter("--kept is of now; leave out --as-of and --known-at")
@@ -553,6 +554,10 @@ def report(
         say("", *comparison.explain().splitlines())
     count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
     say("", f"{count} as of {known.as_of}, log position {known.log_position:,}", *told.notes)
+    if kept is not None:
+        say(f"from what {kept} kept: whoever can write that file can change these numbers")
+    for name, unread in known.unread.items():
+        say(f"not read by this version, and in no number: {unread:,} of type {quoted(name)}")
 
 
 @app.command("next")

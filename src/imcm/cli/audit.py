@@ -8,7 +8,7 @@ does not hold, or the input was refused; 2 wrong usage.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from imcm.cli.common import (
     say,
     window_of,
 )
-from imcm.codec import Row
+from imcm.codec import EVENT_TYPES, Row
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
 from imcm.files import new_file
@@ -46,6 +46,7 @@ from imcm.ledger import Ledger, LedgerReader
 from imcm.plain import quoted
 from imcm.projections.anomalies import anomalies as odd_things
 from imcm.projections.decisions import decision_trail, plain
+from imcm.projections.excerpt import near
 from imcm.projections.facts import ChangeFacts, IncidentFacts
 from imcm.projections.learned import learned
 from imcm.projections.timeline import replayed
@@ -272,8 +273,8 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Print the log in the order it was recorded: who said what, about when, and when."""
-    cut = known_at_of(known_at, tz)
     with LedgerReader(ledger) as book:
+        cut = known_at_of(known_at, tz, book)
         one: dict[str, Any] = dict(named(book, id))
         entries = replayed(
             book.replay(),
@@ -285,6 +286,11 @@ def replay(
             known_at=cut,
         )
         known = book.facts(known_at=cut) if id is not None else None
+        absent = () if entries else tuple(_absent(book, by, service))
+    for name in () if entries else what or ():
+        if name not in EVENT_TYPES:
+            likest = ", ".join(near(name, EVENT_TYPES)) or "none, see docs/events.md"
+            raise InvalidValue("--type", name, f"the type of an event; near it: {likest}")
     if known is None:
         state = None
     else:
@@ -296,17 +302,31 @@ def replay(
         return
     for entry in entries:
         source = f" via {quoted(entry.source)}" if entry.source else ""
+        by_whom = quoted(entry.by) if entry.by else "by nobody named"
         say(
             f"{entry.position:>7}  recorded {entry.recorded_at:%Y-%m-%d %H:%M:%S}Z  "
             f"{quoted(entry.id)} v{entry.version}  {told_moment(entry.at)}  "
-            f"{quoted(entry.by)}{source}  {told_entry(entry)}"
+            f"{by_whom}{source}  {told_entry(entry)}"
         )
     if not entries:
-        say("nothing was recorded there")
+        say("nothing was recorded there", *absent)
     if state is not None:
         where = "now" if known_at is None else f"at {known_at}"
         told = (f"  {name}: {value}" for name, value in _plain_row(state).items())
         say("", f"{id} as known {where}:", *told)
+
+
+def _absent(book: LedgerReader, by: str | None, service: str | None) -> Iterator[str]:
+    """Yield which names that were asked for are nowhere in the log, and what is near them."""
+    entries = replayed(book.replay())
+    people = {entry.by for entry in entries}
+    services = {name for entry in entries for name in getattr(entry.event, "services", ())}
+    for asked, there, what in ((by, people, "nobody"), (service, services, "no service")):
+        if asked is not None and asked not in there:
+            likest = ", ".join(map(quoted, near(asked, there)))
+            yield f"{what} in this log is called {quoted(asked)}" + (
+                f"; near it: {likest}" if likest else ""
+            )
 
 
 def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
@@ -331,8 +351,8 @@ def diff(
     """Say what was learned or corrected between two moments, and which figures it moved."""
     if len(known_at) not in {1, 2}:
         raise typer.BadParameter("give --known-at once (up to the end of the log) or twice")
-    first, *last = [known_at_of(text, tz) for text in known_at]
     with LedgerReader(ledger) as book:
+        first, *last = [known_at_of(text, tz, book) for text in known_at]
         found = learned(
             book.replay(),
             known_at_a=first if first is not None else 0,
@@ -356,7 +376,7 @@ def trail(
 ) -> None:
     """Show who approved what of a change, under which policy, and what was revised after."""
     with LedgerReader(ledger) as book:
-        found = decision_trail(book.replay(), id, known_at=known_at_of(known_at, tz))
+        found = decision_trail(book.replay(), id, known_at=known_at_of(known_at, tz, book))
     if as_json:
         print_json(found.as_dict())
     else:
@@ -369,13 +389,13 @@ def anomalies(
 ) -> None:
     """List everything odd in the log; nothing was refused or mended for it."""
     with LedgerReader(ledger) as book:
-        known = book.facts(known_at=known_at_of(known_at, tz))
+        known = book.facts(known_at=known_at_of(known_at, tz, book))
     found = odd_things(known)
     if as_json:
         print_json([{**attrs.asdict(one), "oddity": one.oddity.value} for one in found])
         return
     for one in found:
-        say(f"{one.kind} {one.id}: {one.oddity.value} ({one.detail})")
+        say(f"{one.kind} {quoted(one.id)}: {one.oddity.value} ({one.detail})")
     say(f"{len(found):,} anomalies")
 
 

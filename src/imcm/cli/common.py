@@ -335,10 +335,19 @@ def number_of(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
-def known_at_of(text: str | None, tz: str) -> int | datetime | None:
-    """Read a log position or a moment."""
+def known_at_of(text: str | None, tz: str, book: LedgerReader) -> int | datetime | None:
+    """
+    Read a log position or a moment.
+
+    A position at which nothing stands is refused: what was published names an event, so this is
+    not the log it was read from, or it was mistyped.
+    """
     position = None if text is None else number_of(text)
-    return moment("--known-at", text, tz) if position is None else position
+    if position is None:
+        return moment("--known-at", text, tz)
+    if position and book.mark_at(position) is None:
+        raise InvalidValue("--known-at", position, "no event of this ledger stands there")
+    return position
 
 
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="A log position, or a time.")]

@@ -812,13 +812,6 @@ def _told(
     )
 
 
-def settled(outcome: Outcome | None, result: Result | None) -> Outcome | None:
-    """Return an outcome as a result leaves it: it settles one that is unknown, and no other."""
-    if outcome is not Outcome.UNKNOWN or result is None:
-        return outcome
-    return Outcome.FAILED if result is Result.UNSUCCESSFUL else Outcome.COMPLETED
-
-
 def _next(change: Change, event: ChangeFact, version: int) -> Change:
     match event:
         case ChangePlanned():
@@ -902,15 +895,15 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeValidated():
             checks = told(change.checks, event.check, event.passed)
             outcome = change.outcome
-            if event.passed:
-                outcome = settled(outcome, Result.SUCCESSFUL)
+            if event.passed and outcome is not None:
+                outcome = outcome.settled_by(Result.SUCCESSFUL)
             return change._replace(
                 status=event.status or change.status, checks=checks, outcome=outcome
             )
         case ChangeClosed():
             return change._replace(
                 status=event.status or change.status,
-                outcome=settled(change.outcome, event.result),
+                outcome=change.outcome and change.outcome.settled_by(event.result),
             )
         case ChangeCancelled():
             return change._replace(status=event.status or change.status)

@@ -595,6 +595,12 @@ class Outcome(StrEnum):
     ROLLED_BACK = "rolled_back"
     UNKNOWN = "unknown"
 
+    def settled_by(self, result: Result | None) -> Outcome:
+        """Return it as a result leaves it: that settles one that is unknown, and no other."""
+        if self is not Outcome.UNKNOWN or result is None:
+            return self
+        return Outcome.FAILED if result is Result.UNSUCCESSFUL else Outcome.COMPLETED
+
 
 class Result(StrEnum):
     """What the close of a change says of it."""

@@ -11,7 +11,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
-from imcm.domain.change import ChangeStatus, settled
+from imcm.domain.change import ChangeStatus
 from imcm.domain.vocabulary import Commit, Moment, Outcome, Result, Window, latest
 from imcm.projections.rows import ChangeFacts, RolloutStep, one_for_all, own, released, waiting
 
@@ -402,8 +402,8 @@ def _recovered(told: Told, event: Any) -> None:
 
 def _validated(told: Told, event: Any) -> None:
     told[_VALIDATED_AT] = event.at if event.status is ChangeStatus.VALIDATED else None
-    if event.passed:
-        told[_OUTCOME] = settled(told[_OUTCOME], Result.SUCCESSFUL)
+    if event.passed and told[_OUTCOME] is not None:
+        told[_OUTCOME] = told[_OUTCOME].settled_by(Result.SUCCESSFUL)
     told[_STATUS] = event.status or told[_STATUS]
     _said_no(told, event.unauthorised)
 
@@ -411,7 +411,7 @@ def _validated(told: Told, event: Any) -> None:
 def _closed(told: Told, event: Any) -> None:
     told[_CLOSED_AT] = event.at
     told[_RESULT] = event.result
-    told[_OUTCOME] = settled(told[_OUTCOME], event.result)
+    told[_OUTCOME] = told[_OUTCOME] and told[_OUTCOME].settled_by(event.result)
     told[_STATUS] = event.status or told[_STATUS]
 
 
