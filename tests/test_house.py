@@ -49,13 +49,14 @@ def test_every_public_name_is_there() -> None:
         imcm.manager  # noqa: B018
 
 
-def test_the_documented_table_is_the_table() -> None:
-    """docs/lifecycles.md is what the steps themselves use."""
+@pytest.mark.parametrize("page", ["lifecycles", "events"])
+def test_what_is_documented_is_what_is_used(page: str) -> None:
+    """The tables of steps and of stored events are written from the code."""
     ran = subprocess.run(
-        [sys.executable, "-c", "import make_lifecycles; print(make_lifecycles.page(), end='')"],
+        [sys.executable, "-c", f"import make_{page} as made; print(made.page(), end='')"],
         cwd=ROOT / "docs",
         capture_output=True,
         text=True,
         check=True,
     )
-    assert ran.stdout == (ROOT / "docs" / "lifecycles.md").read_text(encoding="utf-8")
+    assert ran.stdout == (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")

@@ -29,6 +29,7 @@ from imcm.domain.corrections import (
 from imcm.domain.incident import (
     IncidentAcknowledged,
     IncidentDetected,
+    IncidentMerged,
     IncidentReopened,
     IncidentResolved,
     IncidentStatus,
@@ -269,9 +270,14 @@ class TestOtherOddities:
             incident("INC-1", detected(1), caused_by("CHG-1"), caused_by("CHG 9, CHG-1")),
             deployment("CHG-1", 0, incident="INC-7", repairs="CHG-7"),
             incident("INC-2", detected(1)),
+            (
+                "incident:INC-3",
+                (DETECTED, IncidentMerged(at=at(2), by="sn", into="INC-8", imported=True)),
+            ),
         )
         assert [
             (Oddity.UNKNOWN_LINK, 'caused by "CHG 9, CHG-1"'),
+            (Oddity.UNKNOWN_LINK, "merged into INC-8"),
             (Oddity.UNKNOWN_LINK, "for INC-7"),
             (Oddity.UNKNOWN_LINK, "repairs CHG-7"),
         ] == odd(*story)

@@ -44,7 +44,7 @@ from imcm.projections.figure import (
     why_incident_out,
     with_groups,
 )
-from imcm.projections.instants import instant, moment_of
+from imcm.projections.instants import FIRST, instant, moment_of
 from imcm.projections.windows import Period
 
 CUSTOMER_SECONDS: Final = "customer seconds"
@@ -657,6 +657,7 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
     found: list[Stretch | Missing] = []
     out: list[LeftOut] = []
     placed: list[datetime] = []
+    as_of = facts.as_of or FIRST  # where there is none, there are no rows
     for row in facts.incidents:
         if not incident_matches(row, definition):
             continue
@@ -664,8 +665,8 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
         if why is not None:
             # Merged and dismissed incidents have no place in time, so every window names them.
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
-        elif facts.as_of is not None:
-            found += stretches_of(row, definition, facts.as_of)
+        else:
+            found += stretches_of(row, definition, as_of)
     for one in found:
         if isinstance(one, Stretch):
             placed += (moment_of(one.pair[0]), moment_of(one.pair[1]))

@@ -430,7 +430,7 @@ class _Stream:
                 source_clock_back=odd.clock_back,
                 sources_disagree=odd.disagree,
             )
-        if self.edited and odd is not None:
+        if odd is not None and odd.edits:
             row = row._replace(edits=edits_of(self.events or {}, (e for _, e in odd.edits)))
         if odd is not None and odd.backdated and isinstance(row, ChangeFacts):
             row = row._replace(backdated=tuple(odd.backdated))
