@@ -439,6 +439,7 @@ RIGHT: Mapping[str, Callable[[], Any]] = {
     "person": lambda: "ben",
     "text": lambda: "a text",
     "problem": lambda: "PRB-1",
+    "address": lambda: "https://wiki.example/7",
     "change": lambda: "CHG-1",
     "verdict": lambda: "caused",
     "what_happened": lambda: "a table was locked",

@@ -9,7 +9,13 @@ from typing import Any
 
 from imcm.domain import change as c
 from imcm.domain import incident as i
-from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided, WordsRedacted
+from imcm.domain.corrections import (
+    CORRECTIONS,
+    DurationStated,
+    EventVoided,
+    ReferenceAdded,
+    WordsRedacted,
+)
 from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import Between, Commit, Counts, Impact, Moment, is_list, is_mapping
 from imcm.plain import quoted
@@ -155,6 +161,14 @@ def _incident(event: object) -> str:
             owner = f" ({quoted(event.owner)})" if event.owner else ""
             due = f", due {event.due}" if event.due else ""
             return f"action {event.number}{owner}{due}: {event.text}"
+        case i.ActionRevised():
+            owner = f" goes to {quoted(event.owner)}" if event.owner else ""
+            due = f", due {event.due}" if event.due else ""
+            return _and(f"action {event.number}{owner}{due}", event.text)
+        case i.IncidentDescribed():
+            return _description(event)
+        case ReferenceAdded():
+            return _reference(event)
         case i.ActionCompleted():
             return (
                 f"action {event.number} done{f' by {quoted(event.change)}' if event.change else ''}"
@@ -186,6 +200,24 @@ def _incident(event: object) -> str:
             return ""
 
 
+def _reference(event: ReferenceAdded) -> str:
+    return _and(f"refers to {event.kind} {quoted(event.address)}", event.title)
+
+
+def _description(event: i.IncidentDescribed) -> str:
+    labels = [
+        f"label {quoted(name)} {'goes' if text is None else quoted(text)}"
+        for name, text in event.labels.items()
+    ]
+    parts = [
+        f"on {', '.join(map(quoted, event.services))}" if event.services else "",
+        event.symptom.value.replace("_", " ") if event.symptom else "",
+        *labels,
+    ]
+    told = ", ".join(filter(None, parts))
+    return _and(f"described{': ' if told else ''}{told}", event.title)
+
+
 def _plan(event: c.ChangePlanned | c.ChangeRevised, name: str) -> str:
     text: str = getattr(event, name.replace(" ", "_"))
     return text
@@ -215,6 +247,8 @@ def _change(event: object) -> str:
         case c.ChangeRevised():
             title = f"title: {event.title}" if event.title else ""
             return _and("revised", "; ".join(filter(None, (event.why, title, _content(event)))))
+        case ReferenceAdded():
+            return _reference(event)
         case c.ChangeRescoped():
             labels = ", ".join(f"{name} {text}" for name, text in event.labels.items())
             scope = f"{event.environment or 'no environment named'}, labels: {labels or 'none'}"

@@ -428,6 +428,15 @@ def _of_both() -> dict[str, Any]:
     }
 
 
+def _references() -> dict[str, Any]:
+    from hypothesis import strategies as st
+
+    return {
+        "kind": st.sampled_from(("ticket", "dashboard")),
+        "address": st.sampled_from(("OPS-7", "https://wiki.example/7")),
+    }
+
+
 @cache
 def _of_incidents() -> dict[str, Any]:
     from hypothesis import strategies as st
@@ -469,6 +478,12 @@ def _incident_arguments(name: str) -> SearchStrategy[dict[str, object]]:
     special: dict[str, dict[str, Any]] = {
         "detect": {"at": moments(latest=_FIRST + timedelta(days=1))},
         "dismiss": {"reason": st.sampled_from(DismissalReason)},
+        "describe": {
+            "labels": st.dictionaries(
+                st.sampled_from(("team", "project")), st.sampled_from(("core", "edge", None))
+            )
+        },
+        "refer": _references(),
     }
     return _arguments(getattr(incidents, name), {**_of_incidents(), **special.get(name, {})})
 
@@ -510,6 +525,8 @@ def _of_changes() -> dict[str, Any]:
 @cache
 def _change_arguments(name: str) -> SearchStrategy[dict[str, object]]:
     known = {**_of_changes(), "at": _of_both()["at"]}
+    if name == "refer":
+        known |= _references()
     if name == "plan":
         known["at"] = moments(latest=_FIRST + timedelta(days=1))
     # What was planned has its content; only what was found out of nothing is told with its own.

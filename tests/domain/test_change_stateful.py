@@ -40,6 +40,7 @@ WEIGHTS = {
     "plan": 1,
     "revise": 2,
     "reword": 1,
+    "refer": 1,
     "submit": 24,
     "approve": 40,
     "reject": 24,

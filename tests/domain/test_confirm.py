@@ -27,7 +27,7 @@ from imcm.domain.vocabulary import Authority
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"
-LOGS = ("v0.1.jsonl", "v0.1-approvals.jsonl")
+LOGS = ("v0.1.jsonl", "v0.1-approvals.jsonl", "v0.1-described.jsonl")
 DOORS = {
     "IncidentMerged",
     "IncidentAbsorbed",

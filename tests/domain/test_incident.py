@@ -4,6 +4,7 @@ Every step of an incident: when it is allowed, what refuses it, and when nothing
 
 from datetime import UTC, date, datetime, timedelta
 
+import attrs
 import pytest
 
 from domain.examples import (
@@ -14,24 +15,32 @@ from domain.examples import (
     dismissed,
     merged,
     mitigated,
+    of,
     reopened,
     resolved,
     reviewed,
     triaged,
 )
 from imcm.domain import incident
-from imcm.domain.corrections import EventVoided, MomentCorrected, SeverityCorrected
+from imcm.domain.corrections import (
+    EventVoided,
+    MomentCorrected,
+    ReferenceAdded,
+    SeverityCorrected,
+)
 from imcm.domain.incident import (
     INITIAL,
     ActionAdded,
     ActionCompleted,
     ActionDropped,
+    ActionRevised,
     AttemptConcluded,
     ImpactUpdated,
     IncidentAbsorbed,
     IncidentAcknowledged,
     IncidentClosed,
     IncidentDeclared,
+    IncidentDescribed,
     IncidentDetected,
     IncidentDismissed,
     IncidentHeld,
@@ -72,6 +81,8 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import InvalidValue, NaiveTimeError, StepRefused
+from imcm.projections.facts import facts
+from imcm.projections.timeline import timeline
 from imcm.testing import given
 
 IMPACT = Impact(services=(ServiceImpact(service="payments", degree=Degree.DOWN),), customers=40)
@@ -1546,3 +1557,186 @@ class TestClocksDiffer:
         wholly = Between(earliest=begun - 9 * minutes, latest=begun - 2 * minutes)
         with pytest.raises(StepRefused, match="not before the first moment"):
             incident.acknowledge(self.detected(begun), by="a", at=wholly)
+
+
+def describe(*events, **more):
+    return given(*events).when(incident.describe, by="ann", at=at(2), **more)
+
+
+def described(hours=2, **fields):
+    return IncidentDescribed(at=at(hours), by="ann", **fields)
+
+
+class TestDescribe:
+    """What is learned after detection; what is not given stays."""
+
+    FIRST = detected(title="down?", services=("pay",), labels={"team": "web", "tier": "1"})
+
+    @pytest.mark.parametrize(
+        ("given_", "said"),
+        [
+            ({"title": "cards fail"}, {"title": "cards fail"}),
+            ({"services": ["pay", "web"]}, {"services": ("pay", "web")}),
+            ({"symptom": "latency"}, {"symptom": Symptom.LATENCY}),
+            ({"labels": {"team": "pay"}}, {"labels": {"team": "pay"}}),
+            ({"labels": {"tier": None}}, {"labels": {"tier": None}}),
+            # What stands already is not said again.
+            ({"title": "cards fail", "services": ["pay"]}, {"title": "cards fail"}),
+            ({"labels": {"team": "web", "zone": "a"}}, {"labels": {"zone": "a"}}),
+        ],
+    )
+    def test_says_what_is_other_now(self, given_, said):
+        describe(self.FIRST, **given_).then(described(**said))
+
+    @pytest.mark.parametrize(
+        "more",
+        [
+            {"title": "down?"},
+            {"services": ["pay"], "labels": {"team": "web"}},
+            {"labels": {"zone": None}},
+        ],
+    )
+    def test_what_stands_already_records_nothing(self, more):
+        describe(self.FIRST, **more).then_nothing()
+
+    def test_said_again_it_records_nothing(self):
+        before = (self.FIRST, described(1, title="cards fail", labels={"tier": None}))
+        describe(*before, title="cards fail", labels={"tier": None}).then_nothing()
+        describe(*before, title="down?", labels={"tier": "1"}).then(
+            described(title="down?", labels={"tier": "1"})
+        )
+
+    @pytest.mark.parametrize(
+        ("more", "name"),
+        [
+            ({}, "title"),
+            ({"title": " "}, "title"),
+            ({"title": 7}, "title"),
+            ({"services": "pay"}, "services"),
+            ({"symptom": "odd"}, "symptom"),
+            ({"labels": {"team": 7}}, "labels"),
+            ({"labels": {7: None}}, "labels"),
+            ({"labels": 7}, "labels"),
+        ],
+    )
+    def test_refuses_what_says_nothing_or_can_not_be_right(self, more, name):
+        describe(self.FIRST, **more).then_invalid(name)
+
+    def test_facts_follow_it_whatever_time_is_asked_for(self):
+        """It is a statement: learned later, true from the start."""
+        later = described(
+            50, services=("web",), symptom=Symptom.LATENCY, labels={"tier": None, "a": "b"}
+        )
+        for cut in (1, 99):
+            [row] = facts(of("incident:INC-1", self.FIRST, later), as_of=at(cut)).incidents
+            assert (("web",), Symptom.LATENCY) == (row.services, row.symptom)
+            assert {"a": "b", "team": "web"} == row.labels
+
+    def test_a_correction_of_what_was_said_anew_is_refused(self):
+        """It would stand in the log and change nothing."""
+        before = (self.FIRST, described(1, services=("web",)))
+
+        def ask(version, field, was, now):
+            return given(*before).when(
+                incident.correct,
+                by="ann",
+                at=at(3),
+                version=version,
+                field=field,
+                was=was,
+                now=now,
+                why="a slip",
+            )
+
+        error = ask(1, "services", ("pay",), ("edge",)).then_refused(guard="said last")
+        assert "version 2 says its services since" in error.why
+        assert len(ask(2, "services", ("web",), ("edge",)).events) == 1
+        labels = self.FIRST.labels
+        assert len(ask(1, "labels", labels, {"team": "edge"}).events) == 1
+
+    def test_a_timeline_of_a_service_follows_it(self):
+        story = of("incident:INC-1", self.FIRST, described(1, title="cards fail"))
+        assert len(timeline(story, service="pay")) == 2
+        story = of("incident:INC-1", self.FIRST, described(1, services=("web",)))
+        assert (0, 2) == (len(timeline(story, service="pay")), len(timeline(story, service="web")))
+
+
+class TestRefer:
+    def ask(self, *events, **more):
+        told = {"kind": "ticket", "address": "https://t.example/7", **more}
+        return given(*events).when(incident.refer, by="ann", at=at(2), **told)
+
+    def test_the_same_address_again_changes_nothing(self):
+        added = ReferenceAdded(
+            at=at(2), by="ann", kind="ticket", address="https://t.example/7", title="cards"
+        )
+        self.ask(detected(), title="cards").then(added)
+        self.ask(detected(), added, kind="board").then_nothing()
+        other = attrs.evolve(added, address="OPS-8", title="")
+        self.ask(detected(), added, address="OPS-8").then(other)
+
+    @pytest.mark.parametrize(
+        "address", ["", "  ", "a\nb", "x\u202ey", "h" * 2_001, 7, None, "\x1b[2J"]
+    )
+    def test_refuses_what_is_no_address(self, address):
+        self.ask(detected(), address=address).then_invalid("address")
+
+
+class TestReviseAction:
+    ADDED = ActionAdded(at=at(1), by="ann", number=1, owner="ben", text="an alarm")
+
+    def ask(self, *events, **more):
+        return given(detected(), self.ADDED, *events).when(
+            incident.revise_action, by="ann", at=at(2), **{"number": 1, **more}
+        )
+
+    def revised(self, **fields):
+        return ActionRevised(at=at(2), by="ann", number=1, **fields)
+
+    def test_says_what_is_other_now(self):
+        self.ask(owner="eva").then(self.revised(owner="eva"))
+        self.ask(owner="ben", text="two alarms").then(self.revised(text="two alarms"))
+        self.ask(due=date(2026, 3, 1)).then(self.revised(due=date(2026, 3, 1)))
+
+    def test_what_stands_already_records_nothing(self):
+        self.ask(owner="ben", text="an alarm").then_nothing()
+        self.ask(self.revised(owner="eva"), owner="eva").then_nothing()
+        self.ask(self.revised(owner="eva"), owner="ben").then(self.revised(owner="ben"))
+
+    def test_refused_without_such_an_action(self):
+        self.ask(number=2, owner="eva").then_refused(guard="action exists")
+
+    @pytest.mark.parametrize(
+        ("more", "name"),
+        [({}, "owner"), ({"owner": ""}, "owner"), ({"due": "today"}, "due"), ({"text": 7}, "text")],
+    )
+    def test_refuses_what_says_nothing_or_can_not_be_right(self, more, name):
+        self.ask(**more).then_invalid(name)
+
+
+class TestOneCommander:
+    TOOK = RoleAssigned(at=at(1), by="ann", role=Role.INCIDENT_COMMANDER, person="Eva")
+
+    def take(self, *events, person="ben", role="incident_commander"):
+        return given(detected(), *events).when(
+            incident.assign_role, by="ann", at=at(2), role=role, person=person
+        )
+
+    def test_who_takes_over_ends_it_for_whoever_had_it(self):
+        taken = RoleAssigned(at=at(2), by="ann", role=Role.INCIDENT_COMMANDER, person="ben")
+        passed = RoleReleased(at=at(2), by="ann", role=Role.INCIDENT_COMMANDER, person="Eva")
+        found = self.take(self.TOOK)
+        found.then(passed, taken)
+        state = incident.fold((detected(), self.TOOK, *found.events))
+        assert {(Role.INCIDENT_COMMANDER, "ben")} == state.roles
+        self.take(self.TOOK, passed).then(taken)
+
+    def test_of_other_roles_there_may_be_several(self):
+        scribe = RoleAssigned(at=at(1), by="ann", role=Role.SCRIBE, person="eva")
+        assert len(self.take(scribe, role="scribe").events) == 1
+
+    def test_a_step_of_ones_own_can_not_leave_two(self):
+        state = incident.fold((detected(), self.TOOK))
+        alone = RoleAssigned(at=at(2), by="ann", role=Role.INCIDENT_COMMANDER, person="ben")
+        with pytest.raises(StepRefused, match="gives it up first"):
+            incident.confirm(state, alone)

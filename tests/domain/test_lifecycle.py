@@ -75,10 +75,13 @@ INCIDENT_ARGUMENTS = {
     "update_impact": {**PLAIN, "impact_started_at": at(-1)},
     "post_update": {**PLAIN, "text": "on it"},
     "link_problem": {**PLAIN, "problem": "PRB-1"},
+    "describe": {**PLAIN, "title": "all of it is down"},
+    "refer": {**PLAIN, "kind": "ticket", "address": "OPS-7"},
     "link_change": {**PLAIN, "change": "CHG-1", "verdict": "caused"},
     "dismiss_link": {**WHY, "change": "CHG-1"},
     "record_review": {**PLAIN, "what_happened": "locked"},
     "add_action": {**PLAIN, "text": "canary"},
+    "revise_action": {**PLAIN, "number": 1, "owner": "ben"},
     "complete_action": {**PLAIN, "number": 1},
     "drop_action": {**WHY, "number": 1},
     "close": PLAIN,
@@ -112,10 +115,13 @@ release_role        . y y y y y y y .
 update_impact       . y y y y y y y .
 post_update         . y y y y y y y .
 link_problem        . y y y y y y y .
+describe            . y y y y y y y .
+refer               . y y y y y y y .
 link_change         . y y y y y y y .
 dismiss_link        . y y y y y y y .
 record_review       . . . . . y y . .
 add_action          . y y y y y y y .
+revise_action       . y y y y y y y .
 complete_action     . y y y y y y y y
 drop_action         . y y y y y y y y
 close               . . . . . y . . .
@@ -163,6 +169,7 @@ CHANGE_ARGUMENTS = {
     "plan": {**PLAIN, "title": "another"},
     "revise": WHY,
     "reword": {**PLAIN, "title": "other words"},
+    "refer": {**PLAIN, "kind": "ticket", "address": "OPS-7"},
     "submit": PLAIN,
     "approve": PLAIN,
     "reject": WHY,
@@ -194,6 +201,7 @@ CHANGE_ALLOWED = """
 plan                   y . . . . . . . .
 revise                 . y y y . . . . .
 reword                 . y y y y y y . .
+refer                  . y y y y y y y y
 submit                 . y . . . . . . .
 approve                . . y . . . . . .
 reject                 . . y . . . . . .

@@ -12,7 +12,17 @@ from imcm import ledger as imcm_ledger
 from imcm.codec import EVENT_TYPES, Row, _keyed, decode, encode, envelope_of, salt_of
 from imcm.domain import change, incident
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Unread
-from imcm.domain.vocabulary import Commit, Counts, Degree, Impact, PolicyRef, ServiceImpact
+from imcm.domain.vocabulary import (
+    Commit,
+    Counts,
+    Degree,
+    Impact,
+    Outcome,
+    PolicyRef,
+    ServiceImpact,
+    Symptom,
+)
+from imcm.projections.facts import facts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CET = timezone(timedelta(hours=1))
@@ -33,6 +43,7 @@ REDACTED = golden("v0.1-redacted.jsonl")
 KEYS = golden("v0.1-keys.jsonl")
 APPROVALS = golden("v0.1-approvals.jsonl")
 MERGES = golden("v0.1-merges.jsonl")
+DESCRIBED = golden("v0.1-described.jsonl")
 LOG = [decode(row) for row in ROWS]
 
 
@@ -195,6 +206,55 @@ def test_every_line_about_approvals_decodes_to_what_it_was():
     assert "inside the window" == of["change:CHG-1", 10].unauthorised
 
 
+EXPECTED_OF_DESCRIPTIONS = """
+ledger:self 1 LedgerOpened - - -
+incident:INC-1 1 IncidentDetected ana 2026-05-04T09:01:00.000001-05:00 detected
+incident:INC-1 2 IncidentDescribed ana 2026-05-04T09:02:00.000002-05:00 -
+incident:INC-1 3 IncidentDescribed ben 2026-05-04T09:03:00.000003-05:00 -
+incident:INC-1 4 ReferenceAdded ana 2026-05-04T09:04:00.000004-05:00 -
+incident:INC-1 5 RoleAssigned ana 2026-05-04T09:05:00.000005-05:00 -
+incident:INC-1 6 RoleReleased ana 2026-05-04T09:06:00.000006-05:00 -
+incident:INC-1 7 RoleAssigned ana 2026-05-04T09:06:00.000006-05:00 -
+incident:INC-1 8 ActionAdded ana 2026-05-04T09:07:00.000007-05:00 -
+incident:INC-1 9 ActionRevised ana 2026-05-04T09:08:00.000008-05:00 -
+incident:INC-1 10 ActionRevised ana 2026-05-04T09:09:00.000009-05:00 -
+change:CHG-1 1 ChangePlanned dev 2026-05-04T09:10:00.000010-05:00 draft
+change:CHG-1 2 ReferenceAdded dev 2026-05-04T09:11:00.000011-05:00 -
+change:sn/7 1 ChangePlanned sn 2026-05-02T09:00:00-05:00 draft
+change:sn/7 2 ChangeDeployed sn 2026-05-03T09:00:00-05:00 implemented
+change:sn/7 3 ReferenceAdded sn - -
+"""
+
+
+def test_every_line_of_descriptions_decodes_to_what_it_was():
+    expected = EXPECTED_OF_DESCRIPTIONS.strip().splitlines()
+    assert expected == [summary(row) for row in DESCRIBED]
+    log = [decode(row) for row in DESCRIBED]
+    of = {(recorded.stream, recorded.version): recorded.event for recorded in log}
+    described = of["incident:INC-1", 2]
+    assert "Kasse nimmt keine Karten 💳" == described.title
+    assert {"team": "pay", "tier": None} == described.labels
+    assert "Eva" == of["incident:INC-1", 6].person
+    refers = of["incident:INC-1", 4]
+    assert ("ticket", "https://tickets.example/OPS-7", "cards fail") == (
+        refers.kind,
+        refers.address,
+        refers.title,
+    )
+    revised = of["incident:INC-1", 9], of["incident:INC-1", 10]
+    assert [("eva", date(2026, 6, 1), ""), (None, None, "add two alarms")] == [
+        (one.owner, one.due, one.text) for one in revised
+    ]
+    known = facts(log)
+    [row] = known.incidents
+    assert (("pay", "basket"), Symptom.LATENCY, {"team": "pay"}) == (
+        row.services,
+        row.symptom,
+        row.labels,
+    )
+    assert Outcome.UNKNOWN is known.changes[1].outcome
+
+
 def test_no_line_is_unread_and_each_is_of_its_type():
     assert [(row.type, False) for row in ROWS] == [
         (type(r.event).__name__, isinstance(r.event, Unread)) for r in LOG
@@ -203,7 +263,7 @@ def test_no_line_is_unread_and_each_is_of_its_type():
 
 def test_every_type_is_in_a_golden_log():
     """A type that is newer than these logs belongs into a newer log."""
-    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES)
+    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED)
     assert EVENT_TYPES.keys() == {row.type for row in every}
     assert {"WordsRedacted"} == {row.type for row in REDACTED} - {row.type for row in ROWS}
 

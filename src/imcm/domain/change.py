@@ -38,6 +38,7 @@ from imcm.domain.corrections import (
     KindCorrected,
     LabelsCorrected,
     MomentCorrected,
+    ReferenceAdded,
     ResultCorrected,
     ServicesCorrected,
     WordsRedacted,
@@ -81,6 +82,7 @@ from imcm.domain.vocabulary import (
     Risk,
     Window,
     aware,
+    checked_address,
     checked_commits,
     checked_counts,
     checked_id,
@@ -633,6 +635,7 @@ ChangeFact: TypeAlias = (
     | ChangeValidated
     | ChangeClosed
     | ChangeCancelled
+    | ReferenceAdded
     | DurationStated
     | WordsRedacted
 )
@@ -690,6 +693,7 @@ CORRECTABLE: Final[Correctable] = {
     ChangeRecovered: _AT,
     ChangeValidated: _AT,
     ChangeCancelled: _AT,
+    ReferenceAdded: _AT,
 }
 
 # --- state ----------------------------------------------------------------------------------------
@@ -744,6 +748,7 @@ class Change(NamedTuple):
     ruled: bool = False
     recovered: bool = False
     checks: Mapping[str, bool] = NOTHING_TOLD
+    references: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         """Show what stands, and of the past only how long it is."""
@@ -930,6 +935,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(paused=True)
         case ChangeRecovered():
             return change._replace(recovered=True)
+        case ReferenceAdded():
+            return change._replace(references=change.references | {event.address})
         case ChangeReworded() | DurationStated() | WordsRedacted():
             return change
         case _:
@@ -1192,6 +1199,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
     "plan": Rule(begins=frozenset({Status.NOTHING}), ends="draft"),
     "revise": _row(_BEFORE_START, "draft from approved, else same"),
     "reword": _row(_HAPPENED - _ENDED, _SAME),
+    "refer": _row(_HAPPENED, _SAME),
     "submit": _row(
         (Status.DRAFT,),
         "submitted; standard: approved",
@@ -1497,6 +1505,24 @@ def reword(
     if not (title or description):
         raise InvalidValue("title", title, "give title= or description=, or both")
     return (ChangeReworded(at=at, by=by, title=title, description=description),)
+
+
+def refer(
+    change: Change, *, by: str, at: Moment, kind: str, address: str, title: str = ""
+) -> tuple[ChangeEvent, ...]:
+    """
+    Refer to something elsewhere that belongs to it. The same address again changes nothing.
+
+    Args:
+        kind: What it is, in a word: ticket, dashboard, channel, runbook, document.
+        address: Where it stands: a URL, or the key of a ticket; one line.
+    """
+    by, at = _require(change, "refer", by=by, at=at)
+    kind, address = checked_id("kind", kind), checked_address("address", address)
+    title = checked_words("title", title)
+    if address in change.references:
+        return ()
+    return (ReferenceAdded(at=at, by=by, kind=kind, address=address, title=title),)
 
 
 def submit(
@@ -2210,6 +2236,7 @@ _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[ChangeEvent, ...]]]] = {
     ChangeRevised: revise,
     ChangeRescoped: revise,
     ChangeReworded: reword,
+    ReferenceAdded: refer,
     ContentCorrectedAfterApproval: _again_mark,
     ChangeSubmitted: submit,
     ChangeApproved: approve,

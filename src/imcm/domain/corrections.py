@@ -277,6 +277,25 @@ class DurationStated(DomainEvent):
 
 
 @attrs.frozen(kw_only=True, repr=False)
+class ReferenceAdded(DomainEvent):
+    """
+    Something elsewhere belongs to it: a ticket, a dashboard, a channel, a runbook, a document.
+
+    Attributes:
+        kind: What it is, in a word of the team's own.
+        address: Where it stands: a URL, or the key of a ticket.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("title",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    kind: str
+    address: str
+    title: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class WordsRedacted(DomainEvent):
     """
     The words of earlier events of the stream were taken out; every fact of theirs stays.

@@ -36,6 +36,7 @@ from imcm.domain.corrections import (
     LabelsCorrected,
     ModeCorrected,
     MomentCorrected,
+    ReferenceAdded,
     ServicesCorrected,
     SeverityCorrected,
     SymptomCorrected,
@@ -59,6 +60,7 @@ from imcm.domain.lifecycle import (
     checked_state,
     confirmed,
     first_moment,
+    incomplete,
     quickly_replaced,
     require,
     strange_event,
@@ -80,6 +82,8 @@ from imcm.domain.vocabulary import (
     Symptom,
     Verdict,
     aware,
+    changed_labels,
+    checked_address,
     checked_id,
     checked_impact,
     checked_labels,
@@ -408,6 +412,41 @@ class ActionAdded(DomainEvent):
 
 
 @attrs.frozen(kw_only=True, repr=False)
+class ActionRevised(DomainEvent):
+    """An action item has another owner, day or text; what is not given stays as it was."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ("text",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    number: int
+    owner: str | None = None
+    due: date | None = None
+    text: str = ""
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class IncidentDescribed(DomainEvent):
+    """
+    What was learned of it after detection; what is not given stays as it was.
+
+    A statement: once recorded it holds for every time that is asked for.
+
+    Attributes:
+        labels: Those that are other now; None takes one away.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("title",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    title: str = ""
+    services: tuple[str, ...] = ()
+    symptom: Symptom | None = None
+    labels: Mapping[str, str | None] = attrs.field(factory=dict[str, "str | None"])
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class ActionCompleted(DomainEvent):
     """An action item is done, perhaps by a change."""
 
@@ -535,6 +574,9 @@ IncidentFact: TypeAlias = (
     | VerdictGiven
     | ReviewRecorded
     | ActionAdded
+    | ActionRevised
+    | IncidentDescribed
+    | ReferenceAdded
     | ActionCompleted
     | ActionDropped
     | IncidentClosed
@@ -600,6 +642,13 @@ CORRECTABLE: Final[Correctable] = {
     VerdictGiven: _AT,
     ReviewRecorded: _AT,
     ActionAdded: _AT,
+    ActionRevised: _AT,
+    IncidentDescribed: {
+        "at": MomentCorrected,
+        "services": ServicesCorrected,
+        "symptom": SymptomCorrected,
+    },
+    ReferenceAdded: _AT,
     ActionCompleted: _AT,
     ActionDropped: _AT,
     IncidentClosed: _AT,
@@ -645,6 +694,7 @@ class Incident(NamedTuple):
     reviewed: int = 0
     roles: frozenset[tuple[Role, str]] = frozenset()
     problems: frozenset[str] = frozenset()
+    references: frozenset[str] = frozenset()
     verdicts: Mapping[str, Verdict] = NOTHING_TOLD
     actions: Mapping[int, bool] = NOTHING_TOLD
     merged_into: str | None = None
@@ -742,6 +792,10 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
             )
         case UpdatePosted() | DurationStated() | WordsRedacted():
             return incident
+        case IncidentDescribed() | ActionRevised():
+            return incident
+        case ReferenceAdded():
+            return incident._replace(references=incident.references | {event.address})
         case SeverityChanged():
             return incident._replace(
                 severity=event.severity,
@@ -880,6 +934,20 @@ def _out_of_what_it_is_in(incident: Incident, ask: _Ask) -> str | None:
     return f"it is merged into {incident.merged_into}, not {ask.out_of}"
 
 
+def _described_since(incident: Incident, ask: _Ask) -> str | None:
+    """A correction of what was said anew since would stand in the log and change nothing."""
+    field, version = ask.field or "", ask.version or 0
+    stands: Mapping[int, IncidentFact] = past_standing(incident.past)
+    if not isinstance(stands.get(version), (IncidentDetected, IncidentDescribed)):
+        return None
+    for later in reversed(list(stands)):
+        event = stands[later]
+        if later > version and isinstance(event, IncidentDescribed) and getattr(event, field, None):
+            return f"version {later} says its {field} since; describe it again, or correct that"
+    return None
+
+
+_DESCRIBED = Guard(name="said last", why_not=_described_since, needs=("version", "field"))
 _exists, *_others = VOID_GUARDS
 _ONE_STREAM = Guard(name="is one stream's", why_not=_of_one_stream, needs=("version",))
 _VOID_GUARDS = (_exists, _ONE_STREAM, *_others)
@@ -925,10 +993,13 @@ STEPS: Final[Mapping[str, Rule[Incident]]] = {
     "update_impact": _row(_STANDING, _SAME),
     "post_update": _row(_STANDING, _SAME),
     "link_problem": _row(_STANDING, _SAME),
+    "describe": _row(_STANDING, _SAME),
+    "refer": _row(_STANDING, _SAME),
     "link_change": _row(_STANDING, _SAME),
     "dismiss_link": _row(_STANDING, _SAME),
     "record_review": _row((Status.RESOLVED, Status.CLOSED), _SAME),
     "add_action": _row(_STANDING, _SAME),
+    "revise_action": _row(_STANDING, _SAME, _HAS_ACTION),
     "complete_action": _row(_HAPPENED, _SAME, _HAS_ACTION),
     "drop_action": _row(_HAPPENED, _SAME, _HAS_ACTION),
     "close": _row(
@@ -948,7 +1019,9 @@ STEPS: Final[Mapping[str, Rule[Incident]]] = {
         "what it was",
         Guard(name="out of what it is in", why_not=_out_of_what_it_is_in),
     ),
-    "correct": Rule(begins=_HAPPENED, ends=_SAME, guards=correction_guards(CORRECTABLE)),
+    "correct": Rule(
+        begins=_HAPPENED, ends=_SAME, guards=(*correction_guards(CORRECTABLE), _DESCRIBED)
+    ),
     "void": Rule(begins=_HAPPENED, ends="what stands without it", guards=_VOID_GUARDS),
 }
 
@@ -1238,12 +1311,30 @@ def change_severity(
 def assign_role(
     incident: Incident, *, by: str, at: Moment, role: Role, person: str
 ) -> tuple[IncidentEvent, ...]:
-    """A person takes a role. Holding it already changes nothing."""
+    """
+    A person takes a role. Holding it already changes nothing.
+
+    An incident has one commander: whoever was it until then gives it up in the same record.
+    """
     by, at = _require(incident, "assign_role", by=by, at=at)
     role, person = checked_member("role", role, Role), checked_id("person", person)
     if (role, folded(person)) in incident.roles:
         return ()
-    return (RoleAssigned(at=at, by=by, role=role, person=person),)
+    before = _holders(incident, role) if role is Role.INCIDENT_COMMANDER else ()
+    return (
+        *(RoleReleased(at=at, by=by, role=role, person=one) for one in before),
+        RoleAssigned(at=at, by=by, role=role, person=person),
+    )
+
+
+def _holders(incident: Incident, role: Role) -> tuple[str, ...]:
+    """Return who holds a role, each as they were named when they took it."""
+    found: dict[str, str] = {}
+    stands: Mapping[int, IncidentFact] = past_standing(incident.past)
+    for event in stands.values():
+        if isinstance(event, RoleAssigned) and (role, folded(event.person)) in incident.roles:
+            found[folded(event.person)] = event.person
+    return tuple(person for key, person in found.items() if (role, key) in incident.roles)
 
 
 def release_role(
@@ -1304,6 +1395,88 @@ def link_problem(
     by, at = _require(incident, "link_problem", by=by, at=at)
     problem = checked_id("problem", problem)
     return () if problem in incident.problems else (ProblemLinked(at=at, by=by, problem=problem),)
+
+
+def describe(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    title: str = "",
+    services: Iterable[str] = (),
+    symptom: Symptom | None = None,
+    labels: Mapping[str, str | None] = NOTHING_TOLD,
+) -> tuple[IncidentEvent, ...]:
+    """
+    Say what was learned after detection. What is not given stays, and what stands is not repeated.
+
+    What was recorded wrongly is corrected instead (see `correct`), which says so.
+
+    Args:
+        services: All of them, in the place of those that stood.
+        labels: Those that are other now; None takes one away.
+
+    Raises:
+        InvalidValue: Nothing is given.
+    """
+    by, at = _require(incident, "describe", by=by, at=at)
+    words, chosen = checked_words("title", title), checked_services(services)
+    symptom = None if symptom is None else checked_member("symptom", symptom, Symptom)
+    said = changed_labels(labels)
+    if not words.strip() and not chosen and symptom is None and not said:
+        allowed = "give what is known now: title, services, symptom or labels"
+        raise InvalidValue("title", title, allowed)
+    stood = _described(incident.past)
+    other = {name: text for name, text in said.items() if stood.labels.get(name) != text}
+    event = IncidentDescribed(
+        at=at,
+        by=by,
+        title="" if words == stood.title else words,
+        services=() if chosen == stood.services else chosen,
+        symptom=None if symptom is stood.symptom else symptom,
+        labels=other,
+    )
+    says = event.title or event.services or event.symptom or event.labels
+    return (event,) if says else ()
+
+
+class _Description(NamedTuple):
+    title: str = ""
+    services: tuple[str, ...] = ()
+    symptom: Symptom | None = None
+    labels: Mapping[str, str | None] = NOTHING_TOLD
+
+
+def _described(past: Iterable[IncidentEvent]) -> _Description:
+    """Return what stands of an incident's description."""
+    found = _Description()
+    for event in past_standing(past).values():
+        if isinstance(event, (IncidentDetected, IncidentDescribed)):
+            found = _Description(
+                title=event.title or found.title,
+                services=event.services or found.services,
+                symptom=event.symptom or found.symptom,
+                labels={**found.labels, **event.labels},
+            )
+    return found
+
+
+def refer(
+    incident: Incident, *, by: str, at: Moment, kind: str, address: str, title: str = ""
+) -> tuple[IncidentEvent, ...]:
+    """
+    Refer to something elsewhere that belongs to it. The same address again changes nothing.
+
+    Args:
+        kind: What it is, in a word: ticket, dashboard, channel, runbook, document.
+        address: Where it stands: a URL, or the key of a ticket; one line.
+    """
+    by, at = _require(incident, "refer", by=by, at=at)
+    kind, address = checked_id("kind", kind), checked_address("address", address)
+    title = checked_words("title", title)
+    if address in incident.references:
+        return ()
+    return (ReferenceAdded(at=at, by=by, kind=kind, address=address, title=title),)
 
 
 def link_change(
@@ -1387,8 +1560,7 @@ def add_action(
         due: A calendar day, not a time.
     """
     by, at = _require(incident, "add_action", by=by, at=at)
-    if due is not None and (isinstance(due, datetime) or not isinstance(due, date)):
-        raise InvalidValue("due", due, "give a date, for example date(2026, 3, 31)")
+    due = _checked_day("due", due)
     return (
         ActionAdded(
             at=at,
@@ -1399,6 +1571,56 @@ def add_action(
             text=required_words("text", text),
         ),
     )
+
+
+def _checked_day(name: str, value: object) -> date | None:
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    raise InvalidValue(name, value, "give a date, for example date(2026, 3, 31)")
+
+
+def revise_action(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    number: int,
+    owner: str | None = None,
+    due: date | None = None,
+    text: str = "",
+) -> tuple[IncidentEvent, ...]:
+    """
+    Give action *number* another owner, day or text. What is not given stays as it was.
+
+    Raises:
+        InvalidValue: Nothing is given.
+    """
+    by, at = _require(incident, "revise_action", by=by, at=at, number=number)
+    owner, due = optional_id("owner", owner), _checked_day("due", due)
+    text = checked_words("text", text)
+    if owner is None and due is None and not text.strip():
+        raise InvalidValue("owner", owner, "give what is other now: owner, due or text")
+    stood_owner, stood_due, stood_text = _action(incident.past, number)
+    event = ActionRevised(
+        at=at,
+        by=by,
+        number=number,
+        owner=None if owner == stood_owner else owner,
+        due=None if due == stood_due else due,
+        text="" if text == stood_text else text,
+    )
+    return (event,) if event.owner or event.due or event.text else ()
+
+
+def _action(past: Iterable[IncidentEvent], number: int) -> tuple[str | None, date | None, str]:
+    """Return the owner, the day and the text of an action as they stand."""
+    owner: str | None = None
+    due: date | None = None
+    text = ""
+    for event in past_standing(past).values():
+        if isinstance(event, (ActionAdded, ActionRevised)) and event.number == number:
+            owner, due, text = event.owner or owner, event.due or due, event.text or text
+    return owner, due, text
 
 
 def complete_action(
@@ -1725,7 +1947,7 @@ def _settled(
         case AttemptConcluded():
             number = numbers.of(MitigationAttempted, event.number)
             return attrs.evolve(event, number=number)
-        case ActionCompleted() | ActionDropped():
+        case ActionRevised() | ActionCompleted() | ActionDropped():
             number = numbers.of(ActionAdded, event.number)
             return attrs.evolve(event, number=number)
         case ReviewRecorded():
@@ -1773,6 +1995,9 @@ _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[IncidentEvent, ...]]]] = {
     VerdictGiven: _again_verdict,
     ReviewRecorded: record_review,
     ActionAdded: add_action,
+    ActionRevised: revise_action,
+    IncidentDescribed: describe,
+    ReferenceAdded: refer,
     ActionCompleted: complete_action,
     ActionDropped: drop_action,
     IncidentClosed: close,
@@ -1793,3 +2018,10 @@ def confirm(incident: Incident, event: IncidentEvent, *, policy: Policy = DEFAUL
         InvalidValue: It is no event of an incident that a step can record.
     """
     confirmed(_RECORDED_BY, "incident", incident, event, checked_policy(policy))
+    commander = Role.INCIDENT_COMMANDER
+    if (
+        isinstance(event, RoleAssigned)
+        and event.role is commander
+        and _holders(incident, commander)
+    ):
+        raise incomplete("assign_role", "whoever was commander gives it up first")

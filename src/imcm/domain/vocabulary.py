@@ -329,6 +329,23 @@ def optional_known_id(name: str, value: object) -> str | None:
     return None if value is None else known_id(name, value)
 
 
+LONGEST_ADDRESS: Final = 2_000
+
+
+def checked_address(name: str, value: object) -> str:
+    """
+    Return *value* if it can be where something stands elsewhere: one line, such as a URL.
+
+    Raises:
+        InvalidValue: It is empty, too long, or holds signs that a screen obeys, hides or reorders.
+    """
+    address = checked_text(name, value)
+    if not address.strip() or len(address) > LONGEST_ADDRESS or plain(address) != address:
+        allowed = f"one line of at most {LONGEST_ADDRESS:,} characters, such as a URL"
+        raise InvalidValue(name, plain(address[:LONGEST_ID]), allowed)
+    return address
+
+
 def folded(person: str) -> str:
     """
     Return the form in which ids of people are compared.
@@ -371,6 +388,15 @@ def checked_services(value: object) -> tuple[str, ...]:
     if not is_list(value):
         raise InvalidValue("services", value, 'give a list of names, for example ["payments"]')
     return tuple(dict.fromkeys(checked_id("services", name) for name in value))
+
+
+def changed_labels(value: object) -> dict[str, str | None]:
+    """Return what is said anew of labels, sorted by name: each with its text, or None to go."""
+    if not is_mapping(value):
+        raise InvalidValue("labels", value, 'give a mapping, for example {"team": "core"}')
+    kept = checked_labels({name: text for name, text in value.items() if text is not None})
+    gone = [checked_id("labels", name) for name, text in value.items() if text is None]
+    return dict(sorted({**kept, **dict.fromkeys(gone)}.items()))
 
 
 def checked_labels(value: object) -> dict[str, str]:

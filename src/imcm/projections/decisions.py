@@ -25,6 +25,7 @@ from imcm.domain.corrections import (
     EDITS,
     DurationStated,
     EventVoided,
+    ReferenceAdded,
     WordsRedacted,
     corrects,
     replaced,
@@ -350,7 +351,7 @@ def _numbers(positions: Iterable[int]) -> str:
 _END: Final = datetime.max.replace(tzinfo=UTC)
 """Decisions are ordered by knowledge: none is cut by the time it speaks of."""
 
-_NO_DECISION: Final = (changes.CommitsRecorded, DurationStated)
+_NO_DECISION: Final = (changes.CommitsRecorded, DurationStated, ReferenceAdded)
 
 _WORDS: Final[Mapping[type, str]] = {
     changes.ChangePlanned: "planned",

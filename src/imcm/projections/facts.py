@@ -210,6 +210,8 @@ _NO_FACTS: Final = frozenset(
         "ProblemLinked",
         "AttemptConcluded",
         "ActionAdded",
+        "ActionRevised",
+        "ReferenceAdded",
         "ActionCompleted",
         "ActionDropped",
         # The rows of those that are merged say which severity each of them held.

@@ -151,6 +151,16 @@ def _detected(told: Told, event: Any) -> None:
     _stands_at(told, event.status, at)
 
 
+def _described(told: Told, event: Any) -> None:
+    if event.services:
+        told[_SERVICES] = one_for_all(event.services)
+    if event.symptom is not None:
+        told[_SYMPTOM] = event.symptom
+    if event.labels:
+        labels = {**told[_LABELS], **event.labels}
+        told[_LABELS] = {name: text for name, text in sorted(labels.items()) if text is not None}
+
+
 def _current(told: Told) -> Spell:
     """Return the current spell."""
     spells: Sequence[Spell] = told[_SPELLS]
@@ -302,5 +312,6 @@ TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "IncidentUnmerged": _unmerged,
     "ReviewRecorded": _reviewed,
     "DurationStated": _stated,
+    "IncidentDescribed": _described,
 }
 """How an event of what stands is told, by the name of its type; others change no row."""

@@ -241,6 +241,8 @@ _STATEMENTS: Final = frozenset(
         "SeverityInherited",
         "ReviewRecorded",
         "DurationStated",
+        "IncidentDescribed",
+        "ReferenceAdded",
         "ContentCorrectedAfterApproval",
     }
 )

@@ -230,8 +230,8 @@ def _services(told: Iterable[Entry]) -> tuple[str, ...]:
     services: tuple[str, ...] = ()
     for entry in told:
         given = getattr(entry.event, "services", None)
-        if given is None or entry.voided_by is not None:
-            continue
+        if not given or entry.voided_by is not None:
+            continue  # a description may say nothing of them
         # A plan is content, an observation only says where something was seen.
         services = (services or given) if isinstance(entry.event, ChangeObserved) else given
     return services
