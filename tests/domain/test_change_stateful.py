@@ -53,7 +53,7 @@ WEIGHTS = {
     "observe": 1,
     "advance_rollout": 16,
     "pause_rollout": 10,
-    "abort_rollout": 8,
+    "abort_rollout": 14,
     "complete": 24,
     "fail": 12,
     "roll_back": 1,

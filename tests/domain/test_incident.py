@@ -1614,7 +1614,7 @@ class TestDescribe:
             ({"title": 7}, "title"),
             ({"services": "pay"}, "services"),
             ({"symptom": "odd"}, "symptom"),
-            ({"labels": {"team": 7}}, "labels"),
+            ({"labels": {"team": 7}}, "labels['team']"),
             ({"labels": {7: None}}, "labels"),
             ({"labels": 7}, "labels"),
         ],

@@ -15,6 +15,7 @@ import attrs
 
 from imcm.domain.change import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, standing
+from imcm.domain.incident import IncidentDescribed
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
 from imcm.domain.vocabulary import Moment, checked_text, is_list, optional_time
 from imcm.errors import InvalidValue, UnknownIdError
@@ -230,8 +231,10 @@ def _services(told: Iterable[Entry]) -> tuple[str, ...]:
     services: tuple[str, ...] = ()
     for entry in told:
         given = getattr(entry.event, "services", None)
-        if not given or entry.voided_by is not None:
-            continue  # a description may say nothing of them
+        if given is None or entry.voided_by is not None:
+            continue
+        if not given and isinstance(entry.event, IncidentDescribed):
+            continue  # it says nothing of them
         # A plan is content, an observation only says where something was seen.
         services = (services or given) if isinstance(entry.event, ChangeObserved) else given
     return services
