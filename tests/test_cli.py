@@ -213,6 +213,29 @@ def test_report_of_a_period(ledger: Path) -> None:
     assert (restore["value"], restore["n"]) == (10800.0, 1)
 
 
+def test_a_period_can_be_said_in_words_or_by_one_end(ledger: Path) -> None:
+    """As in a notebook."""
+
+    def figures(*words: object) -> object:
+        ran = imcm("report", "--ledger", ledger, "--json", *words)
+        assert ran.returncode == 0, ran.stderr
+        told = json.loads(ran.stdout)["figures"]
+        return [(one["name"], one["value"], one["n"]) for one in told]
+
+    whole = figures("--from", "2026-01-01", "--to", "2026-04-01")
+    assert whole == figures("--window", "2026-Q1")
+    assert figures("--from", "2026-01-01") == figures("--from", "2026-01-01", "--to", "9999-01-01")
+    ran = imcm("report", "--ledger", ledger, "--window", "2026-Q1", "--to", "2026-04-01")
+    assert (ran.returncode, "--window goes without --from and --to" in ran.stderr) == (2, True)
+    ran = imcm("report", "--ledger", ledger, "--window", "last mouth")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert "window: 'last mouth' is not allowed" in ran.stderr
+    words = imcm("report", "--ledger", ledger, "--window", "2026-03", "--compare", "2026-02")
+    told = imcm("report", "--ledger", ledger, "--window", "2026-03", "--compare",
+                "2026-02-01/2026-03-01")  # fmt: skip
+    assert (0, told.stdout) == (words.returncode, words.stdout)
+
+
 def test_timeline_shows_both_sides(ledger: Path) -> None:
     """The change that caused an incident stands in its timeline."""
     ran = imcm("timeline", "INC-1", "--ledger", ledger)

@@ -5,7 +5,7 @@ What a policy asks for, and what an event keeps of it.
 import pytest
 
 from imcm.domain.policy import DEFAULT_POLICY, Policy
-from imcm.domain.vocabulary import Authority, ChangeType, PolicyRef, Risk, Severity
+from imcm.domain.vocabulary import Authority, ChangeType, PolicyRef, Severity
 from imcm.errors import InvalidValue
 
 
@@ -18,12 +18,11 @@ class TestDefaultPolicy:
 
 class TestQuorum:
     @pytest.mark.parametrize("type", [t for t in ChangeType if t is not ChangeType.EMERGENCY])
-    @pytest.mark.parametrize("risk", [None, *Risk])
-    def test_is_what_the_policy_says(self, type, risk):
-        assert Policy(approvals=3).quorum(type=type, risk=risk) == 3
+    def test_is_what_the_policy_says(self, type):
+        assert Policy(approvals=3).quorum(type=type) == 3
 
-    def test_an_emergency_takes_one_whatever_its_risk(self):
-        assert Policy(approvals=3).quorum(type=ChangeType.EMERGENCY, risk=Risk.HIGH) == 1
+    def test_an_emergency_takes_one(self):
+        assert Policy(approvals=3).quorum(type=ChangeType.EMERGENCY) == 1
 
 
 class TestChecks:

@@ -445,11 +445,29 @@ def _read(known: Facts) -> dict[str, Any]:
     }
 
 
+def _period(
+    text: str | None, start: str | None, end: str | None, tz: str
+) -> str | tuple[datetime | None, datetime | None] | None:
+    """Return the window of a report: in words, by its two ends, or by one of them."""
+    if text is not None:
+        if start is not None or end is not None:
+            raise typer.BadParameter("--window goes without --from and --to")
+        return text
+    if start is not None and end is not None:
+        return window_of(start, end, tz)
+    if start is None and end is None:
+        return None
+    return moment("--from", start, tz), moment("--to", end, tz)
+
+
 @app.command()
 def report(
     ledger: LedgerPath,
     start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
+    ] = None,
     by: Annotated[
         str | None, typer.Option("--by", help="Group by service, severity, ... or label:<name>.")
     ] = None,
@@ -464,7 +482,8 @@ def report(
         list[str] | None, typer.Option("--set", help="An argument of a figure: name=value.")
     ] = None,
     compare_to: Annotated[
-        str | None, typer.Option("--compare", help="An earlier period, FROM/TO, to compare with.")
+        str | None,
+        typer.Option("--compare", help="An earlier period, FROM/TO or 2025-Q4, to compare with."),
     ] = None,
     side: Annotated[
         str | None, typer.Option("--side-by-side", help="One metric under every preset, and why.")
@@ -500,7 +519,7 @@ def report(
     overrides = _settings(settings)
     days = None if bucket is None else number_of(bucket)
     common: dict[str, Any] = {
-        "window": window_of(start, end, tz),
+        "window": _period(window, start, end, tz),
         "time_zone": tz,
         "group_by": by,
         "bucket_by": bucket if days is None else days,
@@ -522,8 +541,7 @@ def report(
     comparisons: list[Comparison] = []
     if compare_to is not None:
         first, sign, last = compare_to.partition("/")
-        period = window_of(first, last if sign else None, tz)
-        common["window"] = period
+        common["window"] = window_of(first, last, tz) if sign else compare_to
         before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
         for a, b in ((before.restore, told.restore), (before.recovery, told.recovery),
                      (before.change_failure_rate, told.change_failure_rate)):  # fmt: skip

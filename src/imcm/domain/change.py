@@ -1580,7 +1580,7 @@ def approve(
     if folded(by) in change.voters:
         return ()
     votes = len(change.voters) + 1
-    quorum = policy.quorum(type=change.type, risk=change.risk)
+    quorum = policy.quorum(type=change.type)
     reached = votes >= quorum
     return (
         ChangeApproved(

@@ -17,7 +17,6 @@ from imcm.domain.vocabulary import (
     Authority,
     ChangeType,
     PolicyRef,
-    Risk,
     Severity,
     checked_id,
     checked_member,
@@ -56,12 +55,8 @@ class Policy:
             raise InvalidValue("authorities", self.authorities, "at least one authority")
         _are_members("review_for", self.review_for, Severity)
 
-    def quorum(self, *, type: ChangeType, risk: Risk | None) -> int:
-        """
-        Return how many votes a change of this type and risk needs.
-
-        An emergency takes the short path of one approver, whatever its risk.
-        """
+    def quorum(self, *, type: ChangeType) -> int:
+        """Return how many votes a change of this type needs; an emergency takes one approver."""
         return 1 if type is ChangeType.EMERGENCY else self.approvals
 
     def said(self, verdict: str) -> PolicyRef:
