@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from imcm import (
     change_failure_rate,
     deployment_frequency,
+    dora_report,
     facts,
     failed_deployment_recovery_time,
     frames,
@@ -32,6 +33,7 @@ from imcm.domain.incident import IncidentResolved
 from imcm.domain.vocabulary import ChangeType, Commit
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from projections.log import (
+    acknowledged,
     at,
     between,
     caused_by,
@@ -284,6 +286,7 @@ def test_a_row_of_each_table_is_plain_values():
         "failed": True,
         "rework": False,
         "recovery_seconds": 19_800.0,
+        "failed_because": "incident I1; incident I2",
     }
     assert told["lead_times"].columns()["lead_time_seconds"] == [7230, 36_000, 21_600, 3600]
     open_, restored = told["incidents"].rows()[5], told["incidents"].rows()[0]
@@ -316,7 +319,7 @@ def test_lists_and_mappings_are_the_caller_s():
     table.rows()[0].clear()
 
     assert 7 == len(table) == len(table.columns()["id"])
-    assert 10 == len(table.rows()[0])
+    assert 11 == len(table.rows()[0])
 
 
 def test_several_services_are_joined_or_rows_of_their_own():
@@ -567,3 +570,55 @@ def test_imported_history_without_times_has_rows():
     )
     row = frames.incidents(told).rows()[0]
     assert (None, None) == (row["resolved_at"], row["restore_seconds"])
+
+
+# --- what else is asked of a table ----------------------------------------------------------------
+
+
+def test_labels_have_columns_of_their_own():
+    table = frames.deployments(
+        log(
+            deployment("CHG-1", 1, labels={"team": "core", "a b": "x"}),
+            deployment("CHG-2", 2, labels={"team": "edge"}),
+            deployment("CHG-3", 3),
+        )
+    )
+    assert {"label:a b": ["x", None, None], "label:team": ["core", "edge", None]} == {
+        name: cells for name, cells in table.columns().items() if name.startswith("label:")
+    }
+    assert ["core", "edge", None] == table.to_frame("polars")["label:team"].to_list()
+
+
+def test_what_is_open_has_lasted_so_far():
+    """What a survival library needs: a duration of each, and whether its end was seen."""
+    story = log(
+        incident("INC-1", detected(1), acknowledged(2), resolved(3)),
+        incident("INC-2", detected(4)),
+        now=10,
+    )
+    told = frames.incidents(facts(story)).columns()
+    assert [7200.0, None] == told["restore_seconds"]
+    assert [None, 6 * 3600.0] == told["open_seconds"]
+    assert [True, False] == told["observed"]
+    assert [at(2), None] == told["acknowledged_at"]
+
+
+@pytest.mark.parametrize("backend", ["pandas", "polars"])
+def test_times_without_zone_for_spreadsheets(backend, tmp_path):
+    """`DataFrame.to_excel` refuses times that have one."""
+    table = frames.deployments(log(deployment("CHG-1", 1)))
+    frame = table.to_frame(backend, aware=False)
+    found = frame["deployed_at"].to_list()[0]
+    assert at(1).replace(tzinfo=None) == (found.to_pydatetime() if backend == "pandas" else found)
+    with pytest.raises(InvalidValue, match="aware"):
+        table.to_frame(backend, aware="no")
+
+
+def test_rows_of_a_report_keep_their_months_in_a_frame():
+    """Of times that have a zone, and None, polars would make UTC, which is another month."""
+    polars = pytest.importorskip("polars")
+    story = log(deployment("CHG-1", datetime(2026, 2, 28, 22, tzinfo=UTC)))
+    report = dora_report(story, bucket_by="month", time_zone="Asia/Kolkata")
+    frame = polars.DataFrame(report.rows())
+    starts = frame.filter(frame["figure"] == "deployment_frequency")["bucket_start"]
+    assert [None, "2026-03-01T00:00:00+05:30"] == starts.to_list()

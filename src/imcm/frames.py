@@ -30,7 +30,7 @@ from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import checked_text, is_among
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
-from imcm.projections.facts import Facts
+from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.failures import (
     ChangeFailureRate,
     FailedBy,
@@ -69,7 +69,9 @@ _TYPES: Final = {
     "deployed_at": "time",
     "detected_at": "time",
     "resolved_at": "time",
+    "acknowledged_at": "time",
     "failed": "truth",
+    "observed": "truth",
     "rework": "truth",
     "day_number": "count",
     "deployments": "count",
@@ -78,6 +80,7 @@ _TYPES: Final = {
     "recovery_seconds": "number",
     "lead_time_seconds": "number",
     "restore_seconds": "number",
+    "open_seconds": "number",
     "deployments_per_day": "number",
     "change_failure_rate": "number",
     "rework_rate": "number",
@@ -149,7 +152,7 @@ class Table:
         return Table(columns, [(name,) for name in each])
 
     # Any: which class it is depends on the backend, none of which need be installed.
-    def to_frame(self, backend: str = "pandas") -> Any:
+    def to_frame(self, backend: str = "pandas", *, aware: bool = True) -> Any:
         """
         Return the table as a frame of that library.
 
@@ -157,6 +160,9 @@ class Table:
         value.
 
         Args:
+            aware: False gives times in UTC that do not say so: spreadsheets know no zones, and
+                `DataFrame.to_excel` refuses them.
+
             backend: "pandas", "polars", "pyarrow" (a Table), or "duckdb" (a relation on its
                 default connection, made by way of pyarrow).
 
@@ -167,6 +173,8 @@ class Table:
         # Compared, not looked up: what was given may be anything.
         if not is_among(backend, _BACKENDS):
             raise InvalidValue("backend", backend, f"one of {', '.join(_BACKENDS)}")
+        if not isinstance(aware, bool):
+            raise InvalidValue("aware", aware, "True or False")
         what = f"to_frame({backend!r})"
         nw = _narwhals(what)
         for package in _MADE_IN.get(backend, (backend,)):
@@ -176,31 +184,38 @@ class Table:
                 if package == "pandas":
                     raise MissingExtraError(what, "frames") from None
                 raise MissingPackageError(what, package) from None
+        cells = self._columns if aware else self._without_zones()
         if backend == "pandas":
-            return self._in_pandas()
+            return self._in_pandas(cells, aware=aware)
         types = {
-            "time": nw.Datetime("us", "UTC"),
+            "time": nw.Datetime("us", "UTC") if aware else nw.Datetime("us"),
             "truth": nw.Boolean(),
             "count": nw.Int64(),
             "number": nw.Float64(),
         }
         schema = {name: types.get(_TYPES.get(name, ""), nw.String()) for name in self._columns}
         made_in = "pyarrow" if backend == "duckdb" else backend
-        frame = nw.from_dict(self._columns, schema=schema, backend=made_in)
+        frame = nw.from_dict(cells, schema=schema, backend=made_in)
         return frame.lazy("duckdb").to_native() if backend == "duckdb" else frame.to_native()
 
-    def _in_pandas(self) -> Any:
+    def _without_zones(self) -> Mapping[str, Sequence[Value]]:
+        return {
+            name: [one.replace(tzinfo=None) if isinstance(one, datetime) else one for one in cells]
+            for name, cells in self._columns.items()
+        }
+
+    def _in_pandas(self, columns: Mapping[str, Sequence[Value]], *, aware: bool) -> Any:
         # Not by narwhals: as a text, its pandas has "None" for what is not there.
         pandas = import_module("pandas")
         types = {
-            "time": "datetime64[us, UTC]",
+            "time": "datetime64[us, UTC]" if aware else "datetime64[us]",
             "truth": "bool",
             "count": "int64",
             "number": "float64",
         }
         series = {
             name: pandas.Series(cells, dtype=types.get(_TYPES.get(name, ""), _text_type(cells)))
-            for name, cells in self._columns.items()
+            for name, cells in columns.items()
         }
         return pandas.DataFrame(series)
 
@@ -337,6 +352,12 @@ def _joined(services: Iterable[tuple[str, ...]]) -> list[Value]:
     return [", ".join(names) for names in services]
 
 
+def _labels_of(rows: Sequence[IncidentFacts | ChangeFacts]) -> dict[str, Sequence[Value]]:
+    """Return a column for each label that one of them has, in the order of their names."""
+    names = sorted({name for row in rows for name in row.labels})
+    return {f"label:{name}": [row.labels.get(name) for row in rows] for name in names}
+
+
 def _deployments(facts: Facts, asked: FailedDeploymentRecovery) -> Table:
     """
     Return one row for each deployment, in order of time and id.
@@ -355,6 +376,8 @@ def _deployments(facts: Facts, asked: FailedDeploymentRecovery) -> Table:
         rework: Whether it is rework, as `rework_rate` judges.
         recovery_seconds: From deployed_at to recovery, as `failed_deployment_recovery_time`
             measures it; None where it did not fail, has not recovered, or is left out there.
+        failed_because: What says that it failed, in words; None where nothing does.
+        label:<name>: A column for each label that a row has; None where one does not.
 
     Raises:
         InvalidValue: An argument that is not allowed; groups or buckets, which `figures` has;
@@ -388,6 +411,8 @@ def _deployments(facts: Facts, asked: FailedDeploymentRecovery) -> Table:
         "failed": [one.value > 0 for one in judged],
         "rework": [id_ in rework for id_ in ids],
         "recovery_seconds": [recovered.get(id_) for id_ in ids],
+        "failed_because": [one.why or None if one.value > 0 else None for one in judged],
+        **_labels_of([found.change(place) for place in places]),
     }
     return Table(columns, services)
 
@@ -452,6 +477,11 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
         detected_day, detected_week, detected_month: The same of detected_at.
         restore_seconds: As `time_to_restore` measures it; None where that leaves it out, as it
             does with what is still open.
+        acknowledged_at: In UTC; of an uncertain moment the midpoint. None where nobody said.
+        open_seconds: Of what is not over, how long it has lasted so far; else None.
+        observed: Whether its end was seen. Survival libraries take `restore_seconds` where it was
+            and `open_seconds` where it was not.
+        label:<name>: A column for each label that a row has; None where one does not.
 
     Raises:
         InvalidValue: An argument that is not allowed; groups or buckets, which `figures` has;
@@ -465,7 +495,9 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
     if definition.in_window != "end":
         allowed = '"end": an incident has the day it was resolved'
         raise InvalidValue("in_window", definition.in_window, allowed)
-    restored = {one.id: one.value for one in measure(facts, definition).included}
+    measured = measure(facts, definition)
+    restored = {one.id: one.value for one in measured.included}
+    waiting = {one.id: one.value for one in measured.censored}
     counted, _ = incidents_of(facts, definition)
     window, bounds = definition.window, definition.bounds
     rows = [row for row in counted if row.id in restored or inside(row.detected_at, window, bounds)]
@@ -483,6 +515,12 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
         **days.told(resolved),
         **days.told(detected, "detected_"),
         "restore_seconds": [restored.get(row.id) for row in rows],
+        "acknowledged_at": [
+            None if (at := row.acknowledged_at) is None else utc(at) for row in rows
+        ],
+        "open_seconds": [waiting.get(row.id) for row in rows],
+        "observed": [row.id in restored for row in rows],
+        **_labels_of(rows),
     }
     return Table(columns, services)
 

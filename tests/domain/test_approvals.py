@@ -459,6 +459,16 @@ class TestAnImport:
         after = change.fold((*past, *found))
         assert (Status.IMPLEMENTED, True) == (after.status, after.outstanding)
 
+    def test_revises_what_nobody_decided_on_live(self):
+        """Somebody put it on hold; that is no vote on what the source says of it."""
+        held = ChangeHeld(at=at(2), by="ann", reason=HoldReason.VENDOR)
+        past = (planned(environment="staging", imported=True), held)
+
+        [found] = bring_in(rescoped(5, environment="live", imported=True), past=past)
+
+        assert isinstance(found, ChangeRescoped)
+        assert change.fold((*past, found)).environment == "live"
+
     def test_never_sets_back_what_went_on(self):
         """A scope told late is told of a change that is long over."""
         past = (planned(imported=True), completed(imported=True))

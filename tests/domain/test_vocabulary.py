@@ -146,6 +146,8 @@ class TestPeople:
             ("lena", "\u029fena", True),
             ("bob0", "B\u043ebo", True),
             ("ali", "al\u0131", True),
+            ("bill", "bi\u0049l", True),
+            ("Iena", "lena", True),
             ("lena", "lana", False),
             ("lena", "léna", False),
         ],

@@ -486,7 +486,7 @@ def test_the_tests_above_hold_the_whole_closed_list():
         "outside its window",
         "backdated into a window",
         "content corrected after approval",
-        "approved by an id that reads like its requester's",
+        "ids that read alike",
         "names what is not known",
         "reopened without an end before it",
         "corrected in one's own favour",

@@ -1,7 +1,7 @@
 """The five metrics together, and presets side by side; see two_services.py for the log."""
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 
 import attrs
 import pytest
@@ -330,7 +330,7 @@ class TestTelling:
             Row("change_failure_rate", None, None, 0.5, "share", 6, whole.low, whole.high)
             == failures[0]
         )
-        weeks = [datetime(2026, 3, day, tzinfo=UTC) for day in (2, 9, 16, 23)]
+        weeks = [f"2026-03-{day:02}T00:00:00+00:00" for day in (2, 9, 16, 23)]
         assert [
             (None, None, 0.5, 6),
             *zip([None] * 4, weeks, [0.5, 0.5, 0.5, None], [2, 2, 2, 0], strict=True),
@@ -344,7 +344,7 @@ class TestTelling:
     def test_rows_tell_starts_in_the_zone(self):
         """A day begins at midnight where it is."""
         rows = report(bucket_by="month", time_zone="Asia/Kolkata").rows()
-        starts = {row.bucket_start.isoformat() for row in rows if row.bucket_start}
+        starts = {row.bucket_start for row in rows if row.bucket_start}
         assert {"2026-03-02T05:30:00+05:30"} == starts
 
 

@@ -6,14 +6,18 @@ import pytest
 
 from imcm.domain.change import (
     ChangeApproved,
+    ChangeApprovedRetroactively,
     ChangeClosed,
     ChangeCompleted,
     ChangeFailed,
     ChangeObserved,
     ChangeRejected,
+    ChangeRolledBack,
     ChangeStarted,
     ChangeSubmitted,
+    ChangeValidated,
     CommitsRecorded,
+    RetroactiveApprovalRefused,
 )
 from imcm.domain.corrections import (
     DurationStated,
@@ -188,6 +192,11 @@ class TestUndone:
             (ChangeObserved(at=at(2), by="scanner", outstanding=True), "cia", True),
             (ChangeFailed(at=at(2), by="ci", unauthorised="not on hold"), "cia", True),
             (ChangeStarted(at=at(2), by="ci", outstanding=True), "cia", True),
+            (ChangeStarted(at=at(2), by="ci", outstanding=True), "ci", True),  # whose it is, too
+            (ChangeRolledBack(at=at(2), by="zoe"), "ci", True),
+            (ChangeFailed(at=at(2), by="zoe"), "ci", True),
+            (ChangeValidated(at=at(2), by="zoe", check="smoke", passed=False), "ci", True),
+            (ChangeValidated(at=at(2), by="zoe", check="smoke", passed=True), "ci", False),
             (ChangeStarted(at=at(2), by="ci"), "cia", False),
             (ChangeApproved(at=at(2), by="mia", imported=True), "cia", False),
         ],
@@ -195,6 +204,31 @@ class TestUndone:
     def test_what_is_voided(self, event, by, undone):
         expected = [Oddity.UNDONE] if undone else []
         assert expected == of_change(planned(0), event, self.void(2, by))
+
+    def test_of_an_incident(self):
+        """Its cause, and that it came back."""
+        verdict = caused_by("CHG-1")
+        [told] = log(incident("INC-1", detected(1), verdict))[1:]
+        again = IncidentReopened(
+            at=at(5),
+            by="ben",
+            why="again",
+            number=1,
+            began=IncidentStatus.RESOLVED,
+            status=IncidentStatus.MITIGATING,
+        )
+        known = deployment("CHG-1", 0)
+        for event in (told.event, again):
+            events = (DETECTED, RESOLVED, event)
+            voided = (*events, EventVoided(at=at(9), by="ops", version=3, status="", why="x"))
+            assert [] == odd(("incident:INC-1", events), known)
+            assert [Oddity.UNDONE] == [one for one, _ in odd(("incident:INC-1", voided), known)]
+
+    def test_of_ones_own_failure(self):
+        """It may have been a slip; it makes the change look better all the same."""
+        failed = ChangeFailed(at=at(2), by="ops")
+        told = odd(("change:CHG-1", (planned(0), failed, self.void(2, "OPS"))))
+        assert [(Oddity.IN_OWN_FAVOUR, "void of version 2 (ChangeFailed by ops), by OPS")] == told
 
     def test_a_void_of_nothing_is_none(self):
         assert [] == of_change(planned(0), self.void(9, "zed"))
@@ -225,8 +259,54 @@ class TestUndone:
             )
         )
         one = decision_trail(story, "CHG-1").finding(Question.QUORUM)
+        assert Ruling.UNKNOWN is one.verdict
         assert one.reason.endswith("a rejection was voided: position 3")
         assert 3 in one.positions
+        own = story[3]._replace(event=self.void(3, "MIA"))  # whose it was took it back
+        one = decision_trail([*story[:3], own, *story[4:]], "CHG-1").finding(Question.QUORUM)
+        assert Ruling.HELD is one.verdict
+
+    def test_what_had_gone_in_unapproved_is_not_forgotten(self):
+        """Voided, approved, and done once more: it went in before it was approved all the same."""
+        events = (
+            planned(0),
+            ChangeSubmitted(at=at(1), by="cia"),
+            ChangeStarted(at=at(2), by="ops", outstanding=True),
+            self.void(3, "ops"),
+            ChangeApproved(at=at(3), by="mia", content=1, votes=1, quorum=1),
+            ChangeStarted(at=at(4), by="ops"),
+        )
+        story = log(("change:CHG-1", events), recorded={n: n - 1 for n in range(1, 7)})
+        found = decision_trail(story, "CHG-1")
+        for question in (Question.QUORUM, Question.BEFORE):
+            assert (Ruling.UNKNOWN, True) == (
+                found.finding(question).verdict,
+                "voided: position 3" in found.finding(question).reason,
+            )
+
+    @pytest.mark.parametrize(("by", "ruling"), [("zoe", Ruling.UNKNOWN), ("mia", Ruling.HELD)])
+    def test_a_refusal_that_was_voided(self, by, ruling):
+        events = (
+            planned(0),
+            ChangeObserved(at=at(1), by="scanner", outstanding=True),
+            RetroactiveApprovalRefused(at=at(2), by="mia", why="no"),
+            self.void(3, by),
+            ChangeApprovedRetroactively(at=at(3), by="zoe", why="fine"),
+        )
+        one = decision_trail(log(("change:CHG-1", events)), "CHG-1").finding(Question.SETTLED)
+        assert ruling is one.verdict
+
+    def test_a_quorum_of_ids_that_read_alike(self):
+        votes = [
+            ChangeApproved(at=at(2), by=by, content=1, votes=n, quorum=2)
+            for n, by in enumerate(("mia", "m\u0456a"), start=1)
+        ]
+        started = ChangeStarted(at=at(4), by="ops")
+        events = (planned(0), ChangeSubmitted(at=at(1), by="cia"), *votes, started)
+        story = log(("change:CHG-1", events), now=4)
+        one = decision_trail(story, "CHG-1").finding(Question.QUORUM)
+        assert (Ruling.UNKNOWN, True) == (one.verdict, "read alike" in one.reason)
+        assert [Oddity.READ_ALIKE] == of_change(*events)
 
     def test_nor_where_a_start_was_moved_behind_its_approval(self):
         events = (

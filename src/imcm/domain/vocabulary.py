@@ -367,7 +367,7 @@ def reads_as(person: str) -> str:
     Two people may have ids that read alike; what rests on their being two is worth a look. Only
     the letters of Latin, Cyrillic and Greek that can hardly be told apart are taken for each other.
     """
-    return folded(person).translate(_LOOKS_LIKE)
+    return folded(person.replace("I", "l")).translate(_LOOKS_LIKE)
 
 
 _DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")

@@ -58,9 +58,9 @@ class Oddity(StrEnum):
     a change that is not in the log read. REOPENED_OPEN is a source's reopening of what had no end
     before it. IN_OWN_FAVOUR is a correction by somebody who took part, by the sign of the field
     alone: a resolution moved earlier, a severity lowered, a start moved behind its approval. UNDONE
-    is a void, by somebody else, of a vote, a ruling, a rejection, or of what was told without
-    approval. NEGATIVE_LEAD is a commit made after it was deployed. UNREAD are events that this
-    version can't read: what they say is in no row.
+    is a void of what was told without approval, or, by somebody else, of a vote, a ruling, a
+    rejection, a finding, a failure, a cause or a reopening. NEGATIVE_LEAD is a commit made after it
+    was deployed. UNREAD are events that this version can't read: what they say is in no row.
     """
 
     END_BEFORE_START = "end before start"
@@ -80,7 +80,7 @@ class Oddity(StrEnum):
     OUTSIDE_WINDOW = "outside its window"
     BACKDATED = "backdated into a window"
     CONTENT_CORRECTED = "content corrected after approval"
-    READ_ALIKE = "approved by an id that reads like its requester's"
+    READ_ALIKE = "ids that read alike"
     UNKNOWN_LINK = "names what is not known"
     REOPENED_OPEN = "reopened without an end before it"
     IN_OWN_FAVOUR = "corrected in one's own favour"
@@ -168,7 +168,8 @@ def _common(row: IncidentFacts | ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     for edit in row.edits:
         what = f"version {edit.version} ({edit.type} by {quoted(edit.actor)})"
         if edit.in_own_favour:
-            yield Oddity.IN_OWN_FAVOUR, f"{edit.field} of {what}, by {quoted(edit.by)}"
+            said = f"{edit.field} of {what}" if edit.field else f"void of {what}"
+            yield Oddity.IN_OWN_FAVOUR, f"{said}, by {quoted(edit.by)}"
         if edit.undoes:
             yield Oddity.UNDONE, f"{what}, by {quoted(edit.by)}"
 
@@ -308,11 +309,11 @@ def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     requester = row.requested_by
     if requester is not None and folded(requester) in {folded(by) for by in row.approved_by}:
         yield Oddity.SELF_APPROVED, quoted(requester)
-    elif requester is not None:
-        for by in row.approved_by:
-            if reads_as(by) == reads_as(requester):
-                detail = f"asked for by {quoted(requester)}, approved by {quoted(by)}"
-                yield Oddity.READ_ALIKE, detail
+    elif requester is not None and reads_as(requester) in map(reads_as, row.approved_by):
+        by = ", ".join(map(quoted, row.approved_by))
+        yield Oddity.READ_ALIKE, f"asked for by {quoted(requester)}, approved by {by}"
+    if len({reads_as(by) for by in row.approved_by}) < len({folded(by) for by in row.approved_by}):
+        yield Oddity.READ_ALIKE, f"approved by {', '.join(map(quoted, row.approved_by))}"
     began = row.status not in _NOT_BEGUN
     if began and row.authorisation in {"outstanding", "refused afterwards"}:
         yield Oddity.UNAPPROVED, row.authorisation

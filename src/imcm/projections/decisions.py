@@ -788,7 +788,7 @@ def _findings(decisions: Sequence[Decision], people: _People) -> Iterator[Findin
     yield _apart(Question.IMPLEMENTER, "implemented", who, counted, before=False, imported=imported)
     gone = [one for one in decisions if one.voided_by is not None]
     yield from _went_in(stands, gone)
-    yield _settled_afterwards(stands)
+    yield _settled_afterwards(stands, gone)
     yield _allowed(stands, gone)
 
 
@@ -935,12 +935,48 @@ def _went_in(stands: Sequence[Decision], gone: Sequence[Decision]) -> Iterator[F
         return
     people = {folded(one.by) for one in votes}
     enough = bool(votes) and len(people) >= _needed(votes)
-    rejections = [one for one in gone if isinstance(one.event, changes.ChangeRejected)]
+    doubts = list(_doubts(votes, stands, gone))
+    held = Ruling.UNKNOWN if doubts else Ruling.HELD
+    if doubts:
+        so_far = "; ".join((so_far, *(word for word, _ in doubts)))
+        places = tuple(sorted({*places, *(at for _, where in doubts for at in where)}))
+    yield _found(quorum, held if enough else Ruling.BROKEN, so_far, places)
+    told = _before(votes, entry, places, stands)
+    if told.verdict is Ruling.HELD and (before_it := _went_in_before(gone)):
+        word = f"it had gone in before that, which was voided: position {_numbers(_at(before_it))}"
+        told = _found(before, Ruling.UNKNOWN, f"{told.reason}; {word}", told.positions)
+    yield told
+
+
+def _doubts(
+    votes: Sequence[Decision], stands: Sequence[Decision], gone: Sequence[Decision]
+) -> Iterator[tuple[str, list[int]]]:
+    """Yield why a quorum that was met may be none, and where that is seen."""
+    rejections = [
+        one
+        for one in gone
+        if isinstance(one.event, changes.ChangeRejected) and _by_another(one, stands)
+    ]
     if rejections:
-        so_far += f"; a rejection was voided: position {_numbers(_at(rejections))}"
-        places = tuple(sorted({*places, *_at(rejections)}))
-    yield _found(quorum, Ruling.HELD if enough else Ruling.BROKEN, so_far, places)
-    yield _before(votes, entry, places, stands)
+        yield f"a rejection was voided: position {_numbers(_at(rejections))}", _at(rejections)
+    unapproved = _went_in_before(gone)
+    if unapproved:
+        where = _numbers(_at(unapproved))
+        yield f"it had gone in without approval, voided: position {where}", _at(unapproved)
+    if len({reads_as(one.by) for one in votes}) < len({folded(one.by) for one in votes}):
+        names = ", ".join(quoted(one.by) for one in votes)
+        yield f"ids that read alike voted: {names}", _at(votes)
+
+
+def _went_in_before(gone: Iterable[Decision]) -> list[Decision]:
+    """Return what said that it went in without approval, and was voided."""
+    return [one for one in gone if _entered(one) and one.outstanding and not one.imported]
+
+
+def _by_another(one: Decision, stands: Iterable[Decision]) -> bool:
+    """Say whether somebody else voided it than whose it is."""
+    voiders = (other.by for other in stands if other.position == one.voided_by)
+    return any(folded(by) != folded(one.by) for by in voiders)
 
 
 def _needed(votes: Iterable[Decision]) -> int:
@@ -1015,7 +1051,7 @@ def _after(moment: Moment | None, other: Moment | None) -> bool:
     return moment is not None and other is not None and utc(latest(other)) < utc(earliest(moment))
 
 
-def _settled_afterwards(stands: Sequence[Decision]) -> Finding:
+def _settled_afterwards(stands: Sequence[Decision], gone: Sequence[Decision]) -> Finding:
     question = Question.SETTLED
     outstanding: Decision | None = None
     rulings: list[Decision] = []
@@ -1034,6 +1070,14 @@ def _settled_afterwards(stands: Sequence[Decision]) -> Finding:
     if outstanding is not None:
         reason = "its approval is outstanding"
         return _found(question, Ruling.BROKEN, reason, (outstanding.position,))
+    undone = [
+        one
+        for one in gone
+        if isinstance(one.event, changes.RetroactiveApprovalRefused) and _by_another(one, stands)
+    ]
+    if rulings and undone:
+        reason = f"approved afterwards; a refusal was voided: position {_numbers(_at(undone))}"
+        return _found(question, Ruling.UNKNOWN, reason, _places([*rulings, *undone]))
     if rulings:
         return _found(question, Ruling.HELD, "approved afterwards", _places(rulings))
     entry = next((one for one in stands if _entered(one)), None)

@@ -213,11 +213,16 @@ def _level(metric: str, figure: Figure, year: int) -> _Level:
 
 
 class Row(NamedTuple):
-    """One line of a table: a figure, or its part for one group and one period."""
+    """
+    One line of a table: a figure, or its part for one group and one period.
+
+    *bucket_start* is text, 2026-03-01T00:00:00+01:00: engines that have one zone for a column would
+    move a start in another one, and with it the month.
+    """
 
     figure: str
     group: str | None
-    bucket_start: datetime | None
+    bucket_start: str | None
     value: float | None
     unit: str
     n: int
@@ -324,10 +329,11 @@ def _rows(metric: str, figure: Figure) -> Iterator[Row]:
         for part in one.buckets:
             start = None if part.window is None else part.window[0]
             home = zone(figure.time_zone)
-            yield _row(metric, part, None if start is None else local(start, home))
+            told = None if start is None else local(start, home).isoformat()
+            yield _row(metric, part, told)
 
 
-def _row(metric: str, figure: Figure, start: datetime | None) -> Row:
+def _row(metric: str, figure: Figure, start: str | None) -> Row:
     low = None if figure.interval is None else figure.interval.low
     high = None if figure.interval is None else figure.interval.high
     return Row(metric, figure.group, start, figure.value, figure.unit, figure.n, low, high)

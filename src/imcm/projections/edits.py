@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from imcm.domain.corrections import EventVoided, corrects
-from imcm.domain.vocabulary import PRODUCTION, Mode, Result, folded, latest
+from imcm.domain.vocabulary import PRODUCTION, Mode, Result, Verdict, folded, latest
 from imcm.projections.instants import instant
 
 
@@ -27,9 +27,10 @@ class Edit(NamedTuple):
         actor: Who recorded that.
         field: The field that is corrected; "" for a void.
         in_own_favour: It makes the figure of an incident, or the ruling on a change, look better,
-            and whoever edited took part in that incident or change.
-        undoes: It voids a vote, a ruling, a rejection, or what was told without approval or past a
-            guard, and not by whom it is.
+            and whoever edited took part in that incident or change; of a void, it is of what
+            they told themselves.
+        undoes: It voids what was told without approval or past a guard; or a vote, a ruling, a
+            rejection, a finding, a failure, a cause or a reopening that is somebody else's.
     """
 
     by: str
@@ -60,8 +61,12 @@ def edits_of(events: Mapping[int, Any], edits: Iterable[Any]) -> tuple[Edit, ...
             continue
         type_, by = target.__class__.__name__, edit.by
         if isinstance(edit, EventVoided):
-            undoes = _is_decision(target, type_) and folded(by) != folded(target.by)
-            found.append(Edit(by, edit.version, type_, target.by, "", undoes=undoes))
+            own = folded(by) == folded(target.by)
+            worse = _makes_worse(target, type_)
+            undoes = _is_marked(target) or (not own and (worse or _is_decision(target, type_)))
+            found.append(
+                Edit(by, edit.version, type_, target.by, "", own and worse and not undoes, undoes)
+            )
             continue
         field = edit.field
         if not corrects(edit, target):
@@ -92,10 +97,27 @@ _DECISIONS: Final = frozenset(
 
 
 def _is_decision(event: Any, type_: str) -> bool:
-    if event.imported:
-        return False
+    return type_ in _DECISIONS and not event.imported
+
+
+def _is_marked(event: Any) -> bool:
+    """Say whether it was told without approval, or past a guard."""
     marked = getattr(event, "unauthorised", "") or getattr(event, "outstanding", False)
-    return bool(marked) or type_ in _DECISIONS
+    return bool(marked) and not event.imported
+
+
+_FAILURES: Final = frozenset(
+    {"ChangeFailed", "RolloutAborted", "ChangeRolledBack", "IncidentReopened"}
+)
+
+
+def _makes_worse(event: Any, type_: str) -> bool:
+    """Say whether a figure, or a check, looks worse with an event than without."""
+    if type_ == "VerdictGiven":
+        return bool(event.verdict is Verdict.CAUSED)
+    if type_ == "ChangeValidated":
+        return not event.passed
+    return type_ in _FAILURES
 
 
 _LATER_IS_BETTER: Final = frozenset(
