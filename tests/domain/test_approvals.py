@@ -459,6 +459,25 @@ class TestAnImport:
         after = change.fold((*past, *found))
         assert (Status.IMPLEMENTED, True) == (after.status, after.outstanding)
 
+    def test_of_an_approval_opens_no_gate(self):
+        """Work may go on from where a source left it, and is outstanding: nobody voted here."""
+        past = (planned(imported=True), approved(imported=True, content=0, votes=0, quorum=0))
+
+        found = given(*past).when(change.start, by="lena", at=at(4))
+
+        [started] = found.events
+        assert (started.outstanding, started.policy.said) == (
+            True,
+            "approved elsewhere, by no vote of this ledger",
+        )
+        after = change.fold((*past, started))
+        [ruled] = change.approve_retroactively(after, by="bea", at=at(5), why="as there")
+        assert not change.fold((*past, started, ruled)).outstanding
+        # Whoever voted live has voted, also on what a source planned.
+        voted = (planned(imported=True), submitted(), approved())
+        [started] = given(*voted).when(change.start, by="lena", at=at(4)).events
+        assert not started.outstanding
+
     def test_revises_what_nobody_decided_on_live(self):
         """Somebody put it on hold; that is no vote on what the source says of it."""
         held = ChangeHeld(at=at(2), by="ann", reason=HoldReason.VENDOR)

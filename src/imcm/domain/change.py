@@ -1691,7 +1691,8 @@ def start(
     Begin the work in production. An emergency may begin before it is approved.
 
     What is approved begins inside its window, the scheduled one where there is one. An emergency
-    that begins before it is approved has no approved window yet, so none refuses it.
+    that begins before it is approved has no approved window yet, so none refuses it. What only a
+    source says was approved begins too, and is outstanding: nobody voted on it here.
 
     Args:
         run: Reference of the pipeline run or the job.
@@ -1706,16 +1707,28 @@ def start(
     if shares and (list(shares) != sorted(set(shares)) or shares[-1] != 100):
         raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
     approved = change.status is Status.APPROVED
+    here = approved and _is_approved_here(change)
+    said = "may start" if here else "an emergency may start unapproved"
+    if approved and not here:
+        said = "approved elsewhere, by no vote of this ledger"
     started = ChangeStarted(
         at=at,
         by=by,
         run=optional_id("run", run),
         version=optional_id("version", version),
         rollout_plan=shares,
-        outstanding=not approved,
-        policy=policy.said("may start" if approved else "an emergency may start unapproved"),
+        outstanding=not here,
+        policy=policy.said(said),
     )
     return (started, *_commits(change, at=at, by=by, commits=commits))
+
+
+def _is_approved_here(change: Change) -> bool:
+    """Say whether the approval that stands was given live, and not told by a source."""
+    stands: Mapping[int, ChangeFact] = past_standing(change.past)
+    told = (one for one in stands.values() if getattr(one, "status", None) is Status.APPROVED)
+    last = next(reversed(list(told)), None)
+    return last is not None and not getattr(last, "imported", False)
 
 
 def _checked_percent(name: str, value: object) -> float:
@@ -2104,7 +2117,8 @@ def bring_in(
     Every event must be marked `imported`. Statuses are set here: the status that results is the
     furthest milestone given, and steps the source skipped stay absent. What stands already is
     not recorded again; a value that changed in the source becomes a correction. An imported
-    approval is a moment, not a vote: the authorisation of imported changes is unknown.
+    approval is a moment, not a vote: the authorisation of imported changes is unknown, and a live
+    start that follows one is outstanding until somebody rules on it.
 
     A change whose content was recorded or decided on live is not planned or revised by a source:
     what that says of kind, services, environment and labels becomes a correction, which is
