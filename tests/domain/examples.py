@@ -12,6 +12,7 @@ from imcm.domain.change import (
     ChangePlanned,
     ChangeStarted,
     ChangeSubmitted,
+    ContentCorrectedAfterApproval,
 )
 from imcm.domain.incident import (
     IncidentClosed,
@@ -187,6 +188,18 @@ def started_unapproved(hours=3, **fields):
 
 def completed(hours=4, **fields):
     return ChangeCompleted(**{"at": at(hours), "by": "ann", **fields})
+
+
+def mark(version, hours=9, **fields):
+    return ContentCorrectedAfterApproval(
+        **{
+            "at": at(hours),
+            "by": "ann",
+            "version": version,
+            "unauthorised": "content as approved",
+            **fields,
+        }
+    )
 
 
 IN_PRODUCTION = (planned(), submitted(), approved(), started(), completed())

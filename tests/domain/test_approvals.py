@@ -9,6 +9,7 @@ from domain.examples import (
     at,
     completed,
     emergency,
+    mark,
     planned,
     started,
     started_unapproved,
@@ -169,18 +170,6 @@ def moved(version=1, hours=9, **fields):
             "was": "staging",
             "now": "production",
             "why": "a slip",
-            **fields,
-        }
-    )
-
-
-def mark(version, hours=9, **fields):
-    return ContentCorrectedAfterApproval(
-        **{
-            "at": at(hours),
-            "by": "ann",
-            "version": version,
-            "unauthorised": "content as approved",
             **fields,
         }
     )

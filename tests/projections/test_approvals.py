@@ -4,7 +4,18 @@ What the rows, the anomalies and the trail say of what was approved and what was
 
 import pytest
 
-from domain.examples import approved, at, completed, log, of, planned, started, submitted, window
+from domain.examples import (
+    approved,
+    at,
+    completed,
+    log,
+    mark,
+    of,
+    planned,
+    started,
+    submitted,
+    window,
+)
 from imcm.domain.change import (
     ChangeApprovedRetroactively,
     ChangeHeld,
@@ -14,7 +25,6 @@ from imcm.domain.change import (
     ChangeRevised,
     ChangeReworded,
     ChangeStatus,
-    ContentCorrectedAfterApproval,
     fold,
 )
 from imcm.domain.corrections import EventVoided, ServicesCorrected
@@ -101,18 +111,6 @@ class TestBackdatedIntoAWindow:
         story = recorded(planned(), submitted(), approved(), started(9), hours=99)
 
         assert [] == details(story, Oddity.BACKDATED)
-
-
-def mark(version, hours=9, **fields):
-    return ContentCorrectedAfterApproval(
-        **{
-            "at": at(hours),
-            "by": "ann",
-            "version": version,
-            "unauthorised": "content as approved",
-            **fields,
-        }
-    )
 
 
 def moved(hours=9, **fields):

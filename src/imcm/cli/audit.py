@@ -286,7 +286,8 @@ def replay(
             known_at=cut,
         )
         known = book.facts(known_at=cut) if id is not None else None
-        absent = () if entries else tuple(_absent(book, by, service))
+        named_one = by is not None or service is not None
+        absent = tuple(_absent(book, by, service)) if named_one and not entries else ()
     for name in () if entries else what or ():
         if name not in EVENT_TYPES:
             likest = ", ".join(near(name, EVENT_TYPES)) or "none, see docs/events.md"

@@ -45,6 +45,7 @@ from imcm.domain.corrections import (
     correction,
     correction_guards,
     past_standing,
+    reference,
     voided,
 )
 from imcm.domain.growing import FEW, frozen, instead, thawed, told
@@ -82,7 +83,6 @@ from imcm.domain.vocabulary import (
     Risk,
     Window,
     aware,
-    checked_address,
     checked_commits,
     checked_counts,
     checked_id,
@@ -1518,11 +1518,8 @@ def refer(
         address: Where it stands: a URL, or the key of a ticket; one line.
     """
     by, at = _require(change, "refer", by=by, at=at)
-    kind, address = checked_id("kind", kind), checked_address("address", address)
-    title = checked_words("title", title)
-    if address in change.references:
-        return ()
-    return (ReferenceAdded(at=at, by=by, kind=kind, address=address, title=title),)
+    event = reference(at=at, by=by, kind=kind, address=address, title=title)
+    return () if event.address in change.references else (event,)
 
 
 def submit(
@@ -1708,9 +1705,12 @@ def start(
         raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
     approved = change.status is Status.APPROVED
     here = approved and _is_approved_here(change)
-    said = "may start" if here else "an emergency may start unapproved"
-    if approved and not here:
+    if here:
+        said = "may start"
+    elif approved:
         said = "approved elsewhere, by no vote of this ledger"
+    else:
+        said = "an emergency may start unapproved"
     started = ChangeStarted(
         at=at,
         by=by,
@@ -1726,9 +1726,8 @@ def start(
 def _is_approved_here(change: Change) -> bool:
     """Say whether the approval that stands was given live, and not told by a source."""
     stands: Mapping[int, ChangeFact] = past_standing(change.past)
-    told = (one for one in stands.values() if getattr(one, "status", None) is Status.APPROVED)
-    last = next(reversed(list(told)), None)
-    return last is not None and not getattr(last, "imported", False)
+    told = [one for one in stands.values() if getattr(one, "status", None) is Status.APPROVED]
+    return bool(told) and not told[-1].imported
 
 
 def _checked_percent(name: str, value: object) -> float:

@@ -30,12 +30,15 @@ from imcm.domain.vocabulary import (
     StatedDuration,
     Symptom,
     aware,
+    checked_address,
     checked_commits,
+    checked_id,
     checked_impact,
     checked_labels,
     checked_member,
     checked_moment,
     checked_services,
+    checked_words,
     is_aware,
     is_mapping,
     optional_id,
@@ -293,6 +296,17 @@ class ReferenceAdded(DomainEvent):
     address: str
     title: str = ""
     imported: bool = False
+
+
+def reference(*, at: Moment, by: str, kind: str, address: str, title: str) -> ReferenceAdded:
+    """Return what either aggregate's `refer` records, its arguments checked."""
+    return ReferenceAdded(
+        at=at,
+        by=by,
+        kind=checked_id("kind", kind),
+        address=checked_address("address", address),
+        title=checked_words("title", title),
+    )
 
 
 @attrs.frozen(kw_only=True, repr=False)

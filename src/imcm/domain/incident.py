@@ -44,6 +44,7 @@ from imcm.domain.corrections import (
     correction,
     correction_guards,
     past_standing,
+    reference,
     voided,
 )
 from imcm.domain.growing import FEW, frozen, thawed, told
@@ -83,7 +84,6 @@ from imcm.domain.vocabulary import (
     Verdict,
     aware,
     changed_labels,
-    checked_address,
     checked_id,
     checked_impact,
     checked_labels,
@@ -790,9 +790,13 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 reopenings=max(incident.reopenings, event.number),
                 relapses=max(incident.relapses, event.relapse),
             )
-        case UpdatePosted() | DurationStated() | WordsRedacted():
-            return incident
-        case IncidentDescribed() | ActionRevised():
+        case (
+            UpdatePosted()
+            | DurationStated()
+            | WordsRedacted()
+            | IncidentDescribed()
+            | ActionRevised()
+        ):
             return incident
         case ReferenceAdded():
             return incident._replace(references=incident.references | {event.address})
@@ -1472,11 +1476,8 @@ def refer(
         address: Where it stands: a URL, or the key of a ticket; one line.
     """
     by, at = _require(incident, "refer", by=by, at=at)
-    kind, address = checked_id("kind", kind), checked_address("address", address)
-    title = checked_words("title", title)
-    if address in incident.references:
-        return ()
-    return (ReferenceAdded(at=at, by=by, kind=kind, address=address, title=title),)
+    event = reference(at=at, by=by, kind=kind, address=address, title=title)
+    return () if event.address in incident.references else (event,)
 
 
 def link_change(
