@@ -318,7 +318,8 @@ _OTHERS = (
 
 _INCIDENTS = (
     (("detect", {"title": "Search is slow"}), ("dismiss", {"reason": "false_positive"})),
-    (("detect", {"title": "Search is down"}), ("mitigate", {}),),
+    (("detect", {"title": "Search is down"}), ("mitigate", {}),
+     ("relate", {"id": "INC-9", "to": "INC-8", "kind": "recurrence_of", "above": ()})),
 )  # fmt: skip
 
 
@@ -446,6 +447,11 @@ RIGHT: Mapping[str, Callable[[], Any]] = {
     "id": lambda: "INC-7",
     "into": lambda: "INC-9",
     "merged": lambda: "INC-8",
+    "to": lambda: "INC-8",
+    "above": tuple,
+    "levels": lambda: {"SEV1": "P1"},
+    "impact_level": lambda: "high",
+    "urgency": lambda: "high",
     "version": lambda: 1,
     "field": lambda: "title",
     "was": lambda: "Checkout fails",
@@ -782,6 +788,18 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "domain.incident.revise_action.owner": lambda: "eva",
     "domain.incident.refer.kind": lambda: "ticket",
     "domain.change.refer.kind": lambda: "ticket",
+    "domain.incident.relate.kind": lambda: "child_of",
+    "domain.incident.relate.to": lambda: "INC-10",
+    "imcm.Ledger.relate.kind": lambda: "child_of",
+    "imcm.Once.relate.kind": lambda: "child_of",
+    "imcm.Transaction.relate.kind": lambda: "child_of",
+    "ledger.Transaction.relate.kind": lambda: "child_of",
+    "domain.incident.triage.severity": lambda: Severity.P1,
+    "imcm.read_severity_scale.path": lambda: csv_file('[levels]\nSEV1 = "P1"\n'),
+    "interchange.toml_files.read_severity_scale.path": lambda: csv_file('[levels]\nSEV1 = "P1"\n'),
+    "interchange.toml_files.read_toml.path": lambda: csv_file(""),
+    "domain.severity.SeverityScale.from_dict.plain": lambda: {"levels": {"SEV1": "P1"}},
+    "imcm.SeverityScale.from_dict.plain": lambda: {"levels": {"SEV1": "P1"}},
     "domain.incident.highest_held.incident": lambda: incident.INITIAL,
     "domain.incident.highest_held.members": list,
     "domain.change.close.result": lambda: "successful",

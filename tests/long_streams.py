@@ -35,10 +35,13 @@ from imcm.domain.incident import (
     IncidentDetected,
     IncidentHeld,
     IncidentMitigated,
+    IncidentRelated,
     IncidentReleased,
     IncidentReopened,
     IncidentResolved,
     IncidentStatus,
+    IncidentUnrelated,
+    MilestoneMarked,
     MitigationAttempted,
     ProblemLinked,
     ReviewRecorded,
@@ -57,6 +60,7 @@ from imcm.domain.vocabulary import (
     Commit,
     HoldReason,
     MitigationKind,
+    Relation,
     Role,
     Severity,
     StatedDuration,
@@ -121,6 +125,24 @@ INCIDENTS = {
         detected,
         lambda k: told(VerdictGiven, change=f"C{k}", verdict=Verdict.SUSPECTED),
         lambda k: told(VerdictGiven, change=f"C{k // 2}", verdict=Verdict.CAUSED),
+    ),
+    "relations": each(
+        detected, lambda k: told(IncidentRelated, other=f"I{k}", kind=Relation.RELATED)
+    ),
+    "relations taken back": each(
+        detected,
+        lambda k: told(IncidentRelated, other=f"I{k}", kind=Relation.RELATED),
+        lambda k: told(IncidentUnrelated, other=f"I{k // 2}", kind=Relation.RELATED),
+    ),
+    "milestones": each(detected, lambda k: told(MilestoneMarked, k, name=f"m{k}", number=1)),
+    "milestones of one name": each(
+        detected, lambda k: told(MilestoneMarked, k, name="called", number=k)
+    ),
+    "tags of causes": each(
+        detected, lambda k: told(ReviewRecorded, k, number=k, cause_tags=(f"t{k}", "all"))
+    ),
+    "names of severities": each(
+        detected, lambda k: told(SeverityChanged, severity=Severity.P1, severity_name=f"s{k}")
     ),
     "holds": each(
         detected,

@@ -76,7 +76,9 @@ def model(tmp_path):
 
 @pytest.mark.usefixtures("packing")
 class TestLiveIsRebuilt:
-    @pytest.mark.parametrize("name", ["v0.1.jsonl", "v0.1-merges.jsonl", "v0.1-described.jsonl"])
+    @pytest.mark.parametrize(
+        "name", [f"v0.1{name}.jsonl" for name in ("", "-merges", "-described", "-named")]
+    )
     @pytest.mark.parametrize("seed", range(4))
     def test_at_every_stage_of_a_log_with_every_event(self, path, model, seed, name):
         """In batches of any size, looked at by one object all along and by new ones between."""

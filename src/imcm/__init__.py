@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imcm.domain.lifecycle import Answer
     from imcm.domain.policy import DEFAULT_POLICY, Policy
     from imcm.domain.recorded import LogMark, Recorded, Recording, Source, as_source_knew
+    from imcm.domain.severity import SeverityScale
     from imcm.domain.vocabulary import (
         AttemptResult,
         Audience,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         Mode,
         Moment,
         Outcome,
+        Relation,
         Result,
         Risk,
         Role,
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
         UnreadEventError,
     )
     from imcm.follower import Follower, KeptFacts, deliver
+    from imcm.interchange.toml_files import read_severity_scale
     from imcm.ledger import (
         History,
         Ledger,
@@ -171,6 +174,7 @@ __all__ = [
     "Recorded",
     "Recording",
     "Redaction",
+    "Relation",
     "Replay",
     "Restatement",
     "Result",
@@ -178,6 +182,7 @@ __all__ = [
     "Role",
     "ServiceImpact",
     "Severity",
+    "SeverityScale",
     "SideBySide",
     "Source",
     "StatedDuration",
@@ -212,6 +217,7 @@ __all__ = [
     "lead_time",
     "learned",
     "mean_time_to_restore",
+    "read_severity_scale",
     "restated",
     "rework_rate",
     "side_by_side",
@@ -287,6 +293,7 @@ _HOMES: Final = {
     "Recorded": "imcm.domain.recorded",
     "Recording": "imcm.domain.recorded",
     "Redaction": "imcm.ledger",
+    "Relation": "imcm.domain.vocabulary",
     "Replay": "imcm.ledger",
     "Restatement": "imcm.projections.restated",
     "Result": "imcm.domain.vocabulary",
@@ -294,6 +301,7 @@ _HOMES: Final = {
     "Role": "imcm.domain.vocabulary",
     "ServiceImpact": "imcm.domain.vocabulary",
     "Severity": "imcm.domain.vocabulary",
+    "SeverityScale": "imcm.domain.severity",
     "SideBySide": "imcm.projections.dora",
     "Source": "imcm.domain.recorded",
     "StatedDuration": "imcm.domain.vocabulary",
@@ -327,6 +335,7 @@ _HOMES: Final = {
     "lead_time": "imcm.projections.lead_time",
     "learned": "imcm.projections.learned",
     "mean_time_to_restore": "imcm.projections.restore",
+    "read_severity_scale": "imcm.interchange.toml_files",
     "restated": "imcm.projections.restated",
     "rework_rate": "imcm.projections.frequency",
     "side_by_side": "imcm.projections.dora",

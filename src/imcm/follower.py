@@ -475,17 +475,21 @@ class _Blobs:
         return self._pieces[number][ends[at - 1] if at else 0 : ends[at]]
 
 
-def _put(one: Kept) -> bytes:
+def _put(told: object, whose: str) -> bytes:
     """
-    Return a row as it is put away.
+    Return something as it is put away.
+
+    Args:
+        whose: What it is of, for an error.
 
     Raises:
-        StoreError: It has a moment that can't be told in UTC, which only old logs hold.
+        StoreError: It has a moment that can't be told in UTC, which only old logs and damaged ones
+            hold.
     """
     try:
-        return _encode(one)
+        return _encode(told)
     except OverflowError:
-        message = f"{one.kind} {one.row.id} has a moment that can't be told in UTC"
+        message = f"{whose} has a moment that can't be told in UTC"
         raise StoreError(f"{message}: it is not kept; correct it, or use ledger.facts()") from None
 
 
@@ -613,7 +617,7 @@ class _FactsModel:
         if len(rows) < BATCH and self._loose > LOOSE + self._packed // 16:
             self._pack(connection)
         [loose] = connection.execute("SELECT count(*) FROM facts").fetchone()
-        read = _sealed(_encode((loose, self.fold.read)), self.fold.read.position)
+        read = _sealed(_put((loose, self.fold.read), "the log"), self.fold.read.position)
         connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (read,))
 
     def _put_away(self, connection: sqlite3.Connection, some: Sequence[Kept]) -> None:
@@ -626,7 +630,7 @@ class _FactsModel:
                     one.kind,
                     one.row.id,
                     position,
-                    _sealed(_put(one), one.kind, one.row.id, position),
+                    _sealed(_put(one, f"{one.kind} {one.row.id}"), one.kind, one.row.id, position),
                 )
                 for one in some
             ],

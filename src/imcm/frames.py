@@ -47,6 +47,7 @@ from imcm.projections.figure import (
     inside,
     midnight,
     settled,
+    severity_name_of,
     severity_of,
     utc,
     zone,
@@ -469,7 +470,8 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
     The columns:
         id: The incident.
         service: Its services, joined by ", "; "(none)" without any. See `Table.by_service`.
-        severity: That which `severity` chooses; "(none)" where there is none.
+        severity: That which `severity` chooses; "(none)" where there is none. severity_name: what
+            the team's own scale calls it, else the same.
         detected_at, resolved_at: In UTC; of an uncertain moment the midpoint. None where unknown
             or not yet; after reopenings the last resolution.
         day, week, month: Of resolved_at in `time_zone` (2026-03-06, 2026-W10, 2026-03): a time
@@ -481,6 +483,9 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
         open_seconds: Of what is not over, how long it has lasted so far; else None.
         observed: Whether its end was seen. Survival libraries take `restore_seconds` where it was
             and `open_seconds` where it was not.
+        cause_tags: Of its reviews, joined by ", "; "(none)" without any.
+        mark:<name>: A column for each milestone of the team's own that a row has: when it was first
+            reached, in UTC; None where it was not.
         label:<name>: A column for each label that a row has; None where one does not.
 
     Raises:
@@ -505,11 +510,13 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
     resolved = [None if (at := row.resolved_at) is None else utc(at) for row in rows]
     services = [row.services or (NONE_GIVEN,) for row in rows]
     severities = (severity_of(row, definition) for row in rows)
+    named = (severity_name_of(row, definition) for row in rows)
     days = _Days(definition.time_zone)
     columns: dict[str, Sequence[Value]] = {
         "id": [row.id for row in rows],
         "service": _joined(services),
         "severity": [NONE_GIVEN if one is None else one.value for one in severities],
+        "severity_name": [NONE_GIVEN if one is None else one for one in named],
         "detected_at": detected,
         "resolved_at": resolved,
         **days.told(resolved),
@@ -520,9 +527,22 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
         ],
         "open_seconds": [waiting.get(row.id) for row in rows],
         "observed": [row.id in restored for row in rows],
+        "cause_tags": _joined([row.cause_tags or (NONE_GIVEN,) for row in rows]),
+        **_marks_of(rows),
         **_labels_of(rows),
     }
     return Table(columns, services)
+
+
+def _marks_of(rows: Sequence[IncidentFacts]) -> dict[str, Sequence[Value]]:
+    """Return, for each milestone of the team's own, when each row first reached it."""
+    names = sorted({name for row in rows for name in row.milestones})
+
+    def first(row: IncidentFacts, name: str) -> datetime | None:
+        at = next(iter(row.milestones.get(name, ())), None)
+        return None if at is None else utc(at)
+
+    return {f"mark:{name}": [first(row, name) for row in rows] for name in names}
 
 
 deployments = _table_function(FailedDeploymentRecovery, _deployments)

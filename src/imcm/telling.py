@@ -4,8 +4,9 @@ How events read for a person: one line for each, made from data at the edge.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from imcm.domain import change as c
 from imcm.domain import incident as i
@@ -14,10 +15,20 @@ from imcm.domain.corrections import (
     DurationStated,
     EventVoided,
     ReferenceAdded,
+    SeverityCorrected,
     WordsRedacted,
 )
 from imcm.domain.recorded import Unread
-from imcm.domain.vocabulary import Between, Commit, Counts, Impact, Moment, is_list, is_mapping
+from imcm.domain.vocabulary import (
+    Between,
+    Commit,
+    Counts,
+    Impact,
+    Moment,
+    Relation,
+    is_list,
+    is_mapping,
+)
 from imcm.plain import quoted
 from imcm.projections.figure import shown
 from imcm.projections.timeline import Entry
@@ -87,6 +98,8 @@ def _judged(canary: Counts | None, baseline: Counts | None) -> str:
 
 def _correction(event: Any) -> str:
     was, now = _value(event.was), _value(event.now)
+    if isinstance(event, SeverityCorrected) and event.severity_name not in {None, now}:
+        now = f"{quoted(event.severity_name or '')} ({now})"
     line = f"corrected {event.field} of version {event.version}: was {was}, is {now}"
     return f"{line} ({event.why})" if event.why else line
 
@@ -118,8 +131,10 @@ def _incident(event: object) -> str:
         case i.IncidentAcknowledged():
             return "acknowledged"
         case i.IncidentTriaged():
-            severity = event.severity.value if event.severity else "without severity"
-            return _and(f"triaged as {severity}", _impact(event.impact))
+            severity = _severity(event) if event.severity else "without severity"
+            other = event.severity_proposed not in {None, event.severity_name}
+            proposed = f" ({quoted(event.severity_proposed or '')} was proposed)" if other else ""
+            return _and(f"triaged as {severity}{proposed}", _impact(event.impact))
         case i.IncidentDismissed():
             return _and(f"dismissed as {event.reason.value}", event.why)
         case i.MitigationAttempted():
@@ -139,7 +154,7 @@ def _incident(event: object) -> str:
         case i.IncidentReleased() | c.ChangeReleased():
             return "no longer on hold"
         case i.SeverityChanged():
-            return _and(f"severity is now {event.severity.value}", event.why)
+            return _and(f"severity is now {_severity(event)}", event.why)
         case i.RoleAssigned():
             return f"{quoted(event.person)} is {event.role.value.replace('_', ' ')}"
         case i.RoleReleased():
@@ -156,7 +171,8 @@ def _incident(event: object) -> str:
             return _and(f"{event.verdict.value} link to change {quoted(event.change)}", event.why)
         case i.ReviewRecorded():
             causes = f" Causes: {'; '.join(event.causes)}" if event.causes else ""
-            return f"review {event.number}: {event.what_happened}{causes}"
+            tags = f" Tags: {', '.join(map(quoted, event.cause_tags))}" if event.cause_tags else ""
+            return f"review {event.number}: {event.what_happened}{causes}{tags}"
         case i.ActionAdded():
             owner = f" ({quoted(event.owner)})" if event.owner else ""
             due = f", due {event.due}" if event.due else ""
@@ -169,6 +185,13 @@ def _incident(event: object) -> str:
             return _description(event)
         case ReferenceAdded():
             return _reference(event)
+        case i.MilestoneMarked():
+            again = f", number {event.number}" if event.number > 1 else ""
+            return f"milestone {quoted(event.name)}{again}"
+        case i.IncidentRelated():
+            return f"is {_RELATIONS[event.kind]} {quoted(event.other)}"
+        case i.IncidentUnrelated():
+            return f"is no longer {_RELATIONS[event.kind]} {quoted(event.other)}"
         case i.ActionCompleted():
             return (
                 f"action {event.number} done{f' by {quoted(event.change)}' if event.change else ''}"
@@ -198,6 +221,20 @@ def _incident(event: object) -> str:
             return _and(f"words of version {versions} taken out", event.reason)
         case _:
             return ""
+
+
+_RELATIONS: Final[Mapping[Relation, str]] = {
+    Relation.CHILD_OF: "a child of",
+    Relation.RECURRENCE_OF: "a recurrence of",
+    Relation.RELATED: "related to",
+}
+
+
+def _severity(event: i.IncidentTriaged | i.SeverityChanged) -> str:
+    """Return the severity as the team calls it, with its rank."""
+    rank = "not known" if event.severity is None else event.severity.value
+    name = event.severity_name
+    return rank if name in {None, rank} else f"{quoted(name or '')} ({rank})"
 
 
 def _reference(event: ReferenceAdded) -> str:

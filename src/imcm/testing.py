@@ -44,6 +44,7 @@ from imcm.domain.change import Change, ChangeEvent, Template
 from imcm.domain.corrections import past_standing
 from imcm.domain.incident import Incident, IncidentEvent
 from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.severity import SeverityScale
 from imcm.domain.vocabulary import (
     AttemptResult,
     Audience,
@@ -61,6 +62,7 @@ from imcm.domain.vocabulary import (
     MitigationKind,
     Mode,
     Moment,
+    Relation,
     Result,
     Risk,
     Role,
@@ -282,6 +284,10 @@ _FIRST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _OFFSETS: Final = (0, 60, 330, -480)
 _PEOPLE: Final = ("ann", "bea", "cem", "dan")
 _TEMPLATE: Final = Template(name="restart", version="3", sha256="0" * 64)
+_SCALE: Final = SeverityScale(
+    levels={"SEV0": Severity.P1, "SEV1": Severity.P1, **{rank: rank for rank in Severity}},
+    matrix={"high": {"high": "SEV0", "low": "P2"}, "low": {"high": "P3", "low": "P4"}},
+)
 _SHARES: Final = (100, 50, 25, 5, 1)
 _WORDS: Final = ("as agreed", "größer als gedacht", 'it\'s "quoted"\nin two lines')
 
@@ -468,6 +474,13 @@ def _of_incidents() -> dict[str, Any]:
         "into": st.just("INC-2"),
         "out_of": st.just("INC-2"),
         "into_state": st.just(Incident(status=incidents.Status.DETECTED)),
+        "scale": st.just(_SCALE),
+        "impact_level": st.sampled_from(("high", "low")),
+        "urgency": st.sampled_from(("high", "low")),
+        "cause_tags": st.tuples() | st.tuples(st.sampled_from(("configuration", "capacity"))),
+        "name": st.sampled_from(("vendor called", "root cause known")),
+        "to": st.sampled_from(("INC-2", "INC-3")),
+        "above": st.tuples() | st.tuples(st.sampled_from(("INC-1", "INC-4"))),
     }
 
 
@@ -484,8 +497,15 @@ def _incident_arguments(name: str) -> SearchStrategy[dict[str, object]]:
             )
         },
         "refer": _references(),
+        "relate": {"kind": st.sampled_from(Relation)},
     }
-    return _arguments(getattr(incidents, name), {**_of_incidents(), **special.get(name, {})})
+    known = {**_of_incidents(), **special.get(name, {})}
+    if name == "triage":
+        # What the matrix asks for belongs together, and to the scale whose matrix it is.
+        matrix, step = ("impact_level", "urgency", "scale"), incidents.triage
+        chosen = _arguments(step, known, always=("severity",), never=matrix)
+        return chosen | _arguments(step, known, always=matrix)
+    return _arguments(getattr(incidents, name), known)
 
 
 @cache

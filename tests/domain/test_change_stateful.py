@@ -123,9 +123,18 @@ class Changes(RuleBasedStateMachine):
             if isinstance(event, ChangeApproved):
                 assert folded(event.by) not in before.barred | before.voters
 
-    @initialize(drawn=change_steps(only=[*["plan"] * 19, "observe"]))
-    def begin(self, drawn):
-        self.ask(*drawn)
+    @initialize(drawn=change_steps(only=[*["plan"] * 19, "observe"]), begins=st.integers(0, 4))
+    def begin(self, drawn, begins):
+        if begins:
+            self.ask(*drawn)
+            return
+        # A rollout is far from the beginning: what comes of it would hardly ever be drawn.
+        told = {"title": "v2", "risk": "low", "rollback_plan": "v1"}
+        self.ask(change.plan, {"by": "ann", "at": at(1), **told})
+        self.ask(change.submit, {"by": "ann", "at": at(1)})
+        self.ask(change.approve, {"by": "bea", "at": at(1)})
+        self.ask(change.start, {"by": "ann", "at": at(1), "rollout_plan": (5, 25, 100)})
+        self.ask(change.advance_rollout, {"by": "ann", "at": at(1), "percent": 5})
 
     @rule(data=st.data(), seldom=st.integers(0, 11))
     def step(self, data, seldom):

@@ -7,7 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from imcm import InvalidValue, Policy, StepRefused, change, incident
+from imcm import InvalidValue, Policy, SeverityScale, StepRefused, change, incident
 from imcm.codec import Row, decode
 from imcm.domain.change import ChangeApproved, ChangeClosed, ChangePlanned
 from imcm.domain.corrections import DomainEvent, DurationStated, WordsRedacted
@@ -27,7 +27,10 @@ from imcm.domain.vocabulary import Authority
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"
-LOGS = ("v0.1.jsonl", "v0.1-approvals.jsonl", "v0.1-described.jsonl")
+LOGS = ("v0.1.jsonl", "v0.1-approvals.jsonl", "v0.1-described.jsonl", "v0.1-named.jsonl")
+SCALE = SeverityScale(
+    levels={"SEV0": "P1", "SEV1 💥": "P1", "SEV2": "P2", "SEV3": "P4"},
+)
 DOORS = {
     "IncidentMerged",
     "IncidentAbsorbed",
@@ -36,6 +39,7 @@ DOORS = {
     "SeverityInherited",
     "WordsRedacted",
     "DurationStated",
+    "IncidentRelated",
 }
 
 
@@ -72,13 +76,19 @@ def policy_of(event):
     return Policy() if told is None else Policy(name=told.name, version=told.version)
 
 
+def rules_of(event):
+    """Return the rules an event was recorded under."""
+    named = getattr(event, "severity_name", None) is not None
+    return {"policy": policy_of(event), **({"scale": SCALE} if named else {})}
+
+
 @pytest.mark.parametrize(("module", "before", "event"), EVERY, ids=lambda v: type(v).__name__)
 def test_what_steps_of_ours_record_is_confirmed(module, before, event):
     if type(event).__name__ in DOORS:
         with pytest.raises(InvalidValue, match=r"use Ledger\."):
             module.confirm(before, event)
     else:
-        module.confirm(before, event, policy=policy_of(event))
+        module.confirm(before, event, **rules_of(event))
 
 
 def test_every_type_that_a_step_records_is_in_a_golden_log():
@@ -107,7 +117,7 @@ def test_what_follows_can_not_be_said_otherwise(module, before, event):
         if type(event).__name__ == "ActionAdded" and name == "number":
             other = value + 1
         with pytest.raises(StepRefused):
-            module.confirm(before, attrs.evolve(event, **{name: other}), policy=policy_of(event))
+            module.confirm(before, attrs.evolve(event, **{name: other}), **rules_of(event))
 
 
 class TestAVoteIsAVote:

@@ -55,7 +55,9 @@ from imcm.domain.incident import (
     ActionCompleted,
     AttemptConcluded,
     IncidentAcknowledged,
+    IncidentRelated,
     IncidentStatus,
+    MilestoneMarked,
     VerdictGiven,
 )
 from imcm.domain.policy import Policy
@@ -63,6 +65,7 @@ from imcm.domain.vocabulary import (
     AttemptResult,
     Kind,
     Outcome,
+    Relation,
     Result,
     Risk,
     Severity,
@@ -757,3 +760,64 @@ class TestApprovals:
         (event,) = change.approve(state, by="bea", at=at(9), policy=two_votes)
 
         assert (1, said("1 of 2 votes", two_votes)) == (event.votes, event.policy)
+
+
+class TestNames:
+    """A severity's name goes with its rank; what a source does not name is no other."""
+
+    def triage(self, severity, name):
+        return imported(detected(), triaged(severity=severity, severity_name=name))
+
+    def again(self, first, second):
+        state, _ = bring_in(incident, incident.INITIAL, self.triage(*first))
+        return incident.bring_in(state, events=self.triage(*second))
+
+    @pytest.mark.parametrize(
+        ("first", "second", "now", "name"),
+        [
+            ((Severity.P1, "SEV0"), (Severity.P1, "SEV1"), Severity.P1, "SEV1"),
+            ((Severity.P1, "SEV0"), (Severity.P2, "SEV2"), Severity.P2, "SEV2"),
+            ((Severity.P1, None), (Severity.P1, "SEV1"), Severity.P1, "SEV1"),
+            ((Severity.P1, "SEV0"), (Severity.P2, None), Severity.P2, None),
+        ],
+    )
+    def test_what_changed_in_the_source_is_corrected(self, first, second, now, name):
+        [(place, event)] = self.again(first, second)
+        assert (1, Severity.P1, now, name) == (place, event.was, event.now, event.severity_name)
+
+    @pytest.mark.parametrize("name", ["SEV0", None])
+    def test_what_is_said_again_is_nothing(self, name):
+        assert () == self.again((Severity.P1, "SEV0"), (Severity.P1, name))
+
+    def test_once_corrected_it_is_known(self):
+        state, _ = bring_in(incident, incident.INITIAL, self.triage(Severity.P1, "SEV0"))
+        state, _ = bring_in(incident, state, self.triage(Severity.P1, "SEV1"))
+        for name in ("SEV1", None):
+            told = self.triage(Severity.P1, name)
+            assert () == incident.bring_in(state, events=told)
+
+    def test_milestones_are_numbered_here(self):
+        def marks(*hours):
+            return [
+                MilestoneMarked(at=at(one), by="sn", number=9, name="called", imported=True)
+                for one in hours
+            ]
+
+        told = [*imported(detected()), *marks(1, 2)]
+        state, _ = bring_in(incident, incident.INITIAL, told)
+        assert [1, 2] == [event.number for event in state.past[1:]]
+        assert () == incident.bring_in(state, events=told)
+        [(_, moved)] = incident.bring_in(state, events=[*imported(detected()), *marks(1, 3)])
+        assert (3, at(2), at(3)) == (moved.version, moved.was, moved.now)
+        [(_, third)] = incident.bring_in(state, events=[*told, *marks(5)])
+        assert 3 == third.number
+
+    def test_a_relation_told_again_otherwise_is_another(self):
+        def relation(kind):
+            return IncidentRelated(at=None, by="sn", other="INC-1", kind=kind, imported=True)
+
+        told = [*imported(detected()), relation(Relation.CHILD_OF)]
+        state, _ = bring_in(incident, incident.INITIAL, told)
+        assert () == incident.bring_in(state, events=told)
+        other = [*imported(detected()), relation(Relation.RELATED)]
+        assert ((1, other[1]),) == incident.bring_in(state, events=other)

@@ -46,11 +46,14 @@ from imcm.domain.incident import (
     IncidentHeld,
     IncidentMerged,
     IncidentMitigated,
+    IncidentRelated,
     IncidentReleased,
     IncidentReopened,
     IncidentResolved,
     IncidentSeparated,
     IncidentUnmerged,
+    IncidentUnrelated,
+    MilestoneMarked,
     MitigationAttempted,
     ProblemLinked,
     ReviewRecorded,
@@ -74,6 +77,7 @@ from imcm.domain.vocabulary import (
     Impact,
     MitigationKind,
     Mode,
+    Relation,
     Role,
     ServiceImpact,
     Severity,
@@ -1740,3 +1744,132 @@ class TestOneCommander:
         alone = RoleAssigned(at=at(2), by="ann", role=Role.INCIDENT_COMMANDER, person="ben")
         with pytest.raises(StepRefused, match="gives it up first"):
             incident.confirm(state, alone)
+
+
+class TestMark:
+    def ask(self, *events, hours=2, name="vendor called"):
+        return given(*events).when(incident.mark, by="ann", at=at(hours), name=name)
+
+    def marked(self, hours=2, number=1, name="vendor called"):
+        return MilestoneMarked(at=at(hours), by="ann", number=number, name=name)
+
+    def test_is_numbered_where_it_comes_again(self):
+        self.ask(detected()).then(self.marked())
+        self.ask(detected(), self.marked(1)).then(self.marked(2, 2))
+        self.ask(detected(), self.marked(1), name="root cause known").then(
+            self.marked(name="root cause known")
+        )
+
+    def test_at_the_same_moment_it_changes_nothing(self):
+        self.ask(detected(), self.marked(2)).then_nothing()
+        moved = MomentCorrected(
+            at=at(3), by="ann", version=2, field="at", was=at(1), now=at(2), why="late"
+        )
+        self.ask(detected(), self.marked(1), moved).then_nothing()
+
+    def test_the_number_of_a_voided_one_is_not_given_again(self):
+        gone = EventVoided(at=at(3), by="ann", version=2, status="detected", why="nobody called")
+        self.ask(detected(), self.marked(2), gone).then(self.marked(2, 2))
+
+    @pytest.mark.parametrize(
+        "name",
+        ["", " x", "a\nb", 7, None, "resolved", "Impact started", "IMPACT_STARTED", "x" * 201],
+    )
+    def test_refuses_what_is_no_name_of_its_own(self, name):
+        self.ask(detected(), name=name).then_invalid("name")
+
+
+class TestRelate:
+    def ask(self, *events, id="INC-2", to="INC-1", kind="child_of", above=()):
+        told = {"id": id, "to": to, "kind": kind, "above": above}
+        return given(*events).when(incident.relate, by="ann", at=at(2), **told)
+
+    def related(self, other="INC-1", kind=Relation.CHILD_OF, hours=2):
+        return IncidentRelated(at=at(hours), by="ann", other=other, kind=kind)
+
+    @pytest.mark.parametrize("kind", Relation)
+    def test_says_what_it_is_to_the_other(self, kind):
+        self.ask(detected(), kind=kind.value).then(self.related(kind=kind))
+
+    def test_the_last_of_each_stands(self):
+        before = detected(), self.related()
+        self.ask(*before).then_nothing()
+        other = self.related(kind=Relation.RECURRENCE_OF)
+        self.ask(*before, kind="recurrence_of").then(other)
+        self.ask(*before, other).then(self.related())
+
+    def test_is_the_child_of_one_alone(self):
+        before = detected(), self.related()
+        error = self.ask(*before, to="INC-3").then_refused(guard="one parent")
+        assert "it is a child of INC-1 already; unrelate that first" in error.why
+        self.ask(*before, to="INC-3", kind="related").then(self.related("INC-3", Relation.RELATED))
+
+    def test_no_circle(self):
+        error = self.ask(detected(), above=("INC-5", "INC-2")).then_refused(guard="no circle")
+        assert "INC-1 is itself part of INC-2" in error.why
+        self.ask(detected(), above=("INC-5",)).then(self.related())
+        recurs = self.related(kind=Relation.RECURRENCE_OF)
+        self.ask(detected(), above=("INC-2",), kind="recurrence_of").then(recurs)
+
+    def test_not_to_itself(self):
+        self.ask(detected(), to="INC-2", kind="related").then_refused(guard="another incident")
+
+    @pytest.mark.parametrize(
+        ("more", "name"),
+        [
+            ({"to": ""}, "to"),
+            ({"id": 7}, "id"),
+            ({"kind": "friend of"}, "kind"),
+            ({"kind": None}, "kind"),
+            ({"above": "INC-2"}, "above"),
+            ({"above": {"INC-2": 1}}, "above"),
+            ({"above": [7]}, "above"),
+        ],
+    )
+    def test_refuses_what_can_not_be_right(self, more, name):
+        self.ask(detected(), **more).then_invalid(name)
+
+    def test_next_steps_say_what_it_depends_on(self):
+        [answer] = [
+            one for one in incident.next_steps(incident.fold([detected()])) if one.step == "relate"
+        ]
+        assert (None, "another incident", "depends on id, to") == (
+            answer.possible,
+            answer.guard,
+            answer.why,
+        )
+
+    def test_unrelate_says_what_it_was(self):
+        def ask(*events, to="INC-1"):
+            return given(*events).when(incident.unrelate, by="ann", at=at(3), to=to)
+
+        before = detected(), self.related()
+        gone = IncidentUnrelated(at=at(3), by="ann", other="INC-1", kind=Relation.CHILD_OF)
+        ask(*before).then(gone)
+        ask(*before, to="INC-9").then_nothing()
+        ask(*before, gone).then_nothing()
+        ask(*before, to=" ").then_invalid("to")
+        self.ask(*before, gone, to="INC-3").then(self.related("INC-3"))
+        assert incident.fold([detected()]) == incident.fold((*before, gone))._replace(
+            past=(detected(),)
+        )
+
+    def test_of_which_it_is_a_child(self):
+        assert "INC-1" == incident.parent_of(incident.fold([detected(), self.related()]))
+        other = self.related(kind=Relation.RELATED)
+        assert incident.parent_of(incident.fold([detected(), other])) is None
+
+
+class TestCauseTags:
+    def ask(self, tags):
+        return given(detected(), triaged(), resolved()).when(
+            incident.record_review, by="ann", at=at(5), what_happened="a lock", cause_tags=tags
+        )
+
+    def test_each_once_in_the_order_given(self):
+        [review] = self.ask(["no canary", "configuration", "no canary"]).events
+        assert ("no canary", "configuration") == review.cause_tags
+
+    @pytest.mark.parametrize("tags", ["config", {"a": 1}, [""], [7], None, ["a\nb"]])
+    def test_refuses_what_are_no_tags(self, tags):
+        self.ask(tags).then_invalid("cause_tags")

@@ -77,6 +77,9 @@ INCIDENT_ARGUMENTS = {
     "link_problem": {**PLAIN, "problem": "PRB-1"},
     "describe": {**PLAIN, "title": "all of it is down"},
     "refer": {**PLAIN, "kind": "ticket", "address": "OPS-7"},
+    "mark": {**PLAIN, "name": "vendor called"},
+    "relate": {**PLAIN, "id": "INC-2", "to": "INC-1", "kind": "child_of", "above": ()},
+    "unrelate": {**PLAIN, "to": "INC-1"},
     "link_change": {**PLAIN, "change": "CHG-1", "verdict": "caused"},
     "dismiss_link": {**WHY, "change": "CHG-1"},
     "record_review": {**PLAIN, "what_happened": "locked"},
@@ -117,6 +120,9 @@ post_update         . y y y y y y y .
 link_problem        . y y y y y y y .
 describe            . y y y y y y y .
 refer               . y y y y y y y .
+mark                . y y y y y y y .
+relate              . y y y y y y y .
+unrelate            . y y y y y y y .
 link_change         . y y y y y y y .
 dismiss_link        . y y y y y y y .
 record_review       . . . . . y y . .

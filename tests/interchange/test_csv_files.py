@@ -255,6 +255,71 @@ class TestIncidents:
         assert ledger.incident("1").status is IncidentStatus.DETECTED
 
 
+class TestOwnWords:
+    """Severity names, milestones of the team's own, and what an incident is part of."""
+
+    HEAD = "id,detected_at,severity,severity_name,mark:vendor called,child_of,recurrence_of\n"
+
+    def row(self, put, ledger, text, **options):
+        import_csv(ledger, incidents=put(self.HEAD + text), **options)
+        return ledger.facts().incidents[0]
+
+    def test_are_read(self, put, ledger):
+        told = "2024-05-01T09:00Z,P1,SEV0,2024-05-01T10:00Z/2024-05-01T11:00Z,7,8\n"
+        row = self.row(put, ledger, f"1,{told}", source="sn")
+        assert ("SEV0", {"sn/7": "child_of", "sn/8": "recurrence_of"}) == (
+            row.severity_last_name,
+            row.related,
+        )
+        assert {"vendor called": (Between(earliest=at(10), latest=at(11)),)} == row.milestones
+
+    def test_what_changed_is_corrected_and_said_again_is_nothing(self, put, ledger):
+        self.row(put, ledger, "1,2024-05-01T09:00Z,P1,SEV0,2024-05-01T10:00Z,7,\n")
+        again = "1,2024-05-01T09:00Z,P1,SEV1,2024-05-01T11:00Z,,7\n"
+        row = self.row(put, ledger, again)
+        assert ("SEV1", {"7": "recurrence_of"}) == (row.severity_last_name, row.related)
+        assert {"vendor called": (at(11),)} == row.milestones
+        path = put(self.HEAD + again)
+        assert 0 == import_csv(ledger, incidents=path).events
+
+    def test_what_is_not_said_is_absent(self, put, ledger):
+        row = self.row(put, ledger, "1,2024-05-01T09:00Z,,SEV0,,,\n")
+        assert (None, {}, {}) == (row.severity_last_name, row.milestones, row.related)
+
+    @pytest.mark.parametrize(
+        ("cells", "why"),
+        [
+            ("P1,,soon,,", "mark:vendor called: 'soon'"),
+            ("P1,,,1,", "child_of: '1': an incident can't be related to itself"),
+            ("P1,,,,1", "recurrence_of: '1': an incident can't be related to itself"),
+        ],
+    )
+    def test_refuses(self, put, ledger, cells, why):
+        path = put(f"{self.HEAD}1,2024-05-01T09:00Z,{cells}\n")
+        assert why in refused(ledger, incidents=path)
+
+    @pytest.mark.parametrize(
+        ("column", "why"),
+        [
+            ("mark:resolved", "can't be a milestone: a name of your own"),
+            ("mark:a b\u200b", "can't be a milestone: an id has no invisible"),
+        ],
+    )
+    def test_a_column_that_can_be_no_milestone(self, put, ledger, column, why):
+        path = put(f"id,detected_at,{column}\n1,2024-05-01T09:00Z,\n")
+        assert why in refused(ledger, incidents=path)
+
+    def test_a_column_without_a_name_behind_it_is_a_label(self, put, ledger):
+        path = put("id,detected_at,mark:\n1,2024-05-01T09:00Z,x\n")
+        import_csv(ledger, incidents=path)
+        assert {"mark:": "x"} == ledger.facts().incidents[0].labels
+
+    def test_changes_have_no_milestones(self, put, ledger):
+        path = put("id,deployed_at,mark:x\n1,2024-05-01T09:00Z,y\n", "changes.csv")
+        import_csv(ledger, changes=path)
+        assert {"mark:x": "y"} == ledger.facts().changes[0].labels
+
+
 class TestChanges:
     HEAD = "id,status,requested_at,deployed_at,rolled_back_at,closed_at\n"
 
@@ -979,6 +1044,45 @@ class TestMapping:
         path = put("Number,Opened\n1,2024-05-01T09:00Z\n")
         mapping = put(f"[incidents.columns]\n{columns}\n", "m.toml")
         assert why in refused(ledger, incidents=path, mapping=mapping)
+
+    def test_one_column_may_stand_for_several(self, ledger, put):
+        """The rank of a severity, and the word the team has for it."""
+        path = put("id,detected_at,Priority\n1,2024-05-01T09:00Z,1 - Critical\n")
+        mapping = put(
+            """
+            [incidents.columns]
+            "Priority" = ["severity", "severity_name"]
+            [values.severity]
+            "1 - critical" = "P1"
+            """,
+            "m.toml",
+        )
+        import_csv(ledger, incidents=path, mapping=mapping)
+        [row] = ledger.facts().incidents
+        assert (Severity.P1, "1 - Critical") == (row.severity_last, row.severity_last_name)
+        assert import_csv(ledger, incidents=path, mapping=mapping).events == 0
+
+    @pytest.mark.parametrize(
+        ("columns", "why"),
+        [
+            ('"Priority" = ["severity", "severities"]', "one of|to leave it out"),
+            ('"Priority" = ["severity"]\n"P2" = "severity"', "another column is mapped to it"),
+            ('"Priority" = ["severity", "severity"]', "another column is mapped to it"),
+            ('"Priority" = [1]', "as text"),
+            ('"Priority" = "mark:resolved"', "has a step"),
+            ('"Priority" = "mark:<name>"', "to leave it out"),
+        ],
+    )
+    def test_refuses_what_stands_for_nothing(self, put, columns, why):
+        with pytest.raises(InvalidValue, match=why):
+            csv_options(mapping=put(f"[incidents.columns]\n{columns}\n", "m.toml"))
+
+    def test_a_column_of_another_name_may_be_a_milestone(self, ledger, put):
+        path = put("id,detected_at,Vendor\n1,2024-05-01T09:00Z,2024-05-01T10:00Z\n")
+        mapping = put('[incidents.columns]\n"Vendor" = "mark:vendor called"\n', "m.toml")
+        import_csv(ledger, incidents=path, mapping=mapping)
+        [row] = ledger.facts().incidents
+        assert {"vendor called": (at(10),)} == row.milestones
 
     def test_a_column_left_out_that_is_there_twice(self, ledger, put):
         """Leaving out a name that two columns have would leave out both: say so."""

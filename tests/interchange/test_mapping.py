@@ -321,7 +321,7 @@ class TestMappingFile:
         )
         expected = Translation(
             columns={
-                "things": {"Number": "id", "Notes": "", "Group": "label:team"},
+                "things": {"Number": ("id",), "Notes": (), "Group": ("label:team",)},
                 "parts": {},
             },
             values={"colour": {"rouge": "RED", "none": ""}, "at": {"n/a": ""}},

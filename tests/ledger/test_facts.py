@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-@pytest.fixture(params=["v0.1.jsonl", "v0.1-merges.jsonl", "v0.1-described.jsonl"])
+@pytest.fixture(params=[f"v0.1{name}.jsonl" for name in ("", "-merges", "-described", "-named")])
 def golden(tmp_path, request):
     """Every event there is, from the golden logs."""
     with (GOLDEN / request.param).open("rb") as lines:

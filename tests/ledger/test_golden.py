@@ -44,6 +44,7 @@ KEYS = golden("v0.1-keys.jsonl")
 APPROVALS = golden("v0.1-approvals.jsonl")
 MERGES = golden("v0.1-merges.jsonl")
 DESCRIBED = golden("v0.1-described.jsonl")
+NAMED = golden("v0.1-named.jsonl")
 LOG = [decode(row) for row in ROWS]
 
 
@@ -255,6 +256,56 @@ def test_every_line_of_descriptions_decodes_to_what_it_was():
     assert Outcome.UNKNOWN is known.changes[1].outcome
 
 
+EXPECTED_OF_NAMES = """
+ledger:self 1 LedgerOpened - - -
+incident:INC-1 1 IncidentDetected ana 2026-06-01T09:01:00.000001+02:00 detected
+incident:INC-1 2 IncidentTriaged ana 2026-06-01T09:02:00.000002+02:00 triaged
+incident:INC-1 3 SeverityChanged ana 2026-06-01T09:03:00.000003+02:00 -
+incident:INC-1 4 SeverityChanged ana 2026-06-01T09:04:00.000004+02:00 -
+incident:INC-1 5 SeverityCorrected ana 2026-06-01T09:05:00.000005+02:00 -
+incident:INC-1 6 MilestoneMarked ana 2026-06-01T09:06:00.000006+02:00 -
+incident:INC-1 7 MilestoneMarked ana 2026-06-01T09:07:00.000007+02:00 -
+incident:INC-2 1 IncidentDetected ana 2026-06-01T09:08:00.000008+02:00 detected
+incident:INC-2 2 IncidentRelated ana 2026-06-01T09:09:00.000009+02:00 -
+incident:INC-2 3 IncidentRelated ana 2026-06-01T09:10:00.000010+02:00 -
+incident:INC-2 4 IncidentRelated ana 2026-06-01T09:11:00.000011+02:00 -
+incident:INC-2 5 IncidentUnrelated ana 2026-06-01T09:12:00.000012+02:00 -
+incident:INC-1 8 IncidentResolved ana 2026-06-01T09:13:00.000013+02:00 resolved
+incident:INC-1 9 ReviewRecorded ana 2026-06-01T09:14:00.000014+02:00 -
+incident:sn/7 1 IncidentDetected sn 2026-05-30T09:00:00+02:00 detected
+incident:sn/7 2 IncidentTriaged sn - triaged
+incident:sn/7 3 MilestoneMarked sn 2026-06-01T09:00:00+02:00 -
+incident:sn/7 4 IncidentRelated sn - -
+"""
+
+
+def test_every_line_of_names_decodes_to_what_it_was():
+    assert EXPECTED_OF_NAMES.strip().splitlines() == [summary(row) for row in NAMED]
+    log = [decode(row) for row in NAMED]
+    of = {(recorded.stream, recorded.version): recorded.event for recorded in log}
+    names = [
+        (one.severity, one.severity_name)
+        for one in (of["incident:INC-1", number] for number in (2, 3, 4))
+    ]
+    assert [("P2", "SEV2"), ("P1", "SEV1 💥"), ("P1", "SEV0")] == names
+    assert "SEV1 💥" == of["incident:INC-1", 2].severity_proposed
+    corrected = of["incident:INC-1", 5]
+    assert ("P2", "P4", "SEV3") == (corrected.was, corrected.now, corrected.severity_name)
+    assert [(1, "vendor called"), (2, "vendor called")] == [
+        (of["incident:INC-1", one].number, of["incident:INC-1", one].name) for one in (6, 7)
+    ]
+    assert ("configuration", "no canary") == of["incident:INC-1", 9].cause_tags
+    first, second, third = facts(log).incidents
+    assert ("SEV3", "SEV0", "SEV0") == (
+        first.severity_first_name,
+        first.severity_last_name,
+        first.severity_highest_name,
+    )
+    assert {"INC-1": "recurrence_of"} == second.related
+    assert ({"sn/6": "child_of"}, "High") == (third.related, third.severity_last_name)
+    assert ["vendor called"] * 2 == [*first.milestones, *third.milestones]
+
+
 def test_no_line_is_unread_and_each_is_of_its_type():
     assert [(row.type, False) for row in ROWS] == [
         (type(r.event).__name__, isinstance(r.event, Unread)) for r in LOG
@@ -263,7 +314,7 @@ def test_no_line_is_unread_and_each_is_of_its_type():
 
 def test_every_type_is_in_a_golden_log():
     """A type that is newer than these logs belongs into a newer log."""
-    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED)
+    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED, *NAMED)
     assert EVENT_TYPES.keys() == {row.type for row in every}
     assert {"WordsRedacted"} == {row.type for row in REDACTED} - {row.type for row in ROWS}
 

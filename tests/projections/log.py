@@ -105,7 +105,7 @@ def log(*streams, now=10_000, recorded=None):
 # --- steps of an incident -------------------------------------------------------------------------
 
 
-def take(name, hours, **arguments):
+def take(name, hours, /, **arguments):
     """Return a step that is still to be given its incident."""
     given = {"by": "ann", "at": at(hours), **arguments}
 

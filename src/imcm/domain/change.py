@@ -2288,7 +2288,7 @@ def confirm(change: Change, event: ChangeEvent, *, policy: Policy = DEFAULT_POLI
         StepRefused: A guard says no, or what the event says does not follow.
         InvalidValue: It is no event of a change that a step can record.
     """
-    confirmed(_RECORDED_BY, "change", change, event, checked_policy(policy))
+    confirmed(_RECORDED_BY, "change", change, event, policy=checked_policy(policy))
     if _ends_approval(change, event) and not _is_marked(change):
         raise incomplete("correct", "content is corrected after its approval")
 

@@ -81,7 +81,12 @@ class MomentCorrected(DomainEvent):
 
 @attrs.frozen(kw_only=True, repr=False)
 class SeverityCorrected(DomainEvent):
-    """A severity was judged wrongly when it was recorded (a change of severity is a step)."""
+    """
+    A severity was judged wrongly when it was recorded (a change of severity is a step).
+
+    Attributes:
+        severity_name: What the team's own scale calls it now; None without one.
+    """
 
     WORDS: ClassVar[tuple[str, ...]] = WHY
     at: Moment | None = attrs.field(validator=aware)
@@ -90,6 +95,7 @@ class SeverityCorrected(DomainEvent):
     field: str
     was: Severity | None = None
     now: Severity | None = None
+    severity_name: str | None = None
     why: str = ""
     imported: bool = False
 
@@ -419,6 +425,8 @@ def standing(events: Mapping[int, Ev], edits: Iterable[object]) -> dict[int, Ev]
             target = result.get(correction.version)
             if target is not None and corrects(correction, target):
                 now = {correction.field: correction.now}
+                if isinstance(correction, SeverityCorrected):
+                    now["severity_name"] = correction.severity_name
                 result[correction.version] = replaced(target, **now)
     for version in voided:
         result.pop(version, None)
@@ -472,6 +480,7 @@ def correction(
     by: str,
     why: str,
     imported: bool = False,
+    severity_name: str | None = None,
 ) -> tuple[Correction, ...]:
     """
     Return the correction of one field of one event, or nothing when *now* already stands.
@@ -479,6 +488,7 @@ def correction(
     Args:
         stands: What stands of the stream, by version: `past_standing` of it. The fact is there
             and can be corrected: `correction_guards` say so.
+        severity_name: Of a severity: what the team's own scale calls it now.
 
     Raises:
         InvalidValue: *now* is not a value the field can have.
@@ -486,7 +496,10 @@ def correction(
     target = stands[version]
     kind = correctable[type(target)][field]
     told, value = getattr(target, field), _corrected(target, kind, field, now)
-    if told == value:
+    named: dict[str, str | None] = {}
+    if kind is SeverityCorrected:
+        named = {"severity_name": severity_name}
+    if told == value and all(name in {None, getattr(target, n)} for n, name in named.items()):
         return ()
     event: Correction = kind(
         at=at,
@@ -497,6 +510,7 @@ def correction(
         now=value,
         why=why,
         imported=imported,
+        **named,
     )
     return (event,)
 

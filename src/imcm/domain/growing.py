@@ -61,6 +61,15 @@ def told(some: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
     return {**some, key: value}
 
 
+def untold(some: Mapping[K, V], key: K) -> Mapping[K, V]:
+    """Return a mapping that tells nothing of a key any more."""
+    mine: Any = some
+    if mine.__class__ is _Dict:
+        mine.pop(key, None)
+        return some
+    return {one: value for one, value in some.items() if one != key} or NOTHING_TOLD
+
+
 def thawed(state: T) -> T:
     """Return a state, which is a named tuple, with collections that only one fold has."""
     # Any: that it is a named tuple can't be said of a type.

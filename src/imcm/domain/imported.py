@@ -18,6 +18,7 @@ from imcm.domain.corrections import (
     EDITS,
     Correctable,
     Correction,
+    SeverityCorrected,
     correction,
     past_standing,
 )
@@ -27,15 +28,20 @@ from imcm.errors import InvalidValue, StepRefused
 Ev = TypeVar("Ev")
 St = TypeVar("St")
 
-SAID_AGAIN: Final = {"verdict": "verdict", "what": "microseconds"}
+SAID_AGAIN: Final = {"verdict": "verdict", "what": "microseconds", "other": "kind"}
 """Facts that are replaced by being given again: the field that tells them, and its value."""
 
-_NAMED_BY: Final = ("change", "what", "problem", "check", "merged", "into", "role", "person")
+_NAMED_BY: Final = (
+    *("change", "what", "problem", "check", "merged", "into", "role", "person"),
+    *("name", "other"),
+)
 """Fields that say which of several events of one type it is; the rest is told apart by order."""
 
 # Set by `bring_in` or naming the event; a difference in them is no difference in the facts.
 _NOT_COMPARED: Final = frozenset(
     {"status", "number", "relapse", "began", "covers", "by", "imported"}
+    # A severity's name is compared with it (`_said`), and what was proposed decided nothing.
+    | {"severity_name", "severity_proposed"}
 )
 
 
@@ -111,7 +117,7 @@ def news(
     # What the source corrects itself is told by that correction, not by the fact it speaks of.
     # One that speaks of nothing there is has no effect, as everywhere.
     last_given |= {
-        (version, field): getattr(past[version - 1], field)
+        (version, field): _said(past[version - 1], field)
         for version, field in _last_given(given)
         if 1 <= version <= len(past) and hasattr(past[version - 1], field)
     }
@@ -162,7 +168,26 @@ def _said_anew(told: Any, given: Any) -> bool:
 def _last_given(past: Sequence[Any]) -> dict[tuple[int, str], object]:
     """Return the value that the last import gave each fact it corrected, by version and field."""
     corrections: list[Any] = [event for event in past if isinstance(event, CORRECTIONS)]
-    return {(event.version, event.field): event.now for event in corrections if event.imported}
+    return {
+        (event.version, event.field): (event.now, event.severity_name)
+        if isinstance(event, SeverityCorrected)
+        else event.now
+        for event in corrections
+        if event.imported
+    }
+
+
+def _said(event: Any, field: str) -> Any:
+    """Return what an event says in a field: of a severity also its name, which goes with it."""
+    value = getattr(event, field)
+    return (value, getattr(event, "severity_name", None)) if field == "severity" else value
+
+
+def _says_the_same(given: Any, told: Any, field: str) -> bool:
+    """Say whether a source says what it said; one that does not name the severity says no other."""
+    if field == "severity" and given[1] is None:
+        return bool(given[0] == told[0])
+    return bool(given == told)
 
 
 @cache
@@ -187,7 +212,8 @@ def _changes(
         value = getattr(given, field)
         if value == default or value in (None, (), {}):
             continue  # it says nothing
-        if value == last_given.get((version, field), getattr(written, field)):
+        before = last_given.get((version, field), _said(written, field))
+        if _says_the_same(_said(given, field), before, field):
             continue
         if field not in fields:
             raise StepRefused(
@@ -233,6 +259,7 @@ def corrected(
         by=given.by,
         why=why,
         imported=True,
+        severity_name=getattr(given, "severity_name", None),
     )
 
 

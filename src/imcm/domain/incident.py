@@ -14,7 +14,7 @@ place that says which step is possible when, and why not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar, Final, NamedTuple, TypeAlias, get_args
@@ -47,7 +47,7 @@ from imcm.domain.corrections import (
     reference,
     voided,
 )
-from imcm.domain.growing import FEW, frozen, thawed, told
+from imcm.domain.growing import FEW, frozen, thawed, told, untold
 from imcm.domain.imported import news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
@@ -67,6 +67,7 @@ from imcm.domain.lifecycle import (
     strange_event,
 )
 from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
+from imcm.domain.severity import SeverityScale, checked_scale, rated
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     AttemptResult,
@@ -78,6 +79,7 @@ from imcm.domain.vocabulary import (
     MitigationKind,
     Mode,
     Moment,
+    Relation,
     Role,
     Severity,
     Symptom,
@@ -88,9 +90,11 @@ from imcm.domain.vocabulary import (
     checked_impact,
     checked_labels,
     checked_member,
+    checked_milestone,
     checked_moment,
     checked_number,
     checked_services,
+    checked_tags,
     checked_text,
     checked_words,
     folded,
@@ -175,12 +179,20 @@ class IncidentAcknowledged(DomainEvent):
 
 @attrs.frozen(kw_only=True, repr=False)
 class IncidentTriaged(DomainEvent):
-    """It is real, this severe, and these are hit."""
+    """
+    It is real, this severe, and these are hit.
+
+    Attributes:
+        severity_name: What the team's own scale calls the severity; None without one.
+        severity_proposed: The name that the scale's matrix proposed, whatever was chosen.
+    """
 
     WORDS: ClassVar[tuple[str, ...]] = ()
     at: Moment | None = attrs.field(validator=aware)
     by: str
     severity: Severity | None = None
+    severity_name: str | None = None
+    severity_proposed: str | None = None
     impact: Impact | None = None
     status: IncidentStatus | None = Status.TRIAGED
     imported: bool = False
@@ -295,12 +307,18 @@ class IncidentReleased(DomainEvent):
 
 @attrs.frozen(kw_only=True, repr=False)
 class SeverityChanged(DomainEvent):
-    """The incident became, or turned out to be, more or less severe."""
+    """
+    The incident became, or turned out to be, more or less severe.
+
+    Attributes:
+        severity_name: As in `IncidentTriaged`; it may change while the rank stays.
+    """
 
     WORDS: ClassVar[tuple[str, ...]] = ("why",)
     at: Moment | None = attrs.field(validator=aware)
     by: str
     severity: Severity
+    severity_name: str | None = None
     why: str = ""
     imported: bool = False
 
@@ -385,6 +403,7 @@ class ReviewRecorded(DomainEvent):
     Attributes:
         number: Which review of this incident it is.
         covers: How many resolutions came before it.
+        cause_tags: The causes in words of a list that the team keeps, so that they can be counted.
     """
 
     WORDS: ClassVar[tuple[str, ...]] = ("what_happened", "causes")
@@ -394,6 +413,7 @@ class ReviewRecorded(DomainEvent):
     covers: int = 0
     what_happened: str = ""
     causes: tuple[str, ...] = ()
+    cause_tags: tuple[str, ...] = ()
     imported: bool = False
 
 
@@ -443,6 +463,61 @@ class IncidentDescribed(DomainEvent):
     services: tuple[str, ...] = ()
     symptom: Symptom | None = None
     labels: Mapping[str, str | None] = attrs.field(factory=dict[str, "str | None"])
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class MilestoneMarked(DomainEvent):
+    """
+    A milestone of the team's own was reached: vendor called, root cause known.
+
+    Attributes:
+        number: The how manieth of this name it is.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    number: int
+    name: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class IncidentRelated(DomainEvent):
+    """
+    It is part of another incident, or that one again, or related to it; the last of each stands.
+
+    A statement: once recorded it holds for every time that is asked for.
+
+    Attributes:
+        other: The id of the other incident.
+        kind: What this one is to the other.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    other: str
+    kind: Relation
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class IncidentUnrelated(DomainEvent):
+    """
+    It has nothing to do with another incident after all.
+
+    Attributes:
+        other: The id of the other incident.
+        kind: What this one was to the other.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    other: str
+    kind: Relation
     imported: bool = False
 
 
@@ -577,6 +652,9 @@ IncidentFact: TypeAlias = (
     | ActionRevised
     | IncidentDescribed
     | ReferenceAdded
+    | MilestoneMarked
+    | IncidentRelated
+    | IncidentUnrelated
     | ActionCompleted
     | ActionDropped
     | IncidentClosed
@@ -649,6 +727,9 @@ CORRECTABLE: Final[Correctable] = {
         "symptom": SymptomCorrected,
     },
     ReferenceAdded: _AT,
+    MilestoneMarked: _AT,
+    IncidentRelated: _AT,
+    IncidentUnrelated: _AT,
     ActionCompleted: _AT,
     ActionDropped: _AT,
     IncidentClosed: _AT,
@@ -671,6 +752,8 @@ class Incident(NamedTuple):
         attempts, concluded: Numbers of the mitigations tried; which of them have a result.
         resolutions, reviewed: How many times it was resolved; how many of them a review covers.
         actions: Number of each action item and whether it is still open.
+        marked: The milestones of the team's own: how many times each was reached.
+        relations: What it is to other incidents, by their ids.
     """
 
     status: IncidentStatus = Status.NOTHING
@@ -680,6 +763,7 @@ class Incident(NamedTuple):
     acknowledged: bool = False
     triaged: bool = False
     severity: Severity | None = None
+    severity_name: str | None = None
     held: Severity | None = None
     highest: Severity | None = None
     impact: Impact | None = None
@@ -697,6 +781,8 @@ class Incident(NamedTuple):
     references: frozenset[str] = frozenset()
     verdicts: Mapping[str, Verdict] = NOTHING_TOLD
     actions: Mapping[int, bool] = NOTHING_TOLD
+    marked: Mapping[str, int] = NOTHING_TOLD
+    relations: Mapping[str, Relation] = NOTHING_TOLD
     merged_into: str | None = None
     before_merge: IncidentStatus = Status.NOTHING
     absorbed: frozenset[str] = frozenset()
@@ -764,6 +850,7 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
                 status=_status_after(incident.status, event),
                 triaged=True,
                 severity=event.severity,
+                severity_name=event.severity_name,
                 held=highest(incident.held, event.severity),
                 highest=highest(incident.highest, event.severity),
                 impact=event.impact or incident.impact,
@@ -800,9 +887,16 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
             return incident
         case ReferenceAdded():
             return incident._replace(references=incident.references | {event.address})
+        case MilestoneMarked():
+            return incident._replace(marked=told(incident.marked, event.name, event.number))
+        case IncidentRelated():
+            return incident._replace(relations=told(incident.relations, event.other, event.kind))
+        case IncidentUnrelated():
+            return incident._replace(relations=untold(incident.relations, event.other))
         case SeverityChanged():
             return incident._replace(
                 severity=event.severity,
+                severity_name=event.severity_name,
                 held=highest(incident.held, event.severity),
                 highest=highest(incident.highest, event.severity),
             )
@@ -951,6 +1045,24 @@ def _described_since(incident: Incident, ask: _Ask) -> str | None:
     return None
 
 
+def _another_one(_: Incident, ask: _Ask) -> str | None:
+    return "an incident can't be related to itself" if ask.id == ask.to else None
+
+
+def _one_parent(incident: Incident, ask: _Ask) -> str | None:
+    parent = parent_of(incident)
+    if ask.kind is not Relation.CHILD_OF or parent in {None, ask.to}:
+        return None
+    return f"it is a child of {parent} already; unrelate that first"
+
+
+def _no_circle(_: Incident, ask: _Ask) -> str | None:
+    if ask.kind is not Relation.CHILD_OF or ask.id not in (ask.above or ()):
+        return None
+    return f"{ask.to} is itself part of {ask.id}, as its child or further down"
+
+
+_ABOVE = Guard(name="no circle", why_not=_no_circle, needs=("id", "to", "kind", "above"))
 _DESCRIBED = Guard(name="said last", why_not=_described_since, needs=("version", "field"))
 _exists, *_others = VOID_GUARDS
 _ONE_STREAM = Guard(name="is one stream's", why_not=_of_one_stream, needs=("version",))
@@ -999,6 +1111,15 @@ STEPS: Final[Mapping[str, Rule[Incident]]] = {
     "link_problem": _row(_STANDING, _SAME),
     "describe": _row(_STANDING, _SAME),
     "refer": _row(_STANDING, _SAME),
+    "mark": _row(_STANDING, _SAME),
+    "relate": _row(
+        _STANDING,
+        _SAME,
+        Guard(name="another incident", why_not=_another_one, needs=("id", "to")),
+        Guard(name="one parent", why_not=_one_parent, needs=("to", "kind")),
+        _ABOVE,
+    ),
+    "unrelate": _row(_STANDING, _SAME),
     "link_change": _row(_STANDING, _SAME),
     "dismiss_link": _row(_STANDING, _SAME),
     "record_review": _row((Status.RESOLVED, Status.CLOSED), _SAME),
@@ -1064,6 +1185,9 @@ def _require(
     field: str | None = None,
     was: object = None,
     now: object = None,
+    to: str | None = None,
+    kind: Relation | None = None,
+    above: tuple[str, ...] | None = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     incident = checked_state("incident", incident, Incident)
@@ -1084,6 +1208,9 @@ def _require(
         field=field,
         was=was,
         now=now,
+        to=to,
+        kind=kind,
+        above=above,
     )
     require(STEPS, step, incident, ask)
     return by, at
@@ -1155,20 +1282,59 @@ def acknowledge(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEve
 
 
 def triage(
-    incident: Incident, *, by: str, at: Moment, severity: Severity, impact: Impact | None = None
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    severity: Severity | str | None = None,
+    impact: Impact | None = None,
+    impact_level: str | None = None,
+    urgency: str | None = None,
+    scale: SeverityScale | None = None,
 ) -> tuple[IncidentEvent, ...]:
-    """It is real, this severe, and these are hit. Once; afterwards see `change_severity`."""
+    """
+    It is real, this severe, and these are hit. Once; afterwards see `change_severity`.
+
+    Args:
+        severity: A rank; or, with a scale, a name of the team's own. None takes what the matrix of
+            the scale proposes.
+        impact_level, urgency: In the words of that matrix. What it proposes for them is recorded
+            beside what was chosen.
+        scale: The team's own names; a ledger gives the one that it was opened with.
+
+    Raises:
+        InvalidValue: There is no such severity, or neither it nor what the matrix needs is given.
+    """
     by, at = _require(incident, "triage", by=by, at=at)
+    scale = checked_scale(scale)
+    proposed = _proposed(scale, impact_level, urgency)
+    if severity is None and proposed is None:
+        allowed = "give it, or impact_level and urgency, for which a scale's matrix proposes it"
+        raise InvalidValue("severity", severity, allowed)
+    rank, name = rated("severity", proposed if severity is None else severity, scale)
     status = Status.TRIAGED if incident.status is Status.DETECTED else incident.status
     return (
         IncidentTriaged(
             at=at,
             by=by,
-            severity=checked_member("severity", severity, Severity),
+            severity=rank,
+            severity_name=name,
+            severity_proposed=proposed,
             impact=checked_impact("impact", impact),
             status=changed(incident.status, status),
         ),
     )
+
+
+def _proposed(
+    scale: SeverityScale | None, impact_level: str | None, urgency: str | None
+) -> str | None:
+    if impact_level is None and urgency is None:
+        return None
+    if scale is None:
+        allowed = "give the scale whose matrix it is for, or the severity alone"
+        raise InvalidValue("scale", scale, allowed)
+    return scale.proposed(impact_level=impact_level or "", urgency=urgency or "")
 
 
 def dismiss(
@@ -1301,15 +1467,26 @@ def release(incident: Incident, *, by: str, at: Moment) -> tuple[IncidentEvent, 
 
 
 def change_severity(
-    incident: Incident, *, by: str, at: Moment, severity: Severity, why: str
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    severity: Severity | str,
+    why: str,
+    scale: SeverityScale | None = None,
 ) -> tuple[IncidentEvent, ...]:
-    """It became more or less severe. A severity that was wrong from the start: see `correct`."""
+    """
+    It became more or less severe. A severity that was wrong from the start: see `correct`.
+
+    Args:
+        severity, scale: As in `triage`. Another name of the same rank is a change, too.
+    """
     by, at = _require(incident, "change_severity", by=by, at=at)
-    severity = checked_member("severity", severity, Severity)
+    rank, name = rated("severity", severity, checked_scale(scale))
     why = required_words("why", why)
-    if incident.severity is severity:
+    if incident.severity is rank and name in {None, incident.severity_name}:
         return ()
-    return (SeverityChanged(at=at, by=by, severity=severity, why=why),)
+    return (SeverityChanged(at=at, by=by, severity=rank, severity_name=name, why=why),)
 
 
 def assign_role(
@@ -1480,6 +1657,74 @@ def refer(
     return () if event.address in incident.references else (event,)
 
 
+def mark(incident: Incident, *, by: str, at: Moment, name: str) -> tuple[IncidentEvent, ...]:
+    """
+    A milestone of the team's own was reached. Marked again it is another one, numbered.
+
+    Durations can start or end at it, as `"mark:vendor called"`. The same name at the same moment
+    changes nothing.
+
+    Args:
+        name: What the team calls it; none of the milestones that have steps.
+    """
+    by, at = _require(incident, "mark", by=by, at=at)
+    name = checked_milestone("name", name)
+    number = 1
+    stands: Mapping[int, IncidentFact] = past_standing(incident.past)
+    for version, event in enumerate(incident.past, start=1):
+        if isinstance(event, MilestoneMarked) and event.name == name:
+            number = event.number + 1
+            there = stands.get(version)
+            if there is not None and there.at == at:
+                return ()
+    return (MilestoneMarked(at=at, by=by, number=number, name=name),)
+
+
+def relate(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    id: str,
+    to: str,
+    kind: Relation,
+    above: Collection[str],
+) -> tuple[IncidentEvent, ...]:
+    """
+    Say what it is to another incident. `Ledger.relate` knows the ids that this step needs.
+
+    It has one relation to each other incident, the last one said, and is the child of one alone.
+    Figures count each of them once, as without.
+
+    Args:
+        id: This incident's id; *to* is that of the other.
+        above: What *to* is a child of, and that one, and so on: none of them can be a child of this
+            incident.
+    """
+    id, to = known_id("id", id), known_id("to", to)
+    kind = checked_member("kind", kind, Relation)
+    if not is_list(above) or is_mapping(above):
+        raise InvalidValue("above", above, "give a list of ids, as Ledger.relate does")
+    upwards = tuple(known_id("above", one) for one in above)
+    by, at = _require(incident, "relate", by=by, at=at, id=id, to=to, kind=kind, above=upwards)
+    if incident.relations.get(to) is kind:
+        return ()
+    return (IncidentRelated(at=at, by=by, other=to, kind=kind),)
+
+
+def unrelate(incident: Incident, *, by: str, at: Moment, to: str) -> tuple[IncidentEvent, ...]:
+    """It has nothing to do with another incident. Where it has none, this changes nothing."""
+    by, at = _require(incident, "unrelate", by=by, at=at)
+    kind = incident.relations.get(known_id("to", to))
+    return () if kind is None else (IncidentUnrelated(at=at, by=by, other=to, kind=kind),)
+
+
+def parent_of(incident: Incident) -> str | None:
+    """Return the id of the incident that this one is a child of; None where it is of none."""
+    relations = checked_state("incident", incident, Incident).relations
+    return next((to for to, kind in relations.items() if kind is Relation.CHILD_OF), None)
+
+
 def link_change(
     incident: Incident, *, by: str, at: Moment, change: str, verdict: Verdict, why: str = ""
 ) -> tuple[IncidentEvent, ...]:
@@ -1522,6 +1767,7 @@ def record_review(
     at: Moment,
     what_happened: str,
     causes: Sequence[str] = (),
+    cause_tags: Sequence[str] = (),
 ) -> tuple[IncidentEvent, ...]:
     """
     Record the post-incident review. It covers the resolutions before it.
@@ -1529,6 +1775,8 @@ def record_review(
     Args:
         what_happened: The story, blameless.
         causes: The contributing causes, as many as there were. Prevention: `add_action`.
+        cause_tags: The same in words of a list that the team keeps, so that what recurs can be
+            counted: `group_by="cause_tag"`. They are facts, which no redaction takes out.
     """
     by, at = _require(incident, "record_review", by=by, at=at)
     if not is_list(causes) or is_mapping(causes):
@@ -1541,6 +1789,7 @@ def record_review(
             covers=incident.resolutions,
             what_happened=required_words("what_happened", what_happened),
             causes=tuple(required_words("causes", cause) for cause in causes),
+            cause_tags=checked_tags("cause_tags", cause_tags),
         ),
     )
 
@@ -1809,6 +2058,7 @@ def correct(
     was: CorrectableValue,
     now: CorrectableValue,
     why: str,
+    scale: SeverityScale | None = None,
 ) -> tuple[IncidentEvent, ...]:
     """
     A fact was recorded wrongly. The event stays; what stands is *now*.
@@ -1816,9 +2066,16 @@ def correct(
     Args:
         version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
         was: What stands, as the caller knows it; refused when something else does.
+        scale: With one, a severity is given by its name, as in `triage`.
     """
     version, field = checked_number("version", version), checked_text("field", field)
     why = required_words("why", why)
+    scale, severity_name = checked_scale(scale), None
+    if field == "severity" and scale is not None:
+        if isinstance(was, str):  # a rank that no name of the scale has may stand from before it
+            was = scale.levels.get(was, was)
+        if now is not None:
+            now, severity_name = scale.rated("now", now)
     by, at = _require(
         incident, "correct", by=by, at=at, version=version, field=field, was=was, now=now
     )
@@ -1831,6 +2088,7 @@ def correct(
         at=at,
         by=by,
         why=why,
+        severity_name=severity_name,
     )
 
 
@@ -1905,16 +2163,24 @@ class _Numbers:
     def __init__(self, past: Iterable[IncidentEvent]) -> None:
         self._highest: dict[type, int] = {}
         self._renumbered: dict[tuple[type, int], int] = {}
+        self._marked: dict[str, int] = {}
         for event in past:
             if isinstance(event, _NUMBERED):
                 kind: type = type(event)
                 self._highest[kind] = max(event.number, self._highest.get(kind, 0))
+            elif isinstance(event, MilestoneMarked):
+                self._marked[event.name] = max(event.number, self._marked.get(event.name, 0))
 
     def given(self, event: MitigationAttempted | ActionAdded | ReviewRecorded) -> int:
         """Return the number an imported event gets; what speaks of it follows."""
         kind: type = type(event)
         number = self._highest[kind] = self._highest.get(kind, 0) + 1
         self._renumbered[kind, event.number] = number
+        return number
+
+    def marked(self, name: str) -> int:
+        """Return the number that the next milestone of this name gets."""
+        number = self._marked[name] = self._marked.get(name, 0) + 1
         return number
 
     def of(self, kind: _Numbered, number: int) -> int:
@@ -1954,6 +2220,8 @@ def _settled(
         case ReviewRecorded():
             number = numbers.given(event)
             return attrs.evolve(event, number=number, covers=incident.resolutions)
+        case MilestoneMarked():
+            return attrs.evolve(event, number=numbers.marked(event.name))
         case _:
             return event
 
@@ -1974,11 +2242,82 @@ def _again_verdict(
     return link_change(incident, by=by, at=at, change=change, verdict=verdict, why=why)
 
 
+def _again_triaged(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    severity: Severity,
+    severity_name: str | None,
+    severity_proposed: str | None,
+    impact: Impact | None,
+    scale: SeverityScale | None,
+) -> tuple[IncidentEvent, ...]:
+    told = severity_name or severity
+    events = triage(incident, by=by, at=at, severity=told, impact=impact, scale=scale)
+    if severity_proposed is None:
+        return events
+    # For what it was proposed is not kept: only that the scale has such a name.
+    _, proposed = rated("severity_proposed", severity_proposed, scale)
+    return tuple(
+        attrs.evolve(event, severity_proposed=proposed)
+        for event in events
+        if isinstance(event, IncidentTriaged)
+    )
+
+
+def _again_severity(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    severity: Severity,
+    severity_name: str | None,
+    why: str,
+    scale: SeverityScale | None,
+) -> tuple[IncidentEvent, ...]:
+    told = severity_name or severity
+    return change_severity(incident, by=by, at=at, severity=told, why=why, scale=scale)
+
+
+def _again_unrelated(
+    incident: Incident, *, by: str, at: Moment, other: str
+) -> tuple[IncidentEvent, ...]:
+    return unrelate(incident, by=by, at=at, to=other)
+
+
+def _again_severity_corrected(
+    incident: Incident,
+    *,
+    by: str,
+    at: Moment,
+    version: int,
+    field: str,
+    was: Severity | None,
+    now: Severity | None,
+    severity_name: str | None,
+    why: str,
+    scale: SeverityScale | None,
+) -> tuple[IncidentEvent, ...]:
+    told = now if severity_name is None else severity_name
+    return correct(
+        incident,
+        by=by,
+        at=at,
+        version=version,
+        field=field,
+        was=was,
+        now=told,
+        why=why,
+        scale=scale,
+    )
+
+
 _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[IncidentEvent, ...]]]] = {
     IncidentDetected: detect,
     IncidentDeclared: declare,
     IncidentAcknowledged: acknowledge,
-    IncidentTriaged: triage,
+    IncidentTriaged: _again_triaged,
     IncidentDismissed: dismiss,
     MitigationAttempted: attempt_mitigation,
     AttemptConcluded: conclude_attempt,
@@ -1987,7 +2326,7 @@ _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[IncidentEvent, ...]]]] = {
     IncidentReopened: reopen,
     IncidentHeld: hold,
     IncidentReleased: release,
-    SeverityChanged: change_severity,
+    SeverityChanged: _again_severity,
     RoleAssigned: assign_role,
     RoleReleased: release_role,
     ImpactUpdated: update_impact,
@@ -1999,16 +2338,25 @@ _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[IncidentEvent, ...]]]] = {
     ActionRevised: revise_action,
     IncidentDescribed: describe,
     ReferenceAdded: refer,
+    MilestoneMarked: mark,
+    IncidentUnrelated: _again_unrelated,
     ActionCompleted: complete_action,
     ActionDropped: drop_action,
     IncidentClosed: close,
     EventVoided: void,
     **dict.fromkeys(CORRECTIONS, correct),
+    SeverityCorrected: _again_severity_corrected,
 }
 """By which step the events of a type are recorded; what is not here has another door."""
 
 
-def confirm(incident: Incident, event: IncidentEvent, *, policy: Policy = DEFAULT_POLICY) -> None:
+def confirm(
+    incident: Incident,
+    event: IncidentEvent,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+    scale: SeverityScale | None = None,
+) -> None:
     """
     Let an event that a step of somebody's own made be recorded, or refuse it.
 
@@ -2018,7 +2366,8 @@ def confirm(incident: Incident, event: IncidentEvent, *, policy: Policy = DEFAUL
         StepRefused: A guard says no, or what the event says does not follow.
         InvalidValue: It is no event of an incident that a step can record.
     """
-    confirmed(_RECORDED_BY, "incident", incident, event, checked_policy(policy))
+    rules = {"policy": checked_policy(policy), "scale": checked_scale(scale)}
+    confirmed(_RECORDED_BY, "incident", incident, event, **rules)
     commander = Role.INCIDENT_COMMANDER
     if (
         isinstance(event, RoleAssigned)

@@ -20,6 +20,7 @@ from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     Authority,
     Moment,
+    Relation,
     Result,
     Window,
     earliest,
@@ -118,6 +119,9 @@ class Ask(NamedTuple, Generic[S]):
     was: object = None
     now: object = None
     out_of: str | None = None
+    to: str | None = None
+    kind: Relation | None = None
+    above: tuple[str, ...] | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -248,8 +252,9 @@ def rows(table: Mapping[str, Rule[S]]) -> Iterator[tuple[str, tuple[str, ...], s
 
 
 @cache
-def _parameters(step: Callable[..., object]) -> tuple[str, ...]:
-    return tuple(signature(step).parameters)[1:]  # the first is the state
+def parameters(step: Callable[..., object]) -> tuple[str, ...]:
+    """Return the names of what a step takes besides the state, which is its first parameter."""
+    return tuple(signature(step).parameters)[1:]
 
 
 def confirmed(
@@ -257,7 +262,7 @@ def confirmed(
     kind: str,
     state: object,
     event: Any,
-    policy: Policy,
+    **rules: object,
 ) -> None:
     """
     Let an event be recorded that a step of somebody's own made, or refuse it.
@@ -268,6 +273,7 @@ def confirmed(
 
     Args:
         recorded_by: The step that records events of each type.
+        rules: What the steps that have an argument of that name are to go by, such as the policy.
 
     Raises:
         StepRefused: A guard says no, or the event says something else of what follows.
@@ -277,9 +283,8 @@ def confirmed(
     step = recorded_by.get(made_by)
     if step is None or getattr(event, "imported", False):
         raise _other_door(event, kind)
-    given = {name: getattr(event, name) for name in _parameters(step) if hasattr(event, name)}
-    if "policy" in _parameters(step):
-        given["policy"] = policy
+    given = {name: getattr(event, name) for name in parameters(step) if hasattr(event, name)}
+    given |= {name: rule for name, rule in rules.items() if name in parameters(step)}
     made = step(state, **given)
     if event not in made:
         what = f"{step.__name__} makes {made[0]!r} of it" if made else "nothing follows of it now"
@@ -338,6 +343,7 @@ _DOORS: Final[Mapping[str, str]] = {
     "IncidentUnmerged": "Ledger.unmerge, which writes both sides",
     "IncidentSeparated": "Ledger.unmerge, which writes both sides",
     "SeverityInherited": "Ledger.merge or Ledger.unmerge, which write both sides",
+    "IncidentRelated": "Ledger.relate, which knows what the other one is a child of",
     "WordsRedacted": "Ledger.redact",
     "DurationStated": "Ledger.bring_in: only a source states a duration",
     "ChangeDeployed": "Ledger.bring_in: only a source leaves open how it went; else complete",

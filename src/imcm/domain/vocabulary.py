@@ -558,6 +558,14 @@ class Role(StrEnum):
     SCRIBE = "scribe"
 
 
+class Relation(StrEnum):
+    """What one incident is to another."""
+
+    CHILD_OF = "child_of"  # part of a larger one
+    RECURRENCE_OF = "recurrence_of"  # the same again, after that one was over
+    RELATED = "related"  # worth looking at together
+
+
 class Audience(StrEnum):
     """Who an update is for."""
 
@@ -642,6 +650,40 @@ class Authority(StrEnum):
     PEER = "peer"
     CAB = "cab"
     SERVICE_OWNER = "service_owner"
+
+
+MILESTONES: Final = (
+    "impact_started",
+    "detected",
+    "declared",
+    "acknowledged",
+    "triaged",
+    "mitigated",
+    "resolved",
+    "closed",
+)
+"""The milestones that every incident may have; a team marks others of its own beside them."""
+
+
+def checked_milestone(name: str, value: object) -> str:
+    """
+    Return *value* if it can be the name of a milestone of a team's own.
+
+    Raises:
+        InvalidValue: It can be no id, or it is one of `MILESTONES`, which have steps.
+    """
+    told = checked_id(name, value)
+    if folded(told).replace(" ", "_") in MILESTONES:
+        allowed = "a name of your own: this milestone has a step, which records it"
+        raise InvalidValue(name, told, allowed)
+    return told
+
+
+def checked_tags(name: str, value: object) -> tuple[str, ...]:
+    """Return tags as a tuple, in the order given, each once."""
+    if not is_list(value) or is_mapping(value):
+        raise InvalidValue(name, value, 'give a list of tags, for example ["configuration"]')
+    return tuple(dict.fromkeys(checked_id(name, tag) for tag in value))
 
 
 class StatedDuration(StrEnum):

@@ -50,8 +50,10 @@ from imcm.domain.incident import (
     IncidentEvent,
     IncidentMerged,
     IncidentMitigated,
+    IncidentRelated,
     IncidentResolved,
     IncidentTriaged,
+    MilestoneMarked,
     VerdictGiven,
 )
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source
@@ -63,6 +65,7 @@ from imcm.domain.vocabulary import (
     Kind,
     Mode,
     Moment,
+    Relation,
     Result,
     Risk,
     Severity,
@@ -71,6 +74,7 @@ from imcm.domain.vocabulary import (
     Verdict,
     checked_function,
     checked_id,
+    checked_milestone,
     checked_services,
     checked_words,
     is_list,
@@ -85,7 +89,9 @@ from imcm.errors import (
 )
 from imcm.files import checked_path
 from imcm.interchange.mapping import (
+    A_MARK,
     LABEL,
+    MARK,
     Problem,
     TimeRules,
     Translation,
@@ -129,6 +135,10 @@ INCIDENT_COLUMNS: Final = (
     "merged_into",
     "stated_time_to_restore",
     "stated_time_to_repair",
+    "severity_name",
+    "child_of",
+    "recurrence_of",
+    A_MARK,
 )
 CHANGE_COLUMNS: Final = (
     "id",
@@ -323,8 +333,8 @@ def _header(
                 path, line, f"its columns are separated by {other!r}; save it with commas"
             )
     times = Counter(cells)
-    for theirs, target in renamed.items():
-        if target and theirs not in times:
+    for theirs, targets in renamed.items():
+        if targets and theirs not in times:
             why = f"the mapping names a column {theirs!r}; the file has {_shown(cells)}"
             raise _refused(path, line, why)
     ours: dict[str, int] = {}
@@ -332,27 +342,24 @@ def _header(
     for place, theirs in enumerate(cells):
         if not theirs:
             raise _refused(path, line, f"column {place + 1} has no name")
-        default = theirs.casefold() if theirs.casefold() in TABLES[table] else LABEL + theirs
-        name = renamed.get(theirs, default)
-        if not name and times[theirs] == 1:
-            continue  # left out by the mapping
-        into = labels if name.startswith(LABEL) else ours
-        name = name.removeprefix(LABEL)
-        if name in into or times[theirs] > 1:
-            raise _refused(
-                path,
-                line,
-                f"the column {excerpt(theirs)!r} is there twice, or stands for {excerpt(name)}, "
-                "as another one does",
-            )
-        into[name] = place
-        if into is labels:
+        if times[theirs] > 1 and not renamed.get(theirs, (theirs,)):
+            raise _refused(path, line, f"the column {excerpt(theirs)!r} is there twice")
+        # What the mapping leaves out stands for nothing.
+        for target in renamed.get(theirs, (_default(table, theirs),)):
+            into = labels if target.startswith(LABEL) else ours
+            name = target.removeprefix(LABEL)
+            if name in into or times[theirs] > 1:
+                why = f"is there twice, or stands for {excerpt(name)}, as another one does"
+                raise _refused(path, line, f"the column {excerpt(theirs)!r} {why}")
+            into[name] = place
             try:
-                checked_id("labels", name)
+                if into is labels:
+                    checked_id("label", name)
+                elif name.startswith(MARK):
+                    checked_milestone("milestone", name.removeprefix(MARK))
             except InvalidValue as error:
-                raise _refused(
-                    path, line, f"the column {excerpt(theirs)!r} can't be a label: {error.allowed}"
-                ) from None
+                why = f"the column {excerpt(theirs)!r} can't be a {error.name}: {error.allowed}"
+                raise _refused(path, line, why) from None
     missing = [name for name in _REQUIRED[table] if name not in ours]
     if missing:
         why = (
@@ -361,6 +368,15 @@ def _header(
         )
         raise _refused(path, line, why)
     return _Header(ours=ours, labels=dict(sorted(labels.items())), theirs=tuple(cells))
+
+
+def _default(table: str, theirs: str) -> str:
+    """Return what a column stands for that no mapping renames: what nobody knows is a label."""
+    if theirs.casefold() in TABLES[table] and theirs.casefold() != A_MARK:
+        return theirs.casefold()
+    if theirs.startswith(MARK) and theirs != MARK and A_MARK in TABLES[table]:
+        return theirs
+    return LABEL + theirs
 
 
 def _shown(cells: Sequence[str]) -> str:
@@ -458,6 +474,14 @@ class _Row:
                 except InvalidValue as error:
                     self.wrong(name, error.allowed)
         return labels
+
+    def marks(self) -> Iterator[tuple[str, Moment]]:
+        """Yield the milestones of the team's own that have a moment, by their names."""
+        for column in self._places:
+            if column.startswith(MARK):
+                at = self.moment(column)
+                if at is not None:
+                    yield column.removeprefix(MARK), at
 
     def source(self, raw: bytes, id_: str, status: str) -> Source:
         """Return where the row comes from."""
@@ -621,7 +645,8 @@ def _incident(row: _Row, by: str) -> tuple[IncidentEvent, ...]:
     customers = row.get("customers", count)
     if severity is not None or customers is not None:
         impact = None if customers is None else Impact(customers=customers)
-        events.append(IncidentTriaged(**told, severity=severity, impact=impact))
+        name = row.get("severity_name", checked_id) if severity is not None else None
+        events.append(IncidentTriaged(**told, severity=severity, severity_name=name, impact=impact))
     for name, milestone in _MILESTONES.items():
         if moments[name] is not None:
             events.append(milestone(at=moments[name], by=by, imported=True))
@@ -630,6 +655,14 @@ def _incident(row: _Row, by: str) -> tuple[IncidentEvent, ...]:
         row.wrong("fixed_by", f"{both} is in caused_by too; only one verdict on a change can stand")
     for verdict, ids in ((Verdict.CAUSED, caused), (Verdict.FIXED, fixed)):
         events += [VerdictGiven(**told, change=id_, verdict=verdict) for id_ in ids]
+    for mark, at in row.marks():
+        events.append(MilestoneMarked(by=by, imported=True, at=at, number=1, name=mark))
+    for relation in (Relation.CHILD_OF, Relation.RECURRENCE_OF):
+        other = row.reference(relation.value)
+        if other is not None and other == row.reference("id"):
+            row.wrong(relation.value, "an incident can't be related to itself")
+        if other is not None:
+            events.append(IncidentRelated(**told, other=other, kind=relation))
     reason = row.get("dismissed", lambda n, text: member(n, text, DismissalReason))
     if reason is not None:
         events.append(IncidentDismissed(**told, reason=reason))

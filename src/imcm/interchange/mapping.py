@@ -8,7 +8,6 @@ the column, the value and what is allowed; importers turn that into a `Problem` 
 from __future__ import annotations
 
 import re
-import tomllib
 import zoneinfo
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from imcm.domain.vocabulary import (
     Between,
     Moment,
     checked_id,
+    checked_milestone,
     checked_moment,
     checked_text,
     earliest,
@@ -32,12 +32,14 @@ from imcm.domain.vocabulary import (
     latest,
 )
 from imcm.errors import InvalidValue
-from imcm.files import checked_path
+from imcm.interchange.toml_files import read_toml
 from imcm.plain import excerpt
 
 E = TypeVar("E", bound=StrEnum)
 
 LABEL: Final = "label:"
+MARK: Final = "mark:"
+A_MARK: Final = "mark:<name>"
 """Before a name in a mapping: the column becomes the label of that name."""
 
 # --- problems -------------------------------------------------------------------------------------
@@ -319,15 +321,18 @@ class Translation:
     How another tool's names and values become ours. The empty one changes nothing.
 
     Attributes:
-        columns: Table ("incidents") to their column to ours, "" for one to leave out, or
-            "label:<name>" for one to keep as the label of that name.
+        columns: Table ("incidents") to their column to ours, several where it stands for several,
+            none for one to leave out: "label:<name>" keeps it as the label of that name,
+            "mark:<name>" is when a milestone of the team's own was reached.
         values: Our column to their value, case-folded, to ours; "" for absent.
         absent: Values that mean absent in every column.
         tz: IANA name of the zone of times without offset.
         time_formats: `strptime` formats of their times.
     """
 
-    columns: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict[str, Mapping[str, str]])
+    columns: Mapping[str, Mapping[str, tuple[str, ...]]] = attrs.field(
+        factory=dict[str, Mapping[str, tuple[str, ...]]]
+    )
     values: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict[str, Mapping[str, str]])
     absent: frozenset[str] = frozenset()
     tz: str | None = None
@@ -361,24 +366,10 @@ def read_mapping(
         InvalidValue: It can't be read, is no TOML, or holds a key, a column or a value that is
             not known; the message names the key and what is allowed.
     """
-    path = checked_path("mapping", path)
     for name, lists in (("tables", tables), ("closed", closed)):
         if not is_mapping(lists) or not all(is_list(names) for names in lists.values()):
             raise InvalidValue(name, lists, "give a mapping of names to lists of names")
-    try:
-        if path.is_char_device():
-            raise InvalidValue("mapping", str(path), "a device has no end; give a file")
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidValue("mapping", str(path), f"it can't be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidValue("mapping", str(path), "TOML is UTF-8; save it as that") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidValue("mapping", str(path), f"it is no TOML: {error}") from None
-    except (ValueError, RecursionError):  # numbers of thousands of digits, a thousand brackets
-        raise InvalidValue(
-            "mapping", str(path), "a number in it is too long, or it is nested too deep"
-        ) from None
+    told = read_toml("mapping", path)
     _known(str(path), told, (*tables, "values", "tz", "time_formats", "absent"))
     ours = {column for columns in tables.values() for column in columns}
     columns = {name: _columns(name, told.get(name, {}), tables[name]) for name in tables}
@@ -420,23 +411,29 @@ def _texts(where: str, value: object) -> list[str]:
     return [_text(where, one) for one in cast("list[object]", value)]
 
 
-def _columns(table: str, told: object, ours: Collection[str]) -> dict[str, str]:
+def _columns(table: str, told: object, ours: Collection[str]) -> dict[str, tuple[str, ...]]:
     given = _table(table, told)
     _known(table, given, ("columns",))
     where = f"{table}.columns"
-    columns: dict[str, str] = {}
+    columns: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
     for theirs, value in _table(where, given.get("columns", {})).items():
-        name = _text(f"{where}.{theirs!r}", value)
-        if name.startswith(LABEL):
-            checked_id(f"{where}.{theirs!r}", name.removeprefix(LABEL))
-        elif name and name not in ours:
-            allowed = f'"" to leave it out, "{LABEL}<name>" for a label, or {", ".join(ours)}'
-            raise InvalidValue(f"{where}.{theirs!r}", name, allowed)
-        if name and name in columns.values():
-            raise InvalidValue(f"{where}.{theirs!r}", name, "another column is mapped to it")
+        here = f"{where}.{theirs!r}"
+        names = _texts(here, value) if is_list(value) else [_text(here, value)]
+        for name in filter(None, names):
+            if name.startswith(LABEL):
+                checked_id(here, name.removeprefix(LABEL))
+            elif name.startswith(MARK) and A_MARK in ours and name != A_MARK:
+                checked_milestone(here, name.removeprefix(MARK))
+            elif name not in ours or name == A_MARK:
+                allowed = f'"" to leave it out, "{LABEL}<name>" for a label, or {", ".join(ours)}'
+                raise InvalidValue(here, name, allowed)
+            if name in seen:
+                raise InvalidValue(here, name, "another column is mapped to it")
+            seen.add(name)
         if theirs.strip() in columns:
             raise InvalidValue(where, theirs, "the column is there twice, but for blanks")
-        columns[theirs.strip()] = name
+        columns[theirs.strip()] = tuple(filter(None, names))
     return columns
 
 

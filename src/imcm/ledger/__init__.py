@@ -75,6 +75,7 @@ from imcm.domain.incident import (
     IncidentUnmerged,
     SeverityInherited,
 )
+from imcm.domain.lifecycle import parameters
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import (
     CHANGE,
@@ -92,11 +93,14 @@ from imcm.domain.recorded import (
     checked_log,
     checked_position,
 )
+from imcm.domain.severity import SeverityScale, checked_scale
 from imcm.domain.vocabulary import (
     Between,
     Moment,
+    Relation,
     checked_function,
     checked_id,
+    checked_member,
     checked_moment,
     checked_number,
     checked_time,
@@ -198,7 +202,7 @@ class Call(NamedTuple):
     stream: str
     step: Callable[..., tuple[Any, ...]]
     arguments: Mapping[str, Any]
-    others: Mapping[str, str | Callable[[Any], Mapping[str, str]]]
+    others: Mapping[str, str | Callable[[Any, Callable[[str], Any]], Any]]
     then: Callable[[Sequence[Event], Any], Call | None] | None = None
 
 
@@ -573,24 +577,43 @@ class Ledger(LedgerReader):
     Args:
         path: A SQLite file; made when it is not there.
         clock: Gives the stamp of each record; must return an aware time.
+        scale: The team's own names for severities: steps that take a severity then take one of
+            them. It is not kept in the ledger; the names that are recorded are.
 
     Raises:
         NotALedgerError: What is at *path* is something else.
         StoreError: It can't be opened for writing.
     """
 
-    def __init__(self, path: str | Path, *, clock: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        scale: SeverityScale | None = None,
+    ) -> None:
         checked_function("clock", clock)
-        self._start(SQLiteStore(checked_path("path", path)), clock)
+        scale = checked_scale(scale)
+        self._start(SQLiteStore(checked_path("path", path)), clock, scale)
 
     @classmethod
-    def in_memory(cls, *, clock: Callable[[], datetime] = utc_now) -> Self:
+    def in_memory(
+        cls,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        scale: SeverityScale | None = None,
+    ) -> Self:
         """Return a new ledger that lives as long as the process."""
-        return cls.configured({"PERSISTENCE_MODULE": "eventsourcing.popo"}, clock=clock)
+        settings = {"PERSISTENCE_MODULE": "eventsourcing.popo"}
+        return cls.configured(settings, clock=clock, scale=scale)
 
     @classmethod
     def configured(
-        cls, settings: Mapping[str, str], *, clock: Callable[[], datetime] = utc_now
+        cls,
+        settings: Mapping[str, str],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        scale: SeverityScale | None = None,
     ) -> Self:
         """
         Return a ledger on any persistence module of eventsourcing.
@@ -600,8 +623,9 @@ class Ledger(LedgerReader):
                 CIPHER_TOPIC. Only these count: the process's environment is never read.
         """
         checked_function("clock", clock)
+        scale = checked_scale(scale)
         ledger = cls.__new__(cls)
-        ledger._start(_configured(settings), clock)
+        ledger._start(_configured(settings), clock, scale)
         return ledger
 
     @classmethod
@@ -611,6 +635,7 @@ class Ledger(LedgerReader):
         rows: Iterable[Row],
         *,
         clock: Callable[[], datetime] = utc_now,
+        scale: SeverityScale | None = None,
     ) -> Self:
         """
         Return a ledger filled with the rows of another: stamps, order and identity kept.
@@ -631,15 +656,19 @@ class Ledger(LedgerReader):
         first, _ = _begun(given)
         whole = itertools.chain([first], given)
         if isinstance(target, Mapping):
-            return cls._filled(target, whole, clock)
+            return cls._filled(target, whole, clock, scale)
         with locked(target, wait=0):
             _refuse_existing(target)
             _restored(target, whole)
-        return cls(target, clock=clock)
+        return cls(target, clock=clock, scale=scale)
 
     @classmethod
     def _filled(
-        cls, settings: Mapping[str, str], rows: Iterator[Row], clock: Callable[[], datetime]
+        cls,
+        settings: Mapping[str, str],
+        rows: Iterator[Row],
+        clock: Callable[[], datetime],
+        scale: SeverityScale | None,
     ) -> Self:
         store = _configured(settings)
         try:
@@ -651,11 +680,14 @@ class Ledger(LedgerReader):
             store.close()
             raise
         ledger = cls.__new__(cls)
-        ledger._start(store, clock)
+        ledger._start(store, clock, scale)
         return ledger
 
-    def _start(self, store: Store, clock: Callable[[], datetime]) -> None:
+    def _start(
+        self, store: Store, clock: Callable[[], datetime], scale: SeverityScale | None
+    ) -> None:
         self._clock = clock
+        self._scale = scale
         self._writes = store
         try:
             self._open(store)
@@ -771,6 +803,22 @@ class Ledger(LedgerReader):
             tx.merge(id, into=into, by=by, at=at, why=why)
         return tx.recorded
 
+    def relate(self, id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Recording:
+        """
+        Say what an incident is to another: child of it, a recurrence of it, or related to it.
+
+        It is taken back by `ledger.record(id, incident.unrelate, to=...)`. Under a key:
+        `ledger.once(source, key).relate(...)`.
+
+        Raises:
+            StepRefused: It is the same, is a child of another already, or the other is part of it.
+                Where somebody relates the other way round at the same moment, in a PostgreSQL
+                store, both may be recorded: no figure follows relations.
+        """
+        with self.transaction() as tx:
+            tx.relate(id, to=to, kind=kind, by=by, at=at)
+        return tx.recorded
+
     def unmerge(
         self,
         id: str,
@@ -868,14 +916,12 @@ class Ledger(LedgerReader):
             kind = call.stream.partition(":")[0]
             state = state_of(call.stream)
             others = {
-                name: state_of(of)
-                if isinstance(of, str)
-                else {id_: state_of(stream) for id_, stream in of(state).items()}
+                name: state_of(of) if isinstance(of, str) else of(state, state_of)
                 for name, of in call.others.items()
             }
             follows: list[Event] = []
             try:
-                made = _follows(call, state, others)
+                made = _follows(call, state, {**others, **self._rules_for(call)})
             except StepRefused as refused:
                 if refused.guard != "status" or state.past:
                     raise
@@ -883,7 +929,7 @@ class Ledger(LedgerReader):
                 hint = f"there is no {kind} {plain(call.stream.partition(':')[2])!r}"
                 near = self._near(call.stream)
                 raise refused.on(call.stream, f"{hint}, {near}" if near else hint) from None
-            own = None if id(call.step) in _KINDS[kind].steps else _policy_of(call)
+            own = None if id(call.step) in _KINDS[kind].steps else _rules_of(call, self._scale)
             if made and not state.past:
                 checked_id("id", call.stream.partition(":")[2])  # a new id is asked more
             for event in made:
@@ -903,6 +949,11 @@ class Ledger(LedgerReader):
         for stream, _, event in events:
             _refuse_one_side(stream, event, state_of)
         return events
+
+    def _rules_for(self, call: Call) -> Mapping[str, object]:
+        """Return the rules of this ledger that a step takes and was not given."""
+        asks = self._scale is not None and "scale" in parameters(call.step)
+        return {"scale": self._scale} if asks and "scale" not in call.arguments else {}
 
     def _unknown_named(self, events: Sequence[tuple[str, int, Event]]) -> Iterator[str]:
         """Yield what is to be said of ids that events name and that are not in the ledger."""
@@ -1623,21 +1674,30 @@ def _follows(call: Call, state: Any, others: Mapping[str, Any]) -> tuple[Event, 
     raise InvalidValue(_name_of(call.step), follows, allowed)
 
 
-def _policy_of(call: Call) -> Policy:
-    """Return the policy that a call was given; where it was given none, the default one."""
-    found: object = call.arguments.get("policy", DEFAULT_POLICY)
-    return found if isinstance(found, Policy) else DEFAULT_POLICY
+def _rules_of(call: Call, scale: SeverityScale | None) -> dict[str, object]:
+    """Return the rules that a call goes by: those it was given, else those of the ledger."""
+    policy: object = call.arguments.get("policy", DEFAULT_POLICY)
+    rules: dict[str, object] = {"policy": policy if isinstance(policy, Policy) else DEFAULT_POLICY}
+    if call.stream.startswith(f"{INCIDENT}:"):
+        given: object = call.arguments.get("scale", scale)
+        rules["scale"] = given if isinstance(given, SeverityScale) else None
+    return rules
 
 
-def _confirm(call: Call, state: Any, event: Event, policy: Policy) -> None:
+def _confirm(call: Call, state: Any, event: Event, rules: Mapping[str, object]) -> None:
     """Ask an event of a step of somebody's own what its kind is always asked."""
     try:
-        _KINDS[call.stream.partition(":")[0]].confirm(state, event, policy=policy)
+        _KINDS[call.stream.partition(":")[0]].confirm(state, event, **rules)
     except StepRefused as refused:
         raise refused.on(call.stream) from None
 
 
-_NAMES: Final[Mapping[str, str]] = {"change": CHANGE, "incident": INCIDENT, "repairs": CHANGE}
+_NAMES: Final[Mapping[str, str]] = {
+    "change": CHANGE,
+    "incident": INCIDENT,
+    "repairs": CHANGE,
+    "other": INCIDENT,
+}
 """Fields of events that name an incident or a change."""
 
 
@@ -1709,11 +1769,11 @@ def _of_members(
 ) -> Call:
     """Return the call of a step that may change the highest severity, here and further on."""
 
-    def members(state: Incident) -> Mapping[str, str]:
+    def members(state: Incident, state_of: Callable[[str], Any]) -> Mapping[str, Incident]:
         if state.highest == state.held:
             return {}  # they brought nothing, and need not be read
         left = state.absorbed - {merged} if step is incident.separate else state.absorbed
-        return {one: f"{INCIDENT}:{one}" for one in left}
+        return {one: state_of(f"{INCIDENT}:{one}") for one in left}
 
     def further(follows: Sequence[Event], state: Incident) -> Call | None:
         into = state.merged_into
@@ -1723,6 +1783,24 @@ def _of_members(
 
     told = _call(id, step, {"by": by, "at": at, "merged": merged})
     return told._replace(others={"members": members}, then=further)
+
+
+def _relating(id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Call:
+    """Return the call that relates an incident to another, which it knows what is above."""
+    kind = checked_member("kind", kind, Relation)
+
+    def above(_: Incident, state_of: Callable[[str], Any]) -> tuple[str, ...]:
+        if kind is not Relation.CHILD_OF:
+            return ()
+        found: dict[str, None] = {}  # imported history may go in a circle
+        one: str | None = to
+        while one is not None and one not in found:
+            found[one] = None
+            one = incident.parent_of(state_of(f"{INCIDENT}:{one}"))
+        return tuple(found)[1:]
+
+    told = {"id": id, "to": known_id("to", to), "kind": kind, "by": by, "at": at}
+    return _call(id, incident.relate, told)._replace(others={"above": above})
 
 
 class Once:
@@ -1759,6 +1837,12 @@ class Once:
         """Merge as `Ledger.merge` does, once."""
         with self._transaction() as tx:
             tx.merge(id, into=into, by=by, at=at, why=why)
+        return tx.recorded
+
+    def relate(self, id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Recording:
+        """Relate as `Ledger.relate` does, once."""
+        with self._transaction() as tx:
+            tx.relate(id, to=to, kind=kind, by=by, at=at)
         return tx.recorded
 
     def unmerge(self, id: str, *, by: str, at: Moment, why: str) -> Recording:
@@ -1827,6 +1911,10 @@ class Transaction:
             return absorbed
 
         self._collect(told._replace(others=others, then=other_side))
+
+    def relate(self, id: str, *, to: str, kind: Relation, by: str, at: Moment) -> None:
+        """Collect what one incident is to another."""
+        self._collect(_relating(id, to=to, kind=kind, by=by, at=at))
 
     def unmerge(self, id: str, *, by: str, at: Moment, why: str) -> None:
         """Collect both sides of taking a merge back."""

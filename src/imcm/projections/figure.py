@@ -563,7 +563,9 @@ MOST_BUCKETS: Final = 40_000
 """More periods than about this many are refused: one wrong date could ask for millions of days."""
 
 BUCKETS: Final = ("day", "week", "month", "quarter", "year")
-GROUPS: Final = ("service", "severity", "channel", "type", "kind", "risk")
+GROUPS: Final = (
+    *("service", "severity", "severity_name", "cause_tag", "channel", "type", "kind", "risk"),
+)
 BOUNDS: Final = ("[)", "[]", "(]", "()")
 
 
@@ -585,7 +587,9 @@ class Definition:
         services, severities, kinds: Only these; None takes all.
         labels: Only what carries all of these labels.
         severity: Which of the severities an incident held counts: last, highest or first.
-        group_by: "service", "severity", "channel", "type", "kind", "risk", or "label:<name>".
+        group_by: "service", "severity", "severity_name" (what the team's own scale called it, else
+            the rank), "cause_tag" (of reviews), "channel", "type", "kind", "risk", or
+            "label:<name>".
         bucket_by: "day", "week" (ISO, from Monday), "month", "quarter", "year", or a number of
             days; empty ones are present.
         week_starts: "monday" or "sunday".
@@ -649,7 +653,7 @@ class Definition:
             value: Any = getattr(self, name)
             given: Iterable[Any] = value if name in several and is_list(value) else (value,)
             for one in given:
-                if not is_among(one, allowed):
+                if not is_among(one, allowed) and not (A_MARK in allowed and is_mark(one)):
                     raise InvalidValue(name, one, one_of(one, allowed))
 
     def _check_filters(self) -> None:
@@ -759,6 +763,18 @@ LABEL: Final = "label:"
 def is_label(value: object) -> TypeGuard[str]:
     """Say whether a choice is "label:" with the name of a label."""
     return isinstance(value, str) and value.startswith(LABEL) and value != LABEL
+
+
+A_MARK: Final = "mark:<name>"
+"""Among the choices there are: any milestone of a team's own."""
+
+
+def is_mark(value: object) -> TypeGuard[str]:
+    """Say whether a choice is "mark:" with the name of a milestone."""
+    return isinstance(value, str) and value.startswith(MARK) and value != MARK
+
+
+MARK: Final = "mark:"
 
 
 def zone(name: str) -> ZoneInfo:
@@ -1225,11 +1241,22 @@ def severity_of(row: IncidentFacts, definition: Definition) -> Severity | None:
     return row.severity_highest if definition.severity == "highest" else row.severity_first
 
 
+def severity_name_of(row: IncidentFacts, definition: Definition) -> str | None:
+    """Return what the severity is called that counts; where nobody named it, its rank."""
+    name = {
+        "last": row.severity_last_name,
+        "highest": row.severity_highest_name,
+        "first": row.severity_first_name,
+    }[definition.severity]
+    rank = severity_of(row, definition)
+    return name or (None if rank is None else rank.value)
+
+
 NONE_GIVEN: Final = "(none)"
 
 
 def groups_of(row: IncidentFacts | ChangeFacts, definition: Definition) -> tuple[str, ...]:
-    """Return the groups a row counts in; several services mean several groups."""
+    """Return the groups a row counts in; several services, or tags, mean several groups."""
     by = definition.group_by
     if by is None:
         return ()
@@ -1238,10 +1265,19 @@ def groups_of(row: IncidentFacts | ChangeFacts, definition: Definition) -> tuple
     if by.startswith("label:"):
         return (row.labels.get(by.removeprefix("label:"), NONE_GIVEN),)
     if isinstance(row, IncidentFacts):
-        found: object = {"severity": severity_of(row, definition), "channel": row.channel}.get(by)
+        if by == "cause_tag":
+            return row.cause_tags or (NONE_GIVEN,)
+        found: object = _OF_INCIDENT[by](row, definition) if by in _OF_INCIDENT else None
     else:
         found = {"type": row.type, "kind": row.kind, "risk": row.risk}.get(by)
     return (NONE_GIVEN if found is None else str(found),)
+
+
+_OF_INCIDENT: Final[Mapping[str, Callable[[IncidentFacts, Definition], object]]] = {
+    "severity": severity_of,
+    "severity_name": severity_name_of,
+    "channel": lambda row, _: row.channel,
+}
 
 
 # --- windows and buckets --------------------------------------------------------------------------

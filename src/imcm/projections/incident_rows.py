@@ -45,11 +45,17 @@ _FIELDS: Final = IncidentFacts._fields
     _SEVERITY_FIRST,
     _SEVERITY_LAST,
     _SEVERITY_HIGHEST,
+    _SEVERITY_FIRST_NAME,
+    _SEVERITY_LAST_NAME,
+    _SEVERITY_HIGHEST_NAME,
     _IMPACT,
     _VERDICTS,
     _MERGED_INTO,
     _BEFORE_MERGE,
     _MERGED,
+    _RELATED,
+    _MILESTONES,
+    _CAUSE_TAGS,
     _MEMBERS,
     _DISMISSED,
     _STATED,
@@ -60,6 +66,9 @@ _FIELDS: Final = IncidentFacts._fields
     _SOURCES_DISAGREE,
     _POSITIONS,
 ) = range(len(_FIELDS))
+
+_GROWING: Final = (_VERDICTS, _RELATED, _MILESTONES)
+"""Mappings of what is told so far, which are its own: a row gets a copy."""
 
 _NOTHING: Final = IncidentStatus.NOTHING
 _DEFAULTS: Final[dict[str, Any]] = IncidentFacts._field_defaults
@@ -92,7 +101,8 @@ def resumed(row: IncidentFacts, beside: Beside, positions: array[int]) -> Told:
     """Return what was told when a row was made, and `beside` with it."""
     told: Told = [*row, *beside]
     told[_POSITIONS] = positions
-    told[_VERDICTS] = dict(row.verdicts) if row.verdicts else NOTHING_TOLD
+    for place in _GROWING:
+        told[place] = dict(told[place]) if told[place] else NOTHING_TOLD
     return told
 
 
@@ -107,8 +117,13 @@ def row(told: Told) -> IncidentFacts:
         fields[_SPELLS] = tuple(fields[_SPELLS])
     if fields[_HOLDS]:
         fields[_HOLDS] = tuple(fields[_HOLDS])
-    if fields[_VERDICTS]:
-        fields[_VERDICTS] = fields[_VERDICTS].copy()
+    for place in _GROWING:
+        if fields[place] is not NOTHING_TOLD:
+            fields[place] = fields[place].copy()
+    if fields[_MILESTONES]:
+        fields[_MILESTONES] = {name: tuple(at) for name, at in fields[_MILESTONES].items()}
+    if fields[_CAUSE_TAGS]:
+        fields[_CAUSE_TAGS] = tuple(fields[_CAUSE_TAGS])
     return _row(fields)
 
 
@@ -205,12 +220,13 @@ def _attempted(told: Told, event: Any) -> None:
     _stands_at(told, event.status, event.at)
 
 
-def _severity(told: Told, severity: Any) -> None:
+def _severity(told: Told, event: Any) -> None:
+    severity, name = event.severity, event.severity_name
     if told[_SEVERITY_FIRST] is None:
-        told[_SEVERITY_FIRST] = told[_SEVERITY_HIGHEST] = severity
-    else:
-        told[_SEVERITY_HIGHEST] = highest(told[_SEVERITY_HIGHEST], severity)
-    told[_SEVERITY_LAST] = severity
+        told[_SEVERITY_FIRST], told[_SEVERITY_FIRST_NAME] = severity, name
+    if highest(told[_SEVERITY_HIGHEST], severity) is severity:
+        told[_SEVERITY_HIGHEST], told[_SEVERITY_HIGHEST_NAME] = severity, name
+    told[_SEVERITY_LAST], told[_SEVERITY_LAST_NAME] = severity, name
 
 
 def _triaged(told: Told, event: Any) -> None:
@@ -219,18 +235,36 @@ def _triaged(told: Told, event: Any) -> None:
         told[_TRIAGED_AT] = event.at
     told[_IMPACT] = event.impact or told[_IMPACT]
     if event.severity is not None:
-        _severity(told, event.severity)
+        _severity(told, event)
     _stands_at(told, event.status or TRIAGED_FROM.get(told[_STATUS]), event.at)
 
 
-def _severity_changed(told: Told, event: Any) -> None:
-    _severity(told, event.severity)
+def _own(told: Told, place: int) -> dict[str, Any]:
+    """Return a mapping of what is told so far, to be put into."""
+    if told[place] is NOTHING_TOLD:
+        told[place] = {}
+    mine: dict[str, Any] = told[place]
+    return mine
 
 
 def _verdict_given(told: Told, event: Any) -> None:
-    if told[_VERDICTS] is NOTHING_TOLD:
-        told[_VERDICTS] = {}
-    told[_VERDICTS][event.change] = event.verdict
+    _own(told, _VERDICTS)[event.change] = event.verdict
+
+
+def _related(told: Told, event: Any) -> None:
+    _own(told, _RELATED)[event.other] = event.kind
+
+
+def _unrelated(told: Told, event: Any) -> None:
+    _own(told, _RELATED).pop(event.other, None)
+
+
+def _marked(told: Told, event: Any) -> None:
+    mine = _own(told, _MILESTONES)
+    moments = mine.get(event.name, ())
+    if moments.__class__ is not list:
+        moments = mine[event.name] = list(moments)
+    moments.append(event.at)
 
 
 def _reopened(told: Told, event: Any) -> None:
@@ -286,6 +320,10 @@ def _unmerged(told: Told, event: Any) -> None:
 
 def _reviewed(told: Told, event: Any) -> None:
     told[_REVIEWED] = event.covers
+    if event.cause_tags:
+        if told[_CAUSE_TAGS].__class__ is not dict:
+            told[_CAUSE_TAGS] = dict.fromkeys(told[_CAUSE_TAGS])
+        told[_CAUSE_TAGS].update(dict.fromkeys(event.cause_tags))
 
 
 def _stated(told: Told, event: Any) -> None:
@@ -300,7 +338,7 @@ TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "IncidentAcknowledged": _acknowledged,
     "IncidentTriaged": _triaged,
     "MitigationAttempted": _attempted,
-    "SeverityChanged": _severity_changed,
+    "SeverityChanged": _severity,
     "VerdictGiven": _verdict_given,
     "IncidentReopened": _reopened,
     "IncidentDeclared": _declared,
@@ -313,5 +351,8 @@ TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "ReviewRecorded": _reviewed,
     "DurationStated": _stated,
     "IncidentDescribed": _described,
+    "MilestoneMarked": _marked,
+    "IncidentRelated": _related,
+    "IncidentUnrelated": _unrelated,
 }
 """How an event of what stands is told, by the name of its type; others change no row."""

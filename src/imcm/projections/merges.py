@@ -15,6 +15,7 @@ are merged is lost, and nothing is invented:
   of its members is, and the target's labels come with those it lacks.
 - The highest severity is the highest that one of them held. The first and last severity, the
   symptom, the waits, relapses, reviews and stated durations are the target's.
+- Milestones of the team's own, tags of causes and relations to others are those of all of them.
 - What was said about causes and repairs is united, and the target's word wins.
 
 A dismissed incident was none, and adds nothing by being merged: neither does what had been merged
@@ -35,6 +36,7 @@ from imcm.domain.vocabulary import (
     Impact,
     Mode,
     Moment,
+    Relation,
     ServiceImpact,
     Verdict,
     highest,
@@ -121,7 +123,7 @@ def said(
 
 _ITS_OWN: Final = (
     *("symptom", "channel", "monitor", "imported", "relapses", "holds"),
-    *("severity_first", "severity_last"),
+    *("severity_first", "severity_last", "severity_first_name", "severity_last_name"),
 )
 """What is the target's own, and of the earliest member while the target was not detected."""
 
@@ -141,6 +143,7 @@ def _together(target: IncidentFacts, theirs: Sequence[IncidentFacts]) -> Inciden
         first = min(there, key=lambda one: (_order(one.detected_at), one.id))
         there = [first, *(one for one in there if one is not first)]
     base = there[0]
+    worst = highest(*(one.severity_highest for one in there))
     return named._replace(
         status=_status(there),
         services=one_for_all(tuple(dict.fromkeys(name for one in there for name in one.services))),
@@ -156,7 +159,13 @@ def _together(target: IncidentFacts, theirs: Sequence[IncidentFacts]) -> Inciden
         spells=_union([spell for one in there for spell in one.spells])
         if len(there) > 1
         else base.spells,
-        severity_highest=highest(*(one.severity_highest for one in there)),
+        severity_highest=worst,
+        severity_highest_name=next(
+            (one.severity_highest_name for one in there if one.severity_highest is worst), None
+        ),
+        related=_related(there),
+        milestones=_milestones(there),
+        cause_tags=tuple(dict.fromkeys(tag for one in there for tag in one.cause_tags)),
         impact=_impact([one.impact for one in there if one.impact is not None]),
         verdicts=_verdicts(members),
         positions=tuple(sorted({at for one in members for at in one.positions})),
@@ -185,6 +194,26 @@ def _verdicts(members: Sequence[IncidentFacts]) -> Mapping[str, Verdict]:
             if _STRENGTH[verdict] >= _STRENGTH[found.get(change, verdict)]:
                 found[change] = verdict
     return {**found, **members[0].verdicts}
+
+
+def _related(there: Sequence[IncidentFacts]) -> Mapping[str, Relation]:
+    """Return what they are to others; what one of them is to another of them is said no more."""
+    ids = {one.id for one in there}
+    return {
+        other: kind
+        for one in reversed(there)
+        for other, kind in one.related.items()
+        if other not in ids
+    }
+
+
+def _milestones(there: Sequence[IncidentFacts]) -> Mapping[str, tuple[Moment | None, ...]]:
+    """Return when any of them reached a milestone of the team's own, in order of time."""
+    found: dict[str, list[Moment | None]] = {}
+    for one in there:
+        for name, moments in one.milestones.items():
+            found.setdefault(name, []).extend(moments)
+    return {name: tuple(sorted(moments, key=_order)) for name, moments in found.items()}
 
 
 _DEGREES: Final = {degree: place for place, degree in enumerate(Degree)}

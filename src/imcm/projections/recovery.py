@@ -51,7 +51,7 @@ from imcm.projections.instants import moment_of
 from imcm.projections.tables import COMPLETED, NO_TIME, UNSURE
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
-OF_INCIDENTS: Final = frozenset({"severity", "channel"})
+OF_INCIDENTS: Final = frozenset({"severity", "severity_name", "cause_tag", "channel"})
 """What only an incident has; no change can be grouped by it."""
 
 

@@ -9,6 +9,7 @@ inside; figures are in seconds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import sub
@@ -18,6 +19,7 @@ import attrs
 
 from imcm.domain.incident import OPEN, IncidentStatus
 from imcm.domain.vocabulary import (
+    MILESTONES,
     Between,
     Moment,
     StatedDuration,
@@ -47,26 +49,19 @@ from imcm.projections.durations import (
 from imcm.projections.facts import Facts, IncidentFacts, Spell
 from imcm.projections.failures import unknown_notes
 from imcm.projections.figure import (
+    A_MARK,
+    MARK,
     Definition,
     Figure,
     LeftOut,
     figure_function,
     groups_of,
+    is_mark,
     names,
     places_of_incidents,
     utc,
 )
 
-MILESTONES: Final = (
-    "impact_started",
-    "detected",
-    "declared",
-    "acknowledged",
-    "triaged",
-    "mitigated",
-    "resolved",
-    "closed",
-)
 STARTS: Final = (*MILESTONES, "cause_deployed", "cause_deployed_or_detected")
 SPELL_ENDS: Final = frozenset({"mitigated", "resolved", "closed"})
 
@@ -88,6 +83,8 @@ class IncidentDuration(Definition):
             mitigated, resolved, closed), or a list of which the first that is present counts. A
             start is also cause_deployed, or cause_deployed_or_detected, the earlier of both. One
             that can come again starts with its first stretch, or each stretch where each counts.
+            "mark:vendor called" is the first milestone of that name of the team's own (`mark`),
+            "mark:vendor called#2" the second.
         statistic: median (default), median_low, mean, p90, p95 (both type 7), max, min,
             geometric_mean, sum.
         reopened: For ends that can come again: "last" (first start to last end), "first" (to the
@@ -109,8 +106,8 @@ class IncidentDuration(Definition):
     NAME: ClassVar[str] = "incident duration"
     STATED: ClassVar[StatedDuration | None] = None
     CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "start": STARTS,
-        "end": MILESTONES,
+        "start": (*STARTS, A_MARK),
+        "end": (*MILESTONES, A_MARK),
         "statistic": tuple(STATISTICS),
         "reopened": ("last", "first", "open_time", "each"),
         "missing": ("leave_out", "resolution_counts", "censor"),
@@ -240,8 +237,24 @@ def _moment(row: IncidentFacts, name: str, causes: Mapping[str, Moment]) -> Mome
     if name == "cause_deployed_or_detected":
         both = [m for m in (causes.get(row.id), row.detected_at) if m is not None]
         return min(both, key=utc, default=None)
+    if is_mark(name):
+        return next(iter(_marked(row, name)), None)
     found: Moment | None = getattr(row, _MOMENTS[name])
     return found
+
+
+def _marked(row: IncidentFacts, mark: str) -> tuple[Moment | None, ...]:
+    """Return the moments of a milestone of the team's own, from the one asked for on."""
+    name = mark.removeprefix(MARK)
+    found = row.milestones.get(name)
+    if found is None:
+        name, _, number = name.rpartition("#")
+        if _NUMBER.fullmatch(number):
+            return row.milestones.get(name, ())[int(number) - 1 :]
+    return found or ()
+
+
+_NUMBER: Final = re.compile("[1-9][0-9]{0,5}", re.ASCII)
 
 
 def _first_present(
@@ -302,6 +315,7 @@ def _came_unseen(row: IncidentFacts, wanted: Sequence[str]) -> bool:
         "detected" in wanted
         or ("triaged" in wanted and row.triaged)
         or ("mitigated" in wanted and row.status is IncidentStatus.MITIGATED)
+        or any(is_mark(name) and _marked(row, name) for name in wanted)
     )
 
 

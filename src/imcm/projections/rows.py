@@ -28,6 +28,7 @@ from imcm.domain.vocabulary import (
     Mode,
     Moment,
     Outcome,
+    Relation,
     Result,
     Risk,
     Severity,
@@ -78,8 +79,14 @@ class IncidentFacts(NamedTuple):
         spells: The stretches it was open, in order; more than one after reopenings, and where
             merged incidents were open at times that do not meet.
         severity_first, severity_last, severity_highest: Of those that stand.
+        severity_first_name, severity_last_name, severity_highest_name: What the team's own scale
+            called them, None without one. Several names may have one rank: that of the highest is
+            the one last said.
         verdicts: Change id to the last verdict on it, those of merged incidents included.
         merged_into: The last target of its chain of merges; *merged* are those merged into it.
+        related: What it is to other incidents, by their ids.
+        milestones: Of the team's own milestones, when each was reached, as often as it was.
+        cause_tags: Those of all its reviews, each once.
         before_merge: The status it had when it was merged; None where it is not merged.
         members: Where others are merged into it: each of them by itself, as it stands within the
             whole, this one first (`merges`). Empty of all others.
@@ -114,11 +121,17 @@ class IncidentFacts(NamedTuple):
     severity_first: Severity | None = None
     severity_last: Severity | None = None
     severity_highest: Severity | None = None
+    severity_first_name: str | None = None
+    severity_last_name: str | None = None
+    severity_highest_name: str | None = None
     impact: Impact | None = None
     verdicts: Mapping[str, Verdict] = NOTHING_TOLD
     merged_into: str | None = None
     before_merge: IncidentStatus | None = None
     merged: tuple[str, ...] = ()
+    related: Mapping[str, Relation] = NOTHING_TOLD
+    milestones: Mapping[str, tuple[Moment | None, ...]] = NOTHING_TOLD
+    cause_tags: tuple[str, ...] = ()
     members: tuple[IncidentFacts, ...] = ()
     dismissed: DismissalReason | None = None
     stated: Mapping[StatedDuration, int] = NOTHING_TOLD
@@ -243,6 +256,8 @@ _STATEMENTS: Final = frozenset(
         "DurationStated",
         "IncidentDescribed",
         "ReferenceAdded",
+        "IncidentRelated",
+        "IncidentUnrelated",
         "ContentCorrectedAfterApproval",
     }
 )

@@ -1,0 +1,65 @@
+"""
+Settings in TOML files, which are data and never run.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from imcm.domain.severity import SeverityScale
+from imcm.errors import InvalidValue
+from imcm.files import checked_path
+
+LARGEST = 10_000_000
+"""Bytes that a file of settings has at most."""
+
+
+def read_toml(name: str, path: str | Path) -> dict[str, Any]:
+    """
+    Return what a TOML file tells. Any: a file may tell anything.
+
+    Args:
+        name: How errors call the file.
+
+    Raises:
+        InvalidValue: It can't be read, or is no TOML.
+    """
+    path = checked_path(name, path)
+    try:
+        if path.is_char_device():
+            raise InvalidValue(name, str(path), "a device has no end; give a file")
+        if path.stat().st_size > LARGEST:
+            raise InvalidValue(name, str(path), f"at most {LARGEST:,} bytes")
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except InvalidValue:
+        raise
+    except OSError as error:
+        raise InvalidValue(name, str(path), f"it can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidValue(name, str(path), "TOML is UTF-8; save it as that") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidValue(name, str(path), f"it is no TOML: {error}") from None
+    except (ValueError, RecursionError):  # numbers of thousands of digits, a thousand brackets
+        raise InvalidValue(
+            name, str(path), "a number in it is too long, or it is nested too deep"
+        ) from None
+
+
+def read_severity_scale(path: str | Path) -> SeverityScale:
+    """
+    Return the severity scale that a TOML file tells: `name`, `version`, `[levels]`, `[matrix]`.
+
+        name = "web"
+        [levels]
+        SEV1 = "P1"
+        SEV2 = "P2"
+        [matrix.high]
+        high = "SEV1"
+        low = "SEV2"
+
+    Raises:
+        InvalidValue: It can't be read, or tells no scale; see `SeverityScale`.
+    """
+    return SeverityScale.from_dict(read_toml("scale", path))
