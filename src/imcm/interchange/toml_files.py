@@ -28,13 +28,9 @@ def read_toml(name: str, path: str | Path) -> dict[str, Any]:
     """
     path = checked_path(name, path)
     try:
-        if path.is_char_device():
-            raise InvalidValue(name, str(path), "a device has no end; give a file")
-        if path.stat().st_size > LARGEST:
-            raise InvalidValue(name, str(path), f"at most {LARGEST:,} bytes")
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except InvalidValue:
-        raise
+        endless, size = path.is_char_device(), path.stat().st_size
+        text = "" if endless or size > LARGEST else path.read_text(encoding="utf-8")
+        told = tomllib.loads(text)
     except OSError as error:
         raise InvalidValue(name, str(path), f"it can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -45,6 +41,11 @@ def read_toml(name: str, path: str | Path) -> dict[str, Any]:
         raise InvalidValue(
             name, str(path), "a number in it is too long, or it is nested too deep"
         ) from None
+    if endless:
+        raise InvalidValue(name, str(path), "a device has no end; give a file")
+    if size > LARGEST:
+        raise InvalidValue(name, str(path), f"at most {LARGEST:,} bytes")
+    return told
 
 
 def read_severity_scale(path: str | Path) -> SeverityScale:
