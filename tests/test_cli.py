@@ -243,6 +243,46 @@ def test_timeline_shows_both_sides(ledger: Path) -> None:
     assert ran.stdout.index("CHG-1") < ran.stdout.index("resolved: service is restored")
 
 
+def test_moments_are_shown_in_the_zone_that_is_named(tmp_path: Path) -> None:
+    """With --tz in that zone, texts included; without it each as it was told."""
+    kept = tmp_path / "story.db"
+    imcm("demo", "--ledger", kept)
+    words = ("--ledger", kept, "--tz", "Asia/Tokyo")
+    for command in (("timeline",), ("audit", "replay"), ("audit", "trail")):
+        what = "CHG-1041" if command[-1] == "trail" else "INC-204"
+        told = imcm(*command, what, "--ledger", kept).stdout
+        moved = imcm(*command, what, *words).stdout
+        assert "+0900" not in told
+        assert "+0900" in moved.replace("+09:00", "+0900")
+        assert len(told.splitlines()) == len(moved.splitlines())
+    assert "recorded 2026-03-07 03:20:03 +0900" in imcm("audit", "replay", *words).stdout
+    corrected = imcm("timeline", "INC-204", *words).stdout
+    assert "corrected impact_started_at of version 13: was Sat 2026-03-07 03:07 +0900" in corrected
+    [entry, *_] = json.loads(imcm("timeline", "INC-204", *words, "--json").stdout)
+    assert "Sat 2026-03-07 02:40 +0900" == entry["at"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands(shell: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "imcm.cli"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "_IMCM_COMPLETE": f"complete_{shell}",
+            "_TYPER_COMPLETE_ARGS": "imcm audit re",
+            "COMP_WORDS": "imcm audit re",
+            "COMP_CWORD": "2",
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        },
+    )
+    assert "replay" in ran.stdout
+    assert "redact" in ran.stdout
+    assert "verify" not in ran.stdout
+
+
 def test_next_says_what_is_possible_and_why_not(ledger: Path) -> None:
     """Each step with its answer, and the guard that says no."""
     told = json.loads(imcm("next", "INC-1", "--ledger", ledger, "--json").stdout)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,11 +30,13 @@ from imcm.cli.common import (
     AsOf,
     KnownAt,
     LedgerPath,
+    ShownIn,
     Zone,
     complain,
     entry_dict,
     fail,
     guarded,
+    in_zone,
     json_lines,
     kinds_of,
     known_at_of,
@@ -83,7 +86,7 @@ from imcm.projections.timeline import Entry, timeline
 from imcm.story import StoryClock, tell
 from imcm.telling import told_entry, told_moment
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 import_app = typer.Typer(no_args_is_help=True, help="Bring history in.")
 export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 app.add_typer(import_app, name="import")
@@ -295,7 +298,7 @@ def show_timeline(
     end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
-    tz: Zone = "UTC",
+    tz: ShownIn = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what happened when: of one incident or change, of a service, or of a period."""
@@ -303,7 +306,7 @@ def show_timeline(
         one = named(book, id)
         period = window_of(start, end, tz)
         entries = timeline(
-            book.replay(),
+            in_zone(book.replay(), tz),
             **one,  # type: ignore[arg-type]
             service=service,
             window=period,
@@ -635,5 +638,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process, or answer a shell that wants to complete it."""
+    if os.environ.get("_IMCM_COMPLETE"):
+        get_command(app).main(prog_name="imcm")
     sys.exit(run(sys.argv[1:]))

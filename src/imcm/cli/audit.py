@@ -23,10 +23,12 @@ from imcm.cli.common import (
     AsJson,
     KnownAt,
     LedgerPath,
+    ShownIn,
     Zone,
     complain,
     entry_dict,
     fail,
+    in_zone,
     known_at_of,
     moment,
     named,
@@ -47,7 +49,8 @@ from imcm.plain import quoted
 from imcm.projections.anomalies import anomalies as odd_things
 from imcm.projections.decisions import decision_trail, plain
 from imcm.projections.excerpt import near
-from imcm.projections.facts import ChangeFacts, IncidentFacts
+from imcm.projections.facts import ChangeFacts, IncidentFacts, facts
+from imcm.projections.figure import zone
 from imcm.projections.learned import learned
 from imcm.projections.timeline import replayed
 from imcm.telling import told_entry, told_moment
@@ -269,7 +272,7 @@ def replay(
     start: Annotated[str | None, typer.Option("--from", help="Recorded from this moment.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Recorded before this moment.")] = None,
     known_at: KnownAt = None,
-    tz: Zone = "UTC",
+    tz: ShownIn = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the log in the order it was recorded: who said what, about when, and when."""
@@ -277,7 +280,7 @@ def replay(
         cut = known_at_of(known_at, tz, book)
         one: dict[str, Any] = dict(named(book, id))
         entries = replayed(
-            book.replay(),
+            in_zone(book.replay(), tz),
             **one,
             by=by,
             service=service,
@@ -285,7 +288,11 @@ def replay(
             recorded=window_of(start, end, tz),
             known_at=cut,
         )
-        known = book.facts(known_at=cut) if id is not None else None
+        known = None
+        if id is not None and tz is None:
+            known = book.facts(known_at=cut)
+        elif id is not None:
+            known = facts(in_zone(book.replay(), tz), known_at=cut)
         named_one = by is not None or service is not None
         absent = tuple(_absent(book, by, service)) if named_one and not entries else ()
     for name in () if entries else what or ():
@@ -305,7 +312,7 @@ def replay(
         source = f" via {quoted(entry.source)}" if entry.source else ""
         by_whom = quoted(entry.by) if entry.by else "by nobody named"
         say(
-            f"{entry.position:>7}  recorded {entry.recorded_at:%Y-%m-%d %H:%M:%S}Z  "
+            f"{entry.position:>7}  recorded {_stamp(entry.recorded_at, tz)}  "
             f"{quoted(entry.id)} v{entry.version}  {told_moment(entry.at)}  "
             f"{by_whom}{source}  {told_entry(entry)}"
         )
@@ -315,6 +322,12 @@ def replay(
         where = "now" if known_at is None else f"at {known_at}"
         told = (f"  {name}: {value}" for name, value in _plain_row(state).items())
         say("", f"{id} as known {where}:", *told)
+
+
+def _stamp(recorded_at: datetime, tz: str | None) -> str:
+    if tz is None:
+        return f"{recorded_at:%Y-%m-%d %H:%M:%S}Z"
+    return f"{recorded_at.astimezone(zone(tz)):%Y-%m-%d %H:%M:%S %z}"
 
 
 def _absent(book: LedgerReader, by: str | None, service: str | None) -> Iterator[str]:
@@ -346,7 +359,7 @@ def diff(
     details: Annotated[
         bool, typer.Option("--details", help="Name the events that moved each figure.")
     ] = False,
-    tz: Zone = "UTC",
+    tz: ShownIn = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what was learned or corrected between two moments, and which figures it moved."""
@@ -355,7 +368,7 @@ def diff(
     with LedgerReader(ledger) as book:
         first, *last = [known_at_of(text, tz, book) for text in known_at]
         found = learned(
-            book.replay(),
+            in_zone(book.replay(), tz),
             known_at_a=first if first is not None else 0,
             known_at_b=last[0] if last else None,
             as_of=moment("--as-of", as_of, tz),
@@ -372,12 +385,14 @@ def trail(
     id: Annotated[str, typer.Argument(help="A change.")],
     ledger: LedgerPath,
     known_at: KnownAt = None,
-    tz: Zone = "UTC",
+    tz: ShownIn = None,
     as_json: AsJson = False,
 ) -> None:
     """Show who approved what of a change, under which policy, and what was revised after."""
     with LedgerReader(ledger) as book:
-        found = decision_trail(book.replay(), id, known_at=known_at_of(known_at, tz, book))
+        found = decision_trail(
+            in_zone(book.replay(), tz), id, known_at=known_at_of(known_at, tz, book)
+        )
     if as_json:
         print_json(found.as_dict())
     else:

@@ -17,11 +17,14 @@ import sys
 import traceback
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from operator import is_
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, TextIO
+from zoneinfo import ZoneInfo
 
+import attrs
 import msgspec
 
 from imcm.errors import (
@@ -42,7 +45,7 @@ try:
 except ImportError as error:
     raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
 
-from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.ledger import LedgerReader
 from imcm.plain import is_plain, joined, plain
 from imcm.projections.figure import zone
@@ -313,7 +316,7 @@ def opened(path: Path) -> Generator[Any]:
         yield file
 
 
-def moment(name: str, text: str | None, tz: str) -> datetime | None:
+def moment(name: str, text: str | None, tz: str | None) -> datetime | None:
     """Read a moment given on the command line; without an offset it is told in --tz."""
     if text is None:
         return None
@@ -322,7 +325,7 @@ def moment(name: str, text: str | None, tz: str) -> datetime | None:
     except ValueError:
         raise InvalidValue(name, text, "an ISO 8601 date or time: 2026-03-06T17:40") from None
     if found.tzinfo is None:
-        found = found.replace(tzinfo=zone(tz))
+        found = found.replace(tzinfo=zone(tz or "UTC"))
     try:
         found.astimezone(UTC)
     except OverflowError:
@@ -335,7 +338,7 @@ def number_of(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
-def known_at_of(text: str | None, tz: str, book: LedgerReader) -> int | datetime | None:
+def known_at_of(text: str | None, tz: str | None, book: LedgerReader) -> int | datetime | None:
     """
     Read a log position or a moment.
 
@@ -353,9 +356,47 @@ def known_at_of(text: str | None, tz: str, book: LedgerReader) -> int | datetime
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="A log position, or a time.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Facts up to this time in the world.")]
 Zone = Annotated[str, typer.Option("--tz", help="IANA zone of days, and of times without offset.")]
+ShownIn = Annotated[
+    str | None,
+    typer.Option(
+        "--tz",
+        help="IANA zone of times without offset, and to show moments in; else as they were told.",
+    ),
+]
 
 
-def window_of(start: str | None, end: str | None, tz: str) -> tuple[datetime, datetime] | None:
+def in_zone(log: Iterable[Recorded], tz: str | None) -> Iterable[Recorded]:
+    """Return a log whose events tell their moments in a zone; None leaves them as they are."""
+    if tz is None:
+        return log
+    home = zone(tz)
+    return (recorded._replace(event=_moved(recorded.event, home)) for recorded in log)
+
+
+def _moved(value: Any, home: ZoneInfo) -> Any:
+    """Return a value in which every time is the same instant, told in a zone."""
+    if isinstance(value, datetime):
+        try:
+            time = value.astimezone(home)
+            # With a fixed offset, as events keep it.
+            return time.replace(tzinfo=timezone(time.utcoffset() or timedelta()))
+        except OverflowError:  # at the edge of the calendar: there is no such time there
+            return value
+    if attrs.has(value.__class__):
+        fields = [a.name for a in attrs.fields(value.__class__)]
+        found = {name: getattr(value, name) for name in fields}
+        moved = {name: _moved(one, home) for name, one in found.items()}
+        other = {name: one for name, one in moved.items() if one is not found[name]}
+        return attrs.evolve(value, **other) if other else value
+    if isinstance(value, tuple):
+        several: tuple[Any, ...] = tuple(_moved(one, home) for one in value)
+        return value if all(map(is_, value, several)) else several
+    return value
+
+
+def window_of(
+    start: str | None, end: str | None, tz: str | None
+) -> tuple[datetime, datetime] | None:
     """Read a period given by its two ends; None where neither is given."""
     if start is None and end is None:
         return None
@@ -408,7 +449,7 @@ def named(book: LedgerReader, id: str | None) -> dict[str, str]:
 
 
 def entry_dict(entry: Entry) -> dict[str, Any]:
-    """Return an entry of a timeline or a replay as plain values for JSON."""
+    """Return an entry of a timeline or a replay as plain values for JSON; stamps are in UTC."""
     return {
         "at": None if entry.at is None else told_moment(entry.at),
         "kind": entry.kind,
