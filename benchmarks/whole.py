@@ -133,7 +133,7 @@ class Shell:
 
     def imcm(self, *words: str | Path) -> Taken:
         """Run the command line."""
-        return self.run("-m", "imcm.cli", *map(str, words))
+        return self.run("-m", "imcm", *map(str, words))
 
 
 # --- what they work on ----------------------------------------------------------------------------
@@ -232,13 +232,13 @@ def starts(folder: Path) -> Iterator[Command]:
     """Yield what shows the start of a process."""
     group, small = "start of a process", folder / "small.db"
     yield Command(group, "python -c 'import imcm'", ("-c", "import imcm"))
-    yield Command(group, "imcm --version", ("-m", "imcm.cli", "--version"))
+    yield Command(group, "imcm --version", ("-m", "imcm", "--version"))
     yield Command(group, "imcm next, of a small ledger", on(small, "next", "INC-1"))
 
 
 def on(ledger: Path, *words: str | Path) -> tuple[str, ...]:
     """Return the words of a command on a ledger."""
-    return ("-m", "imcm.cli", *map(str, words), "--ledger", str(ledger))
+    return ("-m", "imcm", *map(str, words), "--ledger", str(ledger))
 
 
 def reports(folder: Path, news: Iterator[list[Row]]) -> Iterator[Command]:

@@ -1,5 +1,5 @@
 """
-The command line run in this process: as `python -m imcm.cli` runs it, with its streams captured.
+The command line run in this process: as `python -m imcm` runs it, with its streams captured.
 """
 
 from __future__ import annotations

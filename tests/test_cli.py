@@ -28,7 +28,7 @@ CHG-2,search,Index,normal,successful,2026-03-03T09:30:00Z
 def imcm(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
     return subprocess.run(
-        [sys.executable, "-m", "imcm.cli", *map(str, words)],
+        [sys.executable, "-m", "imcm", *map(str, words)],
         capture_output=True,
         text=True,
         check=False,
@@ -265,7 +265,7 @@ def test_moments_are_shown_in_the_zone_that_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_can_complete_commands(shell: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "imcm.cli"],
+        [sys.executable, "-m", "imcm"],
         capture_output=True,
         text=True,
         check=False,

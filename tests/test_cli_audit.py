@@ -328,6 +328,13 @@ class TestWhatIsNotThere:
         none = imcm("audit", "replay", "--ledger", ledger, "--type", "ChangeRejected")
         assert (none.returncode, none.stdout) == (0, "nothing was recorded there\n")
 
+    def test_a_trail_of_an_incident_says_where_to_look(self, ledger: Path) -> None:
+        ran = imcm("audit", "trail", "INC-1", "--ledger", ledger)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert "a change; this is an incident, see imcm timeline INC-1" in ran.stderr
+        ran = imcm("audit", "trail", "INC-0", "--ledger", ledger)
+        assert "no change 'INC-0' in this log" in ran.stderr
+
     @pytest.mark.parametrize(
         ("asked", "said"),
         [

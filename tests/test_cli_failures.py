@@ -262,7 +262,7 @@ def process(
 ) -> tuple[int, str, str]:
     """Run the command line as a shell does, with its streams sent elsewhere."""
     ran = subprocess.run(
-        ["bash", "-c", f'"$@" {redirection}', "bash", sys.executable, "-m", "imcm.cli", *words],
+        ["bash", "-c", f'"$@" {redirection}', "bash", sys.executable, "-m", "imcm", *words],
         capture_output=True,
         text=True,
         check=False,
@@ -325,6 +325,25 @@ def test_signs_that_the_output_can_not_show_are_written_out(tmp_path: Path) -> N
     assert "\\u00c9-1" in told
     status, told, complaint = process(tmp_path, "", "timeline", "ñ", *L, **ascii_only)
     assert (1, "", "imcm: no incident or change '\\xf1' in this log\n") == (status, told, complaint)
+
+
+def test_interrupted_while_it_loads_is_one_line_too() -> None:
+    told = """
+import sys
+from imcm.__main__ import main
+
+
+class Interrupts:
+    def find_spec(self, name, path=None, target=None):
+        if name == "imcm.cli":
+            raise KeyboardInterrupt
+
+
+sys.meta_path.insert(0, Interrupts())
+main()
+"""
+    ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+    assert (130, "", "imcm: interrupted\n") == (ran.returncode, ran.stdout, ran.stderr)
 
 
 def test_interrupted_is_one_line(folder: Path) -> None:

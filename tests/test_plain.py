@@ -135,6 +135,12 @@ def test_a_message_quotes_little_of_a_file() -> None:
         ('mia" approved by "tom', '"mia\\" approved by \\"tom"'),
         ("ana\u00a0maria", '"ana\u00a0maria"'),
         ("mia\x1b[2J", '"mia\\x1b[2J"'),
+        # Commas, colons and full stops of other scripts end a phrase, too.
+        ("小明", "小明"),
+        ("小明，批准", '"小明，批准"'),
+        ("mia\u060cana", '"mia\u060cana"'),
+        ("mia\uff1a3", '"mia\uff1a3"'),
+        ("उमा", "उमा"),
     ],
 )
 def test_an_id_that_could_go_on_as_the_sentence_does_is_quoted(id_: str, shown: str) -> None:

@@ -185,7 +185,7 @@ ASSUMED = {"README.md": readme_folder, "audit.md": audit_folder, "import.md": im
 def environment(folder: Path) -> dict[str, str]:
     """Return an environment where `imcm` and `python3` are those that run this test."""
     folder.mkdir()
-    for name, words in (("imcm", "-m imcm.cli"), ("python3", "")):
+    for name, words in (("imcm", "-m imcm"), ("python3", "")):
         program = folder / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         program.chmod(0o755)

@@ -73,7 +73,13 @@ def quoted(id_: str) -> str:
     votes" would read as what the ledger says.
     """
     told = plain(id_)
-    return told if _BARE.fullmatch(told) else '"' + told.replace('"', '\\"') + '"'
+    bare = _BARE.fullmatch(told) and not any(map(_ends_a_phrase, told))
+    return told if bare else '"' + told.replace('"', '\\"') + '"'
+
+
+def _ends_a_phrase(c: str) -> bool:
+    """Say whether a character is punctuation of another script, as ASCII's commas are of ours."""
+    return not c.isascii() and category(c)[0] == "P"
 
 
 _BARE: Final = re.compile(r"""[^\s,;:"'()\[\]{}<>]+(:[^\s,;:"'()\[\]{}<>]+)*""")

@@ -249,18 +249,22 @@ def prove(
             proof holds just the same.
 
     Raises:
-        InvalidValue: The note can't be read, or is not of this log.
-        UnknownIdError: The log had no such event when the checkpoint was made.
+        InvalidValue: The note can't be read, or is not of this log, or the stream had no event of
+            that version when the checkpoint was made.
+        UnknownIdError: The log had no such stream then.
         StoreError: A row is not a stored event.
     """
     head = _checkpoint("checkpoint", checkpoint)
     checked_text("stream", stream)
     version = None if version is None else checked_position("version", version)
     found: list[Row] = []
+    newest = 0
 
     def leaves() -> Iterator[tuple[bytes, bool]]:
+        nonlocal newest
         for chunk in _chunks(rows, head.size):
             for row, hash in zip(chunk, verifier.leaf_hashes(chunk), strict=True):
+                newest = max(newest, row[2]) if row[1] == stream else newest
                 watched = row[1] == stream and version in (None, row[2])
                 if watched:
                     found.append(Row(*row))
@@ -271,9 +275,11 @@ def prove(
     except verifier.Unreadable as error:
         raise StoreError(str(error)) from None
     _refuse_other("checkpoint", head, size, root)
+    if not found and newest:
+        allowed = f"a version of {stream} that the checkpoint covers: 1 to {newest}"
+        raise InvalidValue("version", version, allowed)
     if not found:
-        wanted = stream if version is None else f"{stream} version {version}"
-        raise UnknownIdError("event of", wanted, f"the checkpoint covers {size} events")
+        raise UnknownIdError("event of", stream, f"the checkpoint covers {size} events")
     return [
         {
             "imcm_proof": 1,

@@ -29,6 +29,7 @@ from imcm.cli.common import (
     entry_dict,
     fail,
     in_zone,
+    kinds_of,
     known_at_of,
     moment,
     named,
@@ -390,6 +391,9 @@ def trail(
 ) -> None:
     """Show who approved what of a change, under which policy, and what was revised after."""
     with LedgerReader(ledger) as book:
+        if _is_incident(book, id):
+            allowed = f"a change; this is an incident, see imcm timeline {id}"
+            raise InvalidValue("id", id, allowed)
         found = decision_trail(
             in_zone(book.replay(), tz), id, known_at=known_at_of(known_at, tz, book)
         )
@@ -397,6 +401,14 @@ def trail(
         print_json(found.as_dict())
     else:
         say(*found.explain().splitlines())
+
+
+def _is_incident(book: LedgerReader, id: str) -> bool:
+    """Say whether an id is that of an incident, and of no change."""
+    try:
+        return kinds_of(book, id) == [INCIDENT]
+    except UnknownIdError:
+        return False
 
 
 @audit_app.command("anomalies")

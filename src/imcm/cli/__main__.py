@@ -1,5 +1,0 @@
-"""`python -m imcm.cli`."""
-
-from imcm.cli import main
-
-main()
