@@ -13,6 +13,7 @@ import inspect
 import io
 import itertools
 import json
+import pickle
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -273,6 +274,11 @@ else:
         "pandas' time": lambda: pd.Timestamp("2026-03-06T12:00:00Z"),
         "pandas' missing": lambda: pd.NA,
     }
+
+
+def raised_again(pickled: bytes) -> None:
+    """Raise an error that comes from another process."""
+    raise pickle.loads(pickled)
 
 
 # --- what is right --------------------------------------------------------------------------------

@@ -422,6 +422,7 @@ class TestClosed:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # it is what is tried
 class TestForked:
     def in_child(self, use):
         """Run *use* in a forked child and return what it wrote."""
