@@ -91,6 +91,28 @@ FIGURES = (
 WINDOW = (at(-24), at(9_999))
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_says_of_which_facts_it_is(name):
+    """The whole, each of its groups and each of its periods: from which log, read how far."""
+    story = many(6)
+    with imcm.Ledger.in_memory() as ledger:
+        mark = ledger.mark_at(1)
+    known = attrs.evolve(imcm.facts(story, known_at=len(story) - 1, as_of=at(99)), mark=mark)
+    parts = {"window": WINDOW, "bucket_by": "year", "group_by": "label:team"}
+    figure = getattr(imcm, name)(known, **parts)
+    every = [figure, *figure.groups, *figure.buckets]
+    every += [bucket for group in figure.groups for bucket in group.buckets]
+    assert len(every) > 3
+    for one in every:
+        assert (at(99), len(story) - 1, known.log_position, mark) == (
+            one.as_of,
+            one.known_at,
+            one.log_position,
+            one.mark,
+        )
+        assert figure.definition == one.definition
+
+
 def results(count):
     """Return what every public question to a log answers."""
     story = many(count)

@@ -541,6 +541,12 @@ class TestAuthorisation:
     def test_of_imported_changes_it_is_unknown(self, event):
         assert change_row(planned(imported=True), event).authorisation == "unknown"
 
+    def test_what_a_source_says_of_a_live_change_takes_no_approval_away(self):
+        told = ChangeRejected(at=at(3), by="sn", imported=True)
+        before = planned(), submitted(), approved()
+        assert "approved" == change_row(*before).authorisation
+        assert "approved" == change_row(*before, told).authorisation
+
 
 def test_commits_may_be_told_leaner_than_they_are():
     """What is stored is read without checking it again; a row has the real ones."""

@@ -454,6 +454,13 @@ class TestFigures:
         assert None is learned(STORY, known_at_a=4, figures=MEAN).figures[0].restatement
 
 
+    def test_details_are_as_of_the_time_that_is_asked_for(self):
+        cut = at(9)
+        [moved] = learned(STORY, known_at_a=4, figures=MEAN, as_of=cut, details=True).moved
+        assert restated(STORY, MEAN["mean"], known_at_a=4, as_of=cut) == moved.restatement
+        assert cut == moved.restatement.after.as_of
+
+
 class TestPoints:
     def test_a_time_is_the_longest_prefix_in_which_nothing_was_recorded_after_it(self):
         found = learned(STORY, known_at_a=at(4), known_at_b=at(5))
