@@ -375,8 +375,11 @@ def ledger_of(*chosen: Standing, path=None) -> Ledger:
     ledger = Ledger.in_memory(clock=clock) if path is None else Ledger(path, clock=clock)
     for standing in chosen:
         for name, arguments in standing.steps:
-            step = getattr(standing.module, name)
-            ledger.record(standing.id, step, **{"by": "ana", "at": NOON, **arguments})
+            told = {"by": "ana", "at": NOON, **arguments}
+            if name == "relate":
+                ledger.relate(standing.id, **{k: told[k] for k in ("to", "kind", "by", "at")})
+            else:
+                ledger.record(standing.id, getattr(standing.module, name), **told)
     return ledger
 
 

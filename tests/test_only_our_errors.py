@@ -35,8 +35,8 @@ from imcm.interchange.mapping import read_mapping
 
 OURS = (ImcmError, verifier.Refused, verifier.Unreadable)
 DOORS = {door.name: door for door in hostile.doors() if door.name not in NO_DOORS}
-STEPS = ({*incident.STEPS} - {"merge", "unmerge"}) | {*change.STEPS}
-"""Merges are written by the ledger, on both sides."""
+STEPS = ({*incident.STEPS} - {"merge", "unmerge", "relate"}) | {*change.STEPS}
+"""Merges are written by the ledger, on both sides, and what a relation needs it asks itself."""
 
 
 @pytest.fixture(autouse=True)

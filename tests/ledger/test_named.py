@@ -1,5 +1,6 @@
 """A ledger knows the team's scale, and what an incident is part of."""
 
+import functools
 from datetime import timedelta
 
 import pytest
@@ -174,6 +175,17 @@ class TestRelate:
         first = door.relate("INC-2", to="INC-1", kind=Relation.RELATED, **TOLD)
         again = door.relate("INC-2", to="INC-1", kind=Relation.RELATED, **TOLD)
         assert (first, True) == (again, again.repeated)
+
+    def test_nobody_says_himself_what_is_above(self, ledger):
+        """The circle would be there, and no guard would have seen it."""
+        detect(ledger, "INC-1", "INC-2")
+        self.relate(ledger, "INC-2", "INC-1")
+        told = {"id": "INC-1", "to": "INC-2", "kind": "child_of", "above": (), **TOLD}
+        with pytest.raises(InvalidValue, match=r"use ledger\.relate"):
+            ledger.record("INC-1", incident.relate, **told)
+        bound = functools.partial(incident.relate, **told)
+        with ledger.transaction() as tx, pytest.raises(InvalidValue, match=r"use ledger\.relate"):
+            tx.record("INC-1", bound)
 
     def test_another_step_can_not_record_it(self, ledger):
         def relate(state: Incident, *, by, at):

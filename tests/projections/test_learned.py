@@ -453,7 +453,6 @@ class TestFigures:
         assert None is rework.restatement
         assert None is learned(STORY, known_at_a=4, figures=MEAN).figures[0].restatement
 
-
     def test_details_are_as_of_the_time_that_is_asked_for(self):
         cut = at(9)
         [moved] = learned(STORY, known_at_a=4, figures=MEAN, as_of=cut, details=True).moved

@@ -1632,8 +1632,19 @@ _asking: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_hashable)
 """Sets come in another order in each process; what is asked must not."""
 
 
-def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str, Any]) -> Call:
-    """Return the call as it can be decided again and again: nothing in it is used up."""
+def _call(
+    id: str,
+    step: Callable[..., tuple[Any, ...]],
+    arguments: Mapping[str, Any],
+    *,
+    asked: bool = False,
+) -> Call:
+    """
+    Return the call as it can be decided again and again: nothing in it is used up.
+
+    Args:
+        asked: Whether what the step needs of other streams is asked of the ledger.
+    """
     given: dict[str, Any] = dict(arguments)
     while isinstance(step, functools.partial):
         bound: dict[str, Any] = step.keywords
@@ -1642,6 +1653,9 @@ def _call(id: str, step: Callable[..., tuple[Any, ...]], arguments: Mapping[str,
             raise InvalidValue("step", step.args, allowed)
         given = {**bound, **given}
         step = step.func
+    if step is incident.relate and not asked:
+        allowed = "use ledger.relate(...), which knows what the other incident is part of"
+        raise InvalidValue("step", _name_of(step), allowed)
     stream = f"{_kind_of(step)}:{known_id('id', id)}"
     for name, value in given.items():
         if is_list(value) and not isinstance(value, Collection):
@@ -1800,7 +1814,7 @@ def _relating(id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Call:
         return tuple(found)[1:]
 
     told = {"id": id, "to": known_id("to", to), "kind": kind, "by": by, "at": at}
-    return _call(id, incident.relate, told)._replace(others={"above": above})
+    return _call(id, incident.relate, told, asked=True)._replace(others={"above": above})
 
 
 class Once:
