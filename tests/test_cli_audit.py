@@ -331,9 +331,9 @@ class TestWhatIsNotThere:
     def test_a_trail_of_an_incident_says_where_to_look(self, ledger: Path) -> None:
         ran = imcm("audit", "trail", "INC-1", "--ledger", ledger)
         assert (ran.returncode, ran.stdout) == (1, "")
-        assert "a change; this is an incident, see imcm timeline INC-1" in ran.stderr
+        assert "a change; this is an incident, which has a timeline" in ran.stderr
         ran = imcm("audit", "trail", "INC-0", "--ledger", ledger)
-        assert "no change 'INC-0' in this log" in ran.stderr
+        assert "no incident or change 'INC-0' in this log" in ran.stderr
 
     @pytest.mark.parametrize(
         ("asked", "said"),

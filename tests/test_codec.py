@@ -623,7 +623,7 @@ STORED_NAMES = {
     "DurationStated": "at by what microseconds imported",
     "WordsRedacted": "at by versions reason imported",
     "MomentCorrected": "at by version field was now why imported",
-    "SeverityCorrected": "at by version field was now severity_name why imported",
+    "SeverityCorrected": "at by version field was now severity_name_was severity_name why imported",
     "ImpactCorrected": "at by version field was now why imported",
     "ServicesCorrected": "at by version field was now why imported",
     "SymptomCorrected": "at by version field was now why imported",

@@ -365,6 +365,31 @@ def _stamp(moment: datetime) -> str:
 
 _to_json: Final = msgspec.json.Encoder().encode
 
+_BEFORE_STAMP: Final = b'","recorded_at":"'
+_STAMP: Final = slice(71, 98)
+"""Where the stamp stands in a state that begins as those written here do."""
+
+
+def stamp_of(of: RowTuple | datetime) -> str:
+    """
+    Return a stamp as it is stored, which sorts as time does.
+
+    Args:
+        of: A row, of which nothing else is decoded; or a time, to be compared with stamps.
+    """
+    if isinstance(of, datetime):
+        return _stamp(of)
+    state = of[4]
+    stamp = state[_STAMP]
+    if state[54:71] == _BEFORE_STAMP and state[97:99] == b'Z"' and stamp[:26].isascii():
+        return stamp.decode()
+    return _stamp(envelope_of(Row._make(of)).recorded_at)
+
+
+def written_id(id_: str) -> bytes:
+    """Return an id as it stands in the states that are written here, quotes included."""
+    return _to_json(id_)
+
 
 class Head(NamedTuple):
     """

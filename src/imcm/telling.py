@@ -98,8 +98,8 @@ def _judged(canary: Counts | None, baseline: Counts | None) -> str:
 
 def _correction(event: Any) -> str:
     was, now = _value(event.was), _value(event.now)
-    if isinstance(event, SeverityCorrected) and event.severity_name not in {None, now}:
-        now = f"{quoted(event.severity_name or '')} ({now})"
+    if isinstance(event, SeverityCorrected):
+        was, now = _named(event.severity_name_was, was), _named(event.severity_name, now)
     line = f"corrected {event.field} of version {event.version}: was {was}, is {now}"
     return f"{line} ({event.why})" if event.why else line
 
@@ -233,7 +233,10 @@ _RELATIONS: Final[Mapping[Relation, str]] = {
 def _severity(event: i.IncidentTriaged | i.SeverityChanged) -> str:
     """Return the severity as the team calls it, with its rank."""
     rank = "not known" if event.severity is None else event.severity.value
-    name = event.severity_name
+    return _named(event.severity_name, rank)
+
+
+def _named(name: str | None, rank: str) -> str:
     return rank if name in {None, rank} else f"{quoted(name or '')} ({rank})"
 
 

@@ -812,6 +812,20 @@ class TestNames:
         [(_, third)] = incident.bring_in(state, events=[*told, *marks(5)])
         assert 3 == third.number
 
+    def test_the_last_parent_that_a_source_says_stands(self):
+        def child(other):
+            told = {"at": None, "by": "sn", "kind": Relation.CHILD_OF, "imported": True}
+            return [*imported(detected()), IncidentRelated(other=other, **told)]
+
+        state = incident.INITIAL
+        for other in ("INC-1", "INC-4", "INC-1"):
+            state, recorded = bring_in(incident, state, child(other))
+            assert other == recorded[-1].other
+            assert {other: Relation.CHILD_OF} == state.relations
+            [row] = facts(of("incident:INC-9", *state.past)).incidents
+            assert state.relations == row.related
+            assert () == incident.bring_in(state, events=child(other))
+
     def test_a_relation_told_again_otherwise_is_another(self):
         def relation(kind):
             return IncidentRelated(at=None, by="sn", other="INC-1", kind=kind, imported=True)

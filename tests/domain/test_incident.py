@@ -1773,7 +1773,10 @@ class TestMark:
 
     @pytest.mark.parametrize(
         "name",
-        ["", " x", "a\nb", 7, None, "resolved", "Impact started", "IMPACT_STARTED", "x" * 201],
+        [
+            *("", " x", "a\nb", 7, None, "resolved", "Impact started", "IMPACT_STARTED", "x" * 201),
+            *("detected_at", "mark:vendor called"),
+        ],
     )
     def test_refuses_what_is_no_name_of_its_own(self, name):
         self.ask(detected(), name=name).then_invalid("name")
@@ -1853,6 +1856,24 @@ class TestRelate:
         assert incident.fold([detected()]) == incident.fold((*before, gone))._replace(
             past=(detected(),)
         )
+
+    def test_a_void_does_not_bring_a_parent_back(self):
+        """What stands above it by now, only relate asks."""
+        child, other = self.related(hours=1), self.related("INC-3", hours=3)
+        gone = IncidentUnrelated(at=at(2), by="ann", other="INC-1", kind=Relation.CHILD_OF)
+
+        def void(version, *events):
+            told = {"by": "ann", "at": at(9), "version": version, "why": "a slip"}
+            return given(detected(), *events).when(incident.void, **told)
+
+        error = void(3, child, gone).then_refused(guard="brings no parent")
+        assert "it would be a child of INC-1 again; use relate" in error.why
+        assert void(3, child, gone, other).events  # INC-3 is its parent, before and after
+        weaker = self.related(kind=Relation.RELATED)
+        void(3, child, weaker).then_refused(guard="brings no parent")
+        assert void(2, child).events
+        assert void(2, child, gone).events
+        assert void(3, child, self.related("INC-3", Relation.RELATED)).events
 
     def test_of_which_it_is_a_child(self):
         assert "INC-1" == incident.parent_of(incident.fold([detected(), self.related()]))

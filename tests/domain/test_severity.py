@@ -62,7 +62,8 @@ class TestScale:
         ("level", "urgency", "name", "why"),
         [
             ("huge", "high", "impact_level", "one of high, low"),
-            ("low", "high", "urgency", "one of low"),
+            ("low", "high", "urgency", "for impact_level low the matrix has low"),
+            ("low", [], "urgency", "for impact_level low the matrix has low"),
             ([], "high", "impact_level", "one of high, low"),
         ],
     )
@@ -228,6 +229,7 @@ class TestCorrect:
             field="severity",
             was=Severity.P1,
             now=now,
+            severity_name_was="SEV1",
             severity_name=name,
             why="a slip",
         )
@@ -247,6 +249,8 @@ class TestCorrect:
 
     def test_what_does_not_stand_is_refused(self):
         self.correct("SEV2", "minor").then_refused(guard="was is what stands")
+        error = self.correct("SEV0", "SEV2").then_refused(guard="was is its name")
+        assert "the severity of version 2 stands at SEV1, not SEV0" in error.why
         self.correct("SEV1", "SEV9").then_invalid("now")
 
     def test_a_rank_that_no_name_has_may_stand_and_be_corrected(self):

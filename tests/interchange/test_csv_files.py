@@ -292,6 +292,7 @@ class TestOwnWords:
             ("P1,,soon,,", "mark:vendor called: 'soon'"),
             ("P1,,,1,", "child_of: '1': an incident can't be related to itself"),
             ("P1,,,,1", "recurrence_of: '1': an incident can't be related to itself"),
+            ("P1,,,7,7", "recurrence_of: '7': it is child_of too; one relation to each can stand"),
         ],
     )
     def test_refuses(self, put, ledger, cells, why):

@@ -290,7 +290,8 @@ def test_every_line_of_names_decodes_to_what_it_was():
     assert [("P2", "SEV2"), ("P1", "SEV1 💥"), ("P1", "SEV0")] == names
     assert "SEV1 💥" == of["incident:INC-1", 2].severity_proposed
     corrected = of["incident:INC-1", 5]
-    assert ("P2", "P4", "SEV3") == (corrected.was, corrected.now, corrected.severity_name)
+    assert ("P2", "SEV2") == (corrected.was, corrected.severity_name_was)
+    assert ("P4", "SEV3") == (corrected.now, corrected.severity_name)
     assert [(1, "vendor called"), (2, "vendor called")] == [
         (of["incident:INC-1", one].number, of["incident:INC-1", one].name) for one in (6, 7)
     ]

@@ -74,10 +74,22 @@ class TestScale:
         with pytest.raises(InvalidValue, match="one of SEV0, SEV1, SEV2"):
             named.record("INC-1", incident.triage, severity="SEV9", **TOLD)
 
-    def test_a_call_may_bring_its_own(self, named):
-        other = SeverityScale(levels={"high": "P1"})
-        [one] = named.record("INC-1", incident.triage, severity="high", scale=other, **TOLD)
-        assert "high" == one.event.severity_name
+    @pytest.mark.parametrize(
+        "scale", [None, "web", SeverityScale(levels={"SEV9": "P1", "SEV0": "P4"})]
+    )
+    def test_a_call_can_not_bring_another(self, named, scale):
+        """It would let a name of the team's stand at another rank."""
+        for step in (incident.triage, functools.partial(incident.triage, scale=scale)):
+            told = {} if isinstance(step, functools.partial) else {"scale": scale}
+            with pytest.raises(InvalidValue, match="the scale of the ledger, default, which"):
+                named.record("INC-1", step, severity="SEV0", **told, **TOLD)
+        [one] = named.record("INC-1", incident.triage, severity="SEV0", scale=SCALE, **TOLD)
+        assert "SEV0" == one.event.severity_name
+
+    def test_without_one_a_call_may_bring_one(self, ledger):
+        detect(ledger, "INC-1")
+        [one] = ledger.record("INC-1", incident.triage, severity="SEV0", scale=SCALE, **TOLD)
+        assert "SEV0" == one.event.severity_name
 
     def test_without_one_there_are_ranks_alone(self, ledger):
         detect(ledger, "INC-1")
@@ -93,7 +105,7 @@ class TestScale:
 
         with pytest.raises(InvalidValue, match="SEV9"):
             named.record("INC-1", rate, name="SEV9", **TOLD)
-        with pytest.raises(StepRefused):
+        with pytest.raises(StepRefused, match="triage makes IncidentTriaged"):
             named.record("INC-1", rate, name="SEV2", **TOLD)  # which has another rank
         [one] = named.record("INC-1", rate, name=None, **TOLD)
         assert "SEV1" == one.event.severity_name

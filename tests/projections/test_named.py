@@ -113,7 +113,7 @@ class TestSeverityNames:
 class TestMilestones:
     def test_are_there_as_often_as_they_were_reached(self):
         row = row_of(detected(0), mark(2), mark(1), mark(1, "root cause known"))
-        assert {"vendor called": (at(2), at(1)), "root cause known": (at(1),)} == row.milestones
+        assert {"vendor called": (at(1), at(2)), "root cause known": (at(1),)} == row.milestones
         row = row_of(detected(0), mark(2), mark(1), as_of=at(1))
         assert {"vendor called": (at(1),)} == row.milestones
 
@@ -151,6 +151,38 @@ class TestMilestones:
         story = log(incident("INC-1", detected(0), mark(1, "ticket"), mark(3, "ticket#2")))
         figure = time_to_acknowledge(story, end="mark:ticket#2")
         assert [3.0] == [one.value / HOUR for one in figure.included]
+
+    def test_the_first_is_the_first_in_order_of_time(self):
+        """Told later, or moved by a correction: what counts is when it was."""
+        late = log(incident("INC-1", detected(0), mark(30), mark(10), resolved(60)))
+        assert 10.0 == time_to_acknowledge(late, end="mark:vendor called").value / HOUR
+        assert 30.0 == time_to_acknowledge(late, end="mark:vendor called#2").value / HOUR
+        moved = take(
+            "correct", 50, version=2, field="at", was=at(5), now=at(30), why="the call log"
+        )
+        story = log(incident("INC-1", detected(0), mark(5), mark(20), moved, resolved(60)))
+        assert 20.0 == time_to_acknowledge(story, end="mark:vendor called").value / HOUR
+
+    def test_a_name_that_nobody_has_is_said_with_what_is_near(self):
+        story = log(incident("INC-1", detected(0), mark(1), resolved(2)))
+
+        def notes(end):
+            return [note for note in time_to_restore(story, end=end).notes if "mile" in note]
+
+        near = "no record has the milestone vendr called; near: vendor called"
+        assert [near] == notes("mark:vendr called")
+        assert [] == notes("mark:vendor called")
+        assert [] == notes("mark:vendor called#2")
+        assert ["no record has the milestone x; there are: vendor called"] == notes("mark:x")
+
+    def test_each_stretch_starts_with_what_came_in_it(self):
+        steps = detected(0), mark(10), resolved(20), reopened(40), mark(45), resolved(60)
+        story = log(incident("INC-1", *steps))
+        figure = time_to_restore(story, start="mark:vendor called", reopened="each")
+        assert [10.0, 15.0] == [one.value / HOUR for one in figure.included]
+        story = log(incident("INC-1", *steps[:4], resolved(60)))
+        figure = time_to_restore(story, start="mark:vendor called", reopened="each")
+        assert [10.0, 20.0] == [one.value / HOUR for one in figure.included]
 
     def test_one_whose_moment_nobody_knows_is_missing(self):
         told = {"by": "sn", "imported": True}
@@ -246,6 +278,20 @@ class TestRelations:
         )
         [row, _] = facts(story).incidents
         assert {"INC-9": Relation.CHILD_OF, "INC-7": Relation.RELATED} == row.related
+
+    def test_of_merged_incidents_the_targets_parent_is_that_of_all(self):
+        story = log(
+            incident("INC-1", detected(0), relate(1, "INC-9", "child_of")),
+            incident(
+                "INC-2",
+                detected(0),
+                relate(1, "INC-8", "child_of", id="INC-2"),
+                relate(1, "INC-9", "related", id="INC-2"),
+                merged_into("INC-1", 5),
+            ),
+        )
+        [row, _] = facts(story).incidents
+        assert {"INC-9": Relation.CHILD_OF} == row.related
 
     def test_figures_count_each_once_as_without(self):
         steps = detected(0), resolved(2)

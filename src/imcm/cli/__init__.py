@@ -66,6 +66,7 @@ from imcm.projections.dora import dora_report, side_by_side
 from imcm.projections.facts import Facts
 from imcm.projections.failures import change_failure_rate
 from imcm.projections.figure import (
+    GROUPS,
     SECONDS,
     SHAPE,
     SHARE,
@@ -303,16 +304,17 @@ def show_timeline(
 ) -> None:
     """Show what happened when: of one incident or change, of a service, or of a period."""
     with LedgerReader(ledger) as book:
-        one = named(book, id)
-        period = window_of(start, end, tz)
-        entries = timeline(
-            in_zone(book.replay(), tz),
-            **one,  # type: ignore[arg-type]
-            service=service,
-            window=period,
-            as_of=moment("--as-of", as_of, tz),
-            known_at=known_at_of(known_at, tz, book),
-        )
+        asked: dict[str, Any] = {
+            "window": window_of(start, end, tz),
+            "as_of": moment("--as-of", as_of, tz),
+            "known_at": known_at_of(known_at, tz, book),
+        }
+        if id is not None and service is None:
+            entries = book.timeline(id, **asked)
+        else:
+            asked |= {"service": service, **named(book, id)}
+            entries = timeline(book.replay(), **asked)
+    entries = in_zone(entries, tz)
     if as_json:
         print_json([entry_dict(entry) for entry in entries])
     elif entries:
@@ -472,7 +474,8 @@ def report(
         str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
     ] = None,
     by: Annotated[
-        str | None, typer.Option("--by", help="Group by service, severity, ... or label:<name>.")
+        str | None,
+        typer.Option("--by", help=f"Group by one of {', '.join(GROUPS)}, or label:<name>."),
     ] = None,
     bucket: Annotated[
         str | None, typer.Option(help="Periods: day, week, month, quarter, year, or days.")

@@ -29,7 +29,6 @@ from imcm.cli.common import (
     entry_dict,
     fail,
     in_zone,
-    kinds_of,
     known_at_of,
     moment,
     named,
@@ -48,9 +47,9 @@ from imcm.interchange import jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.plain import quoted
 from imcm.projections.anomalies import anomalies as odd_things
-from imcm.projections.decisions import decision_trail, plain
+from imcm.projections.decisions import plain
 from imcm.projections.excerpt import near
-from imcm.projections.facts import ChangeFacts, IncidentFacts, facts
+from imcm.projections.facts import ChangeFacts, IncidentFacts
 from imcm.projections.figure import zone
 from imcm.projections.learned import learned
 from imcm.projections.timeline import replayed
@@ -279,9 +278,11 @@ def replay(
     """Print the log in the order it was recorded: who said what, about when, and when."""
     with LedgerReader(ledger) as book:
         cut = known_at_of(known_at, tz, book)
+        if isinstance(cut, datetime) and id is not None:
+            cut = book.position_at(cut)  # what was known is a prefix of the whole log
         one: dict[str, Any] = dict(named(book, id))
         entries = replayed(
-            in_zone(book.replay(), tz),
+            book.replay() if id is None else book.history(book.stream_of(id)),
             **one,
             by=by,
             service=service,
@@ -289,11 +290,7 @@ def replay(
             recorded=window_of(start, end, tz),
             known_at=cut,
         )
-        known = None
-        if id is not None and tz is None:
-            known = book.facts(known_at=cut)
-        elif id is not None:
-            known = facts(in_zone(book.replay(), tz), known_at=cut)
+        known = None if id is None else book.facts(known_at=cut)
         named_one = by is not None or service is not None
         absent = tuple(_absent(book, by, service)) if named_one and not entries else ()
     for name in () if entries else what or ():
@@ -304,7 +301,8 @@ def replay(
         state = None
     else:
         rows = known.incidents if INCIDENT in one else known.changes
-        state = next((row for row in rows if row.id in one.values()), None)
+        state = in_zone(next((row for row in rows if row.id in one.values()), None), tz)
+    entries = in_zone(entries, tz)
     if as_json:
         value: Any = [entry_dict(entry) for entry in entries]
         print_json(value if state is None else {"events": value, "state": _plain_row(state)})
@@ -369,12 +367,13 @@ def diff(
     with LedgerReader(ledger) as book:
         first, *last = [known_at_of(text, tz, book) for text in known_at]
         found = learned(
-            in_zone(book.replay(), tz),
+            book.replay(),
             known_at_a=first if first is not None else 0,
             known_at_b=last[0] if last else None,
             as_of=moment("--as-of", as_of, tz),
             details=details,
         )
+    found = in_zone(found, tz)
     if as_json:
         print_json(found.as_dict())
     else:
@@ -391,24 +390,11 @@ def trail(
 ) -> None:
     """Show who approved what of a change, under which policy, and what was revised after."""
     with LedgerReader(ledger) as book:
-        if _is_incident(book, id):
-            allowed = f"a change; this is an incident, see imcm timeline {id}"
-            raise InvalidValue("id", id, allowed)
-        found = decision_trail(
-            in_zone(book.replay(), tz), id, known_at=known_at_of(known_at, tz, book)
-        )
+        found = in_zone(book.trail(id, known_at=known_at_of(known_at, tz, book)), tz)
     if as_json:
         print_json(found.as_dict())
     else:
         say(*found.explain().splitlines())
-
-
-def _is_incident(book: LedgerReader, id: str) -> bool:
-    """Say whether an id is that of an incident, and of no change."""
-    try:
-        return kinds_of(book, id) == [INCIDENT]
-    except UnknownIdError:
-        return False
 
 
 @audit_app.command("anomalies")

@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from operator import is_
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, TextIO
+from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, TextIO, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -45,12 +45,14 @@ try:
 except ImportError as error:
     raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
 
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
+from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.ledger import LedgerReader
 from imcm.plain import is_plain, joined, plain
 from imcm.projections.figure import zone
 from imcm.projections.timeline import Entry
 from imcm.telling import told_entry, told_moment
+
+T = TypeVar("T")
 
 LedgerPath = Annotated[
     Path, typer.Option("--ledger", help="The ledger file.", envvar="IMCM_LEDGER")
@@ -365,12 +367,12 @@ ShownIn = Annotated[
 ]
 
 
-def in_zone(log: Iterable[Recorded], tz: str | None) -> Iterable[Recorded]:
-    """Return a log whose events tell their moments in a zone; None leaves them as they are."""
+def in_zone(found: T, tz: str | None) -> T:
+    """Return what was found with its moments told in a zone; None leaves them as they were told."""
     if tz is None:
-        return log
-    home = zone(tz)
-    return (recorded._replace(event=_moved(recorded.event, home)) for recorded in log)
+        return found
+    moved: T = _moved(found, zone(tz))
+    return moved
 
 
 def _moved(value: Any, home: ZoneInfo) -> Any:
@@ -389,9 +391,16 @@ def _moved(value: Any, home: ZoneInfo) -> Any:
         other = {name: one for name, one in moved.items() if one is not found[name]}
         return attrs.evolve(value, **other) if other else value
     if isinstance(value, tuple):
-        several: tuple[Any, ...] = tuple(_moved(one, home) for one in value)
-        return value if all(map(is_, value, several)) else several
+        return _moved_all(cast("tuple[Any, ...]", value), home)
     return value
+
+
+def _moved_all(values: tuple[Any, ...], home: ZoneInfo) -> tuple[Any, ...]:
+    moved = [_moved(one, home) for one in values]
+    if all(map(is_, values, moved)):
+        return values
+    make: Callable[[Iterable[Any]], tuple[Any, ...]] = getattr(values, "_make", tuple)
+    return make(moved)
 
 
 def window_of(
@@ -438,14 +447,10 @@ def named(book: LedgerReader, id: str | None) -> dict[str, str]:
     """
     if id is None:
         return {}
-    kind, _, name = id.partition(":")
-    if kind in {INCIDENT, CHANGE} and name and _is_text(id) and book.history(id):
-        return {kind: name}
-    kinds = kinds_of(book, id)
-    if len(kinds) > 1:
-        allowed = f"incident:{id} or change:{id}, since there are both"
-        raise InvalidValue("id", id, allowed)
-    return {kinds[0]: id}
+    if not _is_text(id):
+        raise UnknownIdError("incident or change", id)
+    kind, _, name = book.stream_of(id).partition(":")
+    return {kind: name}
 
 
 def entry_dict(entry: Entry) -> dict[str, Any]:

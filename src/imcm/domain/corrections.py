@@ -85,7 +85,8 @@ class SeverityCorrected(DomainEvent):
     A severity was judged wrongly when it was recorded (a change of severity is a step).
 
     Attributes:
-        severity_name: What the team's own scale calls it now; None without one.
+        severity_name_was, severity_name: What the team's own scale called it, and calls it now;
+            None without one.
     """
 
     WORDS: ClassVar[tuple[str, ...]] = WHY
@@ -95,6 +96,7 @@ class SeverityCorrected(DomainEvent):
     field: str
     was: Severity | None = None
     now: Severity | None = None
+    severity_name_was: str | None = None
     severity_name: str | None = None
     why: str = ""
     imported: bool = False
@@ -498,8 +500,9 @@ def correction(
     told, value = getattr(target, field), _corrected(target, kind, field, now)
     named: dict[str, str | None] = {}
     if kind is SeverityCorrected:
-        named = {"severity_name": severity_name}
-    if told == value and all(name in {None, getattr(target, n)} for n, name in named.items()):
+        before: str | None = getattr(target, "severity_name", None)
+        named = {"severity_name_was": before, "severity_name": severity_name}
+    if told == value and severity_name in {None, named.get("severity_name_was")}:
         return ()
     event: Correction = kind(
         at=at,

@@ -22,14 +22,18 @@ from imcm.domain.corrections import (
     correction,
     past_standing,
 )
-from imcm.domain.vocabulary import is_mapping
+from imcm.domain.vocabulary import Relation, is_mapping
 from imcm.errors import InvalidValue, StepRefused
 
 Ev = TypeVar("Ev")
 St = TypeVar("St")
 
-SAID_AGAIN: Final = {"verdict": "verdict", "what": "microseconds", "other": "kind"}
-"""Facts that are replaced by being given again: the field that tells them, and its value."""
+SAID_AGAIN: Final = {
+    "verdict": ("verdict",),
+    "what": ("microseconds",),
+    "other": ("other", "kind"),
+}
+"""Facts that are replaced by being given again: the field that tells them, and their value."""
 
 _NAMED_BY: Final = (
     *("change", "what", "problem", "check", "merged", "into", "role", "person"),
@@ -53,6 +57,8 @@ def _named_by(kind: type) -> tuple[str, ...]:
 
 def _name(event: object) -> tuple[object, ...]:
     kind: type = type(event)
+    if getattr(event, "kind", None) is Relation.CHILD_OF:
+        return (kind, Relation.CHILD_OF)  # of one alone, whichever that is now
     return (kind, *(getattr(event, field) for field in _named_by(kind)))
 
 
@@ -161,8 +167,8 @@ def _compared_by(value: object) -> Hashable:
 
 def _said_anew(told: Any, given: Any) -> bool:
     """Say whether a fact that is replaced by being given again was last given otherwise."""
-    value = next(value for field, value in SAID_AGAIN.items() if hasattr(given, field))
-    return bool(getattr(told, value) != getattr(given, value))
+    fields = next(fields for field, fields in SAID_AGAIN.items() if hasattr(given, field))
+    return any(getattr(told, field) != getattr(given, field) for field in fields)
 
 
 def _last_given(past: Sequence[Any]) -> dict[tuple[int, str], object]:

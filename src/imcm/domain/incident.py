@@ -63,6 +63,7 @@ from imcm.domain.lifecycle import (
     first_moment,
     incomplete,
     quickly_replaced,
+    records,
     require,
     strange_event,
 )
@@ -488,7 +489,8 @@ class IncidentRelated(DomainEvent):
     """
     It is part of another incident, or that one again, or related to it; the last of each stands.
 
-    A statement: once recorded it holds for every time that is asked for.
+    It is part of one alone, the last one said. A statement: once recorded it holds for every time
+    that is asked for.
 
     Attributes:
         other: The id of the other incident.
@@ -890,7 +892,10 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
         case MilestoneMarked():
             return incident._replace(marked=told(incident.marked, event.name, event.number))
         case IncidentRelated():
-            return incident._replace(relations=told(incident.relations, event.other, event.kind))
+            relations, parent = incident.relations, parent_of(incident)
+            if event.kind is Relation.CHILD_OF and parent is not None:
+                relations = untold(relations, parent)  # the last one said stands
+            return incident._replace(relations=told(relations, event.other, event.kind))
         case IncidentUnrelated():
             return incident._replace(relations=untold(incident.relations, event.other))
         case SeverityChanged():
@@ -1062,11 +1067,38 @@ def _no_circle(_: Incident, ask: _Ask) -> str | None:
     return f"{ask.to} is itself part of {ask.id}, as its child or further down"
 
 
+def _brings_no_parent(incident: Incident, ask: _Ask) -> str | None:
+    event = incident.past[(ask.version or 1) - 1]
+    if not isinstance(event, (IncidentRelated, IncidentUnrelated)):
+        return None
+    void = EventVoided(at=event.at, by=event.by, version=ask.version or 1, status="")
+    parent = parent_of(fold((*incident.past, void)))
+    if parent in {None, parent_of(incident)}:
+        return None
+    return f"without it, it would be a child of {parent} again; use relate, which asks who is above"
+
+
 _ABOVE = Guard(name="no circle", why_not=_no_circle, needs=("id", "to", "kind", "above"))
+
+
+def _named_so(incident: Incident, ask: _Ask) -> str | None:
+    """What stands may have another name of the same rank than the caller knows."""
+    target = past_standing(incident.past)[ask.version or 0]
+    stands = getattr(target, "severity_name", None)
+    if ask.was_name is None or stands in {None, ask.was_name}:
+        return None
+    return (
+        f"the severity of version {ask.version} stands at {stands}, not {ask.was_name}; read it "
+        "again and correct that"
+    )
+
+
+_NAMED = Guard(name="was is its name", why_not=_named_so, needs=("version",))
 _DESCRIBED = Guard(name="said last", why_not=_described_since, needs=("version", "field"))
 _exists, *_others = VOID_GUARDS
 _ONE_STREAM = Guard(name="is one stream's", why_not=_of_one_stream, needs=("version",))
-_VOID_GUARDS = (_exists, _ONE_STREAM, *_others)
+_NO_PARENT = Guard(name="brings no parent", why_not=_brings_no_parent, needs=("version",))
+_VOID_GUARDS = (_exists, _ONE_STREAM, *_others, _NO_PARENT)
 
 _SAME = "same"
 _HAPPENED = frozenset(Status) - {Status.NOTHING}
@@ -1145,7 +1177,9 @@ STEPS: Final[Mapping[str, Rule[Incident]]] = {
         Guard(name="out of what it is in", why_not=_out_of_what_it_is_in),
     ),
     "correct": Rule(
-        begins=_HAPPENED, ends=_SAME, guards=(*correction_guards(CORRECTABLE), _DESCRIBED)
+        begins=_HAPPENED,
+        ends=_SAME,
+        guards=(*correction_guards(CORRECTABLE), _NAMED, _DESCRIBED),
     ),
     "void": Rule(begins=_HAPPENED, ends="what stands without it", guards=_VOID_GUARDS),
 }
@@ -1188,6 +1222,7 @@ def _require(
     to: str | None = None,
     kind: Relation | None = None,
     above: tuple[str, ...] | None = None,
+    was_name: str | None = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     incident = checked_state("incident", incident, Incident)
@@ -1211,6 +1246,7 @@ def _require(
         to=to,
         kind=kind,
         above=above,
+        was_name=was_name,
     )
     require(STEPS, step, incident, ask)
     return by, at
@@ -2070,14 +2106,22 @@ def correct(
     """
     version, field = checked_number("version", version), checked_text("field", field)
     why = required_words("why", why)
-    scale, severity_name = checked_scale(scale), None
+    scale, severity_name, was_name = checked_scale(scale), None, None
     if field == "severity" and scale is not None:
-        if isinstance(was, str):  # a rank that no name of the scale has may stand from before it
-            was = scale.levels.get(was, was)
+        if isinstance(was, str) and was in scale.levels:
+            was_name, was = str(was), scale.levels[was]
         if now is not None:
             now, severity_name = scale.rated("now", now)
     by, at = _require(
-        incident, "correct", by=by, at=at, version=version, field=field, was=was, now=now
+        incident,
+        "correct",
+        by=by,
+        at=at,
+        version=version,
+        field=field,
+        was=was,
+        now=now,
+        was_name=was_name,
     )
     return correction(  # type: ignore[return-value]  # only classes in CORRECTABLE come back
         past_standing(incident.past),
@@ -2234,6 +2278,7 @@ def _further(status: IncidentStatus, milestone: IncidentStatus | None) -> Incide
 # --- events, whoever's step made them -------------------------------------------------------------
 
 
+@records("link_change")
 def _again_verdict(
     incident: Incident, *, by: str, at: Moment, change: str, verdict: Verdict, why: str
 ) -> tuple[IncidentEvent, ...]:
@@ -2242,6 +2287,7 @@ def _again_verdict(
     return link_change(incident, by=by, at=at, change=change, verdict=verdict, why=why)
 
 
+@records("triage")
 def _again_triaged(
     incident: Incident,
     *,
@@ -2266,6 +2312,7 @@ def _again_triaged(
     )
 
 
+@records("change_severity")
 def _again_severity(
     incident: Incident,
     *,
@@ -2280,12 +2327,14 @@ def _again_severity(
     return change_severity(incident, by=by, at=at, severity=told, why=why, scale=scale)
 
 
+@records("unrelate")
 def _again_unrelated(
     incident: Incident, *, by: str, at: Moment, other: str
 ) -> tuple[IncidentEvent, ...]:
     return unrelate(incident, by=by, at=at, to=other)
 
 
+@records("correct")
 def _again_severity_corrected(
     incident: Incident,
     *,

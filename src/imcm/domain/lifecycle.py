@@ -122,6 +122,7 @@ class Ask(NamedTuple, Generic[S]):
     to: str | None = None
     kind: Relation | None = None
     above: tuple[str, ...] | None = None
+    was_name: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -255,6 +256,16 @@ def rows(table: Mapping[str, Rule[S]]) -> Iterator[tuple[str, tuple[str, ...], s
 def parameters(step: Callable[..., object]) -> tuple[str, ...]:
     """Return the names of what a step takes besides the state, which is its first parameter."""
     return tuple(signature(step).parameters)[1:]
+
+
+def records(step: str) -> Callable[[T], T]:
+    """Return a decorator that names a function by the step whose events it makes again."""
+
+    def named(function: T) -> T:
+        function.__name__ = step  # type: ignore[attr-defined]  # it is a function
+        return function
+
+    return named
 
 
 def confirmed(

@@ -109,7 +109,12 @@ class SeverityScale:
             allowed = "nothing: the scale has no matrix, so choose the severity"
             raise InvalidValue("impact_level", impact_level, allowed)
         row = _among("impact_level", impact_level, self.matrix)
-        found: str = _among("urgency", urgency, row)
+        if not isinstance(urgency, str) or urgency not in row:
+            allowed = (
+                f"for impact_level {impact_level} the matrix has {', '.join(row) or 'nothing'}"
+            )
+            raise InvalidValue("urgency", urgency, allowed)
+        found: str = row[urgency]
         return found
 
     def as_dict(self) -> dict[str, Any]:

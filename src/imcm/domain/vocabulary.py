@@ -673,9 +673,13 @@ def checked_milestone(name: str, value: object) -> str:
         InvalidValue: It can be no id, or it is one of `MILESTONES`, which have steps.
     """
     told = checked_id(name, value)
-    if folded(told).replace(" ", "_") in MILESTONES:
+    if folded(told).replace(" ", "_").removesuffix("_at") in MILESTONES:
         allowed = "a name of your own: this milestone has a step, which records it"
         raise InvalidValue(name, told, allowed)
+    if told.startswith("mark:"):
+        raise InvalidValue(
+            name, told, "the name alone; mark: stands in front where it is asked for"
+        )
     return told
 
 

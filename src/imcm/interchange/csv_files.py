@@ -657,11 +657,15 @@ def _incident(row: _Row, by: str) -> tuple[IncidentEvent, ...]:
         events += [VerdictGiven(**told, change=id_, verdict=verdict) for id_ in ids]
     for mark, at in row.marks():
         events.append(MilestoneMarked(by=by, imported=True, at=at, number=1, name=mark))
+    related: dict[str, str] = {}
     for relation in (Relation.CHILD_OF, Relation.RECURRENCE_OF):
         other = row.reference(relation.value)
         if other is not None and other == row.reference("id"):
             row.wrong(relation.value, "an incident can't be related to itself")
+        if other is not None and other in related:
+            row.wrong(relation.value, f"it is {related[other]} too; one relation to each can stand")
         if other is not None:
+            related[other] = relation.value
             events.append(IncidentRelated(**told, other=other, kind=relation))
     reason = row.get("dismissed", lambda n, text: member(n, text, DismissalReason))
     if reason is not None:

@@ -1036,6 +1036,11 @@ def _services(facts: Facts) -> frozenset[str]:
     return frozenset(chain.from_iterable(used))
 
 
+def _milestones(facts: Facts) -> frozenset[str]:
+    """Return the names of milestones of the team's own that incidents have."""
+    return frozenset(chain.from_iterable(row.milestones for row in facts.incidents))
+
+
 def _heard(facts: Facts) -> _Heard:
     environments = {*PRODUCTION, ANY}
     labels: dict[str, set[str]] = {}
@@ -1073,6 +1078,12 @@ def _unheard_of(facts: Facts, definition: Definition) -> dict[tuple[str, str], s
 
     for name in sorted({*(definition.services or ())}):
         look("service", name, f"names the service {name}", _services(facts))
+    marks = [*getattr(definition, "start", ()), *getattr(definition, "end", ())]
+    for name in sorted({one.removeprefix(MARK) for one in marks if is_mark(one)}):
+        there_are = facts.kept(("milestones",), lambda: _milestones(facts))
+        base, _, number = name.rpartition("#")
+        wanted = base if number.isdecimal() and base in there_are else name
+        look(MARK, wanted, f"has the milestone {wanted}", there_are)
     if not asked and not labels and definition.environments is None:
         return notes
     heard = facts.kept(("heard",), lambda: _heard(facts))

@@ -15,8 +15,16 @@ from operator import attrgetter
 from typing import Any, Final, cast
 
 from imcm.domain.incident import OPEN, TRIAGED_FROM, IncidentStatus
-from imcm.domain.vocabulary import NOTHING_TOLD, Moment, highest
-from imcm.projections.rows import IncidentFacts, Spell, one_for_all, own, released, waiting
+from imcm.domain.vocabulary import NOTHING_TOLD, Moment, Relation, highest
+from imcm.projections.rows import (
+    IncidentFacts,
+    Spell,
+    in_order_of_time,
+    one_for_all,
+    own,
+    released,
+    waiting,
+)
 
 # Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
 Told = list[Any]
@@ -121,7 +129,9 @@ def row(told: Told) -> IncidentFacts:
         if fields[place] is not NOTHING_TOLD:
             fields[place] = fields[place].copy()
     if fields[_MILESTONES]:
-        fields[_MILESTONES] = {name: tuple(at) for name, at in fields[_MILESTONES].items()}
+        fields[_MILESTONES] = {
+            name: in_order_of_time(at) for name, at in fields[_MILESTONES].items()
+        }
     if fields[_CAUSE_TAGS]:
         fields[_CAUSE_TAGS] = tuple(fields[_CAUSE_TAGS])
     return _row(fields)
@@ -252,7 +262,11 @@ def _verdict_given(told: Told, event: Any) -> None:
 
 
 def _related(told: Told, event: Any) -> None:
-    _own(told, _RELATED)[event.other] = event.kind
+    mine = _own(told, _RELATED)
+    if event.kind is Relation.CHILD_OF:
+        for other in [one for one, kind in mine.items() if kind is Relation.CHILD_OF]:
+            del mine[other]
+    mine[event.other] = event.kind
 
 
 def _unrelated(told: Told, event: Any) -> None:

@@ -43,7 +43,7 @@ from imcm.domain.vocabulary import (
     midpoint,
 )
 from imcm.projections.instants import instant
-from imcm.projections.rows import IncidentFacts, Spell, one_for_all
+from imcm.projections.rows import IncidentFacts, Spell, in_order_of_time, one_for_all
 
 __all__ = ["merges_followed", "said"]
 
@@ -199,12 +199,14 @@ def _verdicts(members: Sequence[IncidentFacts]) -> Mapping[str, Verdict]:
 def _related(there: Sequence[IncidentFacts]) -> Mapping[str, Relation]:
     """Return what they are to others; what one of them is to another of them is said no more."""
     ids = {one.id for one in there}
-    return {
-        other: kind
-        for one in reversed(there)
-        for other, kind in one.related.items()
-        if other not in ids
-    }
+    found: dict[str, Relation] = {}
+    for one in there:
+        for other, kind in one.related.items():
+            # It is the child of one alone: of the target's parent, where that has one.
+            another = kind is Relation.CHILD_OF and Relation.CHILD_OF in found.values()
+            if other not in ids and not another:
+                found.setdefault(other, kind)
+    return found
 
 
 def _milestones(there: Sequence[IncidentFacts]) -> Mapping[str, tuple[Moment | None, ...]]:
@@ -213,7 +215,7 @@ def _milestones(there: Sequence[IncidentFacts]) -> Mapping[str, tuple[Moment | N
     for one in there:
         for name, moments in one.milestones.items():
             found.setdefault(name, []).extend(moments)
-    return {name: tuple(sorted(moments, key=_order)) for name, moments in found.items()}
+    return {name: in_order_of_time(moments) for name, moments in found.items()}
 
 
 _DEGREES: Final = {degree: place for place, degree in enumerate(Degree)}

@@ -83,8 +83,9 @@ class IncidentDuration(Definition):
             mitigated, resolved, closed), or a list of which the first that is present counts. A
             start is also cause_deployed, or cause_deployed_or_detected, the earlier of both. One
             that can come again starts with its first stretch, or each stretch where each counts.
-            "mark:vendor called" is the first milestone of that name of the team's own (`mark`),
-            "mark:vendor called#2" the second.
+            "mark:vendor called" is the first milestone of that name of the team's own (`mark`), in
+            order of time, "mark:vendor called#2" the second; where each stretch counts by itself,
+            the first that came in it.
         statistic: median (default), median_low, mean, p90, p95 (both type 7), max, min,
             geometric_mean, sum.
         reopened: For ends that can come again: "last" (first start to last end), "first" (to the
@@ -294,19 +295,21 @@ def _starts(
             ]
         else:
             moments = [getattr(spell, name) for name in wanted if name in SPELL_ENDS]
+            moments += [_once(row, name, place) for name in once if is_mark(name)]
             moments += [spell.started] if once else []
         starts.append(next((moment for moment in moments if moment is not None), None))
     return starts
 
 
 def _once(row: IncidentFacts, name: str, place: int) -> Moment | None:
-    """Return a moment that comes once, where it came in that spell of the incident."""
-    moment = _moment(row, name, {})
-    if moment is None:
-        return None
-    begun = (spell.started for spell in row.spells[1:])
-    came_in = sum(at is not None and utc(at) <= utc(moment) for at in begun)
-    return moment if came_in == place else None
+    """Return a moment that comes once, or the first of several, that came in that spell."""
+    begun = [spell.started for spell in row.spells[1:]]
+    for moment in _marked(row, name) if is_mark(name) else (_moment(row, name, {}),):
+        if moment is not None:
+            came_in = sum(at is not None and utc(at) <= utc(moment) for at in begun)
+            if came_in == place:
+                return moment
+    return None
 
 
 def _came_unseen(row: IncidentFacts, wanted: Sequence[str]) -> bool:

@@ -85,7 +85,8 @@ class IncidentFacts(NamedTuple):
         verdicts: Change id to the last verdict on it, those of merged incidents included.
         merged_into: The last target of its chain of merges; *merged* are those merged into it.
         related: What it is to other incidents, by their ids.
-        milestones: Of the team's own milestones, when each was reached, as often as it was.
+        milestones: Of the team's own milestones, when each was reached, as often as it was, in
+            order of time; last those of which nobody knows when.
         cause_tags: Those of all its reviews, each once.
         before_merge: The status it had when it was merged; None where it is not merged.
         members: Where others are merged into it: each of them by itself, as it stands within the
@@ -297,6 +298,12 @@ def happened(events: Iterable[Any], as_of: datetime) -> Iterator[Any]:
 def one_for_all(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names as they were first given: of services and people there are few, of rows many."""
     return names
+
+
+def in_order_of_time(moments: Iterable[Moment | None]) -> tuple[Moment | None, ...]:
+    """Return moments in the order of their midpoints, those that nobody knows last."""
+    known = sorted((moment for moment in moments if moment is not None), key=midpoint)
+    return (*known, *(moment for moment in moments if moment is None))
 
 
 # --- what grows -----------------------------------------------------------------------------------

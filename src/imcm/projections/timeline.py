@@ -7,7 +7,7 @@ hidden: what was voided or corrected later is there and says so. Prose is made a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -56,7 +56,7 @@ class Entry:
     voided_by: int | None = None
 
 
-_LINKS: Final = ("change", "incident", "merged", "into", "repairs")
+_LINKS: Final = ("change", "incident", "merged", "into", "repairs", "other")
 """Fields of events that name another incident or change."""
 
 
@@ -205,7 +205,11 @@ def _named(
                 raise UnknownIdError(kind, id_)
             wanted.add(name)
     if linked:
-        pairs = [(name, other) for name, told in entries.items() for other in _names(told)]
+        pairs = [
+            (name, other)
+            for name, told in entries.items()
+            for other in {other for entry in told for other in named_by(entry.event)}
+        ]
         first = frozenset(wanted)
         for name, other in pairs:
             if name in first and other in entries:
@@ -215,16 +219,13 @@ def _named(
     return wanted
 
 
-def _names(told: Iterable[Entry]) -> set[str]:
-    """Return the streams that the events of one stream name."""
-    found: set[str] = set()
-    for entry in told:
-        for field in _LINKS:
-            other = getattr(entry.event, field, None)
-            if isinstance(other, str):
-                kind = CHANGE if field in {"change", "repairs"} else INCIDENT
-                found.add(f"{kind}:{other}")
-    return found
+def named_by(event: object) -> Iterator[str]:
+    """Yield the streams that an event links its own to."""
+    for field in _LINKS:
+        other = getattr(event, field, None)
+        if isinstance(other, str):
+            kind = CHANGE if field in {"change", "repairs"} else INCIDENT
+            yield f"{kind}:{other}"
 
 
 def _services(told: Iterable[Entry]) -> tuple[str, ...]:

@@ -1,0 +1,72 @@
+"""
+One incident or change of a ledger, with what it names and what names it.
+
+Answering for one of them by reading the whole log takes many times as long as going through the
+stored bytes: those tell, undecoded, in which streams an id stands, and what was known when. Only
+the streams that are needed are decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from imcm.codec import Row, decode, stamp_of, written_id
+from imcm.domain.recorded import Recorded, checked_known_at
+from imcm.ledger.store import Reading
+from imcm.projections.timeline import named_by
+
+
+class Extent(NamedTuple):
+    """
+    How far a log was read.
+
+    Attributes:
+        position: Of the last event that was known; 0 where none was.
+        newest: The newest stamp up to it, as `codec.stamp_of` gives it; empty where there is none.
+        naming: The streams in which one of the ids that were asked for may be named.
+    """
+
+    position: int
+    newest: str
+    naming: tuple[str, ...]
+
+
+def extent_of(store: Reading, known_at: int | datetime | None, ids: Collection[str] = ()) -> Extent:
+    """Go through the stored bytes of a log, up to what was known; see `recorded.known`."""
+    known_at = checked_known_at(known_at)
+    upto = known_at if isinstance(known_at, int) else None
+    until = stamp_of(known_at) if isinstance(known_at, datetime) else None
+    needles = [written_id(one) for one in ids]
+    naming: dict[str, None] = {}
+    last, newest = 0, ""
+    for row in store.tuples(upto=upto):
+        position, stream, _, _, state = row
+        stamp = stamp_of(row)
+        if until is not None and stamp > until:
+            break
+        last, newest = position, max(newest, stamp)
+        # Rows that came from elsewhere may write any letter by its number.
+        if needles and (any(one in state for one in needles) or b"\\u" in state):
+            naming[stream] = None
+    return Extent(last, newest, tuple(naming))
+
+
+def events_of(store: Reading, streams: Iterable[str], upto: int) -> list[Recorded]:
+    """Return the events of some streams up to a position, in log order."""
+    found: list[Row] = []
+    for stream, rows in store.streams(list(dict.fromkeys(streams))).items():
+        positions = store.positions(stream, rows)
+        found += [
+            row._replace(position=at) for row, at in zip(rows, positions, strict=True) if at <= upto
+        ]
+    found.sort(key=lambda row: row.position)
+    return [decode(row) for row in found]
+
+
+def around(store: Reading, stream: str, extent: Extent) -> list[Recorded]:
+    """Return the events of a stream, of those it names and of those that may name it."""
+    own = events_of(store, [stream], extent.position)
+    named = {other for recorded in own for other in named_by(recorded.event)}
+    return events_of(store, [stream, *sorted(named), *extent.naming], extent.position)
