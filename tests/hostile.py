@@ -787,6 +787,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Ledger.backup.target": fresh_path,
     "imcm.Ledger.change.id": lambda: "CHG-1",
     "imcm.LedgerReader.change.id": lambda: "CHG-1",
+    "imcm.LedgerReader.trail.id": lambda: "CHG-1",
+    "imcm.Ledger.trail.id": lambda: "CHG-1",
     "imcm.LedgerReader.backup.target": fresh_path,
     "imcm.availability.window": _period,
     "imcm.time_between_failures.window": _period,

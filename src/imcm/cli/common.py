@@ -21,7 +21,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from operator import is_
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, TextIO, TypeVar, cast
+from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, TextIO, TypeVar
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -390,8 +390,8 @@ def _moved(value: Any, home: ZoneInfo) -> Any:
         moved = {name: _moved(one, home) for name, one in found.items()}
         other = {name: one for name, one in moved.items() if one is not found[name]}
         return attrs.evolve(value, **other) if other else value
-    if isinstance(value, tuple):
-        return _moved_all(cast("tuple[Any, ...]", value), home)
+    if issubclass(value.__class__, tuple):
+        return _moved_all(value, home)
     return value
 
 

@@ -1,0 +1,233 @@
+"""Questions about one incident or change read its streams, and answer as the whole log does."""
+
+import functools
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from imcm import (
+    InvalidValue,
+    Ledger,
+    LedgerReader,
+    NaiveTimeError,
+    UnknownIdError,
+    change,
+    decision_trail,
+    incident,
+    timeline,
+)
+from imcm.codec import Row, stamp_of
+from imcm.interchange import jsonl
+from imcm.story import StoryClock, tell
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+LOGS = sorted(path.name for path in GOLDEN.glob("*.jsonl"))
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@functools.cache
+def golden(name):
+    with (GOLDEN / name).open("rb") as file:
+        return tuple(jsonl.read(file))
+
+
+@pytest.fixture(params=LOGS)
+def whole(request, path):
+    with Ledger.restored(path, golden(request.param)) as ledger:
+        yield ledger
+
+
+def things(ledger):
+    """Yield every incident and change of a ledger."""
+    for stream in dict.fromkeys(row.stream for row in ledger.rows()):
+        kind, _, id_ = stream.partition(":")
+        if kind in {"incident", "change"}:
+            yield stream, kind, id_
+
+
+def answer(ask):
+    """Return what a question gives, an error as its class."""
+    try:
+        return ask()
+    except UnknownIdError:
+        return UnknownIdError
+
+
+class TestTheSameAsOfTheWholeLog:
+    def test_a_timeline(self, whole):
+        log = list(whole.replay())
+        for stream, kind, id_ in things(whole):
+            for linked in (True, False):
+                told = {kind: id_, "linked": linked}
+                assert timeline(log, **told) == whole.timeline(stream, linked=linked)
+
+    def test_a_trail(self, whole):
+        log = list(whole.replay())
+        for _, kind, id_ in things(whole):
+            if kind == "change":
+                assert decision_trail(log, id_) == whole.trail(id_) == whole.trail(f"change:{id_}")
+
+    def test_at_every_point_that_something_was_known(self, whole):
+        log = list(whole.replay())
+        points = [one.position for one in log] + [one.recorded_at for one in log[::3]]
+        for stream, kind, id_ in [*things(whole)][:4]:
+            for at in points:
+                told = {kind: id_, "known_at": at}
+                expected = answer(functools.partial(timeline, log, **told))
+                assert expected == answer(functools.partial(whole.timeline, stream, known_at=at))
+                if kind == "change":
+                    expected = answer(lambda: decision_trail(log, id_, known_at=at))  # noqa: B023
+                    assert expected == answer(lambda: whole.trail(id_, known_at=at))  # noqa: B023
+
+    def test_in_every_kind_of_store(self, ledger):
+        """The clock stands still, in memory, in a file and in PostgreSQL."""
+        for id_ in ("INC-1", 'INC "2"', "Störung ü"):
+            ledger.record(id_, incident.detect, by="ann", at=START, title=id_)
+        told = {"by": "ann", "at": START, "title": "v2"}
+        for id_, more in (("CHG-1", {}), ("CHG-2", {"repairs": "CHG-1"})):
+            ledger.record(id_, change.plan, **told, **more)
+        for id_ in ("INC-1", 'INC "2"', "Störung ü"):
+            ledger.record(
+                id_, incident.link_change, by="ann", at=START, change="CHG-1", verdict="caused"
+            )
+        ledger.relate("INC-1", to="Störung ü", kind="related", by="ann", at=START)
+        log = list(ledger.replay())
+        for stream, kind, id_ in things(ledger):
+            found = ledger.timeline(stream)
+            assert timeline(log, **{kind: id_}) == found
+            assert len({entry.id for entry in found}) > 1
+        assert {"INC-1", "Störung ü", "CHG-1"} == {
+            entry.id for entry in ledger.timeline("Störung ü")
+        }
+
+    def test_where_the_clock_went_back(self, path):
+        stamps = iter(START + timedelta(hours=n) for n in (0, 1, 5, 2, 3, 9))
+        with Ledger(path, clock=lambda: next(stamps)) as ledger:
+            for number in range(5):
+                ledger.record(
+                    f"INC-{number % 2}",
+                    incident.detect if number < 2 else incident.post_update,
+                    by="ann",
+                    at=START,
+                    **({"title": "down"} if number < 2 else {"text": f"update {number}"}),
+                )
+            log = list(ledger.replay())
+            for hours in range(-1, 10):
+                at = START + timedelta(hours=hours)
+                for id_ in ("INC-0", "INC-1"):
+                    expected = answer(lambda: timeline(log, incident=id_, known_at=at))  # noqa: B023
+                    assert expected == answer(
+                        lambda: ledger.timeline(id_, known_at=at)  # noqa: B023
+                    )
+
+    def test_rows_that_write_letters_by_their_numbers(self, path):
+        """As another tool may write the same JSON."""
+        with Ledger.in_memory() as made:
+            made.record("INC-1", incident.detect, by="ann", at=START, title="down")
+            made.record("CHG-1", change.plan, by="ann", at=START, title="v2")
+            told = {"by": "ann", "at": START, "change": "CHG-1", "verdict": "caused"}
+            made.record("INC-1", incident.link_change, **told)
+            rows = [
+                row._replace(state=row.state.replace(b'"CHG-1"', b'"C\\u0048G-1"'))
+                for row in made.rows()
+            ]
+        with Ledger.restored(path, rows) as ledger:
+            log = list(ledger.replay())
+            assert timeline(log, change="CHG-1") == ledger.timeline("CHG-1")
+            assert {"INC-1", "CHG-1"} == {entry.id for entry in ledger.timeline("CHG-1")}
+
+    def test_a_window(self, path):
+        clock = StoryClock()
+        with Ledger(path, clock=clock) as ledger:
+            tell(ledger, clock)
+            log = list(ledger.replay())
+            days = {entry.at.date() for entry in ledger.timeline("INC-204")}
+            first = datetime.combine(min(days), datetime.min.time(), UTC)
+            window = (first, first + timedelta(days=1))
+            found = ledger.timeline("INC-204", window=window, as_of=first + timedelta(hours=19))
+            told = {"window": window, "as_of": first + timedelta(hours=19)}
+            assert timeline(log, incident="INC-204", **told) == found
+            assert 0 < len(found) < len(ledger.timeline("INC-204"))
+
+
+class TestAsItStood:
+    def test_an_incident_and_a_change(self, whole):
+        log = list(whole.replay())
+        for stream, kind, id_ in things(whole):
+            module = incident if kind == "incident" else change
+            ask = getattr(whole, kind)
+            for last in [one for one in log if one.stream == stream]:
+                state = ask(id_, known_at=last.position)
+                events = [
+                    one.event
+                    for one in log
+                    if one.stream == stream and one.position <= last.position
+                ]
+                assert module.fold(events) == state
+
+    def test_before_it_was_known_there_is_none(self, ledger):
+        ledger.record("INC-1", incident.detect, by="ann", at=START, title="down")
+        with pytest.raises(UnknownIdError, match="no incident 'INC-1'"):
+            ledger.incident("INC-1", known_at=1)
+        with pytest.raises(UnknownIdError):
+            ledger.timeline("INC-1", known_at=START)
+
+
+class TestPosition:
+    def test_is_the_last_that_was_known(self, whole):
+        log = list(whole.replay())
+        assert log[-1].position == whole.position_at()
+        assert 0 == whole.position_at(0) == whole.position_at(START - timedelta(days=9999))
+        for one in log:
+            assert one.position == whole.position_at(one.position)
+        assert log[-1].position == whole.position_at(log[-1].recorded_at + timedelta(days=9999))
+
+    @pytest.mark.parametrize(
+        ("at", "error"),
+        [("now", InvalidValue), (datetime(2026, 1, 1), NaiveTimeError)],  # noqa: DTZ001
+    )
+    def test_refuses_what_is_no_point(self, ledger, at, error):
+        with pytest.raises(error):
+            ledger.position_at(at)
+
+
+class TestStreamOf:
+    def test_names_the_kind(self, ledger):
+        ledger.record("X-1", incident.detect, by="ann", at=START, title="down")
+        ledger.record("X-2", change.plan, by="ann", at=START, title="v2")
+        assert "incident:X-1" == ledger.stream_of("X-1") == ledger.stream_of("incident:X-1")
+        assert "change:X-2" == ledger.stream_of("X-2") == ledger.stream_of("change:X-2")
+        ledger.record("X-1", change.plan, by="ann", at=START, title="v2")
+        with pytest.raises(InvalidValue, match="incident:X-1 or change:X-1, since there are both"):
+            ledger.stream_of("X-1")
+        assert "X-1" == ledger.trail("X-1").change  # only a change has one
+
+    def test_says_what_is_near(self, ledger):
+        ledger.record("INC-17", incident.detect, by="ann", at=START, title="down")
+        with pytest.raises(UnknownIdError, match="near: INC-17"):
+            ledger.timeline("INC-71")
+        with pytest.raises(InvalidValue, match="this is an incident, which has a timeline"):
+            ledger.trail("INC-17")
+        with pytest.raises(InvalidValue, match="an id is text"):
+            ledger.stream_of(7)
+
+
+def test_a_reader_asks_too(path):
+    with Ledger(path) as ledger:
+        ledger.record("INC-1", incident.detect, by="ann", at=START, title="down")
+        with LedgerReader(path) as reader:
+            assert ledger.timeline("INC-1") == reader.timeline("INC-1")
+            assert 2 == reader.position_at()
+
+
+def test_a_stamp_is_read_whatever_stands_before_it():
+    state = {
+        "recorded_at": "2026-03-06T13:00:00.000000+01:00",
+        "format": 1,
+        "record": "r",
+        "event": {"ledger_id": "imcm/1", "format": 1},
+    }
+    row = Row(1, "ledger:self", 1, "LedgerOpened", json.dumps(state).encode())
+    assert "2026-03-06T12:00:00.000000Z" == stamp_of(row)
