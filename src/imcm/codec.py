@@ -380,9 +380,8 @@ def stamp_of(of: RowTuple | datetime) -> str:
     if isinstance(of, datetime):
         return _stamp(of)
     state = of[4]
-    stamp = state[_STAMP]
-    if state[54:71] == _BEFORE_STAMP and state[97:99] == b'Z"' and stamp[:26].isascii():
-        return stamp.decode()
+    if state[54:71] == _BEFORE_STAMP and state[97:99] == b'Z"':
+        return state[_STAMP].decode("latin-1")  # which reads any byte: they are digits and signs
     return _stamp(envelope_of(Row._make(of)).recorded_at)
 
 

@@ -586,7 +586,7 @@ class LedgerReader:
 
         stream = self.stream_of(id)
         kind, _, name = stream.partition(":")
-        extent = extent_of(self._store, known_at, (name,) if linked else ())
+        extent = extent_of(self._store, known_at, name if linked else None)
         if linked:
             log = around(self._store, stream, extent)
         else:

@@ -8,7 +8,7 @@ the streams that are needed are decoded.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -25,7 +25,7 @@ class Extent(NamedTuple):
     Attributes:
         position: Of the last event that was known; 0 where none was.
         newest: The newest stamp up to it, as `codec.stamp_of` gives it; empty where there is none.
-        naming: The streams in which one of the ids that were asked for may be named.
+        naming: The streams in which the id that was asked for may be named.
     """
 
     position: int
@@ -33,23 +33,28 @@ class Extent(NamedTuple):
     naming: tuple[str, ...]
 
 
-def extent_of(store: Reading, known_at: int | datetime | None, ids: Collection[str] = ()) -> Extent:
-    """Go through the stored bytes of a log, up to what was known; see `recorded.known`."""
+def extent_of(store: Reading, known_at: int | datetime | None, id_: str | None = None) -> Extent:
+    """
+    Go through the stored bytes of a log, up to what was known; see `recorded.known`.
+
+    Args:
+        id_: The id of which is asked where it may be named; None asks of none.
+    """
     known_at = checked_known_at(known_at)
     upto = known_at if isinstance(known_at, int) else None
     until = stamp_of(known_at) if isinstance(known_at, datetime) else None
-    needles = [written_id(one) for one in ids]
+    needle = b"" if id_ is None else written_id(id_)
     naming: dict[str, None] = {}
     last, newest = 0, ""
     for row in store.tuples(upto=upto):
-        position, stream, _, _, state = row
         stamp = stamp_of(row)
         if until is not None and stamp > until:
             break
-        last, newest = position, max(newest, stamp)
+        last = row[0]
+        newest = max(newest, stamp)
         # Rows that came from elsewhere may write any letter by its number.
-        if needles and (any(one in state for one in needles) or b"\\u" in state):
-            naming[stream] = None
+        if needle and (needle in row[4] or b"\\u" in row[4]):
+            naming[row[1]] = None
     return Extent(last, newest, tuple(naming))
 
 
