@@ -138,6 +138,17 @@ class TestTheSameAsOfTheWholeLog:
             assert timeline(log, change="CHG-1") == ledger.timeline("CHG-1")
             assert {"INC-1", "CHG-1"} == {entry.id for entry in ledger.timeline("CHG-1")}
 
+    def test_what_lies_ahead_of_all_stamps(self, path):
+        """A row of the ledger's own is no knowledge of the world, however new it is."""
+        stamps = iter(START + timedelta(minutes=n) for n in (0, 0, 60, 120))
+        with Ledger(path, clock=lambda: next(stamps)) as ledger:
+            ahead = START + timedelta(minutes=4)
+            ledger.record("INC-1", incident.detect, by="ann", at=ahead, title="down")
+            told = {"by": "ann", "at": ahead, "to": "INC-2"}
+            assert not ledger.once("bot", "1").record("INC-1", incident.unrelate, **told)
+            log = list(ledger.replay())
+            assert timeline(log, incident="INC-1") == ledger.timeline("INC-1") == ()
+
     def test_a_window(self, path):
         clock = StoryClock()
         with Ledger(path, clock=clock) as ledger:

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from imcm.codec import Row, decode, stamp_of, written_id
-from imcm.domain.recorded import Recorded, checked_known_at
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at
 from imcm.ledger.store import Reading
 from imcm.projections.timeline import named_by
+
+
+_TOLD: Final = (f"{INCIDENT}:", f"{CHANGE}:")
 
 
 class Extent(NamedTuple):
@@ -24,7 +27,8 @@ class Extent(NamedTuple):
 
     Attributes:
         position: Of the last event that was known; 0 where none was.
-        newest: The newest stamp up to it, as `codec.stamp_of` gives it; empty where there is none.
+        newest: The newest stamp of an incident or a change up to it, as `codec.stamp_of` gives it;
+            empty where there is none.
         naming: The streams in which the id that was asked for may be named.
     """
 
@@ -51,7 +55,8 @@ def extent_of(store: Reading, known_at: int | datetime | None, id_: str | None =
         if until is not None and stamp > until:
             break
         last = row[0]
-        newest = max(newest, stamp)
+        if row[1].startswith(_TOLD):
+            newest = max(newest, stamp)
         # Rows that came from elsewhere may write any letter by its number.
         if needle and (needle in row[4] or b"\\u" in row[4]):
             naming[row[1]] = None
