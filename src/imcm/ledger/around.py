@@ -17,7 +17,6 @@ from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at
 from imcm.ledger.store import Reading
 from imcm.projections.timeline import named_by
 
-
 _TOLD: Final = (f"{INCIDENT}:", f"{CHANGE}:")
 
 
