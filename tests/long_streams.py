@@ -134,6 +134,11 @@ INCIDENTS = {
         lambda k: told(IncidentRelated, other=f"I{k}", kind=Relation.RELATED),
         lambda k: told(IncidentUnrelated, other=f"I{k // 2}", kind=Relation.RELATED),
     ),
+    "parents": each(
+        detected,
+        lambda k: told(IncidentRelated, other=f"I{k}", kind=Relation.CHILD_OF),
+        lambda k: told(IncidentRelated, other=f"R{k}", kind=Relation.RELATED),
+    ),
     "milestones": each(detected, lambda k: told(MilestoneMarked, k, name=f"m{k}", number=1)),
     "milestones of one name": each(
         detected, lambda k: told(MilestoneMarked, k, name="called", number=k)

@@ -28,7 +28,7 @@ import attrs
 
 from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
-from imcm.domain.vocabulary import checked_text, is_among
+from imcm.domain.vocabulary import NONE_GIVEN, checked_text, is_among
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.failures import (
@@ -39,7 +39,6 @@ from imcm.projections.failures import (
 from imcm.projections.failures import Deployments as DeploymentChoices
 from imcm.projections.failures import deployments as deployments_of
 from imcm.projections.figure import (
-    NONE_GIVEN,
     Definition,
     Included,
     facts_of,

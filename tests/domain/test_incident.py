@@ -1775,7 +1775,7 @@ class TestMark:
         "name",
         [
             *("", " x", "a\nb", 7, None, "resolved", "Impact started", "IMPACT_STARTED", "x" * 201),
-            *("detected_at", "mark:vendor called"),
+            *("detected_at", "mark:vendor called", "ticket#2"),
         ],
     )
     def test_refuses_what_is_no_name_of_its_own(self, name):
@@ -1876,9 +1876,10 @@ class TestRelate:
         assert void(3, child, self.related("INC-3", Relation.RELATED)).events
 
     def test_of_which_it_is_a_child(self):
-        assert "INC-1" == incident.parent_of(incident.fold([detected(), self.related()]))
+        assert "INC-1" == incident.fold([detected(), self.related()]).parent
         other = self.related(kind=Relation.RELATED)
-        assert incident.parent_of(incident.fold([detected(), other])) is None
+        assert incident.fold([detected(), other]).parent is None
+        assert incident.fold([detected(), self.related(), other]).parent is None
 
 
 class TestCauseTags:
@@ -1891,6 +1892,6 @@ class TestCauseTags:
         [review] = self.ask(["no canary", "configuration", "no canary"]).events
         assert ("no canary", "configuration") == review.cause_tags
 
-    @pytest.mark.parametrize("tags", ["config", {"a": 1}, [""], [7], None, ["a\nb"]])
+    @pytest.mark.parametrize("tags", ["config", {"a": 1}, [""], [7], None, ["a\nb"], ["(none)"]])
     def test_refuses_what_are_no_tags(self, tags):
         self.ask(tags).then_invalid("cause_tags")

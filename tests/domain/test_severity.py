@@ -86,6 +86,8 @@ class TestScale:
             ({"levels": {"a": "P9"}}, "levels[a]", "P1, P2, P3, P4"),
             ({"levels": {" a": "P1"}}, "levels", "blank"),
             ({"levels": {"P1": "P2"}}, "levels", "P1 can't stand for P2"),
+            ({"levels": {"SEV1": "P1", "sev1": "P2"}}, "levels", "it reads like one that is there"),
+            ({"levels": {"(none)": "P1"}}, "levels", "it reads like one that is there"),
             ({"name": ""}, "scale.name", "characters"),
             ({"version": 1}, "scale.version", "text"),
             ({"matrix": []}, "matrix", "by the level"),
@@ -118,6 +120,11 @@ class TestScale:
         levels["SEV0"], row["high"] = "P4", "SEV2"
         assert Severity.P1 is scale.levels["SEV0"]
         assert "SEV0" == scale.proposed(impact_level="high", urgency="high")
+
+    def test_can_not_be_changed(self):
+        for held in (SCALE.levels, SCALE.matrix, SCALE.matrix["high"]):
+            with pytest.raises(TypeError):
+                held["SEV1"] = Severity.P4
 
     @pytest.mark.parametrize(
         ("plain", "why"),
@@ -249,6 +256,7 @@ class TestCorrect:
 
     def test_what_does_not_stand_is_refused(self):
         self.correct("SEV2", "minor").then_refused(guard="was is what stands")
+        self.correct("SEV9", "minor").then_invalid("was")
         error = self.correct("SEV0", "SEV2").then_refused(guard="was is its name")
         assert "the severity of version 2 stands at SEV1, not SEV0" in error.why
         self.correct("SEV1", "SEV9").then_invalid("now")

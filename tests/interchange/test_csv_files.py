@@ -290,6 +290,7 @@ class TestOwnWords:
         ("cells", "why"),
         [
             ("P1,,soon,,", "mark:vendor called: 'soon'"),
+            ("P4,P1,,,", "severity_name: 'P1': it is a rank, and another one than P4"),
             ("P1,,,1,", "child_of: '1': an incident can't be related to itself"),
             ("P1,,,,1", "recurrence_of: '1': an incident can't be related to itself"),
             ("P1,,,7,7", "recurrence_of: '7': it is child_of too; one relation to each can stand"),

@@ -215,13 +215,30 @@ class TestStreamOf:
             ledger.stream_of("X-1")
         assert "X-1" == ledger.trail("X-1").change  # only a change has one
 
+    def test_an_id_that_begins_like_a_stream(self, ledger):
+        for id_ in ("a", "incident:a"):
+            ledger.record(id_, incident.detect, by="ann", at=START, title="down")
+        assert "incident:incident:a" == ledger.stream_of("incident:a")
+        assert "incident:a" == ledger.stream_of("a")
+        assert {"incident:a"} == {entry.id for entry in ledger.timeline("incident:a")}
+
+    def test_an_id_as_long_as_one_can_be(self, ledger):
+        longest = "x" * 200
+        ledger.record(longest, incident.detect, by="ann", at=START, title="down")
+        ledger.record(longest, change.plan, by="ann", at=START, title="v2")
+        assert f"change:{longest}" == ledger.stream_of(f"change:{longest}")
+        assert 1 == len(ledger.timeline(f"incident:{longest}", linked=False))
+        for wrong in (longest + "x", f"change:{longest}x"):
+            with pytest.raises(InvalidValue, match="1 to 200 characters"):
+                ledger.stream_of(wrong)
+
     def test_says_what_is_near(self, ledger):
         ledger.record("INC-17", incident.detect, by="ann", at=START, title="down")
         with pytest.raises(UnknownIdError, match="near: INC-17"):
             ledger.timeline("INC-71")
         with pytest.raises(InvalidValue, match="this is an incident, which has a timeline"):
             ledger.trail("INC-17")
-        with pytest.raises(InvalidValue, match="an id is text"):
+        with pytest.raises(InvalidValue, match="give text"):
             ledger.stream_of(7)
 
 

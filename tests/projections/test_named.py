@@ -148,7 +148,15 @@ class TestMilestones:
         assert [5.0] == [one.value / HOUR for one in figure.censored]
 
     def test_a_name_may_look_like_a_number_of_another(self):
-        story = log(incident("INC-1", detected(0), mark(1, "ticket"), mark(3, "ticket#2")))
+        told = {"by": "sn", "imported": True, "number": 1}
+        story = log(
+            imported(
+                "INC-1",
+                IncidentDetected(at=at(0), by="sn", imported=True),
+                MilestoneMarked(at=at(1), name="ticket", **told),
+                MilestoneMarked(at=at(3), name="ticket#2", **told),
+            )
+        )
         figure = time_to_acknowledge(story, end="mark:ticket#2")
         assert [3.0] == [one.value / HOUR for one in figure.included]
 
@@ -200,6 +208,16 @@ class TestMilestones:
         story = log(incident("INC-1", detected(0), mark(between(1, 3)), resolved(4)))
         figure = time_to_acknowledge(story, end="mark:vendor called")
         assert (1.0, 3.0) == tuple(value / HOUR for value in figure.bounds)
+
+    def test_which_of_two_uncertain_ones_came_first_is_not_known(self):
+        steps = detected(0), mark(between(10, 30)), mark(22), resolved(60)
+        story = log(incident("INC-1", *steps))
+
+        def bounds(mark):
+            return tuple(one / HOUR for one in time_to_restore(story, start=mark).bounds)
+
+        assert (38.0, 50.0) == bounds("mark:vendor called")
+        assert (30.0, 38.0) == bounds("mark:vendor called#2")
 
     def test_after_a_reopening_it_ends_the_stretch_in_which_it_came(self):
         steps = detected(0), resolved(1), reopened(5), mark(6), resolved(8)

@@ -71,6 +71,7 @@ from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
 from imcm.domain.severity import SeverityScale, checked_scale, rated
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
+    SEVERITY_RANK,
     AttemptResult,
     Audience,
     Channel,
@@ -755,7 +756,8 @@ class Incident(NamedTuple):
         resolutions, reviewed: How many times it was resolved; how many of them a review covers.
         actions: Number of each action item and whether it is still open.
         marked: The milestones of the team's own: how many times each was reached.
-        relations: What it is to other incidents, by their ids.
+        relations: What it is to other incidents, by their ids; *parent* is the one that it is a
+            child of.
     """
 
     status: IncidentStatus = Status.NOTHING
@@ -785,6 +787,7 @@ class Incident(NamedTuple):
     actions: Mapping[int, bool] = NOTHING_TOLD
     marked: Mapping[str, int] = NOTHING_TOLD
     relations: Mapping[str, Relation] = NOTHING_TOLD
+    parent: str | None = None
     merged_into: str | None = None
     before_merge: IncidentStatus = Status.NOTHING
     absorbed: frozenset[str] = frozenset()
@@ -892,12 +895,21 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
         case MilestoneMarked():
             return incident._replace(marked=told(incident.marked, event.name, event.number))
         case IncidentRelated():
-            relations, parent = incident.relations, parent_of(incident)
-            if event.kind is Relation.CHILD_OF and parent is not None:
-                relations = untold(relations, parent)  # the last one said stands
-            return incident._replace(relations=told(relations, event.other, event.kind))
+            relations, parent = incident.relations, incident.parent
+            if event.kind is Relation.CHILD_OF:
+                if parent is not None:
+                    relations = untold(relations, parent)  # the last one said stands
+                parent = event.other
+            elif parent == event.other:
+                parent = None
+            return incident._replace(
+                relations=told(relations, event.other, event.kind), parent=parent
+            )
         case IncidentUnrelated():
-            return incident._replace(relations=untold(incident.relations, event.other))
+            return incident._replace(
+                relations=untold(incident.relations, event.other),
+                parent=None if incident.parent == event.other else incident.parent,
+            )
         case SeverityChanged():
             return incident._replace(
                 severity=event.severity,
@@ -1055,7 +1067,7 @@ def _another_one(_: Incident, ask: _Ask) -> str | None:
 
 
 def _one_parent(incident: Incident, ask: _Ask) -> str | None:
-    parent = parent_of(incident)
+    parent = incident.parent
     if ask.kind is not Relation.CHILD_OF or parent in {None, ask.to}:
         return None
     return f"it is a child of {parent} already; unrelate that first"
@@ -1072,8 +1084,8 @@ def _brings_no_parent(incident: Incident, ask: _Ask) -> str | None:
     if not isinstance(event, (IncidentRelated, IncidentUnrelated)):
         return None
     void = EventVoided(at=event.at, by=event.by, version=ask.version or 1, status="")
-    parent = parent_of(fold((*incident.past, void)))
-    if parent in {None, parent_of(incident)}:
+    parent = fold((*incident.past, void)).parent
+    if parent in {None, incident.parent}:
         return None
     return f"without it, it would be a child of {parent} again; use relate, which asks who is above"
 
@@ -1755,12 +1767,6 @@ def unrelate(incident: Incident, *, by: str, at: Moment, to: str) -> tuple[Incid
     return () if kind is None else (IncidentUnrelated(at=at, by=by, other=to, kind=kind),)
 
 
-def parent_of(incident: Incident) -> str | None:
-    """Return the id of the incident that this one is a child of; None where it is of none."""
-    relations = checked_state("incident", incident, Incident).relations
-    return next((to for to, kind in relations.items() if kind is Relation.CHILD_OF), None)
-
-
 def link_change(
     incident: Incident, *, by: str, at: Moment, change: str, verdict: Verdict, why: str = ""
 ) -> tuple[IncidentEvent, ...]:
@@ -2110,6 +2116,8 @@ def correct(
     if field == "severity" and scale is not None:
         if isinstance(was, str) and was in scale.levels:
             was_name, was = str(was), scale.levels[was]
+        elif isinstance(was, str) and was not in SEVERITY_RANK:
+            scale.rated("was", was)  # which says what there is
         if now is not None:
             now, severity_name = scale.rated("now", now)
     by, at = _require(

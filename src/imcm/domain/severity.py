@@ -8,29 +8,32 @@ words can be compared. The name as the team says it is kept beside the rank.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import attrs
 
 from imcm.domain.vocabulary import (
+    NONE_GIVEN,
     SEVERITY_RANK,
     Severity,
     checked_id,
     checked_member,
+    folded,
     is_mapping,
 )
 from imcm.errors import InvalidValue
 
 
 def _levels(value: Any) -> Any:
-    """Return the names with their ranks as they are kept; what is no mapping is refused later."""
-    return dict(value) if is_mapping(value) else value
+    """Return names as they are kept, never to change; what is no mapping is refused later."""
+    return MappingProxyType(dict(value)) if is_mapping(value) else value
 
 
 def _matrix(value: Any) -> Any:
     if not is_mapping(value):
         return value
-    return {name: _levels(row) for name, row in value.items()}
+    return MappingProxyType({name: _levels(row) for name, row in value.items()})
 
 
 @attrs.frozen(kw_only=True)
@@ -68,7 +71,7 @@ class SeverityScale:
     def __attrs_post_init__(self) -> None:
         checked_id("scale.name", self.name)
         checked_id("scale.version", self.version)
-        object.__setattr__(self, "levels", _checked_levels(self.levels))
+        object.__setattr__(self, "levels", MappingProxyType(_checked_levels(self.levels)))
         _check_matrix(self.matrix, self.levels)
 
     def __hash__(self) -> int:
@@ -178,8 +181,12 @@ def _checked_levels(levels: object) -> dict[str, Severity]:
         raise InvalidValue("levels", levels, allowed)
     found: dict[str, Severity] = {}
     before = 0
+    seen: set[str] = {NONE_GIVEN}  # so the group without any is called
     for name, rank in levels.items():
         told = checked_member(f"levels[{checked_id('levels', name)}]", rank, Severity)
+        if folded(name) in seen:
+            raise InvalidValue("levels", name, "another name: it reads like one that is there")
+        seen.add(folded(name))
         if name in SEVERITY_RANK and name != told:
             raise InvalidValue("levels", name, f"its own rank: {name} can't stand for {told.value}")
         if SEVERITY_RANK[told] < before:

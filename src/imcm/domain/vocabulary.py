@@ -6,6 +6,7 @@ Members of the enumerations are storage format: add, never rename.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -676,6 +677,8 @@ def checked_milestone(name: str, value: object) -> str:
     if folded(told).replace(" ", "_").removesuffix("_at") in MILESTONES:
         allowed = "a name of your own: this milestone has a step, which records it"
         raise InvalidValue(name, told, allowed)
+    if _NUMBERED.search(told):
+        raise InvalidValue(name, told, "a name without # and digits at its end")
     if told.startswith("mark:"):
         raise InvalidValue(
             name, told, "the name alone; mark: stands in front where it is asked for"
@@ -683,11 +686,20 @@ def checked_milestone(name: str, value: object) -> str:
     return told
 
 
+_NUMBERED: Final = re.compile("#[0-9]+$")
+
+NONE_GIVEN: Final = "(none)"
+"""How figures call the group of what has no name, which therefore is none."""
+
+
 def checked_tags(name: str, value: object) -> tuple[str, ...]:
     """Return tags as a tuple, in the order given, each once."""
     if not is_list(value) or is_mapping(value):
         raise InvalidValue(name, value, 'give a list of tags, for example ["configuration"]')
-    return tuple(dict.fromkeys(checked_id(name, tag) for tag in value))
+    tags = tuple(dict.fromkeys(checked_id(name, tag) for tag in value))
+    if NONE_GIVEN in tags:
+        raise InvalidValue(name, NONE_GIVEN, "another tag: so the group without any is called")
+    return tags
 
 
 class StatedDuration(StrEnum):

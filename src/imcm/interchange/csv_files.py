@@ -646,6 +646,8 @@ def _incident(row: _Row, by: str) -> tuple[IncidentEvent, ...]:
     if severity is not None or customers is not None:
         impact = None if customers is None else Impact(customers=customers)
         name = row.get("severity_name", checked_id) if severity is not None else None
+        if name in set(Severity) - {severity}:
+            row.wrong("severity_name", f"it is a rank, and another one than {severity}")
         events.append(IncidentTriaged(**told, severity=severity, severity_name=name, impact=impact))
     for name, milestone in _MILESTONES.items():
         if moments[name] is not None:

@@ -95,6 +95,7 @@ from imcm.domain.recorded import (
 )
 from imcm.domain.severity import SeverityScale, checked_scale
 from imcm.domain.vocabulary import (
+    LONGEST_ID,
     Between,
     Moment,
     Relation,
@@ -103,6 +104,7 @@ from imcm.domain.vocabulary import (
     checked_member,
     checked_moment,
     checked_number,
+    checked_text,
     checked_time,
     checked_words,
     earliest,
@@ -544,12 +546,15 @@ class LedgerReader:
             UnknownIdError: There is none.
             InvalidValue: There are both, or it can be no id.
         """
-        kind, _, name = known_id("id", id).partition(":")
-        if kind in {INCIDENT, CHANGE} and name and self._store.stream(id):
-            return id
+        kind, _, name = checked_text("id", id).partition(":")
+        prefixed = kind in {INCIDENT, CHANGE} and bool(name)
+        if not (prefixed and len(id) > LONGEST_ID):
+            known_id("id", id)
         found = [
             f"{kind}:{id}" for kind in (INCIDENT, CHANGE) if self._store.stream(f"{kind}:{id}")
         ]
+        if not found and prefixed and self._store.stream(f"{kind}:{known_id('id', name)}"):
+            return id
         if not found:
             near = self._near(f"{INCIDENT}:{id}") or self._near(f"{CHANGE}:{id}")
             raise UnknownIdError("incident or change", id, near)
@@ -1940,7 +1945,7 @@ def _relating(id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Call:
         one: str | None = to
         while one is not None and one not in found:
             found[one] = None
-            one = incident.parent_of(state_of(f"{INCIDENT}:{one}"))
+            one = state_of(f"{INCIDENT}:{one}").parent
         return tuple(found)[1:]
 
     told = {"id": id, "to": known_id("to", to), "kind": kind, "by": by, "at": at}

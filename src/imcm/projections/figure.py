@@ -38,6 +38,7 @@ from imcm.collector import collector_paused
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.recorded import LogMark, Recorded
 from imcm.domain.vocabulary import (
+    NONE_GIVEN,
     PRODUCTION,
     Between,
     Kind,
@@ -1261,9 +1262,6 @@ def severity_name_of(row: IncidentFacts, definition: Definition) -> str | None:
     }[definition.severity]
     rank = severity_of(row, definition)
     return name or (None if rank is None else rank.value)
-
-
-NONE_GIVEN: Final = "(none)"
 
 
 def groups_of(row: IncidentFacts | ChangeFacts, definition: Definition) -> tuple[str, ...]:

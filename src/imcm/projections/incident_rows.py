@@ -62,6 +62,7 @@ _FIELDS: Final = IncidentFacts._fields
     _BEFORE_MERGE,
     _MERGED,
     _RELATED,
+    _PARENT,
     _MILESTONES,
     _CAUSE_TAGS,
     _MEMBERS,
@@ -264,13 +265,17 @@ def _verdict_given(told: Told, event: Any) -> None:
 def _related(told: Told, event: Any) -> None:
     mine = _own(told, _RELATED)
     if event.kind is Relation.CHILD_OF:
-        for other in [one for one, kind in mine.items() if kind is Relation.CHILD_OF]:
-            del mine[other]
+        mine.pop(told[_PARENT], None)  # the last one said stands
+        told[_PARENT] = event.other
+    elif told[_PARENT] == event.other:
+        told[_PARENT] = None
     mine[event.other] = event.kind
 
 
 def _unrelated(told: Told, event: Any) -> None:
     _own(told, _RELATED).pop(event.other, None)
+    if told[_PARENT] == event.other:
+        told[_PARENT] = None
 
 
 def _marked(told: Told, event: Any) -> None:

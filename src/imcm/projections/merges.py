@@ -143,6 +143,7 @@ def _together(target: IncidentFacts, theirs: Sequence[IncidentFacts]) -> Inciden
         first = min(there, key=lambda one: (_order(one.detected_at), one.id))
         there = [first, *(one for one in there if one is not first)]
     base = there[0]
+    related = _related(there)
     worst = highest(*(one.severity_highest for one in there))
     return named._replace(
         status=_status(there),
@@ -163,7 +164,8 @@ def _together(target: IncidentFacts, theirs: Sequence[IncidentFacts]) -> Inciden
         severity_highest_name=next(
             (one.severity_highest_name for one in there if one.severity_highest is worst), None
         ),
-        related=_related(there),
+        related=related,
+        parent=next((one for one, kind in related.items() if kind is Relation.CHILD_OF), None),
         milestones=_milestones(there),
         cause_tags=tuple(dict.fromkeys(tag for one in there for tag in one.cause_tags)),
         impact=_impact([one.impact for one in there if one.impact is not None]),

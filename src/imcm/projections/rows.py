@@ -18,6 +18,7 @@ from imcm.domain.corrections import replaced
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
+    Between,
     ChangeType,
     Channel,
     Commit,
@@ -36,6 +37,8 @@ from imcm.domain.vocabulary import (
     Symptom,
     Verdict,
     Window,
+    earliest,
+    latest,
     midpoint,
 )
 from imcm.projections.edits import Edit
@@ -84,7 +87,8 @@ class IncidentFacts(NamedTuple):
             the one last said.
         verdicts: Change id to the last verdict on it, those of merged incidents included.
         merged_into: The last target of its chain of merges; *merged* are those merged into it.
-        related: What it is to other incidents, by their ids.
+        related: What it is to other incidents, by their ids; *parent* is the one that it is a child
+            of.
         milestones: Of the team's own milestones, when each was reached, as often as it was, in
             order of time; last those of which nobody knows when.
         cause_tags: Those of all its reviews, each once.
@@ -131,6 +135,7 @@ class IncidentFacts(NamedTuple):
     before_merge: IncidentStatus | None = None
     merged: tuple[str, ...] = ()
     related: Mapping[str, Relation] = NOTHING_TOLD
+    parent: str | None = None
     milestones: Mapping[str, tuple[Moment | None, ...]] = NOTHING_TOLD
     cause_tags: tuple[str, ...] = ()
     members: tuple[IncidentFacts, ...] = ()
@@ -301,9 +306,20 @@ def one_for_all(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def in_order_of_time(moments: Iterable[Moment | None]) -> tuple[Moment | None, ...]:
-    """Return moments in the order of their midpoints, those that nobody knows last."""
-    known = sorted((moment for moment in moments if moment is not None), key=midpoint)
-    return (*known, *(moment for moment in moments if moment is None))
+    """
+    Return when something had come once, twice, and so on: the moments given, in order of time.
+
+    Where uncertain ones overlap, which of them came first is not known: the first lies between the
+    first that any of them can have been and the first by which one of them must have been. Those
+    of which nobody knows when come last.
+    """
+    known = [moment for moment in moments if moment is not None]
+    ends = zip(sorted(map(earliest, known)), sorted(map(latest, known)), strict=True)
+    nobody_knows = (None for moment in moments if moment is None)
+    return (
+        *(low if low == high else Between(earliest=low, latest=high) for low, high in ends),
+        *nobody_knows,
+    )
 
 
 # --- what grows -----------------------------------------------------------------------------------
