@@ -294,6 +294,54 @@ class TestTheFile:
         assert refused > 20
         assert silent > 20
 
+    def test_a_row_that_seems_to_be_older_than_what_is_packed_is_missed(self, book, model):
+        with pytest.MonkeyPatch().context() as monkey:
+            monkey.setattr(follower, "LOOSE", 10)
+            for number in range(40):
+                detect(book, f"INC-{number}")
+            with KeptFacts(model, book) as kept:
+                kept.facts()
+                detect(book, "INC-40")
+                kept.facts()
+        with closing(sqlite3.connect(model)) as connection, connection:
+            connection.execute("UPDATE facts SET position = 2 WHERE id = 'INC-40'")
+        with (
+            pytest.raises(StoreError, match="0 rows are newer than what is packed, not 1"),
+            KeptFacts(model, book) as kept,
+        ):
+            kept.facts()
+
+    @pytest.mark.parametrize(
+        ("statement", "why"),
+        [
+            ("DELETE FROM read", "how far the log was read does not stand there"),
+            ("DELETE FROM packed", "0 rows are packed, where 40 belong"),
+        ],
+    )
+    def test_what_else_is_missing_is_missed(self, book, model, statement, why):
+        with pytest.MonkeyPatch().context() as monkey:
+            monkey.setattr(follower, "LOOSE", 10)
+            for number in range(40):
+                detect(book, f"INC-{number}")
+            with KeptFacts(model, book) as kept:
+                kept.facts()
+        with closing(sqlite3.connect(model)) as connection, connection:
+            connection.execute(statement)
+        with pytest.raises(StoreError, match=why), KeptFacts(model, book) as kept:
+            kept.facts()
+
+    def test_names_of_tables_that_are_no_text(self, book, model):
+        detect(book, "INC-1")
+        with KeptFacts(model, book) as kept:
+            kept.facts()
+        with closing(sqlite3.connect(model)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        data = model.read_bytes()
+        assert 1 < data.count(b"imcm_follower")
+        model.write_bytes(data.replace(b"imcm_follower", b"imcm_\xa0ollower"))
+        with pytest.raises(StoreError):
+            KeptFacts(model, book)
+
     def test_rows_that_are_missing_are_missed(self, book, model):
         detect(book, "INC-1")
         detect(book, "INC-2")

@@ -159,7 +159,11 @@ class Follower:
 
     def _begin(self) -> None:
         run = self._connection.execute
-        names = {name for (name,) in run("SELECT name FROM sqlite_master")}
+        try:
+            names = {name for (name,) in run("SELECT name FROM sqlite_master")}
+        except UnicodeDecodeError as error:
+            why = "it is damaged, or no file of a follower; name a new file"
+            raise StoreError(f"{self._path}: {error}; {why}") from None
         if names and "imcm_follower" not in names:
             raise StoreError(f"{self._path} is a database of something else; name a new file")
         self._ours = bool(names)
@@ -352,8 +356,8 @@ def _decoder(kind: str) -> Callable[[bytes], Kept]:
 
 
 _kept_of: Final = {kind: _decoder(kind) for kind in _ROWS}
-_read_of: Final = msgspec.msgpack.Decoder(tuple[int, Read])
-"""How many rows are kept one by one, and what else the fold knows."""
+_read_of: Final = msgspec.msgpack.Decoder(tuple[int, int, Read])
+"""How many rows are kept one by one, how many are packed, and what else the fold knows."""
 
 
 class _Head(msgspec.Struct, array_like=True):
@@ -508,7 +512,7 @@ class _FactsModel:
         # It changes with the fields of a row, with a new version of what makes rows, and with the
         # order in which a machine writes the bytes of a number.
         told = f"{fields}/{sys.byteorder}/{PIECE}"
-        self.name = f"facts 5 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        self.name = f"facts 6 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
         self._ledger = ledger
         self._packed = 0
         self._loose = 0  # at most: what changed twice is counted twice
@@ -556,15 +560,21 @@ class _FactsModel:
             mine = 0
         (told,) = connection.execute("SELECT told FROM read").fetchone() or (None,)
         if told is None:
+            if position:
+                raise ValueError("how far the log was read does not stand there")
             return
-        loose, read = _read_of.decode(_unsealed(told, position))
+        loose, together, read = _read_of.decode(_unsealed(told, position))
+        packed_rows = sum(head.rows for head in heads.values())
+        if packed_rows != together:
+            raise ValueError(f"{packed_rows} rows are packed, where {together} belong")
         [there] = connection.execute("SELECT count(*) FROM facts").fetchone()
         if there != loose:
             raise ValueError(f"{there} rows stand beside what is packed, where {loose} belong")
-        if mine == 0:
+        anew = mine == 0
+        if anew:
             packed = {kind: self._unpacked(connection, kind, head) for kind, head in heads.items()}
             self.fold.begin(read, packed)
-            self._packed = sum(head.rows for head in heads.values())
+            self._packed = packed_rows
             mine = packed_at
         found = connection.execute(
             "SELECT kind, id, position, kept FROM facts WHERE position > ?", (mine,)
@@ -573,6 +583,8 @@ class _FactsModel:
             _kept_of[kind](_unsealed(one, kind, id_, position))
             for kind, id_, position, one in found
         ]
+        if anew and len(kept) != loose:  # one of them seems to be older than what is packed
+            raise ValueError(f"{len(kept)} rows are newer than what is packed, not {loose}")
         self._loose += len(kept)
         self.fold.keep(read, kept)
 
@@ -617,7 +629,9 @@ class _FactsModel:
         if len(rows) < BATCH and self._loose > LOOSE + self._packed // 16:
             self._pack(connection)
         [loose] = connection.execute("SELECT count(*) FROM facts").fetchone()
-        read = _sealed(_put((loose, self.fold.read), "the log"), self.fold.read.position)
+        read = _sealed(
+            _put((loose, self._packed, self.fold.read), "the log"), self.fold.read.position
+        )
         connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (read,))
 
     def _put_away(self, connection: sqlite3.Connection, some: Sequence[Kept]) -> None:
