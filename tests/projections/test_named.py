@@ -252,6 +252,14 @@ class TestRelations:
         expected = {"INC-2": Relation.CHILD_OF, "INC-3": Relation.RECURRENCE_OF}
         assert expected == row.related
 
+    def test_the_parent_is_the_one_it_is_a_child_of(self):
+        child = detected(0), relate(1, "INC-2", "child_of")
+        assert "INC-2" == row_of(*child).parent
+        assert "INC-2" == row_of(*child, relate(2, "INC-3", "related")).parent
+        for later in (relate(2, "INC-2", "related"), take("unrelate", 2, to="INC-2")):
+            assert row_of(*child, later).parent is None
+        assert row_of(detected(0), relate(1, "INC-3", "related")).parent is None
+
     def test_taken_back_it_is_gone(self):
         row = row_of(detected(0), relate(1, "INC-2", "related"), take("unrelate", 2, to="INC-2"))
         assert {} == row.related
