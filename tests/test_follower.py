@@ -11,7 +11,7 @@ import sys
 import textwrap
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -38,6 +38,18 @@ def golden_rows(name="v0.1.jsonl"):
 def detect(ledger, id, hours=-2, **more):
     at = NOW + timedelta(hours=hours)
     return ledger.record(id, incident.detect, by="a", at=at, title="t", services=["pay"], **more)
+
+
+@contextmanager
+def packed(model, ledger):
+    """Give kept facts of forty incidents that are packed, and what comes after them is not."""
+    with pytest.MonkeyPatch().context() as monkey:
+        monkey.setattr(follower, "LOOSE", 10)
+        for number in range(40):
+            detect(ledger, f"INC-{number}")
+        with KeptFacts(model, ledger) as kept:
+            kept.facts()
+            yield kept
 
 
 def equal(kept, ledger):
@@ -260,18 +272,10 @@ class TestTheFile:
 
     def test_no_damage_ever_reads_as_other_facts(self, book, model):
         """Whatever bytes change: the facts are right, or it is said that they can't be read."""
-        monkey = pytest.MonkeyPatch()
-        monkey.setattr(follower, "LOOSE", 10)
-        try:
-            for number in range(40):
+        with packed(model, book) as kept:
+            for number in range(40, 45):
                 detect(book, f"INC-{number}")
-            with KeptFacts(model, book) as kept:
-                kept.facts()
-                for number in range(40, 45):
-                    detect(book, f"INC-{number}")
-                truth = kept.facts()
-        finally:
-            monkey.undo()
+            truth = kept.facts()
         sound = model.read_bytes()
         chance = random.Random(7)
         silent = refused = 0
@@ -295,14 +299,9 @@ class TestTheFile:
         assert silent > 20
 
     def test_a_row_that_seems_to_be_older_than_what_is_packed_is_missed(self, book, model):
-        with pytest.MonkeyPatch().context() as monkey:
-            monkey.setattr(follower, "LOOSE", 10)
-            for number in range(40):
-                detect(book, f"INC-{number}")
-            with KeptFacts(model, book) as kept:
-                kept.facts()
-                detect(book, "INC-40")
-                kept.facts()
+        with packed(model, book) as kept:
+            detect(book, "INC-40")
+            kept.facts()
         with closing(sqlite3.connect(model)) as connection, connection:
             connection.execute("UPDATE facts SET position = 2 WHERE id = 'INC-40'")
         with (
@@ -319,12 +318,8 @@ class TestTheFile:
         ],
     )
     def test_what_else_is_missing_is_missed(self, book, model, statement, why):
-        with pytest.MonkeyPatch().context() as monkey:
-            monkey.setattr(follower, "LOOSE", 10)
-            for number in range(40):
-                detect(book, f"INC-{number}")
-            with KeptFacts(model, book) as kept:
-                kept.facts()
+        with packed(model, book):
+            pass
         with closing(sqlite3.connect(model)) as connection, connection:
             connection.execute(statement)
         with pytest.raises(StoreError, match=why), KeptFacts(model, book) as kept:

@@ -755,7 +755,6 @@ class Incident(NamedTuple):
         attempts, concluded: Numbers of the mitigations tried; which of them have a result.
         resolutions, reviewed: How many times it was resolved; how many of them a review covers.
         actions: Number of each action item and whether it is still open.
-        marked: The milestones of the team's own: how many times each was reached.
         relations: What it is to other incidents, by their ids; *parent* is the one that it is a
             child of.
     """
@@ -785,7 +784,6 @@ class Incident(NamedTuple):
     references: frozenset[str] = frozenset()
     verdicts: Mapping[str, Verdict] = NOTHING_TOLD
     actions: Mapping[int, bool] = NOTHING_TOLD
-    marked: Mapping[str, int] = NOTHING_TOLD
     relations: Mapping[str, Relation] = NOTHING_TOLD
     parent: str | None = None
     merged_into: str | None = None
@@ -888,12 +886,11 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
             | WordsRedacted()
             | IncidentDescribed()
             | ActionRevised()
+            | MilestoneMarked()
         ):
             return incident
         case ReferenceAdded():
             return incident._replace(references=incident.references | {event.address})
-        case MilestoneMarked():
-            return incident._replace(marked=told(incident.marked, event.name, event.number))
         case IncidentRelated():
             relations, parent = incident.relations, incident.parent
             if event.kind is Relation.CHILD_OF:
@@ -1090,9 +1087,6 @@ def _brings_no_parent(incident: Incident, ask: _Ask) -> str | None:
     return f"without it, it would be a child of {parent} again; use relate, which asks who is above"
 
 
-_ABOVE = Guard(name="no circle", why_not=_no_circle, needs=("id", "to", "kind", "above"))
-
-
 def _named_so(incident: Incident, ask: _Ask) -> str | None:
     """What stands may have another name of the same rank than the caller knows."""
     target = past_standing(incident.past)[ask.version or 0]
@@ -1161,7 +1155,7 @@ STEPS: Final[Mapping[str, Rule[Incident]]] = {
         _SAME,
         Guard(name="another incident", why_not=_another_one, needs=("id", "to")),
         Guard(name="one parent", why_not=_one_parent, needs=("to", "kind")),
-        _ABOVE,
+        Guard(name="no circle", why_not=_no_circle, needs=("id", "to", "kind", "above")),
     ),
     "unrelate": _row(_STANDING, _SAME),
     "link_change": _row(_STANDING, _SAME),

@@ -207,7 +207,7 @@ def _check_matrix(matrix: object, levels: Mapping[str, Severity]) -> None:
             raise InvalidValue("matrix", row, allowed)
         for urgency, name in row.items():
             checked_id("matrix", urgency)
-            _among("matrix", name, {name: name for name in levels})
+            _among("matrix", name, levels)
 
 
 def _among(name: str, value: object, known: Mapping[str, Any]) -> Any:

@@ -666,6 +666,13 @@ MILESTONES: Final = (
 """The milestones that every incident may have; a team marks others of its own beside them."""
 
 
+MARK: Final = "mark:"
+"""Stands in front of the name of a milestone of a team's own where one is asked for."""
+
+A_MARK: Final = f"{MARK}<name>"
+"""Among the choices there are: any milestone of a team's own."""
+
+
 def checked_milestone(name: str, value: object) -> str:
     """
     Return *value* if it can be the name of a milestone of a team's own.
@@ -679,7 +686,7 @@ def checked_milestone(name: str, value: object) -> str:
         raise InvalidValue(name, told, allowed)
     if _NUMBERED.search(told):
         raise InvalidValue(name, told, "a name without # and digits at its end")
-    if told.startswith("mark:"):
+    if told.startswith(MARK):
         raise InvalidValue(
             name, told, "the name alone; mark: stands in front where it is asked for"
         )

@@ -58,6 +58,8 @@ from imcm.domain.incident import (
 )
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source
 from imcm.domain.vocabulary import (
+    A_MARK,
+    MARK,
     ChangeType,
     Commit,
     DismissalReason,
@@ -89,9 +91,7 @@ from imcm.errors import (
 )
 from imcm.files import checked_path
 from imcm.interchange.mapping import (
-    A_MARK,
     LABEL,
-    MARK,
     Problem,
     TimeRules,
     Translation,

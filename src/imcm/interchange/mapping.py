@@ -20,6 +20,8 @@ from typing import Any, Final, TypeVar, cast
 import attrs
 
 from imcm.domain.vocabulary import (
+    A_MARK,
+    MARK,
     Between,
     Moment,
     checked_id,
@@ -38,8 +40,6 @@ from imcm.plain import excerpt
 E = TypeVar("E", bound=StrEnum)
 
 LABEL: Final = "label:"
-MARK: Final = "mark:"
-A_MARK: Final = "mark:<name>"
 """Before a name in a mapping: the column becomes the label of that name."""
 
 # --- problems -------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ from imcm.collector import collector_paused
 from imcm.domain.incident import IncidentStatus
 from imcm.domain.recorded import LogMark, Recorded
 from imcm.domain.vocabulary import (
+    A_MARK,
+    MARK,
     NONE_GIVEN,
     PRODUCTION,
     Between,
@@ -766,16 +768,9 @@ def is_label(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value.startswith(LABEL) and value != LABEL
 
 
-A_MARK: Final = "mark:<name>"
-"""Among the choices there are: any milestone of a team's own."""
-
-
 def is_mark(value: object) -> TypeGuard[str]:
     """Say whether a choice is "mark:" with the name of a milestone."""
     return isinstance(value, str) and value.startswith(MARK) and value != MARK
-
-
-MARK: Final = "mark:"
 
 
 def zone(name: str) -> ZoneInfo:

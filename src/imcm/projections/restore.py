@@ -19,6 +19,8 @@ import attrs
 
 from imcm.domain.incident import OPEN, IncidentStatus
 from imcm.domain.vocabulary import (
+    A_MARK,
+    MARK,
     MILESTONES,
     Between,
     Moment,
@@ -49,8 +51,6 @@ from imcm.projections.durations import (
 from imcm.projections.facts import Facts, IncidentFacts, Spell
 from imcm.projections.failures import unknown_notes
 from imcm.projections.figure import (
-    A_MARK,
-    MARK,
     Definition,
     Figure,
     LeftOut,

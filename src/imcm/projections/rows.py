@@ -8,7 +8,7 @@ the leaner form in which the codec gives them where only facts count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -305,7 +305,7 @@ def one_for_all(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def in_order_of_time(moments: Iterable[Moment | None]) -> tuple[Moment | None, ...]:
+def in_order_of_time(moments: Sequence[Moment | None]) -> tuple[Moment | None, ...]:
     """
     Return when something had come once, twice, and so on: the moments given, in order of time.
 
