@@ -1417,8 +1417,9 @@ def attempt_mitigation(
     )
 
 
+_InSeries: TypeAlias = MitigationAttempted | ActionAdded | ReviewRecorded | MilestoneMarked
 _Numbered: TypeAlias = type[MitigationAttempted] | type[ActionAdded] | type[ReviewRecorded]
-_NUMBERED: Final = (MitigationAttempted, ActionAdded, ReviewRecorded)
+_IN_SERIES: Final = (MitigationAttempted, ActionAdded, ReviewRecorded, MilestoneMarked)
 
 
 def _unused(past: Iterable[IncidentEvent], kind: _Numbered) -> int:
@@ -2204,29 +2205,26 @@ def bring_in(
 
 
 class _Numbers:
-    """The numbers that attempts, actions and reviews have in a stream, and had in the source."""
+    """The numbers that attempts, actions, reviews and milestones have, and had in the source."""
 
     def __init__(self, past: Iterable[IncidentEvent]) -> None:
-        self._highest: dict[type, int] = {}
+        self._highest: dict[tuple[type, str], int] = {}
         self._renumbered: dict[tuple[type, int], int] = {}
-        self._marked: dict[str, int] = {}
         for event in past:
-            if isinstance(event, _NUMBERED):
-                kind: type = type(event)
-                self._highest[kind] = max(event.number, self._highest.get(kind, 0))
-            elif isinstance(event, MilestoneMarked):
-                self._marked[event.name] = max(event.number, self._marked.get(event.name, 0))
+            if isinstance(event, _IN_SERIES):
+                series = self._series(event)
+                self._highest[series] = max(event.number, self._highest.get(series, 0))
 
-    def given(self, event: MitigationAttempted | ActionAdded | ReviewRecorded) -> int:
+    @staticmethod
+    def _series(event: _InSeries) -> tuple[type, str]:
+        """Return what an event is numbered within: its type; of milestones each name by itself."""
+        return type(event), event.name if isinstance(event, MilestoneMarked) else ""
+
+    def given(self, event: _InSeries) -> int:
         """Return the number an imported event gets; what speaks of it follows."""
-        kind: type = type(event)
-        number = self._highest[kind] = self._highest.get(kind, 0) + 1
-        self._renumbered[kind, event.number] = number
-        return number
-
-    def marked(self, name: str) -> int:
-        """Return the number that the next milestone of this name gets."""
-        number = self._marked[name] = self._marked.get(name, 0) + 1
+        series = self._series(event)
+        number = self._highest[series] = self._highest.get(series, 0) + 1
+        self._renumbered[series[0], event.number] = number
         return number
 
     def of(self, kind: _Numbered, number: int) -> int:
@@ -2255,7 +2253,7 @@ def _settled(
         case MitigationAttempted():
             number = numbers.given(event)
             return attrs.evolve(event, number=number, status=_further(status, event.status))
-        case ActionAdded():
+        case ActionAdded() | MilestoneMarked():
             return attrs.evolve(event, number=numbers.given(event))
         case AttemptConcluded():
             number = numbers.of(MitigationAttempted, event.number)
@@ -2266,8 +2264,6 @@ def _settled(
         case ReviewRecorded():
             number = numbers.given(event)
             return attrs.evolve(event, number=number, covers=incident.resolutions)
-        case MilestoneMarked():
-            return attrs.evolve(event, number=numbers.marked(event.name))
         case _:
             return event
 
