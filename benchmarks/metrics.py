@@ -33,13 +33,13 @@ from imcm.domain.incident import (
 )
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import ChangeType, Commit, Kind, Verdict
-from imcm.projections.dora import dora_report
-from imcm.projections.facts import Facts
-from imcm.projections.failures import change_failure_rate
-from imcm.projections.frequency import deployment_frequency, rework_rate
-from imcm.projections.lead_time import lead_time
-from imcm.projections.recovery import failed_deployment_recovery_time
-from imcm.projections.restore import time_to_restore
+from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.failures import change_failure_rate
+from imcm.projections.figures.frequency import deployment_frequency, rework_rate
+from imcm.projections.figures.lead_time import lead_time
+from imcm.projections.figures.recovery import failed_deployment_recovery_time
+from imcm.projections.figures.restore import time_to_restore
+from imcm.projections.reports.dora import dora_report
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

@@ -82,7 +82,7 @@ from imcm.domain.incident import (
 from imcm.domain.vocabulary import Audience, ChangeType, Commit, Kind, Severity
 from imcm.ledger import IMPORT_BATCH
 from imcm.ledger.facts import loaded
-from imcm.projections.facts import Facts, FactsFold
+from imcm.projections.facts.fold import Facts, FactsFold
 
 FULL = 1_000_000
 QUICK = 50_000
@@ -1059,7 +1059,7 @@ IMPORTS = {
     "imcm": "from imcm import Ledger, incident, change; Ledger, incident.detect, change.plan",
 }
 PURE = (
-    "import sys, imcm.domain.incident, imcm.projections.facts; "
+    "import sys, imcm.domain.incident, imcm.projections.facts.fold; "
     "print(*sorted({name.partition('.')[0] for name in sys.modules} & {'eventsourcing','msgspec'}))"
 )
 

@@ -37,7 +37,7 @@ from imcm.domain.incident import (
     SeverityChanged,
 )
 from imcm.domain.vocabulary import HoldReason, Severity, StatedDuration
-from imcm.projections.restore import time_to_restore
+from imcm.projections.figures.restore import time_to_restore
 
 Row = dict[str, str]
 HOLDS = {

@@ -43,7 +43,7 @@ from imcm.errors import ImcmError
 from imcm.interchange import jsonl
 from imcm.interchange.csv_files import csv_options
 from imcm.interchange.mapping import TimeRules
-from imcm.projections.decisions import Question
+from imcm.projections.histories.decisions import Question
 from imcm.story import StoryClock, tell
 
 NOON = datetime(2026, 3, 6, 12, 0, tzinfo=UTC)
@@ -557,8 +557,8 @@ MODULES = (
     "imcm.interchange.jsonl",
     "imcm.interchange.mapping",
     "imcm.ledger",
-    "imcm.projections.clock",
-    "imcm.projections.timeline",
+    "imcm.projections.figures.clock",
+    "imcm.projections.histories.timeline",
     "imcm.verifier",
 )
 """Modules whose public functions and classes are doors, beside all that `imcm.__all__` names."""

@@ -140,8 +140,8 @@ def test_populations_are_for_json(ledger: Path) -> None:
 def test_a_histogram_asks_for_values_and_for_nobody() -> None:
     """A line of blocks of the durations, without telling whose they are."""
     from imcm.cli import _distribution
-    from imcm.projections.figure import Figure, Population
-    from imcm.projections.restore import TimeToRestore
+    from imcm.projections.figures.figure import Figure, Population
+    from imcm.projections.figures.restore import TimeToRestore
 
     def told(*values: float, unit: str = "seconds", value: float = 1.0) -> str:
         def nobody() -> list[object]:

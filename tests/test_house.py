@@ -26,7 +26,8 @@ def loaded(statement: str) -> set[str]:
     [
         "import imcm",
         "import imcm.domain.incident, imcm.domain.change, imcm.domain.recorded",
-        "import imcm.projections.facts, imcm.projections.restore, imcm.projections.failures",
+        "import imcm.projections.facts.fold, imcm.projections.reports.dora",
+        "import imcm.projections.histories.learned, imcm.projections.histories.anomalies",
         "from imcm import facts, time_to_restore, change_failure_rate, timeline, anomalies",
     ],
 )

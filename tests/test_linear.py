@@ -29,11 +29,11 @@ from imcm.domain.vocabulary import (
 from imcm.errors import ImportRefusedError
 from imcm.interchange.csv_files import _header, csv_options, import_csv
 from imcm.ledger import History, Ledger
-from imcm.projections.anomalies import anomalies
-from imcm.projections.decisions import decision_trail
-from imcm.projections.facts import FactsFold, facts
-from imcm.projections.learned import learned
-from imcm.projections.timeline import replayed, timeline
+from imcm.projections.facts.fold import FactsFold, facts
+from imcm.projections.histories.anomalies import anomalies
+from imcm.projections.histories.decisions import decision_trail
+from imcm.projections.histories.learned import learned
+from imcm.projections.histories.timeline import replayed, timeline
 from long_streams import (
     CHANGES,
     LATER,

@@ -35,7 +35,7 @@ from imcm.domain.vocabulary import (
     Verdict,
     Window,
 )
-from imcm.projections.timeline import Entry
+from imcm.projections.histories.timeline import Entry
 from imcm.telling import told, told_entry, told_moment
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

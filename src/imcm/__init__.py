@@ -82,27 +82,20 @@ if TYPE_CHECKING:
         Replay,
         Transaction,
     )
-    from imcm.projections.anomalies import Anomaly, Oddity, anomalies
-    from imcm.projections.availability import (
+    from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
+    from imcm.projections.figures.availability import (
         availability,
         downtime,
         time_between_failures,
         user_impact,
     )
-    from imcm.projections.clock import BusinessHours
-    from imcm.projections.compare import Comparison, compare
-    from imcm.projections.decisions import DecisionTrail, decision_trail
-    from imcm.projections.dora import DoraReport, SideBySide, dora_report, side_by_side
-    from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
-    from imcm.projections.failures import causes, change_failure_rate
-    from imcm.projections.figure import Figure
-    from imcm.projections.frequency import deployment_frequency, rework_rate
-    from imcm.projections.lead_time import lead_time
-    from imcm.projections.learned import Learned, learned
-    from imcm.projections.presets import PRESETS
-    from imcm.projections.recovery import failed_deployment_recovery_time
-    from imcm.projections.restated import Restatement, restated
-    from imcm.projections.restore import (
+    from imcm.projections.figures.clock import BusinessHours
+    from imcm.projections.figures.failures import causes, change_failure_rate
+    from imcm.projections.figures.figure import Figure
+    from imcm.projections.figures.frequency import deployment_frequency, rework_rate
+    from imcm.projections.figures.lead_time import lead_time
+    from imcm.projections.figures.recovery import failed_deployment_recovery_time
+    from imcm.projections.figures.restore import (
         mean_time_to_restore,
         time_to_acknowledge,
         time_to_detect,
@@ -110,7 +103,14 @@ if TYPE_CHECKING:
         time_to_repair,
         time_to_restore,
     )
-    from imcm.projections.timeline import Entry, timeline
+    from imcm.projections.histories.anomalies import Anomaly, Oddity, anomalies
+    from imcm.projections.histories.decisions import DecisionTrail, decision_trail
+    from imcm.projections.histories.learned import Learned, learned
+    from imcm.projections.histories.timeline import Entry, timeline
+    from imcm.projections.reports.compare import Comparison, compare
+    from imcm.projections.reports.dora import DoraReport, SideBySide, dora_report, side_by_side
+    from imcm.projections.reports.presets import PRESETS
+    from imcm.projections.reports.restated import Restatement, restated
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -232,29 +232,29 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "Anomaly": "imcm.projections.anomalies",
+    "Anomaly": "imcm.projections.histories.anomalies",
     "Answer": "imcm.domain.lifecycle",
     "AttemptResult": "imcm.domain.vocabulary",
     "Audience": "imcm.domain.vocabulary",
     "Authority": "imcm.domain.vocabulary",
     "Between": "imcm.domain.vocabulary",
-    "BusinessHours": "imcm.projections.clock",
-    "ChangeFacts": "imcm.projections.facts",
+    "BusinessHours": "imcm.projections.figures.clock",
+    "ChangeFacts": "imcm.projections.facts.fold",
     "ChangeStatus": "imcm.domain.change",
     "ChangeType": "imcm.domain.vocabulary",
     "Channel": "imcm.domain.vocabulary",
     "Commit": "imcm.domain.vocabulary",
-    "Comparison": "imcm.projections.compare",
+    "Comparison": "imcm.projections.reports.compare",
     "ConflictError": "imcm.errors",
     "Counts": "imcm.domain.vocabulary",
     "DEFAULT_POLICY": "imcm.domain.policy",
-    "DecisionTrail": "imcm.projections.decisions",
+    "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",
     "DismissalReason": "imcm.domain.vocabulary",
-    "DoraReport": "imcm.projections.dora",
-    "Entry": "imcm.projections.timeline",
-    "Facts": "imcm.projections.facts",
-    "Figure": "imcm.projections.figure",
+    "DoraReport": "imcm.projections.reports.dora",
+    "Entry": "imcm.projections.histories.timeline",
+    "Facts": "imcm.projections.facts.fold",
+    "Figure": "imcm.projections.figures.figure",
     "Follower": "imcm.follower",
     "ForkedLedgerError": "imcm.errors",
     "History": "imcm.ledger",
@@ -262,13 +262,13 @@ _HOMES: Final = {
     "ImcmError": "imcm.errors",
     "Impact": "imcm.domain.vocabulary",
     "ImportRefusedError": "imcm.errors",
-    "IncidentFacts": "imcm.projections.facts",
+    "IncidentFacts": "imcm.projections.facts.fold",
     "IncidentStatus": "imcm.domain.incident",
     "InvalidValue": "imcm.errors",
     "KeptFacts": "imcm.follower",
     "KeyReusedError": "imcm.errors",
     "Kind": "imcm.domain.vocabulary",
-    "Learned": "imcm.projections.learned",
+    "Learned": "imcm.projections.histories.learned",
     "Ledger": "imcm.ledger",
     "LedgerClosedError": "imcm.errors",
     "LedgerMissingError": "imcm.errors",
@@ -284,10 +284,10 @@ _HOMES: Final = {
     "Moment": "imcm.domain.vocabulary",
     "NaiveTimeError": "imcm.errors",
     "NotALedgerError": "imcm.errors",
-    "Oddity": "imcm.projections.anomalies",
+    "Oddity": "imcm.projections.histories.anomalies",
     "Once": "imcm.ledger",
     "Outcome": "imcm.domain.vocabulary",
-    "PRESETS": "imcm.projections.presets",
+    "PRESETS": "imcm.projections.reports.presets",
     "Policy": "imcm.domain.policy",
     "ProofRefusedError": "imcm.errors",
     "Recorded": "imcm.domain.recorded",
@@ -295,14 +295,14 @@ _HOMES: Final = {
     "Redaction": "imcm.ledger",
     "Relation": "imcm.domain.vocabulary",
     "Replay": "imcm.ledger",
-    "Restatement": "imcm.projections.restated",
+    "Restatement": "imcm.projections.reports.restated",
     "Result": "imcm.domain.vocabulary",
     "Risk": "imcm.domain.vocabulary",
     "Role": "imcm.domain.vocabulary",
     "ServiceImpact": "imcm.domain.vocabulary",
     "Severity": "imcm.domain.vocabulary",
     "SeverityScale": "imcm.domain.severity",
-    "SideBySide": "imcm.projections.dora",
+    "SideBySide": "imcm.projections.reports.dora",
     "Source": "imcm.domain.recorded",
     "StatedDuration": "imcm.domain.vocabulary",
     "StepRefused": "imcm.errors",
@@ -315,38 +315,38 @@ _HOMES: Final = {
     "UnreadEventError": "imcm.errors",
     "Verdict": "imcm.domain.vocabulary",
     "Window": "imcm.domain.vocabulary",
-    "anomalies": "imcm.projections.anomalies",
+    "anomalies": "imcm.projections.histories.anomalies",
     "as_source_knew": "imcm.domain.recorded",
     "audit": "imcm.audit",
-    "availability": "imcm.projections.availability",
-    "causes": "imcm.projections.failures",
+    "availability": "imcm.projections.figures.availability",
+    "causes": "imcm.projections.figures.failures",
     "change": "imcm.domain.change",
-    "change_failure_rate": "imcm.projections.failures",
-    "compare": "imcm.projections.compare",
-    "decision_trail": "imcm.projections.decisions",
+    "change_failure_rate": "imcm.projections.figures.failures",
+    "compare": "imcm.projections.reports.compare",
+    "decision_trail": "imcm.projections.histories.decisions",
     "deliver": "imcm.follower",
-    "deployment_frequency": "imcm.projections.frequency",
-    "dora_report": "imcm.projections.dora",
-    "downtime": "imcm.projections.availability",
-    "facts": "imcm.projections.facts",
-    "failed_deployment_recovery_time": "imcm.projections.recovery",
+    "deployment_frequency": "imcm.projections.figures.frequency",
+    "dora_report": "imcm.projections.reports.dora",
+    "downtime": "imcm.projections.figures.availability",
+    "facts": "imcm.projections.facts.fold",
+    "failed_deployment_recovery_time": "imcm.projections.figures.recovery",
     "frames": "imcm.frames",
     "incident": "imcm.domain.incident",
-    "lead_time": "imcm.projections.lead_time",
-    "learned": "imcm.projections.learned",
-    "mean_time_to_restore": "imcm.projections.restore",
+    "lead_time": "imcm.projections.figures.lead_time",
+    "learned": "imcm.projections.histories.learned",
+    "mean_time_to_restore": "imcm.projections.figures.restore",
     "read_severity_scale": "imcm.interchange.toml_files",
-    "restated": "imcm.projections.restated",
-    "rework_rate": "imcm.projections.frequency",
-    "side_by_side": "imcm.projections.dora",
-    "time_between_failures": "imcm.projections.availability",
-    "time_to_acknowledge": "imcm.projections.restore",
-    "time_to_detect": "imcm.projections.restore",
-    "time_to_mitigate": "imcm.projections.restore",
-    "time_to_repair": "imcm.projections.restore",
-    "time_to_restore": "imcm.projections.restore",
-    "timeline": "imcm.projections.timeline",
-    "user_impact": "imcm.projections.availability",
+    "restated": "imcm.projections.reports.restated",
+    "rework_rate": "imcm.projections.figures.frequency",
+    "side_by_side": "imcm.projections.reports.dora",
+    "time_between_failures": "imcm.projections.figures.availability",
+    "time_to_acknowledge": "imcm.projections.figures.restore",
+    "time_to_detect": "imcm.projections.figures.restore",
+    "time_to_mitigate": "imcm.projections.figures.restore",
+    "time_to_repair": "imcm.projections.figures.restore",
+    "time_to_restore": "imcm.projections.figures.restore",
+    "timeline": "imcm.projections.histories.timeline",
+    "user_impact": "imcm.projections.figures.availability",
 }
 
 _MODULES: Final = frozenset({"audit", "change", "frames", "incident"})

@@ -50,7 +50,7 @@ from imcm.domain.vocabulary import Commit, PolicyRef, is_aware, is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
 if TYPE_CHECKING:
-    from imcm.projections.facts import FactsFold, Taken
+    from imcm.projections.facts.fold import FactsFold, Taken
 
 FORMAT: Final = 1
 """The version of the stored format this release writes, and the newest it reads."""

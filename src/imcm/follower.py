@@ -46,8 +46,8 @@ from imcm.ledger import LedgerReader
 from imcm.ledger.facts import loaded
 from imcm.ledger.store import TUPLES
 from imcm.ledger.waiting import checked_seconds, checked_stop
-from imcm.projections import change_rows, incident_rows
-from imcm.projections.facts import (
+from imcm.projections.facts import change_rows, incident_rows
+from imcm.projections.facts.fold import (
     ChangeFacts,
     Facts,
     FactsFold,
@@ -57,7 +57,7 @@ from imcm.projections.facts import (
     Packed,
     Read,
 )
-from imcm.projections.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
+from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
 
 __all__ = ["Follower", "KeptFacts", "Model", "deliver"]
 

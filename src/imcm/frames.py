@@ -30,15 +30,16 @@ from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import NONE_GIVEN, checked_text, is_among
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
-from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
-from imcm.projections.failures import (
+from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
+from imcm.projections.facts.instants import moment_of
+from imcm.projections.figures.failures import (
     ChangeFailureRate,
     FailedBy,
     change_failures,
 )
-from imcm.projections.failures import Deployments as DeploymentChoices
-from imcm.projections.failures import deployments as deployments_of
-from imcm.projections.figure import (
+from imcm.projections.figures.failures import Deployments as DeploymentChoices
+from imcm.projections.figures.failures import deployments as deployments_of
+from imcm.projections.figures.figure import (
     Definition,
     Included,
     facts_of,
@@ -51,11 +52,10 @@ from imcm.projections.figure import (
     utc,
     zone,
 )
-from imcm.projections.frequency import ReworkRate, measure_rework
-from imcm.projections.instants import moment_of
-from imcm.projections.lead_time import LeadTime, measure_lead_time
-from imcm.projections.recovery import FailedDeploymentRecovery, recover
-from imcm.projections.restore import TimeToRestore, measure
+from imcm.projections.figures.frequency import ReworkRate, measure_rework
+from imcm.projections.figures.lead_time import LeadTime, measure_lead_time
+from imcm.projections.figures.recovery import FailedDeploymentRecovery, recover
+from imcm.projections.figures.restore import TimeToRestore, measure
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame

@@ -30,8 +30,8 @@ from imcm.domain.vocabulary import (
     is_mapping,
 )
 from imcm.plain import quoted
-from imcm.projections.figure import shown
-from imcm.projections.timeline import Entry
+from imcm.projections.figures.figure import shown
+from imcm.projections.histories.timeline import Entry
 
 
 def told(event: object) -> str:

@@ -10,7 +10,7 @@ import attrs
 from domain.examples import of
 from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided
 from imcm.domain.vocabulary import StatedDuration
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
 
 NOTHING_HAPPENED = DurationStated(
     at=None, by="x", what=StatedDuration.TIME_TO_REPAIR, microseconds=0, imported=True

@@ -32,8 +32,8 @@ from imcm.domain.change import (
 from imcm.domain.corrections import EventVoided
 from imcm.domain.vocabulary import ChangeType, Kind, Outcome, folded
 from imcm.errors import InvalidValue, StepRefused
-from imcm.projections.decisions import Question, Ruling, decision_trail
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
+from imcm.projections.histories.decisions import Question, Ruling, decision_trail
 from imcm.testing import change_steps
 
 WEIGHTS = {

@@ -73,7 +73,7 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import InvalidValue, StepRefused
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
 
 
 def imported(*events):

@@ -85,8 +85,8 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import InvalidValue, NaiveTimeError, StepRefused
-from imcm.projections.facts import facts
-from imcm.projections.timeline import timeline
+from imcm.projections.facts.fold import facts
+from imcm.projections.histories.timeline import timeline
 from imcm.testing import given
 
 IMPACT = Impact(services=(ServiceImpact(service="payments", degree=Degree.DOWN),), customers=40)

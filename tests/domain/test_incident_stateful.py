@@ -11,7 +11,7 @@ from domain.replay import check_edits, check_facts, check_state, check_step
 from imcm.domain import incident
 from imcm.domain.vocabulary import SEVERITY_RANK
 from imcm.errors import InvalidValue, StepRefused
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
 from imcm.testing import incident_steps
 
 USUAL = (

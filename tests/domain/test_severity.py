@@ -11,7 +11,7 @@ from imcm.domain.corrections import SeverityCorrected
 from imcm.domain.incident import IncidentTriaged, SeverityChanged
 from imcm.domain.severity import MOST_LEVELS
 from imcm.domain.vocabulary import SEVERITY_RANK, Severity
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
 from imcm.testing import given
 
 LEVELS = {"SEV0": "P1", "SEV1": "P1", "SEV2": "P2", "minor": "P4"}

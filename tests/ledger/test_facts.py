@@ -10,7 +10,7 @@ from imcm import Ledger, change, facts, incident
 from imcm.codec import take_facts
 from imcm.errors import InvalidValue, NaiveTimeError, StoreError
 from imcm.interchange import jsonl
-from imcm.projections.facts import FactsFold
+from imcm.projections.facts.fold import FactsFold
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -22,7 +22,7 @@ from imcm.domain.vocabulary import (
     ServiceImpact,
     Symptom,
 )
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CET = timezone(timedelta(hours=1))

@@ -18,7 +18,7 @@ import pytest
 import imcm.ledger.store
 from imcm import Ledger, LedgerReader, audit, incident
 from imcm.errors import NotALedgerError, StoreError, UnknownIdError, UnreadEventError
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 AT = NOW - timedelta(hours=1)

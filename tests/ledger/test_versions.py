@@ -11,8 +11,8 @@ from imcm import Ledger, LedgerReader, audit, change, incident
 from imcm.domain.recorded import Unread
 from imcm.errors import UnreadEventError
 from imcm.interchange.jsonl import read, write
-from imcm.projections.facts import facts
-from imcm.projections.restore import time_to_restore
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.restore import time_to_restore
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 AT = NOW - timedelta(hours=1)

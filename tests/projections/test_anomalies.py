@@ -31,8 +31,8 @@ from imcm.domain.incident import (
 )
 from imcm.domain.recorded import Recorded, Source
 from imcm.domain.vocabulary import Severity
-from imcm.projections.anomalies import Anomaly, Oddity, anomalies
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
+from imcm.projections.histories.anomalies import Anomaly, Oddity, anomalies
 from projections.log import (
     acknowledged,
     at,

@@ -29,9 +29,9 @@ from imcm.domain.change import (
 )
 from imcm.domain.corrections import EventVoided, ServicesCorrected
 from imcm.domain.vocabulary import Between, ChangeType, HoldReason, Kind, Risk
-from imcm.projections.anomalies import Oddity, anomalies
-from imcm.projections.decisions import Altered, Question, Ruling, decision_trail
-from imcm.projections.facts import facts
+from imcm.projections.facts.fold import facts
+from imcm.projections.histories.anomalies import Oddity, anomalies
+from imcm.projections.histories.decisions import Altered, Question, Ruling, decision_trail
 
 NIGHT = window(24, 30)
 APPROVED = (planned(window=NIGHT), submitted(), approved())

@@ -23,7 +23,8 @@ from imcm.domain.incident import (
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Channel, Impact, Mode, Severity
 from imcm.errors import InvalidValue
-from imcm.projections.availability import (
+from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, Spell, facts
+from imcm.projections.figures.availability import (
     Availability,
     Downtime,
     Outages,
@@ -35,8 +36,7 @@ from imcm.projections.availability import (
     time_between_failures,
     user_impact,
 )
-from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, Spell, facts
-from imcm.projections.frequency import deployment_frequency
+from imcm.projections.figures.frequency import deployment_frequency
 from projections.log import (
     HOUR,
     at,

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from imcm.errors import InvalidValue
-from imcm.projections.bands import BANDS, LEVELS, band, spanned
+from imcm.projections.reports.bands import BANDS, LEVELS, band, spanned
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from imcm.domain.vocabulary import Between, HoldReason
 from imcm.errors import InvalidValue, NaiveTimeError
-from imcm.projections.clock import BusinessHours, running
-from imcm.projections.facts import Hold
-from imcm.projections.instants import instant, moment_of
+from imcm.projections.facts.fold import Hold
+from imcm.projections.facts.instants import instant, moment_of
+from imcm.projections.figures.clock import BusinessHours, running
 
 HOUR = 3_600_000_000
 NINE_TO_FIVE = (("09:00", "17:00"),)

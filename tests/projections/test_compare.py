@@ -12,20 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcm.errors import InvalidValue
-from imcm.projections import statistics as statistics_module
-from imcm.projections.compare import (
+from imcm.projections.figures.durations import STATISTICS
+from imcm.projections.figures.failures import ChangeFailureRate, change_failure_rate
+from imcm.projections.figures.figure import (
+    COUNT,
+    SECONDS,
+    SHARE,
+    Definition,
+    Figure,
+    Included,
+    LeftOut,
+)
+from imcm.projections.figures.frequency import ReworkRate
+from imcm.projections.figures.restore import TimeToDetect, TimeToRestore, time_to_restore
+from imcm.projections.reports.compare import (
     Comparison,
     compare,
     fisher_exact,
     newcombe,
     sample_size_for_shares,
 )
-from imcm.projections.durations import STATISTICS
-from imcm.projections.failures import ChangeFailureRate, change_failure_rate
-from imcm.projections.figure import COUNT, SECONDS, SHARE, Definition, Figure, Included, LeftOut
-from imcm.projections.frequency import ReworkRate
-from imcm.projections.restore import TimeToDetect, TimeToRestore, time_to_restore
-from imcm.projections.statistics import Interval, TestResult
+from imcm.projections.statistics import numbers as statistics_module
+from imcm.projections.statistics.numbers import Interval, TestResult
 from projections.log import caused_by, deployment, detected, incident, log, resolved, seconds
 
 HOUR = 3600.0

@@ -47,7 +47,8 @@ from imcm.domain.vocabulary import (
     Window,
 )
 from imcm.errors import InvalidValue, NaiveTimeError, StepRefused, UnknownIdError
-from imcm.projections.decisions import (
+from imcm.projections.facts.fold import facts
+from imcm.projections.histories.decisions import (
     Altered,
     Decision,
     DecisionTrail,
@@ -57,7 +58,6 @@ from imcm.projections.decisions import (
     decision_trail,
     plain,
 )
-from imcm.projections.facts import facts
 from projections.log import at, between, change, detected, incident, log, planned, resolved
 
 TWO = Policy(name="two eyes more", version="7", approvals=2)

@@ -19,24 +19,25 @@ from imcm.domain.change import ChangePlanned, ChangeRevised, ChangeRolledBack, C
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import ChangeType, Commit
 from imcm.interchange.csv_files import ImportReport
-from imcm.projections import decisions, tables
-from imcm.projections.anomalies import Anomaly
-from imcm.projections.clock import BusinessHours
-from imcm.projections.compare import Comparison
-from imcm.projections.decisions import Decision, DecisionTrail
-from imcm.projections.dora import Difference, DoraReport, SideBySide
-from imcm.projections.durations import Columns
-from imcm.projections.excerpt import FEW, SOME, excerpt, named, short
-from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts
-from imcm.projections.figure import Definition, Figure, LeftOut, Listed, Population
-from imcm.projections.learned import Learned, Learnt, Moved
-from imcm.projections.presets import PRESETS, Preset
-from imcm.projections.restated import Added, Effect, Restatement
-from imcm.projections.restore import TimeToRestore, time_to_restore
-from imcm.projections.statistics import Interval
-from imcm.projections.survival import KaplanMeier, kaplan_meier
-from imcm.projections.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
-from imcm.projections.timeline import Entry
+from imcm.projections.facts import tables
+from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
+from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
+from imcm.projections.figures.clock import BusinessHours
+from imcm.projections.figures.durations import Columns
+from imcm.projections.figures.excerpt import FEW, SOME, excerpt, named, short
+from imcm.projections.figures.figure import Definition, Figure, LeftOut, Listed, Population
+from imcm.projections.figures.restore import TimeToRestore, time_to_restore
+from imcm.projections.histories import decisions
+from imcm.projections.histories.anomalies import Anomaly
+from imcm.projections.histories.decisions import Decision, DecisionTrail
+from imcm.projections.histories.learned import Learned, Learnt, Moved
+from imcm.projections.histories.timeline import Entry
+from imcm.projections.reports.compare import Comparison
+from imcm.projections.reports.dora import Difference, DoraReport, SideBySide
+from imcm.projections.reports.presets import PRESETS, Preset
+from imcm.projections.reports.restated import Added, Effect, Restatement
+from imcm.projections.statistics.numbers import Interval
+from imcm.projections.statistics.survival import KaplanMeier, kaplan_meier
 from projections.log import (
     at,
     caused_by,
@@ -321,7 +322,7 @@ class TestRepr:
 
     def test_columns_show_nobody(self):
         columns = Columns([1], [0], [1], lambda _: ("INC-1", ()), lambda _: ())
-        assert repr(columns).startswith("<imcm.projections.durations.Columns object at ")
+        assert repr(columns).startswith("<imcm.projections.figures.durations.Columns object at ")
 
 
 class TestExcerpt:

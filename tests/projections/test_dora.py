@@ -9,15 +9,18 @@ import pytest
 from imcm.domain.change import ChangeRolledBack
 from imcm.domain.vocabulary import Kind
 from imcm.errors import InvalidValue, NaiveTimeError
-from imcm.projections.clock import BusinessHours
-from imcm.projections.dora import Row, _level, dora_report, side_by_side
-from imcm.projections.facts import facts
-from imcm.projections.failures import ChangeFailureRate, change_failure_rate
-from imcm.projections.frequency import deployment_frequency, rework_rate
-from imcm.projections.lead_time import lead_time
-from imcm.projections.presets import METRICS, PRESETS, Preset
-from imcm.projections.recovery import FailedDeploymentRecovery, failed_deployment_recovery_time
-from imcm.projections.restore import TimeToRestore, time_to_restore
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.clock import BusinessHours
+from imcm.projections.figures.failures import ChangeFailureRate, change_failure_rate
+from imcm.projections.figures.frequency import deployment_frequency, rework_rate
+from imcm.projections.figures.lead_time import lead_time
+from imcm.projections.figures.recovery import (
+    FailedDeploymentRecovery,
+    failed_deployment_recovery_time,
+)
+from imcm.projections.figures.restore import TimeToRestore, time_to_restore
+from imcm.projections.reports.dora import Row, _level, dora_report, side_by_side
+from imcm.projections.reports.presets import METRICS, PRESETS, Preset
 from projections.log import (
     HOUR,
     at,

@@ -49,11 +49,11 @@ from imcm.domain.vocabulary import (
     Severity,
     Verdict,
 )
-from imcm.projections.anomalies import Oddity, anomalies
-from imcm.projections.decisions import Question, Ruling, decision_trail
-from imcm.projections.edits import Edit
-from imcm.projections.facts import facts
-from imcm.projections.timeline import timeline
+from imcm.projections.facts.edits import Edit
+from imcm.projections.facts.fold import facts
+from imcm.projections.histories.anomalies import Oddity, anomalies
+from imcm.projections.histories.decisions import Question, Ruling, decision_trail
+from imcm.projections.histories.timeline import timeline
 from projections.log import (
     acknowledged,
     at,

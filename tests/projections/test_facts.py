@@ -101,7 +101,7 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import InvalidValue, NaiveTimeError, StepRefused
-from imcm.projections.facts import (
+from imcm.projections.facts.fold import (
     ChangeFacts,
     Facts,
     FactsFold,

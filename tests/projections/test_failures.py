@@ -17,17 +17,17 @@ from imcm.domain.incident import IncidentDetected, VerdictGiven
 from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import ChangeType, Kind, Mode, Outcome, Result, Risk, Verdict
 from imcm.errors import InvalidValue
-from imcm.projections.facts import facts
-from imcm.projections.failures import (
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.failures import (
     ChangeFailureRate,
     Deployments,
     causes,
     change_failure_rate,
     deployments,
 )
-from imcm.projections.frequency import deployment_frequency, rework_rate
-from imcm.projections.recovery import failed_deployment_recovery_time
-from imcm.projections.restore import time_to_restore
+from imcm.projections.figures.frequency import deployment_frequency, rework_rate
+from imcm.projections.figures.recovery import failed_deployment_recovery_time
+from imcm.projections.figures.restore import time_to_restore
 from projections.log import (
     at,
     between,

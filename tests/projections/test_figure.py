@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 
 from imcm.domain.vocabulary import latest
 from imcm.errors import InvalidValue, NaiveTimeError
-from imcm.projections.anomalies import anomalies
-from imcm.projections.availability import availability, downtime
-from imcm.projections.clock import BusinessHours
-from imcm.projections.dora import dora_report
-from imcm.projections.facts import facts
-from imcm.projections.failures import (
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.availability import availability, downtime
+from imcm.projections.figures.clock import BusinessHours
+from imcm.projections.figures.failures import (
     FAILED_BY,
     Attribution,
     Causes,
@@ -28,7 +26,7 @@ from imcm.projections.failures import (
     FailedBy,
     change_failure_rate,
 )
-from imcm.projections.figure import (
+from imcm.projections.figures.figure import (
     Definition,
     Figure,
     Included,
@@ -39,9 +37,9 @@ from imcm.projections.figure import (
     inside,
     shown,
 )
-from imcm.projections.figure import utc as figure_utc
-from imcm.projections.frequency import deployment_frequency
-from imcm.projections.restore import (
+from imcm.projections.figures.figure import utc as figure_utc
+from imcm.projections.figures.frequency import deployment_frequency
+from imcm.projections.figures.restore import (
     STATISTICS,
     IncidentDuration,
     MeanTimeToRestore,
@@ -53,7 +51,9 @@ from imcm.projections.restore import (
     mean_time_to_restore,
     time_to_restore,
 )
-from imcm.projections.statistics import Interval
+from imcm.projections.histories.anomalies import anomalies
+from imcm.projections.reports.dora import dora_report
+from imcm.projections.statistics.numbers import Interval
 from projections.log import (
     acknowledged,
     at,

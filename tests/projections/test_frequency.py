@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from imcm.domain.change import ChangeFailed, ChangeRolledBack
 from imcm.domain.vocabulary import ChangeType, Mode, Verdict
 from imcm.errors import InvalidValue
-from imcm.projections.facts import facts
-from imcm.projections.frequency import deployment_frequency as frequency
-from imcm.projections.frequency import rework_rate
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.frequency import deployment_frequency as frequency
+from imcm.projections.figures.frequency import rework_rate
 from projections.log import (
     at,
     between,

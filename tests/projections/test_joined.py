@@ -4,8 +4,8 @@ import pytest
 
 from imcm.domain.recorded import Unread
 from imcm.errors import InvalidValue, NaiveTimeError
-from imcm.projections.facts import Facts, facts
-from imcm.projections.failures import change_failure_rate
+from imcm.projections.facts.fold import Facts, facts
+from imcm.projections.figures.failures import change_failure_rate
 from projections.log import at, caused_by, deployment, detected, incident, log
 
 

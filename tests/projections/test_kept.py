@@ -21,8 +21,8 @@ from imcm.domain.incident import (
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Audience, Commit, Outcome, Result, Window
 from imcm.errors import StoreError
-from imcm.projections import change_rows, incident_rows
-from imcm.projections.facts import ChangeFacts, FactsFold, IncidentFacts, Notes, Packed, facts
+from imcm.projections.facts import change_rows, incident_rows
+from imcm.projections.facts.fold import ChangeFacts, FactsFold, IncidentFacts, Notes, Packed, facts
 from long_streams import STREAMS, stream
 from projections.log import (
     START,

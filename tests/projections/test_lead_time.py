@@ -16,7 +16,7 @@ from imcm.domain.change import (
     RolloutAdvanced,
 )
 from imcm.domain.vocabulary import Commit, Kind
-from imcm.projections.lead_time import lead_time
+from imcm.projections.figures.lead_time import lead_time
 from projections.log import HOUR, at, between, change, deployment, log, planned
 
 

@@ -13,8 +13,9 @@ from imcm.domain.incident import IncidentAbsorbed, IncidentDetected, IncidentSta
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Audience, ChangeType, Verdict
 from imcm.errors import InvalidValue, NaiveTimeError
-from imcm.projections.facts import facts
-from imcm.projections.learned import (
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.restore import mean_time_to_restore, time_to_restore
+from imcm.projections.histories.learned import (
     FIGURES,
     Corrected,
     Judged,
@@ -27,8 +28,7 @@ from imcm.projections.learned import (
     Voided,
     learned,
 )
-from imcm.projections.restated import restated
-from imcm.projections.restore import mean_time_to_restore, time_to_restore
+from imcm.projections.reports.restated import restated
 from projections.log import (
     at,
     between,

@@ -31,20 +31,20 @@ from imcm.domain.vocabulary import (
     Symptom,
     Verdict,
 )
-from imcm.projections.anomalies import Oddity, anomalies
-from imcm.projections.availability import availability, downtime, user_impact
-from imcm.projections.facts import FactsFold, Spell, facts
-from imcm.projections.failures import change_failure_rate
-from imcm.projections.figure import Figure
-from imcm.projections.frequency import rework_rate
-from imcm.projections.recovery import failed_deployment_recovery_time
-from imcm.projections.restated import restated
-from imcm.projections.restore import (
+from imcm.projections.facts.fold import FactsFold, Spell, facts
+from imcm.projections.figures.availability import availability, downtime, user_impact
+from imcm.projections.figures.failures import change_failure_rate
+from imcm.projections.figures.figure import Figure
+from imcm.projections.figures.frequency import rework_rate
+from imcm.projections.figures.recovery import failed_deployment_recovery_time
+from imcm.projections.figures.restore import (
     time_to_acknowledge,
     time_to_detect,
     time_to_mitigate,
     time_to_restore,
 )
+from imcm.projections.histories.anomalies import Oddity, anomalies
+from imcm.projections.reports.restated import restated
 from projections.log import (
     HOUR,
     acknowledged,

@@ -8,8 +8,8 @@ from imcm.domain.incident import IncidentDetected, MilestoneMarked
 from imcm.domain.severity import SeverityScale
 from imcm.domain.vocabulary import Relation, Severity
 from imcm.errors import InvalidValue
-from imcm.projections.facts import FactsFold, facts
-from imcm.projections.restore import time_to_acknowledge, time_to_restore
+from imcm.projections.facts.fold import FactsFold, facts
+from imcm.projections.figures.restore import time_to_acknowledge, time_to_restore
 from projections.log import (
     HOUR,
     at,

@@ -9,12 +9,12 @@ import pytest
 from imcm.domain.change import ChangeCancelled, ChangeRolledBack
 from imcm.domain.vocabulary import Kind
 from imcm.errors import InvalidValue
-from imcm.projections.dora import dora_report
-from imcm.projections.facts import facts
-from imcm.projections.failures import ChangeFailureRate
-from imcm.projections.frequency import DeploymentFrequency
-from imcm.projections.presets import METRICS, PRESETS, Preset, preset_of
-from imcm.projections.restore import TimeToRestore
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.failures import ChangeFailureRate
+from imcm.projections.figures.frequency import DeploymentFrequency
+from imcm.projections.figures.restore import TimeToRestore
+from imcm.projections.reports.dora import dora_report
+from imcm.projections.reports.presets import METRICS, PRESETS, Preset, preset_of
 from projections.log import (
     HOUR,
     at,

@@ -8,9 +8,9 @@ from imcm.domain.change import ChangeCompleted, ChangeFailed, ChangeRecovered, C
 from imcm.domain.incident import IncidentClosed, IncidentDetected, VerdictGiven
 from imcm.domain.vocabulary import Mode, Severity, Verdict
 from imcm.errors import InvalidValue
-from imcm.projections.failures import change_failure_rate
-from imcm.projections.recovery import FailedDeploymentRecovery
-from imcm.projections.recovery import failed_deployment_recovery_time as recovery
+from imcm.projections.figures.failures import change_failure_rate
+from imcm.projections.figures.recovery import FailedDeploymentRecovery
+from imcm.projections.figures.recovery import failed_deployment_recovery_time as recovery
 from projections.log import (
     HOUR,
     at,

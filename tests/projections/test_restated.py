@@ -13,10 +13,10 @@ from imcm.domain.corrections import MomentCorrected
 from imcm.domain.incident import IncidentDetected, IncidentResolved
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread, known
 from imcm.errors import InvalidValue, NaiveTimeError
-from imcm.projections.facts import facts
-from imcm.projections.failures import change_failure_rate
-from imcm.projections.restated import Added, Restatement, restated
-from imcm.projections.restore import mean_time_to_restore, time_to_restore
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.failures import change_failure_rate
+from imcm.projections.figures.restore import mean_time_to_restore, time_to_restore
+from imcm.projections.reports.restated import Added, Restatement, restated
 from projections.log import (
     START,
     at,

@@ -29,9 +29,9 @@ from imcm.domain.vocabulary import (
     StatedDuration,
 )
 from imcm.errors import InvalidValue
-from imcm.projections.clock import BusinessHours
-from imcm.projections.facts import facts
-from imcm.projections.restore import (
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.clock import BusinessHours
+from imcm.projections.figures.restore import (
     MILESTONES,
     STARTS,
     TimeToRestore,

@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imcm.errors import InvalidValue
-from imcm.projections import statistics
-from imcm.projections.statistics import (
+from imcm.projections.statistics import numbers as statistics
+from imcm.projections.statistics.numbers import (
     Estimate,
     Interval,
     Ordered,

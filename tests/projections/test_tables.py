@@ -31,13 +31,8 @@ from imcm.domain.vocabulary import (
     Mode,
     Verdict,
 )
-from imcm.projections.dora import dora_report
-from imcm.projections.facts import ChangeFacts, Facts, IncidentFacts, facts
-from imcm.projections.failures import change_failure_rate
-from imcm.projections.lead_time import _Arrivals, lead_time
-from imcm.projections.recovery import failed_deployment_recovery_time
-from imcm.projections.restore import time_to_restore
-from imcm.projections.tables import (
+from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
+from imcm.projections.facts.tables import (
     NO_TIME,
     UNSURE,
     ChangeTable,
@@ -46,6 +41,11 @@ from imcm.projections.tables import (
     where,
     where_not,
 )
+from imcm.projections.figures.failures import change_failure_rate
+from imcm.projections.figures.lead_time import _Arrivals, lead_time
+from imcm.projections.figures.recovery import failed_deployment_recovery_time
+from imcm.projections.figures.restore import time_to_restore
+from imcm.projections.reports.dora import dora_report
 from projections.log import HOUR, at, between, change, deployment, detected, incident, log, planned
 
 MODERATE = settings(max_examples=25, deadline=None)

@@ -14,7 +14,7 @@ from imcm.domain.incident import IncidentDetected, IncidentResolved
 from imcm.domain.recorded import LedgerOpened, Recorded, Source, Unread
 from imcm.domain.vocabulary import ChangeType
 from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
-from imcm.projections.timeline import replayed, timeline
+from imcm.projections.histories.timeline import replayed, timeline
 from projections.log import (
     START,
     acknowledged,

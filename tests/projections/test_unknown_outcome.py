@@ -4,11 +4,11 @@ import pytest
 
 from imcm.domain.change import ChangeClosed, ChangeDeployed, ChangeFailed, CommitsRecorded
 from imcm.domain.vocabulary import Commit, Outcome, Result
-from imcm.projections.facts import facts
-from imcm.projections.failures import change_failure_rate
-from imcm.projections.frequency import deployment_frequency
-from imcm.projections.lead_time import lead_time
-from imcm.projections.recovery import failed_deployment_recovery_time
+from imcm.projections.facts.fold import facts
+from imcm.projections.figures.failures import change_failure_rate
+from imcm.projections.figures.frequency import deployment_frequency
+from imcm.projections.figures.lead_time import lead_time
+from imcm.projections.figures.recovery import failed_deployment_recovery_time
 from projections.log import at, change, deployment, log, planned
 
 NOTE = "the outcome of 1 deployment is unknown: in production, and nobody said how it went"

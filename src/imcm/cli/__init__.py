@@ -60,12 +60,9 @@ from imcm.follower import KeptFacts
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.plain import quoted
-from imcm.projections.anomalies import anomalies
-from imcm.projections.compare import Comparison, compare
-from imcm.projections.dora import dora_report, side_by_side
-from imcm.projections.facts import Facts
-from imcm.projections.failures import change_failure_rate
-from imcm.projections.figure import (
+from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.failures import change_failure_rate
+from imcm.projections.figures.figure import (
     GROUPS,
     SECONDS,
     SHAPE,
@@ -76,14 +73,17 @@ from imcm.projections.figure import (
     shown,
     zone,
 )
-from imcm.projections.restore import (
+from imcm.projections.figures.restore import (
     TimeToAcknowledge,
     TimeToMitigate,
     time_to_acknowledge,
     time_to_mitigate,
     time_to_restore,
 )
-from imcm.projections.timeline import Entry, timeline
+from imcm.projections.histories.anomalies import anomalies
+from imcm.projections.histories.timeline import Entry, timeline
+from imcm.projections.reports.compare import Comparison, compare
+from imcm.projections.reports.dora import dora_report, side_by_side
 from imcm.story import StoryClock, tell
 from imcm.telling import told_entry, told_moment
 

@@ -46,13 +46,13 @@ from imcm.files import new_file
 from imcm.interchange import jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.plain import quoted
-from imcm.projections.anomalies import anomalies as odd_things
-from imcm.projections.decisions import plain
-from imcm.projections.excerpt import near
-from imcm.projections.facts import ChangeFacts, IncidentFacts
-from imcm.projections.figure import zone
-from imcm.projections.learned import learned
-from imcm.projections.timeline import replayed
+from imcm.projections.facts.fold import ChangeFacts, IncidentFacts
+from imcm.projections.figures.excerpt import near
+from imcm.projections.figures.figure import zone
+from imcm.projections.figures.jsonable import jsonable
+from imcm.projections.histories.anomalies import anomalies as odd_things
+from imcm.projections.histories.learned import learned
+from imcm.projections.histories.timeline import replayed
 from imcm.telling import told_entry, told_moment
 
 audit_app = typer.Typer(
@@ -344,7 +344,7 @@ def _absent(book: LedgerReader, by: str | None, service: str | None) -> Iterator
 
 def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
     """Return what a row says, without what it says nothing of."""
-    told: dict[str, Any] = plain(row)
+    told: dict[str, Any] = jsonable(row)
     return {name: value for name, value in told.items() if value not in (None, [], {}, False)}
 
 

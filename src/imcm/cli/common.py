@@ -48,8 +48,8 @@ except ImportError as error:
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.ledger import LedgerReader
 from imcm.plain import is_plain, joined, plain
-from imcm.projections.figure import zone
-from imcm.projections.timeline import Entry
+from imcm.projections.figures.figure import zone
+from imcm.projections.histories.timeline import Entry
 from imcm.telling import told_entry, told_moment
 
 T = TypeVar("T")

@@ -144,10 +144,10 @@ from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.plain import plain
 
 if TYPE_CHECKING:
-    from imcm.projections.decisions import DecisionTrail
-    from imcm.projections.facts import Facts
-    from imcm.projections.timeline import Entry
-    from imcm.projections.windows import Period
+    from imcm.projections.facts.fold import Facts
+    from imcm.projections.figures.windows import Period
+    from imcm.projections.histories.decisions import DecisionTrail
+    from imcm.projections.histories.timeline import Entry
 
 __all__ = ["History", "Ledger", "LedgerReader", "Once", "Redaction", "Replay", "Transaction"]
 
@@ -587,7 +587,7 @@ class LedgerReader:
             NaiveTimeError: A time without a zone.
         """
         from imcm.ledger.around import around, events_of, extent_of
-        from imcm.projections.timeline import timeline
+        from imcm.projections.histories.timeline import timeline
 
         stream = self.stream_of(id)
         kind, _, name = stream.partition(":")
@@ -618,7 +618,7 @@ class LedgerReader:
             NaiveTimeError: A time without a zone.
         """
         from imcm.ledger.around import events_of, extent_of
-        from imcm.projections.decisions import decision_trail
+        from imcm.projections.histories.decisions import decision_trail
 
         stream = f"{CHANGE}:{known_id('id', id)}"
         if not self._store.stream(stream):

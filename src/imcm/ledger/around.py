@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from imcm.codec import Row, decode, stamp_of, written_id
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at
 from imcm.ledger.store import Reading
-from imcm.projections.timeline import named_by
+from imcm.projections.histories.timeline import named_by
 
 _TOLD: Final = (f"{INCIDENT}:", f"{CHANGE}:")
 

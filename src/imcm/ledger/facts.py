@@ -17,7 +17,7 @@ from imcm.collector import collector_paused
 from imcm.domain.recorded import LogMark, checked_known_at
 from imcm.domain.vocabulary import optional_time
 from imcm.ledger.store import Reading
-from imcm.projections.facts import Facts, FactsFold
+from imcm.projections.facts.fold import Facts, FactsFold
 from imcm.verifier import leaf_hash
 
 

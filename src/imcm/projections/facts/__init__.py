@@ -1,0 +1,3 @@
+"""
+One row per incident and per change, the fold that makes them, and their columns.
+"""

@@ -1,0 +1,3 @@
+"""
+One file per figure, and what all of them share.
+"""

@@ -1,0 +1,454 @@
+"""
+What all figures made of durations share: rounding, statistics, censoring, groups and periods.
+
+A duration is a `Span` of whole microseconds, observed or still going on; what has no duration is
+`Missing`, with the reason. `with_parts` turns the `Durations` of both into a figure in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import attrs
+
+from imcm.domain.vocabulary import Between, Moment, earliest, latest
+from imcm.projections.facts.fold import Facts
+from imcm.projections.facts.instants import moment_of
+from imcm.projections.figures.excerpt import SOME
+from imcm.projections.figures.figure import (
+    SECONDS,
+    STILL_OPEN,
+    Definition,
+    Figure,
+    Included,
+    LeftOut,
+    Listed,
+    Members,
+    Population,
+    begun,
+    buckets,
+    by_reason,
+    elapsed,
+    inside,
+    instant_of,
+    instants,
+    unread_notes,
+    utc,
+    with_groups,
+)
+from imcm.projections.figures.windows import Period
+from imcm.projections.statistics import numbers as statistics
+from imcm.projections.statistics.numbers import Ordered
+from imcm.projections.statistics.survival import curve
+
+Values = Sequence[float]
+STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
+    "median": statistics.median,
+    "median_low": statistics.median_low,
+    "mean": statistics.mean,
+    "p90": statistics.Percentile(0.9),
+    "p95": statistics.Percentile(0.95),
+    "max": statistics.Percentile(1),
+    "min": statistics.Percentile(0),
+    "geometric_mean": statistics.geometric_mean,
+    "sum": statistics.total,
+}
+
+_HOUR, _MINUTE = 3_600_000_000, 60_000_000
+ROUNDINGS: Final[Mapping[str, Callable[[int], int]]] = {
+    "none": lambda value: value,
+    "hour_down": lambda value: value // _HOUR * _HOUR,
+    "minute_down": lambda value: value // _MINUTE * _MINUTE,
+    "minute_up": lambda value: -(-value // _MINUTE) * _MINUTE,
+}
+
+
+@attrs.frozen(kw_only=True)
+class Shape:
+    """How durations become one number; every definition of a duration has these arguments."""
+
+    statistic: str = "median"
+    in_window: str = "end"
+    round_each: str = "none"
+
+
+IN_WINDOW: Final = ("end", "start", "either", "both")
+
+PENDING: Final = "pending"
+"""Why what is still open has no duration yet."""
+
+
+class Span(NamedTuple):
+    """
+    One duration as it counts: microseconds, and how it is read at its shortest and longest.
+
+    *observed* is False for one of which only the least is known. It has no *end* while it is not
+    over, and one where something else ended it; *why* says which. An *early* one was below 0, and
+    counts as 0.
+    """
+
+    id: str
+    value: int
+    low: int
+    high: int
+    observed: bool
+    uncertain: bool
+    start: Moment | None
+    end: Moment | None
+    groups: tuple[str, ...]
+    positions: tuple[int, ...]
+    why: str = PENDING
+    early: bool = False
+
+
+class Missing(NamedTuple):
+    """An incident without the duration asked for."""
+
+    id: str
+    reason: str
+    start: Moment | None
+    end: Moment | None
+    groups: tuple[str, ...]
+    positions: tuple[int, ...]
+
+
+Who = tuple[str, tuple[int, ...]]
+"""What was counted: its id, and the log positions of the events behind it."""
+
+
+class Exact(NamedTuple):
+    """One duration that is exact and over: microseconds, and the instants it is between."""
+
+    value: int
+    start: int
+    end: int
+    who: Callable[[], Who]
+    groups: tuple[str, ...]
+
+
+@attrs.frozen(repr=False)
+class Columns:
+    """
+    Durations that are exact and over, field by field.
+
+    Attributes:
+        values: Microseconds.
+        starts, ends: The instants they are between, in microseconds since 1970.
+        who: Tells by its place what had a duration.
+        groups: Tells by its place what groups it counts in.
+    """
+
+    values: Sequence[int]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    who: Callable[[int], Who]
+    groups: Callable[[int], tuple[str, ...]]
+
+    def places(self, shape: Shape) -> Sequence[Sequence[int]]:
+        """Return the columns of instants that place a duration in a period; see `placed`."""
+        by = {"end": (self.ends,), "start": (self.starts,)}
+        return by.get(shape.in_window, (self.starts, self.ends))
+
+
+class Durations:
+    """
+    The durations of a figure: those that are exact and over, and the others.
+
+    Attributes:
+        whole: Those that are exact and over, as nearly all are, and came as columns.
+        exact: Where those go that are exact and over, and come one by one.
+        others: Where the rest goes.
+    """
+
+    __slots__ = ("exact", "others", "whole")
+
+    def __init__(self, whole: Columns | None = None) -> None:
+        self.whole = whole
+        self.exact: list[Exact] = []
+        self.others: list[Span | Missing] = []
+
+    def columns(self) -> Columns:
+        """Return those that are exact and over as columns."""
+        whole, exact = self.whole, self.exact
+        first = 0 if whole is None else len(whole.values)
+
+        def who(place: int) -> Who:
+            if whole is not None and place < first:
+                return whole.who(place)
+            return exact[place - first].who()
+
+        def groups(place: int) -> tuple[str, ...]:
+            if whole is not None and place < first:
+                return whole.groups(place)
+            return exact[place - first].groups
+
+        if whole is not None and not exact:
+            return whole
+        before: Sequence[Sequence[int]] = ((), (), ())
+        if whole is not None:
+            before = whole.values, whole.starts, whole.ends
+        values, starts, ends = before
+        return Columns(
+            values=[*values, *(one.value for one in exact)],
+            starts=[*starts, *(one.start for one in exact)],
+            ends=[*ends, *(one.end for one in exact)],
+            who=who,
+            groups=groups,
+        )
+
+
+def difference(start: Moment, end: Moment) -> tuple[int, int, int]:
+    """Return the duration between two moments, and its shortest and longest reading."""
+    if not isinstance(start, Between) and not isinstance(end, Between):
+        value = elapsed(start, end)
+        return value, value, value
+    value = elapsed(utc(start), utc(end))
+    low = elapsed(latest(start), earliest(end))
+    high = elapsed(earliest(start), latest(end))
+    return value, max(0, low), high
+
+
+SLACK: Final = _MINUTE
+"""
+How far an end may lie before its start and still count as the same moment, in microseconds.
+
+Two clocks differ by seconds, and a tool that tells whole seconds, or whole minutes, cuts them off.
+"""
+
+
+def early(value: int) -> bool:
+    """Say whether a duration is below 0 by so little that it counts as 0."""
+    return -SLACK <= value < 0
+
+
+def early_notes(count: int) -> tuple[str, ...]:
+    """Return the note on durations that count as 0 for that reason; none where there are none."""
+    if not count:
+        return ()
+    ends, counts = ("ends", "counts") if count == 1 else ("end", "count")
+    told = f"{count:,} {ends} up to {SLACK // 1_000_000} s before the start"
+    return (f"{told}, and {counts} as 0",)
+
+
+def _places(one: Span | Missing, shape: Shape) -> tuple[Moment, ...]:
+    """Return the moments that place a duration in a period; where one is not known, the other."""
+    moments = (one.end, one.start) if shape.in_window == "end" else (one.start, one.end)
+    known = tuple(moment for moment in moments if moment is not None)
+    return known if shape.in_window in {"either", "both"} else known[:1]
+
+
+def placed(shape: Shape) -> Callable[[Iterable[bool]], bool]:
+    """Return what says, of the moments that lie in a window, whether the duration does."""
+    return all if shape.in_window == "both" else any
+
+
+def _goes_on(one: Span | Missing, shape: Shape) -> bool:
+    """Say whether a duration is in every period from its start on, since it is not over."""
+    ongoing = isinstance(one, Span) and not one.observed and one.end is None
+    return ongoing and shape.in_window in {"end", "either"}
+
+
+def _in(one: Span | Missing, window: Period | None, definition: Definition, shape: Shape) -> bool:
+    """Say whether a duration is in question in a window; one without any moment is in each."""
+    if window is None:
+        return True
+    places = _places(one, shape)
+    if _goes_on(one, shape):
+        return all(begun(moment, window, definition.bounds) for moment in places)
+    return not places or placed(shape)(inside(m, window, definition.bounds) for m in places)
+
+
+def with_parts(
+    found: Durations,
+    out: Sequence[LeftOut],
+    facts: Facts,
+    definition: Definition,
+    shape: Shape,
+) -> Figure:
+    """Return the figure of all durations, with its groups and periods."""
+    exact_ones = found.columns()
+    columns = exact_ones.places(shape)
+    periods: list[Period] = []
+    if definition.bucket_by is not None:
+        times = [end for column in columns if column for end in (min(column), max(column))]
+        times += (instant_of(moment) for one in found.others for moment in _places(one, shape))
+        periods = list(buckets(definition, map(moment_of, times)))
+
+    def times_of(one: Span | Missing) -> Sequence[int] | None:
+        return None if _goes_on(one, shape) else list(map(instant_of, _places(one, shape))) or None
+
+    grouped = definition.group_by is not None
+    every = range(len(exact_ones.values))
+    exact = Members(
+        every,
+        exact_ones.groups if grouped else None,
+        periods,
+        lambda place: [column[place] for column in columns],
+    )
+    others = Members(found.others, (lambda one: one.groups) if grouped else None, periods, times_of)
+
+    def figure(name: str | None, window: Period | None) -> Figure:
+        some, rest = exact.of(name, window), others.of(name, window)
+        part = _summary(exact_ones, some, rest, (), facts, definition, shape, window)
+        return attrs.evolve(part, group=name)
+
+    window = definition.window
+    whole = _summary(exact_ones, every, found.others, out, facts, definition, shape, window)
+    return with_groups(facts, whole, sorted({*exact.names, *others.names}), periods, figure)
+
+
+def _summary(
+    found: Columns,
+    exact: Sequence[int],
+    others: Iterable[Span | Missing],
+    out: Iterable[LeftOut],
+    facts: Facts,
+    definition: Definition,
+    shape: Shape,
+    window: Period | None,
+) -> Figure:
+    if window is not None:
+        span, columns = instants(window, definition.bounds), found.places(shape)
+        lies = placed(shape)
+        exact = [place for place in exact if lies(column[place] in span for column in columns)]
+    spans: list[Span] = []
+    waiting: list[Span] = []
+    left_out = list(out)
+    for one in others:
+        if not _in(one, window, definition, shape):
+            continue
+        if isinstance(one, Missing):
+            reason = one.reason
+        elif window is not None and not _places(one, shape):
+            reason = "no known moment places it in a period"
+        elif one.observed:
+            spans.append(one)
+            continue
+        else:
+            waiting.append(one)
+            reason = one.why
+        left_out.append(LeftOut(one.id, reason, one.positions))
+    sure = found.values if len(exact) == len(found.values) else [found.values[i] for i in exact]
+    values = Ordered.of([*sure, *(one.value for one in spans)])
+    still_open = sum(one.end is None for one in waiting)
+    statistic = STATISTICS[shape.statistic]
+    value = _seconds(statistic(values))
+    if value is None and definition.empty == "zero":
+        value = 0.0
+    uncertain = sum(one.uncertain for one in spans)
+    bounds_ = _bounds(sure, spans, statistic) if uncertain else None
+    return Figure(
+        name=type(definition).NAME,
+        value=value,
+        reason=_why_none(values, waiting, left_out) if value is None else None,
+        unit=SECONDS,
+        n=len(values),
+        definition=definition,
+        window=window,
+        as_of=facts.as_of,
+        known_at=facts.known_at,
+        log_position=facts.log_position,
+        mark=facts.mark,
+        interval=_interval(values, shape.statistic, definition.level),
+        bounds=bounds_,
+        uncertain=uncertain,
+        included=Population(lambda: _included(found, exact, spans), lambda: _in_seconds(values)),
+        censored=Listed(lambda: sorted(map(_told, waiting), key=_rank)),
+        left_out=Listed(lambda: sorted(left_out, key=lambda one: one.id)),
+        beside=_beside(values, waiting, shape.statistic, definition.level),
+        counts={STILL_OPEN: still_open} if still_open else {},
+        notes=(*unread_notes(facts), *early_notes(sum(one.early for one in spans))),
+    )
+
+
+def _included(found: Columns, exact: Iterable[int], spans: Iterable[Span]) -> list[Included]:
+    """Return the durations as they are counted, the shortest first."""
+    told: list[Included] = []
+    for place in exact:
+        id_, positions = found.who(place)
+        told.append(Included(id_, found.values[place] / 1e6, "", positions))
+    return sorted([*told, *map(_told, spans)], key=_rank)
+
+
+def _in_seconds(values: Sequence[float]) -> list[float]:
+    return [value / 1e6 for value in values]
+
+
+def _told(one: Span) -> Included:
+    return Included(one.id, one.value / 1e6, "", one.positions)
+
+
+def _rank(one: Included) -> tuple[float, str]:
+    return one.value, one.id
+
+
+def _why_none(values: Sequence[float], waiting: Sequence[Span], left_out: Sequence[LeftOut]) -> str:
+    """Return why there is no number, which is true of all that was left out."""
+    if values:
+        return "a geometric mean needs durations above 0"
+    if not left_out:
+        return "nothing to count"
+    if len(waiting) == len(left_out):
+        if all(one.end is None for one in waiting):
+            return f"all are {STILL_OPEN}"
+        return "all are censored"
+    return f"nothing to count, {len(left_out):,} left out: {_most(left_out)}"
+
+
+def _most(left_out: Iterable[LeftOut]) -> str:
+    """Return the reasons for which most were left out, with how many each."""
+    told = {
+        STILL_OPEN if reason == PENDING else reason: len(some)
+        for reason, some in by_reason(left_out).items()
+    }
+    lines = [f"{count:,} {reason}" for reason, count in told.items()]
+    if len(lines) > SOME:
+        lines[SOME:] = [f"{sum(list(told.values())[SOME:]):,} for other reasons"]
+    return ", ".join(lines)
+
+
+def _seconds(microseconds_: float | None) -> float | None:
+    return None if microseconds_ is None else microseconds_ / 1e6
+
+
+def _interval(values: Ordered, statistic: str, level: float) -> statistics.Interval | None:
+    if statistic in {"median", "median_low"}:
+        found = statistics.median_interval(values, level=level)
+    elif statistic in {"p90", "p95"}:
+        q = 0.9 if statistic == "p90" else 0.95
+        found = statistics.quantile_interval(values, q, level=level)
+    elif statistic == "mean":
+        found = statistics.mean_interval(values, level=level)
+    else:
+        return None
+    return attrs.evolve(found, low=_seconds(found.low), high=_seconds(found.high))
+
+
+def _bounds(
+    exact: Sequence[int], spans: Sequence[Span], statistic: Callable[[Values], float | None]
+) -> tuple[float, float] | None:
+    """Every statistic here grows with each duration, so the extremes are at all lows, all highs."""
+    low = _seconds(statistic([*exact, *(one.low for one in spans)]))
+    high = _seconds(statistic([*exact, *(one.high for one in spans)]))
+    return None if low is None or high is None else (low, high)
+
+
+def _beside(
+    values: Ordered, waiting: Sequence[Span], statistic: str, level: float
+) -> dict[str, float | None]:
+    beside: dict[str, float | None] = {
+        name: _seconds(STATISTICS[name](values))
+        for name in ("median", "mean", "p90", "p95", "max")
+        if name != statistic
+    }
+    # A survival curve knows no negative durations; where a definition counts them it has none.
+    if (values or waiting) and not any(value < 0 for value in values[:1]):
+        still = Ordered.of([one.value for one in waiting])
+        over_time = curve(values, still, level=level)
+        beside["Kaplan-Meier median, open ones censored"] = _seconds(over_time.median)
+        horizon = max([*values[-1:], *still[-1:]])
+        if horizon > 0:
+            name = "restricted mean up to the longest, open ones censored"
+            beside[name] = _seconds(over_time.area(horizon))
+    return beside

@@ -1,0 +1,515 @@
+"""
+Deployment frequency, and the rework rate: how often is deployed, and how much of it is repair.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from itertools import accumulate, compress
+from operator import sub
+from typing import ClassVar, Final
+from zoneinfo import ZoneInfo
+
+import attrs
+
+from imcm.domain.vocabulary import ChangeType, Verdict
+from imcm.errors import InvalidValue
+from imcm.projections.facts.fold import ChangeFacts, Facts
+from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
+from imcm.projections.facts.merges import said
+from imcm.projections.facts.tables import COMPLETED, UNKNOWN, where
+from imcm.projections.figures.failures import (
+    Deployed,
+    Deployments,
+    FailedBy,
+    deployments,
+    failures,
+    unknown_notes,
+    unknown_outcomes,
+)
+from imcm.projections.figures.figure import (
+    SHARE,
+    Definition,
+    Figure,
+    Included,
+    LeftOut,
+    Listed,
+    buckets,
+    by_group,
+    day_of,
+    figure_function,
+    instants,
+    midnight,
+    names,
+    next_midnight,
+    unread_notes,
+    utc,
+    why_incident_out,
+    with_groups,
+    zone,
+)
+from imcm.projections.figures.windows import Period
+from imcm.projections.statistics import numbers as statistics
+
+_DAY: Final = 86_400_000_000
+
+
+# --- deployment frequency -------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class DeploymentFrequency(FailedBy):
+    """
+    How often is deployed: deployments per day or week, or what else `per` says.
+
+    No deployment in a window that has begun is a measured 0. Undefined are a log without incidents
+    and changes, a window (or a bucket) that has not begun at `as_of` or is one instant long, and no
+    deployments at all without a window. A window that is not over at `as_of` is taken up to then,
+    and a note says so. Without a window the time from the first deployment's day to the last one's
+    is taken, in whole days of the zone, for every group alike. Days are those of the zone: one of
+    23 or 25 hours is one day.
+
+    Attributes:
+        count: Which deployments: "all" (default), "successful" (completed), or "not_failed"
+            (without a sign of `failed_by`).
+        per: "day" (default), "week" (seven days), "window" (the plain count), "deployment_day"
+            (days on which something was deployed, in each calendar week that the time touches,
+            empty weeks counted as 0), or "floor_of_bucket_mean" (the mean count of the calendar
+            buckets of `bucket_by`, rounded down).
+        statistic: For "deployment_day": "mean" (default) or "median" over the calendar weeks.
+    """
+
+    NAME: ClassVar[str] = "deployment frequency"
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "count": ("all", "successful", "not_failed"),
+        "per": ("day", "week", "window", "deployment_day", "floor_of_bucket_mean"),
+        "statistic": ("mean", "median"),
+    }
+    count: str = "all"
+    per: str = "day"
+    statistic: str = "mean"
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.per == "floor_of_bucket_mean" and self.bucket_by is None:
+            raise InvalidValue("per", self.per, "it is a mean over buckets: give bucket_by= too")
+
+
+UNITS: Final = {
+    "day": "per day",
+    "week": "per week",
+    "window": "count",
+    "deployment_day": "deployment days per week",
+    "floor_of_bucket_mean": "per bucket",
+}
+
+
+def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
+    """Compute deployment frequency."""
+    found, out = deployments(facts, definition)
+    places, dropped_places, reasons = _split(facts, found, definition)
+    counted = _Members(found, places, definition)
+    dropped = _Members(found, dropped_places, definition)
+    home = zone(definition.time_zone)
+    whole_days = _whole_days(found, places, home)
+    periods: list[Period] = []
+    if definition.window is not None or whole_days is not None:
+        periods = list(
+            buckets(attrs.evolve(definition, window=definition.window or whole_days), ())
+        )
+
+    def figure(name: str | None, window: Period | None) -> Figure:
+        span = whole_days if window is None else window
+        if definition.window is not None and window is not None:
+            span = _up_to(window, facts)
+        members = counted.inside(name, window)
+        others = dropped.inside(name, window)
+        left_out = Listed(lambda: _passed_over(found, others, reasons))
+        part = _frequency(found, members, facts, definition, window, span)
+        return attrs.evolve(part, group=name, left_out=left_out)
+
+    whole = figure(None, definition.window)
+    dropped_ones = whole.left_out
+    left_out = Listed(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
+    notes = failures(facts, definition).notes if definition.count == "not_failed" else ()
+    if definition.count != "all":
+        notes += unknown_outcomes(found, definition)
+    whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
+    return with_groups(facts, whole, sorted({*counted.names, *dropped.names}), periods, figure)
+
+
+def _included(found: Deployed, counted: Iterable[int]) -> Iterator[Included]:
+    for place in counted:
+        row = found.change(place)
+        yield Included(row.id, 1.0, "", row.positions)
+
+
+def _passed_over(
+    found: Deployed, others: Iterable[int], reasons: Callable[[int], str]
+) -> Iterator[LeftOut]:
+    for place in others:
+        row = found.change(place)
+        yield LeftOut(row.id, reasons(place), row.positions)
+
+
+def _split(
+    facts: Facts, found: Deployed, definition: DeploymentFrequency
+) -> tuple[Sequence[int], Sequence[int], Callable[[int], str]]:
+    """Return the places of deployments that count, of those that do not, and why each does not."""
+    every, outcomes = range(len(found)), found.outcomes
+
+    def why(place: int) -> str:
+        if definition.count == "not_failed":
+            return "failed"
+        return "outcome unknown" if outcomes[place] == UNKNOWN else "not successful"
+
+    if definition.count == "all":
+        return every, (), why
+    if definition.count == "not_failed":
+        bad = list(failures(facts, definition).failed.places)
+    else:
+        bad = [place for place, outcome in enumerate(outcomes) if outcome != COMPLETED]
+    return sorted(set(every).difference(bad)), bad, why
+
+
+class _Members:
+    """Places of deployments in order of time, by group, to be cut by binary search."""
+
+    def __init__(self, found: Deployed, places: Sequence[int], definition: Definition) -> None:
+        self._bounds = definition.bounds
+        self._at = found.at
+        self._of: dict[str | None, Sequence[int]] = {None: places}
+        if definition.group_by is not None:
+            self._of.update(by_group(places, found.groups_of))
+        self.names = sorted(name for name in self._of if name is not None)
+
+    def inside(self, name: str | None, window: Period | None) -> Sequence[int]:
+        """Return those of a group (None: all) in a window (None: all time)."""
+        members = self._of.get(name, ())
+        if window is None:
+            return members
+        span, at = instants(window, self._bounds), self._at.__getitem__
+        first = bisect_left(members, span.start, key=at)
+        return members[first : bisect_left(members, span.stop, key=at)]
+
+
+def _whole_days(found: Deployed, places: Sequence[int], home: ZoneInfo) -> Period | None:
+    """Return the days from the first deployment to the last; None without any."""
+    if not places:
+        return None
+    first, last = (_day(found.at[place], home) for place in (places[0], places[-1]))
+    return midnight(first, home), next_midnight(last, home)
+
+
+def _day(at: int, home: ZoneInfo) -> date:
+    """Return the day of a zone on which an instant lies."""
+    return day_of(moment_of(at), home)
+
+
+def _up_to(window: Period, facts: Facts) -> Period | None:
+    """Return the part of a window that has passed; None where it has not begun, or nothing is."""
+    as_of = facts.as_of
+    if as_of is None or facts.empty or as_of <= window[0]:
+        return None
+    return window[0], min(window[1], as_of)
+
+
+def _days_between(span: Period, home: ZoneInfo) -> float:
+    """Return how many days of a zone a stretch of time is; a day of 23 or 25 hours is one."""
+    parts: list[float] = []
+    days: list[int] = []
+    for moment in span:
+        day = day_of(moment, home)
+        begins, ends = midnight(day, home), next_midnight(day, home)
+        parts.append((utc(moment) - begins) / (ends - begins))
+        days.append(day.toordinal())
+    return (days[1] - days[0]) + (parts[1] - parts[0])
+
+
+def _dates(times: Sequence[int], home: ZoneInfo) -> set[date]:
+    """Return the days of a zone on which some of these instants lie; they are in order."""
+    dates: set[date] = set()
+    place = 0
+    while place < len(times):
+        day = _day(times[place], home)
+        dates.add(day)
+        # All up to the next midnight are of that day, however many they are.
+        place = bisect_left(times, instant(next_midnight(day, home)), lo=place + 1)
+    return dates
+
+
+def _median_gap(times: Sequence[int]) -> float | None:
+    """Return the median time between neighbours, in microseconds."""
+    gaps = list(map(sub, times[1:], times))
+    statistics.sort(gaps)
+    # Of what is in order the median needs only the middle.
+    return statistics.median(gaps[(len(gaps) - 1) // 2 : len(gaps) // 2 + 1])
+
+
+def _frequency(
+    found: Deployed,
+    counted: Sequence[int],
+    facts: Facts,
+    definition: DeploymentFrequency,
+    window: Period | None,
+    span: Period | None,
+) -> Figure:
+    home = zone(definition.time_zone)
+    n = len(counted)
+    times = found.at if n == len(found) else [found.at[place] for place in counted]
+    dates = _dates(times, home)
+    value: float | None = None
+    reason: str | None = None
+    interval = None
+    notes = unread_notes(facts)
+    between = _median_gap(times)
+    beside: dict[str, float | None] = {}
+    of_all_time = window is None and not facts.empty
+    days = 0.0 if span is None else _days_between(span, home)
+    if span is not None and (days or definition.per == "window"):
+        value, interval = _spread(n, dates, definition, span, days)
+        if days:
+            beside = {
+                "deployments per day": n / days,
+                "deployments per week": 7 * n / days,
+                "days with a deployment per week": 7 * len(dates) / days,
+            }
+        if window is not None and window[1] - span[1] > MICROSECOND:
+            notes = (*notes, f"the window is not over: taken up to {span[1]}")
+    elif definition.empty == "zero" or (of_all_time and definition.per == "window"):
+        value = 0.0
+    elif span is not None:  # one instant, or a day that its zone left out
+        reason = "the period has no length"
+    else:
+        ahead = window is not None and not facts.empty
+        reason = "the window has not begun" if ahead else "no deployments"
+    return Figure(
+        name=type(definition).NAME,
+        value=value,
+        reason=reason,
+        unit=UNITS[definition.per],
+        n=n,
+        definition=definition,
+        window=window,
+        as_of=facts.as_of,
+        known_at=facts.known_at,
+        log_position=facts.log_position,
+        mark=facts.mark,
+        interval=interval,
+        uncertain=len(found.uncertain.intersection(counted)) if found.uncertain else 0,
+        included=Listed(lambda: _included(found, counted)),
+        beside={
+            **beside,
+            "median days between deployments": None if between is None else between / _DAY,
+        },
+        counts={"days with a deployment": len(dates)},
+        notes=notes,
+    )
+
+
+def _spread(
+    n: int, dates: Iterable[date], definition: DeploymentFrequency, span: Period, days: float
+) -> tuple[float | None, statistics.Interval | None]:
+    if definition.per == "window":
+        return float(n), None
+    if definition.per in {"day", "week"}:
+        scale = days if definition.per == "day" else days / 7
+        return n / scale, _poisson(n, scale, definition.level)
+    if definition.per == "deployment_day":
+        counts = _days_by_week(dates, definition, span)
+        if definition.statistic == "median":
+            return statistics.median(counts), None
+        return statistics.mean(counts), None
+    periods = list(buckets(attrs.evolve(definition, window=span), ()))
+    return float(n // len(periods)), None
+
+
+def _days_by_week(
+    dates: Iterable[date], definition: DeploymentFrequency, span: Period
+) -> list[int]:
+    """Return the number of days with a deployment of each calendar week, empty ones too."""
+    home = zone(definition.time_zone)
+    offset = 1 if definition.week_starts == "monday" else 0
+
+    def week(day: date) -> int:
+        return (day.toordinal() - offset) // 7  # day 1 of year 1 was a Monday
+
+    first = week(day_of(span[0], home))
+    last = week(day_of(utc(span[1]) - MICROSECOND, home))
+    counts = dict.fromkeys(range(first, last + 1), 0)
+    for day in dates:
+        # A window that is closed at its end can reach into one more week.
+        counts[week(day)] = counts.get(week(day), 0) + 1
+    return list(counts.values())
+
+
+_EXACT_BELOW: Final = 10  # from there on Byar's limits are within 0.2 % of the exact ones
+
+
+def _poisson(n: int, scale: float, level: float) -> statistics.Interval:
+    low, high, method = _poisson_limits(n, level)
+    return statistics.Interval(low=low / scale, high=high / scale, level=level, method=method)
+
+
+@lru_cache(maxsize=1024)
+def _poisson_limits(n: int, level: float) -> tuple[float, float, str]:
+    """
+    Return confidence limits of the mean of a Poisson count.
+
+    Small counts get the exact limits (Garwood 1936), the others Byar's approximation to them
+    (Breslow and Day 1987, section 2.3).
+    """
+    if n < _EXACT_BELOW:
+        tail = (1 - level) / 2
+        low = _poisson_mean(n - 1, 1 - tail) if n else 0.0
+        return low, _poisson_mean(n, tail), "exact Poisson limits (Garwood)"
+    z = statistics.critical_z(level)
+    m = n + 1
+    low = n * (1 - 1 / (9 * n) - z / (3 * math.sqrt(n))) ** 3
+    high = m * (1 - 1 / (9 * m) + z / (3 * math.sqrt(m))) ** 3
+    return max(0.0, low), high, "Byar's approximation to the exact Poisson limits"
+
+
+def _poisson_mean(k: int, share: float) -> float:
+    """Return the mean of the Poisson counts of which that share is at most *k*."""
+
+    def at_most(mean: float) -> float:
+        terms = accumulate(range(1, k + 1), lambda term, i: term * mean / i, initial=1.0)
+        return math.exp(-mean) * math.fsum(terms)
+
+    low, high = 0.0, 1.0
+    while at_most(high) > share:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        if at_most(middle) > share:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+deployment_frequency = figure_function(DeploymentFrequency, measure_frequency)
+
+
+# --- rework rate ----------------------------------------------------------------------------------
+
+REWORK_BY: Final = ("emergency", "fixed")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ReworkRate(Deployments):
+    """
+    Deployments made because of a production incident, as a share (0 to 1) of all deployments.
+
+    In the DORA reports since 2024. Undefined, not 0, without deployments. The `fixed` verdicts of
+    incidents that do not count (dismissed, drill, test, merged) are left out and listed.
+
+    Attributes:
+        rework_by: What makes a deployment rework: "emergency" (its type), "fixed" (an incident
+            says that it fixed it), and "unplanned", not a default (its source says so).
+    """
+
+    NAME: ClassVar[str] = "rework rate"
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {"rework_by": (*REWORK_BY, "unplanned")}
+    rework_by: tuple[str, ...] = attrs.field(default=REWORK_BY, converter=names)
+
+
+def _fixed(
+    facts: Facts, found: Deployed, definition: ReworkRate
+) -> tuple[Mapping[int, Sequence[str]], list[LeftOut], tuple[str, ...]]:
+    """
+    Return the incidents each deployment fixed, and those whose word on it does not count.
+
+    With them comes the note on those that name no change of the log.
+    """
+    fixed: dict[int, list[str]] = {}
+    out: list[LeftOut] = []
+    unknown: list[str] = []
+    count = 0
+    if "fixed" not in definition.rework_by:
+        return fixed, out, ()
+    told, merged = facts.incidents.columns.verdicts, facts.incidents.columns.merged
+    for place in compress(range(len(told)), told):
+        if not merged[place] and Verdict.FIXED not in told[place].values():
+            continue
+        row = facts.incidents[place]
+        named = said(row, Verdict.FIXED)
+        known = [change for id_ in named if (change := facts.changes.place(id_)) is not None]
+        changes = [here for change in known if (here := found.here[change]) >= 0]
+        why = why_incident_out(row, definition)
+        if why is None:
+            count += len(named)
+            unknown += (id_ for id_ in named if facts.changes.place(id_) is None)
+            for change in changes:
+                fixed.setdefault(change, []).append(row.id)
+        elif changes:
+            out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
+    return fixed, out, unknown_notes("fixes", count, unknown)
+
+
+def _signs(row: ChangeFacts, fixed: Iterable[str], definition: ReworkRate) -> list[str]:
+    signs: list[str] = []
+    if row.type is ChangeType.EMERGENCY and "emergency" in definition.rework_by:
+        signs.append(f"emergency for {row.incident}" if row.incident else "emergency")
+    signs += (f"fixed {incident}" for incident in fixed)
+    if row.unplanned and "unplanned" in definition.rework_by:
+        signs.append("unplanned")
+    return signs
+
+
+def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
+    """Compute the rework rate."""
+    found, out = deployments(facts, definition)
+    fixed, unheard, notes = _fixed(facts, found, definition)
+    odd = where(facts.changes.columns.odd)
+    may_be = {*fixed, *(here for place in odd if (here := found.here[place]) >= 0)}
+    signs = {
+        place: told
+        for place in may_be
+        if (told := _signs(found.change(place), fixed.get(place, ()), definition))
+    }
+    counted = _Members(found, range(len(found)), definition)
+    ends = [moment_of(at) for at in (*found.at[:1], *found.at[-1:])]
+    periods = list(buckets(definition, ends))
+
+    def told_of(members: Iterable[int]) -> Iterator[Included]:
+        for place in members:
+            mine, row = signs.get(place, ()), found.change(place)
+            yield Included(row.id, 1.0 if mine else 0.0, "; ".join(mine), row.positions)
+
+    def figure(name: str | None, window: Period | None) -> Figure:
+        members = counted.inside(name, window)
+        n, count = len(members), len(signs.keys() & members)
+        value = count / n if n else (0.0 if definition.empty == "zero" else None)
+        return Figure(
+            name=type(definition).NAME,
+            value=value,
+            reason="no deployments" if value is None else None,
+            unit=SHARE,
+            n=n,
+            definition=definition,
+            window=window,
+            as_of=facts.as_of,
+            known_at=facts.known_at,
+            log_position=facts.log_position,
+            mark=facts.mark,
+            interval=statistics.wilson(count, n, level=definition.level) if n else None,
+            uncertain=len(found.uncertain.intersection(members)) if found.uncertain else 0,
+            included=Listed(lambda: told_of(members)),
+            counts={"rework": count},
+            notes=unread_notes(facts),
+            group=name,
+        )
+
+    left_out = Listed(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
+    whole = figure(None, definition.window)
+    whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
+    return with_groups(facts, whole, counted.names, periods, figure)
+
+
+rework_rate = figure_function(ReworkRate, measure_rework)

@@ -1,0 +1,578 @@
+"""
+Durations of incidents: time to detect, to acknowledge, to mitigate and to restore.
+
+A duration runs from one moment of an incident to another. It is counted once both are known;
+an incident that is still open is *censored*: it is in the Kaplan-Meier figures printed beside the
+plain ones and left out of those, which therefore flatter. Durations are whole microseconds
+inside; figures are in seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from operator import sub
+from typing import Any, ClassVar, Final, NamedTuple
+
+import attrs
+
+from imcm.domain.incident import OPEN, IncidentStatus
+from imcm.domain.vocabulary import (
+    A_MARK,
+    MARK,
+    MILESTONES,
+    Between,
+    Moment,
+    StatedDuration,
+    Verdict,
+    earliest,
+    is_mapping,
+    latest,
+)
+from imcm.errors import InvalidValue
+from imcm.projections.facts.fold import Facts, IncidentFacts, Spell
+from imcm.projections.figures.clock import BusinessHours, running
+from imcm.projections.figures.durations import (
+    IN_WINDOW,
+    PENDING,
+    ROUNDINGS,
+    SLACK,
+    STATISTICS,
+    Columns,
+    Durations,
+    Missing,
+    Shape,
+    Span,
+    Who,
+    difference,
+    early,
+    with_parts,
+)
+from imcm.projections.figures.failures import unknown_notes
+from imcm.projections.figures.figure import (
+    Definition,
+    Figure,
+    LeftOut,
+    figure_function,
+    groups_of,
+    is_mark,
+    names,
+    places_of_incidents,
+    utc,
+)
+
+STARTS: Final = (*MILESTONES, "cause_deployed", "cause_deployed_or_detected")
+SPELL_ENDS: Final = frozenset({"mitigated", "resolved", "closed"})
+
+
+def _calendar(value: Any) -> Any:
+    return BusinessHours.from_dict(value) if is_mapping(value) else value
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class IncidentDuration(Definition):
+    """
+    How long something took, over incidents.
+
+    What ended up to a minute before it began counts as 0, since clocks differ, and a note says how
+    many did; what ended earlier still is left out as "negative".
+
+    Attributes:
+        start, end: A milestone (impact_started, detected, declared, acknowledged, triaged,
+            mitigated, resolved, closed), or a list of which the first that is present counts. A
+            start is also cause_deployed, or cause_deployed_or_detected, the earlier of both. One
+            that can come again starts with its first stretch, or each stretch where each counts.
+            "mark:vendor called" is the first milestone of that name of the team's own (`mark`), in
+            order of time, "mark:vendor called#2" the second; where each stretch counts by itself,
+            the first that came in it.
+        statistic: median (default), median_low, mean, p90, p95 (both type 7), max, min,
+            geometric_mean, sum.
+        reopened: For ends that can come again: "last" (first start to last end), "first" (to the
+            first end), "open_time" (sum of the stretches it was open), "each" (every stretch
+            counts by itself).
+        missing: Never acknowledged: "leave_out", "resolution_counts" (its end counts instead) or
+            "censor" (it waited at least until it was over).
+        source: "moments", or "stated" for the durations the source itself gave, which are times to
+            restore and times to repair: of the choices above only the statistic applies to them,
+            and no clock.
+        in_window: Which moment places an incident in a period: "end", "start", "either", or "both"
+            (what is not over lies where it started).
+        round_each: "none", "hour_down", "minute_down" or "minute_up", before the statistic.
+        clock: "wall" (default), or "business" for the working hours of the *calendar*, waits for
+            somebody else taken off. What is negative is judged by the wall.
+        calendar: The working hours, as `BusinessHours` or the mapping its `as_dict` gives.
+    """
+
+    NAME: ClassVar[str] = "incident duration"
+    STATED: ClassVar[StatedDuration | None] = None
+    CHOICES: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "start": (*STARTS, A_MARK),
+        "end": (*MILESTONES, A_MARK),
+        "statistic": tuple(STATISTICS),
+        "reopened": ("last", "first", "open_time", "each"),
+        "missing": ("leave_out", "resolution_counts", "censor"),
+        "source": ("moments", "stated"),
+        "in_window": IN_WINDOW,
+        "round_each": tuple(ROUNDINGS),
+        "clock": ("wall", "business"),
+    }
+
+    start: tuple[str, ...] = attrs.field(default=("detected",), converter=names)
+    end: tuple[str, ...] = attrs.field(default=("resolved",), converter=names)
+    statistic: str = "median"
+    reopened: str = "last"
+    missing: str = "leave_out"
+    source: str = "moments"
+    in_window: str = "end"
+    round_each: str = "none"
+    clock: str = "wall"
+    calendar: BusinessHours | None = attrs.field(default=None, converter=_calendar)
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        for name in ("start", "end"):
+            if not getattr(self, name):
+                raise InvalidValue(name, (), "at least one moment")
+        if set(self.start) & set(self.end):
+            raise InvalidValue("start", self.start, f"another moment than the end, {self.end}")
+        if self.source == "stated" and self.STATED is None:
+            raise InvalidValue(
+                "source", self.source, "only times to restore and to repair are stated by sources"
+            )
+        calendar: Any = self.calendar
+        if calendar is None and self.clock == "business":
+            raise InvalidValue("calendar", None, "a business clock needs the working hours")
+        if calendar is not None and not isinstance(calendar, BusinessHours):
+            raise InvalidValue("calendar", calendar, "give BusinessHours, or its as_dict()")
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TimeToDetect(IncidentDuration):
+    """From the start of the impact to detection. An unknown start is left out and counted."""
+
+    NAME: ClassVar[str] = "time to detect"
+    start: tuple[str, ...] = attrs.field(default=("impact_started",), converter=names)
+    end: tuple[str, ...] = attrs.field(default=("detected",), converter=names)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TimeToAcknowledge(IncidentDuration):
+    """From detection to the first acknowledgement."""
+
+    NAME: ClassVar[str] = "time to acknowledge"
+    end: tuple[str, ...] = attrs.field(default=("acknowledged",), converter=names)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TimeToMitigate(IncidentDuration):
+    """From detection until users were no longer hurt."""
+
+    NAME: ClassVar[str] = "time to mitigate"
+    end: tuple[str, ...] = attrs.field(default=("mitigated",), converter=names)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TimeToRestore(IncidentDuration):
+    """From detection until service was fully restored."""
+
+    NAME: ClassVar[str] = "time to restore"
+    STATED: ClassVar[StatedDuration | None] = StatedDuration.TIME_TO_RESTORE
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class TimeToRepair(IncidentDuration):
+    """
+    From acknowledgement, with which somebody begins to work on it, until service was restored.
+
+    `source="stated"` takes the time to repair that the source itself gave.
+    """
+
+    NAME: ClassVar[str] = "time to repair"
+    STATED: ClassVar[StatedDuration | None] = StatedDuration.TIME_TO_REPAIR
+    start: tuple[str, ...] = attrs.field(default=("acknowledged",), converter=names)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class MeanTimeToRestore(IncidentDuration):
+    """MTTR in the plain sense: the mean of the times to restore."""
+
+    NAME: ClassVar[str] = "mean time to restore"
+    STATED: ClassVar[StatedDuration | None] = StatedDuration.TIME_TO_RESTORE
+    statistic: str = "mean"
+
+
+# --- one incident ---------------------------------------------------------------------------------
+
+
+_MOMENTS: Final = {
+    "detected": "detected_at",
+    "impact_started": "impact_started_at",
+    "declared": "declared_at",
+    "acknowledged": "acknowledged_at",
+    "triaged": "triaged_at",
+    "mitigated": "mitigated_at",
+    "resolved": "resolved_at",
+    "closed": "closed_at",
+}
+
+
+def causes_deployed(facts: Facts) -> dict[str, Moment]:
+    """Return, by incident id, when the first change stated to have caused it was deployed."""
+    deployed = {row.id: row.deployed_at for row in facts.changes}
+    found: dict[str, Moment] = {}
+    for row in facts.incidents:
+        moments = [
+            moment
+            for change, verdict in row.verdicts.items()
+            if verdict is Verdict.CAUSED and (moment := deployed.get(change)) is not None
+        ]
+        if moments:
+            found[row.id] = min(moments, key=utc)
+    return found
+
+
+def _moment(row: IncidentFacts, name: str, causes: Mapping[str, Moment]) -> Moment | None:
+    if name == "cause_deployed":
+        return causes.get(row.id)
+    if name == "cause_deployed_or_detected":
+        both = [m for m in (causes.get(row.id), row.detected_at) if m is not None]
+        return min(both, key=utc, default=None)
+    if is_mark(name):
+        return next(iter(_marked(row, name)), None)
+    found: Moment | None = getattr(row, _MOMENTS[name])
+    return found
+
+
+def _marked(row: IncidentFacts, mark: str) -> tuple[Moment | None, ...]:
+    """Return the moments of a milestone of the team's own, from the one asked for on."""
+    name = mark.removeprefix(MARK)
+    found = row.milestones.get(name)
+    if found is None:
+        name, _, number = name.rpartition("#")
+        if _NUMBER.fullmatch(number):
+            return row.milestones.get(name, ())[int(number) - 1 :]
+    return found or ()
+
+
+_NUMBER: Final = re.compile("[1-9][0-9]{0,5}", re.ASCII)
+
+
+def _first_present(
+    row: IncidentFacts, wanted: Iterable[str], causes: Mapping[str, Moment]
+) -> Moment | None:
+    return next((m for name in wanted if (m := _moment(row, name, causes)) is not None), None)
+
+
+def _ends(
+    row: IncidentFacts, wanted: Sequence[str], causes: Mapping[str, Moment]
+) -> list[Moment | None]:
+    """Return the end of each spell; what comes only once ends the spell in which it came."""
+    if SPELL_ENDS.isdisjoint(wanted) or not row.spells:
+        return [_first_present(row, wanted, causes)]
+    ends: list[Moment | None] = []
+    for place, spell in enumerate(row.spells):
+        moments: Iterator[Moment | None] = (
+            getattr(spell, name) if name in SPELL_ENDS else _once(row, name, place)
+            for name in wanted
+        )
+        ends.append(next((moment for moment in moments if moment is not None), None))
+    return ends
+
+
+def _starts(
+    row: IncidentFacts, wanted: Sequence[str], causes: Mapping[str, Moment]
+) -> list[Moment | None]:
+    """Return the start of each spell: of later ones its reopening, or what came in it."""
+    once = [name for name in wanted if name not in SPELL_ENDS]
+    starts: list[Moment | None] = []
+    for place, spell in enumerate(row.spells or (Spell(),)):
+        moments: list[Moment | None]
+        if place == 0:
+            moments = [
+                getattr(spell, name) if name in SPELL_ENDS else _moment(row, name, causes)
+                for name in wanted
+            ]
+        else:
+            moments = [getattr(spell, name) for name in wanted if name in SPELL_ENDS]
+            moments += [_once(row, name, place) for name in once if is_mark(name)]
+            moments += [spell.started] if once else []
+        starts.append(next((moment for moment in moments if moment is not None), None))
+    return starts
+
+
+def _once(row: IncidentFacts, name: str, place: int) -> Moment | None:
+    """Return a moment that comes once, or the first of several, that came in that spell."""
+    begun = [spell.started for spell in row.spells[1:]]
+    for moment in _marked(row, name) if is_mark(name) else (_moment(row, name, {}),):
+        if moment is not None:
+            came_in = sum(at is not None and utc(at) <= utc(moment) for at in begun)
+            if came_in == place:
+                return moment
+    return None
+
+
+def _came_unseen(row: IncidentFacts, wanted: Sequence[str]) -> bool:
+    """Say whether one of these ends is known to have come, nobody knows when."""
+    return (
+        "detected" in wanted
+        or ("triaged" in wanted and row.triaged)
+        or ("mitigated" in wanted and row.status is IncidentStatus.MITIGATED)
+        or any(is_mark(name) and _marked(row, name) for name in wanted)
+    )
+
+
+class _Stretch(NamedTuple):
+    """One stretch of an incident; one that goes on has no end and may last up to `as_of`."""
+
+    start: Moment | None
+    end: Moment | None
+    goes_on: bool
+
+
+def spans_of(
+    row: IncidentFacts,
+    definition: IncidentDuration,
+    causes: Mapping[str, Moment],
+    as_of: datetime,
+) -> Iterator[Span | Missing]:
+    """Yield the durations of one incident, or why it has none."""
+    groups = groups_of(row, definition)
+    if definition.source == "stated":
+        yield _stated(row, definition, groups)
+        return
+    starts = _starts(row, definition.start, causes)
+    start = starts[0]
+    if SPELL_ENDS.issuperset(definition.start) and definition.reopened != "first":
+        start = next((moment for moment in starts if moment is not None), None)
+    ends = _ends(row, definition.end, causes)
+    if start is None:
+        reason = f"missing({definition.start[0]})"
+        yield Missing(row.id, reason, start, ends[-1], groups, row.positions)
+        return
+    goes_on = row.status in OPEN and not _came_unseen(row, definition.end)
+    if len(ends) == 1:
+        if ends[0] is None and SPELL_ENDS.isdisjoint(definition.end):
+            yield _never(row, definition, start, groups, as_of, goes_on=goes_on)
+        else:
+            yield _span(row, definition, [_Stretch(start, ends[0], goes_on)], groups, as_of)
+        return
+    if definition.reopened == "first":
+        yield _span(row, definition, [_Stretch(start, ends[0], False)], groups, as_of)
+    elif definition.reopened == "last":
+        yield _span(row, definition, [_Stretch(start, ends[-1], goes_on)], groups, as_of)
+    else:
+        begun = starts
+        last = len(ends) - 1
+        stretches = [
+            _Stretch(a, b, goes_on and place == last)
+            for place, (a, b) in enumerate(zip(begun, ends, strict=True))
+        ]
+        if definition.reopened == "each":
+            for one in stretches:
+                yield _span(row, definition, [one], groups, as_of)
+        else:
+            yield _span(row, definition, stretches, groups, as_of)
+
+
+def _span(
+    row: IncidentFacts,
+    definition: IncidentDuration,
+    stretches: Sequence[_Stretch],
+    groups: tuple[str, ...],
+    as_of: datetime,
+    censored: str | None = None,
+) -> Span | Missing:
+    """
+    Return the length of all stretches together, or why there is none.
+
+    Args:
+        censored: Why they ended without having come to their end; None where they did.
+    """
+    start, end = stretches[0].start, stretches[-1].end
+    value = low = high = 0
+    uncertain = ends_early = False
+    for begun, ended, goes_on in stretches:
+        over = as_of if ended is None and goes_on else ended
+        if begun is None or over is None:
+            again = "reopened"
+            if SPELL_ENDS.issuperset(definition.start):
+                again = definition.start[0]
+            what = again if ended is not None else definition.end[0]
+            return Missing(row.id, f"missing({what})", start, end, groups, row.positions)
+        lengths = difference(begun, over)
+        before = early(lengths[0])
+        if lengths[0] < 0 and not before:
+            return Missing(row.id, "negative", start, over, groups, row.positions)
+        uncertain = uncertain or isinstance(begun, Between) or isinstance(over, Between)
+        if definition.clock == "business":
+            lengths = _at_work(row, begun, over, definition.calendar)
+        if before:
+            ends_early = True
+            lengths = 0, 0, max(0, lengths[2])
+        value, low, high = value + lengths[0], low + lengths[1], high + lengths[2]
+    if definition.round_each != "none":
+        value, low, high = (ROUNDINGS[definition.round_each](v) for v in (value, low, high))
+    observed = end is not None and censored is None
+    why = censored or PENDING
+    positions = row.positions
+    span = Span(row.id, value, low, high, observed, uncertain, start, end, groups, positions, why)
+    return span._replace(early=True) if ends_early else span
+
+
+def _at_work(
+    row: IncidentFacts, start: Moment, end: Moment, calendar: BusinessHours | None
+) -> tuple[int, int, int]:
+    """Return the working time between two moments, and its shortest and longest reading."""
+    value = running(utc(start), utc(end), row.holds, calendar)
+    if not isinstance(start, Between) and not isinstance(end, Between):
+        return value, value, value
+    low = running(utc(latest(start)), utc(earliest(end)), row.holds, calendar)
+    high = running(utc(earliest(start)), utc(latest(end)), row.holds, calendar)
+    return value, max(0, low), high
+
+
+def _never(
+    row: IncidentFacts,
+    definition: IncidentDuration,
+    start: Moment,
+    groups: tuple[str, ...],
+    as_of: datetime,
+    *,
+    goes_on: bool,
+) -> Span | Missing:
+    """Answer for a moment that comes once and did not come, such as an acknowledgement."""
+    missing = f"missing({definition.end[0]})"
+    over = row.resolved_at or row.closed_at
+    if over is None or definition.missing == "leave_out" or _came_unseen(row, definition.end):
+        if goes_on:
+            return _span(row, definition, [_Stretch(start, None, True)], groups, as_of)
+        return Missing(row.id, missing, start, over, groups, row.positions)
+    censored = missing if definition.missing == "censor" else None
+    return _span(row, definition, [_Stretch(start, over, False)], groups, as_of, censored)
+
+
+def _stated(
+    row: IncidentFacts, definition: IncidentDuration, groups: tuple[str, ...]
+) -> Span | Missing:
+    value = None if definition.STATED is None else row.stated.get(definition.STATED)
+    start, end = row.detected_at, row.resolved_at or row.closed_at
+    if value is None or value < -SLACK:
+        reason = "missing(stated duration)" if value is None else "negative"
+        return Missing(row.id, reason, start, end, groups, row.positions)
+    before = early(value)
+    value = ROUNDINGS[definition.round_each](max(0, value))
+    span = Span(row.id, value, value, value, True, False, start, end, groups, row.positions)
+    return span._replace(early=True) if before else span
+
+
+# --- the figure -----------------------------------------------------------------------------------
+
+
+_PLAIN: Final = {
+    "start": ("detected",),
+    "end": ("resolved",),
+    "source": "moments",
+    "clock": "wall",
+    "round_each": "none",
+    "group_by": None,
+}
+
+
+def _is_plain(definition: IncidentDuration) -> bool:
+    """Say whether nearly every incident is one stretch between two exact times."""
+    return all(getattr(definition, name) == value for name, value in _PLAIN.items())
+
+
+def _durations(
+    facts: Facts, definition: IncidentDuration, as_of: datetime
+) -> tuple[Durations, Sequence[LeftOut]]:
+    places, out = places_of_incidents(facts, definition)
+    causes: Mapping[str, Moment] = {}
+    if _needs_causes(definition):
+        causes = causes_deployed(facts)
+    found = Durations()
+    if _is_plain(definition):
+        found.whole, places = _plain(facts, places)
+    for place in places:
+        found.others += spans_of(facts.incidents[place], definition, causes, as_of)
+    return found, out
+
+
+def _plain(facts: Facts, places: Sequence[int]) -> tuple[Columns, Sequence[int]]:
+    """Return what nearly all are, one stretch between two exact times, and where the rest is."""
+    incidents = facts.incidents
+    told = incidents.columns
+    plain, others = places, list[int]()
+    starts: Sequence[int] = told.detected
+    ends: Sequence[int] = told.resolved
+    if len(places) < len(incidents) or told.plain.count(1) < len(incidents):
+        others = [place for place in places if not told.plain[place]]
+        plain = [place for place in places if told.plain[place]]
+        starts, ends = [starts[place] for place in plain], [ends[place] for place in plain]
+    values = list(map(sub, ends, starts))
+    if min(values, default=0) < 0:
+        # What is negative is told one by one.
+        right = [here for here, value in enumerate(values) if value >= 0]
+        others = sorted([*others, *(plain[h] for h, value in enumerate(values) if value < 0)])
+        plain, values = [plain[here] for here in right], [values[here] for here in right]
+        starts, ends = [starts[here] for here in right], [ends[here] for here in right]
+
+    def who(place: int) -> Who:
+        row = incidents[plain[place]]
+        return row.id, row.positions
+
+    return Columns(values, starts, ends, who, lambda _: ()), others
+
+
+def measure(facts: Facts, definition: IncidentDuration) -> Figure:
+    """Compute a duration over all incidents the definition takes."""
+    found = Durations()
+    out: Sequence[LeftOut] = ()
+    if facts.as_of is not None:  # an empty log has none
+        found, out = _durations(facts, definition, facts.as_of)
+    shape = Shape(
+        statistic=definition.statistic,
+        in_window=definition.in_window,
+        round_each=definition.round_each,
+    )
+    figure = with_parts(found, out, facts, definition, shape)
+    if _needs_causes(definition):
+        figure = attrs.evolve(figure, notes=(*figure.notes, *_unknown_causes(facts, definition)))
+    if definition.clock == "business":
+        figure = attrs.evolve(figure, notes=(*figure.notes, *_waits_passed_over(facts, figure)))
+    return figure
+
+
+def _needs_causes(definition: IncidentDuration) -> bool:
+    return any(name.startswith("cause_deployed") for name in definition.start)
+
+
+def _unknown_causes(facts: Facts, definition: IncidentDuration) -> tuple[str, ...]:
+    """Return the note on causes of the incidents counted that name no change of the log."""
+    places, _ = places_of_incidents(facts, definition)
+    verdicts = facts.incidents.columns.verdicts
+    told = [
+        change
+        for place in places
+        for change, verdict in verdicts[place].items()
+        if verdict is Verdict.CAUSED
+    ]
+    unknown = (change for change in told if facts.changes.place(change) is None)
+    return unknown_notes("causes", len(told), unknown)
+
+
+def _waits_passed_over(facts: Facts, figure: Figure) -> Iterator[str]:
+    ids = {one.id for one in (*figure.included, *figure.censored)}
+    rows = (row for row in facts.incidents if row.id in ids)
+    count = sum(hold.held is None for row in rows for hold in row.holds)
+    if count:
+        yield f"waits that began nobody knows when, and stopped no clock: {count}"
+
+
+time_to_detect = figure_function(TimeToDetect, measure)
+time_to_acknowledge = figure_function(TimeToAcknowledge, measure)
+time_to_mitigate = figure_function(TimeToMitigate, measure)
+time_to_restore = figure_function(TimeToRestore, measure)
+time_to_repair = figure_function(TimeToRepair, measure)
+mean_time_to_restore = figure_function(MeanTimeToRestore, measure)

@@ -1,0 +1,3 @@
+"""
+Several figures at once: the DORA report, presets, bands, comparison, restatement.
+"""

@@ -1,0 +1,3 @@
+"""
+Numbers in, numbers out: quantiles, intervals, tests, resampling, survival.
+"""
