@@ -32,8 +32,9 @@ from imcm.projections.reports.compare import (
     newcombe,
     sample_size_for_shares,
 )
-from imcm.projections.statistics import numbers as statistics_module
-from imcm.projections.statistics.numbers import Interval, TestResult
+from imcm.projections.statistics import resampling
+from imcm.projections.statistics.intervals import Interval
+from imcm.projections.statistics.two_samples import TestResult
 from projections.log import caused_by, deployment, detected, incident, log, resolved, seconds
 
 HOUR = 3600.0
@@ -733,7 +734,7 @@ class TestAlways:
     def test_how_much_is_drawn_does_not_grow_with_the_figures(self, statistic, monkeypatch):
         """Some 400 numbers at most for each of two periods in each of three simulations."""
         drawn = Counter()
-        generator = statistics_module._generator
+        generator = resampling.random_numbers
 
         def counting(seed):
             draw = generator(seed)
@@ -744,7 +745,7 @@ class TestAlways:
 
             return count
 
-        monkeypatch.setattr(statistics_module, "_generator", counting)
+        monkeypatch.setattr(resampling, "random_numbers", counting)
         for n in (500, 5000):
             drawn.clear()
             quick(*two_quarters(skewed(n, 1), skewed(n, 2), statistic=statistic))

@@ -36,7 +36,7 @@ from imcm.projections.reports.compare import Comparison
 from imcm.projections.reports.dora import Difference, DoraReport, SideBySide
 from imcm.projections.reports.presets import PRESETS, Preset
 from imcm.projections.reports.restated import Added, Effect, Restatement
-from imcm.projections.statistics.numbers import Interval
+from imcm.projections.statistics.intervals import Interval
 from imcm.projections.statistics.survival import KaplanMeier, kaplan_meier
 from projections.log import (
     at,

@@ -53,7 +53,7 @@ from imcm.projections.figures.restore import (
 )
 from imcm.projections.histories.anomalies import anomalies
 from imcm.projections.reports.dora import dora_report
-from imcm.projections.statistics.numbers import Interval
+from imcm.projections.statistics.intervals import Interval
 from projections.log import (
     acknowledged,
     at,

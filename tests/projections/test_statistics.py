@@ -17,35 +17,39 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imcm.errors import InvalidValue
-from imcm.projections.statistics import numbers as statistics
-from imcm.projections.statistics.numbers import (
-    Estimate,
+from imcm.projections.statistics import beta, resampling, two_samples
+from imcm.projections.statistics.intervals import (
     Interval,
-    Ordered,
-    Percentile,
-    bootstrap,
-    bootstrap_difference,
     clopper_pearson,
-    geometric_mean,
-    hodges_lehmann,
     jeffreys,
-    log_sigma,
-    mann_whitney,
-    mean,
     mean_interval,
-    median,
     median_interval,
-    median_low,
-    percentile,
-    permutation_p_value,
-    power_for_ratio,
     quantile_interval,
+    wilson,
+)
+from imcm.projections.statistics.planning import (
+    power_for_ratio,
     sample_size_for_ratio,
     simulate_no_change,
     simulate_shortening,
-    total,
-    wilson,
 )
+from imcm.projections.statistics.quantiles import (
+    Percentile,
+    geometric_mean,
+    log_sigma,
+    mean,
+    median,
+    median_low,
+    percentile,
+    total,
+)
+from imcm.projections.statistics.resampling import (
+    bootstrap,
+    bootstrap_difference,
+    permutation_p_value,
+)
+from imcm.projections.statistics.samples import Ordered
+from imcm.projections.statistics.two_samples import Estimate, hodges_lehmann, mann_whitney
 
 DATA_SETS = 200
 NAN, INFINITY = math.nan, math.inf
@@ -605,13 +609,13 @@ class TestHodgesLehmann:
     def test_how_often_all_rows_are_counted_does_not_grow(self, spread, monkeypatch):
         """A few times for each rank, of four million differences as of four hundred million."""
         counted = Counter()
-        places = statistics._Rows._places
+        places = two_samples._Rows._places
 
         def count(rows, bisect, pivot):
             counted[len(rows.a)] += 1
             return places(rows, bisect, pivot)
 
-        monkeypatch.setattr(statistics._Rows, "_places", count)
+        monkeypatch.setattr(two_samples._Rows, "_places", count)
         random = Random(21)
         for n in (2_000, 20_000):
             a, b = ([random.randint(0, spread) for _ in range(n)] for _ in range(2))
@@ -627,9 +631,9 @@ class TestHodgesLehmann:
         """With a limit of four listed differences every estimate is the same to the last digit."""
         listed = hodges_lehmann(a, b, level=level)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(statistics, "LISTED_DIFFERENCES", 4)
-            patch.setattr(statistics, "PIVOT_SAMPLE", 3)
-            patch.setattr(statistics, "PIVOT_MARGIN", 0)
+            patch.setattr(two_samples, "LISTED_DIFFERENCES", 4)
+            patch.setattr(two_samples, "PIVOT_SAMPLE", 3)
+            patch.setattr(two_samples, "PIVOT_MARGIN", 0)
             assert hodges_lehmann(a[::-1], b[::-1], level=level) == listed
 
     @given(
@@ -747,7 +751,7 @@ SUMS = [mean, total, geometric_mean]
 def draws(monkeypatch):
     """Return a counter of the numbers that are drawn."""
     counted = Counter()
-    generator = statistics._generator
+    generator = resampling.random_numbers
 
     def counting(seed):
         draw = generator(seed)
@@ -758,7 +762,7 @@ def draws(monkeypatch):
 
         return count
 
-    monkeypatch.setattr(statistics, "_generator", counting)
+    monkeypatch.setattr(resampling, "random_numbers", counting)
     return counted
 
 
@@ -782,8 +786,8 @@ class TestOrderStatisticsOfResamples:
         for k in range(1, n + 1):
             for j in range(1, size):
                 count = sum(places[k - 1] < j for places in resamples)
-                beta = statistics._beta_tails(k, n + 1 - k, j / size, 1 - j / size)[0]
-                assert close(count / len(resamples)) == beta
+                below = beta.beta_tails(k, n + 1 - k, j / size, 1 - j / size)[0]
+                assert close(count / len(resamples)) == below
 
     @pytest.mark.parametrize("statistic", ORDER_STATISTICS)
     @pytest.mark.parametrize(("size", "n"), [(1, 1), (3, 1), (5, 2), (2, 5), (4, 4), (5, 5)])
@@ -791,8 +795,8 @@ class TestOrderStatisticsOfResamples:
         """Also of two neighbours at once, between which a median or a percentile lies."""
         values = [1, 2, 4, 8, 16][:size]
         every = Counter(statistic(sample) for sample in product(values, repeat=n))
-        draw = statistics._generator(1)
-        once, way = statistics._draws(statistic, values, n, draw)
+        draw = resampling.random_numbers(1)
+        once, way = resampling.draws(statistic, values, n, draw)
         drawn = Counter(once() for _ in range(self.RUNS))
         expected_within_chance({key: count / size**n for key, count in every.items()}, drawn)
         assert way == " by exact order statistics"
@@ -802,10 +806,8 @@ class TestOrderStatisticsOfResamples:
     )
     def test_uniform_ranks_follow_their_distribution(self, k, n):
         """Ten equally likely cells are met equally often."""
-        edges = [
-            statistics._beta_quantile(k, n + 1 - k, i / 10, 1 - i / 10)[0] for i in range(1, 10)
-        ]
-        once = statistics._uniform_rank(k, n, statistics._generator(2))
+        edges = [beta.beta_quantile(k, n + 1 - k, i / 10, 1 - i / 10)[0] for i in range(1, 10)]
+        once = resampling._uniform_rank(k, n, resampling.random_numbers(2))
         drawn = Counter(
             sum(x >= edge for edge in edges) for x in (once() for _ in range(self.RUNS))
         )
@@ -813,20 +815,20 @@ class TestOrderStatisticsOfResamples:
 
     def test_uniform_ranks_are_pinned(self):
         """To the last bit, on every machine and in every version of Python."""
-        draw = statistics._generator(7)
+        draw = resampling.random_numbers(7)
         for k, n, expected in (
             (3, 5, 0.30125003289133256),
             (45_000, 90_000, 0.4991670169998535),
             (90_000, 90_000, 0.9999975403159514),
         ):
-            assert expected == statistics._uniform_rank(k, n, draw)()
+            assert expected == resampling._uniform_rank(k, n, draw)()
 
     def test_a_neighbour_at_the_very_end_is_the_last_value(self):
         """A second neighbour that rounding carries up to 1 still is within the values."""
         almost = 1 - 2**-53
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(statistics, "_uniform_rank", lambda _k, _n, _draw: lambda: almost)
-            between = statistics._ranked([1, 2], 2, Fraction(1, 2), lambda: 0.0)
+            patch.setattr(resampling, "_uniform_rank", lambda _k, _n, _draw: lambda: almost)
+            between = resampling._ranked([1, 2], 2, Fraction(1, 2), lambda: 0.0)
         assert 2.0 == between()
 
     @oracle
@@ -881,7 +883,7 @@ class TestSumsOfResamples:
         """
         random = Random(23)
         ordered = sorted(random.lognormvariate(0, sigma) for _ in range(1000))
-        far, near = statistics._far_and_near(ordered, n)
+        far, near = resampling._far_and_near(ordered, n)
         center = mean(ordered)
         of_near = NormalDist(mean(near) - center, math.sqrt(variance(near)))
         deviation = math.sqrt(n * variance(ordered))
@@ -906,7 +908,7 @@ class TestSumsOfResamples:
     def test_at_worst_the_steps_are_smoothed(self, ones):
         """With all but some hundreds equal, the sum is binomial, and off by less than 0.015."""
         n = 4000
-        far, near = statistics._far_and_near([0] * (n - ones) + [1] * ones, n)
+        far, near = resampling._far_and_near([0] * (n - ones) + [1] * ones, n)
         assert ([1] * 400, ones - 400) == (far, sum(near))
         drawn = binomial(n, 0.1)
         exact = list(accumulate(binomial(n, ones / n)))
@@ -927,7 +929,7 @@ class TestSumsOfResamples:
         """Within 4.5 standard errors, of values with a tail on both sides."""
         random = Random(24)
         values = sorted(random.choice((-1, 1)) * random.lognormvariate(0, 1) for _ in range(3000))
-        once = statistics._sums(values, 3000, statistics._generator(1))
+        once = resampling._sums(values, 3000, resampling.random_numbers(1))
         runs = 10_000
         sums = [once() for _ in range(runs)]
         spread = 3000 * variance(values)
@@ -959,9 +961,9 @@ class TestSumsOfResamples:
 
     def test_a_large_sample_of_few_values_draws_them(self):
         """Of two values one is near and exact; of a single one there is nothing to draw."""
-        once = statistics._sums([0, 1000], 600, statistics._generator(1))
+        once = resampling._sums([0, 1000], 600, resampling.random_numbers(1))
         assert all(once() % 1000 == 0 for _ in range(20))
-        assert 9000 == statistics._sums([3], 3000, statistics._generator(1))()
+        assert 9000 == resampling._sums([3], 3000, resampling.random_numbers(1))()
 
     @pytest.mark.parametrize("statistic", SUMS)
     def test_the_cost_does_not_grow_with_the_values(self, statistic, draws):

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcm.errors import InvalidValue
-from imcm.projections.statistics.numbers import Interval
+from imcm.projections.statistics.intervals import Interval
 from imcm.projections.statistics.survival import RestrictedMean, kaplan_meier, log_rank
 
 DATA_SETS = 200

@@ -32,7 +32,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue
 from imcm.projections.facts.instants import EPOCH, MICROSECOND
 from imcm.projections.facts.rows import ChangeFacts, IncidentFacts
-from imcm.projections.statistics.numbers import are_floats
+from imcm.projections.statistics.samples import are_floats
 
 Row = TypeVar("Row", IncidentFacts, ChangeFacts)
 T = TypeVar("T")

@@ -38,21 +38,21 @@ from imcm.projections.figures.figure import (
     with_groups,
 )
 from imcm.projections.figures.windows import Period
-from imcm.projections.statistics import numbers as statistics
-from imcm.projections.statistics.numbers import Ordered
+from imcm.projections.statistics import intervals, quantiles
+from imcm.projections.statistics.samples import Ordered
 from imcm.projections.statistics.survival import curve
 
 Values = Sequence[float]
 STATISTICS: Final[Mapping[str, Callable[[Values], float | None]]] = {
-    "median": statistics.median,
-    "median_low": statistics.median_low,
-    "mean": statistics.mean,
-    "p90": statistics.Percentile(0.9),
-    "p95": statistics.Percentile(0.95),
-    "max": statistics.Percentile(1),
-    "min": statistics.Percentile(0),
-    "geometric_mean": statistics.geometric_mean,
-    "sum": statistics.total,
+    "median": quantiles.median,
+    "median_low": quantiles.median_low,
+    "mean": quantiles.mean,
+    "p90": quantiles.Percentile(0.9),
+    "p95": quantiles.Percentile(0.95),
+    "max": quantiles.Percentile(1),
+    "min": quantiles.Percentile(0),
+    "geometric_mean": quantiles.geometric_mean,
+    "sum": quantiles.total,
 }
 
 _HOUR, _MINUTE = 3_600_000_000, 60_000_000
@@ -412,14 +412,14 @@ def _seconds(microseconds_: float | None) -> float | None:
     return None if microseconds_ is None else microseconds_ / 1e6
 
 
-def _interval(values: Ordered, statistic: str, level: float) -> statistics.Interval | None:
+def _interval(values: Ordered, statistic: str, level: float) -> intervals.Interval | None:
     if statistic in {"median", "median_low"}:
-        found = statistics.median_interval(values, level=level)
+        found = intervals.median_interval(values, level=level)
     elif statistic in {"p90", "p95"}:
         q = 0.9 if statistic == "p90" else 0.95
-        found = statistics.quantile_interval(values, q, level=level)
+        found = intervals.quantile_interval(values, q, level=level)
     elif statistic == "mean":
-        found = statistics.mean_interval(values, level=level)
+        found = intervals.mean_interval(values, level=level)
     else:
         return None
     return attrs.evolve(found, low=_seconds(found.low), high=_seconds(found.high))

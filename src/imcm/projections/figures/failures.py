@@ -68,7 +68,7 @@ from imcm.projections.figures.figure import (
     with_groups,
 )
 from imcm.projections.figures.windows import Period
-from imcm.projections.statistics.numbers import wilson
+from imcm.projections.statistics.intervals import wilson
 
 T = TypeVar("T")
 

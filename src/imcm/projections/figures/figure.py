@@ -67,7 +67,8 @@ from imcm.projections.figures.windows import (
     last_days,
     relative,
 )
-from imcm.projections.statistics.numbers import Interval, mean
+from imcm.projections.statistics.intervals import Interval
+from imcm.projections.statistics.quantiles import mean
 
 SECONDS: Final = "seconds"
 SHARE: Final = "share"

@@ -53,7 +53,7 @@ from imcm.projections.figures.figure import (
     zone,
 )
 from imcm.projections.figures.windows import Period
-from imcm.projections.statistics import numbers as statistics
+from imcm.projections.statistics import intervals, quantiles, samples
 
 _DAY: Final = 86_400_000_000
 
@@ -245,9 +245,9 @@ def _dates(times: Sequence[int], home: ZoneInfo) -> set[date]:
 def _median_gap(times: Sequence[int]) -> float | None:
     """Return the median time between neighbours, in microseconds."""
     gaps = list(map(sub, times[1:], times))
-    statistics.sort(gaps)
+    samples.sort(gaps)
     # Of what is in order the median needs only the middle.
-    return statistics.median(gaps[(len(gaps) - 1) // 2 : len(gaps) // 2 + 1])
+    return quantiles.median(gaps[(len(gaps) - 1) // 2 : len(gaps) // 2 + 1])
 
 
 def _frequency(
@@ -313,7 +313,7 @@ def _frequency(
 
 def _spread(
     n: int, dates: Iterable[date], definition: DeploymentFrequency, span: Period, days: float
-) -> tuple[float | None, statistics.Interval | None]:
+) -> tuple[float | None, intervals.Interval | None]:
     if definition.per == "window":
         return float(n), None
     if definition.per in {"day", "week"}:
@@ -322,8 +322,8 @@ def _spread(
     if definition.per == "deployment_day":
         counts = _days_by_week(dates, definition, span)
         if definition.statistic == "median":
-            return statistics.median(counts), None
-        return statistics.mean(counts), None
+            return quantiles.median(counts), None
+        return quantiles.mean(counts), None
     periods = list(buckets(attrs.evolve(definition, window=span), ()))
     return float(n // len(periods)), None
 
@@ -350,9 +350,9 @@ def _days_by_week(
 _EXACT_BELOW: Final = 10  # from there on Byar's limits are within 0.2 % of the exact ones
 
 
-def _poisson(n: int, scale: float, level: float) -> statistics.Interval:
+def _poisson(n: int, scale: float, level: float) -> intervals.Interval:
     low, high, method = _poisson_limits(n, level)
-    return statistics.Interval(low=low / scale, high=high / scale, level=level, method=method)
+    return intervals.Interval(low=low / scale, high=high / scale, level=level, method=method)
 
 
 @lru_cache(maxsize=1024)
@@ -367,7 +367,7 @@ def _poisson_limits(n: int, level: float) -> tuple[float, float, str]:
         tail = (1 - level) / 2
         low = _poisson_mean(n - 1, 1 - tail) if n else 0.0
         return low, _poisson_mean(n, tail), "exact Poisson limits (Garwood)"
-    z = statistics.critical_z(level)
+    z = intervals.critical_z(level)
     m = n + 1
     low = n * (1 - 1 / (9 * n) - z / (3 * math.sqrt(n))) ** 3
     high = m * (1 - 1 / (9 * m) + z / (3 * math.sqrt(m))) ** 3
@@ -498,7 +498,7 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
             known_at=facts.known_at,
             log_position=facts.log_position,
             mark=facts.mark,
-            interval=statistics.wilson(count, n, level=definition.level) if n else None,
+            interval=intervals.wilson(count, n, level=definition.level) if n else None,
             uncertain=len(found.uncertain.intersection(members)) if found.uncertain else 0,
             included=Listed(lambda: told_of(members)),
             counts={"rework": count},

@@ -23,27 +23,22 @@ from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.figures.durations import STATISTICS
 from imcm.projections.figures.figure import SECONDS, SHAPE, SHARE, Figure, Included, shown
-from imcm.projections.statistics.numbers import (
-    Estimate,
-    Interval,
-    Ordered,
-    Statistic,
-    TestResult,
-    bootstrap_difference,
-    check_between,
-    critical_z,
-    finite_numbers,
-    geometric_mean,
-    hodges_lehmann,
-    log_sigma,
-    mann_whitney,
-    percentile,
+from imcm.projections.statistics.intervals import Interval, critical_z, wilson
+from imcm.projections.statistics.planning import (
     sample_size_for_ratio,
     simulate_no_change,
     simulate_shortening,
-    wilson,
 )
+from imcm.projections.statistics.quantiles import Statistic, geometric_mean, log_sigma, percentile
+from imcm.projections.statistics.resampling import bootstrap_difference
+from imcm.projections.statistics.samples import Ordered, check_between, finite_numbers
 from imcm.projections.statistics.survival import kaplan_meier, log_rank
+from imcm.projections.statistics.two_samples import (
+    Estimate,
+    TestResult,
+    hodges_lehmann,
+    mann_whitney,
+)
 
 __all__ = ["Comparison", "compare", "fisher_exact", "newcombe", "sample_size_for_shares"]
 

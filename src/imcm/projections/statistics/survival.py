@@ -26,16 +26,15 @@ from typing import NamedTuple
 import attrs
 
 from imcm.errors import InvalidValue
-from imcm.projections.statistics.numbers import (
+from imcm.projections.statistics.intervals import Interval, critical_z
+from imcm.projections.statistics.samples import (
     LARGEST,
     SLACK,
-    Interval,
     Ordered,
-    TestResult,
     check_between,
-    critical_z,
     finite_numbers,
 )
+from imcm.projections.statistics.two_samples import TestResult
 
 __all__ = ["KaplanMeier", "RestrictedMean", "kaplan_meier", "log_rank"]
 
