@@ -21,7 +21,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from imcm.codec import Row, encode
+from imcm.codec.encoding import encode
+from imcm.codec.rows import StoredEvent
 from imcm.domain import change, incident
 from imcm.domain.vocabulary import Audience, Commit, Risk, Severity, Verdict
 from imcm.ledger import Ledger
@@ -170,7 +171,7 @@ def history(events: int) -> Iterator[Told]:
         yield told
 
 
-def rows(events: int) -> Iterator[Row]:
+def rows(events: int) -> Iterator[StoredEvent]:
     """
     Yield the rows of a log of about *events* events, as they would have been recorded.
 
@@ -192,17 +193,19 @@ def rows(events: int) -> Iterator[Row]:
             yield row._replace(stream=f"{kind}:{time}{id_}", state=state)
 
 
-def _rows(events: int) -> Iterator[Row]:
+def _rows(events: int) -> Iterator[StoredEvent]:
     chance = random.Random(8)
     for number, told in enumerate(history(events)):
         yield _row(chance, *told, START + timedelta(days=3650, microseconds=number))
 
 
-def _row(chance: random.Random, stream: str, version: int, event: Any, stamp: datetime) -> Row:
+def _row(
+    chance: random.Random, stream: str, version: int, event: Any, stamp: datetime
+) -> StoredEvent:
     record = f"{chance.getrandbits(128):032x}"
     salt = f"{chance.getrandbits(128):032x}"
     name, state = encode(event, recorded_at=stamp, record=record, salt=lambda: salt)
-    return Row(0, stream, version, name, state)
+    return StoredEvent(0, stream, version, name, state)
 
 
 def build(path: Path, events: int) -> None:
@@ -373,7 +376,7 @@ def change_later(told: list[Told], chance: random.Random) -> Iterator[Told]:
         yield stream, version, event
 
 
-def lived_rows(events: int) -> Iterator[Row]:
+def lived_rows(events: int) -> Iterator[StoredEvent]:
     """Yield the rows of `lived`, each recorded a moment after its event's time."""
     chance = random.Random(8)
     for number, told in enumerate(lived(events)):

@@ -62,7 +62,8 @@ from imcm import (
     rework_rate,
     time_to_restore,
 )
-from imcm.codec import EVENT_TYPES, Row, encode
+from imcm.codec.encoding import encode
+from imcm.codec.rows import EVENT_TYPES, StoredEvent
 from imcm.collector import collector_paused
 from imcm.domain.change import (
     ChangeApproved,
@@ -267,14 +268,14 @@ def in_turn(
 # --- logs to measure on ---------------------------------------------------------------------------
 
 
-def batched(given: Iterable[Row], size: int) -> Iterator[list[Row]]:
+def batched(given: Iterable[StoredEvent], size: int) -> Iterator[list[StoredEvent]]:
     """Yield rows in lists of at most *size*."""
     source = iter(given)
     while batch := list(itertools.islice(source, size)):
         yield batch
 
 
-def write(path: Path, given: Iterable[Row]) -> None:
+def write(path: Path, given: Iterable[StoredEvent]) -> None:
     """Write a ledger of these rows."""
     with Ledger(path) as ledger:
         for count, batch in enumerate(batched(given, 10_000), start=1):
@@ -297,7 +298,7 @@ MORE = 5
 """Updates that are added to each incident to see whether memory grows with them."""
 
 
-def same_rows(events: int, *, more: bool) -> Iterator[Row]:
+def same_rows(events: int, *, more: bool) -> Iterator[StoredEvent]:
     """Yield a log of the same incidents and changes, with more or with fewer events each."""
     versions: Counter[str] = Counter()
     for stream, _, event in logs.history(events):
@@ -311,7 +312,7 @@ def same_rows(events: int, *, more: bool) -> Iterator[Row]:
             versions[stream] += 1
             # Their times and ids weigh nothing here, so all may have the same.
             name, state = encode(one, recorded_at=logs.START + timedelta(days=3650), record="r")
-            yield Row(0, stream, versions[stream], name, state)
+            yield StoredEvent(0, stream, versions[stream], name, state)
 
 
 # --- replay ---------------------------------------------------------------------------------------
@@ -763,7 +764,7 @@ def measure_follow(folder: Path, events: int) -> dict[str, Any]:
     """Facts brought up to date against facts from the whole log."""
     path = folder / "followed.db"
     shutil.copyfile(folder / "ledger.db", path)
-    news: list[Row] = pickle.loads((folder / "news").read_bytes())
+    news: list[StoredEvent] = pickle.loads((folder / "news").read_bytes())
     replays: list[float] = []
     catching_up: list[float] = []
     with LedgerReader(path) as ledger, kept_facts(folder / "followed.facts", ledger) as kept:

@@ -38,7 +38,7 @@ import metrics
 
 import imcm
 from imcm import Ledger, LedgerReader, incident, time_to_restore
-from imcm.codec import Row
+from imcm.codec.rows import StoredEvent
 from imcm.errors import ConflictError
 
 FULL = 1_000_000
@@ -139,7 +139,7 @@ class Shell:
 # --- what they work on ----------------------------------------------------------------------------
 
 
-def write(path: Path, given: Iterator[Row]) -> None:
+def write(path: Path, given: Iterator[StoredEvent]) -> None:
     """Write a ledger of these rows, opened before the first of them."""
     with Ledger(path, clock=lambda: logs.START) as ledger:
         while batch := list(itertools.islice(given, 10_000)):
@@ -241,7 +241,7 @@ def on(ledger: Path, *words: str | Path) -> tuple[str, ...]:
     return ("-m", "imcm", *map(str, words), "--ledger", str(ledger))
 
 
-def reports(folder: Path, news: Iterator[list[Row]]) -> Iterator[Command]:
+def reports(folder: Path, news: Iterator[list[StoredEvent]]) -> Iterator[Command]:
     """Yield reports of the whole log, and of kept facts of a copy that grows."""
     group, ledger = "report", folder / "ledger.db"
     compared = ("--from", "2024-07-01", "--to", "2025-01-01", "--compare", "2024-01-01/2024-07-01")

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import attrs
 
-from imcm.codec import EVENT_TYPES
+from imcm.codec.rows import EVENT_TYPES
 from imcm.domain import change, incident
 from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided, WordsRedacted
 

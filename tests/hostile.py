@@ -28,7 +28,7 @@ import attrs
 
 import imcm
 from imcm import Ledger, audit, change, codec, incident, verifier
-from imcm.codec import Row
+from imcm.codec.rows import StoredEvent
 from imcm.domain.vocabulary import (
     Channel,
     Commit,
@@ -404,7 +404,7 @@ def log() -> tuple[imcm.Recorded, ...]:
 
 
 @cache
-def rows() -> tuple[Row, ...]:
+def rows() -> tuple[StoredEvent, ...]:
     return tuple(ledger().rows())
 
 

@@ -24,7 +24,8 @@ from typer.main import get_command
 from commands import Ran, run_here
 from imcm import Ledger, verifier
 from imcm.cli import app, common
-from imcm.codec import Row, decode
+from imcm.codec.decoding import decode
+from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import Unread
 from imcm.interchange import jsonl
 
@@ -59,14 +60,14 @@ def put(value: Any, path: tuple[Any, ...], text: str) -> Any:
     return copy
 
 
-def decodes(row: Row) -> bool:
+def decodes(row: StoredEvent) -> bool:
     try:
         return not isinstance(decode(row).event, Unread)
     except Exception:
         return False
 
 
-def told(row: Row, ending: str) -> Row:
+def told(row: StoredEvent, ending: str) -> StoredEvent:
     """Return a row in which every text that may be any text ends like this."""
     if row.stream.partition(":")[0] not in {"incident", "change"}:
         return row
@@ -93,7 +94,7 @@ def made(folder: Path, ending: str) -> Path:
     with GOLDEN.open("rb") as lines:
         rows = [told(row, ending) for row in jsonl.read(lines)]
     state = rows[-1].state
-    rows.append(Row(len(rows) + 1, f"change:new{ending}", 1, f"ChangeMoved{ending}", state))
+    rows.append(StoredEvent(len(rows) + 1, f"change:new{ending}", 1, f"ChangeMoved{ending}", state))
     Ledger.restored(folder / "l.db", rows).close()
     with (folder / "l.jsonl").open("wb") as file:
         jsonl.write(rows, file)

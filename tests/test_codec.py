@@ -16,17 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcm.codec import (
-    EVENT_TYPES,
-    FORMAT,
-    Heads,
-    Row,
-    decode,
-    encode,
-    encoded,
-    envelope_of,
-    event_of,
-)
+from imcm.codec.decoding import decode, envelope_of, event_of
+from imcm.codec.encoding import Heads, encode, encoded
+from imcm.codec.rows import EVENT_TYPES, FORMAT, StoredEvent
 from imcm.domain.change import (
     ChangeFailed,
     ChangeObserved,
@@ -75,11 +67,13 @@ def stored(event, *, source=None):
 
 def row_of(event, *, source=None, stream="incident:INC-7"):
     name, state = stored(event, source=source)
-    return Row(12, stream, 3, name, state)
+    return StoredEvent(12, stream, 3, name, state)
 
 
 def row(type, state):
-    return Row(12, "incident:INC-7", 3, type, state.encode() if isinstance(state, str) else state)
+    return StoredEvent(
+        12, "incident:INC-7", 3, type, state.encode() if isinstance(state, str) else state
+    )
 
 
 def in_order(state):

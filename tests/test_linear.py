@@ -12,7 +12,8 @@ from functools import partial
 import attrs
 import pytest
 
-from imcm.codec import Row, encode
+from imcm.codec.encoding import encode
+from imcm.codec.rows import StoredEvent
 from imcm.domain import incident as incident_
 from imcm.domain.corrections import (
     EventVoided,
@@ -248,7 +249,7 @@ def test_facts_of_a_ledger():
                 else:
                     plain = event
                 type_, state = encode(plain, recorded_at=LATER, record="r")
-                rows.append(Row(0, f"{kind}:{name}", version, type_, state))
+                rows.append(StoredEvent(0, f"{kind}:{name}", version, type_, state))
         ledger._writes.insert(rows)
         return ledger.facts
 

@@ -27,7 +27,7 @@ import hostile
 import imcm
 from hostile import HOSTILE, NO_DOORS, NOON, OwnError
 from imcm import Ledger, LedgerReader, audit, change, errors, frames, incident, verifier
-from imcm.codec import decode
+from imcm.codec.decoding import decode
 from imcm.errors import ImcmError, InvalidValue
 from imcm.interchange import jsonl
 from imcm.interchange.csv_files import import_csv

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         Transaction,
     )
     from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
+    from imcm.projections.figures.attribution import causes
     from imcm.projections.figures.availability import (
         availability,
         downtime,
@@ -90,7 +91,7 @@ if TYPE_CHECKING:
         user_impact,
     )
     from imcm.projections.figures.clock import BusinessHours
-    from imcm.projections.figures.failures import causes, change_failure_rate
+    from imcm.projections.figures.failures import change_failure_rate
     from imcm.projections.figures.figure import Figure
     from imcm.projections.figures.frequency import deployment_frequency, rework_rate
     from imcm.projections.figures.lead_time import lead_time
@@ -319,7 +320,7 @@ _HOMES: Final = {
     "as_source_knew": "imcm.domain.recorded",
     "audit": "imcm.audit",
     "availability": "imcm.projections.figures.availability",
-    "causes": "imcm.projections.figures.failures",
+    "causes": "imcm.projections.figures.attribution",
     "change": "imcm.domain.change",
     "change_failure_rate": "imcm.projections.figures.failures",
     "compare": "imcm.projections.reports.compare",

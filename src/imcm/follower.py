@@ -36,7 +36,8 @@ import attrs
 import msgspec
 
 from imcm import verifier
-from imcm.codec import Row, decode, take_facts
+from imcm.codec.decoding import decode
+from imcm.codec.rows import StoredEvent
 from imcm.collector import collector_paused
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import NOTHING_TOLD, Verdict, checked_function, checked_number
@@ -44,6 +45,7 @@ from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path
 from imcm.ledger import LedgerReader
 from imcm.ledger.facts import loaded
+from imcm.ledger.lean import take_facts
 from imcm.ledger.store import TUPLES
 from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections.facts import change_rows, incident_rows
@@ -85,7 +87,7 @@ class Model(Protocol):
         """Go on from what is kept up to *position*, perhaps by another process."""
         ...
 
-    def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
         """Apply the next events, in log order, inside the transaction that moves the position."""
         ...
 
@@ -136,7 +138,7 @@ class Follower:
         self._batch = batch
         self._rebuild = rebuild
         self._ours = False  # whether the file is known to be one of ours
-        self._ahead: list[Row] = []
+        self._ahead: list[StoredEvent] = []
         self._before = 0
         self._path = checked_path("path", path)
         self._ledger = ledger
@@ -227,7 +229,7 @@ class Follower:
         ).fetchone()
         return (0, b"") if found is None else (found[0], found[1])
 
-    def _next(self, position: int) -> list[Row]:
+    def _next(self, position: int) -> list[StoredEvent]:
         """Return the next rows behind a position; small batches are fetched several at once."""
         if not self._ahead or self._before != position:
             # What was fetched before stays right: rows are only ever added behind it.
@@ -326,7 +328,7 @@ class Follower:
         self.close()
 
 
-def _leaf(row: Row) -> bytes:
+def _leaf(row: StoredEvent) -> bytes:
     return verifier.leaf_hash(row.stream, row.version, row.type, row.state)
 
 
@@ -622,7 +624,7 @@ class _FactsModel:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
         take_facts(rows, self.fold)
         self._put_away(connection, self.fold.touched())
         # While more is to come, packing would only be done again.
@@ -793,7 +795,7 @@ class _Delivered:
     def resume(self, connection: sqlite3.Connection, position: int) -> None:
         pass
 
-    def apply(self, connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
         for row in rows:
             self._effect(decode(row))
 

@@ -32,30 +32,20 @@ from imcm.domain.vocabulary import NONE_GIVEN, checked_text, is_among
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.figures.failures import (
-    ChangeFailureRate,
-    FailedBy,
-    change_failures,
-)
-from imcm.projections.figures.failures import Deployments as DeploymentChoices
-from imcm.projections.figures.failures import deployments as deployments_of
-from imcm.projections.figures.figure import (
-    Definition,
-    Included,
-    facts_of,
-    incidents_of,
-    inside,
-    midnight,
-    settled,
-    severity_name_of,
-    severity_of,
-    utc,
-    zone,
-)
+from imcm.projections.figures.bounds import inside
+from imcm.projections.figures.days import midnight
+from imcm.projections.figures.definition import Definition
+from imcm.projections.figures.deployments import Deployments as DeploymentChoices
+from imcm.projections.figures.deployments import deployments as deployments_of
+from imcm.projections.figures.failures import ChangeFailureRate, FailedBy, change_failures
+from imcm.projections.figures.figure import Included
 from imcm.projections.figures.frequency import ReworkRate, measure_rework
+from imcm.projections.figures.function import facts_of, settled
 from imcm.projections.figures.lead_time import LeadTime, measure_lead_time
+from imcm.projections.figures.population import incidents_of, severity_name_of, severity_of
 from imcm.projections.figures.recovery import FailedDeploymentRecovery, recover
 from imcm.projections.figures.restore import TimeToRestore, measure
+from imcm.projections.figures.units import utc, zone
 
 if TYPE_CHECKING:
     from narwhals.stable.v2.typing import IntoFrame

@@ -30,7 +30,7 @@ from imcm.domain.vocabulary import (
     is_mapping,
 )
 from imcm.plain import quoted
-from imcm.projections.figures.figure import shown
+from imcm.projections.figures.units import shown
 from imcm.projections.histories.timeline import Entry
 
 

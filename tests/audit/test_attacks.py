@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from imcm import Ledger, audit, incident
-from imcm.codec import Row
+from imcm.codec.rows import StoredEvent
 from imcm.errors import LogDiffersError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -42,7 +42,7 @@ class File:
                 "SELECT rowid, originator_id, originator_version, topic, state "
                 "FROM stored_events ORDER BY rowid"
             )
-            return [Row._make(row) for row in found]
+            return [StoredEvent._make(row) for row in found]
 
     def put(self, rows):
         with closing(sqlite3.connect(self.path)) as connection, connection:
@@ -73,7 +73,7 @@ class Table:
 
     def rows(self):
         return [
-            Row._make(row)
+            StoredEvent._make(row)
             for row in self.server.sql(
                 "SELECT notification_id, originator_id, originator_version, topic, state "
                 f"FROM {self.table} ORDER BY notification_id"

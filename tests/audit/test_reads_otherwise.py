@@ -25,7 +25,7 @@ from imcm import (
     incident,
     verifier,
 )
-from imcm.codec import encode
+from imcm.codec.encoding import encode
 from imcm.domain.change import Change, ChangeApproved
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError
 

@@ -8,7 +8,8 @@ import attrs
 import pytest
 
 from imcm import InvalidValue, Policy, SeverityScale, StepRefused, change, incident
-from imcm.codec import Row, decode
+from imcm.codec.decoding import decode
+from imcm.codec.rows import StoredEvent
 from imcm.domain.change import ChangeApproved, ChangeClosed, ChangePlanned
 from imcm.domain.corrections import DomainEvent, DurationStated, WordsRedacted
 from imcm.domain.incident import (
@@ -58,7 +59,9 @@ def golden_log(name):
         if kind not in {"incident", "change"}:
             continue
         module = incident if kind == "incident" else change
-        event = decode(Row(1, told["stream"], told["version"], told["type"], state[:-1])).event
+        event = decode(
+            StoredEvent(1, told["stream"], told["version"], told["type"], state[:-1])
+        ).event
         before = states.get(told["stream"], module.INITIAL)
         states[told["stream"]] = module.evolve(before, event)
         if not getattr(event, "imported", False):

@@ -8,7 +8,7 @@ import pytest
 
 from imcm import Ledger, change, facts, incident
 from imcm.audit import is_of_payload
-from imcm.codec import Row
+from imcm.codec.rows import StoredEvent
 from imcm.domain.change import (
     ChangeApproved,
     ChangeClosed,
@@ -976,7 +976,7 @@ class TestAgain:
         state = b'{"format":1,"record":"00","recorded_at":"2031-01-01T00:00:00Z","event":{}}'
         for stream in ("incident:1", "change:C1"):
             version = len(ledger.history(stream)) + 1
-            ledger._store.insert([Row(0, stream, version, "SungAbout", state)])
+            ledger._store.insert([StoredEvent(0, stream, version, "SungAbout", state)])
         assert "update imcm" in refused(ledger, incidents=put(self.INCIDENTS))
         path = put("id,detected_at,merged_into\n9,2024-05-01T09:00Z,1\n")
         assert "update imcm" in refused(ledger, incidents=path)

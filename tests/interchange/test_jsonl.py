@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imcm import Ledger, LedgerReader, change, incident
-from imcm.codec import Row, decode
+from imcm.codec.decoding import decode
+from imcm.codec.rows import StoredEvent
 from imcm.domain.vocabulary import Audience, ChangeType, Commit, Severity
 from imcm.errors import MalformedLineError, StepRefused, StoreError
 from imcm.interchange.jsonl import read, write
@@ -35,12 +36,17 @@ class TestWrite:
         """The stored bytes go into the line unchanged, escapes and number forms included."""
         state = b'{"b": 1.0e2,"a":"\\u00e9\\/ \xc3\xa9"}'
         expected = b'{"stream":"incident:\xc3\xa9\\"x","version":3,"type":"T","state":%b}\n' % state
-        assert expected == written([Row(9, 'incident:é"x', 3, "T", state)])
+        assert expected == written([StoredEvent(9, 'incident:é"x', 3, "T", state)])
 
     def test_returns_how_many(self):
         """The number of rows comes back."""
         file = io.BytesIO()
-        assert write([Row(1, "a:b", 1, "T", b"{}"), Row(2, "a:b", 2, "T", b"{}")], file) == 2
+        assert (
+            write(
+                [StoredEvent(1, "a:b", 1, "T", b"{}"), StoredEvent(2, "a:b", 2, "T", b"{}")], file
+            )
+            == 2
+        )
         assert write([], file) == 0
 
     @pytest.mark.parametrize(
@@ -63,7 +69,7 @@ class TestWrite:
     )
     def test_what_cannot_stand_in_a_line_goes_as_base64(self, state):
         """A state that is no object in one line is kept too, in state64."""
-        data = written([Row(1, "a:b", 1, "T", state)])
+        data = written([StoredEvent(1, "a:b", 1, "T", state)])
         assert b'"state64":"' in data
         assert data.count(b"\n") == 1
         if state:
@@ -75,8 +81,8 @@ class TestRead:
         """A row's position is its line."""
         data = GOOD + GOOD.replace(b"incident:1", b"incident:2")
         expected = [
-            Row(1, "incident:1", 1, "T", b'{"a":1}'),
-            Row(2, "incident:2", 1, "T", b'{"a":1}'),
+            StoredEvent(1, "incident:1", 1, "T", b'{"a":1}'),
+            StoredEvent(2, "incident:2", 1, "T", b'{"a":1}'),
         ]
         assert expected == list(read(lines(data)))
 
@@ -163,7 +169,7 @@ class TestRead:
     def test_rows_of_any_kind_come_back(self, given_rows):
         """Any row, whatever its bytes, is the same after a round trip."""
         rows = [
-            Row(number, f"{number}:{stream}", 1, name, state)
+            StoredEvent(number, f"{number}:{stream}", 1, name, state)
             for number, (stream, name, state) in enumerate(given_rows, start=1)
         ]
         assert rows == list(read(lines(written(rows))))
@@ -176,7 +182,7 @@ class TestWithoutWords:
         words = b'{"salt":"00","title":"secret"}'
         digest = hashlib.sha256(words).hexdigest().encode()
         expected = state.replace(words, b'{"redacted":"%b"}' % digest)
-        data = written([Row(1, "incident:1", 1, "T", state)], words=False)
+        data = written([StoredEvent(1, "incident:1", 1, "T", state)], words=False)
         assert expected == next(read(lines(data))).state
 
     @pytest.mark.parametrize(
@@ -185,7 +191,7 @@ class TestWithoutWords:
     )
     def test_without_words_nothing_changes(self, state):
         """A state without words, or with words redacted before, stays as it is."""
-        data = written([Row(1, "incident:1", 1, "T", state)], words=False)
+        data = written([StoredEvent(1, "incident:1", 1, "T", state)], words=False)
         assert state == next(read(lines(data))).state
 
     @pytest.mark.parametrize(
@@ -199,7 +205,7 @@ class TestWithoutWords:
     def test_refuses_what_it_cannot_take_words_out_of(self, state, why):
         """Rather no export than one in which words are left by mistake."""
         with pytest.raises(StoreError, match=why):
-            written([Row(1, "incident:1", 1, "T", state)], words=False)
+            written([StoredEvent(1, "incident:1", 1, "T", state)], words=False)
 
     def test_a_real_event_reads_as_redacted(self):
         """An event exported without words is the same event with empty words."""
@@ -284,7 +290,7 @@ class TestRestore:
     def test_an_event_of_unknown_type_survives(self, tmp_path):
         """What a newer version wrote goes through an older one unchanged."""
         ledger = Ledger.in_memory()
-        newer = Row(
+        newer = StoredEvent(
             2,
             "incident:1",
             1,

@@ -14,7 +14,7 @@ import pytest
 
 import imcm
 from imcm import Ledger
-from imcm.codec import encode
+from imcm.codec.encoding import encode
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 

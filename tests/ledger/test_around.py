@@ -18,7 +18,8 @@ from imcm import (
     incident,
     timeline,
 )
-from imcm.codec import Row, stamp_of
+from imcm.codec.decoding import stamp_of
+from imcm.codec.rows import StoredEvent
 from imcm.interchange import jsonl
 from imcm.story import StoryClock, tell
 
@@ -257,5 +258,5 @@ def test_a_stamp_is_read_whatever_stands_before_it():
         "record": "r",
         "event": {"ledger_id": "imcm/1", "format": 1},
     }
-    row = Row(1, "ledger:self", 1, "LedgerOpened", json.dumps(state).encode())
+    row = StoredEvent(1, "ledger:self", 1, "LedgerOpened", json.dumps(state).encode())
     assert "2026-03-06T12:00:00.000000Z" == stamp_of(row)

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from imcm import History, InvalidValue, Ledger, LedgerReader, Source, StepRefused, change, incident
-from imcm.codec import Row
+from imcm.codec.rows import StoredEvent
 from imcm.domain.change import ChangeCompleted, ChangePlanned, ChangeStatus
 from imcm.domain.corrections import MomentCorrected
 from imcm.domain.incident import (
@@ -277,8 +277,8 @@ class TestRestored:
         with some_ledger(path) as ledger:
             rows = list(ledger.rows())
         newer = b'{"format":7, "record":"r","recorded_at":"2026-03-02T12:00:00Z","event":{"x":1}}'
-        rows += [Row(99, "incident:NEW", 1, "IncidentTeleported", newer)]
-        rows += [Row(100, "problem:P-1", 1, "ProblemOpened", b"\x00\x01")]
+        rows += [StoredEvent(99, "incident:NEW", 1, "IncidentTeleported", newer)]
+        rows += [StoredEvent(100, "problem:P-1", 1, "ProblemOpened", b"\x00\x01")]
         with Ledger.restored(tmp_path / "copy.db", rows) as copy:
             assert [row[1:] for row in rows] == [row[1:] for row in copy.rows()]
 
@@ -487,7 +487,7 @@ class TestAppended:
                 b'{"format":1,"record":"r","recorded_at":"2026-03-02T12:00:00.000000Z",'
                 b'"event":{"to": "mars","by":"ana"}}'
             )
-            newer = Row(99, "incident:NEW", 1, "IncidentTeleported", state)
+            newer = StoredEvent(99, "incident:NEW", 1, "IncidentTeleported", state)
             ours.append_rows([*theirs.rows(), newer])
             [recorded] = ours.history("incident:NEW")
         assert ("IncidentTeleported", Unread) == (recorded.event.type, type(recorded.event))
@@ -501,7 +501,7 @@ class TestAppended:
                 b'"event":{"at":"2026-03-02T11:00:00Z","by":"ana","mode":"real","mood":"calm",'
                 b'"status":"detected"}}'
             )
-            newer = Row(99, "incident:NEW", 1, "IncidentDetected", state)
+            newer = StoredEvent(99, "incident:NEW", 1, "IncidentDetected", state)
             ours.append_rows([*theirs.rows(), newer])
             [*_, row] = ours.rows()
         assert b'"mood":"calm"' in row.state

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from imcm import Ledger, change, facts, incident
-from imcm.codec import take_facts
 from imcm.errors import InvalidValue, NaiveTimeError, StoreError
 from imcm.interchange import jsonl
+from imcm.ledger.lean import take_facts
 from imcm.projections.facts.fold import FactsFold
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

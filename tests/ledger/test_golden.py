@@ -9,7 +9,9 @@ import pytest
 
 from imcm import Between, Ledger, Source, Window, verifier
 from imcm import ledger as imcm_ledger
-from imcm.codec import EVENT_TYPES, Row, _keyed, decode, encode, envelope_of, salt_of
+from imcm.codec.decoding import decode, envelope_of, salt_of
+from imcm.codec.encoding import encode
+from imcm.codec.rows import EVENT_TYPES, StoredEvent, keyed_hash
 from imcm.domain import change, incident
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, Unread
 from imcm.domain.vocabulary import (
@@ -34,7 +36,9 @@ def golden(name):
     for position, line in enumerate((GOLDEN / name).read_bytes().splitlines(), start=1):
         head, _, state = line.partition(b',"state":')
         told = json.loads(head + b"}")
-        rows.append(Row(position, told["stream"], told["version"], told["type"], state[:-1]))
+        rows.append(
+            StoredEvent(position, told["stream"], told["version"], told["type"], state[:-1])
+        )
     return rows
 
 
@@ -336,7 +340,7 @@ def test_keys_and_payloads_of_the_later_log_are_what_they_were():
     assert ["IncidentDetected", "KeyUsed", "IncidentDetected"] == [row.type for row in keyed]
     for row in keyed:
         source = decode(row).source
-        assert (source.sha256, source.keyed) == (None, _keyed(salt_of(row), "ab" * 32))
+        assert (source.sha256, source.keyed) == (None, keyed_hash(salt_of(row), "ab" * 32))
 
 
 INHERITED = """

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from imcm import Ledger, audit, incident
-from imcm.codec import Row
+from imcm.codec.rows import StoredEvent
 from imcm.errors import MalformedLineError, StoreError
 from imcm.interchange import jsonl
 
@@ -65,8 +65,8 @@ class Stop(NamedTuple):
     name: str
     ledger: Ledger
     identity: str
-    sent: list[Row]
-    arrived: list[Row]
+    sent: list[StoredEvent]
+    arrived: list[StoredEvent]
     guarded: bool
     anchors: str
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from imcm import Ledger, LedgerReader, change, incident
-from imcm.codec import Row
+from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import KeyUsed, Unread
 from imcm.errors import (
     LedgerNotEmptyError,
@@ -491,7 +491,7 @@ class TestGaps:
                 "SELECT notification_id, originator_id, originator_version, topic, state "
                 f"FROM {table(settings)} ORDER BY 1"
             )
-            assert [Row(*row) for row in stored] == list(ledger.rows())
+            assert [StoredEvent(*row) for row in stored] == list(ledger.rows())
             assert 3_000 < len(stored)
 
 
@@ -772,7 +772,7 @@ class TestMoving:
         with Ledger.in_memory(clock=lambda: NOW) as ledger:
             some_ledger(ledger)
             rows = list(ledger.rows())
-        rows.append(Row(99, "incident:NEW", 1, "IncidentTeleported", bytes(range(256))))
+        rows.append(StoredEvent(99, "incident:NEW", 1, "IncidentTeleported", bytes(range(256))))
         with Ledger.restored(settings, rows) as restored:
             assert plain(rows) == plain(restored.rows())
 
@@ -783,7 +783,7 @@ class TestMoving:
         with Ledger.in_memory(clock=lambda: NOW) as ledger:
             [first] = ledger.rows()
         rows = [first]
-        rows += [Row(0, f"key:x/{n}", 1, "KeyClaimed", first.state) for n in range(5_000)]
+        rows += [StoredEvent(0, f"key:x/{n}", 1, "KeyClaimed", first.state) for n in range(5_000)]
         with Ledger.restored({**settings, **more}, iter(rows)) as restored:
             assert plain(rows) == plain(restored.rows())
 

@@ -15,7 +15,9 @@ import pytest
 import imcm
 from imcm import Between, InvalidValue, Ledger, LedgerReader, Source, StepRefused, change, incident
 from imcm import ledger as imcm_ledger
-from imcm.codec import Row, decode, encode, salt_of
+from imcm.codec.decoding import decode, salt_of
+from imcm.codec.encoding import encode
+from imcm.codec.rows import StoredEvent
 from imcm.domain.change import Change, ChangeApproved, ChangePlanned, ChangeStatus
 from imcm.domain.incident import (
     Incident,
@@ -600,7 +602,7 @@ class TestKeys:
         claim = KeyClaimed(asked=asked, recorded=(("incident:INC-7", 1),))
         name, state = encode(claim, recorded_at=NOW, record="r")
         stream = f"key:pd/{_sha256('d-9')}"
-        ledger._writes.insert([Row(0, stream, 1, name, state)])
+        ledger._writes.insert([StoredEvent(0, stream, 1, name, state)])
         door = ledger.once("pd", "d-9")
         again = door.record("INC-7", incident.detect, by="pd", at=AT, title="x")
         assert (True, 1) == (again.repeated, len(again))

@@ -12,7 +12,8 @@ import pytest
 
 from imcm import Ledger, LedgerReader, audit, change, dora_report, facts, incident
 from imcm import ledger as ledgers
-from imcm.codec import Row, encode
+from imcm.codec.encoding import encode
+from imcm.codec.rows import StoredEvent
 from imcm.domain.corrections import EventVoided, WordsRedacted
 from imcm.domain.incident import IncidentDetected
 from imcm.domain.recorded import Source
@@ -529,7 +530,7 @@ class TestNothingComesBack:
                     b'"source":{"name":"sn"}',
                     b'"source":{"name":"sn","sha256":"%b"}' % payload.encode(),
                 )
-                old._writes.insert([Row(0, f"incident:{number}", 1, name, state)])
+                old._writes.insert([StoredEvent(0, f"incident:{number}", 1, name, state)])
             old.redact("incident:3", **WHY)
             with Ledger(path, clock=lambda: NOW) as book:
                 book.append_rows(old.rows())

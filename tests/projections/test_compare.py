@@ -12,19 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcm.errors import InvalidValue
+from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.durations import STATISTICS
 from imcm.projections.figures.failures import ChangeFailureRate, change_failure_rate
-from imcm.projections.figures.figure import (
-    COUNT,
-    SECONDS,
-    SHARE,
-    Definition,
-    Figure,
-    Included,
-    LeftOut,
-)
+from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.frequency import ReworkRate
 from imcm.projections.figures.restore import TimeToDetect, TimeToRestore, time_to_restore
+from imcm.projections.figures.units import COUNT, SECONDS, SHARE
 from imcm.projections.reports.compare import (
     Comparison,
     compare,

@@ -48,6 +48,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import InvalidValue, NaiveTimeError, StepRefused, UnknownIdError
 from imcm.projections.facts.fold import facts
+from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.histories.decisions import (
     Altered,
     Decision,
@@ -56,7 +57,6 @@ from imcm.projections.histories.decisions import (
     Question,
     Ruling,
     decision_trail,
-    plain,
 )
 from projections.log import at, between, change, detected, incident, log, planned, resolved
 
@@ -960,8 +960,8 @@ class TestTold:
         ],
     )
     def test_plain(self, value, expected):
-        assert expected == plain(value)
-        assert type(expected) is type(plain(value))
+        assert expected == jsonable(value)
+        assert type(expected) is type(jsonable(value))
 
 
 # --- laws -----------------------------------------------------------------------------------------
@@ -1065,7 +1065,7 @@ def test_a_plan_is_told_with_its_type():
 
 
 def test_rows_of_facts_are_told_by_their_fields():
-    found = plain(facts(log(incident("INC-1", detected(1), resolved(2)))).incidents[0])
+    found = jsonable(facts(log(incident("INC-1", detected(1), resolved(2)))).incidents[0])
     assert ("INC-1", "resolved") == (found["id"], found["status"])
     assert [True] == [spell["over"] for spell in found["spells"]]
 

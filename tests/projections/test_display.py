@@ -23,9 +23,11 @@ from imcm.projections.facts import tables
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
 from imcm.projections.figures.clock import BusinessHours
+from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.durations import Columns
 from imcm.projections.figures.excerpt import FEW, SOME, excerpt, named, short
-from imcm.projections.figures.figure import Definition, Figure, LeftOut, Listed, Population
+from imcm.projections.figures.figure import Figure, LeftOut, Population
+from imcm.projections.figures.lazy import Listed
 from imcm.projections.figures.restore import TimeToRestore, time_to_restore
 from imcm.projections.histories import decisions
 from imcm.projections.histories.anomalies import Anomaly

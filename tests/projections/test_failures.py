@@ -18,13 +18,9 @@ from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import ChangeType, Kind, Mode, Outcome, Result, Risk, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import facts
-from imcm.projections.figures.failures import (
-    ChangeFailureRate,
-    Deployments,
-    causes,
-    change_failure_rate,
-    deployments,
-)
+from imcm.projections.figures.attribution import causes
+from imcm.projections.figures.deployments import Deployments, deployments
+from imcm.projections.figures.failures import ChangeFailureRate, change_failure_rate
 from imcm.projections.figures.frequency import deployment_frequency, rework_rate
 from imcm.projections.figures.recovery import failed_deployment_recovery_time
 from imcm.projections.figures.restore import time_to_restore

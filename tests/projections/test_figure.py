@@ -15,30 +15,23 @@ from hypothesis import strategies as st
 from imcm.domain.vocabulary import latest
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts.fold import facts
+from imcm.projections.figures.attribution import Attribution, Causes
 from imcm.projections.figures.availability import availability, downtime
+from imcm.projections.figures.bounds import inside
 from imcm.projections.figures.clock import BusinessHours
+from imcm.projections.figures.definition import Definition
+from imcm.projections.figures.deployments import Deployments
 from imcm.projections.figures.failures import (
     FAILED_BY,
-    Attribution,
-    Causes,
     ChangeFailureRate,
-    Deployments,
     FailedBy,
     change_failure_rate,
 )
-from imcm.projections.figures.figure import (
-    Definition,
-    Figure,
-    Included,
-    LeftOut,
-    Listed,
-    buckets,
-    facts_of,
-    inside,
-    shown,
-)
-from imcm.projections.figures.figure import utc as figure_utc
+from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.frequency import deployment_frequency
+from imcm.projections.figures.function import facts_of
+from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.restore import (
     STATISTICS,
     IncidentDuration,
@@ -51,6 +44,8 @@ from imcm.projections.figures.restore import (
     mean_time_to_restore,
     time_to_restore,
 )
+from imcm.projections.figures.units import shown
+from imcm.projections.figures.units import utc as figure_utc
 from imcm.projections.histories.anomalies import anomalies
 from imcm.projections.reports.dora import dora_report
 from imcm.projections.statistics.intervals import Interval

@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from imcm import verifier
 from imcm.audit.signing import HIDDEN, Signer, key_of, new_key
-from imcm.codec import Row, is_of_payload
+from imcm.codec.decoding import is_of_payload
+from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import checked_position
 from imcm.domain.vocabulary import checked_text, checked_time, is_list, is_number
 from imcm.errors import (
@@ -50,7 +51,7 @@ __all__ = [
 
 
 def verify(
-    rows: Iterable[Row],
+    rows: Iterable[StoredEvent],
     anchors: str,
     *,
     keys: Sequence[str] = (),
@@ -117,7 +118,7 @@ def verify_file(
 
 
 def checkpoint(
-    rows: Iterable[Row],
+    rows: Iterable[StoredEvent],
     *,
     anchors: str,
     at: datetime,
@@ -175,7 +176,7 @@ _LONGEST_WAIT: Final = 1_000_000_000
 
 def append_checkpoint(
     path: str | Path,
-    rows: Iterable[Row],
+    rows: Iterable[StoredEvent],
     *,
     at: datetime,
     origin: str | None = None,
@@ -226,7 +227,7 @@ def append_checkpoint(
 
 
 def prove(
-    rows: Iterable[Row],
+    rows: Iterable[StoredEvent],
     stream: str,
     version: int | None = None,
     *,
@@ -257,7 +258,7 @@ def prove(
     head = _checkpoint("checkpoint", checkpoint)
     checked_text("stream", stream)
     version = None if version is None else checked_position("version", version)
-    found: list[Row] = []
+    found: list[StoredEvent] = []
     newest = 0
 
     def leaves() -> Iterator[tuple[bytes, bool]]:
@@ -267,7 +268,7 @@ def prove(
                 newest = max(newest, row[2]) if row[1] == stream else newest
                 watched = row[1] == stream and version in (None, row[2])
                 if watched:
-                    found.append(Row(*row))
+                    found.append(StoredEvent(*row))
                 yield hash, watched
 
     try:
@@ -298,7 +299,7 @@ def prove(
     ]
 
 
-def prove_consistency(rows: Iterable[Row], old: str, new: str) -> dict[str, Any]:
+def prove_consistency(rows: Iterable[StoredEvent], old: str, new: str) -> dict[str, Any]:
     """
     Return a proof that the log of one checkpoint begins with the log of an older one.
 
@@ -376,7 +377,7 @@ def _base64(data: bytes) -> str:
     return b64encode(data).decode()
 
 
-def _chunks(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable[StoredEvent], size: int) -> Iterator[list[StoredEvent]]:
     """Yield the first *size* rows in lists, which are hashed faster than one by one."""
     if not is_list(rows):
         raise InvalidValue("rows", rows, "give stored rows, such as ledger.rows()")

@@ -61,18 +61,10 @@ from imcm.interchange import csv_files, jsonl
 from imcm.ledger import Ledger, LedgerReader
 from imcm.plain import quoted
 from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.days import day_of
+from imcm.projections.figures.definition import GROUPS, Definition
 from imcm.projections.figures.failures import change_failure_rate
-from imcm.projections.figures.figure import (
-    GROUPS,
-    SECONDS,
-    SHAPE,
-    SHARE,
-    Definition,
-    Figure,
-    day_of,
-    shown,
-    zone,
-)
+from imcm.projections.figures.figure import SHAPE, Figure
 from imcm.projections.figures.restore import (
     TimeToAcknowledge,
     TimeToMitigate,
@@ -80,6 +72,7 @@ from imcm.projections.figures.restore import (
     time_to_mitigate,
     time_to_restore,
 )
+from imcm.projections.figures.units import SECONDS, SHARE, shown, zone
 from imcm.projections.histories.anomalies import anomalies
 from imcm.projections.histories.timeline import Entry, timeline
 from imcm.projections.reports.compare import Comparison, compare

@@ -39,7 +39,7 @@ from imcm.cli.common import (
     say,
     window_of,
 )
-from imcm.codec import EVENT_TYPES, Row
+from imcm.codec.rows import EVENT_TYPES, StoredEvent
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
 from imcm.files import new_file
@@ -48,8 +48,8 @@ from imcm.ledger import Ledger, LedgerReader
 from imcm.plain import quoted
 from imcm.projections.facts.fold import ChangeFacts, IncidentFacts
 from imcm.projections.figures.excerpt import near
-from imcm.projections.figures.figure import zone
 from imcm.projections.figures.jsonable import jsonable
+from imcm.projections.figures.units import zone
 from imcm.projections.histories.anomalies import anomalies as odd_things
 from imcm.projections.histories.learned import learned
 from imcm.projections.histories.timeline import replayed
@@ -73,7 +73,7 @@ Keys = Annotated[
 
 
 @contextmanager
-def _rows(path: Path) -> Generator[Iterable[Row]]:
+def _rows(path: Path) -> Generator[Iterable[StoredEvent]]:
     """Give the rows of a ledger file or of a JSONL export."""
     try:
         reader = LedgerReader(path)
@@ -87,7 +87,7 @@ def _rows(path: Path) -> Generator[Iterable[Row]]:
         yield reader.rows()
 
 
-def _counted(rows: Iterable[Row], progress: Any) -> Iterable[Row]:
+def _counted(rows: Iterable[StoredEvent], progress: Any) -> Iterable[StoredEvent]:
     for count, row in enumerate(rows, start=1):
         if count % 10_000 == 0:
             progress(count)

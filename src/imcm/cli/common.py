@@ -48,7 +48,7 @@ except ImportError as error:
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.ledger import LedgerReader
 from imcm.plain import is_plain, joined, plain
-from imcm.projections.figures.figure import zone
+from imcm.projections.figures.units import zone
 from imcm.projections.histories.timeline import Entry
 from imcm.telling import told_entry, told_moment
 

@@ -21,7 +21,7 @@ from typing import Annotated, BinaryIO, Final
 
 import msgspec
 
-from imcm.codec import Row, checked_rows
+from imcm.codec.rows import StoredEvent, checked_rows
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, MalformedLineError, StoreError
 from imcm.plain import quoted_briefly
@@ -50,7 +50,7 @@ _words: Final = msgspec.json.Decoder(_Words)
 _raw: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
-def write(rows: Iterable[Row], file: BinaryIO, *, words: bool = True) -> int:
+def write(rows: Iterable[StoredEvent], file: BinaryIO, *, words: bool = True) -> int:
     """
     Write rows as JSON lines, in the order given, and return how many.
 
@@ -72,7 +72,7 @@ def write(rows: Iterable[Row], file: BinaryIO, *, words: bool = True) -> int:
     return count
 
 
-def _written(row: Row) -> bytes:
+def _written(row: StoredEvent) -> bytes:
     name, state = b"state", row.state
     if not _stands_in_a_line(state):
         name, state = b"state64", b'"' + b64encode(state) + b'"'
@@ -97,7 +97,7 @@ def _stands_in_a_line(state: bytes) -> bool:
     return True
 
 
-def _without_words(row: Row) -> bytes:
+def _without_words(row: StoredEvent) -> bytes:
     state = row.state
     where = f"{row.stream} version {row.version}: words can't be left out of it, because"
     if not _stands_in_a_line(state):
@@ -109,7 +109,7 @@ def _without_words(row: Row) -> bytes:
     return redact(state)
 
 
-def read(file: Iterable[bytes]) -> Iterator[Row]:
+def read(file: Iterable[bytes]) -> Iterator[StoredEvent]:
     """
     Yield the rows of an export; the position of each is the number of its line.
 
@@ -149,7 +149,7 @@ def read(file: Iterable[bytes]) -> Iterator[Row]:
 _LINES: Final = "give a file that is open for reading bytes"
 
 
-def _row(number: int, line: bytes) -> Row:
+def _row(number: int, line: bytes) -> StoredEvent:
     if not isinstance(line, bytes):
         raise InvalidValue("file", line, _LINES)
     if not line.endswith(b"\n"):
@@ -169,7 +169,7 @@ def _row(number: int, line: bytes) -> Row:
         raise MalformedLineError(number, f"it is not JSON: {error}") from None
     if not state:
         raise MalformedLineError(number, "it has no state")
-    row = Row(number, told.stream, told.version, told.type, state)
+    row = StoredEvent(number, told.stream, told.version, told.type, state)
     if _written(row) != line:
         # Also what a lenient reader would take silently: a member twice, blanks, another order.
         raise MalformedLineError(

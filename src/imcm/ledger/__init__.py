@@ -44,24 +44,10 @@ from urllib.parse import unquote, urlsplit
 import attrs
 import msgspec
 
-from imcm.codec import (
-    FORMAT,
-    Head,
-    Heads,
-    Row,
-    as_imported,
-    checked_rows,
-    decode,
-    drawn,
-    encode,
-    encoded,
-    envelope_of,
-    event_of,
-    salt_of,
-    salts,
-    too_great,
-    wrong_words,
-)
+from imcm.codec.decoding import decode, envelope_of, event_of, salt_of
+from imcm.codec.encoding import Head, Heads, drawn, encode, encoded, salts, too_great, wrong_words
+from imcm.codec.renewal import as_imported
+from imcm.codec.rows import FORMAT, StoredEvent, checked_rows
 from imcm.collector import collector_paused
 from imcm.domain import change, incident
 from imcm.domain.change import Change, ChangeEvent
@@ -299,7 +285,7 @@ def _kind_of(step: Callable[..., object]) -> str:
         raise InvalidValue("step", step, message) from None
 
 
-def _without_gaps(rows: list[Row]) -> list[Row]:
+def _without_gaps(rows: list[StoredEvent]) -> list[StoredEvent]:
     """
     Return the rows of one stream.
 
@@ -313,7 +299,7 @@ def _without_gaps(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def _folded(kind: str, rows: Iterable[Row], *, words: bool) -> Any:
+def _folded(kind: str, rows: Iterable[StoredEvent], *, words: bool) -> Any:
     """
     Return an incident or a change as its rows tell it.
 
@@ -424,7 +410,7 @@ class LedgerReader:
         rows = self.rows(after=after, upto=upto)
         return Replay(self, (decode(row, words=words) for row in rows), whole=after <= 0)
 
-    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
         """Yield the stored rows in log order, with their exact bytes, nothing decoded."""
         upto = None if upto is None else checked_position("upto", upto)
         return self._store.rows(after=checked_position("after", after), upto=upto)
@@ -647,7 +633,7 @@ class LedgerReader:
         """
         return [decode(row) for row in self.rows_of(stream)]
 
-    def rows_of(self, stream: str) -> list[Row]:
+    def rows_of(self, stream: str) -> list[StoredEvent]:
         """Return the stored rows of one stream, oldest first, nothing decoded."""
         if ":" not in checked_words("stream", stream):
             raise InvalidValue("stream", stream, f'give "incident:{stream}" or "change:{stream}"')
@@ -655,7 +641,7 @@ class LedgerReader:
         positions = self._store.positions(stream, rows)
         return [row._replace(position=at) for row, at in zip(rows, positions, strict=True)]
 
-    def _contiguous(self, stream: str) -> list[Row]:
+    def _contiguous(self, stream: str) -> list[StoredEvent]:
         return _without_gaps(self._store.stream(stream))
 
     def _load(self, stream: str, kind: str, *, words: bool = True) -> Any:
@@ -755,7 +741,7 @@ class Ledger(LedgerReader):
     def restored(
         cls,
         target: str | Path | Mapping[str, str],
-        rows: Iterable[Row],
+        rows: Iterable[StoredEvent],
         *,
         clock: Callable[[], datetime] = utc_now,
         scale: SeverityScale | None = None,
@@ -789,7 +775,7 @@ class Ledger(LedgerReader):
     def _filled(
         cls,
         settings: Mapping[str, str],
-        rows: Iterator[Row],
+        rows: Iterator[StoredEvent],
         clock: Callable[[], datetime],
         scale: SeverityScale | None,
     ) -> Self:
@@ -830,7 +816,7 @@ class Ledger(LedgerReader):
             name, state = encode(opened, recorded_at=self._now(), record=secrets.token_hex(16))
             # Where another process opened it first, its identity is the ledger's.
             with contextlib.suppress(AlreadyThere):
-                store.insert([Row(0, SELF, 1, name, state)])
+                store.insert([StoredEvent(0, SELF, 1, name, state)])
 
     def _now(self) -> datetime:
         return checked_time("clock", self._clock()).astimezone(UTC)
@@ -979,7 +965,7 @@ class Ledger(LedgerReader):
         give_up = time.monotonic() + PATIENCE_SECONDS
         attempt = 0
         while True:
-            rows: list[Row] = []
+            rows: list[StoredEvent] = []
             try:
                 with self._writes.turn() as turn:
                     if source is not None and key is not None:
@@ -1103,7 +1089,7 @@ class Ledger(LedgerReader):
                 told = f"there is no {kind} {plain(id_)!r} in this ledger yet"
                 yield f"{told}; {near}" if near else told
 
-    def _is_mine(self, row: Row, record: str) -> bool:
+    def _is_mine(self, row: StoredEvent, record: str) -> bool:
         """Say whether a failed insert of *record* was stored after all: its answer was lost."""
         mine = any(
             stored.version == row.version and envelope_of(stored).record == record
@@ -1113,7 +1099,7 @@ class Ledger(LedgerReader):
             self._writes.settle()
         return mine
 
-    def _was_stored(self, rows: Sequence[Row], signal: AlreadyThere) -> bool:
+    def _was_stored(self, rows: Sequence[StoredEvent], signal: AlreadyThere) -> bool:
         try:
             return self._is_mine(rows[0], envelope_of(rows[0]).record)
         except StoreError as error:
@@ -1143,7 +1129,7 @@ class Ledger(LedgerReader):
             )
         return recorded
 
-    def _recorded_under(self, row: Row) -> Recording:
+    def _recorded_under(self, row: StoredEvent) -> Recording:
         event = decode(row).event
         if not isinstance(event, (KeyUsed, KeyClaimed)):
             raise UnreadEventError(f"{row.stream} can't be read by this version; update imcm")
@@ -1221,7 +1207,9 @@ class Ledger(LedgerReader):
         name = stream
         made: list[Recorded] = []
 
-        def told(rows: list[Row]) -> tuple[list[tuple[Row, bytes]], Row] | None:
+        def told(
+            rows: list[StoredEvent],
+        ) -> tuple[list[tuple[StoredEvent, bytes]], StoredEvent] | None:
             if not _without_gaps(rows):
                 raise UnknownIdError(kind, id_, self._near(name))
             unknown = (wanted or frozenset()) - {row.version for row in rows}
@@ -1289,7 +1277,7 @@ class Ledger(LedgerReader):
         record = secrets.token_hex(16)
         salt = salts().__next__
         count = recorded = 0
-        batch: list[Row] = []
+        batch: list[StoredEvent] = []
         pending: set[str] = set()
         for ahead in _ahead(histories):
             if not pending.isdisjoint(ahead):
@@ -1314,7 +1302,7 @@ class Ledger(LedgerReader):
                         progress(count)
         return count, recorded + self._append(batch)
 
-    def _append(self, rows: list[Row]) -> int:
+    def _append(self, rows: list[StoredEvent]) -> int:
         if not rows:
             return 0
         try:
@@ -1330,7 +1318,7 @@ class Ledger(LedgerReader):
             ) from None
         return len(rows)
 
-    def append_rows(self, rows: Iterable[Row]) -> int:
+    def append_rows(self, rows: Iterable[StoredEvent]) -> int:
         """
         Record the rows of another ledger in this one, as imported history.
 
@@ -1348,7 +1336,7 @@ class Ledger(LedgerReader):
         origin = opened.ledger_id
         record = secrets.token_hex(16)
         there: dict[str, tuple[int, int]] = {}
-        batch: list[Row] = []
+        batch: list[StoredEvent] = []
         count = 0
         for row in given:
             if row.stream.partition(":")[0] not in _KINDS:
@@ -1367,7 +1355,7 @@ class Ledger(LedgerReader):
             there[row.stream] = (row.version, row.version)
             now, source = self._now(), _first_source(row, origin)
             state = as_imported(row, recorded_at=now, record=record, source=source)
-            batch.append(Row(0, row.stream, row.version, row.type, state))
+            batch.append(StoredEvent(0, row.stream, row.version, row.type, state))
             if len(batch) >= IMPORT_BATCH:
                 count += self._append(batch)
                 batch = []
@@ -1436,8 +1424,8 @@ def _is_source(value: object) -> bool:
 
 
 def _rows_of(
-    history: History, there: list[Row], heads: Heads, salt: Callable[[], str]
-) -> list[Row]:
+    history: History, there: list[StoredEvent], heads: Heads, salt: Callable[[], str]
+) -> list[StoredEvent]:
     """Return the rows of what a history adds to those that are there."""
     stream = history.stream
     kind = _checked_stream(stream)
@@ -1507,7 +1495,7 @@ def _joined(stream: str) -> LedgerNotEmptyError:
     )
 
 
-def _has_words(row: Row, wanted: frozenset[int] | None) -> bool:
+def _has_words(row: StoredEvent, wanted: frozenset[int] | None) -> bool:
     """Say whether an event has words that are to be taken out."""
     from imcm.verifier import redact
 
@@ -1519,7 +1507,7 @@ def _has_words(row: Row, wanted: frozenset[int] | None) -> bool:
     return redact(row.state) != row.state
 
 
-def _first_source(row: Row, origin: str) -> Source:
+def _first_source(row: StoredEvent, origin: str) -> Source:
     """Return where an event of another ledger came from: its own source, or that ledger."""
     envelope = envelope_of(row)
     source = envelope.source or Source(name="ledger")
@@ -1537,7 +1525,7 @@ def _head(heads: Heads, source: Source | None) -> Head:
     try:
         head = heads.of(source)
         if not head.certain:
-            envelope_of(Row(0, "", 0, "", head.text + b',"event":{}}'))
+            envelope_of(StoredEvent(0, "", 0, "", head.text + b',"event":{}}'))
     except (TypeError, UnicodeEncodeError, StoreError) as error:
         raise InvalidValue("source", source, f"values that can be stored: {error}") from None
     return head
@@ -1545,7 +1533,7 @@ def _head(heads: Heads, source: Source | None) -> Head:
 
 def _readable(
     stream: str, version: int, event: Stored, head: Head, salt: Callable[[], str] = drawn
-) -> Row:
+) -> StoredEvent:
     """
     Return the row of an event, which is certain to be read again.
 
@@ -1558,13 +1546,13 @@ def _readable(
         raise InvalidValue(
             type(event).__name__, event, f"values that can be stored: {error}"
         ) from None
-    row = Row(0, stream, version, name, state)
+    row = StoredEvent(0, stream, version, name, state)
     if not certain:
         _refuse_unreadable(event, row)
     return row
 
 
-def _refuse_unreadable(event: Stored, row: Row) -> None:
+def _refuse_unreadable(event: Stored, row: StoredEvent) -> None:
     for field, value in too_great(event):
         raise InvalidValue(field, value, "numbers of at most 64 bits; others are read as another")
     again = decode(row).event
@@ -1576,7 +1564,7 @@ def _refuse_unreadable(event: Stored, row: Row) -> None:
         raise InvalidValue(field, value, "give text, or texts where there may be several")
 
 
-def _begun(rows: Iterator[Row]) -> tuple[Row, LedgerOpened]:
+def _begun(rows: Iterator[StoredEvent]) -> tuple[StoredEvent, LedgerOpened]:
     """
     Take the first row of a ledger's, and return it with what it says.
 
@@ -1591,7 +1579,7 @@ def _begun(rows: Iterator[Row]) -> tuple[Row, LedgerOpened]:
     raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
 
 
-def _given_rows(rows: Iterable[Row]) -> Iterator[Row]:
+def _given_rows(rows: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
     """
     Yield rows that somebody gave to be stored, as long as they are such.
 
@@ -1619,7 +1607,7 @@ def _refuse_existing(path: Path) -> None:
             raise LedgerNotEmptyError(f"{one} exists already; restore into a new file")
 
 
-def _restored(path: Path, rows: Iterator[Row]) -> None:
+def _restored(path: Path, rows: Iterator[StoredEvent]) -> None:
     """
     Make a ledger of rows, which is there whole or not at all.
 
@@ -1651,7 +1639,7 @@ def _unlinked(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def _restore(store: Store, rows: Iterator[Row]) -> None:
+def _restore(store: Store, rows: Iterator[StoredEvent]) -> None:
     while batch := list(itertools.islice(rows, IMPORT_BATCH)):
         try:
             store.insert(batch)
@@ -1726,7 +1714,7 @@ def _written(told: object) -> bytes:
 
 def _claim(
     claim: str, calls: Sequence[Call], events: Sequence[tuple[str, int, Event]], head: Head
-) -> Row:
+) -> StoredEvent:
     """Return the row that says what was recorded under a key."""
     salt = drawn()
     event = KeyUsed(
@@ -1737,7 +1725,7 @@ def _claim(
     return _readable(claim, 1, event, head, lambda: salt)
 
 
-def _why_another(row: Row, calls: Sequence[Call], *, strict: bool) -> str:
+def _why_another(row: StoredEvent, calls: Sequence[Call], *, strict: bool) -> str:
     """Return in what a key was used otherwise than it is asked for now; empty where it was not."""
     event = decode(row).event
     if isinstance(event, KeyClaimed):

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from imcm.codec import Row, decode, stamp_of, written_id
+from imcm.codec.decoding import decode, stamp_of
+from imcm.codec.encoding import written_id
+from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at
 from imcm.ledger.store import Reading
 from imcm.projections.histories.timeline import named_by
@@ -64,7 +66,7 @@ def extent_of(store: Reading, known_at: int | datetime | None, id_: str | None =
 
 def events_of(store: Reading, streams: Iterable[str], upto: int) -> list[Recorded]:
     """Return the events of some streams up to a position, in log order."""
-    found: list[Row] = []
+    found: list[StoredEvent] = []
     for stream, rows in store.streams(list(dict.fromkeys(streams))).items():
         positions = store.positions(stream, rows)
         found += [

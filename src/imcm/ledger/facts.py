@@ -12,10 +12,11 @@ from itertools import chain
 
 import attrs
 
-from imcm.codec import Row, take_facts
+from imcm.codec.rows import StoredEvent
 from imcm.collector import collector_paused
 from imcm.domain.recorded import LogMark, checked_known_at
 from imcm.domain.vocabulary import optional_time
+from imcm.ledger.lean import take_facts
 from imcm.ledger.store import Reading
 from imcm.projections.facts.fold import Facts, FactsFold
 from imcm.verifier import leaf_hash
@@ -51,7 +52,7 @@ def marked(found: Facts, store: Reading, ledger: str) -> Facts:
     return attrs.evolve(found, mark=mark)
 
 
-def loaded(rows: Iterable[Row], upto: Mapping[str, int]) -> FactsFold:
+def loaded(rows: Iterable[StoredEvent], upto: Mapping[str, int]) -> FactsFold:
     """Return a fold that holds the events of some streams, of each those up to a version."""
     fold = FactsFold()
     take_facts((row for row in rows if row.version <= upto.get(row.stream, 0)), fold)

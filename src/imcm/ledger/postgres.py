@@ -15,7 +15,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 
-from imcm.codec import Row
+from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import LARGEST
 from imcm.errors import MissingExtraError, NotALedgerError, StoreError
 from imcm.ledger.store import (
@@ -208,7 +208,7 @@ class PostgresStore(RecorderStore):
 
         return self._tried(insert)
 
-    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
         """Yield rows in log order, in batches."""
         # The end is looked for here: given both ends of a range, a server that has not yet
         # counted the table may sort all that is left of it for each batch.
@@ -226,13 +226,13 @@ class PostgresStore(RecorderStore):
                 return
             after = batch[-1].position
 
-    def stream(self, stream: str) -> list[Row]:
+    def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream, with their positions."""
         return self._rows_where("originator_id = %s ORDER BY originator_version", (stream,))
 
-    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+    def streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """Return the rows of those of these streams that have any, asking for many at a time."""
-        found: dict[str, list[Row]] = {}
+        found: dict[str, list[StoredEvent]] = {}
         where: Final = "originator_id = ANY(%s) ORDER BY originator_id, originator_version"
         for begin in range(0, len(streams), ASKED_AT_ONCE):
             for row in self._rows_where(where, (list(streams[begin : begin + ASKED_AT_ONCE]),)):
@@ -268,11 +268,13 @@ class PostgresStore(RecorderStore):
                 found += [name for (name,) in rows]
         return found
 
-    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+    def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
         return [row.position for row in rows]
 
-    def _rows_where(self, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
+    def _rows_where(
+        self, where: LiteralString, parameters: tuple[object, ...]
+    ) -> list[StoredEvent]:
         with self._errors():
             found = self._tried(lambda recorder: _selected(recorder, where, parameters))
         for row in found:
@@ -286,7 +288,7 @@ class PostgresStore(RecorderStore):
             return found
         return [row._replace(state=self._unpacked(row.state)) for row in found]
 
-    def fill(self, rows: Iterable[Row]) -> None:
+    def fill(self, rows: Iterable[StoredEvent]) -> None:
         """Append the rows of a whole log in one transaction, which never holds them all."""
         from eventsourcing.persistence import IntegrityError
         from psycopg.sql import SQL
@@ -352,7 +354,7 @@ class PostgresStore(RecorderStore):
             for statement in recorder.lock_table_statements:
                 at.execute(statement)
             at.execute(select, (stream,))
-            wanted = told([Row._make(row.values()) for row in at.fetchall()])
+            wanted = told([StoredEvent._make(row.values()) for row in at.fetchall()])
             if wanted is None:
                 return None
             changed, added = wanted
@@ -413,7 +415,7 @@ def _table(recorder: Any) -> Any:
 
 
 def _select(recorder: Any, where: LiteralString) -> Composed:
-    """Return the statement that selects rows, with their fields in the order of `Row`."""
+    """Return the statement that selects rows, with their fields in the order of `StoredEvent`."""
     from psycopg.sql import SQL
 
     statement = SQL(
@@ -422,7 +424,9 @@ def _select(recorder: Any, where: LiteralString) -> Composed:
     return statement + SQL(where)
 
 
-def _selected(recorder: Any, where: LiteralString, parameters: tuple[object, ...]) -> list[Row]:
+def _selected(
+    recorder: Any, where: LiteralString, parameters: tuple[object, ...]
+) -> list[StoredEvent]:
     from psycopg.rows import tuple_row
 
     with (
@@ -430,7 +434,7 @@ def _selected(recorder: Any, where: LiteralString, parameters: tuple[object, ...
         connection.cursor(row_factory=tuple_row, binary=True) as cursor,
     ):
         found = cursor.execute(_select(recorder, where), parameters).fetchall()
-    return [Row._make(row) for row in found]
+    return [StoredEvent._make(row) for row in found]
 
 
 def _asked(recorder: Any, statement: Any, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:

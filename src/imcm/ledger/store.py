@@ -24,7 +24,7 @@ from operator import itemgetter, lt
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar, cast
 
-from imcm.codec import Row, RowTuple
+from imcm.codec.rows import StoredEvent, StoredTuple
 from imcm.domain.recorded import LARGEST
 from imcm.errors import (
     ForkedLedgerError,
@@ -58,7 +58,9 @@ NOTHING: Final = "nothing of this call was recorded"
 
 _KINDS: Final = (int, str, int, str, bytes)
 
-Rewriting = Callable[[list[Row]], tuple[Sequence[tuple[Row, bytes]], Row] | None]
+Rewriting = Callable[
+    [list[StoredEvent]], tuple[Sequence[tuple[StoredEvent, bytes]], StoredEvent] | None
+]
 """Of the rows of a stream, says which get another state, and which row is appended."""
 
 
@@ -80,11 +82,11 @@ class AlreadyThere(Exception):
 class Reading(Protocol):
     """What reading a log needs of a store."""
 
-    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
         """Yield rows in log order, from behind position *after* up to *upto*, included."""
         ...
 
-    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
+    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredTuple]:
         """Yield the same rows as plain tuples, where that is faster."""
         ...
 
@@ -96,15 +98,15 @@ class Reading(Protocol):
         """Return at most so many streams on each side of one, in the order of their names."""
         ...
 
-    def stream(self, stream: str) -> list[Row]:
+    def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream in the order of their versions (positions are 0)."""
         ...
 
-    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+    def streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """Return the rows of those of these streams that have any, each as `stream` does."""
         ...
 
-    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+    def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of the rows that `stream` gave."""
         ...
 
@@ -116,11 +118,11 @@ class Reading(Protocol):
 class Turn(Protocol):
     """What one decision reads and appends."""
 
-    def stream(self, stream: str) -> list[Row]:
+    def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream, as it stands for this decision."""
         ...
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
+    def insert(self, rows: Sequence[StoredEvent]) -> list[int]:
         """Append rows, all or none, and return their positions; see `Store.insert`."""
         ...
 
@@ -175,7 +177,7 @@ class Store(Reading, Protocol):
         """Let go of what was overwritten, and return why some of it is still there; else ""."""
         ...
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
+    def insert(self, rows: Sequence[StoredEvent]) -> list[int]:
         """
         Append rows in one transaction and return their positions.
 
@@ -331,11 +333,11 @@ class SQLiteFile:
                 "change without an event; it is not a ledger"
             )
 
-    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
         """Yield rows in log order, in batches, so that no lock is held while they are used."""
-        return map(Row._make, self.tuples(after=after, upto=upto))
+        return map(StoredEvent._make, self.tuples(after=after, upto=upto))
 
-    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
+    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredTuple]:
         """Yield rows in log order as plain tuples, which is faster."""
         after, last = max(after, 0), LARGEST if upto is None else min(upto, LARGEST)
         for end in ("min", "max"):
@@ -398,13 +400,15 @@ class SQLiteFile:
     def _damaged(self, why: str) -> NotALedgerError:
         return NotALedgerError(f"{self.path}: {why}; it was damaged or altered, restore a backup")
 
-    def stream(self, stream: str, connection: sqlite3.Connection | None = None) -> list[Row]:
+    def stream(
+        self, stream: str, connection: sqlite3.Connection | None = None
+    ) -> list[StoredEvent]:
         """Return the rows of one stream, with their positions; by a connection that is free."""
         statement = f"{_BY_STREAM} = ? ORDER BY originator_version"
         return self._of_streams(self._select(statement, (stream,), connection))
 
-    def _of_streams(self, found: list[Any]) -> list[Row]:
-        rows = list(map(Row._make, self._checked(found)))
+    def _of_streams(self, found: list[Any]) -> list[StoredEvent]:
+        rows = list(map(StoredEvent._make, self._checked(found)))
         if rows:
             positions = [row.position for row in rows]
             self._refuse_position(min(positions))
@@ -413,9 +417,9 @@ class SQLiteFile:
 
     def streams(
         self, streams: Sequence[str], connection: sqlite3.Connection | None = None
-    ) -> dict[str, list[Row]]:
+    ) -> dict[str, list[StoredEvent]]:
         """Return the rows of those of these streams that have any, asking for many at a time."""
-        found: dict[str, list[Row]] = {}
+        found: dict[str, list[StoredEvent]] = {}
         for begin in range(0, len(streams), ASKED_AT_ONCE):
             asked = tuple(streams[begin : begin + ASKED_AT_ONCE])
             marks = ", ".join("?" * len(asked))
@@ -425,7 +429,7 @@ class SQLiteFile:
                 found.setdefault(row.stream, []).append(row)
         return found
 
-    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+    def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
         return [row.position for row in rows]
 
@@ -558,7 +562,7 @@ class RecorderStore:
         """Give this store itself: somebody else may be faster between reading and appending."""
         yield self
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
+    def insert(self, rows: Sequence[StoredEvent]) -> list[int]:
         """Append rows in one transaction and return their positions."""
         from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
 
@@ -602,7 +606,7 @@ class RecorderStore:
             return _sqlite_failed(Path("the ledger"), cause)
         return StoreError(f"the store failed: {self._told(error)}; {NOTHING}")
 
-    def fill(self, rows: Iterable[Row]) -> None:
+    def fill(self, rows: Iterable[StoredEvent]) -> None:
         """
         Append the rows of a whole log, all or none, where there are none yet.
 
@@ -614,7 +618,7 @@ class RecorderStore:
             raise not_empty()
         self.insert(list(rows))
 
-    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
         """Yield rows in log order, in batches."""
         self._usable()
         while True:
@@ -623,14 +627,14 @@ class RecorderStore:
                     max(after, 0), BATCH, stop=upto, inclusive_of_start=False
                 )
             for n in batch:
-                yield Row(
+                yield StoredEvent(
                     n.id, n.originator_id, n.originator_version, n.topic, self._unpacked(n.state)
                 )
             if len(batch) < BATCH:
                 return
             after = batch[-1].id
 
-    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
+    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredTuple]:
         """Yield the same rows; here they are no faster without their name."""
         return self.rows(after=after, upto=upto)
 
@@ -644,20 +648,20 @@ class RecorderStore:
         at = bisect_left(names, stream)
         return names[max(0, at - most) : at + most]
 
-    def stream(self, stream: str) -> list[Row]:
+    def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream; the recorder interface does not tell their positions."""
         self._usable()
         with self._errors():
             return [
-                Row(0, stream, e.originator_version, e.topic, self._unpacked(e.state))
+                StoredEvent(0, stream, e.originator_version, e.topic, self._unpacked(e.state))
                 for e in self._recorder.select_events(stream)
             ]
 
-    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+    def streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """Return the rows of those of these streams that have any."""
         return {stream: rows for stream in streams if (rows := self.stream(stream))}
 
-    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+    def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, looking from the end of the log backwards."""
         found: dict[int, int] = {}
         with self._errors():
@@ -867,11 +871,11 @@ class _SQLiteTurn:
         self._store = store
         self._connection = connection
 
-    def stream(self, stream: str) -> list[Row]:
+    def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream."""
         return self._store.reader.stream(stream, self._connection)
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
+    def insert(self, rows: Sequence[StoredEvent]) -> list[int]:
         """Append rows and return their positions."""
         return self._store.appended(rows, self._connection)
 
@@ -924,7 +928,7 @@ class SQLiteStore(RecorderStore):
             except sqlite3.Error as error:
                 raise _sqlite_failed(self.reader.path, error) from error
 
-    def insert(self, rows: Sequence[Row]) -> list[int]:
+    def insert(self, rows: Sequence[StoredEvent]) -> list[int]:
         """Append rows in one transaction and return their positions."""
         with self.turn() as turn:
             return turn.insert(rows)
@@ -963,7 +967,7 @@ class SQLiteStore(RecorderStore):
                 return
             time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 (no secret)
 
-    def appended(self, rows: Sequence[Row], connection: sqlite3.Connection) -> list[int]:
+    def appended(self, rows: Sequence[StoredEvent], connection: sqlite3.Connection) -> list[int]:
         """
         Append rows by a connection that is in a transaction, and return their positions.
 
@@ -1005,7 +1009,7 @@ class SQLiteStore(RecorderStore):
         except Unreadable as error:
             raise NotALedgerError(f"{self.reader.path}: {error}; {NOTHING}") from None
 
-    def _stored(self, row: Row, connection: sqlite3.Connection) -> int:
+    def _stored(self, row: StoredEvent, connection: sqlite3.Connection) -> int:
         """Return where a row was stored, which is certain to be there as it was given."""
         statement = f"{_BY_STREAM} = ? AND originator_version = ?"
         found = connection.execute(statement, (row.stream, row.version)).fetchall()
@@ -1035,12 +1039,12 @@ class SQLiteStore(RecorderStore):
 
     # --- reading ----------------------------------------------------------------------------------
 
-    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[Row]:
+    def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
         """Yield rows in log order, in batches."""
         self._usable()
         return self.reader.rows(after=after, upto=upto)
 
-    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[RowTuple]:
+    def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredTuple]:
         """Yield rows in log order as plain tuples, which is faster."""
         self._usable()
         return self.reader.tuples(after=after, upto=upto)
@@ -1055,12 +1059,12 @@ class SQLiteStore(RecorderStore):
         self._usable()
         return self.reader.beside(stream, most)
 
-    def stream(self, stream: str) -> list[Row]:
+    def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream, with their positions."""
         self._usable()
         return self.reader.stream(stream)
 
-    def streams(self, streams: Sequence[str]) -> dict[str, list[Row]]:
+    def streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """
         Return the rows of those of these streams that have any, with their positions.
 
@@ -1075,7 +1079,7 @@ class SQLiteStore(RecorderStore):
         finally:
             self._writing.release()
 
-    def positions(self, stream: str, rows: Sequence[Row]) -> list[int]:
+    def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
         return self.reader.positions(stream, rows)
 

@@ -21,30 +21,16 @@ from imcm.domain.vocabulary import Between, Moment, earliest, latest, midpoint
 from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import Facts, IncidentFacts, Spell
 from imcm.projections.facts.instants import FIRST, instant, moment_of
+from imcm.projections.figures.bounds import inside
+from imcm.projections.figures.definition import Definition, given_time, names
 from imcm.projections.figures.durations import SLACK, Missing, early_notes
-from imcm.projections.figures.figure import (
-    SECONDS,
-    SHARE,
-    STILL_OPEN,
-    Definition,
-    Figure,
-    Included,
-    LeftOut,
-    Listed,
-    began,
-    buckets,
-    elapsed,
-    figure_function,
-    given_time,
-    groups_of,
-    incident_matches,
-    inside,
-    names,
-    shown,
-    unread_notes,
-    why_incident_out,
-    with_groups,
-)
+from imcm.projections.figures.figure import STILL_OPEN, Figure, Included, LeftOut
+from imcm.projections.figures.function import began, figure_function, unread_notes
+from imcm.projections.figures.groups import with_groups
+from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.periods import buckets
+from imcm.projections.figures.population import groups_of, incident_matches, why_incident_out
+from imcm.projections.figures.units import SECONDS, SHARE, elapsed, shown
 from imcm.projections.figures.windows import Period
 
 CUSTOMER_SECONDS: Final = "customer seconds"

@@ -25,7 +25,7 @@ from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import Hold
 from imcm.projections.facts.instants import instant, moment_of
 from imcm.projections.figures.excerpt import short
-from imcm.projections.figures.figure import zone
+from imcm.projections.figures.units import zone
 
 FIRST_YEAR: Final = 3
 LAST_YEAR: Final = 9997

@@ -15,28 +15,22 @@ import attrs
 from imcm.domain.vocabulary import Between, Moment, earliest, latest
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import moment_of
+from imcm.projections.figures.bounds import begun, inside, instants
+from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.figure import (
-    SECONDS,
     STILL_OPEN,
-    Definition,
     Figure,
     Included,
     LeftOut,
-    Listed,
-    Members,
     Population,
-    begun,
-    buckets,
     by_reason,
-    elapsed,
-    inside,
-    instant_of,
-    instants,
-    unread_notes,
-    utc,
-    with_groups,
 )
+from imcm.projections.figures.function import unread_notes
+from imcm.projections.figures.groups import Members, with_groups
+from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.periods import buckets
+from imcm.projections.figures.units import SECONDS, elapsed, instant_of, utc
 from imcm.projections.figures.windows import Period
 from imcm.projections.statistics import intervals, quantiles
 from imcm.projections.statistics.samples import Ordered

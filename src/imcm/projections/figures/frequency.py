@@ -22,36 +22,24 @@ from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
 from imcm.projections.facts.merges import said
 from imcm.projections.facts.tables import COMPLETED, UNKNOWN, where
-from imcm.projections.figures.failures import (
+from imcm.projections.figures.bounds import instants
+from imcm.projections.figures.days import day_of, midnight, next_midnight
+from imcm.projections.figures.definition import Definition, names
+from imcm.projections.figures.deployments import (
     Deployed,
     Deployments,
-    FailedBy,
     deployments,
-    failures,
     unknown_notes,
     unknown_outcomes,
 )
-from imcm.projections.figures.figure import (
-    SHARE,
-    Definition,
-    Figure,
-    Included,
-    LeftOut,
-    Listed,
-    buckets,
-    by_group,
-    day_of,
-    figure_function,
-    instants,
-    midnight,
-    names,
-    next_midnight,
-    unread_notes,
-    utc,
-    why_incident_out,
-    with_groups,
-    zone,
-)
+from imcm.projections.figures.failures import FailedBy, failures
+from imcm.projections.figures.figure import Figure, Included, LeftOut
+from imcm.projections.figures.function import figure_function, unread_notes
+from imcm.projections.figures.groups import by_group, with_groups
+from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.periods import buckets
+from imcm.projections.figures.population import why_incident_out
+from imcm.projections.figures.units import SHARE, utc, zone
 from imcm.projections.figures.windows import Period
 from imcm.projections.statistics import intervals, quantiles, samples
 

@@ -18,6 +18,13 @@ from imcm.domain.vocabulary import Between, Commit, Kind, Moment, Outcome, earli
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import instant
 from imcm.projections.facts.tables import COMPLETED, NO_TIME, UNKNOWN, where_not
+from imcm.projections.figures.deployments import (
+    Deployed,
+    Deployment,
+    Deployments,
+    deployments,
+    unknown_outcomes,
+)
 from imcm.projections.figures.durations import (
     ROUNDINGS,
     STATISTICS,
@@ -31,22 +38,10 @@ from imcm.projections.figures.durations import (
     early,
     with_parts,
 )
-from imcm.projections.figures.failures import (
-    Deployed,
-    Deployment,
-    Deployments,
-    deployments,
-    unknown_outcomes,
-)
-from imcm.projections.figures.figure import (
-    Figure,
-    change_matches,
-    elapsed,
-    figure_function,
-    groups_of,
-    in_environment,
-    utc,
-)
+from imcm.projections.figures.figure import Figure
+from imcm.projections.figures.function import figure_function
+from imcm.projections.figures.population import change_matches, groups_of, in_environment
+from imcm.projections.figures.units import elapsed, utc
 
 _LONGEST: Final = -NO_TIME // 2
 """No two times are so far from each other; what is not known lies farther from all."""

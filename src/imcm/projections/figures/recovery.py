@@ -17,6 +17,9 @@ from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import moment_of
 from imcm.projections.facts.tables import COMPLETED, NO_TIME, UNSURE
+from imcm.projections.figures.attribution import causes_of
+from imcm.projections.figures.definition import names
+from imcm.projections.figures.deployments import deployments, unknown_outcomes
 from imcm.projections.figures.durations import (
     IN_WINDOW,
     ROUNDINGS,
@@ -31,24 +34,11 @@ from imcm.projections.figures.durations import (
     early,
     with_parts,
 )
-from imcm.projections.figures.failures import (
-    Failed,
-    FailedBy,
-    Judged,
-    causes_of,
-    deployments,
-    failures,
-    unknown_outcomes,
-)
-from imcm.projections.figures.figure import (
-    Figure,
-    Included,
-    Listed,
-    Population,
-    figure_function,
-    groups_of,
-    names,
-)
+from imcm.projections.figures.failures import Failed, FailedBy, Judged, failures
+from imcm.projections.figures.figure import Figure, Included, Population
+from imcm.projections.figures.function import figure_function
+from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.population import groups_of
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
 OF_INCIDENTS: Final = frozenset({"severity", "severity_name", "cause_tag", "channel"})

@@ -33,6 +33,8 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import Facts, IncidentFacts, Spell
 from imcm.projections.figures.clock import BusinessHours, running
+from imcm.projections.figures.definition import Definition, is_mark, names
+from imcm.projections.figures.deployments import unknown_notes
 from imcm.projections.figures.durations import (
     IN_WINDOW,
     PENDING,
@@ -49,18 +51,10 @@ from imcm.projections.figures.durations import (
     early,
     with_parts,
 )
-from imcm.projections.figures.failures import unknown_notes
-from imcm.projections.figures.figure import (
-    Definition,
-    Figure,
-    LeftOut,
-    figure_function,
-    groups_of,
-    is_mark,
-    names,
-    places_of_incidents,
-    utc,
-)
+from imcm.projections.figures.figure import Figure, LeftOut
+from imcm.projections.figures.function import figure_function
+from imcm.projections.figures.population import groups_of, places_of_incidents
+from imcm.projections.figures.units import utc
 
 STARTS: Final = (*MILESTONES, "cause_deployed", "cause_deployed_or_detected")
 SPELL_ENDS: Final = frozenset({"mitigated", "resolved", "closed"})

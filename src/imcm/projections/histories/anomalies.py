@@ -34,7 +34,8 @@ from imcm.plain import quoted
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, Spell
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.excerpt import SOME, named
-from imcm.projections.figures.figure import facts_of, utc
+from imcm.projections.figures.function import facts_of
+from imcm.projections.figures.units import utc
 
 
 class Oddity(StrEnum):

@@ -20,7 +20,9 @@ from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, know
 from imcm.domain.vocabulary import Moment, checked_text, is_list, optional_time
 from imcm.errors import InvalidValue, UnknownIdError
 from imcm.projections.facts.fold import is_statement
-from imcm.projections.figures.figure import checked_period, inside, utc
+from imcm.projections.figures.bounds import inside
+from imcm.projections.figures.definition import checked_period
+from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
 
 

@@ -23,32 +23,23 @@ from imcm.domain.vocabulary import checked_text, is_among, is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.plain import joined
 from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.days import local
 from imcm.projections.figures.excerpt import FEW, SOME, excerpt, named, one_of
 from imcm.projections.figures.failures import DIVIDES, ChangeFailureRate, change_failures
-from imcm.projections.figures.figure import (
-    COUNT,
-    SECONDS,
-    SHAPE,
-    Figure,
-    Included,
-    Listed,
-    by_reason,
-    facts_of,
-    local,
-    settled,
-    shown,
-    zone,
-)
+from imcm.projections.figures.figure import SHAPE, Figure, Included, by_reason
 from imcm.projections.figures.frequency import (
     DeploymentFrequency,
     ReworkRate,
     measure_frequency,
     measure_rework,
 )
+from imcm.projections.figures.function import facts_of, settled
 from imcm.projections.figures.jsonable import jsonable
+from imcm.projections.figures.lazy import Listed
 from imcm.projections.figures.lead_time import LeadTime, measure_lead_time
 from imcm.projections.figures.recovery import FailedDeploymentRecovery, recover
 from imcm.projections.figures.restore import measure
+from imcm.projections.figures.units import COUNT, SECONDS, shown, zone
 from imcm.projections.reports.bands import band, bands_of, spanned
 from imcm.projections.reports.presets import METRICS, PRESETS, MetricDefinition, Preset, preset_of
 

@@ -1,0 +1,397 @@
+"""
+Events to bytes.
+
+One stored event is a type name of ours and `state`, one UTF-8 JSON object with these members in
+this order: `format`, `record`, `recorded_at` (UTC, microseconds, Z), `source` (left out when
+there is none), `event` (the facts; empty values left out), `words` (free text with a random
+salt; left out when there is none). The members are described in docs/stored-format.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import os
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from enum import Enum, EnumMeta
+from types import UnionType
+from typing import Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+import attrs
+import msgspec
+
+from imcm.codec.rows import EVENT_TYPES, FORMAT, SALT_BYTES, hints_of, keyed_hash, word_fields
+from imcm.domain.recorded import KeyUsed, Source, Stored, Unread
+from imcm.domain.vocabulary import is_list
+from imcm.errors import InvalidValue
+
+_REQUIRED: Final = object()
+"""The default of what has none: no value is this one, so the field is always written."""
+
+
+def _default(attribute: Any) -> Any:
+    default: Any = attribute.default
+    if default is attrs.NOTHING:
+        return _REQUIRED
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
+        # By its bare class: of dict[str, str], msgspec would leave no empty one out.
+        made: Any = default.factory()
+        return msgspec.field(default_factory=made.__class__)
+    if isinstance(default, (Enum, int)) and default is not False:
+        return _REQUIRED  # a status, a mode or a count is always written: the bytes say it
+    return default
+
+
+class _Field(NamedTuple):
+    """
+    What a field wants.
+
+    Attributes:
+        sure: Classes whose values can be read again: whatever they are, or where all of theirs can.
+        items: The same of what its tuple holds.
+        texts: Its mapping is one of texts to texts.
+    """
+
+    sure: frozenset[type]
+    items: frozenset[type]
+    texts: bool
+
+
+_SIMPLE: Final = frozenset({str, bool, type(None), datetime, date})
+
+
+def _field(hint: Any) -> _Field:
+    """
+    Return of which classes values are certain to be read again as what a field wants.
+
+    No numbers: some are too great to be read, and some are none.
+    """
+    choices = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+    sure = {c for c in choices if c in _SIMPLE or isinstance(c, EnumMeta) or attrs.has(c)}
+    items: set[type] = set()
+    for choice in choices:
+        if get_origin(choice) is tuple and get_args(choice)[-1] is ...:
+            sure.add(tuple)
+            items |= _field(get_args(choice)[0]).sure
+    return _Field(frozenset(sure), frozenset(items), Mapping[str, str] in choices)
+
+
+_MINUTE: Final = timedelta(minutes=1)
+
+
+def _whole_minutes(value: datetime) -> None:
+    # A naive time has no offset: the TypeError says that it can't be stored.
+    if value.tzinfo is not UTC and value.utcoffset() % _MINUTE:  # type: ignore[operator]
+        # RFC 3339 has no seconds in an offset; writing it would move the instant.
+        raise InvalidValue("at", value, "its UTC offset must be whole minutes")
+
+
+def _seen_tuple(items: frozenset[type], value: tuple[Any, ...]) -> tuple[Any, bool]:
+    if not value or {str} == set(map(type, value)) <= items:
+        return value, True  # an empty one can be the field's default, which is left out
+    certain = True
+    written: list[Any] = []
+    for item in value:
+        bare, sure = _bare(item)
+        written.append(bare)
+        certain = certain and sure and item.__class__ in items
+    return written, certain
+
+
+def _seen_texts(value: dict[Any, Any]) -> tuple[Any, bool]:
+    return value, not value or {*map(type, value), *map(type, value.values())} == {str}
+
+
+class _Way(NamedTuple):
+    """
+    How an object is written whose fields hold values of certain classes.
+
+    Attributes:
+        times: Places of times, whose offsets are looked at.
+        seen: Places of what is written as something else, or has to be looked into.
+        certain: Whether everything else is certain to be read again.
+    """
+
+    times: tuple[int, ...]
+    seen: tuple[tuple[int, Callable[[Any], tuple[Any, bool]]], ...]
+    certain: bool
+
+
+class _Form:
+    """
+    How objects of one class are written: its facts in their order, without what is empty.
+
+    Values come from an object and go into a struct of msgspec by two calls in C, and what
+    has to be done with them is known once their classes are.
+    """
+
+    def __init__(self, cls: type) -> None:
+        hints = get_type_hints(cls)
+        words = word_fields(cls)
+        facts = [a for a in attrs.fields(cls) if a.name not in words]
+        self.name = cls.__name__
+        self.fields = [_field(hints[a.name]) for a in facts]
+        self.words = tuple((name, _field(hints[name])) for name in words)
+        self.salted = cls is KeyUsed  # which holds a hash, so it has a salt and no words
+        # Of a value inside an event, only what is not known is left out.
+        is_event = cls in _EVENT_CLASSES
+        defaults: list[Any] = [_default(a) if is_event else None for a in facts]
+        told = [(a.name, Any, default) for a, default in zip(facts, defaults, strict=True)]
+        self._values = _getter([a.name for a in facts])
+        self._struct = msgspec.defstruct(self.name, told, omit_defaults=True, gc=False)
+        self._ways: dict[tuple[type, ...], _Way] = {}
+
+    def written(self, value: Any) -> tuple[Any, bool]:
+        """Return what msgspec is to write, and whether it is certain to be read again."""
+        values: Any = self._values(value)
+        kinds = tuple(map(type, values))
+        way = self._ways.get(kinds) or self._way(kinds)
+        for place in way.times:
+            at = values[place]
+            if at.tzinfo is not UTC:
+                _whole_minutes(at)
+        certain = way.certain
+        if way.seen:
+            values = list(values)
+            for place, seen in way.seen:
+                values[place], sure = seen(values[place])
+                certain = certain and sure
+        return self._struct(*values), certain
+
+    def _way(self, kinds: tuple[type, ...]) -> _Way:
+        times: list[int] = []
+        seen: list[tuple[int, Any]] = []
+        certain = True
+        for place, (kind, field) in enumerate(zip(kinds, self.fields, strict=True)):
+            if kind is datetime:
+                times.append(place)
+            if kind is dict and field.texts:
+                seen.append((place, _seen_texts))
+                continue
+            if kind is tuple:
+                seen.append((place, functools.partial(_seen_tuple, field.items)))
+            elif attrs.has(kind):
+                seen.append((place, _form(kind).written))
+            certain = certain and kind in field.sure
+        way = _Way(tuple(times), tuple(seen), certain)
+        if len(self._ways) < _WAYS:
+            self._ways[kinds] = way
+        return way
+
+
+_WAYS: Final = 1_000
+"""Ways kept for one class: more than there are of right values; wrong ones may be of any class."""
+
+_EVENT_CLASSES: Final = frozenset(EVENT_TYPES.values())
+
+
+def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
+
+
+_FORMS: Final[dict[type, _Form]] = {}
+
+
+def _form(cls: type) -> _Form:
+    """Return how objects of a class are written, made when first needed."""
+    found = _FORMS.get(cls)
+    if found is None:
+        found = _FORMS[cls] = _Form(cls)
+    return found
+
+
+def _bare(value: Any) -> tuple[Any, bool]:
+    """Return *value* with what is empty left out, and whether it can be read again as its class."""
+    cls = value.__class__
+    if cls is str:
+        return value, True
+    if cls is datetime:
+        _whole_minutes(value)
+    if cls is tuple:
+        return _seen_tuple(frozenset(), value)
+    return _form(cls).written(value) if attrs.has(cls) else (value, True)
+
+
+def _words(event: Any, form: _Form) -> tuple[dict[str, Any], bool]:
+    """Return the words of an event that are not empty, and whether they are what words can be."""
+    words: dict[str, Any] = {}
+    certain = True
+    for name, field in form.words:
+        value = getattr(event, name)
+        if value:
+            words[name] = value
+            if value.__class__ is not str or str not in field.sure:
+                certain = certain and _are_texts(value, field)
+    return words, certain
+
+
+def _are_texts(value: Any, field: _Field) -> bool:
+    return tuple in field.sure and value.__class__ is tuple and set(map(type, value)) == {str}
+
+
+def wrong_words(event: Any, again: Any) -> Iterator[tuple[str, object]]:
+    """
+    Yield words that are of another type than their field's, by name: they are not read again.
+
+    Args:
+        again: The event as it is read again. Only it tells of a list what it comes back as; and
+            only the event itself tells of bytes, which come back as some text.
+    """
+    hints = hints_of(event.__class__)
+    for name in word_fields(event.__class__):
+        value = getattr(event, name)
+        told = value if hints[name] is str else getattr(again, name)
+        if value and (not told or isinstance(told, str) is not (hints[name] is str)):
+            yield name, value
+
+
+def too_great(event: Any) -> Iterator[tuple[str, object]]:
+    """Yield fields, with their values, that hold a number JSON has no exact reader for."""
+    for a in attrs.fields(event.__class__):
+        value = getattr(event, a.name)
+        if any(not -(1 << 63) <= number < 1 << 64 for number in _numbers(value)):
+            yield a.name, value
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """Yield the whole numbers in a value."""
+    if isinstance(value, int):
+        yield value
+    elif attrs.has(value.__class__):
+        for a in attrs.fields(value.__class__):
+            yield from _numbers(getattr(value, a.name))
+    elif is_list(value):
+        for item in value:
+            yield from _numbers(item)
+
+
+def stamp(moment: datetime) -> str:
+    """Return *moment* in UTC with six decimals and Z, the one form in which stamps are stored."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+to_json: Final = msgspec.json.Encoder().encode
+
+
+def written_id(id_: str) -> bytes:
+    """Return an id as it stands in the states that are written here, quotes included."""
+    return to_json(id_)
+
+
+class Head(NamedTuple):
+    """
+    The members of a state before `event`.
+
+    Attributes:
+        certain: Whether they are certain to be read again.
+        payload: The hash of a raw payload that the source gave, to be keyed with an event's salt.
+    """
+
+    text: bytes
+    certain: bool
+    payload: str | None = None
+
+
+class Heads:
+    """
+    The members before `event` of what one call records: they differ by the source alone.
+
+    Args:
+        recorded_at: The ledger's stamp, aware.
+        record: Id of the call.
+    """
+
+    def __init__(self, recorded_at: datetime, record: str) -> None:
+        members = {"format": FORMAT, "record": record, "recorded_at": stamp(recorded_at)}
+        self._opening = to_json(members)[:-1]
+        self._source: Source | None = None
+        self._head = Head(self._opening, certain=True)
+
+    def of(self, source: Source | None) -> Head:
+        """Return those of events that a source told; of the same one again, what it had last."""
+        if source is not self._source:
+            self._head, self._source = self._told(source), source
+        return self._head
+
+    def _told(self, source: Source | None) -> Head:
+        if source is None:
+            return Head(self._opening, certain=True)
+        payload, bare = source.sha256, source
+        if payload is not None:
+            if payload.__class__ is not str:
+                raise TypeError("sha256 of a source is text")
+            bare = attrs.evolve(source, sha256=None, keyed=None)
+        told, certain = _form(Source).written(bare)
+        text = self._opening + b',"source":' + to_json(told)
+        return Head(text, certain, payload)
+
+
+def drawn() -> str:
+    """Return a salt; see `encode`."""
+    return os.urandom(SALT_BYTES).hex()
+
+
+_DRAWN_AT_ONCE: Final = 64
+
+
+def salts() -> Iterator[str]:
+    """Yield salts for the events of one call, of which there are many; see `encode`."""
+    while True:
+        digits = os.urandom(16 * _DRAWN_AT_ONCE).hex()
+        yield from (digits[begin : begin + 32] for begin in range(0, len(digits), 32))
+
+
+def encode(
+    event: Stored,
+    *,
+    recorded_at: datetime,
+    record: str,
+    source: Source | None = None,
+    salt: Callable[[], str] = drawn,
+) -> tuple[str, bytes]:
+    """
+    Return the stored type name and the stored state of *event*.
+
+    Args:
+        recorded_at: The ledger's stamp, aware.
+        record: Id of the call that records it.
+        salt: Draws 16 random bytes in hexadecimal, so that redacted words can't be guessed
+            from their hash.
+    """
+    name, state, _ = encoded(event, Heads(recorded_at, record).of(source), salt)
+    return name, state
+
+
+def encoded(event: Stored, head: Head, salt: Callable[[], str] = drawn) -> tuple[str, bytes, bool]:
+    """
+    Return the stored type name and state of *event*, and whether it is certain to be read again.
+
+    It is, where every field holds a value of its own class, and all values of that class can be
+    read. Whatever else there is, only decoding it tells.
+    """
+    if isinstance(event, Unread):
+        return event.type, event.state, True
+    form = _FORMS.get(event.__class__) or _form(event.__class__)
+    facts, certain = form.written(event)
+    tail, text = b"}", head.text
+    words: dict[str, Any] = {}
+    if form.words:
+        words, are_words = _words(event, form)
+        certain = certain and are_words
+    if words or form.salted or head.payload is not None:
+        drawn_ = salt()
+        tail = b',"words":' + to_json({"salt": drawn_, **words}) + tail
+        if head.payload is not None:
+            text = with_payload(text, drawn_, head.payload)
+    state = b"".join((text, b',"event":', to_json(facts), tail))
+    return form.name, state, certain and head.certain
+
+
+def with_payload(text: bytes, salt: str, payload: str) -> bytes:
+    """Return the members before `event`, with the keyed hash as the last of their source."""
+    return b'%b,"keyed":"%b"}' % (text[:-1], keyed_hash(salt, payload).encode())

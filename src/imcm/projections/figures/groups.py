@@ -1,0 +1,234 @@
+"""
+Groups of a figure, each with its periods, and names asked for that no record has.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Generic, NamedTuple, TypeVar
+
+import attrs
+
+from imcm.domain.vocabulary import MARK, PRODUCTION
+from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
+from imcm.projections.facts.instants import instant
+from imcm.projections.figures.definition import ANY, LABEL, Definition, is_label, is_mark
+from imcm.projections.figures.excerpt import named, near
+from imcm.projections.figures.figure import Figure
+from imcm.projections.figures.windows import Period
+from imcm.projections.statistics.quantiles import mean
+
+T = TypeVar("T")
+
+
+class Members(Generic[T]):
+    """The rows of a figure by group and by period, so that each part goes through its own only."""
+
+    def __init__(
+        self,
+        rows: Sequence[T],
+        groups: Callable[[T], Iterable[str]] | None,
+        periods: Sequence[Period],
+        times: Callable[[T], Iterable[int] | None],
+    ) -> None:
+        """
+        Sort the rows once.
+
+        Args:
+            groups: The groups a row counts in; None where there are no groups.
+            periods: As `buckets` gives them.
+            times: The instants at which a row may count, or None where that may be in any period.
+        """
+        self._rows: dict[str | None, Sequence[T]] = {None: rows}
+        if groups is not None:
+            self._rows.update(by_group(rows, groups))
+        self._parts = {
+            name: _by_period(members, periods, times) for name, members in self._rows.items()
+        }
+
+    @property
+    def names(self) -> list[str]:
+        """The groups there are, in order."""
+        return sorted(name for name in self._rows if name is not None)
+
+    def of(self, name: str | None, window: Period | None) -> Sequence[T]:
+        """Return the rows of a group (None: all of them) that may lie in a window."""
+        empty: Mapping[Period | None, Sequence[T]] = {}
+        return self._parts.get(name, empty).get(window, self._rows.get(name, ()))
+
+
+def by_group(rows: Iterable[T], groups: Callable[[T], Iterable[str]]) -> dict[str, list[T]]:
+    """Return the rows of each group."""
+    shared: dict[str, list[T]] = {}
+    for row in rows:
+        for name in groups(row):
+            shared.setdefault(name, []).append(row)
+    return shared
+
+
+def _by_period(
+    rows: Iterable[T],
+    periods: Sequence[Period],
+    times: Callable[[T], Iterable[int] | None],
+) -> Mapping[Period | None, Sequence[T]]:
+    shared: list[list[T]] = [[] for _ in periods]
+    if periods:
+        starts = [instant(start) for start, _ in periods]
+        anywhere = range(len(periods))
+        for row in rows:
+            given = times(row)
+            places: Iterable[int] = anywhere
+            if given is not None:
+                places = {place for time_ in given for place in _places(starts, time_)}
+            for place in places:
+                shared[place].append(row)
+    return dict(zip(periods, shared, strict=True))
+
+
+def _places(starts: Sequence[int], at: int) -> range:
+    """Return the places of the periods a time can lie in: two where it is an edge of both."""
+    return range(max(0, bisect_left(starts, at) - 1), bisect_right(starts, at))
+
+
+def with_groups(
+    facts: Facts,
+    whole: Figure,
+    names: Iterable[str],
+    periods: Sequence[Period],
+    figure: Callable[[str | None, Period | None], Figure],
+) -> Figure:
+    """
+    Return *whole* with its groups and its periods, each group with its periods, too.
+
+    Groups that the definition asks for by name are there, whatever they hold, and names that no
+    record has are said in a note.
+
+    Args:
+        names: The groups that hold something.
+        figure: Gives the figure of one group (None: of all) in one period.
+    """
+    definition = whole.definition
+    window = definition.window
+    by = definition.group_by or ""
+    unheard = {} if facts.empty else _unheard_of(facts, definition)
+    groups: tuple[Figure, ...] = ()
+    for name in sorted({*names, *_asked(definition)}):
+        group = attrs.evolve(figure(name, window), buckets=tuple(figure(name, p) for p in periods))
+        note = unheard.get((by, name))
+        groups += (group if note is None else attrs.evolve(group, notes=(*group.notes, note)),)
+    whole = attrs.evolve(whole, notes=(*whole.notes, *unheard.values()))
+    parts = tuple(figure(None, period) for period in periods)
+    if definition.whole == "unweighted":
+        whole = _unweighted(whole, groups)
+        parts = tuple(
+            _unweighted(part, [group.buckets[place] for group in groups])
+            for place, part in enumerate(parts)
+        )
+    return attrs.evolve(whole, groups=groups, buckets=parts)
+
+
+def _asked(definition: Definition) -> Iterable[str]:
+    """Return the groups that a definition asks for by their names."""
+    by = definition.group_by or ""
+    if is_label(by):
+        value = (definition.labels or {}).get(by.removeprefix(LABEL))
+        return () if value is None else (value,)
+    filters = {
+        "service": definition.services,
+        "severity": definition.severities,
+        "kind": definition.kinds,
+    }
+    return filters.get(by) or ()
+
+
+class _Heard(NamedTuple):
+    """The names that records have: of environments, and of labels with their values."""
+
+    environments: frozenset[str]
+    labels: Mapping[str, frozenset[str]]
+
+
+def _services(facts: Facts) -> frozenset[str]:
+    """Return the names of services that records have."""
+    tables = facts.incidents, facts.changes
+    used = (table.services[n] for table in tables for n in set(table.columns.services))
+    return frozenset(chain.from_iterable(used))
+
+
+def _milestones(facts: Facts) -> frozenset[str]:
+    """Return the names of milestones of the team's own that incidents have."""
+    return frozenset(chain.from_iterable(row.milestones for row in facts.incidents))
+
+
+def _heard(facts: Facts) -> _Heard:
+    environments = {*PRODUCTION, ANY}
+    labels: dict[str, set[str]] = {}
+    rows: tuple[Iterable[IncidentFacts | ChangeFacts], ...] = facts.incidents, facts.changes
+    for row in chain.from_iterable(rows):
+        if row.environment is not None:
+            environments.add(row.environment.casefold())
+        for name, value in row.labels.items():
+            labels.setdefault(name, set()).add(value)
+    values = {name: frozenset(told) for name, told in labels.items()}
+    return _Heard(frozenset(environments), values)
+
+
+def _unheard_of(facts: Facts, definition: Definition) -> dict[tuple[str, str], str]:
+    """
+    Return notes on names in the definition that no record has, with what is near or there is.
+
+    Their keys are what the name is of, as `group_by` says it, and the name.
+    """
+    group, labels = definition.group_by or "", definition.labels or {}
+    scope = getattr(definition, "scope", "")
+    asked = [one.removeprefix(LABEL) for one in (group, scope) if is_label(one)]
+    notes: dict[tuple[str, str], str] = {}
+
+    def look(what: str, name: str, said: str, there_are: Iterable[str]) -> None:
+        there = sorted(there_are)
+        if name in there:
+            return
+        likest = near(name, there)
+        if likest:
+            said += f"; near: {', '.join(likest)}"
+        elif there:
+            said += f"; there are: {named(there)}"
+        notes[what, name] = f"no record {said}"
+
+    for name in sorted({*(definition.services or ())}):
+        look("service", name, f"names the service {name}", _services(facts))
+    marks = [*getattr(definition, "start", ()), *getattr(definition, "end", ())]
+    for name in sorted({one.removeprefix(MARK) for one in marks if is_mark(one)}):
+        there_are = facts.kept(("milestones",), lambda: _milestones(facts))
+        base, _, number = name.rpartition("#")
+        wanted = base if number.isdecimal() and base in there_are else name
+        look(MARK, wanted, f"has the milestone {wanted}", there_are)
+    if not asked and not labels and definition.environments is None:
+        return notes
+    heard = facts.kept(("heard",), lambda: _heard(facts))
+    for name in dict.fromkeys(map(str.casefold, definition.environments or ())):
+        look("environment", name, f"names the environment {name}", heard.environments)
+    for name in dict.fromkeys([*labels, *asked]):
+        look("label", name, f"has the label {name}", heard.labels)
+    for name, value in labels.items():
+        if name in heard.labels:
+            said = f"has the label {name}={value}"
+            look(f"{LABEL}{name}", value, said, heard.labels[name])
+    return notes
+
+
+def _unweighted(whole: Figure, groups: Iterable[Figure]) -> Figure:
+    """Return a figure of all groups together as the mean of theirs."""
+    value = mean([group.value for group in groups if group.value is not None])
+    if value is None and whole.definition.empty == "zero":
+        value = 0.0
+    return attrs.evolve(
+        whole,
+        value=value,
+        reason="no group has a value" if value is None else None,
+        interval=None,
+        bounds=None,
+        beside={**whole.beside, "from the rows": whole.value},
+    )
