@@ -25,7 +25,7 @@ from imcm.codec.encoding import encode
 from imcm.codec.rows import StoredEvent
 from imcm.domain import change, incident
 from imcm.domain.vocabulary import Audience, Commit, Risk, Severity, Verdict
-from imcm.ledger import Ledger
+from imcm.ledger.recording import Ledger
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 

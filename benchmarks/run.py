@@ -81,7 +81,7 @@ from imcm.domain.incident import (
     UpdatePosted,
 )
 from imcm.domain.vocabulary import Audience, ChangeType, Commit, Kind, Severity
-from imcm.ledger import IMPORT_BATCH
+from imcm.ledger.bringing_in import IMPORT_BATCH
 from imcm.ledger.facts import loaded
 from imcm.projections.facts.fold import Facts, FactsFold
 

@@ -73,15 +73,11 @@ if TYPE_CHECKING:
     )
     from imcm.follower import Follower, KeptFacts, deliver
     from imcm.interchange.toml_files import read_severity_scale
-    from imcm.ledger import (
-        History,
-        Ledger,
-        LedgerReader,
-        Once,
-        Redaction,
-        Replay,
-        Transaction,
-    )
+    from imcm.ledger.bringing_in import History
+    from imcm.ledger.reading import LedgerReader, Replay
+    from imcm.ledger.recording import Ledger
+    from imcm.ledger.redaction import Redaction
+    from imcm.ledger.transactions import Once, Transaction
     from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
     from imcm.projections.figures.attribution import causes
     from imcm.projections.figures.availability import (
@@ -258,7 +254,7 @@ _HOMES: Final = {
     "Figure": "imcm.projections.figures.figure",
     "Follower": "imcm.follower",
     "ForkedLedgerError": "imcm.errors",
-    "History": "imcm.ledger",
+    "History": "imcm.ledger.bringing_in",
     "HoldReason": "imcm.domain.vocabulary",
     "ImcmError": "imcm.errors",
     "Impact": "imcm.domain.vocabulary",
@@ -270,11 +266,11 @@ _HOMES: Final = {
     "KeyReusedError": "imcm.errors",
     "Kind": "imcm.domain.vocabulary",
     "Learned": "imcm.projections.histories.learned",
-    "Ledger": "imcm.ledger",
+    "Ledger": "imcm.ledger.recording",
     "LedgerClosedError": "imcm.errors",
     "LedgerMissingError": "imcm.errors",
     "LedgerNotEmptyError": "imcm.errors",
-    "LedgerReader": "imcm.ledger",
+    "LedgerReader": "imcm.ledger.reading",
     "LogDiffersError": "imcm.errors",
     "LogMark": "imcm.domain.recorded",
     "MalformedLineError": "imcm.errors",
@@ -286,16 +282,16 @@ _HOMES: Final = {
     "NaiveTimeError": "imcm.errors",
     "NotALedgerError": "imcm.errors",
     "Oddity": "imcm.projections.histories.anomalies",
-    "Once": "imcm.ledger",
+    "Once": "imcm.ledger.transactions",
     "Outcome": "imcm.domain.vocabulary",
     "PRESETS": "imcm.projections.reports.presets",
     "Policy": "imcm.domain.policy",
     "ProofRefusedError": "imcm.errors",
     "Recorded": "imcm.domain.recorded",
     "Recording": "imcm.domain.recorded",
-    "Redaction": "imcm.ledger",
+    "Redaction": "imcm.ledger.redaction",
     "Relation": "imcm.domain.vocabulary",
-    "Replay": "imcm.ledger",
+    "Replay": "imcm.ledger.reading",
     "Restatement": "imcm.projections.reports.restated",
     "Result": "imcm.domain.vocabulary",
     "Risk": "imcm.domain.vocabulary",
@@ -310,7 +306,7 @@ _HOMES: Final = {
     "StoreError": "imcm.errors",
     "Symptom": "imcm.domain.vocabulary",
     "Template": "imcm.domain.change",
-    "Transaction": "imcm.ledger",
+    "Transaction": "imcm.ledger.transactions",
     "TransactionOverError": "imcm.errors",
     "UnknownIdError": "imcm.errors",
     "UnreadEventError": "imcm.errors",

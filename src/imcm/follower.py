@@ -43,9 +43,9 @@ from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import NOTHING_TOLD, Verdict, checked_function, checked_number
 from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path
-from imcm.ledger import LedgerReader
 from imcm.ledger.facts import loaded
 from imcm.ledger.lean import take_facts
+from imcm.ledger.reading import LedgerReader
 from imcm.ledger.store import TUPLES
 from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections.facts import change_rows, incident_rows

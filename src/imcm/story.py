@@ -31,7 +31,7 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import StepRefused
-from imcm.ledger import Ledger
+from imcm.ledger.recording import Ledger
 
 LONDON: Final = timezone(timedelta(0))
 FRIDAY: Final = datetime(2026, 3, 6, 17, 40, tzinfo=LONDON)

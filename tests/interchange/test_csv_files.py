@@ -67,6 +67,7 @@ from imcm.interchange.csv_files import (
     read_commits,
     read_incidents,
 )
+from imcm.ledger import bringing_in
 
 
 @pytest.fixture
@@ -941,7 +942,6 @@ class TestAgain:
     @pytest.mark.parametrize("batch", [1, 3, 5_000])
     def test_interrupted(self, ledger, files, monkeypatch, stop, batch):
         """An import that was interrupted and run again ends as one that was not."""
-        import imcm.ledger
 
         whole = Ledger.in_memory()
         import_csv(whole, **files)
@@ -950,7 +950,7 @@ class TestAgain:
             if done == stop:
                 raise KeyboardInterrupt
 
-        monkeypatch.setattr(imcm.ledger, "IMPORT_BATCH", batch)
+        monkeypatch.setattr(bringing_in, "IMPORT_BATCH", batch)
         with pytest.raises(KeyboardInterrupt):
             import_csv(ledger, **files, progress=progress)
         import_csv(ledger, **files)

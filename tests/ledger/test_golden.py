@@ -8,7 +8,6 @@ import attrs
 import pytest
 
 from imcm import Between, Ledger, Source, Window, verifier
-from imcm import ledger as imcm_ledger
 from imcm.codec.decoding import decode, envelope_of, salt_of
 from imcm.codec.encoding import encode
 from imcm.codec.rows import EVENT_TYPES, StoredEvent, keyed_hash
@@ -24,6 +23,8 @@ from imcm.domain.vocabulary import (
     ServiceImpact,
     Symptom,
 )
+from imcm.ledger import keys
+from imcm.ledger.calls import call_of
 from imcm.projections.facts.fold import facts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -334,8 +335,8 @@ def test_keys_and_payloads_of_the_later_log_are_what_they_were():
         ((("incident:INC-2", "merge"),), (("incident:INC-2", 2), ("incident:INC-1", 3))),
     ] == [(event.steps, event.recorded) for _, event in used]
     begin = datetime(2026, 2, 2, 9, 0, tzinfo=CET)
-    call = imcm_ledger._call("INC-1", incident.detect, {"by": "pd", "at": begin, "title": "?"})
-    assert used[0][1].arguments == imcm_ledger._arguments([call], salt_of(used[0][0]))
+    call = call_of("INC-1", incident.detect, {"by": "pd", "at": begin, "title": "?"})
+    assert used[0][1].arguments == keys.hash_of_arguments([call], salt_of(used[0][0]))
     keyed = [row for row in KEYS if envelope_of(row).source and envelope_of(row).source.keyed]
     assert ["IncidentDetected", "KeyUsed", "IncidentDetected"] == [row.type for row in keyed]
     for row in keyed:

@@ -14,7 +14,6 @@ import pytest
 
 import imcm
 from imcm import Between, InvalidValue, Ledger, LedgerReader, Source, StepRefused, change, incident
-from imcm import ledger as imcm_ledger
 from imcm.codec.decoding import decode, salt_of
 from imcm.codec.encoding import encode
 from imcm.codec.rows import StoredEvent
@@ -54,7 +53,8 @@ from imcm.errors import (
     UnknownIdError,
     UnreadEventError,
 )
-from imcm.ledger import store
+from imcm.ledger import keys, store
+from imcm.ledger.calls import call_of
 from ledger.conftest import elsewhere
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -589,14 +589,14 @@ class TestKeys:
         [row] = [row for row in ledger.rows() if row.type == "KeyUsed"]
         assert b"down" not in row.state
         assert salt_of(row) is not None
-        calls = [imcm_ledger._call("INC-7", incident.detect, {"by": "pd", "at": AT, "title": "x"})]
+        calls = [call_of("INC-7", incident.detect, {"by": "pd", "at": AT, "title": "x"})]
         kept = decode(row).event.arguments
-        assert kept == imcm_ledger._arguments(calls, salt_of(row))
-        assert kept != imcm_ledger._arguments(calls, "00" * 16)
+        assert kept == keys.hash_of_arguments(calls, salt_of(row))
+        assert kept != keys.hash_of_arguments(calls, "00" * 16)
 
     def test_a_key_that_an_earlier_version_claimed_compares_as_it_did(self, ledger):
-        asked = imcm_ledger._asked_before(
-            [imcm_ledger._call("INC-7", incident.detect, {"by": "pd", "at": AT, "title": "x"})]
+        asked = keys._hash_of_old_claim(
+            [call_of("INC-7", incident.detect, {"by": "pd", "at": AT, "title": "x"})]
         )
         detected(ledger)
         claim = KeyClaimed(asked=asked, recorded=(("incident:INC-7", 1),))
@@ -614,7 +614,7 @@ class TestKeys:
         tx = ledger.transaction()
         tx.merge("INC-8", into="INC-7", by="ana", at=datetime(2026, 3, 2, 9, tzinfo=UTC))
         asked = "5798f546e08f9ab87bbd810a3b03b0d4bf9ad2b9cb2ed4a81e4dc0ae989c625a"
-        assert asked == imcm_ledger._asked_before(tx._calls)
+        assert asked == keys._hash_of_old_claim(tx._calls)
 
     def test_what_a_partial_binds_is_part_of_what_was_asked(self, ledger):
         detected(ledger)
@@ -804,7 +804,7 @@ class TestOthersWereFaster:
         ]
 
     def test_it_gives_up_after_the_stated_time_with_nothing_recorded(self, ledger, monkeypatch):
-        monkeypatch.setattr("imcm.ledger.PATIENCE_SECONDS", 0.2)
+        monkeypatch.setattr("imcm.ledger.recording.PATIENCE_SECONDS", 0.2)
         tries = []
 
         def never_first(state: Incident, *, by, at):

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from imcm import Ledger, LedgerReader, audit, change, dora_report, facts, incident
-from imcm import ledger as ledgers
 from imcm.codec.encoding import encode
 from imcm.codec.rows import StoredEvent
 from imcm.domain.corrections import EventVoided, WordsRedacted
@@ -19,7 +18,8 @@ from imcm.domain.incident import IncidentDetected
 from imcm.domain.recorded import Source
 from imcm.errors import InvalidValue, StepRefused, StoreError, UnknownIdError
 from imcm.interchange import jsonl
-from imcm.ledger import History
+from imcm.ledger import History, keys
+from imcm.ledger.calls import call_of
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 AT = NOW - timedelta(hours=3)
@@ -512,9 +512,7 @@ class TestNothingComesBack:
             assert None is audit.is_of_payload(row, raw)
             guesses = [payload, hashlib.sha256(SECRET.encode()).hexdigest()]
             with_title = {"by": "pd", "at": AT, "title": SECRET}
-            guesses.append(
-                ledgers._asked_before([ledgers._call("INC-1", incident.detect, with_title)])
-            )
+            guesses.append(keys._hash_of_old_claim([call_of("INC-1", incident.detect, with_title)]))
             everything = b"".join(one.state for one in book.rows())
             assert [] == [guess for guess in guesses if guess.encode() in everything]
 

@@ -58,7 +58,8 @@ from imcm.errors import ImcmError, InvalidValue
 from imcm.files import new_file
 from imcm.follower import KeptFacts
 from imcm.interchange import csv_files, jsonl
-from imcm.ledger import Ledger, LedgerReader
+from imcm.ledger.reading import LedgerReader
+from imcm.ledger.recording import Ledger
 from imcm.plain import quoted
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import day_of

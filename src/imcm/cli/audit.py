@@ -44,7 +44,8 @@ from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
 from imcm.files import new_file
 from imcm.interchange import jsonl
-from imcm.ledger import Ledger, LedgerReader
+from imcm.ledger.reading import LedgerReader
+from imcm.ledger.recording import Ledger
 from imcm.plain import quoted
 from imcm.projections.facts.fold import ChangeFacts, IncidentFacts
 from imcm.projections.figures.excerpt import near

@@ -46,7 +46,7 @@ except ImportError as error:
     raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
 
 from imcm.domain.recorded import CHANGE, INCIDENT
-from imcm.ledger import LedgerReader
+from imcm.ledger.reading import LedgerReader
 from imcm.plain import is_plain, joined, plain
 from imcm.projections.figures.units import zone
 from imcm.projections.histories.timeline import Entry

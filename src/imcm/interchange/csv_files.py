@@ -102,7 +102,8 @@ from imcm.interchange.mapping import (
     truth,
     zone_named,
 )
-from imcm.ledger import History, Ledger
+from imcm.ledger.bringing_in import History
+from imcm.ledger.recording import Ledger
 from imcm.plain import excerpt, plain
 
 T = TypeVar("T")

@@ -1,0 +1,260 @@
+"""
+History from elsewhere, and the rows of other ledgers.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from imcm.codec.decoding import decode, envelope_of
+from imcm.codec.encoding import Heads, salts
+from imcm.codec.renewal import as_imported
+from imcm.codec.rows import StoredEvent, checked_rows
+from imcm.collector import collector_paused
+from imcm.domain.recorded import Event, LedgerOpened, Source
+from imcm.domain.vocabulary import checked_id, is_list
+from imcm.errors import (
+    ConflictError,
+    ImcmError,
+    InvalidValue,
+    LedgerNotEmptyError,
+    NotALedgerError,
+    StepRefused,
+    StoreError,
+)
+from imcm.ledger.rows import head_of, is_stored, readable_row
+from imcm.ledger.store import ASKED_AT_ONCE, SELF, AlreadyThere, Store
+from imcm.ledger.streams import AGGREGATES, checked_stream, is_a_stream, state_of_rows, without_gaps
+from imcm.plain import plain
+
+__all__ = [
+    "History",
+]
+
+
+IMPORT_BATCH: Final = 5_000
+"""Events that a bulk import appends in one transaction."""
+
+
+@attrs.frozen(kw_only=True)
+class History:
+    """
+    What another tool knows of one incident or change, for `Ledger.bring_in`.
+
+    Attributes:
+        stream: "incident:<id>" or "change:<id>".
+        events: Imported events, each with where it comes from.
+    """
+
+    stream: str
+    events: tuple[tuple[Event, Source | None], ...]
+
+    def __repr__(self) -> str:
+        """Return whose it is, and how many events there are."""
+        return f"<History of {self.stream!r}: {len(self.events):,} events>"
+
+
+def _pairs(history: History) -> Sequence[tuple[Event, Source | None]]:
+    """
+    Return the events of a history with their sources.
+
+    Raises:
+        InvalidValue: It holds something else.
+    """
+    for one in history.events:
+        told: list[object] = [*one] if is_list(one) else []
+        if len(told) != 2 or not _is_source(told[1]):
+            allowed = "pairs of an event and its Source (or None): events=((event, source), ...)"
+            raise InvalidValue("events", one, allowed)
+    return history.events
+
+
+def _is_source(value: object) -> bool:
+    return value is None or isinstance(value, Source)
+
+
+def added_rows(
+    history: History, there: list[StoredEvent], heads: Heads, salt: Callable[[], str]
+) -> list[StoredEvent]:
+    """Return the rows of what a history adds to those that are there."""
+    stream = history.stream
+    kind = checked_stream(stream)
+    state = state_of_rows(kind, without_gaps(there), words=False)
+    try:
+        found = AGGREGATES[kind].bring_in(state, events=[event for event, _ in _pairs(history)])
+    except StepRefused as refused:
+        raise refused.on(stream) from None
+    if found and not there:
+        checked_id("id", stream.partition(":")[2])
+    return [
+        readable_row(stream, version, event, head_of(heads, history.events[place][1]), salt)
+        for version, (place, event) in enumerate(found, start=len(state.past) + 1)
+    ]
+
+
+def by_stream(histories: Iterable[History]) -> Iterator[dict[str, History]]:
+    """Yield histories by stream, as many as are asked for at once and each stream once."""
+    ahead: dict[str, History] = {}
+    if not is_list(histories):
+        raise InvalidValue("histories", histories, _HISTORIES)
+    for history in histories:
+        if not isinstance(history, History) or not isinstance(history.stream, str):
+            raise InvalidValue("histories", history, _HISTORIES)
+        if len(ahead) >= ASKED_AT_ONCE or history.stream in ahead:
+            yield ahead
+            ahead = {}
+        ahead[history.stream] = history
+    yield ahead
+
+
+_HISTORIES: Final = "give a list of History(stream=..., events=...)"
+
+
+def already_joined(stream: str) -> LedgerNotEmptyError:
+    return LedgerNotEmptyError(
+        f"{stream} exists here with events of its own; ledgers with the same ids can't be joined"
+    )
+
+
+def first_source(row: StoredEvent, origin: str) -> Source:
+    """Return where an event of another ledger came from: its own source, or that ledger."""
+    envelope = envelope_of(row)
+    source = envelope.source or Source(name="ledger")
+    stamp = source.recorded_at or envelope.recorded_at
+    return attrs.evolve(source, recorded_at=stamp, ledger=source.ledger or origin)
+
+
+def first_row(rows: Iterator[StoredEvent]) -> tuple[StoredEvent, LedgerOpened]:
+    """
+    Take the first row of a ledger's, and return it with what it says.
+
+    Raises:
+        NotALedgerError: It is not that of a ledger, or there is none.
+    """
+    for first in rows:
+        opened = decode(first).event if (first.stream, first.version) == (SELF, 1) else None
+        if isinstance(opened, LedgerOpened):
+            return first, opened
+        break
+    raise NotALedgerError(f"a ledger's first row is {SELF}; this is no whole export")
+
+
+def given_rows(rows: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
+    """
+    Yield rows that somebody gave to be stored, as long as they are such.
+
+    Raises:
+        InvalidValue: One is no row.
+        StoreError: Its version is none.
+    """
+    for row in checked_rows(rows):
+        if row.version < 1:
+            allowed = "give rows as ledger.rows() or jsonl.read does"
+            named = f"version {row.version} of {plain(row.stream)}"
+            raise StoreError(f"{named} is no stored event; {allowed}")
+        yield row
+
+
+def bring_in(
+    store: Store,
+    histories: Iterable[History],
+    now: Callable[[], datetime],
+    progress: Callable[[int], object] | None,
+) -> tuple[int, int]:
+    """Do what `Ledger.bring_in` says."""
+    record = secrets.token_hex(16)
+    salt = salts().__next__
+    count = recorded = 0
+    batch: list[StoredEvent] = []
+    pending: set[str] = set()
+    for ahead in by_stream(histories):
+        if not pending.isdisjoint(ahead):
+            recorded += _append(store, batch)
+            batch, pending = [], set()
+        there = store.streams([stream for stream in ahead if is_a_stream(stream)])
+        heads: Heads | None = None
+        with collector_paused():
+            for history in ahead.values():
+                if len(batch) >= IMPORT_BATCH:
+                    recorded += _append(store, batch)
+                    batch, pending = [], set()
+                try:
+                    heads = heads or Heads(now(), record)
+                    batch += added_rows(history, there.get(history.stream, []), heads, salt)
+                except ImcmError:
+                    _append(store, batch)
+                    raise
+                pending.add(history.stream)
+                count += 1
+                if progress is not None:
+                    progress(count)
+    return count, recorded + _append(store, batch)
+
+
+def append_rows(store: Store, rows: Iterable[StoredEvent], now: Callable[[], datetime]) -> int:
+    """Do what `Ledger.append_rows` says."""
+    given = given_rows(rows)
+    _, opened = first_row(given)
+    origin = opened.ledger_id
+    record = secrets.token_hex(16)
+    there: dict[str, tuple[int, int]] = {}
+    batch: list[StoredEvent] = []
+    count = 0
+    for row in given:
+        if row.stream.partition(":")[0] not in AGGREGATES:
+            continue  # their keys and their identity are theirs
+        if row.stream not in there:
+            checked_stream(row.stream)  # what no ledger would have recorded comes from nowhere
+            there[row.stream] = _count_from(store, row.stream, origin)
+        theirs, all_ = there[row.stream]
+        if row.version <= theirs:
+            continue
+        if all_ > theirs:
+            raise already_joined(row.stream)
+        if row.version != theirs + 1:
+            message = f"{row.stream} has version {row.version} where {theirs + 1} belongs"
+            raise StoreError(f"{message}; the export was altered or damaged")
+        there[row.stream] = (row.version, row.version)
+        source = first_source(row, origin)
+        state = as_imported(row, recorded_at=now(), record=record, source=source)
+        batch.append(StoredEvent(0, row.stream, row.version, row.type, state))
+        if len(batch) >= IMPORT_BATCH:
+            count += _append(store, batch)
+            batch = []
+    return count + _append(store, batch)
+
+
+def _append(store: Store, rows: list[StoredEvent]) -> int:
+    if not rows:
+        return 0
+    try:
+        store.insert(rows)
+    except AlreadyThere as signal:
+        if is_stored(store, rows[0], envelope_of(rows[0]).record):
+            return len(rows)
+        if signal.broken:
+            raise StoreError(f"the store can't be reached: {signal}; run it again") from None
+        raise ConflictError(
+            "somebody recorded on the same streams during this import; what was imported "
+            "before stands, run it again for the rest"
+        ) from None
+    return len(rows)
+
+
+def _count_from(store: Store, stream: str, origin: str) -> tuple[int, int]:
+    """Return how many events a stream begins with that came from *origin*, and has in all."""
+    rows = without_gaps(store.stream(stream))
+    theirs = 0
+    for row in rows:
+        source = envelope_of(row).source
+        if source is None or source.ledger != origin:
+            break
+        theirs += 1
+    if rows and not theirs:
+        raise already_joined(stream)
+    return theirs, len(rows)

@@ -1,0 +1,128 @@
+"""
+Idempotency keys: what a claim holds, and whether a key is asked for the same again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, get_args
+
+import msgspec
+
+from imcm.codec.decoding import decode, salt_of
+from imcm.codec.encoding import Head, drawn
+from imcm.codec.rows import StoredEvent
+from imcm.domain import incident
+from imcm.domain.change import ChangeEvent
+from imcm.domain.incident import IncidentEvent
+from imcm.domain.recorded import CHANGE, INCIDENT, Event, KeyClaimed, KeyUsed, Source
+from imcm.domain.vocabulary import checked_id, is_list, is_mapping
+from imcm.errors import InvalidValue
+from imcm.ledger.calls import Call, name_of
+from imcm.ledger.rows import readable_row
+
+
+def source_of(source: str | Source) -> Source:
+    if isinstance(source, Source):
+        checked_id("source", source.name)
+        return source
+    return Source(name=checked_id("source", source))
+
+
+def claim_stream(source: Source, key: str) -> str:
+    return f"key:{source.name}/{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _hash_of_old_claim(calls: Sequence[Call]) -> str:
+    """Return the hash of steps and arguments that `KeyClaimed` holds, which is written no more."""
+    sides = [call for one in calls for call in _both_sides(one)]
+    told = [
+        (c.stream, name_of(c.step), sorted(c.arguments.items()), sorted(c.others.items()))
+        for c in sides
+    ]
+    return hashlib.sha256(_as_json(told)).hexdigest()
+
+
+def _both_sides(call: Call) -> Iterator[Call]:
+    yield call
+    if call.then is not None and call.step is incident.merge:
+        other = call.then((), None)
+        if other is not None:
+            yield other._replace(others={})  # it had none while such hashes were made
+
+
+_WORDS: Final[Mapping[str, frozenset[str]]] = {
+    kind: frozenset(name for cls in get_args(events) for name in getattr(cls, "WORDS", ()))
+    for kind, events in ((INCIDENT, IncidentEvent), (CHANGE, ChangeEvent))
+}
+"""Names of arguments that become words, which may be taken out: no hash is made of them."""
+
+
+def steps_asked(calls: Sequence[Call]) -> tuple[tuple[str, str], ...]:
+    return tuple((call.stream, name_of(call.step)) for call in calls)
+
+
+def hash_of_arguments(calls: Sequence[Call], salt: str) -> str:
+    """Return a hash of all arguments but words, which nobody can guess against without the salt."""
+    told = [
+        sorted(
+            (name, value)
+            for name, value in call.arguments.items()
+            if name not in _WORDS[call.stream.partition(":")[0]]
+        )
+        for call in calls
+    ]
+    return hmac.digest(bytes.fromhex(salt), _as_json(told), "sha256").hex()
+
+
+def _as_json(told: object) -> bytes:
+    try:
+        return _asking.encode(told)
+    except (UnicodeEncodeError, TypeError, OverflowError):
+        allowed = "under a key, values that can be written as JSON, without lone surrogates"
+        raise InvalidValue("arguments", told, allowed) from None
+
+
+def claim_row(
+    claim: str, calls: Sequence[Call], events: Sequence[tuple[str, int, Event]], head: Head
+) -> StoredEvent:
+    """Return the row that says what was recorded under a key."""
+    salt = drawn()
+    event = KeyUsed(
+        steps=steps_asked(calls),
+        arguments=hash_of_arguments(calls, salt),
+        recorded=tuple((stream, version) for stream, version, _ in events),
+    )
+    return readable_row(claim, 1, event, head, lambda: salt)
+
+
+def why_another(row: StoredEvent, calls: Sequence[Call], *, strict: bool) -> str:
+    """Return in what a key was used otherwise than it is asked for now; empty where it was not."""
+    event = decode(row).event
+    if isinstance(event, KeyClaimed):
+        return "" if event.asked == _hash_of_old_claim(calls) else "another step or other arguments"
+    if isinstance(event, KeyUsed):
+        if event.steps != steps_asked(calls):
+            return ", ".join(f"{step} of {stream}" for stream, step in event.steps)
+        salt = salt_of(row)
+        if (
+            strict
+            and salt
+            and not hmac.compare_digest(event.arguments, hash_of_arguments(calls, salt))
+        ):
+            return "the same step with other arguments"
+    return ""
+
+
+def _hashable(value: object) -> object:
+    if is_mapping(value):
+        return sorted(value.items())
+    if is_list(value):
+        return list(value)
+    raise InvalidValue("arguments", value, "under a key, values that can be written as JSON")
+
+
+_asking: Final = msgspec.json.Encoder(order="deterministic", enc_hook=_hashable)
+"""Sets come in another order in each process; what is asked must not."""

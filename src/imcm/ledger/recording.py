@@ -1,0 +1,684 @@
+"""
+The ledger: record steps, load what stands.
+
+    ledger = Ledger("ledger.db")
+    ledger.record("INC-7", incident.detect, by="ana", at=now, title="checkout is down")
+
+A step is given as the function itself; the ledger loads the incident or the change, lets the
+step decide, and appends what follows, all or nothing. When somebody else was faster the step
+decides again on what stands then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+
+from imcm.codec.decoding import decode, envelope_of
+from imcm.codec.encoding import Heads, encode
+from imcm.codec.rows import FORMAT, StoredEvent
+from imcm.domain.change import Change, ChangeEvent
+from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.lifecycle import parameters
+from imcm.domain.recorded import (
+    Event,
+    KeyClaimed,
+    KeyUsed,
+    LedgerOpened,
+    Recorded,
+    Recording,
+    Source,
+)
+from imcm.domain.severity import SeverityScale, checked_scale
+from imcm.domain.vocabulary import (
+    Moment,
+    Relation,
+    checked_function,
+    checked_id,
+    checked_time,
+    required_words,
+)
+from imcm.errors import (
+    ConflictError,
+    ImcmError,
+    InvalidValue,
+    KeyReusedError,
+    NotALedgerError,
+    StepRefused,
+    StoreError,
+    UnreadEventError,
+)
+from imcm.files import checked_path, locked
+from imcm.ledger.bringing_in import (
+    History,
+    append_rows,
+    bring_in,
+    first_row,
+    given_rows,
+)
+from imcm.ledger.calls import (
+    Call,
+    call_of,
+    confirm_event,
+    name_of,
+    refuse_future,
+    refuse_inside_a_step,
+    refuse_one_side,
+    rules_of,
+    streams_named,
+    what_follows,
+)
+from imcm.ledger.keys import claim_row, claim_stream, source_of, why_another
+from imcm.ledger.reading import LedgerReader
+from imcm.ledger.redaction import Redaction, redact
+from imcm.ledger.restoring import refuse_existing, restore_file, stored_twice
+from imcm.ledger.rows import head_of, is_stored, readable_row
+from imcm.ledger.settings import store_of
+from imcm.ledger.store import SELF, AlreadyThere, SQLiteStore, Store, Turn
+from imcm.ledger.streams import AGGREGATES, state_of_rows, without_gaps
+from imcm.ledger.transactions import Once, Transaction
+from imcm.plain import plain
+
+__all__ = [
+    "Ledger",
+]
+
+P = ParamSpec("P")
+State = TypeVar("State", Incident, Change)
+
+
+PATIENCE_SECONDS: Final = 30
+"""How long a step decides anew when others were faster, before it gives up."""
+
+LONGEST_PAUSE: Final = 0.25
+"""Seconds between two attempts, at most."""
+
+
+def utc_now() -> datetime:
+    """Return the time now, in UTC: the ledger's clock unless it is given another."""
+    return datetime.now(UTC)
+
+
+class Ledger(LedgerReader):
+    """
+    A ledger to record in. Safe to share between threads, and the file between processes.
+
+    Args:
+        path: A SQLite file; made when it is not there.
+        clock: Gives the stamp of each record; must return an aware time.
+        scale: The team's own names for severities: steps that take a severity then take one of
+            them. It is not kept in the ledger; the names that are recorded are.
+
+    Raises:
+        NotALedgerError: What is at *path* is something else.
+        StoreError: It can't be opened for writing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        scale: SeverityScale | None = None,
+    ) -> None:
+        checked_function("clock", clock)
+        scale = checked_scale(scale)
+        self._start(SQLiteStore(checked_path("path", path)), clock, scale)
+
+    @classmethod
+    def in_memory(
+        cls,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        scale: SeverityScale | None = None,
+    ) -> Self:
+        """Return a new ledger that lives as long as the process."""
+        settings = {"PERSISTENCE_MODULE": "eventsourcing.popo"}
+        return cls.configured(settings, clock=clock, scale=scale)
+
+    @classmethod
+    def configured(
+        cls,
+        settings: Mapping[str, str],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        scale: SeverityScale | None = None,
+    ) -> Self:
+        """
+        Return a ledger on any persistence module of eventsourcing.
+
+        Args:
+            settings: That module's settings, for example PERSISTENCE_MODULE, POSTGRES_DBNAME,
+                CIPHER_TOPIC. Only these count: the process's environment is never read.
+        """
+        checked_function("clock", clock)
+        scale = checked_scale(scale)
+        ledger = cls.__new__(cls)
+        ledger._start(store_of(settings), clock, scale)
+        return ledger
+
+    @classmethod
+    def restored(
+        cls,
+        target: str | Path | Mapping[str, str],
+        rows: Iterable[StoredEvent],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        scale: SeverityScale | None = None,
+    ) -> Self:
+        """
+        Return a ledger filled with the rows of another: stamps, order and identity kept.
+
+        Args:
+            target: A new SQLite file, or settings as `configured` takes them, of a store in
+                which there is nothing yet.
+
+        Raises:
+            LedgerNotEmptyError: There is something already.
+            NotALedgerError: The first row is not that of a ledger.
+        """
+        checked_function("clock", clock)
+        if not isinstance(target, Mapping):
+            target = checked_path("target", target)
+            refuse_existing(target)
+        given = given_rows(rows)
+        first, _ = first_row(given)
+        whole = itertools.chain([first], given)
+        if isinstance(target, Mapping):
+            return cls._filled(target, whole, clock, scale)
+        with locked(target, wait=0):
+            refuse_existing(target)
+            restore_file(target, whole)
+        return cls(target, clock=clock, scale=scale)
+
+    @classmethod
+    def _filled(
+        cls,
+        settings: Mapping[str, str],
+        rows: Iterator[StoredEvent],
+        clock: Callable[[], datetime],
+        scale: SeverityScale | None,
+    ) -> Self:
+        store = store_of(settings)
+        try:
+            store.fill(rows)
+        except AlreadyThere as error:
+            store.close()
+            raise stored_twice(error) from None
+        except BaseException:
+            store.close()
+            raise
+        ledger = cls.__new__(cls)
+        ledger._start(store, clock, scale)
+        return ledger
+
+    def _start(
+        self, store: Store, clock: Callable[[], datetime], scale: SeverityScale | None
+    ) -> None:
+        self._clock = clock
+        self._scale = scale
+        self._writes = store
+        try:
+            self._open(store)
+        except ImcmError:
+            store.close()
+            raise
+        self._begin(store)
+
+    def _open(self, store: Store) -> None:
+        """Say in a new ledger which it is."""
+        if not store.stream(SELF):
+            first = next(iter(store.rows()), None)
+            if first is not None and first.stream != SELF:
+                raise NotALedgerError(f"there are events of another kind: no {SELF} comes first")
+            ledger_id = f"imcm/{secrets.token_hex(16)}"
+            opened = LedgerOpened(ledger_id=ledger_id, format=FORMAT)
+            name, state = encode(opened, recorded_at=self._now(), record=secrets.token_hex(16))
+            # Where another process opened it first, its identity is the ledger's.
+            with contextlib.suppress(AlreadyThere):
+                store.insert([StoredEvent(0, SELF, 1, name, state)])
+
+    def _now(self) -> datetime:
+        return checked_time("clock", self._clock()).astimezone(UTC)
+
+    # --- one step ---------------------------------------------------------------------------------
+
+    def record(
+        self,
+        id: str,
+        step: Callable[Concatenate[State, P], tuple[IncidentEvent, ...] | tuple[ChangeEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> Recording:
+        """
+        Load, let *step* decide, append what follows, durably; decide again if others were faster.
+
+        Args:
+            id: The incident or the change, "INC-7"; whose step it is tells which of the two.
+            step: For example `incident.resolve`; *arguments* are its own.
+
+        Returns:
+            What was recorded; () where nothing needed to change.
+
+        Raises:
+            StepRefused: A guard said no, or the step lies in the future.
+            InvalidValue: An argument can't be right.
+            ConflictError: Others kept recording on the same stream; nothing was recorded.
+            UnreadEventError: The stream holds an event this version can't read.
+        """
+        if args:
+            raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
+        return self.commit([call_of(id, step, arguments)], source=None, key=None)
+
+    def once(self, source: str | Source, key: str, *, strict: bool = False) -> Once:
+        """
+        Return a door that records under an idempotency key: a retried delivery records nothing.
+
+            ledger.once("pagerduty", delivery_id).record("INC-7", incident.acknowledge, ...)
+
+        The same step on the same id is a repeat, whatever else differs: a retry computes its `at`
+        anew. It returns what the key recorded, `repeated` being True. Another step or another id
+        under the key is an error.
+
+        Args:
+            source: Where the delivery comes from; kept with the events.
+            key: What is the same whenever it is delivered again.
+            strict: Whether a repeat must have the same arguments, too, but for words.
+        """
+        return Once(self, source_of(source), required_words("key", key), strict=strict)
+
+    def transaction(
+        self,
+        *,
+        source: str | Source | None = None,
+        key: str | None = None,
+        strict: bool = False,
+    ) -> Transaction:
+        """
+        Return a block that records several steps, on one stream or on many, all or none.
+
+            with ledger.transaction() as tx:
+                tx.record("CHG-9", change.plan, type=ChangeType.EMERGENCY, incident="INC-7", ...)
+                tx.record("INC-7", incident.link_change, change="CHG-9", ...)
+
+        The block only collects the calls; they decide and are recorded at its end.
+
+        Args:
+            source: Where the facts come from; kept with the events.
+            key: With a source: an idempotency key, as in `once`; so is *strict*.
+        """
+        if key is not None and source is None:
+            raise InvalidValue("key", key, "a key belongs to a source; give source= too")
+        text = None if key is None else required_words("key", key)
+        told = None if source is None else source_of(source)
+        return Transaction(self, told, text, strict=strict)
+
+    def merge(
+        self,
+        id: str,
+        *,
+        into: str,
+        by: str,
+        at: Moment,
+        why: str = "",
+    ) -> Recording:
+        """
+        Merge one incident into another: one record on both streams.
+
+        Under a key: `ledger.once(source, key).merge(...)`.
+        """
+        with self.transaction() as tx:
+            tx.merge(id, into=into, by=by, at=at, why=why)
+        return tx.recorded
+
+    def relate(self, id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Recording:
+        """
+        Say what an incident is to another: child of it, a recurrence of it, or related to it.
+
+        It is taken back by `ledger.record(id, incident.unrelate, to=...)`. Under a key:
+        `ledger.once(source, key).relate(...)`.
+
+        Raises:
+            StepRefused: It is the same, is a child of another already, or the other is part of it.
+                Where somebody relates the other way round at the same moment, in a PostgreSQL
+                store, both may be recorded: no figure follows relations.
+        """
+        with self.transaction() as tx:
+            tx.relate(id, to=to, kind=kind, by=by, at=at)
+        return tx.recorded
+
+    def unmerge(
+        self,
+        id: str,
+        *,
+        by: str,
+        at: Moment,
+        why: str,
+    ) -> Recording:
+        """
+        Take a merge back: one record on both streams.
+
+        Raises:
+            UnknownIdError: There is no such incident.
+            StepRefused: It is not merged.
+        """
+        self.incident(id)  # which says what is near, where it is mistyped
+        with self.transaction() as tx:
+            tx.unmerge(id, by=by, at=at, why=why)
+        return tx.recorded
+
+    # --- deciding and appending -------------------------------------------------------------------
+
+    def commit(
+        self,
+        calls: Sequence[Call],
+        *,
+        source: Source | None,
+        key: str | None,
+        strict: bool = False,
+    ) -> Recording:
+        """Decide and append collected calls as one record; `record` and `transaction` do this."""
+        record = os.urandom(16).hex()  # drawn once: a repeated insert can be recognised by it
+        claim = "" if key is None or source is None else claim_stream(source, key)
+        refuse_inside_a_step(calls)
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        attempt = 0
+        while True:
+            rows: list[StoredEvent] = []
+            try:
+                with self._writes.turn() as turn:
+                    if source is not None and key is not None:
+                        earlier = self._claimed(source, key, calls, turn, strict=strict)
+                        if earlier is not None:
+                            return earlier
+                    now = self._now()
+                    events = self._decide(calls, now, turn)
+                    head = head_of(Heads(now, record), source)
+                    rows = [readable_row(*event, head) for event in events]
+                    if claim:
+                        rows.append(claim_row(claim, calls, events, head))
+                    positions = turn.insert(rows) if rows else []
+            except AlreadyThere as signal:
+                if self._was_stored(rows, signal):
+                    return Recording(self._by_pairs((row.stream, row.version) for row in rows))
+                if time.monotonic() > give_up:
+                    raise self._gave_up(calls, signal) from None
+                pause = min(LONGEST_PAUSE, 0.002 * 1.5 ** min(attempt, 20))
+                time.sleep(random.uniform(0, pause))  # noqa: S311 (no secret)
+                attempt += 1
+            else:
+                told = source if not rows or source is None else envelope_of(rows[0]).source
+                return Recording(
+                    (
+                        Recorded(stream, version, position, now, record, told, event)
+                        for (stream, version, event), position in zip(
+                            events, positions, strict=False
+                        )
+                    ),
+                    notes=self._unknown_named(events),
+                )
+
+    def _gave_up(self, calls: Sequence[Call], signal: AlreadyThere) -> ImcmError:
+        if signal.broken:
+            return StoreError(f"the store can't be reached: {signal}; nothing was recorded")
+        streams = ", ".join(dict.fromkeys(call.stream for call in calls))
+        return ConflictError(
+            f"others kept recording on {streams} for {PATIENCE_SECONDS} seconds; nothing was "
+            "recorded, try again later"
+        )
+
+    def _decide(
+        self, calls: Sequence[Call], now: datetime, turn: Turn
+    ) -> list[tuple[str, int, Event]]:
+        states: dict[str, Any] = {}
+        events: list[tuple[str, int, Event]] = []
+
+        def state_of(stream: str) -> Any:
+            if stream not in states:
+                # No guard reads words: they may have been taken out.
+                rows = without_gaps(turn.stream(stream))
+                states[stream] = state_of_rows(stream.partition(":")[0], rows, words=False)
+            return states[stream]
+
+        def decide(call: Call) -> None:
+            kind = call.stream.partition(":")[0]
+            state = state_of(call.stream)
+            others = {
+                name: state_of(of) if isinstance(of, str) else of(state, state_of)
+                for name, of in call.others.items()
+            }
+            follows: list[Event] = []
+            try:
+                made = what_follows(call, state, {**others, **self._rules_for(call)})
+            except StepRefused as refused:
+                if refused.guard != "status" or state.past:
+                    raise
+                # Mistyped, as a rule: it is refused for being nothing yet.
+                hint = f"there is no {kind} {plain(call.stream.partition(':')[2])!r}"
+                near = self._near(call.stream)
+                raise refused.on(call.stream, f"{hint}, {near}" if near else hint) from None
+            own = None if id(call.step) in AGGREGATES[kind].steps else rules_of(call, self._scale)
+            if made and not state.past:
+                checked_id("id", call.stream.partition(":")[2])  # a new id is asked more
+            for event in made:
+                if own is not None:
+                    confirm_event(call, state, event, own)
+                refuse_future(name_of(call.step), call.stream, event, now)
+                events.append((call.stream, len(state.past) + 1, event))
+                state = AGGREGATES[kind].evolve(state, event)
+                follows.append(event)
+            states[call.stream] = state
+            following = call.then(follows, state) if call.then is not None and follows else None
+            if following is not None:
+                decide(following)
+
+        for call in calls:
+            decide(call)
+        for stream, _, event in events:
+            refuse_one_side(stream, event, state_of)
+        return events
+
+    def _rules_for(self, call: Call) -> Mapping[str, object]:
+        """
+        Return the rules of this ledger that a step takes and was not given.
+
+        Raises:
+            InvalidValue: It was given others than those that the ledger has.
+        """
+        if self._scale is None:
+            return {}
+        if "scale" in call.arguments:
+            given = call.arguments["scale"]
+            if not isinstance(given, SeverityScale) or given != self._scale:
+                allowed = f"the scale of the ledger, {self._scale.name}, which needs not be given"
+                raise InvalidValue("scale", given, allowed)
+            return {}
+        return {"scale": self._scale} if "scale" in parameters(call.step) else {}
+
+    def _unknown_named(self, events: Sequence[tuple[str, int, Event]]) -> Iterator[str]:
+        """Yield what is to be said of ids that events name and that are not in the ledger."""
+        named = dict.fromkeys(name for _, _, event in events for name in streams_named(event))
+        if not named:
+            return
+        there = self._store.streams(list(named))
+        for name in named:
+            if name not in there:
+                kind, _, id_ = name.partition(":")
+                near = self._near(name)
+                told = f"there is no {kind} {plain(id_)!r} in this ledger yet"
+                yield f"{told}; {near}" if near else told
+
+    def _was_stored(self, rows: Sequence[StoredEvent], signal: AlreadyThere) -> bool:
+        try:
+            return is_stored(self._writes, rows[0], envelope_of(rows[0]).record)
+        except StoreError as error:
+            if not signal.broken:
+                raise
+            raise StoreError(
+                f"the connection broke while this was recorded ({signal}), and looking failed: "
+                f"{error}; whether it was recorded is not known, all or nothing of it was: look "
+                "when the store is back, or ask again under a key"
+            ) from error
+
+    def _claimed(
+        self, source: Source, key: str, calls: Sequence[Call], turn: Turn, *, strict: bool
+    ) -> Recording | None:
+        """Return what was recorded under a key; None where it was not used yet."""
+        claim = claim_stream(source, key)
+        rows = turn.stream(claim)
+        if not rows:
+            return None
+        recorded = self._recorded_under(rows[0])
+        why = why_another(rows[0], calls, strict=strict)
+        if why:
+            raise KeyReusedError(
+                f"the key {plain(key)!r} of {plain(source.name)} was used before for {why}; what "
+                f"it recorded is in `recorded` of this error ({claim})",
+                recorded,
+            )
+        return recorded
+
+    def _recorded_under(self, row: StoredEvent) -> Recording:
+        event = decode(row).event
+        if not isinstance(event, (KeyUsed, KeyClaimed)):
+            raise UnreadEventError(f"{row.stream} can't be read by this version; update imcm")
+        self._writes.settle()  # whoever claimed it may not have had its answer yet
+        return Recording(self._by_pairs(event.recorded), repeated=True)
+
+    def recorded_under(self, source: str | Source, key: str) -> Recording | None:
+        """
+        Return what was recorded under an idempotency key; None where it was never used.
+
+        Args:
+            source, key: As for `once`.
+        """
+        claim = claim_stream(source_of(source), required_words("key", key))
+        rows = self._store.stream(claim)
+        return self._recorded_under(rows[0]) if rows else None
+
+    def _by_pairs(self, pairs: Iterable[tuple[str, int]]) -> tuple[Recorded, ...]:
+        wanted = list(pairs)
+        streams = {
+            stream: {r.version: r for r in self.history(stream)}
+            for stream in dict.fromkeys(stream for stream, _ in wanted)
+            if not stream.startswith("key:")
+        }
+        return tuple(streams[s][version] for s, version in wanted if s in streams)
+
+    # --- words taken out, and rows that can't be changed ------------------------------------------
+
+    def redact(
+        self,
+        stream: str,
+        *,
+        by: str,
+        at: Moment,
+        reason: str,
+        versions: Iterable[int] | None = None,
+    ) -> Redaction:
+        """
+        Take the words of events out of the log, for good, and record who did it and why.
+
+        Free text and names go, facts stay byte for byte. In their place stands their SHA-256, so
+        that every proof and checkpoint still holds. It is one transaction with the event that
+        says so; append-only guards are lifted inside it. Copies and exports made earlier, and
+        backups of the database, still hold the words: they are out of reach from here. So may be
+        free pages of PostgreSQL until it vacuums the table.
+
+        Args:
+            stream: "incident:INC-7" or "change:CHG-3".
+            versions: Of which events; None is all that have words, except the reasons of earlier
+                redactions.
+            reason: Why; it must not repeat what is taken out.
+
+        Returns:
+            The event that was recorded; empty where there were no words to take out. `pending`
+            says what keeps overwritten words from being gone from the file, "" where they are:
+            somebody who is reading a SQLite ledger holds its write-ahead log. Ask again then, by
+            the same call or another one: that finishes it.
+
+        Raises:
+            UnknownIdError: There is no such incident or change.
+            InvalidValue: One of *versions* is not in the stream.
+            StepRefused: *at* lies in the future.
+            StoreError: The store can't: it compresses or encrypts, or is neither SQLite nor
+                PostgreSQL.
+        """
+        return redact(
+            self._writes,
+            stream,
+            by=by,
+            at=at,
+            reason=reason,
+            versions=versions,
+            now=self._now,
+            near=self._near,
+        )
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the database itself refuses to change or delete events."""
+        return self._writes.guarded
+
+    def guard(self, *, on: bool = True) -> None:
+        """
+        Have the database refuse to change, replace, delete or truncate events, or let it again.
+
+        A belt against slips and careless scripts, not the promise: whoever owns the database can
+        drop the triggers. What shows that nothing was altered are checkpoints kept elsewhere.
+
+        Raises:
+            StoreError: The store is neither SQLite nor PostgreSQL, or its user may not do this.
+        """
+        self._writes.guard(on=on)
+
+    # --- history ----------------------------------------------------------------------------------
+
+    def bring_in(
+        self,
+        histories: Iterable[History],
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> tuple[int, int]:
+        """
+        Record history from elsewhere, in bulk.
+
+        What stands already is not recorded again, so an interrupted import can be run again.
+        One history is never split: it is recorded whole or not at all.
+
+        Args:
+            histories: Taken a few hundred at a time, so that what stands of them is asked at once.
+                Those taken together share the ledger's stamp.
+            progress: Called with the number of histories done so far.
+
+        Returns:
+            How many histories were given, and how many events were recorded.
+
+        Raises:
+            StepRefused, InvalidValue: A history can't be recorded; those before it are.
+        """
+        return bring_in(self._writes, histories, self._now, progress)
+
+    def append_rows(self, rows: Iterable[StoredEvent]) -> int:
+        """
+        Record the rows of another ledger in this one, as imported history.
+
+        Each event keeps its old stamp as `source.recorded_at`. Events this version can't read
+        are taken with their facts as they stand. Running it again adds only what is missing.
+
+        Returns:
+            How many events were recorded.
+
+        Raises:
+            LedgerNotEmptyError: A stream of theirs exists here with other events.
+        """
+        return append_rows(self._writes, rows, self._now)
