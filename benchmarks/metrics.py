@@ -24,8 +24,13 @@ from pathlib import Path
 import attrs
 
 from imcm import facts
-from imcm.domain.change import ChangeCompleted, ChangePlanned, ChangeRolledBack, CommitsRecorded
-from imcm.domain.incident import (
+from imcm.domain.change_events import (
+    ChangeCompleted,
+    ChangePlanned,
+    ChangeRolledBack,
+    CommitsRecorded,
+)
+from imcm.domain.incident_events import (
     IncidentAcknowledged,
     IncidentDetected,
     IncidentResolved,

@@ -64,8 +64,7 @@ from imcm import (
 )
 from imcm.codec.encoding import encode
 from imcm.codec.rows import EVENT_TYPES, StoredEvent
-from imcm.collector import collector_paused
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeCompleted,
     ChangePlanned,
@@ -73,7 +72,7 @@ from imcm.domain.change import (
     ChangeSubmitted,
     CommitsRecorded,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentAcknowledged,
     IncidentDetected,
     IncidentResolved,
@@ -81,6 +80,7 @@ from imcm.domain.incident import (
     UpdatePosted,
 )
 from imcm.domain.vocabulary import Audience, ChangeType, Commit, Kind, Severity
+from imcm.gc_pause import gc_paused
 from imcm.ledger.bringing_in import IMPORT_BATCH
 from imcm.ledger.facts import loaded
 from imcm.projections.facts.fold import Facts, FactsFold
@@ -348,7 +348,7 @@ class _Stamped(msgspec.Struct, gc=False):
 
 def parts(path: Path) -> dict[str, float]:
     """Return the CPU seconds of the parts of a replay, one after the other, and of two floors."""
-    with LedgerReader(path) as ledger, collector_paused():
+    with LedgerReader(path) as ledger, gc_paused():
         fetching = timed(lambda: deque(ledger._store.tuples(), maxlen=0), time.process_time)
         decoding = timed(lambda: deque(decoded(ledger), maxlen=0), time.process_time)
         looking = timed(lambda: looked_at(ledger), time.process_time)

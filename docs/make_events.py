@@ -14,7 +14,7 @@ from typing import Any, get_args
 import attrs
 
 from imcm.codec.rows import EVENT_TYPES
-from imcm.domain import change, incident
+from imcm.domain import change_events, incident_events
 from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided, WordsRedacted
 
 HEAD = """# The events
@@ -58,14 +58,17 @@ def table(
 
 
 def page() -> str:
-    own = {"incident": get_args(incident.IncidentEvent), "change": get_args(change.ChangeEvent)}
+    own = {
+        "incident": get_args(incident_events.IncidentEvent),
+        "change": get_args(change_events.ChangeEvent),
+    }
     incidents = [cls for cls in own["incident"] if cls not in SHARED]
     changes = [cls for cls in own["change"] if cls not in SHARED]
     known = {*incidents, *changes, *SHARED}
     ledgers = [cls for cls in EVENT_TYPES.values() if cls not in known]
     parts = (
-        table("Of incidents", incidents, incident.CORRECTABLE),
-        table("Of changes", changes, change.CORRECTABLE),
+        table("Of incidents", incidents, incident_events.CORRECTABLE),
+        table("Of changes", changes, change_events.CORRECTABLE),
         table("Of both: corrections, voids, redactions", SHARED, None),
         table("Of the ledger itself", ledgers, None),
     )

@@ -28,7 +28,12 @@ from imcm import (
     failed_deployment_recovery_time,
     lead_time,
 )
-from imcm.domain.change import ChangeCompleted, ChangePlanned, ChangeRolledBack, CommitsRecorded
+from imcm.domain.change_events import (
+    ChangeCompleted,
+    ChangePlanned,
+    ChangeRolledBack,
+    CommitsRecorded,
+)
 from imcm.domain.vocabulary import ChangeType, Commit, Kind
 
 Row = dict[str, str]

@@ -24,7 +24,7 @@ from typing import Any
 
 from imcm import History, Ledger, Source, facts
 from imcm.domain.corrections import DurationStated, MomentCorrected
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentClosed,
     IncidentDetected,
     IncidentEvent,

@@ -27,8 +27,10 @@ from typing import Any, NamedTuple
 import attrs
 
 import imcm
-from imcm import Ledger, audit, change, codec, incident, verifier
+from imcm import Ledger, audit, change, incident, verifier
+from imcm.codec import decoding as codec
 from imcm.codec.rows import StoredEvent
+from imcm.demo import StoryClock, tell
 from imcm.domain.vocabulary import (
     Channel,
     Commit,
@@ -44,7 +46,6 @@ from imcm.interchange import jsonl
 from imcm.interchange.csv_files import csv_options
 from imcm.interchange.mapping import TimeRules
 from imcm.projections.histories.decisions import Question
-from imcm.story import StoryClock, tell
 
 NOON = datetime(2026, 3, 6, 12, 0, tzinfo=UTC)
 
@@ -550,7 +551,9 @@ MODULES = (
     "imcm.audit",
     "imcm.audit.signing",
     "imcm.domain.change",
+    "imcm.domain.change_events",
     "imcm.domain.incident",
+    "imcm.domain.incident_events",
     "imcm.follower",
     "imcm.frames",
     "imcm.interchange.csv_files",

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from imcm.domain import change as change_
 from imcm.domain import incident as incident_
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeHeld,
     ChangePlanned,
@@ -27,7 +27,7 @@ from imcm.domain.corrections import (
     MomentCorrected,
     WordsRedacted,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     ActionAdded,
     ActionCompleted,
     AttemptConcluded,

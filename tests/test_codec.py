@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from imcm.codec.decoding import decode, envelope_of, event_of
 from imcm.codec.encoding import Heads, encode, encoded
 from imcm.codec.rows import EVENT_TYPES, FORMAT, StoredEvent
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeFailed,
     ChangeObserved,
     ChangeRolledBack,
@@ -27,7 +27,7 @@ from imcm.domain.change import (
     ChangeSubmitted,
     Template,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     ActionAdded,
     ImpactUpdated,
     IncidentDetected,

@@ -28,8 +28,13 @@ from imcm import (
     rework_rate,
     time_to_restore,
 )
-from imcm.domain.change import ChangeCompleted, ChangeFailed, ChangeRolledBack, CommitsRecorded
-from imcm.domain.incident import IncidentResolved
+from imcm.domain.change_events import (
+    ChangeCompleted,
+    ChangeFailed,
+    ChangeRolledBack,
+    CommitsRecorded,
+)
+from imcm.domain.incident_events import IncidentResolved
 from imcm.domain.vocabulary import ChangeType, Commit
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from projections.log import (
@@ -559,7 +564,7 @@ def test_frames_load_no_engine_before_they_are_asked():
 
 def test_imported_history_without_times_has_rows():
     """An incident of which nobody knows when it was resolved is there, and has no time."""
-    from imcm.domain.incident import IncidentDetected
+    from imcm.domain.incident_events import IncidentDetected
 
     told = log(
         imported(

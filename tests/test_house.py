@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import imcm
+from imcm import events
+from imcm.codec.rows import EVENT_TYPES
 
 ROOT = Path(__file__).parents[1]
 
@@ -48,6 +50,14 @@ def test_every_public_name_is_there() -> None:
     assert sorted(imcm.__all__) == dir(imcm)
     with pytest.raises(AttributeError, match="no attribute 'manager'"):
         imcm.manager  # noqa: B018
+
+
+def test_every_stored_event_has_a_public_home() -> None:
+    """`imcm.events` has each type that can be stored, and the one of those that can't be read."""
+    types = {name: getattr(events, name) for name in events.__all__}
+    unions = {"IncidentEvent", "ChangeEvent"}
+    assert types.keys() - unions == EVENT_TYPES.keys() | {"Unread"}
+    assert all(EVENT_TYPES[name] is types[name] for name in EVENT_TYPES)
 
 
 @pytest.mark.parametrize("page", ["lifecycles", "events"])

@@ -13,8 +13,12 @@ SCRIPT = """
 import resource, sys
 from datetime import UTC, datetime, timedelta
 from imcm import facts, time_to_restore
-from imcm.domain.incident import (
-    IncidentAcknowledged, IncidentDetected, IncidentResolved, RoleAssigned, UpdatePosted,
+from imcm.domain.incident_events import (
+    IncidentAcknowledged,
+    IncidentDetected,
+    IncidentResolved,
+    RoleAssigned,
+    UpdatePosted,
 )
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import Audience, Role

@@ -19,10 +19,7 @@ from imcm.domain.corrections import (
     EventVoided,
     WordsRedacted,
 )
-from imcm.domain.incident import (
-    IncidentMerged,
-    VerdictGiven,
-)
+from imcm.domain.incident_events import IncidentMerged, VerdictGiven
 from imcm.domain.recorded import Recorded, Source
 from imcm.domain.vocabulary import (
     Verdict,

@@ -22,7 +22,8 @@ from imcm import (
     incident,
     time_to_restore,
 )
-from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import IncidentEvent
 
 
 def typed(ledger: Ledger, reader: LedgerReader, now: datetime) -> None:

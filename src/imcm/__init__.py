@@ -11,10 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from imcm import audit, frames
+    from imcm import audit, events, frames
     from imcm.domain import change, incident
-    from imcm.domain.change import ChangeStatus, Template
-    from imcm.domain.incident import IncidentStatus
+    from imcm.domain.change_events import ChangeStatus, Template
+    from imcm.domain.incident_events import IncidentStatus
     from imcm.domain.lifecycle import Answer
     from imcm.domain.policy import DEFAULT_POLICY, Policy
     from imcm.domain.recorded import LogMark, Recorded, Recording, Source, as_source_knew
@@ -207,6 +207,7 @@ __all__ = [
     "deployment_frequency",
     "dora_report",
     "downtime",
+    "events",
     "facts",
     "failed_deployment_recovery_time",
     "frames",
@@ -237,7 +238,7 @@ _HOMES: Final = {
     "Between": "imcm.domain.vocabulary",
     "BusinessHours": "imcm.projections.figures.clock",
     "ChangeFacts": "imcm.projections.facts.fold",
-    "ChangeStatus": "imcm.domain.change",
+    "ChangeStatus": "imcm.domain.change_events",
     "ChangeType": "imcm.domain.vocabulary",
     "Channel": "imcm.domain.vocabulary",
     "Commit": "imcm.domain.vocabulary",
@@ -260,7 +261,7 @@ _HOMES: Final = {
     "Impact": "imcm.domain.vocabulary",
     "ImportRefusedError": "imcm.errors",
     "IncidentFacts": "imcm.projections.facts.fold",
-    "IncidentStatus": "imcm.domain.incident",
+    "IncidentStatus": "imcm.domain.incident_events",
     "InvalidValue": "imcm.errors",
     "KeptFacts": "imcm.follower",
     "KeyReusedError": "imcm.errors",
@@ -305,7 +306,7 @@ _HOMES: Final = {
     "StepRefused": "imcm.errors",
     "StoreError": "imcm.errors",
     "Symptom": "imcm.domain.vocabulary",
-    "Template": "imcm.domain.change",
+    "Template": "imcm.domain.change_events",
     "Transaction": "imcm.ledger.transactions",
     "TransactionOverError": "imcm.errors",
     "UnknownIdError": "imcm.errors",
@@ -324,6 +325,7 @@ _HOMES: Final = {
     "deliver": "imcm.follower",
     "deployment_frequency": "imcm.projections.figures.frequency",
     "dora_report": "imcm.projections.reports.dora",
+    "events": "imcm.events",
     "downtime": "imcm.projections.figures.availability",
     "facts": "imcm.projections.facts.fold",
     "failed_deployment_recovery_time": "imcm.projections.figures.recovery",
@@ -346,7 +348,7 @@ _HOMES: Final = {
     "user_impact": "imcm.projections.figures.availability",
 }
 
-_MODULES: Final = frozenset({"audit", "change", "frames", "incident"})
+_MODULES: Final = frozenset({"audit", "change", "events", "frames", "incident"})
 """Public names that are modules, used through them, as in incident.resolve."""
 
 

@@ -38,11 +38,11 @@ import msgspec
 from imcm import verifier
 from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
-from imcm.collector import collector_paused
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import NOTHING_TOLD, Verdict, checked_function, checked_number
 from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path
+from imcm.gc_pause import gc_paused
 from imcm.ledger.facts import loaded
 from imcm.ledger.lean import take_facts
 from imcm.ledger.reading import LedgerReader
@@ -719,7 +719,7 @@ class KeptFacts:
             StoreError: The ledger or the file can't be read or written.
         """
         self.catch_up()
-        with collector_paused():
+        with gc_paused():
             found = self._model.fold.facts()
         return self._marked(found)
 
@@ -733,7 +733,7 @@ class KeptFacts:
     def catch_up(self) -> int:
         """Apply what was recorded since, and return how many events that were."""
         try:
-            with collector_paused():
+            with gc_paused():
                 return self._follower.catch_up()
         except BaseException:
             self._model.forget()

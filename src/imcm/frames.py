@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeAlias,
 
 import attrs
 
-from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import NONE_GIVEN, checked_text, is_among
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
+from imcm.gc_pause import gc_paused
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.facts.instants import moment_of
 from imcm.projections.figures.bounds import inside
@@ -326,7 +326,7 @@ def _table_function(
             if getattr(chosen, name) is not None:
                 allowed = "a table has no groups: give by= to figures"
                 raise InvalidValue(name, getattr(chosen, name), allowed)
-        with collector_paused():
+        with gc_paused():
             return make(known, chosen)
 
     function.__doc__ = make.__doc__

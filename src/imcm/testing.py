@@ -38,11 +38,13 @@ from typing import (
 import attrs
 
 from imcm.domain import change as changes
-from imcm.domain import corrections
+from imcm.domain import change_events, corrections, incident_events
 from imcm.domain import incident as incidents
-from imcm.domain.change import Change, ChangeEvent, Template
+from imcm.domain.change import Change
+from imcm.domain.change_events import ChangeEvent, Template
 from imcm.domain.corrections import past_standing
-from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.severity import SeverityScale
 from imcm.domain.vocabulary import (
@@ -346,7 +348,7 @@ def incident_steps(
     def drawn(name: str) -> SearchStrategy[tuple[IncidentStep, dict[str, object]]]:
         step: IncidentStep = getattr(incidents, name)
         if name in {"correct", "void"}:
-            edits = _edits(incident.past, incidents.CORRECTABLE)
+            edits = _edits(incident.past, incident_events.CORRECTABLE)
             arguments = _arguments(step, {**_of_incidents(), **edits})
         elif "number" in inspect.signature(step).parameters:
             number = st.integers(1, max([1, *incident.attempts, *incident.actions]))
@@ -379,7 +381,7 @@ def change_steps(
     def drawn(name: str) -> SearchStrategy[tuple[ChangeStep, dict[str, object]]]:
         step: ChangeStep = getattr(changes, name)
         if name in {"correct", "void"}:
-            edits = _edits(change.past, changes.CORRECTABLE)
+            edits = _edits(change.past, change_events.CORRECTABLE)
             arguments = _arguments(step, {**_of_changes(), **edits})
         elif name == "submit" and change.type is ChangeType.STANDARD:
             # Optional where a step is drawn by itself, but a standard change needs its template.

@@ -26,7 +26,8 @@ from imcm import (
     verifier,
 )
 from imcm.codec.encoding import encode
-from imcm.domain.change import Change, ChangeApproved
+from imcm.domain.change import Change
+from imcm.domain.change_events import ChangeApproved
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -39,7 +39,7 @@ from audit.reference import (
     write_sqlite,
 )
 from imcm import verifier
-from imcm.domain.incident import IncidentDetected
+from imcm.domain.incident_events import IncidentDetected
 from imcm.verifier import (
     Checkpoint,
     Frontier,

@@ -6,7 +6,7 @@ Every builder here takes the fields of its event by keyword; what is not given i
 
 from datetime import UTC, datetime, timedelta
 
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeCompleted,
     ChangePlanned,
@@ -14,7 +14,7 @@ from imcm.domain.change import (
     ChangeSubmitted,
     ContentCorrectedAfterApproval,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentClosed,
     IncidentDetected,
     IncidentDismissed,

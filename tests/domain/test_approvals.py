@@ -17,7 +17,8 @@ from domain.examples import (
     window,
 )
 from imcm.domain import change
-from imcm.domain.change import (
+from imcm.domain.change import Status
+from imcm.domain.change_events import (
     ChangeApprovedRetroactively,
     ChangeHeld,
     ChangeObserved,
@@ -26,7 +27,6 @@ from imcm.domain.change import (
     ChangeScheduled,
     ContentCorrectedAfterApproval,
     RetroactiveApprovalRefused,
-    Status,
     Template,
 )
 from imcm.domain.corrections import EnvironmentCorrected, ServicesCorrected

@@ -21,7 +21,8 @@ from domain.examples import (
     window,
 )
 from imcm.domain import change
-from imcm.domain.change import (
+from imcm.domain.change import Status
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeCancelled,
@@ -45,7 +46,6 @@ from imcm.domain.change import (
     RolloutAborted,
     RolloutAdvanced,
     RolloutPaused,
-    Status,
     Template,
 )
 from imcm.domain.corrections import EventVoided, ServicesCorrected

@@ -20,14 +20,14 @@ from hypothesis.stateful import (
 from domain.examples import at, of
 from domain.replay import check_edits, check_facts, check_state, check_step
 from imcm.domain import change
-from imcm.domain.change import (
+from imcm.domain.change import Status
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeApprovedRetroactively,
     ChangePlanned,
     ChangeRescoped,
     ChangeRevised,
     ChangeSubmitted,
-    Status,
 )
 from imcm.domain.corrections import EventVoided
 from imcm.domain.vocabulary import ChangeType, Kind, Outcome, folded

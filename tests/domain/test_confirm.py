@@ -10,9 +10,9 @@ import pytest
 from imcm import InvalidValue, Policy, SeverityScale, StepRefused, change, incident
 from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
-from imcm.domain.change import ChangeApproved, ChangeClosed, ChangePlanned
+from imcm.domain.change_events import ChangeApproved, ChangeClosed, ChangePlanned
 from imcm.domain.corrections import DomainEvent, DurationStated, WordsRedacted
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentAbsorbed,
     IncidentClosed,
     IncidentDetected,
@@ -21,10 +21,9 @@ from imcm.domain.incident import (
     IncidentResolved,
     IncidentStatus,
     SeverityInherited,
-    Verdict,
     VerdictGiven,
 )
-from imcm.domain.vocabulary import Authority
+from imcm.domain.vocabulary import Authority, Verdict
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"

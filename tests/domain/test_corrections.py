@@ -20,7 +20,7 @@ from domain.examples import (
     triaged,
 )
 from imcm.domain import change, incident
-from imcm.domain.change import ChangeClosed, ChangeObserved, CommitsRecorded
+from imcm.domain.change_events import ChangeClosed, ChangeObserved, CommitsRecorded
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDITS,
@@ -41,7 +41,12 @@ from imcm.domain.corrections import (
     past_standing,
     standing,
 )
-from imcm.domain.incident import ImpactUpdated, IncidentAcknowledged, SeverityChanged, VerdictGiven
+from imcm.domain.incident_events import (
+    ImpactUpdated,
+    IncidentAcknowledged,
+    SeverityChanged,
+    VerdictGiven,
+)
 from imcm.domain.vocabulary import (
     Between,
     Commit,

@@ -29,7 +29,7 @@ from domain.examples import (
     triaged,
 )
 from imcm.domain import change, incident
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeCancelled,
     ChangeClosed,
     ChangeCompleted,
@@ -50,7 +50,7 @@ from imcm.domain.corrections import (
     MomentCorrected,
     SeverityCorrected,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     ActionAdded,
     ActionCompleted,
     AttemptConcluded,

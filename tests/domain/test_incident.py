@@ -28,8 +28,8 @@ from imcm.domain.corrections import (
     ReferenceAdded,
     SeverityCorrected,
 )
-from imcm.domain.incident import (
-    INITIAL,
+from imcm.domain.incident import INITIAL, Status
+from imcm.domain.incident_events import (
     ActionAdded,
     ActionCompleted,
     ActionDropped,
@@ -61,7 +61,6 @@ from imcm.domain.incident import (
     RoleReleased,
     SeverityChanged,
     SeverityInherited,
-    Status,
     UpdatePosted,
     VerdictGiven,
 )

@@ -14,8 +14,8 @@ import pytest
 
 from domain.examples import at, window
 from imcm.domain import change, incident
-from imcm.domain.change import ChangeStatus, Template
-from imcm.domain.incident import IncidentStatus
+from imcm.domain.change_events import ChangeStatus, Template
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.lifecycle import Answer, rows
 from imcm.domain.policy import Policy
 from imcm.domain.vocabulary import Authority, Between, Severity

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from domain.examples import at, detected, of, triaged
 from imcm import InvalidValue, SeverityScale, StepRefused, incident, read_severity_scale
 from imcm.domain.corrections import SeverityCorrected
-from imcm.domain.incident import IncidentTriaged, SeverityChanged
+from imcm.domain.incident_events import IncidentTriaged, SeverityChanged
 from imcm.domain.severity import MOST_LEVELS
 from imcm.domain.vocabulary import SEVERITY_RANK, Severity
 from imcm.projections.facts.fold import facts

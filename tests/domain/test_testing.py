@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from domain.examples import at, detected, mitigated, planned, resolved, submitted, triaged
 from imcm.domain import change, incident
-from imcm.domain.change import Change, ChangeEvent
-from imcm.domain.incident import Incident, IncidentEvent, IncidentResolved
+from imcm.domain.change import Change
+from imcm.domain.change_events import ChangeEvent
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import IncidentEvent, IncidentResolved
 from imcm.domain.vocabulary import Between, ChangeType, earliest, latest
 from imcm.errors import InvalidValue, MissingExtraError, StepRefused
 from imcm.testing import change_steps, given, incident_steps, moments

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.examples import START, at, window
-from imcm.domain.incident import IncidentMitigated
+from imcm.domain.incident_events import IncidentMitigated
 from imcm.domain.vocabulary import (
     LONGEST_ID,
     LONGEST_WORDS,

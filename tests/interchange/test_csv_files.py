@@ -9,7 +9,7 @@ import pytest
 from imcm import Ledger, change, facts, incident
 from imcm.audit import is_of_payload
 from imcm.codec.rows import StoredEvent
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeClosed,
     ChangeCompleted,
@@ -29,7 +29,7 @@ from imcm.domain.corrections import (
     ServicesCorrected,
     SeverityCorrected,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentAbsorbed,
     IncidentAcknowledged,
     IncidentClosed,

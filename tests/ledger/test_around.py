@@ -20,8 +20,8 @@ from imcm import (
 )
 from imcm.codec.decoding import stamp_of
 from imcm.codec.rows import StoredEvent
+from imcm.demo import StoryClock, tell
 from imcm.interchange import jsonl
-from imcm.story import StoryClock, tell
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LOGS = sorted(path.name for path in GOLDEN.glob("*.jsonl"))

@@ -8,9 +8,9 @@ import pytest
 
 from imcm import History, InvalidValue, Ledger, LedgerReader, Source, StepRefused, change, incident
 from imcm.codec.rows import StoredEvent
-from imcm.domain.change import ChangeCompleted, ChangePlanned, ChangeStatus
+from imcm.domain.change_events import ChangeCompleted, ChangePlanned, ChangeStatus
 from imcm.domain.corrections import MomentCorrected
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     ActionCompleted,
     ImpactUpdated,
     IncidentDetected,

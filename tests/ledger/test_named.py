@@ -14,12 +14,8 @@ from imcm import (
     StepRefused,
     incident,
 )
-from imcm.domain.incident import (
-    Incident,
-    IncidentDetected,
-    IncidentRelated,
-    IncidentTriaged,
-)
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import IncidentDetected, IncidentRelated, IncidentTriaged
 from ledger.conftest import NOW
 
 SCALE = SeverityScale(

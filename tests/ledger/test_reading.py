@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from imcm import Ledger, LedgerReader, incident
-from imcm.domain.incident import IncidentDetected, IncidentResolved
+from imcm.domain.incident_events import IncidentDetected, IncidentResolved
 from imcm.errors import (
     ForkedLedgerError,
     InvalidValue,

@@ -17,9 +17,10 @@ from imcm import Between, InvalidValue, Ledger, LedgerReader, Source, StepRefuse
 from imcm.codec.decoding import decode, salt_of
 from imcm.codec.encoding import encode
 from imcm.codec.rows import StoredEvent
-from imcm.domain.change import Change, ChangeApproved, ChangePlanned, ChangeStatus
-from imcm.domain.incident import (
-    Incident,
+from imcm.domain.change import Change
+from imcm.domain.change_events import ChangeApproved, ChangePlanned, ChangeStatus
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import (
     IncidentAbsorbed,
     IncidentDeclared,
     IncidentDetected,

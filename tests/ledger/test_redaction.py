@@ -14,7 +14,7 @@ from imcm import Ledger, LedgerReader, audit, change, dora_report, facts, incide
 from imcm.codec.encoding import encode
 from imcm.codec.rows import StoredEvent
 from imcm.domain.corrections import EventVoided, WordsRedacted
-from imcm.domain.incident import IncidentDetected
+from imcm.domain.incident_events import IncidentDetected
 from imcm.domain.recorded import Source
 from imcm.errors import InvalidValue, StepRefused, StoreError, UnknownIdError
 from imcm.interchange import jsonl

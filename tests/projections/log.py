@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 from imcm.domain import incident as domain
-from imcm.domain.change import ChangeCompleted, ChangePlanned
+from imcm.domain.change_events import ChangeCompleted, ChangePlanned
 from imcm.domain.corrections import DurationStated
 from imcm.domain.policy import Policy
 from imcm.domain.recorded import Recorded

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from imcm import Between, Commit, InvalidValue, dora_report, time_to_restore
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeClosed,
@@ -20,14 +20,13 @@ from imcm.domain.change import (
     RetroactiveApprovalRefused,
 )
 from imcm.domain.corrections import MomentCorrected
-from imcm.domain.incident import (
-    INITIAL,
+from imcm.domain.incident import INITIAL, detect
+from imcm.domain.incident_events import (
     IncidentClosed,
     IncidentDetected,
     IncidentMitigated,
     IncidentResolved,
     IncidentTriaged,
-    detect,
 )
 from imcm.domain.recorded import Recorded, Source
 from imcm.domain.vocabulary import Severity

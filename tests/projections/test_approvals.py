@@ -16,7 +16,8 @@ from domain.examples import (
     submitted,
     window,
 )
-from imcm.domain.change import (
+from imcm.domain.change import fold
+from imcm.domain.change_events import (
     ChangeApprovedRetroactively,
     ChangeHeld,
     ChangeObserved,
@@ -25,7 +26,6 @@ from imcm.domain.change import (
     ChangeRevised,
     ChangeReworded,
     ChangeStatus,
-    fold,
 )
 from imcm.domain.corrections import EventVoided, ServicesCorrected
 from imcm.domain.vocabulary import Between, ChangeType, HoldReason, Kind, Risk

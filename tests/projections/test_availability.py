@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcm.domain.change import ChangeStatus
-from imcm.domain.incident import (
+from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident_events import (
     IncidentDetected,
     IncidentMitigated,
     IncidentReopened,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcm.domain import change as domain
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeCompleted,

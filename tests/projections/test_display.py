@@ -15,7 +15,12 @@ import attrs
 import pytest
 
 import imcm
-from imcm.domain.change import ChangePlanned, ChangeRevised, ChangeRolledBack, CommitsRecorded
+from imcm.domain.change_events import (
+    ChangePlanned,
+    ChangeRevised,
+    ChangeRolledBack,
+    CommitsRecorded,
+)
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import ChangeType, Commit
 from imcm.interchange.csv_files import ImportReport

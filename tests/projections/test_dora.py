@@ -6,7 +6,7 @@ from datetime import datetime
 import attrs
 import pytest
 
-from imcm.domain.change import ChangeRolledBack
+from imcm.domain.change_events import ChangeRolledBack
 from imcm.domain.vocabulary import Kind
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts.fold import facts

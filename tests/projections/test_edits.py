@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeClosed,
@@ -30,7 +30,7 @@ from imcm.domain.corrections import (
     ServicesCorrected,
     SeverityCorrected,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentAcknowledged,
     IncidentDetected,
     IncidentMerged,

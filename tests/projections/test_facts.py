@@ -37,7 +37,7 @@ from domain.examples import (
     window,
 )
 from imcm.domain import change, incident
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeApprovedRetroactively,
     ChangeCancelled,
     ChangeClosed,
@@ -65,7 +65,7 @@ from imcm.domain.corrections import (
     MomentCorrected,
     SeverityCorrected,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     ImpactUpdated,
     IncidentAbsorbed,
     IncidentAcknowledged,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeCancelled,
     ChangeClosed,
     ChangeFailed,
@@ -13,7 +13,7 @@ from imcm.domain.change import (
     RolloutAdvanced,
 )
 from imcm.domain.corrections import EventVoided, MomentCorrected
-from imcm.domain.incident import IncidentDetected, VerdictGiven
+from imcm.domain.incident_events import IncidentDetected, VerdictGiven
 from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import ChangeType, Kind, Mode, Outcome, Result, Risk, Verdict
 from imcm.errors import InvalidValue

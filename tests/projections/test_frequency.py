@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcm.domain.change import ChangeFailed, ChangeRolledBack
+from imcm.domain.change_events import ChangeFailed, ChangeRolledBack
 from imcm.domain.vocabulary import ChangeType, Mode, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import facts

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeClosed,
     ChangeRolledBack,
     ChangeStarted,
@@ -12,7 +12,7 @@ from imcm.domain.change import (
     CommitsRecorded,
 )
 from imcm.domain.corrections import EventVoided, MomentCorrected
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentAbsorbed,
     IncidentAcknowledged,
     IncidentDetected,

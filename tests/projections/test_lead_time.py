@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeCancelled,
     ChangeCompleted,
     ChangeFailed,

@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imcm.domain.change import ChangeCompleted, ChangePlanned
+from imcm.domain.change_events import ChangeCompleted, ChangePlanned
 from imcm.domain.corrections import EventVoided, MomentCorrected, WordsRedacted
-from imcm.domain.incident import IncidentAbsorbed, IncidentDetected, IncidentStatus, UpdatePosted
+from imcm.domain.incident_events import (
+    IncidentAbsorbed,
+    IncidentDetected,
+    IncidentStatus,
+    UpdatePosted,
+)
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Audience, ChangeType, Verdict
 from imcm.errors import InvalidValue, NaiveTimeError

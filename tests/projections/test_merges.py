@@ -12,14 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imcm.domain.incident import (
+from imcm.domain.incident import Status
+from imcm.domain.incident_events import (
     IncidentDetected,
     IncidentMerged,
     IncidentMitigated,
     IncidentResolved,
     IncidentStatus,
     IncidentTriaged,
-    Status,
 )
 from imcm.domain.vocabulary import (
     Degree,

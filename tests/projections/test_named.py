@@ -4,7 +4,7 @@ import pytest
 
 from imcm import KeptFacts, Ledger, frames
 from imcm import incident as domain
-from imcm.domain.incident import IncidentDetected, MilestoneMarked
+from imcm.domain.incident_events import IncidentDetected, MilestoneMarked
 from imcm.domain.severity import SeverityScale
 from imcm.domain.vocabulary import Relation, Severity
 from imcm.errors import InvalidValue

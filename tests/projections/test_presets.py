@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from imcm.domain.change import ChangeCancelled, ChangeRolledBack
+from imcm.domain.change_events import ChangeCancelled, ChangeRolledBack
 from imcm.domain.vocabulary import Kind
 from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import facts

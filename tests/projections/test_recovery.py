@@ -4,8 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcm.domain.change import ChangeCompleted, ChangeFailed, ChangeRecovered, ChangeRolledBack
-from imcm.domain.incident import IncidentClosed, IncidentDetected, VerdictGiven
+from imcm.domain.change_events import (
+    ChangeCompleted,
+    ChangeFailed,
+    ChangeRecovered,
+    ChangeRolledBack,
+)
+from imcm.domain.incident_events import IncidentClosed, IncidentDetected, VerdictGiven
 from imcm.domain.vocabulary import Mode, Severity, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections.figures.failures import change_failure_rate

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imcm.domain.corrections import MomentCorrected
-from imcm.domain.incident import IncidentDetected, IncidentResolved
+from imcm.domain.incident_events import IncidentDetected, IncidentResolved
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread, known
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.projections.facts.fold import facts

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from imcm.domain.change import ChangePlanned
-from imcm.domain.incident import (
+from imcm.domain.change_events import ChangePlanned
+from imcm.domain.incident_events import (
     IncidentAcknowledged,
     IncidentClosed,
     IncidentDetected,

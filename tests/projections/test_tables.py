@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeCompleted,
     ChangeFailed,
     ChangeRecovered,
     ChangeRolledBack,
     CommitsRecorded,
 )
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentDetected,
     IncidentDismissed,
     IncidentMerged,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeCompleted,
     ChangeObserved,
     ChangePlanned,
@@ -10,7 +10,7 @@ from imcm.domain.change import (
     ChangeRolledBack,
 )
 from imcm.domain.corrections import EventVoided
-from imcm.domain.incident import IncidentDetected, IncidentResolved
+from imcm.domain.incident_events import IncidentDetected, IncidentResolved
 from imcm.domain.recorded import LedgerOpened, Recorded, Source, Unread
 from imcm.domain.vocabulary import ChangeType
 from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError

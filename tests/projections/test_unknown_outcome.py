@@ -2,7 +2,7 @@
 
 import pytest
 
-from imcm.domain.change import ChangeClosed, ChangeDeployed, ChangeFailed, CommitsRecorded
+from imcm.domain.change_events import ChangeClosed, ChangeDeployed, ChangeFailed, CommitsRecorded
 from imcm.domain.vocabulary import Commit, Outcome, Result
 from imcm.projections.facts.fold import facts
 from imcm.projections.figures.failures import change_failure_rate

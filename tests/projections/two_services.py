@@ -28,7 +28,7 @@ Monday's midnight. One week, the last, has no deployment.
 
 from datetime import UTC, datetime, timedelta
 
-from imcm.domain.change import (
+from imcm.domain.change_events import (
     ChangeCancelled,
     ChangeCompleted,
     ChangeFailed,

@@ -50,6 +50,7 @@ from imcm.cli.common import (
     show,
     window_of,
 )
+from imcm.demo import StoryClock, tell
 from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
@@ -78,8 +79,7 @@ from imcm.projections.histories.anomalies import anomalies
 from imcm.projections.histories.timeline import Entry, timeline
 from imcm.projections.reports.compare import Comparison, compare
 from imcm.projections.reports.dora import dora_report, side_by_side
-from imcm.story import StoryClock, tell
-from imcm.telling import told_entry, told_moment
+from imcm.wording import entry_line, moment_text
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 import_app = typer.Typer(no_args_is_help=True, help="Bring history in.")
@@ -279,7 +279,7 @@ def backup(ledger: LedgerPath, to: Annotated[Path, typer.Option(help="The new fi
 
 
 def _print_timeline(entries: tuple[Entry, ...]) -> None:
-    rows = [(told_moment(e.at), e.id, e.by, told_entry(e)) for e in entries]
+    rows = [(moment_text(e.at), e.id, e.by, entry_line(e)) for e in entries]
     struck = {place for place, entry in enumerate(entries) if entry.voided_by is not None}
     show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
 

@@ -54,7 +54,7 @@ from imcm.projections.figures.units import zone
 from imcm.projections.histories.anomalies import anomalies as odd_things
 from imcm.projections.histories.learned import learned
 from imcm.projections.histories.timeline import replayed
-from imcm.telling import told_entry, told_moment
+from imcm.wording import entry_line, moment_text
 
 audit_app = typer.Typer(
     no_args_is_help=True,
@@ -313,8 +313,8 @@ def replay(
         by_whom = quoted(entry.by) if entry.by else "by nobody named"
         say(
             f"{entry.position:>7}  recorded {_stamp(entry.recorded_at, tz)}  "
-            f"{quoted(entry.id)} v{entry.version}  {told_moment(entry.at)}  "
-            f"{by_whom}{source}  {told_entry(entry)}"
+            f"{quoted(entry.id)} v{entry.version}  {moment_text(entry.at)}  "
+            f"{by_whom}{source}  {entry_line(entry)}"
         )
     if not entries:
         say("nothing was recorded there", *absent)

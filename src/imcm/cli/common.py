@@ -50,7 +50,7 @@ from imcm.ledger.reading import LedgerReader
 from imcm.plain import is_plain, joined, plain
 from imcm.projections.figures.units import zone
 from imcm.projections.histories.timeline import Entry
-from imcm.telling import told_entry, told_moment
+from imcm.wording import entry_line, moment_text
 
 T = TypeVar("T")
 
@@ -456,12 +456,12 @@ def named(book: LedgerReader, id: str | None) -> dict[str, str]:
 def entry_dict(entry: Entry) -> dict[str, Any]:
     """Return an entry of a timeline or a replay as plain values for JSON; stamps are in UTC."""
     return {
-        "at": None if entry.at is None else told_moment(entry.at),
+        "at": None if entry.at is None else moment_text(entry.at),
         "kind": entry.kind,
         "id": entry.id,
         "what": entry.what,
         "by": entry.by,
-        "told": told_entry(entry),
+        "told": entry_line(entry),
         "recorded_at": entry.recorded_at.isoformat(),
         "position": entry.position,
         "version": entry.version,

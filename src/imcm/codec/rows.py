@@ -11,8 +11,8 @@ from typing import Final, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
-from imcm.domain.change import ChangeEvent
-from imcm.domain.incident import IncidentEvent
+from imcm.domain.change_events import ChangeEvent
+from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import KeyClaimed, KeyUsed, LedgerOpened
 from imcm.domain.vocabulary import is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError

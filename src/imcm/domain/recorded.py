@@ -10,8 +10,8 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 import attrs
 
-from imcm.domain.change import ChangeEvent
-from imcm.domain.incident import IncidentEvent
+from imcm.domain.change_events import ChangeEvent
+from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.vocabulary import aware_time, checked_number, checked_text, checked_time, is_list
 from imcm.errors import InvalidValue
 

@@ -23,8 +23,8 @@ import attrs
 
 from imcm.domain import change as changes_
 from imcm.domain import incident as incidents_
-from imcm.domain.change import (
-    Change,
+from imcm.domain.change import Change
+from imcm.domain.change_events import (
     ChangeApproved,
     ChangeCancelled,
     ChangeClosed,
@@ -40,8 +40,8 @@ from imcm.domain.change import (
     CommitsRecorded,
 )
 from imcm.domain.corrections import DurationStated, past_standing
-from imcm.domain.incident import (
-    Incident,
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import (
     IncidentAbsorbed,
     IncidentAcknowledged,
     IncidentClosed,

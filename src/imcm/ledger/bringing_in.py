@@ -15,7 +15,6 @@ from imcm.codec.decoding import decode, envelope_of
 from imcm.codec.encoding import Heads, salts
 from imcm.codec.renewal import as_imported
 from imcm.codec.rows import StoredEvent, checked_rows
-from imcm.collector import collector_paused
 from imcm.domain.recorded import Event, LedgerOpened, Source
 from imcm.domain.vocabulary import checked_id, is_list
 from imcm.errors import (
@@ -27,6 +26,7 @@ from imcm.errors import (
     StepRefused,
     StoreError,
 )
+from imcm.gc_pause import gc_paused
 from imcm.ledger.rows import head_of, is_stored, readable_row
 from imcm.ledger.store import ASKED_AT_ONCE, SELF, AlreadyThere, Store
 from imcm.ledger.streams import AGGREGATES, checked_stream, is_a_stream, state_of_rows, without_gaps
@@ -178,7 +178,7 @@ def bring_in(
             batch, pending = [], set()
         there = store.streams([stream for stream in ahead if is_a_stream(stream)])
         heads: Heads | None = None
-        with collector_paused():
+        with gc_paused():
             for history in ahead.values():
                 if len(batch) >= IMPORT_BATCH:
                     recorded += _append(store, batch)

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from imcm.domain import incident
-from imcm.domain.incident import (
-    Incident,
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import (
     IncidentAbsorbed,
     IncidentMerged,
     IncidentSeparated,

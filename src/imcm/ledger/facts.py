@@ -13,9 +13,9 @@ from itertools import chain
 import attrs
 
 from imcm.codec.rows import StoredEvent
-from imcm.collector import collector_paused
 from imcm.domain.recorded import LogMark, checked_known_at
 from imcm.domain.vocabulary import optional_time
+from imcm.gc_pause import gc_paused
 from imcm.ledger.lean import take_facts
 from imcm.ledger.store import Reading
 from imcm.projections.facts.fold import Facts, FactsFold
@@ -38,7 +38,7 @@ def facts_of(
 ) -> Facts:
     """Return what `Ledger.facts` does."""
     as_of, known_at = optional_time("as_of", as_of), checked_known_at(known_at)
-    with collector_paused():
+    with gc_paused():
         # The fold is gone before the collector walks what was made.
         found = _folded(store, as_of, known_at)
     return marked(found, store, ledger)

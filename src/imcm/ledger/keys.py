@@ -15,8 +15,8 @@ from imcm.codec.decoding import decode, salt_of
 from imcm.codec.encoding import Head, drawn
 from imcm.codec.rows import StoredEvent
 from imcm.domain import incident
-from imcm.domain.change import ChangeEvent
-from imcm.domain.incident import IncidentEvent
+from imcm.domain.change_events import ChangeEvent
+from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, KeyClaimed, KeyUsed, Source
 from imcm.domain.vocabulary import checked_id, is_list, is_mapping
 from imcm.errors import InvalidValue

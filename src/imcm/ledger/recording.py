@@ -25,8 +25,10 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 from imcm.codec.decoding import decode, envelope_of
 from imcm.codec.encoding import Heads, encode
 from imcm.codec.rows import FORMAT, StoredEvent
-from imcm.domain.change import Change, ChangeEvent
-from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.change import Change
+from imcm.domain.change_events import ChangeEvent
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.lifecycle import parameters
 from imcm.domain.recorded import (
     Event,

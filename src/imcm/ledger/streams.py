@@ -15,8 +15,10 @@ import attrs
 from imcm.codec.decoding import decode, event_of
 from imcm.codec.rows import StoredEvent
 from imcm.domain import change, incident
-from imcm.domain.change import Change, ChangeEvent
-from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.change import Change
+from imcm.domain.change_events import ChangeEvent
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, Unread
 from imcm.domain.vocabulary import known_id
 from imcm.errors import InvalidValue, StoreError, UnreadEventError

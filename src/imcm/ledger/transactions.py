@@ -9,8 +9,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from imcm.domain import incident
-from imcm.domain.change import Change, ChangeEvent
-from imcm.domain.incident import Incident, IncidentEvent
+from imcm.domain.change import Change
+from imcm.domain.change_events import ChangeEvent
+from imcm.domain.incident import Incident
+from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import Event, Recording, Source
 from imcm.domain.vocabulary import Moment, Relation
 from imcm.errors import InvalidValue, TransactionOverError

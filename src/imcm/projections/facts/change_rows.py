@@ -11,7 +11,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
-from imcm.domain.change import ChangeStatus
+from imcm.domain.change_events import ChangeStatus
 from imcm.domain.vocabulary import Commit, Moment, Outcome, Result, Window, latest
 from imcm.projections.facts.rows import (
     ChangeFacts,

@@ -19,9 +19,9 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, get_args
 
 import attrs
 
-from imcm.domain.change import ChangeEvent
+from imcm.domain.change_events import ChangeEvent
 from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
-from imcm.domain.incident import IncidentEvent
+from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, Unread, known
 from imcm.domain.vocabulary import (
     Between,

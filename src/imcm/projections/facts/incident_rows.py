@@ -14,7 +14,8 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final, cast
 
-from imcm.domain.incident import OPEN, TRIAGED_FROM, IncidentStatus
+from imcm.domain.incident import OPEN, TRIAGED_FROM
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import NOTHING_TOLD, Moment, Relation, highest
 from imcm.projections.facts.rows import (
     IncidentFacts,

@@ -29,7 +29,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
-from imcm.domain.incident import OPEN, IncidentStatus
+from imcm.domain.incident import OPEN
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import (
     PRODUCTION,
     Degree,

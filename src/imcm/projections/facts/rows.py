@@ -13,9 +13,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from imcm.domain.change import ChangeStatus
+from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import replaced
-from imcm.domain.incident import IncidentStatus
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     Between,

@@ -17,8 +17,8 @@ from itertools import compress, groupby, pairwise
 from operator import itemgetter
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, overload
 
-from imcm.domain.change import ChangeStatus
-from imcm.domain.incident import IncidentStatus
+from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import (
     ChangeType,
     Commit,

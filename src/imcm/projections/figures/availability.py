@@ -16,7 +16,8 @@ from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 import attrs
 
-from imcm.domain.incident import OPEN, IncidentStatus
+from imcm.domain.incident import OPEN
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import Between, Moment, earliest, latest, midpoint
 from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import Facts, IncidentFacts, Spell

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import attrs
 
-from imcm.domain.change import ChangeStatus
+from imcm.domain.change_events import ChangeStatus
 from imcm.domain.vocabulary import Kind, Moment, Outcome
 from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import moment_of

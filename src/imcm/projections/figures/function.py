@@ -13,9 +13,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import attrs
 
-from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import Moment
+from imcm.gc_pause import gc_paused
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
 from imcm.projections.facts.instants import FIRST, LAST, MICROSECOND
 from imcm.projections.figures.days import day_of, midnight
@@ -42,7 +42,7 @@ def figure_function(
 
     def function(log: Facts | Iterable[Recorded], /, *args: P.args, **arguments: P.kwargs) -> T:
         known = facts_of(log)
-        with collector_paused():
+        with gc_paused():
             return compute(known, settled(known, definition(*args, **arguments)))
 
     # Editors and `help()` show what the definition takes, and the name it is called by.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
-from imcm.collector import collector_paused
+from imcm.gc_pause import gc_paused
 
 T = TypeVar("T")
 Member = TypeVar("Member")
@@ -36,7 +36,7 @@ class Listed(Sequence[T]):
 
     def _all(self) -> tuple[T, ...]:
         if self._make is not None:
-            with collector_paused():
+            with gc_paused():
                 self._made = tuple(self._make())
             self._make = None
         return self._made

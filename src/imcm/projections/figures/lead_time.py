@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 import attrs
 
-from imcm.domain.change import ChangeStatus
+from imcm.domain.change_events import ChangeStatus
 from imcm.domain.vocabulary import Between, Commit, Kind, Moment, Outcome, earliest, latest
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import instant

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
-from imcm.domain.incident import IncidentStatus
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import NONE_GIVEN, PRODUCTION, Mode, Severity
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.facts.tables import where, where_not

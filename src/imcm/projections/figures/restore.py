@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 import attrs
 
-from imcm.domain.incident import OPEN, IncidentStatus
+from imcm.domain.incident import OPEN
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import (
     A_MARK,
     MARK,

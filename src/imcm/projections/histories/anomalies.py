@@ -14,8 +14,8 @@ from typing import Final
 
 import attrs
 
-from imcm.domain.change import ChangeStatus
-from imcm.domain.incident import IncidentStatus
+from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.policy import DEFAULT_POLICY
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import (

@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import attrs
 
-from imcm.domain import change as changes
-from imcm.domain.change import ChangeStatus, Template
+from imcm.domain import change_events as changes
+from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDITS,

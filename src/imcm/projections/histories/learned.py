@@ -16,7 +16,7 @@ from typing import Any, Final
 import attrs
 
 from imcm.domain.corrections import CORRECTIONS, EDITS, EventVoided, WordsRedacted
-from imcm.domain.incident import (
+from imcm.domain.incident_events import (
     IncidentMerged,
     IncidentReopened,
     IncidentUnmerged,

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import attrs
 
-from imcm.domain.change import ChangeObserved
+from imcm.domain.change_events import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, standing
-from imcm.domain.incident import IncidentDescribed
+from imcm.domain.incident_events import IncidentDescribed
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
 from imcm.domain.vocabulary import Moment, checked_text, is_list, optional_time
 from imcm.errors import InvalidValue, UnknownIdError

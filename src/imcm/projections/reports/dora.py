@@ -17,10 +17,10 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
-from imcm.collector import collector_paused
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import checked_text, is_among, is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
+from imcm.gc_pause import gc_paused
 from imcm.plain import joined
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import local
@@ -384,7 +384,7 @@ def dora_report(
     )
     definitions = _chosen(chosen, common, overrides)
     rows = facts_of(log)
-    with collector_paused():
+    with gc_paused():
         figures = {name: _compute(rows, one) for name, one in definitions.items()}
     found = {
         name: _Level() if year is None else _level(name, figure, year)
@@ -670,7 +670,7 @@ def side_by_side(
     if against is not None and not is_among(against, names):
         wanted.insert(0, preset_of(against))
     rows = facts_of(log)
-    with collector_paused():
+    with gc_paused():
         sides = [_side(rows, one, metric, common) for one in wanted]
     pairs = [
         (one, other)

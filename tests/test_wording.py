@@ -9,8 +9,8 @@ import pytest
 from imcm.domain import change as c
 from imcm.domain import corrections as k
 from imcm.domain import incident as i
-from imcm.domain.change import ChangeEvent, Template
-from imcm.domain.incident import IncidentEvent, IncidentStatus
+from imcm.domain.change_events import ChangeEvent, Template
+from imcm.domain.incident_events import IncidentEvent, IncidentStatus
 from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import (
     AttemptResult,
@@ -36,7 +36,7 @@ from imcm.domain.vocabulary import (
     Window,
 )
 from imcm.projections.histories.timeline import Entry
-from imcm.telling import told, told_entry, told_moment
+from imcm.wording import entry_line, moment_text, told
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 EVENTS = tuple(dict.fromkeys((*get_args(IncidentEvent), *get_args(ChangeEvent))))
@@ -356,7 +356,7 @@ def test_a_correction_of_commits_tells_their_ids():
     ],
 )
 def test_a_moment_is_told_in_the_offset_it_was_given(moment, text):
-    assert text == told_moment(moment)
+    assert text == moment_text(moment)
 
 
 def entry(**fields):
@@ -376,13 +376,13 @@ def entry(**fields):
 
 
 def test_an_entry_says_that_it_was_corrected():
-    assert "closed" == told_entry(entry())
-    assert "closed [corrected]" == told_entry(entry(corrected_by=(2,)))
+    assert "closed" == entry_line(entry())
+    assert "closed [corrected]" == entry_line(entry(corrected_by=(2,)))
 
 
 def test_an_entry_says_that_it_was_voided():
-    assert "closed [voided]" == told_entry(entry(voided_by=2))
-    assert "closed [corrected] [voided]" == told_entry(entry(corrected_by=(2,), voided_by=3))
+    assert "closed [voided]" == entry_line(entry(voided_by=2))
+    assert "closed [corrected] [voided]" == entry_line(entry(corrected_by=(2,), voided_by=3))
 
 
 def test_events_of_this_test_are_all_made_with_what_they_need():

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from imcm.domain import change as c
-from imcm.domain import incident as i
+from imcm.domain import change_events as c
+from imcm.domain import incident_events as i
 from imcm.domain.corrections import (
     CORRECTIONS,
     DurationStated,
@@ -49,7 +49,7 @@ def told(event: object) -> str:
     return f"{line} [unauthorised: {unauthorised}]" if unauthorised else line
 
 
-def told_moment(moment: Moment | None) -> str:
+def moment_text(moment: Moment | None) -> str:
     """Return a moment for a person, in the offset it was given."""
     if moment is None:
         return "at an unknown time"
@@ -58,7 +58,7 @@ def told_moment(moment: Moment | None) -> str:
     return _minute(moment)
 
 
-def told_entry(entry: Entry) -> str:
+def entry_line(entry: Entry) -> str:
     """Return what an entry of a timeline says, and whether it was corrected or voided since."""
     line = told(entry.event)
     if entry.corrected_by:
@@ -108,7 +108,7 @@ def _value(value: object) -> str:
     if value is None or value in ((), {}):
         return "not known"
     if isinstance(value, (datetime, Between)):
-        return told_moment(value)
+        return moment_text(value)
     if isinstance(value, Impact):
         return _impact(value)
     if is_mapping(value):
@@ -161,7 +161,7 @@ def _incident(event: object) -> str:
             return f"{quoted(event.person)} is no longer {event.role.value.replace('_', ' ')}"
         case i.ImpactUpdated():
             since = event.impact_started_at
-            parts = [_impact(event.impact), "" if since is None else f"since {told_moment(since)}"]
+            parts = [_impact(event.impact), "" if since is None else f"since {moment_text(since)}"]
             return f"impact: {', '.join(filter(None, parts))}"
         case i.UpdatePosted():
             return f"{event.audience.value} update: {event.text}"
