@@ -43,7 +43,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import ImcmError
 from imcm.interchange import jsonl
-from imcm.interchange.csv_files import csv_options
+from imcm.interchange.csv_contract import csv_options
 from imcm.interchange.mapping import TimeRules
 from imcm.projections.histories.decisions import Question
 
@@ -556,7 +556,10 @@ MODULES = (
     "imcm.domain.incident_events",
     "imcm.follower",
     "imcm.frames",
+    "imcm.interchange.csv_check",
+    "imcm.interchange.csv_contract",
     "imcm.interchange.csv_files",
+    "imcm.interchange.csv_histories",
     "imcm.interchange.jsonl",
     "imcm.interchange.mapping",
     "imcm.ledger",
@@ -749,9 +752,9 @@ NO_DOORS = {
     "imcm.Facts.kept": "what figures share; called by figures alone",
     "imcm.Ledger.commit": "takes what `record` and `transaction` collected",
     "verifier.extras": "called by `verify_file` and a ledger with the connection they opened",
-    "interchange.csv_files.ReadRow": "made by `read_incidents`",
-    "interchange.csv_files.ReadCommit": "made by `read_commits`",
-    "interchange.csv_files.ImportReport": "made by `import_csv`",
+    "interchange.csv_histories.ReadRow": "made by `read_incidents`",
+    "interchange.csv_histories.ReadCommit": "made by `read_commits`",
+    "interchange.csv_check.ImportReport": "made by `import_csv`",
     "interchange.mapping.Problem": "made by `import_csv`",
 }
 """Public names that callers do not call, with the reason."""
@@ -859,9 +862,11 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "audit.Signer.sign": lambda: _nothing,
     "audit.Signer.from_pem.pem": lambda: new_key()[0],
     "audit.signing.key_of.vkey": lambda: new_key()[1],
-    "interchange.csv_files.read_incidents.path": csv_file,
-    "interchange.csv_files.read_changes.path": csv_file,
-    "interchange.csv_files.read_commits.path": lambda: csv_file("change_id,commit_id\nCHG-1,abc\n"),
+    "interchange.csv_histories.read_incidents.path": csv_file,
+    "interchange.csv_histories.read_changes.path": csv_file,
+    "interchange.csv_histories.read_commits.path": lambda: csv_file(
+        "change_id,commit_id\nCHG-1,abc\n"
+    ),
     "interchange.mapping.read_mapping.path": lambda: csv_file(""),
     "interchange.mapping.truth.text": lambda: "true",
     "interchange.mapping.count.text": lambda: "5",

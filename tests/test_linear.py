@@ -25,7 +25,9 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import ImportRefusedError
-from imcm.interchange.csv_files import _header, csv_options, import_csv
+from imcm.interchange.csv_contract import csv_options
+from imcm.interchange.csv_files import import_csv
+from imcm.interchange.csv_table import _header
 from imcm.ledger import History, Ledger
 from imcm.projections.facts.fold import FactsFold, facts
 from imcm.projections.histories.anomalies import anomalies

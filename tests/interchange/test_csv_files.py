@@ -58,15 +58,10 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import ImportRefusedError, InvalidValue
-from imcm.interchange import csv_files
-from imcm.interchange.csv_files import (
-    CsvOptions,
-    csv_options,
-    import_csv,
-    read_changes,
-    read_commits,
-    read_incidents,
-)
+from imcm.interchange import csv_check
+from imcm.interchange.csv_contract import CsvOptions, csv_options
+from imcm.interchange.csv_files import import_csv
+from imcm.interchange.csv_histories import read_changes, read_commits, read_incidents
 from imcm.ledger import bringing_in
 
 
@@ -766,19 +761,19 @@ class TestBadFiles:
     def test_changed_meanwhile(self, ledger, put, monkeypatch):
         """A file that changed, or went, between the two readings is not recorded."""
         path = put(GOOD)
-        check = csv_files._Check.settle_merges
+        check = csv_check.Check.settle_merges
 
         def meanwhile(self):
             path.write_text(GOOD + "2,2024-05-01T09:00Z\n")
             check(self)
 
-        monkeypatch.setattr(csv_files._Check, "settle_merges", meanwhile)
+        monkeypatch.setattr(csv_check.Check, "settle_merges", meanwhile)
         assert "was changed while it was read" in refused(ledger, incidents=path)
 
         def gone(self):
             path.unlink()
 
-        monkeypatch.setattr(csv_files._Check, "settle_merges", gone)
+        monkeypatch.setattr(csv_check.Check, "settle_merges", gone)
         assert "was changed while it was read" in refused(ledger, incidents=path)
 
     @pytest.mark.parametrize("data", [b"\xef\xbb\xbf" + GOOD.encode(), GOOD.encode()])

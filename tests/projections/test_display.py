@@ -23,7 +23,7 @@ from imcm.domain.change_events import (
 )
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import ChangeType, Commit
-from imcm.interchange.csv_files import ImportReport
+from imcm.interchange.csv_check import ImportReport
 from imcm.projections.facts import tables
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
