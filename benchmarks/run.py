@@ -750,14 +750,14 @@ def measure_import(folder: Path, events: int) -> dict[str, Any]:
 
 def kept_facts(path: Path, ledger: LedgerReader) -> Any:
     """Return facts kept in a file beside the ledger."""
-    from imcm.follower import KeptFacts
+    from imcm.readmodel.facts import KeptFacts
 
     return KeptFacts(path, ledger)
 
 
 def are_kept() -> bool:
     """Say whether this version can keep facts at all."""
-    return importlib.util.find_spec("imcm.follower") is not None
+    return importlib.util.find_spec("imcm.readmodel.facts") is not None
 
 
 def measure_follow(folder: Path, events: int) -> dict[str, Any]:
@@ -800,7 +800,9 @@ def measure_keep(folder: Path, events: int) -> dict[str, Any]:
 
 def measure_cold_kept(folder: Path, events: int) -> dict[str, Any]:
     """Return the wall seconds of the first report of this process, from kept facts."""
-    importlib.import_module("imcm.follower")  # imports belong to the start, as those above do
+    importlib.import_module(
+        "imcm.readmodel.facts"
+    )  # imports belong to the start, as those above do
     begin = time.perf_counter()
     with (
         LedgerReader(folder / "ledger.db") as ledger,
@@ -1309,7 +1311,7 @@ def run_goals(keys: Sequence[str], events: int, longest: int, place: Path | None
                 continue
             if measurement in ("cold", "follow") and not are_kept():
                 for key in wanted:
-                    told["missing"][key] = "imcm.follower is not there"
+                    told["missing"][key] = "imcm.readmodel.facts is not there"
                     print(f"{key:18}not there: this version keeps no facts\n")
                 continue
             say(f"measuring {', '.join(wanted)}")

@@ -18,10 +18,13 @@ from pathlib import Path
 import pytest
 
 import imcm
-from imcm import Ledger, LedgerReader, facts, follower, incident
+from imcm import Ledger, LedgerReader, facts, incident
 from imcm.errors import StoreError
-from imcm.follower import Follower, KeptFacts, deliver
 from imcm.interchange import jsonl
+from imcm.readmodel import facts as kept_facts
+from imcm.readmodel.delivery import deliver
+from imcm.readmodel.facts import KeptFacts
+from imcm.readmodel.follower import Follower
 from ledger.conftest import ledger, path, server, settings, sql
 
 __all__ = ["ledger", "path", "server", "settings", "sql"]
@@ -44,7 +47,7 @@ def detect(ledger, id, hours=-2, **more):
 def packed(model, ledger):
     """Give kept facts of forty incidents that are packed, and what comes after them is not."""
     with pytest.MonkeyPatch().context() as monkey:
-        monkey.setattr(follower, "LOOSE", 10)
+        monkey.setattr(kept_facts, "LOOSE", 10)
         for number in range(40):
             detect(ledger, f"INC-{number}")
         with KeptFacts(model, ledger) as kept:
@@ -70,8 +73,8 @@ def equal(kept, ledger):
 def packing(request, monkeypatch):
     """Rows stand by themselves, or are packed in small pieces whenever something was recorded."""
     if request.param == "packed":
-        monkeypatch.setattr(follower, "LOOSE", -1)
-        monkeypatch.setattr(follower, "PIECE", 2)
+        monkeypatch.setattr(kept_facts, "LOOSE", -1)
+        monkeypatch.setattr(kept_facts, "PIECE", 2)
 
 
 @pytest.fixture
@@ -369,7 +372,7 @@ class TestTheFile:
     )
     def test_damaged_facts_say_what_to_do(self, book, model, monkeypatch, number, damage):
         """Also where the damage shows only once somebody looks at a row."""
-        monkeypatch.setattr(follower, "LOOSE", -1)
+        monkeypatch.setattr(kept_facts, "LOOSE", -1)
         detect(book, "INC-1")
         with KeptFacts(model, book) as kept:
             kept.facts()
@@ -493,7 +496,8 @@ FOLLOWING = textwrap.dedent(
     """
     import sys
     from imcm import LedgerReader
-    from imcm.follower import Follower, KeptFacts
+    from imcm.readmodel.follower import (Follower)
+    from imcm.readmodel.facts import (KeptFacts)
     sys.path.insert(0, sys.argv[4])
     from test_follower import Counting
     with LedgerReader(sys.argv[1]) as ledger:

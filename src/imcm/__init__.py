@@ -71,7 +71,6 @@ if TYPE_CHECKING:
         UnknownIdError,
         UnreadEventError,
     )
-    from imcm.follower import Follower, KeptFacts, deliver
     from imcm.interchange.toml_files import read_severity_scale
     from imcm.ledger.bringing_in import History
     from imcm.ledger.reading import LedgerReader, Replay
@@ -108,6 +107,9 @@ if TYPE_CHECKING:
     from imcm.projections.reports.dora import DoraReport, SideBySide, dora_report, side_by_side
     from imcm.projections.reports.presets import PRESETS
     from imcm.projections.reports.restated import Restatement, restated
+    from imcm.readmodel.delivery import deliver
+    from imcm.readmodel.facts import KeptFacts
+    from imcm.readmodel.follower import Follower
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -253,7 +255,7 @@ _HOMES: Final = {
     "Entry": "imcm.projections.histories.timeline",
     "Facts": "imcm.projections.facts.fold",
     "Figure": "imcm.projections.figures.figure",
-    "Follower": "imcm.follower",
+    "Follower": "imcm.readmodel.follower",
     "ForkedLedgerError": "imcm.errors",
     "History": "imcm.ledger.bringing_in",
     "HoldReason": "imcm.domain.vocabulary",
@@ -263,7 +265,7 @@ _HOMES: Final = {
     "IncidentFacts": "imcm.projections.facts.fold",
     "IncidentStatus": "imcm.domain.incident_events",
     "InvalidValue": "imcm.errors",
-    "KeptFacts": "imcm.follower",
+    "KeptFacts": "imcm.readmodel.facts",
     "KeyReusedError": "imcm.errors",
     "Kind": "imcm.domain.vocabulary",
     "Learned": "imcm.projections.histories.learned",
@@ -322,7 +324,7 @@ _HOMES: Final = {
     "change_failure_rate": "imcm.projections.figures.failures",
     "compare": "imcm.projections.reports.compare",
     "decision_trail": "imcm.projections.histories.decisions",
-    "deliver": "imcm.follower",
+    "deliver": "imcm.readmodel.delivery",
     "deployment_frequency": "imcm.projections.figures.frequency",
     "dora_report": "imcm.projections.reports.dora",
     "events": "imcm.events",

@@ -57,7 +57,6 @@ from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import Authority
 from imcm.errors import ImcmError, InvalidValue
 from imcm.files import new_file
-from imcm.follower import KeptFacts
 from imcm.interchange import csv_files, jsonl
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.recording import Ledger
@@ -79,6 +78,7 @@ from imcm.projections.histories.anomalies import anomalies
 from imcm.projections.histories.timeline import Entry, timeline
 from imcm.projections.reports.compare import Comparison, compare
 from imcm.projections.reports.dora import dora_report, side_by_side
+from imcm.readmodel.facts import KeptFacts
 from imcm.wording import entry_line, moment_text
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

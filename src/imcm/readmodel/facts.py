@@ -1,19 +1,5 @@
 """
-Followers: what stays current as events are recorded, by whatever process.
-
-A read model is kept in a SQLite file of its own, never in the ledger's. Rows and the position they
-are made up to are committed together, so every event is applied exactly once, whoever is killed
-when. The position carries the leaf of the event at it: where the log is another one, was cut,
-renumbered or damaged there, the model is thrown away and made again. It is derived, and can be
-deleted at any time.
-
-    with LedgerReader("ledger.db") as ledger, KeptFacts("facts.db", ledger) as kept:
-        for known in kept.follow():
-            print(change_failure_rate(known).value)
-
-Other effects (a chat message, a ticket) can't be taken back, so they are delivered at least once:
-
-    deliver(ledger, "posted.db", lambda recorded: post(recorded.record, recorded.event))
+Facts, kept: the rows and the columns that figures are made of.
 """
 
 from __future__ import annotations
@@ -22,31 +8,26 @@ import hashlib
 import sqlite3
 import sys
 import threading
-import time
 from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from itertools import accumulate, chain, islice
+from contextlib import contextmanager
+from itertools import accumulate, chain
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, cast, get_type_hints
+from typing import Any, Final, Self, cast, get_type_hints
 from zlib import crc32
 
 import attrs
 import msgspec
 
-from imcm import verifier
-from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
-from imcm.domain.vocabulary import NOTHING_TOLD, Verdict, checked_function, checked_number
-from imcm.errors import InvalidValue, StoreError
-from imcm.files import checked_path
+from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.vocabulary import NOTHING_TOLD, Verdict
+from imcm.errors import StoreError
 from imcm.gc_pause import gc_paused
 from imcm.ledger.facts import loaded
 from imcm.ledger.lean import take_facts
 from imcm.ledger.reading import LedgerReader
-from imcm.ledger.store import TUPLES
 from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections.facts import change_rows, incident_rows
 from imcm.projections.facts.fold import (
@@ -60,276 +41,11 @@ from imcm.projections.facts.fold import (
     Read,
 )
 from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
+from imcm.readmodel.follower import BATCH, Follower
 
-__all__ = ["Follower", "KeptFacts", "Model", "deliver"]
-
-BATCH: Final = 20_000
-"""Events that are applied in one transaction."""
-
-LOCK_WAIT_SECONDS: Final = 60
-
-
-class Model(Protocol):
-    """
-    What a follower keeps.
-
-    Attributes:
-        name: Says what is kept and in which form; another name makes it again.
-    """
-
-    name: str
-
-    def create(self, connection: sqlite3.Connection) -> None:
-        """Make the empty tables, inside a transaction; those that are there were dropped."""
-        ...
-
-    def resume(self, connection: sqlite3.Connection, position: int) -> None:
-        """Go on from what is kept up to *position*, perhaps by another process."""
-        ...
-
-    def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
-        """Apply the next events, in log order, inside the transaction that moves the position."""
-        ...
-
-
-_OWN: Final = """
-    CREATE TABLE IF NOT EXISTS imcm_follower (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        model TEXT NOT NULL, ledger TEXT NOT NULL, position INTEGER NOT NULL, leaf BLOB NOT NULL
-    )
-"""
-
-
-class Follower:
-    """
-    Keeps a model current with a ledger, exactly once for each event.
-
-    Any number of processes may follow with the same file: they take turns, and none applies what
-    another has applied.
-
-    Args:
-        path: The file of the model; made where it is not there. Never the ledger's own.
-        ledger: What to follow. It is only read, and no writer ever waits for a follower.
-        model: What to keep.
-        progress: Is told, batch by batch, how many events were applied since it began to catch up.
-        batch: Events applied in one transaction.
-        rebuild: Whether a model that does not fit the log is made again; else that is an error.
-
-    Raises:
-        StoreError: The file can't be opened, or is another database.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        ledger: LedgerReader,
-        model: Model,
-        *,
-        progress: Callable[[int], object] | None = None,
-        batch: int = BATCH,
-        rebuild: bool = True,
-    ) -> None:
-        if checked_number("batch", batch) < 1:
-            raise InvalidValue("batch", batch, "at least one event in a transaction")
-        if not isinstance(ledger, LedgerReader):
-            raise InvalidValue("ledger", ledger, "give a Ledger or a LedgerReader")
-        if progress is not None:
-            checked_function("progress", progress)
-        self._batch = batch
-        self._rebuild = rebuild
-        self._ours = False  # whether the file is known to be one of ours
-        self._ahead: list[StoredEvent] = []
-        self._before = 0
-        self._path = checked_path("path", path)
-        self._ledger = ledger
-        self._model = model
-        self._progress = progress
-        self.rebuilt = 0
-        """How many times this object had to make the model again from nothing."""
-        with self._errors():
-            self._connection = sqlite3.connect(
-                self._path,
-                isolation_level=None,
-                timeout=LOCK_WAIT_SECONDS,
-                check_same_thread=False,
-            )
-            try:
-                self._begin()
-            except BaseException:
-                self._connection.close()
-                raise
-
-    def _begin(self) -> None:
-        run = self._connection.execute
-        try:
-            names = {name for (name,) in run("SELECT name FROM sqlite_master")}
-        except UnicodeDecodeError as error:
-            why = "it is damaged, or no file of a follower; name a new file"
-            raise StoreError(f"{self._path}: {error}; {why}") from None
-        if names and "imcm_follower" not in names:
-            raise StoreError(f"{self._path} is a database of something else; name a new file")
-        self._ours = bool(names)
-        self._write_ahead()
-        # What is lost with the power is derived, and followed again from the position before.
-        run("PRAGMA synchronous = NORMAL")
-
-    def _write_ahead(self) -> None:
-        """Choose the journal in which readers and one writer don't wait for each other."""
-        end = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                # In a new file SQLite does not wait for others who do the same.
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
-
-    @contextmanager
-    def _errors(self) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            # Never told of a file that may be somebody's only one.
-            if self._ours and self._rebuild:
-                advice = "it is derived: delete it, and it is made again"
-            elif self._ours:
-                advice = "it says how far deliveries are: restore it, or name a new file"
-            else:
-                advice = "it is no file of a follower; name a new file"
-            raise StoreError(f"{self._path}: {error}; {advice}") from error
-
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
-        run = self._connection.execute
-        with self._errors():
-            run("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                run("ROLLBACK")
-                raise
-            run("COMMIT")
-
-    @property
-    def position(self) -> int:
-        """The log position up to which everything is applied; 0 where nothing is yet."""
-        with self._errors():
-            return self._stand()[0]
-
-    def _stand(self) -> tuple[int, bytes]:
-        run = self._connection.execute
-        if not run("SELECT 1 FROM sqlite_master WHERE name = 'imcm_follower'").fetchone():
-            return 0, b""
-        found = run(
-            "SELECT position, leaf FROM imcm_follower WHERE model = ? AND ledger = ?",
-            (self._model.name, self._ledger.ledger_id),
-        ).fetchone()
-        return (0, b"") if found is None else (found[0], found[1])
-
-    def _next(self, position: int) -> list[StoredEvent]:
-        """Return the next rows behind a position; small batches are fetched several at once."""
-        if not self._ahead or self._before != position:
-            # What was fetched before stays right: rows are only ever added behind it.
-            fetched = max(self._batch, TUPLES)
-            self._ahead = list(islice(self._ledger.rows(after=position), fetched))[::-1]
-        batch = [self._ahead.pop() for _ in range(min(self._batch, len(self._ahead)))]
-        self._before = batch[-1].position if batch else position
-        return batch
-
-    def _fits(self, position: int, leaf: bytes) -> bool:
-        """Say whether the event at a position is still the one that was applied last."""
-        rows = list(self._ledger.rows(after=position - 1, upto=position))
-        return [leaf] == [_leaf(row) for row in rows]
-
-    def catch_up(self) -> int:
-        """
-        Apply what was recorded since, and return how many events that were.
-
-        Raises:
-            StoreError: The ledger or the model's file can't be read or written.
-        """
-        applied = 0
-        checked = False
-        while True:
-            with self._transaction() as connection:
-                position, leaf = self._stand()
-                if not checked and not (position and self._fits(position, leaf)):
-                    if position and not self._rebuild:
-                        raise StoreError(
-                            f"{self._path}: the event at position {position} is not the one that "
-                            "was there before; the log is another one, or was altered"
-                        )
-                    position = self._empty(connection)
-                checked = True
-                self._model.resume(connection, position)
-                batch = self._next(position)
-                if batch:
-                    self._model.apply(connection, batch)
-                    connection.execute(
-                        "UPDATE imcm_follower SET position = ?, leaf = ?",
-                        (batch[-1].position, _leaf(batch[-1])),
-                    )
-            applied += len(batch)
-            if batch and self._progress is not None:
-                self._progress(applied)
-            if len(batch) < self._batch:
-                self._ahead = []
-                return applied
-
-    def _empty(self, connection: sqlite3.Connection) -> int:
-        self.rebuilt += 1
-        self._ours = True
-        tables = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        ).fetchall()
-        for (name,) in tables:
-            quoted = name.replace('"', '""')
-            connection.execute(f'DROP TABLE "{quoted}"')
-        connection.execute(_OWN)
-        connection.execute(
-            "INSERT INTO imcm_follower VALUES (1, ?, ?, 0, x'')",
-            (self._model.name, self._ledger.ledger_id),
-        )
-        self._model.create(connection)
-        return 0
-
-    def run(self, *, every: float = 1.0, stop: threading.Event | None = None) -> Iterator[int]:
-        """
-        Catch up again and again, without end; yield how many events were applied each time.
-
-        Args:
-            every: Seconds to wait before looking again when there was nothing new.
-            stop: Set it, from any thread, to end the iteration.
-        """
-        every, stop = checked_seconds("every", every), checked_stop(stop)
-        while not stop.is_set():
-            applied = self.catch_up()
-            if applied:
-                yield applied
-            else:
-                stop.wait(every)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def _leaf(row: StoredEvent) -> bytes:
-    return verifier.leaf_hash(row.stream, row.version, row.type, row.state)
+__all__ = [
+    "KeptFacts",
+]
 
 
 # --- facts, kept ----------------------------------------------------------------------------------
@@ -499,7 +215,7 @@ def _put(told: object, whose: str) -> bytes:
         raise StoreError(f"{message}: it is not kept; correct it, or use ledger.facts()") from None
 
 
-class _FactsModel:
+class FactsModel:
     """
     One row for each incident and change, as the fold made it, and what else the fold knows.
 
@@ -708,7 +424,7 @@ class KeptFacts:
         progress: Callable[[int], object] | None = None,
     ) -> None:
         self._ledger = ledger
-        self._model = _FactsModel(ledger)
+        self._model = FactsModel(ledger)
         self._follower = Follower(path, ledger, self._model, progress=progress)
 
     def facts(self) -> Facts:
@@ -776,70 +492,3 @@ class KeptFacts:
         _traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-# --- other effects --------------------------------------------------------------------------------
-
-
-class _Delivered:
-    """A model that keeps only how far it is, and does something for each event."""
-
-    name = "delivered 1"
-
-    def __init__(self, effect: Callable[[Recorded], object]) -> None:
-        self._effect = effect
-
-    def create(self, connection: sqlite3.Connection) -> None:
-        pass
-
-    def resume(self, connection: sqlite3.Connection, position: int) -> None:
-        pass
-
-    def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
-        for row in rows:
-            self._effect(decode(row))
-
-
-def deliver(
-    ledger: LedgerReader,
-    path: str | Path,
-    effect: Callable[[Recorded], object],
-    *,
-    every: float = 1.0,
-    stop: threading.Event | None = None,
-) -> None:
-    """
-    Call *effect* with each recorded event, in log order, at least once, until it is stopped.
-
-    How far it is, is kept in a file, so it goes on where it was. After a crash between the effect
-    and the note of it the event comes again: tell it by its `position` or its `record` id. One
-    process at a time delivers with the same file; others wait. An error of the effect ends it, and
-    the event comes again the next time.
-
-    Args:
-        ledger: What to follow.
-        path: The file that says how far it is; made where it is not there, beginning with the
-            first event of the ledger.
-        every: Seconds to wait before looking again when there was nothing new.
-        stop: Set it, from any thread or from the effect itself, to end.
-
-    Raises:
-        StoreError: The event delivered last is not in the log any more: it is another log, or was
-            altered. Nothing is delivered again on its own; look, then name a new file.
-    """
-    every, stop = checked_seconds("every", every), checked_stop(stop)
-    checked_function("effect", effect)
-
-    def unless_stopped(recorded: Recorded) -> None:
-        if stop.is_set():
-            raise _Stopped
-        effect(recorded)
-
-    model = _Delivered(unless_stopped)
-    with Follower(path, ledger, model, batch=1, rebuild=False) as follower, suppress(_Stopped):
-        for _ in follower.run(every=every, stop=stop):
-            pass
-
-
-class _Stopped(Exception):
-    """The delivery was stopped between two events."""
