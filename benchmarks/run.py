@@ -750,9 +750,9 @@ def measure_import(folder: Path, events: int) -> dict[str, Any]:
 
 def kept_facts(path: Path, ledger: LedgerReader) -> Any:
     """Return facts kept in a file beside the ledger."""
-    from imcm.readmodel.facts import KeptFacts
+    from imcm.readmodel.views import views
 
-    return KeptFacts(path, ledger)
+    return views(ledger, path)
 
 
 def are_kept() -> bool:

@@ -23,8 +23,8 @@ from imcm.errors import StoreError
 from imcm.interchange import jsonl
 from imcm.readmodel import facts as kept_facts
 from imcm.readmodel.delivery import deliver
-from imcm.readmodel.facts import KeptFacts
 from imcm.readmodel.follower import Follower
+from imcm.readmodel.views import views
 from ledger.conftest import ledger, path, server, settings, sql
 
 __all__ = ["ledger", "path", "server", "settings", "sql"]
@@ -50,7 +50,7 @@ def packed(model, ledger):
         monkey.setattr(kept_facts, "LOOSE", 10)
         for number in range(40):
             detect(ledger, f"INC-{number}")
-        with KeptFacts(model, ledger) as kept:
+        with views(ledger, model) as kept:
             kept.facts()
             yield kept
 
@@ -100,7 +100,7 @@ class TestLiveIsRebuilt:
         chance = random.Random(seed)
         first, *rest = golden_rows(name)
         Ledger.restored(path, [first]).close()
-        with LedgerReader(path) as reader, KeptFacts(model, reader) as along:
+        with LedgerReader(path) as reader, views(reader, model) as along:
             equal(along, reader)
             while rest:
                 size = chance.choice((1, 2, 7, 40))
@@ -112,14 +112,14 @@ class TestLiveIsRebuilt:
                 if chance.random() < 0.5:
                     equal(along, reader)
                 if chance.random() < 0.3:
-                    with KeptFacts(model, reader) as other:
+                    with views(reader, model) as other:
                         equal(other, reader)
                         assert 0 == other.rebuilt
             equal(along, reader)
             assert 1 == along.rebuilt
 
     def test_on_every_store(self, ledger, model):
-        with KeptFacts(model, ledger) as kept:
+        with views(ledger, model) as kept:
             assert () == equal(kept, ledger).incidents
             detect(ledger, "INC-1")
             detect(ledger, "INC-2")
@@ -128,7 +128,7 @@ class TestLiveIsRebuilt:
             equal(kept, ledger)
             ledger.record("INC-1", incident.resolve, by="a", at=NOW)
             assert 2 == len(equal(kept, ledger).incidents)
-        with KeptFacts(model, ledger) as again:
+        with views(ledger, model) as again:
             ledger.unmerge("INC-2", by="a", at=NOW, why="another one")
             equal(again, ledger)
             assert 0 == again.rebuilt
@@ -138,27 +138,27 @@ class TestLiveIsRebuilt:
         now = [NOW]
         with Ledger(path, clock=lambda: now[0]) as book:
             detect(book, "INC-1", hours=-1, declared_at=NOW + timedelta(minutes=4))
-            with KeptFacts(model, book) as kept:
+            with views(book, model) as kept:
                 assert equal(kept, book).incidents[0].declared_at is None
                 now[0] += timedelta(minutes=10)
                 detect(book, "INC-2")
                 assert equal(kept, book).incidents[0].declared_at is not None
-            with KeptFacts(model, book) as again:
+            with views(book, model) as again:
                 assert equal(again, book).incidents[0].declared_at is not None
 
     def test_events_that_can_not_be_read_are_counted_on(self, book, path, model, sql):
         detect(book, "INC-1")
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             equal(kept, book)
             detect(book, "INC-2")
             sql(path, "UPDATE stored_events SET topic = 'IncidentDreamt' WHERE rowid = 3")
             assert {"IncidentDreamt": 1} == equal(kept, book).unread
-        with KeptFacts(model, book) as again:
+        with views(book, model) as again:
             assert {"IncidentDreamt": 1} == equal(again, book).unread
 
     def test_nothing_new_costs_no_event(self, book, model):
         detect(book, "INC-1")
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             assert (2, 0) == (kept.catch_up(), kept.catch_up())
             detect(book, "INC-2")
             assert 1 == kept.catch_up()
@@ -168,11 +168,11 @@ class TestTheLogIsAnother:
     def made(self, book, model, count=5):
         for number in range(count):
             detect(book, f"INC-{number}")
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             equal(kept, book)
 
     def rebuilt(self, path, model):
-        with LedgerReader(path) as reader, KeptFacts(model, reader) as kept:
+        with LedgerReader(path) as reader, views(reader, model) as kept:
             equal(kept, reader)
             return kept.rebuilt
 
@@ -211,7 +211,7 @@ class TestTheLogIsAnother:
 
     def test_an_object_that_lives_on_notices_as_well(self, book, path, model, sql):
         self.made(book, model)
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             equal(kept, book)
             sql(path, "DELETE FROM stored_events WHERE rowid > 4")
             assert 3 == len(equal(kept, book).incidents)
@@ -226,7 +226,7 @@ class TestTheLogIsAnother:
         for number in range(5):
             detect(book, f"INC-{number}")
         told = []
-        with KeptFacts(model, book, progress=told.append) as kept:
+        with views(book, model, progress=told.append) as kept:
             kept.facts()
         assert [6] == told
 
@@ -238,22 +238,22 @@ class TestTheFile:
             connection.execute("CREATE TABLE mine (x)")
         before = other.read_bytes()
         with pytest.raises(StoreError, match="something else"):
-            KeptFacts(other, book)
+            views(book, other)
         assert before == other.read_bytes()
 
     def test_the_ledger_itself_is_refused(self, book, path):
         detect(book, "INC-1")
         with pytest.raises(StoreError, match="something else"):
-            KeptFacts(path, book)
+            views(book, path)
 
     def test_a_damaged_one_says_what_to_do(self, book, model):
         detect(book, "INC-1")
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             kept.facts()
         data = bytearray(model.read_bytes())
         data[4096 * 2 :] = bytes(len(data) - 4096 * 2)  # the schema stays: it is known to be ours
         model.write_bytes(data)
-        with pytest.raises(StoreError, match="delete it, and"), KeptFacts(model, book) as kept:
+        with pytest.raises(StoreError, match="delete it, and"), views(book, model) as kept:
             kept.facts()
 
     def test_nobody_is_told_to_delete_what_may_be_their_only_one(self, book, model):
@@ -261,7 +261,7 @@ class TestTheFile:
         detect(book, "INC-1")
         model.write_bytes(b"no database " * 1000)
         with pytest.raises(StoreError, match="no file of a follower") as no:
-            KeptFacts(model, book)
+            views(book, model)
         assert "delete it" not in str(no.value)
         posted = model.with_name("posted.db")
         stop = threading.Event()
@@ -290,7 +290,7 @@ class TestTheFile:
                 model.with_name(model.name + beside).unlink(missing_ok=True)
             model.write_bytes(data)
             try:
-                with KeptFacts(model, book) as kept:
+                with views(book, model) as kept:
                     found = kept.facts()
                     assert list(truth.incidents) == list(found.incidents)
                     assert truth == found
@@ -309,7 +309,7 @@ class TestTheFile:
             connection.execute("UPDATE facts SET position = 2 WHERE id = 'INC-40'")
         with (
             pytest.raises(StoreError, match="0 rows are newer than what is packed, not 1"),
-            KeptFacts(model, book) as kept,
+            views(book, model) as kept,
         ):
             kept.facts()
 
@@ -325,12 +325,12 @@ class TestTheFile:
             pass
         with closing(sqlite3.connect(model)) as connection, connection:
             connection.execute(statement)
-        with pytest.raises(StoreError, match=why), KeptFacts(model, book) as kept:
+        with pytest.raises(StoreError, match=why), views(book, model) as kept:
             kept.facts()
 
     def test_names_of_tables_that_are_no_text(self, book, model):
         detect(book, "INC-1")
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             kept.facts()
         with closing(sqlite3.connect(model)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -338,16 +338,16 @@ class TestTheFile:
         assert 1 < data.count(b"imcm_follower")
         model.write_bytes(data.replace(b"imcm_follower", b"imcm_\xa0ollower"))
         with pytest.raises(StoreError):
-            KeptFacts(model, book)
+            views(book, model)
 
     def test_rows_that_are_missing_are_missed(self, book, model):
         detect(book, "INC-1")
         detect(book, "INC-2")
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             kept.facts()
         with closing(sqlite3.connect(model)) as connection, connection:
             connection.execute("DELETE FROM facts WHERE id = 'INC-1'")
-        with pytest.raises(StoreError, match="1 rows stand beside"), KeptFacts(model, book) as kept:
+        with pytest.raises(StoreError, match="1 rows stand beside"), views(book, model) as kept:
             kept.facts()
 
     def test_a_new_file_that_another_is_making_is_waited_for(self, book, model):
@@ -356,7 +356,7 @@ class TestTheFile:
         other.execute("BEGIN IMMEDIATE")
         done = threading.Timer(0.3, other.execute, ["COMMIT"])
         done.start()
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             assert not done.is_alive()
             assert 1 == len(kept.facts().incidents)
         other.close()
@@ -374,7 +374,7 @@ class TestTheFile:
         """Also where the damage shows only once somebody looks at a row."""
         monkeypatch.setattr(kept_facts, "LOOSE", -1)
         detect(book, "INC-1")
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             kept.facts()
         with closing(sqlite3.connect(model)) as connection, connection:
             which = ("incident", number)
@@ -382,12 +382,12 @@ class TestTheFile:
             (told,) = connection.execute(select, which).fetchone()
             update = "UPDATE packed SET told = ? WHERE kind = ? AND number = ?"
             connection.execute(update, (damage(told), *which))
-        with KeptFacts(model, book) as kept, pytest.raises(StoreError, match="delete it, and they"):
+        with views(book, model) as kept, pytest.raises(StoreError, match="delete it, and they"):
             kept.facts().incidents[0].detected_at.isoformat()
 
     def test_a_folder_that_is_not_there(self, book, tmp_path):
         with pytest.raises(StoreError, match="nowhere"):
-            KeptFacts(tmp_path / "nowhere" / "facts.db", book)
+            views(book, tmp_path / "nowhere" / "facts.db")
 
 
 class Counting:
@@ -406,6 +406,9 @@ class Counting:
             connection.execute(
                 "INSERT INTO counts VALUES (?, 1) ON CONFLICT DO UPDATE SET n = n + 1", (row.type,)
             )
+
+    def save(self, connection, *, more):
+        pass
 
 
 def counted(model):
@@ -482,7 +485,7 @@ class TestAModelOfOnesOwn:
 
     def test_facts_follow_until_they_are_stopped(self, book, model):
         stop, seen = threading.Event(), []
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             for known in kept.follow(every=0.01, stop=stop):
                 seen.append(len(known.incidents))
                 if len(seen) < 3:
@@ -497,12 +500,12 @@ FOLLOWING = textwrap.dedent(
     import sys
     from imcm import LedgerReader
     from imcm.readmodel.follower import (Follower)
-    from imcm.readmodel.facts import (KeptFacts)
+    from imcm.readmodel.views import views
     sys.path.insert(0, sys.argv[4])
     from test_follower import Counting
     with LedgerReader(sys.argv[1]) as ledger:
         with Follower(sys.argv[3], ledger, Counting(), batch=3) as counts:
-            with KeptFacts(sys.argv[2], ledger) as kept:
+            with views(ledger, sys.argv[2]) as kept:
                 print("ready", flush=True)
                 while True:
                     kept.facts()
@@ -544,7 +547,7 @@ class TestKilled:
                 one.kill()
                 one.wait()
                 one.stdout.close()
-        with KeptFacts(model, book) as kept:
+        with views(book, model) as kept:
             equal(kept, book)
             assert 0 == kept.rebuilt
         with Follower(counts, book, Counting()) as follower:

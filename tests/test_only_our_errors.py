@@ -156,7 +156,7 @@ class TestEveryDoor:
         known = {
             *("imcm.Ledger.record", "domain.incident.detect", "imcm.facts", "audit.prove"),
             *("verifier.check_proof", "frames.incidents", "imcm.Between", "imcm.deliver"),
-            *("interchange.jsonl.read", "codec.decode", "imcm.KeptFacts.facts"),
+            *("interchange.jsonl.read", "codec.decode", "imcm.Views.facts"),
         }
         assert known <= {*DOORS}
         assert {*NO_DOORS} <= {door.name for door in hostile.doors()}
@@ -367,7 +367,7 @@ def written(path, rows):
 
 
 def kept(ledger):
-    with imcm.KeptFacts(hostile.fresh_path(), ledger) as facts:
+    with imcm.views(ledger, hostile.fresh_path()) as facts:
         return facts.facts()
 
 

@@ -77,6 +77,14 @@ if TYPE_CHECKING:
     from imcm.ledger.recording import Ledger
     from imcm.ledger.redaction import Redaction
     from imcm.ledger.transactions import Once, Transaction
+    from imcm.projections.boards.views import (
+        ActionItem,
+        Approval,
+        ChangeView,
+        IncidentView,
+        LiveVersion,
+        Match,
+    )
     from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
     from imcm.projections.figures.attribution import causes
     from imcm.projections.figures.availability import (
@@ -108,14 +116,16 @@ if TYPE_CHECKING:
     from imcm.projections.reports.presets import PRESETS
     from imcm.projections.reports.restated import Restatement, restated
     from imcm.readmodel.delivery import deliver
-    from imcm.readmodel.facts import KeptFacts
     from imcm.readmodel.follower import Follower
+    from imcm.readmodel.views import Page, Views, views
 
 __all__ = [
     "DEFAULT_POLICY",
     "PRESETS",
+    "ActionItem",
     "Anomaly",
     "Answer",
+    "Approval",
     "AttemptResult",
     "Audience",
     "Authority",
@@ -124,6 +134,7 @@ __all__ = [
     "ChangeFacts",
     "ChangeStatus",
     "ChangeType",
+    "ChangeView",
     "Channel",
     "Commit",
     "Comparison",
@@ -145,8 +156,8 @@ __all__ = [
     "ImportRefusedError",
     "IncidentFacts",
     "IncidentStatus",
+    "IncidentView",
     "InvalidValue",
-    "KeptFacts",
     "KeyReusedError",
     "Kind",
     "Learned",
@@ -155,9 +166,11 @@ __all__ = [
     "LedgerMissingError",
     "LedgerNotEmptyError",
     "LedgerReader",
+    "LiveVersion",
     "LogDiffersError",
     "LogMark",
     "MalformedLineError",
+    "Match",
     "MissingExtraError",
     "MissingPackageError",
     "MitigationKind",
@@ -168,6 +181,7 @@ __all__ = [
     "Oddity",
     "Once",
     "Outcome",
+    "Page",
     "Policy",
     "ProofRefusedError",
     "Recorded",
@@ -194,6 +208,7 @@ __all__ = [
     "UnknownIdError",
     "UnreadEventError",
     "Verdict",
+    "Views",
     "Window",
     "__version__",
     "anomalies",
@@ -229,6 +244,7 @@ __all__ = [
     "time_to_restore",
     "timeline",
     "user_impact",
+    "views",
 ]
 
 _HOMES: Final = {
@@ -265,7 +281,6 @@ _HOMES: Final = {
     "IncidentFacts": "imcm.projections.facts.fold",
     "IncidentStatus": "imcm.domain.incident_events",
     "InvalidValue": "imcm.errors",
-    "KeptFacts": "imcm.readmodel.facts",
     "KeyReusedError": "imcm.errors",
     "Kind": "imcm.domain.vocabulary",
     "Learned": "imcm.projections.histories.learned",
@@ -348,6 +363,15 @@ _HOMES: Final = {
     "time_to_restore": "imcm.projections.figures.restore",
     "timeline": "imcm.projections.histories.timeline",
     "user_impact": "imcm.projections.figures.availability",
+    "views": "imcm.readmodel.views",
+    "Views": "imcm.readmodel.views",
+    "Page": "imcm.readmodel.views",
+    "IncidentView": "imcm.projections.boards.views",
+    "ChangeView": "imcm.projections.boards.views",
+    "ActionItem": "imcm.projections.boards.views",
+    "Approval": "imcm.projections.boards.views",
+    "LiveVersion": "imcm.projections.boards.views",
+    "Match": "imcm.projections.boards.views",
 }
 
 _MODULES: Final = frozenset({"audit", "change", "events", "frames", "incident"})

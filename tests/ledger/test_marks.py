@@ -9,7 +9,6 @@ import pytest
 
 from imcm import (
     InvalidValue,
-    KeptFacts,
     Ledger,
     LedgerReader,
     facts,
@@ -18,6 +17,7 @@ from imcm import (
     time_to_acknowledge,
     time_to_restore,
     verifier,
+    views,
 )
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -49,7 +49,7 @@ class TestTheMark:
 
     def test_is_the_same_however_facts_are_made(self, ledger, tmp_path):
         tell(ledger)
-        with KeptFacts(tmp_path / "kept.db", ledger) as kept:
+        with views(ledger, tmp_path / "kept.db") as kept:
             told = [ledger.facts(), facts(ledger.replay()), kept.facts()]
         figures = [time_to_restore(one) for one in (*told, ledger.replay())]
         assert [ledger.facts().mark] * 7 == [one.mark for one in (*told, *figures)]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from imcm import KeptFacts, Ledger, frames
+from imcm import Ledger, frames, views
 from imcm import incident as domain
 from imcm.domain.incident_events import IncidentDetected, MilestoneMarked
 from imcm.domain.severity import SeverityScale
@@ -388,7 +388,7 @@ def test_all_of_it_is_kept(tmp_path):
             ledger.record("INC-1", step, by="ann", at=at(0), **more)
         ledger.relate("INC-1", to="INC-0", kind=Relation.RECURRENCE_OF, by="ann", at=at(0))
         for _ in range(2):
-            with KeptFacts(tmp_path / "kept.db", ledger) as kept:
+            with views(ledger, tmp_path / "kept.db") as kept:
                 assert list(ledger.facts().incidents) == list(kept.facts().incidents)
             ledger.record("INC-1", domain.mark, by="ann", at=at(1), name="vendor called")
         [row] = ledger.facts().incidents

@@ -78,7 +78,7 @@ from imcm.projections.histories.anomalies import anomalies
 from imcm.projections.histories.timeline import Entry, timeline
 from imcm.projections.reports.compare import Comparison, compare
 from imcm.projections.reports.dora import dora_report, side_by_side
-from imcm.readmodel.facts import KeptFacts
+from imcm.readmodel.views import views
 from imcm.wording import entry_line, moment_text
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -513,7 +513,7 @@ def report(
         else:
             with (
                 progress_bar("reading") as progress,
-                KeptFacts(kept, book, progress=progress) as follower,
+                views(book, kept, progress=progress) as follower,
             ):
                 known = follower.facts()
     overrides = _settings(settings)

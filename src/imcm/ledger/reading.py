@@ -5,7 +5,7 @@ Reading a ledger: replay, facts, following, questions about one thing, backups.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -224,7 +224,7 @@ class LedgerReader:
             rows = [row for row in self.rows_of(stream) if row.position <= upto]
             state = state_of_rows(kind, rows, words=True)
         if not state.past:
-            raise UnknownIdError(kind, id, self._near(stream))
+            raise UnknownIdError(kind, id, self.near(stream))
         return state
 
     def position_at(self, known_at: int | datetime | None = None) -> int:
@@ -263,7 +263,7 @@ class LedgerReader:
         if not found and prefixed and self._store.stream(f"{kind}:{known_id('id', name)}"):
             return id
         if not found:
-            near = self._near(f"{INCIDENT}:{id}") or self._near(f"{CHANGE}:{id}")
+            near = self.near(f"{INCIDENT}:{id}") or self.near(f"{CHANGE}:{id}")
             raise UnknownIdError("incident or change", id, near)
         if len(found) > 1:
             raise InvalidValue("id", id, f"{' or '.join(found)}, since there are both")
@@ -337,7 +337,7 @@ class LedgerReader:
         found = decision_trail(events_of(self._store, [stream], extent.position), name)
         return attrs.evolve(found, known_at=known_at, log_position=extent.position)
 
-    def _near(self, stream: str) -> str:
+    def near(self, stream: str) -> str:
         """Return which ids of the same kind look like one that is not there; empty where none."""
         kind, _, id_ = stream.partition(":")
         theirs = [name.partition(":") for name in self._store.beside(stream, NEAR)]
@@ -353,6 +353,17 @@ class LedgerReader:
             InvalidValue: *stream* names no kind.
         """
         return [decode(row) for row in self.rows_of(stream)]
+
+    def events_of(self, streams: Iterable[str], *, upto: int) -> list[Recorded]:
+        """
+        Return the events of some streams up to a position, in log order; see `history`.
+
+        Args:
+            streams: "incident:INC-7", "change:CHG-3"; those that are not there have none.
+        """
+        from imcm.ledger.around import events_of
+
+        return events_of(self._store, streams, checked_position("upto", upto))
 
     def rows_of(self, stream: str) -> list[StoredEvent]:
         """Return the stored rows of one stream, oldest first, nothing decoded."""

@@ -466,7 +466,7 @@ class Ledger(LedgerReader):
                     raise
                 # Mistyped, as a rule: it is refused for being nothing yet.
                 hint = f"there is no {kind} {plain(call.stream.partition(':')[2])!r}"
-                near = self._near(call.stream)
+                near = self.near(call.stream)
                 raise refused.on(call.stream, f"{hint}, {near}" if near else hint) from None
             own = None if id(call.step) in AGGREGATES[kind].steps else rules_of(call, self._scale)
             if made and not state.past:
@@ -515,7 +515,7 @@ class Ledger(LedgerReader):
         for name in named:
             if name not in there:
                 kind, _, id_ = name.partition(":")
-                near = self._near(name)
+                near = self.near(name)
                 told = f"there is no {kind} {plain(id_)!r} in this ledger yet"
                 yield f"{told}; {near}" if near else told
 
@@ -623,7 +623,7 @@ class Ledger(LedgerReader):
             reason=reason,
             versions=versions,
             now=self._now,
-            near=self._near,
+            near=self.near,
         )
 
     @property

@@ -44,6 +44,9 @@ class _Delivered:
         for row in rows:
             self._effect(decode(row))
 
+    def save(self, connection: sqlite3.Connection, *, more: bool) -> None:
+        pass
+
 
 def deliver(
     ledger: LedgerReader,

@@ -7,32 +7,25 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 import sys
-import threading
 from array import array
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, chain
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, cast, get_type_hints
+from typing import Any, Final, cast, get_type_hints
 from zlib import crc32
 
-import attrs
 import msgspec
 
 from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import NOTHING_TOLD, Verdict
 from imcm.errors import StoreError
-from imcm.gc_pause import gc_paused
 from imcm.ledger.facts import loaded
 from imcm.ledger.lean import take_facts
 from imcm.ledger.reading import LedgerReader
-from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections.facts import change_rows, incident_rows
 from imcm.projections.facts.fold import (
     ChangeFacts,
-    Facts,
     FactsFold,
     IncidentFacts,
     Kept,
@@ -41,10 +34,9 @@ from imcm.projections.facts.fold import (
     Read,
 )
 from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
-from imcm.readmodel.follower import BATCH, Follower
 
 __all__ = [
-    "KeptFacts",
+    "FactsModel",
 ]
 
 
@@ -340,17 +332,26 @@ class FactsModel:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
+    def apply(self, rows: Sequence[StoredEvent]) -> None:
         take_facts(rows, self.fold)
-        self._put_away(connection, self.fold.touched())
-        # While more is to come, packing would only be done again.
-        if len(rows) < BATCH and self._loose > LOOSE + self._packed // 16:
+
+    def save(self, connection: sqlite3.Connection, *, more: bool) -> list[Kept]:
+        """
+        Write what changed, and return it.
+
+        Args:
+            more: Whether more is to come at once: packing would only be done again.
+        """
+        touched = self.fold.touched()
+        self._put_away(connection, touched)
+        if not more and self._loose > LOOSE + self._packed // 16:
             self._pack(connection)
         [loose] = connection.execute("SELECT count(*) FROM facts").fetchone()
         read = _sealed(
             _put((loose, self._packed, self.fold.read), "the log"), self.fold.read.position
         )
         connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (read,))
+        return touched
 
     def _put_away(self, connection: sqlite3.Connection, some: Sequence[Kept]) -> None:
         position = self.fold.position
@@ -402,93 +403,3 @@ class FactsModel:
         connection.execute("DELETE FROM facts")
         self._packed = sum(len(table) for table, _ in together.values())
         self._loose = 0
-
-
-class KeptFacts:
-    """
-    Facts that stay current, kept in a file of their own.
-
-    What they say is what `ledger.facts()` says, always; they only cost what is new.
-
-    Args:
-        path: The file to keep them in; made where it is not there.
-        ledger: What to follow.
-        progress: Is told how many events were applied when they have to be made from nothing.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        ledger: LedgerReader,
-        *,
-        progress: Callable[[int], object] | None = None,
-    ) -> None:
-        self._ledger = ledger
-        self._model = FactsModel(ledger)
-        self._follower = Follower(path, ledger, self._model, progress=progress)
-
-    def facts(self) -> Facts:
-        """
-        Catch up, and return the facts as they stand.
-
-        Raises:
-            StoreError: The ledger or the file can't be read or written.
-        """
-        self.catch_up()
-        with gc_paused():
-            found = self._model.fold.facts()
-        return self._marked(found)
-
-    def _marked(self, found: Facts) -> Facts:
-        """Return facts with which log they are of; the model's place in it is at their end."""
-        if not found.events:
-            return found
-        mark = self._ledger.mark_at(found.log_position, events=found.events)
-        return attrs.evolve(found, mark=mark)
-
-    def catch_up(self) -> int:
-        """Apply what was recorded since, and return how many events that were."""
-        try:
-            with gc_paused():
-                return self._follower.catch_up()
-        except BaseException:
-            self._model.forget()
-            raise
-
-    def follow(self, *, every: float = 1.0, stop: threading.Event | None = None) -> Iterator[Facts]:
-        """
-        Yield the facts now, and again whenever something was recorded, without end.
-
-        Args:
-            every: Seconds to wait before looking again when there was nothing new.
-            stop: Set it, from any thread, to end the iteration.
-        """
-        every, stop = checked_seconds("every", every), checked_stop(stop)
-        first = True
-        while not stop.is_set():
-            new = self.catch_up()
-            if new or first:
-                first = False
-                yield self._marked(self._model.fold.facts())
-            else:
-                stop.wait(every)
-
-    @property
-    def rebuilt(self) -> int:
-        """How many times this object had to make them again from nothing."""
-        return self._follower.rebuilt
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._follower.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -36,7 +36,10 @@ __all__ = [
 
 
 BATCH: Final = 20_000
-"""Events that are applied in one transaction."""
+"""Events that are applied at once."""
+
+BATCHES: Final = 25
+"""So many batches are one transaction: what changes in several of them is written once."""
 
 LOCK_WAIT_SECONDS: Final = 60
 
@@ -63,6 +66,15 @@ class Model(Protocol):
         """Apply the next events, in log order, inside the transaction that moves the position."""
         ...
 
+    def save(self, connection: sqlite3.Connection, *, more: bool) -> None:
+        """
+        Write what was applied and is not written yet, before the transaction ends.
+
+        Args:
+            more: Whether more is to come at once.
+        """
+        ...
+
 
 _OWN: Final = """
     CREATE TABLE IF NOT EXISTS imcm_follower (
@@ -84,7 +96,8 @@ class Follower:
         ledger: What to follow. It is only read, and no writer ever waits for a follower.
         model: What to keep.
         progress: Is told, batch by batch, how many events were applied since it began to catch up.
-        batch: Events applied in one transaction.
+        batch: Events applied at once.
+        batches: Of these, how many make one transaction.
         rebuild: Whether a model that does not fit the log is made again; else that is an error.
 
     Raises:
@@ -99,15 +112,19 @@ class Follower:
         *,
         progress: Callable[[int], object] | None = None,
         batch: int = BATCH,
+        batches: int = 1,
         rebuild: bool = True,
     ) -> None:
         if checked_number("batch", batch) < 1:
             raise InvalidValue("batch", batch, "at least one event in a transaction")
+        if checked_number("batches", batches) < 1:
+            raise InvalidValue("batches", batches, "at least one batch in a transaction")
         if not isinstance(ledger, LedgerReader):
             raise InvalidValue("ledger", ledger, "give a Ledger or a LedgerReader")
         if progress is not None:
             checked_function("progress", progress)
         self._batch = batch
+        self._batches = batches
         self._rebuild = rebuild
         self._ours = False  # whether the file is known to be one of ours
         self._ahead: list[StoredEvent] = []
@@ -118,8 +135,8 @@ class Follower:
         self._progress = progress
         self.rebuilt = 0
         """How many times this object had to make the model again from nothing."""
-        with self._errors():
-            self._connection = sqlite3.connect(
+        with self.errors():
+            self.connection = sqlite3.connect(
                 self._path,
                 isolation_level=None,
                 timeout=LOCK_WAIT_SECONDS,
@@ -128,11 +145,11 @@ class Follower:
             try:
                 self._begin()
             except BaseException:
-                self._connection.close()
+                self.connection.close()
                 raise
 
     def _begin(self) -> None:
-        run = self._connection.execute
+        run = self.connection.execute
         try:
             names = {name for (name,) in run("SELECT name FROM sqlite_master")}
         except UnicodeDecodeError as error:
@@ -150,7 +167,7 @@ class Follower:
         end = time.monotonic() + LOCK_WAIT_SECONDS
         while True:
             try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
+                self.connection.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
                 # In a new file SQLite does not wait for others who do the same.
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
@@ -160,7 +177,8 @@ class Follower:
                 return
 
     @contextmanager
-    def _errors(self) -> Generator[None]:
+    def errors(self) -> Generator[None]:
+        """Say of errors of the file what to do."""
         try:
             yield
         except sqlite3.Error as error:
@@ -175,11 +193,11 @@ class Follower:
 
     @contextmanager
     def _transaction(self) -> Generator[sqlite3.Connection]:
-        run = self._connection.execute
-        with self._errors():
+        run = self.connection.execute
+        with self.errors():
             run("BEGIN IMMEDIATE")
             try:
-                yield self._connection
+                yield self.connection
             except BaseException:
                 run("ROLLBACK")
                 raise
@@ -188,11 +206,11 @@ class Follower:
     @property
     def position(self) -> int:
         """The log position up to which everything is applied; 0 where nothing is yet."""
-        with self._errors():
+        with self.errors():
             return self._stand()[0]
 
     def _stand(self) -> tuple[int, bytes]:
-        run = self._connection.execute
+        run = self.connection.execute
         if not run("SELECT 1 FROM sqlite_master WHERE name = 'imcm_follower'").fetchone():
             return 0, b""
         found = run(
@@ -237,29 +255,38 @@ class Follower:
                     position = self._empty(connection)
                 checked = True
                 self._model.resume(connection, position)
-                batch = self._next(position)
-                if batch:
-                    self._model.apply(connection, batch)
+                more, moved = True, False
+                for _ in range(self._batches):
+                    batch = self._next(position)
+                    if batch:
+                        moved = True
+                        self._model.apply(connection, batch)
+                        position, leaf = batch[-1].position, _leaf(batch[-1])
+                        applied += len(batch)
+                        if self._progress is not None:
+                            self._progress(applied)
+                    more = len(batch) == self._batch
+                    if not more:
+                        break
+                if moved:
+                    self._model.save(connection, more=more)
                     connection.execute(
-                        "UPDATE imcm_follower SET position = ?, leaf = ?",
-                        (batch[-1].position, _leaf(batch[-1])),
+                        "UPDATE imcm_follower SET position = ?, leaf = ?", (position, leaf)
                     )
-            applied += len(batch)
-            if batch and self._progress is not None:
-                self._progress(applied)
-            if len(batch) < self._batch:
+            if not more:
                 self._ahead = []
                 return applied
 
     def _empty(self, connection: sqlite3.Connection) -> int:
         self.rebuilt += 1
         self._ours = True
-        tables = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        things = connection.execute(
+            "SELECT type, name FROM sqlite_master "
+            "WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY type DESC"
         ).fetchall()
-        for (name,) in tables:
+        for type_, name in things:
             quoted = name.replace('"', '""')
-            connection.execute(f'DROP TABLE "{quoted}"')
+            connection.execute(f'DROP {type_.upper()} "{quoted}"')
         connection.execute(_OWN)
         connection.execute(
             "INSERT INTO imcm_follower VALUES (1, ?, ?, 0, x'')",
@@ -286,7 +313,7 @@ class Follower:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
+        self.connection.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,3 @@
+"""
+What stands now of one incident or change, words included: the rows of boards.
+"""

@@ -1,0 +1,287 @@
+"""
+What rows of facts leave out and boards show: titles, roles, actions, updates, votes.
+
+One stream at a time, event by event. A correction, a void or a redaction changes what was there
+before it: then the stream is applied once more from its start, as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from imcm.domain.corrections import EDITS, WordsRedacted, standing
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
+from imcm.domain.vocabulary import folded
+from imcm.projections.boards.views import ActionItem, Attempt, Reference, RoleHeld, Update, Vote
+
+__all__ = ["DETAILS", "REAPPLIED", "ChangeDetails", "Details", "IncidentDetails", "details_of"]
+
+
+class IncidentDetails:
+    """What is known so far of an incident besides its facts."""
+
+    __slots__ = (
+        *("actions", "attempts", "causes", "merged", "problems", "references", "resolutions"),
+        *("reviewed_at", "roles", "title", "update", "updates"),
+    )
+
+    def __init__(self) -> None:
+        self.title = ""
+        self.roles: dict[tuple[str, str], RoleHeld] = {}
+        self.update: Update | None = None
+        self.updates = 0
+        self.attempts: dict[int, dict[str, Any]] = {}
+        self.references: dict[str, Reference] = {}
+        self.problems: dict[str, None] = {}
+        self.actions: dict[int, dict[str, Any]] = {}
+        self.reviewed_at: Any = None
+        self.causes: dict[str, None] = {}
+        self.merged: dict[str, None] = {}
+        self.resolutions = 0
+
+    def made_attempts(self) -> tuple[Attempt, ...]:
+        """Return the attempts, the first one first."""
+        return tuple(Attempt(**self.attempts[number]) for number in sorted(self.attempts))
+
+    def made_actions(self, incident: str, services: tuple[str, ...]) -> tuple[ActionItem, ...]:
+        """Return the action items, the first one first."""
+        return tuple(
+            ActionItem(incident=incident, services=services, **self.actions[number])
+            for number in sorted(self.actions)
+        )
+
+
+class ChangeDetails:
+    """What is known so far of a change besides its facts."""
+
+    __slots__ = (
+        *("description", "monitoring_plan", "paused", "planned_by", "quorum", "references"),
+        *("rejected_why", "rollback_plan", "template", "test_plan", "title", "votes"),
+    )
+
+    def __init__(self) -> None:
+        self.title = self.description = ""
+        self.rollback_plan = self.monitoring_plan = self.test_plan = ""
+        self.planned_by: str | None = None
+        self.template: str | None = None
+        self.votes: dict[str, Vote] = {}
+        self.quorum: int | None = None
+        self.rejected_why = ""
+        self.paused = False
+        self.references: dict[str, Reference] = {}
+
+
+Details = IncidentDetails | ChangeDetails
+
+
+# --- incidents ------------------------------------------------------------------------------------
+# Any: events are told apart by the names of their types, as in `facts`.
+
+
+def _titled(incident: Any, event: Any) -> None:
+    incident.title = event.title or incident.title
+
+
+def _role_assigned(incident: IncidentDetails, event: Any) -> None:
+    key = event.role, folded(event.person)
+    held = RoleHeld(role=event.role, person=event.person, since=event.at)
+    incident.roles.setdefault(key, held)
+
+
+def _role_released(incident: IncidentDetails, event: Any) -> None:
+    incident.roles.pop((event.role, folded(event.person)), None)
+
+
+def _update_posted(incident: IncidentDetails, event: Any) -> None:
+    incident.updates += 1
+    incident.update = Update(at=event.at, by=event.by, audience=event.audience, text=event.text)
+
+
+def _attempted(incident: IncidentDetails, event: Any) -> None:
+    incident.attempts[event.number] = {
+        "number": event.number,
+        "kind": event.kind,
+        "at": event.at,
+        "by": event.by,
+        "change": event.change,
+        "note": event.note,
+    }
+
+
+def _attempt_concluded(incident: IncidentDetails, event: Any) -> None:
+    attempt = incident.attempts.get(event.number)
+    if attempt is not None:
+        attempt["result"] = event.result
+
+
+def _referred(item: Any, event: Any) -> None:
+    item.references[event.address] = Reference(
+        kind=event.kind, address=event.address, title=event.title
+    )
+
+
+def _problem_linked(incident: IncidentDetails, event: Any) -> None:
+    incident.problems[event.problem] = None
+
+
+def _absorbed(incident: IncidentDetails, event: Any) -> None:
+    incident.merged[event.merged] = None
+
+
+def _separated(incident: IncidentDetails, event: Any) -> None:
+    incident.merged.pop(event.merged, None)
+
+
+def _resolved(incident: IncidentDetails, _: Any) -> None:
+    incident.resolutions += 1
+
+
+def _reviewed(incident: IncidentDetails, event: Any) -> None:
+    incident.reviewed_at = event.at
+    incident.causes.update(dict.fromkeys(event.causes))
+
+
+def _action_added(incident: IncidentDetails, event: Any) -> None:
+    incident.actions[event.number] = {
+        "number": event.number,
+        "text": event.text,
+        "owner": event.owner,
+        "due": event.due,
+        "added_at": event.at,
+    }
+
+
+def _action_revised(incident: IncidentDetails, event: Any) -> None:
+    action = incident.actions.get(event.number)
+    if action is not None:
+        given = {"text": event.text, "owner": event.owner, "due": event.due}
+        action.update({name: value for name, value in given.items() if value})
+
+
+def _action_over(status: str) -> Callable[[IncidentDetails, Any], None]:
+    moment = {"done": "completed_at", "dropped": "dropped_at"}[status]
+
+    def over(incident: IncidentDetails, event: Any) -> None:
+        action = incident.actions.get(event.number)
+        if action is not None:
+            action.update({"status": status, moment: event.at, "change": event.change})
+
+    return over
+
+
+# --- changes --------------------------------------------------------------------------------------
+
+
+def _planned(change: ChangeDetails, event: Any) -> None:
+    change.planned_by = event.by
+    _content(change, event)
+
+
+def _content(change: ChangeDetails, event: Any) -> None:
+    """Take the words of the content; a revision says all of them anew."""
+    change.title = event.title or change.title
+    change.description = event.description
+    change.rollback_plan = event.rollback_plan
+    change.monitoring_plan = event.monitoring_plan
+    change.test_plan = event.test_plan
+
+
+def _revised(change: ChangeDetails, event: Any) -> None:
+    _content(change, event)
+    change.votes = {}
+
+
+def _rescoped(change: ChangeDetails, _: Any) -> None:
+    change.votes = {}
+
+
+def _reworded(change: ChangeDetails, event: Any) -> None:
+    change.title = event.title or change.title
+    change.description = event.description or change.description
+
+
+def _observed(change: ChangeDetails, event: Any) -> None:
+    change.title = change.title or event.title
+
+
+def _submitted(change: ChangeDetails, event: Any) -> None:
+    change.template = None if event.template is None else event.template.name
+
+
+def _approved(change: ChangeDetails, event: Any) -> None:
+    vote = Vote(by=event.by, authority=event.authority, at=event.at, why=event.why)
+    change.votes[folded(event.by)] = vote
+    change.quorum = event.quorum or change.quorum
+
+
+def _rejected(change: ChangeDetails, event: Any) -> None:
+    change.votes = {}
+    change.rejected_why = event.why
+
+
+def _advanced(change: ChangeDetails, _: Any) -> None:
+    change.paused = False
+
+
+def _paused(change: ChangeDetails, _: Any) -> None:
+    change.paused = True
+
+
+DETAILS: Final[Mapping[str, Mapping[str, Callable[[Any, Any], None]]]] = {
+    INCIDENT: {
+        "IncidentDetected": _titled,
+        "IncidentDescribed": _titled,
+        "RoleAssigned": _role_assigned,
+        "RoleReleased": _role_released,
+        "UpdatePosted": _update_posted,
+        "MitigationAttempted": _attempted,
+        "AttemptConcluded": _attempt_concluded,
+        "ReferenceAdded": _referred,
+        "ProblemLinked": _problem_linked,
+        "IncidentAbsorbed": _absorbed,
+        "IncidentSeparated": _separated,
+        "IncidentResolved": _resolved,
+        "ReviewRecorded": _reviewed,
+        "ActionAdded": _action_added,
+        "ActionRevised": _action_revised,
+        "ActionCompleted": _action_over("done"),
+        "ActionDropped": _action_over("dropped"),
+    },
+    CHANGE: {
+        "ChangePlanned": _planned,
+        "ChangeRevised": _revised,
+        "ChangeRescoped": _rescoped,
+        "ChangeReworded": _reworded,
+        "ChangeObserved": _observed,
+        "ChangeSubmitted": _submitted,
+        "ChangeApproved": _approved,
+        "ChangeRejected": _rejected,
+        "RolloutAdvanced": _advanced,
+        "RolloutPaused": _paused,
+        "ReferenceAdded": _referred,
+    },
+}
+"""How an event of what stands is applied, by the name of its type; others say nothing of these."""
+
+REAPPLIED: Final = frozenset(cls.__name__ for cls in (*EDITS, WordsRedacted))
+"""Types after which a stream is applied again from its start: what stood before is other now."""
+
+
+def details_of(kind: str, events: Iterable[Recorded]) -> Details:
+    """Return the details of one stream as they stand after all its *events*."""
+    facts: dict[int, Any] = {}
+    edits: list[Any] = []
+    for recorded in events:
+        event = recorded.event
+        if isinstance(event, EDITS):
+            edits.append(event)
+        elif not isinstance(event, Unread):
+            facts[recorded.version] = event
+    details: Details = IncidentDetails() if kind == INCIDENT else ChangeDetails()
+    apply = DETAILS[kind]
+    for event in (standing(facts, edits) if edits else facts).values():
+        step = apply.get(type(event).__name__)
+        if step is not None:
+            step(details, event)
+    return details

@@ -1,0 +1,428 @@
+"""
+What boards show: an incident, a change, an action item, as they stand, words included.
+
+Moments are aware times, or `Between` where only bounds are known; None where nobody said. Ages are
+counted from the midpoint of an uncertain moment, as figures do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import attrs
+
+from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident import OPEN
+from imcm.domain.incident_events import IncidentStatus
+from imcm.domain.vocabulary import (
+    NOTHING_TOLD,
+    AttemptResult,
+    Audience,
+    Authority,
+    ChangeType,
+    Channel,
+    Commit,
+    DismissalReason,
+    HoldReason,
+    Impact,
+    Kind,
+    MitigationKind,
+    Mode,
+    Moment,
+    Outcome,
+    Relation,
+    Result,
+    Risk,
+    Role,
+    Severity,
+    Symptom,
+    Verdict,
+    Window,
+    checked_time,
+)
+from imcm.projections.facts.rows import RolloutStep
+from imcm.projections.figures.jsonable import jsonable
+from imcm.projections.figures.units import utc
+
+__all__ = [
+    "ActionItem",
+    "Approval",
+    "Attempt",
+    "ChangeView",
+    "IncidentView",
+    "LiveVersion",
+    "Match",
+    "Reference",
+    "RoleHeld",
+    "Update",
+    "Vote",
+]
+
+
+@attrs.frozen(kw_only=True)
+class RoleHeld:
+    """A role that somebody holds now, and since when."""
+
+    role: Role
+    person: str
+    since: Moment | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Update:
+    """The last thing that was told to colleagues or to the public."""
+
+    at: Moment | None
+    by: str
+    audience: Audience
+    text: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """Something that was tried so that users are no longer hurt; *result* None while it runs."""
+
+    number: int
+    kind: MitigationKind
+    at: Moment | None
+    by: str
+    change: str | None = None
+    note: str = ""
+    result: AttemptResult | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Reference:
+    """Something elsewhere that belongs to it: a ticket, a dashboard, a runbook."""
+
+    kind: str
+    address: str
+    title: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Vote:
+    """One person's approval of the content as it stands."""
+
+    by: str
+    authority: Authority | None
+    at: Moment | None
+    why: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class ActionItem:
+    """
+    Something to do so that an incident does not happen again.
+
+    Attributes:
+        incident: The incident it comes from; *services* are that one's.
+        number: Which of its action items it is, from 1.
+        due: The day by which it is to be done; None where nobody said.
+        change: The change it was done by, where one was named.
+    """
+
+    incident: str
+    number: int
+    text: str = ""
+    owner: str | None = None
+    due: date | None = None
+    added_at: Moment | None = None
+    completed_at: Moment | None = None
+    dropped_at: Moment | None = None
+    status: str = "open"
+    change: str | None = None
+    services: tuple[str, ...] = ()
+
+    def overdue(self, today: date) -> bool:
+        """Say whether it is open, and its day is over."""
+        return self.status == "open" and self.due is not None and self.due < today
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        plain: dict[str, Any] = jsonable(self)
+        return plain
+
+
+def _age(since: Moment | None, now: datetime) -> timedelta | None:
+    """Return the time since a moment; None where it is not known."""
+    return None if since is None else checked_time("now", now) - utc(since)
+
+
+@attrs.frozen(kw_only=True)
+class IncidentView:
+    """
+    Everything that stands of one incident, corrections applied, words included.
+
+    Attributes:
+        title: "" where none was given, or it was taken out.
+        status: Where it stands. *Open* are detected, triaged, mitigating and mitigated.
+        severity: The one it has now, *severity_name* as the team's scale calls it;
+            *severity_highest* the worst it ever had by itself.
+        on_hold: Why work waits for somebody else; None where it does not.
+        roles: Who holds which role now, in the order in which they took them.
+        verdicts: By the ids of changes, what the last verdict on each says.
+        last_update, updates: The last thing that was told, and how many were.
+        merged_into: Where it is merged into another, which one: ask there.
+        reviewed: Whether a review covers its last resolution; False where it was never resolved.
+        last_recorded_at: When the ledger recorded the last event of it, in UTC.
+        unread: How many of its events this version can't read: what stands may be other.
+        version: The number of events that were recorded of it.
+        first_position, last_position: Where in the log the first and the last of them stand.
+    """
+
+    id: str
+    title: str = ""
+    status: IncidentStatus = IncidentStatus.NOTHING
+    severity: Severity | None = None
+    severity_name: str | None = None
+    severity_highest: Severity | None = None
+    services: tuple[str, ...] = ()
+    environment: str | None = None
+    labels: Mapping[str, str] = NOTHING_TOLD
+    symptom: Symptom | None = None
+    channel: Channel | None = None
+    monitor: str | None = None
+    mode: Mode = Mode.REAL
+    impact: Impact | None = None
+    impact_started_at: Moment | None = None
+    detected_at: Moment | None = None
+    declared_at: Moment | None = None
+    acknowledged_at: Moment | None = None
+    triaged_at: Moment | None = None
+    mitigated_at: Moment | None = None
+    resolved_at: Moment | None = None
+    closed_at: Moment | None = None
+    reopenings: int = 0
+    on_hold: HoldReason | None = None
+    held_since: Moment | None = None
+    roles: tuple[RoleHeld, ...] = ()
+    last_update: Update | None = None
+    updates: int = 0
+    attempts: tuple[Attempt, ...] = ()
+    verdicts: Mapping[str, Verdict] = NOTHING_TOLD
+    dismissed: DismissalReason | None = None
+    merged_into: str | None = None
+    merged: tuple[str, ...] = ()
+    parent: str | None = None
+    related: Mapping[str, Relation] = NOTHING_TOLD
+    milestones: Mapping[str, tuple[Moment | None, ...]] = NOTHING_TOLD
+    references: tuple[Reference, ...] = ()
+    problems: tuple[str, ...] = ()
+    actions: tuple[ActionItem, ...] = ()
+    reviewed: bool = False
+    reviewed_at: Moment | None = None
+    cause_tags: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    imported: bool = False
+    unread: int = 0
+    version: int = 0
+    last_recorded_at: datetime | None = None
+    first_position: int = 0
+    last_position: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not over: detected, triaged, mitigating or mitigated."""
+        return self.status in OPEN
+
+    @property
+    def commander(self) -> str | None:
+        """Who leads it; None where nobody does."""
+        return next(
+            (held.person for held in self.roles if held.role is Role.INCIDENT_COMMANDER), None
+        )
+
+    @property
+    def suspected(self) -> tuple[str, ...]:
+        """The changes that are suspected, or confirmed, to have caused it."""
+        wanted = {Verdict.SUSPECTED, Verdict.CAUSED}
+        return tuple(change for change, verdict in self.verdicts.items() if verdict in wanted)
+
+    @property
+    def open_actions(self) -> int:
+        """How many of its action items are open."""
+        return sum(action.status == "open" for action in self.actions)
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Return the time since it was detected; None where nobody knows when that was."""
+        return _age(self.detected_at, now)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        plain: dict[str, Any] = jsonable(self)
+        return plain | {"commander": self.commander, "suspected": list(self.suspected)}
+
+
+@attrs.frozen(kw_only=True)
+class ChangeView:
+    """
+    Everything that stands of one change, corrections applied, words included.
+
+    Attributes:
+        window: When it is planned or scheduled for; None where nobody said.
+        votes: The approvals of the content as it stands; of earlier content they are void. *quorum*
+            is how many the last vote needed; None where there was none.
+        authorisation: "approved", "pre-approved", "approved afterwards", "refused afterwards",
+            "outstanding", "not asked" or "unknown", as in facts.
+        unauthorised: Guards that would have said no to what was done, each once.
+        percent: The share of users a rollout reached so far; None where there is none.
+            *percent_since* is when it was raised to that; *paused* whether it waits.
+        ended_at: When the work was over: completed, failed, aborted or rolled back.
+        rejected_why: Why it was last sent back; "" where it was not, or nobody said.
+        last_recorded_at, unread, version, first_position, last_position: As with incidents.
+    """
+
+    id: str
+    title: str = ""
+    description: str = ""
+    status: ChangeStatus = ChangeStatus.NOTHING
+    type: ChangeType = ChangeType.NORMAL
+    kind: Kind | None = None
+    risk: Risk | None = None
+    services: tuple[str, ...] = ()
+    environment: str | None = None
+    labels: Mapping[str, str] = NOTHING_TOLD
+    deployed_version: str | None = None
+    window: Window | None = None
+    requested_by: str | None = None
+    planned_by: str | None = None
+    incident: str | None = None
+    repairs: str | None = None
+    template: str | None = None
+    rollback_plan: str = ""
+    monitoring_plan: str = ""
+    test_plan: str = ""
+    has_rollback_plan: bool = False
+    has_monitoring_plan: bool = False
+    has_test_plan: bool = False
+    votes: tuple[Vote, ...] = ()
+    quorum: int | None = None
+    rejected_why: str = ""
+    authorisation: str = "not asked"
+    unauthorised: tuple[str, ...] = ()
+    planned_at: Moment | None = None
+    submitted_at: Moment | None = None
+    approved_at: Moment | None = None
+    started_at: Moment | None = None
+    deployed_at: Moment | None = None
+    ended_at: Moment | None = None
+    rolled_back_at: Moment | None = None
+    recovered_at: Moment | None = None
+    validated_at: Moment | None = None
+    closed_at: Moment | None = None
+    outcome: Outcome | None = None
+    result: Result | None = None
+    percent: float | None = None
+    percent_since: Moment | None = None
+    paused: bool = False
+    rollout: tuple[RolloutStep, ...] = ()
+    on_hold: HoldReason | None = None
+    held_since: Moment | None = None
+    commits: tuple[Commit, ...] = ()
+    references: tuple[Reference, ...] = ()
+    imported: bool = False
+    unread: int = 0
+    version: int = 0
+    last_recorded_at: datetime | None = None
+    first_position: int = 0
+    last_position: int = 0
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing more is to come: closed or cancelled."""
+        return self.status in {ChangeStatus.CLOSED, ChangeStatus.CANCELLED}
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Return the time since it was planned; None where nobody knows when that was."""
+        return _age(self.planned_at, now)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        plain: dict[str, Any] = jsonable(self)
+        return plain
+
+
+@attrs.frozen(kw_only=True)
+class Approval:
+    """
+    A change that waits for a vote or for a ruling, and whether somebody may give it.
+
+    Attributes:
+        change: The change that waits.
+        waits_for: "approval", or "ruling" where it went in without one.
+        since: From when it waits: its submission, or the end of what went in.
+        possible: Whether the person asked for may give it; None where nobody was asked for.
+        guard, why: What says no to that person, and why; "" where nothing does.
+    """
+
+    change: ChangeView
+    waits_for: str
+    since: Moment | None = None
+    possible: bool | None = None
+    guard: str = ""
+    why: str = ""
+
+    def age(self, now: datetime) -> timedelta | None:
+        """Return how long it has waited; None where nobody knows since when."""
+        return _age(self.since, now)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        plain: dict[str, Any] = jsonable(self)
+        return plain
+
+
+@attrs.frozen(kw_only=True)
+class LiveVersion:
+    """
+    What of one service is in production at a time.
+
+    Attributes:
+        version: What its change called it; None where it said none.
+        change: The change that brought it in.
+        since: From when it is live: its deployment, or the roll back of the one after it.
+        by_rollback_of: The change whose roll back brought it back; None where it was deployed.
+        replaced: The change whose version was live before it; None where none is known.
+        status: Where its change stands: a rollout may still be on its way to everybody.
+        percent: The share of users it reached; None where it was no rollout.
+    """
+
+    service: str
+    environment: str | None
+    version: str | None
+    change: str
+    since: Moment | None
+    by_rollback_of: str | None = None
+    replaced: str | None = None
+    replaced_version: str | None = None
+    status: ChangeStatus = ChangeStatus.NOTHING
+    percent: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        plain: dict[str, Any] = jsonable(self)
+        return plain
+
+
+@attrs.frozen(kw_only=True)
+class Match:
+    """
+    An incident or a change in which something asked for was found.
+
+    Attributes:
+        kind: "incident" or "change".
+    """
+
+    kind: str
+    id: str
+    title: str = ""
+    status: str = ""
+    services: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        plain: dict[str, Any] = jsonable(self)
+        return plain

@@ -1,0 +1,263 @@
+"""
+Boards, kept: one row for each incident, change and action item, as SQL tables.
+
+The tables are public (docs/views.md): boards are asked of them, and other tools read them. What a
+row holds is told by `imcm.projections.boards`; it is made anew when something of it was recorded.
+Words are only in these rows; those that a redaction took out of the log are gone from them with the
+next event that is applied, which is the redaction itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from imcm.codec.decoding import decode, stamp_of
+from imcm.codec.rows import EVENT_TYPES, StoredEvent
+from imcm.domain.corrections import WordsRedacted
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
+from imcm.domain.vocabulary import Window
+from imcm.ledger import LedgerReader
+from imcm.projections.boards.assembly import Extent, view_of, view_of_stream
+from imcm.projections.boards.details import (
+    DETAILS,
+    REAPPLIED,
+    ChangeDetails,
+    Details,
+    IncidentDetails,
+)
+from imcm.projections.boards.views import ActionItem, ChangeView, IncidentView
+from imcm.projections.facts.fold import Kept
+from imcm.readmodel.columns import Columns, moment_text
+
+__all__ = ["ACTIONS", "CHANGES", "INCIDENTS", "TABLES", "BoardsModel", "rows_of_view"]
+
+INCIDENTS: Final = Columns(IncidentView, frozenset({"actions"}))
+CHANGES: Final = Columns(ChangeView)
+ACTIONS: Final = Columns(ActionItem, frozenset({"services"}))
+
+HELD: Final = 50_000
+"""Streams whose details are held, so that the next event of one need not read it all again."""
+
+TABLES: Final[Mapping[str, str]] = {
+    "incident": (
+        f'{INCIDENTS.definition}, "is_open" INTEGER, "commander" TEXT, "people" TEXT, '
+        '"searched" TEXT, PRIMARY KEY ("id")'
+    ),
+    "change": (
+        f'{CHANGES.definition}, "is_ended" INTEGER, "window_start" TEXT, "window_end" TEXT, '
+        '"searched" TEXT, PRIMARY KEY ("id")'
+    ),
+    "action": f'{ACTIONS.definition}, PRIMARY KEY ("incident", "number")',
+}
+"""The tables with their columns, as CREATE TABLE takes them."""
+
+_INDEXES: Final = (
+    'CREATE INDEX incident_open ON incident ("is_open") WHERE "is_open"',
+    'CREATE INDEX incident_last ON incident ("last_position")',
+    'CREATE INDEX change_status ON change ("status")',
+    'CREATE INDEX change_last ON change ("last_position")',
+    'CREATE INDEX change_window ON change ("window_start") WHERE "window_start" IS NOT NULL',
+    'CREATE INDEX change_authorisation ON change ("authorisation") '
+    "WHERE \"authorisation\" = 'outstanding'",
+    'CREATE INDEX action_open ON action ("due") WHERE "status" = \'open\'',
+)
+
+_VIEWS: Final = (
+    "CREATE VIEW incident_service AS SELECT incident.id AS incident, service.value AS service "
+    "FROM incident, json_each(incident.services) AS service",
+    "CREATE VIEW incident_label AS SELECT incident.id AS incident, label.key AS name, "
+    "label.value AS value FROM incident, json_each(incident.labels) AS label",
+    "CREATE VIEW role AS SELECT incident.id AS incident, "
+    "json_extract(held.value, '$.role') AS role, "
+    "json_extract(held.value, '$.person') AS person, "
+    "json_extract(held.value, '$.since') AS since "
+    "FROM incident, json_each(incident.roles) AS held",
+    "CREATE VIEW link AS SELECT incident.id AS incident, verdict.key AS change, "
+    "verdict.value AS verdict FROM incident, json_each(incident.verdicts) AS verdict",
+    "CREATE VIEW change_service AS SELECT change.id AS change, service.value AS service "
+    "FROM change, json_each(change.services) AS service",
+    "CREATE VIEW change_label AS SELECT change.id AS change, label.key AS name, "
+    "label.value AS value FROM change, json_each(change.labels) AS label",
+    "CREATE VIEW vote AS SELECT change.id AS change, "
+    "json_extract(vote.value, '$.by') AS \"by\", "
+    "json_extract(vote.value, '$.authority') AS authority, "
+    "json_extract(vote.value, '$.at') AS at FROM change, json_each(change.votes) AS vote",
+    "CREATE VIEW deployment AS SELECT change.id AS change, service.value AS service, "
+    "change.environment AS environment, change.deployed_version AS version, "
+    "change.deployed_at AS deployed_at, change.rolled_back_at AS rolled_back_at, "
+    "change.outcome AS outcome FROM change, json_each(change.services) AS service "
+    "WHERE change.deployed_at IS NOT NULL",
+)
+
+_KINDS: Final = (INCIDENT, CHANGE)
+
+
+def _insert(table: str, columns: Columns[Any], more: int) -> str:
+    """Return the statement that puts a row into a table, in place of the one that is there."""
+    marks = ", ".join("?" * (len(columns.names) + more))
+    return f"INSERT OR REPLACE INTO {table} VALUES ({marks})"
+
+
+_PUT: Final = {
+    INCIDENT: _insert("incident", INCIDENTS, 4),
+    CHANGE: _insert("change", CHANGES, 4),
+}
+_PUT_ACTION: Final = _insert("action", ACTIONS, 0)
+
+
+def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
+    """Return the values of a view's row, those that are only there to be asked for at the end."""
+    if isinstance(view, IncidentView):
+        people = list(dict.fromkeys(held.person for held in view.roles))
+        named = [view.id, view.title, *view.services, *view.labels.values(), *people]
+        named += [text for item in view.references for text in (item.address, item.title)]
+        named += [text for action in view.actions for text in (action.text, action.owner or "")]
+        named += [*view.problems, *view.milestones, *view.causes, *view.cause_tags]
+        if view.last_update is not None:
+            named.append(view.last_update.text)
+        listed = "\n".join(people).casefold() or None
+        more = [int(view.is_open), view.commander, listed, _searched(named)]
+        return INCIDENTS.write(view) + more
+    named = [view.id, view.title, view.description, *view.services, *view.labels.values()]
+    named += [view.requested_by or "", view.planned_by or "", view.deployed_version or ""]
+    named += [vote.by for vote in view.votes]
+    named += [text for item in view.references for text in (item.address, item.title)]
+    named += [commit.id for commit in view.commits]
+    more = [int(view.is_ended), *_ends(view.window), _searched(named)]
+    return CHANGES.write(view) + more
+
+
+def _ends(window: Window | None) -> tuple[str | None, str | None]:
+    return (None, None) if window is None else (moment_text(window.start), moment_text(window.end))
+
+
+def _searched(texts: Iterable[str]) -> str:
+    """Return what a search looks through: texts without difference of case, each on its line."""
+    return "\n".join(dict.fromkeys(text.casefold() for text in texts if text))
+
+
+class _Held:
+    """What is held of one stream, to go on from."""
+
+    __slots__ = ("details", "extent", "kind")
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.details: Details = IncidentDetails() if kind == INCIDENT else ChangeDetails()
+        self.extent = Extent()
+
+
+class BoardsModel:
+    """
+    Keeps the rows of boards current, given the rows of facts that changed.
+
+    Args:
+        ledger: Where the events of a stream are read again when its rows can't go on from what
+            is held.
+    """
+
+    def __init__(self, ledger: LedgerReader) -> None:
+        self._ledger = ledger
+        self._held: dict[str, _Held] = {}
+        self._reread: set[str] = set()
+        self._last: dict[str, StoredEvent] = {}
+        self._erases = False
+
+    def forget(self) -> None:
+        """Let go of what was applied and perhaps not committed."""
+        self._held, self._reread, self._last, self._erases = {}, set(), {}, False
+
+    @staticmethod
+    def create(connection: sqlite3.Connection) -> None:
+        """Make the empty tables."""
+        for name, columns in TABLES.items():
+            connection.execute(f"CREATE TABLE {name} ({columns})")
+        for statement in (*_INDEXES, *_VIEWS):
+            connection.execute(statement)
+
+    def apply(self, rows: Sequence[StoredEvent]) -> None:
+        """Apply the next events; nothing is written yet."""
+        held, last, reread = self._held, self._last, self._reread
+        for row in rows:
+            stream, type_ = row.stream, row.type
+            mine = held.get(stream)
+            if mine is None:
+                kind = stream.partition(":")[0]
+                if kind not in _KINDS:
+                    continue
+                mine = held[stream] = _Held(kind)
+                if row.version != 1:
+                    reread.add(stream)
+            last[stream] = row
+            extent = mine.extent
+            if not extent.first:
+                extent.first = row.position
+            extent.last, extent.version = row.position, row.version
+            if type_ in REAPPLIED or type_ not in EVENT_TYPES:
+                reread.add(stream)
+                self._erases = self._erases or type_ == WordsRedacted.__name__
+                continue
+            step = DETAILS[mine.kind].get(type_)
+            if step is not None and stream not in reread:
+                event = decode(row).event
+                if isinstance(event, Unread):
+                    reread.add(stream)
+                else:
+                    step(mine.details, event)
+
+    def save(self, connection: sqlite3.Connection, changed: Iterable[Kept], unread: bool) -> None:
+        """
+        Write the rows of what changed.
+
+        Args:
+            changed: The facts of each of them.
+            unread: Whether any event could not be read: then what is held may be other.
+        """
+        views = {INCIDENT: list[list[Any]](), CHANGE: list[list[Any]]()}
+        actions: list[list[Any]] = []
+        incidents: list[tuple[str]] = []
+        for view in self._views(changed, unread):
+            if isinstance(view, IncidentView):
+                views[INCIDENT].append(rows_of_view(view))
+                incidents.append((view.id,))
+                actions += map(ACTIONS.write, view.actions)
+            else:
+                views[CHANGE].append(rows_of_view(view))
+        for kind, rows in views.items():
+            connection.executemany(_PUT[kind], rows)
+        connection.executemany("DELETE FROM action WHERE incident = ?", incidents)
+        connection.executemany(_PUT_ACTION, actions)
+        self._last, self._reread = {}, set()
+        while len(self._held) > HELD:
+            del self._held[next(iter(self._held))]
+
+    def _views(self, changed: Iterable[Kept], unread: bool) -> Iterator[IncidentView | ChangeView]:
+        again: dict[str, int] = {}
+        for kept in changed:
+            stream = f"{kept.kind}:{kept.row.id}"
+            if unread or not kept.whole or stream in self._reread:
+                again[stream] = self._last[stream].position
+                self._held.pop(stream, None)
+                continue
+            held = self._held[stream]
+            held.extent.recorded_at = datetime.fromisoformat(stamp_of(self._last[stream]))
+            yield view_of(kept.row, held.details, held.extent)
+        yield from self.reread(again)
+
+    def reread(self, streams: Mapping[str, int]) -> Iterator[IncidentView | ChangeView]:
+        """Yield the views of streams, each up to a position, made of their events."""
+        if not streams:
+            return
+        events: dict[str, list[Recorded]] = {}
+        for recorded in self._ledger.events_of(streams, upto=max(streams.values())):
+            if recorded.position <= streams[recorded.stream]:
+                events.setdefault(recorded.stream, []).append(recorded)
+        yield from map(view_of_stream, events.values())
+
+    def erases(self) -> bool:
+        """Say, once, whether words were taken out since this was last asked."""
+        erases, self._erases = self._erases, False
+        return erases

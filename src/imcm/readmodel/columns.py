@@ -1,0 +1,191 @@
+"""
+Views as rows of SQL tables and back: one column for each field, by the type of the field.
+
+A moment is text in UTC with microseconds, which sorts as time does; an uncertain one is its two
+bounds, with a slash between them. What is a text, a number or a day is one; all else is JSON. A
+value that is the field's default is NULL where it is JSON, so that most rows are short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from enum import Enum
+from types import NoneType, UnionType
+from typing import (
+    Any,
+    Final,
+    Generic,
+    NamedTuple,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+import attrs
+import msgspec
+
+from imcm.domain.vocabulary import Between
+from imcm.errors import StoreError
+
+__all__ = ["Column", "Columns", "moment_of", "moment_text"]
+
+V = TypeVar("V")
+
+
+def moment_text(moment: datetime | Between | None) -> str | None:
+    """Return a moment as it is stored: in UTC, or the two bounds of an uncertain one."""
+    if isinstance(moment, Between):
+        return f"{moment_text(moment.earliest)}/{moment_text(moment.latest)}"
+    if moment is None:
+        return None
+    try:
+        moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    except OverflowError:  # in the first or the last hours there are
+        return moment.isoformat(timespec="microseconds")
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
+def moment_of(text: str | None) -> Any:
+    """Return the moment that a text stands for. Any: a time, or one that is uncertain."""
+    if text is None:
+        return None
+    first, slash, last = text.partition("/")
+    if slash:
+        return Between(earliest=datetime.fromisoformat(first), latest=datetime.fromisoformat(last))
+    return datetime.fromisoformat(first)
+
+
+class Column(NamedTuple):
+    """
+    How one field is stored.
+
+    Attributes:
+        name, type: Of the column, in SQL.
+        write, read: From the value of the field, and back; None where it is stored as it is.
+    """
+
+    name: str
+    type: str
+    write: Callable[[Any], Any] | None
+    read: Callable[[Any], Any] | None
+
+
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _default(attribute: Any) -> Any:
+    default: Any = attribute.default
+    return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+
+
+def _column(attribute: Any, hint: Any) -> Column:
+    """Return the column of a field. Any: a field is of any type."""
+    name = attribute.name
+    choices = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
+    types = set(choices) - {NoneType}
+    if types <= {datetime, Between}:
+        return Column(name, "TEXT", moment_text, moment_of)
+    [kind] = types if len(types) == 1 else [None]
+    if kind is bool:
+        return Column(name, "INTEGER", int, bool)
+    if kind in {int, float, str}:
+        return Column(name, {int: "INTEGER", float: "REAL", str: "TEXT"}[kind], None, None)
+    if kind is date:
+        return Column(name, "TEXT", _day_text, _day)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return Column(name, "TEXT", _member_text, _member(kind))
+    return _json(name, hint, _default(attribute))
+
+
+def _day_text(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
+
+
+def _day(text: str | None) -> date | None:
+    return None if text is None else date.fromisoformat(text)
+
+
+def _member_text(member: Enum | None) -> Any:
+    return None if member is None else member.value
+
+
+def _member(kind: type[Enum]) -> Callable[[Any], Any]:
+    members: dict[object, Enum | None] = {member.value: member for member in kind}
+    members[None] = None
+
+    def read(value: object) -> Enum | None:
+        return members[value]
+
+    return read
+
+
+def _json(name: str, hint: Any, default: Any) -> Column:
+    decode = msgspec.json.Decoder(hint).decode
+
+    def write(value: Any) -> str | None:
+        return None if value == default else _encode(value).decode()
+
+    def read(text: str | None) -> Any:
+        return default if text is None else decode(text)
+
+    return Column(name, "TEXT", write, read)
+
+
+class Columns(Generic[V]):
+    """
+    The columns of a class of views.
+
+    Args:
+        cls: An attrs class.
+        without: Fields that are stored elsewhere.
+    """
+
+    def __init__(self, cls: type[V], without: frozenset[str] = frozenset()) -> None:
+        made: Any = cls
+        hints = get_type_hints(cls)
+        self.cls: Callable[..., V] = made
+        self.columns = tuple(
+            _column(field, hints[field.name])
+            for field in attrs.fields(made)
+            if field.name not in without
+        )
+        self.names = tuple(column.name for column in self.columns)
+        self._writes = tuple((column.name, column.write) for column in self.columns)
+        self._reads = tuple((column.name, column.read) for column in self.columns)
+
+    @property
+    def definition(self) -> str:
+        """The columns as CREATE TABLE takes them."""
+        return ", ".join(f'"{column.name}" {column.type}' for column in self.columns)
+
+    def write(self, view: V) -> list[Any]:
+        """Return the values of a view in the order of the columns."""
+        return [
+            getattr(view, name) if write is None else write(getattr(view, name))
+            for name, write in self._writes
+        ]
+
+    def read(self, values: tuple[Any, ...], **more: Any) -> V:
+        """
+        Return the view that was stored as these values.
+
+        Raises:
+            StoreError: They are none of a view: the file is damaged.
+        """
+        try:
+            fields: Mapping[str, Any] = {
+                name: value if read is None else read(value)
+                for (name, read), value in zip(self._reads, values, strict=True)
+            }
+            return self.cls(**fields, **more)
+        except (
+            *(msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError),
+            *(LookupError, OverflowError, AttributeError),
+        ) as error:
+            raise StoreError(
+                f"a view can't be read ({error}): the file is damaged; it is derived: delete it, "
+                "and it is made again"
+            ) from error

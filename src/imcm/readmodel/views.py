@@ -1,0 +1,796 @@
+"""
+Views: what stands now, current, kept in one derived file for figures, boards and other tools.
+
+    with imcm.Ledger("ledger.db") as ledger, imcm.views(ledger, "ledger.views") as views:
+        for incident in views.incidents():
+            print(incident.severity, incident.id, incident.title, incident.commander)
+        print(imcm.change_failure_rate(views.facts()).value)
+
+Every question first applies what was recorded since, by whatever process, so the answer is what a
+replay of the log would give. The file is derived: it can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Generic, Literal, Self, TypeVar, cast
+
+import attrs
+
+from imcm.codec.rows import StoredEvent
+from imcm.domain import change as changes_
+from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident_events import IncidentStatus
+from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.recorded import CHANGE, INCIDENT, checked_known_at
+from imcm.domain.vocabulary import (
+    PRODUCTION,
+    Severity,
+    checked_text,
+    checked_time,
+    folded,
+    known_id,
+    optional_id,
+)
+from imcm.errors import InvalidValue, UnknownIdError
+from imcm.gc_pause import gc_paused
+from imcm.ledger import LedgerReader
+from imcm.ledger.waiting import checked_seconds, checked_stop
+from imcm.projections.boards.assembly import view_of_stream
+from imcm.projections.boards.live import Deployed, live_version
+from imcm.projections.boards.views import (
+    ActionItem,
+    Approval,
+    ChangeView,
+    IncidentView,
+    LiveVersion,
+    Match,
+)
+from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.excerpt import one_of
+from imcm.projections.figures.units import utc
+from imcm.readmodel.asking import Where, members_of, paging, table_at
+from imcm.readmodel.boards import ACTIONS, CHANGES, INCIDENTS, TABLES, BoardsModel, rows_of_view
+from imcm.readmodel.columns import moment_of, moment_text
+from imcm.readmodel.facts import FactsModel
+from imcm.readmodel.follower import BATCHES, Follower
+
+__all__ = ["Page", "Views", "views"]
+
+T = TypeVar("T")
+
+
+class Page(tuple[T, ...], Generic[T]):
+    """
+    Some rows of a board, in its order.
+
+    Attributes:
+        total: How many there are in all, on this page and on others.
+        position: Up to which position of the log they were asked for.
+    """
+
+    total: int
+    position: int
+
+    @classmethod
+    def of(cls, rows: Iterable[T], *, total: int, position: int) -> Self:
+        """Return a page of these rows."""
+        page = cls(rows)
+        page.total, page.position = total, position
+        return page
+
+
+class _Model:
+    """Facts with their columns, and the rows of boards: what is kept, in one file."""
+
+    def __init__(self, ledger: LedgerReader) -> None:
+        self.facts = FactsModel(ledger)
+        self.boards = BoardsModel(ledger)
+        self.name = f"views 1 {self.facts.name}"
+        self._unread: Mapping[str, int] = {}
+
+    def forget(self) -> None:
+        self.facts.forget()
+        self.boards.forget()
+
+    def create(self, connection: sqlite3.Connection) -> None:
+        self.facts.create(connection)
+        self.boards.create(connection)
+        self.boards.forget()
+
+    def resume(self, connection: sqlite3.Connection, position: int) -> None:
+        if self.facts.fold.position != position:
+            self.boards.forget()  # somebody else applied events in between
+        self.facts.resume(connection, position)
+        self._unread = self.facts.fold.read.unread
+
+    def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
+        self.facts.apply(rows)
+        self.boards.apply(rows)
+
+    def save(self, connection: sqlite3.Connection, *, more: bool) -> None:
+        changed = self.facts.save(connection, more=more)
+        unread = self.facts.fold.read.unread != self._unread
+        self.boards.save(connection, changed, unread=unread)
+
+
+_OPEN: Final = '"is_open"'
+_INCIDENT_ORDERS: Final[Mapping[str, str]] = {
+    "severity": '"severity" IS NULL, "severity", "detected_at" IS NULL, "detected_at"',
+    "oldest": '"detected_at" IS NULL, "detected_at"',
+    "newest": '"detected_at" DESC',
+    "recent": '"last_position" DESC',
+    "id": '"id"',
+}
+_CHANGE_ORDERS: Final[Mapping[str, str]] = {
+    "window": '"window_start" IS NULL, "window_start", "planned_at"',
+    "oldest": '"planned_at" IS NULL, "planned_at"',
+    "newest": '"planned_at" DESC',
+    "recent": '"last_position" DESC',
+    "id": '"id"',
+}
+_ACTION_ORDERS: Final[Mapping[str, str]] = {
+    "due": '"due" IS NULL, "due"',
+    "oldest": '"added_at" IS NULL, "added_at"',
+    "newest": '"added_at" DESC',
+    "incident": '"incident"',
+}
+_ACTION_STATUSES: Final = ("open", "overdue", "done", "dropped", "all")
+
+
+class Views:
+    """
+    What stands now: facts for figures, boards, and tables for other tools. Made by `views`.
+
+    It may be used by several threads, which take turns. Each answer is current: what was recorded
+    before the question, by any process, is in it.
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerReader,
+        path: str | Path = ":memory:",
+        *,
+        clock: Callable[[], datetime] | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._model = _Model(ledger)
+        self._clock = clock
+        self._follower = Follower(path, ledger, self._model, progress=progress, batches=BATCHES)
+        self._lock = threading.RLock()
+        self._cut = -1, -1
+        with self._follower.errors():
+            # Words that were taken out of the log are not to be found in free pages of this file.
+            self._follower.connection.execute("PRAGMA secure_delete = ON")
+
+    # --- being current ----------------------------------------------------------------------------
+
+    def catch_up(self) -> int:
+        """
+        Apply what was recorded since, and return how many events that were.
+
+        Every question does this first. Words that were taken out of the log are gone from the file
+        when it returns, unless somebody is reading the file just then.
+
+        Raises:
+            StoreError: The ledger or the file can't be read or written.
+        """
+        with self._lock:
+            try:
+                with gc_paused():
+                    applied = self._follower.catch_up()
+                if self._model.boards.erases():
+                    with self._follower.errors():
+                        self._follower.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            except BaseException:
+                self._model.forget()
+                raise
+            return applied
+
+    @property
+    def position(self) -> int:
+        """The log position up to which everything is applied; 0 where nothing is yet."""
+        return self._follower.position
+
+    @property
+    def rebuilt(self) -> int:
+        """How many times this object had to make everything again from nothing."""
+        return self._follower.rebuilt
+
+    def run(self, *, every: float = 1.0, stop: threading.Event | None = None) -> Iterator[int]:
+        """
+        Catch up again and again, without end; yield how many events were applied each time.
+
+        The first time it yields at once, so that a board can be drawn.
+
+        Args:
+            every: Seconds to wait before looking again when there was nothing new.
+            stop: Set it, from any thread, to end the iteration.
+        """
+        every, stop = checked_seconds("every", every), checked_stop(stop)
+        first = True
+        while not stop.is_set():
+            applied = self.catch_up()
+            if applied or first:
+                first = False
+                yield applied
+            else:
+                stop.wait(every)
+
+    # --- facts ------------------------------------------------------------------------------------
+
+    def facts(self) -> Facts:
+        """
+        Return the facts as they stand: what figures are computed from, as `ledger.facts()` does.
+
+        Raises:
+            StoreError: The ledger or the file can't be read or written.
+        """
+        with self._lock:
+            self.catch_up()
+            with gc_paused():
+                facts = self._model.facts.fold.facts()
+            if not facts.events:
+                return facts
+            mark = self._ledger.mark_at(facts.log_position, events=facts.events)
+            return attrs.evolve(facts, mark=mark)
+
+    def follow(self, *, every: float = 1.0, stop: threading.Event | None = None) -> Iterator[Facts]:
+        """Yield the facts now, and again whenever something was recorded; see `run`."""
+        for _ in self.run(every=every, stop=stop):
+            yield self.facts()
+
+    # --- boards -----------------------------------------------------------------------------------
+
+    def incidents(
+        self,
+        *,
+        status: str | IncidentStatus | Iterable[IncidentStatus] = "open",
+        severity: Severity | Iterable[Severity] | None = None,
+        service: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        person: str | None = None,
+        commander: str | None = None,
+        on_hold: bool | None = None,
+        order: Literal["severity", "oldest", "newest", "recent", "id"] = "severity",
+        limit: int | None = None,
+        offset: int = 0,
+        known_at: int | datetime | None = None,
+    ) -> Page[IncidentView]:
+        """
+        Return incidents, the open ones unless asked otherwise.
+
+        Args:
+            status: "open" (detected, triaged, mitigating, mitigated), "all", or one or several
+                statuses. What was only recorded by mistake, and voided, is in none.
+            severity: One or several of them.
+            service: Only those that hit this service; *labels*: only those with all of these.
+            person: Only those in which this person holds a role; *commander*: leads.
+            on_hold: Only those that wait for somebody else, or only those that don't.
+            order: "severity" (the worst first, of each the oldest), "oldest" or "newest" by
+                detection, "recent" (that of which something was recorded last), "id".
+            limit, offset: At most so many, after so many; `total` says how many there are.
+            known_at: As far as was known at a position of the log, or at a time; see `facts`.
+
+        Raises:
+            InvalidValue: An argument is none of what is allowed.
+            StoreError: The ledger or the file can't be read or written.
+        """
+        where = Where()
+        if status == "open":
+            where.add(_OPEN)
+        elif status == "all":
+            where.add('"status" <> ?', IncidentStatus.NOTHING.value)
+        else:
+            where.one_of("status", members_of("status", status, IncidentStatus, "open", "all"))
+        if severity is not None:
+            where.one_of("severity", members_of("severity", severity, Severity))
+        where.named(service, labels)
+        if person is not None:
+            given = folded(checked_text("person", person)).casefold()
+            where.add('instr(char(10) || "people" || char(10), ?)', f"\n{given}\n")
+        if commander is not None:
+            where.add('"commander" = ?', checked_text("commander", commander))
+        where.holds(on_hold)
+        with self._asked(known_at) as at:
+            return self._page(
+                "incident", INCIDENTS, where, _INCIDENT_ORDERS, order, limit, offset, at
+            )
+
+    def changes(
+        self,
+        *,
+        status: str | ChangeStatus | Iterable[ChangeStatus] = "current",
+        service: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        person: str | None = None,
+        on_hold: bool | None = None,
+        order: Literal["window", "oldest", "newest", "recent", "id"] = "oldest",
+        limit: int | None = None,
+        offset: int = 0,
+        known_at: int | datetime | None = None,
+    ) -> Page[ChangeView]:
+        """
+        Return changes, those that are not over unless asked otherwise.
+
+        Args:
+            status: "current" (neither closed nor cancelled), "deploying" (work in production goes
+                on), "all", or one or several statuses.
+            person: Only those that this person planned or asked for.
+            order: "window" (planned first), "oldest" or "newest" by planning, "recent", "id".
+            service, labels, on_hold, limit, offset, known_at: As for `incidents`.
+
+        Raises:
+            InvalidValue: An argument is none of what is allowed.
+            StoreError: The ledger or the file can't be read or written.
+        """
+        where = Where()
+        if status == "current":
+            where.add('NOT "is_ended" AND "status" <> ?', ChangeStatus.NOTHING.value)
+        elif status == "deploying":
+            where.add('"status" = ?', ChangeStatus.IMPLEMENTING.value)
+        elif status == "all":
+            where.add('"status" <> ?', ChangeStatus.NOTHING.value)
+        else:
+            words = ("current", "deploying", "all")
+            where.one_of("status", members_of("status", status, ChangeStatus, *words))
+        where.named(service, labels)
+        if person is not None:
+            person = checked_text("person", person)
+            where.add('? IN ("requested_by", "planned_by")', person)
+        where.holds(on_hold)
+        with self._asked(known_at) as at:
+            return self._page("change", CHANGES, where, _CHANGE_ORDERS, order, limit, offset, at)
+
+    def actions(
+        self,
+        *,
+        status: Literal["open", "overdue", "done", "dropped", "all"] = "open",
+        owner: str | None = None,
+        incident: str | None = None,
+        service: str | None = None,
+        today: date | None = None,
+        order: Literal["due", "oldest", "newest", "incident"] = "due",
+        limit: int | None = None,
+        offset: int = 0,
+        known_at: int | datetime | None = None,
+    ) -> Page[ActionItem]:
+        """
+        Return the action items of reviews, the open ones unless asked otherwise.
+
+        Args:
+            status: "open", "overdue" (open, and the day by which it was due is over), "done",
+                "dropped" or "all".
+            owner: Only this person's; *incident*: only those of this incident; *service*: only
+                those of incidents that hit it.
+            today: The day "overdue" is told by; by default that of the clock, in UTC.
+            order: "due" (the most urgent first), "oldest", "newest" or "incident".
+            limit, offset, known_at: As for `incidents`.
+        """
+        where = Where()
+        if status not in _ACTION_STATUSES:
+            raise InvalidValue("status", status, one_of(status, _ACTION_STATUSES))
+        if status == "overdue":
+            given = self._now().date() if today is None else today
+            if not isinstance(given, date) or isinstance(given, datetime):
+                raise InvalidValue("today", today, "a date, such as date(2026, 3, 20)")
+            where.add('"status" = ? AND "due" < ?', "open", given.isoformat())
+        elif status != "all":
+            where.add('"status" = ?', status)
+        if owner is not None:
+            where.add('"owner" = ?', checked_text("owner", owner))
+        if incident is not None:
+            where.add('"incident" = ?', known_id("incident", incident))
+        if service is not None:
+            where.add(
+                '"incident" IN (SELECT "id" FROM {incident}, json_each("services") AS s '
+                "WHERE s.value = ?)",
+                checked_text("service", service),
+            )
+        with self._asked(known_at) as at:
+            return self._page("action", ACTIONS, where, _ACTION_ORDERS, order, limit, offset, at)
+
+    def approvals(
+        self,
+        *,
+        by: str | None = None,
+        policy: Policy = DEFAULT_POLICY,
+        service: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        known_at: int | datetime | None = None,
+    ) -> Page[Approval]:
+        """
+        Return the changes that wait for a vote, and those that wait for a ruling afterwards.
+
+        Those that have waited longest come first.
+
+        Args:
+            by: Whose turn is asked for: of each, whether that person may give it, and what says no.
+            policy: The rules by which that is told; those of the step.
+            service, limit, offset, known_at: As for `incidents`.
+        """
+        by = optional_id("by", by)
+        where = Where()
+        where.add('("status" = ? OR "authorisation" = ?)', "submitted", "outstanding")
+        where.named(service, None)
+        waits = {
+            "since": 'CASE "status" WHEN \'submitted\' THEN "submitted_at" '
+            'ELSE coalesce("ended_at", "deployed_at", "started_at") END'
+        }
+        with self._asked(known_at) as at:
+            page = self._page("change", CHANGES, where, waits, "since", limit, offset, at)
+            approvals = [self._approval(view, by, policy, at) for view in page]
+        return Page.of(approvals, total=page.total, position=page.position)
+
+    def _approval(
+        self, view: ChangeView, by: str | None, policy: Policy, at: int | None
+    ) -> Approval:
+        waits_for = "approval" if view.status is ChangeStatus.SUBMITTED else "ruling"
+        since = view.submitted_at
+        if waits_for == "ruling":
+            since = view.ended_at or view.deployed_at or view.started_at
+        approval = Approval(change=view, waits_for=waits_for, since=since)
+        if by is None:
+            return approval
+        state = self._ledger.change(view.id, known_at=at)
+        step = "approve" if waits_for == "approval" else "approve_retroactively"
+        answers = changes_.next_steps(state, by=by, at=self._now(), policy=policy)
+        answer = next(answer for answer in answers if answer.step == step)
+        return attrs.evolve(approval, possible=answer.possible, guard=answer.guard, why=answer.why)
+
+    def calendar(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        service: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        known_at: int | datetime | None = None,
+    ) -> Page[ChangeView]:
+        """
+        Return the changes whose window meets [*start*, *end*), in the order of their beginning.
+
+        Those that were cancelled are not there.
+
+        Args:
+            start, end: Aware times; *end* is later, and not in it.
+            service, labels, known_at: As for `incidents`.
+
+        Raises:
+            NaiveTimeError: A time without a zone.
+            InvalidValue: *end* is not after *start*.
+        """
+        start, end = checked_time("start", start), checked_time("end", end)
+        if utc(end) <= utc(start):
+            raise InvalidValue("end", end, f"a time after the start, {start}")
+        where = Where()
+        where.add('"window_start" < ? AND "window_end" > ?', moment_text(end), moment_text(start))
+        where.add('"status" <> ?', ChangeStatus.CANCELLED.value)
+        where.named(service, labels)
+        with self._asked(known_at) as at:
+            return self._page("change", CHANGES, where, _CHANGE_ORDERS, "window", None, 0, at)
+
+    def live(
+        self,
+        *,
+        service: str | None = None,
+        environment: str | None = None,
+        at: datetime | None = None,
+        known_at: int | datetime | None = None,
+    ) -> Page[LiveVersion]:
+        """
+        Return which version of each service is live at a time, and how it came there.
+
+        A roll back brings back what was live before. Where nothing of a service was ever deployed,
+        or all of it was rolled back, the service is not there.
+
+        Args:
+            service: Only this one.
+            environment: Production by default: what names none, or one of its usual names.
+            at: The time asked for; by default now.
+            known_at: As for `incidents`.
+        """
+        moment = self._now() if at is None else checked_time("at", at)
+        where = Where()
+        where.add('"deployed_at" IS NOT NULL')
+        where.named(service, None)
+        if environment is not None:
+            name = checked_text("environment", environment)
+            where.add('"environment" = ? COLLATE NOCASE', name)
+        with self._asked(known_at) as cut:
+            statement = (
+                'SELECT "id", "services", "environment", "deployed_version", "deployed_at", '
+                f'"rolled_back_at", "status", "percent" FROM {table_at("change", cut)} '
+                f'{where.text(cut)} ORDER BY "first_position"'
+            )
+            rows = self._select(statement, where.values)
+            deployed: dict[str, list[Deployed]] = {}
+            reads = {column.name: column.read for column in CHANGES.columns}
+            for id_, services, env, version, begun, back, status, percent in rows:
+                if environment is None and env is not None and env.casefold() not in PRODUCTION:
+                    continue
+                row = Deployed(
+                    id_, env, version, moment_of(begun), moment_of(back),
+                    ChangeStatus(status), percent,
+                )  # fmt: skip
+                for name in cast("Callable[[Any], tuple[str, ...]]", reads["services"])(services):
+                    if service is None or name == service:
+                        deployed.setdefault(name, []).append(row)
+            found = [
+                version
+                for name in sorted(deployed)
+                if (version := live_version(name, deployed[name], utc(moment))) is not None
+            ]
+            return Page.of(found, total=len(found), position=self._upto(cut))
+
+    def search(
+        self,
+        text: str,
+        *,
+        limit: int | None = 50,
+        offset: int = 0,
+        known_at: int | datetime | None = None,
+    ) -> Page[Match]:
+        """
+        Return incidents and changes in which all words of a text are found, in any case.
+
+        Looked through are ids, titles, services, label values, people, action items, references,
+        versions, commits, causes and the last update. An id that is the text comes first, then
+        what is open, then that of which something was recorded last.
+
+        Args:
+            text: One or several words; parts of words are found, too.
+            limit, offset, known_at: As for `incidents`.
+        """
+        words = checked_text("text", text).casefold().split()
+        if not words:
+            raise InvalidValue("text", text, "at least one word")
+        where = Where()
+        for word in words:
+            where.add('instr("searched", ?)', word)
+        limit, offset = paging(limit, offset)
+        with self._asked(known_at) as at:
+            parts = [
+                f'SELECT \'{kind}\' AS kind, "id", "title", "status", "services", '
+                f'"last_position", {open_} AS "current" FROM {table_at(kind, at)} {where.text(at)}'
+                for kind, open_ in ((INCIDENT, '"is_open"'), (CHANGE, 'NOT "is_ended"'))
+            ]
+            both = " UNION ALL ".join(parts)
+            values = where.values * 2
+            [(total,)] = self._select(f"SELECT count(*) FROM ({both})", values)
+            rows = self._select(
+                f'SELECT * FROM ({both}) ORDER BY "id" = ? COLLATE NOCASE DESC, "current" DESC, '
+                '"last_position" DESC LIMIT ? OFFSET ?',
+                [*values, text.strip(), limit, offset],
+            )
+            reads = {column.name: column.read for column in CHANGES.columns}
+            services = cast("Callable[[Any], tuple[str, ...]]", reads["services"])
+            matches = [
+                Match(kind=kind, id=id_, title=title, status=status, services=services(told))
+                for kind, id_, title, status, told, *_ in rows
+            ]
+            return Page.of(matches, total=total, position=self._upto(at))
+
+    def incident(self, id: str, *, known_at: int | datetime | None = None) -> IncidentView:
+        """
+        Return everything that stands of one incident, words included.
+
+        Raises:
+            UnknownIdError: There is none with this id, or it was not known by then.
+        """
+        view = self._one(INCIDENT, id, known_at)
+        assert isinstance(view, IncidentView)
+        return view
+
+    def change(self, id: str, *, known_at: int | datetime | None = None) -> ChangeView:
+        """Return everything that stands of one change. Raises as `incident` does."""
+        view = self._one(CHANGE, id, known_at)
+        assert isinstance(view, ChangeView)
+        return view
+
+    def _one(
+        self, kind: str, id: str, known_at: int | datetime | None
+    ) -> IncidentView | ChangeView:
+        stream = f"{kind}:{known_id('id', id)}"
+        with self._asked(known_at) as at:
+            events = self._ledger.events_of([stream], upto=self._upto(at))
+        if not events:
+            raise UnknownIdError(kind, id, self._ledger.near(stream))
+        return view_of_stream(events)
+
+    # --- asking -----------------------------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        clock: Callable[[], datetime] | None = self._clock or getattr(self._ledger, "clock", None)
+        return datetime.now(UTC) if clock is None else checked_time("clock", clock())
+
+    def _upto(self, at: int | None) -> int:
+        return self._model.facts.fold.position if at is None else at
+
+    @contextmanager
+    def _asked(self, known_at: int | datetime | None) -> Generator[int | None]:
+        """Be current, and prepare what was known then; give its position, None where it is all."""
+        known_at = checked_known_at(known_at)
+        with self._lock:
+            self.catch_up()
+            at: int | None = None
+            if known_at is not None:
+                at = self._position_at(known_at)
+                if at >= self._upto(None):
+                    at = None
+                else:
+                    self._prepare(at)
+            with self._follower.errors():
+                yield at
+
+    def _position_at(self, known_at: int | datetime) -> int:
+        if isinstance(known_at, int):
+            return known_at
+        read = self._model.facts.fold.read
+        if read.clock_back:
+            return self._ledger.position_at(known_at)
+        # Stamps never go back, so the last event up to a time is found by halves.
+        low, high = 0, read.position
+        while low < high:
+            middle = (low + high + 1) // 2
+            recorded = next(self._ledger.replay(after=middle - 1, words=False), None)
+            if recorded is None or recorded.recorded_at > known_at:
+                high = middle - 1
+            else:
+                low = max(middle, min(recorded.position, high))
+        return low
+
+    def _prepare(self, at: int) -> None:
+        """Make the rows of what was touched since a position, as they were then."""
+        if self._cut == (at, self._upto(None)):
+            return
+        connection = self._follower.connection
+        with self._follower.errors():
+            for kind in ("incident", "change", "action"):
+                connection.execute(f"DROP VIEW IF EXISTS temp.at_{kind}")
+                connection.execute(f"DROP TABLE IF EXISTS temp.cut_{kind}")
+            for name, columns in TABLES.items():
+                connection.execute(f"CREATE TEMP TABLE cut_{name} ({columns})")
+            streams = [
+                f"{kind}:{id_}"
+                for kind in (INCIDENT, CHANGE)
+                for (id_,) in connection.execute(
+                    f'SELECT "id" FROM main.{kind} '
+                    'WHERE "last_position" > ? AND "first_position" <= ?',
+                    (at, at),
+                )
+            ]
+            with gc_paused():
+                for view in self._model.boards.reread(dict.fromkeys(streams, at)):
+                    incident = isinstance(view, IncidentView)
+                    row = rows_of_view(view)
+                    marks = ", ".join("?" * len(row))
+                    table = "cut_incident" if incident else "cut_change"
+                    connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)
+                    for action in view.actions if isinstance(view, IncidentView) else ():
+                        written = ACTIONS.write(action)
+                        marks = ", ".join("?" * len(written))
+                        connection.execute(f"INSERT INTO cut_action VALUES ({marks})", written)
+            for kind in (INCIDENT, CHANGE):
+                connection.execute(
+                    f"CREATE TEMP VIEW at_{kind} AS SELECT * FROM main.{kind} "
+                    f'WHERE "last_position" <= {at:d} UNION ALL SELECT * FROM temp.cut_{kind}'
+                )
+            connection.execute(
+                "CREATE TEMP VIEW at_action AS SELECT * FROM main.action WHERE incident IN "
+                f'(SELECT "id" FROM main.incident WHERE "last_position" <= {at:d}) '
+                "UNION ALL SELECT * FROM temp.cut_action"
+            )
+        self._cut = at, self._upto(None)
+
+    def _select(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        return self._follower.connection.execute(statement, values).fetchall()
+
+    def _page(
+        self,
+        table: str,
+        columns: Any,
+        where: Where,
+        orders: Mapping[str, str],
+        order: str,
+        limit: int | None,
+        offset: int,
+        at: int | None,
+    ) -> Page[Any]:
+        """Return the rows of one board. Any: of which class they are, its columns say."""
+        if order not in orders:
+            raise InvalidValue("order", order, one_of(order, orders))
+        limit, offset = paging(limit, offset)
+        from_ = f"FROM {table_at(table, at)} {where.text(at)}"
+        names = ", ".join(f'"{name}"' for name in columns.names)
+        tie = '"incident", "number"' if table == "action" else '"id"'
+        rows = self._select(
+            f"SELECT {names} {from_} ORDER BY {orders[order]}, {tie} LIMIT ? OFFSET ?",
+            [*where.values, limit, offset],
+        )
+        total = len(rows) + offset
+        if offset or len(rows) == limit:
+            [(total,)] = self._select(f"SELECT count(*) {from_}", where.values)
+        views = self._read(table, columns, rows, at)
+        return Page.of(views, total=total, position=self._upto(at))
+
+    def _read(
+        self, table: str, columns: Any, rows: list[tuple[Any, ...]], at: int | None
+    ) -> list[Any]:
+        if table == "action":
+            ids = list(dict.fromkeys(row[0] for row in rows))
+            services = dict(self._of_ids('"id", "services"', "incident", "id", ids, at))
+            read = next(c.read for c in INCIDENTS.columns if c.name == "services")
+            assert read is not None
+            return [columns.read(row, services=read(services.get(row[0]))) for row in rows]
+        if table == "change":
+            return [columns.read(row) for row in rows]
+        names = ", ".join(f'"{name}"' for name in ACTIONS.names)
+        place = INCIDENTS.names.index("services")
+        read = INCIDENTS.columns[place].read
+        assert read is not None
+        services = {row[0]: read(row[place]) for row in rows}
+        actions: dict[str, list[ActionItem]] = {}
+        for row in self._of_ids(names, "action", "incident", list(services), at):
+            actions.setdefault(row[0], []).append(ACTIONS.read(row, services=services[row[0]]))
+        for items in actions.values():
+            items.sort(key=lambda action: action.number)
+        return [columns.read(row, actions=tuple(actions.get(row[0], ()))) for row in rows]
+
+    def _of_ids(
+        self, names: str, table: str, column: str, ids: Sequence[str], at: int | None
+    ) -> Iterator[tuple[Any, ...]]:
+        for begin in range(0, len(ids), 500):
+            some = ids[begin : begin + 500]
+            marks = ", ".join("?" * len(some))
+            yield from self._select(
+                f'SELECT {names} FROM {table_at(table, at)} WHERE "{column}" IN ({marks})',
+                some,
+            )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._follower.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def views(
+    ledger: LedgerReader,
+    path: str | Path | None = None,
+    *,
+    clock: Callable[[], datetime] | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Views:
+    """
+    Return what stands now of a ledger: facts for figures, boards, and tables for other tools.
+
+    Args:
+        ledger: A ledger, or a reader of one; it is only read.
+        path: The file to keep it in, so that the next process need not read the log again; made
+            where it is not there, with the rights of its owner alone. Never the ledger's own.
+            Default: in memory, for as long as this object lives.
+        clock: Gives the time now, for ages and what is overdue; by default the machine's.
+        progress: Is told, batch by batch, how many events were applied since it began to catch up.
+
+    Raises:
+        StoreError: The file can't be opened, or is another database.
+    """
+    return Views(ledger, ":memory:" if path is None else path, clock=clock, progress=progress)

@@ -1,0 +1,111 @@
+"""
+Boards: they answer what a fresh replay of the log would, at every moment, and for every prefix.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import imcm
+from imcm import Ledger, change, incident
+from imcm.demo import StoryClock, tell
+from imcm.errors import InvalidValue, NaiveTimeError, StoreError, UnknownIdError
+from imcm.interchange import jsonl
+from imcm.ledger.store import SQLiteStore
+from imcm.projections.boards.assembly import view_of_stream, views_of
+
+GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.jsonl"))
+AT = datetime(2026, 3, 6, 18, 0, tzinfo=UTC)
+
+
+def rows_of(path):
+    with path.open("rb") as file:
+        return list(jsonl.read(file))
+
+
+class Replayed:
+    """What a board is to say, found by going through the views of a whole replay."""
+
+    def __init__(self, events):
+        self.all = {(type(view).__name__, view.id): view for view in views_of(events)}
+
+    def incidents(self, wanted=lambda view: view.status != "nothing"):
+        return self.some("IncidentView", wanted)
+
+    def changes(self, wanted=lambda view: view.status != "nothing"):
+        return self.some("ChangeView", wanted)
+
+    def some(self, kind, wanted):
+        views = [view for (name, _), view in self.all.items() if name == kind and wanted(view)]
+        return sorted(views, key=lambda view: view.id)
+
+    def actions(self, wanted=lambda _: True):
+        return [item for view in self.some("IncidentView", lambda _: True) for item in view.actions if wanted(item)]
+
+
+def check(views, replayed, known_at=None):
+    asked = {"order": "id", "known_at": known_at}
+    assert list(views.incidents(status="all", **asked)) == replayed.incidents()
+    assert list(views.incidents(**asked)) == replayed.incidents(lambda view: view.is_open)
+    assert list(views.changes(status="all", **asked)) == replayed.changes()
+    assert list(views.changes(**asked)) == replayed.changes(
+        lambda view: view.status != "nothing" and not view.is_ended
+    )
+    by_incident = {"order": "incident", "known_at": known_at}
+    assert list(views.actions(status="all", **by_incident)) == replayed.actions()
+    assert list(views.actions(**by_incident)) == replayed.actions(
+        lambda item: item.status == "open"
+    )
+    waiting = replayed.changes(
+        lambda view: view.status == "submitted" or view.authorisation == "outstanding"
+    )
+    found = sorted(views.approvals(known_at=known_at), key=lambda one: one.change.id)
+    assert [one.change for one in found] == waiting
+
+
+@pytest.fixture
+def story():
+    clock = StoryClock()
+    with Ledger.in_memory(clock=clock) as ledger:
+        tell(ledger, clock, lambda _: None)
+        yield ledger
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+class TestEveryPrefix:
+    def test_of_every_log_ever_written_is_as_a_replay_of_it(self, path, tmp_path):
+        """What was known at each position, asked of a read model of the whole log."""
+        rows = rows_of(path)
+        with (
+            Ledger.restored(tmp_path / "ledger.db", rows) as ledger,
+            imcm.views(ledger, tmp_path / "views") as views,
+        ):
+            check(views, Replayed(ledger.replay()))
+            for at in range(1, len(rows) + 1):
+                check(views, Replayed(ledger.replay(upto=at)), known_at=at)
+
+    def test_is_followed_event_by_event(self, path, tmp_path):
+        """One follower that stays, one that is opened anew for each event."""
+        rows = rows_of(path)
+        ledger = Ledger.restored(tmp_path / "ledger.db", rows[:1])
+        store = SQLiteStore(tmp_path / "ledger.db")
+        with ledger, imcm.views(ledger, tmp_path / "stays") as stays:
+            stays.catch_up()
+            for row in rows[1:]:
+                store.insert([row])
+                assert stays.catch_up() == 1
+                replayed = Replayed(ledger.replay())
+                check(stays, replayed)
+                with imcm.views(ledger, tmp_path / "anew") as anew:
+                    check(anew, replayed)
+                    assert anew.rebuilt == (row is rows[1])
+            assert stays.facts() == ledger.facts()
+        store.close()
+
+
+class TestIncidents:
+    def test_are_open_ones_the_worst_first(self):
+        pass
