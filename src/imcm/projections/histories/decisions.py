@@ -447,20 +447,20 @@ def _decisions(stream: Sequence[Recorded], entries: Iterable[Entry]) -> list[Dec
     positions = {recorded.version: recorded.position for recorded in stream}
     result: list[Decision] = []
     ended: dict[int, int] = {}
-    standing_now = _Standing()
+    effective = _EffectiveContent()
     for recorded, entry in zip(stream, entries, strict=True):
         written = recorded.event
-        altered = tuple(_altered(written, standing_now))
-        voids = tuple(positions[vote] for vote in standing_now.take(recorded.version, written))
+        altered = tuple(_altered(written, effective))
+        voids = tuple(positions[vote] for vote in effective.apply(recorded.version, written))
         decision = attrs.evolve(
-            _decision(entry, entry.event, standing_now.content),
+            _decision(entry, entry.event, effective.content),
             redacted=recorded.redacted,
             altered=altered,
             voids=voids,
         )
         ended.update(dict.fromkeys(decision.voids, decision.position))
         result.append(decision)
-    counting = {positions[version] for version in standing_now.votes()}
+    counting = {positions[version] for version in effective.votes()}
     left_out = {decision.version for decision in result if isinstance(decision.event, _NO_DECISION)}
     return [
         _settled(decision, counting, ended)
@@ -525,7 +525,7 @@ def _word(event: object, name: str) -> str:
     return _WORDS.get(type(event), name)
 
 
-def _altered(event: Any, before: _Standing) -> Iterator[Altered]:
+def _altered(event: Any, before: _EffectiveContent) -> Iterator[Altered]:
     """
     Yield what an event changed, as it was when it was recorded.
 
@@ -547,12 +547,12 @@ def _altered(event: Any, before: _Standing) -> Iterator[Altered]:
                 yield Altered(field=field, was=was, now=now)
 
 
-class _Standing:
+class _EffectiveContent:
     """
-    What stands of the contents of a change, and of the approvals for them, told event by event.
+    What stands of the contents of a change, and of the approvals for them, event by event.
 
-    A void or a correction is carried out where it stands in the log, so that nothing is told again
-    for it.
+    A void or a correction is carried out where it stands in the log, so that nothing is folded
+    again for it.
     """
 
     def __init__(self) -> None:
@@ -603,9 +603,9 @@ class _Standing:
                 votes.append(version)
         return votes
 
-    def take(self, version: int, event: Any) -> list[int]:
+    def apply(self, version: int, event: Any) -> list[int]:
         """
-        Take one more event; return the versions of approvals that it ended.
+        Apply one more event; return the versions of approvals that it ended.
 
         One that it strikes through is not among them. Any: which fields there are depends on the
         class of the event.
@@ -655,12 +655,12 @@ def _stood_before(
     That is: the versions of the approvals that count, and that of the submission whose template
     pre-approves it.
     """
-    stands = _Standing()
+    effective = _EffectiveContent()
     template: int | None = None
     for version, event in events:
         if version == end:
             break
-        stands.take(version, event)
+        effective.apply(version, event)
         if isinstance(event, _CLEARS):
             template = None
         elif (
@@ -669,7 +669,7 @@ def _stood_before(
             and not event.imported
         ):
             template = version
-    return frozenset(stands.votes()), template
+    return frozenset(effective.votes()), template
 
 
 # --- people ---------------------------------------------------------------------------------------
