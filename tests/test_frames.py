@@ -206,7 +206,7 @@ def test_figures_of_periods_are_those_of_the_core(known, engine, by, time_zone):
 
     for name, compute in (CORE | COUNTS).items():
         for part in compute(known, bucket_by=by, time_zone=time_zone).buckets:
-            begins = frames._Days(time_zone).told([part.window[0]])[by][0]
+            begins = frames._Days(time_zone).period_columns([part.window[0]])[by][0]
             row = rows.get(begins)
             wanted = part.n if name in COUNTS else part.value
             assert same(wanted, row[name]) if row is not None else not wanted, (name, begins)
@@ -237,7 +237,7 @@ def test_days_are_a_window_of_the_core(engine):
     weeks = by_frames(known, engine, "week", days=days)
     for name, compute in CORE.items():
         for part in compute(known, window=window, bucket_by="week").buckets:
-            row = weeks[frames._Days("UTC").told([part.window[0]])["week"][0]]
+            row = weeks[frames._Days("UTC").period_columns([part.window[0]])["week"][0]]
             assert same(part.value, row[name]), name
 
 

@@ -36,7 +36,7 @@ from imcm.domain.vocabulary import (
     Window,
 )
 from imcm.projections.histories.timeline import Entry
-from imcm.wording import entry_line, moment_text, told
+from imcm.wording import entry_line, event_line, moment_text
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 EVENTS = tuple(dict.fromkeys((*get_args(IncidentEvent), *get_args(ChangeEvent))))
@@ -91,7 +91,7 @@ def made(cls, **fields):
 
 @pytest.mark.parametrize("cls", EVENTS)
 def test_every_event_has_a_line_of_its_own(cls):
-    line = told(made(cls))
+    line = event_line(made(cls))
 
     assert line.strip()
     assert cls.__name__ not in line
@@ -100,13 +100,13 @@ def test_every_event_has_a_line_of_its_own(cls):
 
 @pytest.mark.parametrize("cls", EVENTS)
 def test_no_line_shows_the_insides_of_a_value(cls):
-    line = told(made(cls))
+    line = event_line(made(cls))
 
     assert not [word for word in ("None", "(earliest", "datetime", "<", "_") if word in line]
 
 
 def test_no_severity_is_left_where_the_only_one_was_that_of_another():
-    line = told(i.SeverityInherited(at=NOON, by="ann", merged="INC-3"))
+    line = event_line(i.SeverityInherited(at=NOON, by="ann", merged="INC-3"))
 
     assert "the highest severity is now not told, by INC-3" == line
 
@@ -116,7 +116,7 @@ def test_no_line_loses_its_words(cls, name):
     several = name == "causes"
     words = ("the disk was full", "no alert") if several else "the disk was full"
 
-    line = told(made(cls, **{name: words}))
+    line = event_line(made(cls, **{name: words}))
 
     assert all(word in line for word in (words if several else (words,)))
 
@@ -244,21 +244,21 @@ def test_no_line_loses_its_words(cls, name):
     ],
 )
 def test_an_event_reads_as_a_line(event, line):
-    assert line == told(event)
+    assert line == event_line(event)
 
 
 def test_what_is_no_event_of_an_incident_or_a_change_is_told_by_its_type():
-    assert "object" == told(object())
+    assert "object" == event_line(object())
 
 
 def test_an_incident_reopened_after_its_dismissal_did_not_relapse():
     event = made(i.IncidentReopened, began=IncidentStatus.DISMISSED, number=0)
 
-    assert "reopened" == told(event)
+    assert "reopened" == event_line(event)
 
 
 def test_a_monitor_is_told_without_a_channel_too():
-    assert "detected by prometheus" == told(made(i.IncidentDetected, monitor="prometheus"))
+    assert "detected by prometheus" == event_line(made(i.IncidentDetected, monitor="prometheus"))
 
 
 def test_a_plan_is_told_with_its_words():
@@ -272,14 +272,14 @@ def test_a_plan_is_told_with_its_words():
 
     assert (
         "normal change planned: v3; description: new checkout; rollback plan: back to v2 "
-        "(no monitoring plan)" == told(event)
+        "(no monitoring plan)" == event_line(event)
     )
 
 
 def test_a_revision_is_told_with_what_is_new():
     event = made(c.ChangeRevised, why="too risky", title="v3 behind a flag", test_plan="a canary")
 
-    assert "revised: too risky; title: v3 behind a flag; test plan: a canary" == told(event)
+    assert "revised: too risky; title: v3 behind a flag; test plan: a canary" == event_line(event)
 
 
 # --- corrections ----------------------------------------------------------------------------------
@@ -314,28 +314,28 @@ def test_a_revision_is_told_with_what_is_new():
     ],
 )
 def test_a_correction_tells_what_was_and_what_is(event, said):
-    assert f"corrected at of version 2: {said}" == told(event)
+    assert f"corrected at of version 2: {said}" == event_line(event)
 
 
 def test_a_correction_tells_why():
     event = made(k.SeverityCorrected, was=Severity.P1, now=Severity.P2, why="misread")
 
-    assert "corrected at of version 2: was P1, is P2 (misread)" == told(event)
+    assert "corrected at of version 2: was P1, is P2 (misread)" == event_line(event)
 
 
 def test_a_correction_of_labels_tells_their_values():
-    line = told(made(k.LabelsCorrected, was={"team": "core"}, now={"team": "web"}))
+    line = event_line(made(k.LabelsCorrected, was={"team": "core"}, now={"team": "web"}))
 
     assert "core" in line
     assert "web" in line
 
 
 def test_a_correction_of_labels_that_were_not_there_says_so():
-    assert "was not known" in told(made(k.LabelsCorrected, now={"team": "web"}))
+    assert "was not known" in event_line(made(k.LabelsCorrected, now={"team": "web"}))
 
 
 def test_a_correction_of_commits_tells_their_ids():
-    line = told(made(k.CommitsCorrected, was=(Commit(id="a1"),), now=(Commit(id="b2"),)))
+    line = event_line(made(k.CommitsCorrected, was=(Commit(id="a1"),), now=(Commit(id="b2"),)))
 
     assert "corrected at of version 2: was a1, is b2" == line
 

@@ -133,9 +133,9 @@ class Table:
         """
         if self._services is None:
             raise InvalidValue("table", self, "a table of deployments, lead times or incidents")
-        places = [place for place, names in enumerate(self._services) for _ in names]
+        indices = [index for index, names in enumerate(self._services) for _ in names]
         columns: dict[str, Sequence[Value]] = {
-            name: [cells[place] for place in places] for name, cells in self._columns.items()
+            name: [cells[index] for index in indices] for name, cells in self._columns.items()
         }
         each = [name for names in self._services for name in names]
         columns["service"] = each
@@ -190,7 +190,9 @@ class Table:
 
     def _without_zones(self) -> Mapping[str, Sequence[Value]]:
         return {
-            name: [one.replace(tzinfo=None) if isinstance(one, datetime) else one for one in cells]
+            name: [
+                cell.replace(tzinfo=None) if isinstance(cell, datetime) else cell for cell in cells
+            ]
             for name, cells in self._columns.items()
         }
 
@@ -260,7 +262,7 @@ class _Days:
     def __init__(self, time_zone: str) -> None:
         self._home = zone(time_zone)
         self._edges: dict[date, tuple[datetime, datetime]] = {}
-        self._told: dict[date, tuple[str, str, str]] = {}
+        self._period_texts: dict[date, tuple[str, str, str]] = {}
         self._day = date.min
         self._from = self._to = datetime.min.replace(tzinfo=UTC)
 
@@ -286,21 +288,23 @@ class _Days:
             self._edges[day] = edges
         return edges
 
-    def told(self, moments: Iterable[datetime | None], prefix: str = "") -> dict[str, list[Value]]:
+    def period_columns(
+        self, moments: Iterable[datetime | None], prefix: str = ""
+    ) -> dict[str, list[Value]]:
         """Return the columns `day`, `week` and `month` of some moments; None has none of them."""
-        told: list[tuple[Value, Value, Value]] = []
+        periods: list[tuple[Value, Value, Value]] = []
         for at in moments:
             if at is None:
-                told.append((None, None, None))
+                periods.append((None, None, None))
                 continue
             day = self.of(at)
-            texts = self._told.get(day)
+            texts = self._period_texts.get(day)
             if texts is None:
-                texts = self._told[day] = _texts(day)
-            told.append(texts)
+                texts = self._period_texts[day] = _texts(day)
+            periods.append(texts)
         return {
-            f"{prefix}{name}": [one[place] for one in told]
-            for place, name in enumerate(("day", "week", "month"))
+            f"{prefix}{name}": [texts[index] for texts in periods]
+            for index, name in enumerate(("day", "week", "month"))
         }
 
 
@@ -380,29 +384,29 @@ def _deployments(facts: Facts, asked: FailedDeploymentRecovery) -> Table:
     if definition.window is not None and definition.in_window != "start":
         allowed = '"start": a window holds deployments, each with its recovery'
         raise InvalidValue("in_window", definition.in_window, allowed)
-    found, _ = deployments_of(facts, definition)
+    deployed, _ = deployments_of(facts, definition)
     judged = change_failures(facts, _same(ChangeFailureRate, FailedBy, definition)).included
     reworked = measure_rework(facts, _same(ReworkRate, DeploymentChoices, definition)).included
-    recovered = {one.id: one.value for one in recover(facts, definition).included}
-    placed = {found.id(place): place for place in range(len(found))}
-    places = [placed[one.id] for one in judged]
+    recovered = {member.id: member.value for member in recover(facts, definition).included}
+    index_of = {deployed.id(index): index for index in range(len(deployed))}
+    indices = [index_of[member.id] for member in judged]
     # Both are told in order of time and have the same window.
-    rework = {one.id for one in reworked if one.value}
-    at = [moment_of(found.at[place]) for place in places]
-    ids = [one.id for one in judged]
-    services = [found.change(place).services or (NONE_GIVEN,) for place in places]
+    rework = {member.id for member in reworked if member.value}
+    at = [moment_of(deployed.at[index]) for index in indices]
+    ids = [member.id for member in judged]
+    services = [deployed.change(index).services or (NONE_GIVEN,) for index in indices]
     days = _Days(definition.time_zone)
     columns: dict[str, Sequence[Value]] = {
         "id": ids,
         "service": _joined(services),
         "deployed_at": at,
-        **days.told(at),
+        **days.period_columns(at),
         "day_number": [days.of(moment).toordinal() for moment in at],
-        "failed": [one.value > 0 for one in judged],
+        "failed": [member.value > 0 for member in judged],
         "rework": [id_ in rework for id_ in ids],
         "recovery_seconds": [recovered.get(id_) for id_ in ids],
-        "failed_because": [one.why or None if one.value > 0 else None for one in judged],
-        **_labels_of([found.change(place) for place in places]),
+        "failed_because": [member.why or None if member.value > 0 else None for member in judged],
+        **_labels_of([deployed.change(index) for index in indices]),
     }
     return Table(columns, services)
 
@@ -425,26 +429,30 @@ def _lead_times(facts: Facts, asked: LeadTime) -> Table:
         InvalidValue: An argument that is not allowed; groups or buckets, which `figures` has.
     """
     definition = settled(facts, asked)
-    found, _ = deployments_of(facts, definition)
+    deployed, _ = deployments_of(facts, definition)
     # A figure tells the events behind each value; the last deployment among them brought it.
     of_position = {
-        position: place for place in range(len(found)) for position in found.change(place).positions
+        position: index
+        for index in range(len(deployed))
+        for position in deployed.change(index).positions
     }
 
-    def brought_by(one: Included) -> int:
-        return max(of_position[position] for position in one.positions)
+    def brought_by(member: Included) -> int:
+        return max(of_position[position] for position in member.positions)
 
-    told = [(brought_by(one), one) for one in measure_lead_time(facts, definition).included]
-    told.sort(key=lambda pair: (pair[0], pair[1].id))
-    at = [moment_of(found.at[place]) for place, _ in told]
-    services = [found.change(place).services or (NONE_GIVEN,) for place, _ in told]
+    pairs = [
+        (brought_by(member), member) for member in measure_lead_time(facts, definition).included
+    ]
+    pairs.sort(key=lambda pair: (pair[0], pair[1].id))
+    at = [moment_of(deployed.at[index]) for index, _ in pairs]
+    services = [deployed.change(index).services or (NONE_GIVEN,) for index, _ in pairs]
     columns: dict[str, Sequence[Value]] = {
-        "id": [one.id for _, one in told],
-        "deployment": [found.id(place) for place, _ in told],
+        "id": [member.id for _, member in pairs],
+        "deployment": [deployed.id(index) for index, _ in pairs],
         "service": _joined(services),
         "deployed_at": at,
-        **_Days(definition.time_zone).told(at),
-        "lead_time_seconds": [one.value for _, one in told],
+        **_Days(definition.time_zone).period_columns(at),
+        "lead_time_seconds": [member.value for _, member in pairs],
     }
     return Table(columns, services)
 
@@ -490,8 +498,8 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
         allowed = '"end": an incident has the day it was resolved'
         raise InvalidValue("in_window", definition.in_window, allowed)
     measured = measure(facts, definition)
-    restored = {one.id: one.value for one in measured.included}
-    waiting = {one.id: one.value for one in measured.censored}
+    restored = {member.id: member.value for member in measured.included}
+    waiting = {member.id: member.value for member in measured.censored}
     counted, _ = incidents_of(facts, definition)
     window, bounds = definition.window, definition.bounds
     rows = [row for row in counted if row.id in restored or inside(row.detected_at, window, bounds)]
@@ -504,12 +512,12 @@ def _incidents(facts: Facts, asked: TimeToRestore) -> Table:
     columns: dict[str, Sequence[Value]] = {
         "id": [row.id for row in rows],
         "service": _joined(services),
-        "severity": [NONE_GIVEN if one is None else one.value for one in severities],
-        "severity_name": [NONE_GIVEN if one is None else one for one in named],
+        "severity": [NONE_GIVEN if severity is None else severity.value for severity in severities],
+        "severity_name": [NONE_GIVEN if name is None else name for name in named],
         "detected_at": detected,
         "resolved_at": resolved,
-        **days.told(resolved),
-        **days.told(detected, "detected_"),
+        **days.period_columns(resolved),
+        **days.period_columns(detected, "detected_"),
         "restore_seconds": [restored.get(row.id) for row in rows],
         "acknowledged_at": [
             None if (at := row.acknowledged_at) is None else utc(at) for row in rows
@@ -568,7 +576,7 @@ _PERIODS: Final = ("day", "week", "month")
 
 _Span: TypeAlias = tuple[date, date]
 # Any: what an engine computed, of a type of its own.
-_Found: TypeAlias = Mapping[str | None, Mapping[str, Any]]
+_GroupValues: TypeAlias = Mapping[str | None, Mapping[str, Any]]
 
 
 def figures(
@@ -617,11 +625,11 @@ def figures(
     }
     if not frames:
         raise InvalidValue("deployments", None, "give at least one frame")
-    found = {name: _computed(nw, frame, _ASKED[name], by) for name, frame in frames.items()}
+    computed = {name: _computed(nw, frame, _ASKED[name], by) for name, frame in frames.items()}
     if span is None and "deployments" in frames:
         span = _days_of(_computed(nw, frames["deployments"], _SPAN, None)[None])
-    groups = sorted({group for rows in found.values() for group in rows}, key=str)
-    rows = [_figures_of(group, found, _length(by, group, span)) for group in groups]
+    groups = sorted({group for rows in computed.values() for group in rows}, key=str)
+    rows = [_figures_of(group, computed, _length(by, group, span)) for group in groups]
     columns: dict[str, Sequence[Value]] = {} if by is None else {by: groups}
     for name in _names(frames):
         columns[name] = [row[name] for row in rows]
@@ -688,7 +696,9 @@ def _frame(nw: Any, name: str, given: object, by: str | None, days: _Span | None
     return known.filter(nw.col("day") >= first, nw.col("day") <= last)
 
 
-def _computed(nw: Any, frame: Any, asked: Iterable[tuple[str, str, str]], by: str | None) -> _Found:
+def _computed(
+    nw: Any, frame: Any, asked: Iterable[tuple[str, str, str]], by: str | None
+) -> _GroupValues:
     """Return what the engine computes of each group; without groups, of the one that is None."""
     lazy = isinstance(frame, nw.LazyFrame)
     if by is None and not lazy:
@@ -713,22 +723,22 @@ def _of_columns(frame: Any, asked: Iterable[tuple[str, str, str]]) -> dict[str, 
     asked = tuple(asked)
     columns = {column: frame[column] for column in {column for _, column, _ in asked}}
     counts: dict[str, int] = {}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, column, how in asked:
         if how in {"count", "median"} and column not in counts:
             counts[column] = columns[column].count()
         if how == "count":
-            found[name] = counts[column]
+            values[name] = counts[column]
         elif how == "median" and not counts[column]:
-            found[name] = None  # of nothing, pandas has no median but a warning
+            values[name] = None  # of nothing, pandas has no median but a warning
         else:
-            found[name] = getattr(columns[column], how)()
-    return found
+            values[name] = getattr(columns[column], how)()
+    return values
 
 
-def _days_of(found: Mapping[str, Any]) -> _Span | None:
+def _days_of(ordinals: Mapping[str, Any]) -> _Span | None:
     """Return the days of the first deployment and of the last; None without any."""
-    first, last = (_number(found[name]) for name in ("first", "last"))
+    first, last = (_number(ordinals[name]) for name in ("first", "last"))
     if first is None or last is None:
         return None
     return date.fromordinal(int(first)), date.fromordinal(int(last))
@@ -753,22 +763,22 @@ def _length(by: str | None, group: str | None, span: _Span | None) -> int | None
     return (last - first).days + 1 if first <= last else None
 
 
-def _period(by: str, told: str) -> _Span:
+def _period(by: str, text: str) -> _Span:
     """Return the first and the last day of a day, week or month told as a text."""
     try:
-        first = date.fromisoformat(told + {"day": "", "week": "-1", "month": "-01"}[by])
+        first = date.fromisoformat(text + {"day": "", "week": "-1", "month": "-01"}[by])
     except ValueError:
-        raise InvalidValue(by, told, "a text as the tables have it, such as 2026-W10") from None
+        raise InvalidValue(by, text, "a text as the tables have it, such as 2026-W10") from None
     if by == "month":
         return first, first.replace(day=monthrange(first.year, first.month)[1])
     return first, first + timedelta(days=6 if by == "week" else 0)
 
 
 def _figures_of(
-    group: str | None, found: Mapping[str, _Found], days: int | None
+    group: str | None, computed: Mapping[str, _GroupValues], days: int | None
 ) -> dict[str, Value]:
     cells: dict[str, Value] = {}
-    for table, rows in found.items():
+    for table, rows in computed.items():
         row = rows.get(group, {})
         counted, *_, median = (name for name, _, _ in _ASKED[table])
         n = int(row.get(counted, 0))

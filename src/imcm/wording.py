@@ -34,7 +34,7 @@ from imcm.projections.figures.units import shown
 from imcm.projections.histories.timeline import Entry
 
 
-def told(event: object) -> str:
+def event_line(event: object) -> str:
     """Return what an event says, without who and when."""
     if isinstance(event, Unread):
         return f"{event.type} (not read: {event.why})"
@@ -60,7 +60,7 @@ def moment_text(moment: Moment | None) -> str:
 
 def entry_line(entry: Entry) -> str:
     """Return what an entry of a timeline says, and whether it was corrected or voided since."""
-    line = told(entry.event)
+    line = event_line(entry.event)
     if entry.corrected_by:
         line += " [corrected]"
     if entry.voided_by is not None:
@@ -79,7 +79,7 @@ def _and(line: str, words: str) -> str:
 def _impact(impact: Impact | None) -> str:
     if impact is None:
         return ""
-    parts = [f"{quoted(one.service)} {one.degree.value}" for one in impact.services]
+    parts = [f"{quoted(affected.service)} {affected.degree.value}" for affected in impact.services]
     if impact.customers is not None:
         parts.append(f"{impact.customers:,} customers")
     if impact.share is not None:
@@ -88,12 +88,12 @@ def _impact(impact: Impact | None) -> str:
 
 
 def _judged(canary: Counts | None, baseline: Counts | None) -> str:
-    told_counts = [
+    parts = [
         f"{name} {counts.errors} errors in {counts.requests:,} requests"
         for name, counts in (("canary", canary), ("baseline", baseline))
         if counts is not None
     ]
-    return ", ".join(told_counts)
+    return ", ".join(parts)
 
 
 def _correction(event: Any) -> str:
@@ -254,8 +254,8 @@ def _description(event: i.IncidentDescribed) -> str:
         event.symptom.value.replace("_", " ") if event.symptom else "",
         *labels,
     ]
-    told = ", ".join(filter(None, parts))
-    return _and(f"described{': ' if told else ''}{told}", event.title)
+    text = ", ".join(filter(None, parts))
+    return _and(f"described{': ' if text else ''}{text}", event.title)
 
 
 def _plan(event: c.ChangePlanned | c.ChangeRevised, name: str) -> str:

@@ -280,7 +280,7 @@ def backup(ledger: LedgerPath, to: Annotated[Path, typer.Option(help="The new fi
 
 def _print_timeline(entries: tuple[Entry, ...]) -> None:
     rows = [(moment_text(e.at), e.id, e.by, entry_line(e)) for e in entries]
-    struck = {place for place, entry in enumerate(entries) if entry.voided_by is not None}
+    struck = {index for index, entry in enumerate(entries) if entry.voided_by is not None}
     show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
 
 
@@ -334,8 +334,8 @@ def _distribution(figure: Figure) -> str:
     low, high = math.log(values[0]), math.log(values[-1])
     counts = [0] * _BINS
     for value in values:
-        place = 0.0 if high == low else (math.log(value) - low) / (high - low) * _BINS
-        counts[min(int(place), _BINS - 1)] += 1
+        offset = 0.0 if high == low else (math.log(value) - low) / (high - low) * _BINS
+        counts[min(int(offset), _BINS - 1)] += 1
     top = max(counts)
     return "".join(" " if not c else _BLOCKS[math.ceil(c / top * 8) - 1] for c in counts)
 
@@ -354,9 +354,9 @@ def _print_figures(
         note = notes[number] if number < len(notes) else ""
         level = "/".join((bands or {}).get(figure.name, ()))
         name = f"{figure.name}{f' ({note})' if note else ''}{f' [{level}]' if level else ''}"
-        for part, one in _parts(figure):
-            cells = [name, part] if parted else [name]
-            cells += [_value(one), f"{one.n:,}", _interval(one), _distribution(one), _out(one)]
+        for label, part in _parts(figure):
+            cells = [name, label] if parted else [name]
+            cells += [_value(part), f"{part.n:,}", _interval(part), _distribution(part), _out(part)]
             rows.append(cells)
             name = ""
     show(columns, rows, right=("n",))
@@ -384,10 +384,10 @@ def _value(figure: Figure) -> str:
 
 
 def _interval(figure: Figure) -> str:
-    found = figure.interval
-    if found is None or found.low is None or found.high is None:
+    interval = figure.interval
+    if interval is None or interval.low is None or interval.high is None:
         return ""
-    return f"{shown(found.low, figure.unit)} to {shown(found.high, figure.unit)}"
+    return f"{shown(interval.low, figure.unit)} to {shown(interval.high, figure.unit)}"
 
 
 def _out(figure: Figure) -> str:
@@ -532,23 +532,23 @@ def report(
         else:
             say(*both.explain().splitlines())
         return
-    told = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
+    dora = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
     figures = [
         time_to_acknowledge(known, **_fitting(TimeToAcknowledge, {**common, **overrides})),
         time_to_mitigate(known, **_fitting(TimeToMitigate, {**common, **overrides})),
-        *told.figures.values(),
+        *dora.figures.values(),
     ]
     comparisons: list[Comparison] = []
     if compare_to is not None:
         first, sign, last = compare_to.partition("/")
         common["window"] = window_of(first, last, tz) if sign else compare_to
         before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
-        for a, b in ((before.restore, told.restore), (before.recovery, told.recovery),
-                     (before.change_failure_rate, told.change_failure_rate)):  # fmt: skip
+        for a, b in ((before.restore, dora.restore), (before.recovery, dora.recovery),
+                     (before.change_failure_rate, dora.change_failure_rate)):  # fmt: skip
             if a.value is not None and b.value is not None:
                 comparisons.append(compare(a, b, tried=3))
     if as_json:
-        plain = told.as_dict()
+        plain = dora.as_dict()
         print_json(
             {
                 **_REPORT,
@@ -556,8 +556,10 @@ def report(
                     name: plain[name]
                     for name in ("preset", "year", "bands", "interval_bands", "notes")
                 },
-                "figures": [one.as_dict(population=population) for one in figures],
-                "compared": [one.as_dict(population=population) for one in comparisons],
+                "figures": [figure.as_dict(population=population) for figure in figures],
+                "compared": [
+                    comparison.as_dict(population=population) for comparison in comparisons
+                ],
                 **_read(known),
             }
         )
@@ -566,12 +568,12 @@ def report(
         for figure in figures:
             say(*figure.explain().splitlines(), "")
     else:
-        levels = {told.figures[metric].name: levels for metric, levels in told.bands.items()}
+        levels = {dora.figures[metric].name: levels for metric, levels in dora.bands.items()}
         _print_figures(figures, bands=levels)
     for comparison in comparisons:
         say("", *comparison.explain().splitlines())
     count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
-    say("", f"{count} as of {known.as_of}, log position {known.log_position:,}", *told.notes)
+    say("", f"{count} as of {known.as_of}, log position {known.log_position:,}", *dora.notes)
     if kept is not None:
         say(f"from what {kept} kept: whoever can write that file can change these numbers")
     for name, unread in known.unread.items():
@@ -593,33 +595,39 @@ def next_(
     """Say which steps are possible now, and which guard refuses each other one and why."""
     when = moment("--at", at, tz) or datetime.now(UTC)
     with LedgerReader(ledger) as book:
-        found: dict[str, tuple[Answer, ...]] = {}
+        answers_by_kind: dict[str, tuple[Answer, ...]] = {}
         kinds = kinds_of(book, id)
         if INCIDENT in kinds:
-            found[INCIDENT] = incident.next_steps(book.incident(id), by=by, at=when)
+            answers_by_kind[INCIDENT] = incident.next_steps(book.incident(id), by=by, at=when)
         if CHANGE in kinds:
-            found[CHANGE] = change.next_steps(book.change(id), by=by, at=when, authority=authority)
+            answers_by_kind[CHANGE] = change.next_steps(
+                book.change(id), by=by, at=when, authority=authority
+            )
     if as_json:
         print_json(
             {
                 kind: [
                     {
-                        "step": one.step,
-                        "possible": one.possible,
-                        "guard": one.guard,
-                        "why": one.why,
+                        "step": answer.step,
+                        "possible": answer.possible,
+                        "guard": answer.guard,
+                        "why": answer.why,
                     }
-                    for one in answers
+                    for answer in answers
                 ]
-                for kind, answers in found.items()
+                for kind, answers in answers_by_kind.items()
             }
         )
         return
     marks = {True: "yes", False: "no", None: "depends"}
-    for kind, answers in found.items():
+    for kind, answers in answers_by_kind.items():
         say(f"{kind} {id}")
-        ordered = sorted(answers, key=lambda one: (one.possible is False, one.possible is None))
-        rows = [(one.step, marks[one.possible], one.guard, one.why) for one in ordered]
+        ordered = sorted(
+            answers, key=lambda answer: (answer.possible is False, answer.possible is None)
+        )
+        rows = [
+            (answer.step, marks[answer.possible], answer.guard, answer.why) for answer in ordered
+        ]
         show(("step", "possible", "guard", "why"), rows)
 
 

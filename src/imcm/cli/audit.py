@@ -191,13 +191,13 @@ def prove(
     _, notes = _anchors(anchors)
     if not notes:
         raise InvalidValue("--anchors", str(anchors), "a file with at least one checkpoint")
-    found: list[dict[str, Any]] = []
+    proofs: list[dict[str, Any]] = []
     kind, _, name = id.partition(":")
     wanted = [id] if kind in {INCIDENT, CHANGE} and name else [f"{INCIDENT}:{id}", f"{CHANGE}:{id}"]
     for stream in wanted:
         with _rows(ledger) as rows, progress_bar("reading") as progress:
             try:
-                found += audit.prove(
+                proofs += audit.prove(
                     _counted(rows, progress),
                     stream,
                     version,
@@ -206,19 +206,19 @@ def prove(
                 )
             except UnknownIdError:
                 continue
-    if not found:
+    if not proofs:
         raise UnknownIdError("incident or change", id, "before the last checkpoint")
-    if len({one["stream"] for one in found}) > 1:
+    if len({proof["stream"] for proof in proofs}) > 1:
         raise InvalidValue("id", id, f"{' or '.join(wanted)}, since there are both")
     if to is None:
-        print_json(found[0] if len(found) == 1 else found)
+        print_json(proofs[0] if len(proofs) == 1 else proofs)
         return
-    for one in found:
-        alone = len(found) == 1
-        path = to if alone else to.with_name(f"{to.stem}-{one['version']}{to.suffix}")
+    for proof in proofs:
+        alone = len(proofs) == 1
+        path = to if alone else to.with_name(f"{to.stem}-{proof['version']}{to.suffix}")
         with new_file(path) as file:
-            file.write(json.dumps(one, indent=2).encode())
-        say(f"version {one['version']} of {one['stream']} is proved in {path}")
+            file.write(json.dumps(proof, indent=2).encode())
+        say(f"version {proof['version']} of {proof['stream']} is proved in {path}")
 
 
 def _anchors(path: Path, *, missing: bool = False) -> tuple[str, list[verifier.Checkpoint]]:
@@ -242,8 +242,8 @@ def check_proof(
     except verifier.Unreadable as error:
         raise ProofRefusedError(f"{proof} is refused: {error}") from None
     text, _ = _anchors(anchors)
-    for one in given:
-        say(f"OK: {audit.check_proof(one, text, keys=keys or ())}")
+    for document in given:
+        say(f"OK: {audit.check_proof(document, text, keys=keys or ())}")
 
 
 @audit_app.command("key")
@@ -281,10 +281,10 @@ def replay(
         cut = known_at_of(known_at, tz, book)
         if isinstance(cut, datetime) and id is not None:
             cut = book.position_at(cut)  # what was known is a prefix of the whole log
-        one: dict[str, Any] = dict(named(book, id))
+        subject: dict[str, Any] = dict(named(book, id))
         entries = replayed(
             book.replay() if id is None else book.history(book.stream_of(id)),
-            **one,
+            **subject,
             by=by,
             service=service,
             what=what,
@@ -292,8 +292,8 @@ def replay(
             known_at=cut,
         )
         known = None if id is None else book.facts(known_at=cut)
-        named_one = by is not None or service is not None
-        absent = tuple(_absent(book, by, service)) if named_one and not entries else ()
+        filtered = by is not None or service is not None
+        absent = tuple(_absent(book, by, service)) if filtered and not entries else ()
     for name in () if entries else what or ():
         if name not in EVENT_TYPES:
             likest = ", ".join(near(name, EVENT_TYPES)) or "none, see docs/events.md"
@@ -301,8 +301,8 @@ def replay(
     if known is None:
         state = None
     else:
-        rows = known.incidents if INCIDENT in one else known.changes
-        state = in_zone(next((row for row in rows if row.id in one.values()), None), tz)
+        rows = known.incidents if INCIDENT in subject else known.changes
+        state = in_zone(next((row for row in rows if row.id in subject.values()), None), tz)
     entries = in_zone(entries, tz)
     if as_json:
         value: Any = [entry_dict(entry) for entry in entries]
@@ -320,8 +320,8 @@ def replay(
         say("nothing was recorded there", *absent)
     if state is not None:
         where = "now" if known_at is None else f"at {known_at}"
-        told = (f"  {name}: {value}" for name, value in _plain_row(state).items())
-        say("", f"{id} as known {where}:", *told)
+        lines = (f"  {name}: {value}" for name, value in _plain_row(state).items())
+        say("", f"{id} as known {where}:", *lines)
 
 
 def _stamp(recorded_at: datetime, tz: str | None) -> str:
@@ -345,8 +345,8 @@ def _absent(book: LedgerReader, by: str | None, service: str | None) -> Iterator
 
 def _plain_row(row: IncidentFacts | ChangeFacts) -> dict[str, Any]:
     """Return what a row says, without what it says nothing of."""
-    told: dict[str, Any] = jsonable(row)
-    return {name: value for name, value in told.items() if value not in (None, [], {}, False)}
+    values: dict[str, Any] = jsonable(row)
+    return {name: value for name, value in values.items() if value not in (None, [], {}, False)}
 
 
 @audit_app.command("diff")
@@ -367,18 +367,18 @@ def diff(
         raise typer.BadParameter("give --known-at once (up to the end of the log) or twice")
     with LedgerReader(ledger) as book:
         first, *last = [known_at_of(text, tz, book) for text in known_at]
-        found = learned(
+        result = learned(
             book.replay(),
             known_at_a=first if first is not None else 0,
             known_at_b=last[0] if last else None,
             as_of=moment("--as-of", as_of, tz),
             details=details,
         )
-    found = in_zone(found, tz)
+    result = in_zone(result, tz)
     if as_json:
-        print_json(found.as_dict())
+        print_json(result.as_dict())
     else:
-        say(*found.explain().splitlines())
+        say(*result.explain().splitlines())
 
 
 @audit_app.command("trail")
@@ -391,11 +391,11 @@ def trail(
 ) -> None:
     """Show who approved what of a change, under which policy, and what was revised after."""
     with LedgerReader(ledger) as book:
-        found = in_zone(book.trail(id, known_at=known_at_of(known_at, tz, book)), tz)
+        decisions = in_zone(book.trail(id, known_at=known_at_of(known_at, tz, book)), tz)
     if as_json:
-        print_json(found.as_dict())
+        print_json(decisions.as_dict())
     else:
-        say(*found.explain().splitlines())
+        say(*decisions.explain().splitlines())
 
 
 @audit_app.command("anomalies")
@@ -405,13 +405,15 @@ def anomalies(
     """List everything odd in the log; nothing was refused or mended for it."""
     with LedgerReader(ledger) as book:
         known = book.facts(known_at=known_at_of(known_at, tz, book))
-    found = odd_things(known)
+    oddities = odd_things(known)
     if as_json:
-        print_json([{**attrs.asdict(one), "oddity": one.oddity.value} for one in found])
+        print_json(
+            [{**attrs.asdict(anomaly), "oddity": anomaly.oddity.value} for anomaly in oddities]
+        )
         return
-    for one in found:
-        say(f"{one.kind} {quoted(one.id)}: {one.oddity.value} ({one.detail})")
-    say(f"{len(found):,} anomalies")
+    for anomaly in oddities:
+        say(f"{anomaly.kind} {quoted(anomaly.id)}: {anomaly.oddity.value} ({anomaly.detail})")
+    say(f"{len(oddities):,} anomalies")
 
 
 # --- what changes the ledger ----------------------------------------------------------------------
@@ -432,21 +434,21 @@ def redact(
     with LedgerReader(ledger) as reader:
         [(kind, name)] = named(reader, id).items()
     with Ledger(ledger) as book:
-        found = book.redact(
+        redaction = book.redact(
             f"{kind}:{name}", by=by, at=datetime.now(UTC), reason=reason, versions=version
         )
-    versions = [v for one in found for v in getattr(one.event, "versions", ())]
+    versions = [v for recorded in redaction for v in getattr(recorded.event, "versions", ())]
     if as_json:
-        print_json({"id": id, "kind": kind, "versions": versions, "pending": found.pending})
+        print_json({"id": id, "kind": kind, "versions": versions, "pending": redaction.pending})
         return
     if versions:
-        told = ", ".join(map(str, versions))
-        say(f"words of version {told} of {kind} {id} are taken out")
+        text = ", ".join(map(str, versions))
+        say(f"words of version {text} of {kind} {id} are taken out")
         complain("copies, exports and backups made earlier still hold them: they are out of reach")
     else:
         say("there were no words to take out")
-    if found.pending:
-        fail(f"pending: {found.pending}")
+    if redaction.pending:
+        fail(f"pending: {redaction.pending}")
 
 
 @audit_app.command("guard")

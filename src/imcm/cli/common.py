@@ -111,7 +111,7 @@ def show(
     """
     cells = [[plain(text) for text in row] for row in rows]
     if not _out.is_terminal:
-        widths = [max(map(cell_len, told)) for told in zip(columns, *cells, strict=True)]
+        widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
         for row in (columns, *cells):
             padded = [
                 " " * (width - cell_len(text)) + text
@@ -125,8 +125,8 @@ def show(
     for column in columns:
         side: Literal["left", "right"] = "right" if column in right else "left"
         made.add_column(column, justify=side, overflow="fold", no_wrap=column in whole)
-    for place, row in enumerate(cells):
-        last = Text(row[-1], style="strike" if place in struck else "")
+    for index, row in enumerate(cells):
+        last = Text(row[-1], style="strike" if index in struck else "")
         made.add_row(*map(Text, row[:-1]), last)
     with _out.capture() as held:
         _out.print(made)
@@ -251,9 +251,9 @@ def _status(command: Callable[[], object]) -> int:
         if os.environ.get("IMCM_TRACEBACK") == "1":
             complain(*traceback.format_exc().splitlines())
             return 1
-        told = f"this is a bug in imcm ({type(error).__name__}: {error})"
+        message = f"this is a bug in imcm ({type(error).__name__}: {error})"
         where = _where(error.__traceback__)
-        _fault(f"{told[:500]}; please report it with the command and: {where}")
+        _fault(f"{message[:500]}; please report it with the command and: {where}")
     else:
         return 0
     return 1
@@ -323,16 +323,16 @@ def moment(name: str, text: str | None, tz: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidValue(name, text, "an ISO 8601 date or time: 2026-03-06T17:40") from None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=zone(tz or "UTC"))
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=zone(tz or "UTC"))
     try:
-        found.astimezone(UTC)
+        parsed.astimezone(UTC)
     except OverflowError:
         raise InvalidValue(name, text, "a time of the years 1 to 9999 in UTC as well") from None
-    return found
+    return parsed
 
 
 def number_of(text: str) -> int | None:
@@ -367,11 +367,11 @@ ShownIn = Annotated[
 ]
 
 
-def in_zone(found: T, tz: str | None) -> T:
-    """Return what was found with its moments told in a zone; None leaves them as they were told."""
+def in_zone(value: T, tz: str | None) -> T:
+    """Return a value with its moments told in a zone; None leaves them as they were told."""
     if tz is None:
-        return found
-    moved: T = _moved(found, zone(tz))
+        return value
+    moved: T = _moved(value, zone(tz))
     return moved
 
 
@@ -386,9 +386,9 @@ def _moved(value: Any, home: ZoneInfo) -> Any:
             return value
     if attrs.has(value.__class__):
         fields = [a.name for a in attrs.fields(value.__class__)]
-        found = {name: getattr(value, name) for name in fields}
-        moved = {name: _moved(one, home) for name, one in found.items()}
-        other = {name: one for name, one in moved.items() if one is not found[name]}
+        values = {name: getattr(value, name) for name in fields}
+        moved = {name: _moved(item, home) for name, item in values.items()}
+        other = {name: item for name, item in moved.items() if item is not values[name]}
         return attrs.evolve(value, **other) if other else value
     if issubclass(value.__class__, tuple):
         return _moved_all(value, home)
@@ -396,7 +396,7 @@ def _moved(value: Any, home: ZoneInfo) -> Any:
 
 
 def _moved_all(values: tuple[Any, ...], home: ZoneInfo) -> tuple[Any, ...]:
-    moved = [_moved(one, home) for one in values]
+    moved = [_moved(item, home) for item in values]
     if all(map(is_, values, moved)):
         return values
     make: Callable[[Iterable[Any]], tuple[Any, ...]] = getattr(values, "_make", tuple)
@@ -432,10 +432,10 @@ def kinds_of(book: LedgerReader, id: str) -> list[str]:
     Raises:
         UnknownIdError: There is none.
     """
-    found = [kind for kind in (INCIDENT, CHANGE) if _is_text(id) and book.history(f"{kind}:{id}")]
-    if not found:
+    kinds = [kind for kind in (INCIDENT, CHANGE) if _is_text(id) and book.history(f"{kind}:{id}")]
+    if not kinds:
         raise UnknownIdError("incident or change", id)
-    return found
+    return kinds
 
 
 def named(book: LedgerReader, id: str | None) -> dict[str, str]:

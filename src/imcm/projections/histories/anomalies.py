@@ -116,32 +116,32 @@ _TOLERANCE: Final = 60_000_000
 def anomalies(log: Facts | Iterable[Recorded]) -> tuple[Anomaly, ...]:
     """Return every anomaly in a log: of incidents, of changes, each by id, and of the ledger."""
     facts = facts_of(log)
-    found: list[Anomaly] = []
+    result: list[Anomaly] = []
     untriaged: list[str] = []
     unworked: list[str] = []
     for row in facts.incidents:
         # Of those merged into it each has its own; only the severity is that of all of them.
         alone = row.alone._replace(severity_highest=row.severity_highest) if row.members else row
         odd = (*_incident(alone), *_incident_links(alone, facts))
-        found += (_of(INCIDENT, alone, oddity, detail) for oddity, detail in odd)
+        result += (_of(INCIDENT, alone, oddity, detail) for oddity, detail in odd)
         if alone.imported and alone.status in _FAR and not alone.triaged:
             untriaged.append(alone.id)
     for change in facts.changes:
         odd = (*_change(change), *_change_links(change, facts))
-        found += (_of(CHANGE, change, oddity, detail) for oddity, detail in odd)
+        result += (_of(CHANGE, change, oddity, detail) for oddity, detail in odd)
         if change.status is ChangeStatus.CLOSED and change.outcome is None:
             unworked.append(change.id)
     for word, ids in (("triaged", untriaged), ("implemented", unworked)):
         if ids:
             detail = f"{word}, by {len(ids):,} that a source told without it: {named(ids, SOME)}"
-            found.append(_of_the_log(Oddity.SKIPPED_STATUS, detail))
+            result.append(_of_the_log(Oddity.SKIPPED_STATUS, detail))
     for name, count in facts.unread.items():
-        found.append(_of_the_log(Oddity.UNREAD, f"{count:,} of type {name}"))
+        result.append(_of_the_log(Oddity.UNREAD, f"{count:,} of type {name}"))
     back = "the ledger's stamp goes back here"
-    found += (_of_the_log(Oddity.CLOCK_BACK, back, position) for position in facts.clock_back)
+    result += (_of_the_log(Oddity.CLOCK_BACK, back, position) for position in facts.clock_back)
     gap = "a version before this one is missing, or this one comes again"
-    found += (_of_the_log(Oddity.GAP, gap, position) for position in facts.gaps)
-    return tuple(found)
+    result += (_of_the_log(Oddity.GAP, gap, position) for position in facts.gaps)
+    return tuple(result)
 
 
 _FAR: Final = frozenset({IncidentStatus.MITIGATED, IncidentStatus.RESOLVED, IncidentStatus.CLOSED})
@@ -215,7 +215,7 @@ def _disorder(*pairs: tuple[_Named, _Named]) -> Iterator[tuple[Oddity, str]]:
 
 def _out_of_order(*moments: _Named) -> Iterator[tuple[Oddity, str]]:
     """Yield what of a chain of moments lies well before the one told before it."""
-    there = [one for one in moments if one[1] is not None]
+    there = [milestone for milestone in moments if milestone[1] is not None]
     yield from _disorder(*pairwise(there))
 
 

@@ -220,15 +220,17 @@ class DecisionTrail:
 
     def __repr__(self) -> str:
         """Return in one line how many decisions there are, and how the questions were answered."""
-        verdicts = [one.verdict for one in self.findings]
-        told = ", ".join(f"{verdicts.count(ruling)} {ruling.value}" for ruling in Ruling)
+        verdicts = [finding.verdict for finding in self.findings]
+        counts = ", ".join(f"{verdicts.count(ruling)} {ruling.value}" for ruling in Ruling)
         many = f"{len(self.decisions):,} decisions"
-        return f"decisions on change {short(self.change)}: {many}; questions: {told}"
+        return f"decisions on change {short(self.change)}: {many}; questions: {counts}"
 
     @property
     def revisions(self) -> tuple[Decision, ...]:
         """The revisions: each with the fields it changed and the approvals it voided."""
-        return tuple(one for one in self.decisions if isinstance(one.event, _REVISIONS))
+        return tuple(
+            decision for decision in self.decisions if isinstance(decision.event, _REVISIONS)
+        )
 
     @property
     def separation_of_duties(self) -> Ruling:
@@ -240,7 +242,7 @@ class DecisionTrail:
     def finding(self, question: Question) -> Finding:
         """Return what the log says to one question; its text will do."""
         asked = checked_member("question", question, Question)
-        return next(one for one in self.findings if one.question is asked)
+        return next(finding for finding in self.findings if finding.question is asked)
 
     def explain(self) -> str:
         """
@@ -261,7 +263,9 @@ class DecisionTrail:
             ("implemented", self.implemented_by),
         ):
             lines.append(f"  {word} by {named(list(map(quoted, people)), SOME) or 'nobody named'}")
-        lines += excerpt(self.decisions, _told, indent="  ", most=MANY, what="more decisions")
+        lines += excerpt(
+            self.decisions, _decision_lines, indent="  ", most=MANY, what="more decisions"
+        )
         lines.append(f"  separation of duties: {self.separation_of_duties.value}")
         lines += [f"  {f.verdict.value}: {f.question.value}: {f.reason}" for f in self.findings]
         return joined(lines)
@@ -276,36 +280,39 @@ class DecisionTrail:
         return {"shape": SHAPE, **jsonable(self), "separation_of_duties": duties}
 
 
-def _told(one: Decision) -> Iterator[str]:
-    line = f"  position {one.position}, version {one.version}: {one.what} by {quoted(one.by)}"
-    if one.edits is not None:
-        line += f": version {one.edits}"
-    if one.quorum is not None:
-        line += f": {one.votes} of {one.quorum} votes for content {one.content}"
-    if one.policy is not None:
-        policy = f"{quoted(one.policy.name)} {quoted(one.policy.version)}"
-        line += f", policy {policy} said: {one.policy.said}"
+def _decision_lines(decision: Decision) -> Iterator[str]:
+    line = (
+        f"  position {decision.position}, version {decision.version}: "
+        f"{decision.what} by {quoted(decision.by)}"
+    )
+    if decision.edits is not None:
+        line += f": version {decision.edits}"
+    if decision.quorum is not None:
+        line += f": {decision.votes} of {decision.quorum} votes for content {decision.content}"
+    if decision.policy is not None:
+        policy = f"{quoted(decision.policy.name)} {quoted(decision.policy.version)}"
+        line += f", policy {policy} said: {decision.policy.said}"
     marks = [
         mark
         for mark, there in (
-            ("approval outstanding", one.outstanding),
-            (f"unauthorised: {one.unauthorised}", one.unauthorised),
-            ("imported", one.imported),
-            ("words redacted", one.redacted),
-            (f"no longer counts since position {one.lapsed_by}", one.lapsed_by),
-            (f"corrected at position {_numbers(one.corrected_by)}", one.corrected_by),
-            (f"struck through at position {one.voided_by}", one.voided_by),
+            ("approval outstanding", decision.outstanding),
+            (f"unauthorised: {decision.unauthorised}", decision.unauthorised),
+            ("imported", decision.imported),
+            ("words redacted", decision.redacted),
+            (f"no longer counts since position {decision.lapsed_by}", decision.lapsed_by),
+            (f"corrected at position {_numbers(decision.corrected_by)}", decision.corrected_by),
+            (f"struck through at position {decision.voided_by}", decision.voided_by),
         )
         if there
     ]
     yield line + "".join(f" [{mark}]" for mark in marks)
-    yield f"    at {_moment(one.at)}, recorded at {one.recorded_at}"
-    if one.why:
-        yield f"    why: {one.why}"
-    for change in one.altered:
+    yield f"    at {_moment(decision.at)}, recorded at {decision.recorded_at}"
+    if decision.why:
+        yield f"    why: {decision.why}"
+    for change in decision.altered:
         yield f"    {change.field}: was {jsonable(change.was)}, is {jsonable(change.now)}"
-    if one.voids:
-        yield f"    voids the approvals at position {_numbers(one.voids)}"
+    if decision.voids:
+        yield f"    voids the approvals at position {_numbers(decision.voids)}"
 
 
 def _moment(moment: Moment | None) -> str:
@@ -362,7 +369,7 @@ _REVISIONS: Final = (changes.ChangeRevised, changes.ChangeRescoped)
 _CONTENT: Final = (changes.ChangePlanned, *_REVISIONS)
 _CLEARS: Final = (*_REVISIONS, changes.ChangeRejected)
 """Events that end the approvals so far."""
-_TOLD_ON: Final = (
+_CONTENT_AND_APPROVALS: Final = (
     *_CONTENT,
     changes.ChangeReworded,
     changes.ChangeRejected,
@@ -419,17 +426,17 @@ def decision_trail(
         raise UnknownIdError(CHANGE, change)
     entries = timeline(stream, change=change, linked=False, as_of=_END)
     decisions = _decisions(stream, sorted(entries, key=lambda entry: entry.position))
-    votes = [one for one in decisions if _approves(one)]
+    votes = [decision for decision in decisions if _approves(decision)]
     people = _People.of(decisions)
     return DecisionTrail(
         change=change,
         known_at=known_at,
         log_position=position,
-        requested_by=next((one.name for one in people.requested if one.named), None),
+        requested_by=next((person.name for person in people.requested if person.named), None),
         planned_by=_once(people.planned),
         submitted_by=_once(people.submitted),
         implemented_by=_once(people.implemented),
-        approved_by=_once([_Person.of(one) for one in votes if one.counts]),
+        approved_by=_once([_Person.of(vote) for vote in votes if vote.counts]),
         decisions=tuple(decisions),
         findings=tuple(_findings(decisions, people)),
     )
@@ -440,37 +447,37 @@ def _decisions(stream: Sequence[Recorded], entries: Iterable[Entry]) -> list[Dec
     positions = {recorded.version: recorded.position for recorded in stream}
     result: list[Decision] = []
     ended: dict[int, int] = {}
-    standing_now = _Standing()
+    effective = _EffectiveContent()
     for recorded, entry in zip(stream, entries, strict=True):
         written = recorded.event
-        altered = tuple(_altered(written, standing_now))
-        voids = tuple(positions[vote] for vote in standing_now.take(recorded.version, written))
+        altered = tuple(_altered(written, effective))
+        voids = tuple(positions[vote] for vote in effective.apply(recorded.version, written))
         decision = attrs.evolve(
-            _decision(entry, entry.event, standing_now.content),
+            _decision(entry, entry.event, effective.content),
             redacted=recorded.redacted,
             altered=altered,
             voids=voids,
         )
         ended.update(dict.fromkeys(decision.voids, decision.position))
         result.append(decision)
-    counting = {positions[version] for version in standing_now.votes()}
-    left_out = {one.version for one in result if isinstance(one.event, _NO_DECISION)}
+    counting = {positions[version] for version in effective.votes()}
+    left_out = {decision.version for decision in result if isinstance(decision.event, _NO_DECISION)}
     return [
-        _settled(one, counting, ended)
-        for one in result
-        if one.version not in left_out and one.edits not in left_out
+        _settled(decision, counting, ended)
+        for decision in result
+        if decision.version not in left_out and decision.edits not in left_out
     ]
 
 
-def _settled(one: Decision, counting: set[int], ended: Mapping[int, int]) -> Decision:
+def _settled(decision: Decision, counting: set[int], ended: Mapping[int, int]) -> Decision:
     """Return a decision with what became of it, where it is an approval."""
-    if isinstance(one.event, changes.ChangeApprovedRetroactively):
-        return attrs.evolve(one, counts=one.voided_by is None)
-    if not isinstance(one.event, changes.ChangeApproved):
-        return one
-    if one.position in counting:
-        return attrs.evolve(one, counts=True)
-    return attrs.evolve(one, counts=False, lapsed_by=ended.get(one.position))
+    if isinstance(decision.event, changes.ChangeApprovedRetroactively):
+        return attrs.evolve(decision, counts=decision.voided_by is None)
+    if not isinstance(decision.event, changes.ChangeApproved):
+        return decision
+    if decision.position in counting:
+        return attrs.evolve(decision, counts=True)
+    return attrs.evolve(decision, counts=False, lapsed_by=ended.get(decision.position))
 
 
 def _decision(entry: Entry, event: Any, after: int | None) -> Decision:
@@ -518,7 +525,7 @@ def _word(event: object, name: str) -> str:
     return _WORDS.get(type(event), name)
 
 
-def _altered(event: Any, before: _Standing) -> Iterator[Altered]:
+def _altered(event: Any, before: _EffectiveContent) -> Iterator[Altered]:
     """
     Yield what an event changed, as it was when it was recorded.
 
@@ -540,12 +547,12 @@ def _altered(event: Any, before: _Standing) -> Iterator[Altered]:
                 yield Altered(field=field, was=was, now=now)
 
 
-class _Standing:
+class _EffectiveContent:
     """
-    What stands of the contents of a change, and of the approvals for them, told event by event.
+    What stands of the contents of a change, and of the approvals for them, event by event.
 
-    A void or a correction is carried out where it stands in the log, so that nothing is told again
-    for it.
+    A void or a correction is carried out where it stands in the log, so that nothing is folded
+    again for it.
     """
 
     def __init__(self) -> None:
@@ -596,9 +603,9 @@ class _Standing:
                 votes.append(version)
         return votes
 
-    def take(self, version: int, event: Any) -> list[int]:
+    def apply(self, version: int, event: Any) -> list[int]:
         """
-        Take one more event; return the versions of approvals that it ended.
+        Apply one more event; return the versions of approvals that it ended.
 
         One that it strikes through is not among them. Any: which fields there are depends on the
         class of the event.
@@ -612,7 +619,7 @@ class _Standing:
             if corrects(event, target):  # of nothing that a vote depends on
                 self._facts[event.version] = replaced(target, **{event.field: event.now})
             return []
-        if not isinstance(event, _TOLD_ON):
+        if not isinstance(event, _CONTENT_AND_APPROVALS):
             return []
         ended = self.votes() if isinstance(event, _CLEARS) else []
         self._facts[version] = event
@@ -633,8 +640,8 @@ class _Standing:
             # What counted for it counts for nothing now, and all else for what it did.
             ended = [vote for vote in self.votes() if self._facts[vote].content == version]
             del self._contents[version]
-        for told in (self._plans, self._scopes, *self._texts.values()):
-            told.pop(version, None)
+        for versions in (self._plans, self._scopes, *self._texts.values()):
+            versions.pop(version, None)
         del self._facts[version]
         return ended
 
@@ -648,12 +655,12 @@ def _stood_before(
     That is: the versions of the approvals that count, and that of the submission whose template
     pre-approves it.
     """
-    stands = _Standing()
+    effective = _EffectiveContent()
     template: int | None = None
     for version, event in events:
         if version == end:
             break
-        stands.take(version, event)
+        effective.apply(version, event)
         if isinstance(event, _CLEARS):
             template = None
         elif (
@@ -662,7 +669,7 @@ def _stood_before(
             and not event.imported
         ):
             template = version
-    return frozenset(stands.votes()), template
+    return frozenset(effective.votes()), template
 
 
 # --- people ---------------------------------------------------------------------------------------
@@ -677,8 +684,8 @@ class _Person:
     position: int
 
     @classmethod
-    def of(cls, one: Decision) -> _Person:
-        return cls(one.by, not one.imported, one.position)
+    def of(cls, decision: Decision) -> _Person:
+        return cls(decision.by, not decision.imported, decision.position)
 
 
 @attrs.frozen(kw_only=True)
@@ -692,22 +699,22 @@ class _People:
 
     @classmethod
     def of(cls, decisions: Iterable[Decision]) -> _People:
-        found = cls(requested=[], planned=[], submitted=[], implemented=[])
-        for one in decisions:
-            if one.voided_by is not None:
+        people = cls(requested=[], planned=[], submitted=[], implemented=[])
+        for decision in decisions:
+            if decision.voided_by is not None:
                 continue
-            person = _Person.of(one)
-            match one.event:
+            person = _Person.of(decision)
+            match decision.event:
                 case changes.ChangePlanned():
-                    asked = one.event.requested_by
-                    found.planned.append(person)
-                    found.requested.append(
-                        person if asked is None else _Person(asked, True, one.position)
+                    asked = decision.event.requested_by
+                    people.planned.append(person)
+                    people.requested.append(
+                        person if asked is None else _Person(asked, True, decision.position)
                     )
                 case changes.ChangeRevised() | changes.ChangeRescoped():
-                    found.planned.append(person)
+                    people.planned.append(person)
                 case changes.ChangeSubmitted():
-                    found.submitted.append(person)
+                    people.submitted.append(person)
                 case (
                     changes.ChangeStarted()
                     | changes.RolloutAdvanced()
@@ -715,40 +722,40 @@ class _People:
                     | changes.ChangeDeployed()
                     | changes.ChangeFailed()
                 ):
-                    found.implemented.append(person)
+                    people.implemented.append(person)
                 case changes.ChangeObserved():
                     # Whoever found it is neither who asked for it nor who brought it in.
-                    nobody = _Person(one.by, False, one.position)
-                    found.implemented.append(nobody)
-                    if not found.requested:
-                        found.requested.append(nobody)
+                    nobody = _Person(decision.by, False, decision.position)
+                    people.implemented.append(nobody)
+                    if not people.requested:
+                        people.requested.append(nobody)
                 case _:
                     pass
-        return found
+        return people
 
 
 def _once(people: Iterable[_Person]) -> tuple[str, ...]:
     """Return the names of those that are named, each once under whatever spelling."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for person in people:
         if person.named:
-            found.setdefault(folded(person.name), person.name)
-    return tuple(found.values())
+            names.setdefault(folded(person.name), person.name)
+    return tuple(names.values())
 
 
-def _approves(one: Decision) -> bool:
+def _approves(decision: Decision) -> bool:
     """Say whether a decision is an approval by a person that stands."""
-    kinds = (changes.ChangeApproved, changes.ChangeApprovedRetroactively)
-    return isinstance(one.event, kinds) and one.voided_by is None
+    approvals = (changes.ChangeApproved, changes.ChangeApprovedRetroactively)
+    return isinstance(decision.event, approvals) and decision.voided_by is None
 
 
 # --- the questions --------------------------------------------------------------------------------
 
 
 def _findings(decisions: Sequence[Decision], people: _People) -> Iterator[Finding]:
-    stands = [one for one in decisions if one.voided_by is None]
-    votes = [_Person.of(one) for one in stands if _approves(one)]
-    imported = any(one.imported for one in stands)
+    stands = [decision for decision in decisions if decision.voided_by is None]
+    votes = [_Person.of(decision) for decision in stands if _approves(decision)]
+    imported = any(decision.imported for decision in stands)
     # Whoever takes part in what was approved does so before the vote: a later revision ends it.
     for question, word, who in (
         (Question.REQUESTER, "asked for", people.requested),
@@ -756,10 +763,14 @@ def _findings(decisions: Sequence[Decision], people: _People) -> Iterator[Findin
         (Question.SUBMITTER, "submitted", people.submitted),
     ):
         yield _apart(question, word, who, votes, before=True, imported=imported)
-    counted = [_Person.of(one) for one in stands if _approves(one) and (one.counts or one.imported)]
+    counted = [
+        _Person.of(decision)
+        for decision in stands
+        if _approves(decision) and (decision.counts or decision.imported)
+    ]
     who = people.implemented
     yield _apart(Question.IMPLEMENTER, "implemented", who, counted, before=False, imported=imported)
-    gone = [one for one in decisions if one.voided_by is not None]
+    gone = [decision for decision in decisions if decision.voided_by is not None]
     yield from _went_in(stands, gone)
     yield _settled_afterwards(stands, gone)
     yield _allowed(stands, gone)
@@ -774,12 +785,12 @@ def _apart(
     before: bool,
     imported: bool,
 ) -> Finding:
-    positions = _places([*who, *votes])
+    positions = _positions([*who, *votes])
     did, approved = _in_both(who, votes, before=before)
     if approved:
         names = ", ".join(dict.fromkeys(quoted(vote.name) for vote in approved))
-        places = _places([*did, *approved])
-        return _found(question, Ruling.BROKEN, f"{names} {word} it and approved it", places)
+        broken_at = _positions([*did, *approved])
+        return _finding(question, Ruling.BROKEN, f"{names} {word} it and approved it", broken_at)
     alike = next(_alike(who, votes), None)
     if alike is not None:
         doer, voter = alike
@@ -787,26 +798,26 @@ def _apart(
             f"{quoted(doer.name)} {word} it and {quoted(voter.name)} approved it: ids that read "
             "alike, so whether they are two people the log does not say"
         )
-        return _found(question, Ruling.UNKNOWN, reason, _places(alike))
-    if not all(one.named for one in who):
-        return _found(question, Ruling.UNKNOWN, f"the log does not say who {word} it", positions)
-    if not all(one.named for one in votes) or (imported and not votes):
-        return _found(question, Ruling.UNKNOWN, "the log does not say who approved it", positions)
+        return _finding(question, Ruling.UNKNOWN, reason, _positions(alike))
+    if not all(person.named for person in who):
+        return _finding(question, Ruling.UNKNOWN, f"the log does not say who {word} it", positions)
+    if not all(vote.named for vote in votes) or (imported and not votes):
+        return _finding(question, Ruling.UNKNOWN, "the log does not say who approved it", positions)
     if not votes:
-        return _found(question, Ruling.NOTHING, "nobody's approval stands", positions)
+        return _finding(question, Ruling.NOTHING, "nobody's approval stands", positions)
     if not who:
-        return _found(question, Ruling.NOTHING, f"nobody {word} it", positions)
+        return _finding(question, Ruling.NOTHING, f"nobody {word} it", positions)
     approvers, doers = (", ".join(map(quoted, _once(of))) for of in (votes, who))
-    return _found(question, Ruling.HELD, f"{word} by {doers}, approved by {approvers}", positions)
+    return _finding(question, Ruling.HELD, f"{word} by {doers}, approved by {approvers}", positions)
 
 
 def _alike(who: Iterable[_Person], votes: Iterable[_Person]) -> Iterator[tuple[_Person, _Person]]:
     """Yield those whose ids read as that of somebody who approved, and are another's."""
     approved = {reads_as(vote.name): vote for vote in votes if vote.named}
-    for one in who:
-        vote = approved.get(reads_as(one.name)) if one.named else None
-        if vote is not None and folded(vote.name) != folded(one.name):
-            yield one, vote
+    for person in who:
+        vote = approved.get(reads_as(person.name)) if person.named else None
+        if vote is not None and folded(vote.name) != folded(person.name):
+            yield person, vote
 
 
 def _in_both(
@@ -830,12 +841,12 @@ def _in_both(
     taken = {key: len(mine) for key, mine in theirs.items()}
     did: list[_Person] = []
     approved: dict[int, _Person] = {}
-    for one in who:
-        key = folded(one.name), one.named
+    for person in who:
+        key = folded(person.name), person.named
         mine = theirs.get(key, [])
-        start = bisect_right(mine, one.position, key=_position) if before else 0
+        start = bisect_right(mine, person.position, key=_position) if before else 0
         if start < len(mine):
-            did.append(one)
+            did.append(person)
             approved |= {vote.position: vote for vote in mine[start : taken[key]]}
             taken[key] = min(taken[key], start)
     return did, list(approved.values())
@@ -845,19 +856,19 @@ def _position(person: _Person) -> int:
     return person.position
 
 
-def _found(
+def _finding(
     question: Question, verdict: Ruling, reason: str, positions: tuple[int, ...] = ()
 ) -> Finding:
     return Finding(question=question, verdict=verdict, reason=reason, positions=positions)
 
 
-def _places(of: Iterable[_Person | Decision]) -> tuple[int, ...]:
-    return tuple(sorted({one.position for one in of}))
+def _positions(basis: Iterable[_Person | Decision]) -> tuple[int, ...]:
+    return tuple(sorted({item.position for item in basis}))
 
 
-def _entered(one: Decision) -> bool:
+def _entered(decision: Decision) -> bool:
     """Say whether an event says that work in production has begun or something got there."""
-    event = one.event
+    event = decision.event
     if isinstance(event, (changes.ChangeFailed, changes.ChangeRolledBack)):
         return event.reached_production is True
     began = (
@@ -873,52 +884,56 @@ def _entered(one: Decision) -> bool:
 def _went_in(stands: Sequence[Decision], gone: Sequence[Decision]) -> Iterator[Finding]:
     """Yield the answers to QUORUM and BEFORE, of the first event that says that it went in."""
     quorum, before = Question.QUORUM, Question.BEFORE
-    entry = next((one for one in stands if _entered(one)), None)
+    entry = next((decision for decision in stands if _entered(decision)), None)
     end = None if entry is None else entry.version
-    counted, template = _stood_before(((one.version, one.event) for one in stands), end)
-    votes = [one for one in stands if one.version in counted]
+    counted, template = _stood_before(
+        ((decision.version, decision.event) for decision in stands), end
+    )
+    votes = [decision for decision in stands if decision.version in counted]
     so_far = _ballot(votes)
     if entry is None:
-        voided = [one for one in gone if _entered(one) and not one.imported]
+        voided = [decision for decision in gone if _entered(decision) and not decision.imported]
         if voided:
             word = f"what said that it went in was voided: position {_numbers(_at(voided))}"
-            yield _found(quorum, Ruling.UNKNOWN, f"{word}; {so_far}", _places([*votes, *voided]))
-            yield _found(before, Ruling.UNKNOWN, word, _places([*votes, *voided]))
+            yield _finding(
+                quorum, Ruling.UNKNOWN, f"{word}; {so_far}", _positions([*votes, *voided])
+            )
+            yield _finding(before, Ruling.UNKNOWN, word, _positions([*votes, *voided]))
             return
-        yield _found(quorum, Ruling.NOTHING, f"nothing has gone in; {so_far}", _places(votes))
-        yield _found(before, Ruling.NOTHING, "nothing has gone in", _places(votes))
+        yield _finding(quorum, Ruling.NOTHING, f"nothing has gone in; {so_far}", _positions(votes))
+        yield _finding(before, Ruling.NOTHING, "nothing has gone in", _positions(votes))
         return
-    places = _places([*votes, entry])
+    positions = _positions([*votes, entry])
     if entry.imported:
         word = "imported history does not say"
-        yield _found(quorum, Ruling.UNKNOWN, word, places)
+        yield _finding(quorum, Ruling.UNKNOWN, word, positions)
         yield _imported_before(stands, entry, word)
         return
     if entry.outstanding:
         word = "it went in with approval outstanding"
-        yield _found(quorum, Ruling.BROKEN, word, places)
-        yield _found(before, Ruling.BROKEN, word, places)
+        yield _finding(quorum, Ruling.BROKEN, word, positions)
+        yield _finding(before, Ruling.BROKEN, word, positions)
         return
-    recipe = next((one for one in stands if one.version == template), None)
+    recipe = next((decision for decision in stands if decision.version == template), None)
     if recipe is not None and recipe.template is not None:
-        places = _places([recipe, entry])
+        positions = _positions([recipe, entry])
         word = f"pre-approved by template {recipe.template.name} {recipe.template.version}"
-        yield _found(quorum, Ruling.HELD, word, places)
-        yield _before([recipe], entry, places, stands)
+        yield _finding(quorum, Ruling.HELD, word, positions)
+        yield _before([recipe], entry, positions, stands)
         return
-    people = {folded(one.by) for one in votes}
+    people = {folded(vote.by) for vote in votes}
     enough = bool(votes) and len(people) >= _needed(votes)
     doubts = list(_doubts(votes, stands, gone))
     held = Ruling.UNKNOWN if doubts else Ruling.HELD
     if doubts:
         so_far = "; ".join((so_far, *(word for word, _ in doubts)))
-        places = tuple(sorted({*places, *(at for _, where in doubts for at in where)}))
-    yield _found(quorum, held if enough else Ruling.BROKEN, so_far, places)
-    told = _before(votes, entry, places, stands)
-    if told.verdict is Ruling.HELD and (before_it := _went_in_before(gone)):
+        positions = tuple(sorted({*positions, *(at for _, where in doubts for at in where)}))
+    yield _finding(quorum, held if enough else Ruling.BROKEN, so_far, positions)
+    finding = _before(votes, entry, positions, stands)
+    if finding.verdict is Ruling.HELD and (before_it := _went_in_before(gone)):
         word = f"it had gone in before that, which was voided: position {_numbers(_at(before_it))}"
-        told = _found(before, Ruling.UNKNOWN, f"{told.reason}; {word}", told.positions)
-    yield told
+        finding = _finding(before, Ruling.UNKNOWN, f"{finding.reason}; {word}", finding.positions)
+    yield finding
 
 
 def _doubts(
@@ -926,9 +941,9 @@ def _doubts(
 ) -> Iterator[tuple[str, list[int]]]:
     """Yield why a quorum that was met may be none, and where that is seen."""
     rejections = [
-        one
-        for one in gone
-        if isinstance(one.event, changes.ChangeRejected) and _by_another(one, stands)
+        decision
+        for decision in gone
+        if isinstance(decision.event, changes.ChangeRejected) and _by_another(decision, stands)
     ]
     if rejections:
         yield f"a rejection was voided: position {_numbers(_at(rejections))}", _at(rejections)
@@ -936,56 +951,62 @@ def _doubts(
     if unapproved:
         where = _numbers(_at(unapproved))
         yield f"it had gone in without approval, voided: position {where}", _at(unapproved)
-    if len({reads_as(one.by) for one in votes}) < len({folded(one.by) for one in votes}):
-        names = ", ".join(quoted(one.by) for one in votes)
+    if len({reads_as(vote.by) for vote in votes}) < len({folded(vote.by) for vote in votes}):
+        names = ", ".join(quoted(vote.by) for vote in votes)
         yield f"ids that read alike voted: {names}", _at(votes)
 
 
 def _went_in_before(gone: Iterable[Decision]) -> list[Decision]:
     """Return what said that it went in without approval, and was voided."""
-    return [one for one in gone if _entered(one) and one.outstanding and not one.imported]
+    return [
+        decision
+        for decision in gone
+        if _entered(decision) and decision.outstanding and not decision.imported
+    ]
 
 
-def _by_another(one: Decision, stands: Iterable[Decision]) -> bool:
+def _by_another(decision: Decision, stands: Iterable[Decision]) -> bool:
     """Say whether somebody else voided it than whose it is."""
-    voiders = (other.by for other in stands if other.position == one.voided_by)
-    return any(folded(by) != folded(one.by) for by in voiders)
+    voiders = (other.by for other in stands if other.position == decision.voided_by)
+    return any(folded(by) != folded(decision.by) for by in voiders)
 
 
 def _needed(votes: Iterable[Decision]) -> int:
     """Return the quorum that the votes themselves carry; the largest where they differ."""
-    return max((one.quorum or 0 for one in votes), default=0)
+    return max((vote.quorum or 0 for vote in votes), default=0)
 
 
 def _ballot(votes: Sequence[Decision]) -> str:
     if not votes:
         return "no vote for its content stands"
-    people = len({folded(one.by) for one in votes})
+    people = len({folded(vote.by) for vote in votes})
     return f"{people} of {_needed(votes)} votes for its content stand"
 
 
 def _imported_before(stands: Sequence[Decision], entry: Decision, word: str) -> Finding:
     """Answer from imported moments: they can show an approval that came too late, and no more."""
-    for one in stands:
-        if isinstance(one.event, changes.ChangeApproved) and _after(one.at, entry.at):
-            reason = f"approved at {_moment(one.at)}, went in at {_moment(entry.at)}"
-            return _found(Question.BEFORE, Ruling.BROKEN, reason, _places([one, entry]))
-    return _found(Question.BEFORE, Ruling.UNKNOWN, word, (entry.position,))
+    for decision in stands:
+        if isinstance(decision.event, changes.ChangeApproved) and _after(decision.at, entry.at):
+            reason = f"approved at {_moment(decision.at)}, went in at {_moment(entry.at)}"
+            return _finding(Question.BEFORE, Ruling.BROKEN, reason, _positions([decision, entry]))
+    return _finding(Question.BEFORE, Ruling.UNKNOWN, word, (entry.position,))
 
 
 def _at(decisions: Iterable[Decision]) -> list[int]:
-    return [one.position for one in decisions]
+    return [decision.position for decision in decisions]
 
 
-def _as_first_told(one: Decision, stands: Iterable[Decision]) -> tuple[Moment | None, list[int]]:
+def _uncorrected_moment(
+    decision: Decision, stands: Iterable[Decision]
+) -> tuple[Moment | None, list[int]]:
     """Return the moment of a decision before anybody corrected it, and where that was done."""
     corrections = [
         other
         for other in stands
-        if other.edits == one.version and getattr(other.event, "field", "") == "at"
+        if other.edits == decision.version and getattr(other.event, "field", "") == "at"
     ]
     if not corrections:
-        return one.at, []
+        return decision.at, []
     first: Any = corrections[0].event  # a correction says what stood before it
     return first.was, _at(corrections)
 
@@ -993,30 +1014,32 @@ def _as_first_told(one: Decision, stands: Iterable[Decision]) -> tuple[Moment | 
 def _before(
     approvals: Sequence[Decision],
     entry: Decision,
-    places: tuple[int, ...],
+    positions: tuple[int, ...],
     stands: Sequence[Decision],
 ) -> Finding:
     question, went = Question.BEFORE, f"went in at {_moment(entry.at)}"
     if not approvals:
-        return _found(question, Ruling.BROKEN, "no approval of what went in stands", places)
-    for one in approvals:
-        if _after(one.at, entry.at):
-            reason = f"approved at {_moment(one.at)}, {went}"
-            return _found(question, Ruling.BROKEN, reason, _places([one, entry]))
-    for one in approvals:
-        if _after(one.recorded_at, entry.at):
-            reason = f"the approval was recorded only at {one.recorded_at}, {went}"
-            return _found(question, Ruling.UNKNOWN, reason, _places([one, entry]))
-    at_first, corrected = _as_first_told(entry, stands)
-    for one in approvals:
-        if corrected and _after(one.at, at_first):
+        return _finding(question, Ruling.BROKEN, "no approval of what went in stands", positions)
+    for approval in approvals:
+        if _after(approval.at, entry.at):
+            reason = f"approved at {_moment(approval.at)}, {went}"
+            return _finding(question, Ruling.BROKEN, reason, _positions([approval, entry]))
+    for approval in approvals:
+        if _after(approval.recorded_at, entry.at):
+            reason = f"the approval was recorded only at {approval.recorded_at}, {went}"
+            return _finding(question, Ruling.UNKNOWN, reason, _positions([approval, entry]))
+    at_first, corrected = _uncorrected_moment(entry, stands)
+    for approval in approvals:
+        if corrected and _after(approval.at, at_first):
             reason = (
-                f"approved at {_moment(one.at)}; it was first told to have gone in at "
+                f"approved at {_moment(approval.at)}; it was first told to have gone in at "
                 f"{_moment(at_first)}, corrected at position {_numbers(corrected)}"
             )
-            return _found(question, Ruling.UNKNOWN, reason, tuple(sorted({*places, *corrected})))
-    told = _moment(approvals[-1].at)
-    return _found(question, Ruling.HELD, f"approved at {told}, {went}", places)
+            return _finding(
+                question, Ruling.UNKNOWN, reason, tuple(sorted({*positions, *corrected}))
+            )
+    moment = _moment(approvals[-1].at)
+    return _finding(question, Ruling.HELD, f"approved at {moment}, {went}", positions)
 
 
 def _after(moment: Moment | None, other: Moment | None) -> bool:
@@ -1029,39 +1052,42 @@ def _settled_afterwards(stands: Sequence[Decision], gone: Sequence[Decision]) ->
     outstanding: Decision | None = None
     rulings: list[Decision] = []
     refused = False
-    for one in stands:
-        if isinstance(one.event, _RULINGS):
-            refused = refused or isinstance(one.event, changes.RetroactiveApprovalRefused)
-            rulings.append(one)
+    for decision in stands:
+        if isinstance(decision.event, _RULINGS):
+            refused = refused or isinstance(decision.event, changes.RetroactiveApprovalRefused)
+            rulings.append(decision)
             outstanding = None
-        elif isinstance(one.event, _REVISIONS) and not one.imported:
+        elif isinstance(decision.event, _REVISIONS) and not decision.imported:
             outstanding = None  # what is approved after it is the content as it stands
-        elif one.outstanding or (one.unauthorised and isinstance(one.event, _TOLD)):
-            outstanding = outstanding or one
+        elif decision.outstanding or (
+            decision.unauthorised and isinstance(decision.event, _GUARDED)
+        ):
+            outstanding = outstanding or decision
     if refused:
-        return _found(question, Ruling.BROKEN, "refused afterwards", _places(rulings))
+        return _finding(question, Ruling.BROKEN, "refused afterwards", _positions(rulings))
     if outstanding is not None:
         reason = "its approval is outstanding"
-        return _found(question, Ruling.BROKEN, reason, (outstanding.position,))
+        return _finding(question, Ruling.BROKEN, reason, (outstanding.position,))
     undone = [
-        one
-        for one in gone
-        if isinstance(one.event, changes.RetroactiveApprovalRefused) and _by_another(one, stands)
+        decision
+        for decision in gone
+        if isinstance(decision.event, changes.RetroactiveApprovalRefused)
+        and _by_another(decision, stands)
     ]
     if rulings and undone:
         reason = f"approved afterwards; a refusal was voided: position {_numbers(_at(undone))}"
-        return _found(question, Ruling.UNKNOWN, reason, _places([*rulings, *undone]))
+        return _finding(question, Ruling.UNKNOWN, reason, _positions([*rulings, *undone]))
     if rulings:
-        return _found(question, Ruling.HELD, "approved afterwards", _places(rulings))
-    entry = next((one for one in stands if _entered(one)), None)
+        return _finding(question, Ruling.HELD, "approved afterwards", _positions(rulings))
+    entry = next((decision for decision in stands if _entered(decision)), None)
     if entry is not None and entry.imported:
         reason = "imported history does not say"
-        return _found(question, Ruling.UNKNOWN, reason, (entry.position,))
-    return _found(question, Ruling.NOTHING, "nothing went in without approval")
+        return _finding(question, Ruling.UNKNOWN, reason, (entry.position,))
+    return _finding(question, Ruling.NOTHING, "nothing went in without approval")
 
 
 _RULINGS: Final = (changes.ChangeApprovedRetroactively, changes.RetroactiveApprovalRefused)
-_TOLD: Final = (
+_GUARDED: Final = (
     changes.ChangeCompleted,
     changes.ChangeFailed,
     changes.RolloutAborted,
@@ -1073,16 +1099,18 @@ _TOLD: Final = (
 
 def _allowed(stands: Sequence[Decision], gone: Sequence[Decision]) -> Finding:
     question = Question.ALLOWED
-    told = [one for one in stands if one.unauthorised]
-    if told:
-        guards = ", ".join(dict.fromkeys(one.unauthorised for one in told))
-        return _found(question, Ruling.BROKEN, f"these would have: {guards}", _places(told))
-    imported = [one for one in stands if one.imported]
+    unauthorised = [decision for decision in stands if decision.unauthorised]
+    if unauthorised:
+        guards = ", ".join(dict.fromkeys(decision.unauthorised for decision in unauthorised))
+        return _finding(
+            question, Ruling.BROKEN, f"these would have: {guards}", _positions(unauthorised)
+        )
+    imported = [decision for decision in stands if decision.imported]
     if imported:
         reason = "imported history was asked of no guard"
-        return _found(question, Ruling.UNKNOWN, reason, _places(imported))
-    voided = [one for one in gone if one.unauthorised]
+        return _finding(question, Ruling.UNKNOWN, reason, _positions(imported))
+    voided = [decision for decision in gone if decision.unauthorised]
     if voided:
         reason = f"what a guard would have refused was voided: position {_numbers(_at(voided))}"
-        return _found(question, Ruling.UNKNOWN, reason, _places(voided))
-    return _found(question, Ruling.HELD, "nothing was told that a guard would have refused")
+        return _finding(question, Ruling.UNKNOWN, reason, _positions(voided))
+    return _finding(question, Ruling.HELD, "nothing was told that a guard would have refused")

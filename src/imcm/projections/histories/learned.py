@@ -210,8 +210,8 @@ class Moved:
     def __repr__(self) -> str:
         """Return both values in one line."""
         before, after = (shown(f.value, self.after.unit) for f in (self.before, self.after))
-        told = f"{before} became {after}" if self.moved else f"{after}, as before"
-        return f"{self.name}: {told}"
+        text = f"{before} became {after}" if self.moved else f"{after}, as before"
+        return f"{self.name}: {text}"
 
     @property
     def moved(self) -> bool:
@@ -269,9 +269,9 @@ class Learned:
 
     def __repr__(self) -> str:
         """Return in one line how much was learned, and how many figures it moved."""
-        told = [f"{len(pieces):,} {name}" for name, pieces in self._pieces() if pieces]
+        counts = [f"{len(pieces):,} {name}" for name, pieces in self._pieces() if pieces]
         moved = f"{len(self.moved)} of {len(self.figures)} figures moved"
-        return f"{self._head()}: {self.events:,} events; {', '.join([*told, moved])}"
+        return f"{self._head()}: {self.events:,} events; {', '.join([*counts, moved])}"
 
     def _head(self) -> str:
         b = "the end of the log" if self.known_at_b is None else self.known_at_b
@@ -283,7 +283,7 @@ class Learned:
     @property
     def moved(self) -> tuple[Moved, ...]:
         """The figures whose value is another one now."""
-        return tuple(one for one in self.figures if one.moved)
+        return tuple(figure for figure in self.figures if figure.moved)
 
     def explain(self) -> str:
         """
@@ -295,16 +295,16 @@ class Learned:
         for name, pieces in self._pieces():
             if pieces:
                 lines.append(f"  {name}: {len(pieces):,}")
-                lines += excerpt(pieces, _told, indent="    ")
+                lines += excerpt(pieces, _piece_lines, indent="    ")
         lines.append(f"  figures, as of {self.as_of}:")
-        for one in self.figures:
-            unit = one.after.unit
-            if not one.moved:
-                lines.append(f"    {one!r}")
+        for figure in self.figures:
+            unit = figure.after.unit
+            if not figure.moved:
+                lines.append(f"    {figure!r}")
                 continue
-            lines.append(f"    {one!r}, difference {shown(one.difference, unit)}")
-            if one.restatement is not None:
-                lines += [f"      {line}" for line in one.restatement.explain().splitlines()]
+            lines.append(f"    {figure!r}, difference {shown(figure.difference, unit)}")
+            if figure.restatement is not None:
+                lines += [f"      {line}" for line in figure.restatement.explain().splitlines()]
         return joined(lines)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
@@ -329,16 +329,16 @@ class Learned:
             **{name.replace(" ", "_"): jsonable(pieces) for name, pieces in self._pieces()},
             "figures": [
                 {
-                    "name": one.name,
-                    "before": one.before.as_dict(population=population),
-                    "after": one.after.as_dict(population=population),
-                    "difference": one.difference,
-                    "moved": one.moved,
+                    "name": figure.name,
+                    "before": figure.before.as_dict(population=population),
+                    "after": figure.after.as_dict(population=population),
+                    "difference": figure.difference,
+                    "moved": figure.moved,
                     "restatement": None
-                    if one.restatement is None
-                    else one.restatement.as_dict(population=population),
+                    if figure.restatement is None
+                    else figure.restatement.as_dict(population=population),
                 }
-                for one in self.figures
+                for figure in self.figures
             ],
         }
 
@@ -356,7 +356,7 @@ class Learned:
         )
 
 
-def _told(piece: Learnt) -> Iterator[str]:
+def _piece_lines(piece: Learnt) -> Iterator[str]:
     yield f"    {_line(piece)}"
 
 
@@ -441,25 +441,25 @@ def learned(
     if as_of is None:
         as_of = newest(read[:n_b])
     moment_a = known_at_a if isinstance(known_at_a, datetime) else newest(read[:n_a])
-    found = _Found(moment_a)
+    classifier = _Classifier(moment_a)
     fold = FactsFold()
     for recorded in read[:n_a]:
         fold.add(recorded)
-        found.know(recorded)
+        classifier.know(recorded)
     before = fold.facts(as_of=as_of, known_at=known_at_a)
     for recorded in read[n_a:n_b]:
         fold.add(recorded)
-        found.learn(recorded)
+        classifier.learn(recorded)
     after = fold.facts(as_of=as_of, known_at=known_at_b)
     moved: list[Moved] = []
     for name, figure_of in wanted.items():
-        one = Moved(name=name, before=figure_of(before), after=figure_of(after))
-        if details and one.moved:
+        figure = Moved(name=name, before=figure_of(before), after=figure_of(after))
+        if details and figure.moved:
             why = restated(
                 read, figure_of, known_at_a=known_at_a, known_at_b=known_at_b, as_of=as_of
             )
-            one = attrs.evolve(one, restatement=why)
-        moved.append(one)
+            figure = attrs.evolve(figure, restatement=why)
+        moved.append(figure)
     return Learned(
         known_at_a=known_at_a,
         known_at_b=known_at_b,
@@ -468,21 +468,21 @@ def learned(
         position_b=after.log_position,
         moment_a=moment_a,
         events=n_b - n_a,
-        types=dict(sorted(found.types.items())),
-        incidents=Listed.of(one for one in found.new if one.kind == INCIDENT),
-        changes=Listed.of(one for one in found.new if one.kind == CHANGE),
-        late=Listed.of(found.late),
-        corrections=Listed.of(found.corrections),
-        voids=Listed.of(found.voids),
-        merges=Listed.of(found.merges),
-        verdicts=Listed.of(found.verdicts),
-        reopenings=Listed.of(found.reopenings),
-        redactions=Listed.of(found.redactions),
+        types=dict(sorted(classifier.types.items())),
+        incidents=Listed.of(piece for piece in classifier.new if piece.kind == INCIDENT),
+        changes=Listed.of(piece for piece in classifier.new if piece.kind == CHANGE),
+        late=Listed.of(classifier.late),
+        corrections=Listed.of(classifier.corrections),
+        voids=Listed.of(classifier.voids),
+        merges=Listed.of(classifier.merges),
+        verdicts=Listed.of(classifier.verdicts),
+        reopenings=Listed.of(classifier.reopenings),
+        redactions=Listed.of(classifier.redactions),
         figures=tuple(moved),
     )
 
 
-class _Found:
+class _Classifier:
     """Goes through a log in its order; sorts what is learned after the earlier point."""
 
     def __init__(self, moment_a: datetime | None) -> None:
@@ -578,11 +578,11 @@ class _Found:
 
     def _fact(self, stream: str, version: int) -> dict[str, Any]:
         """Return which event a correction or a void speaks of."""
-        told = self._events.get(stream, {}).get(version)
+        target = self._events.get(stream, {}).get(version)
         return {
             "of_version": version,
-            "of_type": None if told is None else _type(told),
-            "of_position": None if told is None else told.position,
+            "of_type": None if target is None else _type(target),
+            "of_position": None if target is None else target.position,
         }
 
     def _verdict(self, stream: str, change: str) -> Verdict | None:
@@ -590,9 +590,9 @@ class _Found:
         given = self._verdicts.get(stream, {})
         judging = self._judging.get((stream, change), [])
         while judging:
-            one = given.get(judging[-1])
-            if one is not None and one.change == change:
-                return one.verdict
+            event = given.get(judging[-1])
+            if event is not None and event.change == change:
+                return event.verdict
             judging.pop()
         return None
 

@@ -98,17 +98,17 @@ def timeline(
     if incident is not None or change is not None:
         wanted = _named(entries, incident, change, linked=linked)
     if service is not None:
-        wanted &= {name for name, told in entries.items() if service in _services(told)}
-    newest = max((e.recorded_at for told in entries.values() for e in told), default=_FIRST)
+        wanted &= {name for name, history in entries.items() if service in _services(history)}
+    newest = max((e.recorded_at for history in entries.values() for e in history), default=_FIRST)
     cut = utc(as_of or newest)
-    found = [
+    selected = [
         entry
         for name in wanted
         for entry in entries[name]
         if inside(entry.at, window, "[)") and _had_happened(entry, cut)
     ]
-    found.sort(key=_order)
-    return tuple(found)
+    selected.sort(key=_order)
+    return tuple(selected)
 
 
 def replayed(
@@ -146,10 +146,10 @@ def replayed(
     if incident is not None or change is not None:
         wanted = _named(entries, incident, change, linked=False)
     if service is not None:
-        wanted &= {name for name, told in entries.items() if service in _services(told)}
+        wanted &= {name for name, history in entries.items() if service in _services(history)}
     period = _checked("recorded", recorded)
     types = None if what is None else _texts("what", what)
-    found = [
+    selected = [
         entry
         for name in wanted
         for entry in entries[name]
@@ -157,13 +157,13 @@ def replayed(
         and (types is None or entry.what in types)
         and inside(entry.recorded_at, period, "[)")
     ]
-    return tuple(sorted(found, key=lambda entry: entry.position))
+    return tuple(sorted(selected, key=lambda entry: entry.position))
 
 
 def _texts(name: str, value: object) -> frozenset[str]:
     if not is_list(value):
         raise InvalidValue(name, value, "give a list of texts")
-    return frozenset(checked_text(name, one) for one in value)
+    return frozenset(checked_text(name, text) for text in value)
 
 
 def _checked(name: str, window: Period | None) -> Period | None:
@@ -209,8 +209,8 @@ def _named(
     if linked:
         pairs = [
             (name, other)
-            for name, told in entries.items()
-            for other in {other for entry in told for other in named_by(entry.event)}
+            for name, history in entries.items()
+            for other in {other for entry in history for other in named_by(entry.event)}
         ]
         first = frozenset(wanted)
         for name, other in pairs:
@@ -230,9 +230,9 @@ def named_by(event: object) -> Iterator[str]:
             yield f"{kind}:{other}"
 
 
-def _services(told: Iterable[Entry]) -> tuple[str, ...]:
+def _services(history: Iterable[Entry]) -> tuple[str, ...]:
     services: tuple[str, ...] = ()
-    for entry in told:
+    for entry in history:
         given = getattr(entry.event, "services", None)
         if given is None or entry.voided_by is not None:
             continue

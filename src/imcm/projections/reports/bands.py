@@ -75,10 +75,10 @@ class Band:
         return (self.bound < other.bound) is more_is_better
 
 
-def _levels(*told: tuple[float | None, str] | tuple[float | None, str, bool]) -> tuple[Band, ...]:
+def _levels(*limits: tuple[float | None, str] | tuple[float | None, str, bool]) -> tuple[Band, ...]:
     return tuple(
-        Band(level=level, bound=one[0], words=one[1], strict=len(one) == 3)
-        for level, one in zip(LEVELS, told, strict=True)
+        Band(level=level, bound=limit[0], words=limit[1], strict=len(limit) == 3)
+        for level, limit in zip(LEVELS, limits, strict=True)
     )
 
 
@@ -98,7 +98,7 @@ _LONGER: Final = (None, "more than six months")
 
 def _shares(*percents: str) -> tuple[Band, ...]:
     """Return levels from percentages, written as the end or as both ends of a range."""
-    return _levels(*((int(told.split("-")[-1]) / 100, f"{told} %") for told in percents))
+    return _levels(*((int(percent.split("-")[-1]) / 100, f"{percent} %") for percent in percents))
 
 
 BANDS: Final[Mapping[int, Mapping[str, tuple[Band, ...]]]] = MappingProxyType(
@@ -163,11 +163,11 @@ def bands_of(year: int) -> Mapping[str, tuple[Band, ...]]:
         InvalidValue: That year's report has no bands; the message names the years that have.
     """
     known = isinstance(year, int) and not isinstance(year, bool)
-    found = BANDS.get(year) if known else None
-    if found is None:
+    levels = BANDS.get(year) if known else None
+    if levels is None:
         years = ", ".join(map(str, BANDS))
         raise InvalidValue("year", year, f"there are bands for {years}")
-    return found
+    return levels
 
 
 def band(metric: str, value: float | None, *, year: int) -> tuple[str, ...]:
@@ -191,11 +191,13 @@ def band(metric: str, value: float | None, *, year: int) -> tuple[str, ...]:
     if not _is_measure(value):
         raise InvalidValue("value", value, "a finite number, 0 or more, or None")
     more = metric in MORE_IS_BETTER
-    holding = [one for one in levels if one.holds(value, more_is_better=more)]
+    holding = [entry for entry in levels if entry.holds(value, more_is_better=more)]
     if not holding:
         return (WORSE_THAN_LOW,)
     best = holding[0]
-    return tuple(one.level for one in holding if not one.looser_than(best, more_is_better=more))
+    return tuple(
+        entry.level for entry in holding if not entry.looser_than(best, more_is_better=more)
+    )
 
 
 def spanned(metric: str, low: float, high: float, *, year: int) -> tuple[str, ...]:
@@ -206,11 +208,11 @@ def spanned(metric: str, low: float, high: float, *, year: int) -> tuple[str, ..
         metric, year: As in `band`.
         low, high: The ends of an interval, both in it, in the unit of the metric.
     """
-    edges = [bound for one in bands_of(year)[metric] if (bound := one.bound) is not None]
+    edges = [bound for entry in bands_of(year)[metric] if (bound := entry.bound) is not None]
     beside = (math.nextafter(edge, side) for edge in edges for side in (-math.inf, math.inf))
     inside = [low, high, *(value for value in (*edges, *beside) if low < value < high)]
-    found = {level for value in inside for level in band(metric, value, year=year)}
-    return tuple(level for level in (*LEVELS, WORSE_THAN_LOW) if level in found)
+    levels = {level for value in inside for level in band(metric, value, year=year)}
+    return tuple(level for level in (*LEVELS, WORSE_THAN_LOW) if level in levels)
 
 
 def _is_measure(value: Any) -> bool:

@@ -149,7 +149,7 @@ class Comparison:
     def explain(self) -> str:
         """Return all of it as text for a person."""
         lines = [repr(self)]
-        lines += [f"  {_side(name, one)}" for name, one in (("a", self.a), ("b", self.b))]
+        lines += [f"  {_side(name, figure)}" for name, figure in (("a", self.a), ("b", self.b))]
         lines.append(f"  difference b - a: {_apart(self.difference, self.unit)}")
         lines.append(f"  {_range(self.interval, self.unit)}")
         lines += self._of_shares() if self.shift is None else self._of_durations(self.shift)
@@ -285,7 +285,7 @@ def _check_comparable(a: Figure, b: Figure) -> None:
         differs["definition"] = (type(a.definition).__name__, type(b.definition).__name__)
     else:
         for attribute in attrs.fields(type(a.definition)):
-            of_a, of_b = (getattr(one.definition, attribute.name) for one in (a, b))
+            of_a, of_b = (getattr(figure.definition, attribute.name) for figure in (a, b))
             if attribute.name not in MAY_DIFFER and of_a != of_b:
                 differs[attribute.name] = (of_a, of_b)
     if differs:
@@ -319,13 +319,13 @@ class _Votes(NamedTuple):
         words = {-1: less, 0: NOTHING_SEEN, 1: more}
         return {name: words[vote] for name, vote in self.votes.items()}
 
-    def verdict(self, told: str) -> str:
-        """Return the answer in words, *told* being the difference with its interval."""
+    def verdict(self, summary: str) -> str:
+        """Return the answer in words, *summary* being the difference with its interval."""
         votes = list(self.votes.values())
         less, more = votes.count(-1), votes.count(1)
         for count, word in zip((less, more), self.words, strict=True):
             if count == len(votes):
-                return f"{word}: {told}; {'both' if count == 2 else f'all {count}'} tests see it"
+                return f"{word}: {summary}; {'both' if count == 2 else f'all {count}'} tests see it"
         if less == more == 0:
             return "no difference that these numbers can show"
         seen = [
@@ -337,15 +337,15 @@ class _Votes(NamedTuple):
         said = self.said()
         others = [f"{name} ({said[name]})" for name, vote in self.votes.items() if vote != most]
         disagree = f"{', '.join(others)} {'disagrees' if len(others) == 1 else 'disagree'}"
-        return f"not settled: of {len(votes)} tests {' and '.join(seen)} ({told}); {disagree}"
+        return f"not settled: of {len(votes)} tests {' and '.join(seen)} ({summary}); {disagree}"
 
 
 def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
     name, statistic = _statistic_of(a)
-    sample_a, sample_b = (_sample(which, one) for which, one in (("a", a), ("b", b)))
+    sample_a, sample_b = (_sample(which, figure) for which, figure in (("a", a), ("b", b)))
     values = tuple(
-        _checked_value(which, one, statistic(sample.over) if sample.over else None)
-        for which, one, sample in (("a", a, sample_a), ("b", b, sample_b))
+        _checked_value(which, figure, statistic(sample.over) if sample.over else None)
+        for which, figure, sample in (("a", a, sample_a), ("b", b, sample_b))
     )
     # Draws depend on which sample comes first. Always drawing for the same one first makes the
     # answer for (b, a) the mirror image of that for (a, b).
@@ -353,10 +353,10 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
     first, second = (sample_b, sample_a) if swapped else (sample_a, sample_b)
     both = Ordered.of([*first.over, *second.over])
     interval = _in_seconds(_bootstrap(first, second, statistic, choices), mirrored=swapped)
-    found = hodges_lehmann(first.over, second.over, level=choices.level)
+    estimate = hodges_lehmann(first.over, second.over, level=choices.level)
     shift = Estimate(
-        value=_signed(found.value, mirrored=swapped),
-        interval=_in_seconds(found.interval, mirrored=swapped),
+        value=_signed(estimate.value, mirrored=swapped),
+        interval=_in_seconds(estimate.interval, mirrored=swapped),
     )
     ranks = mann_whitney(sample_a.over, sample_b.over)
     survival, horizon, restricted = _survival(first, second)
@@ -395,9 +395,9 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
         if test.p_value is not None:
             votes[test_name] = _sign(direction) if test.p_value <= choices.threshold else 0
     reason = _why_undefined((a, values[0]), (b, values[1])) if difference is None else None
-    told = _told(name, a, b, difference, interval)
+    summary = _summary(name, a, b, difference, interval)
     answer = _Votes(votes, ("shorter", "longer"))
-    verdict = answer.verdict(told)
+    verdict = answer.verdict(summary)
     return Comparison(
         name=a.name,
         unit=a.unit,
@@ -446,21 +446,23 @@ def _statistic_of(figure: Figure) -> tuple[str, Statistic]:
 
 
 def _sample(which: str, figure: Figure) -> _Sample:
-    def whole(listed: Sequence[Included]) -> Ordered:
-        seconds = finite_numbers(which, (one.value for one in listed))
+    def microseconds(listed: Sequence[Included]) -> Ordered:
+        seconds = finite_numbers(which, (member.value for member in listed))
         return Ordered.of(round(value * 1e6) for value in seconds)
 
-    return _Sample(whole(figure.included), whole(figure.censored))
+    return _Sample(microseconds(figure.included), microseconds(figure.censored))
 
 
 def _checked_value(which: str, figure: Figure, value: float | None) -> float | None:
     """Return *value*, in microseconds, which must be the figure's own."""
-    told = figure.value
+    expected = figure.value
     if value is None:
         # A definition can choose to print 0 where there is nothing; it is undefined all the same.
-        same = told is None or (told == 0 and figure.definition.empty == "zero")
+        same = expected is None or (expected == 0 and figure.definition.empty == "zero")
     else:
-        same = told is not None and math.isclose(value / 1e6, told, rel_tol=1e-9, abs_tol=1e-6)
+        same = expected is not None and math.isclose(
+            value / 1e6, expected, rel_tol=1e-9, abs_tol=1e-6
+        )
     if not same:
         _refuse_value(which, figure, None if value is None else value / 1e6)
     return value
@@ -474,7 +476,7 @@ def _refuse_value(which: str, figure: Figure, value: object) -> None:
 def _bootstrap(
     first: _Sample, second: _Sample, statistic: Statistic, choices: _Choices
 ) -> Interval:
-    found = bootstrap_difference(
+    interval = bootstrap_difference(
         first.over,
         second.over,
         statistic,
@@ -482,17 +484,17 @@ def _bootstrap(
         resamples=choices.runs,
         level=choices.level,
     )
-    if first.over == second.over and found.low is not None and found.high is not None:
+    if first.over == second.over and interval.low is not None and interval.high is not None:
         # Both are drawn from the same values, so the difference is distributed evenly around 0.
-        half = (found.high - found.low) / 2
-        found = attrs.evolve(found, low=0.0 - half, high=half)
-    return found
+        half = (interval.high - interval.low) / 2
+        interval = attrs.evolve(interval, low=0.0 - half, high=half)
+    return interval
 
 
-def _in_seconds(found: Interval, *, mirrored: bool) -> Interval:
+def _in_seconds(interval: Interval, *, mirrored: bool) -> Interval:
     """Return an interval of microseconds in seconds, for b - a where it was found for a - b."""
-    low, high = (_signed(bound, mirrored=mirrored) for bound in (found.low, found.high))
-    return attrs.evolve(found, low=high if mirrored else low, high=low if mirrored else high)
+    low, high = (_signed(bound, mirrored=mirrored) for bound in (interval.low, interval.high))
+    return attrs.evolve(interval, low=high if mirrored else low, high=low if mirrored else high)
 
 
 def _signed(microseconds: float | None, *, mirrored: bool) -> float | None:
@@ -532,18 +534,20 @@ def _sigma(a: Ordered, b: Ordered) -> float | None:
     """Return the standard deviation of the logarithms within both samples, pooled."""
     if min([*a, *b], default=0) <= 0:
         return None
-    found = [(len(one) - 1, sigma) for one in (a, b) if (sigma := log_sigma(one)) is not None]
-    if not found:
+    deviations = [
+        (len(sample) - 1, sigma) for sample in (a, b) if (sigma := log_sigma(sample)) is not None
+    ]
+    if not deviations:
         return None
-    weighted = math.fsum(freedom * sigma * sigma for freedom, sigma in found)
-    return math.sqrt(weighted / sum(freedom for freedom, _ in found))
+    weighted = math.fsum(freedom * sigma * sigma for freedom, sigma in deviations)
+    return math.sqrt(weighted / sum(freedom for freedom, _ in deviations))
 
 
 # Shares.
 
 
 def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
-    (hits_a, n_a), (hits_b, n_b) = (_hits(which, one) for which, one in (("a", a), ("b", b)))
+    (hits_a, n_a), (hits_b, n_b) = (_hits(which, figure) for which, figure in (("a", a), ("b", b)))
     interval = newcombe(hits_a, n_a, hits_b, n_b, level=choices.level)
     test = fisher_exact(hits_a, n_a, hits_b, n_b)
     difference, needed = None, None
@@ -559,9 +563,9 @@ def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
         "Fisher's exact test": _sign(difference) if seen else 0,
     }
     reason = _why_undefined((a, n_a or None), (b, n_b or None)) if difference is None else None
-    told = _told("share", a, b, difference, interval)
+    summary = _summary("share", a, b, difference, interval)
     answer = _Votes(votes, ("lower", "higher"))
-    verdict = answer.verdict(told)
+    verdict = answer.verdict(summary)
     return Comparison(
         name=a.name,
         unit=a.unit,
@@ -586,11 +590,11 @@ def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
 
 def _hits(which: str, figure: Figure) -> tuple[int, int]:
     """Return how many of a share's values are 1, and how many there are."""
-    for one in figure.included:
-        if one.value not in {0, 1}:
-            raise InvalidValue(which, one.value, "give a share of things that each count 1 or 0")
+    for member in figure.included:
+        if member.value not in {0, 1}:
+            raise InvalidValue(which, member.value, "give a share of things that each count 1 or 0")
     n = len(figure.included)
-    hits = sum(one.value == 1 for one in figure.included)
+    hits = sum(member.value == 1 for member in figure.included)
     if n and (figure.value is None or not math.isclose(figure.value, hits / n, abs_tol=1e-12)):
         _refuse_value(which, figure, hits / n)
     return hits, n
@@ -709,7 +713,7 @@ def _outside(interval: Interval) -> int:
     return -1 if interval.high is not None and interval.high < 0 else 0
 
 
-def _told(
+def _summary(
     statistic: str, a: Figure, b: Figure, difference: float | None, interval: Interval
 ) -> str:
     before, after = shown(a.value, a.unit), shown(b.value, b.unit)
@@ -726,8 +730,8 @@ def _why_undefined(*sides: tuple[Figure, float | None]) -> str:
 
 
 def _warnings(a: Figure, b: Figure, choices: _Choices) -> Iterator[str]:
-    for which, one in (("a", a), ("b", b)):
-        n = len(one.included)
+    for which, figure in (("a", a), ("b", b)):
+        n = len(figure.included)
         if n < FEW:
             yield f"{which} counts only {n}: below {FEW}, intervals and tests say little"
     if choices.tried > 1:
@@ -736,8 +740,8 @@ def _warnings(a: Figure, b: Figure, choices: _Choices) -> Iterator[str]:
             f"{choices.threshold:.3g}, which is {round(1 - choices.level, 12):g} / "
             f"{choices.tried} (Bonferroni)"
         )
-    shared = {one.id for one in (*a.included, *a.censored)}
-    shared &= {one.id for one in (*b.included, *b.censored)}
+    shared = {member.id for member in (*a.included, *a.censored)}
+    shared &= {member.id for member in (*b.included, *b.censored)}
     if _overlap(a, b):
         yield f"the windows overlap; counted or open in both figures: {len(shared):,}"
     elif shared:

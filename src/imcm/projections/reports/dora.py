@@ -95,12 +95,12 @@ def _chosen(
 ) -> dict[str, MetricDefinition]:
     """Return the preset's definitions with the common arguments and then the overrides in them."""
     definitions = preset.definitions()
-    known = {metric: _arguments(one) for metric, one in definitions.items()}
-    for_all, for_one = _sorted_overrides(overrides, known)
+    known = {metric: _arguments(definition) for metric, definition in definitions.items()}
+    for_all, by_metric = _sorted_overrides(overrides, known)
     result: dict[str, MetricDefinition] = {}
     for metric, definition in definitions.items():
         own = {name: value for name, value in for_all.items() if name in known[metric]}
-        own |= for_one.get(metric, {})
+        own |= by_metric.get(metric, {})
         try:
             result[metric] = attrs.evolve(definition, **{**common, **own})
         except NaiveTimeError:
@@ -109,7 +109,7 @@ def _chosen(
             if error.name not in own:
                 raise
             name, allowed = f"overrides[{metric}.{error.name}]", error.allowed
-            if error.name not in for_one.get(metric, {}):
+            if error.name not in by_metric.get(metric, {}):
                 allowed += f"; write <metric>.{error.name} to override one metric only"
             raise InvalidValue(name, error.value, allowed) from None
     return result
@@ -124,9 +124,9 @@ def _sorted_overrides(
         raise InvalidValue("overrides", overrides, allowed)
     every = list(dict.fromkeys(name for names in known.values() for name in names))
     for_all: dict[str, Any] = {}
-    for_one: dict[str, dict[str, Any]] = {}
-    told: Mapping[Any, Any] = {} if overrides is None else overrides
-    for name, value in told.items():
+    by_metric: dict[str, dict[str, Any]] = {}
+    entries: Mapping[Any, Any] = {} if overrides is None else overrides
+    for name, value in entries.items():
         metric, dot, argument = checked_text("overrides", name).rpartition(".")
         if not dot:
             if argument not in every:
@@ -138,8 +138,8 @@ def _sorted_overrides(
             raise InvalidValue("overrides", name, allowed)
         if argument not in known[metric]:
             raise InvalidValue("overrides", name, f"{metric} has {', '.join(known[metric])}")
-        for_one.setdefault(metric, {})[argument] = value
-    return for_all, for_one
+        by_metric.setdefault(metric, {})[argument] = value
+    return for_all, by_metric
 
 
 # --- bands of figures -----------------------------------------------------------------------------
@@ -256,8 +256,10 @@ class DoraReport:
     def __repr__(self) -> str:
         """Return the six numbers in one line."""
         figures = self.figures.values()
-        told = ", ".join(f"{one.name} {shown(one.value, one.unit)}" for one in figures)
-        return f"DORA metrics, preset {self.preset!r}: {told}"
+        values = ", ".join(
+            f"{figure.name} {shown(figure.value, figure.unit)}" for figure in figures
+        )
+        return f"DORA metrics, preset {self.preset!r}: {values}"
 
     @property
     def figures(self) -> dict[str, Figure]:
@@ -269,7 +271,7 @@ class DoraReport:
         bands = "no bands" if self.year is None else f"bands of {self.year}"
         lines = [f"DORA metrics, preset {self.preset}, {bands}"]
         for metric, figure in self.figures.items():
-            line = f"  {metric}: {_told(figure)}, n = {figure.n:,}"
+            line = f"  {metric}: {_value_text(figure)}, n = {figure.n:,}"
             if self.bands[metric]:
                 line += f", {' and '.join(self.bands[metric])}"
             reached = self.interval_bands.get(metric, ())
@@ -309,19 +311,19 @@ class DoraReport:
         return [row for name, figure in self.figures.items() for row in _rows(name, figure)]
 
 
-def _told(figure: Figure) -> str:
+def _value_text(figure: Figure) -> str:
     reason = "" if figure.reason is None else f" ({figure.reason})"
     return shown(figure.value, figure.unit) + reason
 
 
 def _rows(metric: str, figure: Figure) -> Iterator[Row]:
-    for one in (figure, *figure.groups):
-        yield _row(metric, one, None)
-        for part in one.buckets:
+    for parent in (figure, *figure.groups):
+        yield _row(metric, parent, None)
+        for part in parent.buckets:
             start = None if part.window is None else part.window[0]
             home = zone(figure.time_zone)
-            told = None if start is None else local(start, home).isoformat()
-            yield _row(metric, part, told)
+            start_text = None if start is None else local(start, home).isoformat()
+            yield _row(metric, part, start_text)
 
 
 def _row(metric: str, figure: Figure, start: str | None) -> Row:
@@ -383,25 +385,25 @@ def dora_report(
         level=level,
     )
     definitions = _chosen(chosen, common, overrides)
-    rows = facts_of(log)
+    facts = facts_of(log)
     with gc_paused():
-        figures = {name: _compute(rows, one) for name, one in definitions.items()}
-    found = {
+        figures = {name: _compute(facts, definition) for name, definition in definitions.items()}
+    ratings = {
         name: _Level() if year is None else _level(name, figure, year)
         for name, figure in figures.items()
     }
     notes: list[str] = []
-    timeless = [name for name, one in definitions.items() if one.window is None]
+    timeless = [name for name, definition in definitions.items() if definition.window is None]
     if timeless:
         which = "all figures" if len(timeless) == len(METRICS) else ", ".join(timeless)
         notes.append(f"without a window everything in the log counts: {which}")
-    notes += [f"{name} has no band: {one.why}" for name, one in found.items() if one.why]
+    notes += [f"{name} has no band: {rating.why}" for name, rating in ratings.items() if rating.why]
     return DoraReport(
         preset=chosen.name,
         year=year,
         **figures,
-        bands={name: one.levels for name, one in found.items()},
-        interval_bands={name: one.reached for name, one in found.items()},
+        bands={name: rating.levels for name, rating in ratings.items()},
+        interval_bands={name: rating.reached for name, rating in ratings.items()},
         notes=tuple(notes),
     )
 
@@ -483,43 +485,43 @@ class Difference:
         """
         lines = [f"{self.one} and {self.other}"]
         for name, values in self.arguments.items():
-            one, other = map(_plainly, values)
-            lines.append(f"  {name}: {one} in {self.one}, {other} in {self.other}")
+            first, second = map(_plainly, values)
+            lines.append(f"  {name}: {first} in {self.one}, {second} in {self.other}")
         sides = ((self.one, self.other, self.only_one), (self.other, self.one, self.only_other))
-        for one, other, members in sides:
+        for preset, other, members in sides:
             if not members:
                 continue
-            lines.append(f"  only in {one}: {len(members):,}")
+            lines.append(f"  only in {preset}: {len(members):,}")
             reasons = list(by_reason(members).items())
-            told = partial(self._for_one_reason, other)
-            lines += excerpt(reasons, told, indent="    ", what="reasons")
+            lines_of = partial(self._reason_lines, other)
+            lines += excerpt(reasons, lines_of, indent="    ", what="reasons")
         if self.changed:
             lines.append(f"  in both, with other values: {len(self.changed):,}")
-            lines += excerpt(self.changed, self._with_other_values, indent="    ")
+            lines += excerpt(self.changed, self._changed_lines, indent="    ")
         if len(lines) == 1:
             lines.append("  nothing differs")
         return joined(lines)
 
-    def _for_one_reason(
+    def _reason_lines(
         self, other: str, for_reason: tuple[str, Sequence[OneSided]]
     ) -> Iterator[str]:
         reason, members = for_reason
         yield f"    {len(members):,} not in {other}: {reason}"
-        yield from excerpt(members, self._one_sided, indent="      ", most=FEW)
+        yield from excerpt(members, self._member_lines, indent="      ", most=FEW)
 
-    def _one_sided(self, one: OneSided) -> Iterator[str]:
-        yield f"      {one.kind} {one.id}: {self._values(one.values, one.why)}"
+    def _member_lines(self, member: OneSided) -> Iterator[str]:
+        yield f"      {member.kind} {member.id}: {self._values(member.values, member.why)}"
 
-    def _with_other_values(self, both: Changed) -> Iterator[str]:
+    def _changed_lines(self, both: Changed) -> Iterator[str]:
         sides = zip((self.one, self.other), both.values, both.why, strict=True)
-        told = (f"{self._values(values, why)} in {name}" for name, values, why in sides)
-        yield f"    {both.kind} {both.id}: {', '.join(told)}"
+        texts = (f"{self._values(values, why)} in {name}" for name, values, why in sides)
+        yield f"    {both.kind} {both.id}: {', '.join(texts)}"
 
     def _values(self, values: Sequence[float], why: str) -> str:
-        told = " + ".join(shown(one, self.unit) for one in values[:SOME])
+        text = " + ".join(shown(value, self.unit) for value in values[:SOME])
         if len(values) > SOME:
-            told += f" + ... {len(values) - SOME:,} more"
-        return f"{told} ({why})" if why else told
+            text += f" + ... {len(values) - SOME:,} more"
+        return f"{text} ({why})" if why else text
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
@@ -570,8 +572,10 @@ class SideBySide:
 
     def __repr__(self) -> str:
         """Return the numbers in one line."""
-        told = [f"{name} {shown(one.value, one.unit)}" for name, one in self.figures.items()]
-        return f"{self.metric} side by side: {named(told, SOME)}"
+        values = [
+            f"{name} {shown(figure.value, figure.unit)}" for name, figure in self.figures.items()
+        ]
+        return f"{self.metric} side by side: {named(values, SOME)}"
 
     def between(self, one: str, other: str) -> Difference:
         """
@@ -589,7 +593,10 @@ class SideBySide:
     def explain(self) -> str:
         """Return, for a person, the numbers and then why they differ; see `Difference`."""
         lines = [self.metric]
-        lines += [f"  {name}: {_told(one)}, n = {one.n:,}" for name, one in self.figures.items()]
+        lines += [
+            f"  {name}: {_value_text(figure)}, n = {figure.n:,}"
+            for name, figure in self.figures.items()
+        ]
         return "\n\n".join([joined(lines), *(d.explain() for d in self.differences)])
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
@@ -606,7 +613,9 @@ class SideBySide:
             "figures": {
                 name: figure.as_dict(population=population) for name, figure in self.figures.items()
             },
-            "differences": [one.as_dict(population=population) for one in self.differences],
+            "differences": [
+                difference.as_dict(population=population) for difference in self.differences
+            ],
         }
 
 
@@ -662,24 +671,24 @@ def side_by_side(
     )
     if not is_list(presets):
         raise InvalidValue("presets", presets, "give a list of names")
-    wanted = [preset_of(one) for one in presets]
-    names = [one.name for one in wanted]
+    wanted = [preset_of(preset) for preset in presets]
+    names = [preset.name for preset in wanted]
     for name in names:
         if names.count(name) > 1:
             raise InvalidValue("presets", name, "each name once")
     if against is not None and not is_among(against, names):
         wanted.insert(0, preset_of(against))
-    rows = facts_of(log)
+    facts = facts_of(log)
     with gc_paused():
-        sides = [_side(rows, one, metric, common) for one in wanted]
+        sides = [_side(facts, preset, metric, common) for preset in wanted]
     pairs = [
-        (one, other)
-        for one, other in combinations(sides, 2)
-        if against is None or against in {one.name, other.name}
+        (first, second)
+        for first, second in combinations(sides, 2)
+        if against is None or against in {first.name, second.name}
     ]
     return SideBySide(
         metric=metric,
-        figures={one.name: one.figure for one in sides},
+        figures={side.name: side.figure for side in sides},
         differences=tuple(_difference(*_ordered(pair, against)) for pair in pairs),
     )
 
@@ -693,24 +702,24 @@ class _Side(NamedTuple):
 
 
 def _ordered(pair: tuple[_Side, _Side], against: str | None) -> tuple[_Side, _Side]:
-    one, other = pair
-    return (other, one) if other.name == against else pair
+    first, second = pair
+    return (second, first) if second.name == against else pair
 
 
 def _side(facts: Facts, preset: Preset, metric: str, common: Mapping[str, Any]) -> _Side:
     definition = attrs.evolve(preset.definitions()[metric], **common)
     figure = _compute(facts, definition)
     counted: dict[tuple[str, str], tuple[tuple[float, ...], str]] = {}
-    for one in figure.included:
-        key = _kind(definition, one), one.id
+    for member in figure.included:
+        key = _kind(definition, member), member.id
         values, why = counted.get(key, ((), ""))
-        counted[key] = (*values, one.value), why or one.why
+        counted[key] = (*values, member.value), why or member.why
     return _Side(preset.name, figure, counted)
 
 
-def _kind(definition: MetricDefinition, one: Included) -> str:
+def _kind(definition: MetricDefinition, member: Included) -> str:
     match definition:
-        case ChangeFailureRate(numerator="incidents") if one.why != DIVIDES:
+        case ChangeFailureRate(numerator="incidents") if member.why != DIVIDES:
             return "incident"
         case LeadTime():
             return definition.unit.replace("_", " ")
@@ -722,47 +731,47 @@ def _kind(definition: MetricDefinition, one: Included) -> str:
             return "incident"
 
 
-def _difference(one: _Side, other: _Side) -> Difference:
-    both = sorted(one.counted.keys() & other.counted.keys())
+def _difference(side: _Side, other: _Side) -> Difference:
+    both = sorted(side.counted.keys() & other.counted.keys())
     return Difference(
-        one=one.name,
+        one=side.name,
         other=other.name,
-        unit=SECONDS if SECONDS in {one.figure.unit, other.figure.unit} else COUNT,
-        only_one=Listed.of(_one_sided(one, other)),
-        only_other=Listed.of(_one_sided(other, one)),
+        unit=SECONDS if SECONDS in {side.figure.unit, other.figure.unit} else COUNT,
+        only_one=Listed.of(_one_sided(side, other)),
+        only_other=Listed.of(_one_sided(other, side)),
         changed=Listed.of(
             Changed(
                 kind=key[0],
                 id=key[1],
-                values=(one.counted[key][0], other.counted[key][0]),
-                why=(one.counted[key][1], other.counted[key][1]),
+                values=(side.counted[key][0], other.counted[key][0]),
+                why=(side.counted[key][1], other.counted[key][1]),
             )
             for key in both
-            if one.counted[key][0] != other.counted[key][0]
+            if side.counted[key][0] != other.counted[key][0]
         ),
-        arguments=_arguments_of(one.figure, other.figure),
+        arguments=_arguments_of(side.figure, other.figure),
     )
 
 
-def _one_sided(one: _Side, other: _Side) -> Iterator[OneSided]:
+def _one_sided(side: _Side, other: _Side) -> Iterator[OneSided]:
     reasons: dict[str, dict[str, None]] = {}
     for left in other.figure.left_out:
         reasons.setdefault(left.id, {})[left.reason] = None
     kinds = sorted({kind for kind, _ in other.counted})
-    for kind, id_ in sorted(one.counted.keys() - other.counted.keys()):
+    for kind, id_ in sorted(side.counted.keys() - other.counted.keys()):
         if id_ in reasons:
             reason = "; ".join(reasons[id_])
         else:
             reason = "not in its population"
             if kinds and kind not in kinds:
                 reason += f": it counts by {' and '.join(kinds)}"
-        values, why = one.counted[kind, id_]
+        values, why = side.counted[kind, id_]
         yield OneSided(kind=kind, id=id_, values=values, why=why, reason=reason)
 
 
-def _arguments_of(one: Figure, other: Figure) -> dict[str, tuple[Any, Any]]:
+def _arguments_of(figure: Figure, other: Figure) -> dict[str, tuple[Any, Any]]:
     """Return the arguments of two definitions that are not the same."""
-    here, there = one.definition.as_dict(), other.definition.as_dict()
+    here, there = figure.definition.as_dict(), other.definition.as_dict()
     names = dict.fromkeys([*here, *there])
-    found = {name: (here.get(name, NO_SUCH), there.get(name, NO_SUCH)) for name in names}
-    return {name: values for name, values in found.items() if values[0] != values[1]}
+    pairs = {name: (here.get(name, NO_SUCH), there.get(name, NO_SUCH)) for name in names}
+    return {name: values for name, values in pairs.items() if values[0] != values[1]}

@@ -89,17 +89,19 @@ class Preset:
         """Return, for a person, what the preset is and which arguments it gives."""
         lines = [f"{self.name}: {self.about}"]
         for metric, definition in self.definitions().items():
-            given = ", ".join(f"{n} = {_told(v)}" for n, v in self.arguments(metric).items())
+            given = ", ".join(f"{n} = {_value_text(v)}" for n, v in self.arguments(metric).items())
             lines.append(f"  {metric}, {type(definition).NAME}: {given or 'all defaults'}")
         return joined(lines)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the preset as plain values for JSON."""
-        found = {name: one.as_dict() for name, one in self.definitions().items()}
-        return {"name": self.name, "about": self.about, "definitions": found}
+        definitions = {
+            name: definition.as_dict() for name, definition in self.definitions().items()
+        }
+        return {"name": self.name, "about": self.about, "definitions": definitions}
 
 
-def _told(value: object) -> str:
+def _value_text(value: object) -> str:
     return " + ".join(map(str, value)) if is_list(value) else str(value)
 
 
@@ -112,10 +114,10 @@ def preset_of(preset: str | Preset) -> Preset:
     """
     if isinstance(preset, Preset):
         return preset
-    found = PRESETS.get(preset) if isinstance(preset, str) else None
-    if found is None:
+    registered = PRESETS.get(preset) if isinstance(preset, str) else None
+    if registered is None:
         raise InvalidValue("preset", preset, one_of(preset, PRESETS))
-    return found
+    return registered
 
 
 def _presets() -> Iterator[Preset]:
@@ -129,7 +131,7 @@ def _presets() -> Iterator[Preset]:
         ),
     )
 
-    laid: dict[str, Any] = {
+    attributed: dict[str, Any] = {
         "rollbacks": "count",
         "failed_by": ("incident",),
         "attribution": "latest_before",
@@ -155,12 +157,12 @@ def _presets() -> Iterator[Preset]:
             rollbacks="count", count="successful", per="deployment_day", statistic="median"
         ),
         lead_time=LeadTime(rollbacks="count", unit="pull_request", round_each="minute_up"),
-        change_failure_rate=ChangeFailureRate(**laid, denominator="successful"),
-        recovery=FailedDeploymentRecovery(**laid),
+        change_failure_rate=ChangeFailureRate(**attributed, denominator="successful"),
+        recovery=FailedDeploymentRecovery(**attributed),
         restore=TimeToRestore(statistic="median_low", round_each="minute_down", in_window="end"),
     )
 
-    laid = {
+    attributed = {
         "rollbacks": "count",
         "failed_by": ("incident",),
         "attribution": "latest_at_or_before",
@@ -184,8 +186,8 @@ def _presets() -> Iterator[Preset]:
             rollbacks="count", per="floor_of_bucket_mean", bucket_by="week"
         ),
         lead_time=LeadTime(rollbacks="count", unit="pull_request", statistic="mean"),
-        change_failure_rate=ChangeFailureRate(**laid, empty="zero"),
-        recovery=FailedDeploymentRecovery(**laid),
+        change_failure_rate=ChangeFailureRate(**attributed, empty="zero"),
+        recovery=FailedDeploymentRecovery(**attributed),
         restore=TimeToRestore(statistic="mean", in_window="end"),
     )
 
@@ -293,5 +295,7 @@ def _presets() -> Iterator[Preset]:
     )
 
 
-PRESETS: Final[Mapping[str, Preset]] = MappingProxyType({one.name: one for one in _presets()})
+PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
+    {preset.name: preset for preset in _presets()}
+)
 """All presets by name, the defaults first."""

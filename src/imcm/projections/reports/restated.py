@@ -119,11 +119,11 @@ class Restatement:
         of their own. The effects and this always add up to `exact_difference`, exactly; None
         where that is.
         """
-        whole = self.exact_difference
-        if whole is None:
+        total = self.exact_difference
+        if total is None:
             return None
-        return whole - sum(
-            (one.effect for one in self.changes if one.effect is not None), Fraction()
+        return total - sum(
+            (change.effect for change in self.changes if change.effect is not None), Fraction()
         )
 
     def explain(self) -> str:
@@ -141,13 +141,13 @@ class Restatement:
             f"  difference: {shown(self.difference, unit)}",
             f"  events between: {self.events:,}; without effect: {self.without_effect:,}",
         ]
-        for one in _most(self.changes):
-            values = " to ".join(shown(v, unit) for v in (one.value_before, one.value_after))
-            effect = shown(_rounded(one.effect), unit)
+        for change in _most(self.changes):
+            values = " to ".join(shown(v, unit) for v in (change.value_before, change.value_after))
+            effect = shown(_rounded(change.effect), unit)
             lines.append(
-                f"  from {values}, effect {effect}: record {one.record} of {one.recorded_at}"
+                f"  from {values}, effect {effect}: record {change.record} of {change.recorded_at}"
             )
-            lines += excerpt(one.events, _added, indent="    ")
+            lines += excerpt(change.events, _added, indent="    ")
         more = len(self.changes) - SOME
         if more > 0:
             lines.append(f"  ... and {more:,} more records, which changed it less")
@@ -176,15 +176,15 @@ class Restatement:
             "without_effect": self.without_effect,
             "changes": [
                 {
-                    "record": one.record,
-                    "recorded_at": one.recorded_at.isoformat(),
-                    "events": [attrs.asdict(event) for event in one.events],
-                    "value_before": one.value_before,
-                    "value_after": one.value_after,
-                    "effect": _rounded(one.effect),
-                    "exact_effect": _text(one.effect),
+                    "record": change.record,
+                    "recorded_at": change.recorded_at.isoformat(),
+                    "events": [attrs.asdict(event) for event in change.events],
+                    "value_before": change.value_before,
+                    "value_after": change.value_after,
+                    "effect": _rounded(change.effect),
+                    "exact_effect": _text(change.effect),
                 }
-                for one in self.changes
+                for change in self.changes
             ],
         }
 
@@ -192,12 +192,12 @@ class Restatement:
 def _most(changes: Sequence[Effect]) -> list[Effect]:
     """Return the records that changed the value most, in log order; first of all to undefined."""
 
-    def size(place: int) -> tuple[bool, Fraction]:
-        effect = changes[place].effect
+    def size(index: int) -> tuple[bool, Fraction]:
+        effect = changes[index].effect
         return effect is None, Fraction() if effect is None else abs(effect)
 
     largest = sorted(range(len(changes)), key=size, reverse=True)[:SOME]
-    return [changes[place] for place in sorted(largest)]
+    return [changes[index] for index in sorted(largest)]
 
 
 def _added(event: Added) -> Iterator[str]:
@@ -285,7 +285,7 @@ def _refuse_other_log(published: Figure, log: object) -> None:
         return
     there = mark_at(published.mark.position)
     if there != published.mark:
-        told = f"position {published.mark.position} of {published.mark.ledger}"
+        text = f"position {published.mark.position} of {published.mark.ledger}"
         if there is not None and there.ledger != published.mark.ledger:
             allowed = f"a figure of this log, which is {there.ledger}"
         else:
@@ -293,15 +293,15 @@ def _refuse_other_log(published: Figure, log: object) -> None:
                 "a figure of this log: another event stands there now, or another number of them "
                 "before it; the log was renumbered or altered, and an audit says more"
             )
-        raise InvalidValue("known_at_a", told, allowed)
+        raise InvalidValue("known_at_a", text, allowed)
 
 
 def _refuse_other_figure(published: Figure, again: Figure) -> None:
     """Refuse what computes another figure than the published one, or another value of it."""
-    told = (published.name, published.definition, published.value)
-    if told == (again.name, again.definition, again.value):
+    expected = (published.name, published.definition, published.value)
+    if expected == (again.name, again.definition, again.value):
         return
-    if told[:2] != (again.name, again.definition):
+    if expected[:2] != (again.name, again.definition):
         allowed = f"what computes the published figure, {published.name}, as it was defined"
         raise InvalidValue("figure_of", again.name, allowed)
     allowed = (
@@ -352,12 +352,14 @@ def _effect(events: list[Recorded], before: float | None, after: float | None) -
         recorded_at=events[0].recorded_at,
         events=Listed.of(
             Added(
-                position=one.position,
-                stream=one.stream,
-                version=one.version,
-                type=one.event.type if isinstance(one.event, Unread) else type(one.event).__name__,
+                position=recorded.position,
+                stream=recorded.stream,
+                version=recorded.version,
+                type=recorded.event.type
+                if isinstance(recorded.event, Unread)
+                else type(recorded.event).__name__,
             )
-            for one in events
+            for recorded in events
         ),
         value_before=before,
         value_after=after,
