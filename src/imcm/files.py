@@ -100,6 +100,21 @@ def reserved(path: Path) -> None:
         raise _cannot("be made", path, error) from None
 
 
+def made_private(path: Path) -> None:
+    """
+    Make an empty file that only its owner can read and write, and leave one that is there.
+
+    Raises:
+        StoreError: It can't be made.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
+    except (OSError, ValueError) as error:
+        raise _cannot("be made", path, error) from None
+
+
 def _cannot(what: str, path: Path, error: OSError | ValueError) -> StoreError:
     why = getattr(error, "strerror", None) or error
     return StoreError(f"{path} can't {what}: {why}")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import (
     Any,
@@ -45,7 +46,10 @@ def moment_text(moment: datetime | Between | None) -> str | None:
         moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except OverflowError:  # in the first or the last hours there are
         return moment.isoformat(timespec="microseconds")
-    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    return moment.isoformat(timespec="microseconds")[:_TO_MICROSECONDS] + "Z"
+
+
+_TO_MICROSECONDS: Final = len("2026-03-06T18:00:00.000000")
 
 
 def moment_of(text: str | None) -> Any:
@@ -64,7 +68,8 @@ class Column(NamedTuple):
 
     Attributes:
         name, type: Of the column, in SQL.
-        write, read: From the value of the field, and back; None where it is stored as it is.
+        write, read: From the value of the field, where there is one, and back; None where it is
+            stored as it is.
     """
 
     name: str
@@ -100,16 +105,15 @@ def _column(attribute: Any, hint: Any) -> Column:
     return _json(name, hint, _default(attribute))
 
 
-def _day_text(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
+def _day_text(day: date) -> str:
+    return day.isoformat()
 
 
 def _day(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
-def _member_text(member: Enum | None) -> Any:
-    return None if member is None else member.value
+_member_text: Final = attrgetter("_value_")
 
 
 def _member(kind: type[Enum]) -> Callable[[Any], Any]:
@@ -126,7 +130,9 @@ def _json(name: str, hint: Any, default: Any) -> Column:
     decode = msgspec.json.Decoder(hint).decode
 
     def write(value: Any) -> str | None:
-        return None if value == default else _encode(value).decode()
+        if value is default or value == default:
+            return None
+        return _encode(value).decode()
 
     def read(text: str | None) -> Any:
         return default if text is None else decode(text)
@@ -153,7 +159,12 @@ class Columns(Generic[V]):
             if field.name not in without
         )
         self.names = tuple(column.name for column in self.columns)
-        self._writes = tuple((column.name, column.write) for column in self.columns)
+        self._values: Callable[[V], tuple[Any, ...]] = attrgetter(*self.names)
+        self._writes = tuple(
+            (index, column.write)
+            for index, column in enumerate(self.columns)
+            if column.write is not None
+        )
         self._reads = tuple((column.name, column.read) for column in self.columns)
 
     @property
@@ -163,10 +174,12 @@ class Columns(Generic[V]):
 
     def write(self, view: V) -> list[Any]:
         """Return the values of a view in the order of the columns."""
-        return [
-            getattr(view, name) if write is None else write(getattr(view, name))
-            for name, write in self._writes
-        ]
+        values = list(self._values(view))
+        for index, write in self._writes:
+            value = values[index]
+            if value is not None:
+                values[index] = write(value)
+        return values
 
     def read(self, values: tuple[Any, ...], **more: Any) -> V:
         """

@@ -24,7 +24,7 @@ from imcm import verifier
 from imcm.codec.rows import StoredEvent
 from imcm.domain.vocabulary import checked_function, checked_number
 from imcm.errors import InvalidValue, StoreError
-from imcm.files import checked_path
+from imcm.files import checked_path, made_private
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.store import TUPLES
 from imcm.ledger.waiting import checked_seconds, checked_stop
@@ -42,6 +42,12 @@ BATCHES: Final = 25
 """So many batches are one transaction: what changes in several of them is written once."""
 
 LOCK_WAIT_SECONDS: Final = 60
+
+APPLICATION_ID: Final = int.from_bytes(b"imcm", "big")
+"""What SQLite keeps in the head of a file to say whose it is."""
+
+IN_MEMORY: Final = ":memory:"
+"""The path of a model that lives as long as its follower."""
 
 
 class Model(Protocol):
@@ -135,6 +141,8 @@ class Follower:
         self._progress = progress
         self.rebuilt = 0
         """How many times this object had to make the model again from nothing."""
+        if str(self._path) != IN_MEMORY:
+            made_private(self._path)
         with self.errors():
             self.connection = sqlite3.connect(
                 self._path,
@@ -150,6 +158,9 @@ class Follower:
 
     def _begin(self) -> None:
         run = self.connection.execute
+        # It stands in the head of the file, and is read even where all else is damaged.
+        [application] = run("PRAGMA application_id").fetchone()
+        self._ours = application == APPLICATION_ID
         try:
             names = {name for (name,) in run("SELECT name FROM sqlite_master")}
         except UnicodeDecodeError as error:
@@ -157,7 +168,7 @@ class Follower:
             raise StoreError(f"{self._path}: {error}; {why}") from None
         if names and "imcm_follower" not in names:
             raise StoreError(f"{self._path} is a database of something else; name a new file")
-        self._ours = bool(names)
+        self._ours = self._ours or bool(names)
         self._write_ahead()
         # What is lost with the power is derived, and followed again from the position before.
         run("PRAGMA synchronous = NORMAL")
@@ -287,6 +298,7 @@ class Follower:
         for type_, name in things:
             quoted = name.replace('"', '""')
             connection.execute(f'DROP {type_.upper()} "{quoted}"')
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
         connection.execute(_OWN)
         connection.execute(
             "INSERT INTO imcm_follower VALUES (1, ?, ?, 0, x'')",

@@ -59,7 +59,7 @@ from imcm.readmodel.asking import Where, members_of, paging, table_at
 from imcm.readmodel.boards import ACTIONS, CHANGES, INCIDENTS, TABLES, BoardsModel, rows_of_view
 from imcm.readmodel.columns import moment_of, moment_text
 from imcm.readmodel.facts import FactsModel
-from imcm.readmodel.follower import BATCHES, Follower
+from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower
 
 __all__ = ["Page", "Views", "views"]
 
@@ -155,7 +155,7 @@ class Views:
     def __init__(
         self,
         ledger: LedgerReader,
-        path: str | Path = ":memory:",
+        path: str | Path = IN_MEMORY,
         *,
         clock: Callable[[], datetime] | None = None,
         progress: Callable[[int], object] | None = None,
@@ -793,4 +793,4 @@ def views(
     Raises:
         StoreError: The file can't be opened, or is another database.
     """
-    return Views(ledger, ":memory:" if path is None else path, clock=clock, progress=progress)
+    return Views(ledger, IN_MEMORY if path is None else path, clock=clock, progress=progress)
