@@ -26,7 +26,7 @@ from imcm.projections.figures.figure import LeftOut
 from imcm.projections.figures.function import figure_function
 from imcm.projections.figures.population import (
     incident_matches,
-    places_of_incidents,
+    indices_of_incidents,
     severity_matches,
     why_incident_out,
 )
@@ -275,7 +275,7 @@ def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], l
     left_out: list[LeftOut] = []
     places: Sequence[int]
     if definition.services is None and not definition.labels:
-        places, out = places_of_incidents(facts, definition)
+        places, out = indices_of_incidents(facts, definition)
         left_out += out
     else:
         places = found = list[int]()

@@ -28,7 +28,7 @@ from imcm.projections.figures.durations import SLACK, Missing, early_notes
 from imcm.projections.figures.figure import STILL_OPEN, Figure, Included, LeftOut
 from imcm.projections.figures.function import began, figure_function, unread_notes
 from imcm.projections.figures.groups import with_groups
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.population import groups_of, incident_matches, why_incident_out
 from imcm.projections.figures.units import SECONDS, SHARE, elapsed, shown
@@ -582,7 +582,7 @@ def _summary(
         bounds=answer.bounds,
         uncertain=uncertain,
         included=_included(counted, answer),
-        left_out=Listed.of(sorted((*out, *answer.left_out), key=lambda one: one.id)),
+        left_out=LazySequence.of(sorted((*out, *answer.left_out), key=lambda one: one.id)),
         counts={
             "outages": counted.cover(_middle).pieces,
             STILL_OPEN: sum(any(s.still_open for s in many) for _, many in by_incident.values()),
@@ -605,7 +605,7 @@ def _before_the_log(facts: Facts, definition: Outages, window: Period) -> tuple[
     return (f"{told}: nothing was recorded until then, which is taken as up; see observed_from",)
 
 
-def _included(counted: _Counted, answer: _Answer) -> Listed[Included]:
+def _included(counted: _Counted, answer: _Answer) -> LazySequence[Included]:
     told: list[Included] = []
     for id_, (row, stretches) in counted.by_incident.items():
         if answer.included is None:
@@ -619,7 +619,7 @@ def _included(counted: _Counted, answer: _Answer) -> Listed[Included]:
         told.append(
             Included(id=id_, value=value / SECOND, why="; ".join(why), positions=row.positions)
         )
-    return Listed.of(sorted(told, key=lambda one: (one.value, one.id)))
+    return LazySequence.of(sorted(told, key=lambda one: (one.value, one.id)))
 
 
 def _by_period(
@@ -676,7 +676,7 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
 
     whole = figure(None, definition.window)
     out += whole.left_out
-    whole = attrs.evolve(whole, left_out=Listed.of(sorted(out, key=lambda one: one.id)))
+    whole = attrs.evolve(whole, left_out=LazySequence.of(sorted(out, key=lambda one: one.id)))
     return with_groups(facts, whole, names, periods, figure)
 
 

@@ -15,7 +15,7 @@ import attrs
 from imcm.domain.vocabulary import Between, Moment, earliest, latest
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.figures.bounds import begun, inside, instants
+from imcm.projections.figures.bounds import before_end, inside, instants
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.figure import (
@@ -28,7 +28,7 @@ from imcm.projections.figures.figure import (
 )
 from imcm.projections.figures.function import unread_notes
 from imcm.projections.figures.groups import Members, with_groups
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.units import SECONDS, elapsed, instant_of, utc
 from imcm.projections.figures.windows import Period
@@ -249,7 +249,7 @@ def _in(one: Span | Missing, window: Period | None, definition: Definition, shap
         return True
     places = _places(one, shape)
     if _goes_on(one, shape):
-        return all(begun(moment, window, definition.bounds) for moment in places)
+        return all(before_end(moment, window, definition.bounds) for moment in places)
     return not places or placed(shape)(inside(m, window, definition.bounds) for m in places)
 
 
@@ -348,8 +348,8 @@ def _summary(
         bounds=bounds_,
         uncertain=uncertain,
         included=Population(lambda: _included(found, exact, spans), lambda: _in_seconds(values)),
-        censored=Listed(lambda: sorted(map(_told, waiting), key=_rank)),
-        left_out=Listed(lambda: sorted(left_out, key=lambda one: one.id)),
+        censored=LazySequence(lambda: sorted(map(_told, waiting), key=_rank)),
+        left_out=LazySequence(lambda: sorted(left_out, key=lambda one: one.id)),
         beside=_beside(values, waiting, shape.statistic, definition.level),
         counts={STILL_OPEN: still_open} if still_open else {},
         notes=(*unread_notes(facts), *early_notes(sum(one.early for one in spans))),

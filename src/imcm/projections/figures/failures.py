@@ -26,7 +26,7 @@ from imcm.projections.figures.deployments import (
 from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.function import figure_function, unread_notes
 from imcm.projections.figures.groups import Members, with_groups
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.population import groups_of, incidents_of
 from imcm.projections.figures.units import SHARE, instant_of, utc
@@ -278,7 +278,7 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
         return attrs.evolve(part, group=name)
 
     groups = sorted({*deployed.names, *detected.names})
-    left_out = Listed(
+    left_out = LazySequence(
         lambda: sorted([*out, *passed_over, *judged.unlaid], key=lambda one: (one.id, one.reason))
     )
     whole = figure(None, definition.window)
@@ -330,7 +330,7 @@ def _rate(
         mark=facts.mark,
         interval=interval,
         uncertain=len(found.uncertain.intersection(counted)) if found.uncertain else 0,
-        included=Listed(lambda: _included(counted, judged, incidents, definition)),
+        included=LazySequence(lambda: _included(counted, judged, incidents, definition)),
         counts={
             definition.numerator if definition.numerator != "changes" else "failed": count,
             "failed by inferred cause only": len(failures_.inferred & set(failed)),

@@ -16,7 +16,7 @@ from imcm.domain.recorded import LogMark
 from imcm.plain import joined
 from imcm.projections.figures.definition import Definition, json_value
 from imcm.projections.figures.excerpt import excerpt, named, short
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import COUNT, SECONDS, SHARE, minute, shown, zone
 from imcm.projections.statistics.intervals import Interval
 
@@ -60,7 +60,7 @@ class LeftOut(NamedTuple):
     positions: tuple[int, ...] = ()
 
 
-class Population(Listed[Included]):
+class Population(LazySequence[Included]):
     """
     Those counted, whose values are known before who they are.
 

@@ -36,7 +36,7 @@ from imcm.projections.figures.failures import FailedBy, failures
 from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.function import figure_function, unread_notes
 from imcm.projections.figures.groups import by_group, with_groups
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.population import why_incident_out
 from imcm.projections.figures.units import SHARE, utc, zone
@@ -116,13 +116,13 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
             span = _up_to(window, facts)
         members = counted.inside(name, window)
         others = dropped.inside(name, window)
-        left_out = Listed(lambda: _passed_over(found, others, reasons))
+        left_out = LazySequence(lambda: _passed_over(found, others, reasons))
         part = _frequency(found, members, facts, definition, window, span)
         return attrs.evolve(part, group=name, left_out=left_out)
 
     whole = figure(None, definition.window)
     dropped_ones = whole.left_out
-    left_out = Listed(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
+    left_out = LazySequence(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
     notes = failures(facts, definition).notes if definition.count == "not_failed" else ()
     if definition.count != "all":
         notes += unknown_outcomes(found, definition)
@@ -289,7 +289,7 @@ def _frequency(
         mark=facts.mark,
         interval=interval,
         uncertain=len(found.uncertain.intersection(counted)) if found.uncertain else 0,
-        included=Listed(lambda: _included(found, counted)),
+        included=LazySequence(lambda: _included(found, counted)),
         beside={
             **beside,
             "median days between deployments": None if between is None else between / _DAY,
@@ -488,13 +488,13 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
             mark=facts.mark,
             interval=intervals.wilson(count, n, level=definition.level) if n else None,
             uncertain=len(found.uncertain.intersection(members)) if found.uncertain else 0,
-            included=Listed(lambda: told_of(members)),
+            included=LazySequence(lambda: told_of(members)),
             counts={"rework": count},
             notes=unread_notes(facts),
             group=name,
         )
 
-    left_out = Listed(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
+    left_out = LazySequence(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
     whole = figure(None, definition.window)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(facts, whole, counted.names, periods, figure)

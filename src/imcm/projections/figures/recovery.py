@@ -37,7 +37,7 @@ from imcm.projections.figures.durations import (
 from imcm.projections.figures.failures import Failed, FailedBy, Judged, failures
 from imcm.projections.figures.figure import Figure, Included, Population
 from imcm.projections.figures.function import figure_function
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.population import groups_of
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
@@ -370,7 +370,7 @@ def _marked(figure: Figure, recoveries: _Recoveries, failed: Failed) -> Figure:
     return attrs.evolve(
         figure,
         included=Population(lambda: told(figure.included), figure.values),
-        censored=Listed(lambda: told(figure.censored)),
+        censored=LazySequence(lambda: told(figure.censored)),
         counts={**figure.counts, "failed by inferred cause only": inferred},
         groups=tuple(_marked(group, recoveries, failed) for group in figure.groups),
         buckets=tuple(_marked(bucket, recoveries, failed) for bucket in figure.buckets),

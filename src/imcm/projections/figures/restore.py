@@ -54,7 +54,7 @@ from imcm.projections.figures.durations import (
 )
 from imcm.projections.figures.figure import Figure, LeftOut
 from imcm.projections.figures.function import figure_function
-from imcm.projections.figures.population import groups_of, places_of_incidents
+from imcm.projections.figures.population import groups_of, indices_of_incidents
 from imcm.projections.figures.units import utc
 
 STARTS: Final = (*MILESTONES, "cause_deployed", "cause_deployed_or_detected")
@@ -482,7 +482,7 @@ def _is_plain(definition: IncidentDuration) -> bool:
 def _durations(
     facts: Facts, definition: IncidentDuration, as_of: datetime
 ) -> tuple[Durations, Sequence[LeftOut]]:
-    places, out = places_of_incidents(facts, definition)
+    places, out = indices_of_incidents(facts, definition)
     causes: Mapping[str, Moment] = {}
     if _needs_causes(definition):
         causes = causes_deployed(facts)
@@ -545,7 +545,7 @@ def _needs_causes(definition: IncidentDuration) -> bool:
 
 def _unknown_causes(facts: Facts, definition: IncidentDuration) -> tuple[str, ...]:
     """Return the note on causes of the incidents counted that name no change of the log."""
-    places, _ = places_of_incidents(facts, definition)
+    places, _ = indices_of_incidents(facts, definition)
     verdicts = facts.incidents.columns.verdicts
     told = [
         change

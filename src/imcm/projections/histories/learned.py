@@ -40,7 +40,7 @@ from imcm.projections.figures.failures import change_failure_rate
 from imcm.projections.figures.figure import SHAPE, Figure
 from imcm.projections.figures.frequency import deployment_frequency, rework_rate
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.lead_time import lead_time
 from imcm.projections.figures.recovery import failed_deployment_recovery_time
 from imcm.projections.figures.restore import time_to_restore
@@ -469,15 +469,15 @@ def learned(
         moment_a=moment_a,
         events=n_b - n_a,
         types=dict(sorted(found.types.items())),
-        incidents=Listed.of(one for one in found.new if one.kind == INCIDENT),
-        changes=Listed.of(one for one in found.new if one.kind == CHANGE),
-        late=Listed.of(found.late),
-        corrections=Listed.of(found.corrections),
-        voids=Listed.of(found.voids),
-        merges=Listed.of(found.merges),
-        verdicts=Listed.of(found.verdicts),
-        reopenings=Listed.of(found.reopenings),
-        redactions=Listed.of(found.redactions),
+        incidents=LazySequence.of(one for one in found.new if one.kind == INCIDENT),
+        changes=LazySequence.of(one for one in found.new if one.kind == CHANGE),
+        late=LazySequence.of(found.late),
+        corrections=LazySequence.of(found.corrections),
+        voids=LazySequence.of(found.voids),
+        merges=LazySequence.of(found.merges),
+        verdicts=LazySequence.of(found.verdicts),
+        reopenings=LazySequence.of(found.reopenings),
+        redactions=LazySequence.of(found.redactions),
         figures=tuple(moved),
     )
 
