@@ -32,7 +32,7 @@ from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.durations import Columns
 from imcm.projections.figures.excerpt import FEW, SOME, excerpt, named, short
 from imcm.projections.figures.figure import Figure, LeftOut, Population
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.restore import TimeToRestore, time_to_restore
 from imcm.projections.histories import decisions
 from imcm.projections.histories.anomalies import Anomaly
@@ -153,7 +153,7 @@ ROWS = (IncidentFacts, ChangeFacts, Entry, Learnt, Decision, Anomaly, Recorded)
 
 SHOWN = {
     ChangeColumns, ChangeTable, Comparison, DecisionTrail, Difference, DoraReport, Effect, Facts,
-    Figure, IncidentColumns, IncidentTable, KaplanMeier, Learned, Listed, Moved, Population,
+    Figure, IncidentColumns, IncidentTable, KaplanMeier, Learned, LazySequence, Moved, Population,
     Preset, Restatement, SideBySide, TimeToRestore,
 }  # fmt: skip
 
@@ -170,7 +170,7 @@ def walk(thing, depth):
         inner = [thing.columns]
     elif isinstance(thing, dict):
         inner = list(thing.values())
-    elif type(thing) is tuple or (isinstance(thing, Listed) and thing._make is None):
+    elif type(thing) is tuple or (isinstance(thing, LazySequence) and thing._make is None):
         inner = list(thing[:3])
     for one in inner:
         yield from walk(one, depth - 1)
@@ -186,7 +186,7 @@ class TestRepr:
         found = results(300).values()
         told = [one for result in found for one in walk(result, 6) if is_ours(one)]
         made = []
-        make, look = Listed._all, tables.Table._one
+        make, look = LazySequence._all, tables.Table._one
 
         def noted(self):
             if self._make is not None:
@@ -197,7 +197,7 @@ class TestRepr:
             made.append(place)
             return look(self, place)
 
-        monkeypatch.setattr(Listed, "_all", noted)
+        monkeypatch.setattr(LazySequence, "_all", noted)
         monkeypatch.setattr(tables.Table, "_one", looked)
         for one in told:
             line = repr(one)

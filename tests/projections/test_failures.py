@@ -385,7 +385,7 @@ def test_what_is_laid_to_changes_is_a_sequence():
 
     assert (1, "CHG-1", False) == (len(found), found[0].change, found[-1].inferred)
     assert list(found) == list(found[:5])
-    assert "<Laid: 1 stated, 0 inferred>" == repr(found)
+    assert "<Attributed: 1 stated, 0 inferred>" == repr(found)
     with pytest.raises(IndexError):
         found[1]
 

@@ -30,7 +30,7 @@ from imcm.projections.figures.failures import (
 from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.frequency import deployment_frequency
 from imcm.projections.figures.function import facts_of
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.restore import (
     STATISTICS,
@@ -1444,18 +1444,18 @@ def test_the_collector_is_as_it_was_after_a_figure(on):
 # --- populations, made when looked at -------------------------------------------------------------
 
 
-class TestListed:
+class TestLazySequence:
     def test_it_is_what_the_tuple_of_its_members_is(self):
-        listed = Listed(lambda: iter((3, 1, 2)))
+        listed = LazySequence(lambda: iter((3, 1, 2)))
         assert (3, 1, 2) == listed
-        assert listed == Listed(lambda: [3, 1, 2])
+        assert listed == LazySequence(lambda: [3, 1, 2])
         assert listed != [3, 1, 2]
         assert (3, 2, (1, 2)) == (len(listed), listed[-1], listed[1:])
         assert hash((3, 1, 2)) == hash(listed)
 
     def test_it_is_made_once_and_only_when_somebody_looks(self):
         made = []
-        listed = Listed(lambda: made.append("made") or [1])
+        listed = LazySequence(lambda: made.append("made") or [1])
         assert [] == made
         assert [1, 1] == [*listed, *listed]
         assert ["made"] == made
@@ -1463,15 +1463,15 @@ class TestListed:
     def test_a_copy_holds_the_members(self):
         figure = time_to_restore(log(incident("INC-1", detected(0), resolved(2))))
         copied = copy.deepcopy(figure.included)
-        assert isinstance(copied, Listed)
+        assert isinstance(copied, LazySequence)
         assert figure.included == copied
-        assert "<Listed of 1>" == repr(copied)
+        assert "<LazySequence of 1>" == repr(copied)
 
     def test_its_repr_neither_makes_nor_shows_the_members(self):
         made = []
-        listed = Listed(lambda: made.append("made") or [1, 2])
-        assert ("<Listed, not made yet>", []) == (repr(listed), made)
-        assert ("<Listed of 2>", "<Listed of 2>") == (repr(Listed.of(listed)), repr(listed))
+        listed = LazySequence(lambda: made.append("made") or [1, 2])
+        assert ("<LazySequence, not made yet>", []) == (repr(listed), made)
+        assert ["<LazySequence of 2>"] * 2 == [repr(LazySequence.of(listed)), repr(listed)]
 
 
 def test_facts_keep_the_last_few_things_made_of_them():

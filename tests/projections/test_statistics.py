@@ -609,13 +609,13 @@ class TestHodgesLehmann:
     def test_how_often_all_rows_are_counted_does_not_grow(self, spread, monkeypatch):
         """A few times for each rank, of four million differences as of four hundred million."""
         counted = Counter()
-        places = two_samples._Rows._places
+        searchsorted = two_samples._Rows._searchsorted
 
         def count(rows, bisect, pivot):
             counted[len(rows.a)] += 1
-            return places(rows, bisect, pivot)
+            return searchsorted(rows, bisect, pivot)
 
-        monkeypatch.setattr(two_samples._Rows, "_places", count)
+        monkeypatch.setattr(two_samples._Rows, "_searchsorted", count)
         random = Random(21)
         for n in (2_000, 20_000):
             a, b = ([random.randint(0, spread) for _ in range(n)] for _ in range(2))

@@ -4,18 +4,17 @@ Boards: they answer what a fresh replay of the log would, at every moment, and f
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 import imcm
-from imcm import Ledger, change, incident
+from imcm import Ledger
 from imcm.demo import StoryClock, tell
-from imcm.errors import InvalidValue, NaiveTimeError, StoreError, UnknownIdError
 from imcm.interchange import jsonl
 from imcm.ledger.store import SQLiteStore
-from imcm.projections.boards.assembly import view_of_stream, views_of
+from imcm.projections.boards.assembly import views_of
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("*.jsonl"))
 AT = datetime(2026, 3, 6, 18, 0, tzinfo=UTC)
@@ -43,7 +42,12 @@ class Replayed:
         return sorted(views, key=lambda view: view.id)
 
     def actions(self, wanted=lambda _: True):
-        return [item for view in self.some("IncidentView", lambda _: True) for item in view.actions if wanted(item)]
+        return [
+            item
+            for view in self.some("IncidentView", lambda _: True)
+            for item in view.actions
+            if wanted(item)
+        ]
 
 
 def check(views, replayed, known_at=None):

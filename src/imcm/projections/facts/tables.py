@@ -161,8 +161,8 @@ class OneByOne(Sequence[T]):
     __slots__ = ()
 
     @abstractmethod
-    def _one(self, place: int) -> T:
-        """Return the member at a place, which is there."""
+    def _one(self, index: int) -> T:
+        """Return the member at an index, which is there."""
 
     @overload
     def __getitem__(self, place: int) -> T: ...
@@ -237,10 +237,10 @@ class Table(OneByOne[Row], Generic[Row, Columns]):
 
     # --- rows -------------------------------------------------------------------------------------
 
-    def _one(self, place: int) -> Row:
-        found: Row = self._material[place]
+    def _one(self, index: int) -> Row:
+        found: Row = self._material[index]
         if self._make is not None and found.__class__ is not self.row:
-            found = self._material[place] = self._make(found)
+            found = self._material[index] = self._make(found)
         return found
 
     def __len__(self) -> int:

@@ -26,7 +26,7 @@ from imcm.projections.figures.figure import LeftOut
 from imcm.projections.figures.function import figure_function
 from imcm.projections.figures.population import (
     incident_matches,
-    places_of_incidents,
+    indices_of_incidents,
     severity_matches,
     why_incident_out,
 )
@@ -138,14 +138,14 @@ class Cause(NamedTuple):
     known: bool
 
 
-class Laid(OneByOne[Cause]):
+class Attributed(OneByOne[Cause]):
     """
-    Which incidents are laid to which changes, field by field: first those that somebody stated.
+    Which incidents are attributed to which changes, field by field: the stated ones first.
 
     Attributes:
-        incidents: The places of the incidents among all.
-        changes: The places of the changes they are laid to among all; below 0 where nothing but
-            the id of the change is known.
+        incidents: The indices of the incidents among all.
+        changes: The indices of the changes they are attributed to among all; below 0 where nothing
+            but the id of the change is known.
         stated: How many of them somebody stated; the others are inferred.
     """
 
@@ -159,7 +159,7 @@ class Laid(OneByOne[Cause]):
         rule: str,
     ) -> None:
         """
-        Take all that is laid to changes.
+        Take all that is attributed to changes.
 
         Args:
             unknown: The ids of changes of which nothing else is known, the last one first.
@@ -174,33 +174,33 @@ class Laid(OneByOne[Cause]):
 
     @cached_property
     def by_change(self) -> Mapping[int, Sequence[int]]:
-        """The places here of what is laid to each change, in the order of the incidents' ids."""
+        """The indices here of each change's attributions, in the order of the incidents' ids."""
         by_change: defaultdict[int, list[int]] = defaultdict(list)
-        for place, change in enumerate(self.changes):
-            by_change[change].append(place)
+        for index, change in enumerate(self.changes):
+            by_change[change].append(index)
         if self.stated not in (0, len(self.changes)):
-            for places in by_change.values():
-                if len(places) > 1:
-                    places.sort(key=self.incidents.__getitem__)
+            for indices in by_change.values():
+                if len(indices) > 1:
+                    indices.sort(key=self.incidents.__getitem__)
         return by_change
 
     def incidents_of(self, change: int) -> Sequence[int]:
-        """Return the places of the incidents that are laid to a change."""
-        return [self.incidents[place] for place in self.by_change.get(change, ())]
+        """Return the indices of the incidents that are attributed to a change."""
+        return [self.incidents[index] for index in self.by_change.get(change, ())]
 
     def signs(self, change: int) -> Iterator[str]:
-        """Yield the incidents that are laid to a change, as a person reads them."""
-        for place in self.by_change.get(change, ()):
-            id_ = self._facts.incidents.ids[self.incidents[place]]
-            yield f"incident {id_}{'' if place < self.stated else ' (inferred)'}"
+        """Yield the incidents that are attributed to a change, as a person reads them."""
+        for index in self.by_change.get(change, ()):
+            id_ = self._facts.incidents.ids[self.incidents[index]]
+            yield f"incident {id_}{'' if index < self.stated else ' (inferred)'}"
 
     def __len__(self) -> int:
         return len(self.changes)
 
-    def _one(self, place: int) -> Cause:
-        incident, change = self._facts.incidents.ids[self.incidents[place]], self.changes[place]
+    def _one(self, index: int) -> Cause:
+        incident, change = self._facts.incidents.ids[self.incidents[index]], self.changes[index]
         id_ = self._unknown[change] if change < 0 else self._facts.changes.ids[change]
-        inferred = place >= self.stated
+        inferred = index >= self.stated
         return Cause(incident, id_, inferred, self._rule if inferred else "stated", change >= 0)
 
     def __repr__(self) -> str:
@@ -213,9 +213,9 @@ class Laid(OneByOne[Cause]):
         return unknown_notes("causes", self.stated, self._unknown)
 
 
-def causes_of(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[LeftOut]]:
+def causes_of(facts: Facts, definition: Attribution) -> tuple[Attributed, Sequence[LeftOut]]:
     """
-    Return which incidents are laid to which changes, and which incidents are laid to none.
+    Return which incidents are attributed to which changes, and which to none.
 
     Causes are inferred among all deployments, so that a filter of the definition never moves an
     incident to another change. Of the filters only severities decide which incidents can fail a
@@ -227,70 +227,72 @@ def causes_of(facts: Facts, definition: Attribution) -> tuple[Laid, Sequence[Lef
     )
 
 
-def _links(facts: Facts, definition: Causes) -> Laid:
+def _links(facts: Facts, definition: Causes) -> Attributed:
     return causes_of(facts, definition)[0]
 
 
 causes = figure_function(Causes, _links)
 
 
-def _causes(facts: Facts, definition: Attribution) -> tuple[Laid, list[LeftOut]]:
-    places, out = _to_be_laid(facts, definition)
-    told = facts.incidents.columns
+def _causes(facts: Facts, definition: Attribution) -> tuple[Attributed, list[LeftOut]]:
+    indices, out = _attributable(facts, definition)
+    columns = facts.incidents.columns
     members = _Members(facts, definition)
     incidents: list[int] = []
     changes: list[int] = []
     unknown: list[str] = []
-    judged = compress(places, map(told.verdicts.__getitem__, places))
-    for place in judged if definition.stated == "wins" else ():
-        named = members.caused(place)
+    with_verdicts = compress(indices, map(columns.verdicts.__getitem__, indices))
+    for index in with_verdicts if definition.stated == "wins" else ():
+        named = members.caused(index)
         for id_ in sorted(named):
             change = facts.changes.place(id_)
             if change is None:
                 unknown.append(id_)
                 change = -len(unknown)
             changes.append(change)
-        incidents += [place] * len(named)
+        incidents += [index] * len(named)
     stated = len(changes)
     if definition.attribution != "stated":
         settled = set(incidents)
         if settled:
-            places = [place for place in places if place not in settled or told.merged[place]]
+            indices = [index for index in indices if index not in settled or columns.merged[index]]
         pairs = set(zip(incidents, changes, strict=True))
-        inferred, laid_to, alone = _Candidates(facts, definition, members).lay(places)
-        for pair in zip(inferred, laid_to, strict=True):
+        inferred, inferred_causes, unattributed = _Candidates(facts, definition, members).infer(
+            indices
+        )
+        for pair in zip(inferred, inferred_causes, strict=True):
             if pair not in pairs:  # where others are merged into it, one may have stated it
                 incidents.append(pair[0])
                 changes.append(pair[1])
-        for place in alone:
-            row = facts.incidents[place]
-            if place not in settled and incident_matches(row, definition):
+        for index in unattributed:
+            row = facts.incidents[index]
+            if index not in settled and incident_matches(row, definition):
                 out.append(LeftOut(row.id, "no deployment to lay it to", row.positions))
     rule = definition.attribution
-    return Laid(facts, incidents, changes, stated, unknown[::-1], rule), out
+    return Attributed(facts, incidents, changes, stated, unknown[::-1], rule), out
 
 
-def _to_be_laid(facts: Facts, definition: Attribution) -> tuple[Sequence[int], list[LeftOut]]:
-    """Return the places of the incidents that can be laid to a change, and which can not."""
+def _attributable(facts: Facts, definition: Attribution) -> tuple[Sequence[int], list[LeftOut]]:
+    """Return the indices of the incidents that can be attributed to a change, and which can not."""
     left_out: list[LeftOut] = []
-    places: Sequence[int]
+    indices: Sequence[int]
     if definition.services is None and not definition.labels:
-        places, out = places_of_incidents(facts, definition)
+        indices, out = indices_of_incidents(facts, definition)
         left_out += out
     else:
-        places = found = list[int]()
-        for place, row in enumerate(facts.incidents):
+        indices = matching = list[int]()
+        for index, row in enumerate(facts.incidents):
             if not severity_matches(row, definition):
                 continue
             reason = why_incident_out(row, definition)
             if reason is None:
-                found.append(place)
+                matching.append(index)
             elif incident_matches(row, definition):
                 left_out.append(LeftOut(row.id, reason, row.positions))
     if definition.incidents_in == "window" and definition.window is not None:
         members = _Members(facts, definition)
-        places = [place for place in places if members.asked(place)]
-    return places, left_out
+        indices = [index for index in indices if members.asked(index)]
+    return indices, left_out
 
 
 def _detected(row: IncidentFacts) -> int:
@@ -300,7 +302,7 @@ def _detected(row: IncidentFacts) -> int:
 
 class _Members:
     """
-    The incidents that can be laid to a change, those that are one each by itself.
+    The incidents that can be attributed to a change, those that are one each by itself.
 
     What caused an incident was stated or is inferred for each of those merged into it, so that
     merging takes no failure from a change.
@@ -313,123 +315,127 @@ class _Members:
         if definition.incidents_in == "window" and definition.window is not None:
             self._span = instants(definition.window, definition.bounds)
 
-    def asked(self, place: int) -> bool:
+    def asked(self, index: int) -> bool:
         """Say whether an incident, or one of those merged into it, is of the window."""
-        at = self._columns.detected[place]
-        if self._span is not None and at > UNSURE and not self._columns.merged[place]:
+        at = self._columns.detected[index]
+        if self._span is not None and at > UNSURE and not self._columns.merged[index]:
             return at in self._span
-        return bool(self.of(self._incidents[place]))
+        return bool(self.of(self._incidents[index]))
 
     def of(self, row: IncidentFacts) -> Sequence[IncidentFacts]:
         """Return the incidents of the window that an incident stands for, each by itself."""
         span, members = self._span, row.members or (row,)
-        return members if span is None else [one for one in members if _detected(one) in span]
+        return (
+            members if span is None else [member for member in members if _detected(member) in span]
+        )
 
-    def caused(self, place: int) -> Sequence[str]:
+    def caused(self, index: int) -> Sequence[str]:
         """Return the changes that are stated to have caused an incident."""
-        row = self._incidents[place]
+        row = self._incidents[index]
         return said(row, Verdict.CAUSED, self.of(row))
 
 
 _Side = Callable[[Sequence[int], int], int]
-_Found = tuple[Sequence[int], Sequence[int]]
-"""Candidates in order: their times, and their places among all deployments."""
+_TimedIndices = tuple[Sequence[int], Sequence[int]]
+"""Candidates in order: their times, and their indices among all deployments."""
 
-_NONE: Final[_Found] = ((), ())
+_NONE: Final[_TimedIndices] = ((), ())
 
 
 class _Candidates:
-    """Deployments an incident can be laid to, by what it must share with them, in order of time."""
+    """Deployments an incident can be attributed to in order of time, by what both must share."""
 
     def __init__(self, facts: Facts, definition: Attribution, members: _Members) -> None:
         self._facts = facts
         self._members = members
-        self._deployed = found = all_deployments(facts, definition)
+        self._deployed = deployed = all_deployments(facts, definition)
         self._scope = definition.scope
-        self._heard = definition.stated == "wins"
+        self._stated_wins = definition.stated == "wins"
         rule = definition.attribution
         self._side: _Side = bisect_left if rule == "latest_before" else bisect_right
         self._closed = rule == "between_releases" and definition.release_ends == "closed"
         longest = definition.max_age
         self._longest = None if longest is None else microseconds(longest)
-        places: Iterable[int] = range(len(found))
+        indices: Iterable[int] = range(len(deployed))
         if definition.candidates == "successful":
-            places = [place for place, one in enumerate(found.outcomes) if one == COMPLETED]
-        at = found.at
+            indices = [
+                index for index, outcome in enumerate(deployed.outcomes) if outcome == COMPLETED
+            ]
+        at = deployed.at
         if definition.candidates_in == "window" and definition.window is not None:
             span = instants(definition.window, definition.bounds)
-            places = [place for place in places if at[place] in span]
-        shared = self._shared(places)
-        self._of: dict[str, _Found] = {
-            key: ([at[place] for place in mine], mine) for key, mine in shared.items()
+            indices = [index for index in indices if at[index] in span]
+        shared = self._shared(indices)
+        self._of: dict[str, _TimedIndices] = {
+            key: ([at[index] for index in mine], mine) for key, mine in shared.items()
         }
 
-    def _shared(self, places: Iterable[int]) -> Mapping[str, list[int]]:
+    def _shared(self, indices: Iterable[int]) -> Mapping[str, list[int]]:
         """Return deployments by what an incident must share with them."""
-        found = self._deployed
+        deployed = self._deployed
         if self._scope == "global":
-            return {"": list(places)}
+            return {"": list(indices)}
         if self._scope == "service":
-            return found.by_service(places)
+            return deployed.by_service(indices)
         shared: dict[str, list[int]] = {}
-        for place in places:
-            for key in _labelled(found.change(place).labels, self._scope):
-                shared.setdefault(key, []).append(place)
+        for index in indices:
+            for key in _labelled(deployed.change(index).labels, self._scope):
+                shared.setdefault(key, []).append(index)
         return shared
 
-    def lay(self, places: Iterable[int]) -> tuple[list[int], list[int], list[int]]:
-        """Return incidents with the changes each is laid to, and those laid to none."""
+    def infer(self, indices: Iterable[int]) -> tuple[list[int], list[int], list[int]]:
+        """Return incidents with the changes each is attributed to, and those attributed to none."""
         incidents: list[int] = []
         changes: list[int] = []
-        alone: list[int] = []
+        unattributed: list[int] = []
         table = self._facts.incidents
-        told, deployed = table.columns, self._deployed.places
-        detected, verdicts_of, services = told.detected, told.verdicts, told.services
-        if not self._heard:
+        columns, change_indices = table.columns, self._deployed.change_indices
+        detected, verdicts_of, services = columns.detected, columns.verdicts, columns.services
+        if not self._stated_wins:
             verdicts_of = [NOTHING_TOLD] * len(verdicts_of)
-        merged = told.merged
+        merged = columns.merged
         side, longest = self._side, self._longest
         # What nearly all are: of one service, and nobody said anything about their cause.
-        alike: Sequence[_Found | None] = ()
+        alike: Sequence[_TimedIndices | None] = ()
         if self._scope != "service" or self._closed:
             alike = [None] * len(table.services)
         else:
             alike = [self._of.get(of[0], _NONE) if len(of) == 1 else None for of in table.services]
-        for place in places:
-            at, candidates = detected[place], alike[services[place]]
-            plainly = not verdicts_of[place] and not merged[place]
+        for index in indices:
+            at, candidates = detected[index], alike[services[index]]
+            plainly = not verdicts_of[index] and not merged[index]
             if candidates is not None and at > UNSURE and plainly:
                 times, of = candidates
                 last = side(times, at) - 1
                 if last >= 0 and (longest is None or at - times[last] <= longest):
-                    incidents.append(place)
-                    changes.append(deployed[of[last]])
+                    incidents.append(index)
+                    changes.append(change_indices[of[last]])
                 else:
-                    alone.append(place)
+                    unattributed.append(index)
                 continue
-            laid = self._by_itself(table[place])
-            incidents += [place] * len(laid)
-            changes += (deployed[one] for one in laid)
-            if not laid:
-                alone.append(place)
-        return incidents, changes, alone
+            causing = self._by_itself(table[index])
+            incidents += [index] * len(causing)
+            changes += (change_indices[deployment] for deployment in causing)
+            if not causing:
+                unattributed.append(index)
+        return incidents, changes, unattributed
 
     def _by_itself(self, row: IncidentFacts) -> Sequence[int]:
-        """Return the deployments that an incident is laid to, or each of those merged into it."""
+        """Return the deployments an incident is attributed to, or each of those merged into it."""
         if not row.members:
             return self._among(row)
         id_, own = self._deployed.id, row.alone.verdicts
-        found = {
-            place
-            for one in self._members.of(row)
-            if Verdict.CAUSED not in one.verdicts.values()
-            for place in self._among(one)
-            if own.get(id_(place)) is not Verdict.DISMISSED  # the target's word wins
+        causing = {
+            index
+            for member in self._members.of(row)
+            if Verdict.CAUSED not in member.verdicts.values()
+            for index in self._among(member)
+            if own.get(id_(index)) is not Verdict.DISMISSED  # the target's word wins
         }
-        return sorted(found, key=id_)
+        return sorted(causing, key=id_)
 
     def _among(self, row: IncidentFacts) -> Sequence[int]:
-        """Return the deployments one incident is laid to, whatever is told of it."""
+        """Return the deployments one incident is attributed to, whatever is told of it."""
         at = _detected(row)
         if at == NO_TIME:
             return ()
@@ -438,7 +444,7 @@ class _Candidates:
             keys = row.services
         elif self._scope != "global":
             keys = _labelled(row.labels, self._scope)
-        verdicts = row.verdicts if self._heard else NOTHING_TOLD
+        verdicts = row.verdicts if self._stated_wins else NOTHING_TOLD
         last = self._latest(keys, verdicts, at, self._side)
         if last is None:
             return ()
@@ -452,19 +458,19 @@ class _Candidates:
         self, keys: Iterable[str], verdicts: Mapping[str, Verdict], at: int, side: _Side
     ) -> int | None:
         """Return the latest candidate before an instant, or at it, as the *side* says."""
-        found: list[int] = []
+        latest: list[int] = []
         longest = self._longest
         for key in keys:
-            times, places = self._of.get(key, _NONE)
+            times, indices = self._of.get(key, _NONE)
             last = side(times, at) - 1
             while last >= 0 and (longest is None or at - times[last] <= longest):
-                if verdicts.get(self._deployed.id(places[last])) is Verdict.DISMISSED:
+                if verdicts.get(self._deployed.id(indices[last])) is Verdict.DISMISSED:
                     last -= 1
                     continue
-                found.append(places[last])
+                latest.append(indices[last])
                 break
         # They stand in order of time and id.
-        return max(found, default=None)
+        return max(latest, default=None)
 
 
 def _labelled(labels: Mapping[str, str], scope: str) -> tuple[str, ...]:

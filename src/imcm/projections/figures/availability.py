@@ -28,7 +28,7 @@ from imcm.projections.figures.durations import SLACK, Missing, early_notes
 from imcm.projections.figures.figure import STILL_OPEN, Figure, Included, LeftOut
 from imcm.projections.figures.function import began, figure_function, unread_notes
 from imcm.projections.figures.groups import with_groups
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.population import groups_of, incident_matches, why_incident_out
 from imcm.projections.figures.units import SECONDS, SHARE, elapsed, shown
@@ -233,7 +233,7 @@ class Stretch(NamedTuple):
     """
 
     row: IncidentFacts
-    begun: Moment
+    start: Moment
     pair: Pair
     shortest: Pair
     longest: Pair
@@ -264,31 +264,31 @@ def stretches_of(
 
     Where others are merged into it these are the stretches of each of them, for what it names.
     """
-    for one in row.members or (row,):
-        asked = not row.members or (bool(one.spells) and _asked_of(one, definition))
+    for member in row.members or (row,):
+        asked = not row.members or (bool(member.spells) and _asked_of(member, definition))
         if asked:
-            yield from _stretches(row, one, definition, as_of)
+            yield from _stretches(row, member, definition, as_of)
 
 
-def _asked_of(one: IncidentFacts, definition: Outages) -> bool:
+def _asked_of(member: IncidentFacts, definition: Outages) -> bool:
     """Say whether a merged incident is of one of the services asked for."""
-    return definition.services is None or not set(definition.services).isdisjoint(one.services)
+    return definition.services is None or not set(definition.services).isdisjoint(member.services)
 
 
 def _stretches(
-    row: IncidentFacts, one: IncidentFacts, definition: Outages, as_of: datetime
+    row: IncidentFacts, member: IncidentFacts, definition: Outages, as_of: datetime
 ) -> Iterator[Stretch | Missing]:
     """Yield the stretches of one incident, or of one of those that *row* stands for."""
-    groups = groups_of(one if definition.group_by == "service" else row, definition)
-    customers = None if one.impact is None else one.impact.customers
-    spells = one.spells or (Spell(),)
+    groups = groups_of(member if definition.group_by == "service" else row, definition)
+    customers = None if member.impact is None else member.impact.customers
+    spells = member.spells or (Spell(),)
     for number, spell in enumerate(spells):
         if number == 0:
-            start = _first_present(one, (_MOMENTS[name] for name in definition.start))
+            start = _first_present(member, (_MOMENTS[name] for name in definition.start))
         else:
             start = spell.started
         end = _first_present(spell, definition.end)
-        still_open = end is None and number == len(spells) - 1 and _goes_on(one, definition)
+        still_open = end is None and number == len(spells) - 1 and _goes_on(member, definition)
         if start is None:
             what = "reopened" if number else definition.start[0]
             yield Missing(row.id, f"missing({what})", None, end, groups, row.positions)
@@ -307,10 +307,10 @@ def _stretches(
             if uncertain:
                 shortest = instant(latest(start)), instant(earliest(end))
                 longest = instant(earliest(start)), instant(latest(end))
-            found = Stretch(
+            stretch = Stretch(
                 *(row, start, pair, shortest, longest, uncertain, still_open, groups, customers)
             )
-            yield found._replace(early=True) if length < 0 else found
+            yield stretch._replace(early=True) if length < 0 else stretch
 
 
 # --- unions ---------------------------------------------------------------------------------------
@@ -391,7 +391,9 @@ class _Counted(NamedTuple):
     def pairs(self, of: Callable[[Stretch], Pair], id_: str | None = None) -> list[Pair]:
         """Return one reading of all stretches, or of one incident's, cut to the window."""
         rows = self.by_incident.values() if id_ is None else (self.by_incident[id_],)
-        cut = (_cut(of(one), self.low, self.high) for _, stretches in rows for one in stretches)
+        cut = (
+            _cut(of(stretch), self.low, self.high) for _, stretches in rows for stretch in stretches
+        )
         return [pair for pair in cut if pair is not None]
 
     def cover(self, of: Callable[[Stretch], Pair], id_: str | None = None) -> Cover:
@@ -399,29 +401,29 @@ class _Counted(NamedTuple):
 
     def customer_time(self, of: Callable[[Stretch], Pair], id_: str) -> int:
         """Return one reading of an incident's time, times the customers hit in it."""
-        told = [
-            (*pair, one.customers)
-            for one in self.by_incident[id_][1]
-            if one.customers is not None
-            and (pair := _cut(of(one), self.low, self.high)) is not None
+        weighed = [
+            (*pair, stretch.customers)
+            for stretch in self.by_incident[id_][1]
+            if stretch.customers is not None
+            and (pair := _cut(of(stretch), self.low, self.high)) is not None
         ]
-        return weigh(told)
+        return weigh(weighed)
 
     @property
     def length(self) -> int:
         return self.high - self.low
 
 
-def _middle(one: Stretch) -> Pair:
-    return one.pair
+def _middle(stretch: Stretch) -> Pair:
+    return stretch.pair
 
 
-def _shortest(one: Stretch) -> Pair:
-    return one.shortest
+def _shortest(stretch: Stretch) -> Pair:
+    return stretch.shortest
 
 
-def _longest(one: Stretch) -> Pair:
-    return one.longest
+def _longest(stretch: Stretch) -> Pair:
+    return stretch.longest
 
 
 class _Answer(NamedTuple):
@@ -429,7 +431,7 @@ class _Answer(NamedTuple):
 
     value: float | None
     reason: str | None = None
-    bounds: tuple[float, float] | None = None
+    extremes: tuple[float, float] | None = None
     counts: Mapping[str, int] = {}
     left_out: tuple[LeftOut, ...] = ()
     included: Mapping[str, int] | None = None  # microseconds, times customers; None: downtime
@@ -440,16 +442,16 @@ def _downtime(counted: _Counted) -> _Answer:
     def seconds(of: Callable[[Stretch], Pair]) -> float:
         return counted.cover(of).time / SECOND
 
-    bounds = (seconds(_shortest), seconds(_longest)) if counted.uncertain else None
-    return _Answer(seconds(_middle), bounds=bounds)
+    extremes = (seconds(_shortest), seconds(_longest)) if counted.uncertain else None
+    return _Answer(seconds(_middle), extremes=extremes)
 
 
 def _availability(counted: _Counted) -> _Answer:
     def share(of: Callable[[Stretch], Pair]) -> float:
         return (counted.length - counted.cover(of).time) / counted.length
 
-    bounds = (share(_longest), share(_shortest)) if counted.uncertain else None
-    return _Answer(share(_middle), bounds=bounds)
+    extremes = (share(_longest), share(_shortest)) if counted.uncertain else None
+    return _Answer(share(_middle), extremes=extremes)
 
 
 def _between_failures(counted: _Counted) -> _Answer:
@@ -459,7 +461,7 @@ def _between_failures(counted: _Counted) -> _Answer:
     down = counted.cover(_middle)
     if not down.pieces:
         return _Answer(None, "no outage")
-    bounds = None
+    extremes = None
     if counted.uncertain:
         # Growing stretches never splits an outage, so a number of outages that is the same at
         # both ends is the same in between; a stretch that may not have been at all, or not in
@@ -467,15 +469,15 @@ def _between_failures(counted: _Counted) -> _Answer:
         shortest = counted.pairs(_shortest)
         least, most = cover(shortest), counted.cover(_longest)
         if len(shortest) == len(counted.pairs(_middle)) and least.pieces == most.pieces:
-            bounds = mean(most), mean(least)
-    return _Answer(mean(down), bounds=bounds)
+            extremes = mean(most), mean(least)
+    return _Answer(mean(down), extremes=extremes)
 
 
 def _user_impact(counted: _Counted) -> _Answer:
     known: list[str] = []
     unknown: list[LeftOut] = []
     for row, stretches in counted.by_incident.values():
-        if all(one.customers is None for one in stretches):
+        if all(stretch.customers is None for stretch in stretches):
             reason = "missing(customers)"
             unknown.append(LeftOut(id=row.id, reason=reason, positions=row.positions))
         else:
@@ -489,13 +491,13 @@ def _user_impact(counted: _Counted) -> _Answer:
     if unknown:
         notes.append(f"a lower bound: the customers of {len(unknown)} are not known")
     nobody = bool(unknown) and not known
-    bounds = None
+    extremes = None
     if counted.uncertain and not nobody:
-        bounds = total(_shortest) / SECOND, total(_longest) / SECOND
+        extremes = total(_shortest) / SECOND, total(_longest) / SECOND
     return _Answer(
         value=None if nobody else total(_middle) / SECOND,
         reason=f"the customers of none of {len(unknown)} are known" if nobody else None,
-        bounds=bounds,
+        extremes=extremes,
         counts={
             "incidents without known customers": len(unknown),
             "downtime seconds": down // SECOND,
@@ -512,22 +514,22 @@ _Ask = Callable[[_Counted], _Answer]
 # --- the figure -----------------------------------------------------------------------------------
 
 
-def _in(one: Stretch, window: Period | None, definition: Definition) -> bool:
+def _in(stretch: Stretch, window: Period | None, definition: Definition) -> bool:
     if window is None:
         return True
-    if one.pair[0] == one.pair[1]:
-        return inside(one.begun, window, definition.bounds)
-    return _cut(one.pair, instant(window[0]), instant(window[1])) is not None
+    if stretch.pair[0] == stretch.pair[1]:
+        return inside(stretch.start, window, definition.bounds)
+    return _cut(stretch.pair, instant(window[0]), instant(window[1])) is not None
 
 
-def _missing_in(one: Missing, window: Period | None, definition: Definition) -> bool:
+def _missing_in(missing: Missing, window: Period | None, definition: Definition) -> bool:
     """Say whether something left out belongs to a window; without any moment it may to each."""
-    moments = [moment for moment in (one.start, one.end) if moment is not None]
+    moments = [moment for moment in (missing.start, missing.end) if moment is not None]
     return not moments or any(inside(moment, window, definition.bounds) for moment in moments)
 
 
 def _summary(
-    found: Iterable[Stretch | Missing],
+    stretches: Iterable[Stretch | Missing],
     facts: Facts,
     definition: Outages,
     unit: str,
@@ -536,12 +538,14 @@ def _summary(
 ) -> Figure:
     by_incident: dict[str, tuple[IncidentFacts, list[Stretch]]] = {}
     out: list[LeftOut] = []
-    for one in found:
-        if isinstance(one, Missing):
-            if _missing_in(one, window, definition):
-                out.append(LeftOut(id=one.id, reason=one.reason, positions=one.positions))
-        elif _in(one, window, definition):
-            by_incident.setdefault(one.row.id, (one.row, []))[1].append(one)
+    for stretch in stretches:
+        if isinstance(stretch, Missing):
+            if _missing_in(stretch, window, definition):
+                out.append(
+                    LeftOut(id=stretch.id, reason=stretch.reason, positions=stretch.positions)
+                )
+        elif _in(stretch, window, definition):
+            by_incident.setdefault(stretch.row.id, (stretch.row, []))[1].append(stretch)
     low = _BEGINNING if window is None else instant(window[0])
     since = definition.observed_from
     if since is not None:
@@ -550,7 +554,7 @@ def _summary(
     high = observed if window is None else min(observed, instant(window[1]))
     uncertain = sum(any(s.uncertain for s in many) for _, many in by_incident.values())
     counted = _Counted(by_incident, low, high, uncertain)
-    early = sum(one.early for _, many in by_incident.values() for one in many)
+    early = sum(stretch.early for _, many in by_incident.values() for stretch in many)
     notes = (*unread_notes(facts), *early_notes(early))
     if facts.empty:
         answer = _Answer(None, "nothing was recorded")
@@ -579,10 +583,10 @@ def _summary(
         known_at=facts.known_at,
         log_position=facts.log_position,
         mark=facts.mark,
-        bounds=answer.bounds,
+        bounds=answer.extremes,
         uncertain=uncertain,
         included=_included(counted, answer),
-        left_out=Listed.of(sorted((*out, *answer.left_out), key=lambda one: one.id)),
+        left_out=LazySequence.of(sorted((*out, *answer.left_out), key=lambda entry: entry.id)),
         counts={
             "outages": counted.cover(_middle).pieces,
             STILL_OPEN: sum(any(s.still_open for s in many) for _, many in by_incident.values()),
@@ -601,12 +605,12 @@ def _before_the_log(facts: Facts, definition: Outages, window: Period) -> tuple[
     first = began(facts)
     if first is None or instant(first) <= instant(window[0]):
         return ()
-    told = f"the window begins {window[0]}, before the first moment of the log, {first}"
-    return (f"{told}: nothing was recorded until then, which is taken as up; see observed_from",)
+    text = f"the window begins {window[0]}, before the first moment of the log, {first}"
+    return (f"{text}: nothing was recorded until then, which is taken as up; see observed_from",)
 
 
-def _included(counted: _Counted, answer: _Answer) -> Listed[Included]:
-    told: list[Included] = []
+def _included(counted: _Counted, answer: _Answer) -> LazySequence[Included]:
+    included: list[Included] = []
     for id_, (row, stretches) in counted.by_incident.items():
         if answer.included is None:
             value = counted.cover(_middle, id_).time
@@ -615,35 +619,37 @@ def _included(counted: _Counted, answer: _Answer) -> Listed[Included]:
         else:
             continue
         why = [f"{len(stretches)} stretches"] if len(stretches) > 1 else []
-        why += [STILL_OPEN] if any(one.still_open for one in stretches) else []
-        told.append(
+        why += [STILL_OPEN] if any(stretch.still_open for stretch in stretches) else []
+        included.append(
             Included(id=id_, value=value / SECOND, why="; ".join(why), positions=row.positions)
         )
-    return Listed.of(sorted(told, key=lambda one: (one.value, one.id)))
+    return LazySequence.of(sorted(included, key=lambda entry: (entry.value, entry.id)))
 
 
 def _by_period(
-    found: Sequence[Stretch | Missing], periods: Sequence[Period]
+    stretches: Sequence[Stretch | Missing], periods: Sequence[Period]
 ) -> list[list[Stretch | Missing]]:
     """Return, for each period, what may belong to it; they are in order and do not overlap."""
     starts = [instant(start) for start, _ in periods]
     ends = [instant(end) for _, end in periods]
     shared: list[list[Stretch | Missing]] = [[] for _ in periods]
-    for one in found:
-        if isinstance(one, Missing):
+    for stretch in stretches:
+        if isinstance(stretch, Missing):
             touched = range(len(periods))
         else:
-            touched = range(bisect_left(ends, one.pair[0]), bisect_right(starts, one.pair[1]))
-        for place in touched:
-            shared[place].append(one)
+            touched = range(
+                bisect_left(ends, stretch.pair[0]), bisect_right(starts, stretch.pair[1])
+            )
+        for index in touched:
+            shared[index].append(stretch)
     return shared
 
 
 def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
     """Compute a figure over the outages of all incidents the definition takes."""
-    found: list[Stretch | Missing] = []
+    stretches: list[Stretch | Missing] = []
     out: list[LeftOut] = []
-    placed: list[datetime] = []
+    moments: list[datetime] = []
     as_of = facts.as_of or FIRST  # where there is none, there are no rows
     for row in facts.incidents:
         if not incident_matches(row, definition):
@@ -653,15 +659,15 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
             # Merged and dismissed incidents have no place in time, so every window names them.
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
         else:
-            found += stretches_of(row, definition, as_of)
-    for one in found:
-        if isinstance(one, Stretch):
-            placed += (moment_of(one.pair[0]), moment_of(one.pair[1]))
-    periods = list(buckets(definition, placed))
-    names = _groups(found, definition)
-    members: dict[str | None, Sequence[Stretch | Missing]] = {None: found}
+            stretches += stretches_of(row, definition, as_of)
+    for stretch in stretches:
+        if isinstance(stretch, Stretch):
+            moments += (moment_of(stretch.pair[0]), moment_of(stretch.pair[1]))
+    periods = list(buckets(definition, moments))
+    names = _groups(stretches, definition)
+    members: dict[str | None, Sequence[Stretch | Missing]] = {None: stretches}
     for name in names:
-        members[name] = [one for one in found if name in one.groups]
+        members[name] = [stretch for stretch in stretches if name in stretch.groups]
     shared = {
         name: dict(zip(periods, _by_period(some, periods), strict=True))
         for name, some in members.items()
@@ -671,20 +677,20 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
         some = members.get(name, ())
         if window is not None and name in shared:
             some = shared[name].get(window, some)
-        told = _summary(some, facts, definition, unit, ask, window)
-        return attrs.evolve(told, group=name)
+        part = _summary(some, facts, definition, unit, ask, window)
+        return attrs.evolve(part, group=name)
 
     whole = figure(None, definition.window)
     out += whole.left_out
-    whole = attrs.evolve(whole, left_out=Listed.of(sorted(out, key=lambda one: one.id)))
+    whole = attrs.evolve(whole, left_out=LazySequence.of(sorted(out, key=lambda entry: entry.id)))
     return with_groups(facts, whole, names, periods, figure)
 
 
-def _groups(found: Iterable[Stretch | Missing], definition: Definition) -> list[str]:
+def _groups(stretches: Iterable[Stretch | Missing], definition: Definition) -> list[str]:
     """Return the groups that have a row; asked for some services, those have one and no other."""
     if definition.group_by == "service" and definition.services is not None:
         return sorted(set(definition.services))
-    return sorted({name for one in found for name in one.groups})
+    return sorted({name for stretch in stretches for name in stretch.groups})
 
 
 def _measure_downtime(facts: Facts, definition: Downtime) -> Figure:

@@ -53,7 +53,7 @@ def _range(name: str, value: object) -> Range:
     pair: list[object] = list(value) if is_list(value) else []
     if len(pair) != 2:
         raise InvalidValue(name, value, 'a range is a start and an end: ("09:00", "17:00")')
-    start, end = (_time(name, one) for one in pair)
+    start, end = (_time(name, edge) for edge in pair)
     if end <= start:  # as text these times sort as times do
         raise InvalidValue(
             name, (start, end), "a range ends after its start; split one that goes over midnight"
@@ -65,9 +65,9 @@ def _ranges(name: str, value: object) -> tuple[Range, ...]:
     if not is_list(value):
         raise InvalidValue(name, value, _ALLOWED_HOURS)
     given: list[object] = list(value)
-    if given and all(isinstance(one, str) for one in given):
+    if given and all(isinstance(item, str) for item in given):
         given = [given]  # a single range
-    ranges = sorted(_range(name, one) for one in given)
+    ranges = sorted(_range(name, item) for item in given)
     for before, after in pairwise(ranges):
         if after[0] < before[1]:
             raise InvalidValue(name, (before, after), "ranges of one day must not overlap")
@@ -111,7 +111,7 @@ def _holiday(value: object) -> date:
 def _holidays(value: object) -> tuple[date, ...]:
     if not is_list(value):
         raise InvalidValue("holidays", value, "give a list of dates")
-    return tuple(sorted({_holiday(one) for one in value}))
+    return tuple(sorted({_holiday(day) for day in value}))
 
 
 # --- the calendar ---------------------------------------------------------------------------------
@@ -161,15 +161,15 @@ class BusinessHours:
     def __repr__(self) -> str:
         """Return what it is called, its zone, and how many ranges and holidays it has."""
         ranges = sum(map(len, self.hours))
-        told = f"{ranges} ranges a week, {len(self.holidays):,} holidays"
-        return f"<BusinessHours {short(self.name)} in {self.time_zone}: {told}>"
+        contents = f"{ranges} ranges a week, {len(self.holidays):,} holidays"
+        return f"<BusinessHours {short(self.name)} in {self.time_zone}: {contents}>"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the calendar as plain values for JSON; `from_dict` reads them back."""
         return {
             "name": self.name,
             "time_zone": self.time_zone,
-            "hours": [[list(one) for one in day] for day in self.hours],
+            "hours": [[list(range_) for range_ in day] for day in self.hours],
             "holidays": [day.isoformat() for day in self.holidays],
         }
 
@@ -224,7 +224,7 @@ class BusinessHours:
         """
         from_, to = _utc("start", start), _utc("end", end)
         low, high = instant(from_), instant(to)
-        begun = reached = low  # the stretch that may still grow
+        opened = reached = low  # the stretch that may still grow
         for year in range(from_.year, to.year + 1):
             table = _table(self, year)
             for opens, closes in zip(table.starts, table.ends, strict=True):
@@ -232,12 +232,12 @@ class BusinessHours:
                 if last <= first:
                     continue
                 if first > reached:
-                    if begun < reached:
-                        yield moment_of(begun), moment_of(reached)
-                    begun = first
+                    if opened < reached:
+                        yield moment_of(opened), moment_of(reached)
+                    opened = first
                 reached = last
-        if begun < reached:
-            yield moment_of(begun), moment_of(reached)
+        if opened < reached:
+            yield moment_of(opened), moment_of(reached)
 
 
 def _utc(name: str, value: object) -> datetime:
@@ -260,10 +260,10 @@ class _Table(NamedTuple):
 
     def before(self, at: int) -> int:
         """Return the work in this year before an instant of it."""
-        place = bisect_right(self.starts, at) - 1
-        if place < 0:
+        index = bisect_right(self.starts, at) - 1
+        if index < 0:
             return 0
-        return self.done[place] + min(at, self.ends[place]) - self.starts[place]
+        return self.done[index] + min(at, self.ends[index]) - self.starts[index]
 
 
 @lru_cache(maxsize=512)
@@ -312,7 +312,7 @@ def _instant(day: date, at: tuple[time, time] | None, home: ZoneInfo, *, last: b
     """Return the instant of a local time; *last* takes the second one where it comes twice."""
     if at is None:
         day, at, last = day + timedelta(days=1), (time(), time(fold=1)), False
-    first, second = (datetime.combine(day, one, tzinfo=home) for one in at)
+    first, second = (datetime.combine(day, occurrence, tzinfo=home) for occurrence in at)
     early = instant(first)
     if first.utcoffset() == second.utcoffset():
         return early
@@ -368,10 +368,10 @@ def running(
     total = calendar.microseconds(from_, to)
     reached = from_
     for held, released in sorted(_waits(holds, to)):
-        begun, over = max(held, reached), min(released, to)
-        if begun < over:
-            total -= calendar.microseconds(begun, over)
-            reached = over
+        paused, resumed = max(held, reached), min(released, to)
+        if paused < resumed:
+            total -= calendar.microseconds(paused, resumed)
+            reached = resumed
     return total
 
 

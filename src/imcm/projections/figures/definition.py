@@ -110,9 +110,9 @@ def _two_ends(name: str, value: object, allowed: str) -> tuple[object, object]:
 
 def _written(text: str, home: ZoneInfo) -> Period:
     """Return the window that a text means in a zone."""
-    found = relative(text.strip())
-    if found is not None:
-        return found
+    window = relative(text.strip())
+    if window is not None:
+        return window
     ends: list[datetime] = []
     parts = text.split("/")
     for part in parts:
@@ -240,23 +240,23 @@ class Definition:
         for name, allowed in choices.items():
             value: Any = getattr(self, name)
             given: Iterable[Any] = value if name in several and is_list(value) else (value,)
-            for one in given:
-                if not is_among(one, allowed) and not (A_MARK in allowed and is_mark(one)):
-                    raise InvalidValue(name, one, one_of(one, allowed))
+            for choice in given:
+                if not is_among(choice, allowed) and not (A_MARK in allowed and is_mark(choice)):
+                    raise InvalidValue(name, choice, one_of(choice, allowed))
 
     def _check_filters(self) -> None:
         for name in ("environments", "services", "severities", "kinds"):
             value: Any = getattr(self, name)
             if value is not None and not isinstance(value, tuple):
                 raise InvalidValue(name, value, "give a list of names")
-            for one in cast("tuple[object, ...]", value or ()):
-                checked_text(name, one)
+            for item in cast("tuple[object, ...]", value or ()):
+                checked_text(name, item)
         closed: tuple[tuple[str, type[Severity] | type[Kind]], ...]
         closed = ("severities", Severity), ("kinds", Kind)
         for name, allowed in closed:
-            for one in getattr(self, name) or ():
-                if one not in list(allowed):
-                    raise InvalidValue(name, one, one_of(one, allowed))
+            for item in getattr(self, name) or ():
+                if item not in list(allowed):
+                    raise InvalidValue(name, item, one_of(item, allowed))
 
     def _check_parts(self) -> None:
         by: Any = self.bucket_by
@@ -275,8 +275,8 @@ class Definition:
 
     def __repr__(self) -> str:
         """Return it as it is made, without what is left at its default."""
-        told = ", ".join(f"{name}={short(value)}" for name, value in self.chosen().items())
-        return f"{type(self).__name__}({told})"
+        arguments = ", ".join(f"{name}={short(value)}" for name, value in self.chosen().items())
+        return f"{type(self).__name__}({arguments})"
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

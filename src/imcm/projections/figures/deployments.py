@@ -70,44 +70,44 @@ class Deployed(OneByOne[Deployment]):
 
     Attributes:
         at: When each came into production, in microseconds since 1970.
-        places: Where each stands among all changes.
-        uncertain: Places here of those placed by the midpoint of an uncertain moment.
+        change_indices: The index of the change of each among all changes.
+        uncertain: Indices here of those placed by the midpoint of an uncertain moment.
         groups: The groups each counts in; None where there are no groups.
     """
 
     def __init__(
         self,
         facts: Facts,
-        places: Sequence[int],
+        change_indices: Sequence[int],
         at: Sequence[int],
         uncertain: frozenset[int],
         groups: Sequence[tuple[str, ...]] | None,
     ) -> None:
         self._changes = facts.changes
         self._columns = facts.changes.columns
-        self.places = places
+        self.change_indices = change_indices
         self.at = at
         self.uncertain = uncertain
         self.groups = groups
 
     def _picked(self, column: Sequence[T]) -> Sequence[T]:
-        return [column[place] for place in self.places]
+        return [column[index] for index in self.change_indices]
 
     @cached_property
-    def here(self) -> Sequence[int]:
-        """Where each of all changes stands here; -1 for those that are not."""
-        here = [-1] * len(self._changes)
-        for place, change in enumerate(self.places):
-            here[change] = place
-        return here
+    def deployment_indices(self) -> Sequence[int]:
+        """The index here of each of all changes; -1 for those that are not."""
+        indices = [-1] * len(self._changes)
+        for index, change in enumerate(self.change_indices):
+            indices[change] = index
+        return indices
 
-    def id(self, place: int) -> str:
+    def id(self, index: int) -> str:
         """Return the id of the change that was deployed."""
-        return self._changes.ids[self.places[place]]
+        return self._changes.ids[self.change_indices[index]]
 
     @cached_property
     def outcomes(self) -> Sequence[int]:
-        """How the work ended, each as its place in OUTCOMES."""
+        """How the work ended, each as its index in OUTCOMES."""
         return self._picked(self._columns.outcome)
 
     @cached_property
@@ -117,14 +117,14 @@ class Deployed(OneByOne[Deployment]):
 
     def commits(self) -> list[str]:
         """Return the ids of all commits that were brought, each as often as it was."""
-        told: Sequence[str | None] = self._columns.commit
-        every = len(self.places) == len(self._changes)
-        found = [name for name in (told if every else self._picked(told)) if name is not None]
+        column: Sequence[str | None] = self._columns.commit
+        every = len(self.change_indices) == len(self._changes)
+        ids = [name for name in (column if every else self._picked(column)) if name is not None]
         if max(self._columns.load, default=0) > 1:
-            for place, load in enumerate(self.loads):
+            for index, load in enumerate(self.loads):
                 if load > 1:
-                    found += (commit.id for commit in self.change(place).commits)
-        return found
+                    ids += (commit.id for commit in self.change(index).commits)
+        return ids
 
     @cached_property
     def committed(self) -> Sequence[int]:
@@ -136,43 +136,43 @@ class Deployed(OneByOne[Deployment]):
         """The services of each; ("",) where it has none."""
         named = [services or ("",) for services in self._changes.services]
         numbers = self._columns.services
-        return [named[numbers[place]] for place in self.places]
+        return [named[numbers[index]] for index in self.change_indices]
 
-    def groups_of(self, place: int) -> tuple[str, ...]:
-        """Return the groups that the deployment at a place counts in."""
-        return () if self.groups is None else self.groups[place]
+    def groups_of(self, index: int) -> tuple[str, ...]:
+        """Return the groups that the deployment at an index counts in."""
+        return () if self.groups is None else self.groups[index]
 
-    def by_service(self, places: Iterable[int]) -> Mapping[str, list[int]]:
-        """Return places by service, in their order; "" is that of changes without any."""
+    def by_service(self, indices: Iterable[int]) -> Mapping[str, list[int]]:
+        """Return indices by service, in their order; "" is that of changes without any."""
         services = self.services
         shared: defaultdict[str, list[int]] = defaultdict(list)
-        for place in places:
-            for service in services[place]:
-                shared[service].append(place)
+        for index in indices:
+            for service in services[index]:
+                shared[service].append(index)
         return shared
 
-    def change(self, place: int) -> ChangeFacts:
+    def change(self, index: int) -> ChangeFacts:
         """Return the change that was deployed."""
-        return self._changes[self.places[place]]
+        return self._changes[self.change_indices[index]]
 
-    def moment(self, place: int) -> Moment:
+    def moment(self, index: int) -> Moment:
         """Return when a change was deployed, as it was told."""
-        if place in self.uncertain:
-            told: Any = self.change(place).deployed_at  # it is there, or this is no deployment
-            return cast("Moment", told)
-        return moment_of(self.at[place])
+        if index in self.uncertain:
+            moment: Any = self.change(index).deployed_at  # it is there, or this is no deployment
+            return cast("Moment", moment)
+        return moment_of(self.at[index])
 
     def __len__(self) -> int:
         return len(self.at)
 
-    def _one(self, place: int) -> Deployment:
-        at, uncertain = moment_of(self.at[place]), place in self.uncertain
-        return Deployment(self.change(place), at, uncertain, self.groups_of(place))
+    def _one(self, index: int) -> Deployment:
+        at, uncertain = moment_of(self.at[index]), index in self.uncertain
+        return Deployment(self.change(index), at, uncertain, self.groups_of(index))
 
 
-def unknown_outcomes(found: Deployed, definition: Definition) -> tuple[str, ...]:
+def unknown_outcomes(deployed: Deployed, definition: Definition) -> tuple[str, ...]:
     """Return a note of how many deployments of the window nobody said how they went; or none."""
-    outcomes = found.outcomes
+    outcomes = deployed.outcomes
     if UNKNOWN not in outcomes:
         return ()
     window = definition.window
@@ -180,12 +180,12 @@ def unknown_outcomes(found: Deployed, definition: Definition) -> tuple[str, ...]
         count = outcomes.count(UNKNOWN)
     else:
         span = instants(window, definition.bounds)
-        first, last = bisect_left(found.at, span.start), bisect_left(found.at, span.stop)
+        first, last = bisect_left(deployed.at, span.start), bisect_left(deployed.at, span.stop)
         count = outcomes[first:last].count(UNKNOWN)
     if not count:
         return ()
-    told = "the outcome of 1 deployment is" if count == 1 else f"the outcomes of {count:,} are"
-    return (f"{told} unknown: in production, and nobody said how it went",)
+    subject = "the outcome of 1 deployment is" if count == 1 else f"the outcomes of {count:,} are"
+    return (f"{subject} unknown: in production, and nobody said how it went",)
 
 
 def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
@@ -203,10 +203,10 @@ def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
     return None
 
 
-Found = tuple[Deployed, Sequence[LeftOut]]
+DeploymentSelection = tuple[Deployed, Sequence[LeftOut]]
 
 
-def deployments(facts: Facts, definition: Deployments) -> Found:
+def deployments(facts: Facts, definition: Deployments) -> DeploymentSelection:
     """Return all deployments the definition takes, in order of time and id, and what is none."""
     key = ("deployments", *choices(definition, Deployments))
     return facts.kept(key, lambda: _deployments(facts, definition))
@@ -217,9 +217,9 @@ def all_deployments(facts: Facts, definition: Deployments) -> Deployed:
     return deployments(facts, attrs.evolve(definition, services=None, kinds=None, labels=None))[0]
 
 
-def _deployments(facts: Facts, definition: Deployments) -> Found:
+def _deployments(facts: Facts, definition: Deployments) -> DeploymentSelection:
     changes = facts.changes
-    told = changes.columns
+    columns = changes.columns
     filtered = {definition.services, definition.kinds} != {None} or bool(definition.labels)
 
     def matches(row: ChangeFacts) -> bool:
@@ -229,25 +229,25 @@ def _deployments(facts: Facts, definition: Deployments) -> Found:
         return why_no_deployment(row, definition)
 
     plainly = in_environment(None, definition) and not filtered
-    places, out = sorted_out(changes, told.counted, plainly, matches, why)
-    times: Sequence[int] = told.deployed
-    if len(places) < len(changes):
-        times = [times[place] for place in places]
+    indices, out = sorted_out(changes, columns.counted, plainly, matches, why)
+    times: Sequence[int] = columns.deployed
+    if len(indices) < len(changes):
+        times = [times[index] for index in indices]
     unsure: frozenset[int] = frozenset()
     if UNSURE in times:
-        unsure = frozenset(place for place in places if told.deployed[place] == UNSURE)
+        unsure = frozenset(index for index in indices if columns.deployed[index] == UNSURE)
         times = [
-            _deployed_at(changes[place]) if time == UNSURE else time
-            for place, time in zip(places, times, strict=True)
+            _deployed_at(changes[index]) if time == UNSURE else time
+            for index, time in zip(indices, times, strict=True)
         ]
     # The rows come in the order of their ids, and so do those of one time.
     order = in_order(times)
-    placed = order if len(places) == len(changes) else [places[one] for one in order]
+    change_indices = order if len(indices) == len(changes) else [indices[i] for i in order]
     groups = None
     if definition.group_by is not None:
-        groups = [groups_of(changes[place], definition) for place in placed]
-    uncertain = frozenset(here for here, place in enumerate(placed) if place in unsure)
-    return Deployed(facts, placed, [times[one] for one in order], uncertain, groups), out
+        groups = [groups_of(changes[index], definition) for index in change_indices]
+    uncertain = frozenset(here for here, index in enumerate(change_indices) if index in unsure)
+    return Deployed(facts, change_indices, [times[i] for i in order], uncertain, groups), out
 
 
 def _deployed_at(row: ChangeFacts) -> int:
@@ -268,5 +268,5 @@ def unknown_notes(what: str, of: int, unknown: Iterable[str]) -> tuple[str, ...]
     if not ids:
         return ()
     names_ = "names" if len(ids) == 1 else "name"
-    told = named(sorted(set(ids)))
-    return (f"{len(ids):,} of {of:,} {what} {names_} no known change: {told}",)
+    changes = named(sorted(set(ids)))
+    return (f"{len(ids):,} of {of:,} {what} {names_} no known change: {changes}",)

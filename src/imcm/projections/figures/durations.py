@@ -15,7 +15,7 @@ import attrs
 from imcm.domain.vocabulary import Between, Moment, earliest, latest
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.figures.bounds import begun, inside, instants
+from imcm.projections.figures.bounds import before_end, inside, instants
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.figure import (
@@ -28,7 +28,7 @@ from imcm.projections.figures.figure import (
 )
 from imcm.projections.figures.function import unread_notes
 from imcm.projections.figures.groups import Members, with_groups
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.units import SECONDS, elapsed, instant_of, utc
 from imcm.projections.figures.windows import Period
@@ -129,8 +129,8 @@ class Columns:
     Attributes:
         values: Microseconds.
         starts, ends: The instants they are between, in microseconds since 1970.
-        who: Tells by its place what had a duration.
-        groups: Tells by its place what groups it counts in.
+        who: Tells by its index what had a duration.
+        groups: Tells by its index what groups it counts in.
     """
 
     values: Sequence[int]
@@ -139,7 +139,7 @@ class Columns:
     who: Callable[[int], Who]
     groups: Callable[[int], tuple[str, ...]]
 
-    def places(self, shape: Shape) -> Sequence[Sequence[int]]:
+    def placing_instants(self, shape: Shape) -> Sequence[Sequence[int]]:
         """Return the columns of instants that place a duration in a period; see `placed`."""
         by = {"end": (self.ends,), "start": (self.starts,)}
         return by.get(shape.in_window, (self.starts, self.ends))
@@ -150,43 +150,43 @@ class Durations:
     The durations of a figure: those that are exact and over, and the others.
 
     Attributes:
-        whole: Those that are exact and over, as nearly all are, and came as columns.
+        bulk: Those that are exact and over, as nearly all are, and came as columns.
         exact: Where those go that are exact and over, and come one by one.
         others: Where the rest goes.
     """
 
-    __slots__ = ("exact", "others", "whole")
+    __slots__ = ("bulk", "exact", "others")
 
-    def __init__(self, whole: Columns | None = None) -> None:
-        self.whole = whole
+    def __init__(self, bulk: Columns | None = None) -> None:
+        self.bulk = bulk
         self.exact: list[Exact] = []
         self.others: list[Span | Missing] = []
 
     def columns(self) -> Columns:
         """Return those that are exact and over as columns."""
-        whole, exact = self.whole, self.exact
-        first = 0 if whole is None else len(whole.values)
+        bulk, exact = self.bulk, self.exact
+        first = 0 if bulk is None else len(bulk.values)
 
-        def who(place: int) -> Who:
-            if whole is not None and place < first:
-                return whole.who(place)
-            return exact[place - first].who()
+        def who(index: int) -> Who:
+            if bulk is not None and index < first:
+                return bulk.who(index)
+            return exact[index - first].who()
 
-        def groups(place: int) -> tuple[str, ...]:
-            if whole is not None and place < first:
-                return whole.groups(place)
-            return exact[place - first].groups
+        def groups(index: int) -> tuple[str, ...]:
+            if bulk is not None and index < first:
+                return bulk.groups(index)
+            return exact[index - first].groups
 
-        if whole is not None and not exact:
-            return whole
+        if bulk is not None and not exact:
+            return bulk
         before: Sequence[Sequence[int]] = ((), (), ())
-        if whole is not None:
-            before = whole.values, whole.starts, whole.ends
+        if bulk is not None:
+            before = bulk.values, bulk.starts, bulk.ends
         values, starts, ends = before
         return Columns(
-            values=[*values, *(one.value for one in exact)],
-            starts=[*starts, *(one.start for one in exact)],
-            ends=[*ends, *(one.end for one in exact)],
+            values=[*values, *(duration.value for duration in exact)],
+            starts=[*starts, *(duration.start for duration in exact)],
+            ends=[*ends, *(duration.end for duration in exact)],
             who=who,
             groups=groups,
         )
@@ -221,13 +221,17 @@ def early_notes(count: int) -> tuple[str, ...]:
     if not count:
         return ()
     ends, counts = ("ends", "counts") if count == 1 else ("end", "count")
-    told = f"{count:,} {ends} up to {SLACK // 1_000_000} s before the start"
-    return (f"{told}, and {counts} as 0",)
+    text = f"{count:,} {ends} up to {SLACK // 1_000_000} s before the start"
+    return (f"{text}, and {counts} as 0",)
 
 
-def _places(one: Span | Missing, shape: Shape) -> tuple[Moment, ...]:
+def _placing_moments(duration: Span | Missing, shape: Shape) -> tuple[Moment, ...]:
     """Return the moments that place a duration in a period; where one is not known, the other."""
-    moments = (one.end, one.start) if shape.in_window == "end" else (one.start, one.end)
+    moments = (
+        (duration.end, duration.start)
+        if shape.in_window == "end"
+        else (duration.start, duration.end)
+    )
     known = tuple(moment for moment in moments if moment is not None)
     return known if shape.in_window in {"either", "both"} else known[:1]
 
@@ -237,63 +241,75 @@ def placed(shape: Shape) -> Callable[[Iterable[bool]], bool]:
     return all if shape.in_window == "both" else any
 
 
-def _goes_on(one: Span | Missing, shape: Shape) -> bool:
+def _goes_on(duration: Span | Missing, shape: Shape) -> bool:
     """Say whether a duration is in every period from its start on, since it is not over."""
-    ongoing = isinstance(one, Span) and not one.observed and one.end is None
+    ongoing = isinstance(duration, Span) and not duration.observed and duration.end is None
     return ongoing and shape.in_window in {"end", "either"}
 
 
-def _in(one: Span | Missing, window: Period | None, definition: Definition, shape: Shape) -> bool:
+def _in(
+    duration: Span | Missing, window: Period | None, definition: Definition, shape: Shape
+) -> bool:
     """Say whether a duration is in question in a window; one without any moment is in each."""
     if window is None:
         return True
-    places = _places(one, shape)
-    if _goes_on(one, shape):
-        return all(begun(moment, window, definition.bounds) for moment in places)
-    return not places or placed(shape)(inside(m, window, definition.bounds) for m in places)
+    moments = _placing_moments(duration, shape)
+    if _goes_on(duration, shape):
+        return all(before_end(moment, window, definition.bounds) for moment in moments)
+    return not moments or placed(shape)(inside(m, window, definition.bounds) for m in moments)
 
 
 def with_parts(
-    found: Durations,
+    durations: Durations,
     out: Sequence[LeftOut],
     facts: Facts,
     definition: Definition,
     shape: Shape,
 ) -> Figure:
     """Return the figure of all durations, with its groups and periods."""
-    exact_ones = found.columns()
-    columns = exact_ones.places(shape)
+    columns = durations.columns()
+    placing = columns.placing_instants(shape)
     periods: list[Period] = []
     if definition.bucket_by is not None:
-        times = [end for column in columns if column for end in (min(column), max(column))]
-        times += (instant_of(moment) for one in found.others for moment in _places(one, shape))
+        times = [end for column in placing if column for end in (min(column), max(column))]
+        times += (
+            instant_of(moment)
+            for duration in durations.others
+            for moment in _placing_moments(duration, shape)
+        )
         periods = list(buckets(definition, map(moment_of, times)))
 
-    def times_of(one: Span | Missing) -> Sequence[int] | None:
-        return None if _goes_on(one, shape) else list(map(instant_of, _places(one, shape))) or None
+    def times_of(duration: Span | Missing) -> Sequence[int] | None:
+        return (
+            None
+            if _goes_on(duration, shape)
+            else list(map(instant_of, _placing_moments(duration, shape))) or None
+        )
 
     grouped = definition.group_by is not None
-    every = range(len(exact_ones.values))
+    every = range(len(columns.values))
     exact = Members(
         every,
-        exact_ones.groups if grouped else None,
+        columns.groups if grouped else None,
         periods,
-        lambda place: [column[place] for column in columns],
+        lambda index: [column[index] for column in placing],
     )
-    others = Members(found.others, (lambda one: one.groups) if grouped else None, periods, times_of)
+    others = Members(
+        durations.others, (lambda duration: duration.groups) if grouped else None, periods, times_of
+    )
 
     def figure(name: str | None, window: Period | None) -> Figure:
         some, rest = exact.of(name, window), others.of(name, window)
-        part = _summary(exact_ones, some, rest, (), facts, definition, shape, window)
+        part = _summary(columns, some, rest, (), facts, definition, shape, window)
         return attrs.evolve(part, group=name)
 
     window = definition.window
-    whole = _summary(exact_ones, every, found.others, out, facts, definition, shape, window)
+    whole = _summary(columns, every, durations.others, out, facts, definition, shape, window)
     return with_groups(facts, whole, sorted({*exact.names, *others.names}), periods, figure)
 
 
 def _summary(
-    found: Columns,
+    columns: Columns,
     exact: Sequence[int],
     others: Iterable[Span | Missing],
     out: Iterable[LeftOut],
@@ -303,35 +319,37 @@ def _summary(
     window: Period | None,
 ) -> Figure:
     if window is not None:
-        span, columns = instants(window, definition.bounds), found.places(shape)
+        within, placing = instants(window, definition.bounds), columns.placing_instants(shape)
         lies = placed(shape)
-        exact = [place for place in exact if lies(column[place] in span for column in columns)]
+        exact = [index for index in exact if lies(column[index] in within for column in placing)]
     spans: list[Span] = []
     waiting: list[Span] = []
     left_out = list(out)
-    for one in others:
-        if not _in(one, window, definition, shape):
+    for duration in others:
+        if not _in(duration, window, definition, shape):
             continue
-        if isinstance(one, Missing):
-            reason = one.reason
-        elif window is not None and not _places(one, shape):
+        if isinstance(duration, Missing):
+            reason = duration.reason
+        elif window is not None and not _placing_moments(duration, shape):
             reason = "no known moment places it in a period"
-        elif one.observed:
-            spans.append(one)
+        elif duration.observed:
+            spans.append(duration)
             continue
         else:
-            waiting.append(one)
-            reason = one.why
-        left_out.append(LeftOut(one.id, reason, one.positions))
-    sure = found.values if len(exact) == len(found.values) else [found.values[i] for i in exact]
-    values = Ordered.of([*sure, *(one.value for one in spans)])
-    still_open = sum(one.end is None for one in waiting)
+            waiting.append(duration)
+            reason = duration.why
+        left_out.append(LeftOut(duration.id, reason, duration.positions))
+    sure = (
+        columns.values if len(exact) == len(columns.values) else [columns.values[i] for i in exact]
+    )
+    values = Ordered.of([*sure, *(span.value for span in spans)])
+    still_open = sum(span.end is None for span in waiting)
     statistic = STATISTICS[shape.statistic]
     value = _seconds(statistic(values))
     if value is None and definition.empty == "zero":
         value = 0.0
-    uncertain = sum(one.uncertain for one in spans)
-    bounds_ = _bounds(sure, spans, statistic) if uncertain else None
+    uncertain = sum(span.uncertain for span in spans)
+    extremes = _extremes(sure, spans, statistic) if uncertain else None
     return Figure(
         name=type(definition).NAME,
         value=value,
@@ -345,36 +363,36 @@ def _summary(
         log_position=facts.log_position,
         mark=facts.mark,
         interval=_interval(values, shape.statistic, definition.level),
-        bounds=bounds_,
+        bounds=extremes,
         uncertain=uncertain,
-        included=Population(lambda: _included(found, exact, spans), lambda: _in_seconds(values)),
-        censored=Listed(lambda: sorted(map(_told, waiting), key=_rank)),
-        left_out=Listed(lambda: sorted(left_out, key=lambda one: one.id)),
+        included=Population(lambda: _included(columns, exact, spans), lambda: _in_seconds(values)),
+        censored=LazySequence(lambda: sorted(map(_as_included, waiting), key=_rank)),
+        left_out=LazySequence(lambda: sorted(left_out, key=lambda entry: entry.id)),
         beside=_beside(values, waiting, shape.statistic, definition.level),
         counts={STILL_OPEN: still_open} if still_open else {},
-        notes=(*unread_notes(facts), *early_notes(sum(one.early for one in spans))),
+        notes=(*unread_notes(facts), *early_notes(sum(span.early for span in spans))),
     )
 
 
-def _included(found: Columns, exact: Iterable[int], spans: Iterable[Span]) -> list[Included]:
+def _included(columns: Columns, exact: Iterable[int], spans: Iterable[Span]) -> list[Included]:
     """Return the durations as they are counted, the shortest first."""
-    told: list[Included] = []
-    for place in exact:
-        id_, positions = found.who(place)
-        told.append(Included(id_, found.values[place] / 1e6, "", positions))
-    return sorted([*told, *map(_told, spans)], key=_rank)
+    included: list[Included] = []
+    for index in exact:
+        id_, positions = columns.who(index)
+        included.append(Included(id_, columns.values[index] / 1e6, "", positions))
+    return sorted([*included, *map(_as_included, spans)], key=_rank)
 
 
 def _in_seconds(values: Sequence[float]) -> list[float]:
     return [value / 1e6 for value in values]
 
 
-def _told(one: Span) -> Included:
-    return Included(one.id, one.value / 1e6, "", one.positions)
+def _as_included(span: Span) -> Included:
+    return Included(span.id, span.value / 1e6, "", span.positions)
 
 
-def _rank(one: Included) -> tuple[float, str]:
-    return one.value, one.id
+def _rank(entry: Included) -> tuple[float, str]:
+    return entry.value, entry.id
 
 
 def _why_none(values: Sequence[float], waiting: Sequence[Span], left_out: Sequence[LeftOut]) -> str:
@@ -384,7 +402,7 @@ def _why_none(values: Sequence[float], waiting: Sequence[Span], left_out: Sequen
     if not left_out:
         return "nothing to count"
     if len(waiting) == len(left_out):
-        if all(one.end is None for one in waiting):
+        if all(span.end is None for span in waiting):
             return f"all are {STILL_OPEN}"
         return "all are censored"
     return f"nothing to count, {len(left_out):,} left out: {_most(left_out)}"
@@ -392,13 +410,13 @@ def _why_none(values: Sequence[float], waiting: Sequence[Span], left_out: Sequen
 
 def _most(left_out: Iterable[LeftOut]) -> str:
     """Return the reasons for which most were left out, with how many each."""
-    told = {
+    counts = {
         STILL_OPEN if reason == PENDING else reason: len(some)
         for reason, some in by_reason(left_out).items()
     }
-    lines = [f"{count:,} {reason}" for reason, count in told.items()]
+    lines = [f"{count:,} {reason}" for reason, count in counts.items()]
     if len(lines) > SOME:
-        lines[SOME:] = [f"{sum(list(told.values())[SOME:]):,} for other reasons"]
+        lines[SOME:] = [f"{sum(list(counts.values())[SOME:]):,} for other reasons"]
     return ", ".join(lines)
 
 
@@ -408,23 +426,23 @@ def _seconds(microseconds_: float | None) -> float | None:
 
 def _interval(values: Ordered, statistic: str, level: float) -> intervals.Interval | None:
     if statistic in {"median", "median_low"}:
-        found = intervals.median_interval(values, level=level)
+        interval = intervals.median_interval(values, level=level)
     elif statistic in {"p90", "p95"}:
         q = 0.9 if statistic == "p90" else 0.95
-        found = intervals.quantile_interval(values, q, level=level)
+        interval = intervals.quantile_interval(values, q, level=level)
     elif statistic == "mean":
-        found = intervals.mean_interval(values, level=level)
+        interval = intervals.mean_interval(values, level=level)
     else:
         return None
-    return attrs.evolve(found, low=_seconds(found.low), high=_seconds(found.high))
+    return attrs.evolve(interval, low=_seconds(interval.low), high=_seconds(interval.high))
 
 
-def _bounds(
+def _extremes(
     exact: Sequence[int], spans: Sequence[Span], statistic: Callable[[Values], float | None]
 ) -> tuple[float, float] | None:
     """Every statistic here grows with each duration, so the extremes are at all lows, all highs."""
-    low = _seconds(statistic([*exact, *(one.low for one in spans)]))
-    high = _seconds(statistic([*exact, *(one.high for one in spans)]))
+    low = _seconds(statistic([*exact, *(span.low for span in spans)]))
+    high = _seconds(statistic([*exact, *(span.high for span in spans)]))
     return None if low is None or high is None else (low, high)
 
 
@@ -438,7 +456,7 @@ def _beside(
     }
     # A survival curve knows no negative durations; where a definition counts them it has none.
     if (values or waiting) and not any(value < 0 for value in values[:1]):
-        still = Ordered.of([one.value for one in waiting])
+        still = Ordered.of([span.value for span in waiting])
         over_time = curve(values, still, level=level)
         beside["Kaplan-Meier median, open ones censored"] = _seconds(over_time.median)
         horizon = max([*values[-1:], *still[-1:]])

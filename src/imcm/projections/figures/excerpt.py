@@ -32,30 +32,30 @@ def short(value: object) -> str:
 
 def named(names: Sequence[str], most: int = FEW) -> str:
     """Return a few names, and how many more there are: "a, b, c, ... and 1,203 more"."""
-    told = ", ".join(names[:most])
-    return told if len(names) <= most else f"{told}, ... and {len(names) - most:,} more"
+    text = ", ".join(names[:most])
+    return text if len(names) <= most else f"{text}, ... and {len(names) - most:,} more"
 
 
 def near(name: str, names: Iterable[str]) -> list[str]:
     """Return a few of the names that look like another one, the likest first."""
     plain: dict[str, list[str]] = {}
-    for one in sorted(names):
-        plain.setdefault(one.casefold(), []).append(one)
-    found = get_close_matches(name.casefold(), plain, n=FEW, cutoff=0.6)
-    return [one for likest in found for one in plain[likest]][:FEW]
+    for candidate in sorted(names):
+        plain.setdefault(candidate.casefold(), []).append(candidate)
+    matches = get_close_matches(name.casefold(), plain, n=FEW, cutoff=0.6)
+    return [candidate for likest in matches for candidate in plain[likest]][:FEW]
 
 
 def one_of(value: object, allowed: Iterable[str]) -> str:
     """Return, for a refused choice, what there is to choose from, and what is near it."""
     there_are = list(map(str, allowed))
     likest = near(value, there_are) if isinstance(value, str) else []
-    told = f"one of {', '.join(there_are)}"
-    return f"{told}; near it: {', '.join(likest)}" if likest else told
+    text = f"one of {', '.join(there_are)}"
+    return f"{text}; near it: {', '.join(likest)}" if likest else text
 
 
 def excerpt(
     things: Sequence[T],
-    told: Callable[[T], Iterable[str]],
+    lines_of: Callable[[T], Iterable[str]],
     *,
     indent: str = "",
     most: int = SOME,
@@ -65,11 +65,11 @@ def excerpt(
     Yield the lines of the first few things, and one that says how many more there are.
 
     Args:
-        told: Gives the lines of one.
+        lines_of: Gives the lines of one.
         indent: Stands before the last line.
         what: They are, in that line: "... and 1,203 more reasons".
     """
-    for one in things[:most]:
-        yield from told(one)
+    for thing in things[:most]:
+        yield from lines_of(thing)
     if len(things) > most:
         yield f"{indent}... and {len(things) - most:,} {what}"

@@ -13,7 +13,7 @@ import attrs
 from imcm.projections.facts.fold import Facts, IncidentFacts
 from imcm.projections.facts.instants import moment_of
 from imcm.projections.facts.tables import COMPLETED, FAILED, ROLLED_BACK, where
-from imcm.projections.figures.attribution import Attribution, Laid, causes_of
+from imcm.projections.figures.attribution import Attributed, Attribution, causes_of
 from imcm.projections.figures.bounds import inside, instants
 from imcm.projections.figures.definition import choices, names
 from imcm.projections.figures.deployments import (
@@ -26,7 +26,7 @@ from imcm.projections.figures.deployments import (
 from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.function import figure_function, unread_notes
 from imcm.projections.figures.groups import Members, with_groups
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.population import groups_of, incidents_of
 from imcm.projections.figures.units import SHARE, instant_of, utc
@@ -90,180 +90,199 @@ class Failed:
     The deployments that failed; what says so of each is told when somebody asks.
 
     Attributes:
-        places: Where they stand among all deployments, in order.
-        inferred: The places of those of which nothing but inferred causes says so.
+        indices: Their indices among all deployments, in order.
+        inferred: The indices of those of which nothing but inferred causes says so.
     """
 
     def __init__(
-        self, found: Deployed, laid: Laid | None, others: Mapping[int, Sequence[str]]
+        self, deployed: Deployed, attributed: Attributed | None, others: Mapping[int, Sequence[str]]
     ) -> None:
         """
         Take all signs there are.
 
         Args:
-            laid: The incidents laid to changes; None where they are no sign.
-            others: The other signs by the places of the deployments.
+            attributed: The incidents attributed to changes; None where they are no sign.
+            others: The other signs by the indices of the deployments.
         """
-        self._found = found
-        self._laid = laid
+        self._deployed = deployed
+        self._attributed = attributed
         self._others = others
         marked = set(others)
         self.inferred: AbstractSet[int] = frozenset()
-        if laid is not None:
-            here = found.here
-            caused = {here[change] for change in laid.changes if change >= 0} - {-1}
-            if laid.stated < len(laid.changes):
-                stated = {here[change] for change in laid.changes[: laid.stated] if change >= 0}
+        if attributed is not None:
+            deployment_indices = deployed.deployment_indices
+            caused = {
+                deployment_indices[change] for change in attributed.changes if change >= 0
+            } - {-1}
+            if attributed.stated < len(attributed.changes):
+                stated = {
+                    deployment_indices[change]
+                    for change in attributed.changes[: attributed.stated]
+                    if change >= 0
+                }
                 self.inferred = caused - stated - marked
             marked |= caused
         self._marked = marked
-        self.places: Sequence[int] = sorted(marked)
+        self.indices: Sequence[int] = sorted(marked)
 
-    def __contains__(self, place: int) -> bool:
-        return place in self._marked
+    def __contains__(self, index: int) -> bool:
+        return index in self._marked
 
-    def among(self, places: Sequence[int]) -> Sequence[int]:
-        """Return those of some places, all different, at which a deployment failed, in order."""
-        if len(places) == len(self._found):
-            return self.places
-        return [place for place in places if place in self._marked]
+    def among(self, indices: Sequence[int]) -> Sequence[int]:
+        """Return those of some indices, all different, at which a deployment failed, in order."""
+        if len(indices) == len(self._deployed):
+            return self.indices
+        return [index for index in indices if index in self._marked]
 
-    def links(self, place: int) -> int:
+    def links(self, index: int) -> int:
         """Return how many incidents say that a deployment failed."""
-        laid = self._laid
-        return 0 if laid is None else len(laid.by_change.get(self._found.places[place], ()))
+        attributed = self._attributed
+        return (
+            0
+            if attributed is None
+            else len(attributed.by_change.get(self._deployed.change_indices[index], ()))
+        )
 
-    def signs(self, place: int) -> tuple[str, ...]:
+    def signs(self, index: int) -> tuple[str, ...]:
         """Return all that says that a deployment failed, as a person reads it."""
-        told = () if self._laid is None else self._laid.signs(self._found.places[place])
-        return (*told, *self._others.get(place, ()))
+        signs = (
+            ()
+            if self._attributed is None
+            else self._attributed.signs(self._deployed.change_indices[index])
+        )
+        return (*signs, *self._others.get(index, ()))
 
 
-class Judged(NamedTuple):
+class Classified(NamedTuple):
     """
     All deployments the definition takes, in order of time, and the failures among them.
 
-    With them come the incidents that are laid to none, and what a reader should know of the causes.
+    With them come the incidents that are attributed to none, and what a reader should know of the
+    causes.
     """
 
     deployments: Deployed
     failed: Failed
-    unlaid: Sequence[LeftOut]
+    unattributed: Sequence[LeftOut]
     notes: tuple[str, ...]
 
 
-def failures(facts: Facts, definition: FailedBy) -> Judged:
+def failures(facts: Facts, definition: FailedBy) -> Classified:
     """Return the deployments the definition takes with the failures among them, by change id."""
     key = ("failures", *choices(definition, FailedBy))
     return facts.kept(key, lambda: _failures(facts, definition))
 
 
-def _failures(facts: Facts, definition: FailedBy) -> Judged:
-    found, _ = deployments(facts, definition)
-    laid, unlaid = causes_of(facts, definition)
+def _failures(facts: Facts, definition: FailedBy) -> Classified:
+    deployed, _ = deployments(facts, definition)
+    attributed, unattributed = causes_of(facts, definition)
     by = definition.failed_by
     others: dict[int, list[str]] = {}
-    told: dict[int, str] = {}
+    signs: dict[int, str] = {}
     if "rolled_back" in by:
-        told[ROLLED_BACK] = "rolled back"
+        signs[ROLLED_BACK] = "rolled back"
     if "failed" in by:
-        told[FAILED] = "outcome failed"
-    if told:
+        signs[FAILED] = "outcome failed"
+    if signs:
         others = {
-            place: [told[outcome]]
-            for place, outcome in enumerate(found.outcomes)
-            if outcome in told
+            index: [signs[outcome]]
+            for index, outcome in enumerate(deployed.outcomes)
+            if outcome in signs
         }
     if "repaired" in by:
-        repairs = [facts.changes[place] for place in where(facts.changes.columns.odd)]
+        repairs = [facts.changes[index] for index in where(facts.changes.columns.odd)]
         repaired = {of: row.id for row in repairs if (of := row.repairs) and of != row.id}
         for id_, repair in repaired.items():
-            _sign(others, facts, found, id_, f"repaired by {repair}")
+            _sign(others, facts, deployed, id_, f"repaired by {repair}")
     if "version_returned" in by:
         for id_, version in _versions_returned(all_deployments(facts, definition)).items():
-            _sign(others, facts, found, id_, f"version {version} deployed again")
-    heard = "incident" in by
-    failed = Failed(found, laid if heard else None, others)
-    return Judged(found, failed, unlaid, laid.notes() if heard else ())
+            _sign(others, facts, deployed, id_, f"version {version} deployed again")
+    by_incident = "incident" in by
+    failed = Failed(deployed, attributed if by_incident else None, others)
+    return Classified(deployed, failed, unattributed, attributed.notes() if by_incident else ())
 
 
-def _sign(others: dict[int, list[str]], facts: Facts, found: Deployed, id_: str, sign: str) -> None:
+def _sign(
+    others: dict[int, list[str]], facts: Facts, deployed: Deployed, id_: str, sign: str
+) -> None:
     """Note a sign of failure, where the change is a deployment in question."""
     change = facts.changes.place(id_)
-    if change is not None and found.here[change] >= 0:
-        others.setdefault(found.here[change], []).append(sign)
+    if change is not None and deployed.deployment_indices[change] >= 0:
+        others.setdefault(deployed.deployment_indices[change], []).append(sign)
 
 
-def _versions_returned(found: Iterable[Deployment]) -> dict[str, str]:
+def _versions_returned(deployed: Iterable[Deployment]) -> dict[str, str]:
     """Return the deployments that were undone by deploying what they had replaced, by change id."""
     marked: dict[str, str] = {}
     live: dict[str, list[str]] = {}  # ids of what was deployed to a service, in order of time
-    newest: dict[tuple[str, str], int] = {}  # the last place of a version among them
-    for one in found:
-        version = one.change.version
+    newest: dict[tuple[str, str], int] = {}  # the last index of a version among them
+    for deployment in deployed:
+        version = deployment.change.version
         if version is None:
             continue
-        for service in one.change.services or ("",):
+        for service in deployment.change.services or ("",):
             earlier = live.setdefault(service, [])
             replaced_by = newest.get((service, version), len(earlier)) + 1
             if replaced_by < len(earlier):
                 marked[earlier[replaced_by]] = version
             newest[service, version] = len(earlier)
-            earlier.append(one.change.id)
+            earlier.append(deployment.change.id)
     return marked
 
 
-def _divisors(judged: Judged, definition: ChangeFailureRate) -> Sequence[int]:
-    """Return the places of the deployments in the denominator."""
-    found = judged.deployments
-    every = range(len(found))
+def _divisors(classified: Classified, definition: ChangeFailureRate) -> Sequence[int]:
+    """Return the indices of the deployments in the denominator."""
+    deployed = classified.deployments
+    every = range(len(deployed))
     if definition.denominator == "all":
         return every
-    outcomes = found.outcomes
+    outcomes = deployed.outcomes
     if definition.denominator == "successful":
-        return [place for place in every if outcomes[place] == COMPLETED]
+        return [index for index in every if outcomes[index] == COMPLETED]
     if definition.denominator == "successful_or_failed":
-        return [place for place in every if outcomes[place] in (COMPLETED, FAILED)]
-    failed = judged.failed  # "evaluated"
-    return [place for place in every if place in failed or found.change(place).result is not None]
+        return [index for index in every if outcomes[index] in (COMPLETED, FAILED)]
+    failed = classified.failed  # "evaluated"
+    return [
+        index for index in every if index in failed or deployed.change(index).result is not None
+    ]
 
 
 def _passed_over(
-    found: Deployed, divisors: Sequence[int], definition: ChangeFailureRate
+    deployed: Deployed, divisors: Sequence[int], definition: ChangeFailureRate
 ) -> list[LeftOut]:
     """Return the deployments of the window that are not in the denominator."""
     window = definition.window
     span = None if window is None else instants(window, definition.bounds)
     reason = f"not in its denominator ({definition.denominator})"
     return [
-        LeftOut(found.id(place), reason, found.change(place).positions)
-        for place in sorted(set(range(len(found))).difference(divisors))
-        if span is None or found.at[place] in span
+        LeftOut(deployed.id(index), reason, deployed.change(index).positions)
+        for index in sorted(set(range(len(deployed))).difference(divisors))
+        if span is None or deployed.at[index] in span
     ]
 
 
 def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     """Compute the change failure rate."""
     _, out = deployments(facts, definition)
-    judged = failures(facts, definition)
-    found = judged.deployments
-    divisors, passed_over = _divisors(judged, definition), list[LeftOut]()
-    if len(divisors) < len(found):
-        passed_over = _passed_over(found, divisors, definition)
+    classified = failures(facts, definition)
+    deployed = classified.deployments
+    divisors, passed_over = _divisors(classified, definition), list[LeftOut]()
+    if len(divisors) < len(deployed):
+        passed_over = _passed_over(deployed, divisors, definition)
     incidents: Sequence[IncidentFacts] = ()
     if definition.numerator == "incidents":
         incidents, _ = incidents_of(facts, definition)
     periods: list[Period] = []
     if definition.bucket_by is not None:
-        moments = [moment_of(found.at[place]) for place in divisors]
+        moments = [moment_of(deployed.at[index]) for index in divisors]
         moments += [utc(row.detected_at) for row in incidents if row.detected_at is not None]
         periods = list(buckets(definition, moments))
     grouped = definition.group_by is not None
-    deployed = Members(
+    divisor_members = Members(
         divisors,
-        found.groups_of if grouped else None,
+        deployed.groups_of if grouped else None,
         periods,
-        lambda place: (found.at[place],),
+        lambda index: (deployed.at[index],),
     )
     detected = Members(
         incidents,
@@ -273,34 +292,37 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     )
 
     def figure(name: str | None, window: Period | None) -> Figure:
-        members, rows = deployed.of(name, window), detected.of(name, window)
-        part = _rate(members, judged, rows, facts, definition, window)
+        members, rows = divisor_members.of(name, window), detected.of(name, window)
+        part = _rate(members, classified, rows, facts, definition, window)
         return attrs.evolve(part, group=name)
 
-    groups = sorted({*deployed.names, *detected.names})
-    left_out = Listed(
-        lambda: sorted([*out, *passed_over, *judged.unlaid], key=lambda one: (one.id, one.reason))
+    groups = sorted({*divisor_members.names, *detected.names})
+    left_out = LazySequence(
+        lambda: sorted(
+            [*out, *passed_over, *classified.unattributed],
+            key=lambda entry: (entry.id, entry.reason),
+        )
     )
     whole = figure(None, definition.window)
-    notes = () if definition.numerator == "incidents" else judged.notes
-    notes += unknown_outcomes(found, definition)
+    notes = () if definition.numerator == "incidents" else classified.notes
+    notes += unknown_outcomes(deployed, definition)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(facts, whole, groups, periods, figure)
 
 
 def _rate(
     members: Sequence[int],
-    judged: Judged,
+    classified: Classified,
     incidents: Iterable[IncidentFacts],
     facts: Facts,
     definition: ChangeFailureRate,
     window: Period | None,
 ) -> Figure:
-    found, failures_ = judged.deployments, judged.failed
+    deployed, failures_ = classified.deployments, classified.failed
     counted = members
     if window is not None:
-        at, span = found.at, instants(window, definition.bounds)
-        counted = [place for place in members if at[place] in span]
+        at, span = deployed.at, instants(window, definition.bounds)
+        counted = [index for index in members if at[index] in span]
     n = len(counted)
     failed = failures_.among(counted)
     if definition.numerator == "changes":
@@ -329,8 +351,8 @@ def _rate(
         log_position=facts.log_position,
         mark=facts.mark,
         interval=interval,
-        uncertain=len(found.uncertain.intersection(counted)) if found.uncertain else 0,
-        included=Listed(lambda: _included(counted, judged, incidents, definition)),
+        uncertain=len(deployed.uncertain.intersection(counted)) if deployed.uncertain else 0,
+        included=LazySequence(lambda: _included(counted, classified, incidents, definition)),
         counts={
             definition.numerator if definition.numerator != "changes" else "failed": count,
             "failed by inferred cause only": len(failures_.inferred & set(failed)),
@@ -341,25 +363,25 @@ def _rate(
 
 def _included(
     counted: Iterable[int],
-    judged: Judged,
+    classified: Classified,
     incidents: Iterable[IncidentFacts],
     definition: ChangeFailureRate,
 ) -> Iterator[Included]:
     """Yield what each one adds to the numerator; deployments are the denominator besides."""
-    found, failures_ = judged.deployments, judged.failed
+    deployed, failures_ = classified.deployments, classified.failed
     if definition.numerator == "incidents":
-        for place in counted:
-            row_ = found.change(place)
+        for index in counted:
+            row_ = deployed.change(index)
             yield Included(row_.id, 0.0, DIVIDES, row_.positions)
         for row in incidents:
             yield Included(row.id, 1.0, "whatever caused it", row.positions)
         return
     links = definition.numerator == "links"
-    for place in counted:
-        change = found.change(place)
-        if place in failures_:
-            value = float(failures_.links(place)) if links else 1.0
-            yield Included(change.id, value, "; ".join(failures_.signs(place)), change.positions)
+    for index in counted:
+        change = deployed.change(index)
+        if index in failures_:
+            value = float(failures_.links(index)) if links else 1.0
+            yield Included(change.id, value, "; ".join(failures_.signs(index)), change.positions)
         else:
             yield Included(change.id, 0.0, "", change.positions)
 

@@ -16,7 +16,7 @@ from imcm.domain.recorded import LogMark
 from imcm.plain import joined
 from imcm.projections.figures.definition import Definition, json_value
 from imcm.projections.figures.excerpt import excerpt, named, short
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import COUNT, SECONDS, SHARE, minute, shown, zone
 from imcm.projections.statistics.intervals import Interval
 
@@ -60,7 +60,7 @@ class LeftOut(NamedTuple):
     positions: tuple[int, ...] = ()
 
 
-class Population(Listed[Included]):
+class Population(LazySequence[Included]):
     """
     Those counted, whose values are known before who they are.
 
@@ -161,7 +161,7 @@ class Figure:
         """
         if isinstance(self.included, Population):
             return self.included.values()
-        return sorted(one.value for one in self.included)
+        return sorted(entry.value for entry in self.included)
 
     def why_left_out(self) -> dict[str, int]:
         """Return each reason for leaving something out with how often it applied, most first."""
@@ -202,7 +202,7 @@ class Figure:
         lines.append(f"  left out: {len(self.left_out):,}")
         lines += excerpt(
             list(by_reason(self.left_out).items()),
-            lambda item: [f"    {len(item[1]):,} {item[0]}: {named([one.id for one in item[1]])}"],
+            lambda item: [f"    {len(item[1]):,} {item[0]}: {named([row.id for row in item[1]])}"],
             indent="    ",
             what="reasons",
         )
@@ -252,13 +252,13 @@ class Figure:
         }
 
 
-def _members(some: Iterable[Included | LeftOut]) -> list[dict[str, Any]]:
-    return [one._asdict() | {"positions": list(one.positions)} for one in some]
+def _members(entries: Iterable[Included | LeftOut]) -> list[dict[str, Any]]:
+    return [entry._asdict() | {"positions": list(entry.positions)} for entry in entries]
 
 
-def by_reason(some: Iterable[R]) -> dict[str, list[R]]:
+def by_reason(entries: Iterable[R]) -> dict[str, list[R]]:
     """Return those there are for each reason, the reason with most of them first."""
-    found: dict[str, list[R]] = {}
-    for one in some:
-        found.setdefault(one.reason, []).append(one)
-    return dict(sorted(found.items(), key=lambda item: (-len(item[1]), item[0])))
+    groups: dict[str, list[R]] = {}
+    for entry in entries:
+        groups.setdefault(entry.reason, []).append(entry)
+    return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))

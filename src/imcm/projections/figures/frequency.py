@@ -36,7 +36,7 @@ from imcm.projections.figures.failures import FailedBy, failures
 from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.function import figure_function, unread_notes
 from imcm.projections.figures.groups import by_group, with_groups
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.population import why_incident_out
 from imcm.projections.figures.units import SHARE, utc, zone
@@ -98,81 +98,79 @@ UNITS: Final = {
 
 def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     """Compute deployment frequency."""
-    found, out = deployments(facts, definition)
-    places, dropped_places, reasons = _split(facts, found, definition)
-    counted = _Members(found, places, definition)
-    dropped = _Members(found, dropped_places, definition)
+    deployed, out = deployments(facts, definition)
+    indices, dropped_indices, reasons = _split(facts, deployed, definition)
+    counted = _DeploymentsByGroup(deployed, indices, definition)
+    dropped = _DeploymentsByGroup(deployed, dropped_indices, definition)
     home = zone(definition.time_zone)
-    whole_days = _whole_days(found, places, home)
+    full_days = _full_days(deployed, indices, home)
     periods: list[Period] = []
-    if definition.window is not None or whole_days is not None:
-        periods = list(
-            buckets(attrs.evolve(definition, window=definition.window or whole_days), ())
-        )
+    if definition.window is not None or full_days is not None:
+        periods = list(buckets(attrs.evolve(definition, window=definition.window or full_days), ()))
 
     def figure(name: str | None, window: Period | None) -> Figure:
-        span = whole_days if window is None else window
+        span = full_days if window is None else window
         if definition.window is not None and window is not None:
             span = _up_to(window, facts)
         members = counted.inside(name, window)
         others = dropped.inside(name, window)
-        left_out = Listed(lambda: _passed_over(found, others, reasons))
-        part = _frequency(found, members, facts, definition, window, span)
+        left_out = LazySequence(lambda: _passed_over(deployed, others, reasons))
+        part = _frequency(deployed, members, facts, definition, window, span)
         return attrs.evolve(part, group=name, left_out=left_out)
 
     whole = figure(None, definition.window)
-    dropped_ones = whole.left_out
-    left_out = Listed(lambda: sorted([*out, *dropped_ones], key=lambda one: one.id))
+    passed_over = whole.left_out
+    left_out = LazySequence(lambda: sorted([*out, *passed_over], key=lambda entry: entry.id))
     notes = failures(facts, definition).notes if definition.count == "not_failed" else ()
     if definition.count != "all":
-        notes += unknown_outcomes(found, definition)
+        notes += unknown_outcomes(deployed, definition)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(facts, whole, sorted({*counted.names, *dropped.names}), periods, figure)
 
 
-def _included(found: Deployed, counted: Iterable[int]) -> Iterator[Included]:
-    for place in counted:
-        row = found.change(place)
+def _included(deployed: Deployed, counted: Iterable[int]) -> Iterator[Included]:
+    for index in counted:
+        row = deployed.change(index)
         yield Included(row.id, 1.0, "", row.positions)
 
 
 def _passed_over(
-    found: Deployed, others: Iterable[int], reasons: Callable[[int], str]
+    deployed: Deployed, others: Iterable[int], reasons: Callable[[int], str]
 ) -> Iterator[LeftOut]:
-    for place in others:
-        row = found.change(place)
-        yield LeftOut(row.id, reasons(place), row.positions)
+    for index in others:
+        row = deployed.change(index)
+        yield LeftOut(row.id, reasons(index), row.positions)
 
 
 def _split(
-    facts: Facts, found: Deployed, definition: DeploymentFrequency
+    facts: Facts, deployed: Deployed, definition: DeploymentFrequency
 ) -> tuple[Sequence[int], Sequence[int], Callable[[int], str]]:
-    """Return the places of deployments that count, of those that do not, and why each does not."""
-    every, outcomes = range(len(found)), found.outcomes
+    """Return the indices of deployments that count, of those that do not, and why each does not."""
+    every, outcomes = range(len(deployed)), deployed.outcomes
 
-    def why(place: int) -> str:
+    def why(index: int) -> str:
         if definition.count == "not_failed":
             return "failed"
-        return "outcome unknown" if outcomes[place] == UNKNOWN else "not successful"
+        return "outcome unknown" if outcomes[index] == UNKNOWN else "not successful"
 
     if definition.count == "all":
         return every, (), why
     if definition.count == "not_failed":
-        bad = list(failures(facts, definition).failed.places)
+        bad = list(failures(facts, definition).failed.indices)
     else:
-        bad = [place for place, outcome in enumerate(outcomes) if outcome != COMPLETED]
+        bad = [index for index, outcome in enumerate(outcomes) if outcome != COMPLETED]
     return sorted(set(every).difference(bad)), bad, why
 
 
-class _Members:
-    """Places of deployments in order of time, by group, to be cut by binary search."""
+class _DeploymentsByGroup:
+    """Indices of deployments in order of time, by group, to be cut by binary search."""
 
-    def __init__(self, found: Deployed, places: Sequence[int], definition: Definition) -> None:
+    def __init__(self, deployed: Deployed, indices: Sequence[int], definition: Definition) -> None:
         self._bounds = definition.bounds
-        self._at = found.at
-        self._of: dict[str | None, Sequence[int]] = {None: places}
+        self._at = deployed.at
+        self._of: dict[str | None, Sequence[int]] = {None: indices}
         if definition.group_by is not None:
-            self._of.update(by_group(places, found.groups_of))
+            self._of.update(by_group(indices, deployed.groups_of))
         self.names = sorted(name for name in self._of if name is not None)
 
     def inside(self, name: str | None, window: Period | None) -> Sequence[int]:
@@ -185,11 +183,11 @@ class _Members:
         return members[first : bisect_left(members, span.stop, key=at)]
 
 
-def _whole_days(found: Deployed, places: Sequence[int], home: ZoneInfo) -> Period | None:
+def _full_days(deployed: Deployed, indices: Sequence[int], home: ZoneInfo) -> Period | None:
     """Return the days from the first deployment to the last; None without any."""
-    if not places:
+    if not indices:
         return None
-    first, last = (_day(found.at[place], home) for place in (places[0], places[-1]))
+    first, last = (_day(deployed.at[index], home) for index in (indices[0], indices[-1]))
     return midnight(first, home), next_midnight(last, home)
 
 
@@ -221,12 +219,12 @@ def _days_between(span: Period, home: ZoneInfo) -> float:
 def _dates(times: Sequence[int], home: ZoneInfo) -> set[date]:
     """Return the days of a zone on which some of these instants lie; they are in order."""
     dates: set[date] = set()
-    place = 0
-    while place < len(times):
-        day = _day(times[place], home)
+    index = 0
+    while index < len(times):
+        day = _day(times[index], home)
         dates.add(day)
         # All up to the next midnight are of that day, however many they are.
-        place = bisect_left(times, instant(next_midnight(day, home)), lo=place + 1)
+        index = bisect_left(times, instant(next_midnight(day, home)), lo=index + 1)
     return dates
 
 
@@ -239,7 +237,7 @@ def _median_gap(times: Sequence[int]) -> float | None:
 
 
 def _frequency(
-    found: Deployed,
+    deployed: Deployed,
     counted: Sequence[int],
     facts: Facts,
     definition: DeploymentFrequency,
@@ -248,7 +246,7 @@ def _frequency(
 ) -> Figure:
     home = zone(definition.time_zone)
     n = len(counted)
-    times = found.at if n == len(found) else [found.at[place] for place in counted]
+    times = deployed.at if n == len(deployed) else [deployed.at[index] for index in counted]
     dates = _dates(times, home)
     value: float | None = None
     reason: str | None = None
@@ -288,8 +286,8 @@ def _frequency(
         log_position=facts.log_position,
         mark=facts.mark,
         interval=interval,
-        uncertain=len(found.uncertain.intersection(counted)) if found.uncertain else 0,
-        included=Listed(lambda: _included(found, counted)),
+        uncertain=len(deployed.uncertain.intersection(counted)) if deployed.uncertain else 0,
+        included=LazySequence(lambda: _included(deployed, counted)),
         beside={
             **beside,
             "median days between deployments": None if between is None else between / _DAY,
@@ -408,7 +406,7 @@ class ReworkRate(Deployments):
 
 
 def _fixed(
-    facts: Facts, found: Deployed, definition: ReworkRate
+    facts: Facts, deployed: Deployed, definition: ReworkRate
 ) -> tuple[Mapping[int, Sequence[str]], list[LeftOut], tuple[str, ...]]:
     """
     Return the incidents each deployment fixed, and those whose word on it does not count.
@@ -421,14 +419,18 @@ def _fixed(
     count = 0
     if "fixed" not in definition.rework_by:
         return fixed, out, ()
-    told, merged = facts.incidents.columns.verdicts, facts.incidents.columns.merged
-    for place in compress(range(len(told)), told):
-        if not merged[place] and Verdict.FIXED not in told[place].values():
+    verdicts, merged = facts.incidents.columns.verdicts, facts.incidents.columns.merged
+    for index in compress(range(len(verdicts)), verdicts):
+        if not merged[index] and Verdict.FIXED not in verdicts[index].values():
             continue
-        row = facts.incidents[place]
+        row = facts.incidents[index]
         named = said(row, Verdict.FIXED)
         known = [change for id_ in named if (change := facts.changes.place(id_)) is not None]
-        changes = [here for change in known if (here := found.here[change]) >= 0]
+        changes = [
+            deployment
+            for change in known
+            if (deployment := deployed.deployment_indices[change]) >= 0
+        ]
         why = why_incident_out(row, definition)
         if why is None:
             count += len(named)
@@ -452,22 +454,25 @@ def _signs(row: ChangeFacts, fixed: Iterable[str], definition: ReworkRate) -> li
 
 def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
-    found, out = deployments(facts, definition)
-    fixed, unheard, notes = _fixed(facts, found, definition)
+    deployed, out = deployments(facts, definition)
+    fixed, disregarded, notes = _fixed(facts, deployed, definition)
     odd = where(facts.changes.columns.odd)
-    may_be = {*fixed, *(here for place in odd if (here := found.here[place]) >= 0)}
-    signs = {
-        place: told
-        for place in may_be
-        if (told := _signs(found.change(place), fixed.get(place, ()), definition))
+    may_be = {
+        *fixed,
+        *(deployment for index in odd if (deployment := deployed.deployment_indices[index]) >= 0),
     }
-    counted = _Members(found, range(len(found)), definition)
-    ends = [moment_of(at) for at in (*found.at[:1], *found.at[-1:])]
+    signs = {
+        index: reasons
+        for index in may_be
+        if (reasons := _signs(deployed.change(index), fixed.get(index, ()), definition))
+    }
+    counted = _DeploymentsByGroup(deployed, range(len(deployed)), definition)
+    ends = [moment_of(at) for at in (*deployed.at[:1], *deployed.at[-1:])]
     periods = list(buckets(definition, ends))
 
-    def told_of(members: Iterable[int]) -> Iterator[Included]:
-        for place in members:
-            mine, row = signs.get(place, ()), found.change(place)
+    def included_of(members: Iterable[int]) -> Iterator[Included]:
+        for index in members:
+            mine, row = signs.get(index, ()), deployed.change(index)
             yield Included(row.id, 1.0 if mine else 0.0, "; ".join(mine), row.positions)
 
     def figure(name: str | None, window: Period | None) -> Figure:
@@ -487,14 +492,16 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
             log_position=facts.log_position,
             mark=facts.mark,
             interval=intervals.wilson(count, n, level=definition.level) if n else None,
-            uncertain=len(found.uncertain.intersection(members)) if found.uncertain else 0,
-            included=Listed(lambda: told_of(members)),
+            uncertain=len(deployed.uncertain.intersection(members)) if deployed.uncertain else 0,
+            included=LazySequence(lambda: included_of(members)),
             counts={"rework": count},
             notes=unread_notes(facts),
             group=name,
         )
 
-    left_out = Listed(lambda: sorted([*out, *unheard], key=lambda one: (one.id, one.reason)))
+    left_out = LazySequence(
+        lambda: sorted([*out, *disregarded], key=lambda entry: (entry.id, entry.reason))
+    )
     whole = figure(None, definition.window)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(facts, whole, counted.names, periods, figure)

@@ -49,13 +49,13 @@ def figure_function(
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", getattr(definition, "__name__", "figure")).lower()
     first = Parameter("log", Parameter.POSITIONAL_ONLY, annotation="Facts | Iterable[Recorded]")
     # Of what is converted, the signature would tell what the converter takes: anything.
-    told: Any = function
+    untyped: Any = function
     types = {a.name: a.type for a in attrs.fields(cast("Any", definition))}
     given = [
-        one.replace(annotation=types.get(one.name, one.annotation))
-        for one in signature(definition).parameters.values()
+        parameter.replace(annotation=types.get(parameter.name, parameter.annotation))
+        for parameter in signature(definition).parameters.values()
     ]
-    told.__signature__ = Signature([first, *given], return_annotation="Figure")
+    untyped.__signature__ = Signature([first, *given], return_annotation="Figure")
     function.__doc__ = definition.__doc__
     function.__name__ = function.__qualname__ = name
     function.__module__ = definition.__module__
@@ -79,9 +79,9 @@ def settled(facts: Facts, definition: D) -> D:
     # The instants told are inside, whatever the bounds.
     if end == LAST and start < as_of:
         end = as_of if definition.bounds[1] == "]" else as_of + MICROSECOND
-    told = began(facts)
-    if start == FIRST and told is not None and told < end:
-        start = told if definition.bounds[0] == "[" else told - MICROSECOND
+    first_moment = began(facts)
+    if start == FIRST and first_moment is not None and first_moment < end:
+        start = first_moment if definition.bounds[0] == "[" else first_moment - MICROSECOND
     return attrs.evolve(definition, window=(start, end))
 
 
@@ -100,11 +100,11 @@ def _began(facts: Facts) -> datetime | None:
 def _moments(row: IncidentFacts | ChangeFacts) -> Iterator[Moment]:
     """Yield the moments of a row that can be its first."""
     if isinstance(row, IncidentFacts):
-        told = [row.impact_started_at, row.detected_at, row.declared_at, row.acknowledged_at]
-        told += (moment for spell in row.spells for moment in spell[:4])
+        moments = [row.impact_started_at, row.detected_at, row.declared_at, row.acknowledged_at]
+        moments += (moment for spell in row.spells for moment in spell[:4])
     else:
-        told = [row.planned_at, row.submitted_at, row.started_at, row.deployed_at, row.ended_at]
-    return (moment for moment in told if moment is not None)
+        moments = [row.planned_at, row.submitted_at, row.started_at, row.deployed_at, row.ended_at]
+    return (moment for moment in moments if moment is not None)
 
 
 def facts_of(log: Facts | Iterable[Recorded]) -> Facts:

@@ -79,16 +79,16 @@ def _by_period(
         anywhere = range(len(periods))
         for row in rows:
             given = times(row)
-            places: Iterable[int] = anywhere
+            indices: Iterable[int] = anywhere
             if given is not None:
-                places = {place for time_ in given for place in _places(starts, time_)}
-            for place in places:
-                shared[place].append(row)
+                indices = {index for time_ in given for index in _period_indices(starts, time_)}
+            for index in indices:
+                shared[index].append(row)
     return dict(zip(periods, shared, strict=True))
 
 
-def _places(starts: Sequence[int], at: int) -> range:
-    """Return the places of the periods a time can lie in: two where it is an edge of both."""
+def _period_indices(starts: Sequence[int], at: int) -> range:
+    """Return the indices of the periods a time can lie in: two where it is an edge of both."""
     return range(max(0, bisect_left(starts, at) - 1), bisect_right(starts, at))
 
 
@@ -112,19 +112,19 @@ def with_groups(
     definition = whole.definition
     window = definition.window
     by = definition.group_by or ""
-    unheard = {} if facts.empty else _unheard_of(facts, definition)
+    unknown = {} if facts.empty else _unknown_names(facts, definition)
     groups: tuple[Figure, ...] = ()
     for name in sorted({*names, *_asked(definition)}):
         group = attrs.evolve(figure(name, window), buckets=tuple(figure(name, p) for p in periods))
-        note = unheard.get((by, name))
+        note = unknown.get((by, name))
         groups += (group if note is None else attrs.evolve(group, notes=(*group.notes, note)),)
-    whole = attrs.evolve(whole, notes=(*whole.notes, *unheard.values()))
+    whole = attrs.evolve(whole, notes=(*whole.notes, *unknown.values()))
     parts = tuple(figure(None, period) for period in periods)
     if definition.whole == "unweighted":
         whole = _unweighted(whole, groups)
         parts = tuple(
-            _unweighted(part, [group.buckets[place] for group in groups])
-            for place, part in enumerate(parts)
+            _unweighted(part, [group.buckets[index] for group in groups])
+            for index, part in enumerate(parts)
         )
     return attrs.evolve(whole, groups=groups, buckets=parts)
 
@@ -143,7 +143,7 @@ def _asked(definition: Definition) -> Iterable[str]:
     return filters.get(by) or ()
 
 
-class _Heard(NamedTuple):
+class _KnownNames(NamedTuple):
     """The names that records have: of environments, and of labels with their values."""
 
     environments: frozenset[str]
@@ -162,7 +162,7 @@ def _milestones(facts: Facts) -> frozenset[str]:
     return frozenset(chain.from_iterable(row.milestones for row in facts.incidents))
 
 
-def _heard(facts: Facts) -> _Heard:
+def _known_names(facts: Facts) -> _KnownNames:
     environments = {*PRODUCTION, ANY}
     labels: dict[str, set[str]] = {}
     rows: tuple[Iterable[IncidentFacts | ChangeFacts], ...] = facts.incidents, facts.changes
@@ -171,11 +171,11 @@ def _heard(facts: Facts) -> _Heard:
             environments.add(row.environment.casefold())
         for name, value in row.labels.items():
             labels.setdefault(name, set()).add(value)
-    values = {name: frozenset(told) for name, told in labels.items()}
-    return _Heard(frozenset(environments), values)
+    values = {name: frozenset(given) for name, given in labels.items()}
+    return _KnownNames(frozenset(environments), values)
 
 
-def _unheard_of(facts: Facts, definition: Definition) -> dict[tuple[str, str], str]:
+def _unknown_names(facts: Facts, definition: Definition) -> dict[tuple[str, str], str]:
     """
     Return notes on names in the definition that no record has, with what is near or there is.
 
@@ -183,39 +183,39 @@ def _unheard_of(facts: Facts, definition: Definition) -> dict[tuple[str, str], s
     """
     group, labels = definition.group_by or "", definition.labels or {}
     scope = getattr(definition, "scope", "")
-    asked = [one.removeprefix(LABEL) for one in (group, scope) if is_label(one)]
+    asked = [choice.removeprefix(LABEL) for choice in (group, scope) if is_label(choice)]
     notes: dict[tuple[str, str], str] = {}
 
-    def look(what: str, name: str, said: str, there_are: Iterable[str]) -> None:
+    def look(what: str, name: str, claim: str, there_are: Iterable[str]) -> None:
         there = sorted(there_are)
         if name in there:
             return
         likest = near(name, there)
         if likest:
-            said += f"; near: {', '.join(likest)}"
+            claim += f"; near: {', '.join(likest)}"
         elif there:
-            said += f"; there are: {named(there)}"
-        notes[what, name] = f"no record {said}"
+            claim += f"; there are: {named(there)}"
+        notes[what, name] = f"no record {claim}"
 
     for name in sorted({*(definition.services or ())}):
         look("service", name, f"names the service {name}", _services(facts))
     marks = [*getattr(definition, "start", ()), *getattr(definition, "end", ())]
-    for name in sorted({one.removeprefix(MARK) for one in marks if is_mark(one)}):
+    for name in sorted({mark.removeprefix(MARK) for mark in marks if is_mark(mark)}):
         there_are = facts.kept(("milestones",), lambda: _milestones(facts))
         base, _, number = name.rpartition("#")
         wanted = base if number.isdecimal() and base in there_are else name
         look(MARK, wanted, f"has the milestone {wanted}", there_are)
     if not asked and not labels and definition.environments is None:
         return notes
-    heard = facts.kept(("heard",), lambda: _heard(facts))
+    known = facts.kept(("known names",), lambda: _known_names(facts))
     for name in dict.fromkeys(map(str.casefold, definition.environments or ())):
-        look("environment", name, f"names the environment {name}", heard.environments)
+        look("environment", name, f"names the environment {name}", known.environments)
     for name in dict.fromkeys([*labels, *asked]):
-        look("label", name, f"has the label {name}", heard.labels)
+        look("label", name, f"has the label {name}", known.labels)
     for name, value in labels.items():
-        if name in heard.labels:
-            said = f"has the label {name}={value}"
-            look(f"{LABEL}{name}", value, said, heard.labels[name])
+        if name in known.labels:
+            claim = f"has the label {name}={value}"
+            look(f"{LABEL}{name}", value, claim, known.labels[name])
     return notes
 
 

@@ -13,7 +13,7 @@ T = TypeVar("T")
 Member = TypeVar("Member")
 
 
-class Listed(Sequence[T]):
+class LazySequence(Sequence[T]):
     """
     A list that is made when somebody first looks at it, and equals the tuple of its members.
 
@@ -28,9 +28,9 @@ class Listed(Sequence[T]):
         self._made: tuple[T, ...] = ()
 
     @staticmethod
-    def of(members: Iterable[Member]) -> Listed[Member]:
+    def of(members: Iterable[Member]) -> LazySequence[Member]:
         """Return the list of members that are there already."""
-        made = Listed(lambda: members)
+        made = LazySequence(lambda: members)
         made._all()
         return made
 
@@ -42,11 +42,11 @@ class Listed(Sequence[T]):
         return self._made
 
     @overload
-    def __getitem__(self, place: int) -> T: ...
+    def __getitem__(self, index: int) -> T: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[T, ...]: ...
-    def __getitem__(self, place: int | slice) -> T | tuple[T, ...]:
-        return self._all()[place]
+    def __getitem__(self, index: slice) -> tuple[T, ...]: ...
+    def __getitem__(self, index: int | slice) -> T | tuple[T, ...]:
+        return self._all()[index]
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._all())
@@ -55,7 +55,7 @@ class Listed(Sequence[T]):
         return len(self._all())
 
     def __eq__(self, other: object) -> bool:
-        return self._all() == (other[:] if isinstance(other, Listed) else other)
+        return self._all() == (other[:] if isinstance(other, LazySequence) else other)
 
     def __hash__(self) -> int:
         return hash(self._all())
@@ -64,5 +64,5 @@ class Listed(Sequence[T]):
         size = ", not made yet" if self._make is not None else f" of {len(self._made):,}"
         return f"<{type(self).__name__}{size}>"
 
-    def __reduce__(self) -> tuple[Callable[..., Listed[Any]], tuple[tuple[T, ...]]]:
-        return Listed.of, (self._all(),)  # a copy elsewhere holds what was counted, not how
+    def __reduce__(self) -> tuple[Callable[..., LazySequence[Any]], tuple[tuple[T, ...]]]:
+        return LazySequence.of, (self._all(),)  # a copy elsewhere holds what was counted, not how

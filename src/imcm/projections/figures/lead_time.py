@@ -90,41 +90,41 @@ class LeadTime(Deployments):
 
 def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
     """Compute lead time for changes."""
-    found, out = deployments(facts, definition)
+    deployed, out = deployments(facts, definition)
     measured = Durations()
-    _Arrivals(measured, definition).bring(found, _undelivered(facts, definition))
+    _Arrivals(measured, definition).bring(deployed, _undelivered(facts, definition))
     shape = Shape(statistic=definition.statistic, in_window="end", round_each=definition.round_each)
     figure = with_parts(measured, out, facts, definition, shape)
     # Only where they roll forward it asks which deployment succeeded.
-    notes = unknown_outcomes(found, definition) if definition.roll_forward else ()
+    notes = unknown_outcomes(deployed, definition) if definition.roll_forward else ()
     return attrs.evolve(figure, notes=(*figure.notes, *notes))
 
 
 # --- what arrives where ---------------------------------------------------------------------------
 
 
-def _landings(found: Deployed, definition: LeadTime) -> dict[int, int | None]:
+def _landings(deployed: Deployed, definition: LeadTime) -> dict[int, int | None]:
     """
-    Return where the deployments stand whose commits came into production with another one.
+    Return the indices of deployments whose commits came into production with another one.
 
-    With each stands the place of that other one; None where there is none.
+    With each stands the index of that other one; None where there is none.
     """
     if not definition.roll_forward:
         return {}
-    outcomes, services = found.outcomes, found.services
+    outcomes, services = deployed.outcomes, deployed.services
     landings: dict[int, int | None] = {}
     following: dict[str, int] = {}  # the next successful deployment of each service
     brings = definition.rollbacks == "leave_out"
-    for place in reversed(range(len(found))):
-        outcome = outcomes[place]
+    for index in reversed(range(len(deployed))):
+        outcome = outcomes[index]
         if outcome == COMPLETED:
             # A roll back that counts as a deployment takes commits out; it brings none back in.
-            if brings or found.change(place).kind is not Kind.ROLLBACK:
-                for service in services[place]:
-                    following[service] = place
+            if brings or deployed.change(index).kind is not Kind.ROLLBACK:
+                for service in services[index]:
+                    following[service] = index
         elif outcome and outcome != UNKNOWN:
-            theirs = [following[service] for service in services[place] if service in following]
-            landings[place] = min(theirs, default=None)
+            theirs = [following[service] for service in services[index] if service in following]
+            landings[index] = min(theirs, default=None)
     return dict(sorted(landings.items()))
 
 
@@ -136,11 +136,11 @@ def _undelivered(facts: Facts, definition: LeadTime) -> list[Deployment]:
     """
     if not definition.roll_forward:
         return []
-    told = facts.changes.columns
-    found: list[Deployment] = []
-    odd = where_not(told.counted)
-    for place in compress(odd, map(told.load.__getitem__, odd)):
-        row = facts.changes[place]
+    columns = facts.changes.columns
+    undelivered: list[Deployment] = []
+    odd = where_not(columns.counted)
+    for index in compress(odd, map(columns.load.__getitem__, odd)):
+        row = facts.changes[index]
         ended = row.outcome not in (None, Outcome.UNKNOWN)
         given_up = ended or row.status is ChangeStatus.CANCELLED
         if row.deployed_at is not None or not given_up or row.kind is Kind.ROLLBACK:
@@ -150,30 +150,32 @@ def _undelivered(facts: Facts, definition: LeadTime) -> list[Deployment]:
             continue
         if change_matches(row, definition):
             uncertain = isinstance(at, Between)
-            found.append(Deployment(row, utc(at), uncertain, groups_of(row, definition)))
-    return sorted(found, key=lambda one: (one.at, one.change.id))
+            undelivered.append(Deployment(row, utc(at), uncertain, groups_of(row, definition)))
+    return sorted(undelivered, key=lambda deployment: (deployment.at, deployment.change.id))
 
 
 def _landings_of(
-    undelivered: Iterable[Deployment], found: Deployed, definition: LeadTime
+    undelivered: Iterable[Deployment], deployed: Deployed, definition: LeadTime
 ) -> dict[int, list[Deployment]]:
-    """Return what came into production later, by the place of the deployment that brought it."""
+    """Return what came into production later, by the index of the deployment that brought it."""
     brings = definition.rollbacks == "leave_out"
-    successes = found.by_service(
-        place
-        for place, outcome in enumerate(found.outcomes)
-        if outcome == COMPLETED and (brings or found.change(place).kind is not Kind.ROLLBACK)
+    successes = deployed.by_service(
+        index
+        for index, outcome in enumerate(deployed.outcomes)
+        if outcome == COMPLETED and (brings or deployed.change(index).kind is not Kind.ROLLBACK)
     )
     landed: dict[int, list[Deployment]] = {}
-    for one in undelivered:
-        own = instant(one.at), one.change.id
+    for deployment in undelivered:
+        own = instant(deployment.at), deployment.change.id
         theirs: list[int] = []
-        for service in one.change.services or ("",):
+        for service in deployment.change.services or ("",):
             members = successes.get(service, ())
-            place = bisect_right(members, own, key=lambda here: (found.at[here], found.id(here)))
-            theirs += members[place : place + 1]
+            index = bisect_right(
+                members, own, key=lambda here: (deployed.at[here], deployed.id(here))
+            )
+            theirs += members[index : index + 1]
         if theirs:
-            landed.setdefault(min(theirs), []).append(one)
+            landed.setdefault(min(theirs), []).append(deployment)
     return landed
 
 
@@ -188,76 +190,80 @@ class _Arrivals:
         self._shortest = {"leave_out": 0, "leave_out_zero_too": 1}.get(definition.negative)
         self._requests: dict[str, str] = {}
 
-    def _leave_out(self, id_: str, reason: str, at: Deployment) -> None:
-        row = at.change
-        missing = Missing(id_, reason, None, row.deployed_at, at.groups, row.positions)
+    def _leave_out(self, id_: str, reason: str, deployment: Deployment) -> None:
+        row = deployment.change
+        missing = Missing(id_, reason, None, row.deployed_at, deployment.groups, row.positions)
         self._measured.others.append(missing)
 
-    def bring(self, found: Deployed, undelivered: Sequence[Deployment]) -> None:
+    def bring(self, deployed: Deployed, undelivered: Sequence[Deployment]) -> None:
         """
         Measure what counts, deployment by deployment; leave out what does not, with why.
 
         Args:
             undelivered: Changes that are no deployments, and whose commits came with a later one.
         """
-        landings = _landings(found, self._definition)
+        landings = _landings(deployed, self._definition)
         late: Mapping[int, list[Deployment]] = {}
         if undelivered:
-            late = _landings_of(undelivered, found, self._definition)
+            late = _landings_of(undelivered, deployed, self._definition)
         carried: dict[int, list[int]] = {}  # what came with a later deployment
-        for place, landed in landings.items():
-            if landed is not None and found.loads[place]:
-                carried.setdefault(landed, []).append(place)
+        for index, landed in landings.items():
+            if landed is not None and deployed.loads[index]:
+                carried.setdefault(landed, []).append(index)
         seen: dict[str, str] = {}
-        for place in self._take_plain(found, landings, carried, late):
-            if place not in landings:
-                others = [found[one] for one in carried.get(place, ())]
-                if place in late:
-                    others += late[place]
-                    others.sort(key=lambda one: (one.at, one.change.id))
-                self._bring(found[place], others, seen)
-            elif not found.loads[place]:
-                self._leave_out(found.id(place), "no commits", found[place])
-            elif landings[place] is None:
+        for index in self._take_plain(deployed, landings, carried, late):
+            if index not in landings:
+                others = [deployed[earlier] for earlier in carried.get(index, ())]
+                if index in late:
+                    others += late[index]
+                    others.sort(key=lambda deployment: (deployment.at, deployment.change.id))
+                self._bring(deployed[index], others, seen)
+            elif not deployed.loads[index]:
+                self._leave_out(deployed.id(index), "no commits", deployed[index])
+            elif landings[index] is None:
                 reason = "failed, and no successful deployment followed"
-                self._leave_out(found.id(place), reason, found[place])
+                self._leave_out(deployed.id(index), reason, deployed[index])
 
     def _take_plain(
         self,
-        found: Deployed,
+        deployed: Deployed,
         landings: Mapping[int, int | None],
         carried: Mapping[int, Sequence[int]],
         late: Mapping[int, Sequence[Deployment]],
     ) -> Iterable[int]:
         """
-        Measure what nearly all are, and return the places of the others.
+        Measure what nearly all are, and return the indices of the others.
 
         Each brought one commit, which came with it, or with one that followed, and the times of
         both are exact. Where a deployment carried others, all of them are plain, or none.
         """
         definition = self._definition
-        every = range(len(found))
+        every = range(len(deployed))
         if definition.unit != "commit" or definition.round_each != "none":
             return every
-        if late or self._come_twice(found):
+        if late or self._come_twice(deployed):
             return every
-        at, starts = found.at, self._starts(found)
+        at, starts = deployed.at, self._starts(deployed)
         values = list(map(sub, at, starts))
         least = -_LONGEST if self._shortest is None else self._shortest
-        alone = {*landings, *carried, *found.uncertain}
+        alone = {*landings, *carried, *deployed.uncertain}
         plain: Sequence[int] = every
         if alone or min(values, default=least) < least or min(starts, default=0) == NO_TIME:
             plain = [
-                place
-                for place, value in enumerate(values)
-                if least <= value <= _LONGEST and place not in alone
+                index
+                for index, value in enumerate(values)
+                if least <= value <= _LONGEST and index not in alone
             ]
-            values = [values[place] for place in plain]
+            values = [values[index] for index in plain]
         brought = list(plain)
         for landed, others in carried.items():
             load = [*others, landed]
-            theirs = [at[landed] - starts[place] for place in load]
-            if landed not in found.uncertain and least <= min(theirs) and max(theirs) <= _LONGEST:
+            theirs = [at[landed] - starts[index] for index in load]
+            if (
+                landed not in deployed.uncertain
+                and least <= min(theirs)
+                and max(theirs) <= _LONGEST
+            ):
                 brought += load
                 values += theirs
 
@@ -267,84 +273,90 @@ class _Arrivals:
 
         def who(here: int) -> Who:
             load = [*carried.get(arrived(here), ()), arrived(here)]
-            behind = (position for place in load for position in found.change(place).positions)
-            return found.change(brought[here]).commits[0].id, tuple(sorted(behind))
+            behind = (position for index in load for position in deployed.change(index).positions)
+            return deployed.change(brought[here]).commits[0].id, tuple(sorted(behind))
 
-        ends = [at[place] for place in plain]
+        ends = [at[index] for index in plain]
         ends += (at[arrived(here)] for here in range(len(plain), len(brought)))
-        self._measured.whole = Columns(
+        self._measured.bulk = Columns(
             values=values,
-            starts=[starts[place] for place in brought],
+            starts=[starts[index] for index in brought],
             ends=ends,
             who=who,
-            groups=lambda here: found.groups_of(arrived(here)),
+            groups=lambda here: deployed.groups_of(arrived(here)),
         )
-        return () if len(brought) == len(found) else sorted(set(every).difference(brought))
+        return () if len(brought) == len(deployed) else sorted(set(every).difference(brought))
 
-    def _come_twice(self, found: Deployed) -> bool:
+    def _come_twice(self, deployed: Deployed) -> bool:
         """Say whether a commit was brought by two deployments: it counts where it came first."""
-        names = found.commits()
+        names = deployed.commits()
         return len(set(names)) < len(names)
 
-    def _starts(self, found: Deployed) -> Sequence[int]:
+    def _starts(self, deployed: Deployed) -> Sequence[int]:
         """Return the instants from which those run that brought one commit; NO_TIME of others."""
         if self._definition.start == "committed":
-            return found.committed
+            return deployed.committed
         starts: list[int] = []
-        for place, load in enumerate(found.loads):
-            start = self._made(found.change(place).commits[0]) if load == 1 else None
+        for index, load in enumerate(deployed.loads):
+            start = self._made(deployed.change(index).commits[0]) if load == 1 else None
             starts.append(NO_TIME if start is None else instant(start))
         return starts
 
-    def _bring(self, one: Deployment, carried: Sequence[Deployment], seen: dict[str, str]) -> None:
+    def _bring(
+        self, deployment: Deployment, carried: Sequence[Deployment], seen: dict[str, str]
+    ) -> None:
         """Measure what one deployment brought, and what came with it of failed ones before."""
-        unit, id_ = self._definition.unit, one.change.id
-        commits: Iterable[Commit] = one.change.commits
-        positions = one.change.positions
+        unit, id_ = self._definition.unit, deployment.change.id
+        commits: Iterable[Commit] = deployment.change.commits
+        positions = deployment.change.positions
         if carried:
             # Its own come last, so that they stand where a failed attempt named the same ones.
-            load = [*carried, one]
+            load = [*carried, deployment]
             brought = {commit.id: commit for member in load for commit in member.change.commits}
             commits = brought.values()
             positions = tuple(sorted(p for member in load for p in member.change.positions))
         if not commits:
-            self._leave_out(id_, "no commits", one)
+            self._leave_out(id_, "no commits", deployment)
         new: list[Commit] = []
         for commit in commits:
             name = commit.id
             first = seen.setdefault(name, id_)
             if first != id_:
-                self._leave_out(name, f"brought by {first} before", one)
+                self._leave_out(name, f"brought by {first} before", deployment)
             elif unit == "commit":
-                self._take(name, (commit,), one, positions)
+                self._take(name, (commit,), deployment, positions)
             else:
                 new.append(commit)
         if unit == "pull_request":
-            self._take_requests(new, one, positions)
+            self._take_requests(new, deployment, positions)
         elif new:
-            self._take(id_, new, one, positions)
+            self._take(id_, new, deployment, positions)
 
     def _take_requests(
-        self, commits: Iterable[Commit], at: Deployment, positions: tuple[int, ...]
+        self, commits: Iterable[Commit], deployment: Deployment, positions: tuple[int, ...]
     ) -> None:
         requests: dict[str, list[Commit]] = {}
         for commit in commits:
             if commit.pull_request is None:
-                self._leave_out(commit.id, "no pull request", at)
+                self._leave_out(commit.id, "no pull request", deployment)
             else:
                 requests.setdefault(commit.pull_request, []).append(commit)
         for name, members in requests.items():
-            first = self._requests.setdefault(name, at.change.id)
-            if first == at.change.id:
-                self._take(name, members, at, positions)
+            first = self._requests.setdefault(name, deployment.change.id)
+            if first == deployment.change.id:
+                self._take(name, members, deployment, positions)
             else:
-                self._leave_out(name, f"brought by {first} before", at)
+                self._leave_out(name, f"brought by {first} before", deployment)
 
     def _take(
-        self, id_: str, commits: Sequence[Commit], at: Deployment, positions: tuple[int, ...]
+        self,
+        id_: str,
+        commits: Sequence[Commit],
+        deployment: Deployment,
+        positions: tuple[int, ...],
     ) -> None:
         """Measure how long one thing took to its deployment."""
-        row, deployed, uncertain, groups = at
+        row, deployed_at, uncertain, groups = deployment
         start = self._made(commits[0])
         if len(commits) > 1:
             times = [time for time in map(self._made, commits) if time is not None]
@@ -352,22 +364,22 @@ class _Arrivals:
         if start is None:
             reason = f"missing({self._definition.start})"
         else:
-            value = elapsed(start, deployed)
+            value = elapsed(start, deployed_at)
             before = self._shortest is not None and early(value)
             if before:
                 value = 0
             if self._shortest is None or value >= self._shortest:
                 rounded = self._rounded(value)
                 if uncertain or before:
-                    span = self._span(id_, rounded, start, at, positions, before)
+                    span = self._span(id_, rounded, start, deployment, positions, before)
                     self._measured.others.append(span)
                 else:
-                    begun, ended = instant(start), instant(deployed)
-                    taken = Exact(rounded, begun, ended, lambda: (id_, positions), groups)
+                    started, finished = instant(start), instant(deployed_at)
+                    taken = Exact(rounded, started, finished, lambda: (id_, positions), groups)
                     self._measured.exact.append(taken)
                 return
             reason = "negative" if value else "zero"
-        end: Moment = row.deployed_at or deployed
+        end: Moment = row.deployed_at or deployed_at
         missing = Missing(id_, reason, start, end, groups, positions)
         self._measured.others.append(missing)
 
@@ -376,19 +388,19 @@ class _Arrivals:
         id_: str,
         value: int,
         start: datetime,
-        at: Deployment,
+        deployment: Deployment,
         positions: tuple[int, ...],
         before: bool,
     ) -> Span:
         """Return what lies between a commit and a deployment that is known only roughly, or was
         told to have come a little before it.
         """
-        end: Moment = at.change.deployed_at or at.at
+        end: Moment = deployment.change.deployed_at or deployment.at
         low, high = elapsed(start, earliest(end)), elapsed(start, latest(end))
         if self._shortest is not None:
             low, high = max(low, 0), max(high, 0)
         low, high = self._rounded(low), self._rounded(high)
-        uncertain, groups = at.uncertain, at.groups
+        uncertain, groups = deployment.uncertain, deployment.groups
         span = Span(id_, value, low, high, True, uncertain, start, end, groups, positions)
         return span._replace(early=True) if before else span
 

@@ -50,15 +50,15 @@ def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Per
         return
     days = by if isinstance(by, int) else _SHORTEST[by]
     if (span[1] - span[0]) // timedelta(days=days) > MOST_BUCKETS:
-        told = f"from {span[0]} to {span[1]} there are more than {MOST_BUCKETS:,} of them"
-        raise InvalidValue("bucket_by", by, f"{told}; take longer ones, or give a shorter window")
+        excess = f"from {span[0]} to {span[1]} there are more than {MOST_BUCKETS:,} of them"
+        raise InvalidValue("bucket_by", by, f"{excess}; take longer ones, or give a shorter window")
     inner = "(]" if bounds == "(]" else "[)"
-    one_more = bounds == "[]" and _on_edge(definition, by, span)
+    ends_on_edge = bounds == "[]" and _on_edge(definition, by, span)
     for start, end in _edges(definition, by, span):
         opens = bounds[0] if start == span[0] else inner[0]
-        closes = bounds[1] if end == span[1] and not one_more else inner[1]
+        closes = bounds[1] if end == span[1] and not ends_on_edge else inner[1]
         yield Bucket.of(start, end, opens + closes)
-    if one_more:
+    if ends_on_edge:
         yield Bucket.of(span[1], span[1], "[]")
 
 

@@ -25,7 +25,7 @@ def in_environment(environment: str | None, definition: Definition) -> bool:
     if definition.environments is None:
         return environment is None or environment.casefold() in PRODUCTION
     name = (environment or "production").casefold()
-    return any(one in (ANY, name) for one in map(str.casefold, definition.environments))
+    return any(wanted in (ANY, name) for wanted in map(str.casefold, definition.environments))
 
 
 def why_incident_out(row: IncidentFacts, definition: Definition) -> str | None:
@@ -52,23 +52,23 @@ def incidents_of(
     Those its filters do not take are in neither: they are not in question. Merged and dismissed
     ones have no place in time, so every window names them.
     """
-    places, out = places_of_incidents(facts, definition)
-    if len(places) == len(facts.incidents):
+    indices, out = indices_of_incidents(facts, definition)
+    if len(indices) == len(facts.incidents):
         return facts.incidents, out
-    return [facts.incidents[place] for place in places], out
+    return [facts.incidents[index] for index in indices], out
 
 
-def places_of_incidents(
+def indices_of_incidents(
     facts: Facts, definition: Definition
 ) -> tuple[Sequence[int], Sequence[LeftOut]]:
-    """Return where the incidents that count stand among all, and which do not count and why."""
+    """Return the indices of the incidents that count among all, and which do not count and why."""
     return facts.kept(
         ("incidents", *choices(definition, Definition)),
-        lambda: _places_of_incidents(facts, definition),
+        lambda: _indices_of_incidents(facts, definition),
     )
 
 
-def _places_of_incidents(
+def _indices_of_incidents(
     facts: Facts, definition: Definition
 ) -> tuple[Sequence[int], list[LeftOut]]:
     filtered = {definition.services, definition.severities} != {None} or bool(definition.labels)
@@ -91,7 +91,7 @@ def sorted_out(
     why: Callable[[Counted], str | None],
 ) -> tuple[Sequence[int], list[LeftOut]]:
     """
-    Return the places of the rows that count, and which do not count and why.
+    Return the indices of the rows that count, and which do not count and why.
 
     Args:
         counted: 1 for those that count where nothing but what is usual is asked.
@@ -99,19 +99,19 @@ def sorted_out(
         matches: Says which are in question.
         why: Says why one does not count; None where it does.
     """
-    places: Sequence[int] = where(counted) if plainly else ()
+    indices: Sequence[int] = where(counted) if plainly else ()
     more: list[int] = []
     out: list[LeftOut] = []
-    for place in where_not(counted) if plainly else range(len(rows)):
-        row = rows[place]
+    for index in where_not(counted) if plainly else range(len(rows)):
+        row = rows[index]
         if not matches(row):
             continue
         reason = why(row)
         if reason is None:
-            more.append(place)
+            more.append(index)
         else:
             out.append(LeftOut(row.id, reason, row.positions))
-    return sorted([*places, *more]) if more else places, out
+    return sorted([*indices, *more]) if more else indices, out
 
 
 def incident_matches(row: IncidentFacts, definition: Definition) -> bool:
@@ -125,14 +125,14 @@ def incident_matches(row: IncidentFacts, definition: Definition) -> bool:
 
 def severity_matches(row: IncidentFacts, definition: Definition) -> bool:
     """Say whether the definition takes an incident of this severity."""
-    return _one_of(severity_of(row, definition), definition.severities)
+    return _is_wanted(severity_of(row, definition), definition.severities)
 
 
 def change_matches(row: ChangeFacts, definition: Definition) -> bool:
     """Say whether the definition's filters take a change; the others are not in question."""
     return (
         _common(row.services, definition.services)
-        and _one_of(row.kind, definition.kinds)
+        and _is_wanted(row.kind, definition.kinds)
         and _labelled(row.labels, definition.labels)
     )
 
@@ -141,7 +141,7 @@ def _common(have: tuple[str, ...], wanted: tuple[str, ...] | None) -> bool:
     return wanted is None or not set(have).isdisjoint(wanted)
 
 
-def _one_of(have: str | None, wanted: tuple[str, ...] | None) -> bool:
+def _is_wanted(have: str | None, wanted: tuple[str, ...] | None) -> bool:
     return wanted is None or have in wanted
 
 
@@ -179,10 +179,10 @@ def groups_of(row: IncidentFacts | ChangeFacts, definition: Definition) -> tuple
     if isinstance(row, IncidentFacts):
         if by == "cause_tag":
             return row.cause_tags or (NONE_GIVEN,)
-        found: object = _OF_INCIDENT[by](row, definition) if by in _OF_INCIDENT else None
+        group: object = _OF_INCIDENT[by](row, definition) if by in _OF_INCIDENT else None
     else:
-        found = {"type": row.type, "kind": row.kind, "risk": row.risk}.get(by)
-    return (NONE_GIVEN if found is None else str(found),)
+        group = {"type": row.type, "kind": row.kind, "risk": row.risk}.get(by)
+    return (NONE_GIVEN if group is None else str(group),)
 
 
 _OF_INCIDENT: Final[Mapping[str, Callable[[IncidentFacts, Definition], object]]] = {

@@ -34,10 +34,10 @@ from imcm.projections.figures.durations import (
     early,
     with_parts,
 )
-from imcm.projections.figures.failures import Failed, FailedBy, Judged, failures
+from imcm.projections.figures.failures import Classified, Failed, FailedBy, failures
 from imcm.projections.figures.figure import Figure, Included, Population
 from imcm.projections.figures.function import figure_function
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.population import groups_of
 
 RECOVERED_BY: Final = ("incident", "rolled_back", "recorded")
@@ -108,43 +108,47 @@ class FailedDeploymentRecovery(FailedBy):
 class _Successes:
     """Successful deployments of each service, in order of time and id."""
 
-    def __init__(self, judged: Judged) -> None:
-        found, failed = judged.deployments, judged.failed
-        self._found = found
-        self._services = found.services
-        self._of = found.by_service(
-            place
-            for place, outcome in enumerate(found.outcomes)
-            if outcome == COMPLETED and place not in failed
+    def __init__(self, classified: Classified) -> None:
+        deployed, failed = classified.deployments, classified.failed
+        self._deployed = deployed
+        self._services = deployed.services
+        self._of = deployed.by_service(
+            index
+            for index, outcome in enumerate(deployed.outcomes)
+            if outcome == COMPLETED and index not in failed
         )
 
-    def after(self, place: int) -> Moment | None:
+    def after(self, index: int) -> Moment | None:
         """Return when the last of its services was next deployed well; None while one was not."""
-        found: list[int] = []
-        services = self._services[place]
+        next_successes: list[int] = []
+        services = self._services[index]
         for service in services:
             members = self._of.get(service, [])
-            following = bisect_right(members, place)
-            found += members[following : following + 1]
-        return None if len(found) < len(services) else self._found.moment(max(found))
+            following = bisect_right(members, index)
+            next_successes += members[following : following + 1]
+        return (
+            None
+            if len(next_successes) < len(services)
+            else self._deployed.moment(max(next_successes))
+        )
 
-    def before(self, place: int) -> Moment | None:
+    def before(self, index: int) -> Moment | None:
         """Return when one of its services was last deployed well."""
-        found: list[int] = []
-        for service in self._services[place]:
+        last_successes: list[int] = []
+        for service in self._services[index]:
             members = self._of.get(service, [])
-            found += members[: bisect_left(members, place)][-1:]
-        return self._found.moment(max(found)) if found else None
+            last_successes += members[: bisect_left(members, index)][-1:]
+        return self._deployed.moment(max(last_successes)) if last_successes else None
 
 
-def _later_in_runs(judged: Judged) -> Iterator[int]:
-    """Yield the places of failed deployments all of whose services had failed just before."""
+def _later_in_runs(classified: Classified) -> Iterator[int]:
+    """Yield the indices of failed deployments all of whose services had failed just before."""
     failing: dict[str, bool] = {}
-    found = judged.deployments
-    for place, services in enumerate(found.services):
-        failed = place in judged.failed
+    deployed = classified.deployments
+    for index, services in enumerate(deployed.services):
+        failed = index in classified.failed
         if failed and all(failing.get(service, False) for service in services):
-            yield place
+            yield index
         failing.update((service, failed) for service in services)
 
 
@@ -159,145 +163,147 @@ class _Recoveries:
         others: What came of those that are not plainly over, between two exact times.
     """
 
-    def __init__(self, facts: Facts, judged: Judged, definition: FailedDeploymentRecovery) -> None:
+    def __init__(
+        self, facts: Facts, classified: Classified, definition: FailedDeploymentRecovery
+    ) -> None:
         self.others: list[Span | Missing] = []
         self._facts = facts
-        self._judged = judged
-        self._found = judged.deployments
+        self._classified = classified
+        self._deployed = classified.deployments
         self._definition = definition
         self._rounded = ROUNDINGS[definition.round_each]
         self._begins_there = definition.look_back is None
         self._incidents = facts.incidents
         self._resolved = facts.incidents.columns.resolved
-        told = facts.changes.columns
-        self._moments = {"rolled_back": told.rolled_back, "recorded": told.recovered}
+        columns = facts.changes.columns
+        self._moments = {"rolled_back": columns.rolled_back, "recorded": columns.recovered}
         self._values: list[int] = []
         self._ends: list[int] = []
-        self._places: list[int] = []  # of the deployments that failed
+        self._indices: list[int] = []  # of the deployments that failed
         self._whose: list[int | None] = []  # of the incidents, where it is their recovery
         self._of_others: dict[str, int] = {}
 
     @cached_property
     def _successes(self) -> _Successes:
         """Made where the definition asks for them."""
-        return _Successes(self._judged)
+        return _Successes(self._classified)
 
-    def leave_out(self, reason: str, place: int) -> None:
+    def leave_out(self, reason: str, index: int) -> None:
         """Note a failed deployment that has no recovery under the definition."""
-        row, at = self._found.change(place), self._found.moment(place)
-        groups = self._found.groups_of(place)
+        row, at = self._deployed.change(index), self._deployed.moment(index)
+        groups = self._deployed.groups_of(index)
         self.others.append(Missing(row.id, reason, at, None, groups, row.positions))
 
-    def measure(self, place: int, incidents: Sequence[int], whose: int | None = None) -> None:
+    def measure(self, index: int, incidents: Sequence[int], whose: int | None = None) -> None:
         """
         Measure one recovery, or say why there is none.
 
         Args:
-            place: Of the deployment that failed.
-            incidents: The places of those that its recovery ends.
-            whose: The place of the incident where it is its recovery, and not the deployment's.
+            index: Of the deployment that failed.
+            incidents: The indices of those that its recovery ends.
+            whose: The index of the incident where it is its recovery, and not the deployment's.
         """
-        if self._begins_there and place not in self._found.uncertain:
-            end = self._exact_end(place, incidents)
-            value = end - self._found.at[place]
+        if self._begins_there and index not in self._deployed.uncertain:
+            end = self._exact_end(index, incidents)
+            value = end - self._deployed.at[index]
             if value >= 0:
                 self._values.append(self._rounded(value))
                 self._ends.append(end)
-                self._places.append(place)
+                self._indices.append(index)
                 self._whose.append(whose)
                 return
-        told = self._told(place, incidents, whose)
-        self._of_others[told.id] = place
-        self.others.append(told)
+        recovery = self._recovery(index, incidents, whose)
+        self._of_others[recovery.id] = index
+        self.others.append(recovery)
 
     def durations(self) -> Durations:
         """Return all that was measured."""
-        found, places = self._found, self._places
-        whole = Columns(
+        deployed, indices = self._deployed, self._indices
+        bulk = Columns(
             values=self._values,
-            starts=[found.at[place] for place in places],
+            starts=[deployed.at[index] for index in indices],
             ends=self._ends,
-            who=lambda here: self._who(places[here], self._whose[here]),
-            groups=lambda here: self._groups(places[here], self._whose[here]),
+            who=lambda here: self._who(indices[here], self._whose[here]),
+            groups=lambda here: self._groups(indices[here], self._whose[here]),
         )
-        measured = Durations(whole)
+        measured = Durations(bulk)
         measured.others = self.others
         return measured
 
     @cached_property
-    def deployed(self) -> Mapping[str, int]:
-        """The places of the deployments that the values are about, by the ids of those."""
-        pairs = zip(self._places, self._whose, strict=True)
-        return {self._id(place, whose): place for place, whose in pairs} | self._of_others
+    def index_by_id(self) -> Mapping[str, int]:
+        """The indices of the deployments that the values are about, by the ids of those."""
+        pairs = zip(self._indices, self._whose, strict=True)
+        return {self._id(index, whose): index for index, whose in pairs} | self._of_others
 
-    def _id(self, place: int, whose: int | None) -> str:
-        return self._found.id(place) if whose is None else self._incidents.ids[whose]
+    def _id(self, index: int, whose: int | None) -> str:
+        return self._deployed.id(index) if whose is None else self._incidents.ids[whose]
 
-    def _who(self, place: int, whose: int | None) -> Who:
-        positions = self._found.change(place).positions
+    def _who(self, index: int, whose: int | None) -> Who:
+        positions = self._deployed.change(index).positions
         if whose is not None:
             positions = tuple(sorted(positions + self._incidents[whose].positions))
-        return self._id(place, whose), positions
+        return self._id(index, whose), positions
 
-    def _groups(self, place: int, whose: int | None) -> tuple[str, ...]:
+    def _groups(self, index: int, whose: int | None) -> tuple[str, ...]:
         if whose is not None and self._definition.group_by in OF_INCIDENTS:
             return groups_of(self._incidents[whose], self._definition)
-        return self._found.groups_of(place)
+        return self._deployed.groups_of(index)
 
-    def _exact_end(self, place: int, incidents: Sequence[int]) -> int:
+    def _exact_end(self, index: int, incidents: Sequence[int]) -> int:
         """Return the end where it is plainly there and exact, as nearly all are; else NO_TIME."""
         for name in self._definition.recovered_by:
             if name == "incident":
                 if not incidents:
                     continue
-                ends = [self._resolved[one] for one in incidents]
+                ends = [self._resolved[incident] for incident in incidents]
             elif name == "next_success":
                 return NO_TIME
             else:
-                ends = [self._moments[name][self._found.places[place]]]
+                ends = [self._moments[name][self._deployed.change_indices[index]]]
             if UNSURE in ends:
                 return NO_TIME
             if NO_TIME not in ends:
                 return max(ends)
         return NO_TIME
 
-    def _told(self, place: int, incidents: Sequence[int], whose: int | None) -> Span | Missing:
+    def _recovery(self, index: int, incidents: Sequence[int], whose: int | None) -> Span | Missing:
         """Return one recovery, whatever is told of it, or why there is none."""
-        id_, positions = self._who(place, whose)
-        groups = self._groups(place, whose)
-        deployed = self._found.moment(place)
-        start: Moment = deployed
+        id_, positions = self._who(index, whose)
+        groups = self._groups(index, whose)
+        deployed_at = self._deployed.moment(index)
+        start: Moment = deployed_at
         if self._definition.look_back == "last_success":
-            start = self._successes.before(place) or start
-        end = self._end(place, incidents)
+            start = self._successes.before(index) or start
+        end = self._end(index, incidents)
         over = end is not None
         if end is None:
-            if not any(self._incidents[one].status in OPEN for one in incidents):
-                return Missing(id_, "missing(recovery)", deployed, None, groups, positions)
+            if not any(self._incidents[incident].status in OPEN for incident in incidents):
+                return Missing(id_, "missing(recovery)", deployed_at, None, groups, positions)
             # Where there is a deployment, there is an as_of.
-            end = self._facts.as_of or moment_of(self._found.at[place])
+            end = self._facts.as_of or moment_of(self._deployed.at[index])
         value, low, high = difference(start, end)
         before = early(value)
         if before:
             value, low, high = 0, 0, max(0, high)
         elif value < 0:
-            return Missing(id_, "negative", deployed, end, groups, positions)
+            return Missing(id_, "negative", deployed_at, end, groups, positions)
         # Its deployment places it, also where the time runs from a deployment before.
         uncertain = isinstance(start, Between) or isinstance(end, Between)
         value, low, high = map(self._rounded, (value, low, high))
         ended = end if over else None
-        span = Span(id_, value, low, high, over, uncertain, deployed, ended, groups, positions)
+        span = Span(id_, value, low, high, over, uncertain, deployed_at, ended, groups, positions)
         return span._replace(early=True) if before else span
 
-    def _end(self, place: int, incidents: Sequence[int]) -> Moment | None:
+    def _end(self, index: int, incidents: Sequence[int]) -> Moment | None:
         """Return the first of the ends asked for that is present."""
-        change = self._found.change(place)
+        change = self._deployed.change(index)
         for name in self._definition.recovered_by:
             end: Moment | None
             if name == "incident":
                 end = self._all_resolved(incidents)
             elif name == "next_success":
-                end = self._successes.after(place)
+                end = self._successes.after(index)
             else:
                 end = change.rolled_back_at if name == "rolled_back" else change.recovered_at
             if end is not None:
@@ -307,8 +313,8 @@ class _Recoveries:
     def _all_resolved(self, incidents: Sequence[int]) -> Moment | None:
         """Return the last resolution; None where there is none, or one is not resolved."""
         resolutions: list[Moment] = []
-        for one in incidents:
-            resolved = self._incidents[one].resolved_at
+        for incident in incidents:
+            resolved = self._incidents[incident].resolved_at
             if resolved is None:
                 return None
             resolutions.append(resolved)
@@ -320,57 +326,59 @@ class _Recoveries:
 
 def recover(facts: Facts, definition: FailedDeploymentRecovery) -> Figure:
     """Compute failed deployment recovery time."""
-    found, out = deployments(facts, definition)
-    judged = failures(facts, definition)
-    laid, _ = causes_of(facts, definition)
-    recoveries = _Recoveries(facts, judged, definition)
+    deployed, out = deployments(facts, definition)
+    classified = failures(facts, definition)
+    attributed, _ = causes_of(facts, definition)
+    recoveries = _Recoveries(facts, classified, definition)
     later: set[int] = set()
     if definition.failures == "first_of_run":
-        later.update(_later_in_runs(judged))
+        later.update(_later_in_runs(classified))
     seen: set[int] = set()
-    for place in judged.failed.places:
-        if place in later:
-            recoveries.leave_out("failed again, in a run that counts once", place)
+    for index in classified.failed.indices:
+        if index in later:
+            recoveries.leave_out("failed again, in a run that counts once", index)
             continue
-        incidents = laid.incidents_of(found.places[place])
+        incidents = attributed.incidents_of(deployed.change_indices[index])
         if definition.per == "change":
-            recoveries.measure(place, incidents)
+            recoveries.measure(index, incidents)
             continue
         if not incidents:
-            recoveries.leave_out("no incident", place)
-        for one in incidents:
-            if one not in seen:
-                seen.add(one)
-                recoveries.measure(place, (one,), one)
+            recoveries.leave_out("no incident", index)
+        for incident in incidents:
+            if incident not in seen:
+                seen.add(incident)
+                recoveries.measure(index, (incident,), incident)
     shape = Shape(
         statistic=definition.statistic,
         in_window=definition.in_window,
         round_each=definition.round_each,
     )
-    left_out = [*out, *judged.unlaid]
+    left_out = [*out, *classified.unattributed]
     figure = with_parts(recoveries.durations(), left_out, facts, definition, shape)
-    notes = judged.notes
+    notes = classified.notes
     if "next_success" in definition.recovered_by or definition.look_back is not None:
-        notes += unknown_outcomes(judged.deployments, definition)
+        notes += unknown_outcomes(classified.deployments, definition)
     figure = attrs.evolve(figure, notes=(*figure.notes, *notes))
-    return _marked(figure, recoveries, judged.failed)
+    return _marked(figure, recoveries, classified.failed)
 
 
 def _marked(figure: Figure, recoveries: _Recoveries, failed: Failed) -> Figure:
     """Return the figure with the signs of failure told, and those only inferred counted apart."""
     inferred = 0
     if failed.inferred:
-        inferred = sum(recoveries.deployed[one.id] in failed.inferred for one in figure.included)
+        inferred = sum(
+            recoveries.index_by_id[entry.id] in failed.inferred for entry in figure.included
+        )
 
-    def told(some: Iterable[Included]) -> Iterator[Included]:
-        for one in some:
-            why = "; ".join(failed.signs(recoveries.deployed[one.id]))
-            yield Included(id=one.id, value=one.value, why=why, positions=one.positions)
+    def with_signs(entries: Iterable[Included]) -> Iterator[Included]:
+        for entry in entries:
+            why = "; ".join(failed.signs(recoveries.index_by_id[entry.id]))
+            yield Included(id=entry.id, value=entry.value, why=why, positions=entry.positions)
 
     return attrs.evolve(
         figure,
-        included=Population(lambda: told(figure.included), figure.values),
-        censored=Listed(lambda: told(figure.censored)),
+        included=Population(lambda: with_signs(figure.included), figure.values),
+        censored=LazySequence(lambda: with_signs(figure.censored)),
         counts={**figure.counts, "failed by inferred cause only": inferred},
         groups=tuple(_marked(group, recoveries, failed) for group in figure.groups),
         buckets=tuple(_marked(bucket, recoveries, failed) for bucket in figure.buckets),

@@ -54,7 +54,7 @@ from imcm.projections.figures.durations import (
 )
 from imcm.projections.figures.figure import Figure, LeftOut
 from imcm.projections.figures.function import figure_function
-from imcm.projections.figures.population import groups_of, places_of_incidents
+from imcm.projections.figures.population import groups_of, indices_of_incidents
 from imcm.projections.figures.units import utc
 
 STARTS: Final = (*MILESTONES, "cause_deployed", "cause_deployed_or_detected")
@@ -215,7 +215,7 @@ _MOMENTS: Final = {
 def causes_deployed(facts: Facts) -> dict[str, Moment]:
     """Return, by incident id, when the first change stated to have caused it was deployed."""
     deployed = {row.id: row.deployed_at for row in facts.changes}
-    found: dict[str, Moment] = {}
+    first_deployed: dict[str, Moment] = {}
     for row in facts.incidents:
         moments = [
             moment
@@ -223,8 +223,8 @@ def causes_deployed(facts: Facts) -> dict[str, Moment]:
             if verdict is Verdict.CAUSED and (moment := deployed.get(change)) is not None
         ]
         if moments:
-            found[row.id] = min(moments, key=utc)
-    return found
+            first_deployed[row.id] = min(moments, key=utc)
+    return first_deployed
 
 
 def _moment(row: IncidentFacts, name: str, causes: Mapping[str, Moment]) -> Moment | None:
@@ -235,19 +235,19 @@ def _moment(row: IncidentFacts, name: str, causes: Mapping[str, Moment]) -> Mome
         return min(both, key=utc, default=None)
     if is_mark(name):
         return next(iter(_marked(row, name)), None)
-    found: Moment | None = getattr(row, _MOMENTS[name])
-    return found
+    moment: Moment | None = getattr(row, _MOMENTS[name])
+    return moment
 
 
 def _marked(row: IncidentFacts, mark: str) -> tuple[Moment | None, ...]:
     """Return the moments of a milestone of the team's own, from the one asked for on."""
     name = mark.removeprefix(MARK)
-    found = row.milestones.get(name)
-    if found is None:
+    moments = row.milestones.get(name)
+    if moments is None:
         name, _, number = name.rpartition("#")
         if _NUMBER.fullmatch(number):
             return row.milestones.get(name, ())[int(number) - 1 :]
-    return found or ()
+    return moments or ()
 
 
 _NUMBER: Final = re.compile("[1-9][0-9]{0,5}", re.ASCII)
@@ -266,9 +266,9 @@ def _ends(
     if SPELL_ENDS.isdisjoint(wanted) or not row.spells:
         return [_first_present(row, wanted, causes)]
     ends: list[Moment | None] = []
-    for place, spell in enumerate(row.spells):
+    for index, spell in enumerate(row.spells):
         moments: Iterator[Moment | None] = (
-            getattr(spell, name) if name in SPELL_ENDS else _once(row, name, place)
+            getattr(spell, name) if name in SPELL_ENDS else _once(row, name, index)
             for name in wanted
         )
         ends.append(next((moment for moment in moments if moment is not None), None))
@@ -281,28 +281,28 @@ def _starts(
     """Return the start of each spell: of later ones its reopening, or what came in it."""
     once = [name for name in wanted if name not in SPELL_ENDS]
     starts: list[Moment | None] = []
-    for place, spell in enumerate(row.spells or (Spell(),)):
+    for index, spell in enumerate(row.spells or (Spell(),)):
         moments: list[Moment | None]
-        if place == 0:
+        if index == 0:
             moments = [
                 getattr(spell, name) if name in SPELL_ENDS else _moment(row, name, causes)
                 for name in wanted
             ]
         else:
             moments = [getattr(spell, name) for name in wanted if name in SPELL_ENDS]
-            moments += [_once(row, name, place) for name in once if is_mark(name)]
+            moments += [_once(row, name, index) for name in once if is_mark(name)]
             moments += [spell.started] if once else []
         starts.append(next((moment for moment in moments if moment is not None), None))
     return starts
 
 
-def _once(row: IncidentFacts, name: str, place: int) -> Moment | None:
+def _once(row: IncidentFacts, name: str, index: int) -> Moment | None:
     """Return a moment that comes once, or the first of several, that came in that spell."""
-    begun = [spell.started for spell in row.spells[1:]]
+    reopenings = [spell.started for spell in row.spells[1:]]
     for moment in _marked(row, name) if is_mark(name) else (_moment(row, name, {}),):
         if moment is not None:
-            came_in = sum(at is not None and utc(at) <= utc(moment) for at in begun)
-            if came_in == place:
+            came_in = sum(at is not None and utc(at) <= utc(moment) for at in reopenings)
+            if came_in == index:
                 return moment
     return None
 
@@ -357,15 +357,14 @@ def spans_of(
     elif definition.reopened == "last":
         yield _span(row, definition, [_Stretch(start, ends[-1], goes_on)], groups, as_of)
     else:
-        begun = starts
         last = len(ends) - 1
         stretches = [
-            _Stretch(a, b, goes_on and place == last)
-            for place, (a, b) in enumerate(zip(begun, ends, strict=True))
+            _Stretch(a, b, goes_on and index == last)
+            for index, (a, b) in enumerate(zip(starts, ends, strict=True))
         ]
         if definition.reopened == "each":
-            for one in stretches:
-                yield _span(row, definition, [one], groups, as_of)
+            for stretch in stretches:
+                yield _span(row, definition, [stretch], groups, as_of)
         else:
             yield _span(row, definition, stretches, groups, as_of)
 
@@ -387,21 +386,21 @@ def _span(
     start, end = stretches[0].start, stretches[-1].end
     value = low = high = 0
     uncertain = ends_early = False
-    for begun, ended, goes_on in stretches:
+    for started, ended, goes_on in stretches:
         over = as_of if ended is None and goes_on else ended
-        if begun is None or over is None:
+        if started is None or over is None:
             again = "reopened"
             if SPELL_ENDS.issuperset(definition.start):
                 again = definition.start[0]
             what = again if ended is not None else definition.end[0]
             return Missing(row.id, f"missing({what})", start, end, groups, row.positions)
-        lengths = difference(begun, over)
+        lengths = difference(started, over)
         before = early(lengths[0])
         if lengths[0] < 0 and not before:
             return Missing(row.id, "negative", start, over, groups, row.positions)
-        uncertain = uncertain or isinstance(begun, Between) or isinstance(over, Between)
+        uncertain = uncertain or isinstance(started, Between) or isinstance(over, Between)
         if definition.clock == "business":
-            lengths = _at_work(row, begun, over, definition.calendar)
+            lengths = _at_work(row, started, over, definition.calendar)
         if before:
             ends_early = True
             lengths = 0, 0, max(0, lengths[2])
@@ -482,29 +481,29 @@ def _is_plain(definition: IncidentDuration) -> bool:
 def _durations(
     facts: Facts, definition: IncidentDuration, as_of: datetime
 ) -> tuple[Durations, Sequence[LeftOut]]:
-    places, out = places_of_incidents(facts, definition)
+    indices, out = indices_of_incidents(facts, definition)
     causes: Mapping[str, Moment] = {}
     if _needs_causes(definition):
         causes = causes_deployed(facts)
-    found = Durations()
+    durations = Durations()
     if _is_plain(definition):
-        found.whole, places = _plain(facts, places)
-    for place in places:
-        found.others += spans_of(facts.incidents[place], definition, causes, as_of)
-    return found, out
+        durations.bulk, indices = _plain(facts, indices)
+    for index in indices:
+        durations.others += spans_of(facts.incidents[index], definition, causes, as_of)
+    return durations, out
 
 
-def _plain(facts: Facts, places: Sequence[int]) -> tuple[Columns, Sequence[int]]:
+def _plain(facts: Facts, indices: Sequence[int]) -> tuple[Columns, Sequence[int]]:
     """Return what nearly all are, one stretch between two exact times, and where the rest is."""
     incidents = facts.incidents
-    told = incidents.columns
-    plain, others = places, list[int]()
-    starts: Sequence[int] = told.detected
-    ends: Sequence[int] = told.resolved
-    if len(places) < len(incidents) or told.plain.count(1) < len(incidents):
-        others = [place for place in places if not told.plain[place]]
-        plain = [place for place in places if told.plain[place]]
-        starts, ends = [starts[place] for place in plain], [ends[place] for place in plain]
+    columns = incidents.columns
+    plain, others = indices, list[int]()
+    starts: Sequence[int] = columns.detected
+    ends: Sequence[int] = columns.resolved
+    if len(indices) < len(incidents) or columns.plain.count(1) < len(incidents):
+        others = [index for index in indices if not columns.plain[index]]
+        plain = [index for index in indices if columns.plain[index]]
+        starts, ends = [starts[index] for index in plain], [ends[index] for index in plain]
     values = list(map(sub, ends, starts))
     if min(values, default=0) < 0:
         # What is negative is told one by one.
@@ -513,8 +512,8 @@ def _plain(facts: Facts, places: Sequence[int]) -> tuple[Columns, Sequence[int]]
         plain, values = [plain[here] for here in right], [values[here] for here in right]
         starts, ends = [starts[here] for here in right], [ends[here] for here in right]
 
-    def who(place: int) -> Who:
-        row = incidents[plain[place]]
+    def who(index: int) -> Who:
+        row = incidents[plain[index]]
         return row.id, row.positions
 
     return Columns(values, starts, ends, who, lambda _: ()), others
@@ -522,16 +521,16 @@ def _plain(facts: Facts, places: Sequence[int]) -> tuple[Columns, Sequence[int]]
 
 def measure(facts: Facts, definition: IncidentDuration) -> Figure:
     """Compute a duration over all incidents the definition takes."""
-    found = Durations()
+    durations = Durations()
     out: Sequence[LeftOut] = ()
     if facts.as_of is not None:  # an empty log has none
-        found, out = _durations(facts, definition, facts.as_of)
+        durations, out = _durations(facts, definition, facts.as_of)
     shape = Shape(
         statistic=definition.statistic,
         in_window=definition.in_window,
         round_each=definition.round_each,
     )
-    figure = with_parts(found, out, facts, definition, shape)
+    figure = with_parts(durations, out, facts, definition, shape)
     if _needs_causes(definition):
         figure = attrs.evolve(figure, notes=(*figure.notes, *_unknown_causes(facts, definition)))
     if definition.clock == "business":
@@ -545,20 +544,20 @@ def _needs_causes(definition: IncidentDuration) -> bool:
 
 def _unknown_causes(facts: Facts, definition: IncidentDuration) -> tuple[str, ...]:
     """Return the note on causes of the incidents counted that name no change of the log."""
-    places, _ = places_of_incidents(facts, definition)
+    indices, _ = indices_of_incidents(facts, definition)
     verdicts = facts.incidents.columns.verdicts
-    told = [
+    stated = [
         change
-        for place in places
-        for change, verdict in verdicts[place].items()
+        for index in indices
+        for change, verdict in verdicts[index].items()
         if verdict is Verdict.CAUSED
     ]
-    unknown = (change for change in told if facts.changes.place(change) is None)
-    return unknown_notes("causes", len(told), unknown)
+    unknown = (change for change in stated if facts.changes.place(change) is None)
+    return unknown_notes("causes", len(stated), unknown)
 
 
 def _waits_passed_over(facts: Facts, figure: Figure) -> Iterator[str]:
-    ids = {one.id for one in (*figure.included, *figure.censored)}
+    ids = {entry.id for entry in (*figure.included, *figure.censored)}
     rows = (row for row in facts.incidents if row.id in ids)
     count = sum(hold.held is None for row in rows for hold in row.holds)
     if count:

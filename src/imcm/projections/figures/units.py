@@ -87,8 +87,8 @@ def _shown_seconds(seconds: float) -> str:
     hours, rest = divmod(rest, 3_600)
     minutes, left = divmod(rest, 60)
     parts = ((days, "d"), (hours, "h"), (minutes, "min"), (left, "s"))
-    told = [f"{count} {unit}" for count, unit in parts if count]
-    return " ".join(told[:2])
+    texts = [f"{count} {unit}" for count, unit in parts if count]
+    return " ".join(texts[:2])
 
 
 def zone(name: str) -> ZoneInfo:

@@ -72,10 +72,10 @@ def days_of(text: str) -> tuple[date, date] | None:
 
     None where the text is no period. A week is that of ISO 8601, from Monday.
     """
-    found = _FORM.fullmatch(text.upper())
-    if found is None:
+    match = _FORM.fullmatch(text.upper())
+    if match is None:
         return None
-    year, (quarter, week, month, day) = int(found[1]), found.groups()[1:]
+    year, (quarter, week, month, day) = int(match[1]), match.groups()[1:]
     try:
         if week:
             first = date.fromisocalendar(year, int(week), 1)

@@ -40,7 +40,7 @@ from imcm.projections.figures.failures import change_failure_rate
 from imcm.projections.figures.figure import SHAPE, Figure
 from imcm.projections.figures.frequency import deployment_frequency, rework_rate
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.lead_time import lead_time
 from imcm.projections.figures.recovery import failed_deployment_recovery_time
 from imcm.projections.figures.restore import time_to_restore
@@ -469,15 +469,15 @@ def learned(
         moment_a=moment_a,
         events=n_b - n_a,
         types=dict(sorted(classifier.types.items())),
-        incidents=Listed.of(piece for piece in classifier.new if piece.kind == INCIDENT),
-        changes=Listed.of(piece for piece in classifier.new if piece.kind == CHANGE),
-        late=Listed.of(classifier.late),
-        corrections=Listed.of(classifier.corrections),
-        voids=Listed.of(classifier.voids),
-        merges=Listed.of(classifier.merges),
-        verdicts=Listed.of(classifier.verdicts),
-        reopenings=Listed.of(classifier.reopenings),
-        redactions=Listed.of(classifier.redactions),
+        incidents=LazySequence.of(piece for piece in classifier.new if piece.kind == INCIDENT),
+        changes=LazySequence.of(piece for piece in classifier.new if piece.kind == CHANGE),
+        late=LazySequence.of(classifier.late),
+        corrections=LazySequence.of(classifier.corrections),
+        voids=LazySequence.of(classifier.voids),
+        merges=LazySequence.of(classifier.merges),
+        verdicts=LazySequence.of(classifier.verdicts),
+        reopenings=LazySequence.of(classifier.reopenings),
+        redactions=LazySequence.of(classifier.redactions),
         figures=tuple(moved),
     )
 

@@ -35,7 +35,7 @@ from imcm.projections.figures.frequency import (
 )
 from imcm.projections.figures.function import facts_of, settled
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.lead_time import LeadTime, measure_lead_time
 from imcm.projections.figures.recovery import FailedDeploymentRecovery, recover
 from imcm.projections.figures.restore import measure
@@ -737,9 +737,9 @@ def _difference(side: _Side, other: _Side) -> Difference:
         one=side.name,
         other=other.name,
         unit=SECONDS if SECONDS in {side.figure.unit, other.figure.unit} else COUNT,
-        only_one=Listed.of(_one_sided(side, other)),
-        only_other=Listed.of(_one_sided(other, side)),
-        changed=Listed.of(
+        only_one=LazySequence.of(_one_sided(side, other)),
+        only_other=LazySequence.of(_one_sided(other, side)),
+        changed=LazySequence.of(
             Changed(
                 kind=key[0],
                 id=key[1],

@@ -23,7 +23,7 @@ from imcm.plain import joined
 from imcm.projections.facts.fold import Facts, FactsFold
 from imcm.projections.figures.excerpt import SOME, excerpt
 from imcm.projections.figures.figure import SHAPE, Figure
-from imcm.projections.figures.lazy import Listed
+from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import shown
 
 __all__ = ["Added", "Effect", "Restatement", "restated"]
@@ -272,7 +272,7 @@ def restated(
     return Restatement(
         before=before,
         after=figure_of(fold.facts(as_of=as_of, known_at=known_at_b)),
-        changes=Listed.of(changes),
+        changes=LazySequence.of(changes),
         events=n_b - n_a,
         without_effect=without_effect,
     )
@@ -350,7 +350,7 @@ def _effect(events: list[Recorded], before: float | None, after: float | None) -
     return Effect(
         record=events[0].record,
         recorded_at=events[0].recorded_at,
-        events=Listed.of(
+        events=LazySequence.of(
             Added(
                 position=recorded.position,
                 stream=recorded.stream,

@@ -44,7 +44,7 @@ def percentile(values: Iterable[float], q: float) -> float | None:
     Return the value below which the share *q* of *values* lies, by linear interpolation.
 
     Type 7 of Hyndman and Fan, "Sample Quantiles in Statistical Packages" (1996): with the n values
-    sorted and numbered from 0, the value at the place (n - 1) * q. It is what numpy, pandas and
+    sorted and numbered from 0, the value at the index (n - 1) * q. It is what numpy, pandas and
     spreadsheets give by default. *q* is read as the decimal number it prints as, so that 0.29 of
     101 values is exactly the one numbered 29, and the result is rounded once.
 
@@ -57,9 +57,9 @@ def percentile(values: Iterable[float], q: float) -> float | None:
     ordered = checked_sample("values", values)
     if not ordered:
         return None
-    place = place_of(q, len(ordered))
-    below = math.floor(place)
-    part = place - below
+    index = virtual_index(q, len(ordered))
+    below = math.floor(index)
+    part = index - below
     if part == 0:
         return float(ordered[below])
     return interpolated(ordered[below], ordered[below + 1], part)
@@ -86,8 +86,8 @@ class Percentile:
         return percentile(values, self.q)
 
 
-def place_of(q: float, n: int) -> Fraction:
-    """Return the place of a percentile among *n* sorted values, numbered from 0."""
+def virtual_index(q: float, n: int) -> Fraction:
+    """Return the index of a percentile among *n* sorted values; it may lie between two of them."""
     return Fraction(repr(float(q))) * (n - 1)
 
 

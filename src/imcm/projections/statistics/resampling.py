@@ -27,8 +27,8 @@ from imcm.projections.statistics.quantiles import (
     median,
     median_low,
     percentile,
-    place_of,
     total,
+    virtual_index,
 )
 from imcm.projections.statistics.samples import (
     SLACK,
@@ -122,7 +122,7 @@ def bootstrap_difference(
     draw = random_numbers(seed)
     check_count("resamples", resamples, 1)
     check_between("level", level, 0, 1)
-    of_a, of_b = (draws(statistic, one, len(one), draw) for one in (ordered_a, ordered_b))
+    of_a, of_b = (draws(statistic, sample, len(sample), draw) for sample in (ordered_a, ordered_b))
     outcomes = differences(of_a, of_b, resamples)
     way = of_a.way or of_b.way
     method = f"percentile bootstrap of the difference{way}, {resamples}, seed {seed}"
@@ -162,10 +162,10 @@ def permutation_p_value(
     bound = abs(observed) * (1 - SLACK)
     as_far = 1
     for _ in range(resamples):
-        # Fisher and Yates' shuffle of only the first n_a places: all that a deal needs.
-        for place in range(n_a):
-            other = place + int(draw() * (n - place))
-            pool[place], pool[other] = pool[other], pool[place]
+        # Fisher and Yates' shuffle of only the first n_a values: all that a deal needs.
+        for index in range(n_a):
+            other = index + int(draw() * (n - index))
+            pool[index], pool[other] = pool[other], pool[index]
         dealt = _difference(statistic, sorted(pool[:n_a]), sorted(pool[n_a:]))
         if dealt is None:
             return None
@@ -200,9 +200,9 @@ def draws(
 ) -> _Draws:
     """Return what draws the statistic of *n* values, drawn with replacement from *ordered*."""
     if ordered:
-        place = _place_in(statistic, n)
-        if place is not None:
-            return _Draws(_ranked(ordered, n, place, draw), " by exact order statistics")
+        index = _virtual_index_in(statistic, n)
+        if index is not None:
+            return _Draws(_ranked(ordered, n, index, draw), " by exact order statistics")
         summed = _summed(statistic, ordered, n, draw) if n > DRAWN_TERMS else None
         if summed is not None:
             return _Draws(summed, f" by sums of about {DRAWN_TERMS} draws and a normal rest")
@@ -215,10 +215,10 @@ def draws(
     return _Draws(resampled, "")
 
 
-def _place_in(statistic: Statistic, n: int) -> Fraction | None:
-    """Return the place among *n* sorted values that *statistic* is the value at, if it is one."""
+def _virtual_index_in(statistic: Statistic, n: int) -> Fraction | None:
+    """Return the index among *n* sorted values that *statistic* is the value at, if it is one."""
     if isinstance(statistic, Percentile):
-        return place_of(statistic.q, n)
+        return virtual_index(statistic.q, n)
     if statistic is median:
         return Fraction(n - 1, 2)
     if statistic is median_low:
@@ -229,10 +229,10 @@ def _place_in(statistic: Statistic, n: int) -> Fraction | None:
 
 
 def _ranked(
-    ordered: Sequence[float], n: int, place: Fraction, draw: Callable[[], float]
+    ordered: Sequence[float], n: int, index: Fraction, draw: Callable[[], float]
 ) -> Callable[[], float]:
     """
-    Return what draws the value at a *place*, numbered from 0, among *n* resampled and sorted ones.
+    Return what draws the value at an *index*, numbered from 0, among *n* resampled and sorted ones.
 
     A resample takes the values numbered floor(size * U), for n independent U, uniform from 0 to 1.
     That grows with U, so its k-th smallest value is the one numbered floor(size * U(k)), U(k) being
@@ -240,8 +240,8 @@ def _ranked(
     bootstrap Efron, "Bootstrap Methods", 1979, section 3). Nothing is approximated. Between two
     neighbours, U(k + 1) is the least of the n - k that are above U(k), uniform from there to 1.
     """
-    size, below = len(ordered), math.floor(place)
-    part = place - below
+    size, below = len(ordered), math.floor(index)
+    part = index - below
     first = _uniform_rank(below + 1, n, draw)
     if part == 0:
         return lambda: float(ordered[int(first() * size)])
@@ -400,7 +400,7 @@ def _checked(result: float | None) -> float | None:
 
 def _difference(statistic: Statistic, a: Sequence[float], b: Sequence[float]) -> float | None:
     """Return statistic(b) - statistic(a), None where one of them is or a sample is empty."""
-    of_a, of_b = (_checked(statistic(one)) if one else None for one in (a, b))
+    of_a, of_b = (_checked(statistic(sample)) if sample else None for sample in (a, b))
     return None if of_a is None or of_b is None else of_b - of_a
 
 

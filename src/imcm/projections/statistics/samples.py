@@ -64,8 +64,8 @@ def are_floats(numbers: Sequence[float]) -> bool:
 
 def sort(numbers: list[int] | list[float]) -> None:
     """Sort finite numbers in place; of large whole numbers as floats, which takes half as long."""
-    whole = bool(numbers) and isinstance(numbers[0], int)
-    numbers.sort(key=float if whole and are_floats(numbers) else None)
+    integers = bool(numbers) and isinstance(numbers[0], int)
+    numbers.sort(key=float if integers and are_floats(numbers) else None)
 
 
 def finite_numbers(name: str, values: Iterable[float]) -> list[float]:
@@ -78,26 +78,26 @@ def finite_numbers(name: str, values: Iterable[float]) -> list[float]:
     if isinstance(values, Ordered):
         return values
     numbers = list(values)
-    kinds = set(map(type, numbers))
-    if not all(map(_is_numeric, kinds)):
+    types = set(map(type, numbers))
+    if not all(map(_is_numeric, types)):
         first = next(number for number in numbers if not _is_numeric(type(number)))
         raise InvalidValue(name, first, "give ints or floats")
     # Plain columns are looked through at the speed of C, mixed ones and those with a culprit one
     # by one. NaN fails every comparison, so it must be ruled out before min and max are asked.
-    plain = kinds <= {int} or (kinds == {float} and all(map(math.isfinite, numbers)))
+    plain = types <= {int} or (types == {float} and all(map(math.isfinite, numbers)))
     if not plain or (numbers and not -LARGEST <= min(numbers) <= max(numbers) <= LARGEST):
         for number in numbers:
             if not -LARGEST <= number <= LARGEST:
                 raise InvalidValue(name, number, "give finite numbers from -1e100 to 1e100")
-    if all(issubclass(kind, int) for kind in kinds):
+    if all(issubclass(type_, int) for type_ in types):
         return numbers
     # Adding zero turns -0.0 into 0.0: two zeros would make the order of the input visible.
     return [float(number) + 0.0 for number in numbers]
 
 
-def _is_numeric(kind: type[object]) -> bool:
+def _is_numeric(type_: type[object]) -> bool:
     """Return whether instances of *kind* are numbers; True and False are answers, not numbers."""
-    return issubclass(kind, (int, float)) and kind is not bool
+    return issubclass(type_, (int, float)) and type_ is not bool
 
 
 def check_between(name: str, value: object, low: float, high: float) -> None:

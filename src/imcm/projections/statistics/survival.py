@@ -66,18 +66,18 @@ class _Run(NamedTuple):
     """
     A stretch of a curve without censoring, in which it comes down by the same step for each end.
 
-    After *i* of the ends from place *first* on, the share that lasts longer is exactly
-    `share * ((whole - i) / whole)`: the product of Kaplan and Meier telescopes.
+    After *i* of the ends from index *first* on, the share that lasts longer is exactly
+    `share * ((at_risk - i) / at_risk)`: the product of Kaplan and Meier telescopes.
     """
 
     first: int
     share: float
-    whole: int
+    at_risk: int
     start: float
 
     def after(self, i: int) -> float:
         """Return the share that lasts longer than *i* of its ends."""
-        return self.share * ((self.whole - i) / self.whole) if self.whole else 0.0
+        return self.share * ((self.at_risk - i) / self.at_risk) if self.at_risk else 0.0
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -109,8 +109,8 @@ class KaplanMeier:
         runs = [_Run(0, 1.0, left, 0.0)]
         for lost, t in enumerate(self.open, start=1):
             run = runs[-1]
-            place = bisect_right(self.ended, t, lo=run.first)
-            runs.append(_Run(place, run.after(place - run.first), left - place - lost, t))
+            index = bisect_right(self.ended, t, lo=run.first)
+            runs.append(_Run(index, run.after(index - run.first), left - index - lost, t))
         return runs
 
     @cached_property
@@ -144,14 +144,14 @@ class KaplanMeier:
     @cached_property
     def survival(self) -> tuple[float, ...]:
         """The share that lasts longer than this."""
-        share, whole, height = 1.0, len(self.ended) + len(self.open), 1.0
+        share, run_at_risk, height = 1.0, len(self.ended) + len(self.open), 1.0
         column: list[float] = []
         for n, d, c in zip(self.at_risk, self.events, self.censored, strict=True):
             if d:
-                height = share * ((n - d) / whole)
+                height = share * ((n - d) / run_at_risk)
             column.append(height)
             if c:
-                share, whole = height, n - d - c
+                share, run_at_risk = height, n - d - c
         return tuple(column)
 
     @property
@@ -220,7 +220,7 @@ class KaplanMeier:
             if following is not None and following.share > bound:
                 continue
             ends = (len(self.ended) if following is None else following.first) - run.first
-            # The share after i ends falls with i, so its place can be searched for.
+            # The share after i ends falls with i, so its index can be searched for.
             i = bisect_left(range(ends + 1), True, key=lambda i: run.after(i) <= bound)
             if 0 < i <= ends:
                 return float(self.ended[run.first + i - 1])
@@ -272,14 +272,14 @@ class KaplanMeier:
         parts: list[float] = []
         for run, following in zip_longest(self._runs, self._runs[1:]):
             end = horizon if following is None else min(following.start, horizon)
-            if run.whole == 0 or end <= run.start:
+            if run.at_risk == 0 or end <= run.start:
                 continue
             last = bisect_left(self.ended, end, lo=run.first)
             ended = self.ended[run.first : last]
             # Those that ended lived for a part of the stretch, the others for all of it.
             lived = sum(ended) - len(ended) * run.start
-            lived += (run.whole - len(ended)) * (end - run.start)
-            parts.append(run.share * (lived / run.whole))
+            lived += (run.at_risk - len(ended)) * (end - run.start)
+            parts.append(run.share * (lived / run.at_risk))
         return math.fsum(parts)
 
     def restricted_mean(self, horizon: float) -> RestrictedMean:
@@ -406,7 +406,7 @@ def log_rank(
     surplus: list[float] = []
     variances: list[float] = []
     ends = sorted(a_ends.keys() | b_ends.keys())
-    gone_a, gone_b = (map(bisect_left, repeat(one), ends) for one in (a_all, b_all))
+    gone_a, gone_b = (map(bisect_left, repeat(sample), ends) for sample in (a_all, b_all))
     for t, before_a, before_b in zip(ends, gone_a, gone_b, strict=True):
         n_a, n_b = len(a_all) - before_a, len(b_all) - before_b
         if n_a == 0 or n_b == 0:

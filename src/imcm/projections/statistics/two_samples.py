@@ -193,17 +193,19 @@ def _ranked_differences(
     if len(a) * len(b) <= LISTED_DIFFERENCES:
         listed = sorted(y - x for x in a for y in b)
         return [listed[rank - 1] for rank in ranks]
-    whole_a, whole_b, unit = _in_one_unit(a, b)
-    rows = _Rows.of(whole_a, whole_b).narrowed(ranks[0], ranks[-1])
-    found: list[int] = []
+    integers_a, integers_b, unit = _in_common_unit(a, b)
+    rows = _Rows.of(integers_a, integers_b).narrowed(ranks[0], ranks[-1])
+    differences: list[int] = []
     for before, rank in pairwise((0, *ranks)):
         # The two middle ones are neighbours: one is searched for, the other one lies next to it.
-        following = rows.following(found[-1], rank) if found and rank - before <= 1 else None
-        found.append(rows.at(rank) if following is None else following)
-    return [value if unit is None else value / unit for value in found]
+        following = (
+            rows.following(differences[-1], rank) if differences and rank - before <= 1 else None
+        )
+        differences.append(rows.at(rank) if following is None else following)
+    return [value if unit is None else value / unit for value in differences]
 
 
-def _in_one_unit(
+def _in_common_unit(
     a: Sequence[float], b: Sequence[float]
 ) -> tuple[Sequence[int], Sequence[int], int | None]:
     """
@@ -213,12 +215,14 @@ def _in_one_unit(
     """
     if isinstance(a[0], int) and isinstance(b[0], int):
         return cast("Sequence[int]", a), cast("Sequence[int]", b), None
-    ratios_a, ratios_b = ([float(value).as_integer_ratio() for value in one] for one in (a, b))
+    ratios_a, ratios_b = (
+        [float(value).as_integer_ratio() for value in sample] for sample in (a, b)
+    )
     unit = max(below for _, below in chain(ratios_a, ratios_b))
-    whole_a, whole_b = (
+    integers_a, integers_b = (
         [above * (unit // below) for above, below in ratios] for ratios in (ratios_a, ratios_b)
     )
-    return whole_a, whole_b, unit
+    return integers_a, integers_b, unit
 
 
 class _Rows(NamedTuple):
@@ -258,11 +262,11 @@ class _Rows(NamedTuple):
 
     def following(self, difference: int, rank: int) -> int:
         """Return the difference at *rank*, given the one at this rank or at the rank before."""
-        up_to = self._places(bisect_right, difference)
+        up_to = self._searchsorted(bisect_right, difference)
         if sum(up_to) >= rank:
             return difference
         n = len(self.b)
-        return min(self.b[place] - x for x, place in zip(self.a, up_to, strict=True) if place < n)
+        return min(self.b[index] - x for x, index in zip(self.a, up_to, strict=True) if index < n)
 
     def narrowed(self, first: int, last: int) -> _Rows:
         """
@@ -274,16 +278,16 @@ class _Rows(NamedTuple):
         """
         low, high = self._pivots(first, last)
         left, right = self.left, self.right
-        up_to = self._places(bisect_right, low)
+        up_to = self._searchsorted(bisect_right, low)
         if sum(up_to) < first:
             left = up_to
         else:
             high = low
-        smaller = self._places(bisect_left, high)
+        smaller = self._searchsorted(bisect_left, high)
         if sum(smaller) >= last:
             right = smaller
         else:
-            up_to = self._places(bisect_right, high)
+            up_to = self._searchsorted(bisect_right, high)
             if sum(up_to) < first:
                 left = up_to
         if left is self.left and right is self.right:
@@ -305,14 +309,14 @@ class _Rows(NamedTuple):
         for number in range(PIVOT_SAMPLE):
             row = bisect_right(ends, (2 * number + 1) * candidates // (2 * PIVOT_SAMPLE))
             part = (part + GOLDEN) % 1
-            place = left[row] + int(part * (right[row] - left[row]))
-            sample.append(b[place] - a[row])
+            index = left[row] + int(part * (right[row] - left[row]))
+            sample.append(b[index] - a[row])
         sample.sort()
         low, high = ((rank - below - 1) * PIVOT_SAMPLE // candidates for rank in (first, last))
         low, high = max(0, low - PIVOT_MARGIN), min(high + PIVOT_MARGIN, PIVOT_SAMPLE - 1)
         return sample[low], sample[high]
 
-    def _places(self, bisect: Callable[..., int], pivot: int) -> list[int]:
+    def _searchsorted(self, bisect: Callable[..., int], pivot: int) -> list[int]:
         """Return for each row how many of its differences are below, or up to, *pivot*."""
-        bounds = [x + pivot for x in self.a]
-        return list(map(bisect, repeat(self.b), bounds, self.left, self.right))
+        targets = [x + pivot for x in self.a]
+        return list(map(bisect, repeat(self.b), targets, self.left, self.right))
