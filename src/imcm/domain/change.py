@@ -91,6 +91,7 @@ from imcm.domain.lifecycle import (
     quickly_replaced,
     require,
     strange_event,
+    tried,
 )
 from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
 from imcm.domain.vocabulary import (
@@ -719,7 +720,9 @@ def next_steps(
     """
     Return, for each step, whether it is possible now; and if not, which guard says no and why.
 
-    A guard that needs an argument that was not given answers "depends on" it.
+    A guard that needs an argument that was not given answers "depends on" it. Where *by* and *at*
+    are all that a step needs, it is tried: the answer says what it would record and where the
+    status would be, and one that would record nothing is not possible.
 
     Args:
         by: Who would do it; *at*, when; *authority*, in which capacity they would vote.
@@ -729,7 +732,10 @@ def next_steps(
     by, at = optional_id("by", by), optional_moment("at", at)
     capacity = None if authority is None else checked_member("authority", authority, Authority)
     ask: _Ask = Ask(by=by, at=at, policy=checked_policy(policy), authority=capacity)
-    return tuple(answers(STEPS, change, ask))
+    given = {"by": by, "at": at, "policy": ask.policy, "authority": capacity}
+    known = {name: value for name, value in given.items() if value is not None}
+    asked = answers(STEPS, change, ask)
+    return tuple(tried(asked, globals().__getitem__, evolve, change, known))
 
 
 def _require(

@@ -95,6 +95,7 @@ from imcm.domain.lifecycle import (
     records,
     require,
     strange_event,
+    tried,
 )
 from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
 from imcm.domain.severity import SeverityScale, checked_scale, rated
@@ -606,12 +607,17 @@ def next_steps(
     """
     Return, for each step, whether it is possible now; and if not, which guard says no and why.
 
-    A guard that needs an argument that was not given answers "depends on" it.
+    A guard that needs an argument that was not given answers "depends on" it. Where *by* and *at*
+    are all that a step needs, it is tried: the answer says what it would record and where the
+    status would be, and one that would record nothing is not possible.
     """
     incident = checked_state("incident", incident, Incident)
     by, at = optional_id("by", by), optional_moment("at", at)
     ask: _Ask = Ask(by=by, at=at, policy=checked_policy(policy))
-    return tuple(answers(STEPS, incident, ask))
+    given = {"by": by, "at": at, "policy": ask.policy}
+    known = {name: value for name, value in given.items() if value is not None}
+    asked = answers(STEPS, incident, ask)
+    return tuple(tried(asked, globals().__getitem__, evolve, incident, known))
 
 
 def _require(

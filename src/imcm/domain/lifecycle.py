@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from inspect import signature
+from inspect import Parameter, signature
 from typing import Any, Final, Generic, NamedTuple, Never, Protocol, TypeVar
 
 import attrs
@@ -173,12 +173,17 @@ class Answer:
         possible: True, False, or None where it depends on an argument that was not given.
         guard: The guard that says no, or that can't tell yet; "" when possible.
         why: Its reason; for an open answer "depends on ...".
+        records: What it would record, by the names of the types, where that is known without more
+            arguments.
+        status: The status after it, where that is known and is another one.
     """
 
     step: str
     possible: bool | None
     guard: str = ""
     why: str = ""
+    records: tuple[str, ...] = ()
+    status: str | None = None
 
 
 def _status_guard(rule: Rule[S], step: str, state: S) -> str | None:
@@ -233,6 +238,53 @@ def _answer(rule: Rule[S], step: str, state: S, ask: Ask[S]) -> Answer:
     return open_answer or Answer(step=step, possible=True)
 
 
+NOTHING_NEW: Final = "something to record"
+"""The guard of steps that would record nothing, since what they say stands already."""
+
+
+def tried(
+    found: Iterable[Answer],
+    step_of: Callable[[str], Callable[..., tuple[Any, ...]]],
+    evolve: Callable[[S, Any], S],
+    state: S,
+    given: Mapping[str, object],
+) -> Iterator[Answer]:
+    """
+    Yield answers, those that are yes tried where nothing but *given* has to be known.
+
+    A step that would record nothing is not possible; of another one the answer says what it would
+    record, and where the status would be after it.
+
+    Args:
+        step_of: Returns the step of a name.
+        given: The arguments that are known.
+    """
+    for answer in found:
+        step = step_of(answer.step)
+        if not answer.possible or not required(step) <= given.keys():
+            yield answer
+            continue
+        taken = {name: value for name, value in given.items() if name in parameters(step)}
+        try:
+            events = step(state, **taken)
+        except StepRefused as refused:
+            yield Answer(step=answer.step, possible=False, guard=refused.guard, why=refused.why)
+            continue
+        except InvalidValue:
+            yield answer  # without an argument that is not required it says nothing
+            continue
+        if not events:
+            why = f"it stands so already: {answer.step} would record nothing"
+            yield Answer(step=answer.step, possible=False, guard=NOTHING_NEW, why=why)
+            continue
+        after = state
+        for event in events:
+            after = evolve(after, event)
+        status = None if after.status == state.status else after.status.value
+        names = tuple(type(event).__name__ for event in events)
+        yield Answer(step=answer.step, possible=True, records=names, status=status)
+
+
 St = TypeVar("St", bound=StrEnum)
 
 
@@ -256,6 +308,13 @@ def rows(table: Mapping[str, Rule[S]]) -> Iterator[tuple[str, tuple[str, ...], s
 def parameters(step: Callable[..., object]) -> tuple[str, ...]:
     """Return the names of what a step takes besides the state, which is its first parameter."""
     return tuple(signature(step).parameters)[1:]
+
+
+@cache
+def required(step: Callable[..., object]) -> frozenset[str]:
+    """Return the names of what a step has to be given besides the state."""
+    given = list(signature(step).parameters.values())[1:]
+    return frozenset(one.name for one in given if one.default is Parameter.empty)
 
 
 def records(step: str) -> Callable[[T], T]:
