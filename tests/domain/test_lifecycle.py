@@ -16,7 +16,7 @@ from domain.examples import at, window
 from imcm.domain import change, incident
 from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.incident_events import IncidentStatus
-from imcm.domain.lifecycle import Answer, rows
+from imcm.domain.lifecycle import NOTHING_NEW, Answer, rows
 from imcm.domain.policy import Policy
 from imcm.domain.vocabulary import Authority, Between, Severity
 from imcm.errors import StepRefused
@@ -339,7 +339,14 @@ class TestEveryStatusAndEveryStep:
         elif answer.possible:
             assert allowed is True
             assert (answer.guard, answer.why) == ("", "")
-        elif not answer.possible:
+            if answer.records:
+                made = getattr(module, step)(state, by="bea", at=at(50))
+                assert answer.records == tuple(type(event).__name__ for event in made)
+                after = module.fold((*state.past, *made)).status
+                assert answer.status == (None if after is state.status else after.value)
+        elif answer.guard == NOTHING_NEW:
+            assert () == getattr(module, step)(state, by="bea", at=at(50))
+        else:
             with pytest.raises(StepRefused) as refused:
                 getattr(module, step)(state, **arguments_in(arguments, step, status))
             assert (answer.guard, answer.why) == (refused.value.guard, refused.value.why)
@@ -353,10 +360,12 @@ class TestEveryStatusAndEveryStep:
         known = answer_of(module, state, step, by="bea", at=at(50))
         unknown = answer_of(module, state, step)
 
-        if known.possible is False and known.guard != "separation of duties":
+        if known.possible is False and known.guard not in {"separation of duties", NOTHING_NEW}:
             assert known == unknown
-        else:
+        elif known.guard != NOTHING_NEW:
             assert unknown.possible in {None, known.possible}
+        else:
+            assert unknown.possible is not False
 
 
 class TestNextSteps:
@@ -368,6 +377,20 @@ class TestNextSteps:
         possible = [a for a in incident.next_steps(incident.INITIAL) if a.possible is not False]
 
         assert [Answer(step="detect", possible=True)] == possible
+
+    def test_says_what_a_step_would_record_and_where_it_leads(self):
+        state = play(incident.INITIAL, incident, DETECT)
+        answer = answer_of(incident, state, "resolve", by="bea", at=at(50))
+        assert (answer.records, answer.status) == (("IncidentResolved",), "resolved")
+        answer = answer_of(incident, state, "declare", by="bea", at=at(50))
+        assert (answer.records, answer.status) == (("IncidentDeclared",), None)
+
+    def test_a_step_that_would_record_nothing_is_not_possible(self):
+        state = play(incident.INITIAL, incident, DETECT)
+        state = incident.fold((*state.past, *incident.acknowledge(state, by="bea", at=at(20))))
+        answer = answer_of(incident, state, "acknowledge", by="ana", at=at(50))
+        assert (answer.possible, answer.guard) == (False, NOTHING_NEW)
+        assert "would record nothing" in answer.why
 
     def test_depends_on_at_where_nobody_said_when(self):
         state = play(incident.INITIAL, incident, DETECT)

@@ -176,6 +176,8 @@ class Answer:
         records: What it would record, by the names of the types, where that is known without more
             arguments.
         status: The status after it, where that is known and is another one.
+        needs: The arguments that it has to be given besides those that were; told where both who
+            and when were.
     """
 
     step: str
@@ -184,6 +186,7 @@ class Answer:
     why: str = ""
     records: tuple[str, ...] = ()
     status: str | None = None
+    needs: tuple[str, ...] = ()
 
 
 def _status_guard(rule: Rule[S], step: str, state: S) -> str | None:
@@ -261,8 +264,10 @@ def tried(
     """
     for answer in found:
         step = step_of(answer.step)
-        if not answer.possible or not required(step) <= given.keys():
-            yield answer
+        needs = tuple(name for name in required(step) if name not in given)
+        if answer.possible is False or needs:
+            told = answer.possible is not False and {"by", "at"} <= given.keys()
+            yield attrs.evolve(answer, needs=needs) if told else answer
             continue
         taken = {name: value for name, value in given.items() if name in parameters(step)}
         try:
@@ -311,10 +316,10 @@ def parameters(step: Callable[..., object]) -> tuple[str, ...]:
 
 
 @cache
-def required(step: Callable[..., object]) -> frozenset[str]:
-    """Return the names of what a step has to be given besides the state."""
+def required(step: Callable[..., object]) -> tuple[str, ...]:
+    """Return the names of what a step has to be given besides the state, in their order."""
     given = list(signature(step).parameters.values())[1:]
-    return frozenset(one.name for one in given if one.default is Parameter.empty)
+    return tuple(one.name for one in given if one.default is Parameter.empty)
 
 
 def records(step: str) -> Callable[[T], T]:

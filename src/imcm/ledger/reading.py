@@ -4,28 +4,40 @@ Reading a ledger: replay, facts, following, questions about one thing, backups.
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import attrs
 
 from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
+from imcm.domain import change, incident
 from imcm.domain.change import Change
 from imcm.domain.incident import Incident
+from imcm.domain.lifecycle import Answer
+from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import CHANGE, INCIDENT, LedgerOpened, LogMark, Recorded, checked_position
-from imcm.domain.vocabulary import LONGEST_ID, checked_number, checked_text, checked_words, known_id
+from imcm.domain.vocabulary import (
+    LONGEST_ID,
+    Moment,
+    checked_number,
+    checked_text,
+    checked_words,
+    known_id,
+)
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError, UnknownIdError
 from imcm.files import checked_path
 from imcm.ledger.settings import store_of
 from imcm.ledger.store import SELF, Reading, SQLiteFile, SQLiteStore
 from imcm.ledger.streams import state_of_rows, without_gaps
-from imcm.ledger.waiting import checked_seconds, checked_stop
+from imcm.ledger.waiting import checked_kinds, checked_seconds, checked_stop
 from imcm.plain import plain
 
 if TYPE_CHECKING:
@@ -39,6 +51,9 @@ __all__ = [
     "Replay",
 ]
 
+
+ASYNC_BATCH: Final = 500
+"""Events that are fetched at once for somebody who follows with asyncio."""
 
 NEAR: Final = 200
 """Streams looked at on each side of an id that is not there, to find what may be meant."""
@@ -196,6 +211,53 @@ class LedgerReader:
                     return
             stop.wait(every)
 
+    async def afollow(
+        self,
+        *,
+        after: int | Literal["now"] = 0,
+        words: bool = True,
+        kinds: Iterable[str] = (INCIDENT, CHANGE),
+        every: float = 1.0,
+    ) -> AsyncIterator[Recorded]:
+        """
+        Yield events as they are recorded, by any process, without end: `follow` for asyncio.
+
+        The log is read in a thread, so nothing else waits for it. It ends with the task.
+
+            async for recorded in ledger.afollow(after="now"):
+                ...
+
+        Args:
+            after: Begin behind this position; "now" is behind what there is when it begins.
+            words: False leaves free text and names out, which is faster.
+            kinds: "incident", "change", or both; events of the ledger itself are in neither.
+            every: Seconds to wait before looking again when there was nothing new.
+        """
+        every, wanted = checked_seconds("every", every), checked_kinds(kinds)
+        position = await asyncio.to_thread(self.begin_after, after)
+        while True:
+            batch = await asyncio.to_thread(self._some, position, words)
+            for recorded in batch:
+                position = recorded.position
+                if recorded.kind in wanted:
+                    yield recorded
+            if not batch:
+                await asyncio.sleep(every)
+
+    def begin_after(self, begin: int | Literal["now"]) -> int:
+        """
+        Return the position behind which somebody begins who asks for it, or for "now".
+
+        Raises:
+            InvalidValue: It is neither a position nor "now".
+        """
+        if begin == "now":
+            return self.position_at()
+        return checked_position("after", begin)
+
+    def _some(self, after: int, words: bool) -> list[Recorded]:
+        return list(islice(self.replay(after=after, words=words), ASYNC_BATCH))
+
     def incident(self, id: str, *, known_at: int | datetime | None = None) -> Incident:
         """
         Return an incident as it stands, or as it stood when less was known.
@@ -336,6 +398,39 @@ class LedgerReader:
         extent = extent_of(self._store, known_at)
         found = decision_trail(events_of(self._store, [stream], extent.position), name)
         return attrs.evolve(found, known_at=known_at, log_position=extent.position)
+
+    def next_steps(
+        self,
+        id: str,
+        *,
+        by: str | None = None,
+        at: Moment | None = None,
+        policy: Policy = DEFAULT_POLICY,
+    ) -> tuple[Answer, ...]:
+        """
+        Return what can be done next with an incident or a change, and of what can't be, why not.
+
+        Args:
+            id: Its id; see `stream_of`.
+            by: Who would do it; without that, steps for which it matters depend on it.
+            at: When; by default now, by the ledger's clock.
+            policy: Under which rules.
+
+        Raises:
+            UnknownIdError: There is none with this id.
+            UnreadEventError: Its stream holds an event this version can't read.
+        """
+        stream = self.stream_of(id)
+        kind, _, name = stream.partition(":")
+        moment = self.now() if at is None else at
+        if kind == INCIDENT:
+            state = self.incident(name)
+            return incident.next_steps(state, by=by, at=moment, policy=policy)
+        return change.next_steps(self.change(name), by=by, at=moment, policy=policy)
+
+    def now(self) -> datetime:
+        """Return the time now, in UTC, by the machine's clock."""
+        return datetime.now(UTC)
 
     def near(self, stream: str) -> str:
         """Return which ids of the same kind look like one that is not there; empty where none."""

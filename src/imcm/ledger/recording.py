@@ -243,12 +243,13 @@ class Ledger(LedgerReader):
                 raise NotALedgerError(f"there are events of another kind: no {SELF} comes first")
             ledger_id = f"imcm/{secrets.token_hex(16)}"
             opened = LedgerOpened(ledger_id=ledger_id, format=FORMAT)
-            name, state = encode(opened, recorded_at=self._now(), record=secrets.token_hex(16))
+            name, state = encode(opened, recorded_at=self.now(), record=secrets.token_hex(16))
             # Where another process opened it first, its identity is the ledger's.
             with contextlib.suppress(AlreadyThere):
                 store.insert([StoredEvent(0, SELF, 1, name, state)])
 
-    def _now(self) -> datetime:
+    def now(self) -> datetime:
+        """Return the time now, in UTC, by the ledger's clock."""
         return checked_time("clock", self._clock()).astimezone(UTC)
 
     # --- one step ---------------------------------------------------------------------------------
@@ -402,7 +403,7 @@ class Ledger(LedgerReader):
                         earlier = self._claimed(source, key, calls, turn, strict=strict)
                         if earlier is not None:
                             return earlier
-                    now = self._now()
+                    now = self.now()
                     events = self._decide(calls, now, turn)
                     head = head_of(Heads(now, record), source)
                     rows = [readable_row(*event, head) for event in events]
@@ -622,7 +623,7 @@ class Ledger(LedgerReader):
             at=at,
             reason=reason,
             versions=versions,
-            now=self._now,
+            now=self.now,
             near=self.near,
         )
 
@@ -668,7 +669,7 @@ class Ledger(LedgerReader):
         Raises:
             StepRefused, InvalidValue: A history can't be recorded; those before it are.
         """
-        return bring_in(self._writes, histories, self._now, progress)
+        return bring_in(self._writes, histories, self.now, progress)
 
     def append_rows(self, rows: Iterable[StoredEvent]) -> int:
         """
@@ -683,4 +684,4 @@ class Ledger(LedgerReader):
         Raises:
             LedgerNotEmptyError: A stream of theirs exists here with other events.
         """
-        return append_rows(self._writes, rows, self._now)
+        return append_rows(self._writes, rows, self.now)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from imcm.domain.vocabulary import is_number
+from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.vocabulary import checked_text, is_list, is_number
 from imcm.errors import InvalidValue
 
 
@@ -20,6 +21,22 @@ def checked_seconds(name: str, value: object) -> float:
         allowed = f"a number of seconds from 0 to {threading.TIMEOUT_MAX:,.0f}"
         raise InvalidValue(name, value, allowed)
     return value
+
+
+def checked_kinds(value: object) -> frozenset[str]:
+    """
+    Return of which kinds events are wanted.
+
+    Raises:
+        InvalidValue: It is no list of "incident" and "change".
+    """
+    allowed = 'a list of "incident" and "change"'
+    if isinstance(value, str) or not is_list(value):
+        raise InvalidValue("kinds", value, allowed)
+    kinds = frozenset(checked_text("kinds", kind) for kind in value)
+    if not kinds or not kinds <= {INCIDENT, CHANGE}:
+        raise InvalidValue("kinds", sorted(kinds), allowed)
+    return kinds
 
 
 def checked_stop(value: object) -> threading.Event:

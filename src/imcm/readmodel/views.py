@@ -16,7 +16,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, Self, TypeVar, cast
@@ -609,8 +609,7 @@ class Views:
     # --- asking -----------------------------------------------------------------------------------
 
     def _now(self) -> datetime:
-        clock: Callable[[], datetime] | None = self._clock or getattr(self._ledger, "clock", None)
-        return datetime.now(UTC) if clock is None else checked_time("clock", clock())
+        return self._ledger.now() if self._clock is None else checked_time("clock", self._clock())
 
     def _upto(self, at: int | None) -> int:
         return self._model.facts.fold.position if at is None else at
