@@ -169,22 +169,22 @@ def refuse_one_side(stream: str, event: Event, state_of: Callable[[str], Any]) -
     mine = stream.partition(":")[2]
     match event:
         case IncidentMerged():
-            told = mine in state_of(f"{INCIDENT}:{event.into}").absorbed
+            agrees = mine in state_of(f"{INCIDENT}:{event.into}").absorbed
         case IncidentUnmerged():
-            told = mine not in state_of(f"{INCIDENT}:{event.out_of}").absorbed
+            agrees = mine not in state_of(f"{INCIDENT}:{event.out_of}").absorbed
         case IncidentAbsorbed():
             merged, target = state_of(f"{INCIDENT}:{event.merged}"), state_of(stream)
             held = highest(target.highest, incident.highest_held(target, [merged]))
-            told = merged.merged_into == mine and held == target.highest
+            agrees = merged.merged_into == mine and held == target.highest
         case IncidentSeparated():
-            told = state_of(f"{INCIDENT}:{event.merged}").merged_into != mine
+            agrees = state_of(f"{INCIDENT}:{event.merged}").merged_into != mine
         case SeverityInherited():
             target = state_of(stream)
             members = [state_of(f"{INCIDENT}:{id_}") for id_ in sorted(target.absorbed)]
-            told = target.highest == incident.highest_held(target, members)
+            agrees = target.highest == incident.highest_held(target, members)
         case _:
             return
-    if not told:
+    if not agrees:
         raise StepRefused(
             "merge", "both sides", "use ledger.merge or ledger.unmerge: both incidents say it",
             stream=stream,
@@ -216,7 +216,7 @@ def of_members(
         if state.highest == state.held:
             return {}  # they brought nothing, and need not be read
         left = state.absorbed - {merged} if step is incident.separate else state.absorbed
-        return {one: state_of(f"{INCIDENT}:{one}") for one in left}
+        return {id_: state_of(f"{INCIDENT}:{id_}") for id_ in left}
 
     def further(follows: Sequence[Event], state: Incident) -> Call | None:
         into = state.merged_into
@@ -224,8 +224,8 @@ def of_members(
             return None
         return of_members(into, incident.inherit, by=by, at=at, merged=id)
 
-    told = call_of(id, step, {"by": by, "at": at, "merged": merged})
-    return told._replace(others={"members": members}, then=further)
+    call = call_of(id, step, {"by": by, "at": at, "merged": merged})
+    return call._replace(others={"members": members}, then=further)
 
 
 def relating(id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Call:
@@ -235,12 +235,12 @@ def relating(id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Call:
     def above(_: Incident, state_of: Callable[[str], Any]) -> tuple[str, ...]:
         if kind is not Relation.CHILD_OF:
             return ()
-        found: dict[str, None] = {}  # imported history may go in a circle
-        one: str | None = to
-        while one is not None and one not in found:
-            found[one] = None
-            one = state_of(f"{INCIDENT}:{one}").parent
-        return tuple(found)[1:]
+        ancestors: dict[str, None] = {}  # imported history may go in a circle
+        ancestor: str | None = to
+        while ancestor is not None and ancestor not in ancestors:
+            ancestors[ancestor] = None
+            ancestor = state_of(f"{INCIDENT}:{ancestor}").parent
+        return tuple(ancestors)[1:]
 
-    told = {"id": id, "to": known_id("to", to), "kind": kind, "by": by, "at": at}
-    return call_of(id, incident.relate, told, asked=True)._replace(others={"above": above})
+    arguments = {"id": id, "to": known_id("to", to), "kind": kind, "by": by, "at": at}
+    return call_of(id, incident.relate, arguments, asked=True)._replace(others={"above": above})

@@ -37,12 +37,12 @@ def claim_stream(source: Source, key: str) -> str:
 
 def _hash_of_old_claim(calls: Sequence[Call]) -> str:
     """Return the hash of steps and arguments that `KeyClaimed` holds, which is written no more."""
-    sides = [call for one in calls for call in _both_sides(one)]
-    told = [
-        (c.stream, name_of(c.step), sorted(c.arguments.items()), sorted(c.others.items()))
-        for c in sides
+    sides = [side for call in calls for side in _both_sides(call)]
+    asked = [
+        (s.stream, name_of(s.step), sorted(s.arguments.items()), sorted(s.others.items()))
+        for s in sides
     ]
-    return hashlib.sha256(_as_json(told)).hexdigest()
+    return hashlib.sha256(_as_json(asked)).hexdigest()
 
 
 def _both_sides(call: Call) -> Iterator[Call]:
@@ -66,7 +66,7 @@ def steps_asked(calls: Sequence[Call]) -> tuple[tuple[str, str], ...]:
 
 def hash_of_arguments(calls: Sequence[Call], salt: str) -> str:
     """Return a hash of all arguments but words, which nobody can guess against without the salt."""
-    told = [
+    arguments = [
         sorted(
             (name, value)
             for name, value in call.arguments.items()
@@ -74,15 +74,15 @@ def hash_of_arguments(calls: Sequence[Call], salt: str) -> str:
         )
         for call in calls
     ]
-    return hmac.digest(bytes.fromhex(salt), _as_json(told), "sha256").hex()
+    return hmac.digest(bytes.fromhex(salt), _as_json(arguments), "sha256").hex()
 
 
-def _as_json(told: object) -> bytes:
+def _as_json(asked: object) -> bytes:
     try:
-        return _asking.encode(told)
+        return _asking.encode(asked)
     except (UnicodeEncodeError, TypeError, OverflowError):
         allowed = "under a key, values that can be written as JSON, without lone surrogates"
-        raise InvalidValue("arguments", told, allowed) from None
+        raise InvalidValue("arguments", asked, allowed) from None
 
 
 def claim_row(

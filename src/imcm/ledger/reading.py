@@ -23,7 +23,7 @@ from imcm.domain.vocabulary import LONGEST_ID, checked_number, checked_text, che
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError, UnknownIdError
 from imcm.files import checked_path
 from imcm.ledger.settings import store_of
-from imcm.ledger.store import SELF, Reading, SQLiteFile, SQLiteStore
+from imcm.ledger.store import SELF, ReadStore, SQLiteFile, SQLiteStore
 from imcm.ledger.streams import state_of_rows, without_gaps
 from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.plain import plain
@@ -104,8 +104,8 @@ class LedgerReader:
         reader._begin(store_of(settings, make=False))
         return reader
 
-    def _begin(self, store: Reading) -> None:
-        self._store: Reading = store
+    def _begin(self, store: ReadStore) -> None:
+        self._store: ReadStore = store
         try:
             self.ledger_id = self._identity()
         except ImcmError:
@@ -257,17 +257,17 @@ class LedgerReader:
         prefixed = kind in {INCIDENT, CHANGE} and bool(name)
         if not (prefixed and len(id) > LONGEST_ID):
             known_id("id", id)
-        found = [
+        streams = [
             f"{kind}:{id}" for kind in (INCIDENT, CHANGE) if self._store.stream(f"{kind}:{id}")
         ]
-        if not found and prefixed and self._store.stream(f"{kind}:{known_id('id', name)}"):
+        if not streams and prefixed and self._store.stream(f"{kind}:{known_id('id', name)}"):
             return id
-        if not found:
+        if not streams:
             near = self._near(f"{INCIDENT}:{id}") or self._near(f"{CHANGE}:{id}")
             raise UnknownIdError("incident or change", id, near)
-        if len(found) > 1:
-            raise InvalidValue("id", id, f"{' or '.join(found)}, since there are both")
-        return found[0]
+        if len(streams) > 1:
+            raise InvalidValue("id", id, f"{' or '.join(streams)}, since there are both")
+        return streams[0]
 
     def timeline(
         self,
@@ -306,8 +306,8 @@ class LedgerReader:
         cut = as_of
         if as_of is None and extent.newest:
             cut = datetime.fromisoformat(extent.newest)
-        one: dict[str, Any] = {kind: name}
-        return timeline(log, **one, window=window, linked=linked, as_of=cut)
+        whose: dict[str, Any] = {kind: name}
+        return timeline(log, **whose, window=window, linked=linked, as_of=cut)
 
     def trail(self, id: str, *, known_at: int | datetime | None = None) -> DecisionTrail:
         """
@@ -334,16 +334,16 @@ class LedgerReader:
         if kind != CHANGE:
             raise InvalidValue("id", id, "a change; this is an incident, which has a timeline")
         extent = extent_of(self._store, known_at)
-        found = decision_trail(events_of(self._store, [stream], extent.position), name)
-        return attrs.evolve(found, known_at=known_at, log_position=extent.position)
+        trail = decision_trail(events_of(self._store, [stream], extent.position), name)
+        return attrs.evolve(trail, known_at=known_at, log_position=extent.position)
 
     def _near(self, stream: str) -> str:
         """Return which ids of the same kind look like one that is not there; empty where none."""
         kind, _, id_ = stream.partition(":")
         theirs = [name.partition(":") for name in self._store.beside(stream, NEAR)]
         ids = [name for kind_, _, name in theirs if kind_ == kind]
-        found = get_close_matches(id_, ids, n=3, cutoff=0.7)
-        return f"near: {', '.join(map(plain, found))}" if found else ""
+        near = get_close_matches(id_, ids, n=3, cutoff=0.7)
+        return f"near: {', '.join(map(plain, near))}" if near else ""
 
     def history(self, stream: str) -> list[Recorded]:
         """

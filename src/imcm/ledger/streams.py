@@ -73,15 +73,15 @@ def _kind_of_function(step: Callable[..., object]) -> str:
     except (TypeError, ValueError, StopIteration, NameError, AttributeError, SyntaxError):
         hints, first = {}, ""
     kinds = {Incident: INCIDENT, Change: CHANGE}
-    found = kinds.get(hints.get(first))  # type: ignore[arg-type]
-    if found is None:
+    kind = kinds.get(hints.get(first))  # type: ignore[arg-type]
+    if kind is None:
         raise InvalidValue(
             "step",
             step,
             "give a step such as incident.resolve or change.start; a step of your own takes the "
             "state first, annotated as Incident or Change",
         )
-    return found
+    return kind
 
 
 def kind_of_step(step: Callable[..., object]) -> str:

@@ -195,11 +195,11 @@ class Follower:
         run = self._connection.execute
         if not run("SELECT 1 FROM sqlite_master WHERE name = 'imcm_follower'").fetchone():
             return 0, b""
-        found = run(
+        kept = run(
             "SELECT position, leaf FROM imcm_follower WHERE model = ? AND ledger = ?",
             (self._model.name, self._ledger.ledger_id),
         ).fetchone()
-        return (0, b"") if found is None else (found[0], found[1])
+        return (0, b"") if kept is None else (kept[0], kept[1])
 
     def _next(self, position: int) -> list[StoredEvent]:
         """Return the next rows behind a position; small batches are fetched several at once."""
