@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.encoding import written_id
 from imcm.codec.rows import StoredEvent
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at, stream_of
 from imcm.ledger.store import ReadStore
 from imcm.projections.histories.timeline import named_by
 
-_PREFIXES: Final = (f"{INCIDENT}:", f"{CHANGE}:")
+_PREFIXES: Final = (stream_of(INCIDENT, ""), stream_of(CHANGE, ""))
 
 
 class Extent(NamedTuple):

@@ -15,7 +15,7 @@ from imcm.codec.decoding import decode, envelope_of
 from imcm.codec.encoding import Heads, salts
 from imcm.codec.renewal import as_imported
 from imcm.codec.rows import StoredEvent, checked_rows
-from imcm.domain.recorded import Event, LedgerOpened, Source
+from imcm.domain.recorded import Event, LedgerOpened, Source, kind_and_id
 from imcm.domain.vocabulary import checked_id, is_list
 from imcm.errors import (
     ConflictError,
@@ -90,7 +90,7 @@ def added_rows(
     except StepRefused as refused:
         raise refused.on(stream) from None
     if additions and not there:
-        checked_id("id", stream.partition(":")[2])
+        checked_id("id", kind_and_id(stream)[1])
     return [
         readable_row(stream, version, event, head_of(heads, history.events[index][1]), salt)
         for version, (index, event) in enumerate(additions, start=len(state.past) + 1)
@@ -206,7 +206,7 @@ def append_rows(store: Store, rows: Iterable[StoredEvent], now: Callable[[], dat
     batch: list[StoredEvent] = []
     count = 0
     for row in given:
-        if row.stream.partition(":")[0] not in AGGREGATES:
+        if kind_and_id(row.stream)[0] not in AGGREGATES:
             continue  # their keys and their identity are theirs
         if row.stream not in there:
             checked_stream(row.stream)  # what no ledger would have recorded comes from nowhere

@@ -17,7 +17,15 @@ from imcm.codec.rows import StoredEvent
 from imcm.domain import incident
 from imcm.domain.change_events import ChangeEvent
 from imcm.domain.incident_events import IncidentEvent
-from imcm.domain.recorded import CHANGE, INCIDENT, Event, KeyClaimed, KeyUsed, Source
+from imcm.domain.recorded import (
+    CHANGE,
+    INCIDENT,
+    Event,
+    KeyClaimed,
+    KeyUsed,
+    Source,
+    kind_and_id,
+)
 from imcm.domain.vocabulary import checked_id, is_list, is_mapping
 from imcm.errors import InvalidValue
 from imcm.ledger.calls import Call, name_of
@@ -70,7 +78,7 @@ def hash_of_arguments(calls: Sequence[Call], salt: str) -> str:
         sorted(
             (name, value)
             for name, value in call.arguments.items()
-            if name not in _WORDS[call.stream.partition(":")[0]]
+            if name not in _WORDS[kind_and_id(call.stream)[0]]
         )
         for call in calls
     ]

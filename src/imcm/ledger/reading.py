@@ -18,7 +18,16 @@ from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
 from imcm.domain.change import Change
 from imcm.domain.incident import Incident
-from imcm.domain.recorded import CHANGE, INCIDENT, LedgerOpened, LogMark, Recorded, checked_position
+from imcm.domain.recorded import (
+    CHANGE,
+    INCIDENT,
+    LedgerOpened,
+    LogMark,
+    Recorded,
+    checked_position,
+    kind_and_id,
+    stream_of,
+)
 from imcm.domain.vocabulary import LONGEST_ID, checked_number, checked_text, checked_words, known_id
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError, UnknownIdError
 from imcm.files import checked_path
@@ -216,7 +225,7 @@ class LedgerReader:
         return state
 
     def _existing(self, kind: str, id: str, known_at: int | datetime | None) -> Any:
-        stream = f"{kind}:{known_id('id', id)}"
+        stream = stream_of(kind, known_id("id", id))
         if known_at is None:
             state = self._load(stream, kind)
         else:
@@ -253,17 +262,16 @@ class LedgerReader:
             UnknownIdError: There is none.
             InvalidValue: There are both, or it can be no id.
         """
-        kind, _, name = checked_text("id", id).partition(":")
+        kind, name = kind_and_id(checked_text("id", id))
         prefixed = kind in {INCIDENT, CHANGE} and bool(name)
         if not (prefixed and len(id) > LONGEST_ID):
             known_id("id", id)
-        streams = [
-            f"{kind}:{id}" for kind in (INCIDENT, CHANGE) if self._store.stream(f"{kind}:{id}")
-        ]
-        if not streams and prefixed and self._store.stream(f"{kind}:{known_id('id', name)}"):
+        incident, change = stream_of(INCIDENT, id), stream_of(CHANGE, id)
+        streams = [stream for stream in (incident, change) if self._store.stream(stream)]
+        if not streams and prefixed and self._store.stream(stream_of(kind, known_id("id", name))):
             return id
         if not streams:
-            near = self._near(f"{INCIDENT}:{id}") or self._near(f"{CHANGE}:{id}")
+            near = self._near(incident) or self._near(change)
             raise UnknownIdError("incident or change", id, near)
         if len(streams) > 1:
             raise InvalidValue("id", id, f"{' or '.join(streams)}, since there are both")
@@ -297,7 +305,7 @@ class LedgerReader:
         from imcm.projections.histories.timeline import timeline
 
         stream = self.stream_of(id)
-        kind, _, name = stream.partition(":")
+        kind, name = kind_and_id(stream)
         extent = extent_of(self._store, known_at, name if linked else None)
         if linked:
             log = around(self._store, stream, extent)
@@ -327,10 +335,10 @@ class LedgerReader:
         from imcm.ledger.around import events_of, extent_of
         from imcm.projections.histories.decisions import decision_trail
 
-        stream = f"{CHANGE}:{known_id('id', id)}"
+        stream = stream_of(CHANGE, known_id("id", id))
         if not self._store.stream(stream):
             stream = self.stream_of(id)
-        kind, _, name = stream.partition(":")
+        kind, name = kind_and_id(stream)
         if kind != CHANGE:
             raise InvalidValue("id", id, "a change; this is an incident, which has a timeline")
         extent = extent_of(self._store, known_at)
@@ -339,9 +347,9 @@ class LedgerReader:
 
     def _near(self, stream: str) -> str:
         """Return which ids of the same kind look like one that is not there; empty where none."""
-        kind, _, id_ = stream.partition(":")
-        theirs = [name.partition(":") for name in self._store.beside(stream, NEAR)]
-        ids = [name for kind_, _, name in theirs if kind_ == kind]
+        kind, id_ = kind_and_id(stream)
+        theirs = map(kind_and_id, self._store.beside(stream, NEAR))
+        ids = [name for kind_, name in theirs if kind_ == kind]
         near = get_close_matches(id_, ids, n=3, cutoff=0.7)
         return f"near: {', '.join(map(plain, near))}" if near else ""
 

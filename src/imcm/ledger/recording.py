@@ -38,6 +38,7 @@ from imcm.domain.recorded import (
     Recorded,
     Recording,
     Source,
+    kind_and_id,
 )
 from imcm.domain.severity import SeverityScale, checked_scale
 from imcm.domain.vocabulary import (
@@ -448,11 +449,11 @@ class Ledger(LedgerReader):
             if stream not in states:
                 # No guard reads words: they may have been taken out.
                 rows = without_gaps(turn.stream(stream))
-                states[stream] = state_of_rows(stream.partition(":")[0], rows, words=False)
+                states[stream] = state_of_rows(kind_and_id(stream)[0], rows, words=False)
             return states[stream]
 
         def decide(call: Call) -> None:
-            kind = call.stream.partition(":")[0]
+            kind, id_ = kind_and_id(call.stream)
             state = state_of(call.stream)
             others = {
                 name: state_of(of) if isinstance(of, str) else of(state, state_of)
@@ -465,12 +466,12 @@ class Ledger(LedgerReader):
                 if refused.guard != "status" or state.past:
                     raise
                 # Mistyped, as a rule: it is refused for being nothing yet.
-                hint = f"there is no {kind} {plain(call.stream.partition(':')[2])!r}"
+                hint = f"there is no {kind} {plain(id_)!r}"
                 near = self._near(call.stream)
                 raise refused.on(call.stream, f"{hint}, {near}" if near else hint) from None
             own = None if id(call.step) in AGGREGATES[kind].steps else rules_of(call, self._scale)
             if made and not state.past:
-                checked_id("id", call.stream.partition(":")[2])  # a new id is asked more
+                checked_id("id", id_)  # a new id is asked more
             for event in made:
                 if own is not None:
                     confirm_event(call, state, event, own)
@@ -514,7 +515,7 @@ class Ledger(LedgerReader):
         there = self._store.streams(list(named))
         for name in named:
             if name not in there:
-                kind, _, id_ = name.partition(":")
+                kind, id_ = kind_and_id(name)
                 near = self._near(name)
                 note = f"there is no {kind} {plain(id_)!r} in this ledger yet"
                 yield f"{note}; {near}" if near else note

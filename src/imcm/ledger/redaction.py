@@ -12,7 +12,7 @@ from typing import Self
 from imcm.codec.encoding import Heads
 from imcm.codec.rows import StoredEvent
 from imcm.domain.corrections import WordsRedacted
-from imcm.domain.recorded import Recorded, checked_log
+from imcm.domain.recorded import Recorded, checked_log, kind_and_id
 from imcm.domain.vocabulary import (
     Moment,
     checked_id,
@@ -94,7 +94,7 @@ def redact(
     wanted = None if versions is None else checked_versions(versions)
     by, reason = checked_id("by", by), required_words("reason", reason)
     at = checked_moment("at", at)
-    kind, _, id_ = stream.partition(":")
+    kind, id_ = kind_and_id(stream)
     name = stream
     made: list[Recorded] = []
 
