@@ -103,7 +103,7 @@ def event_of(row: StoredEvent) -> Stored:
             state = decoder.decode(row.state)
         except UNREADABLE:
             return decode(row, words=False).event  # which says what is wrong
-        if state.format <= FORMAT and state.recorded_at.tzinfo is not None:
+        if state.format <= FORMAT and is_aware(state.recorded_at):
             event: Stored = state.event
             return event
     return decode(row, words=False).event

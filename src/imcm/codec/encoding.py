@@ -13,7 +13,7 @@ import functools
 import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import Enum, EnumMeta
 from types import UnionType
 from typing import Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -23,7 +23,7 @@ import msgspec
 
 from imcm.codec.rows import EVENT_TYPES, FORMAT, SALT_BYTES, hints_of, keyed_hash, word_fields
 from imcm.domain.recorded import KeyUsed, Source, Stored, Unread
-from imcm.domain.vocabulary import is_list
+from imcm.domain.vocabulary import is_list, offset_has_seconds
 from imcm.errors import InvalidValue
 
 _REQUIRED: Final = object()
@@ -77,13 +77,9 @@ def _field(hint: Any) -> _Field:
     return _Field(frozenset(sure), frozenset(items), Mapping[str, str] in choices)
 
 
-_MINUTE: Final = timedelta(minutes=1)
-
-
 def _whole_minutes(value: datetime) -> None:
     # A naive time has no offset: the TypeError says that it can't be stored.
-    if value.tzinfo is not UTC and value.utcoffset() % _MINUTE:  # type: ignore[operator]
-        # RFC 3339 has no seconds in an offset; writing it would move the instant.
+    if offset_has_seconds(value):
         raise InvalidValue("at", value, "its UTC offset must be whole minutes")
 
 

@@ -10,15 +10,14 @@ changing a byte of it.
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 import threading
-import time
 import weakref
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from itertools import chain
 from operator import itemgetter, lt
 from pathlib import Path
@@ -35,6 +34,7 @@ from imcm.errors import (
     StoreError,
 )
 from imcm.files import reserved
+from imcm.ledger.waiting import once_free
 
 T = TypeVar("T")
 
@@ -893,16 +893,12 @@ class SQLiteStore(RecorderStore):
         # The name goes in as a URI, so that no character of a path means anything to SQLite.
         uri = f"{path.absolute().as_uri()}?mode=rwc"
         settings = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": uri}
-        give_up = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                super().__init__(settings)
-                break
-            except sqlite3.OperationalError as error:
-                # Switching a new file to a write-ahead log does not wait for others doing the same.
-                if "locked" not in str(error) or time.monotonic() > give_up:
-                    raise _sqlite_failed(path, error) from error
-                time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 (no secret)
+        make = partial(super().__init__, settings)
+        try:
+            # Switching a new file to a write-ahead log does not wait for others doing the same.
+            once_free(make, seconds=LOCK_WAIT_SECONDS, pause=(0.005, 0.05))
+        except sqlite3.OperationalError as error:
+            raise _sqlite_failed(path, error) from error
         self.reader = SQLiteFile(path)
         self._writing = _Queue()
         self._writer: sqlite3.Connection | None = None
@@ -950,22 +946,9 @@ class SQLiteStore(RecorderStore):
 
     @staticmethod
     def _begin(connection: sqlite3.Connection) -> None:
-        """
-        Wait for the turn to write, and take it.
-
-        SQLite's own way of waiting looks ever more seldom, up to ten times a second, so that who
-        has waited longest has the worst chance. Here all who wait look equally often.
-        """
-        give_up = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > give_up:
-                    raise
-            else:
-                return
-            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 (no secret)
+        """Wait for the turn to write, and take it."""
+        begin = partial(connection.execute, "BEGIN IMMEDIATE")
+        once_free(begin, seconds=LOCK_WAIT_SECONDS, pause=(0.0002, 0.002))
 
     def appended(self, rows: Sequence[StoredEvent], connection: sqlite3.Connection) -> list[int]:
         """
@@ -1199,11 +1182,6 @@ class SQLiteStore(RecorderStore):
 
 _WIPING: Final = 2
 """Seconds that emptying the write-ahead log waits for readers."""
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    name: str = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _triggers_in(connection: sqlite3.Connection) -> list[tuple[str, str]]:

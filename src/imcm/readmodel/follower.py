@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +26,8 @@ from imcm.domain.vocabulary import checked_function, checked_number
 from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path
 from imcm.ledger.reading import LedgerReader
-from imcm.ledger.store import TUPLES
-from imcm.ledger.waiting import checked_seconds, checked_stop
+from imcm.ledger.store import LOCK_WAIT_SECONDS, TUPLES
+from imcm.ledger.waiting import checked_seconds, checked_stop, once_free
 
 __all__ = [
     "Follower",
@@ -37,8 +37,6 @@ __all__ = [
 
 BATCH: Final = 20_000
 """Events that are applied in one transaction."""
-
-LOCK_WAIT_SECONDS: Final = 60
 
 
 class Model(Protocol):
@@ -147,17 +145,9 @@ class Follower:
 
     def _write_ahead(self) -> None:
         """Choose the journal in which readers and one writer don't wait for each other."""
-        end = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                # In a new file SQLite does not wait for others who do the same.
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
+        choose = partial(self._connection.execute, "PRAGMA journal_mode = WAL")
+        # In a new file SQLite does not wait for others who do the same.
+        once_free(choose, seconds=LOCK_WAIT_SECONDS, pause=(0.005, 0.05))
 
     @contextmanager
     def _errors(self) -> Generator[None]:
