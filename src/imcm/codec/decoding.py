@@ -29,7 +29,7 @@ from imcm.codec.rows import (
 )
 from imcm.domain.recorded import Recorded, Source, Stored, Unread
 from imcm.domain.vocabulary import is_aware
-from imcm.errors import InvalidValue
+from imcm.errors import InvalidValue, StoreError
 
 _BEFORE_STAMP: Final = b'","recorded_at":"'
 _STAMP: Final = slice(71, 98)
@@ -137,7 +137,7 @@ def decode(row: StoredEvent, *, words: bool = True) -> Recorded:
     if state.format > FORMAT:
         return unread_row(row, f"format {state.format} is newer than {FORMAT}")
     if not is_aware(state.recorded_at):
-        raise damaged_row(row, "recorded_at has no time zone")
+        raise _naive_stamp(row)
     event = state.event
     redacted = False
     if words:
@@ -192,8 +192,12 @@ def envelope_of(row: StoredEvent) -> _Envelope:
     except UNREADABLE as error:
         raise damaged_row(row, str(error)) from None
     if not is_aware(envelope.recorded_at):
-        raise damaged_row(row, "recorded_at has no time zone")
+        raise _naive_stamp(row)
     return envelope
+
+
+def _naive_stamp(row: StoredEvent) -> StoreError:
+    return damaged_row(row, "recorded_at has no time zone")
 
 
 def salt_of(row: StoredEvent) -> str | None:

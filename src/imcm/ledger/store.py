@@ -864,6 +864,20 @@ class _Queue:
         self.release()
 
 
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
+    """Wait for the turn to write, and give a connection in a transaction that ends it."""
+    begin = partial(connection.execute, "BEGIN IMMEDIATE")
+    once_free(begin, seconds=LOCK_WAIT_SECONDS, pause=(0.0002, 0.002))
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk ends it by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
 class _SQLiteTurn:
     """What one decision reads and appends, in a transaction in which nobody else writes."""
 
@@ -917,7 +931,7 @@ class SQLiteStore(RecorderStore):
         with self._writing:
             self._usable()
             try:
-                with self._alone() as connection:
+                with _transaction(self._own_writer()) as connection:
                     yield _SQLiteTurn(self, connection)
             except sqlite3.IntegrityError as error:
                 raise AppendConflict(str(error), broken=False) from error
@@ -929,26 +943,11 @@ class SQLiteStore(RecorderStore):
         with self.turn() as turn:
             return turn.insert(rows)
 
-    @contextmanager
-    def _alone(self) -> Generator[sqlite3.Connection]:
-        """Give the connection that writes, in a transaction of its own."""
+    def _own_writer(self) -> sqlite3.Connection:
+        """Return the connection that is kept for writing."""
         if self._writer is None:
             self._writer = self._writable(wait=0)
-        connection = self._writer
-        self._begin(connection)
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk ends it by itself
-                connection.execute("ROLLBACK")
-            raise
-
-    @staticmethod
-    def _begin(connection: sqlite3.Connection) -> None:
-        """Wait for the turn to write, and take it."""
-        begin = partial(connection.execute, "BEGIN IMMEDIATE")
-        once_free(begin, seconds=LOCK_WAIT_SECONDS, pause=(0.0002, 0.002))
+        return self._writer
 
     def appended(self, rows: Sequence[StoredEvent], connection: sqlite3.Connection) -> list[int]:
         """
@@ -1169,15 +1168,13 @@ class SQLiteStore(RecorderStore):
         """Give a connection in a transaction of its own; what it overwrites is wiped."""
         self._usable()
         path = self.reader.path
-        with self._writing, _sqlite_errors(path), closing(self._writable(wait=0)) as connection:
-            self._begin(connection)
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with (
+            self._writing,
+            _sqlite_errors(path),
+            closing(self._writable(wait=0)) as connection,
+            _transaction(connection),
+        ):
+            yield connection
 
 
 _WIPING: Final = 2
