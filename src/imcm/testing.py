@@ -198,7 +198,7 @@ class Answered:
     def _happened(self) -> str:
         if self.error is not None:
             return str(self.error)
-        recorded = [line for event in self.events for line in _told(event)]
+        recorded = [line for event in self.events for line in _lines_of(event)]
         return "\n".join(["it recorded:", *recorded]) if recorded else "it recorded nothing"
 
 
@@ -240,19 +240,19 @@ def _only(module: object, allowed: tuple[type, ...], events: tuple[Event, ...]) 
 
 def _differences(expected: tuple[Event, ...], actual: tuple[Event, ...]) -> Iterable[str]:
     """Yield both sides, event by event and field by field; what differs is marked."""
-    for number, (one, other) in enumerate(zip_longest(expected, actual), start=1):
-        if one == other:
+    for number, (wanted, recorded) in enumerate(zip_longest(expected, actual), start=1):
+        if wanted == recorded:
             yield f"{number}. as expected"
-            yield from _told(one)
-        elif one is None or type(one) is not type(other):
+            yield from _lines_of(wanted)
+        elif wanted is None or type(wanted) is not type(recorded):
             yield f"{number}. expected:"
-            yield from _told(one)
+            yield from _lines_of(wanted)
             yield "   actual:"
-            yield from _told(other)
+            yield from _lines_of(recorded)
         else:
-            yield f"{number}. {type(one).__name__}"
-            for name in _fields(one):
-                first, second = getattr(one, name), getattr(other, name)
+            yield f"{number}. {type(wanted).__name__}"
+            for name in _fields(wanted):
+                first, second = getattr(wanted, name), getattr(recorded, name)
                 if first == second:
                     yield f"       {name} = {_plain(first)}"
                 else:
@@ -264,7 +264,7 @@ def _fields(event: Event) -> tuple[str, ...]:
     return tuple(field.name for field in attrs.fields(type(event)))
 
 
-def _told(event: Event | None) -> Iterable[str]:
+def _lines_of(event: Event | None) -> Iterable[str]:
     if event is None:
         yield "     nothing"
         return
@@ -318,8 +318,8 @@ def moments(
         zone = timezone(timedelta(minutes=offset))
         return (earliest + timedelta(seconds=after)).astimezone(zone)
 
-    def between(one: datetime, other: datetime) -> Between:
-        return Between(earliest=min(one, other), latest=max(one, other))
+    def between(first: datetime, second: datetime) -> Between:
+        return Between(earliest=min(first, second), latest=max(first, second))
 
     seconds = int((latest - earliest).total_seconds())
     times = st.builds(time, st.integers(0, seconds), st.sampled_from(_OFFSETS))
@@ -621,13 +621,13 @@ def _commits() -> SearchStrategy[tuple[Commit, ...]]:
     from hypothesis import strategies as st
 
     committed = st.none() | st.just(_FIRST)
-    one = st.builds(Commit, id=st.just("a1"), committed_at=committed)
-    other = st.builds(Commit, id=st.just("b2"), committed_at=committed)
-    return st.tuples() | st.tuples(one) | st.tuples(other, one)
+    first = st.builds(Commit, id=st.just("a1"), committed_at=committed)
+    second = st.builds(Commit, id=st.just("b2"), committed_at=committed)
+    return st.tuples() | st.tuples(first) | st.tuples(second, first)
 
 
-def _together(one: dict[str, object], other: dict[str, object]) -> dict[str, object]:
-    return {**one, **other}
+def _together(arguments: dict[str, object], fact: dict[str, object]) -> dict[str, object]:
+    return {**arguments, **fact}
 
 
 def _arguments(

@@ -258,7 +258,7 @@ def prove(
     head = _checkpoint("checkpoint", checkpoint)
     checked_text("stream", stream)
     version = None if version is None else checked_position("version", version)
-    found: list[StoredEvent] = []
+    proven: list[StoredEvent] = []
     newest = 0
 
     def leaves() -> Iterator[tuple[bytes, bool]]:
@@ -268,7 +268,7 @@ def prove(
                 newest = max(newest, row[2]) if row[1] == stream else newest
                 watched = row[1] == stream and version in (None, row[2])
                 if watched:
-                    found.append(StoredEvent(*row))
+                    proven.append(StoredEvent(*row))
                 yield hash, watched
 
     try:
@@ -276,10 +276,10 @@ def prove(
     except verifier.Unreadable as error:
         raise StoreError(str(error)) from None
     _refuse_other("checkpoint", head, size, root)
-    if not found and newest:
+    if not proven and newest:
         allowed = f"a version of {stream} that the checkpoint covers: 1 to {newest}"
         raise InvalidValue("version", version, allowed)
-    if not found:
+    if not proven:
         raise UnknownIdError("event of", stream, f"the checkpoint covers {size} events")
     return [
         {
@@ -290,12 +290,12 @@ def prove(
             "version": row.version,
             "type": row.type,
             "state": _base64(row.state if words else verifier.redact(row.state)),
-            "index": place,
+            "index": index,
             "size": size,
             "root": _base64(root),
             "path": [_base64(hash) for hash in path],
         }
-        for row, (place, path) in zip(found, paths.items(), strict=True)
+        for row, (index, path) in zip(proven, paths.items(), strict=True)
     ]
 
 
@@ -386,9 +386,9 @@ def _chunks(rows: Iterable[StoredEvent], size: int) -> Iterator[list[StoredEvent
         yield chunk
 
 
-def _progress(told: object) -> None:
-    if told is not None and not callable(told):
-        raise InvalidValue("on_progress", told, "give a function")
+def _progress(callback: object) -> None:
+    if callback is not None and not callable(callback):
+        raise InvalidValue("on_progress", callback, "give a function")
 
 
 def _anchors(text: str) -> list[Checkpoint]:

@@ -40,7 +40,7 @@ from imcm.cli.common import (
     window_of,
 )
 from imcm.codec.rows import EVENT_TYPES, StoredEvent
-from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.recorded import CHANGE, INCIDENT, kind_and_id, stream_of
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
 from imcm.files import new_file
 from imcm.interchange import jsonl
@@ -192,8 +192,9 @@ def prove(
     if not notes:
         raise InvalidValue("--anchors", str(anchors), "a file with at least one checkpoint")
     proofs: list[dict[str, Any]] = []
-    kind, _, name = id.partition(":")
-    wanted = [id] if kind in {INCIDENT, CHANGE} and name else [f"{INCIDENT}:{id}", f"{CHANGE}:{id}"]
+    kind, name = kind_and_id(id)
+    is_stream = kind in {INCIDENT, CHANGE} and name
+    wanted = [id] if is_stream else [stream_of(INCIDENT, id), stream_of(CHANGE, id)]
     for stream in wanted:
         with _rows(ledger) as rows, progress_bar("reading") as progress:
             try:
@@ -435,7 +436,7 @@ def redact(
         [(kind, name)] = named(reader, id).items()
     with Ledger(ledger) as book:
         redaction = book.redact(
-            f"{kind}:{name}", by=by, at=datetime.now(UTC), reason=reason, versions=version
+            stream_of(kind, name), by=by, at=datetime.now(UTC), reason=reason, versions=version
         )
     versions = [v for recorded in redaction for v in getattr(recorded.event, "versions", ())]
     if as_json:

@@ -45,7 +45,7 @@ try:
 except ImportError as error:
     raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
 
-from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.recorded import CHANGE, INCIDENT, kind_and_id, stream_of
 from imcm.ledger.reading import LedgerReader
 from imcm.plain import is_plain, joined, plain
 from imcm.projections.figures.units import zone
@@ -432,7 +432,9 @@ def kinds_of(book: LedgerReader, id: str) -> list[str]:
     Raises:
         UnknownIdError: There is none.
     """
-    kinds = [kind for kind in (INCIDENT, CHANGE) if _is_text(id) and book.history(f"{kind}:{id}")]
+    kinds = [
+        kind for kind in (INCIDENT, CHANGE) if _is_text(id) and book.history(stream_of(kind, id))
+    ]
     if not kinds:
         raise UnknownIdError("incident or change", id)
     return kinds
@@ -449,7 +451,7 @@ def named(book: LedgerReader, id: str | None) -> dict[str, str]:
         return {}
     if not _is_text(id):
         raise UnknownIdError("incident or change", id)
-    kind, _, name = book.stream_of(id).partition(":")
+    kind, name = kind_and_id(book.stream_of(id))
     return {kind: name}
 
 

@@ -29,7 +29,7 @@ from imcm.codec.rows import (
 )
 from imcm.domain.recorded import Recorded, Source, Stored, Unread
 from imcm.domain.vocabulary import is_aware
-from imcm.errors import InvalidValue
+from imcm.errors import InvalidValue, StoreError
 
 _BEFORE_STAMP: Final = b'","recorded_at":"'
 _STAMP: Final = slice(71, 98)
@@ -83,11 +83,11 @@ _envelope: Final = msgspec.json.Decoder(_Envelope)
 def _decoder_for(name: str, *, words: bool) -> msgspec.json.Decoder[Any] | None:
     """Return the decoder of one type, made when first needed."""
     cache = _WITH_WORDS if words else _WITHOUT_WORDS
-    found = cache.get(name)
-    if found is None and name in EVENT_TYPES:
+    decoder = cache.get(name)
+    if decoder is None and name in EVENT_TYPES:
         cls = EVENT_TYPES[name]
-        found = cache[name] = _decoder(cls, words=words and bool(word_fields(cls)))
-    return found
+        decoder = cache[name] = _decoder(cls, words=words and bool(word_fields(cls)))
+    return decoder
 
 
 def event_of(row: StoredEvent) -> Stored:
@@ -103,7 +103,7 @@ def event_of(row: StoredEvent) -> Stored:
             state = decoder.decode(row.state)
         except UNREADABLE:
             return decode(row, words=False).event  # which says what is wrong
-        if state.format <= FORMAT and state.recorded_at.tzinfo is not None:
+        if state.format <= FORMAT and is_aware(state.recorded_at):
             event: Stored = state.event
             return event
     return decode(row, words=False).event
@@ -137,15 +137,15 @@ def decode(row: StoredEvent, *, words: bool = True) -> Recorded:
     if state.format > FORMAT:
         return unread_row(row, f"format {state.format} is newer than {FORMAT}")
     if not is_aware(state.recorded_at):
-        raise damaged_row(row, "recorded_at has no time zone")
+        raise _naive_stamp(row)
     event = state.event
     redacted = False
     if words:
-        told: dict[str, Any] | None = getattr(state, "words", None)
-        if told:
-            redacted = "redacted" in told
+        written: dict[str, Any] | None = getattr(state, "words", None)
+        if written:
+            redacted = "redacted" in written
             known = _word_kinds(event.__class__)
-            fits = {n: told[n] for n, kind in known if isinstance(told.get(n), kind)}
+            fits = {n: written[n] for n, kind in known if isinstance(written.get(n), kind)}
             event = attrs.evolve(event, **fits)
     return Recorded(
         row.stream,
@@ -192,16 +192,20 @@ def envelope_of(row: StoredEvent) -> _Envelope:
     except UNREADABLE as error:
         raise damaged_row(row, str(error)) from None
     if not is_aware(envelope.recorded_at):
-        raise damaged_row(row, "recorded_at has no time zone")
+        raise _naive_stamp(row)
     return envelope
+
+
+def _naive_stamp(row: StoredEvent) -> StoreError:
+    return damaged_row(row, "recorded_at has no time zone")
 
 
 def salt_of(row: StoredEvent) -> str | None:
     """Return the salt of a row's words; None where it has none, or they were taken out."""
     words = bytes(envelope_of(row).words)
     try:
-        told = msgspec.json.decode(words, type=dict[str, str | tuple[str, ...]]) if words else {}
-        salt = told.get("salt")
+        members = msgspec.json.decode(words, type=dict[str, str | tuple[str, ...]]) if words else {}
+        salt = members.get("salt")
         return salt if isinstance(salt, str) and len(bytes.fromhex(salt)) == SALT_BYTES else None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         return None

@@ -13,7 +13,7 @@ import functools
 import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import Enum, EnumMeta
 from types import UnionType
 from typing import Any, Final, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -23,7 +23,7 @@ import msgspec
 
 from imcm.codec.rows import EVENT_TYPES, FORMAT, SALT_BYTES, hints_of, keyed_hash, word_fields
 from imcm.domain.recorded import KeyUsed, Source, Stored, Unread
-from imcm.domain.vocabulary import is_list
+from imcm.domain.vocabulary import is_list, offset_has_seconds
 from imcm.errors import InvalidValue
 
 _REQUIRED: Final = object()
@@ -77,17 +77,13 @@ def _field(hint: Any) -> _Field:
     return _Field(frozenset(sure), frozenset(items), Mapping[str, str] in choices)
 
 
-_MINUTE: Final = timedelta(minutes=1)
-
-
 def _whole_minutes(value: datetime) -> None:
     # A naive time has no offset: the TypeError says that it can't be stored.
-    if value.tzinfo is not UTC and value.utcoffset() % _MINUTE:  # type: ignore[operator]
-        # RFC 3339 has no seconds in an offset; writing it would move the instant.
+    if offset_has_seconds(value):
         raise InvalidValue("at", value, "its UTC offset must be whole minutes")
 
 
-def _seen_tuple(items: frozenset[type], value: tuple[Any, ...]) -> tuple[Any, bool]:
+def _tuple_written(items: frozenset[type], value: tuple[Any, ...]) -> tuple[Any, bool]:
     if not value or {str} == set(map(type, value)) <= items:
         return value, True  # an empty one can be the field's default, which is left out
     certain = True
@@ -99,26 +95,27 @@ def _seen_tuple(items: frozenset[type], value: tuple[Any, ...]) -> tuple[Any, bo
     return written, certain
 
 
-def _seen_texts(value: dict[Any, Any]) -> tuple[Any, bool]:
+def _texts_written(value: dict[Any, Any]) -> tuple[Any, bool]:
     return value, not value or {*map(type, value), *map(type, value.values())} == {str}
 
 
-class _Way(NamedTuple):
+class _Plan(NamedTuple):
     """
     How an object is written whose fields hold values of certain classes.
 
     Attributes:
-        times: Places of times, whose offsets are looked at.
-        seen: Places of what is written as something else, or has to be looked into.
+        times: Indices of times, whose offsets are looked at.
+        writers: What writes a value that is written as something else, or has to be looked into,
+            with the value's index.
         certain: Whether everything else is certain to be read again.
     """
 
     times: tuple[int, ...]
-    seen: tuple[tuple[int, Callable[[Any], tuple[Any, bool]]], ...]
+    writers: tuple[tuple[int, Callable[[Any], tuple[Any, bool]]], ...]
     certain: bool
 
 
-class _Form:
+class _Layout:
     """
     How objects of one class are written: its facts in their order, without what is empty.
 
@@ -137,51 +134,51 @@ class _Form:
         # Of a value inside an event, only what is not known is left out.
         is_event = cls in _EVENT_CLASSES
         defaults: list[Any] = [_default(a) if is_event else None for a in facts]
-        told = [(a.name, Any, default) for a, default in zip(facts, defaults, strict=True)]
+        members = [(a.name, Any, default) for a, default in zip(facts, defaults, strict=True)]
         self._values = _getter([a.name for a in facts])
-        self._struct = msgspec.defstruct(self.name, told, omit_defaults=True, gc=False)
-        self._ways: dict[tuple[type, ...], _Way] = {}
+        self._struct = msgspec.defstruct(self.name, members, omit_defaults=True, gc=False)
+        self._plans: dict[tuple[type, ...], _Plan] = {}
 
     def written(self, value: Any) -> tuple[Any, bool]:
         """Return what msgspec is to write, and whether it is certain to be read again."""
         values: Any = self._values(value)
         kinds = tuple(map(type, values))
-        way = self._ways.get(kinds) or self._way(kinds)
-        for place in way.times:
-            at = values[place]
+        plan = self._plans.get(kinds) or self._plan(kinds)
+        for index in plan.times:
+            at = values[index]
             if at.tzinfo is not UTC:
                 _whole_minutes(at)
-        certain = way.certain
-        if way.seen:
+        certain = plan.certain
+        if plan.writers:
             values = list(values)
-            for place, seen in way.seen:
-                values[place], sure = seen(values[place])
+            for index, write in plan.writers:
+                values[index], sure = write(values[index])
                 certain = certain and sure
         return self._struct(*values), certain
 
-    def _way(self, kinds: tuple[type, ...]) -> _Way:
+    def _plan(self, kinds: tuple[type, ...]) -> _Plan:
         times: list[int] = []
-        seen: list[tuple[int, Any]] = []
+        writers: list[tuple[int, Any]] = []
         certain = True
-        for place, (kind, field) in enumerate(zip(kinds, self.fields, strict=True)):
+        for index, (kind, field) in enumerate(zip(kinds, self.fields, strict=True)):
             if kind is datetime:
-                times.append(place)
+                times.append(index)
             if kind is dict and field.texts:
-                seen.append((place, _seen_texts))
+                writers.append((index, _texts_written))
                 continue
             if kind is tuple:
-                seen.append((place, functools.partial(_seen_tuple, field.items)))
+                writers.append((index, functools.partial(_tuple_written, field.items)))
             elif attrs.has(kind):
-                seen.append((place, _form(kind).written))
+                writers.append((index, _layout(kind).written))
             certain = certain and kind in field.sure
-        way = _Way(tuple(times), tuple(seen), certain)
-        if len(self._ways) < _WAYS:
-            self._ways[kinds] = way
-        return way
+        plan = _Plan(tuple(times), tuple(writers), certain)
+        if len(self._plans) < _PLANS:
+            self._plans[kinds] = plan
+        return plan
 
 
-_WAYS: Final = 1_000
-"""Ways kept for one class: more than there are of right values; wrong ones may be of any class."""
+_PLANS: Final = 1_000
+"""Plans kept for one class: more than there are of right values; wrong ones may be of any class."""
 
 _EVENT_CLASSES: Final = frozenset(EVENT_TYPES.values())
 
@@ -192,15 +189,15 @@ def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda value: tuple(getattr(value, name) for name in names)
 
 
-_FORMS: Final[dict[type, _Form]] = {}
+_LAYOUTS: Final[dict[type, _Layout]] = {}
 
 
-def _form(cls: type) -> _Form:
+def _layout(cls: type) -> _Layout:
     """Return how objects of a class are written, made when first needed."""
-    found = _FORMS.get(cls)
-    if found is None:
-        found = _FORMS[cls] = _Form(cls)
-    return found
+    layout = _LAYOUTS.get(cls)
+    if layout is None:
+        layout = _LAYOUTS[cls] = _Layout(cls)
+    return layout
 
 
 def _bare(value: Any) -> tuple[Any, bool]:
@@ -211,15 +208,15 @@ def _bare(value: Any) -> tuple[Any, bool]:
     if cls is datetime:
         _whole_minutes(value)
     if cls is tuple:
-        return _seen_tuple(frozenset(), value)
-    return _form(cls).written(value) if attrs.has(cls) else (value, True)
+        return _tuple_written(frozenset(), value)
+    return _layout(cls).written(value) if attrs.has(cls) else (value, True)
 
 
-def _words(event: Any, form: _Form) -> tuple[dict[str, Any], bool]:
+def _words(event: Any, layout: _Layout) -> tuple[dict[str, Any], bool]:
     """Return the words of an event that are not empty, and whether they are what words can be."""
     words: dict[str, Any] = {}
     certain = True
-    for name, field in form.words:
+    for name, field in layout.words:
         value = getattr(event, name)
         if value:
             words[name] = value
@@ -243,8 +240,8 @@ def wrong_words(event: Any, again: Any) -> Iterator[tuple[str, object]]:
     hints = hints_of(event.__class__)
     for name in word_fields(event.__class__):
         value = getattr(event, name)
-        told = value if hints[name] is str else getattr(again, name)
-        if value and (not told or isinstance(told, str) is not (hints[name] is str)):
+        read = value if hints[name] is str else getattr(again, name)
+        if value and (not read or isinstance(read, str) is not (hints[name] is str)):
             yield name, value
 
 
@@ -315,10 +312,10 @@ class Heads:
     def of(self, source: Source | None) -> Head:
         """Return those of events that a source told; of the same one again, what it had last."""
         if source is not self._source:
-            self._head, self._source = self._told(source), source
+            self._head, self._source = self._head_of(source), source
         return self._head
 
-    def _told(self, source: Source | None) -> Head:
+    def _head_of(self, source: Source | None) -> Head:
         if source is None:
             return Head(self._opening, certain=True)
         payload, bare = source.sha256, source
@@ -326,8 +323,8 @@ class Heads:
             if payload.__class__ is not str:
                 raise TypeError("sha256 of a source is text")
             bare = attrs.evolve(source, sha256=None, keyed=None)
-        told, certain = _form(Source).written(bare)
-        text = self._opening + b',"source":' + to_json(told)
+        members, certain = _layout(Source).written(bare)
+        text = self._opening + b',"source":' + to_json(members)
         return Head(text, certain, payload)
 
 
@@ -376,20 +373,20 @@ def encoded(event: Stored, head: Head, salt: Callable[[], str] = drawn) -> tuple
     """
     if isinstance(event, Unread):
         return event.type, event.state, True
-    form = _FORMS.get(event.__class__) or _form(event.__class__)
-    facts, certain = form.written(event)
+    layout = _LAYOUTS.get(event.__class__) or _layout(event.__class__)
+    facts, certain = layout.written(event)
     tail, text = b"}", head.text
     words: dict[str, Any] = {}
-    if form.words:
-        words, are_words = _words(event, form)
+    if layout.words:
+        words, are_words = _words(event, layout)
         certain = certain and are_words
-    if words or form.salted or head.payload is not None:
+    if words or layout.salted or head.payload is not None:
         drawn_ = salt()
         tail = b',"words":' + to_json({"salt": drawn_, **words}) + tail
         if head.payload is not None:
             text = with_payload(text, drawn_, head.payload)
     state = b"".join((text, b',"event":', to_json(facts), tail))
-    return form.name, state, certain and head.certain
+    return layout.name, state, certain and head.certain
 
 
 def with_payload(text: bytes, salt: str, payload: str) -> bytes:

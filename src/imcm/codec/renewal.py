@@ -27,13 +27,13 @@ def as_imported(row: StoredEvent, *, recorded_at: datetime, record: str, source:
     cls = EVENT_TYPES.get(row.type)
     if cls is not None and any(a.name == "imported" for a in attrs.fields(cls)):
         try:
-            told: object = msgspec.json.decode(facts)
-        except UNREADABLE as error:
-            told = str(error)
-        if not isinstance(told, dict):
+            members: object = msgspec.json.decode(facts)
+        except UNREADABLE:
+            members = None
+        if not isinstance(members, dict):
             where = f"{row.stream} version {row.version}"
             raise StoreError(f"{where} is damaged: its event is no object")
-        facts = to_json({**told, "imported": True})
+        facts = to_json({**members, "imported": True})
     words = bytes(envelope.words)
     payload, bare = source.sha256, attrs.evolve(source, sha256=None)
     text = Heads(recorded_at, record).of(bare).text

@@ -19,6 +19,17 @@ INCIDENT: Final = "incident"
 CHANGE: Final = "change"
 
 
+def stream_of(kind: str, id_: str) -> str:
+    """Return the name of the stream of one incident or change: "incident:INC-7"."""
+    return f"{kind}:{id_}"
+
+
+def kind_and_id(stream: str) -> tuple[str, str]:
+    """Return the kind and the id that a stream's name is made of; an id may hold colons itself."""
+    kind, _, id_ = stream.partition(":")
+    return kind, id_
+
+
 @attrs.frozen(kw_only=True)
 class Source:
     """
@@ -137,12 +148,12 @@ class Recorded(NamedTuple):
     @property
     def kind(self) -> str:
         """The part of the stream before the colon: "incident", "change", or the ledger's own."""
-        return self.stream.partition(":")[0]
+        return kind_and_id(self.stream)[0]
 
     @property
     def id(self) -> str:
         """The id by which people know the incident or the change."""
-        return self.stream.partition(":")[2]
+        return kind_and_id(self.stream)[1]
 
 
 class LogMark(NamedTuple):

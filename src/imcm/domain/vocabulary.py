@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 # --- time -----------------------------------------------------------------------------------------
 
+_MINUTE: Final = timedelta(minutes=1)
+
 
 def is_aware(value: datetime) -> bool:
     """
@@ -38,6 +40,15 @@ def is_aware(value: datetime) -> bool:
         return False
 
 
+def offset_has_seconds(time: datetime) -> bool:
+    """
+    Say whether the UTC offset of an aware time has seconds.
+
+    RFC 3339 has none in an offset; storing such a time would move the instant.
+    """
+    return time.tzinfo is not UTC and bool(time.utcoffset() % _MINUTE)  # type: ignore[operator]
+
+
 def aware(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     """
     Refuse a naive time and what is no moment: the validator on every moment of every event.
@@ -45,10 +56,9 @@ def aware(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     None is left to what asks for the moment: imported facts may have none.
     """
     # As read back it is nearly always in UTC, and this runs for each event decoded.
-    if value.__class__ is datetime:
-        if value.tzinfo is not UTC and not is_aware(value):
-            raise NaiveTimeError(attribute.name, value)
-    elif value is not None and not isinstance(value, Between):
+    if value.__class__ is datetime and (value.tzinfo is UTC or is_aware(value)):
+        return
+    if value is not None and not isinstance(value, Between):
         aware_time(attribute.name, value)
 
 
@@ -120,9 +130,6 @@ def surely_before(first: Moment, second: Moment) -> bool:
     return latest(first) < earliest(second)
 
 
-_MINUTE: Final = timedelta(minutes=1)
-
-
 def checked_time(name: str, value: object) -> datetime:
     """
     Return *value* as a time with a fixed offset: what every call asks that is given a time.
@@ -175,8 +182,7 @@ def _are_times(holder: object, *names: str) -> None:
 def _normal_time(name: str, value: object) -> datetime:
     """Return a time as events keep it."""
     time = checked_time(name, value)
-    if time.tzinfo is not UTC and time.utcoffset() % _MINUTE:  # type: ignore[operator]  # aware
-        # RFC 3339 has no seconds in an offset; storing it would move the instant.
+    if offset_has_seconds(time):
         raise InvalidValue(name, value, "its UTC offset must be whole minutes; convert it to UTC")
     return time
 

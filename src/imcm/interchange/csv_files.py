@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imcm.domain.incident_events import IncidentAbsorbed
-from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source
+from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source, stream_of
 from imcm.domain.vocabulary import checked_function
 from imcm.errors import ImportRefusedError, InvalidValue
 from imcm.files import checked_path
@@ -118,19 +118,21 @@ def _histories(check: Check) -> Iterator[History]:
     survey = check.surveys.get("incidents")
     if survey is not None:
         for row in _good(survey, read_incidents(survey.path, options)):
-            yield _history(INCIDENT, row.id, [*_told(row), *absorbed.pop(row.id or "", ())])
+            id_ = row.id or ""
+            yield _history(INCIDENT, id_, [*_told(row), *absorbed.pop(id_, ())])
     for into, told in absorbed.items():  # their targets are in the ledger only
         yield _history(INCIDENT, into, told)
     survey = check.surveys.get("changes")
     if survey is not None:
         for row in _good(survey, read_changes(survey.path, options)):
-            yield _history(CHANGE, row.id, [*_told(row), *check.commits_of(row.id or "")])
+            id_ = row.id or ""
+            yield _history(CHANGE, id_, [*_told(row), *check.commits_of(id_)])
     for change in list(check.commits):  # so are their changes
         yield _history(CHANGE, change, check.commits_of(change))
 
 
-def _history(kind: str, id_: str | None, events: Iterable[tuple[Event, Source | None]]) -> History:
-    return History(stream=f"{kind}:{id_}", events=tuple(events))
+def _history(kind: str, id_: str, events: Iterable[tuple[Event, Source | None]]) -> History:
+    return History(stream=stream_of(kind, id_), events=tuple(events))
 
 
 def _told(row: ReadRow) -> Iterator[tuple[Event, Source | None]]:

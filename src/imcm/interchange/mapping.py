@@ -33,6 +33,7 @@ from imcm.domain.vocabulary import (
     is_mapping,
     latest,
 )
+from imcm.domain.zones import known_zone
 from imcm.errors import InvalidValue
 from imcm.interchange.toml_files import read_toml
 from imcm.plain import excerpt
@@ -96,11 +97,11 @@ def zone_named(name: str, value: str) -> zoneinfo.ZoneInfo:
         InvalidValue: There is no such zone on this machine.
     """
     checked_text(name, value)
-    try:
-        return zoneinfo.ZoneInfo(value)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+    known = known_zone(value)
+    if known is None:
         allowed = 'give an IANA name such as "Europe/London" (where zones are missing altogether: '
-        raise InvalidValue(name, value, f"{allowed}pip install tzdata)") from None
+        raise InvalidValue(name, value, f"{allowed}pip install tzdata)")
+    return known
 
 
 def _checked_format(_: object, __: object, formats: tuple[str, ...]) -> None:

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.encoding import written_id
 from imcm.codec.rows import StoredEvent
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at
-from imcm.ledger.store import Reading
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at, stream_of
+from imcm.ledger.store import ReadStore
 from imcm.projections.histories.timeline import named_by
 
-_TOLD: Final = (f"{INCIDENT}:", f"{CHANGE}:")
+_PREFIXES: Final = (stream_of(INCIDENT, ""), stream_of(CHANGE, ""))
 
 
 class Extent(NamedTuple):
@@ -38,7 +38,7 @@ class Extent(NamedTuple):
     naming: tuple[str, ...]
 
 
-def extent_of(store: Reading, known_at: int | datetime | None, id_: str | None = None) -> Extent:
+def extent_of(store: ReadStore, known_at: int | datetime | None, id_: str | None = None) -> Extent:
     """
     Go through the stored bytes of a log, up to what was known; see `recorded.known`.
 
@@ -56,7 +56,7 @@ def extent_of(store: Reading, known_at: int | datetime | None, id_: str | None =
         if until is not None and stamp > until:
             break
         last = row[0]
-        if row[1].startswith(_TOLD):
+        if row[1].startswith(_PREFIXES):
             newest = max(newest, stamp)
         # Rows that came from elsewhere may write any letter by its number.
         if needle and (needle in row[4] or b"\\u" in row[4]):
@@ -64,19 +64,19 @@ def extent_of(store: Reading, known_at: int | datetime | None, id_: str | None =
     return Extent(last, newest, tuple(naming))
 
 
-def events_of(store: Reading, streams: Iterable[str], upto: int) -> list[Recorded]:
+def events_of(store: ReadStore, streams: Iterable[str], upto: int) -> list[Recorded]:
     """Return the events of some streams up to a position, in log order."""
-    found: list[StoredEvent] = []
+    known: list[StoredEvent] = []
     for stream, rows in store.streams(list(dict.fromkeys(streams))).items():
         positions = store.positions(stream, rows)
-        found += [
+        known += [
             row._replace(position=at) for row, at in zip(rows, positions, strict=True) if at <= upto
         ]
-    found.sort(key=lambda row: row.position)
-    return [decode(row) for row in found]
+    known.sort(key=lambda row: row.position)
+    return [decode(row) for row in known]
 
 
-def around(store: Reading, stream: str, extent: Extent) -> list[Recorded]:
+def around(store: ReadStore, stream: str, extent: Extent) -> list[Recorded]:
     """Return the events of a stream, of those it names and of those that may name it."""
     own = events_of(store, [stream], extent.position)
     named = {other for recorded in own for other in named_by(recorded.event)}

@@ -15,7 +15,7 @@ from imcm.codec.decoding import decode, envelope_of
 from imcm.codec.encoding import Heads, salts
 from imcm.codec.renewal import as_imported
 from imcm.codec.rows import StoredEvent, checked_rows
-from imcm.domain.recorded import Event, LedgerOpened, Source
+from imcm.domain.recorded import Event, LedgerOpened, Source, kind_and_id
 from imcm.domain.vocabulary import checked_id, is_list
 from imcm.errors import (
     ConflictError,
@@ -28,7 +28,7 @@ from imcm.errors import (
 )
 from imcm.gc_pause import gc_paused
 from imcm.ledger.rows import head_of, is_stored, readable_row
-from imcm.ledger.store import ASKED_AT_ONCE, SELF, AlreadyThere, Store
+from imcm.ledger.store import ASKED_AT_ONCE, SELF, AppendConflict, Store
 from imcm.ledger.streams import AGGREGATES, checked_stream, is_a_stream, state_of_rows, without_gaps
 from imcm.plain import plain
 
@@ -66,11 +66,11 @@ def _pairs(history: History) -> Sequence[tuple[Event, Source | None]]:
     Raises:
         InvalidValue: It holds something else.
     """
-    for one in history.events:
-        told: list[object] = [*one] if is_list(one) else []
-        if len(told) != 2 or not _is_source(told[1]):
+    for pair in history.events:
+        members: list[object] = [*pair] if is_list(pair) else []
+        if len(members) != 2 or not _is_source(members[1]):
             allowed = "pairs of an event and its Source (or None): events=((event, source), ...)"
-            raise InvalidValue("events", one, allowed)
+            raise InvalidValue("events", pair, allowed)
     return history.events
 
 
@@ -86,14 +86,14 @@ def added_rows(
     kind = checked_stream(stream)
     state = state_of_rows(kind, without_gaps(there), words=False)
     try:
-        found = AGGREGATES[kind].bring_in(state, events=[event for event, _ in _pairs(history)])
+        additions = AGGREGATES[kind].bring_in(state, events=[event for event, _ in _pairs(history)])
     except StepRefused as refused:
         raise refused.on(stream) from None
-    if found and not there:
-        checked_id("id", stream.partition(":")[2])
+    if additions and not there:
+        checked_id("id", kind_and_id(stream)[1])
     return [
-        readable_row(stream, version, event, head_of(heads, history.events[place][1]), salt)
-        for version, (place, event) in enumerate(found, start=len(state.past) + 1)
+        readable_row(stream, version, event, head_of(heads, history.events[index][1]), salt)
+        for version, (index, event) in enumerate(additions, start=len(state.past) + 1)
     ]
 
 
@@ -206,7 +206,7 @@ def append_rows(store: Store, rows: Iterable[StoredEvent], now: Callable[[], dat
     batch: list[StoredEvent] = []
     count = 0
     for row in given:
-        if row.stream.partition(":")[0] not in AGGREGATES:
+        if kind_and_id(row.stream)[0] not in AGGREGATES:
             continue  # their keys and their identity are theirs
         if row.stream not in there:
             checked_stream(row.stream)  # what no ledger would have recorded comes from nowhere
@@ -234,7 +234,7 @@ def _append(store: Store, rows: list[StoredEvent]) -> int:
         return 0
     try:
         store.insert(rows)
-    except AlreadyThere as signal:
+    except AppendConflict as signal:
         if is_stored(store, rows[0], envelope_of(rows[0]).record):
             return len(rows)
         if signal.broken:

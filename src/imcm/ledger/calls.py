@@ -20,7 +20,7 @@ from imcm.domain.incident_events import (
     SeverityInherited,
 )
 from imcm.domain.policy import DEFAULT_POLICY, Policy
-from imcm.domain.recorded import CHANGE, INCIDENT, Event
+from imcm.domain.recorded import CHANGE, INCIDENT, Event, kind_and_id, stream_of
 from imcm.domain.severity import SeverityScale
 from imcm.domain.vocabulary import (
     Between,
@@ -85,7 +85,7 @@ def call_of(
     if step is incident.relate and not asked:
         allowed = "use ledger.relate(...), which knows what the other incident is part of"
         raise InvalidValue("step", name_of(step), allowed)
-    stream = f"{kind_of_step(step)}:{known_id('id', id)}"
+    stream = stream_of(kind_of_step(step), known_id("id", id))
     for name, value in given.items():
         if is_list(value) and not isinstance(value, Collection):
             given[name] = tuple(value)  # what can be read only once is read once
@@ -121,7 +121,7 @@ def rules_of(call: Call, scale: SeverityScale | None) -> dict[str, object]:
     """Return the rules that a call goes by: those it was given, else those of the ledger."""
     policy: object = call.arguments.get("policy", DEFAULT_POLICY)
     rules: dict[str, object] = {"policy": policy if isinstance(policy, Policy) else DEFAULT_POLICY}
-    if call.stream.startswith(f"{INCIDENT}:"):
+    if kind_and_id(call.stream)[0] == INCIDENT:
         given: object = call.arguments.get("scale", scale)
         rules["scale"] = given if isinstance(given, SeverityScale) else None
     return rules
@@ -130,7 +130,7 @@ def rules_of(call: Call, scale: SeverityScale | None) -> dict[str, object]:
 def confirm_event(call: Call, state: Any, event: Event, rules: Mapping[str, object]) -> None:
     """Ask an event of a step of somebody's own what its kind is always asked."""
     try:
-        AGGREGATES[call.stream.partition(":")[0]].confirm(state, event, **rules)
+        AGGREGATES[kind_and_id(call.stream)[0]].confirm(state, event, **rules)
     except StepRefused as refused:
         raise refused.on(call.stream) from None
 
@@ -148,7 +148,7 @@ def streams_named(event: object) -> Iterator[str]:
     for field, kind in _NAMES.items():
         id_ = getattr(event, field, None)
         if isinstance(id_, str) and id_:
-            yield f"{kind}:{id_}"
+            yield stream_of(kind, id_)
 
 
 def refuse_inside_a_step(calls: Sequence[Call]) -> None:
@@ -166,25 +166,25 @@ def refuse_one_side(stream: str, event: Event, state_of: Callable[[str], Any]) -
     Raises:
         StepRefused: The other side says something else.
     """
-    mine = stream.partition(":")[2]
+    _, mine = kind_and_id(stream)
     match event:
         case IncidentMerged():
-            told = mine in state_of(f"{INCIDENT}:{event.into}").absorbed
+            agrees = mine in state_of(stream_of(INCIDENT, event.into)).absorbed
         case IncidentUnmerged():
-            told = mine not in state_of(f"{INCIDENT}:{event.out_of}").absorbed
+            agrees = mine not in state_of(stream_of(INCIDENT, event.out_of)).absorbed
         case IncidentAbsorbed():
-            merged, target = state_of(f"{INCIDENT}:{event.merged}"), state_of(stream)
+            merged, target = state_of(stream_of(INCIDENT, event.merged)), state_of(stream)
             held = highest(target.highest, incident.highest_held(target, [merged]))
-            told = merged.merged_into == mine and held == target.highest
+            agrees = merged.merged_into == mine and held == target.highest
         case IncidentSeparated():
-            told = state_of(f"{INCIDENT}:{event.merged}").merged_into != mine
+            agrees = state_of(stream_of(INCIDENT, event.merged)).merged_into != mine
         case SeverityInherited():
             target = state_of(stream)
-            members = [state_of(f"{INCIDENT}:{id_}") for id_ in sorted(target.absorbed)]
-            told = target.highest == incident.highest_held(target, members)
+            members = [state_of(stream_of(INCIDENT, id_)) for id_ in sorted(target.absorbed)]
+            agrees = target.highest == incident.highest_held(target, members)
         case _:
             return
-    if not told:
+    if not agrees:
         raise StepRefused(
             "merge", "both sides", "use ledger.merge or ledger.unmerge: both incidents say it",
             stream=stream,
@@ -216,7 +216,7 @@ def of_members(
         if state.highest == state.held:
             return {}  # they brought nothing, and need not be read
         left = state.absorbed - {merged} if step is incident.separate else state.absorbed
-        return {one: state_of(f"{INCIDENT}:{one}") for one in left}
+        return {id_: state_of(stream_of(INCIDENT, id_)) for id_ in left}
 
     def further(follows: Sequence[Event], state: Incident) -> Call | None:
         into = state.merged_into
@@ -224,8 +224,8 @@ def of_members(
             return None
         return of_members(into, incident.inherit, by=by, at=at, merged=id)
 
-    told = call_of(id, step, {"by": by, "at": at, "merged": merged})
-    return told._replace(others={"members": members}, then=further)
+    call = call_of(id, step, {"by": by, "at": at, "merged": merged})
+    return call._replace(others={"members": members}, then=further)
 
 
 def relating(id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Call:
@@ -235,12 +235,12 @@ def relating(id: str, *, to: str, kind: Relation, by: str, at: Moment) -> Call:
     def above(_: Incident, state_of: Callable[[str], Any]) -> tuple[str, ...]:
         if kind is not Relation.CHILD_OF:
             return ()
-        found: dict[str, None] = {}  # imported history may go in a circle
-        one: str | None = to
-        while one is not None and one not in found:
-            found[one] = None
-            one = state_of(f"{INCIDENT}:{one}").parent
-        return tuple(found)[1:]
+        ancestors: dict[str, None] = {}  # imported history may go in a circle
+        ancestor: str | None = to
+        while ancestor is not None and ancestor not in ancestors:
+            ancestors[ancestor] = None
+            ancestor = state_of(stream_of(INCIDENT, ancestor)).parent
+        return tuple(ancestors)[1:]
 
-    told = {"id": id, "to": known_id("to", to), "kind": kind, "by": by, "at": at}
-    return call_of(id, incident.relate, told, asked=True)._replace(others={"above": above})
+    arguments = {"id": id, "to": known_id("to", to), "kind": kind, "by": by, "at": at}
+    return call_of(id, incident.relate, arguments, asked=True)._replace(others={"above": above})

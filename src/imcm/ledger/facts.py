@@ -17,13 +17,13 @@ from imcm.domain.recorded import LogMark, checked_known_at
 from imcm.domain.vocabulary import optional_time
 from imcm.gc_pause import gc_paused
 from imcm.ledger.lean import take_facts
-from imcm.ledger.store import Reading
+from imcm.ledger.store import ReadStore
 from imcm.projections.facts.fold import Facts, FactsFold
 from imcm.verifier import leaf_hash
 
 
 def mark_at(
-    store: Reading, ledger: str, position: int, *, events: int | None = None
+    store: ReadStore, ledger: str, position: int, *, events: int | None = None
 ) -> LogMark | None:
     """Return which event stands at a position; None where there is none."""
     for position_, stream, version, type_, state in store.tuples(after=position - 1, upto=position):
@@ -34,22 +34,22 @@ def mark_at(
 
 
 def facts_of(
-    store: Reading, ledger: str, as_of: datetime | None, known_at: int | datetime | None
+    store: ReadStore, ledger: str, as_of: datetime | None, known_at: int | datetime | None
 ) -> Facts:
     """Return what `Ledger.facts` does."""
     as_of, known_at = optional_time("as_of", as_of), checked_known_at(known_at)
     with gc_paused():
         # The fold is gone before the collector walks what was made.
-        found = _folded(store, as_of, known_at)
-    return marked(found, store, ledger)
+        facts = _folded(store, as_of, known_at)
+    return marked(facts, store, ledger)
 
 
-def marked(found: Facts, store: Reading, ledger: str) -> Facts:
+def marked(facts: Facts, store: ReadStore, ledger: str) -> Facts:
     """Return facts with which log they are of, and how far they were read."""
-    if not found.events:
-        return found
-    mark = mark_at(store, ledger, found.log_position, events=found.events)
-    return attrs.evolve(found, mark=mark)
+    if not facts.events:
+        return facts
+    mark = mark_at(store, ledger, facts.log_position, events=facts.events)
+    return attrs.evolve(facts, mark=mark)
 
 
 def loaded(rows: Iterable[StoredEvent], upto: Mapping[str, int]) -> FactsFold:
@@ -59,10 +59,10 @@ def loaded(rows: Iterable[StoredEvent], upto: Mapping[str, int]) -> FactsFold:
     return fold
 
 
-def _folded(store: Reading, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
+def _folded(store: ReadStore, as_of: datetime | None, known_at: int | datetime | None) -> Facts:
     def load(streams: Mapping[str, int]) -> FactsFold:
-        found = store.streams(list(streams))
-        return loaded(chain.from_iterable(found.values()), streams)
+        rows = store.streams(list(streams))
+        return loaded(chain.from_iterable(rows.values()), streams)
 
     # Where what is later than a time is cut, the events of very many rows are needed once more.
     fold = FactsFold(load if as_of is None else None)

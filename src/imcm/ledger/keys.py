@@ -17,7 +17,15 @@ from imcm.codec.rows import StoredEvent
 from imcm.domain import incident
 from imcm.domain.change_events import ChangeEvent
 from imcm.domain.incident_events import IncidentEvent
-from imcm.domain.recorded import CHANGE, INCIDENT, Event, KeyClaimed, KeyUsed, Source
+from imcm.domain.recorded import (
+    CHANGE,
+    INCIDENT,
+    Event,
+    KeyClaimed,
+    KeyUsed,
+    Source,
+    kind_and_id,
+)
 from imcm.domain.vocabulary import checked_id, is_list, is_mapping
 from imcm.errors import InvalidValue
 from imcm.ledger.calls import Call, name_of
@@ -37,12 +45,12 @@ def claim_stream(source: Source, key: str) -> str:
 
 def _hash_of_old_claim(calls: Sequence[Call]) -> str:
     """Return the hash of steps and arguments that `KeyClaimed` holds, which is written no more."""
-    sides = [call for one in calls for call in _both_sides(one)]
-    told = [
-        (c.stream, name_of(c.step), sorted(c.arguments.items()), sorted(c.others.items()))
-        for c in sides
+    sides = [side for call in calls for side in _both_sides(call)]
+    asked = [
+        (s.stream, name_of(s.step), sorted(s.arguments.items()), sorted(s.others.items()))
+        for s in sides
     ]
-    return hashlib.sha256(_as_json(told)).hexdigest()
+    return hashlib.sha256(_as_json(asked)).hexdigest()
 
 
 def _both_sides(call: Call) -> Iterator[Call]:
@@ -66,23 +74,23 @@ def steps_asked(calls: Sequence[Call]) -> tuple[tuple[str, str], ...]:
 
 def hash_of_arguments(calls: Sequence[Call], salt: str) -> str:
     """Return a hash of all arguments but words, which nobody can guess against without the salt."""
-    told = [
+    arguments = [
         sorted(
             (name, value)
             for name, value in call.arguments.items()
-            if name not in _WORDS[call.stream.partition(":")[0]]
+            if name not in _WORDS[kind_and_id(call.stream)[0]]
         )
         for call in calls
     ]
-    return hmac.digest(bytes.fromhex(salt), _as_json(told), "sha256").hex()
+    return hmac.digest(bytes.fromhex(salt), _as_json(arguments), "sha256").hex()
 
 
-def _as_json(told: object) -> bytes:
+def _as_json(asked: object) -> bytes:
     try:
-        return _asking.encode(told)
+        return _asking.encode(asked)
     except (UnicodeEncodeError, TypeError, OverflowError):
         allowed = "under a key, values that can be written as JSON, without lone surrogates"
-        raise InvalidValue("arguments", told, allowed) from None
+        raise InvalidValue("arguments", asked, allowed) from None
 
 
 def claim_row(

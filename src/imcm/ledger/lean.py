@@ -104,8 +104,8 @@ class _Lean(dict[str, tuple[str, Callable[[bytes], Any]]]):
         if cls is None:
             return name, _not_known  # not kept: of names that are not ours there may be very many
         # The one name of each type is told, which is found faster than others equal to it.
-        found = self[name] = cls.__name__, _lean(cls)
-        return found
+        named_decoder = self[name] = cls.__name__, _lean(cls)
+        return named_decoder
 
 
 def _not_known(_: bytes) -> Any:
@@ -158,4 +158,4 @@ def take_facts(rows: Iterable[StoredTuple], fold: FactsFold, until: datetime | N
         fold.take(itertools.chain.from_iterable(map(_taken, pieces)))
     else:  # one by one: what lies behind that time is not even fetched
         alone = map(_taken_alone, rows)
-        fold.take(itertools.takewhile(lambda one: one[-1].recorded_at <= until, alone))
+        fold.take(itertools.takewhile(lambda raw: raw[-1].recorded_at <= until, alone))

@@ -25,7 +25,7 @@ from imcm.ledger.store import (
     NOES,
     NOTHING,
     SELF,
-    AlreadyThere,
+    AppendConflict,
     RecorderStore,
     Rewriting,
     not_empty,
@@ -171,8 +171,8 @@ class PostgresStore(RecorderStore):
     def _inserted(self, stored: Sequence[Any]) -> Sequence[int] | None:
         """Append events in one transaction; a second try of what was stored is refused."""
         firsts: dict[str, int] = {}
-        for one in stored:
-            firsts.setdefault(one.originator_id, one.originator_version)
+        for event in stored:
+            firsts.setdefault(event.originator_id, event.originator_version)
         # What each stream must hold for these events to follow: a server that took over may have
         # lost what they were decided on.
         before = [(stream, first - 1) for stream, first in firsts.items() if first > 1]
@@ -195,7 +195,7 @@ class PostgresStore(RecorderStore):
                     at.execute(statement)
                 for stream, version in before:
                     if at.execute(there, (stream, version)).fetchone() is None:
-                        raise AlreadyThere(f"{stream} has no version {version}", broken=True)
+                        raise AppendConflict(f"{stream} has no version {version}", broken=True)
                 at.executemany(append, values, returning=True)
                 while True:
                     # What a trigger or a rule swallowed returns nothing.
@@ -232,12 +232,12 @@ class PostgresStore(RecorderStore):
 
     def streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
         """Return the rows of those of these streams that have any, asking for many at a time."""
-        found: dict[str, list[StoredEvent]] = {}
+        by_stream: dict[str, list[StoredEvent]] = {}
         where: Final = "originator_id = ANY(%s) ORDER BY originator_id, originator_version"
         for begin in range(0, len(streams), ASKED_AT_ONCE):
             for row in self._rows_where(where, (list(streams[begin : begin + ASKED_AT_ONCE]),)):
-                found.setdefault(row.stream, []).append(row)
-        return found
+                by_stream.setdefault(row.stream, []).append(row)
+        return by_stream
 
     def count(self, upto: int) -> int:
         """Return how many rows there are up to a position, included."""
@@ -248,14 +248,14 @@ class PostgresStore(RecorderStore):
         )
         with self._errors():
             asked = partial(_asked, statement=counting, parameters=(min(upto, LARGEST),))
-            [(found,)] = self._tried(asked)
-        return int(found)
+            [(count,)] = self._tried(asked)
+        return int(count)
 
     def beside(self, stream: str, most: int) -> list[str]:
         """Return at most so many streams on each side of one, in the order of their names."""
         from psycopg.sql import SQL
 
-        found: list[str] = []
+        names: list[str] = []
         with self._errors():
             for asking in (
                 "SELECT DISTINCT originator_id FROM {} WHERE originator_id > %s "
@@ -265,8 +265,8 @@ class PostgresStore(RecorderStore):
             ):
                 statement = SQL(asking).format(_table(self._recorder))
                 rows = self._tried(partial(_asked, statement=statement, parameters=(stream, most)))
-                found += [name for (name,) in rows]
-        return found
+                names += [name for (name,) in rows]
+        return names
 
     def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
@@ -276,8 +276,8 @@ class PostgresStore(RecorderStore):
         self, where: LiteralString, parameters: tuple[object, ...]
     ) -> list[StoredEvent]:
         with self._errors():
-            found = self._tried(lambda recorder: _selected(recorder, where, parameters))
-        for row in found:
+            rows = self._tried(lambda recorder: _selected(recorder, where, parameters))
+        for row in rows:
             if not 1 <= row.position <= FARTHEST or None in row:
                 raise NotALedgerError(
                     f"position {row.position} ({row.stream} version {row.version}) is no stored "
@@ -285,8 +285,8 @@ class PostgresStore(RecorderStore):
                     "a backup"
                 )
         if self.is_plain:
-            return found
-        return [row._replace(state=self._unpacked(row.state)) for row in found]
+            return rows
+        return [row._replace(state=self._unpacked(row.state)) for row in rows]
 
     def fill(self, rows: Iterable[StoredEvent]) -> None:
         """Append the rows of a whole log in one transaction, which never holds them all."""
@@ -316,9 +316,9 @@ class PostgresStore(RecorderStore):
                     if at.rowcount != count:
                         raise _disobeyed()
             except IntegrityError as error:
-                raise AlreadyThere(self._told(error), broken=False) from error
+                raise AppendConflict(self._without_secrets(error), broken=False) from error
 
-    def settle(self) -> None:
+    def wait_until_durable(self) -> None:
         """Return when what was read is as safe as what is committed now, standbys included."""
         from psycopg.sql import SQL
 
@@ -335,7 +335,7 @@ class PostgresStore(RecorderStore):
 
     # --- what an append-only log needs besides ----------------------------------------------------
 
-    def rewrite(self, stream: str, told: Rewriting) -> int | None:
+    def rewrite(self, stream: str, choose: Rewriting) -> int | None:
         """Replace states of a stream and append a row that says so, in one transaction."""
         from psycopg.sql import SQL
 
@@ -354,7 +354,7 @@ class PostgresStore(RecorderStore):
             for statement in recorder.lock_table_statements:
                 at.execute(statement)
             at.execute(select, (stream,))
-            wanted = told([StoredEvent._make(row.values()) for row in at.fetchall()])
+            wanted = choose([StoredEvent._make(row.values()) for row in at.fetchall()])
             if wanted is None:
                 return None
             changed, added = wanted
@@ -394,12 +394,12 @@ class PostgresStore(RecorderStore):
                 _guard(at, self._recorder, on=True)
 
     def _failed(self, error: Exception) -> StoreError:
-        told = self._told(error)
+        message = self._without_secrets(error)
         if self._is_lost(error):
-            return StoreError(f"PostgreSQL can't be reached: {told}")
+            return StoreError(f"PostgreSQL can't be reached: {message}")
         if _state(error) == _LOCKED:
-            return StoreError(f"another process holds the log ({told}); try again, {NOTHING}")
-        return StoreError(f"PostgreSQL refuses: {told}; {NOTHING}")
+            return StoreError(f"another process holds the log ({message}); try again, {NOTHING}")
+        return StoreError(f"PostgreSQL refuses: {message}; {NOTHING}")
 
 
 def _state(error: Exception) -> str | None:
@@ -433,8 +433,8 @@ def _selected(
         recorder.datastore.get_connection() as connection,
         connection.cursor(row_factory=tuple_row, binary=True) as cursor,
     ):
-        found = cursor.execute(_select(recorder, where), parameters).fetchall()
-    return [StoredEvent._make(row) for row in found]
+        rows = cursor.execute(_select(recorder, where), parameters).fetchall()
+    return [StoredEvent._make(row) for row in rows]
 
 
 def _asked(recorder: Any, statement: Any, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
@@ -444,8 +444,8 @@ def _asked(recorder: Any, statement: Any, parameters: tuple[object, ...]) -> lis
         recorder.datastore.get_connection() as connection,
         connection.cursor(row_factory=tuple_row) as cursor,
     ):
-        found: list[tuple[Any, ...]] = cursor.execute(statement, parameters).fetchall()
-    return found
+        answer: list[tuple[Any, ...]] = cursor.execute(statement, parameters).fetchall()
+    return answer
 
 
 def _reach(pool: Any) -> None:
@@ -507,7 +507,7 @@ def _refuse_extraordinary(recorder: Any) -> None:
         datastore.get_connection() as connection,
         connection.cursor(row_factory=tuple_row) as cursor,
     ):
-        found = cursor.execute(
+        relation = cursor.execute(
             "SELECT c.relkind::text, c.relrowsecurity, c.relispartition, "
             "EXISTS (SELECT 1 FROM pg_rewrite r WHERE r.ev_class = c.oid), "
             "EXISTS (SELECT 1 FROM pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)) "
@@ -515,9 +515,9 @@ def _refuse_extraordinary(recorder: Any) -> None:
             "WHERE n.nspname = %s AND c.relname = %s",
             (datastore.schema, recorder.events_table_name),
         ).fetchone()
-    if found is None:
+    if relation is None:
         return  # which selecting from it says
-    kind, *oddities = found
+    kind, *oddities = relation
     words = ("has row-level security", "is a partition", "has rules", "inherits")
     odd = [word for word, is_so in zip(words, oddities, strict=True) if is_so]
     if kind != "r":
@@ -576,8 +576,8 @@ def _has_guards(at: Any, recorder: Any) -> bool:
 
 def _is_guarded(at: Any, recorder: Any) -> bool:
     """Say whether all of our triggers are there, always fire, and refuse."""
-    found = _guards_in(at, recorder)
-    return found == dict.fromkeys(_GUARDS, ("A", _REFUSING))
+    guards = _guards_in(at, recorder)
+    return guards == dict.fromkeys(_GUARDS, ("A", _REFUSING))
 
 
 def _guards_in(at: Any, recorder: Any) -> dict[str, tuple[str, str]]:
@@ -585,7 +585,7 @@ def _guards_in(at: Any, recorder: Any) -> dict[str, tuple[str, str]]:
     from psycopg.sql import SQL
 
     datastore = recorder.datastore
-    found = at.execute(
+    triggers = at.execute(
         SQL(
             "SELECT t.tgname AS name, t.tgenabled::text AS enabled, p.prosrc AS does "
             "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
@@ -594,7 +594,7 @@ def _guards_in(at: Any, recorder: Any) -> dict[str, tuple[str, str]]:
         ),
         (datastore.schema, recorder.events_table_name, list(_GUARDS)),
     )
-    return {row["name"]: (row["enabled"], row["does"]) for row in found.fetchall()}
+    return {row["name"]: (row["enabled"], row["does"]) for row in triggers.fetchall()}
 
 
 def _guard(at: Any, recorder: Any, *, on: bool) -> None:

@@ -23,7 +23,16 @@ from imcm.domain.change import Change
 from imcm.domain.incident import Incident
 from imcm.domain.lifecycle import Answer
 from imcm.domain.policy import DEFAULT_POLICY, Policy
-from imcm.domain.recorded import CHANGE, INCIDENT, LedgerOpened, LogMark, Recorded, checked_position
+from imcm.domain.recorded import (
+    CHANGE,
+    INCIDENT,
+    LedgerOpened,
+    LogMark,
+    Recorded,
+    checked_position,
+    kind_and_id,
+    stream_of,
+)
 from imcm.domain.vocabulary import (
     LONGEST_ID,
     Moment,
@@ -35,7 +44,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError, UnknownIdError
 from imcm.files import checked_path
 from imcm.ledger.settings import store_of
-from imcm.ledger.store import SELF, Reading, SQLiteFile, SQLiteStore
+from imcm.ledger.store import SELF, ReadStore, SQLiteFile, SQLiteStore
 from imcm.ledger.streams import state_of_rows, without_gaps
 from imcm.ledger.waiting import checked_kinds, checked_seconds, checked_stop
 from imcm.plain import plain
@@ -119,8 +128,8 @@ class LedgerReader:
         reader._begin(store_of(settings, make=False))
         return reader
 
-    def _begin(self, store: Reading) -> None:
-        self._store: Reading = store
+    def _begin(self, store: ReadStore) -> None:
+        self._store: ReadStore = store
         try:
             self.ledger_id = self._identity()
         except ImcmError:
@@ -278,7 +287,7 @@ class LedgerReader:
         return state
 
     def _existing(self, kind: str, id: str, known_at: int | datetime | None) -> Any:
-        stream = f"{kind}:{known_id('id', id)}"
+        stream = stream_of(kind, known_id("id", id))
         if known_at is None:
             state = self._load(stream, kind)
         else:
@@ -315,21 +324,20 @@ class LedgerReader:
             UnknownIdError: There is none.
             InvalidValue: There are both, or it can be no id.
         """
-        kind, _, name = checked_text("id", id).partition(":")
+        kind, name = kind_and_id(checked_text("id", id))
         prefixed = kind in {INCIDENT, CHANGE} and bool(name)
         if not (prefixed and len(id) > LONGEST_ID):
             known_id("id", id)
-        found = [
-            f"{kind}:{id}" for kind in (INCIDENT, CHANGE) if self._store.stream(f"{kind}:{id}")
-        ]
-        if not found and prefixed and self._store.stream(f"{kind}:{known_id('id', name)}"):
+        both = stream_of(INCIDENT, id), stream_of(CHANGE, id)
+        streams = [stream for stream in both if self._store.stream(stream)]
+        if not streams and prefixed and self._store.stream(stream_of(kind, known_id("id", name))):
             return id
-        if not found:
-            near = self.near(f"{INCIDENT}:{id}") or self.near(f"{CHANGE}:{id}")
+        if not streams:
+            near = self.near(both[0]) or self.near(both[1])
             raise UnknownIdError("incident or change", id, near)
-        if len(found) > 1:
-            raise InvalidValue("id", id, f"{' or '.join(found)}, since there are both")
-        return found[0]
+        if len(streams) > 1:
+            raise InvalidValue("id", id, f"{' or '.join(streams)}, since there are both")
+        return streams[0]
 
     def timeline(
         self,
@@ -359,7 +367,7 @@ class LedgerReader:
         from imcm.projections.histories.timeline import timeline
 
         stream = self.stream_of(id)
-        kind, _, name = stream.partition(":")
+        kind, name = kind_and_id(stream)
         extent = extent_of(self._store, known_at, name if linked else None)
         if linked:
             log = around(self._store, stream, extent)
@@ -368,8 +376,8 @@ class LedgerReader:
         cut = as_of
         if as_of is None and extent.newest:
             cut = datetime.fromisoformat(extent.newest)
-        one: dict[str, Any] = {kind: name}
-        return timeline(log, **one, window=window, linked=linked, as_of=cut)
+        whose: dict[str, Any] = {kind: name}
+        return timeline(log, **whose, window=window, linked=linked, as_of=cut)
 
     def trail(self, id: str, *, known_at: int | datetime | None = None) -> DecisionTrail:
         """
@@ -389,15 +397,15 @@ class LedgerReader:
         from imcm.ledger.around import events_of, extent_of
         from imcm.projections.histories.decisions import decision_trail
 
-        stream = f"{CHANGE}:{known_id('id', id)}"
+        stream = stream_of(CHANGE, known_id("id", id))
         if not self._store.stream(stream):
             stream = self.stream_of(id)
-        kind, _, name = stream.partition(":")
+        kind, name = kind_and_id(stream)
         if kind != CHANGE:
             raise InvalidValue("id", id, "a change; this is an incident, which has a timeline")
         extent = extent_of(self._store, known_at)
-        found = decision_trail(events_of(self._store, [stream], extent.position), name)
-        return attrs.evolve(found, known_at=known_at, log_position=extent.position)
+        trail = decision_trail(events_of(self._store, [stream], extent.position), name)
+        return attrs.evolve(trail, known_at=known_at, log_position=extent.position)
 
     def next_steps(
         self,
@@ -434,11 +442,11 @@ class LedgerReader:
 
     def near(self, stream: str) -> str:
         """Return which ids of the same kind look like one that is not there; empty where none."""
-        kind, _, id_ = stream.partition(":")
-        theirs = [name.partition(":") for name in self._store.beside(stream, NEAR)]
-        ids = [name for kind_, _, name in theirs if kind_ == kind]
-        found = get_close_matches(id_, ids, n=3, cutoff=0.7)
-        return f"near: {', '.join(map(plain, found))}" if found else ""
+        kind, id_ = kind_and_id(stream)
+        theirs = map(kind_and_id, self._store.beside(stream, NEAR))
+        ids = [name for kind_, name in theirs if kind_ == kind]
+        near = get_close_matches(id_, ids, n=3, cutoff=0.7)
+        return f"near: {', '.join(map(plain, near))}" if near else ""
 
     def history(self, stream: str) -> list[Recorded]:
         """

@@ -38,6 +38,7 @@ from imcm.domain.recorded import (
     Recorded,
     Recording,
     Source,
+    kind_and_id,
 )
 from imcm.domain.severity import SeverityScale, checked_scale
 from imcm.domain.vocabulary import (
@@ -84,7 +85,7 @@ from imcm.ledger.redaction import Redaction, redact
 from imcm.ledger.restoring import refuse_existing, restore_file, stored_twice
 from imcm.ledger.rows import head_of, is_stored, readable_row
 from imcm.ledger.settings import store_of
-from imcm.ledger.store import SELF, AlreadyThere, SQLiteStore, Store, Turn
+from imcm.ledger.store import SELF, AppendConflict, SQLiteStore, Store, Turn
 from imcm.ledger.streams import AGGREGATES, state_of_rows, without_gaps
 from imcm.ledger.transactions import Once, Transaction
 from imcm.plain import plain
@@ -212,7 +213,7 @@ class Ledger(LedgerReader):
         store = store_of(settings)
         try:
             store.fill(rows)
-        except AlreadyThere as error:
+        except AppendConflict as error:
             store.close()
             raise stored_twice(error) from None
         except BaseException:
@@ -245,7 +246,7 @@ class Ledger(LedgerReader):
             opened = LedgerOpened(ledger_id=ledger_id, format=FORMAT)
             name, state = encode(opened, recorded_at=self.now(), record=secrets.token_hex(16))
             # Where another process opened it first, its identity is the ledger's.
-            with contextlib.suppress(AlreadyThere):
+            with contextlib.suppress(AppendConflict):
                 store.insert([StoredEvent(0, SELF, 1, name, state)])
 
     def now(self) -> datetime:
@@ -322,8 +323,8 @@ class Ledger(LedgerReader):
         if key is not None and source is None:
             raise InvalidValue("key", key, "a key belongs to a source; give source= too")
         text = None if key is None else required_words("key", key)
-        told = None if source is None else source_of(source)
-        return Transaction(self, told, text, strict=strict)
+        given = None if source is None else source_of(source)
+        return Transaction(self, given, text, strict=strict)
 
     def merge(
         self,
@@ -410,7 +411,7 @@ class Ledger(LedgerReader):
                     if claim:
                         rows.append(claim_row(claim, calls, events, head))
                     positions = turn.insert(rows) if rows else []
-            except AlreadyThere as signal:
+            except AppendConflict as signal:
                 if self._was_stored(rows, signal):
                     return Recording(self._by_pairs((row.stream, row.version) for row in rows))
                 if time.monotonic() > give_up:
@@ -419,10 +420,10 @@ class Ledger(LedgerReader):
                 time.sleep(random.uniform(0, pause))  # noqa: S311 (no secret)
                 attempt += 1
             else:
-                told = source if not rows or source is None else envelope_of(rows[0]).source
+                as_stored = source if not rows or source is None else envelope_of(rows[0]).source
                 return Recording(
                     (
-                        Recorded(stream, version, position, now, record, told, event)
+                        Recorded(stream, version, position, now, record, as_stored, event)
                         for (stream, version, event), position in zip(
                             events, positions, strict=False
                         )
@@ -430,7 +431,7 @@ class Ledger(LedgerReader):
                     notes=self._unknown_named(events),
                 )
 
-    def _gave_up(self, calls: Sequence[Call], signal: AlreadyThere) -> ImcmError:
+    def _gave_up(self, calls: Sequence[Call], signal: AppendConflict) -> ImcmError:
         if signal.broken:
             return StoreError(f"the store can't be reached: {signal}; nothing was recorded")
         streams = ", ".join(dict.fromkeys(call.stream for call in calls))
@@ -449,11 +450,11 @@ class Ledger(LedgerReader):
             if stream not in states:
                 # No guard reads words: they may have been taken out.
                 rows = without_gaps(turn.stream(stream))
-                states[stream] = state_of_rows(stream.partition(":")[0], rows, words=False)
+                states[stream] = state_of_rows(kind_and_id(stream)[0], rows, words=False)
             return states[stream]
 
         def decide(call: Call) -> None:
-            kind = call.stream.partition(":")[0]
+            kind, id_ = kind_and_id(call.stream)
             state = state_of(call.stream)
             others = {
                 name: state_of(of) if isinstance(of, str) else of(state, state_of)
@@ -466,12 +467,12 @@ class Ledger(LedgerReader):
                 if refused.guard != "status" or state.past:
                     raise
                 # Mistyped, as a rule: it is refused for being nothing yet.
-                hint = f"there is no {kind} {plain(call.stream.partition(':')[2])!r}"
+                hint = f"there is no {kind} {plain(id_)!r}"
                 near = self.near(call.stream)
                 raise refused.on(call.stream, f"{hint}, {near}" if near else hint) from None
             own = None if id(call.step) in AGGREGATES[kind].steps else rules_of(call, self._scale)
             if made and not state.past:
-                checked_id("id", call.stream.partition(":")[2])  # a new id is asked more
+                checked_id("id", id_)  # a new id is asked more
             for event in made:
                 if own is not None:
                     confirm_event(call, state, event, own)
@@ -515,12 +516,12 @@ class Ledger(LedgerReader):
         there = self._store.streams(list(named))
         for name in named:
             if name not in there:
-                kind, _, id_ = name.partition(":")
+                kind, id_ = kind_and_id(name)
                 near = self.near(name)
-                told = f"there is no {kind} {plain(id_)!r} in this ledger yet"
-                yield f"{told}; {near}" if near else told
+                note = f"there is no {kind} {plain(id_)!r} in this ledger yet"
+                yield f"{note}; {near}" if near else note
 
-    def _was_stored(self, rows: Sequence[StoredEvent], signal: AlreadyThere) -> bool:
+    def _was_stored(self, rows: Sequence[StoredEvent], signal: AppendConflict) -> bool:
         try:
             return is_stored(self._writes, rows[0], envelope_of(rows[0]).record)
         except StoreError as error:
@@ -554,7 +555,7 @@ class Ledger(LedgerReader):
         event = decode(row).event
         if not isinstance(event, (KeyUsed, KeyClaimed)):
             raise UnreadEventError(f"{row.stream} can't be read by this version; update imcm")
-        self._writes.settle()  # whoever claimed it may not have had its answer yet
+        self._writes.wait_until_durable()  # whoever claimed it may not have had its answer yet
         return Recording(self._by_pairs(event.recorded), repeated=True)
 
     def recorded_under(self, source: str | Source, key: str) -> Recording | None:

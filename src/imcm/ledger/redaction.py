@@ -12,7 +12,7 @@ from typing import Self
 from imcm.codec.encoding import Heads
 from imcm.codec.rows import StoredEvent
 from imcm.domain.corrections import WordsRedacted
-from imcm.domain.recorded import Recorded, checked_log
+from imcm.domain.recorded import Recorded, checked_log, kind_and_id
 from imcm.domain.vocabulary import (
     Moment,
     checked_id,
@@ -54,7 +54,7 @@ class Redaction(tuple[Recorded, ...]):
 def checked_versions(versions: object) -> frozenset[int]:
     if not is_list(versions):
         raise InvalidValue("versions", versions, "give a list of versions, for example [1, 2]")
-    return frozenset(checked_number("versions", one) for one in versions)
+    return frozenset(checked_number("versions", version) for version in versions)
 
 
 def has_words(row: StoredEvent, wanted: frozenset[int] | None) -> bool:
@@ -94,11 +94,11 @@ def redact(
     wanted = None if versions is None else checked_versions(versions)
     by, reason = checked_id("by", by), required_words("reason", reason)
     at = checked_moment("at", at)
-    kind, _, id_ = stream.partition(":")
+    kind, id_ = kind_and_id(stream)
     name = stream
     made: list[Recorded] = []
 
-    def told(
+    def choose(
         rows: list[StoredEvent],
     ) -> tuple[list[tuple[StoredEvent, bytes]], StoredEvent] | None:
         if not without_gaps(rows):
@@ -119,6 +119,6 @@ def redact(
         return [(row, without_words(row.state)) for row in chosen], added
 
     # Nobody records meanwhile: on a stream that never rests every attempt would come too late.
-    position = store.rewrite(name, told)
-    recorded = [one._replace(position=position) for one in made] if position else []
+    position = store.rewrite(name, choose)
+    recorded = [event._replace(position=position) for event in made] if position else []
     return Redaction(recorded, pending=store.wiped())

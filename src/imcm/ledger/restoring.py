@@ -14,7 +14,7 @@ from imcm.codec.rows import StoredEvent
 from imcm.errors import LedgerNotEmptyError, StoreError
 from imcm.files import reserved
 from imcm.ledger.bringing_in import IMPORT_BATCH
-from imcm.ledger.store import AlreadyThere, SQLiteStore, Store
+from imcm.ledger.store import AppendConflict, SQLiteStore, Store
 
 
 def refuse_existing(path: Path) -> None:
@@ -24,9 +24,9 @@ def refuse_existing(path: Path) -> None:
     What SQLite left beside a file that is gone would be read as the newest part of the new one.
     """
     for suffix in ("", *_SQLITE_FILES):
-        one = path.with_name(path.name + suffix)
-        if os.path.lexists(one):
-            raise LedgerNotEmptyError(f"{one} exists already; restore into a new file")
+        file = path.with_name(path.name + suffix)
+        if os.path.lexists(file):
+            raise LedgerNotEmptyError(f"{file} exists already; restore into a new file")
 
 
 def restore_file(path: Path, rows: Iterator[StoredEvent]) -> None:
@@ -65,9 +65,9 @@ def _fill(store: Store, rows: Iterator[StoredEvent]) -> None:
     while batch := list(itertools.islice(rows, IMPORT_BATCH)):
         try:
             store.insert(batch)
-        except AlreadyThere as error:
+        except AppendConflict as error:
             raise stored_twice(error) from None
 
 
-def stored_twice(error: AlreadyThere) -> StoreError:
+def stored_twice(error: AppendConflict) -> StoreError:
     return StoreError(f"the export holds the same version of a stream twice: {error}")

@@ -70,5 +70,5 @@ def is_stored(store: Store, row: StoredEvent, record: str) -> bool:
         for stored in store.stream(row.stream)
     )
     if mine:
-        store.settle()
+        store.wait_until_durable()
     return mine

@@ -10,15 +10,14 @@ changing a byte of it.
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 import threading
-import time
 import weakref
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from itertools import chain
 from operator import itemgetter, lt
 from pathlib import Path
@@ -35,6 +34,7 @@ from imcm.errors import (
     StoreError,
 )
 from imcm.files import reserved
+from imcm.ledger.waiting import once_free
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ Rewriting = Callable[
 """Of the rows of a stream, says which get another state, and which row is appended."""
 
 
-class AlreadyThere(Exception):
+class AppendConflict(Exception):
     """
     Another writer holds one of these (stream, version) pairs, or the connection broke.
 
@@ -79,7 +79,7 @@ class AlreadyThere(Exception):
         self.broken = broken
 
 
-class Reading(Protocol):
+class ReadStore(Protocol):
     """What reading a log needs of a store."""
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
@@ -127,7 +127,7 @@ class Turn(Protocol):
         ...
 
 
-class Store(Reading, Protocol):
+class Store(ReadStore, Protocol):
     """What recording needs besides."""
 
     def turn(self) -> AbstractContextManager[Turn]:
@@ -135,11 +135,11 @@ class Store(Reading, Protocol):
         Give what a decision is made with; what it appends is recorded when the block ends.
 
         Where a store has one writer at a time, nobody else writes in between: a decision is made
-        once. Elsewhere somebody may be faster, and appending raises AlreadyThere.
+        once. Elsewhere somebody may be faster, and appending raises AppendConflict.
         """
         ...
 
-    def settle(self) -> None:
+    def wait_until_durable(self) -> None:
         """Return when what was read is as safe as what is committed now."""
         ...
 
@@ -157,12 +157,12 @@ class Store(Reading, Protocol):
         """Have the database refuse to change or delete rows, or let it again."""
         ...
 
-    def rewrite(self, stream: str, told: Rewriting) -> int | None:
+    def rewrite(self, stream: str, choose: Rewriting) -> int | None:
         """
         Replace states of a stream and append a row that says so, in one transaction.
 
         Args:
-            told: Is given the rows of the stream as they stand while nobody else can write, and
+            choose: Is given the rows of the stream as they stand while nobody else can write, and
                 says which get another state and what is appended; None where nothing is to do.
 
         Returns:
@@ -182,7 +182,7 @@ class Store(Reading, Protocol):
         Append rows in one transaction and return their positions.
 
         Raises:
-            AlreadyThere: One of the (stream, version) pairs is taken; nothing was written.
+            AppendConflict: One of the (stream, version) pairs is taken; nothing was written.
         """
         ...
 
@@ -214,8 +214,8 @@ def _sqlite_failed(path: Path, error: Exception) -> StoreError:
     elif "not a database" in text:
         return NotALedgerError(f"{path} is not an SQLite database, so it is not a ledger")
     elif "no such" in text or name.startswith("SQLITE_CORRUPT") or "decode" in text:
-        told = ascii(text)[1:-1] if "decode" in text else text  # it quotes what is damaged
-        return NotALedgerError(f"{path} is not a readable ledger: {told}; restore it from a backup")
+        why = ascii(text)[1:-1] if "decode" in text else text  # it quotes what is damaged
+        return NotALedgerError(f"{path} is not a readable ledger: {why}; restore it from a backup")
     else:
         hint = NOTHING
     return StoreError(f"{path}: {text}; {hint}")
@@ -318,16 +318,16 @@ class SQLiteFile:
 
     def _refuse_views(self, connection: sqlite3.Connection) -> None:
         """Refuse what is called like the table of events and is something else."""
-        found = connection.execute(
+        relations = connection.execute(
             "SELECT type, rootpage FROM sqlite_master WHERE lower(name) = 'stored_events'"
         ).fetchall()
         [encoding] = connection.execute("PRAGMA encoding").fetchone()
-        if found and encoding != "UTF-8":
+        if relations and encoding != "UTF-8":
             raise NotALedgerError(
                 f"{self.path}: its texts are stored in {encoding}, in which one reader can see "
                 "what another does not; a ledger is in UTF-8"
             )
-        if found[1:] or any(type != "table" or not root for type, root in found):
+        if relations[1:] or any(type != "table" or not root for type, root in relations):
             raise NotALedgerError(
                 f"{self.path}: stored_events is no ordinary table there, so what it shows can "
                 "change without an event; it is not a ledger"
@@ -359,12 +359,12 @@ class SQLiteFile:
     def count(self, upto: int) -> int:
         """Return how many rows there are up to a position, included."""
         counting = "SELECT count(*) FROM stored_events NOT INDEXED WHERE rowid <= ?"
-        [(found,)] = self._select(counting, (min(upto, LARGEST),))
-        return int(found)
+        [(count,)] = self._select(counting, (min(upto, LARGEST),))
+        return int(count)
 
     def beside(self, stream: str, most: int) -> list[str]:
         """Return at most so many streams on each side of one, in the order of their names."""
-        found: list[str] = []
+        names: list[str] = []
         for way, order in ((">", "ASC"), ("<", "DESC")):
             # Only words of ours go in.
             statement = (
@@ -372,8 +372,8 @@ class SQLiteFile:
                 "INDEXED BY sqlite_autoindex_stored_events_1 "
                 f"WHERE originator_id {way} ? ORDER BY originator_id {order} LIMIT ?"
             )
-            found += [name for (name,) in self._select(statement, (stream, most))]
-        return found
+            names += [name for (name,) in self._select(statement, (stream, most))]
+        return names
 
     def _refuse_position(self, position: object) -> None:
         """
@@ -407,8 +407,8 @@ class SQLiteFile:
         statement = f"{_BY_STREAM} = ? ORDER BY originator_version"
         return self._of_streams(self._select(statement, (stream,), connection))
 
-    def _of_streams(self, found: list[Any]) -> list[StoredEvent]:
-        rows = list(map(StoredEvent._make, self._checked(found)))
+    def _of_streams(self, fetched: list[Any]) -> list[StoredEvent]:
+        rows = list(map(StoredEvent._make, self._checked(fetched)))
         if rows:
             positions = [row.position for row in rows]
             self._refuse_position(min(positions))
@@ -419,15 +419,15 @@ class SQLiteFile:
         self, streams: Sequence[str], connection: sqlite3.Connection | None = None
     ) -> dict[str, list[StoredEvent]]:
         """Return the rows of those of these streams that have any, asking for many at a time."""
-        found: dict[str, list[StoredEvent]] = {}
+        by_stream: dict[str, list[StoredEvent]] = {}
         for begin in range(0, len(streams), ASKED_AT_ONCE):
             asked = tuple(streams[begin : begin + ASKED_AT_ONCE])
             marks = ", ".join("?" * len(asked))
             # Only question marks go in.
             statement = f"{_BY_STREAM} IN ({marks}) ORDER BY originator_id, originator_version"
             for row in self._of_streams(self._select(statement, asked, connection)):
-                found.setdefault(row.stream, []).append(row)
-        return found
+                by_stream.setdefault(row.stream, []).append(row)
+        return by_stream
 
     def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""
@@ -454,8 +454,8 @@ class SQLiteFile:
     def close(self) -> None:
         """Close the connections of all threads; a later call opens a new one."""
         held, self._local = list(self._held), threading.local()
-        for one in held:
-            one.close()
+        for connection in held:
+            connection.close()
 
 
 class _Connection:
@@ -521,7 +521,7 @@ class RecorderStore:
             yield
         # A missing or a wrong setting is an OSError or a ValueError in eventsourcing.
         except (InfrastructureFactoryError, TopicError, OSError, ValueError) as error:
-            message = f"the store can't be set up: {self._told(error)}"
+            message = f"the store can't be set up: {self._without_secrets(error)}"
             raise StoreError(message) from self._shown(error)
 
     @contextmanager
@@ -533,7 +533,7 @@ class RecorderStore:
         except PersistenceError as error:
             raise self._failed(error) from self._shown(error)
 
-    def _told(self, error: Exception) -> str:
+    def _without_secrets(self, error: Exception) -> str:
         """Return the words of an error, in one line and without any password or key."""
         text = " ".join(str(error).split())
         for secret in self._secrets:
@@ -579,11 +579,11 @@ class RecorderStore:
         try:
             positions = self._inserted(stored)
         except IntegrityError as error:
-            raise AlreadyThere(self._told(error), broken=False) from error
+            raise AppendConflict(self._without_secrets(error), broken=False) from error
         except PersistenceError as error:
             if self._is_lost(error):
                 # It may have stored them all the same; the caller looks.
-                raise AlreadyThere(self._told(error), broken=True) from error
+                raise AppendConflict(self._without_secrets(error), broken=True) from error
             raise self._failed(error) from error
         if positions is None:
             raise StoreError("this persistence module returns no positions; it can't hold a ledger")
@@ -604,7 +604,7 @@ class RecorderStore:
         cause = error.__cause__
         if isinstance(cause, sqlite3.Error):
             return _sqlite_failed(Path("the ledger"), cause)
-        return StoreError(f"the store failed: {self._told(error)}; {NOTHING}")
+        return StoreError(f"the store failed: {self._without_secrets(error)}; {NOTHING}")
 
     def fill(self, rows: Iterable[StoredEvent]) -> None:
         """
@@ -612,7 +612,7 @@ class RecorderStore:
 
         Raises:
             LedgerNotEmptyError: There are some.
-            AlreadyThere: One (stream, version) pair comes twice.
+            AppendConflict: One (stream, version) pair comes twice.
         """
         if next(iter(self.rows()), None) is not None:
             raise not_empty()
@@ -663,18 +663,18 @@ class RecorderStore:
 
     def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, looking from the end of the log backwards."""
-        found: dict[int, int] = {}
+        positions: dict[int, int] = {}
         with self._errors():
             last = self._recorder.max_notification_id() or 0
-            while len(found) < len(rows) and last > 0:
+            while len(positions) < len(rows) and last > 0:
                 first = max(1, last - BATCH + 1)
                 for n in self._recorder.select_notifications(first, BATCH, stop=last):
                     if n.originator_id == stream:
-                        found[n.originator_version] = n.id
+                        positions[n.originator_version] = n.id
                 last = first - 1
-        return [found.get(row.version, 0) for row in rows]
+        return [positions.get(row.version, 0) for row in rows]
 
-    def settle(self) -> None:
+    def wait_until_durable(self) -> None:
         """Return at once: here nothing can be read that is not committed for good."""
 
     @property
@@ -686,7 +686,7 @@ class RecorderStore:
         """Refuse: only the databases that imcm knows itself can guard their rows."""
         raise StoreError("only SQLite and PostgreSQL ledgers can be guarded against changes")
 
-    def rewrite(self, stream: str, told: Rewriting) -> int | None:
+    def rewrite(self, stream: str, choose: Rewriting) -> int | None:
         """Refuse: recorders of eventsourcing only append."""
         raise StoreError("only in SQLite and PostgreSQL ledgers can words be taken out")
 
@@ -715,8 +715,8 @@ class RecorderStore:
             if self._compressor is not None:
                 stored = self._compressor.decompress(stored)
         except Exception as error:  # which ones there are is for the cipher and compressor to say
-            told = self._told(error) or type(error).__name__
-            raise _no_state(f"not what was stored ({told})") from self._shown(error)
+            message = self._without_secrets(error) or type(error).__name__
+            raise _no_state(f"not what was stored ({message})") from self._shown(error)
         return stored
 
     def close(self) -> None:
@@ -864,6 +864,20 @@ class _Queue:
         self.release()
 
 
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Generator[sqlite3.Connection]:
+    """Wait for the turn to write, and give a connection in a transaction that ends it."""
+    begin = partial(connection.execute, "BEGIN IMMEDIATE")
+    once_free(begin, seconds=LOCK_WAIT_SECONDS, pause=(0.0002, 0.002))
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk ends it by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
 class _SQLiteTurn:
     """What one decision reads and appends, in a transaction in which nobody else writes."""
 
@@ -893,16 +907,12 @@ class SQLiteStore(RecorderStore):
         # The name goes in as a URI, so that no character of a path means anything to SQLite.
         uri = f"{path.absolute().as_uri()}?mode=rwc"
         settings = {"PERSISTENCE_MODULE": "eventsourcing.sqlite", "SQLITE_DBNAME": uri}
-        give_up = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                super().__init__(settings)
-                break
-            except sqlite3.OperationalError as error:
-                # Switching a new file to a write-ahead log does not wait for others doing the same.
-                if "locked" not in str(error) or time.monotonic() > give_up:
-                    raise _sqlite_failed(path, error) from error
-                time.sleep(random.uniform(0.005, 0.05))  # noqa: S311 (no secret)
+        make = partial(super().__init__, settings)
+        try:
+            # Switching a new file to a write-ahead log does not wait for others doing the same.
+            once_free(make, seconds=LOCK_WAIT_SECONDS, pause=(0.005, 0.05))
+        except sqlite3.OperationalError as error:
+            raise _sqlite_failed(path, error) from error
         self.reader = SQLiteFile(path)
         self._writing = _Queue()
         self._writer: sqlite3.Connection | None = None
@@ -921,10 +931,10 @@ class SQLiteStore(RecorderStore):
         with self._writing:
             self._usable()
             try:
-                with self._alone() as connection:
+                with _transaction(self._own_writer()) as connection:
                     yield _SQLiteTurn(self, connection)
             except sqlite3.IntegrityError as error:
-                raise AlreadyThere(str(error), broken=False) from error
+                raise AppendConflict(str(error), broken=False) from error
             except sqlite3.Error as error:
                 raise _sqlite_failed(self.reader.path, error) from error
 
@@ -933,39 +943,11 @@ class SQLiteStore(RecorderStore):
         with self.turn() as turn:
             return turn.insert(rows)
 
-    @contextmanager
-    def _alone(self) -> Generator[sqlite3.Connection]:
-        """Give the connection that writes, in a transaction of its own."""
+    def _own_writer(self) -> sqlite3.Connection:
+        """Return the connection that is kept for writing."""
         if self._writer is None:
             self._writer = self._writable(wait=0)
-        connection = self._writer
-        self._begin(connection)
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:  # a full disk ends it by itself
-                connection.execute("ROLLBACK")
-            raise
-
-    @staticmethod
-    def _begin(connection: sqlite3.Connection) -> None:
-        """
-        Wait for the turn to write, and take it.
-
-        SQLite's own way of waiting looks ever more seldom, up to ten times a second, so that who
-        has waited longest has the worst chance. Here all who wait look equally often.
-        """
-        give_up = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if not _is_busy(error) or time.monotonic() > give_up:
-                    raise
-            else:
-                return
-            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 (no secret)
+        return self._writer
 
     def appended(self, rows: Sequence[StoredEvent], connection: sqlite3.Connection) -> list[int]:
         """
@@ -1012,10 +994,10 @@ class SQLiteStore(RecorderStore):
     def _stored(self, row: StoredEvent, connection: sqlite3.Connection) -> int:
         """Return where a row was stored, which is certain to be there as it was given."""
         statement = f"{_BY_STREAM} = ? AND originator_version = ?"
-        found = connection.execute(statement, (row.stream, row.version)).fetchall()
-        if [one[1:] for one in found] != [row[1:]]:
+        there = connection.execute(statement, (row.stream, row.version)).fetchall()
+        if [stored[1:] for stored in there] != [row[1:]]:
             raise self._disobeyed()
-        position: int = found[0][0]
+        position: int = there[0][0]
         return position
 
     def _disobeyed(self) -> StoreError:
@@ -1101,10 +1083,10 @@ class SQLiteStore(RecorderStore):
 
     # --- what an append-only log needs besides ----------------------------------------------------
 
-    def rewrite(self, stream: str, told: Rewriting) -> int | None:
+    def rewrite(self, stream: str, choose: Rewriting) -> int | None:
         """Replace states of a stream and append a row that says so, in one transaction."""
         with self._changing() as connection:
-            wanted = told(self.reader.stream(stream, connection))
+            wanted = choose(self.reader.stream(stream, connection))
             if wanted is None:
                 return None
             others = [name for kind, name in self._extras(connection) if kind != "index"]
@@ -1186,24 +1168,17 @@ class SQLiteStore(RecorderStore):
         """Give a connection in a transaction of its own; what it overwrites is wiped."""
         self._usable()
         path = self.reader.path
-        with self._writing, _sqlite_errors(path), closing(self._writable(wait=0)) as connection:
-            self._begin(connection)
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        with (
+            self._writing,
+            _sqlite_errors(path),
+            closing(self._writable(wait=0)) as connection,
+            _transaction(connection),
+        ):
+            yield connection
 
 
 _WIPING: Final = 2
 """Seconds that emptying the write-ahead log waits for readers."""
-
-
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    name: str = getattr(error, "sqlite_errorname", "")
-    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def _triggers_in(connection: sqlite3.Connection) -> list[tuple[str, str]]:

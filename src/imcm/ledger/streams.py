@@ -19,7 +19,7 @@ from imcm.domain.change import Change
 from imcm.domain.change_events import ChangeEvent
 from imcm.domain.incident import Incident
 from imcm.domain.incident_events import IncidentEvent
-from imcm.domain.recorded import CHANGE, INCIDENT, Unread
+from imcm.domain.recorded import CHANGE, INCIDENT, Unread, kind_and_id
 from imcm.domain.vocabulary import known_id
 from imcm.errors import InvalidValue, StoreError, UnreadEventError
 from imcm.ledger.store import ASKED_AT_ONCE
@@ -73,15 +73,15 @@ def _kind_of_function(step: Callable[..., object]) -> str:
     except (TypeError, ValueError, StopIteration, NameError, AttributeError, SyntaxError):
         hints, first = {}, ""
     kinds = {Incident: INCIDENT, Change: CHANGE}
-    found = kinds.get(hints.get(first))  # type: ignore[arg-type]
-    if found is None:
+    kind = kinds.get(hints.get(first))  # type: ignore[arg-type]
+    if kind is None:
         raise InvalidValue(
             "step",
             step,
             "give a step such as incident.resolve or change.start; a step of your own takes the "
             "state first, annotated as Incident or Change",
         )
-    return found
+    return kind
 
 
 def kind_of_step(step: Callable[..., object]) -> str:
@@ -141,7 +141,7 @@ def checked_stream(stream: str) -> str:
     Raises:
         InvalidValue: It is none of an incident or a change.
     """
-    kind, _, id_ = stream.partition(":")
+    kind, id_ = kind_and_id(stream)
     if kind not in AGGREGATES:
         raise InvalidValue("stream", stream, 'give "incident:<id>" or "change:<id>"')
     known_id("id", id_)

@@ -129,15 +129,16 @@ class Transaction:
         why: str = "",
     ) -> None:
         """Collect both sides of a merge of two incidents."""
-        told = call_of(id, incident.merge, {"id": id, "into": into, "by": by, "at": at, "why": why})
+        arguments = {"id": id, "into": into, "by": by, "at": at, "why": why}
+        merging = call_of(id, incident.merge, arguments)
         absorbed = call_of(into, incident.absorb, {"by": by, "at": at, "merged": id})
-        absorbed = absorbed._replace(others={"merged_state": told.stream})
+        absorbed = absorbed._replace(others={"merged_state": merging.stream})
         others = {"into_state": absorbed.stream}
 
         def other_side(what_follows: Sequence[Event], _: object) -> Call:
             return absorbed
 
-        self._collect(told._replace(others=others, then=other_side))
+        self._collect(merging._replace(others=others, then=other_side))
 
     def relate(self, id: str, *, to: str, kind: Relation, by: str, at: Moment) -> None:
         """Collect what one incident is to another."""
@@ -151,8 +152,8 @@ class Transaction:
             out_of: str = getattr(unmerged, "out_of")  # noqa: B009 (of this event alone)
             return of_members(out_of, incident.separate, by=by, at=at, merged=id)
 
-        told = call_of(id, incident.unmerge, {"by": by, "at": at, "why": why})
-        self._collect(told._replace(then=separated))
+        unmerging = call_of(id, incident.unmerge, {"by": by, "at": at, "why": why})
+        self._collect(unmerging._replace(then=separated))
 
     def __enter__(self) -> Self:
         if self._begun:

@@ -1,13 +1,51 @@
-"""How whoever follows a log waits: how often it looks again, and what ends it."""
+"""
+Waiting: for others to let go of a SQLite file, and, following a log, for what is recorded next.
+"""
 
 from __future__ import annotations
 
+import random
+import sqlite3
 import threading
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import checked_text, is_list, is_number
 from imcm.errors import InvalidValue
+
+T = TypeVar("T")
+
+
+def once_free(call: Callable[[], T], *, seconds: float, pause: tuple[float, float]) -> T:
+    """
+    Return what a call to SQLite gives, called again and again while others hold the file.
+
+    SQLite's own way of waiting looks ever more seldom, up to ten times a second, so that who has
+    waited longest has the worst chance; and some calls don't wait at all. Here all who wait look
+    equally often.
+
+    Args:
+        seconds: How long to wait for others.
+        pause: Seconds between two calls, at least and at most.
+
+    Raises:
+        sqlite3.OperationalError: It failed for another reason, or others hold the file still.
+    """
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > give_up:
+                raise
+        time.sleep(random.uniform(*pause))  # noqa: S311 (no secret)
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    name: str = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 
 
 def checked_seconds(name: str, value: object) -> float:

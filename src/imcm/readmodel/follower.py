@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +26,8 @@ from imcm.domain.vocabulary import checked_function, checked_number
 from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path, made_private
 from imcm.ledger.reading import LedgerReader
-from imcm.ledger.store import TUPLES
-from imcm.ledger.waiting import checked_seconds, checked_stop
+from imcm.ledger.store import LOCK_WAIT_SECONDS, TUPLES
+from imcm.ledger.waiting import checked_seconds, checked_stop, once_free
 
 __all__ = [
     "Follower",
@@ -40,8 +40,6 @@ BATCH: Final = 20_000
 
 BATCHES: Final = 25
 """So many batches are one transaction: what changes in several of them is written once."""
-
-LOCK_WAIT_SECONDS: Final = 60
 
 APPLICATION_ID: Final = int.from_bytes(b"imcm", "big")
 """What SQLite keeps in the head of a file to say whose it is."""
@@ -175,17 +173,9 @@ class Follower:
 
     def _write_ahead(self) -> None:
         """Choose the journal in which readers and one writer don't wait for each other."""
-        end = time.monotonic() + LOCK_WAIT_SECONDS
-        while True:
-            try:
-                self.connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as error:
-                # In a new file SQLite does not wait for others who do the same.
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
+        choose = partial(self.connection.execute, "PRAGMA journal_mode = WAL")
+        # In a new file SQLite does not wait for others who do the same.
+        once_free(choose, seconds=LOCK_WAIT_SECONDS, pause=(0.005, 0.05))
 
     @contextmanager
     def errors(self) -> Generator[None]:
@@ -224,11 +214,11 @@ class Follower:
         run = self.connection.execute
         if not run("SELECT 1 FROM sqlite_master WHERE name = 'imcm_follower'").fetchone():
             return 0, b""
-        found = run(
+        kept = run(
             "SELECT position, leaf FROM imcm_follower WHERE model = ? AND ledger = ?",
             (self._model.name, self._ledger.ledger_id),
         ).fetchone()
-        return (0, b"") if found is None else (found[0], found[1])
+        return (0, b"") if kept is None else (kept[0], kept[1])
 
     def _next(self, position: int) -> list[StoredEvent]:
         """Return the next rows behind a position; small batches are fetched several at once."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from imcm.domain.vocabulary import Between, Moment
+from imcm.domain.zones import known_zone
 from imcm.errors import InvalidValue
 from imcm.projections.facts.instants import FIRST, LAST, MICROSECOND, instant
 
@@ -100,8 +101,8 @@ def zone(name: str) -> ZoneInfo:
     """
     if not isinstance(name, str):
         raise InvalidValue("time_zone", name, 'an IANA zone such as "Europe/London"')
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+    known = known_zone(name)
+    if known is None:
         allowed = 'an IANA zone such as "Europe/London" (the tzdata package brings the list)'
-        raise InvalidValue("time_zone", name, allowed) from None
+        raise InvalidValue("time_zone", name, allowed)
+    return known

@@ -30,7 +30,7 @@ from imcm.domain.corrections import (
     corrects,
     replaced,
 )
-from imcm.domain.recorded import CHANGE, Event, Recorded, Unread, known
+from imcm.domain.recorded import CHANGE, Event, Recorded, Unread, known, stream_of
 from imcm.domain.vocabulary import (
     Authority,
     Moment,
@@ -417,7 +417,7 @@ def decision_trail(
         NaiveTimeError: A time without a zone.
         InvalidValue: *known_at* is no position and no time.
     """
-    name, position, stream = f"{CHANGE}:{checked_text('change', change)}", 0, list[Recorded]()
+    name, position, stream = stream_of(CHANGE, checked_text("change", change)), 0, list[Recorded]()
     for recorded in known(log, known_at):
         position = recorded.position
         if recorded.stream == name:

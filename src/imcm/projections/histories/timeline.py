@@ -16,7 +16,7 @@ import attrs
 from imcm.domain.change_events import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, standing
 from imcm.domain.incident_events import IncidentDescribed
-from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known
+from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known, stream_of
 from imcm.domain.vocabulary import Moment, checked_text, is_list, optional_time
 from imcm.errors import InvalidValue, UnknownIdError
 from imcm.projections.facts.fold import is_statement
@@ -202,7 +202,7 @@ def _named(
     wanted: set[str] = set()
     for kind, id_ in ((INCIDENT, incident), (CHANGE, change)):
         if id_ is not None:
-            name = f"{kind}:{checked_text(kind, id_)}"
+            name = stream_of(kind, checked_text(kind, id_))
             if name not in entries:
                 raise UnknownIdError(kind, id_)
             wanted.add(name)
@@ -227,7 +227,7 @@ def named_by(event: object) -> Iterator[str]:
         other = getattr(event, field, None)
         if isinstance(other, str):
             kind = CHANGE if field in {"change", "repairs"} else INCIDENT
-            yield f"{kind}:{other}"
+            yield stream_of(kind, other)
 
 
 def _services(history: Iterable[Entry]) -> tuple[str, ...]:
