@@ -6,24 +6,20 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
-from imcm.domain.recorded import Recorded
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, kind_and_id
 from imcm.domain.vocabulary import checked_function
 from imcm.ledger.reading import LedgerReader
-from imcm.ledger.waiting import checked_seconds, checked_stop
+from imcm.ledger.waiting import checked_kinds, checked_seconds, checked_stop
 from imcm.readmodel.follower import Follower
 
-__all__ = [
-    "deliver",
-]
-
-
-# --- other effects --------------------------------------------------------------------------------
+__all__ = ["deliver"]
 
 
 class _Delivered:
@@ -31,8 +27,9 @@ class _Delivered:
 
     name = "delivered 1"
 
-    def __init__(self, effect: Callable[[Recorded], object]) -> None:
+    def __init__(self, effect: Callable[[Recorded], object], kinds: frozenset[str]) -> None:
         self._effect = effect
+        self._kinds = kinds
 
     def create(self, connection: sqlite3.Connection) -> None:
         pass
@@ -42,7 +39,8 @@ class _Delivered:
 
     def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
         for row in rows:
-            self._effect(decode(row))
+            if kind_and_id(row.stream)[0] in self._kinds:
+                self._effect(decode(row))
 
     def save(self, connection: sqlite3.Connection, *, more: bool) -> None:
         pass
@@ -53,6 +51,8 @@ def deliver(
     path: str | Path,
     effect: Callable[[Recorded], object],
     *,
+    begin: int | Literal["now"] = 0,
+    kinds: Iterable[str] = (INCIDENT, CHANGE),
     every: float = 1.0,
     stop: threading.Event | None = None,
 ) -> None:
@@ -66,8 +66,11 @@ def deliver(
 
     Args:
         ledger: What to follow.
-        path: The file that says how far it is; made where it is not there, beginning with the
-            first event of the ledger.
+        path: The file that says how far it is; made where it is not there.
+        begin: Where a new file begins: behind the event at this position, or "now", behind what
+            there is. Default: with the first event of the ledger.
+        kinds: Of what events are delivered: "incident", "change", or both. Those of the ledger
+            itself, which are about keys and identity, are in neither.
         every: Seconds to wait before looking again when there was nothing new.
         stop: Set it, from any thread or from the effect itself, to end.
 
@@ -83,8 +86,9 @@ def deliver(
             raise _Stopped
         effect(recorded)
 
-    model = _Delivered(unless_stopped)
-    with Follower(path, ledger, model, batch=1, rebuild=False) as follower, suppress(_Stopped):
+    model = _Delivered(unless_stopped, checked_kinds(kinds))
+    follower = Follower(path, ledger, model, batch=1, rebuild=False, begin=begin)
+    with follower, suppress(_Stopped):
         for _ in follower.run(every=every, stop=stop):
             pass
 

@@ -18,10 +18,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Literal, Protocol, Self
 
 from imcm import verifier
 from imcm.codec.rows import StoredEvent
+from imcm.domain.recorded import checked_position
 from imcm.domain.vocabulary import checked_function, checked_number
 from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path, made_private
@@ -103,6 +104,8 @@ class Follower:
         batch: Events applied at once.
         batches: Of these, how many make one transaction.
         rebuild: Whether a model that does not fit the log is made again; else that is an error.
+        begin: Where a new model begins: behind the event at this position, or "now", behind what
+            there is. Default: with the first event.
 
     Raises:
         StoreError: The file can't be opened, or is another database.
@@ -118,6 +121,7 @@ class Follower:
         batch: int = BATCH,
         batches: int = 1,
         rebuild: bool = True,
+        begin: int | Literal["now"] = 0,
     ) -> None:
         if checked_number("batch", batch) < 1:
             raise InvalidValue("batch", batch, "at least one event in a transaction")
@@ -130,6 +134,7 @@ class Follower:
         self._batch = batch
         self._batches = batches
         self._rebuild = rebuild
+        self._start = begin if begin == "now" else checked_position("begin", begin)
         self._ours = False  # whether the file is known to be one of ours
         self._ahead: list[StoredEvent] = []
         self._before = 0
@@ -199,10 +204,11 @@ class Follower:
             run("BEGIN IMMEDIATE")
             try:
                 yield self.connection
+                run("COMMIT")
             except BaseException:
-                run("ROLLBACK")
+                if self.connection.in_transaction:  # a full disk ends it by itself
+                    run("ROLLBACK")
                 raise
-            run("COMMIT")
 
     @property
     def position(self) -> int:
@@ -295,7 +301,15 @@ class Follower:
             (self._model.name, self._ledger.ledger_id),
         )
         self._model.create(connection)
-        return 0
+        begin = self._ledger.begin_after(self._start)
+        if begin:
+            rows = list(self._ledger.rows(after=begin - 1, upto=begin))
+            if not rows:
+                raise InvalidValue("begin", begin, 'the position of an event, or "now"')
+            connection.execute(
+                "UPDATE imcm_follower SET position = ?, leaf = ?", (begin, _leaf(rows[0]))
+            )
+        return begin
 
     def run(self, *, every: float = 1.0, stop: threading.Event | None = None) -> Iterator[int]:
         """
