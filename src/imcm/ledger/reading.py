@@ -68,6 +68,7 @@ class Replay(Iterator[Recorded]):
 
         Args:
             events: How many there are up to it, where that is known; else they are counted.
+            position: The position asked about.
         """
         return self._reader.mark_at(position, events=events) if self._whole else None
 
@@ -132,7 +133,13 @@ class LedgerReader:
         return Replay(self, (decode(row, words=words) for row in rows), whole=after <= 0)
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
-        """Yield the stored rows in log order, with their exact bytes, nothing decoded."""
+        """
+        Yield the stored rows in log order, with their exact bytes, nothing decoded.
+
+        Args:
+            after: Begin behind this position.
+            upto: End with this position.
+        """
         upto = None if upto is None else checked_position("upto", upto)
         return self._store.rows(after=checked_position("after", after), upto=upto)
 
@@ -164,6 +171,7 @@ class LedgerReader:
 
         Args:
             events: How many there are up to it, where that is known; else they are counted.
+            position: The position asked about.
         """
         from imcm.ledger.facts import mark_at
 
@@ -186,6 +194,7 @@ class LedgerReader:
             after: Begin behind this position.
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
+            words: False leaves free text and names out, which is faster.
         """
         every, stop = checked_seconds("every", every), checked_stop(stop)
         while not stop.is_set():
@@ -202,6 +211,7 @@ class LedgerReader:
 
         Args:
             known_at: See `facts`.
+            id: Its id, such as "INC-7".
 
         Raises:
             UnknownIdError: There is none with this id, or it was not known by then.
@@ -211,7 +221,13 @@ class LedgerReader:
         return state
 
     def change(self, id: str, *, known_at: int | datetime | None = None) -> Change:
-        """Return a change as it stands, or as it stood. Raises as `incident` does."""
+        """
+        Return a change as it stands, or as it stood. Raises as `incident` does.
+
+        Args:
+            id: Its id, such as "CHG-3".
+            known_at: See `facts`.
+        """
         state: Change = self._existing(CHANGE, id, known_at)
         return state
 
@@ -349,13 +365,21 @@ class LedgerReader:
         """
         Return all events of one stream ("incident:INC-7"), oldest first; none where it is not.
 
+        Args:
+            stream: Its kind and id, as `stream_of` gives them.
+
         Raises:
             InvalidValue: *stream* names no kind.
         """
         return [decode(row) for row in self.rows_of(stream)]
 
     def rows_of(self, stream: str) -> list[StoredEvent]:
-        """Return the stored rows of one stream, oldest first, nothing decoded."""
+        """
+        Return the stored rows of one stream, oldest first, nothing decoded.
+
+        Args:
+            stream: Its kind and id, as `stream_of` gives them.
+        """
         if ":" not in checked_words("stream", stream):
             raise InvalidValue("stream", stream, f'give "incident:{stream}" or "change:{stream}"')
         rows = self._contiguous(stream)
@@ -371,6 +395,9 @@ class LedgerReader:
     def backup(self, target: str | Path) -> None:
         """
         Copy a SQLite ledger, its newest events included, into a new file.
+
+        Args:
+            target: The new file.
 
         Raises:
             StoreError: There is a file at *target* already, or the ledger is no file.

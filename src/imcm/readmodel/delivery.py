@@ -67,6 +67,7 @@ def deliver(
             first event of the ledger.
         every: Seconds to wait before looking again when there was nothing new.
         stop: Set it, from any thread or from the effect itself, to end.
+        effect: What is called with each event.
 
     Raises:
         StoreError: The event delivered last is not in the log any more: it is another log, or was
