@@ -83,7 +83,9 @@ def is_enum(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, Enum)
 
 
-ENUMS: Final = tuple(name for name in imcm.__all__ if is_enum(getattr(imcm, name)))
+ENUMS: Final = tuple(
+    name for name in imcm.__all__ if name != "__version__" and is_enum(getattr(imcm, name))
+)
 
 
 def error_classes() -> list[type[BaseException]]:
@@ -151,8 +153,7 @@ def paragraphs(doc: Docstring) -> str:
     told = []
     for one in doc.paragraphs:
         if one.startswith("    "):
-            code = textwrap.dedent(one)
-            told.append(f"```{'python' if '(' in code else ''}\n{code}\n```")
+            told.append(f"```text\n{textwrap.dedent(one)}\n```")
         else:
             told.append(prose(one))
     return "\n\n".join(told)
@@ -390,17 +391,19 @@ def arguments(
         first = next(iter(told))
         names = next((names for names in doc.args if first in names), (first,))
         group = [told.pop(name) for name in names if name in told]
-        called_ = ", ".join(f"`{one.name}`" for one in group)
-        if group[0].kind is inspect.Parameter.VAR_KEYWORD:
-            called_ = f"`**{first}`"
-            kinds = "as the step takes them"
+        kinds = [kind(one) for one in group]
+        if len(set(kinds)) == 1:
+            names_ = ", ".join(f"`{one.name}`" for one in group)
+            head = f"{names_} ({kinds[0]})"
         else:
-            kinds = "; ".join(dict.fromkeys(kind(one) for one in group))
-        yield f"- {called_} ({kinds}): {meaning(whose, doc, first)}"
+            head = ", ".join(f"`{one.name}` ({of})" for one, of in zip(group, kinds, strict=True))
+        yield f"- {head}: {meaning(whose, doc, first)}"
 
 
 def kind(one: inspect.Parameter) -> str:
     """Return of which type an argument is, and its default."""
+    if one.kind is inspect.Parameter.VAR_KEYWORD:
+        return "as the step takes them"
     type_ = typed(one.annotation)
     if one.default is None and type_.endswith(" | None"):
         return f"{type_.removesuffix(' | None')}, optional"
@@ -500,12 +503,10 @@ def step(kind_: str, name: str) -> Iterator[str]:
     function_ = getattr(module, name)
     doc, shared = parsed(function_.__doc__), parsed(module.__doc__)
     records = recorded_by(module, name)
-    lines = [
-        f"#### {kind_}.{name}",
-        paragraphs(doc),
-        f"- {begins(module.STEPS[name], f'{kind_}s')}. Records {records}.",
-    ]
+    lines = [f"#### {kind_}.{name}", prose(" ".join(doc.paragraphs))]
+    line = f"- {begins(module.STEPS[name], f'{kind_}s')}. Records {records}."
     if any(cls.__name__ in DOORS for cls in RECORDED if event(cls) in records):
+        lines.append(line)
         lines.append(f"- Done by [`Ledger.{name}`](#ledger{name}), whose arguments are there.")
         yield block(lines)
         return
@@ -513,10 +514,9 @@ def step(kind_: str, name: str) -> Iterator[str]:
     own = {name_ for names in doc.args for name_ in names}
     also = [one for one in others if shared.meaning(one.name) and one.name not in own]
     left_out = (first.name, *(one.name for one in also))
-    lines += arguments(f"{kind_}.{name}", function_, doc, *left_out)
     more = [shortly(one) for one in also if one.name not in {"by", "at"}]
-    if more:
-        lines.append(f"- {', '.join(more)}: see above.")
+    lines.append(f"{line} Takes {', '.join(more)}, too." if more else line)
+    lines += arguments(f"{kind_}.{name}", function_, doc, *left_out)
     yield block(lines, returned_and_raised(doc))
 
 
@@ -548,7 +548,7 @@ def steps() -> Iterator[str]:
     for kind, module in STEPS.items():
         yield f"### Steps of {kind}s"
         shared = parsed(module.__doc__)
-        yield "All steps need `by` and `at`; several have these arguments, too:"
+        yield "All steps need `by` and `at`; several take more of these, and then say so:"
         rows = []
         for names, text in shared.args.items():
             one = next(p for p in _of_steps(module) if p.name == names[0])
@@ -742,7 +742,7 @@ def chosen(cls: type[Definition], whose: str) -> Iterator[str]:
     doc = parsed(cls.__doc__)
     fields_ = {a.name: a for a in attrs.fields(cls)}
     own = [a.name for a in fields_.values() if not a.inherited]
-    said = {name for names in doc.args for name in names}
+    said = [name for names in doc.args for name in names]
     bases = [b for b in cls.__mro__[1:] if issubclass(b, Definition)]
     otherwise = [
         name
@@ -765,7 +765,7 @@ def chosen(cls: type[Definition], whose: str) -> Iterator[str]:
         yield table("argument, type or choices, default, meaning", rows)
     if otherwise:
         told_ = [f"`{name}={value(fields_[name].default)}`" for name in otherwise]
-        yield f"With other defaults than there: {', '.join(told_)}."
+        yield f"Other defaults than there: {', '.join(told_)}."
 
 
 def _together(names: Iterable[str], doc: Docstring) -> Iterator[tuple[str, ...]]:
@@ -806,12 +806,13 @@ def figures() -> Iterator[str]:
                 yield f"### {title(group)}"
                 yield from map(prose, parsed(group.__doc__).paragraphs[1:])
                 yield from chosen(group, title(group))
-        yield block(f"#### imcm.{name}", paragraphs(parsed(cls.__doc__)))
-        yield from chosen(cls, name)
         links = [f"[{title(b)}](#{anchor(title(b))})" for b in groups if b is not Definition]
         links.append("[every figure](#arguments-of-every-figure)")
-        more = f"Arguments besides: {', '.join(links)}."
-        yield " ".join([more, *raised(parsed(cls.__doc__))])
+        doc = parsed(cls.__doc__)
+        more = f"- Arguments besides: {', '.join(links)}."
+        more = " ".join([more, *raised(doc)])
+        yield block(f"#### imcm.{name}", paragraphs(doc), more)
+        yield from chosen(cls, name)
 
 
 # --- lists, errors, modules -----------------------------------------------------------------------
