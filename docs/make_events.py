@@ -23,7 +23,8 @@ Every type of event that a ledger stores, with its fields. Fields in *italics* a
 text and names, which a redaction takes out (docs/audit.md); all others are facts. All events have
 `by`, nearly all `at`, when it happened in the world, and `imported` where they are history from
 elsewhere; when it was recorded, by which call and from which source stands beside the event
-(docs/stored-format.md). Written by `docs/make_events.py`.
+(docs/stored-format.md). Which step records an event, and what its arguments mean, is in
+[reference.md](reference.md). Written by `docs/make_events.py`.
 """
 
 SHARED = (*CORRECTIONS, EventVoided, WordsRedacted, DurationStated)

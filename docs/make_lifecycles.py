@@ -16,7 +16,8 @@ from imcm.domain.lifecycle import rows
 HEAD = """# The two lifecycles
 
 Every step, the statuses it is possible from, the status after it, and the guards that can refuse
-it besides. Written by `docs/make_lifecycles.py` from the tables that the steps themselves use.
+it besides. Their arguments are in [reference.md](reference.md#steps). Written by
+`docs/make_lifecycles.py` from the tables that the steps themselves use.
 """
 
 

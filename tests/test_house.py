@@ -4,6 +4,8 @@ The house itself: what the pure rooms load, what the documents say, what the pub
 
 from __future__ import annotations
 
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,9 +62,9 @@ def test_every_stored_event_has_a_public_home() -> None:
     assert all(EVENT_TYPES[name] is types[name] for name in EVENT_TYPES)
 
 
-@pytest.mark.parametrize("page", ["lifecycles", "events"])
+@pytest.mark.parametrize("page", ["lifecycles", "events", "reference"])
 def test_what_is_documented_is_what_is_used(page: str) -> None:
-    """The tables of steps and of stored events are written from the code."""
+    """The tables of steps and of stored events, and the reference, are written from the code."""
     ran = subprocess.run(
         [sys.executable, "-c", f"import make_{page} as made; print(made.page(), end='')"],
         cwd=ROOT / "docs",
@@ -71,3 +73,57 @@ def test_what_is_documented_is_what_is_used(page: str) -> None:
         check=True,
     )
     assert ran.stdout == (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def reference() -> str:
+    return (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+
+
+def test_the_reference_has_every_public_name(reference: str) -> None:
+    """Each name of __all__ stands in the index, and every link of the page leads somewhere."""
+    links = dict(re.findall(r"\[`(\w+)`\]\(#([\w-]+)\)", reference))
+    assert links.keys() >= set(imcm.__all__)
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", reference, flags=re.M | re.S), re.M
+    )
+    anchors = [re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings]
+    anchors += re.findall(r'<a id="([^"]+)">', reference)
+    assert len(anchors) == len(set(anchors))
+    assert set(re.findall(r"\]\(#([^)]+)\)", reference)) <= set(anchors)
+    for page, place in set(re.findall(r"\]\(([\w-]+\.md)(?:#([\w-]+))?\)", reference)):
+        told = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        names = [
+            re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-")
+            for one in re.findall(r"^#+ (.+)$", told, re.M)
+        ]
+        assert not place or place in names
+
+
+def test_the_reference_leaves_no_argument_without_a_word() -> None:
+    """Whatever a step, a figure or a call of the ledger takes, its docstring says what it means."""
+    ran = subprocess.run(
+        [sys.executable, "-c", "import make_reference as made; made.page(); print(made.GAPS)"],
+        cwd=ROOT / "docs",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.strip() == "[]"
+
+
+def test_help_on_a_figure_tells_its_arguments() -> None:
+    """The function has the arguments of its definition, each with a word of what it means."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    try:
+        from make_reference import definitions
+    finally:
+        sys.path.pop(0)
+    assert len(definitions()) == 16
+    for name, definition in definitions().items():
+        function = getattr(imcm, name)
+        given = list(inspect.signature(function).parameters)
+        assert given == ["log", *inspect.signature(definition).parameters]
+        assert function.__name__ == name
+        entries = re.findall(r"^    (\w[\w, ]*): ", function.__doc__, re.M)
+        assert {one for entry in entries for one in entry.split(", ")} >= set(given)

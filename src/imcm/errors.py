@@ -22,11 +22,13 @@ __all__ = [
     "LedgerClosedError",
     "LedgerMissingError",
     "LedgerNotEmptyError",
+    "LogDiffersError",
     "MalformedLineError",
     "MissingExtraError",
     "MissingPackageError",
     "NaiveTimeError",
     "NotALedgerError",
+    "ProofRefusedError",
     "StepRefused",
     "StoreError",
     "TransactionOverError",
@@ -84,6 +86,8 @@ class InvalidValue(ImcmError, ValueError):
     """
     An argument has a value that is not allowed.
 
+    Give what `allowed` says.
+
     Attributes:
         name: The argument, or the place in the input.
         value: What was given.
@@ -99,7 +103,11 @@ class InvalidValue(ImcmError, ValueError):
 
 
 class NaiveTimeError(InvalidValue):
-    """A time has no time zone. Attach one: imcm never guesses where a clock hung."""
+    """
+    A time has no time zone, or one that gives no offset.
+
+    imcm never guesses where a clock hung: attach the zone that it hung in.
+    """
 
     def __init__(self, name: str, value: object) -> None:
         super().__init__(
@@ -113,6 +121,8 @@ class NaiveTimeError(InvalidValue):
 class StepRefused(ImcmError):
     """
     A guard said no to a step; nothing was recorded.
+
+    Read `why`, which says what to do instead; `next_steps` of the aggregate tells beforehand.
 
     Attributes:
         step: The step that was asked for.
@@ -136,7 +146,14 @@ class StepRefused(ImcmError):
 
 
 class UnknownIdError(ImcmError, LookupError):
-    """There is no incident or change with this id in the log."""
+    """
+    There is no incident or change with this id in the log.
+
+    Look at the id: the message names those that are near.
+
+    Attributes:
+        value: The id that was asked for.
+    """
 
     def __init__(self, kind: str, value: str, hint: str = "") -> None:
         super().__init__(f"no {kind} {shown(value)} in this log{hint and '; ' + hint}")
@@ -144,12 +161,18 @@ class UnknownIdError(ImcmError, LookupError):
 
 
 class ConflictError(ImcmError):
-    """Others kept recording on the same stream; after all attempts nothing was recorded."""
+    """
+    Others kept recording on the same stream; after all attempts nothing was recorded.
+
+    Try again later; under a key (`Ledger.once`) that is safe whatever happened.
+    """
 
 
 class KeyReusedError(ImcmError):
     """
     An idempotency key came back with another step or id, or, where that was asked, arguments.
+
+    Look at `recorded`: give a new key where it is another delivery.
 
     Attributes:
         recorded: The recorded events of its first use.
@@ -161,39 +184,79 @@ class KeyReusedError(ImcmError):
 
 
 class TransactionOverError(ImcmError):
-    """A transaction was used after its block, or a second time; nothing more was recorded."""
+    """
+    A transaction was used after its block, or a second time; nothing more was recorded.
+
+    Begin another one with `ledger.transaction()`.
+    """
 
 
 class UnreadEventError(ImcmError):
-    """A stream holds an event this version cannot read, so it must not decide on it."""
+    """
+    A stream holds an event this version cannot read, so it must not decide on it.
+
+    Update imcm to the version that wrote it.
+    """
 
 
 class StoreError(ImcmError):
-    """The store beneath the ledger failed; the message carries its words."""
+    """
+    The store beneath the ledger failed; the message carries its words.
+
+    Read the message: of a server that can't be reached, try again later; under a key that is safe.
+    """
 
 
 class LedgerMissingError(StoreError):
-    """There is nothing at the path a reading call was given."""
+    """
+    There is nothing at the path a reading call was given.
+
+    Look at the path. `Ledger(path)` makes a ledger where none is; `LedgerReader` never does.
+    """
 
 
 class NotALedgerError(StoreError):
-    """What is there is not a ledger (not a database, or without its first row)."""
+    """
+    What is there is not a ledger (not a database, or without its first row).
+
+    Look at the path, or the settings; nothing there was touched.
+    """
 
 
 class LedgerNotEmptyError(StoreError):
-    """A restore needs an empty ledger."""
+    """
+    A restore needs an empty ledger, and rows of another ledger streams that are not there yet.
+
+    Name a new file, or an empty store; where two ledgers are joined, give their ids prefixes.
+    """
 
 
 class LedgerClosedError(StoreError):
-    """The ledger was closed before this call."""
+    """
+    The ledger was closed before this call.
+
+    Open it again.
+    """
 
 
 class ForkedLedgerError(StoreError):
-    """A ledger opened before a fork was used in the child; open it again there."""
+    """
+    A ledger opened before a fork was used in the child.
+
+    Open it again in the child: connections can't be shared across a fork.
+    """
 
 
 class MalformedLineError(ImcmError, ValueError):
-    """A line of a JSONL export is not a recorded event."""
+    """
+    A line of a JSONL export is not a recorded event.
+
+    Look at the line: the file was cut or edited, or is something else.
+
+    Attributes:
+        line: Its number in the file, from 1.
+        why: What is wrong with it.
+    """
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"line {line}: {why}")
@@ -204,6 +267,8 @@ class MalformedLineError(ImcmError, ValueError):
 class ImportRefusedError(ImcmError):
     """
     A file can't be imported, or has bad rows and was not told to keep going; nothing was recorded.
+
+    Mend the rows, or say that bad rows are to be passed over.
 
     Attributes:
         summary: What is wrong, in one line.
@@ -220,6 +285,8 @@ class LogDiffersError(ImcmError):
     """
     A log is not what its anchors say, so no checkpoint of it was made.
 
+    Do not go on as if nothing was: compare with a backup. See docs/audit.md.
+
     Attributes:
         outcome: What was found: "DIFFERS", "TRUNCATED", "GAPS" and so on.
     """
@@ -230,11 +297,22 @@ class LogDiffersError(ImcmError):
 
 
 class ProofRefusedError(ImcmError, ValueError):
-    """A proof is not written as one, or does not hold."""
+    """
+    A proof is not written as one, or does not hold.
+
+    Ask for the proof again: as it stands it shows nothing.
+    """
 
 
 class MissingExtraError(ImcmError, ImportError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """
+    An optional package is not installed; the message names the extra that brings it.
+
+    Install it as the message says.
+
+    Attributes:
+        extra: The name of the extra, as in "imcm[frames]".
+    """
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional package: pip install 'imcm[{extra}]'")
@@ -242,7 +320,14 @@ class MissingExtraError(ImcmError, ImportError):
 
 
 class MissingPackageError(ImcmError, ImportError):
-    """A package that was asked for by name is not installed, and no extra of imcm brings it."""
+    """
+    A package that was asked for by name is not installed, and no extra of imcm brings it.
+
+    Install it as the message says.
+
+    Attributes:
+        package: Its name.
+    """
 
     def __init__(self, what: str, package: str) -> None:
         super().__init__(f"{what} needs the package {package}: pip install {package}")

@@ -13,6 +13,18 @@ hold. *Telling* steps record what production did; they are never refused by thos
 not allowed is marked `unauthorised` with the guard that said no.
 
 The file reads in one order: events, state, evolve, the table, the steps.
+
+Args:
+    by: Id of who, or what, does it: a person or a tool, such as "lena" or "pipeline". One person
+        has one vote, however the id is spelt.
+    at: When it happened in the world, with a time zone; `Between(earliest=..., latest=...)` where
+        that is all that is known. It may lie in the past, but not before the first moment of the
+        change, and at most five minutes after the ledger's clock.
+    why: The reason, in words; where it is required, not blank.
+    note: More about it, in words.
+    policy: The team's rules. A ledger keeps none: give the same one each time.
+    canary, baseline: What it was judged by: requests and errors with it, and without it.
+    authority: In which capacity somebody decides.
 """
 
 from __future__ import annotations
@@ -154,6 +166,18 @@ class Change(NamedTuple):
         outstanding: Something about it went past its approval: it went in without, a guard would
             have said no to how it ended, or other content was approved. Nobody has ruled on it yet.
         checks: The latest result of each check.
+        status: Where it stands.
+        type, kind, services, environment, labels, risk, incident, window: As planned, revised and
+            corrected.
+        has_rollback_plan, has_monitoring_plan, has_test_plan: Whether there is one.
+        scheduled: The window it is scheduled for.
+        on_hold: What it waits for; None where it does not.
+        paused: Whether its rollout is.
+        commits: Ids of the commits that it brings.
+        outcome: How the work ended; None while it has not.
+        ruled: Whether somebody ruled on what was outstanding.
+        recovered: Whether service was said to be good again.
+        references: Addresses of what was referred to.
     """
 
     status: ChangeStatus = Status.NOTHING
@@ -727,6 +751,7 @@ def next_steps(
     Args:
         by: Who would do it; *at*, when; *authority*, in which capacity they would vote.
         policy: Under which rules.
+        change: As `ledger.change(id)` gives it.
     """
     change = checked_state("change", change, Change)
     by, at = optional_id("by", by), optional_moment("at", at)
@@ -788,9 +813,9 @@ def _unauthorised(
 
 # --- steps ----------------------------------------------------------------------------------------
 # A step is a pure function: the state as it is, and what is asked, to the events that follow.
-# It returns () where nothing needs to change. Arguments shared by all: `by`, the id of who (or
-# what) does it; `at`, when it happened in the world. All raise StepRefused where the table or a
-# guard says no, InvalidValue for an argument that can't be right, NaiveTimeError for a naive time.
+# It returns () where nothing needs to change. Arguments shared by several stand at the head of the
+# file. All raise StepRefused where the table or a guard says no, InvalidValue for an argument that
+# can't be right, NaiveTimeError for a naive time.
 
 
 def plan(
@@ -824,6 +849,15 @@ def plan(
         requested_by: Who asks for it, where that is not *by*.
         incident: The incident that an emergency ends.
         repairs: An earlier change that this one repairs, which thereby failed.
+        title: What people call it.
+        kind: What is being changed.
+        services: The services concerned.
+        labels: Facts of your own, name to text, which figures can filter and group by.
+        risk: How likely and how bad a failure would be; a normal change needs it before it is
+            submitted.
+        description: What it is, in words.
+        rollback_plan: How to take it out again; a normal change needs it before it is submitted.
+        monitoring_plan, test_plan: How it is watched, and how it is tested.
     """
     by, at = _require(change, "plan", by=by, at=at)
     type = checked_member("type", type, ChangeType)
@@ -882,6 +916,10 @@ def revise(
 
     Args:
         labels: All labels from now on; {} takes them away.
+        title, description: Its words from now on.
+        kind, services, environment, risk, window, incident: As in `plan`; of services all of them,
+            in the place of those that stood.
+        rollback_plan, monitoring_plan, test_plan: The plans from now on.
     """
     by, at = _require(change, "revise", by=by, at=at)
     why, names = required_words("why", why), checked_services(services)
@@ -941,6 +979,9 @@ def reword(
     Tell it in other words. What is not given stays; the votes for its content are kept.
 
     The plans are content and no words of this kind: use `revise` for them.
+
+    Args:
+        title, description: Its words from now on; one of them at least.
     """
     by, at = _require(change, "reword", by=by, at=at)
     title, description = checked_words("title", title), checked_words("description", description)
@@ -958,6 +999,7 @@ def refer(
     Args:
         kind: What it is, in a word: ticket, dashboard, channel, runbook, document.
         address: Where it stands: a URL, or the key of a ticket; one line.
+        title: What to show in its place.
     """
     by, at = _require(change, "refer", by=by, at=at)
     event = reference(at=at, by=by, kind=kind, address=address, title=title)
@@ -1010,6 +1052,9 @@ def approve(
 ) -> tuple[ChangeEvent, ...]:
     """
     Vote for it. One person has one vote, under whatever spelling; a second changes nothing.
+
+    Args:
+        authority: In which capacity; the policy says which of them count.
 
     Raises:
         StepRefused: Also for whoever asked for, planned, revised or submitted it.
@@ -1088,7 +1133,12 @@ def schedule(
     window: Window,
     policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
-    """Say when it is to be done, inside the window that is (or is to be) approved."""
+    """
+    Say when it is to be done, inside the window that is (or is to be) approved.
+
+    Args:
+        window: When the work is to be done.
+    """
     checked = checked_window("window", window)
     if checked is None:
         raise InvalidValue("window", None, "give Window(start=..., end=...)")
@@ -1101,7 +1151,12 @@ def schedule(
 def hold(
     change: Change, *, by: str, at: Moment, reason: HoldReason, why: str = ""
 ) -> tuple[ChangeEvent, ...]:
-    """Let it wait: asking steps are refused until it is released. Same reason: no change."""
+    """
+    Let it wait: asking steps are refused until it is released. Same reason: no change.
+
+    Args:
+        reason: What it waits for.
+    """
     by, at = _require(change, "hold", by=by, at=at)
     reason = checked_member("reason", reason, HoldReason)
     if change.on_hold is reason:
@@ -1205,6 +1260,7 @@ def observe(
     Args:
         at: When it went into production, as far as known.
         title, kind, services, environment, labels: Only for a change that was never planned.
+        version: What was found there.
     """
     by, at = _require(change, "observe", by=by, at=at)
     new = change.status is Status.NOTHING
@@ -1252,8 +1308,7 @@ def advance_rollout(
     Give it to a larger share of users. It ends a pause.
 
     Args:
-        percent: The share from now on; it only goes up.
-        canary, baseline: What this step was judged by: requests and errors with and without it.
+        percent: The share of users from now on, above 0 and up to 100; it only goes up.
     """
     percent = _checked_percent("percent", percent)
     by, at = _require(change, "advance_rollout", by=by, at=at, percent=percent, policy=policy)
@@ -1333,6 +1388,10 @@ def complete(
     The work is over and in production: the moment of deployment. A rollout must be at 100 %.
 
     After the end of the approved window it is recorded and marked as unauthorised.
+
+    Args:
+        version: What it brought in, where `start` did not say.
+        commits: The commits it brought in, where `start` did not say.
     """
     by, at = _require(change, "complete", by=by, at=at)
     completed = ChangeCompleted(
@@ -1412,7 +1471,14 @@ def recover(change: Change, *, by: str, at: Moment) -> tuple[ChangeEvent, ...]:
 def validate(
     change: Change, *, by: str, at: Moment, check: str, passed: bool, evidence: str = ""
 ) -> tuple[ChangeEvent, ...]:
-    """Tell a check's result. Validated is what passed the latest run of every check."""
+    """
+    Tell a check's result. Validated is what passed the latest run of every check.
+
+    Args:
+        check: Which check: an id, such as "smoke test".
+        passed: Whether it passed.
+        evidence: What shows that, in words.
+    """
     by, at = _require(change, "validate", by=by, at=at)
     check, passed = checked_id("check", check), _checked_flag("passed", passed)
     checks = {**change.checks, check: passed}
@@ -1435,7 +1501,13 @@ def validate(
 def close(
     change: Change, *, by: str, at: Moment, result: Result, notes: str = ""
 ) -> tuple[ChangeEvent, ...]:
-    """Document the result. What failed or was rolled back closes as unsuccessful."""
+    """
+    Document the result. What failed or was rolled back closes as unsuccessful.
+
+    Args:
+        result: How it went, all in all.
+        notes: What was learned, in words.
+    """
     result = checked_member("result", result, Result)
     by, at = _require(change, "close", by=by, at=at, result=result)
     return (ChangeClosed(at=at, by=by, result=result, notes=checked_words("notes", notes)),)
@@ -1467,6 +1539,7 @@ def correct(
     Args:
         version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
         was: What stands, as the caller knows it; refused when something else does.
+        now: What stands from now on: a value of the kind that the field has.
     """
     version, field = checked_number("version", version), checked_text("field", field)
     why = required_words("why", why)
@@ -1533,6 +1606,9 @@ def void(change: Change, *, by: str, at: Moment, version: int, why: str) -> tupl
 
     Of the events that changed the status only the last can be voided, again and again. A vote, or
     the content voted on, can't be while the approval that rests on it stands.
+
+    Args:
+        version: Which event of the stream, counted from 1.
     """
     version, why = checked_number("version", version), required_words("why", why)
     by, at = _require(change, "void", by=by, at=at, version=version)

@@ -46,7 +46,7 @@ from imcm.domain.vocabulary import (
 class ChangeStatus(StrEnum):
     """Where a change stands. *Ended* are closed and cancelled."""
 
-    NOTHING = "nothing"
+    NOTHING = "nothing"  # there is none of that id yet
     DRAFT = "draft"
     SUBMITTED = "submitted"
     APPROVED = "approved"
@@ -64,6 +64,7 @@ class Template:
 
     Attributes:
         sha256: Hash of the recipe's text, so that what was approved can be shown later.
+        name, version: How people refer to it.
     """
 
     name: str

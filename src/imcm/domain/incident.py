@@ -10,6 +10,16 @@ An incident, from detection to the end of its review.
 
 The file reads in one order: events, state, evolve, the table, the steps. `STEPS` is the one
 place that says which step is possible when, and why not.
+
+Args:
+    by: Id of who, or what, does it: a person or a tool, such as "ana" or "prometheus".
+    at: When it happened in the world, with a time zone; `Between(earliest=..., latest=...)` where
+        that is all that is known. It may lie in the past, but not before the first moment of the
+        incident, and at most five minutes after the ledger's clock.
+    why: The reason, in words; where it is required, not blank.
+    change: Id of the change, such as "CHG-3"; it need not be in the ledger yet.
+    number: Which one: its number, counted from 1.
+    policy: The team's rules. A ledger keeps none: give the same one each time.
 """
 
 from __future__ import annotations
@@ -163,6 +173,17 @@ class Incident(NamedTuple):
         actions: Number of each action item and whether it is still open.
         relations: What it is to other incidents, by their ids; *parent* is the one that it is a
             child of.
+        status: Where it stands.
+        declared, acknowledged, triaged: Whether that was said.
+        severity, severity_name: What stands; the name is that of the team's own scale.
+        impact, impact_started: Who is hit; whether it is known since when.
+        on_hold: What it waits for; None where it does not.
+        reopenings, relapses: How many times it was reopened after its end; after mitigation.
+        reviews: How many there are.
+        roles: Who holds which role, people in the form in which ids are compared.
+        problems, references: Ids of problem records; addresses of what was referred to.
+        verdicts: The last verdict on each change, by its id.
+        merged_into, absorbed: What it is merged into; the ids of those merged into it.
     """
 
     status: IncidentStatus = Status.NOTHING
@@ -610,6 +631,12 @@ def next_steps(
     A guard that needs an argument that was not given answers "depends on" it. Where *by* and *at*
     are all that a step needs, it is tried: the answer says what it would record and where the
     status would be, and one that would record nothing is not possible.
+
+    Args:
+        incident: As `ledger.incident(id)` gives it.
+        by: Who would do it; None asks nothing that depends on it.
+        at: When; None likewise.
+        policy: Under which rules.
     """
     incident = checked_state("incident", incident, Incident)
     by, at = optional_id("by", by), optional_moment("at", at)
@@ -671,9 +698,9 @@ def _require(
 
 # --- steps ----------------------------------------------------------------------------------------
 # A step is a pure function: the state as it is, and what is asked, to the events that follow.
-# It returns () where nothing needs to change. Arguments shared by all: `by`, the id of who (or
-# what) does it; `at`, when it happened in the world. All raise StepRefused where the table or a
-# guard says no, InvalidValue for an argument that can't be right, NaiveTimeError for a naive time.
+# It returns () where nothing needs to change. Arguments shared by several stand at the head of the
+# file. All raise StepRefused where the table or a guard says no, InvalidValue for an argument that
+# can't be right, NaiveTimeError for a naive time.
 
 
 def detect(
@@ -702,6 +729,10 @@ def detect(
         environment: As the tool names it; None means production.
         impact_started_at: When users were first hit, where that is known already.
         declared_at: When somebody declared it, where that was before or at detection.
+        symptom: What was seen to be wrong, where that is known.
+        channel: How it was noticed.
+        mode: Whether it is real: a drill or a test counts in no figure.
+        labels: Facts of your own, name to text, which figures can filter and group by.
     """
     by, at = _require(incident, "detect", by=by, at=at)
     return (
@@ -754,6 +785,7 @@ def triage(
         impact_level, urgency: In the words of that matrix. What it proposes for them is recorded
             beside what was chosen.
         scale: The team's own names; a ledger gives the one that it was opened with.
+        impact: Who is hit, as far as known.
 
     Raises:
         InvalidValue: There is no such severity, or neither it nor what the matrix needs is given.
@@ -793,7 +825,12 @@ def _proposed(
 def dismiss(
     incident: Incident, *, by: str, at: Moment, reason: DismissalReason, why: str = ""
 ) -> tuple[IncidentEvent, ...]:
-    """It was no incident. It leaves every figure, which says so. A duplicate here: see `merge`."""
+    """
+    It was no incident. It leaves every figure, which says so. A duplicate here: see `merge`.
+
+    Args:
+        reason: Why it was none.
+    """
     by, at = _require(incident, "dismiss", by=by, at=at)
     reason = checked_member("reason", reason, DismissalReason)
     return (IncidentDismissed(at=at, by=by, reason=reason, why=checked_words("why", why)),)
@@ -813,6 +850,8 @@ def attempt_mitigation(
 
     Args:
         change: Id of the change that a roll back takes back or that a hotfix is.
+        kind: What is tried.
+        note: More about it, in words.
     """
     by, at = _require(incident, "attempt_mitigation", by=by, at=at)
     return (
@@ -848,7 +887,14 @@ def conclude_attempt(
     result: AttemptResult,
     evidence: str = "",
 ) -> tuple[IncidentEvent, ...]:
-    """Say what attempt *number* did. Saying the same again changes nothing."""
+    """
+    Say what attempt *number* did. Saying the same again changes nothing.
+
+    Args:
+        number: Which attempt, counted from 1.
+        result: What it did.
+        evidence: What shows that, in words.
+    """
     by, at = _require(incident, "conclude_attempt", by=by, at=at, number=number)
     result = checked_member("result", result, AttemptResult)
     if incident.concluded.get(number) is result:
@@ -906,7 +952,12 @@ def _reopening(
 def hold(
     incident: Incident, *, by: str, at: Moment, reason: HoldReason, why: str = ""
 ) -> tuple[IncidentEvent, ...]:
-    """Wait for somebody else. Only business clocks stop. The same reason again: no change."""
+    """
+    Wait for somebody else. Only business clocks stop. The same reason again: no change.
+
+    Args:
+        reason: What it waits for.
+    """
     by, at = _require(incident, "hold", by=by, at=at)
     reason = checked_member("reason", reason, HoldReason)
     if incident.on_hold is reason:
@@ -950,6 +1001,10 @@ def assign_role(
     A person takes a role. Holding it already changes nothing.
 
     An incident has one commander: whoever was it until then gives it up in the same record.
+
+    Args:
+        role: Which role.
+        person: The person's id.
     """
     by, at = _require(incident, "assign_role", by=by, at=at)
     role, person = checked_member("role", role, Role), checked_id("person", person)
@@ -975,7 +1030,13 @@ def _holders(incident: Incident, role: Role) -> tuple[str, ...]:
 def release_role(
     incident: Incident, *, by: str, at: Moment, role: Role, person: str
 ) -> tuple[IncidentEvent, ...]:
-    """A person gives a role up. Not holding it changes nothing."""
+    """
+    A person gives a role up. Not holding it changes nothing.
+
+    Args:
+        role: Which role.
+        person: The person's id.
+    """
     by, at = _require(incident, "release_role", by=by, at=at)
     role, person = checked_member("role", role, Role), checked_id("person", person)
     if (role, folded(person)) not in incident.roles:
@@ -993,6 +1054,10 @@ def update_impact(
 ) -> tuple[IncidentEvent, ...]:
     """
     Say who is hit as known now, or since when, where that was not known before.
+
+    Args:
+        impact: All of it as known now: it stands in the place of what was said before.
+        impact_started_at: When users were first hit.
 
     Raises:
         InvalidValue: Neither is given, or the start of the impact is known already (`correct` it).
@@ -1017,7 +1082,13 @@ def post_update(
     text: str,
     audience: Audience = Audience.INTERNAL,
 ) -> tuple[IncidentEvent, ...]:
-    """Tell colleagues, or the public, how it stands."""
+    """
+    Tell colleagues, or the public, how it stands.
+
+    Args:
+        text: What is told.
+        audience: Who it is for.
+    """
     by, at = _require(incident, "post_update", by=by, at=at)
     audience = checked_member("audience", audience, Audience)
     return (UpdatePosted(at=at, by=by, audience=audience, text=required_words("text", text)),)
@@ -1026,7 +1097,12 @@ def post_update(
 def link_problem(
     incident: Incident, *, by: str, at: Moment, problem: str
 ) -> tuple[IncidentEvent, ...]:
-    """Refer to the problem record elsewhere that deals with the permanent fix."""
+    """
+    Refer to the problem record elsewhere that deals with the permanent fix.
+
+    Args:
+        problem: Id of the record elsewhere, such as "PRB-12".
+    """
     by, at = _require(incident, "link_problem", by=by, at=at)
     problem = checked_id("problem", problem)
     return () if problem in incident.problems else (ProblemLinked(at=at, by=by, problem=problem),)
@@ -1050,6 +1126,8 @@ def describe(
     Args:
         services: All of them, in the place of those that stood.
         labels: Those that are other now; None takes one away.
+        title: What people call it now.
+        symptom: What turned out to be wrong.
 
     Raises:
         InvalidValue: Nothing is given.
@@ -1105,6 +1183,7 @@ def refer(
     Args:
         kind: What it is, in a word: ticket, dashboard, channel, runbook, document.
         address: Where it stands: a URL, or the key of a ticket; one line.
+        title: What to show in its place.
     """
     by, at = _require(incident, "refer", by=by, at=at)
     event = reference(at=at, by=by, kind=kind, address=address, title=title)
@@ -1167,7 +1246,12 @@ def relate(
 
 
 def unrelate(incident: Incident, *, by: str, at: Moment, to: str) -> tuple[IncidentEvent, ...]:
-    """It has nothing to do with another incident. Where it has none, this changes nothing."""
+    """
+    It has nothing to do with another incident. Where it has none, this changes nothing.
+
+    Args:
+        to: Id of the other incident.
+    """
     by, at = _require(incident, "unrelate", by=by, at=at)
     kind = incident.relations.get(known_id("to", to))
     return () if kind is None else (IncidentUnrelated(at=at, by=by, other=to, kind=kind),)
@@ -1180,6 +1264,9 @@ def link_change(
     State what a change has to do with this incident: it caused it, fixed it, or is suspected.
 
     The last verdict on a change stands; earlier ones stay in the record.
+
+    Args:
+        verdict: What it has to do with it; not DISMISSED, for which there is `dismiss_link`.
     """
     by, at = _require(incident, "link_change", by=by, at=at)
     verdict = checked_member("verdict", verdict, Verdict)
@@ -1256,6 +1343,8 @@ def add_action(
 
     Args:
         due: A calendar day, not a time.
+        text: What is to be done.
+        owner: Id of who sees to it.
     """
     by, at = _require(incident, "add_action", by=by, at=at)
     due = _checked_day("due", due)
@@ -1289,6 +1378,11 @@ def revise_action(
 ) -> tuple[IncidentEvent, ...]:
     """
     Give action *number* another owner, day or text. What is not given stays as it was.
+
+    Args:
+        owner: Id of who sees to it now.
+        due: The calendar day by which it is to be done now.
+        text: What is to be done now.
 
     Raises:
         InvalidValue: Nothing is given.
@@ -1324,7 +1418,12 @@ def _action(past: Iterable[IncidentEvent], number: int) -> tuple[str | None, dat
 def complete_action(
     incident: Incident, *, by: str, at: Moment, number: int, change: str | None = None
 ) -> tuple[IncidentEvent, ...]:
-    """Action *number* is done, by *change* if a change did it. An ended action changes nothing."""
+    """
+    Action *number* is done, by *change* if a change did it. An ended action changes nothing.
+
+    Args:
+        change: Id of the change that did it.
+    """
     by, at = _require(incident, "complete_action", by=by, at=at, number=number)
     change = optional_known_id("change", change)
     if not incident.actions[number]:
@@ -1341,7 +1440,12 @@ def drop_action(
     why: str,
     change: str | None = None,
 ) -> tuple[IncidentEvent, ...]:
-    """Action *number* will not be done. An ended action changes nothing."""
+    """
+    Action *number* will not be done. An ended action changes nothing.
+
+    Args:
+        change: Id of the change that it has to do with.
+    """
     by, at = _require(incident, "drop_action", by=by, at=at, number=number)
     why, change = required_words("why", why), optional_known_id("change", change)
     if not incident.actions[number]:
@@ -1515,6 +1619,7 @@ def correct(
         version: Which event of the stream recorded the fact; *field* is its field (`CORRECTABLE`).
         was: What stands, as the caller knows it; refused when something else does.
         scale: With one, a severity is given by its name, as in `triage`.
+        now: What stands from now on: a value of the kind that the field has.
     """
     version, field = checked_number("version", version), checked_text("field", field)
     why = required_words("why", why)
@@ -1557,6 +1662,9 @@ def void(
     An event never happened: it leaves facts and figures, and is struck through in timelines.
 
     Of the events that changed the status only the last can be voided, again and again.
+
+    Args:
+        version: Which event of the stream, counted from 1.
     """
     version, why = checked_number("version", version), required_words("why", why)
     by, at = _require(incident, "void", by=by, at=at, version=version)

@@ -52,7 +52,7 @@ from imcm.domain.vocabulary import (
 class IncidentStatus(StrEnum):
     """Where an incident stands. *Open* are detected, triaged, mitigating and mitigated."""
 
-    NOTHING = "nothing"
+    NOTHING = "nothing"  # there is none of that id yet
     DETECTED = "detected"
     TRIAGED = "triaged"
     MITIGATING = "mitigating"

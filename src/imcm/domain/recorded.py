@@ -295,6 +295,9 @@ def as_source_knew(log: Iterable[Recorded]) -> list[Recorded]:
     stamp; any other keeps the ledger's. Events of one stream keep their order even where the
     source's clock went back; the stamps themselves are never altered. Positions are counted
     anew from 1, so that `known_at` and every projection work on the result as on any log.
+
+    Args:
+        log: Recorded events in log order.
     """
     newest: dict[str, datetime] = {}
     keyed: list[tuple[datetime, int, Recorded]] = []

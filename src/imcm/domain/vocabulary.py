@@ -465,7 +465,7 @@ def checked_member(name: str, value: object, members: type[E]) -> E:
 
 
 class Severity(StrEnum):
-    """How bad an incident is. Teams map their own scales onto these ranks."""
+    """How bad an incident is, P1 the worst. Teams map their own scales onto these ranks."""
 
     P1 = "P1"  # critical outage
     P2 = "P2"  # major degradation
@@ -583,10 +583,10 @@ class Audience(StrEnum):
 class Verdict(StrEnum):
     """What a change has to do with an incident, as somebody stated it."""
 
-    CAUSED = "caused"
-    FIXED = "fixed"
-    SUSPECTED = "suspected"
-    DISMISSED = "dismissed"
+    CAUSED = "caused"  # the deployment failed, to the figures
+    FIXED = "fixed"  # the deployment is rework, to the figures
+    SUSPECTED = "suspected"  # counts nowhere
+    DISMISSED = "dismissed"  # never inferred again
 
 
 class Degree(StrEnum):
@@ -600,10 +600,10 @@ class Degree(StrEnum):
 class ChangeType(StrEnum):
     """By which path a change comes in."""
 
-    STANDARD = "standard"
-    NORMAL = "normal"
-    EMERGENCY = "emergency"
-    OBSERVED = "observed"
+    STANDARD = "standard"  # approved at once, by its template
+    NORMAL = "normal"  # approved by votes before it starts
+    EMERGENCY = "emergency"  # may start before it is approved
+    OBSERVED = "observed"  # found in production; nobody asked for it
 
 
 class Kind(StrEnum):
@@ -727,7 +727,13 @@ class StatedDuration(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class ServiceImpact:
-    """How badly one service is affected."""
+    """
+    How badly one service is affected.
+
+    Attributes:
+        service: Its name.
+        degree: How badly.
+    """
 
     service: str
     degree: Degree
@@ -831,7 +837,13 @@ def checked_commits(value: object) -> tuple[Commit, ...]:
 
 @attrs.frozen(kw_only=True)
 class Counts:
-    """Requests seen and errors among them, in one stretch of watching."""
+    """
+    Requests seen and errors among them, in one stretch of watching.
+
+    Attributes:
+        requests: How many were seen.
+        errors: How many of them failed.
+    """
 
     requests: int
     errors: int

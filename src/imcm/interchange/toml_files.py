@@ -60,6 +60,9 @@ def read_severity_scale(path: str | Path) -> SeverityScale:
         high = "SEV1"
         low = "SEV2"
 
+    Args:
+        path: The file.
+
     Raises:
         InvalidValue: It can't be read, or tells no scale; see `SeverityScale`.
     """

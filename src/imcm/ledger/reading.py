@@ -92,6 +92,7 @@ class Replay(Iterator[Recorded]):
 
         Args:
             events: How many there are up to it, where that is known; else they are counted.
+            position: The position asked about.
         """
         return self._reader.mark_at(position, events=events) if self._whole else None
 
@@ -156,7 +157,13 @@ class LedgerReader:
         return Replay(self, (decode(row, words=words) for row in rows), whole=after <= 0)
 
     def rows(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredEvent]:
-        """Yield the stored rows in log order, with their exact bytes, nothing decoded."""
+        """
+        Yield the stored rows in log order, with their exact bytes, nothing decoded.
+
+        Args:
+            after: Begin behind this position.
+            upto: End with this position.
+        """
         upto = None if upto is None else checked_position("upto", upto)
         return self._store.rows(after=checked_position("after", after), upto=upto)
 
@@ -188,6 +195,7 @@ class LedgerReader:
 
         Args:
             events: How many there are up to it, where that is known; else they are counted.
+            position: The position asked about.
         """
         from imcm.ledger.facts import mark_at
 
@@ -210,6 +218,7 @@ class LedgerReader:
             after: Begin behind this position.
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
+            words: False leaves free text and names out, which is faster.
         """
         every, stop = checked_seconds("every", every), checked_stop(stop)
         while not stop.is_set():
@@ -273,6 +282,7 @@ class LedgerReader:
 
         Args:
             known_at: See `facts`.
+            id: Its id, such as "INC-7".
 
         Raises:
             UnknownIdError: There is none with this id, or it was not known by then.
@@ -282,7 +292,13 @@ class LedgerReader:
         return state
 
     def change(self, id: str, *, known_at: int | datetime | None = None) -> Change:
-        """Return a change as it stands, or as it stood. Raises as `incident` does."""
+        """
+        Return a change as it stands, or as it stood. Raises as `incident` does.
+
+        Args:
+            id: Its id, such as "CHG-3".
+            known_at: See `facts`.
+        """
         state: Change = self._existing(CHANGE, id, known_at)
         return state
 
@@ -452,6 +468,9 @@ class LedgerReader:
         """
         Return all events of one stream ("incident:INC-7"), oldest first; none where it is not.
 
+        Args:
+            stream: Its kind and id, as `stream_of` gives them.
+
         Raises:
             InvalidValue: *stream* names no kind.
         """
@@ -463,13 +482,19 @@ class LedgerReader:
 
         Args:
             streams: "incident:INC-7", "change:CHG-3"; those that are not there have none.
+            upto: Up to this position of the log.
         """
         from imcm.ledger.around import events_of
 
         return events_of(self._store, streams, checked_position("upto", upto))
 
     def rows_of(self, stream: str) -> list[StoredEvent]:
-        """Return the stored rows of one stream, oldest first, nothing decoded."""
+        """
+        Return the stored rows of one stream, oldest first, nothing decoded.
+
+        Args:
+            stream: Its kind and id, as `stream_of` gives them.
+        """
         if ":" not in checked_words("stream", stream):
             raise InvalidValue("stream", stream, f'give "incident:{stream}" or "change:{stream}"')
         rows = self._contiguous(stream)
@@ -485,6 +510,9 @@ class LedgerReader:
     def backup(self, target: str | Path) -> None:
         """
         Copy a SQLite ledger, its newest events included, into a new file.
+
+        Args:
+            target: The new file.
 
         Raises:
             StoreError: There is a file at *target* already, or the ledger is no file.

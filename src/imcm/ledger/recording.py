@@ -143,7 +143,12 @@ class Ledger(LedgerReader):
         clock: Callable[[], datetime] = utc_now,
         scale: SeverityScale | None = None,
     ) -> Self:
-        """Return a new ledger that lives as long as the process."""
+        """
+        Return a new ledger that lives as long as the process.
+
+        Args:
+            clock, scale: As of `Ledger`.
+        """
         settings = {"PERSISTENCE_MODULE": "eventsourcing.popo"}
         return cls.configured(settings, clock=clock, scale=scale)
 
@@ -161,6 +166,7 @@ class Ledger(LedgerReader):
         Args:
             settings: That module's settings, for example PERSISTENCE_MODULE, POSTGRES_DBNAME,
                 CIPHER_TOPIC. Only these count: the process's environment is never read.
+            clock, scale: As of `Ledger`.
         """
         checked_function("clock", clock)
         scale = checked_scale(scale)
@@ -183,6 +189,8 @@ class Ledger(LedgerReader):
         Args:
             target: A new SQLite file, or settings as `configured` takes them, of a store in
                 which there is nothing yet.
+            rows: Those of the other one, in log order, as its `rows()` gives them.
+            clock, scale: As of `Ledger`.
 
         Raises:
             LedgerNotEmptyError: There is something already.
@@ -339,6 +347,16 @@ class Ledger(LedgerReader):
         Merge one incident into another: one record on both streams.
 
         Under a key: `ledger.once(source, key).merge(...)`.
+
+        Args:
+            id: The incident that ends as merged; its moments, verdicts and severity count for the
+                other from then on.
+            into: The incident that goes on for both.
+            by, at: As of every step.
+            why: What shows that they are the same, in words.
+
+        Raises:
+            StepRefused: It is the same one, is merged already, or the other is merged or dismissed.
         """
         with self.transaction() as tx:
             tx.merge(id, into=into, by=by, at=at, why=why)
@@ -350,6 +368,12 @@ class Ledger(LedgerReader):
 
         It is taken back by `ledger.record(id, incident.unrelate, to=...)`. Under a key:
         `ledger.once(source, key).relate(...)`.
+
+        Args:
+            id: The incident.
+            to: The other one.
+            kind: What it is to the other.
+            by, at: As of every step.
 
         Raises:
             StepRefused: It is the same, is a child of another already, or the other is part of it.
@@ -370,6 +394,11 @@ class Ledger(LedgerReader):
     ) -> Recording:
         """
         Take a merge back: one record on both streams.
+
+        Args:
+            id: The incident that was merged; it is again what it was.
+            by, at: As of every step.
+            why: Why it is another one after all, in words.
 
         Raises:
             UnknownIdError: There is no such incident.
@@ -603,6 +632,7 @@ class Ledger(LedgerReader):
             versions: Of which events; None is all that have words, except the reasons of earlier
                 redactions.
             reason: Why; it must not repeat what is taken out.
+            by, at: Who takes them out, and when they do.
 
         Returns:
             The event that was recorded; empty where there were no words to take out. `pending`
@@ -639,6 +669,9 @@ class Ledger(LedgerReader):
 
         A belt against slips and careless scripts, not the promise: whoever owns the database can
         drop the triggers. What shows that nothing was altered are checkpoints kept elsewhere.
+
+        Args:
+            on: False lets it change them again.
 
         Raises:
             StoreError: The store is neither SQLite nor PostgreSQL, or its user may not do this.
@@ -678,6 +711,9 @@ class Ledger(LedgerReader):
 
         Each event keeps its old stamp as `source.recorded_at`. Events this version can't read
         are taken with their facts as they stand. Running it again adds only what is missing.
+
+        Args:
+            rows: Those of the other one, in log order, as its `rows()` gives them.
 
         Returns:
             How many events were recorded.

@@ -73,6 +73,7 @@ def deliver(
             itself, which are about keys and identity, are in neither.
         every: Seconds to wait before looking again when there was nothing new.
         stop: Set it, from any thread or from the effect itself, to end.
+        effect: What is called with each event.
 
     Raises:
         StoreError: The event delivered last is not in the log any more: it is another log, or was

@@ -120,7 +120,11 @@ class ActionItem:
     Attributes:
         incident: The incident it comes from; *services* are that one's.
         number: Which of its action items it is, from 1.
+        text: What is to be done; "" where it was taken out.
+        owner: Who is to do it; None where nobody was named.
         due: The day by which it is to be done; None where nobody said.
+        added_at, completed_at, dropped_at: When that happened; None where it did not.
+        status: "open", "done" or "dropped".
         change: The change it was done by, where one was named.
     """
 
@@ -157,16 +161,34 @@ class IncidentView:
     Everything that stands of one incident, corrections applied, words included.
 
     Attributes:
+        id: Its id, without "incident:".
         title: "" where none was given, or it was taken out.
         status: Where it stands. *Open* are detected, triaged, mitigating and mitigated.
         severity: The one it has now, *severity_name* as the team's scale calls it;
             *severity_highest* the worst it ever had by itself.
-        on_hold: Why work waits for somebody else; None where it does not.
+        services, environment, labels, symptom, mode: As recorded or corrected; *channel* and
+            *monitor* say how it was noticed.
+        impact: Who is hit, as far as was said.
+        impact_started_at, detected_at, declared_at, acknowledged_at, triaged_at, mitigated_at,
+            resolved_at, closed_at: When that was; after a reopening those of the last time.
+        reopenings: How many times it was reopened after it was over.
+        on_hold: Why work waits for somebody else, and *held_since* since when; None where it does
+            not.
         roles: Who holds which role now, in the order in which they took them.
         verdicts: By the ids of changes, what the last verdict on each says.
         last_update, updates: The last thing that was told, and how many were.
-        merged_into: Where it is merged into another, which one: ask there.
+        attempts: What was tried so that users are no longer hurt, the first one first.
+        dismissed: Why it was no incident after all; None where it was one.
+        merged_into: Where it is merged into another, which one: ask there. *merged* are those
+            merged into this one.
+        related: What it is to other incidents, by their ids; *parent* is the one it is a child of.
+        milestones: When each of the team's own was reached, as often as it was.
+        references, problems: What belongs to it elsewhere, and problem records.
+        actions: Its action items, the first one first.
         reviewed: Whether a review covers its last resolution; False where it was never resolved.
+            *reviewed_at* is when the last review was.
+        causes, cause_tags: Of all its reviews, in words, and in those of the team's list.
+        imported: Whether it is history from elsewhere.
         last_recorded_at: When the ledger recorded the last event of it, in UTC.
         unread: How many of its events this version can't read: what stands may be other.
         version: The number of events that were recorded of it.
@@ -262,7 +284,17 @@ class ChangeView:
     Everything that stands of one change, corrections applied, words included.
 
     Attributes:
+        id: Its id, without "change:".
+        title, description, rollback_plan, monitoring_plan, test_plan: "" where none was given, or
+            it was taken out; *has_rollback_plan*, *has_monitoring_plan* and *has_test_plan* say
+            whether there is one.
+        status, type, kind, risk: Where it stands, and what it is.
+        services, environment, labels: As recorded or corrected.
+        deployed_version: What of its services it brings in.
         window: When it is planned or scheduled for; None where nobody said.
+        requested_by, planned_by: Who asked for it, and who planned it.
+        incident: The incident it is for; *repairs*: the change that it repairs.
+        template: The name of the recipe that a standard change follows.
         votes: The approvals of the content as it stands; of earlier content they are void. *quorum*
             is how many the last vote needed; None where there was none.
         authorisation: "approved", "pre-approved", "approved afterwards", "refused afterwards",
@@ -270,7 +302,14 @@ class ChangeView:
         unauthorised: Guards that would have said no to what was done, each once.
         percent: The share of users a rollout reached so far; None where there is none.
             *percent_since* is when it was raised to that; *paused* whether it waits.
+        rollout: All of its steps.
+        planned_at, submitted_at, approved_at, started_at, deployed_at, rolled_back_at,
+            recovered_at, validated_at, closed_at: When that was; None where it was not.
         ended_at: When the work was over: completed, failed, aborted or rolled back.
+        outcome, result: How the work ended, and what its close said.
+        on_hold: Why it waits, and *held_since* since when; None where it does not.
+        commits, references: What travels with it, and what belongs to it elsewhere.
+        imported: Whether it is history from elsewhere.
         rejected_why: Why it was last sent back; "" where it was not, or nobody said.
         last_recorded_at, unread, version, first_position, last_position: As with incidents.
     """
@@ -381,11 +420,13 @@ class LiveVersion:
     What of one service is in production at a time.
 
     Attributes:
+        service, environment: Of what, and where; None is production that nobody named.
         version: What its change called it; None where it said none.
         change: The change that brought it in.
         since: From when it is live: its deployment, or the roll back of the one after it.
         by_rollback_of: The change whose roll back brought it back; None where it was deployed.
-        replaced: The change whose version was live before it; None where none is known.
+        replaced: The change whose version was live before it, and *replaced_version* that; None
+            where none is known.
         status: Where its change stands: a rollout may still be on its way to everybody.
         percent: The share of users it reached; None where it was no rollout.
     """
@@ -414,6 +455,7 @@ class Match:
 
     Attributes:
         kind: "incident" or "change".
+        id, title, status, services: Its own.
     """
 
     kind: str

@@ -65,7 +65,7 @@ class Spell(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """One wait for somebody else; *released* is None while it lasts."""
+    """One wait for somebody else, from *held* on; *released* is None while it lasts."""
 
     held: Moment | None
     released: Moment | None
@@ -102,6 +102,14 @@ class IncidentFacts(NamedTuple):
         source_clock_back: The source's stamps went back within this stream.
         sources_disagree: A second source gave another value than the first.
         positions: Log positions of the events this row was made from.
+        symptom, channel, monitor, mode, impact: As recorded or corrected; the last said.
+        imported: Whether it is history from elsewhere.
+        impact_started_at, detected_at, declared_at, acknowledged_at, triaged_at: When each was
+            first so; None where nobody knows, or it was not.
+        triaged: Whether it was, at whatever time.
+        relapses: How many times it was reopened after mitigation.
+        holds: Its waits for somebody else, in order.
+        dismissed: Why it was no incident; None where it was one.
     """
 
     id: str
@@ -199,6 +207,21 @@ class ChangeFacts(NamedTuple):
         backdated: Versions of starts, completions and observations told to have happened in the
             window that stood, and recorded after it, more than an hour later.
         positions: Log positions of the events this row was made from.
+        id, status: Its id; where it stands at `as_of`.
+        type, kind, services, environment, labels, risk, window, incident, repairs: As planned,
+            revised and corrected; *window* is the scheduled one, where it was scheduled.
+        version: What it brings in, the last said.
+        imported: Whether it is history from elsewhere.
+        unplanned: Whether a source says that this was no planned work.
+        has_rollback_plan, has_monitoring_plan, has_test_plan: Whether there is one.
+        requested_by, approved_by: Ids of who asked for it, and of those who approved its content
+            before it went in.
+        planned_at, submitted_at, approved_at, started_at, ended_at, rolled_back_at, recovered_at,
+            validated_at, closed_at: When each was so; None where nobody knows, or it was not.
+        rollout: The steps of its rollout, in order.
+        holds: Its waits for somebody else, in order.
+        commits: Those it brings, each once.
+        stated, late, source_clock_back, sources_disagree: As with incidents.
     """
 
     id: str

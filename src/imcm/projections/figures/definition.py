@@ -172,7 +172,9 @@ class Definition:
         bounds: Which ends of the window belong to it, "[)" being the start only.
         time_zone: The IANA zone in which days, weeks, months and years begin.
         environments: Names that count; no name counts as production. "*" takes all.
-        services, severities, kinds: Only these; None takes all.
+        services: Only what concerns one of these; one name, or several; None takes all.
+        severities: Only incidents of these ranks, "P1" to "P4"; None takes all.
+        kinds: Only changes of these kinds; None takes all.
         labels: Only what carries all of these labels.
         severity: Which of the severities an incident held counts: last, highest or first.
         group_by: "service", "severity", "severity_name" (what the team's own scale called it, else
@@ -180,12 +182,12 @@ class Definition:
             "label:<name>".
         bucket_by: "day", "week" (ISO, from Monday), "month", "quarter", "year", or a number of
             days; empty ones are present.
-        week_starts: "monday" or "sunday".
+        week_starts: On which day weeks begin, of buckets and of "last week".
         anchor: For buckets of n days: whether they are counted from the window's "start" or "end".
         whole: What the figure of all groups together is: computed from the "rows" (default), or the
             "unweighted" mean of the group figures, which weighs a small group like a large one.
         empty: What nothing is: "none" (undefined, the default) or "zero".
-        level: Confidence level of intervals.
+        level: Confidence level of intervals, above 0 and below 1.
     """
 
     NAME: ClassVar[str] = ""

@@ -61,7 +61,7 @@ class FailedBy(Attribution):
 @attrs.frozen(kw_only=True, repr=False)
 class ChangeFailureRate(FailedBy):
     """
-    Failed deployments as a share of all deployments in the window.
+    Failed deployments as a share (0 to 1) of all deployments in the window.
 
     A change that caused four incidents failed once. Undefined, not 0, without deployments.
 
@@ -69,7 +69,8 @@ class ChangeFailureRate(FailedBy):
         numerator: "changes" (default: failed deployments), "links" (pairs of an incident and a
             deployment it is laid to), or "incidents" (all incidents detected in the window,
             whatever caused them). The last two exist to reproduce other tools and may exceed 1.
-        denominator: "all" (default), "successful", "successful_or_failed", or "evaluated".
+        denominator: Which deployments it is divided by: "all" (default), "successful" (completed),
+            "successful_or_failed", or "evaluated" (which failed, or were closed with a result).
     """
 
     NAME: ClassVar[str] = "change failure rate"

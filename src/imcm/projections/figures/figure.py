@@ -100,6 +100,7 @@ class Figure:
         counts: What was counted on the way, by name; "still open" is how many are not over.
         groups, buckets: The same figure of each group and of each period.
         notes: What a reader should know before trusting it.
+        group: Which group it is of; None of all together.
     """
 
     name: str

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from inspect import Parameter, Signature, signature
 from itertools import chain
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar, cast
 
 import attrs
 
+from imcm.docstrings import Docstring, parsed, written
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import Moment
 from imcm.gc_pause import gc_paused
@@ -31,13 +32,16 @@ D = TypeVar("D", bound=Definition)
 
 
 def figure_function(
-    definition: Callable[P, D], compute: Callable[[Facts, D], T]
+    definition: Callable[P, D], compute: Callable[[Facts, D], T], *, name: str = ""
 ) -> Callable[Concatenate[Facts | Iterable[Recorded], P], T]:
     """
     Return the function that computes a figure: its arguments are those of the definition.
 
     It takes facts, or any log, which is then read to its end. To cut it in time or knowledge,
     give it `facts(log, as_of=..., known_at=...)`.
+
+    Args:
+        name: What it is called by, where that is not the name of the definition.
     """
 
     def function(log: Facts | Iterable[Recorded], /, *args: P.args, **arguments: P.kwargs) -> T:
@@ -46,7 +50,7 @@ def figure_function(
             return compute(known, settled(known, definition(*args, **arguments)))
 
     # Editors and `help()` show what the definition takes, and the name it is called by.
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", getattr(definition, "__name__", "figure")).lower()
+    named = re.sub(r"(?<!^)(?=[A-Z])", "_", getattr(definition, "__name__", "figure")).lower()
     first = Parameter("log", Parameter.POSITIONAL_ONLY, annotation="Facts | Iterable[Recorded]")
     # Of what is converted, the signature would tell what the converter takes: anything.
     untyped: Any = function
@@ -55,11 +59,32 @@ def figure_function(
         parameter.replace(annotation=types.get(parameter.name, parameter.annotation))
         for parameter in signature(definition).parameters.values()
     ]
-    untyped.__signature__ = Signature([first, *given], return_annotation="Figure")
-    function.__doc__ = definition.__doc__
-    function.__name__ = function.__qualname__ = name
+    returned = signature(compute).return_annotation
+    untyped.__signature__ = Signature([first, *given], return_annotation=returned)
+    function.__doc__ = _help(cast("Any", definition))
+    function.__name__ = function.__qualname__ = name or named
     function.__module__ = definition.__module__
     return function
+
+
+_LOG: Final = (
+    "Facts, or a log such as `ledger.replay()`, which is then read to its end. To cut it in time "
+    "or knowledge, give `facts(log, as_of=..., known_at=...)`."
+)
+
+
+def _help(definition: type[Definition]) -> str:
+    """Return what a definition says, with the arguments it shares with others said, too."""
+    own, *others = [
+        parsed(cls.__doc__) for cls in definition.__mro__ if issubclass(cls, Definition)
+    ]
+    args = {("log",): _LOG, **own.args}
+    paragraphs = own.paragraphs
+    for doc in others:
+        paragraphs += doc.paragraphs[1:] if doc is not others[-1] else ()
+        said = {name for names in args for name in names}
+        args |= {names: text for names, text in doc.args.items() if not said.issuperset(names)}
+    return written(Docstring(paragraphs, args, own.raises))
 
 
 def settled(facts: Facts, definition: D) -> D:

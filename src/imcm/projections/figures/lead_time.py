@@ -69,7 +69,8 @@ class LeadTime(Deployments):
         negative: Deployed before it was made (a clock was wrong): "leave_out" (default, listed),
             "include", or "leave_out_zero_too". Unless they are included, those of up to a minute
             below 0 count as 0, and a note says how many did.
-        statistic, round_each: As for durations of incidents.
+        statistic: Which one number is made of all; p90 and p95 are of type 7.
+        round_each: How each duration is rounded before the statistic.
     """
 
     NAME: ClassVar[str] = "lead time for changes"

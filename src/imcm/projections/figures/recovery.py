@@ -73,7 +73,8 @@ class FailedDeploymentRecovery(FailedBy):
             where there is one, so that the time in which the service was good counts, too.
         in_window: What places it in a period: its deployment ("start", the default), its
             recovery ("end"), or either.
-        statistic, round_each: As for durations of incidents.
+        statistic: Which one number is made of all; p90 and p95 are of type 7.
+        round_each: How each duration is rounded before the statistic.
     """
 
     NAME: ClassVar[str] = "failed deployment recovery time"
@@ -385,4 +386,6 @@ def _marked(figure: Figure, recoveries: _Recoveries, failed: Failed) -> Figure:
     )
 
 
-failed_deployment_recovery_time = figure_function(FailedDeploymentRecovery, recover)
+failed_deployment_recovery_time = figure_function(
+    FailedDeploymentRecovery, recover, name="failed_deployment_recovery_time"
+)

@@ -70,8 +70,9 @@ class IncidentDuration(Definition):
     """
     How long something took, over incidents.
 
-    What ended up to a minute before it began counts as 0, since clocks differ, and a note says how
-    many did; what ended earlier still is left out as "negative".
+    In seconds. What is still open has no duration yet and is left out as "pending"; undefined where
+    nothing is left to count. What ended up to a minute before it began counts as 0, since clocks
+    differ, and a note says how many did; what ended earlier still is left out as "negative".
 
     Attributes:
         start, end: A milestone (impact_started, detected, declared, acknowledged, triaged,
@@ -81,19 +82,21 @@ class IncidentDuration(Definition):
             "mark:vendor called" is the first milestone of that name of the team's own (`mark`), in
             order of time, "mark:vendor called#2" the second; where each stretch counts by itself,
             the first that came in it.
-        statistic: median (default), median_low, mean, p90, p95 (both type 7), max, min,
-            geometric_mean, sum.
+        statistic: Which one number is made of all: median (default), median_low, mean, p90, p95
+            (both type 7), max, min, geometric_mean, sum.
         reopened: For ends that can come again: "last" (first start to last end), "first" (to the
             first end), "open_time" (sum of the stretches it was open), "each" (every stretch
             counts by itself).
-        missing: Never acknowledged: "leave_out", "resolution_counts" (its end counts instead) or
-            "censor" (it waited at least until it was over).
+        missing: Of what is over and never came to the end asked for, such as an acknowledgement:
+            "leave_out", "resolution_counts" (when it was over counts instead) or "censor" (it
+            waited at least until it was over).
         source: "moments", or "stated" for the durations the source itself gave, which are times to
             restore and times to repair: of the choices above only the statistic applies to them,
             and no clock.
         in_window: Which moment places an incident in a period: "end", "start", "either", or "both"
             (what is not over lies where it started).
-        round_each: "none", "hour_down", "minute_down" or "minute_up", before the statistic.
+        round_each: How each duration is rounded before the statistic: "none", "hour_down",
+            "minute_down" or "minute_up".
         clock: "wall" (default), or "business" for the working hours of the *calendar*, waits for
             somebody else taken off. What is negative is judged by the wall.
         calendar: The working hours, as `BusinessHours` or the mapping its `as_dict` gives.

@@ -114,7 +114,12 @@ _TOLERANCE: Final = 60_000_000
 
 
 def anomalies(log: Facts | Iterable[Recorded]) -> tuple[Anomaly, ...]:
-    """Return every anomaly in a log: of incidents, of changes, each by id, and of the ledger."""
+    """
+    Return every anomaly in a log: of incidents, of changes, each by id, and of the ledger.
+
+    Args:
+        log: Facts, or a log, which is then read to its end.
+    """
     facts = facts_of(log)
     result: list[Anomaly] = []
     untriaged: list[str] = []

@@ -410,7 +410,7 @@ def decision_trail(
     Args:
         log: Recorded events in log order.
         change: The id of the change.
-        known_at: A position (that one included) or a time; see `imcm.domain.recorded.known`.
+        known_at: A position (that one included) or a time; see `imcm.facts`.
 
     Raises:
         UnknownIdError: There is no such change in the part of the log that is read.

@@ -422,13 +422,13 @@ def learned(
 
     Args:
         log: Recorded events in log order.
-        known_at_a: The earlier point: a position or a time; see `imcm.domain.recorded.known`.
+        known_at_a: The earlier point: a position or a time; see `imcm.facts`.
         known_at_b: The later one; None is the end of the log.
         as_of: World facts later than this are cut from the figures on both sides, so that only
             knowledge differs. None is the newest `recorded_at` in the part known at b. To repeat
             the digits of a figure that was published, give its own `as_of`.
         figures: What was published: a name and a pure function of facts for each. None takes
-            `FIGURES`, an empty mapping none.
+            time to restore and the five DORA metrics, an empty mapping none.
         details: Whether each figure that moved is restated, record by record.
 
     Raises:

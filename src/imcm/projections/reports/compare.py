@@ -229,7 +229,7 @@ def compare(
         runs: How many times is drawn for the interval and both probabilities of durations. What a
             run draws does not grow with the number of values: of a median, percentile or maximum
             the one or two values it is made of, of a mean, geometric mean or sum at most some 400
-            terms of each period (see `bootstrap`); *interval* names the way. All else takes about
+            terms of each period; *interval* names the way. All else takes about
             as long as sorting the values, some times over.
 
     Raises:

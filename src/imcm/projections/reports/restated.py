@@ -229,7 +229,7 @@ def restated(
         figure_of: What to compute, for example `lambda facts: time_to_restore(facts,
             window=quarter)`. A pure function.
         known_at_a: The earlier point: the figure as it was published, which knows how far it read;
-            or a position or a time, see `imcm.domain.recorded.known`.
+            or a position or a time, see `imcm.facts`.
         known_at_b: The later one; None is the end of the log.
         as_of: World facts later than this are cut on both sides, so that only knowledge differs.
             None is that of the published figure, where one is given, else the newest
