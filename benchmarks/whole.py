@@ -257,15 +257,15 @@ def reports(folder: Path, news: Iterator[list[StoredEvent]]) -> Iterator[Command
     }.items():
         yield Command(group, f"imcm report {name}".strip(), on(ledger, "report", *words))
     growing, kept = folder / "growing.db", folder / "kept.facts"
-    words = on(growing, "report", "--kept", kept)
+    words = on(growing, "report", "--views", kept)
 
     def grow() -> None:
         with Ledger(growing) as writer:
             writer._writes.insert(next(news))
 
-    yield Command(group, "imcm report --kept, the first time", words, lambda: unlinked(kept))
-    yield Command(group, "imcm report --kept, nothing new", words)
-    yield Command(group, f"imcm report --kept, {NEW:,} new events", words, grow)
+    yield Command(group, "imcm report --views, the first time", words, lambda: unlinked(kept))
+    yield Command(group, "imcm report --views, nothing new", words)
+    yield Command(group, f"imcm report --views, {NEW:,} new events", words, grow)
 
 
 def looks(folder: Path, events: int) -> Iterator[Command]:

@@ -49,9 +49,9 @@ COMMANDS = {
         "imcm report --json",
         "imcm report --side-by-side restore",
         "imcm report --side-by-side change_failure_rate",
-        "imcm report --kept, the first time",
-        "imcm report --kept, nothing new",
-        "imcm report --kept, 1,000 new events",
+        "imcm report --views, the first time",
+        "imcm report --views, nothing new",
+        "imcm report --views, 1,000 new events",
     ],
     "timeline and audit": [
         "imcm timeline ID, an incident of 11 events",

@@ -383,7 +383,7 @@ class TestWhatIsNotThere:
         assert "ledger self: events that can't be read (1 of type IncidentReopenedX)" in ran.stdout
 
     def test_a_report_from_kept_facts_says_so(self, ledger: Path, tmp_path: Path) -> None:
-        ran = imcm("report", "--ledger", ledger, "--kept", tmp_path / "kept.db")
+        ran = imcm("report", "--ledger", ledger, "--views", tmp_path / "kept.db")
         assert "whoever can write that file can change these numbers" in ran.stdout
 
 

@@ -125,7 +125,7 @@ REFUSED: list[tuple[str, ...]] = [
     *(("report", *L, "--preset", text) for text in ("", "moon")),
     *(("report", *L, "--side-by-side", text) for text in ("", "moon")),
     *(("report", *L, "--compare", text) for text in ("x", "a/b/c", "2026-01-01/", "/")),
-    *(("report", *L, "--kept", name) for name in ("dir", "garbage", "no/such", "l.db", LONG)),
+    *(("report", *L, "--views", name) for name in ("dir", "garbage", "no/such", "l.db", LONG)),
     # Ids.
     *(("timeline", text, *L) for text in ("", LONG, "incident:", ":", "a\nb", BAD_BYTE)),
     *(("next", text, *L) for text in ("", LONG, "a:b", BAD_BYTE)),
@@ -178,7 +178,7 @@ MISUSED: list[tuple[str, ...]] = [
     ("report", *L, "--set"),
     ("report", *L, "--year", "x"),
     ("report", *L, "--year", DIGITS),
-    ("report", *L, "--kept", "k.db", "--as-of", "2026-01-01"),
+    ("report", *L, "--views", "k.db", "--as-of", "2026-01-01"),
     ("timeline", "a", "b", *L),
     ("timeline", *L, "--from", "2026-01-01"),
     ("import", "csv", *NEW),

@@ -167,7 +167,7 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         (*L, "--as-of", "{}"),
         (*L, "--tz", "{}"),
         (*L, "--json"),
-        (*L, "--kept", "kept.db"),
+        (*L, "--views", "kept.db"),
         ("--ledger", "{}"),
     ],
     "next": [("INC-1{}", *L), ("CHG-1{}", *L), ("{}", *L), ("INC-1{}", *L, "--json")],

@@ -76,7 +76,7 @@ def _and(line: str, words: str) -> str:
     return f"{line}: {words}" if words else line
 
 
-def _impact(impact: Impact | None) -> str:
+def impact_text(impact: Impact | None) -> str:
     if impact is None:
         return ""
     parts = [f"{quoted(affected.service)} {affected.degree.value}" for affected in impact.services]
@@ -110,7 +110,7 @@ def _value(value: object) -> str:
     if isinstance(value, (datetime, Between)):
         return moment_text(value)
     if isinstance(value, Impact):
-        return _impact(value)
+        return impact_text(value)
     if is_mapping(value):
         return ", ".join(f"{name} {text}" for name, text in value.items())
     if isinstance(value, Commit):
@@ -134,7 +134,7 @@ def _incident(event: object) -> str:
             severity = _severity(event) if event.severity else "without severity"
             other = event.severity_proposed not in {None, event.severity_name}
             proposed = f" ({quoted(event.severity_proposed or '')} was proposed)" if other else ""
-            return _and(f"triaged as {severity}{proposed}", _impact(event.impact))
+            return _and(f"triaged as {severity}{proposed}", impact_text(event.impact))
         case i.IncidentDismissed():
             return _and(f"dismissed as {event.reason.value}", event.why)
         case i.MitigationAttempted():
@@ -161,7 +161,10 @@ def _incident(event: object) -> str:
             return f"{quoted(event.person)} is no longer {event.role.value.replace('_', ' ')}"
         case i.ImpactUpdated():
             since = event.impact_started_at
-            parts = [_impact(event.impact), "" if since is None else f"since {moment_text(since)}"]
+            parts = [
+                impact_text(event.impact),
+                "" if since is None else f"since {moment_text(since)}",
+            ]
             return f"impact: {', '.join(filter(None, parts))}"
         case i.UpdatePosted():
             return f"{event.audience.value} update: {event.text}"

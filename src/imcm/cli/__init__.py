@@ -25,6 +25,7 @@ import typer
 from typer.main import get_command
 
 from imcm.cli.audit import audit_app
+from imcm.cli.boards import NoViews, ViewsFile, facts_now, list_app, search, show_one
 from imcm.cli.common import (
     AsJson,
     AsOf,
@@ -78,7 +79,6 @@ from imcm.projections.histories.anomalies import anomalies
 from imcm.projections.histories.timeline import Entry, timeline
 from imcm.projections.reports.compare import Comparison, compare
 from imcm.projections.reports.dora import dora_report, side_by_side
-from imcm.readmodel.views import views
 from imcm.wording import entry_line, moment_text
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -87,6 +87,9 @@ export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
 app.add_typer(audit_app, name="audit")
+app.add_typer(list_app, name="list")
+app.command("search")(search)
+app.command("show")(show_one)
 
 
 def _print_version(wanted: bool) -> None:
@@ -489,12 +492,8 @@ def report(
         str | None, typer.Option("--side-by-side", help="One metric under every preset, and why.")
     ] = None,
     year: Annotated[int, typer.Option(help="Performance bands of this report year.")] = 2024,
-    kept: Annotated[
-        Path | None,
-        typer.Option(
-            help="Keep what is read in this file: the next report reads only what is new."
-        ),
-    ] = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
     explain: Annotated[bool, typer.Option("--explain", help="Print each figure in full.")] = False,
     population: Annotated[
         bool, typer.Option("--population", help="With --json: list who was counted and who not.")
@@ -505,17 +504,13 @@ def report(
     if population and not as_json:
         raise typer.BadParameter("--population goes with --json")
     with LedgerReader(ledger) as book:
-        if kept is None:
+        if as_of is None and known_at is None:
+            known = facts_now(book, ledger, views, no_views)
+        elif views is not None:
+            raise typer.BadParameter("--views is of now; leave out --as-of and --known-at")
+        else:
             cut = known_at_of(known_at, tz, book)
             known = book.facts(as_of=moment("--as-of", as_of, tz), known_at=cut)
-        elif as_of is not None or known_at is not None:
-            raise typer.BadParameter("--kept is of now; leave out --as-of and --known-at")
-        else:
-            with (
-                progress_bar("reading") as progress,
-                views(book, kept, progress=progress) as follower,
-            ):
-                known = follower.facts()
     overrides = _settings(settings)
     days = None if bucket is None else number_of(bucket)
     common: dict[str, Any] = {
@@ -574,8 +569,8 @@ def report(
         say("", *comparison.explain().splitlines())
     count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
     say("", f"{count} as of {known.as_of}, log position {known.log_position:,}", *dora.notes)
-    if kept is not None:
-        say(f"from what {kept} kept: whoever can write that file can change these numbers")
+    if views is not None:
+        say(f"from what {views} kept: whoever can write that file can change these numbers")
     for name, unread in known.unread.items():
         say(f"not read by this version, and in no number: {unread:,} of type {quoted(name)}")
 
@@ -612,6 +607,9 @@ def next_(
                         "possible": answer.possible,
                         "guard": answer.guard,
                         "why": answer.why,
+                        "needs": list(answer.needs),
+                        "records": list(answer.records),
+                        "status": answer.status,
                     }
                     for answer in answers
                 ]
@@ -626,9 +624,19 @@ def next_(
             answers, key=lambda answer: (answer.possible is False, answer.possible is None)
         )
         rows = [
-            (answer.step, marks[answer.possible], answer.guard, answer.why) for answer in ordered
+            (answer.step, marks[answer.possible], _outlook(answer), answer.why)
+            for answer in ordered
         ]
-        show(("step", "possible", "guard", "why"), rows)
+        show(("step", "possible", "then", "why not"), rows)
+
+
+def _outlook(answer: Answer) -> str:
+    """Return what a step needs, or what it would change, or which guard says no to it."""
+    if answer.possible is False:
+        return answer.guard
+    needs = f"give {', '.join(answer.needs)}" if answer.needs else ""
+    after = f"it is {answer.status}" if answer.status is not None else ""
+    return needs or after or answer.guard
 
 
 def run(words: Sequence[str]) -> int:

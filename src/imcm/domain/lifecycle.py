@@ -241,6 +241,9 @@ def _answer(rule: Rule[S], step: str, state: S, ask: Ask[S]) -> Answer:
     return open_answer or Answer(step=step, possible=True)
 
 
+SUPPLIED: Final = frozenset({"id", "above", "into_state", "merged_state", "members"})
+"""Arguments of steps that the ledger gives, which knows the other streams."""
+
 NOTHING_NEW: Final = "something to record"
 """The guard of steps that would record nothing, since what they say stands already."""
 
@@ -264,8 +267,9 @@ def tried(
     """
     for answer in found:
         step = step_of(answer.step)
-        needs = tuple(name for name in required(step) if name not in given)
-        if answer.possible is False or needs:
+        known = given.keys() | SUPPLIED
+        needs = tuple(name for name in required(step) if name not in known)
+        if not answer.possible or not set(required(step)) <= given.keys():
             told = answer.possible is not False and {"by", "at"} <= given.keys()
             yield attrs.evolve(answer, needs=needs) if told else answer
             continue

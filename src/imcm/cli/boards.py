@@ -1,0 +1,670 @@
+"""
+Commands that ask what stands now: lists of incidents, changes, actions, approvals, what is live.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from imcm.cli.common import (
+    AsJson,
+    KnownAt,
+    LedgerPath,
+    ShownIn,
+    Zone,
+    entry_dict,
+    in_zone,
+    known_at_of,
+    moment,
+    named,
+    print_json,
+    progress_bar,
+    say,
+    show,
+)
+from imcm.domain.change_events import ChangeStatus
+from imcm.domain.vocabulary import Moment
+from imcm.errors import InvalidValue, StoreError
+from imcm.ledger import LedgerReader
+from imcm.projections.boards.views import ChangeView, IncidentView
+from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.figure import SHAPE
+from imcm.projections.figures.units import SECONDS, shown
+from imcm.readmodel.views import Page, Views, views
+from imcm.wording import entry_line, moment_text
+
+list_app = typer.Typer(no_args_is_help=True, help="List what stands now: boards for every day.")
+
+WORTH: Final = 20_000
+"""From so many events on, what was read is kept for the next command."""
+
+ViewsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--views",
+        help="Keep what is read in this file: the next command reads only what is new.",
+    ),
+]
+NoViews = Annotated[
+    bool, typer.Option("--no-views", help="Read the whole log again; use and keep nothing.")
+]
+
+
+def cached(ledger_id: str) -> Path:
+    """Return where what was read of a ledger is kept for this user, where nothing else is named."""
+    from platformdirs import user_cache_path
+
+    name = ledger_id.rpartition("/")[2]
+    if not name.isalnum():
+        raise InvalidValue("ledger_id", ledger_id, "an id as ledgers here have")
+    return user_cache_path("imcm", appauthor=False) / f"{name}.views"
+
+
+def beside(ledger: Path) -> Path:
+    """Return where whoever records may keep it beside the ledger."""
+    return ledger.with_name(ledger.name + ".views")
+
+
+def facts_now(book: LedgerReader, ledger: Path, file: Path | None, no_views: bool) -> Facts:
+    """Return the facts as they stand: from what is kept, or from the log where nothing is."""
+    if no_views or (file is None and _place_of(book, ledger) is None):
+        if file is not None:
+            raise typer.BadParameter("--views goes without --no-views")
+        return book.facts()
+    with opened_views(book, ledger, file, no_views) as kept:
+        return kept.facts()
+
+
+def _place_of(book: LedgerReader, ledger: Path) -> Path | None:
+    """Return which file a command uses of its own accord; None where it reads the log."""
+    own = beside(ledger)
+    if own.is_file() and os.access(own, os.W_OK) and os.access(own.parent, os.W_OK):
+        return own
+    try:
+        kept = cached(book.ledger_id)
+        if kept.is_file():
+            return kept
+        if book.mark_at(WORTH) is None:
+            return None
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, InvalidValue):
+        return None
+    return kept
+
+
+@contextmanager
+def opened_views(
+    book: LedgerReader, ledger: Path, file: Path | None, no_views: bool
+) -> Generator[Views]:
+    """
+    Open what stands now of a ledger.
+
+    Where no file is named, the one beside the ledger is used, or the one in this user's cache,
+    which is made where reading the log takes long. It is derived from the log and checked against
+    it; one that can't be used is not.
+    """
+    if no_views and file is not None:
+        raise typer.BadParameter("--views goes without --no-views")
+    place = file
+    if file is None and not no_views:
+        place = _place_of(book, ledger)
+    with progress_bar("reading") as progress:
+        try:
+            made = views(book, place, progress=progress)
+        except StoreError:
+            if file is not None or place is None:
+                raise
+            made = views(book, progress=progress)
+        with made:
+            made.catch_up()
+            yield made
+
+
+def _age(since: Moment | None, now: datetime) -> str:
+    from imcm.projections.figures.units import utc
+
+    if since is None:
+        return ""
+    seconds = max((now - utc(since)) // timedelta(seconds=1), 0)
+    return (
+        shown(float(seconds), SECONDS)
+        .replace(" min", "m")
+        .replace(" h", "h")
+        .replace(" d", "d")
+        .replace(" s", "s")
+    )
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def _labels(given: list[str] | None) -> dict[str, str] | None:
+    if not given:
+        return None
+    labels: dict[str, str] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise InvalidValue("--label", text, "name=value, for example team=payments")
+        labels[name] = value
+    return labels
+
+
+def _statuses(given: list[str] | None) -> Any:
+    """Return one status or several. Any: names that the library checks."""
+    if not given:
+        return None
+    return given[0] if len(given) == 1 else given
+
+
+Row = tuple[object, ...]
+
+
+def _print(page: Page[Any], columns: Sequence[str], row: Callable[[Any], Row], what: str) -> None:
+    if not page:
+        say(f"no {what}")
+        return
+    show(columns, [row(view) for view in page], whole=("id", "age"))
+    if page.total > len(page):
+        say(f"{len(page):,} of {page.total:,}; --limit and --offset show others")
+
+
+def _json(page: Page[Any]) -> None:
+    print_json(
+        {
+            "shape": SHAPE,
+            "log_position": page.position,
+            "total": page.total,
+            "rows": [view.as_dict() for view in page],
+        }
+    )
+
+
+def _list(
+    ledger: Path,
+    file: Path | None,
+    no_views: bool,
+    *,
+    known_at: str | None,
+    tz: str | None,
+    as_json: bool,
+    watch: bool,
+    ask: Callable[[Views, Mapping[str, Any]], Page[Any]],
+    draw: Callable[[Page[Any], datetime], None],
+) -> None:
+    """Print a board, and again whenever something was recorded where that is asked for."""
+    if watch and (known_at is not None or as_json):
+        raise typer.BadParameter("--watch goes without --known-at and --json")
+    with LedgerReader(ledger) as book, opened_views(book, ledger, file, no_views) as kept:
+        asked: dict[str, Any] = {"known_at": known_at_of(known_at, tz, book)}
+        for first in _turns(kept, watch):
+            page = ask(kept, asked)
+            now = datetime.now(UTC) if known_at is None else _stamp(book, page.position)
+            page = Page.of(
+                [in_zone(view, tz) for view in page], total=page.total, position=page.position
+            )
+            if as_json:
+                _json(page)
+                continue
+            if not first:
+                say("", f"--- {moment_text(datetime.now(UTC))}")
+            draw(page, now)
+
+
+def _stamp(book: LedgerReader, position: int) -> datetime:
+    """Return when the last event was recorded that was known: ages are told by that."""
+    for recorded in book.replay(after=position - 1, upto=position, words=False):
+        return recorded.recorded_at
+    return datetime.now(UTC)
+
+
+def _turns(kept: Views, watch: bool) -> Iterator[bool]:
+    """Yield True once, and False whenever something was recorded after."""
+    if not watch:
+        yield True
+        return
+    for number, _ in enumerate(kept.run(stop=threading.Event())):
+        yield number == 0
+
+
+Limit = Annotated[int, typer.Option("--limit", help="At most so many rows.")]
+Offset = Annotated[int, typer.Option("--offset", help="After so many rows.")]
+Service = Annotated[str | None, typer.Option("--service", help="Only of this service.")]
+Label = Annotated[list[str] | None, typer.Option("--label", help="Only with name=value.")]
+Status = Annotated[list[str] | None, typer.Option("--status", help="Only in this status.")]
+Watch = Annotated[bool, typer.Option("--watch", help="Again whenever something is recorded.")]
+
+
+@list_app.command("incidents")
+def list_incidents(
+    ledger: LedgerPath,
+    status: Annotated[
+        list[str] | None,
+        typer.Option("--status", help='"open" if absent, "all", or a status; may be given again.'),
+    ] = None,
+    severity: Annotated[
+        list[str] | None, typer.Option("--severity", help="Only this one; may be given again.")
+    ] = None,
+    service: Service = None,
+    label: Label = None,
+    person: Annotated[str | None, typer.Option(help="Only where this person has a role.")] = None,
+    order: Annotated[str, typer.Option(help="severity, oldest, newest, recent, id.")] = "severity",
+    limit: Limit = 50,
+    offset: Offset = 0,
+    known_at: KnownAt = None,
+    tz: ShownIn = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    watch: Watch = False,
+    as_json: AsJson = False,
+) -> None:
+    """List incidents: which are open, how bad, whose, how old."""
+
+    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
+        given: Any = {"order": order, **asked}
+        return kept.incidents(
+            status=_statuses(status) or "open",
+            severity=_statuses(severity),
+            service=service,
+            labels=_labels(label),
+            person=person,
+            limit=limit,
+            offset=offset,
+            **given,
+        )
+
+    def draw(page: Page[Any], now: datetime) -> None:
+        def row(view: IncidentView) -> Row:
+            severity = view.severity_name or view.severity or ""
+            waits = f" ({view.on_hold.value})" if view.on_hold is not None else ""
+            told = view.last_update
+            return (
+                severity, view.id, _age(view.detected_at, now), f"{view.status.value}{waits}",
+                view.commander or "", _names(view.services),
+                "" if told is None else _age(told.at, now), view.title,
+            )  # fmt: skip
+
+        columns = ("sev", "id", "age", "status", "lead", "services", "updated", "title")
+        _print(page, columns, row, "incidents")
+
+    _list(
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=watch,
+        ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+@list_app.command("changes")
+def list_changes(
+    ledger: LedgerPath,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--status",
+            help='"current" (not over) if absent, "deploying", "all", or a status; may be given '
+            "again.",
+        ),
+    ] = None,
+    service: Service = None,
+    label: Label = None,
+    person: Annotated[
+        str | None, typer.Option(help="Only what this person planned or asked for.")
+    ] = None,
+    order: Annotated[str, typer.Option(help="window, oldest, newest, recent, id.")] = "oldest",
+    limit: Limit = 50,
+    offset: Offset = 0,
+    known_at: KnownAt = None,
+    tz: ShownIn = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    watch: Watch = False,
+    as_json: AsJson = False,
+) -> None:
+    """List changes: where they stand, what is deploying now and at which percent."""
+
+    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
+        given: Any = {"order": order, **asked}
+        return kept.changes(
+            status=_statuses(status) or "current",
+            service=service,
+            labels=_labels(label),
+            person=person,
+            limit=limit,
+            offset=offset,
+            **given,
+        )
+
+    def draw(page: Page[Any], now: datetime) -> None:
+        columns = ("id", "age", "type", "status", "rollout", "services", "title")
+        _print(page, columns, lambda view: _change_row(view, now), "changes")
+
+    _list(
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=watch,
+        ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+def _change_row(view: ChangeView, now: datetime) -> Row:
+    rollout = ""
+    if view.percent is not None and view.status is ChangeStatus.IMPLEMENTING:
+        paused = " paused" if view.paused else ""
+        rollout = f"{view.percent:g} % for {_age(view.percent_since, now)}{paused}"
+    waits = f" ({view.on_hold.value})" if view.on_hold is not None else ""
+    return (
+        view.id, _age(view.planned_at, now), view.type.value, f"{view.status.value}{waits}",
+        rollout, _names(view.services), view.title,
+    )  # fmt: skip
+
+
+@list_app.command("actions")
+def list_actions(
+    ledger: LedgerPath,
+    status: Annotated[
+        str, typer.Option("--status", help="open, overdue, done, dropped, all.")
+    ] = "open",
+    owner: Annotated[str | None, typer.Option(help="Only this person's.")] = None,
+    incident: Annotated[str | None, typer.Option(help="Only of this incident.")] = None,
+    service: Service = None,
+    order: Annotated[str, typer.Option(help="due, oldest, newest, incident.")] = "due",
+    limit: Limit = 50,
+    offset: Offset = 0,
+    known_at: KnownAt = None,
+    tz: ShownIn = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the action items of reviews: whose, due when, overdue or not."""
+
+    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
+        given: Any = {"status": status, "order": order, **asked}
+        return kept.actions(
+            owner=owner, incident=incident, service=service, limit=limit, offset=offset, **given
+        )
+
+    def draw(page: Page[Any], now: datetime) -> None:
+        def row(item: Any) -> Row:
+            late = " overdue" if item.overdue(now.date()) else ""
+            due = "" if item.due is None else f"{item.due}"
+            name = f"{item.incident} {item.number}"
+            return f"{due}{late}", name, item.status, item.owner or "", item.text
+
+        _print(page, ("due", "id", "status", "owner", "what"), row, "action items")
+
+    _list(
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=False,
+        ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+@list_app.command("approvals")
+def list_approvals(
+    ledger: LedgerPath,
+    by: Annotated[str | None, typer.Option(help="Who would vote: may they, or why not.")] = None,
+    service: Service = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    known_at: KnownAt = None,
+    tz: ShownIn = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    watch: Watch = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the changes that wait for a vote, or for a ruling after they went in."""
+
+    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
+        given: Any = dict(asked)
+        return kept.approvals(by=by, service=service, limit=limit, offset=offset, **given)
+
+    def draw(page: Page[Any], now: datetime) -> None:
+        marks = {True: "yes", False: "no", None: ""}
+
+        def row(waiting: Any) -> Row:
+            change = waiting.change
+            votes = f"{len(change.votes)} of {change.quorum}" if change.quorum else ""
+            may = marks[waiting.possible] if by is not None else ""
+            why = waiting.why if waiting.possible is not True else ""
+            return (
+                change.id, _age(waiting.since, now), waiting.waits_for, votes,
+                change.requested_by or change.planned_by or "", may, why, change.title,
+            )  # fmt: skip
+
+        columns = ("id", "age", "waits for", "votes", "asked by", "may", "why not", "title")
+        _print(page, columns, row, "changes that wait")
+
+    _list(
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=watch,
+        ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+@list_app.command("calendar")
+def list_calendar(
+    ledger: LedgerPath,
+    start: Annotated[
+        str | None, typer.Option("--from", help="First moment; now if absent.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="First moment after it; a week on if absent.")
+    ] = None,
+    service: Service = None,
+    label: Label = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what is planned in a period, in the order of its windows."""
+    first = moment("--from", start, tz) or datetime.now(UTC)
+    last = moment("--to", end, tz) or first + timedelta(days=7)
+
+    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
+        given: Any = dict(asked)
+        return kept.calendar(first, last, service=service, labels=_labels(label), **given)
+
+    def draw(page: Page[Any], now: datetime) -> None:
+        def row(view: ChangeView) -> Row:
+            window = view.window
+            begin, over = (None, None) if window is None else (window.start, window.end)
+            return (
+                moment_text(begin), moment_text(over),
+                view.id, view.status.value, _names(view.services), view.title,
+            )  # fmt: skip
+
+        _print(page, ("from", "to", "id", "status", "services", "title"), row, "changes planned")
+
+    _list(
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=False,
+        ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+@list_app.command("live")
+def list_live(
+    ledger: LedgerPath,
+    service: Service = None,
+    environment: Annotated[str | None, typer.Option(help="Production if absent.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="At this time; now if absent.")] = None,
+    known_at: KnownAt = None,
+    tz: ShownIn = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    as_json: AsJson = False,
+) -> None:
+    """List which version of each service is live, since when, and how it came there."""
+    when = moment("--at", at, tz)
+
+    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
+        given: Any = dict(asked)
+        return kept.live(service=service, environment=environment, at=when, **given)
+
+    def draw(page: Page[Any], _: datetime) -> None:
+        def row(live: Any) -> Row:
+            came = live.change
+            if live.by_rollback_of is not None:
+                came = f"{live.change}, by roll back of {live.by_rollback_of}"
+            before = live.replaced_version or live.replaced or ""
+            share = "" if live.percent is None else f"{live.percent:g} %"
+            return (
+                live.service, live.version or "", share, moment_text(live.since), came, before,
+            )  # fmt: skip
+
+        columns = ("service", "version", "share", "since", "change", "before it")
+        _print(page, columns, row, "deployments")
+
+    _list(
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=False,
+        ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+def search(
+    text: Annotated[list[str], typer.Argument(help="Words to be found, all of them.")],
+    ledger: LedgerPath,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    known_at: KnownAt = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find incidents and changes by words, ids, labels or people."""
+
+    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
+        given: Any = dict(asked)
+        return kept.search(" ".join(text), limit=limit, offset=offset, **given)
+
+    def draw(page: Page[Any], _: datetime) -> None:
+        def row(match: Any) -> Row:
+            return match.kind, match.id, match.status, _names(match.services), match.title
+
+        _print(page, ("", "id", "status", "services", "title"), row, "incidents or changes")
+
+    _list(
+        ledger, views, no_views, known_at=known_at, tz=None, as_json=as_json, watch=False,
+        ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+def show_one(
+    id: Annotated[str, typer.Argument(help="An incident or a change.")],
+    ledger: LedgerPath,
+    known_at: KnownAt = None,
+    tz: ShownIn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show everything that stands of one incident or change, and what happened to it."""
+    with LedgerReader(ledger) as book:
+        [(kind, name)] = named(book, id).items()
+        cut = known_at_of(known_at, tz, book)
+        from imcm.projections.boards.assembly import view_of_stream
+
+        upto = book.position_at(cut)
+        events = book.events_of([f"{kind}:{name}"], upto=upto)
+        entries = book.timeline(f"{kind}:{name}", known_at=cut)  # which says if it was not known
+        view = in_zone(view_of_stream(events), tz)
+        entries = in_zone(entries, tz)
+    if as_json:
+        print_json(
+            {
+                "shape": SHAPE,
+                kind: view.as_dict(),
+                "timeline": [entry_dict(entry) for entry in entries],
+            }
+        )
+        return
+    _print_view(kind, view)
+    say("")
+    rows = [(moment_text(entry.at), entry.id, entry.by, entry_line(entry)) for entry in entries]
+    struck = {index for index, entry in enumerate(entries) if entry.voided_by is not None}
+    show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
+
+
+def _print_view(kind: str, view: IncidentView | ChangeView) -> None:
+    say(f"{kind} {view.id}: {view.title or 'no title'}")
+    rows: list[tuple[str, str]] = []
+    for name, value in _told(view):
+        rows.append((name, value))
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        say(f"  {name:<{width}}  {value}")
+
+
+_QUIET: Final = frozenset({"id", "title", "first_position", "last_position", "version", "imported"})
+
+
+def _told(view: IncidentView | ChangeView) -> Iterator[tuple[str, str]]:
+    """Yield what is known of it, each with its name; what nobody said is left out."""
+    import attrs
+
+    for field in attrs.fields(type(view)):
+        value = getattr(view, field.name)
+        if field.name in _QUIET or value is None or value is False or value == 0:
+            continue
+        if isinstance(value, (str, tuple, Mapping)) and not value:
+            continue
+        yield field.name.replace("_", " "), _text(field.name, value)
+    if isinstance(view, IncidentView) and view.is_open:
+        yield "age", _age(view.detected_at, datetime.now(UTC))
+    yield (
+        "recorded",
+        f"{view.version} events, positions {view.first_position} to "
+        + (f"{view.last_position}{', imported' if view.imported else ''}"),
+    )
+
+
+def _text(name: str, value: Any) -> str:
+    """Return a value of a view for a person. Any: a field is of any type."""
+    from imcm.domain.vocabulary import Between
+
+    if isinstance(value, (datetime, Between)):
+        return moment_text(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_text(name, item)}" for key, item in value.items())
+    if name == "actions":
+        return "; ".join(
+            f"{item.number} {item.status}"
+            f"{f', due {item.due}' if item.due else ''}{f', {item.owner}' if item.owner else ''}"
+            f"{f': {item.text}' if item.text else ''}"
+            for item in value
+        )
+    if name == "roles":
+        return ", ".join(f"{held.role.value.replace('_', ' ')} {held.person}" for held in value)
+    if name == "votes":
+        return ", ".join(
+            f"{vote.by}{f' ({vote.authority.value})' if vote.authority else ''}" for vote in value
+        )
+    if name == "attempts":
+        return "; ".join(
+            f"{tried.number} {tried.kind.value.replace('_', ' ')}"
+            f"{f' by {tried.change}' if tried.change else ''}: "
+            f"{tried.result.value if tried.result else 'no result yet'}"
+            for tried in value
+        )
+    if name == "references":
+        return "; ".join(f"{item.kind} {item.address}" for item in value)
+    if name == "rollout":
+        return ", ".join(f"{step.percent:g} % {moment_text(step.at)}" for step in value)
+    if name == "commits":
+        return ", ".join(commit.id for commit in value)
+    if name == "last_update":
+        return f"{moment_text(value.at)} {value.by} ({value.audience.value}): {value.text}"
+    if name == "window":
+        return f"{moment_text(value.start)} to {moment_text(value.end)}"
+    if name == "impact":
+        from imcm.wording import impact_text
+
+        return impact_text(value)
+    if isinstance(value, tuple):
+        return ", ".join(_text(name, item) for item in value)
+    return str(getattr(value, "value", value))
