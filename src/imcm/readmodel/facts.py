@@ -52,7 +52,7 @@ __all__ = [
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _ROWS: Final[dict[str, Any]] = {INCIDENT: IncidentFacts, CHANGE: ChangeFacts}
-_BESIDE: Final[dict[str, Any]] = {INCIDENT: incident_rows.Beside, CHANGE: change_rows.Beside}
+_CARRIED: Final[dict[str, Any]] = {INCIDENT: incident_rows.Carried, CHANGE: change_rows.Carried}
 _TABLES: Final[dict[str, Any]] = {INCIDENT: IncidentTable, CHANGE: ChangeTable}
 _COLUMNS: Final[dict[str, Any]] = {INCIDENT: IncidentColumns, CHANGE: ChangeColumns}
 _KEPT: Final[dict[str, Any]] = get_type_hints(Kept)
@@ -66,7 +66,7 @@ PIECE: Final = 50_000
 
 def _decoder(kind: str) -> Callable[[bytes], Kept]:
     """Return what reads the rows of one kind as they were put away."""
-    types = _KEPT | {"row": _ROWS[kind], "beside": _BESIDE[kind] | None}
+    types = _KEPT | {"row": _ROWS[kind], "beside": _CARRIED[kind] | None}
     # Any: a tuple type made of what is given.
     told: Any = tuple[tuple(types.values())]  # type: ignore[misc]
     decode_ = msgspec.msgpack.Decoder(told).decode

@@ -34,7 +34,9 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue, StoreError
 from imcm.plain import plain
 from imcm.projections.facts import change_rows, incident_rows
+from imcm.projections.facts.change_rows import ChangeSoFar, backdated
 from imcm.projections.facts.edits import edits_of
+from imcm.projections.facts.incident_rows import IncidentSoFar
 from imcm.projections.facts.merges import merges_followed
 from imcm.projections.facts.rows import (
     MORE_MOMENTS,
@@ -240,7 +242,6 @@ _STRANGE: Final = ""
 """Stands for the name of what is no event of ours, whatever its class is called."""
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_MERGED_INTO: Final = IncidentFacts._fields.index("merged_into")
 
 
 # Any: what tells facts may be leaner than a recorded event; edits are the real ones.
@@ -367,14 +368,14 @@ class _Odd:
         self.disagree = False
 
 
-Telling = Mapping[str, Callable[[list[Any], Any], None]]
-"""How events are told, by the names of their types."""
+Apply = Mapping[str, Callable[[Any, Any], None]]
+"""How events are applied to a row so far, by the names of their types."""
 
 
-# Any: a module, whose functions have the same names in both.
-_TOLD: Final[Mapping[str, tuple[Any, Telling]]] = {
-    INCIDENT: (incident_rows, incident_rows.TELLING),
-    CHANGE: (change_rows, change_rows.TELLING),
+# Any: a class, whose methods have the same names in both.
+_SO_FAR: Final[Mapping[str, tuple[Any, Apply]]] = {
+    INCIDENT: (IncidentSoFar, incident_rows.APPLY),
+    CHANGE: (ChangeSoFar, change_rows.APPLY),
 }
 
 
@@ -384,17 +385,17 @@ class _Stream:
     # One class for both kinds: where a fold takes events of both in turn, Python finds the fields
     # of one class far faster than those of two.
     __slots__ = (
-        *("events", "id", "kind", "known", "last", "latest", "odd", "positions", "rows", "stale"),
-        *("telling", "told"),
+        *("apply", "events", "id", "kind", "known", "last", "latest", "odd", "positions"),
+        *("row_class", "so_far", "stale"),
     )
 
     def __init__(self, kind: str, id_: str) -> None:
         self.kind = kind
         self.id = id_
-        self.rows, self.telling = _TOLD[kind]
+        self.row_class, self.apply = _SO_FAR[kind]
         self.known = _KNOWN[kind]
         self.positions = array("q")  # a quarter of what a list of numbers holds
-        self.told: list[Any] = self.rows.begun(id_, self.positions)
+        self.so_far: Any = self.row_class(id_, self.positions)
         self.events: dict[int, Any] | None = None  # held only where they may be needed once more
         self.last = 0
         self.latest = _FIRST  # the last moment that anything here speaks of
@@ -406,7 +407,7 @@ class _Stream:
         row = kept.row
         self.positions.extend(row.positions)
         if kept.beside is not None:
-            self.told = self.rows.resumed(row, kept.beside, self.positions)
+            self.so_far = self.row_class.restored(row, kept.beside, self.positions)
         self.last, self.latest = kept.last, kept.latest
         if row.late or row.source_clock_back or row.sources_disagree or kept.source is not None:
             odd = self.oddly()
@@ -423,8 +424,8 @@ class _Stream:
 
     def row(self, as_of: datetime) -> IncidentFacts | ChangeFacts:
         """Return the row as it stood at a time; its events must be there where it needs them."""
-        told = self._told_again(as_of) if self.needs_events(as_of) else self.told
-        row: IncidentFacts | ChangeFacts = self.rows.row(told)
+        so_far = self._refolded(as_of) if self.needs_events(as_of) else self.so_far
+        row: IncidentFacts | ChangeFacts = so_far.facts()
         odd = self.odd
         if odd is not None and (odd.late or odd.clock_back or odd.disagree):
             row = row._replace(
@@ -438,20 +439,20 @@ class _Stream:
             row = row._replace(backdated=tuple(odd.backdated))
         return row
 
-    def _told_again(self, as_of: datetime) -> list[Any]:
-        """Tell from the start what stood at a time."""
+    def _refolded(self, as_of: datetime) -> Any:
+        """Return the row so far of what stood at a time, its events applied anew."""
         events: Mapping[int, Any] = self.events or {}
         if self.odd is not None:
             events = standing(events, [edit for _, edit in self.odd.edits])
         stands: Iterable[Any] = events.values()
         if self.latest > as_of:
             stands = happened(stands, as_of)
-        told: list[Any] = self.rows.begun(self.id, self.positions)
+        so_far = self.row_class(self.id, self.positions)
         for event in stands:
-            telling = self.telling.get(event.__class__.__name__)
-            if telling is not None:
-                telling(told, event)
-        return told
+            apply = self.apply.get(event.__class__.__name__)
+            if apply is not None:
+                apply(so_far, event)
+        return so_far
 
     @property
     def edited(self) -> bool:
@@ -554,8 +555,8 @@ class FactsFold:
         self._load = load
         self._streams: dict[str, _Stream | None] = {}
         self._rows = {
-            INCIDENT: _Rows(IncidentTable(make=incident_rows.row)),
-            CHANGE: _Rows(ChangeTable(make=change_rows.row)),
+            INCIDENT: _Rows(IncidentTable(make=IncidentSoFar.facts)),
+            CHANGE: _Rows(ChangeTable(make=ChangeSoFar.facts)),
         }
         self._closing = False  # whether nothing is told any more, and lists can be kept for rows
         self._stale: dict[str, list[_Stream]] = {INCIDENT: [], CHANGE: []}
@@ -649,7 +650,7 @@ class FactsFold:
         row = stream.row(as_of)
         beside: tuple[Any, ...] | None = None
         if not stream.needs_events(as_of):
-            beside = stream.rows.beside(stream.told)
+            beside = stream.so_far.carried()
         odd = stream.odd
         return Kept(
             row,
@@ -715,14 +716,14 @@ class FactsFold:
                         stream.tells(at, stamp, version)
                     elif at > stream.latest:
                         stream.latest = at
-                if type_ in _IN_WINDOW and change_rows.backdated(stream.told, event, stamp):
+                if type_ in _IN_WINDOW and backdated(stream.so_far, event, stamp):
                     stream.oddly().backdated[version] = None
                 stream.positions.append(position)
                 if stream.events is not None:
                     stream.events[version] = event
-                telling = stream.telling.get(type_)
-                if telling is not None:
-                    telling(stream.told, event)
+                apply = stream.apply.get(type_)
+                if apply is not None:
+                    apply(stream.so_far, event)
                 if not stream.stale:
                     self._set_stale(stream)
         finally:
@@ -781,7 +782,7 @@ class FactsFold:
         self._streams[f"{kind}:{stream.id}"] = stream
         if kept.beside is None:
             (loaded,) = self._fetch([stream]).values()
-            stream.told, stream.positions = loaded.told, loaded.positions
+            stream.so_far, stream.positions = loaded.so_far, loaded.positions
         return stream
 
     def _fetch(self, streams: Iterable[_Stream]) -> dict[str, _Stream]:
@@ -855,9 +856,9 @@ class FactsFold:
             stream = stale.pop()
             stream.stale = False
             if plainly and stream.odd is None and stream.latest <= as_of:
-                told = stream.told
-                if not incidents or told[_MERGED_INTO] is None:
-                    new[stream.id] = told
+                so_far = stream.so_far
+                if not incidents or so_far.merged_into is None:
+                    new[stream.id] = so_far
                     continue
             row: Any = stream.row(as_of)
             new[stream.id] = row

@@ -44,7 +44,7 @@ from imcm.domain.vocabulary import (
     midpoint,
 )
 from imcm.projections.facts.instants import instant
-from imcm.projections.facts.rows import IncidentFacts, Spell, in_order_of_time, one_for_all
+from imcm.projections.facts.rows import IncidentFacts, Spell, in_order_of_time, interned
 
 __all__ = ["merges_followed", "said"]
 
@@ -148,7 +148,7 @@ def _together(target: IncidentFacts, theirs: Sequence[IncidentFacts]) -> Inciden
     worst = highest(*(one.severity_highest for one in there))
     return named._replace(
         status=_status(there),
-        services=one_for_all(tuple(dict.fromkeys(name for one in there for name in one.services))),
+        services=interned(tuple(dict.fromkeys(name for one in there for name in one.services))),
         environment=_environment(there),
         labels={name: text for one in reversed(there) for name, text in one.labels.items()},
         mode=Mode.REAL if any(one.mode is Mode.REAL for one in there) else base.mode,

@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import compress, groupby, pairwise
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, ClassVar, Final, Generic, NamedTuple, Self, TypeVar, overload
 
 from imcm.domain.change_events import ChangeStatus
@@ -282,7 +282,7 @@ class Table(OneByOne[Row], Generic[Row, Columns]):
 
     @abstractmethod
     def _filled(self, material: Sequence[Any]) -> Columns:
-        """Return the columns of rows, or of lists that begin with the fields of rows."""
+        """Return the columns of rows, or of what has the fields of rows."""
 
     def number(self, services: Services) -> int:
         """Return the place of a list of services among those there are."""
@@ -370,41 +370,31 @@ def _pieces(places: Sequence[int]) -> list[_Piece]:
     return pieces
 
 
-_INCIDENT: Final = itemgetter(
-    *map(
-        IncidentFacts._fields.index,
-        (
-            "status",
-            "services",
-            "environment",
-            "mode",
-            "detected_at",
-            "spells",
-            "verdicts",
-            "merged_into",
-            "members",
-            "dismissed",
-        ),
-    )
+_INCIDENT: Final = attrgetter(
+    "status",
+    "services",
+    "environment",
+    "mode",
+    "detected_at",
+    "spells",
+    "verdicts",
+    "merged_into",
+    "members",
+    "dismissed",
 )
-_CHANGE: Final = itemgetter(
-    *map(
-        ChangeFacts._fields.index,
-        (
-            "status",
-            "type",
-            "kind",
-            "services",
-            "environment",
-            "unplanned",
-            "repairs",
-            "deployed_at",
-            "rolled_back_at",
-            "recovered_at",
-            "commits",
-            "outcome",
-        ),
-    )
+_CHANGE: Final = attrgetter(
+    "status",
+    "type",
+    "kind",
+    "services",
+    "environment",
+    "unplanned",
+    "repairs",
+    "deployed_at",
+    "rolled_back_at",
+    "recovered_at",
+    "commits",
+    "outcome",
 )
 
 
