@@ -30,6 +30,7 @@ from imcm.ledger.lean import take_facts
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections.facts import change_rows, incident_rows
+from imcm.projections.facts.columns import ChangeColumns, IncidentColumns
 from imcm.projections.facts.fold import (
     ChangeFacts,
     Facts,
@@ -40,7 +41,7 @@ from imcm.projections.facts.fold import (
     Snapshot,
     StoredRows,
 )
-from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
+from imcm.projections.facts.tables import ChangeTable, IncidentTable
 from imcm.readmodel.follower import BATCH, Follower
 
 __all__ = [

@@ -10,9 +10,9 @@ from typing import ClassVar, Final, NamedTuple
 
 import attrs
 
+from imcm.projections.facts.columns import COMPLETED, FAILED, ROLLED_BACK, indices_set
 from imcm.projections.facts.fold import Facts, IncidentFacts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.facts.tables import COMPLETED, FAILED, ROLLED_BACK, where
 from imcm.projections.figures.attribution import Attribution, Laid, causes_of
 from imcm.projections.figures.bounds import inside, instants
 from imcm.projections.figures.definition import choices, names
@@ -175,7 +175,7 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
             if outcome in told
         }
     if "repaired" in by:
-        repairs = [facts.changes[place] for place in where(facts.changes.columns.odd)]
+        repairs = [facts.changes[place] for place in indices_set(facts.changes.columns.rework)]
         repaired = {of: row.id for row in repairs if (of := row.repairs) and of != row.id}
         for id_, repair in repaired.items():
             _sign(others, facts, found, id_, f"repaired by {repair}")
@@ -189,7 +189,7 @@ def _failures(facts: Facts, definition: FailedBy) -> Judged:
 
 def _sign(others: dict[int, list[str]], facts: Facts, found: Deployed, id_: str, sign: str) -> None:
     """Note a sign of failure, where the change is a deployment in question."""
-    change = facts.changes.place(id_)
+    change = facts.changes.index_of(id_)
     if change is not None and found.here[change] >= 0:
         others.setdefault(found.here[change], []).append(sign)
 

@@ -15,9 +15,9 @@ import attrs
 
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.vocabulary import Between, Commit, Kind, Moment, Outcome, earliest, latest
+from imcm.projections.facts.columns import COMPLETED, NO_TIME, UNKNOWN, indices_unset
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import instant
-from imcm.projections.facts.tables import COMPLETED, NO_TIME, UNKNOWN, where_not
 from imcm.projections.figures.deployments import (
     Deployed,
     Deployment,
@@ -138,7 +138,7 @@ def _undelivered(facts: Facts, definition: LeadTime) -> list[Deployment]:
         return []
     told = facts.changes.columns
     found: list[Deployment] = []
-    odd = where_not(told.counted)
+    odd = indices_unset(told.counted)
     for place in compress(odd, map(told.load.__getitem__, odd)):
         row = facts.changes[place]
         ended = row.outcome not in (None, Outcome.UNKNOWN)

@@ -553,7 +553,7 @@ def _unknown_causes(facts: Facts, definition: IncidentDuration) -> tuple[str, ..
         for change, verdict in verdicts[place].items()
         if verdict is Verdict.CAUSED
     ]
-    unknown = (change for change in told if facts.changes.place(change) is None)
+    unknown = (change for change in told if facts.changes.index_of(change) is None)
     return unknown_notes("causes", len(told), unknown)
 
 
