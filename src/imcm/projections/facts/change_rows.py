@@ -35,6 +35,10 @@ from imcm.projections.facts.rows import (
     with_release,
 )
 
+# Members of an enum are looked up slowly, and these are needed for each change.
+_NOTHING: Final = ChangeStatus.NOTHING
+_NORMAL: Final = ChangeType.NORMAL
+
 # What `_make` does but for counting the fields, in a third of the time.
 _new: Final = cast("Any", tuple).__new__
 _facts: Final[Callable[[tuple[Any, ...]], ChangeFacts]] = partial(_new, ChangeFacts)
@@ -66,8 +70,8 @@ class ChangeSoFar:
     def __init__(self, id_: str, positions: array[int]) -> None:
         """Begin with a change of which nothing is known; *positions* is shared, and grows."""
         self.id = id_
-        self.status: ChangeStatus = ChangeStatus.NOTHING
-        self.type: ChangeType = ChangeType.NORMAL
+        self.status: ChangeStatus = _NOTHING
+        self.type: ChangeType = _NORMAL
         self.kind: Kind | None = None
         self.services: tuple[str, ...] = ()
         self.environment: str | None = None
@@ -133,8 +137,9 @@ class ChangeSoFar:
 
     def facts(self) -> ChangeFacts:
         """Return the row: what stands so far, and whatever is applied later."""
+        approved_by = self.approved_by
         return _facts(
-            (  # in the order of the row
+            (  # in the order of the row; what is empty, as most of it is, is no call
                 self.id,
                 self.status,
                 self.type,
@@ -151,7 +156,7 @@ class ChangeSoFar:
                 self.has_monitoring_plan,
                 self.has_test_plan,
                 self.requested_by,
-                interned(tuple(self.approved_by)),
+                approved_by if isinstance(approved_by, tuple) else interned(tuple(approved_by)),
                 self.incident,
                 self.repairs,
                 self.planned_at,
@@ -165,13 +170,13 @@ class ChangeSoFar:
                 self.validated_at,
                 self.closed_at,
                 self.reached_production,
-                tuple(self.rollout),
-                tuple(self.holds),
-                tuple(map(_commit, self.commits)),
+                self.rollout and tuple(self.rollout),
+                self.holds and tuple(self.holds),
+                self.commits and tuple(map(_commit, self.commits)),
                 self.outcome,
                 self.result,
                 self.authorisation or "not asked",
-                tuple(self.unauthorised),
+                self.unauthorised and tuple(self.unauthorised),
                 self.stated,
                 self.edits,
                 self.late,

@@ -144,6 +144,13 @@ class ChangeColumns(NamedTuple):
 # --- how they are filled --------------------------------------------------------------------------
 
 
+# Members of an enum are looked up slowly: these functions are called for every row.
+_REAL: Final = Mode.REAL
+_ROLLBACK: Final = Kind.ROLLBACK
+_NO_INCIDENT: Final = IncidentStatus.NOTHING
+_NO_CHANGE: Final = ChangeStatus.NOTHING
+
+
 def incident_counts_plainly(
     status: IncidentStatus,
     environment: str | None,
@@ -154,11 +161,11 @@ def incident_counts_plainly(
 ) -> bool:
     """Say whether an incident is what nearly all are: it counts wherever nothing else is asked."""
     return (
-        mode is Mode.REAL
+        mode is _REAL
         and merged_into is None
         and dismissed is None
         and environment is None
-        and status is not IncidentStatus.NOTHING
+        and status is not _NO_INCIDENT
         and bool(spells)
     )
 
@@ -170,8 +177,8 @@ def change_counts_plainly(
     return (
         deployed > UNSURE
         and environment is None
-        and kind is not Kind.ROLLBACK
-        and status is not ChangeStatus.NOTHING
+        and kind is not _ROLLBACK
+        and status is not _NO_CHANGE
     )
 
 

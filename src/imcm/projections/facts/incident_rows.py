@@ -43,7 +43,9 @@ from imcm.projections.facts.rows import (
 K = TypeVar("K")
 V = TypeVar("V")
 
+# Members of an enum are looked up slowly, and these are needed for each incident.
 _NOTHING: Final = IncidentStatus.NOTHING
+_REAL: Final = Mode.REAL
 
 # What `_make` does but for counting the fields, in a third of the time.
 _new: Final = cast("Any", tuple).__new__
@@ -70,7 +72,7 @@ class IncidentSoFar:
         self.symptom: Symptom | None = None
         self.channel: Channel | None = None
         self.monitor: str | None = None
-        self.mode: Mode = Mode.REAL
+        self.mode: Mode = _REAL
         self.imported: bool = False
         self.impact_started_at: Moment | None = None
         self.detected_at: Moment | None = None
@@ -125,7 +127,7 @@ class IncidentSoFar:
         """Return the row: what stands so far, and whatever is applied later."""
         milestones = self.milestones
         return _facts(
-            (  # in the order of the row
+            (  # in the order of the row; what is empty, as most of it is, is no call
                 self.id,
                 # Statements hold for every as_of, but nothing can be said of what had not been
                 # detected.
@@ -146,7 +148,7 @@ class IncidentSoFar:
                 self.triaged,
                 tuple(self.spells),
                 self.relapses,
-                tuple(self.holds),
+                self.holds and tuple(self.holds),
                 self.severity_first,
                 self.severity_last,
                 self.severity_highest,
@@ -154,16 +156,16 @@ class IncidentSoFar:
                 self.severity_last_name,
                 self.severity_highest_name,
                 self.impact,
-                _copy(self.verdicts),
+                dict(self.verdicts) if self.verdicts else NOTHING_TOLD,
                 self.merged_into,
                 self.before_merge,
                 self.merged,
-                _copy(self.related),
+                dict(self.related) if self.related else NOTHING_TOLD,
                 self.parent,
                 {name: in_order_of_time(at) for name, at in milestones.items()}
                 if milestones
                 else NOTHING_TOLD,
-                tuple(self.cause_tags),
+                self.cause_tags and tuple(self.cause_tags),
                 self.members,
                 self.dismissed,
                 self.stated,
