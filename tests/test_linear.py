@@ -70,12 +70,12 @@ def followed(log):
     """Take a log in four parts, each by a fold that goes on from what was put away."""
     kept, read = {}, None
     for part in range(4):
-        fold = FactsFold(loader(log), keeps=True)
+        fold = FactsFold(loader(log), snapshots=True)
         if read is not None:
-            fold.keep(read, kept.values())
+            fold.restore(read, kept.values())
         fold.add_all(log[part * len(log) // 4 : (part + 1) * len(log) // 4])
-        kept |= {one.row.id: one for one in fold.touched()}
-        read = fold.read
+        kept |= {one.row.id: one for one in fold.changed()}
+        read = fold.cursor
         fold.facts()
 
 

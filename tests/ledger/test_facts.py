@@ -74,7 +74,7 @@ class TestOfEveryEvent:
 
         fold = FactsFold()
         take_facts(fetched(), fold, stamps[0])
-        assert last == fold.read.events
+        assert last == fold.cursor.events
 
     def test_a_state_without_its_record_is_damaged_whatever_its_type(self, golden):
         for row in golden.rows():

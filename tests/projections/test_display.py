@@ -25,8 +25,9 @@ from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import ChangeType, Commit
 from imcm.interchange.csv_check import ImportReport
 from imcm.projections.facts import tables
+from imcm.projections.facts.columns import ChangeColumns, IncidentColumns
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
-from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
+from imcm.projections.facts.tables import ChangeTable, IncidentTable
 from imcm.projections.figures.clock import BusinessHours
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.durations import Columns
@@ -186,7 +187,7 @@ class TestRepr:
         found = results(300).values()
         told = [one for result in found for one in walk(result, 6) if is_ours(one)]
         made = []
-        make, look = LazySequence._all, tables.Table._one
+        make, look = LazySequence._all, tables.Table._item
 
         def noted(self):
             if self._make is not None:
@@ -198,7 +199,7 @@ class TestRepr:
             return look(self, place)
 
         monkeypatch.setattr(LazySequence, "_all", noted)
-        monkeypatch.setattr(tables.Table, "_one", looked)
+        monkeypatch.setattr(tables.Table, "_item", looked)
         for one in told:
             line = repr(one)
             assert line.isprintable()

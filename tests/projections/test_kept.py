@@ -1,5 +1,7 @@
 """A fold that goes on from rows made before gives what a fold of the whole log gives."""
 
+from array import array
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +23,9 @@ from imcm.domain.incident_events import (
 from imcm.domain.recorded import LedgerOpened, Recorded, Unread
 from imcm.domain.vocabulary import Audience, Commit, Outcome, Result, Window
 from imcm.errors import StoreError
-from imcm.projections.facts import change_rows, incident_rows
-from imcm.projections.facts.fold import ChangeFacts, FactsFold, IncidentFacts, Notes, Packed, facts
+from imcm.projections.facts.change_rows import ChangeSoFar
+from imcm.projections.facts.fold import FactsFold, Notes, StoredRows, facts
+from imcm.projections.facts.incident_rows import IncidentSoFar
 from long_streams import STREAMS, stream
 from projections.log import (
     START,
@@ -113,13 +116,13 @@ def test_at_every_stage_and_however_often_it_goes_on(cuts, looked):
     """Each part is taken by a fold of its own, from what the one before had made."""
     made, read, done = {}, None, 0
     for cut in [*sorted(cuts), len(STORY)]:
-        fold = FactsFold(loader(STORY), keeps=True)
+        fold = FactsFold(loader(STORY), snapshots=True)
         if read is not None:
-            fold.keep(read, made.values())
+            fold.restore(read, made.values())
         fold.add_all(STORY[done:cut])
         done = cut
-        made |= {(type(one.row), one.row.id): one for one in fold.touched()}
-        read = fold.read
+        made |= {(type(one.row), one.row.id): one for one in fold.changed()}
+        read = fold.cursor
         if looked:
             assert facts(STORY[:cut]) == fold.facts()
             assert facts(STORY[:cut], as_of=at(2)) == fold.facts(as_of=at(2))
@@ -138,7 +141,7 @@ def packed(table, notes, kept):
         list(table.services),
     )
     cut, unfounded, merged = notes
-    return Packed(made, Notes(dict(cut), dict(unfounded), merged), kepts.__getitem__)
+    return StoredRows(made, Notes(dict(cut), dict(unfounded), merged), kepts.__getitem__)
 
 
 @given(st.lists(st.integers(0, len(STORY)), max_size=6), st.booleans())
@@ -146,33 +149,33 @@ def test_at_every_stage_and_however_often_it_was_packed(cuts, looked):
     """Each part is taken by a fold of its own, from what the one before had put together."""
     made, together, read, done = {}, None, None, 0
     for cut in [*sorted(cuts), len(STORY)]:
-        fold = FactsFold(loader(STORY), keeps=True)
+        fold = FactsFold(loader(STORY), snapshots=True)
         if together is not None:
             given_ = {kind: packed(*one, made) for kind, one in together.items()}
-            fold.begin(read, given_)
+            fold.start(read, given_)
         fold.add_all(STORY[done:cut])
         done = cut
-        together, renewed = {}, fold.touched()
+        together, renewed = {}, fold.changed()
         made |= {(type(one.row), one.row.id): one for one in renewed}
-        together, renewed = fold.put_together()
+        together, renewed = fold.to_store()
         made |= {(type(one.row), one.row.id): one for one in renewed}
-        read = fold.read
+        read = fold.cursor
         if looked:
             assert facts(STORY[:cut]) == fold.facts()
             assert facts(STORY[:cut], as_of=at(2)) == fold.facts(as_of=at(2))
-            together, _ = fold.put_together()
+            together, _ = fold.to_store()
     assert facts(STORY) == fold.facts()
 
 
 def test_one_told_anew_by_another_is_not_unpacked_again():
-    first = FactsFold(loader(STORY), keeps=True)
+    first = FactsFold(loader(STORY), snapshots=True)
     first.add_all(STORY[:9])
-    made = {(type(one.row), one.row.id): one for one in first.touched()}
-    together, _ = first.put_together()
-    second = FactsFold(loader(STORY), keeps=True)
-    second.begin(first.read, {kind: packed(*one, made) for kind, one in together.items()})
+    made = {(type(one.row), one.row.id): one for one in first.changed()}
+    together, _ = first.to_store()
+    second = FactsFold(loader(STORY), snapshots=True)
+    second.start(first.cursor, {kind: packed(*one, made) for kind, one in together.items()})
     first.add_all(STORY[9:20])
-    second.keep(first.read, first.touched())
+    second.restore(first.cursor, first.changed())
     for fold in (first, second):
         fold.add_all(STORY[20:])
 
@@ -182,16 +185,16 @@ def test_one_told_anew_by_another_is_not_unpacked_again():
 @given(st.lists(st.integers(0, len(STORY)), min_size=2, max_size=6))
 def test_two_that_take_turns_stay_the_same(cuts):
     """One takes over what the other made, while it still holds events of its own."""
-    folds = [FactsFold(loader(STORY), keeps=True), FactsFold(loader(STORY), keeps=True)]
+    folds = [FactsFold(loader(STORY), snapshots=True), FactsFold(loader(STORY), snapshots=True)]
     made, read, done = {}, None, 0
     for turn, cut in enumerate([*sorted(cuts), len(STORY)]):
         fold = folds[turn % 2]
-        if read is not None and fold.read.position != read.position:
-            fold.keep(read, made.values())
+        if read is not None and fold.position != read.position:
+            fold.restore(read, made.values())
         fold.add_all(STORY[done:cut])
         done = cut
-        made |= {(type(one.row), one.row.id): one for one in fold.touched()}
-        read = fold.read
+        made |= {(type(one.row), one.row.id): one for one in fold.changed()}
+        read = fold.cursor
         assert facts(STORY[:cut]) == fold.facts()
 
 
@@ -205,20 +208,20 @@ def test_many_new_ones_at_once_are_put_in_order():
 
 
 def test_without_a_loader_a_kept_row_can_not_be_made_anew():
-    first = FactsFold(loader(STORY), keeps=True)
+    first = FactsFold(loader(STORY), snapshots=True)
     first.add_all(STORY)
     second = FactsFold()
-    second.keep(first.read, first.touched())
+    second.restore(first.cursor, first.changed())
     assert facts(STORY) == second.facts()
     with pytest.raises(StoreError, match="nothing loads them"):
         second.facts(as_of=at(1))
 
 
 def test_a_stream_that_is_not_in_the_log_any_more_is_an_error():
-    first = FactsFold(loader(STORY), keeps=True)
+    first = FactsFold(loader(STORY), snapshots=True)
     first.add_all(STORY)
     second = FactsFold(lambda streams: FactsFold())
-    second.keep(first.read, first.touched())
+    second.restore(first.cursor, first.changed())
     with pytest.raises(StoreError, match="not in the log any more"):
         second.facts(as_of=at(1))
 
@@ -249,13 +252,22 @@ def test_what_was_read_before_an_error_is_taken():
     assert facts(STORY) == fold.facts()
 
 
-@pytest.mark.parametrize(
-    ("rows", "cls"), [(incident_rows, IncidentFacts), (change_rows, ChangeFacts)]
-)
-def test_the_places_of_fields_are_those_of_the_row(rows, cls):
-    """What is told stands in a list, at places that are named like the fields of the row."""
-    named = [getattr(rows, f"_{field.upper()}") for field in cls._fields]
-    assert list(range(len(cls._fields))) == named
+@pytest.mark.parametrize("so_far", [IncidentSoFar, ChangeSoFar])
+def test_each_field_of_a_row_in_progress_is_the_one_of_the_row(so_far):
+    """A row is made of their values in order; here no two fields have the same one."""
+    row = so_far("X", array("q", [7]))
+    fields = row.facts()._asdict()
+    mappings = {"verdicts", "related", "milestones"} & fields.keys()
+    lists = {name for name, value in fields.items() if value == ()}
+    fields |= {name: name for name in fields} | {name: (name,) for name in lists}
+    fields |= {name: {name: (at(1),)} for name in mappings}
+    fields |= {"id": "X", "imported": True, "positions": (7,)}
+    if "commits" in fields:
+        fields["commits"] = (Commit(id="c"),)
+    for name in fields.keys() - {"positions"}:
+        setattr(row, name, fields[name])
+
+    assert fields == row.facts()._asdict()
 
 
 def test_an_event_that_tells_two_moments_too_early_is_late_once():

@@ -31,16 +31,17 @@ from imcm.domain.vocabulary import (
     Mode,
     Verdict,
 )
-from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
-from imcm.projections.facts.tables import (
+from imcm.projections.facts.columns import (
     NO_TIME,
     UNSURE,
-    ChangeTable,
-    IncidentTable,
-    in_order,
-    where,
-    where_not,
+    argsort,
+    indices_set,
+    indices_unset,
+    searchsorted,
+    take,
 )
+from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
+from imcm.projections.facts.tables import ChangeTable, IncidentTable
 from imcm.projections.figures.failures import change_failure_rate
 from imcm.projections.figures.lead_time import _Arrivals, lead_time
 from imcm.projections.figures.recovery import failed_deployment_recovery_time
@@ -263,7 +264,7 @@ def test_a_table_is_the_tuple_of_its_rows(known):
 def test_rows_are_found_by_their_ids(known):
     assert known.changes.get("C") is known.changes[0]
     assert known.changes.get("D") is None
-    assert known.incidents.place("B") == 1
+    assert known.incidents.index_of("B") == 1
 
 
 def test_facts_travel_to_other_processes(known):
@@ -301,13 +302,24 @@ def test_rows_that_are_put_in_stand_in_their_places(known, data):
 
 
 @given(st.lists(st.booleans()))
-def test_places_of_flags(flags):
-    told = bytearray(flags)
+def test_indices_of_flags(flags):
+    mask = bytearray(flags)
 
-    assert list(where(told)) == [place for place, flag in enumerate(flags) if flag]
-    assert list(where_not(told)) == [place for place, flag in enumerate(flags) if not flag]
+    assert list(indices_set(mask)) == [index for index, flag in enumerate(flags) if flag]
+    assert list(indices_unset(mask)) == [index for index, flag in enumerate(flags) if not flag]
+
+
+@given(st.sets(st.text(max_size=2)), st.lists(st.text(max_size=2)))
+def test_indices_of_sorted_values(values, wanted):
+    values = sorted(values)
+
+    indices = searchsorted(values, wanted)
+
+    assert [sum(value < one for value in values) for one in wanted] == indices
+    there = [index for index, one in zip(indices, wanted, strict=True) if one in values]
+    assert [one for one in wanted if one in values] == take(values, there)
 
 
 @given(st.lists(st.integers(NO_TIME, 2**62) | st.integers(2**53 - 3, 2**53 + 3)))
 def test_times_in_order(times):
-    assert in_order(times) == sorted(range(len(times)), key=times.__getitem__)
+    assert argsort(times) == sorted(range(len(times)), key=times.__getitem__)

@@ -29,7 +29,7 @@ from imcm.domain.recorded import Source
 from imcm.domain.vocabulary import Commit, PolicyRef
 
 if TYPE_CHECKING:
-    from imcm.projections.facts.fold import FactsFold, Taken
+    from imcm.projections.facts.fold import FactsFold, RawEvent
 
 
 # --- facts alone ----------------------------------------------------------------------------------
@@ -118,7 +118,7 @@ TAKEN_AT_ONCE: Final = 250
 """So few that they stay in a processor's cache from one step to the next."""
 
 
-def _taken(rows: Sequence[StoredTuple]) -> Iterable[Taken]:
+def _taken(rows: Sequence[StoredTuple]) -> Iterable[RawEvent]:
     """Return what rows tell of facts; one that can not be read has all of them looked at alone."""
     positions, streams, versions, types, states = zip(*rows, strict=True)
     names, decoders = zip(*map(_LEAN.__getitem__, types), strict=True)
@@ -129,7 +129,7 @@ def _taken(rows: Sequence[StoredTuple]) -> Iterable[Taken]:
     return zip(streams, versions, positions, names, facts, strict=True)
 
 
-def _taken_alone(row: StoredTuple) -> Taken:
+def _taken_alone(row: StoredTuple) -> RawEvent:
     position, stream, version, name, state = row
     facts: Any
     try:
@@ -155,7 +155,7 @@ def take_facts(rows: Iterable[StoredTuple], fold: FactsFold, until: datetime | N
     rows = iter(rows)
     if until is None:
         pieces = iter(lambda: list(itertools.islice(rows, TAKEN_AT_ONCE)), [])
-        fold.take(itertools.chain.from_iterable(map(_taken, pieces)))
+        fold.apply(itertools.chain.from_iterable(map(_taken, pieces)))
     else:  # one by one: what lies behind that time is not even fetched
         alone = map(_taken_alone, rows)
-        fold.take(itertools.takewhile(lambda raw: raw[-1].recorded_at <= until, alone))
+        fold.apply(itertools.takewhile(lambda raw: raw[-1].recorded_at <= until, alone))

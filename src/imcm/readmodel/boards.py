@@ -29,7 +29,7 @@ from imcm.projections.boards.details import (
     IncidentDetails,
 )
 from imcm.projections.boards.views import ActionItem, ChangeView, IncidentView
-from imcm.projections.facts.fold import Kept
+from imcm.projections.facts.fold import Snapshot
 from imcm.readmodel.columns import Columns, moment_text
 
 __all__ = ["ACTIONS", "CHANGES", "INCIDENTS", "TABLES", "BoardsModel", "rows_of_view"]
@@ -208,7 +208,9 @@ class BoardsModel:
                 else:
                     step(mine.details, event)
 
-    def save(self, connection: sqlite3.Connection, changed: Iterable[Kept], unread: bool) -> None:
+    def save(
+        self, connection: sqlite3.Connection, changed: Iterable[Snapshot], unread: bool
+    ) -> None:
         """
         Write the rows of what changed.
 
@@ -234,17 +236,19 @@ class BoardsModel:
         while len(self._held) > HELD:
             del self._held[next(iter(self._held))]
 
-    def _views(self, changed: Iterable[Kept], unread: bool) -> Iterator[IncidentView | ChangeView]:
+    def _views(
+        self, changed: Iterable[Snapshot], unread: bool
+    ) -> Iterator[IncidentView | ChangeView]:
         again: dict[str, int] = {}
-        for kept in changed:
-            stream = f"{kept.kind}:{kept.row.id}"
-            if unread or not kept.whole or stream in self._reread:
+        for snapshot in changed:
+            stream = f"{snapshot.kind}:{snapshot.row.id}"
+            if unread or not snapshot.whole or stream in self._reread:
                 again[stream] = self._last[stream].position
                 self._held.pop(stream, None)
                 continue
             held = self._held[stream]
             held.extent.recorded_at = datetime.fromisoformat(stamp_of(self._last[stream]))
-            yield view_of(kept.row, held.details, held.extent)
+            yield view_of(snapshot.row, held.details, held.extent)
         yield from self.reread(again)
 
     def reread(self, streams: Mapping[str, int]) -> Iterator[IncidentView | ChangeView]:

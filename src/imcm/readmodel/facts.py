@@ -24,16 +24,17 @@ from imcm.ledger.facts import loaded
 from imcm.ledger.lean import take_facts
 from imcm.ledger.reading import LedgerReader
 from imcm.projections.facts import change_rows, incident_rows
+from imcm.projections.facts.columns import ChangeColumns, IncidentColumns
 from imcm.projections.facts.fold import (
     ChangeFacts,
     FactsFold,
     IncidentFacts,
-    Kept,
+    LogCursor,
     Notes,
-    Packed,
-    Read,
+    Snapshot,
+    StoredRows,
 )
-from imcm.projections.facts.tables import ChangeColumns, ChangeTable, IncidentColumns, IncidentTable
+from imcm.projections.facts.tables import ChangeTable, IncidentTable
 
 __all__ = [
     "FactsModel",
@@ -44,10 +45,10 @@ __all__ = [
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _ROWS: Final[dict[str, Any]] = {INCIDENT: IncidentFacts, CHANGE: ChangeFacts}
-_BESIDE: Final[dict[str, Any]] = {INCIDENT: incident_rows.Beside, CHANGE: change_rows.Beside}
+_CARRIED: Final[dict[str, Any]] = {INCIDENT: incident_rows.Carried, CHANGE: change_rows.Carried}
 _TABLES: Final[dict[str, Any]] = {INCIDENT: IncidentTable, CHANGE: ChangeTable}
 _COLUMNS: Final[dict[str, Any]] = {INCIDENT: IncidentColumns, CHANGE: ChangeColumns}
-_KEPT: Final[dict[str, Any]] = get_type_hints(Kept)
+_KEPT: Final[dict[str, Any]] = get_type_hints(Snapshot)
 
 LOOSE: Final = 2_000
 """So many rows are kept one by one before they are packed, and a sixteenth of all of them."""
@@ -56,17 +57,17 @@ PIECE: Final = 50_000
 """Rows that are packed together."""
 
 
-def _decoder(kind: str) -> Callable[[bytes], Kept]:
+def _decoder(kind: str) -> Callable[[bytes], Snapshot]:
     """Return what reads the rows of one kind as they were put away."""
-    types = _KEPT | {"row": _ROWS[kind], "beside": _BESIDE[kind] | None}
+    types = _KEPT | {"row": _ROWS[kind], "carried": _CARRIED[kind] | None}
     # Any: a tuple type made of what is given.
     told: Any = tuple[tuple(types.values())]  # type: ignore[misc]
     decode_ = msgspec.msgpack.Decoder(told).decode
-    return lambda kept: Kept._make(decode_(kept))
+    return lambda kept: Snapshot._make(decode_(kept))
 
 
 _kept_of: Final = {kind: _decoder(kind) for kind in _ROWS}
-_read_of: Final = msgspec.msgpack.Decoder(tuple[int, int, Read])
+_read_of: Final = msgspec.msgpack.Decoder(tuple[int, int, LogCursor])
 """How many rows are kept one by one, how many are packed, and what else the fold knows."""
 
 
@@ -217,7 +218,7 @@ class FactsModel:
     """
 
     def __init__(self, ledger: LedgerReader) -> None:
-        named = (*_ROWS.values(), *_COLUMNS.values(), Kept)
+        named = (*_ROWS.values(), *_COLUMNS.values(), Snapshot)
         fields = "/".join(" ".join(row._fields) for row in named)
         # It changes with the fields of a row, with a new version of what makes rows, and with the
         # order in which a machine writes the bytes of a number.
@@ -229,7 +230,7 @@ class FactsModel:
         self.fold = self._new()
 
     def _new(self) -> FactsFold:
-        return FactsFold(self._load, keeps=True)
+        return FactsFold(self._load, snapshots=True)
 
     def _load(self, streams: Mapping[str, int]) -> FactsFold:
         return loaded(chain.from_iterable(map(self._ledger.rows_of, streams)), streams)
@@ -283,7 +284,7 @@ class FactsModel:
         anew = mine == 0
         if anew:
             packed = {kind: self._unpacked(connection, kind, head) for kind, head in heads.items()}
-            self.fold.begin(read, packed)
+            self.fold.start(read, packed)
             self._packed = packed_rows
             mine = packed_at
         found = connection.execute(
@@ -296,9 +297,9 @@ class FactsModel:
         if anew and len(kept) != loose:  # one of them seems to be older than what is packed
             raise ValueError(f"{len(kept)} rows are newer than what is packed, not {loose}")
         self._loose += len(kept)
-        self.fold.keep(read, kept)
+        self.fold.restore(read, kept)
 
-    def _unpacked(self, connection: sqlite3.Connection, kind: str, head: _Head) -> Packed:
+    def _unpacked(self, connection: sqlite3.Connection, kind: str, head: _Head) -> StoredRows:
         """Return what is packed of one kind; each row stays as it is until somebody looks."""
         ids: list[str] = []
         columns = _TABLES[kind]().columns
@@ -314,7 +315,7 @@ class FactsModel:
         if len(ids) != head.rows:
             raise ValueError(f"{len(ids)} rows are packed, where {head.rows} belong")
 
-        def kept(place: int) -> Kept:
+        def kept(place: int) -> Snapshot:
             with _readable():
                 return _kept_of[kind](blobs[place])
 
@@ -323,7 +324,7 @@ class FactsModel:
 
         places = list(range(len(ids)))
         table = _TABLES[kind](ids, places, row, columns, head.services)
-        return Packed(table, head.notes, kept)
+        return StoredRows(table, head.notes, kept)
 
     def _pieces(self, connection: sqlite3.Connection, kind: str) -> Iterator[_Piece]:
         statement = "SELECT number, told FROM packed WHERE kind = ? AND number > 0 ORDER BY number"
@@ -335,25 +336,23 @@ class FactsModel:
     def apply(self, rows: Sequence[StoredEvent]) -> None:
         take_facts(rows, self.fold)
 
-    def save(self, connection: sqlite3.Connection, *, more: bool) -> list[Kept]:
+    def save(self, connection: sqlite3.Connection, *, more: bool) -> list[Snapshot]:
         """
         Write what changed, and return it.
 
         Args:
             more: Whether more is to come at once: packing would only be done again.
         """
-        touched = self.fold.touched()
-        self._put_away(connection, touched)
+        changed = self.fold.changed()
+        self._put_away(connection, changed)
         if not more and self._loose > LOOSE + self._packed // 16:
             self._pack(connection)
         [loose] = connection.execute("SELECT count(*) FROM facts").fetchone()
-        read = _sealed(
-            _put((loose, self._packed, self.fold.read), "the log"), self.fold.read.position
-        )
+        read = _sealed(_put((loose, self._packed, self.fold.cursor), "the log"), self.fold.position)
         connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (read,))
-        return touched
+        return changed
 
-    def _put_away(self, connection: sqlite3.Connection, some: Sequence[Kept]) -> None:
+    def _put_away(self, connection: sqlite3.Connection, some: Sequence[Snapshot]) -> None:
         position = self.fold.position
         self._loose += len(some)
         connection.executemany(
@@ -371,7 +370,7 @@ class FactsModel:
 
     def _pack(self, connection: sqlite3.Connection) -> None:
         """Pack all rows, and their columns with them."""
-        together, renewed = self.fold.put_together()
+        together, renewed = self.fold.to_store()
         self._put_away(connection, renewed)
         for kind, (table, notes) in together.items():
             statement = "SELECT id, position, kept FROM facts WHERE kind = ?"

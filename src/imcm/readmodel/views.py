@@ -108,7 +108,7 @@ class _Model:
         if self.facts.fold.position != position:
             self.boards.forget()  # somebody else applied events in between
         self.facts.resume(connection, position)
-        self._unread = self.facts.fold.read.unread
+        self._unread = self.facts.fold.cursor.unread
 
     def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
         self.facts.apply(rows)
@@ -116,7 +116,7 @@ class _Model:
 
     def save(self, connection: sqlite3.Connection, *, more: bool) -> None:
         changed = self.facts.save(connection, more=more)
-        unread = self.facts.fold.read.unread != self._unread
+        unread = self.facts.fold.cursor.unread != self._unread
         self.boards.save(connection, changed, unread=unread)
 
 
@@ -633,7 +633,7 @@ class Views:
     def _position_at(self, known_at: int | datetime) -> int:
         if isinstance(known_at, int):
             return known_at
-        read = self._model.facts.fold.read
+        read = self._model.facts.fold.cursor
         if read.clock_back:
             return self._ledger.position_at(known_at)
         # Stamps never go back, so the last event up to a time is found by halves.

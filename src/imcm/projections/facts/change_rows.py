@@ -1,450 +1,488 @@
 """
-The row of a change, told event by event, in the way of `incident_rows`.
+The row of a change in progress, to which its events are applied in the way of `incident_rows`.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
 from imcm.domain.change_events import ChangeStatus
-from imcm.domain.vocabulary import Commit, Moment, Outcome, Result, Window, latest
+from imcm.domain.vocabulary import (
+    NOTHING_TOLD,
+    ChangeType,
+    Commit,
+    Kind,
+    Moment,
+    Outcome,
+    Result,
+    Risk,
+    StatedDuration,
+    Window,
+    latest,
+)
+from imcm.projections.facts.edits import Edit
 from imcm.projections.facts.rows import (
     ChangeFacts,
+    Hold,
     RolloutStep,
-    one_for_all,
-    own,
-    released,
-    waiting,
+    interned,
+    owned,
+    with_hold,
+    with_release,
 )
 
-# Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
-Told = list[Any]
-
-_FIELDS: Final = ChangeFacts._fields
-(
-    _ID,
-    _STATUS,
-    _TYPE,
-    _KIND,
-    _SERVICES,
-    _ENVIRONMENT,
-    _LABELS,
-    _RISK,
-    _VERSION,
-    _WINDOW,
-    _IMPORTED,
-    _UNPLANNED,
-    _HAS_ROLLBACK_PLAN,
-    _HAS_MONITORING_PLAN,
-    _HAS_TEST_PLAN,
-    _REQUESTED_BY,
-    _APPROVED_BY,
-    _INCIDENT,
-    _REPAIRS,
-    _PLANNED_AT,
-    _SUBMITTED_AT,
-    _APPROVED_AT,
-    _STARTED_AT,
-    _DEPLOYED_AT,
-    _ENDED_AT,
-    _ROLLED_BACK_AT,
-    _RECOVERED_AT,
-    _VALIDATED_AT,
-    _CLOSED_AT,
-    _REACHED_PRODUCTION,
-    _ROLLOUT,
-    _HOLDS,
-    _COMMITS,
-    _OUTCOME,
-    _RESULT,
-    _AUTHORISATION,
-    _UNAUTHORISED,
-    _STATED,
-    _EDITS,
-    _LATE,
-    _BACKDATED,
-    _SOURCE_CLOCK_BACK,
-    _SOURCES_DISAGREE,
-    _POSITIONS,
-) = range(len(_FIELDS))
-_COMPLETED_AT: Final = len(_FIELDS)
-"""Behind the fields: its first known completion, or observation."""
-_FIRST_SHARE_AT: Final = len(_FIELDS) + 1
-"""When the first share of users had it."""
-_REACHED_AT: Final = len(_FIELDS) + 2
-"""When it was first said to be in production by what is no completion."""
-_SHARED: Final = len(_FIELDS) + 3
-"""Whether a share of users had it."""
-_PLACES: Final = len(_FIELDS) + 4
-"""Where each commit stands among those told so far, by its id; None until somebody asks."""
-
-# Until an event says it, whether it was imported and how it was authorised is not told.
-_UNTOLD: Final[dict[str, Any]] = {"imported": None, "authorisation": None}
-_DEFAULTS: Final[dict[str, Any]] = ChangeFacts._field_defaults
-_BLANK: Final[Told] = [
-    "",
-    *({"status": ChangeStatus.NOTHING} | _DEFAULTS | _UNTOLD).values(),
-    None,
-    None,
-    None,
-    False,
-    None,
-]
+# Members of an enum are looked up slowly, and these are needed for each change.
+_NOTHING: Final = ChangeStatus.NOTHING
+_NORMAL: Final = ChangeType.NORMAL
 
 # What `_make` does but for counting the fields, in a third of the time.
 _new: Final = cast("Any", tuple).__new__
-_row: Final[Callable[[Told], ChangeFacts]] = partial(_new, ChangeFacts)
+_facts: Final[Callable[[tuple[Any, ...]], ChangeFacts]] = partial(_new, ChangeFacts)
+
+Carried = tuple[Moment | None, Moment | None, Moment | None, bool]
+"""What a change in progress carries besides its row: three moments, and whether it was shared."""
 
 
-def begun(id_: str, positions: array[int]) -> Told:
-    """Return what is told of a change of which nothing is told yet."""
-    told: Told = _BLANK.copy()
-    told[_ID] = id_
-    told[_POSITIONS] = positions
-    return told
+class ChangeSoFar:
+    """
+    The row of a change in progress: its fields as the events applied so far leave them.
 
+    Attributes:
+        imported, authorisation: None until an event says it.
+        completed_at: Its first known completion, or observation.
+        first_share_at: When the first share of users had it.
+        reached_at: When it was first said to be in production by what is no completion.
+        shared: Whether a share of users had it.
+        commit_index: Where each commit stands among those so far, by its id; None until somebody
+            asks.
+    """
 
-Beside = tuple[Moment | None, Moment | None, Moment | None, bool]
-"""What is told besides the row."""
+    # Slots, since there are as many of these as there are changes.
+    __slots__ = (
+        *ChangeFacts._fields,
+        *("completed_at", "first_share_at", "reached_at", "shared", "commit_index"),
+    )
 
+    def __init__(self, id_: str, positions: array[int]) -> None:
+        """Begin with a change of which nothing is known; *positions* is shared, and grows."""
+        self.id = id_
+        self.status: ChangeStatus = _NOTHING
+        self.type: ChangeType = _NORMAL
+        self.kind: Kind | None = None
+        self.services: tuple[str, ...] = ()
+        self.environment: str | None = None
+        self.labels: Mapping[str, str] = NOTHING_TOLD
+        self.risk: Risk | None = None
+        self.version: str | None = None
+        self.window: Window | None = None
+        self.imported: bool | None = None
+        self.unplanned: bool = False
+        self.has_rollback_plan: bool = False
+        self.has_monitoring_plan: bool = False
+        self.has_test_plan: bool = False
+        self.requested_by: str | None = None
+        self.approved_by: Sequence[str] = ()
+        self.incident: str | None = None
+        self.repairs: str | None = None
+        self.planned_at: Moment | None = None
+        self.submitted_at: Moment | None = None
+        self.approved_at: Moment | None = None
+        self.started_at: Moment | None = None
+        self.deployed_at: Moment | None = None
+        self.ended_at: Moment | None = None
+        self.rolled_back_at: Moment | None = None
+        self.recovered_at: Moment | None = None
+        self.validated_at: Moment | None = None
+        self.closed_at: Moment | None = None
+        self.reached_production: bool | None = None
+        self.rollout: Sequence[RolloutStep] = ()
+        self.holds: Sequence[Hold] = ()
+        # Any: a commit may come leaner than its class.
+        self.commits: Sequence[Any] = ()
+        self.outcome: Outcome | None = None
+        self.result: Result | None = None
+        self.authorisation: str | None = None
+        self.unauthorised: tuple[str, ...] | dict[str, None] = ()
+        self.stated: Mapping[StatedDuration, int] = NOTHING_TOLD
+        self.edits: tuple[Edit, ...] = ()
+        self.late: tuple[int, ...] = ()
+        self.backdated: tuple[int, ...] = ()
+        self.source_clock_back: bool = False
+        self.sources_disagree: bool = False
+        self.positions = positions
+        self.completed_at: Moment | None = None
+        self.first_share_at: Moment | None = None
+        self.reached_at: Moment | None = None
+        self.shared: bool = False
+        self.commit_index: dict[str, int] | None = None
 
-def beside(told: Told) -> Beside | None:
-    """Return what is told besides the row; None where both together are not all that is told."""
-    untold = told[_IMPORTED] is None or told[_AUTHORISATION] is None
-    if untold:
-        return None
-    return told[_COMPLETED_AT], told[_FIRST_SHARE_AT], told[_REACHED_AT], told[_SHARED]
+    @classmethod
+    def restored(cls, facts: ChangeFacts, carried: Carried, positions: array[int]) -> Self:
+        """Return what a row was made of; *positions* are those of the row, to be added to."""
+        row = cls(facts.id, positions)
+        for name, value in zip(facts._fields[:-1], facts, strict=False):
+            setattr(row, name, value)
+        row.completed_at, row.first_share_at, row.reached_at, row.shared = carried
+        return row
 
+    def carried(self) -> Carried | None:
+        """Return what is carried besides the row; None where the two are not all there is."""
+        if self.imported is None or self.authorisation is None:
+            return None
+        return self.completed_at, self.first_share_at, self.reached_at, self.shared
 
-def resumed(row: ChangeFacts, beside: Beside, positions: array[int]) -> Told:
-    """Return what was told when a row was made, and `beside` with it."""
-    told: Told = [*row, *beside, None]
-    told[_POSITIONS] = positions
-    return told
+    def facts(self) -> ChangeFacts:
+        """Return the row: what stands so far, and whatever is applied later."""
+        approved_by = self.approved_by
+        return _facts(
+            (  # in the order of the row; what is empty, as most of it is, is no call
+                self.id,
+                self.status,
+                self.type,
+                self.kind,
+                self.services,
+                self.environment,
+                self.labels,
+                self.risk,
+                self.version,
+                self.window,
+                bool(self.imported),
+                self.unplanned,
+                self.has_rollback_plan,
+                self.has_monitoring_plan,
+                self.has_test_plan,
+                self.requested_by,
+                approved_by if isinstance(approved_by, tuple) else interned(tuple(approved_by)),
+                self.incident,
+                self.repairs,
+                self.planned_at,
+                self.submitted_at,
+                self.approved_at,
+                self.started_at,
+                self.deployed_at,
+                self.ended_at,
+                self.rolled_back_at,
+                self.recovered_at,
+                self.validated_at,
+                self.closed_at,
+                self.reached_production,
+                self.rollout and tuple(self.rollout),
+                self.holds and tuple(self.holds),
+                self.commits and tuple(map(_commit, self.commits)),
+                self.outcome,
+                self.result,
+                self.authorisation or "not asked",
+                self.unauthorised and tuple(self.unauthorised),
+                self.stated,
+                self.edits,
+                self.late,
+                self.backdated,
+                self.source_clock_back,
+                self.sources_disagree,
+                tuple(self.positions),
+            )
+        )
 
 
 _HOUR: Final = timedelta(hours=1)
 
 
-def backdated(told: Told, event: Any, stamp: datetime) -> bool:
+# Any: an event, or a commit in it, may come leaner than its class.
+def backdated(row: ChangeSoFar, event: Any, stamp: datetime) -> bool:
     """
     Say whether an event was recorded after the window that it is told to have happened in.
 
     More than an hour later, and live: history from elsewhere is always recorded later.
     """
-    window: Window | None = told[_WINDOW]
+    window = row.window
     if window is None or event.imported or stamp < window.end or event.at is None:
         return False
     last = latest(event.at)
     return window.start <= last < window.end and last < stamp - _HOUR
 
 
-def row(told: Told) -> ChangeFacts:
-    """Return the row of what is told so far."""
-    fields = told[:_COMPLETED_AT]
-    fields[_POSITIONS] = tuple(fields[_POSITIONS])
-    fields[_IMPORTED] = bool(fields[_IMPORTED])
-    if fields[_COMMITS]:
-        fields[_COMMITS] = tuple(map(_commit, fields[_COMMITS]))
-    if fields[_APPROVED_BY].__class__ is list:
-        fields[_APPROVED_BY] = one_for_all(tuple(fields[_APPROVED_BY]))
-    if fields[_ROLLOUT]:
-        fields[_ROLLOUT] = tuple(fields[_ROLLOUT])
-    if fields[_HOLDS]:
-        fields[_HOLDS] = tuple(fields[_HOLDS])
-    if fields[_UNAUTHORISED]:
-        fields[_UNAUTHORISED] = tuple(fields[_UNAUTHORISED])
-    fields[_AUTHORISATION] = fields[_AUTHORISATION] or "not asked"
-    return _row(fields)
-
-
-def _commit(told: Any) -> Commit:
-    """Return a commit, of which what tells facts may be leaner, too."""
-    if isinstance(told, Commit):
-        return told
+def _commit(commit: Any) -> Commit:
+    """Return a commit as its class has it."""
+    if isinstance(commit, Commit):
+        return commit
     return Commit(
-        id=told.id,
-        authored_at=told.authored_at,
-        committed_at=told.committed_at,
-        pull_request=told.pull_request,
-        opened_at=told.opened_at,
-        merged_at=told.merged_at,
+        id=commit.id,
+        authored_at=commit.authored_at,
+        committed_at=commit.committed_at,
+        pull_request=commit.pull_request,
+        opened_at=commit.opened_at,
+        merged_at=commit.merged_at,
     )
-
-
-def _first_of(one: Moment | None, other: Moment | None) -> Moment | None:
-    return other if one is None else one
 
 
 # --- event by event -------------------------------------------------------------------------------
 
 
-def _said_no(told: Told, guard: str) -> None:
+def _first_known(known: Moment | None, new: Moment | None) -> Moment | None:
+    return new if known is None else known
+
+
+def _said_no(row: ChangeSoFar, guard: str) -> None:
     """Note a guard that would have said no, each once."""
     if guard:
-        guards = told[_UNAUTHORISED]
-        if guards.__class__ is not dict:
-            guards = told[_UNAUTHORISED] = dict.fromkeys(guards)
+        guards = row.unauthorised
+        if not isinstance(guards, dict):
+            row.unauthorised = guards = dict.fromkeys(guards)
         guards[guard] = None
 
 
-_PLAN: Final = attrgetter(
-    "type",
-    "kind",
-    "services",
-    "environment",
-    "labels",
-    "risk",
-    "version",
-    "window",
-    "imported",
-    "unplanned",
-    "has_rollback_plan",
-    "has_monitoring_plan",
-    "has_test_plan",
-)
-"""What a plan says, in the order of the row."""
-
-
-def _planned(told: Told, event: Any) -> None:
-    told[_TYPE:_REQUESTED_BY] = _PLAN(event)
-    told[_SERVICES] = one_for_all(event.services)
-    imported = told[_IMPORTED]
-    told[_REQUESTED_BY] = event.requested_by or (None if imported else event.by)
-    told[_INCIDENT] = event.incident
-    told[_REPAIRS] = event.repairs
-    told[_PLANNED_AT] = event.at
-    _authorised(told, "unknown" if imported else "not asked")
-    told[_STATUS] = event.status or told[_STATUS]
+def _planned(row: ChangeSoFar, event: Any) -> None:
+    imported = event.imported
+    row.type = event.type
+    row.kind = event.kind
+    row.services = interned(event.services)
+    row.environment = event.environment
+    row.labels = event.labels
+    row.risk = event.risk
+    row.version = event.version
+    row.window = event.window
+    row.imported = imported
+    row.unplanned = event.unplanned
+    row.has_rollback_plan = event.has_rollback_plan
+    row.has_monitoring_plan = event.has_monitoring_plan
+    row.has_test_plan = event.has_test_plan
+    row.requested_by = event.requested_by or (None if imported else event.by)
+    row.incident = event.incident
+    row.repairs = event.repairs
+    row.planned_at = event.at
+    _authorise(row, "unknown" if imported else "not asked")
+    row.status = event.status or row.status
 
 
 _OUTSTANDING: Final = "outstanding"
 """What ends only with a ruling, or a revision before the start: no vote makes up for it."""
 
 
-def _unless(imported: bool, told: Told, word: str) -> str:
+def _unless(imported: bool, row: ChangeSoFar, word: str) -> str:
     """Return the authorisation after an event; imported history says nothing about it."""
-    return str(told[_AUTHORISATION] or "unknown") if imported else word
+    return str(row.authorisation or "unknown") if imported else word
 
 
-def _revised(told: Told, event: Any) -> None:
-    told[_KIND] = event.kind
-    told[_SERVICES] = event.services
-    told[_RISK] = event.risk
-    told[_WINDOW] = event.window
-    told[_INCIDENT] = event.incident
-    told[_HAS_ROLLBACK_PLAN] = event.has_rollback_plan
-    told[_HAS_MONITORING_PLAN] = event.has_monitoring_plan
-    told[_HAS_TEST_PLAN] = event.has_test_plan
-    _not_asked(told, event)
+def _revised(row: ChangeSoFar, event: Any) -> None:
+    row.kind = event.kind
+    row.services = event.services
+    row.risk = event.risk
+    row.window = event.window
+    row.incident = event.incident
+    row.has_rollback_plan = event.has_rollback_plan
+    row.has_monitoring_plan = event.has_monitoring_plan
+    row.has_test_plan = event.has_test_plan
+    _not_asked(row, event)
 
 
-def _rescoped(told: Told, event: Any) -> None:
-    told[_ENVIRONMENT] = event.environment
-    told[_LABELS] = event.labels
-    _not_asked(told, event)
+def _rescoped(row: ChangeSoFar, event: Any) -> None:
+    row.environment = event.environment
+    row.labels = event.labels
+    _not_asked(row, event)
 
 
-def _corrected_after_approval(told: Told, event: Any) -> None:
-    _said_no(told, event.unauthorised)
-    told[_AUTHORISATION] = _OUTSTANDING
+def _corrected_after_approval(row: ChangeSoFar, event: Any) -> None:
+    _said_no(row, event.unauthorised)
+    row.authorisation = _OUTSTANDING
 
 
-def _rejected(told: Told, event: Any) -> None:
-    before = told[_AUTHORISATION]
-    _not_asked(told, event)
+def _rejected(row: ChangeSoFar, event: Any) -> None:
+    before = row.authorisation
+    _not_asked(row, event)
     if before == _OUTSTANDING:
-        told[_AUTHORISATION] = before
+        row.authorisation = before
 
 
-def _not_asked(told: Told, event: Any) -> None:
-    told[_APPROVED_AT] = None
-    told[_AUTHORISATION] = _unless(event.imported, told, "not asked")
-    told[_APPROVED_BY] = ()
-    told[_STATUS] = event.status or told[_STATUS]
+def _not_asked(row: ChangeSoFar, event: Any) -> None:
+    row.approved_at = None
+    row.authorisation = _unless(event.imported, row, "not asked")
+    row.approved_by = ()
+    row.status = event.status or row.status
 
 
-def _submitted(told: Told, event: Any) -> None:
-    told[_SUBMITTED_AT] = event.at
+def _submitted(row: ChangeSoFar, event: Any) -> None:
+    row.submitted_at = event.at
     if event.template is not None:
-        told[_APPROVED_AT] = event.at
-        _authorised(told, _unless(event.imported, told, "pre-approved"))
-    told[_STATUS] = event.status or told[_STATUS]
+        row.approved_at = event.at
+        _authorise(row, _unless(event.imported, row, "pre-approved"))
+    row.status = event.status or row.status
 
 
-def _authorised(told: Told, word: str) -> None:
-    if told[_AUTHORISATION] != _OUTSTANDING:
-        told[_AUTHORISATION] = word
+def _authorise(row: ChangeSoFar, word: str) -> None:
+    if row.authorisation != _OUTSTANDING:
+        row.authorisation = word
 
 
-def _approved(told: Told, event: Any) -> None:
-    if told[_APPROVED_BY]:
-        own(told, _APPROVED_BY).append(event.by)
+def _approved(row: ChangeSoFar, event: Any) -> None:
+    if row.approved_by:
+        row.approved_by = names = owned(row.approved_by)
+        names.append(event.by)
     else:
-        told[_APPROVED_BY] = one_for_all((event.by,))
+        row.approved_by = interned((event.by,))
     if event.imported:
-        told[_APPROVED_AT] = event.at
+        row.approved_at = event.at
     elif event.status is ChangeStatus.APPROVED:
-        told[_APPROVED_AT] = event.at
-        _authorised(told, "approved")
-    told[_STATUS] = event.status or told[_STATUS]
+        row.approved_at = event.at
+        _authorise(row, "approved")
+    row.status = event.status or row.status
 
 
-def _approved_afterwards(told: Told, event: Any) -> None:
-    told[_AUTHORISATION] = "approved afterwards"
+def _approved_afterwards(row: ChangeSoFar, _event: Any) -> None:
+    row.authorisation = "approved afterwards"
 
 
-def _refused_afterwards(told: Told, event: Any) -> None:
-    told[_AUTHORISATION] = "refused afterwards"
+def _refused_afterwards(row: ChangeSoFar, _event: Any) -> None:
+    row.authorisation = "refused afterwards"
 
 
-def _scheduled(told: Told, event: Any) -> None:
-    told[_WINDOW] = event.window
+def _scheduled(row: ChangeSoFar, event: Any) -> None:
+    row.window = event.window
 
 
-def _held(told: Told, event: Any) -> None:
-    waiting(told, _HOLDS, event)
+def _held(row: ChangeSoFar, event: Any) -> None:
+    row.holds = with_hold(row.holds, event)
 
 
-def _released(told: Told, event: Any) -> None:
-    released(told, _HOLDS, event.at)
+def _released(row: ChangeSoFar, event: Any) -> None:
+    row.holds = with_release(row.holds, event.at)
 
 
-def _started(told: Told, event: Any) -> None:
-    told[_STARTED_AT] = event.at
-    told[_VERSION] = event.version or told[_VERSION]
+def _started(row: ChangeSoFar, event: Any) -> None:
+    row.started_at = event.at
+    row.version = event.version or row.version
     if event.outstanding:
-        told[_AUTHORISATION] = _OUTSTANDING
-    told[_STATUS] = event.status or told[_STATUS]
+        row.authorisation = _OUTSTANDING
+    row.status = event.status or row.status
 
 
-def _commits(told: Told, event: Any) -> None:
-    if told[_COMMITS] or len(event.commits) > 1:
-        commits, places = own(told, _COMMITS), told[_PLACES]
-        if places is None:
-            places = told[_PLACES] = {commit.id: at for at, commit in enumerate(commits)}
+def _commits(row: ChangeSoFar, event: Any) -> None:
+    if row.commits or len(event.commits) > 1:
+        row.commits = commits = owned(row.commits)
+        index = row.commit_index
+        if index is None:
+            index = row.commit_index = {commit.id: at for at, commit in enumerate(commits)}
         for commit in event.commits:
-            at = places.setdefault(commit.id, len(commits))
+            at = index.setdefault(commit.id, len(commits))
             commits[at : at + 1] = (commit,)
     else:
-        told[_COMMITS] = event.commits
+        row.commits = event.commits
 
 
-def _deployed(told: Told) -> None:
-    """Note when it came into production: at its completion, else with the first share of users."""
-    deployed_at = told[_COMPLETED_AT]
+def _set_deployed(row: ChangeSoFar) -> None:
+    """Set when it came into production: at its completion, else with the first share of users."""
+    deployed_at = row.completed_at
     if deployed_at is None:
-        deployed_at = _first_of(told[_FIRST_SHARE_AT], told[_REACHED_AT])
-    told[_DEPLOYED_AT] = deployed_at
+        deployed_at = _first_known(row.first_share_at, row.reached_at)
+    row.deployed_at = deployed_at
 
 
-def _advanced(told: Told, event: Any) -> None:
-    own(told, _ROLLOUT).append(RolloutStep(at=event.at, percent=event.percent))
-    told[_REACHED_PRODUCTION] = True
-    if event.percent > 0 and not told[_SHARED]:
-        told[_FIRST_SHARE_AT], told[_SHARED] = event.at, True
-        _deployed(told)
+def _advanced(row: ChangeSoFar, event: Any) -> None:
+    row.rollout = rollout = owned(row.rollout)
+    rollout.append(RolloutStep(at=event.at, percent=event.percent))
+    row.reached_production = True
+    if event.percent > 0 and not row.shared:
+        row.first_share_at, row.shared = event.at, True
+        _set_deployed(row)
 
 
-def _ended(told: Told, event: Any, outcome: Outcome, reached: bool | None) -> None:
-    told[_ENDED_AT] = event.at
-    told[_OUTCOME] = outcome
+def _end(row: ChangeSoFar, event: Any, outcome: Outcome, reached: bool | None) -> None:
+    row.ended_at = event.at
+    row.outcome = outcome
     # What once reached production has reached it, whatever a later event says of itself.
-    told[_REACHED_PRODUCTION] = True if told[_REACHED_PRODUCTION] else reached
-    told[_STATUS] = event.status or told[_STATUS]
+    row.reached_production = True if row.reached_production else reached
+    row.status = event.status or row.status
     if event.unauthorised:
-        _said_no(told, event.unauthorised)
-        told[_AUTHORISATION] = _OUTSTANDING
+        _said_no(row, event.unauthorised)
+        row.authorisation = _OUTSTANDING
 
 
-def _completed(told: Told, event: Any) -> None:
-    _ended(told, event, Outcome.COMPLETED, reached=True)
-    told[_COMPLETED_AT] = _first_of(told[_COMPLETED_AT], event.at)
-    _deployed(told)
-    told[_VERSION] = event.version or told[_VERSION]
+def _completed(row: ChangeSoFar, event: Any) -> None:
+    _end(row, event, Outcome.COMPLETED, reached=True)
+    row.completed_at = _first_known(row.completed_at, event.at)
+    _set_deployed(row)
+    row.version = event.version or row.version
 
 
-def _in_production(told: Told, event: Any) -> None:
-    if told[_OUTCOME] is None:
-        told[_OUTCOME], told[_ENDED_AT] = Outcome.UNKNOWN, event.at
-    told[_REACHED_PRODUCTION] = True
-    told[_REACHED_AT] = _first_of(told[_REACHED_AT], event.at)
-    told[_STATUS] = event.status or told[_STATUS]
-    told[_VERSION] = event.version or told[_VERSION]
-    _deployed(told)
+def _in_production(row: ChangeSoFar, event: Any) -> None:
+    if row.outcome is None:
+        row.outcome, row.ended_at = Outcome.UNKNOWN, event.at
+    row.reached_production = True
+    row.reached_at = _first_known(row.reached_at, event.at)
+    row.status = event.status or row.status
+    row.version = event.version or row.version
+    _set_deployed(row)
 
 
-def _failed(told: Told, event: Any) -> None:
-    _ended(told, event, Outcome.FAILED, event.reached_production)
+def _failed(row: ChangeSoFar, event: Any) -> None:
+    _end(row, event, Outcome.FAILED, event.reached_production)
     if event.reached_production:
-        told[_REACHED_AT] = _first_of(told[_REACHED_AT], event.at)
-        _deployed(told)
+        row.reached_at = _first_known(row.reached_at, event.at)
+        _set_deployed(row)
 
 
-def _paused(told: Told, event: Any) -> None:
-    _said_no(told, event.unauthorised)
+def _paused(row: ChangeSoFar, event: Any) -> None:
+    _said_no(row, event.unauthorised)
 
 
-def _aborted(told: Told, event: Any) -> None:
-    _ended(told, event, Outcome.FAILED, reached=event.percent > 0)
+def _aborted(row: ChangeSoFar, event: Any) -> None:
+    _end(row, event, Outcome.FAILED, reached=event.percent > 0)
 
 
-def _rolled_back(told: Told, event: Any) -> None:
-    _ended(told, event, Outcome.ROLLED_BACK, event.reached_production)
-    told[_ROLLED_BACK_AT] = event.at
+def _rolled_back(row: ChangeSoFar, event: Any) -> None:
+    _end(row, event, Outcome.ROLLED_BACK, event.reached_production)
+    row.rolled_back_at = event.at
     if event.reached_production:
-        told[_REACHED_AT] = _first_of(told[_REACHED_AT], event.at)
-        _deployed(told)
+        row.reached_at = _first_known(row.reached_at, event.at)
+        _set_deployed(row)
 
 
-def _recovered(told: Told, event: Any) -> None:
-    told[_RECOVERED_AT] = _first_of(told[_RECOVERED_AT], event.at)
-    _said_no(told, event.unauthorised)
+def _recovered(row: ChangeSoFar, event: Any) -> None:
+    row.recovered_at = _first_known(row.recovered_at, event.at)
+    _said_no(row, event.unauthorised)
 
 
-def _validated(told: Told, event: Any) -> None:
-    told[_VALIDATED_AT] = event.at if event.status is ChangeStatus.VALIDATED else None
-    if event.passed and told[_OUTCOME] is not None:
-        told[_OUTCOME] = told[_OUTCOME].settled_by(Result.SUCCESSFUL)
-    told[_STATUS] = event.status or told[_STATUS]
-    _said_no(told, event.unauthorised)
+def _validated(row: ChangeSoFar, event: Any) -> None:
+    row.validated_at = event.at if event.status is ChangeStatus.VALIDATED else None
+    if event.passed and row.outcome is not None:
+        row.outcome = row.outcome.settled_by(Result.SUCCESSFUL)
+    row.status = event.status or row.status
+    _said_no(row, event.unauthorised)
 
 
-def _closed(told: Told, event: Any) -> None:
-    told[_CLOSED_AT] = event.at
-    told[_RESULT] = event.result
-    told[_OUTCOME] = told[_OUTCOME] and told[_OUTCOME].settled_by(event.result)
-    told[_STATUS] = event.status or told[_STATUS]
+def _closed(row: ChangeSoFar, event: Any) -> None:
+    row.closed_at = event.at
+    row.result = event.result
+    row.outcome = row.outcome and row.outcome.settled_by(event.result)
+    row.status = event.status or row.status
 
 
-def _cancelled(told: Told, event: Any) -> None:
-    told[_CLOSED_AT] = event.at
-    told[_STATUS] = event.status or told[_STATUS]
+def _cancelled(row: ChangeSoFar, event: Any) -> None:
+    row.closed_at = event.at
+    row.status = event.status or row.status
 
 
-def _observed(told: Told, event: Any) -> None:
-    told[_TYPE] = event.type
-    told[_KIND] = told[_KIND] or event.kind
-    told[_SERVICES] = told[_SERVICES] or event.services
-    told[_ENVIRONMENT] = told[_ENVIRONMENT] or event.environment
-    told[_LABELS] = told[_LABELS] or event.labels
-    told[_IMPORTED] = event.imported if told[_IMPORTED] is None else told[_IMPORTED]
-    before = told[_OUTCOME]
-    _completed(told, event)
-    told[_OUTCOME] = before or Outcome.UNKNOWN
-    told[_AUTHORISATION] = "unknown" if event.imported else _OUTSTANDING
+def _observed(row: ChangeSoFar, event: Any) -> None:
+    row.type = event.type
+    row.kind = row.kind or event.kind
+    row.services = row.services or event.services
+    row.environment = row.environment or event.environment
+    row.labels = row.labels or event.labels
+    row.imported = event.imported if row.imported is None else row.imported
+    before = row.outcome
+    _completed(row, event)
+    row.outcome = before or Outcome.UNKNOWN
+    row.authorisation = "unknown" if event.imported else _OUTSTANDING
 
 
-def _stated(told: Told, event: Any) -> None:
-    told[_STATED] = {**told[_STATED], event.what: event.microseconds}
+def _stated(row: ChangeSoFar, event: Any) -> None:
+    row.stated = {**row.stated, event.what: event.microseconds}
 
 
-TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
+APPLY: Final[Mapping[str, Callable[[ChangeSoFar, Any], None]]] = {
     "ChangePlanned": _planned,
     "ChangeRevised": _revised,
     "ChangeRescoped": _rescoped,
@@ -473,4 +511,4 @@ TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "RolloutPaused": _paused,
     "DurationStated": _stated,
 }
-"""How an event of what stands is told, by the name of its type; others change no row."""
+"""How an event is applied to the row so far, by the name of its type; others change no row."""

@@ -51,10 +51,10 @@ def edits_of(events: Mapping[int, Any], edits: Iterable[Any]) -> tuple[Edit, ...
             leaner than they are.
         edits: Its corrections and voids, in log order; those of an import are left out.
     """
-    took_part = {folded(one.by) for one in events.values()}
-    took_part |= {folded(who) for one in events.values() if (who := _asked(one)) is not None}
+    took_part = {folded(event.by) for event in events.values()}
+    took_part |= {folded(who) for event in events.values() if (who := _asked(event)) is not None}
     stands: dict[tuple[int, str], Any] = {}
-    found: list[Edit] = []
+    made: list[Edit] = []
     for edit in edits:
         target = events.get(edit.version)
         if target is None:
@@ -64,7 +64,7 @@ def edits_of(events: Mapping[int, Any], edits: Iterable[Any]) -> tuple[Edit, ...
             own = folded(by) == folded(target.by)
             worse = _makes_worse(target, type_)
             undoes = _is_marked(target) or (not own and (worse or _is_decision(target, type_)))
-            found.append(
+            made.append(
                 Edit(by, edit.version, type_, target.by, "", own and worse and not undoes, undoes)
             )
             continue
@@ -75,8 +75,8 @@ def edits_of(events: Mapping[int, Any], edits: Iterable[Any]) -> tuple[Edit, ...
         stands[edit.version, field] = edit.now
         if not edit.imported:
             better = _is_better(type_, field, was, edit.now) and folded(by) in took_part
-            found.append(Edit(by, edit.version, type_, target.by, field, in_own_favour=better))
-    return tuple(found)
+            made.append(Edit(by, edit.version, type_, target.by, field, in_own_favour=better))
+    return tuple(made)
 
 
 def _asked(event: Any) -> str | None:

@@ -34,7 +34,9 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue, StoreError
 from imcm.plain import plain
 from imcm.projections.facts import change_rows, incident_rows
+from imcm.projections.facts.change_rows import ChangeSoFar, backdated
 from imcm.projections.facts.edits import edits_of
+from imcm.projections.facts.incident_rows import IncidentSoFar
 from imcm.projections.facts.merges import merges_followed
 from imcm.projections.facts.rows import (
     MORE_MOMENTS,
@@ -54,17 +56,20 @@ __all__ = [
     "FactsFold",
     "Hold",
     "IncidentFacts",
-    "Kept",
-    "Read",
+    "LogCursor",
+    "Notes",
+    "RawEvent",
     "RolloutStep",
+    "Snapshot",
     "Spell",
+    "StoredRows",
     "facts",
     "is_statement",
 ]
 
 T = TypeVar("T")
 
-KEPT: Final = 16
+_MEMOS: Final = 16
 
 
 def _incidents(rows: Iterable[IncidentFacts]) -> IncidentTable:
@@ -115,7 +120,7 @@ class Facts:
     gaps: tuple[int, ...] = ()
     unfounded: tuple[int, ...] = ()
     mark: LogMark | None = attrs.field(default=None, eq=False)
-    _kept: dict[Hashable, Any] = attrs.field(
+    _memos: dict[Hashable, Any] = attrs.field(
         init=False, factory=dict[Hashable, Any], eq=False, repr=False
     )
 
@@ -152,8 +157,8 @@ class Facts:
                 raise InvalidValue("parts", f"one as of {part.as_of}", allowed)
             unread.update(part.unread)
         return cls(
-            incidents=_in_one("incident", [part.incidents for part in given]),
-            changes=_in_one("change", [part.changes for part in given]),
+            incidents=_joined_rows("incident", [part.incidents for part in given]),
+            changes=_joined_rows("change", [part.changes for part in given]),
             as_of=as_of,
             events=sum(part.events for part in given),
             unread=dict(sorted(unread.items())),
@@ -177,16 +182,16 @@ class Facts:
 
         Only the last few things are kept. What is kept must never be changed.
         """
-        kept = self._kept
-        if key not in kept:
-            while len(kept) >= KEPT:
-                kept.pop(next(iter(kept)), None)
-            kept[key] = make()
-        found: T = kept[key]
-        return found
+        memos = self._memos
+        if key not in memos:
+            while len(memos) >= _MEMOS:
+                memos.pop(next(iter(memos)), None)
+            memos[key] = make()
+        value: T = memos[key]
+        return value
 
 
-def _in_one(kind: str, tables: Iterable[Iterable[Any]]) -> Any:
+def _joined_rows(kind: str, tables: Iterable[Iterable[Any]]) -> Any:
     """
     Return the rows of several tables of one kind in the order of their ids.
 
@@ -240,16 +245,15 @@ _STRANGE: Final = ""
 """Stands for the name of what is no event of ours, whatever its class is called."""
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_MERGED_INTO: Final = IncidentFacts._fields.index("merged_into")
 
 
-# Any: what tells facts may be leaner than a recorded event; edits are the real ones.
-Taken = tuple[str, int, int, str, Any]
+# Any: it may be leaner than a recorded event; edits are the real ones.
+RawEvent = tuple[str, int, int, str, Any]
 """Stream, version, position, name of its type, and what has `recorded_at`, `source` and `event`."""
 
 
-class Read(NamedTuple):
-    """What a fold knows of the log besides the rows; it goes on from here."""
+class LogCursor(NamedTuple):
+    """How far a fold has read the log, and what it knows of it besides the rows."""
 
     position: int
     events: int
@@ -260,13 +264,13 @@ class Read(NamedTuple):
     gaps: list[int]
 
 
-class Kept(NamedTuple):
+class Snapshot(NamedTuple):
     """
-    One incident or change as a fold can put it away, to go on with it later.
+    One incident or change as a fold can store it, to go on with it later.
 
     Attributes:
         row: Its row, merges not yet followed.
-        beside: What else is told of it so far; None where its events are needed to go on.
+        carried: What its row so far carries besides; None where its events are needed to go on.
         last: Its last version.
         latest: The last moment that anything of it speaks of.
         source, stamp: What the last event of another tool said of itself.
@@ -275,7 +279,7 @@ class Kept(NamedTuple):
     """
 
     row: IncidentFacts | ChangeFacts
-    beside: tuple[Any, ...] | None
+    carried: tuple[Any, ...] | None
     last: int
     latest: datetime
     source: str | None
@@ -309,19 +313,19 @@ class Notes(NamedTuple):
     merged: frozenset[str]
 
 
-class Packed(NamedTuple):
+class StoredRows(NamedTuple):
     """
-    All that was put away of one kind, to be unpacked one by one where it is needed.
+    All rows of one kind as they were stored, to be loaded one by one where they are needed.
 
     Attributes:
-        table: The rows, merges not yet followed, which are unpacked when they are looked at.
+        table: The rows, merges not yet followed, which are loaded when they are looked at.
         notes: What is seldom said of them.
-        kept: Unpacks one by its place in the table.
+        snapshot_at: Loads the snapshot of one by its index in the table.
     """
 
     table: IncidentTable | ChangeTable
     notes: Notes
-    kept: Callable[[int], Kept]
+    snapshot_at: Callable[[int], Snapshot]
 
 
 class _Versions:
@@ -334,8 +338,8 @@ class _Versions:
         self._ends: list[int] = []
 
     def __contains__(self, version: int) -> bool:
-        place = bisect_right(self._starts, version) - 1
-        return place >= 0 and version < self._ends[place]
+        index = bisect_right(self._starts, version) - 1
+        return index >= 0 and version < self._ends[index]
 
     def add(self, start: int, end: int) -> None:
         """Add those from *start* up to *end*, which is not one of them; none where it is less."""
@@ -348,8 +352,8 @@ class _Versions:
         self._starts[first:behind], self._ends[first:behind] = (start,), (end,)
 
 
-class _Odd:
-    """What is seldom said of a stream."""
+class _Exceptions:
+    """What is rare in a stream: most have nothing of it, and so hold none of these."""
 
     __slots__ = (
         *("absent", "backdated", "clock_back", "disagree", "edits", "late", "source"),
@@ -367,14 +371,14 @@ class _Odd:
         self.disagree = False
 
 
-Telling = Mapping[str, Callable[[list[Any], Any], None]]
-"""How events are told, by the names of their types."""
+Apply = Mapping[str, Callable[[Any, Any], None]]
+"""How events are applied to a row so far, by the names of their types."""
 
 
-# Any: a module, whose functions have the same names in both.
-_TOLD: Final[Mapping[str, tuple[Any, Telling]]] = {
-    INCIDENT: (incident_rows, incident_rows.TELLING),
-    CHANGE: (change_rows, change_rows.TELLING),
+# Any: a class, whose methods have the same names in both.
+_SO_FAR: Final[Mapping[str, tuple[Any, Apply]]] = {
+    INCIDENT: (IncidentSoFar, incident_rows.APPLY),
+    CHANGE: (ChangeSoFar, change_rows.APPLY),
 }
 
 
@@ -384,101 +388,108 @@ class _Stream:
     # One class for both kinds: where a fold takes events of both in turn, Python finds the fields
     # of one class far faster than those of two.
     __slots__ = (
-        *("events", "id", "kind", "known", "last", "latest", "odd", "positions", "rows", "stale"),
-        *("telling", "told"),
+        *("apply", "events", "exceptions", "id", "kind", "known", "last", "latest", "positions"),
+        *("row_class", "so_far", "stale"),
     )
 
     def __init__(self, kind: str, id_: str) -> None:
         self.kind = kind
         self.id = id_
-        self.rows, self.telling = _TOLD[kind]
+        self.row_class, self.apply = _SO_FAR[kind]
         self.known = _KNOWN[kind]
         self.positions = array("q")  # a quarter of what a list of numbers holds
-        self.told: list[Any] = self.rows.begun(id_, self.positions)
+        self.so_far: Any = self.row_class(id_, self.positions)
         self.events: dict[int, Any] | None = None  # held only where they may be needed once more
         self.last = 0
         self.latest = _FIRST  # the last moment that anything here speaks of
-        self.stale = False  # whether it was told something that its row does not say yet
-        self.odd: _Odd | None = None
+        self.stale = False  # whether something was applied that its row does not say yet
+        self.exceptions: _Exceptions | None = None
 
-    def resume(self, kept: Kept) -> None:
-        """Go on from what was put away; the events are not there."""
-        row = kept.row
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on from a snapshot; the events are not there."""
+        row = snapshot.row
         self.positions.extend(row.positions)
-        if kept.beside is not None:
-            self.told = self.rows.resumed(row, kept.beside, self.positions)
-        self.last, self.latest = kept.last, kept.latest
-        if row.late or row.source_clock_back or row.sources_disagree or kept.source is not None:
-            odd = self.oddly()
-            odd.source, odd.stamp, odd.late = kept.source, kept.stamp, dict.fromkeys(row.late)
-            odd.clock_back, odd.disagree = row.source_clock_back, row.sources_disagree
+        if snapshot.carried is not None:
+            self.so_far = self.row_class.restored(row, snapshot.carried, self.positions)
+        self.last, self.latest = snapshot.last, snapshot.latest
+        source = snapshot.source
+        if row.late or row.source_clock_back or row.sources_disagree or source is not None:
+            exceptions = self.ensure_exceptions()
+            exceptions.source, exceptions.stamp = source, snapshot.stamp
+            exceptions.late = dict.fromkeys(row.late)
+            exceptions.clock_back = row.source_clock_back
+            exceptions.disagree = row.sources_disagree
         if isinstance(row, ChangeFacts) and row.backdated:
-            self.oddly().backdated = dict.fromkeys(row.backdated)
+            self.ensure_exceptions().backdated = dict.fromkeys(row.backdated)
 
-    def oddly(self) -> _Odd:
-        """Return what is seldom said, to be said now."""
-        if self.odd is None:
-            self.odd = _Odd()
-        return self.odd
+    def ensure_exceptions(self) -> _Exceptions:
+        """Return the exceptions of the stream, to which one is to be added."""
+        if self.exceptions is None:
+            self.exceptions = _Exceptions()
+        return self.exceptions
 
     def row(self, as_of: datetime) -> IncidentFacts | ChangeFacts:
         """Return the row as it stood at a time; its events must be there where it needs them."""
-        told = self._told_again(as_of) if self.needs_events(as_of) else self.told
-        row: IncidentFacts | ChangeFacts = self.rows.row(told)
-        odd = self.odd
-        if odd is not None and (odd.late or odd.clock_back or odd.disagree):
+        so_far = self._refolded(as_of) if self.needs_events(as_of) else self.so_far
+        row: IncidentFacts | ChangeFacts = so_far.facts()
+        exceptions = self.exceptions
+        if exceptions is None:
+            return row
+        if exceptions.late or exceptions.clock_back or exceptions.disagree:
             row = row._replace(
-                late=tuple(odd.late),
-                source_clock_back=odd.clock_back,
-                sources_disagree=odd.disagree,
+                late=tuple(exceptions.late),
+                source_clock_back=exceptions.clock_back,
+                sources_disagree=exceptions.disagree,
             )
-        if odd is not None and odd.edits:
-            row = row._replace(edits=edits_of(self.events or {}, (e for _, e in odd.edits)))
-        if odd is not None and odd.backdated and isinstance(row, ChangeFacts):
-            row = row._replace(backdated=tuple(odd.backdated))
+        if exceptions.edits:
+            edits = (edit for _, edit in exceptions.edits)
+            row = row._replace(edits=edits_of(self.events or {}, edits))
+        if exceptions.backdated and isinstance(row, ChangeFacts):
+            row = row._replace(backdated=tuple(exceptions.backdated))
         return row
 
-    def _told_again(self, as_of: datetime) -> list[Any]:
-        """Tell from the start what stood at a time."""
+    def _refolded(self, as_of: datetime) -> Any:
+        """Return the row so far of what stood at a time, its events applied anew."""
         events: Mapping[int, Any] = self.events or {}
-        if self.odd is not None:
-            events = standing(events, [edit for _, edit in self.odd.edits])
+        if self.exceptions is not None:
+            events = standing(events, [edit for _, edit in self.exceptions.edits])
         stands: Iterable[Any] = events.values()
         if self.latest > as_of:
             stands = happened(stands, as_of)
-        told: list[Any] = self.rows.begun(self.id, self.positions)
+        so_far = self.row_class(self.id, self.positions)
         for event in stands:
-            telling = self.telling.get(event.__class__.__name__)
-            if telling is not None:
-                telling(told, event)
-        return told
+            apply = self.apply.get(event.__class__.__name__)
+            if apply is not None:
+                apply(so_far, event)
+        return so_far
 
     @property
     def edited(self) -> bool:
         """Whether something of it was corrected or voided."""
-        return self.odd is not None and bool(self.odd.edits)
+        return self.exceptions is not None and bool(self.exceptions.edits)
 
     def needs_events(self, as_of: datetime) -> bool:
-        """Say whether what is told event by event is not what stood at a time."""
+        """Say whether the row so far is not what stood at a time."""
         return self.latest > as_of or self.edited
 
     def unfounded(self) -> tuple[int, ...]:
         """Return the positions of the edits whose target is not in the part of the log read."""
-        odd = self.odd
-        if odd is None:
+        exceptions = self.exceptions
+        if exceptions is None:
             return ()
-        return tuple(at for at, edit in odd.edits if not self._holds(edit.version, odd.absent))
+        absent = exceptions.absent
+        return tuple(at for at, edit in exceptions.edits if not self._holds(edit.version, absent))
 
     def _holds(self, version: int, absent: _Versions) -> bool:
         """Say whether a version is that of a fact in the part of the log that was read."""
         return 1 <= version <= self.last and version not in absent
 
-    def tells(self, moment: Moment, stamp: datetime, version: int) -> None:
-        """Note a moment that is spoken of; one after the time it was recorded is an anomaly."""
+    def note_moment(self, moment: Moment, stamp: datetime, version: int) -> None:
+        """Note a moment that an event speaks of; one after its stamp is an anomaly."""
         last = latest(moment)
         self.latest = max(self.latest, last)
         if last > stamp:
-            self.oddly().late[version] = None
+            self.ensure_exceptions().late[version] = None
 
 
 _NEW: Final = _Stream(INCIDENT, "")
@@ -493,75 +504,82 @@ class _Rows:
         self.table = table
         # Ids of rows that a later time may show otherwise, with the times they were made for.
         self.cut: dict[str, datetime] = {}
-        self.were_cut: set[str] = set()  # those that were put away so
+        self.were_cut: set[str] = set()  # those whose snapshots are of rows that were cut
         self.unfounded: dict[str, tuple[int, ...]] = {}
-        # Those put away, of which nothing more was told: one by one, and packed.
-        self._kept: dict[str, Kept] = {}
-        self._packed: tuple[Sequence[str], Callable[[int], Kept]] | None = None
-        self._unpacked: set[str] = set()
+        # Snapshots to which nothing was applied since: one by one, and those of the stored rows.
+        self._snapshots: dict[str, Snapshot] = {}
+        self._stored: tuple[Sequence[str], Callable[[int], Snapshot]] | None = None
+        self._superseded: set[str] = set()  # ids of stored rows whose snapshot does not count
 
-    def begin(self, packed: Packed) -> None:
-        """Begin with what is packed."""
-        self.table = packed.table
-        self.cut, self.unfounded, _ = packed.notes
+    def start(self, stored: StoredRows) -> None:
+        """Start with stored rows."""
+        self.table = stored.table
+        self.cut, self.unfounded, _ = stored.notes
         self.were_cut = set(self.cut)
-        self._packed = packed.table.ids, packed.kept
+        self._stored = stored.table.ids, stored.snapshot_at
 
-    def keep(self, one: Kept) -> None:
-        """Take one that was put away, instead of what there was of it."""
-        self._kept[one.row.id] = one
-        self._unpacked.add(one.row.id)
-        if not one.whole:
-            self.were_cut.add(one.row.id)
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take a snapshot, instead of what there was of its incident or change."""
+        id_ = snapshot.row.id
+        self._snapshots[id_] = snapshot
+        self._superseded.add(id_)
+        if not snapshot.whole:
+            self.were_cut.add(id_)
 
-    def take_out(self, id_: str) -> Kept | None:
-        """Return one that was put away, which it is not any more; None where it is not."""
-        found = self._kept.pop(id_, None)
-        if found is None and self._packed is not None and id_ not in self._unpacked:
-            ids, kept = self._packed
-            place = bisect_left(ids, id_)
-            if ids[place : place + 1] == [id_]:
-                found = kept(place)
-                self._unpacked.add(id_)
-        return found
+    def pop(self, id_: str) -> Snapshot | None:
+        """Return a snapshot and let go of it: events come after it. None where there is none."""
+        snapshot = self._snapshots.pop(id_, None)
+        if snapshot is None and self._stored is not None and id_ not in self._superseded:
+            ids, snapshot_at = self._stored
+            index = bisect_left(ids, id_)
+            if ids[index : index + 1] == [id_]:
+                snapshot = snapshot_at(index)
+                self._superseded.add(id_)
+        return snapshot
 
-    def put_away(self) -> Iterator[Kept]:
-        """Yield all that are put away."""
-        yield from self._kept.values()
-        if self._packed is not None:
-            ids, kept = self._packed
-            yield from (kept(at) for at, id_ in enumerate(ids) if id_ not in self._unpacked)
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Yield all snapshots there are."""
+        yield from self._snapshots.values()
+        if self._stored is not None:
+            ids, snapshot_at = self._stored
+            for index, id_ in enumerate(ids):
+                if id_ not in self._superseded:
+                    yield snapshot_at(index)
 
 
 class FactsFold:
     """
-    Takes recorded events one by one, in log order, and gives the rows at any time.
+    Applies recorded events one by one, in log order, and gives the rows at any time.
 
-    The same fold serves a replay and a follower: `facts` is this with the whole log added. What is
-    told of a row goes on from event to event, so that being up to date costs what is new. The
-    events themselves are needed again only where some were corrected or voided, or lie later than
-    the time that is asked for.
+    The same fold serves a replay and a follower: `facts` is this with the whole log applied. A row
+    so far goes on from event to event, so that being up to date costs what is new. The events
+    themselves are needed again only where some were corrected or voided, or lie later than the
+    time that is asked for.
 
     Args:
-        load: Gives a fold that has taken the events of some streams, each up to a version, and
-            holds them; asked where they are needed again. Without it all events are held.
-        keeps: Whether rows are put away (`touched`) and gone on with (`keep`).
+        load: Gives a fold to which the events of some streams were applied, each up to a version,
+            and which holds them; asked where they are needed again. Without it all are held.
+        snapshots: Whether snapshots are taken (`changed`) and gone on from (`restore`).
     """
 
     def __init__(
-        self, load: Callable[[Mapping[str, int]], FactsFold] | None = None, *, keeps: bool = False
+        self,
+        load: Callable[[Mapping[str, int]], FactsFold] | None = None,
+        *,
+        snapshots: bool = False,
     ) -> None:
         self._load = load
         self._streams: dict[str, _Stream | None] = {}
         self._rows = {
-            INCIDENT: _Rows(IncidentTable(make=incident_rows.row)),
-            CHANGE: _Rows(ChangeTable(make=change_rows.row)),
+            INCIDENT: _Rows(IncidentTable(make=IncidentSoFar.facts)),
+            CHANGE: _Rows(ChangeTable(make=ChangeSoFar.facts)),
         }
-        self._closing = False  # whether nothing is told any more, and lists can be kept for rows
+        # Whether nothing is applied any more: rows so far can stand in a table for rows.
+        self._closing = False
         self._stale: dict[str, list[_Stream]] = {INCIDENT: [], CHANGE: []}
         self._merged: dict[str, str] = {}
         # Kept only where somebody asks for it: it is a step more for each event.
-        self._touched: dict[str, _Stream] | None = {} if keeps else None
+        self._changed: dict[str, _Stream] | None = {} if snapshots else None
         self._unread: dict[str, int] = {}
         self._position = 0
         self._events = 0
@@ -570,17 +588,17 @@ class FactsFold:
         self._clock_back: list[int] = []
         self._gaps: list[int] = []
 
-    # --- rows that are put away -------------------------------------------------------------------
+    # --- snapshots --------------------------------------------------------------------------------
 
     @property
     def position(self) -> int:
-        """The position of the last event taken; 0 where there is none."""
+        """The position of the last event applied; 0 where there is none."""
         return self._position
 
     @property
-    def read(self) -> Read:
-        """What is known of the log besides the rows."""
-        return Read(
+    def cursor(self) -> LogCursor:
+        """How far the log was read, and what is known of it besides the rows."""
+        return LogCursor(
             self._position,
             self._events,
             self._newest,
@@ -590,74 +608,75 @@ class FactsFold:
             list(self._gaps),
         )
 
-    def begin(self, read: Read, packed: Mapping[str, Packed]) -> None:
-        """Go on, with nothing taken yet, from what another fold had read and put together."""
-        self._go_on(read)
-        for kind, theirs in packed.items():
-            self._rows[kind].begin(theirs)
+    def start(self, cursor: LogCursor, stored: Mapping[str, StoredRows]) -> None:
+        """Go on, with nothing applied yet, from where another fold was when it stored its rows."""
+        self._move_to(cursor)
+        for kind, theirs in stored.items():
+            self._rows[kind].start(theirs)
             self._rows[kind].as_of = self._newest
             self._merged.update(dict.fromkeys(theirs.notes.merged, ""))
 
-    def put_together(
+    def to_store(
         self,
-    ) -> tuple[Mapping[str, tuple[IncidentTable | ChangeTable, Notes]], list[Kept]]:
-        """Return all rows as they stand, and anew what was put away while something was cut."""
+    ) -> tuple[Mapping[str, tuple[IncidentTable | ChangeTable, Notes]], list[Snapshot]]:
+        """Return all rows as they stand, and new snapshots of those that were cut in theirs."""
         as_of = self._newest
-        together: dict[str, tuple[IncidentTable | ChangeTable, Notes]] = {}
-        renewed: list[Kept] = []
+        tables: dict[str, tuple[IncidentTable | ChangeTable, Notes]] = {}
+        renewed: list[Snapshot] = []
         for kind, mine in self._rows.items():
             self._bring_to(kind, as_of)
             streams = [self._stream(kind, id_) for id_ in sorted(mine.were_cut)]
             mine.were_cut = set()
             self._fetch(self._needing(streams, as_of))
-            renewed += (self._put_away(stream, as_of) for stream in streams)
+            renewed += (self._snapshot(stream, as_of) for stream in streams)
             merged = frozenset(self._merged) if kind == INCIDENT else frozenset[str]()
-            together[kind] = mine.table, Notes(mine.cut, mine.unfounded, merged)
-        return together, renewed
+            tables[kind] = mine.table, Notes(mine.cut, mine.unfounded, merged)
+        return tables, renewed
 
-    def _go_on(self, read: Read) -> None:
-        self._position, self._events, self._newest, self._last = read[:4]
-        self._unread = dict(read.unread)
-        self._clock_back, self._gaps = list(read.clock_back), list(read.gaps)
+    def _move_to(self, cursor: LogCursor) -> None:
+        self._position, self._events, self._newest, self._last = cursor[:4]
+        self._unread = dict(cursor.unread)
+        self._clock_back, self._gaps = list(cursor.clock_back), list(cursor.gaps)
 
-    def keep(self, read: Read, rows: Iterable[Kept]) -> None:
-        """Go on from what another fold had read, and from what it put away."""
-        self._go_on(read)
+    def restore(self, cursor: LogCursor, snapshots: Iterable[Snapshot]) -> None:
+        """Go on from where another fold was, and from the snapshots it took."""
+        self._move_to(cursor)
         new: dict[str, dict[str, Any]] = {INCIDENT: {}, CHANGE: {}}
-        for one in rows:
-            row, kind = one.row, one.kind
+        for snapshot in snapshots:
+            row, kind = snapshot.row, snapshot.kind
             self._streams.pop(f"{kind}:{row.id}", None)
-            self._rows[kind].keep(one)
+            self._rows[kind].restore(snapshot)
             new[kind][row.id] = row
-            self._note(kind, row, None if one.whole else one.as_of, one.unfounded)
-        for kind, found in new.items():
+            cut = None if snapshot.whole else snapshot.as_of
+            self._note(kind, row, cut, snapshot.unfounded)
+        for kind, rows in new.items():
             mine = self._rows[kind]
             mine.as_of = max(mine.as_of, self._newest)
-            self._stale[kind] = [one for one in self._stale[kind] if one.id not in found]
-            mine.table.put(found)
+            self._stale[kind] = [stream for stream in self._stale[kind] if stream.id not in rows]
+            mine.table.put(rows)
 
-    def touched(self) -> list[Kept]:
-        """Return what was added to since this was last asked, to be put away."""
-        touched, as_of = self._touched or {}, self._newest
-        self._touched = {}
-        self._fetch(self._needing(touched.values(), as_of))
-        return [self._put_away(stream, as_of) for stream in touched.values()]
+    def changed(self) -> list[Snapshot]:
+        """Return snapshots of those to which something was applied since this was last asked."""
+        changed, as_of = self._changed or {}, self._newest
+        self._changed = {}
+        self._fetch(self._needing(changed.values(), as_of))
+        return [self._snapshot(stream, as_of) for stream in changed.values()]
 
-    def _put_away(self, stream: _Stream, as_of: datetime) -> Kept:
+    def _snapshot(self, stream: _Stream, as_of: datetime) -> Snapshot:
         if stream.latest > as_of:
             self._rows[stream.kind].were_cut.add(stream.id)
         row = stream.row(as_of)
-        beside: tuple[Any, ...] | None = None
+        carried: tuple[Any, ...] | None = None
         if not stream.needs_events(as_of):
-            beside = stream.rows.beside(stream.told)
-        odd = stream.odd
-        return Kept(
+            carried = stream.so_far.carried()
+        exceptions = stream.exceptions
+        return Snapshot(
             row,
-            beside,
+            carried,
             stream.last,
             stream.latest,
-            None if odd is None else odd.source,
-            None if odd is None else odd.stamp,
+            None if exceptions is None else exceptions.source,
+            None if exceptions is None else exceptions.stamp,
             as_of,
             stream.unfounded(),
         )
@@ -665,23 +684,29 @@ class FactsFold:
     # --- events -----------------------------------------------------------------------------------
 
     def add(self, recorded: Recorded) -> None:
-        """Take one more event."""
+        """Apply one more event."""
         self.add_all((recorded,))
 
     def add_all(self, log: Iterable[Recorded]) -> None:
-        """Take events in log order."""
+        """Apply events in log order."""
         names = _TYPES
-        self.take(
-            (one.stream, one.version, one.position, names.get(one.event.__class__, _STRANGE), one)
-            for one in log
+        self.apply(
+            (
+                recorded.stream,
+                recorded.version,
+                recorded.position,
+                names.get(recorded.event.__class__, _STRANGE),
+                recorded,
+            )
+            for recorded in log
         )
 
-    def take(self, told: Iterable[Taken]) -> None:
-        """Take events in log order, each told apart by the name of its type."""
-        streams, touched = self._streams, self._touched
+    def apply(self, raw_events: Iterable[RawEvent]) -> None:
+        """Apply events in log order, each told apart by the name of its type."""
+        streams, changed = self._streams, self._changed
         position, newest, last, events = self._position, self._newest, self._last, self._events
         try:
-            for name, version, position, type_, recorded in told:
+            for name, version, position, type_, recorded in raw_events:
                 stamp, event = recorded.recorded_at, recorded.event
                 events += 1
                 if stamp < last:
@@ -690,46 +715,47 @@ class FactsFold:
                 last = stamp
                 stream = streams.get(name, _NEW)
                 if stream is _NEW:
-                    stream = self._begun(name)
+                    stream = self._started(name)
                 if stream is None:
                     continue  # one of the ledger's own rows
                 if version != stream.last + 1:
                     self._gaps.append(position)
-                    stream.oddly().absent.add(stream.last + 1, version)
+                    stream.ensure_exceptions().absent.add(stream.last + 1, version)
                 stream.last = version
-                if touched is not None:
-                    touched[name] = stream
+                if changed is not None:
+                    changed[name] = stream
                 source = recorded.source
                 if type_ not in stream.known:
                     self._not_read(stream, version, event)
                     continue
                 if source is not None:
-                    _note_source(stream.oddly(), event, source.name, source.recorded_at)
-                if type_ in _SELDOM and not self._told_otherwise(
+                    exceptions = stream.ensure_exceptions()
+                    _note_source(exceptions, event, source.name, source.recorded_at)
+                if type_ in _SELDOM and not self._apply_seldom(
                     stream, version, position, stamp, type_, event
                 ):
                     continue
                 at = event.at
                 if at is not None:
                     if at.__class__ is Between or at > stamp:
-                        stream.tells(at, stamp, version)
+                        stream.note_moment(at, stamp, version)
                     elif at > stream.latest:
                         stream.latest = at
-                if type_ in _IN_WINDOW and change_rows.backdated(stream.told, event, stamp):
-                    stream.oddly().backdated[version] = None
+                if type_ in _IN_WINDOW and backdated(stream.so_far, event, stamp):
+                    stream.ensure_exceptions().backdated[version] = None
                 stream.positions.append(position)
                 if stream.events is not None:
                     stream.events[version] = event
-                telling = stream.telling.get(type_)
-                if telling is not None:
-                    telling(stream.told, event)
+                apply = stream.apply.get(type_)
+                if apply is not None:
+                    apply(stream.so_far, event)
                 if not stream.stale:
                     self._set_stale(stream)
         finally:
             self._position, self._newest, self._last = position, max(newest, last), last
             self._events = events
 
-    def _told_otherwise(
+    def _apply_seldom(
         self,
         stream: _Stream,
         version: int,
@@ -738,7 +764,7 @@ class FactsFold:
         type_: str,
         event: Any,
     ) -> bool:
-        """Take an event that is no plain fact; say whether it is one besides."""
+        """Apply an event that is no plain fact; say whether it is one besides."""
         if type_ in _EDITS:
             self._edit(stream, version, position, stamp, event)
             return False
@@ -749,39 +775,40 @@ class FactsFold:
         for name in MORE_MOMENTS[type_]:
             moment = getattr(event, name)
             if moment is not None:
-                stream.tells(moment, stamp, version)
+                stream.note_moment(moment, stamp, version)
         return True
 
     def _not_read(self, stream: _Stream, version: int, event: Any) -> None:
-        """Take an event that can't be read, or is none of what its stream is of."""
+        """Count an event that can't be read, or is none of what its stream is of."""
         name = event.type if isinstance(event, Unread) else event.__class__.__name__
-        stream.oddly().absent.add(version, version + 1)
+        stream.ensure_exceptions().absent.add(version, version + 1)
         self._unread[name] = self._unread.get(name, 0) + 1
         self._set_stale(stream)
 
-    def _begun(self, name: str) -> _Stream | None:
+    def _started(self, name: str) -> _Stream | None:
+        """Return a stream with which to go on, or begin; None for the ledger's own."""
         kind, _, id_ = name.partition(":")
         mine = self._rows.get(kind)
         if mine is None:
             self._streams[name] = None
             return None
-        kept = mine.take_out(id_)
-        if kept is not None:
-            return self._awake(kind, kept)
+        snapshot = mine.pop(id_)
+        if snapshot is not None:
+            return self._restored(kind, snapshot)
         stream = self._streams[name] = _Stream(kind, id_)
         if self._load is None:
             stream.events = {}
         self._set_stale(stream)
         return stream
 
-    def _awake(self, kind: str, kept: Kept) -> _Stream:
-        """Go on with a stream that was put away."""
-        stream = _Stream(kind, kept.row.id)
-        stream.resume(kept)
+    def _restored(self, kind: str, snapshot: Snapshot) -> _Stream:
+        """Return a stream that goes on from a snapshot."""
+        stream = _Stream(kind, snapshot.row.id)
+        stream.restore(snapshot)
         self._streams[f"{kind}:{stream.id}"] = stream
-        if kept.beside is None:
+        if snapshot.carried is None:
             (loaded,) = self._fetch([stream]).values()
-            stream.told, stream.positions = loaded.told, loaded.positions
+            stream.so_far, stream.positions = loaded.so_far, loaded.positions
         return stream
 
     def _fetch(self, streams: Iterable[_Stream]) -> dict[str, _Stream]:
@@ -791,30 +818,33 @@ class FactsFold:
             return {}
         if self._load is None:
             raise StoreError(f"the events of {min(wanted)} are needed, and nothing loads them")
-        found = self._load({name: stream.last for name, stream in wanted.items()})._streams
-        loaded = {name: one for name in wanted if (one := found.get(name)) is not None}
+        theirs = self._load({name: stream.last for name, stream in wanted.items()})._streams
+        loaded = {name: stream for name in wanted if (stream := theirs.get(name)) is not None}
         for name, stream in wanted.items():
             if name not in loaded:
                 raise StoreError(f"{name} was kept, and is not in the log any more")
             stream.events = loaded[name].events
-            theirs = loaded[name].odd
-            if theirs is not None:
-                odd = stream.oddly()
-                odd.absent, odd.edits = theirs.absent, odd.edits or theirs.edits
+            known = loaded[name].exceptions
+            if known is not None:
+                exceptions = stream.ensure_exceptions()
+                exceptions.absent = known.absent
+                exceptions.edits = exceptions.edits or known.edits
         return loaded
 
     def _needing(self, streams: Iterable[_Stream], as_of: datetime) -> list[_Stream]:
         """Return the streams whose rows at a time need events that are not held."""
-        return [one for one in streams if one.events is None and one.needs_events(as_of)]
+        return [
+            stream for stream in streams if stream.events is None and stream.needs_events(as_of)
+        ]
 
     def _edit(
         self, stream: _Stream, version: int, position: int, stamp: datetime, event: Any
     ) -> None:
         if isinstance(event, MomentCorrected) and event.now is not None:
-            stream.tells(event.now, stamp, version)
-        odd = stream.oddly()
-        odd.absent.add(version, version + 1)
-        odd.edits.append((position, event))
+            stream.note_moment(event.now, stamp, version)
+        exceptions = stream.ensure_exceptions()
+        exceptions.absent.add(version, version + 1)
+        exceptions.edits.append((position, event))
         stream.positions.append(position)
         self._set_stale(stream)
 
@@ -854,10 +884,10 @@ class FactsFold:
             # Each is taken off, so that one which nobody needs any more is gone with its row made.
             stream = stale.pop()
             stream.stale = False
-            if plainly and stream.odd is None and stream.latest <= as_of:
-                told = stream.told
-                if not incidents or told[_MERGED_INTO] is None:
-                    new[stream.id] = told
+            if plainly and stream.exceptions is None and stream.latest <= as_of:
+                so_far = stream.so_far
+                if not incidents or so_far.merged_into is None:
+                    new[stream.id] = so_far
                     continue
             row: Any = stream.row(as_of)
             new[stream.id] = row
@@ -869,16 +899,17 @@ class FactsFold:
 
     def _all_later(self, kind: str, as_of: datetime) -> list[_Stream]:
         """Return all streams that may have another row at an earlier time, or have none yet."""
-        away = self._rows[kind].put_away()
-        for id_ in [one.row.id for one in away if one.latest > as_of or not one.whole]:
+        snapshots = self._rows[kind].snapshots()
+        for id_ in [s.row.id for s in snapshots if s.latest > as_of or not s.whole]:
             self._stream(kind, id_)
-        return [one for one in self._streams.values() if one is not None and one.kind == kind]
+        streams = self._streams.values()
+        return [stream for stream in streams if stream is not None and stream.kind == kind]
 
     def _stream(self, kind: str, id_: str) -> _Stream:
-        """Return a stream there is, awake."""
-        kept = self._rows[kind].take_out(id_)
-        if kept is not None:
-            return self._awake(kind, kept)
+        """Return a stream there is, restored where there is but a snapshot of it."""
+        snapshot = self._rows[kind].pop(id_)
+        if snapshot is not None:
+            return self._restored(kind, snapshot)
         stream = self._streams[f"{kind}:{id_}"]
         assert stream is not None  # the ledger's own rows have no kind
         return stream
@@ -886,7 +917,7 @@ class FactsFold:
     def closed(
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
     ) -> Facts:
-        """Return what `facts` does, and let go of what it was told: nothing can be added after."""
+        """Return what `facts` does, and let go of the streams: nothing can be applied after."""
         self._streams, self._closing = {}, True
         return self.facts(as_of=as_of, known_at=known_at)
 
@@ -894,11 +925,11 @@ class FactsFold:
         self, *, as_of: datetime | None = None, known_at: int | datetime | None = None
     ) -> Facts:
         """
-        Return the rows of everything added so far.
+        Return the rows of everything applied so far.
 
         Args:
-            as_of: See `Facts`; None means the newest stamp among the events added.
-            known_at: Kept in the result; whoever adds events decides where to stop.
+            as_of: See `Facts`; None means the newest stamp among the events applied.
+            known_at: Kept in the result; whoever applies events decides where to stop.
         """
         cut = optional_time("as_of", as_of)
         if cut is None and self._events:
@@ -942,15 +973,17 @@ def _noted(notes: dict[str, T], id_: str, said: T | None) -> None:
         notes.pop(id_, None)
 
 
-def _note_source(odd: _Odd, event: object, name: str, recorded_at: datetime | None) -> None:
-    if odd.source is None:
-        odd.source = name
-    elif odd.source != name and isinstance(event, CORRECTIONS):
-        odd.disagree = True
+def _note_source(
+    exceptions: _Exceptions, event: object, name: str, recorded_at: datetime | None
+) -> None:
+    if exceptions.source is None:
+        exceptions.source = name
+    elif exceptions.source != name and isinstance(event, CORRECTIONS):
+        exceptions.disagree = True
     if recorded_at is not None:
-        if odd.stamp is not None and recorded_at < odd.stamp:
-            odd.clock_back = True
-        odd.stamp = recorded_at
+        if exceptions.stamp is not None and recorded_at < exceptions.stamp:
+            exceptions.clock_back = True
+        exceptions.stamp = recorded_at
 
 
 def facts(
@@ -976,8 +1009,8 @@ def facts(
     """
     fold = FactsFold()
     fold.add_all(known(log, known_at))
-    found = fold.closed(as_of=as_of, known_at=known_at)
+    made = fold.closed(as_of=as_of, known_at=known_at)
     mark_at: Callable[..., LogMark | None] | None = getattr(log, "mark_at", None)
-    if mark_at is None or not found.events:
-        return found
-    return attrs.evolve(found, mark=mark_at(found.log_position, events=found.events))
+    if mark_at is None or not made.events:
+        return made
+    return attrs.evolve(made, mark=mark_at(made.log_position, events=made.events))

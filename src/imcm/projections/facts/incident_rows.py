@@ -1,7 +1,6 @@
 """
-The row of an incident, told event by event.
+The row of an incident in progress, to which its events are applied one by one.
 
-What is told so far is a list with the fields of the row in their places.
 What grows with the events (positions, spells, waits, verdicts) is put into values of its own, which
 are copied when a row is made, so a row stays as it was; other values are never changed in place.
 """
@@ -11,346 +10,385 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from operator import attrgetter
-from typing import Any, Final, cast
+from typing import Any, Final, Self, TypeVar, cast
 
 from imcm.domain.incident import OPEN, TRIAGED_FROM
 from imcm.domain.incident_events import IncidentStatus
-from imcm.domain.vocabulary import NOTHING_TOLD, Moment, Relation, highest
+from imcm.domain.vocabulary import (
+    NOTHING_TOLD,
+    Channel,
+    DismissalReason,
+    Impact,
+    Mode,
+    Moment,
+    Relation,
+    Severity,
+    StatedDuration,
+    Symptom,
+    Verdict,
+    highest,
+)
+from imcm.projections.facts.edits import Edit
 from imcm.projections.facts.rows import (
+    Hold,
     IncidentFacts,
     Spell,
     in_order_of_time,
-    one_for_all,
-    own,
-    released,
-    waiting,
+    interned,
+    owned,
+    with_hold,
+    with_release,
 )
 
-# Any: what tells facts may be leaner than the event itself, and a list holds fields of all types.
-Told = list[Any]
+K = TypeVar("K")
+V = TypeVar("V")
 
-_FIELDS: Final = IncidentFacts._fields
-(
-    _ID,
-    _STATUS,
-    _SERVICES,
-    _ENVIRONMENT,
-    _LABELS,
-    _SYMPTOM,
-    _CHANNEL,
-    _MONITOR,
-    _MODE,
-    _IMPORTED,
-    _IMPACT_STARTED_AT,
-    _DETECTED_AT,
-    _DECLARED_AT,
-    _ACKNOWLEDGED_AT,
-    _TRIAGED_AT,
-    _TRIAGED,
-    _SPELLS,
-    _RELAPSES,
-    _HOLDS,
-    _SEVERITY_FIRST,
-    _SEVERITY_LAST,
-    _SEVERITY_HIGHEST,
-    _SEVERITY_FIRST_NAME,
-    _SEVERITY_LAST_NAME,
-    _SEVERITY_HIGHEST_NAME,
-    _IMPACT,
-    _VERDICTS,
-    _MERGED_INTO,
-    _BEFORE_MERGE,
-    _MERGED,
-    _RELATED,
-    _PARENT,
-    _MILESTONES,
-    _CAUSE_TAGS,
-    _MEMBERS,
-    _DISMISSED,
-    _STATED,
-    _REVIEWED,
-    _EDITS,
-    _LATE,
-    _SOURCE_CLOCK_BACK,
-    _SOURCES_DISAGREE,
-    _POSITIONS,
-) = range(len(_FIELDS))
-
-_GROWING: Final = (_VERDICTS, _RELATED, _MILESTONES)
-"""Mappings of what is told so far, which are its own: a row gets a copy."""
-
+# Members of an enum are looked up slowly, and these are needed for each incident.
 _NOTHING: Final = IncidentStatus.NOTHING
-_DEFAULTS: Final[dict[str, Any]] = IncidentFacts._field_defaults
-_BLANK: Final[Told] = ["", *({"status": _NOTHING} | _DEFAULTS).values()]
+_REAL: Final = Mode.REAL
 
 # What `_make` does but for counting the fields, in a third of the time.
 _new: Final = cast("Any", tuple).__new__
 _spell: Final[Callable[[tuple[Any, ...]], Spell]] = partial(_new, Spell)
-_row: Final[Callable[[Told], IncidentFacts]] = partial(_new, IncidentFacts)
+_facts: Final[Callable[[tuple[Any, ...]], IncidentFacts]] = partial(_new, IncidentFacts)
+
+Carried = tuple[()]
+"""What an incident in progress carries besides its row: nothing."""
 
 
-def begun(id_: str, positions: array[int]) -> Told:
-    """Return what is told of an incident of which nothing is told yet."""
-    told: Told = _BLANK.copy()
-    told[_ID] = id_
-    told[_POSITIONS] = positions
-    return told
+class IncidentSoFar:
+    """The row of an incident in progress: its fields as the events applied so far leave them."""
+
+    # Slots, since there are as many of these as there are incidents.
+    __slots__ = IncidentFacts._fields
+
+    def __init__(self, id_: str, positions: array[int]) -> None:
+        """Begin with an incident of which nothing is known; *positions* is shared, and grows."""
+        self.id = id_
+        self.status: IncidentStatus = _NOTHING
+        self.services: tuple[str, ...] = ()
+        self.environment: str | None = None
+        self.labels: Mapping[str, str] = NOTHING_TOLD
+        self.symptom: Symptom | None = None
+        self.channel: Channel | None = None
+        self.monitor: str | None = None
+        self.mode: Mode = _REAL
+        self.imported: bool = False
+        self.impact_started_at: Moment | None = None
+        self.detected_at: Moment | None = None
+        self.declared_at: Moment | None = None
+        self.acknowledged_at: Moment | None = None
+        self.triaged_at: Moment | None = None
+        self.triaged: bool = False
+        self.spells: Sequence[Spell] = ()
+        self.relapses: int = 0
+        self.holds: Sequence[Hold] = ()
+        self.severity_first: Severity | None = None
+        self.severity_last: Severity | None = None
+        self.severity_highest: Severity | None = None
+        self.severity_first_name: str | None = None
+        self.severity_last_name: str | None = None
+        self.severity_highest_name: str | None = None
+        self.impact: Impact | None = None
+        self.verdicts: Mapping[str, Verdict] = NOTHING_TOLD
+        self.merged_into: str | None = None
+        self.before_merge: IncidentStatus | None = None
+        self.merged: tuple[str, ...] = ()
+        self.related: Mapping[str, Relation] = NOTHING_TOLD
+        self.parent: str | None = None
+        self.milestones: Mapping[str, Sequence[Moment | None]] = NOTHING_TOLD
+        self.cause_tags: tuple[str, ...] | dict[str, None] = ()
+        self.members: tuple[IncidentFacts, ...] = ()
+        self.dismissed: DismissalReason | None = None
+        self.stated: Mapping[StatedDuration, int] = NOTHING_TOLD
+        self.reviewed: int = 0
+        self.edits: tuple[Edit, ...] = ()
+        self.late: tuple[int, ...] = ()
+        self.source_clock_back: bool = False
+        self.sources_disagree: bool = False
+        self.positions = positions
+
+    @classmethod
+    def restored(cls, facts: IncidentFacts, _carried: Carried, positions: array[int]) -> Self:
+        """Return what a row was made of; *positions* are those of the row, to be added to."""
+        row = cls(facts.id, positions)
+        for name, value in zip(facts._fields[:-1], facts, strict=False):
+            setattr(row, name, value)
+        row.verdicts = _copy(row.verdicts)
+        row.related = _copy(row.related)
+        row.milestones = _copy(row.milestones)
+        return row
+
+    def carried(self) -> Carried | None:
+        """Return what is carried besides the row; None where the two are not all there is."""
+        return () if self.spells else None
+
+    def facts(self) -> IncidentFacts:
+        """Return the row: what stands so far, and whatever is applied later."""
+        milestones = self.milestones
+        return _facts(
+            (  # in the order of the row; what is empty, as most of it is, is no call
+                self.id,
+                # Statements hold for every as_of, but nothing can be said of what had not been
+                # detected.
+                self.status if self.spells else _NOTHING,
+                self.services,
+                self.environment,
+                self.labels,
+                self.symptom,
+                self.channel,
+                self.monitor,
+                self.mode,
+                self.imported,
+                self.impact_started_at,
+                self.detected_at,
+                self.declared_at,
+                self.acknowledged_at,
+                self.triaged_at,
+                self.triaged,
+                tuple(self.spells),
+                self.relapses,
+                self.holds and tuple(self.holds),
+                self.severity_first,
+                self.severity_last,
+                self.severity_highest,
+                self.severity_first_name,
+                self.severity_last_name,
+                self.severity_highest_name,
+                self.impact,
+                dict(self.verdicts) if self.verdicts else NOTHING_TOLD,
+                self.merged_into,
+                self.before_merge,
+                self.merged,
+                dict(self.related) if self.related else NOTHING_TOLD,
+                self.parent,
+                {name: in_order_of_time(at) for name, at in milestones.items()}
+                if milestones
+                else NOTHING_TOLD,
+                self.cause_tags and tuple(self.cause_tags),
+                self.members,
+                self.dismissed,
+                self.stated,
+                self.reviewed,
+                self.edits,
+                self.late,
+                self.source_clock_back,
+                self.sources_disagree,
+                tuple(self.positions),
+            )
+        )
 
 
-Beside = tuple[()]
-"""What is told besides the row: nothing."""
+def _copy(values: Mapping[K, V]) -> Mapping[K, V]:
+    """Return a mapping that another one may go on from; of an empty one there is one for all."""
+    return dict(values) if values else NOTHING_TOLD
 
 
-def beside(told: Told) -> Beside | None:
-    """Return what is told besides the row; None where both together are not all that is told."""
-    return () if told[_SPELLS] else None
-
-
-def resumed(row: IncidentFacts, beside: Beside, positions: array[int]) -> Told:
-    """Return what was told when a row was made, and `beside` with it."""
-    told: Told = [*row, *beside]
-    told[_POSITIONS] = positions
-    for place in _GROWING:
-        told[place] = dict(told[place]) if told[place] else NOTHING_TOLD
-    return told
-
-
-def row(told: Told) -> IncidentFacts:
-    """Return the row of what is told so far."""
-    fields = told.copy()
-    fields[_POSITIONS] = tuple(fields[_POSITIONS])
-    if not fields[_SPELLS]:
-        # Statements hold for every as_of, but nothing can be said of what had not been detected.
-        fields[_STATUS] = _NOTHING
-    elif fields[_SPELLS].__class__ is list:
-        fields[_SPELLS] = tuple(fields[_SPELLS])
-    if fields[_HOLDS]:
-        fields[_HOLDS] = tuple(fields[_HOLDS])
-    for place in _GROWING:
-        if fields[place] is not NOTHING_TOLD:
-            fields[place] = fields[place].copy()
-    if fields[_MILESTONES]:
-        fields[_MILESTONES] = {
-            name: in_order_of_time(at) for name, at in fields[_MILESTONES].items()
-        }
-    if fields[_CAUSE_TAGS]:
-        fields[_CAUSE_TAGS] = tuple(fields[_CAUSE_TAGS])
-    return _row(fields)
-
+# --- event by event -------------------------------------------------------------------------------
 
 _NOTHING_WAITS: Final = frozenset(IncidentStatus) - OPEN - {IncidentStatus.MERGED}
 """Statuses in which nothing waits any more; after a merge it may go on waiting."""
 
 
-# --- event by event -------------------------------------------------------------------------------
+def _set_status(row: IncidentSoFar, status: IncidentStatus | None, at: Moment | None) -> None:
+    """Set the status after an event that tells one; None leaves it as it was."""
+    if status is not None and status is not row.status:
+        row.status = status
+        if row.holds and status in _NOTHING_WAITS:
+            row.holds = with_release(row.holds, at)
 
 
-def _stands_at(told: Told, status: IncidentStatus | None, at: Moment | None) -> None:
-    """Note the status after an event that tells one; None leaves it as it was."""
-    if status is not None and status is not told[_STATUS]:
-        told[_STATUS] = status
-        if told[_HOLDS] and status in _NOTHING_WAITS:
-            released(told, _HOLDS, at)
-
-
-_DETECTION: Final = attrgetter(
-    "services",
-    "environment",
-    "labels",
-    "symptom",
-    "channel",
-    "monitor",
-    "mode",
-    "imported",
-    "impact_started_at",
-    "at",
-    "declared_at",
-)
-"""What a detection says, in the order of the row."""
-
-
-def _detected(told: Told, event: Any) -> None:
-    told[_SERVICES:_ACKNOWLEDGED_AT] = _DETECTION(event)
-    told[_SERVICES] = one_for_all(event.services)
+# Any: an event may come leaner than its class.
+def _detected(row: IncidentSoFar, event: Any) -> None:
     at = event.at
-    told[_SPELLS] = (_spell((at, None, None, None, False)),)
-    _stands_at(told, event.status, at)
+    row.services = interned(event.services)
+    row.environment = event.environment
+    row.labels = event.labels
+    row.symptom = event.symptom
+    row.channel = event.channel
+    row.monitor = event.monitor
+    row.mode = event.mode
+    row.imported = event.imported
+    row.impact_started_at = event.impact_started_at
+    row.detected_at = at
+    row.declared_at = event.declared_at
+    row.spells = (_spell((at, None, None, None, False)),)
+    _set_status(row, event.status, at)
 
 
-def _described(told: Told, event: Any) -> None:
+def _described(row: IncidentSoFar, event: Any) -> None:
     if event.services:
-        told[_SERVICES] = one_for_all(event.services)
+        row.services = interned(event.services)
     if event.symptom is not None:
-        told[_SYMPTOM] = event.symptom
+        row.symptom = event.symptom
     if event.labels:
-        labels = {**told[_LABELS], **event.labels}
-        told[_LABELS] = {name: text for name, text in sorted(labels.items()) if text is not None}
+        labels = {**row.labels, **event.labels}
+        row.labels = {name: text for name, text in sorted(labels.items()) if text is not None}
 
 
-def _current(told: Told) -> Spell:
-    """Return the current spell."""
-    spells: Sequence[Spell] = told[_SPELLS]
-    return spells[-1] if spells else Spell()
+def _current_spell(row: IncidentSoFar) -> Spell:
+    return row.spells[-1] if row.spells else Spell()
 
 
-def _goes_on(told: Told, spell: Spell) -> None:
-    """Put what the current spell is now in its place; nearly all incidents have only one."""
-    if len(told[_SPELLS]) > 1:
-        own(told, _SPELLS)[-1] = spell
+def _set_current_spell(row: IncidentSoFar, spell: Spell) -> None:
+    """Put what the current spell is now where it was; nearly all incidents have only one."""
+    if len(row.spells) > 1:
+        row.spells = spells = owned(row.spells)
+        spells[-1] = spell
     else:
-        told[_SPELLS] = (spell,)
+        row.spells = (spell,)
 
 
-def _mitigated(told: Told, event: Any) -> None:
-    started, _, resolved, closed, over = _current(told)
+def _mitigated(row: IncidentSoFar, event: Any) -> None:
+    started, _, resolved, closed, over = _current_spell(row)
     at = event.at
-    _goes_on(told, _spell((started, at, resolved, closed, over)))
-    _stands_at(told, event.status, at)
+    _set_current_spell(row, _spell((started, at, resolved, closed, over)))
+    _set_status(row, event.status, at)
 
 
-def _resolved(told: Told, event: Any) -> None:
-    started, mitigated, _, closed, _ = _current(told)
+def _resolved(row: IncidentSoFar, event: Any) -> None:
+    started, mitigated, _, closed, _ = _current_spell(row)
     at = event.at
-    _goes_on(told, _spell((started, mitigated, at, closed, True)))
-    _stands_at(told, event.status, at)
+    _set_current_spell(row, _spell((started, mitigated, at, closed, True)))
+    _set_status(row, event.status, at)
 
 
-def _closed(told: Told, event: Any) -> None:
-    started, mitigated, resolved, _, _ = _current(told)
+def _closed(row: IncidentSoFar, event: Any) -> None:
+    started, mitigated, resolved, _, _ = _current_spell(row)
     at = event.at
-    _goes_on(told, _spell((started, mitigated, resolved, at, True)))
-    _stands_at(told, event.status, at)
+    _set_current_spell(row, _spell((started, mitigated, resolved, at, True)))
+    _set_status(row, event.status, at)
 
 
-def _acknowledged(told: Told, event: Any) -> None:
-    if told[_ACKNOWLEDGED_AT] is None:
-        told[_ACKNOWLEDGED_AT] = event.at
+def _acknowledged(row: IncidentSoFar, event: Any) -> None:
+    if row.acknowledged_at is None:
+        row.acknowledged_at = event.at
 
 
-def _attempted(told: Told, event: Any) -> None:
-    _stands_at(told, event.status, event.at)
+def _attempted(row: IncidentSoFar, event: Any) -> None:
+    _set_status(row, event.status, event.at)
 
 
-def _severity(told: Told, event: Any) -> None:
+def _severity(row: IncidentSoFar, event: Any) -> None:
     severity, name = event.severity, event.severity_name
-    if told[_SEVERITY_FIRST] is None:
-        told[_SEVERITY_FIRST], told[_SEVERITY_FIRST_NAME] = severity, name
-    if highest(told[_SEVERITY_HIGHEST], severity) is severity:
-        told[_SEVERITY_HIGHEST], told[_SEVERITY_HIGHEST_NAME] = severity, name
-    told[_SEVERITY_LAST], told[_SEVERITY_LAST_NAME] = severity, name
+    if row.severity_first is None:
+        row.severity_first, row.severity_first_name = severity, name
+    if highest(row.severity_highest, severity) is severity:
+        row.severity_highest, row.severity_highest_name = severity, name
+    row.severity_last, row.severity_last_name = severity, name
 
 
-def _triaged(told: Told, event: Any) -> None:
-    told[_TRIAGED] = True
-    if told[_TRIAGED_AT] is None:
-        told[_TRIAGED_AT] = event.at
-    told[_IMPACT] = event.impact or told[_IMPACT]
+def _triaged(row: IncidentSoFar, event: Any) -> None:
+    row.triaged = True
+    if row.triaged_at is None:
+        row.triaged_at = event.at
+    row.impact = event.impact or row.impact
     if event.severity is not None:
-        _severity(told, event)
-    _stands_at(told, event.status or TRIAGED_FROM.get(told[_STATUS]), event.at)
+        _severity(row, event)
+    _set_status(row, event.status or TRIAGED_FROM.get(row.status), event.at)
 
 
-def _own(told: Told, place: int) -> dict[str, Any]:
-    """Return a mapping of what is told so far, to be put into."""
-    if told[place] is NOTHING_TOLD:
-        told[place] = {}
-    mine: dict[str, Any] = told[place]
-    return mine
+def _own(values: Mapping[K, V]) -> dict[K, V]:
+    """Return a mapping of the row in progress, to be put into."""
+    own: Any = {} if values is NOTHING_TOLD else values
+    return cast("dict[K, V]", own)
 
 
-def _verdict_given(told: Told, event: Any) -> None:
-    _own(told, _VERDICTS)[event.change] = event.verdict
+def _verdict_given(row: IncidentSoFar, event: Any) -> None:
+    row.verdicts = verdicts = _own(row.verdicts)
+    verdicts[event.change] = event.verdict
 
 
-def _related(told: Told, event: Any) -> None:
-    mine = _own(told, _RELATED)
+def _related(row: IncidentSoFar, event: Any) -> None:
+    row.related = related = _own(row.related)
     if event.kind is Relation.CHILD_OF:
-        mine.pop(told[_PARENT], None)  # the last one said stands
-        told[_PARENT] = event.other
-    elif told[_PARENT] == event.other:
-        told[_PARENT] = None
-    mine[event.other] = event.kind
+        if row.parent is not None:
+            related.pop(row.parent, None)  # the last one said stands
+        row.parent = event.other
+    elif row.parent == event.other:
+        row.parent = None
+    related[event.other] = event.kind
 
 
-def _unrelated(told: Told, event: Any) -> None:
-    _own(told, _RELATED).pop(event.other, None)
-    if told[_PARENT] == event.other:
-        told[_PARENT] = None
+def _unrelated(row: IncidentSoFar, event: Any) -> None:
+    row.related = related = _own(row.related)
+    related.pop(event.other, None)
+    if row.parent == event.other:
+        row.parent = None
 
 
-def _marked(told: Told, event: Any) -> None:
-    mine = _own(told, _MILESTONES)
-    moments = mine.get(event.name, ())
-    if moments.__class__ is not list:
-        moments = mine[event.name] = list(moments)
+def _marked(row: IncidentSoFar, event: Any) -> None:
+    row.milestones = milestones = _own(row.milestones)
+    milestones[event.name] = moments = owned(milestones.get(event.name, ()))
     moments.append(event.at)
 
 
-def _reopened(told: Told, event: Any) -> None:
+def _reopened(row: IncidentSoFar, event: Any) -> None:
     if event.relapse:
-        told[_RELAPSES] += 1
-        started, _, resolved, closed, over = _current(told)
-        _goes_on(told, _spell((started, None, resolved, closed, over)))
-    elif event.number or (told[_SPELLS] and told[_SPELLS][-1].over):
-        own(told, _SPELLS).append(Spell(started=event.at))
-    told[_DISMISSED] = None
+        row.relapses += 1
+        started, _, resolved, closed, over = _current_spell(row)
+        _set_current_spell(row, _spell((started, None, resolved, closed, over)))
+    elif event.number or (row.spells and row.spells[-1].over):
+        row.spells = spells = owned(row.spells)
+        spells.append(Spell(started=event.at))
+    row.dismissed = None
     after = event.status
     if event.began is IncidentStatus.DISMISSED:
-        after = IncidentStatus.TRIAGED if told[_TRIAGED] else IncidentStatus.DETECTED
-    _stands_at(told, after, event.at)
+        after = IncidentStatus.TRIAGED if row.triaged else IncidentStatus.DETECTED
+    _set_status(row, after, event.at)
 
 
-def _declared(told: Told, event: Any) -> None:
-    if told[_DECLARED_AT] is None:
-        told[_DECLARED_AT] = event.at
+def _declared(row: IncidentSoFar, event: Any) -> None:
+    if row.declared_at is None:
+        row.declared_at = event.at
 
 
-def _impact_updated(told: Told, event: Any) -> None:
-    told[_IMPACT] = event.impact or told[_IMPACT]
-    if told[_IMPACT_STARTED_AT] is None:
-        told[_IMPACT_STARTED_AT] = event.impact_started_at
+def _impact_updated(row: IncidentSoFar, event: Any) -> None:
+    row.impact = event.impact or row.impact
+    if row.impact_started_at is None:
+        row.impact_started_at = event.impact_started_at
 
 
-def _held(told: Told, event: Any) -> None:
-    waiting(told, _HOLDS, event)
+def _held(row: IncidentSoFar, event: Any) -> None:
+    row.holds = with_hold(row.holds, event)
 
 
-def _released(told: Told, event: Any) -> None:
-    released(told, _HOLDS, event.at)
+def _released(row: IncidentSoFar, event: Any) -> None:
+    row.holds = with_release(row.holds, event.at)
 
 
-def _dismissed(told: Told, event: Any) -> None:
-    told[_DISMISSED] = event.reason
-    _stands_at(told, event.status, event.at)
+def _dismissed(row: IncidentSoFar, event: Any) -> None:
+    row.dismissed = event.reason
+    _set_status(row, event.status, event.at)
 
 
-def _merged(told: Told, event: Any) -> None:
-    if told[_MERGED_INTO] is None:
-        told[_BEFORE_MERGE] = told[_STATUS]
-    told[_MERGED_INTO] = event.into
-    _stands_at(told, event.status, event.at)
+def _merged(row: IncidentSoFar, event: Any) -> None:
+    if row.merged_into is None:
+        row.before_merge = row.status
+    row.merged_into = event.into
+    _set_status(row, event.status, event.at)
 
 
-def _unmerged(told: Told, event: Any) -> None:
-    before = told[_BEFORE_MERGE]
-    told[_MERGED_INTO] = told[_BEFORE_MERGE] = None
-    _stands_at(told, before, event.at)
+def _unmerged(row: IncidentSoFar, event: Any) -> None:
+    before = row.before_merge
+    row.merged_into = row.before_merge = None
+    _set_status(row, before, event.at)
 
 
-def _reviewed(told: Told, event: Any) -> None:
-    told[_REVIEWED] = event.covers
+def _reviewed(row: IncidentSoFar, event: Any) -> None:
+    row.reviewed = event.covers
     if event.cause_tags:
-        if told[_CAUSE_TAGS].__class__ is not dict:
-            told[_CAUSE_TAGS] = dict.fromkeys(told[_CAUSE_TAGS])
-        told[_CAUSE_TAGS].update(dict.fromkeys(event.cause_tags))
+        tags = row.cause_tags
+        if not isinstance(tags, dict):
+            row.cause_tags = tags = dict.fromkeys(tags)
+        tags.update(dict.fromkeys(event.cause_tags))
 
 
-def _stated(told: Told, event: Any) -> None:
-    told[_STATED] = {**told[_STATED], event.what: event.microseconds}
+def _stated(row: IncidentSoFar, event: Any) -> None:
+    row.stated = {**row.stated, event.what: event.microseconds}
 
 
-TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
+APPLY: Final[Mapping[str, Callable[[IncidentSoFar, Any], None]]] = {
     "IncidentDetected": _detected,
     "IncidentMitigated": _mitigated,
     "IncidentResolved": _resolved,
@@ -375,4 +413,4 @@ TELLING: Final[Mapping[str, Callable[[Told, Any], None]]] = {
     "IncidentRelated": _related,
     "IncidentUnrelated": _unrelated,
 }
-"""How an event of what stands is told, by the name of its type; others change no row."""
+"""How an event is applied to the row so far, by the name of its type; others change no row."""

@@ -44,7 +44,7 @@ from imcm.domain.vocabulary import (
     midpoint,
 )
 from imcm.projections.facts.instants import instant
-from imcm.projections.facts.rows import IncidentFacts, Spell, in_order_of_time, one_for_all
+from imcm.projections.facts.rows import IncidentFacts, Spell, in_order_of_time, interned
 
 __all__ = ["merges_followed", "said"]
 
@@ -62,17 +62,17 @@ def merges_followed(row_of: _RowOf, merged: Iterable[IncidentFacts]) -> dict[str
     members: dict[str, list[IncidentFacts]] = {}
     changed: dict[str, IncidentFacts] = {}
     last: dict[str, str] = {}
-    for one in merged:
-        if one.id not in last:
-            _follow(row_of, one, last)
-        target = last[one.id]
-        members.setdefault(target, []).append(one)
-        changed[one.id] = one._replace(merged_into=target)
+    for row in merged:
+        if row.id not in last:
+            _follow(row_of, row, last)
+        target = last[row.id]
+        members.setdefault(target, []).append(row)
+        changed[row.id] = row._replace(merged_into=target)
     for target, theirs in members.items():
-        row = changed.get(target) or row_of(target)
-        if row is not None:  # imported history may name what is not there
+        whole = changed.get(target) or row_of(target)
+        if whole is not None:  # imported history may name what is not there
             theirs.sort(key=lambda member: member.id)
-            changed[target] = _together(row, theirs)
+            changed[target] = _together(whole, theirs)
     return changed
 
 
@@ -89,8 +89,8 @@ def _follow(row_of: _RowOf, row: IncidentFacts, last: dict[str, str]) -> None:
     while at is not None and at not in way and at not in last:
         way[at] = None
         target = at
-        found = row if at == row.id else row_of(at)
-        at = None if found is None else found.merged_into
+        reached = row if at == row.id else row_of(at)
+        at = None if reached is None else reached.merged_into
     if at is not None:
         target = last.get(at, at)
     turning = False
@@ -112,12 +112,12 @@ def said(
         by: The members whose word is asked for; None is all of them.
     """
     own = row.alone.verdicts
-    found: dict[str, None] = {}
+    changes: dict[str, None] = {}
     for member in (row.members or (row,)) if by is None else by:
-        for change, one in member.verdicts.items():
-            if one is verdict and own.get(change, verdict) is verdict:
-                found[change] = None
-    return list(found)
+        for change, given in member.verdicts.items():
+            if given is verdict and own.get(change, verdict) is verdict:
+                changes[change] = None
+    return list(changes)
 
 
 # --- the row of all of them -----------------------------------------------------------------------
@@ -128,50 +128,50 @@ _ITS_OWN: Final = (
 )
 """What is the target's own, and of the earliest member while the target was not detected."""
 
-_STRENGTH: Final = {verdict: place for place, verdict in enumerate(reversed(Verdict))}
+_STRENGTH: Final = {verdict: strength for strength, verdict in enumerate(reversed(Verdict))}
 
 
 def _together(target: IncidentFacts, theirs: Sequence[IncidentFacts]) -> IncidentFacts:
     """Return the row of a target and of what is merged into it, in the order of ids."""
-    named = target._replace(merged=tuple(one.id for one in theirs))
+    named = target._replace(merged=tuple(member.id for member in theirs))
     if target.merged_into is not None:  # in a circle, which has no last target
         return named._replace(verdicts=_verdicts((target, *theirs)))
     members = _members(target, theirs)
-    there = [one for one in members if one.status is not IncidentStatus.NOTHING]
+    there = [member for member in members if member.status is not IncidentStatus.NOTHING]
     if not there or len(members) == 1:
         return named._replace(verdicts=_verdicts(members))
     if there[0] is not target:
-        first = min(there, key=lambda one: (_order(one.detected_at), one.id))
-        there = [first, *(one for one in there if one is not first)]
+        first = min(there, key=lambda member: (_order(member.detected_at), member.id))
+        there = [first, *(member for member in there if member is not first)]
     base = there[0]
     related = _related(there)
-    worst = highest(*(one.severity_highest for one in there))
+    services = dict.fromkeys(name for member in there for name in member.services)
+    worst = highest(*(member.severity_highest for member in there))
+    of_worst = (member for member in there if member.severity_highest is worst)
     return named._replace(
         status=_status(there),
-        services=one_for_all(tuple(dict.fromkeys(name for one in there for name in one.services))),
+        services=interned(tuple(services)),
         environment=_environment(there),
-        labels={name: text for one in reversed(there) for name, text in one.labels.items()},
-        mode=Mode.REAL if any(one.mode is Mode.REAL for one in there) else base.mode,
-        impact_started_at=_earliest(one.impact_started_at for one in there),
-        detected_at=_earliest(one.detected_at for one in there),
-        declared_at=_earliest(one.declared_at for one in there),
-        acknowledged_at=_earliest(one.acknowledged_at for one in there),
-        triaged_at=_earliest(one.triaged_at for one in there),
-        triaged=any(one.triaged for one in there),
-        spells=_union([spell for one in there for spell in one.spells])
+        labels={name: text for member in reversed(there) for name, text in member.labels.items()},
+        mode=Mode.REAL if any(member.mode is Mode.REAL for member in there) else base.mode,
+        impact_started_at=_earliest(member.impact_started_at for member in there),
+        detected_at=_earliest(member.detected_at for member in there),
+        declared_at=_earliest(member.declared_at for member in there),
+        acknowledged_at=_earliest(member.acknowledged_at for member in there),
+        triaged_at=_earliest(member.triaged_at for member in there),
+        triaged=any(member.triaged for member in there),
+        spells=_union([spell for member in there for spell in member.spells])
         if len(there) > 1
         else base.spells,
         severity_highest=worst,
-        severity_highest_name=next(
-            (one.severity_highest_name for one in there if one.severity_highest is worst), None
-        ),
+        severity_highest_name=next((member.severity_highest_name for member in of_worst), None),
         related=related,
-        parent=next((one for one, kind in related.items() if kind is Relation.CHILD_OF), None),
+        parent=next((id_ for id_, kind in related.items() if kind is Relation.CHILD_OF), None),
         milestones=_milestones(there),
-        cause_tags=tuple(dict.fromkeys(tag for one in there for tag in one.cause_tags)),
-        impact=_impact([one.impact for one in there if one.impact is not None]),
+        cause_tags=tuple(dict.fromkeys(tag for member in there for tag in member.cause_tags)),
+        impact=_impact([member.impact for member in there if member.impact is not None]),
         verdicts=_verdicts(members),
-        positions=tuple(sorted({at for one in members for at in one.positions})),
+        positions=tuple(sorted({at for member in members for at in member.positions})),
         members=tuple(members),
         **{name: getattr(base, name) for name in _ITS_OWN},
     )
@@ -179,64 +179,64 @@ def _together(target: IncidentFacts, theirs: Sequence[IncidentFacts]) -> Inciden
 
 def _status(there: Sequence[IncidentFacts]) -> IncidentStatus:
     """Return the target's status; before it was detected, that of the first that is not over."""
-    return next((one.status for one in there if one.status in OPEN), there[0].status)
+    return next((member.status for member in there if member.status in OPEN), there[0].status)
 
 
 def _environment(there: Sequence[IncidentFacts]) -> str | None:
-    for one in there:
-        if one.environment is None or one.environment.casefold() in PRODUCTION:
-            return one.environment
+    for member in there:
+        if member.environment is None or member.environment.casefold() in PRODUCTION:
+            return member.environment
     return there[0].environment
 
 
 def _verdicts(members: Sequence[IncidentFacts]) -> Mapping[str, Verdict]:
     """Return one verdict for each change: the target's, else what weighs most of what was said."""
-    found: dict[str, Verdict] = {}
-    for one in members[1:]:
-        for change, verdict in one.verdicts.items():
-            if _STRENGTH[verdict] >= _STRENGTH[found.get(change, verdict)]:
-                found[change] = verdict
-    return {**found, **members[0].verdicts}
+    verdicts: dict[str, Verdict] = {}
+    for member in members[1:]:
+        for change, verdict in member.verdicts.items():
+            if _STRENGTH[verdict] >= _STRENGTH[verdicts.get(change, verdict)]:
+                verdicts[change] = verdict
+    return {**verdicts, **members[0].verdicts}
 
 
 def _related(there: Sequence[IncidentFacts]) -> Mapping[str, Relation]:
     """Return what they are to others; what one of them is to another of them is said no more."""
-    ids = {one.id for one in there}
-    found: dict[str, Relation] = {}
-    for one in there:
-        for other, kind in one.related.items():
+    ids = {member.id for member in there}
+    related: dict[str, Relation] = {}
+    for member in there:
+        for other, kind in member.related.items():
             # It is the child of one alone: of the target's parent, where that has one.
-            another = kind is Relation.CHILD_OF and Relation.CHILD_OF in found.values()
+            another = kind is Relation.CHILD_OF and Relation.CHILD_OF in related.values()
             if other not in ids and not another:
-                found.setdefault(other, kind)
-    return found
+                related.setdefault(other, kind)
+    return related
 
 
 def _milestones(there: Sequence[IncidentFacts]) -> Mapping[str, tuple[Moment | None, ...]]:
     """Return when any of them reached a milestone of the team's own, in order of time."""
-    found: dict[str, list[Moment | None]] = {}
-    for one in there:
-        for name, moments in one.milestones.items():
-            found.setdefault(name, []).extend(moments)
-    return {name: in_order_of_time(moments) for name, moments in found.items()}
+    milestones: dict[str, list[Moment | None]] = {}
+    for member in there:
+        for name, moments in member.milestones.items():
+            milestones.setdefault(name, []).extend(moments)
+    return {name: in_order_of_time(moments) for name, moments in milestones.items()}
 
 
-_DEGREES: Final = {degree: place for place, degree in enumerate(Degree)}
+_DEGREES: Final = {degree: rank for rank, degree in enumerate(Degree)}
 
 
-def _impact(told: Sequence[Impact]) -> Impact | None:
+def _impact(impacts: Sequence[Impact]) -> Impact | None:
     """Return the services hit, each as badly as anybody said, and the largest numbers."""
-    if len(told) < 2:
-        return told[0] if told else None
+    if len(impacts) < 2:
+        return impacts[0] if impacts else None
     hit: dict[str, ServiceImpact] = {}
-    for impact in told:
-        for one in impact.services:
-            other = hit.get(one.service, one)
-            hit[one.service] = min(other, one, key=lambda some: _DEGREES[some.degree])
+    for impact in impacts:
+        for affected in impact.services:
+            other = hit.get(affected.service, affected)
+            hit[affected.service] = min(other, affected, key=lambda some: _DEGREES[some.degree])
     return Impact(
         services=tuple(hit.values()),
-        customers=max((i.customers for i in told if i.customers is not None), default=None),
-        share=max((i.share for i in told if i.share is not None), default=None),
+        customers=max((i.customers for i in impacts if i.customers is not None), default=None),
+        share=max((i.share for i in impacts if i.share is not None), default=None),
     )
 
 
@@ -274,8 +274,8 @@ class _Ends:
         """Return the first spell that ends after a moment, or at it; None where all end before."""
         if moment is None:
             return self._spells[-1]
-        place = bisect_left(self._reached, _at(moment))
-        return self._spells[place] if place < len(self._spells) else None
+        index = bisect_left(self._reached, _at(moment))
+        return self._spells[index] if index < len(self._spells) else None
 
 
 def _end(spell: Spell) -> int | None:
@@ -287,33 +287,33 @@ def _end(spell: Spell) -> int | None:
 def _members(target: IncidentFacts, theirs: Iterable[IncidentFacts]) -> list[IncidentFacts]:
     """Return the target and those merged into it, in the order of ids, as each of them went on."""
     into: dict[str | None, list[IncidentFacts]] = {}
-    for one in theirs:
-        into.setdefault(one.merged_into, []).append(one)
-    found: list[IncidentFacts] = []
+    for member in theirs:
+        into.setdefault(member.merged_into, []).append(member)
+    members: list[IncidentFacts] = []
     todo: list[tuple[IncidentFacts, _Ends | None]] = [(target, None)]
     for parent, ends in todo:  # what is merged into them is put behind them
         if parent.id not in into:
             continue
         # One that had not been detected has no end: what is merged into it lasts as it would.
         mine = _Ends(parent) if parent.spells else ends
-        for one in into[parent.id]:
-            if one.dismissed is None:
-                within = _within(one, mine)
-                found.append(within)
+        for member in into[parent.id]:
+            if member.dismissed is None:
+                within = _within(member, mine)
+                members.append(within)
                 todo.append((within, mine))
-    return [target, *sorted(found, key=lambda one: one.id)]
+    return [target, *sorted(members, key=lambda member: member.id)]
 
 
-def _within(one: IncidentFacts, ends: _Ends | None) -> IncidentFacts:
+def _within(member: IncidentFacts, ends: _Ends | None) -> IncidentFacts:
     """
     Return a merged incident as it went on within another.
 
     Args:
         ends: Up to when it lasts, where it was still open; None where that is not known yet.
     """
-    spells, status = one.spells, one.before_merge or one.status
+    spells, status = member.spells, member.before_merge or member.status
     if not spells:
-        return one._replace(merged_into=None, before_merge=None)
+        return member._replace(merged_into=None, before_merge=None)
     last = spells[-1]
     if not last.over and ends is not None:
         status, end = ends.status, ends.after(last.started)
@@ -322,7 +322,7 @@ def _within(one: IncidentFacts, ends: _Ends | None) -> IncidentFacts:
             spells = (*spells, _lasting(last, end))
     if status in OPEN and (not spells or spells[-1].over):
         status = IncidentStatus.RESOLVED
-    return one._replace(status=status, spells=spells, merged_into=None, before_merge=None)
+    return member._replace(status=status, spells=spells, merged_into=None, before_merge=None)
 
 
 def _lasting(spell: Spell, end: Spell) -> Spell:
@@ -344,7 +344,7 @@ def _union(spells: Iterable[Spell]) -> tuple[Spell, ...]:
     A spell of which nobody knows the end reaches no further than its start: what comes after it is
     a spell of its own.
     """
-    return tuple(map(_one, _touching(sorted(spells, key=_begin))))
+    return tuple(map(_joined, _touching(sorted(spells, key=_begin))))
 
 
 def _begin(spell: Spell) -> int:
@@ -371,7 +371,7 @@ def _touching(spells: Iterable[Spell]) -> Iterator[list[Spell]]:
     yield group
 
 
-def _one(spells: Sequence[Spell]) -> Spell:
+def _joined(spells: Sequence[Spell]) -> Spell:
     """Return the one spell that overlapping ones are together."""
     if len(spells) == 1:
         return spells[0]
@@ -386,17 +386,17 @@ def _one(spells: Sequence[Spell]) -> Spell:
     )
 
 
-def _latest(told: Sequence[Moment | None], ends: Sequence[int | None]) -> Moment | None:
+def _latest(moments: Sequence[Moment | None], ends: Sequence[int | None]) -> Moment | None:
     """
-    Return when something had happened to all: the last of the moments told.
+    Return when something had happened to all: the last of the moments.
 
     None where one of them had it not, and was not over by then: nobody said so of the whole.
     """
-    last = max((moment for moment in told if moment is not None), key=_at, default=None)
+    last = max((moment for moment in moments if moment is not None), key=_at, default=None)
     if last is None:
         return None
     at = _at(last)
-    for moment, end in zip(told, ends, strict=True):
+    for moment, end in zip(moments, ends, strict=True):
         if moment is None and (end is None or end > at):
             return None
     return last

@@ -1,7 +1,7 @@
 """
 Rows: what stands of one incident or one change.
 
-How they are made from events is told in `incident_rows` and `change_rows`. Events are told apart by
+How events are applied to them stands in `incident_rows` and `change_rows`. Events are told apart by
 their type names, which are the storage format. So a row can be made of the events themselves, or of
 the leaner form in which the codec gives them where only facts count.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import replaced
@@ -42,6 +42,8 @@ from imcm.domain.vocabulary import (
     midpoint,
 )
 from imcm.projections.facts.edits import Edit
+
+T = TypeVar("T")
 
 # --- rows -----------------------------------------------------------------------------------------
 
@@ -323,7 +325,7 @@ def happened(events: Iterable[Any], as_of: datetime) -> Iterator[Any]:
 
 
 @lru_cache(maxsize=1024)
-def one_for_all(names: tuple[str, ...]) -> tuple[str, ...]:
+def interned(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names as they were first given: of services and people there are few, of rows many."""
     return names
 
@@ -346,28 +348,27 @@ def in_order_of_time(moments: Sequence[Moment | None]) -> tuple[Moment | None, .
 
 
 # --- what grows -----------------------------------------------------------------------------------
-# What is told so far of a row holds what grows (spells, waits, rollout steps) as a tuple, which a
-# row may hold as well, or as a list of its own. It becomes a list when something is put into it, so
-# that the next event finds one and copies nothing; a row made of it gets a tuple.
+# A row in progress holds what grows (spells, waits, rollout steps) as a tuple, which a row may hold
+# as well, or as a list of its own. It becomes a list when something is put into it, so that the
+# next event finds one and copies nothing; a row made of it gets a tuple.
 
 
-def own(told: list[Any], place: int) -> list[Any]:
-    """Return what grows in one place of what is told so far, to be put into."""
-    some = told[place]
-    if some.__class__ is not list:
-        some = told[place] = list(some)
-    mine: list[Any] = some
-    return mine
+def owned(values: Sequence[T]) -> list[T]:
+    """Return what grows in a row in progress as a list of its own, to be put into."""
+    return values if isinstance(values, list) else list(values)
 
 
-def waiting(told: list[Any], place: int, event: Any) -> None:
-    """Tell of the wait that an event begins; the one before it is over."""
-    released(told, place, event.at)
-    own(told, place).append(Hold(held=event.at, released=None, reason=event.reason))
+def with_hold(holds: Sequence[Hold], event: Any) -> list[Hold]:
+    """Return waits with the one that an event begins; the one before it is over."""
+    own = owned(with_release(holds, event.at))
+    own.append(Hold(held=event.at, released=None, reason=event.reason))
+    return own
 
 
-def released(told: list[Any], place: int, at: Moment | None) -> None:
-    """Tell that the last wait ended at that moment, where it had not ended before."""
-    holds = told[place]
-    if holds and holds[-1].released is None:
-        own(told, place)[-1] = holds[-1]._replace(released=at)
+def with_release(holds: Sequence[Hold], at: Moment | None) -> Sequence[Hold]:
+    """Return waits of which the last ended at that moment, where it had not ended before."""
+    if not holds or holds[-1].released is not None:
+        return holds
+    own = owned(holds)
+    own[-1] = holds[-1]._replace(released=at)
+    return own

@@ -16,9 +16,10 @@ import attrs
 
 from imcm.domain.vocabulary import NOTHING_TOLD, Verdict, is_among
 from imcm.errors import InvalidValue
+from imcm.projections.facts.columns import COMPLETED, NO_TIME, UNSURE
 from imcm.projections.facts.fold import Facts, IncidentFacts
 from imcm.projections.facts.merges import said
-from imcm.projections.facts.tables import COMPLETED, NO_TIME, UNSURE, OneByOne
+from imcm.projections.facts.tables import IndexedSequence
 from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.definition import choices, is_label
 from imcm.projections.figures.deployments import Deployments, all_deployments, unknown_notes
@@ -138,7 +139,7 @@ class Cause(NamedTuple):
     known: bool
 
 
-class Attributed(OneByOne[Cause]):
+class Attributed(IndexedSequence[Cause]):
     """
     Which incidents are attributed to which changes, field by field: the stated ones first.
 
@@ -197,7 +198,7 @@ class Attributed(OneByOne[Cause]):
     def __len__(self) -> int:
         return len(self.changes)
 
-    def _one(self, index: int) -> Cause:
+    def _item(self, index: int, /) -> Cause:
         incident, change = self._facts.incidents.ids[self.incidents[index]], self.changes[index]
         id_ = self._unknown[change] if change < 0 else self._facts.changes.ids[change]
         inferred = index >= self.stated
@@ -245,7 +246,7 @@ def _causes(facts: Facts, definition: Attribution) -> tuple[Attributed, list[Lef
     for index in with_verdicts if definition.stated == "wins" else ():
         named = members.caused(index)
         for id_ in sorted(named):
-            change = facts.changes.place(id_)
+            change = facts.changes.index_of(id_)
             if change is None:
                 unknown.append(id_)
                 change = -len(unknown)

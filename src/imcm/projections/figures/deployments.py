@@ -15,9 +15,10 @@ import attrs
 
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.vocabulary import Kind, Moment, Outcome
+from imcm.projections.facts.columns import UNKNOWN, UNSURE, argsort
 from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.facts.tables import UNKNOWN, UNSURE, OneByOne, in_order
+from imcm.projections.facts.tables import IndexedSequence
 from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.definition import Definition, choices
 from imcm.projections.figures.excerpt import named
@@ -64,7 +65,7 @@ class Deployment(NamedTuple):
         return self.change.outcome is Outcome.COMPLETED
 
 
-class Deployed(OneByOne[Deployment]):
+class Deployed(IndexedSequence[Deployment]):
     """
     Deployments in order of time and id, field by field: there are very many, and most are plain.
 
@@ -165,7 +166,7 @@ class Deployed(OneByOne[Deployment]):
     def __len__(self) -> int:
         return len(self.at)
 
-    def _one(self, index: int) -> Deployment:
+    def _item(self, index: int, /) -> Deployment:
         at, uncertain = moment_of(self.at[index]), index in self.uncertain
         return Deployment(self.change(index), at, uncertain, self.groups_of(index))
 
@@ -241,7 +242,7 @@ def _deployments(facts: Facts, definition: Deployments) -> DeploymentSelection:
             for index, time in zip(indices, times, strict=True)
         ]
     # The rows come in the order of their ids, and so do those of one time.
-    order = in_order(times)
+    order = argsort(times)
     change_indices = order if len(indices) == len(changes) else [indices[i] for i in order]
     groups = None
     if definition.group_by is not None:

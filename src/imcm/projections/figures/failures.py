@@ -10,9 +10,9 @@ from typing import ClassVar, Final, NamedTuple
 
 import attrs
 
+from imcm.projections.facts.columns import COMPLETED, FAILED, ROLLED_BACK, indices_set
 from imcm.projections.facts.fold import Facts, IncidentFacts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.facts.tables import COMPLETED, FAILED, ROLLED_BACK, where
 from imcm.projections.figures.attribution import Attributed, Attribution, causes_of
 from imcm.projections.figures.bounds import inside, instants
 from imcm.projections.figures.definition import choices, names
@@ -191,7 +191,7 @@ def _failures(facts: Facts, definition: FailedBy) -> Classified:
             if outcome in signs
         }
     if "repaired" in by:
-        repairs = [facts.changes[index] for index in where(facts.changes.columns.odd)]
+        repairs = [facts.changes[index] for index in indices_set(facts.changes.columns.rework)]
         repaired = {of: row.id for row in repairs if (of := row.repairs) and of != row.id}
         for id_, repair in repaired.items():
             _sign(others, facts, deployed, id_, f"repaired by {repair}")
@@ -207,7 +207,7 @@ def _sign(
     others: dict[int, list[str]], facts: Facts, deployed: Deployed, id_: str, sign: str
 ) -> None:
     """Note a sign of failure, where the change is a deployment in question."""
-    change = facts.changes.place(id_)
+    change = facts.changes.index_of(id_)
     if change is not None and deployed.deployment_indices[change] >= 0:
         others.setdefault(deployed.deployment_indices[change], []).append(sign)
 

@@ -18,10 +18,10 @@ import attrs
 
 from imcm.domain.vocabulary import ChangeType, Verdict
 from imcm.errors import InvalidValue
+from imcm.projections.facts.columns import COMPLETED, UNKNOWN, indices_set
 from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
 from imcm.projections.facts.merges import said
-from imcm.projections.facts.tables import COMPLETED, UNKNOWN, where
 from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.days import day_of, midnight, next_midnight
 from imcm.projections.figures.definition import Definition, names
@@ -425,7 +425,7 @@ def _fixed(
             continue
         row = facts.incidents[index]
         named = said(row, Verdict.FIXED)
-        known = [change for id_ in named if (change := facts.changes.place(id_)) is not None]
+        known = [change for id_ in named if (change := facts.changes.index_of(id_)) is not None]
         changes = [
             deployment
             for change in known
@@ -434,7 +434,7 @@ def _fixed(
         why = why_incident_out(row, definition)
         if why is None:
             count += len(named)
-            unknown += (id_ for id_ in named if facts.changes.place(id_) is None)
+            unknown += (id_ for id_ in named if facts.changes.index_of(id_) is None)
             for change in changes:
                 fixed.setdefault(change, []).append(row.id)
         elif changes:
@@ -456,7 +456,7 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     """Compute the rework rate."""
     deployed, out = deployments(facts, definition)
     fixed, disregarded, notes = _fixed(facts, deployed, definition)
-    odd = where(facts.changes.columns.odd)
+    odd = indices_set(facts.changes.columns.rework)
     may_be = {
         *fixed,
         *(deployment for index in odd if (deployment := deployed.deployment_indices[index]) >= 0),

@@ -15,9 +15,9 @@ import attrs
 
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.vocabulary import Between, Commit, Kind, Moment, Outcome, earliest, latest
+from imcm.projections.facts.columns import COMPLETED, NO_TIME, UNKNOWN, indices_unset
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import instant
-from imcm.projections.facts.tables import COMPLETED, NO_TIME, UNKNOWN, where_not
 from imcm.projections.figures.deployments import (
     Deployed,
     Deployment,
@@ -139,7 +139,7 @@ def _undelivered(facts: Facts, definition: LeadTime) -> list[Deployment]:
         return []
     columns = facts.changes.columns
     undelivered: list[Deployment] = []
-    odd = where_not(columns.counted)
+    odd = indices_unset(columns.counted)
     for index in compress(odd, map(columns.load.__getitem__, odd)):
         row = facts.changes[index]
         ended = row.outcome not in (None, Outcome.UNKNOWN)

@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 
 from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import NONE_GIVEN, PRODUCTION, Mode, Severity
+from imcm.projections.facts.columns import indices_set, indices_unset
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
-from imcm.projections.facts.tables import where, where_not
 from imcm.projections.figures.definition import ANY, Definition, choices
 from imcm.projections.figures.figure import LeftOut
 
@@ -99,10 +99,10 @@ def sorted_out(
         matches: Says which are in question.
         why: Says why one does not count; None where it does.
     """
-    indices: Sequence[int] = where(counted) if plainly else ()
+    indices: Sequence[int] = indices_set(counted) if plainly else ()
     more: list[int] = []
     out: list[LeftOut] = []
-    for index in where_not(counted) if plainly else range(len(rows)):
+    for index in indices_unset(counted) if plainly else range(len(rows)):
         row = rows[index]
         if not matches(row):
             continue

@@ -14,9 +14,9 @@ import attrs
 from imcm.domain.incident import OPEN
 from imcm.domain.vocabulary import Between, Moment, is_among, midpoint
 from imcm.errors import InvalidValue
+from imcm.projections.facts.columns import COMPLETED, NO_TIME, UNSURE
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.facts.tables import COMPLETED, NO_TIME, UNSURE
 from imcm.projections.figures.attribution import causes_of
 from imcm.projections.figures.definition import names
 from imcm.projections.figures.deployments import deployments, unknown_outcomes

@@ -555,7 +555,7 @@ def _unknown_causes(facts: Facts, definition: IncidentDuration) -> tuple[str, ..
         for change, verdict in verdicts[index].items()
         if verdict is Verdict.CAUSED
     ]
-    unknown = (change for change in stated if facts.changes.place(change) is None)
+    unknown = (change for change in stated if facts.changes.index_of(change) is None)
     return unknown_notes("causes", len(stated), unknown)
 
 

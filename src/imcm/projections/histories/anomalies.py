@@ -268,18 +268,18 @@ def _incident_links(row: IncidentFacts, facts: Facts) -> Iterator[tuple[Oddity, 
     """Yield what an incident names that is not in the facts."""
     for verdict, word in ((Verdict.CAUSED, "caused by"), (Verdict.FIXED, "fixed by")):
         for change, said in row.verdicts.items():
-            if said is verdict and facts.changes.place(change) is None:
+            if said is verdict and facts.changes.index_of(change) is None:
                 yield Oddity.UNKNOWN_LINK, f"{word} {quoted(change)}"
     into = row.merged_into
-    if into is not None and facts.incidents.place(into) is None:
+    if into is not None and facts.incidents.index_of(into) is None:
         yield Oddity.UNKNOWN_LINK, f"merged into {quoted(into)}"
 
 
 def _change_links(row: ChangeFacts, facts: Facts) -> Iterator[tuple[Oddity, str]]:
     """Yield what a change names that is not in the facts."""
-    if row.incident is not None and facts.incidents.place(row.incident) is None:
+    if row.incident is not None and facts.incidents.index_of(row.incident) is None:
         yield Oddity.UNKNOWN_LINK, f"for {quoted(row.incident)}"
-    if row.repairs is not None and facts.changes.place(row.repairs) is None:
+    if row.repairs is not None and facts.changes.index_of(row.repairs) is None:
         yield Oddity.UNKNOWN_LINK, f"repairs {quoted(row.repairs)}"
 
 

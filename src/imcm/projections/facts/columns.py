@@ -1,0 +1,304 @@
+"""
+Columns: what nearly every figure asks of rows, as plain numbers in arrays, and how to work on them.
+
+The helpers are named as numpy names its own, and work on the arrays of the standard library: a
+column of flags is a `bytearray`, one of numbers an `array`, and rows are picked by their indices.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import compress
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, TypeVar
+
+from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident_events import IncidentStatus
+from imcm.domain.vocabulary import (
+    ChangeType,
+    Commit,
+    DismissalReason,
+    Kind,
+    Mode,
+    Moment,
+    Outcome,
+    Verdict,
+)
+from imcm.projections.facts.instants import EPOCH, MICROSECOND
+from imcm.projections.facts.rows import Spell
+from imcm.projections.statistics.samples import are_floats
+
+T = TypeVar("T")
+
+NO_TIME: Final = -(1 << 63)
+"""In a column of times: there is none, or nobody knows it."""
+
+UNSURE: Final = NO_TIME + 1
+"""In a column of times: it lies between two others. Whatever is larger is an exact time."""
+
+Services = tuple[str, ...]
+
+OUTCOMES: Final = (None, *Outcome)
+COMPLETED: Final = OUTCOMES.index(Outcome.COMPLETED)
+FAILED: Final = OUTCOMES.index(Outcome.FAILED)
+ROLLED_BACK: Final = OUTCOMES.index(Outcome.ROLLED_BACK)
+UNKNOWN: Final = OUTCOMES.index(Outcome.UNKNOWN)
+
+
+# --- helpers --------------------------------------------------------------------------------------
+
+_INVERTED: Final = bytes([1, *bytes(255)])
+
+
+def indices_set(mask: bytearray) -> Sequence[int]:
+    """Return the indices at which a flag is set, in order."""
+    count = len(mask)
+    return range(count) if mask.count(1) == count else list(compress(range(count), mask))
+
+
+def indices_unset(mask: bytearray) -> Sequence[int]:
+    """Return the indices at which a flag is not set, in order."""
+    return () if mask.count(1) == len(mask) else indices_set(mask.translate(_INVERTED))
+
+
+def argsort(times: Sequence[int]) -> list[int]:
+    """Return the indices of times in their order, those of equal ones in the order given."""
+    keys: Sequence[float] = list(map(float, times)) if are_floats(times) else times
+    return sorted(range(len(times)), key=keys.__getitem__)
+
+
+def searchsorted(values: Sequence[str], wanted: Iterable[str]) -> list[int]:
+    """Return the index of each that is wanted in sorted values, or that at which it belongs."""
+    return [bisect_left(values, value) for value in wanted]
+
+
+def take(values: Sequence[T], indices: Iterable[int]) -> list[T]:
+    """Return the values at some indices."""
+    return [values[index] for index in indices]
+
+
+# --- what they hold -------------------------------------------------------------------------------
+
+
+class IncidentColumns(NamedTuple):
+    """
+    What figures ask of incidents.
+
+    Attributes:
+        counted: 1 for what nearly all are: real, in production, and nobody took it back.
+        plain: 1 where it is one stretch between a detection and a resolution, both exact.
+        merged: 1 where others are merged into it: what each of them says is in its row.
+        verdicts: What was said about causes and repairs, by the change; nothing of most.
+        detected, resolved: The times, in microseconds since 1970, or NO_TIME, or UNSURE; the last
+            resolution of those that were open more than once.
+        services: Which of the lists of services, as `Table.services` has them.
+    """
+
+    counted: bytearray
+    plain: bytearray
+    merged: bytearray
+    verdicts: list[Mapping[str, Verdict]]
+    detected: array[int]
+    resolved: array[int]
+    services: array[int]
+
+    def __repr__(self) -> str:
+        """Return what they are, and of how many."""
+        return f"<{type(self).__name__} of {len(self.counted):,}>"
+
+
+class ChangeColumns(NamedTuple):
+    """
+    What figures ask of changes.
+
+    Attributes:
+        counted: 1 for what nearly all are: deployed to production at an exact time, no roll back.
+        outcome: The index of its outcome in OUTCOMES.
+        rework: 1 where it may be rework: an emergency, unplanned, or a repair of another.
+        deployed, rolled_back, recovered: The times, as with incidents.
+        load: How many commits it brought; 255 for more.
+        commit, committed: The id of its one commit, and when it was committed; None and NO_TIME
+            where it brought none, or several.
+        services: As with incidents.
+    """
+
+    counted: bytearray
+    outcome: bytearray
+    rework: bytearray
+    deployed: array[int]
+    rolled_back: array[int]
+    recovered: array[int]
+    committed: array[int]
+    load: bytearray
+    commit: list[str | None]
+    services: array[int]
+
+    def __repr__(self) -> str:
+        """Return what they are, and of how many."""
+        return f"<{type(self).__name__} of {len(self.counted):,}>"
+
+
+# --- how they are filled --------------------------------------------------------------------------
+
+
+# Members of an enum are looked up slowly: these functions are called for every row.
+_REAL: Final = Mode.REAL
+_ROLLBACK: Final = Kind.ROLLBACK
+_NO_INCIDENT: Final = IncidentStatus.NOTHING
+_NO_CHANGE: Final = ChangeStatus.NOTHING
+
+
+def incident_counts_plainly(
+    status: IncidentStatus,
+    environment: str | None,
+    mode: Mode,
+    spells: Sequence[Spell],
+    merged_into: str | None,
+    dismissed: DismissalReason | None,
+) -> bool:
+    """Say whether an incident is what nearly all are: it counts wherever nothing else is asked."""
+    return (
+        mode is _REAL
+        and merged_into is None
+        and dismissed is None
+        and environment is None
+        and status is not _NO_INCIDENT
+        and bool(spells)
+    )
+
+
+def change_counts_plainly(
+    status: ChangeStatus, environment: str | None, kind: Kind | None, deployed: int
+) -> bool:
+    """Say whether a change is what nearly all are: it counts wherever nothing else is asked."""
+    return (
+        deployed > UNSURE
+        and environment is None
+        and kind is not _ROLLBACK
+        and status is not _NO_CHANGE
+    )
+
+
+_INCIDENT: Final = attrgetter(
+    "status",
+    "services",
+    "environment",
+    "mode",
+    "detected_at",
+    "spells",
+    "verdicts",
+    "merged_into",
+    "members",
+    "dismissed",
+)
+_CHANGE: Final = attrgetter(
+    "status",
+    "type",
+    "kind",
+    "services",
+    "environment",
+    "unplanned",
+    "repairs",
+    "deployed_at",
+    "rolled_back_at",
+    "recovered_at",
+    "commits",
+    "outcome",
+)
+
+
+_AT_ONCE: Final = 500
+
+
+def _in_pieces(
+    fields: Callable[[Any], tuple[Any, ...]], rows: Sequence[Any]
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield some fields of a few rows at a time, each field by itself: they stay in the cache."""
+    for first in range(0, len(rows), _AT_ONCE):
+        yield list(zip(*map(fields, rows[first : first + _AT_ONCE]), strict=True))
+
+
+def _times(moments: Iterable[Moment | None]) -> list[int]:
+    return [
+        NO_TIME
+        if at is None
+        else (at - EPOCH) // MICROSECOND
+        if isinstance(at, datetime)
+        else UNSURE
+        for at in moments
+    ]
+
+
+# Any: rows, or what has the fields of rows.
+def incident_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> IncidentColumns:
+    """
+    Return the columns of incidents.
+
+    Args:
+        number: Gives the number of a list of services.
+    """
+    flags = bytearray(), bytearray(), bytearray()
+    columns = IncidentColumns(*flags, [], array("q"), array("q"), array("q"))
+    for fields in _in_pieces(_INCIDENT, rows):
+        statuses, services, environments, modes, detections, spells, verdicts = fields[:7]
+        merged_into, members, dismissed = fields[7:]
+        detected = _times(detections)
+        resolved = _times(some[-1].resolved if some else None for some in spells)
+        columns.counted.extend(
+            map(
+                incident_counts_plainly,
+                *(statuses, environments, modes, spells, merged_into, dismissed),
+            )
+        )
+        columns.plain.extend(
+            start > UNSURE and end > UNSURE and len(some) == 1
+            for start, end, some in zip(detected, resolved, spells, strict=True)
+        )
+        columns.merged.extend(map(bool, members))
+        columns.verdicts.extend(verdicts)
+        columns.detected.extend(detected)
+        columns.resolved.extend(resolved)
+        columns.services.extend(map(number, services))
+    return columns
+
+
+def change_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> ChangeColumns:
+    """Return the columns of changes, as those of incidents are made."""
+    columns = ChangeColumns(
+        bytearray(),
+        bytearray(),
+        bytearray(),
+        *(array("q"), array("q"), array("q"), array("q")),
+        bytearray(),
+        [],
+        array("q"),
+    )
+    # An enum is hashed and compared by functions of Python: nearly all are found without.
+    completed, emergency = Outcome.COMPLETED, ChangeType.EMERGENCY
+    for fields in _in_pieces(_CHANGE, rows):
+        statuses, types, kinds, services, environments, unplanned, repairs = fields[:7]
+        deployments, roll_backs, recoveries, loads, outcomes = fields[7:]
+        deployed = _times(deployments)
+        columns.counted.extend(map(change_counts_plainly, statuses, environments, kinds, deployed))
+        columns.outcome.extend(
+            COMPLETED if outcome is completed else OUTCOMES.index(outcome) for outcome in outcomes
+        )
+        columns.rework.extend(
+            type_ is emergency or bool(of_itself) or of is not None
+            for type_, of_itself, of in zip(types, unplanned, repairs, strict=True)
+        )
+        columns.deployed.extend(deployed)
+        columns.rolled_back.extend(_times(roll_backs))
+        columns.recovered.extend(_times(recoveries))
+        alone = [load[0] if len(load) == 1 else _NO_COMMIT for load in loads]
+        columns.committed.extend(_times(commit.committed_at for commit in alone))
+        columns.load.extend(min(len(load), 255) for load in loads)
+        columns.commit.extend(None if commit is _NO_COMMIT else commit.id for commit in alone)
+        columns.services.extend(map(number, services))
+    return columns
+
+
+_NO_COMMIT: Final = Commit(id="none")
