@@ -4,6 +4,7 @@ The house itself: what the pure rooms load, what the documents say, what the pub
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import subprocess
@@ -60,6 +61,16 @@ def test_every_stored_event_has_a_public_home() -> None:
     unions = {"IncidentEvent", "ChangeEvent"}
     assert types.keys() - unions == EVENT_TYPES.keys() | {"Unread"}
     assert all(EVENT_TYPES[name] is types[name] for name in EVENT_TYPES)
+
+
+def test_the_map_leads_where_it_says() -> None:
+    """Each `file::name` of README's map is there, and each file it names."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    places = re.findall(r"`src/([\w/]+)\.py::(\w+)`", readme)
+    assert len(places) > 40
+    for path, name in places:
+        module = importlib.import_module(path.replace("/", ".").removesuffix(".__init__"))
+        assert hasattr(module, name), f"{path}::{name}"
 
 
 @pytest.mark.parametrize("page", ["lifecycles", "events", "reference"])
