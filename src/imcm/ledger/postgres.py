@@ -28,6 +28,7 @@ from imcm.ledger.store import (
     AppendConflict,
     RecorderStore,
     Rewriting,
+    greatest_number,
     not_empty,
 )
 
@@ -267,6 +268,18 @@ class PostgresStore(RecorderStore):
                 rows = self._tried(partial(_asked, statement=statement, parameters=(stream, most)))
                 names += [name for (name,) in rows]
         return names
+
+    def greatest(self, prefix: str) -> int:
+        """Return the greatest number that follows a prefix in the name of a stream; 0 if none."""
+        from psycopg.sql import SQL
+
+        statement = SQL(
+            "SELECT originator_id FROM {} "
+            "WHERE originator_version = 1 AND starts_with(originator_id, %s)"
+        ).format(_table(self._recorder))
+        with self._errors():
+            rows = self._tried(partial(_asked, statement=statement, parameters=(prefix,)))
+        return greatest_number(prefix, (name for (name,) in rows))
 
     def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""

@@ -12,6 +12,7 @@ decides again on what stands then.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import random
@@ -39,6 +40,7 @@ from imcm.domain.recorded import (
     Recording,
     Source,
     kind_and_id,
+    stream_of,
 )
 from imcm.domain.severity import SeverityScale, checked_scale
 from imcm.domain.vocabulary import (
@@ -46,7 +48,9 @@ from imcm.domain.vocabulary import (
     Relation,
     checked_function,
     checked_id,
+    checked_text,
     checked_time,
+    known_id,
     required_words,
 )
 from imcm.errors import (
@@ -86,7 +90,7 @@ from imcm.ledger.restoring import refuse_existing, restore_file, stored_twice
 from imcm.ledger.rows import head_of, is_stored, readable_row
 from imcm.ledger.settings import store_of
 from imcm.ledger.store import SELF, AppendConflict, SQLiteStore, Store, Turn
-from imcm.ledger.streams import AGGREGATES, state_of_rows, without_gaps
+from imcm.ledger.streams import AGGREGATES, kind_of_step, state_of_rows, without_gaps
 from imcm.ledger.transactions import Once, Transaction
 from imcm.plain import plain
 
@@ -236,6 +240,7 @@ class Ledger(LedgerReader):
     ) -> None:
         self._clock = clock
         self._scale = scale
+        self._numbers: dict[str, int] = {}
         self._writes = store
         try:
             self._open(store)
@@ -290,6 +295,59 @@ class Ledger(LedgerReader):
         if args:
             raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
         return self.commit([call_of(id, step, arguments)], source=None, key=None)
+
+    def record_new(
+        self,
+        prefix: str,
+        step: Callable[Concatenate[State, P], tuple[IncidentEvent, ...] | tuple[ChangeEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> Recording:
+        """
+        Record the first step of a new incident or change, under the next number behind a prefix.
+
+            [detected] = ledger.record_new("INC-", incident.detect, by="ana", at=now, title="...")
+            print(detected.id)  # INC-205
+
+        Processes that do this at once get numbers of their own. Numbers that are not used remain
+        where an import brought greater ones. Under a key: `ledger.once(source, key).record_new`,
+        which gives a delivery that comes again the id it was given first.
+
+        Args:
+            prefix: What stands before the number: "INC-".
+            step: `incident.detect`, `change.plan` or `change.observe`, or one like them of your
+                own; *arguments* are its own.
+
+        Raises:
+            As `record`.
+        """
+        if args:
+            raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
+        return self.numbered(prefix, step, lambda id_: self.record(id_, step, *args, **arguments))
+
+    def numbered(
+        self, prefix: str, step: Callable[..., object], record: Callable[[str], Recording]
+    ) -> Recording:
+        """Let *record* record under the next number that is free; `record_new` does this."""
+        while isinstance(step, functools.partial):
+            step = step.func
+        known_id("prefix", f"{checked_text('prefix', prefix)}1")  # what can begin no id is refused
+        start = stream_of(kind_of_step(step), prefix)
+        number = self._numbers.get(start) or self._store.greatest(start)
+        while True:
+            number += 1
+            self._numbers[start] = number
+            id_ = f"{prefix}{number}"
+            if self._store.stream(f"{start}{number}"):
+                continue
+            try:
+                return record(id_)
+            except StepRefused as refused:
+                if refused.guard == "status" and self._store.stream(f"{start}{number}"):
+                    continue  # somebody was faster, and has this number
+                self._numbers[start] = number - 1
+                raise
 
     def once(self, source: str | Source, key: str, *, strict: bool = False) -> Once:
         """

@@ -10,6 +10,7 @@ changing a byte of it.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import threading
 import weakref
@@ -96,6 +97,10 @@ class ReadStore(Protocol):
 
     def beside(self, stream: str, most: int) -> list[str]:
         """Return at most so many streams on each side of one, in the order of their names."""
+        ...
+
+    def greatest(self, prefix: str) -> int:
+        """Return the greatest number that follows a prefix in the name of a stream; 0 if none."""
         ...
 
     def stream(self, stream: str) -> list[StoredEvent]:
@@ -229,6 +234,15 @@ _BY_STREAM: Final = (
     f"SELECT {_COLUMNS} FROM stored_events INDEXED BY sqlite_autoindex_stored_events_1 "  # noqa: S608
     "WHERE originator_id "
 )
+
+
+def greatest_number(prefix: str, names: Iterable[str]) -> int:
+    """Return the greatest plain number that follows a prefix in any of these names; 0 if none."""
+    rests = (name.removeprefix(prefix) for name in names if name.startswith(prefix))
+    return max((int(rest) for rest in rests if _NUMBER.fullmatch(rest)), default=0)
+
+
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 class SQLiteFile:
@@ -374,6 +388,17 @@ class SQLiteFile:
             )
             names += [name for (name,) in self._select(statement, (stream, most))]
         return names
+
+    def greatest(self, prefix: str) -> int:
+        """Return the greatest number that follows a prefix in the name of a stream; 0 if none."""
+        asking = (
+            "SELECT originator_id FROM stored_events "
+            "INDEXED BY sqlite_autoindex_stored_events_1 "
+            "WHERE originator_id >= ? AND originator_id < ? AND originator_version = 1"
+        )
+        # Behind every digit, and so behind all that is asked for.
+        rows = self._select(asking, (prefix, f"{prefix}:"))
+        return greatest_number(prefix, (name for (name,) in rows))
 
     def _refuse_position(self, position: object) -> None:
         """
@@ -647,6 +672,10 @@ class RecorderStore:
         names = sorted({row.stream for row in self.rows()})
         at = bisect_left(names, stream)
         return names[max(0, at - most) : at + most]
+
+    def greatest(self, prefix: str) -> int:
+        """Return the greatest number that follows a prefix in the name of a stream; 0 if none."""
+        return greatest_number(prefix, (row.stream for row in self.rows() if row.version == 1))
 
     def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream; the recorder interface does not tell their positions."""
@@ -1040,6 +1069,11 @@ class SQLiteStore(RecorderStore):
         """Return at most so many streams on each side of one, in the order of their names."""
         self._usable()
         return self.reader.beside(stream, most)
+
+    def greatest(self, prefix: str) -> int:
+        """Return the greatest number that follows a prefix in the name of a stream; 0 if none."""
+        self._usable()
+        return self.reader.greatest(prefix)
 
     def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream, with their positions."""

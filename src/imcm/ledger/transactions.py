@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from imcm.domain import incident
 from imcm.domain.change import Change
@@ -15,7 +15,7 @@ from imcm.domain.incident import Incident
 from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import Event, Recording, Source
 from imcm.domain.vocabulary import Moment, Relation
-from imcm.errors import InvalidValue, TransactionOverError
+from imcm.errors import InvalidValue, KeyReusedError, TransactionOverError
 from imcm.ledger.calls import Call, call_of, of_members, relating
 
 if TYPE_CHECKING:
@@ -59,6 +59,34 @@ class Once:
         with self._transaction() as tx:
             tx.record(id, step, *args, **arguments)
         return tx.recorded
+
+    def record_new(
+        self,
+        prefix: str,
+        step: Callable[Concatenate[State, P], tuple[IncidentEvent, ...] | tuple[ChangeEvent, ...]],
+        /,
+        *args: P.args,
+        **arguments: P.kwargs,
+    ) -> Recording:
+        """
+        Record as `Ledger.record_new` does, once: a repeat has the id that was given first.
+
+        Raises:
+            KeyReusedError: The key came before with another step.
+        """
+        earlier = self._ledger.recorded_under(self._source, self._key)
+        if earlier:
+            return self.record(earlier[0].id, step, *args, **arguments)
+
+        def record(id_: str) -> Recording:
+            try:
+                return self.record(id_, step, *args, **arguments)
+            except KeyReusedError as reused:
+                # The same delivery came to somebody else, who was faster with another number.
+                first: Any = reused.recorded[0]  # a recorded event, which errors do not know
+                return self.record(first.id, step, *args, **arguments)
+
+        return self._ledger.numbered(prefix, step, record)
 
     def merge(self, id: str, *, into: str, by: str, at: Moment, why: str = "") -> Recording:
         """Merge as `Ledger.merge` does, once."""
