@@ -59,7 +59,7 @@ def test_what_is_refused_takes_no_number(ledger):
     with pytest.raises(StepRefused):
         ledger.record_new("INC-", incident.resolve, by="pd", at=NOW)
     with pytest.raises(InvalidValue):
-        ledger.record_new("INC-", incident.detect, by=7, at=NOW)
+        ledger.record_new("INC-", incident.detect, by=7, at=NOW, title="x")
     assert "INC-1" == new(ledger)
 
 
