@@ -329,7 +329,14 @@ class Ledger(LedgerReader):
     def numbered(
         self, prefix: str, step: Callable[..., object], record: Callable[[str], Recording]
     ) -> Recording:
-        """Let *record* record under the next number that is free; `record_new` does this."""
+        """
+        Let something be recorded under the next number that is free; `record_new` does this.
+
+        Args:
+            prefix: What stands before the number.
+            step: Whose step it is tells whether it is an incident or a change.
+            record: Records under the id it is given.
+        """
         while isinstance(step, functools.partial):
             step = step.func
         known_id("prefix", f"{checked_text('prefix', prefix)}1")  # what can begin no id is refused
@@ -343,8 +350,9 @@ class Ledger(LedgerReader):
                 continue
             try:
                 return record(id_)
-            except StepRefused as refused:
-                if refused.guard == "status" and self._store.stream(f"{start}{number}"):
+            except ImcmError as error:
+                refused = isinstance(error, StepRefused) and error.guard == "status"
+                if refused and self._store.stream(f"{start}{number}"):
                     continue  # somebody was faster, and has this number
                 self._numbers[start] = number - 1
                 raise
