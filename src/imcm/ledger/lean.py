@@ -46,7 +46,7 @@ def _hint(hint: Any) -> Any:
     if hint is datetime:
         return _AWARE
     if hint in (Commit, PolicyRef):
-        return _struct(hint)
+        return lean_struct(hint)
     if get_origin(hint) in {Union, UnionType}:
         return Union[tuple(map(_hint, get_args(hint)))]  # noqa: UP007 (made of what is given)
     if get_origin(hint) is tuple:
@@ -67,14 +67,14 @@ def _lean(cls: type) -> Callable[[bytes], Any]:
         ("format", Annotated[int, msgspec.Meta(le=FORMAT)]),
         ("record", str),
         ("recorded_at", _AWARE),
-        ("event", _struct(cls) if is_fact else cls),
+        ("event", lean_struct(cls) if is_fact else cls),
         ("source", Source | None, None),
     ]
     return msgspec.json.Decoder(msgspec.defstruct(f"Lean{cls.__name__}", members, gc=False)).decode
 
 
 @functools.cache
-def _struct(cls: type) -> Any:
+def lean_struct(cls: type) -> Any:
     """
     Return a class that holds the facts of another, under the same name, and nothing else.
 

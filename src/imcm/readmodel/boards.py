@@ -10,16 +10,26 @@ next event that is applied, which is the redaction itself.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from imcm.codec.decoding import decode, stamp_of
-from imcm.codec.rows import EVENT_TYPES, StoredEvent
+import msgspec
+
+from imcm.codec.decoding import stamp_of
+from imcm.codec.rows import (
+    EVENT_TYPES,
+    FORMAT,
+    UNREADABLE,
+    StoredEvent,
+    hints_of,
+    word_fields,
+)
 from imcm.domain.corrections import WordsRedacted
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import Window
 from imcm.ledger import LedgerReader
+from imcm.ledger.lean import lean_struct
 from imcm.projections.boards.assembly import Extent, view_of, view_of_stream
 from imcm.projections.boards.details import (
     DETAILS,
@@ -139,6 +149,31 @@ def _searched(texts: Iterable[str]) -> str:
     return "\n".join(dict.fromkeys(text.casefold() for text in texts if text))
 
 
+class _Decoders(dict[str, Callable[[bytes], Any]]):
+    """By the names of types, what decodes an event and its words apart; made when needed."""
+
+    def __missing__(self, name: str) -> Callable[[bytes], Any]:
+        cls = EVENT_TYPES[name]
+        hints = hints_of(cls)
+        fields: list[Any] = [
+            (word, str, "") if hints[word] is str else (word, tuple[str, ...], ())
+            for word in word_fields(cls)
+        ]
+        words = msgspec.defstruct(f"WordsOf{name}", fields, frozen=True, gc=False)
+        members: list[Any] = [
+            # A newer format is refused here, and then the stream is read by who can say so.
+            ("format", Annotated[int, msgspec.Meta(le=FORMAT)]),
+            ("event", lean_struct(cls)),
+            ("words", words, words()),
+        ]
+        state = msgspec.defstruct(f"DetailsOf{name}", members, gc=False)
+        decode = self[name] = msgspec.json.Decoder(state).decode
+        return decode
+
+
+_decoders: Final = _Decoders()
+
+
 class _Held:
     """What is held of one stream, to go on from."""
 
@@ -202,11 +237,12 @@ class BoardsModel:
                 continue
             step = DETAILS[mine.kind].get(type_)
             if step is not None and stream not in reread:
-                event = decode(row).event
-                if isinstance(event, Unread):
+                try:
+                    state = _decoders[type_](row.state)
+                except UNREADABLE:
                     reread.add(stream)
                 else:
-                    step(mine.details, event)
+                    step(mine.details, state.event, state.words)
 
     def save(
         self, connection: sqlite3.Connection, changed: Iterable[Snapshot], unread: bool

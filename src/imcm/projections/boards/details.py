@@ -76,93 +76,94 @@ Details = IncidentDetails | ChangeDetails
 
 
 # --- incidents ------------------------------------------------------------------------------------
-# Any: events are told apart by the names of their types, as in `facts`.
+# Any: events are told apart by the names of their types, as in `facts`. A function takes the event
+# and what has its words, which may be kept apart from it.
 
 
-def _titled(incident: Any, event: Any) -> None:
-    incident.title = event.title or incident.title
+def _titled(incident: Any, event: Any, words: Any) -> None:
+    incident.title = words.title or incident.title
 
 
-def _role_assigned(incident: IncidentDetails, event: Any) -> None:
+def _role_assigned(incident: IncidentDetails, event: Any, _words: Any) -> None:
     key = event.role, folded(event.person)
     held = RoleHeld(role=event.role, person=event.person, since=event.at)
     incident.roles.setdefault(key, held)
 
 
-def _role_released(incident: IncidentDetails, event: Any) -> None:
+def _role_released(incident: IncidentDetails, event: Any, _words: Any) -> None:
     incident.roles.pop((event.role, folded(event.person)), None)
 
 
-def _update_posted(incident: IncidentDetails, event: Any) -> None:
+def _update_posted(incident: IncidentDetails, event: Any, words: Any) -> None:
     incident.updates += 1
-    incident.update = Update(at=event.at, by=event.by, audience=event.audience, text=event.text)
+    incident.update = Update(at=event.at, by=event.by, audience=event.audience, text=words.text)
 
 
-def _attempted(incident: IncidentDetails, event: Any) -> None:
+def _attempted(incident: IncidentDetails, event: Any, words: Any) -> None:
     incident.attempts[event.number] = {
         "number": event.number,
         "kind": event.kind,
         "at": event.at,
         "by": event.by,
         "change": event.change,
-        "note": event.note,
+        "note": words.note,
     }
 
 
-def _attempt_concluded(incident: IncidentDetails, event: Any) -> None:
+def _attempt_concluded(incident: IncidentDetails, event: Any, _words: Any) -> None:
     attempt = incident.attempts.get(event.number)
     if attempt is not None:
         attempt["result"] = event.result
 
 
-def _referred(item: Any, event: Any) -> None:
+def _referred(item: Any, event: Any, words: Any) -> None:
     item.references[event.address] = Reference(
-        kind=event.kind, address=event.address, title=event.title
+        kind=event.kind, address=event.address, title=words.title
     )
 
 
-def _problem_linked(incident: IncidentDetails, event: Any) -> None:
+def _problem_linked(incident: IncidentDetails, event: Any, _words: Any) -> None:
     incident.problems[event.problem] = None
 
 
-def _absorbed(incident: IncidentDetails, event: Any) -> None:
+def _absorbed(incident: IncidentDetails, event: Any, _words: Any) -> None:
     incident.merged[event.merged] = None
 
 
-def _separated(incident: IncidentDetails, event: Any) -> None:
+def _separated(incident: IncidentDetails, event: Any, _words: Any) -> None:
     incident.merged.pop(event.merged, None)
 
 
-def _resolved(incident: IncidentDetails, _: Any) -> None:
+def _resolved(incident: IncidentDetails, _: Any, _words: Any) -> None:
     incident.resolutions += 1
 
 
-def _reviewed(incident: IncidentDetails, event: Any) -> None:
+def _reviewed(incident: IncidentDetails, event: Any, words: Any) -> None:
     incident.reviewed_at = event.at
-    incident.causes.update(dict.fromkeys(event.causes))
+    incident.causes.update(dict.fromkeys(words.causes))
 
 
-def _action_added(incident: IncidentDetails, event: Any) -> None:
+def _action_added(incident: IncidentDetails, event: Any, words: Any) -> None:
     incident.actions[event.number] = {
         "number": event.number,
-        "text": event.text,
+        "text": words.text,
         "owner": event.owner,
         "due": event.due,
         "added_at": event.at,
     }
 
 
-def _action_revised(incident: IncidentDetails, event: Any) -> None:
+def _action_revised(incident: IncidentDetails, event: Any, words: Any) -> None:
     action = incident.actions.get(event.number)
     if action is not None:
-        given = {"text": event.text, "owner": event.owner, "due": event.due}
+        given = {"text": words.text, "owner": event.owner, "due": event.due}
         action.update({name: value for name, value in given.items() if value})
 
 
-def _action_over(status: str) -> Callable[[IncidentDetails, Any], None]:
+def _action_over(status: str) -> Callable[[IncidentDetails, Any, Any], None]:
     moment = {"done": "completed_at", "dropped": "dropped_at"}[status]
 
-    def over(incident: IncidentDetails, event: Any) -> None:
+    def over(incident: IncidentDetails, event: Any, _words: Any) -> None:
         action = incident.actions.get(event.number)
         if action is not None:
             action.update({"status": status, moment: event.at, "change": event.change})
@@ -173,62 +174,62 @@ def _action_over(status: str) -> Callable[[IncidentDetails, Any], None]:
 # --- changes --------------------------------------------------------------------------------------
 
 
-def _planned(change: ChangeDetails, event: Any) -> None:
+def _planned(change: ChangeDetails, event: Any, words: Any) -> None:
     change.planned_by = event.by
-    _content(change, event)
+    _content(change, event, words)
 
 
-def _content(change: ChangeDetails, event: Any) -> None:
+def _content(change: ChangeDetails, event: Any, words: Any) -> None:
     """Take the words of the content; a revision says all of them anew."""
-    change.title = event.title or change.title
-    change.description = event.description
-    change.rollback_plan = event.rollback_plan
-    change.monitoring_plan = event.monitoring_plan
-    change.test_plan = event.test_plan
+    change.title = words.title or change.title
+    change.description = words.description
+    change.rollback_plan = words.rollback_plan
+    change.monitoring_plan = words.monitoring_plan
+    change.test_plan = words.test_plan
 
 
-def _revised(change: ChangeDetails, event: Any) -> None:
-    _content(change, event)
+def _revised(change: ChangeDetails, event: Any, words: Any) -> None:
+    _content(change, event, words)
     change.votes = {}
 
 
-def _rescoped(change: ChangeDetails, _: Any) -> None:
+def _rescoped(change: ChangeDetails, _: Any, _words: Any) -> None:
     change.votes = {}
 
 
-def _reworded(change: ChangeDetails, event: Any) -> None:
-    change.title = event.title or change.title
-    change.description = event.description or change.description
+def _reworded(change: ChangeDetails, event: Any, words: Any) -> None:
+    change.title = words.title or change.title
+    change.description = words.description or change.description
 
 
-def _observed(change: ChangeDetails, event: Any) -> None:
-    change.title = change.title or event.title
+def _observed(change: ChangeDetails, event: Any, words: Any) -> None:
+    change.title = change.title or words.title
 
 
-def _submitted(change: ChangeDetails, event: Any) -> None:
+def _submitted(change: ChangeDetails, event: Any, _words: Any) -> None:
     change.template = None if event.template is None else event.template.name
 
 
-def _approved(change: ChangeDetails, event: Any) -> None:
-    vote = Vote(by=event.by, authority=event.authority, at=event.at, why=event.why)
+def _approved(change: ChangeDetails, event: Any, words: Any) -> None:
+    vote = Vote(by=event.by, authority=event.authority, at=event.at, why=words.why)
     change.votes[folded(event.by)] = vote
     change.quorum = event.quorum or change.quorum
 
 
-def _rejected(change: ChangeDetails, event: Any) -> None:
+def _rejected(change: ChangeDetails, event: Any, words: Any) -> None:
     change.votes = {}
-    change.rejected_why = event.why
+    change.rejected_why = words.why
 
 
-def _advanced(change: ChangeDetails, _: Any) -> None:
+def _advanced(change: ChangeDetails, _: Any, _words: Any) -> None:
     change.paused = False
 
 
-def _paused(change: ChangeDetails, _: Any) -> None:
+def _paused(change: ChangeDetails, _: Any, _words: Any) -> None:
     change.paused = True
 
 
-DETAILS: Final[Mapping[str, Mapping[str, Callable[[Any, Any], None]]]] = {
+DETAILS: Final[Mapping[str, Mapping[str, Callable[[Any, Any, Any], None]]]] = {
     INCIDENT: {
         "IncidentDetected": _titled,
         "IncidentDescribed": _titled,
@@ -283,5 +284,5 @@ def details_of(kind: str, events: Iterable[Recorded]) -> Details:
     for event in (standing(facts, edits) if edits else facts).values():
         step = apply.get(type(event).__name__)
         if step is not None:
-            step(details, event)
+            step(details, event, event)
     return details
