@@ -4,7 +4,6 @@ Reading a ledger: replay, facts, following, questions about one thing, backups.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -251,6 +250,8 @@ class LedgerReader:
             kinds: "incident", "change", or both; events of the ledger itself are in neither.
             every: Seconds to wait before looking again when there was nothing new.
         """
+        import asyncio  # who does not follow so does not load it
+
         every, wanted = checked_seconds("every", every), checked_kinds(kinds)
         position = await asyncio.to_thread(self.begin_after, after)
         while True:
