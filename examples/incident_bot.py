@@ -88,20 +88,15 @@ class Bot:
             return 409, {"step": no.step, "guard": no.guard, "why": no.why}
         except imcm.KeyReusedError as reused:  # one delivery id for two different things
             return 422, {"error": str(reused)}
-        except (
-            imcm.ConflictError,
-            imcm.StoreError,
-        ) as busy:  # safe to send again: it has its delivery id
-            return 503, {"error": str(busy)}
+        except (imcm.ConflictError, imcm.StoreError) as busy:
+            return 503, {"error": str(busy)}  # safe to send again: it has its delivery id
         except ValueError as wrong:  # InvalidValue is one
             return 400, {"error": str(wrong)}
         return (404, {"error": "there is no such page"}) if found is None else (200, found)
 
     def post(self, request: Request) -> Json | None:
         if not request.delivery:
-            raise imcm.InvalidValue(
-                "Delivery-Id", "", "give what is the same when it is sent again"
-            )
+            raise ValueError("a Delivery-Id is needed: what is the same when it is sent again")
         told: Json = {"at": self.ledger.now()} | request.body
         for name, read in READ.items():
             if isinstance(told.get(name), str):
@@ -109,15 +104,13 @@ class Bot:
         match request.path:
             case ["incidents"]:
                 return recorded_json(self.detect(request.delivery, told))
-            case ["incidents", id, "merge"]:
-                self.ledger.incident(id)  # refuses an id that is not there
+            case ["incidents", id, step] if step in STEPS or step == "merge":
+                self.ledger.incident(id)  # an unknown id: not found, rather than refused
                 door = self.ledger.once("incident bot", request.delivery)
-                fits(door.merge, told)
-                return recorded_json(door.merge(id, **told))
-            case ["incidents", id, step] if step in STEPS:
-                self.ledger.incident(id)
+                if step == "merge":  # one record for both incidents, so not a step like the others
+                    fits(door.merge, told)
+                    return recorded_json(door.merge(id, **told))
                 fits(STEPS[step], told)
-                door = self.ledger.once("incident bot", request.delivery)
                 return recorded_json(door.record(id, STEPS[step], **told))
         return None
 
