@@ -227,9 +227,9 @@ async def serve(path: Path, port: int, say: Callable[[str], None]) -> None:
     def announce(recorded: Recorded) -> None:
         say(in_words(recorded))  # here a real bot posts to the team's channel
 
-    # How far it is, is kept in a file, so of all processes on this ledger one announces and the
-    # others wait; when it dies, another goes on where it was. What every process should hear, such
-    # as pages that are open in a browser, would be `async for recorded in ledger.afollow(...)`.
+    # How far it is, is kept in a file, so each event is announced by one of the processes on this
+    # ledger, and none is passed over when one of them dies. What each of them should hear, such as
+    # the pages that it has open in browsers, would be `async for recorded in ledger.afollow(...)`.
     told = path.with_name(f"{path.name}.announced")
     announcing = partial(imcm.deliver, bot.ledger, told, announce, begin=begin, stop=stop)
     try:
@@ -349,7 +349,7 @@ def main() -> None:
         said: Queue[str] = get_context("spawn").Queue()
         with worker(path, said) as one, worker(path, said) as two:
             show(one, two)
-            print("\nAnnounced, each once, by whichever of them was first to take that on")
+            print("\nAnnounced, each once, by one or the other")
             while "IncidentMerged" not in (line := said.get(timeout=30)):
                 print("   ", line)
 
