@@ -1,10 +1,12 @@
 """
-The two examples on the real logs they were made for, where those are present.
+The examples: two on the real logs they were made for, where those are present, and two that run
+by themselves, with several processes.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -19,7 +21,7 @@ DATA = Path(os.environ.get("IMCM_REAL_DATA", ROOT.parent / "shared" / "data"))
 SERVICENOW = DATA / "uci_servicenow_incidents" / "incident_event_log.zip"
 WIKIMEDIA = DATA / "wikimedia_config_changes" / "changes.csv.gz"
 
-pytestmark = pytest.mark.real_data
+real_data = pytest.mark.real_data
 
 
 def run(example: str, data: Path, ledger: Path) -> str:
@@ -46,6 +48,7 @@ def cells(text: str, name: str) -> list[str]:
     return line[len(name) :].split()
 
 
+@real_data
 @pytest.mark.parametrize(
     ("reading", "figures"),
     [
@@ -63,6 +66,7 @@ def test_servicenow_figures(servicenow: tuple[str, Path], reading: str, figures:
     assert figures == cells(servicenow[0], reading)
 
 
+@real_data
 def test_servicenow_log_in_the_ledger(servicenow: tuple[str, Path]) -> None:
     """Reopenings and the time to close agree, and the exported column is not known beforehand."""
     with LedgerReader(servicenow[1]) as ledger:
@@ -83,6 +87,7 @@ def test_servicenow_log_in_the_ledger(servicenow: tuple[str, Path]) -> None:
     assert list(first.stated.values()) == [36_780_000_000]
 
 
+@real_data
 def test_wikimedia_figures(tmp_path: Path) -> None:
     """30,522 changes, 2,497 failed, and the figures of three single years."""
     text = run("config_changes.py", WIKIMEDIA, tmp_path / "ledger.db")
@@ -109,3 +114,62 @@ def test_an_example_without_a_path_says_how_to_call_it(example: str) -> None:
     )
     assert ran.returncode == 1
     assert ran.stderr.startswith("usage: ")
+
+
+def shown(example: str) -> str:
+    """Return what an example shows that needs no arguments."""
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples" / example)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout
+
+
+def test_incident_bot() -> None:
+    """Two processes, one ledger: one number for one alert, retries record nothing, boards agree."""
+    text = shown("incident_bot.py")
+    ids = text.splitlines()[1].split()
+    assert ids[0] == ids[1]
+    assert sorted(ids[1:]) == ["INC-1", "INC-2", "INC-3"]
+    number, _, slow, empty = ids
+    for line in (
+        f"{number}/close +409 .*'guard': 'reviewed'",
+        f"{number}/close +200 .*IncidentClosed",
+        f"{empty}/merge +200 .*'IncidentMerged', 'IncidentAbsorbed'",
+        f"{slow}/triage +400 .*severity: 'P9' is not allowed",
+        f"{slow}/mitigate +400 .*give a time zone",
+        "INC-33/mitigate +404 .*near: INC-3",
+        rf"/incidents\?service=checkout +{slow} detected Basket is slow \['{empty}'\]",
+        f"/actions/overdue +{number} An alert on the pool ben ",
+        "/approvals.by=lena +approval False 'lena' asked for",
+        "/approvals.by=mia +approval True",
+        "/live +checkout 5.4 CHG-1",
+        f"/search.q=pool +incident {number} ",
+        f"{number} has 13 events, is closed, led by ana",
+        "time to restore: .* seconds, of 1",
+    ):
+        assert re.search(f"^    {line}", text, re.MULTILINE), line
+    announced = text.split("Announced")[1]
+    for line in (f"{number} detected by prometheus: Payments fail", f"{number} IncidentClosed"):
+        assert announced.count(line) == 1
+
+
+def test_deploy_pipeline() -> None:
+    """One goes live, one is rolled back, one is sent back, one is ruled on afterwards."""
+    text = shown("deploy_pipeline.py")
+    for line in (
+        "CHG-1 at 100 %: 1 errors in 1000 requests",
+        "CHG-1 is live",
+        "CHG-2 at 25 %: 40 errors in 1000 requests",
+        "CHG-2 was rolled back",
+        "CHG-3 was sent back: not on a Friday",
+        "CHG-4 started without a vote, and was approved afterwards",
+        "lead time for changes 3 h 30 min, median of 4",
+        "change failure rate 33.33 % [6.149 %, 79.23 %], n = 3",
+        "live: checkout 5.4.1 by CHG-4, after CHG-1",
+    ):
+        assert f"  {line}\n" in text
