@@ -172,13 +172,15 @@ class KeyReusedError(ImcmError):
     """
     An idempotency key came back with another step or id, or, where that was asked, arguments.
 
-    Look at `recorded`: give a new key where it is another delivery.
+    Look at `recorded`, which has the ids of the first use; give a new key where it is another
+    delivery.
 
     Attributes:
         recorded: The recorded events of its first use.
     """
 
-    def __init__(self, message: str, recorded: tuple[object, ...] = ()) -> None:
+    # Any: recorded events, of which errors know nothing.
+    def __init__(self, message: str, recorded: tuple[Any, ...] = ()) -> None:
         super().__init__(message)
         self.recorded = recorded
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any, Final, Generic, NamedTuple, Never, Protocol, TypeVar
 
@@ -279,8 +279,9 @@ def tried(
         except StepRefused as refused:
             yield Answer(step=answer.step, possible=False, guard=refused.guard, why=refused.why)
             continue
-        except InvalidValue:
-            yield answer  # without an argument that is not required it says nothing
+        except InvalidValue as wanted:
+            # One of several arguments is needed, and the error names the first of them.
+            yield attrs.evolve(answer, needs=(wanted.name,))
             continue
         if not events:
             why = f"it stands so already: {answer.step} would record nothing"
@@ -313,17 +314,27 @@ def rows(table: Mapping[str, Rule[S]]) -> Iterator[tuple[str, tuple[str, ...], s
 # --- events, whoever's step made them -------------------------------------------------------------
 
 
-@cache
+@lru_cache(maxsize=1024)  # of steps of somebody's own there may be very many
 def parameters(step: Callable[..., object]) -> tuple[str, ...]:
     """Return the names of what a step takes besides the state, which is its first parameter."""
     return tuple(signature(step).parameters)[1:]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def required(step: Callable[..., object]) -> tuple[str, ...]:
     """Return the names of what a step has to be given besides the state, in their order."""
     given = list(signature(step).parameters.values())[1:]
-    return tuple(one.name for one in given if one.default is Parameter.empty)
+    kinds = {Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL}
+    return tuple(
+        one.name for one in given if one.default is Parameter.empty and one.kind not in kinds
+    )
+
+
+@lru_cache(maxsize=1024)
+def takes_any(step: Callable[..., object]) -> bool:
+    """Say whether a step takes arguments of any name."""
+    given = signature(step).parameters.values()
+    return any(one.kind is Parameter.VAR_KEYWORD for one in given)
 
 
 def records(step: str) -> Callable[[T], T]:

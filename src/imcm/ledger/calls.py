@@ -19,6 +19,7 @@ from imcm.domain.incident_events import (
     IncidentUnmerged,
     SeverityInherited,
 )
+from imcm.domain.lifecycle import parameters, required, takes_any
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, kind_and_id, stream_of
 from imcm.domain.severity import SeverityScale
@@ -104,6 +105,7 @@ def what_follows(call: Call, state: Any, others: Mapping[str, Any]) -> tuple[Eve
         StepRefused: A guard said no.
         InvalidValue: It gave something else than events that may be recorded here.
     """
+    _refuse_other_arguments(call, others)
     _deciding.step = name_of(call.step)
     try:
         follows: object = call.step(state, **call.arguments, **others)
@@ -115,6 +117,28 @@ def what_follows(call: Call, state: Any, others: Mapping[str, Any]) -> tuple[Eve
         _deciding.step = None
     allowed = "a step returns a tuple of events, () where nothing needs to change"
     raise InvalidValue(name_of(call.step), follows, allowed)
+
+
+def _refuse_other_arguments(call: Call, others: Mapping[str, Any]) -> None:
+    """
+    Refuse a call whose arguments are not those of its step.
+
+    Raises:
+        InvalidValue: One is missing, or there is one that the step does not take.
+    """
+    takes = parameters(call.step)
+    given = call.arguments.keys() | others.keys()
+    step = name_of(call.step)
+    for name in given - set(takes):
+        if takes_any(call.step):
+            break
+        value = call.arguments.get(name)
+        raise InvalidValue(name, value, f"{step} takes {', '.join(takes)}")
+    for name in required(call.step):
+        if name not in given:
+            raise InvalidValue(
+                name, None, f"give it: {step} needs {', '.join(required(call.step))}"
+            )
 
 
 def rules_of(call: Call, scale: SeverityScale | None) -> dict[str, object]:

@@ -102,6 +102,8 @@ P = ParamSpec("P")
 State = TypeVar("State", Incident, Change)
 
 
+A_KEY: Final = "give what is the same whenever it is delivered again, and no other delivery has"
+
 PATIENCE_SECONDS: Final = 30
 """How long a step decides anew when others were faster, before it gives up."""
 
@@ -372,7 +374,7 @@ class Ledger(LedgerReader):
             key: What is the same whenever it is delivered again.
             strict: Whether a repeat must have the same arguments, too, but for words.
         """
-        return Once(self, source_of(source), required_words("key", key), strict=strict)
+        return Once(self, source_of(source), required_words("key", key, A_KEY), strict=strict)
 
     def transaction(
         self,
@@ -396,7 +398,7 @@ class Ledger(LedgerReader):
         """
         if key is not None and source is None:
             raise InvalidValue("key", key, "a key belongs to a source; give source= too")
-        text = None if key is None else required_words("key", key)
+        text = None if key is None else required_words("key", key, A_KEY)
         given = None if source is None else source_of(source)
         return Transaction(self, given, text, strict=strict)
 
@@ -523,7 +525,7 @@ class Ledger(LedgerReader):
                             events, positions, strict=False
                         )
                     ),
-                    notes=self._unknown_named(events),
+                    notes=self._unknown_named(event for _, _, event in events),
                 )
 
     def _gave_up(self, calls: Sequence[Call], signal: AppendConflict) -> ImcmError:
@@ -603,9 +605,9 @@ class Ledger(LedgerReader):
             return {}
         return {"scale": self._scale} if "scale" in parameters(call.step) else {}
 
-    def _unknown_named(self, events: Sequence[tuple[str, int, Event]]) -> Iterator[str]:
+    def _unknown_named(self, events: Iterable[object]) -> Iterator[str]:
         """Yield what is to be said of ids that events name and that are not in the ledger."""
-        named = dict.fromkeys(name for _, _, event in events for name in streams_named(event))
+        named = dict.fromkeys(name for event in events for name in streams_named(event))
         if not named:
             return
         there = self._store.streams(list(named))
@@ -651,7 +653,9 @@ class Ledger(LedgerReader):
         if not isinstance(event, (KeyUsed, KeyClaimed)):
             raise UnreadEventError(f"{row.stream} can't be read by this version; update imcm")
         self._writes.wait_until_durable()  # whoever claimed it may not have had its answer yet
-        return Recording(self._by_pairs(event.recorded), repeated=True)
+        recorded = self._by_pairs(event.recorded)
+        notes = self._unknown_named(one.event for one in recorded)
+        return Recording(recorded, repeated=True, notes=notes)
 
     def recorded_under(self, source: str | Source, key: str) -> Recording | None:
         """
@@ -660,7 +664,7 @@ class Ledger(LedgerReader):
         Args:
             source, key: As for `once`.
         """
-        claim = claim_stream(source_of(source), required_words("key", key))
+        claim = claim_stream(source_of(source), required_words("key", key, A_KEY))
         rows = self._store.stream(claim)
         return self._recorded_under(rows[0]) if rows else None
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, Self, TypeVar
 
 from imcm.domain import incident
 from imcm.domain.change import Change
@@ -83,8 +83,7 @@ class Once:
                 return self.record(id_, step, *args, **arguments)
             except KeyReusedError as reused:
                 # The same delivery came to somebody else, who was faster with another number.
-                first: Any = reused.recorded[0]  # a recorded event, which errors do not know
-                return self.record(first.id, step, *args, **arguments)
+                return self.record(reused.recorded[0].id, step, *args, **arguments)
 
         return self._ledger.numbered(prefix, step, record)
 

@@ -4,7 +4,7 @@ Results as plain values, for JSON.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from enum import Enum
 from typing import Any
 
@@ -22,7 +22,7 @@ def jsonable(value: object) -> Any:
     # An enumeration first: its members are text as well.
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
+    if isinstance(value, date):  # a time is one, too
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
