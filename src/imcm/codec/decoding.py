@@ -48,7 +48,11 @@ def stamp_of(of: StoredTuple | datetime) -> str:
     state = of[4]
     if state[54:71] == _BEFORE_STAMP and state[97:99] == b'Z"':
         return state[_STAMP].decode("latin-1")  # which reads any byte: they are digits and signs
-    return stamp(envelope_of(StoredEvent._make(of)).recorded_at)
+    row = StoredEvent._make(of)
+    try:
+        return stamp(envelope_of(row).recorded_at)
+    except OverflowError:
+        raise damaged_row(row, "recorded_at can't be told in UTC") from None
 
 
 class _Envelope(msgspec.Struct):
