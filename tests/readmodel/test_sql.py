@@ -5,9 +5,11 @@ say, and which tables and columns there are is a promise.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +53,8 @@ OLDC-5,,normal,deployment,failed,1,,2025-12-09T23:00:00Z,
 """
 MAY = datetime(2026, 5, 31, 22, 0, tzinfo=UTC)
 """Later than the story: the ledger's clock never goes back."""
+LONG_AGO = date(2020, 1, 1)
+"""A day that is over by any machine's clock."""
 
 
 def own(ledger, clock):
@@ -84,7 +88,7 @@ def own(ledger, clock):
     told("INC-1", incident.resolve, hours=6)
     told("INC-1", incident.record_review, what_happened="It broke", cause_tags=["config"], hours=7)
     told("INC-1", incident.add_action, text=HOSTILE[0], owner="mia", hours=7,
-         due=(MAY - timedelta(days=20)).date())  # fmt: skip
+         due=LONG_AGO)  # fmt: skip
     told("INC-1", incident.add_action, text="Another", hours=7)
     told("INC-6", incident.detect, title="Only tried", mode=Mode.DRILL, hours=7)
     told("INC-7", incident.detect, title="Again", hours=7)
@@ -469,6 +473,78 @@ class TestDuckDB:
         ).fetchall()
         view = views.incident("INC-204")
         assert seconds == (view.resolved_at - view.detected_at).total_seconds()
+
+
+DASHBOARD = json.loads(
+    (Path(__file__).parents[2] / "docs" / "grafana-dashboard.json").read_text(encoding="utf-8")
+)
+PANELS = {panel["title"]: panel for panel in DASHBOARD["panels"]}
+
+
+class TestGrafana:
+    """What of the dashboard can be told without Grafana."""
+
+    def test_dashboard_has_what_one_needs(self):
+        assert DASHBOARD.keys() >= {"uid", "title", "schemaVersion", "panels", "templating", "time"}
+        assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(PANELS) == 6
+        taken = set()
+        for panel in DASHBOARD["panels"]:
+            assert panel.keys() >= {"id", "type", "title", "gridPos", "targets", "datasource"}
+            assert panel["type"] in {"table", "barchart"}
+            place = panel["gridPos"]
+            cells = {
+                (x, y)
+                for x in range(place["x"], place["x"] + place["w"])
+                for y in range(place["y"], place["y"] + place["h"])
+            }
+            assert not cells & taken
+            assert max(x for x, _ in cells) < 24
+            taken |= cells
+
+    def test_every_query_is_asked_of_the_source_that_is_chosen(self):
+        [source] = DASHBOARD["templating"]["list"]
+        wanted = {"type": source["query"], "uid": f"${{{source['name']}}}"}
+        assert wanted["type"] == "frser-sqlite-datasource"
+        for panel in DASHBOARD["panels"]:
+            for asked in (panel, *panel["targets"]):
+                assert asked["datasource"] == wanted
+
+    @pytest.mark.parametrize("title", PANELS)
+    def test_panel_has_the_columns_it_names_from_public_tables(self, title, db):
+        panel = PANELS[title]
+        [target] = panel["targets"]
+        assert target["queryText"] == target["rawQueryText"]
+        read = set()
+
+        def watch(action, table, *_):
+            if action == sqlite3.SQLITE_READ:
+                read.add(table)
+            return sqlite3.SQLITE_OK
+
+        db.set_authorizer(watch)
+        cursor = db.execute(target["queryText"])
+        columns = [name for name, *_ in cursor.description]
+        rows = [dict(row) for row in cursor]
+        db.set_authorizer(None)
+        assert rows
+        assert read <= {*GOLDEN, "json_each"}
+        assert len(columns) == len(set(columns))
+        named = {one["matcher"]["options"] for one in panel["fieldConfig"]["overrides"]}
+        named |= {panel["options"]["xField"]} if "xField" in panel["options"] else set()
+        assert named | set(target["timeColumns"]) <= set(columns)
+        for row in rows:
+            for column in target["timeColumns"]:
+                # RFC 3339, as the plugin reads it; it would show nothing of anything else.
+                assert datetime.fromisoformat(row[column]).utcoffset() == timedelta(0)
+
+    def test_panels_show_what_boards_show(self, db, views):
+        def ids(title, column="id"):
+            [target] = PANELS[title]["targets"]
+            return [row[column] for row in db.execute(target["queryText"])]
+
+        assert sorted(ids("Open incidents")) == sorted(view.id for view in views.incidents())
+        assert ids("Changes that wait") == [one.change.id for one in views.approvals()]
+        assert ids("Live", "change") == [one.change for one in views.live()]
 
 
 def test_a_file_with_other_tables_is_made_again(tmp_path, monkeypatch):
