@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,10 @@ import imcm
 from imcm import Between, Ledger, change, incident
 from imcm.demo import StoryClock, tell
 from imcm.domain.vocabulary import (
+    Audience,
+    Commit,
     DismissalReason,
+    Impact,
     Kind,
     Mode,
     Relation,
@@ -26,8 +29,11 @@ from imcm.domain.vocabulary import (
     Verdict,
     Window,
 )
+from imcm.errors import StoreError
 from imcm.interchange.csv_files import import_csv
-from imcm.readmodel.boards import MORE, TABLES, VIEWS
+from imcm.projections.boards.views import ChangeView, IncidentView, Update, Vote
+from imcm.projections.facts.rows import RolloutStep
+from imcm.readmodel.boards import CHANGES, INCIDENTS, MORE, TABLES, VIEWS
 from imcm.readmodel.columns import moment_text
 
 HOSTILE = (
@@ -474,6 +480,40 @@ class TestDuckDB:
         view = views.incident("INC-204")
         assert seconds == (view.resolved_at - view.detected_at).total_seconds()
 
+
+# --- rows and back --------------------------------------------------------------------------------
+
+INDIA = timezone(timedelta(hours=5, minutes=30))
+NOON = datetime(2026, 3, 6, 12, 0, 0, 123, tzinfo=INDIA)
+UNSURE = Between(earliest=NOON, latest=NOON + timedelta(hours=1))
+ODD = (
+    (INCIDENTS, IncidentView(id="INC-1", impact=Impact())),
+    (INCIDENTS, IncidentView(id="INC-1", impact=Impact(customers=0))),
+    (INCIDENTS, IncidentView(id="INC-1", milestones={"called": (NOON, UNSURE, None)})),
+    (
+        INCIDENTS,
+        IncidentView(id="INC-1", last_update=Update(at=None, by="", audience=Audience.PUBLIC)),
+    ),
+    (CHANGES, ChangeView(id="CHG-1", window=Window(start=NOON, end=NOON + timedelta(hours=1)))),
+    (CHANGES, ChangeView(id="CHG-1", rollout=(RolloutStep(UNSURE, 5.0), RolloutStep(None, 50.0)))),
+    (CHANGES, ChangeView(id="CHG-1", votes=(Vote(by="mia", authority=None, at=UNSURE),))),
+    (CHANGES, ChangeView(id="CHG-1", commits=(Commit(id="9c1f", authored_at=NOON),))),
+)
+
+
+@pytest.mark.parametrize(("columns", "view"), ODD)
+def test_a_view_is_the_same_after_it_was_a_row(columns, view):
+    assert columns.read(tuple(columns.write(view))) == view
+
+
+def test_parts_that_are_not_whole_are_told():
+    row = INCIDENTS.write(IncidentView(id="INC-1", impact=Impact(customers=1)))
+    row[INCIDENTS.names.index("impact_services")] = None
+    with pytest.raises(StoreError, match="impact is not whole"):
+        INCIDENTS.read(tuple(row))
+
+
+# --- a dashboard ----------------------------------------------------------------------------------
 
 DASHBOARD = json.loads(
     (Path(__file__).parents[2] / "docs" / "grafana-dashboard.json").read_text(encoding="utf-8")
