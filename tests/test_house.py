@@ -73,9 +73,9 @@ def test_the_map_leads_where_it_says() -> None:
         assert hasattr(module, name), f"{path}::{name}"
 
 
-@pytest.mark.parametrize("page", ["lifecycles", "events", "reference"])
+@pytest.mark.parametrize("page", ["lifecycles", "events", "reference", "views"])
 def test_what_is_documented_is_what_is_used(page: str) -> None:
-    """The tables of steps and of stored events, and the reference, are written from the code."""
+    """The tables of steps, stored events and columns, and the reference, are of the code."""
     ran = subprocess.run(
         [sys.executable, "-c", f"import make_{page} as made; print(made.page(), end='')"],
         cwd=ROOT / "docs",

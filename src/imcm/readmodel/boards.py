@@ -9,10 +9,12 @@ next event that is applied, which is the redaction itself.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from enum import Enum
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 import msgspec
 
@@ -25,9 +27,18 @@ from imcm.codec.rows import (
     hints_of,
     word_fields,
 )
+from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import WordsRedacted
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
-from imcm.domain.vocabulary import Window
+from imcm.domain.vocabulary import (
+    AttemptResult,
+    Authority,
+    Degree,
+    MitigationKind,
+    Relation,
+    Role,
+    Verdict,
+)
 from imcm.ledger import LedgerReader
 from imcm.ledger.lean import lean_struct
 from imcm.projections.boards.assembly import Extent, view_of, view_of_stream
@@ -39,29 +50,104 @@ from imcm.projections.boards.details import (
     IncidentDetails,
 )
 from imcm.projections.boards.views import ActionItem, ChangeView, IncidentView
-from imcm.projections.facts.fold import Snapshot
-from imcm.readmodel.columns import Columns, moment_text
+from imcm.projections.facts.fold import ChangeFacts, IncidentFacts, Snapshot
+from imcm.projections.figures.definition import Definition
+from imcm.projections.figures.deployments import Deployments, why_no_deployment
+from imcm.projections.figures.population import in_environment, why_incident_out
+from imcm.readmodel.columns import Columns
 
-__all__ = ["ACTIONS", "CHANGES", "INCIDENTS", "TABLES", "BoardsModel", "rows_of_view"]
+__all__ = [
+    "ACTIONS",
+    "CHANGES",
+    "INCIDENTS",
+    "MORE",
+    "SCHEMA",
+    "TABLES",
+    "VIEWS",
+    "BoardsModel",
+    "rows_of_view",
+]
 
-INCIDENTS: Final = Columns(IncidentView, frozenset({"actions"}))
-CHANGES: Final = Columns(ChangeView)
+RENAMED: Final = {"references": "refs"}
+"""What can't be the name of a column without quotes, and how it is called instead."""
+
+INCIDENTS: Final = Columns(
+    IncidentView, frozenset({"actions"}), spread=("impact", "last_update"), names=RENAMED
+)
+CHANGES: Final = Columns(ChangeView, spread=("window",), names=RENAMED)
 ACTIONS: Final = Columns(ActionItem, frozenset({"services"}))
 
 HELD: Final = 50_000
 """Streams whose details are held, so that the next event of one need not read it all again."""
 
-TABLES: Final[Mapping[str, str]] = {
-    "incident": (
-        f'{INCIDENTS.definition}, "is_open" INTEGER, "commander" TEXT, "people" TEXT, '
-        '"searched" TEXT, PRIMARY KEY ("id")'
-    ),
-    "change": (
-        f'{CHANGES.definition}, "is_ended" INTEGER, "window_start" TEXT, "window_end" TEXT, '
-        '"searched" TEXT, PRIMARY KEY ("id")'
-    ),
-    "action": f'{ACTIONS.definition}, PRIMARY KEY ("incident", "number")',
+
+class Told(NamedTuple):
+    """
+    A column that is there besides the fields, or one of an SQL view.
+
+    Attributes:
+        type: Of the column, in SQL.
+        holds: What values it has, in words; "" where `sql` is a column that says so itself.
+        means: What they mean; "" where that column says so itself.
+        sql: What it is in terms of the tables; "" where it is written.
+    """
+
+    type: str
+    holds: str
+    means: str
+    sql: str = ""
+
+
+_SEARCHED: Final = Told(
+    "TEXT", "text", "What `search` looks through, in lower case, line by line. Not for others."
+)
+
+MORE: Final[Mapping[str, Mapping[str, Told]]] = {
+    "incident": {
+        "is_open": Told("INTEGER", "0 or 1", "Not over: detected, triaged, mitigating, mitigated."),
+        "is_counted": Told(
+            "INTEGER",
+            "0 or 1",
+            "Figures count it unless they are told otherwise: it is real, hit production, and is "
+            "neither dismissed, merged into another nor voided.",
+        ),
+        "commander": Told("TEXT", "text", "Who leads it now; NULL where nobody does."),
+        "people": Told("TEXT", "text", "Whoever holds a role now, in lower case, line by line."),
+        "searched": _SEARCHED,
+    },
+    "change": {
+        "is_ended": Told("INTEGER", "0 or 1", "Nothing more is to come: closed or cancelled."),
+        "is_production": Told(
+            "INTEGER",
+            "0 or 1",
+            "Its environment is production: it names none, or one of its usual names.",
+        ),
+        "is_deployment": Told(
+            "INTEGER",
+            "0 or 1",
+            "Figures count it as a deployment unless they are told otherwise: it reached "
+            "production, and is no roll back of another change.",
+        ),
+        "searched": _SEARCHED,
+    },
+    "action": {},
 }
+"""The columns that the tables have besides the fields of their views, in their order."""
+
+_KEYS: Final = {"incident": '"id"', "change": '"id"', "action": '"incident", "number"'}
+_COLUMNS: Final[Mapping[str, Columns[Any]]] = {
+    "incident": INCIDENTS,
+    "change": CHANGES,
+    "action": ACTIONS,
+}
+
+
+def _table(name: str) -> str:
+    more = (f'"{column}" {told.type}' for column, told in MORE[name].items())
+    return ", ".join([_COLUMNS[name].definition, *more, f"PRIMARY KEY ({_KEYS[name]})"])
+
+
+TABLES: Final[Mapping[str, str]] = {name: _table(name) for name in _COLUMNS}
 """The tables with their columns, as CREATE TABLE takes them."""
 
 _INDEXES: Final = (
@@ -75,32 +161,368 @@ _INDEXES: Final = (
     'CREATE INDEX action_open ON action ("due") WHERE "status" = \'open\'',
 )
 
-_VIEWS: Final = (
-    "CREATE VIEW incident_service AS SELECT incident.id AS incident, service.value AS service "
-    "FROM incident, json_each(incident.services) AS service",
-    "CREATE VIEW incident_label AS SELECT incident.id AS incident, label.key AS name, "
-    "label.value AS value FROM incident, json_each(incident.labels) AS label",
-    "CREATE VIEW role AS SELECT incident.id AS incident, "
-    "json_extract(held.value, '$.role') AS role, "
-    "json_extract(held.value, '$.person') AS person, "
-    "json_extract(held.value, '$.since') AS since "
-    "FROM incident, json_each(incident.roles) AS held",
-    "CREATE VIEW link AS SELECT incident.id AS incident, verdict.key AS change, "
-    "verdict.value AS verdict FROM incident, json_each(incident.verdicts) AS verdict",
-    "CREATE VIEW change_service AS SELECT change.id AS change, service.value AS service "
-    "FROM change, json_each(change.services) AS service",
-    "CREATE VIEW change_label AS SELECT change.id AS change, label.key AS name, "
-    "label.value AS value FROM change, json_each(change.labels) AS label",
-    "CREATE VIEW vote AS SELECT change.id AS change, "
-    "json_extract(vote.value, '$.by') AS \"by\", "
-    "json_extract(vote.value, '$.authority') AS authority, "
-    "json_extract(vote.value, '$.at') AS at FROM change, json_each(change.votes) AS vote",
-    "CREATE VIEW deployment AS SELECT change.id AS change, service.value AS service, "
-    "change.environment AS environment, change.deployed_version AS version, "
-    "change.deployed_at AS deployed_at, change.rolled_back_at AS rolled_back_at, "
-    "change.outcome AS outcome FROM change, json_each(change.services) AS service "
-    "WHERE change.deployed_at IS NOT NULL",
+
+class SqlView(NamedTuple):
+    """
+    An SQL view: what a row of it is, its columns, and where they come from.
+    """
+
+    says: str
+    columns: Mapping[str, Told]
+    source: str
+
+    def definition(self, name: str) -> str:
+        """Return the statement that makes it."""
+        columns = (
+            # Only a column of a table has a type of its own; a tool would have to guess others.
+            f'{told.sql if told.sql.startswith(_OF_TABLES) else _typed(told)} AS "{column}"'
+            for column, told in self.columns.items()
+        )
+        return f"CREATE VIEW {name} AS SELECT {', '.join(columns)} FROM {self.source}"
+
+
+_OF_TABLES: Final = ("incident.", "change.")
+
+
+def _typed(told: Told) -> str:
+    return f"CAST({told.sql} AS {told.type})"
+
+
+def _column(name: str) -> Told:
+    """Return a column of a view that is one of a table."""
+    table, _, column = name.partition(".")
+    columns = {one.name: one.type for one in _COLUMNS[table].columns}
+    return Told(columns[column], "", "", name)
+
+
+def _part(path: str, holds: str, means: str, type_: str = "TEXT") -> Told:
+    """Return a column that is a part of the JSON objects of a list."""
+    return Told(type_, holds, means, f"json_extract(item.value, '{path}')")
+
+
+def _moment(path: str, means: str) -> Told:
+    """Return a column that is a moment in JSON, where an uncertain one is an object."""
+    first, last = (f"json_extract(item.value, {path} || '.{end}')" for end in _ENDS)
+    sql = f"coalesce({first} || '/' || {last}, json_extract(item.value, {path}))"
+    return Told("TEXT", "moment", means, sql)
+
+
+_ENDS: Final = ("earliest", "latest")
+
+
+def _each(table: str, column: str) -> str:
+    return f"{table}, json_each({table}.{column}) AS item"
+
+
+def _instant(column: str, at: int = 1) -> str:
+    """Return SQL for a time in microseconds since 1970: the one at some place in a text."""
+    seconds = f"strftime('%s', substr({column}, {at}, 27))"
+    return f"({seconds} * 1000000 + substr({column}, {at + 20}, 6))"
+
+
+def _midpoint(column: str) -> str:
+    """Return SQL for the instant that stands for an uncertain moment, as figures take it."""
+    first, last = _instant(column), _instant(column, 29)
+    return f"{first} + ({last} - {first}) / 2"
+
+
+def _certain_or(column: str, certain: str, uncertain: str) -> str:
+    return f"CASE instr({column}, '/') WHEN 0 THEN {certain} ELSE {uncertain} END"
+
+
+def _order(column: str) -> str:
+    """Return SQL by which moments come in the order that figures take them in."""
+    return _certain_or(column, _instant(column), _midpoint(column))
+
+
+def _month(column: str) -> str:
+    """Return SQL for the month in UTC in which figures place a moment."""
+    month = f"strftime('%Y-%m', ({_midpoint(column)}) / 1000000, 'unixepoch')"
+    return _certain_or(column, f"substr({column}, 1, 7)", month)
+
+
+def _counts(table: str, column: str, where: str, **counts: str) -> str:
+    """Return SQL for what the rows of a table add to the months of one of their moments."""
+    added = ", ".join(f"{counts.get(name, '0')} AS {name}" for name in _N)
+    return (
+        f"SELECT {_month(column)} AS month, {added} FROM {table} "
+        f"WHERE {where} AND {column} IS NOT NULL"
+    )
+
+
+_N: Final = ("deployments", "failed", "rolled_back", "detected", "resolved")
+
+
+def _count(name: str, means: str) -> Told:
+    return Told("INTEGER", "whole number", means, f"sum(counts.{name})")
+
+
+_INCIDENT: Final = _column("incident.id")._replace(means="The incident.")
+_CHANGE: Final = _column("change.id")._replace(means="The change.")
+_NUMBER: Final = "Which of them it is, from 1."
+_SERVICE: Final = Told("TEXT", "text", "One of its services.", "item.value")
+_LABEL: Final = {
+    "name": Told("TEXT", "text", "The name of a label.", "item.key"),
+    "value": Told("TEXT", "text", "Its value.", "item.value"),
+}
+_REFERENCE: Final = {
+    "kind": _part("$.kind", "text", "What it is: a ticket, a dashboard, a runbook."),
+    "address": _part("$.address", "text", "Where it is."),
+    "title": _part("$.title", "text", "Its title; empty where none was given."),
+}
+
+
+def _values(kind: type[Enum]) -> str:
+    return ", ".join(f"`{member.value}`" for member in kind)
+
+
+VIEWS: Final[Mapping[str, SqlView]] = {
+    "incident_service": SqlView(
+        "A service that an incident hit.",
+        {"incident": _INCIDENT, "service": _SERVICE},
+        _each("incident", "services"),
+    ),
+    "incident_label": SqlView(
+        "A label of an incident.",
+        {"incident": _INCIDENT, **_LABEL},
+        _each("incident", "labels"),
+    ),
+    "impact_service": SqlView(
+        "A service with how badly an incident hits it, where that was said.",
+        {
+            "incident": _INCIDENT,
+            "service": _part("$.service", "text", "The service."),
+            "degree": _part("$.degree", _values(Degree), "How badly it is hit."),
+        },
+        _each("incident", "impact_services"),
+    ),
+    "role": SqlView(
+        "A role that somebody holds in an incident now.",
+        {
+            "incident": _INCIDENT,
+            "role": _part("$.role", _values(Role), "Which one."),
+            "person": _part("$.person", "text", "Who."),
+            "since": _moment("'$.since'", "Since when."),
+        },
+        _each("incident", "roles"),
+    ),
+    "attempt": SqlView(
+        "Something that was tried so that users are no longer hurt.",
+        {
+            "incident": _INCIDENT,
+            "number": _part("$.number", "whole number", _NUMBER, "INTEGER"),
+            "kind": _part("$.kind", _values(MitigationKind), "What was tried."),
+            "at": _moment("'$.at'", "When."),
+            "person": _part("$.by", "text", "Who did it."),
+            "change": _part("$.change", "text", "The change it was, where it was one."),
+            "note": _part("$.note", "text", "What was said of it; empty where nothing was."),
+            "result": _part(
+                "$.result", _values(AttemptResult), "What came of it; NULL where nobody said yet."
+            ),
+        },
+        _each("incident", "attempts"),
+    ),
+    "link": SqlView(
+        "What is said of a change in connection with an incident.",
+        {
+            "incident": _INCIDENT,
+            "change": Told("TEXT", "text", "The change.", "item.key"),
+            "verdict": Told("TEXT", _values(Verdict), "What the last verdict says.", "item.value"),
+        },
+        _each("incident", "verdicts"),
+    ),
+    "relation": SqlView(
+        "What an incident is to another one.",
+        {
+            "incident": _INCIDENT,
+            "other": Told("TEXT", "text", "The other incident.", "item.key"),
+            "relation": Told("TEXT", _values(Relation), "What it is to that.", "item.value"),
+        },
+        _each("incident", "related"),
+    ),
+    "milestone": SqlView(
+        "A milestone of the team's own that an incident reached, as often as it was.",
+        {
+            "incident": _INCIDENT,
+            "name": Told("TEXT", "text", "What the team calls it.", "item.key"),
+            "number": Told("INTEGER", "whole number", _NUMBER, "reached.key + 1"),
+            "at": _moment("reached.fullkey", "When; NULL where nobody said."),
+        },
+        f"{_each('incident', 'milestones')}, json_each(item.value) AS reached",
+    ),
+    "cause_tag": SqlView(
+        "A cause of an incident in the words of the team's list, by all its reviews.",
+        {"incident": _INCIDENT, "tag": Told("TEXT", "text", "The word.", "item.value")},
+        _each("incident", "cause_tags"),
+    ),
+    "incident_reference": SqlView(
+        "Something elsewhere that belongs to an incident.",
+        {"incident": _INCIDENT, **_REFERENCE},
+        _each("incident", "refs"),
+    ),
+    "change_service": SqlView(
+        "A service that a change changes.",
+        {"change": _CHANGE, "service": _SERVICE},
+        _each("change", "services"),
+    ),
+    "change_label": SqlView(
+        "A label of a change.", {"change": _CHANGE, **_LABEL}, _each("change", "labels")
+    ),
+    "change_commit": SqlView(
+        "A commit that travels with a change.",
+        {
+            "change": _CHANGE,
+            "commit_id": _part("$.id", "text", "Its own id."),
+            "authored_at": _part("$.authored_at", "time", "When it was written."),
+            "committed_at": _part("$.committed_at", "time", "When it entered the branch."),
+            "pull_request": _part("$.pull_request", "text", "The request it came with."),
+            "opened_at": _part("$.opened_at", "time", "When that was opened."),
+            "merged_at": _part("$.merged_at", "time", "When that was merged."),
+        },
+        _each("change", "commits"),
+    ),
+    "change_reference": SqlView(
+        "Something elsewhere that belongs to a change.",
+        {"change": _CHANGE, **_REFERENCE},
+        _each("change", "refs"),
+    ),
+    "vote": SqlView(
+        "An approval of the content of a change as it stands.",
+        {
+            "change": _CHANGE,
+            "person": _part("$.by", "text", "Whose it is."),
+            "authority": _part("$.authority", _values(Authority), "As what they gave it."),
+            "at": _moment("'$.at'", "When."),
+            "why": _part("$.why", "text", "What they said; empty where nothing."),
+        },
+        _each("change", "votes"),
+    ),
+    "waiting": SqlView(
+        "A change that waits for a vote, or for a ruling afterwards, as `approvals()` has them.",
+        {
+            "change": _CHANGE,
+            "waits_for": Told(
+                "TEXT",
+                "`approval`, `ruling`",
+                "What it waits for; a ruling where it went in without an approval.",
+                "CASE change.status WHEN 'submitted' THEN 'approval' ELSE 'ruling' END",
+            ),
+            "since": Told(
+                "TEXT",
+                "moment",
+                "Since its submission, or since what went in was over.",
+                "CASE change.status WHEN 'submitted' THEN change.submitted_at ELSE "
+                "coalesce(change.ended_at, change.deployed_at, change.started_at) END",
+            ),
+        },
+        "change WHERE change.status = 'submitted' OR change.authorisation = 'outstanding'",
+    ),
+    "rollout_step": SqlView(
+        "A step of a rollout.",
+        {
+            "change": _CHANGE,
+            "number": Told("INTEGER", "whole number", _NUMBER, "item.key + 1"),
+            "at": _moment("'$[0]'", "From when on."),
+            "percent": _part("$[1]", "number", "The share of users, 0 to 100.", "REAL"),
+        },
+        _each("change", "rollout"),
+    ),
+    "deployment": SqlView(
+        "A service that a change came into production or into another environment with; a change "
+        "without services has one row without one.",
+        {
+            "change": _CHANGE,
+            "service": _SERVICE._replace(means="One of its services; NULL where it has none."),
+            "environment": _column("change.environment"),
+            "deployed_version": _column("change.deployed_version"),
+            "deployed_at": _column("change.deployed_at"),
+            "rolled_back_at": _column("change.rolled_back_at"),
+            "outcome": _column("change.outcome"),
+            "is_deployment": MORE["change"]["is_deployment"]._replace(sql="change.is_deployment"),
+        },
+        "change LEFT JOIN json_each(change.services) AS item "
+        "WHERE change.deployed_at IS NOT NULL AND change.status <> 'nothing'",
+    ),
+    "live": SqlView(
+        "What of a service is in production now, as `live()` has it: what was deployed last and "
+        "not rolled back.",
+        {
+            "service": Told("TEXT", "text", "The service.", "newest.service"),
+            "deployed_version": Told(
+                "TEXT",
+                "text",
+                "What its change called it; NULL where it said nothing.",
+                "newest.deployed_version",
+            ),
+            "change": Told("TEXT", "text", "The change that brought it in.", "newest.id"),
+            "deployed_at": Told("TEXT", "moment", "When that was.", "newest.deployed_at"),
+            "status": Told(
+                "TEXT",
+                _values(ChangeStatus),
+                "Where that change stands: a rollout may still be on its way.",
+                "newest.status",
+            ),
+            "percent": Told(
+                "REAL",
+                "number",
+                "The share of users it reached, 0 to 100; NULL where it was no rollout.",
+                "newest.percent",
+            ),
+        },
+        "(SELECT item.value AS service, change.*, row_number() OVER (PARTITION BY item.value "
+        f"ORDER BY {_order('change.deployed_at')} DESC, change.first_position DESC) AS place "
+        f"FROM {_each('change', 'services')} WHERE change.is_production "
+        "AND change.deployed_at IS NOT NULL AND change.rolled_back_at IS NULL) AS newest "
+        "WHERE newest.place = 1",
+    ),
+    "dora_by_month": SqlView(
+        "How many there were in a calendar month in UTC. Months without any have no row.",
+        {
+            "month": Told("TEXT", 'month, "2026-03"', "The month.", "counts.month"),
+            "deployments": _count(
+                "deployments", "Deployments that reached production in it (`is_deployment`)."
+            ),
+            "deployments_failed": _count(
+                "failed", "Those of them whose work ended as `failed`, by now."
+            ),
+            "deployments_rolled_back": _count(
+                "rolled_back", "Those of them that were rolled back, by now."
+            ),
+            "incidents_detected": _count(
+                "detected", "Incidents that were detected in it (`is_counted`)."
+            ),
+            "incidents_resolved": _count(
+                "resolved", "Incidents that were resolved in it, for the last time."
+            ),
+        },
+        "("
+        + " UNION ALL ".join(
+            (
+                _counts(
+                    "change",
+                    "deployed_at",
+                    "is_deployment",
+                    deployments="1",
+                    failed="outcome IS 'failed'",
+                    rolled_back="(outcome IS 'rolled_back' OR rolled_back_at IS NOT NULL)",
+                ),
+                _counts("incident", "detected_at", "is_counted", detected="1"),
+                _counts("incident", "resolved_at", "is_counted", resolved="1"),
+            )
+        )
+        + ") AS counts GROUP BY counts.month ORDER BY counts.month",
+    ),
+}
+"""The SQL views by their names: what is JSON in the tables, row by row, and what is often asked."""
+
+_STATEMENTS: Final = (
+    *(f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()),
+    *_INDEXES,
+    *(view.definition(name) for name, view in VIEWS.items()),
 )
+
+SCHEMA: Final = hashlib.sha256("\n".join(_STATEMENTS).encode()).hexdigest()[:16]
+"""Which tables and views these are: a file with others is made again."""
 
 _KINDS: Final = (INCIDENT, CHANGE)
 
@@ -112,8 +534,8 @@ def _insert(table: str, columns: Columns[Any], more: int) -> str:
 
 
 _PUT: Final = {
-    INCIDENT: _insert("incident", INCIDENTS, 4),
-    CHANGE: _insert("change", CHANGES, 4),
+    INCIDENT: _insert("incident", INCIDENTS, len(MORE["incident"])),
+    CHANGE: _insert("change", CHANGES, len(MORE["change"])),
 }
 _PUT_ACTION: Final = _insert("action", ACTIONS, 0)
 
@@ -129,19 +551,23 @@ def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
         if view.last_update is not None:
             named.append(view.last_update.text)
         listed = "\n".join(people).casefold() or None
-        more = [int(view.is_open), view.commander, listed, _searched(named)]
+        counted = why_incident_out(cast("IncidentFacts", view), _USUAL) is None
+        more = [int(view.is_open), int(counted), view.commander, listed, _searched(named)]
         return INCIDENTS.write(view) + more
     named = [view.id, view.title, view.description, *view.services, *view.labels.values()]
     named += [view.requested_by or "", view.planned_by or "", view.deployed_version or ""]
     named += [vote.by for vote in view.votes]
     named += [text for item in view.references for text in (item.address, item.title)]
     named += [commit.id for commit in view.commits]
-    more = [int(view.is_ended), *_ends(view.window), _searched(named)]
+    deployed = why_no_deployment(cast("ChangeFacts", view), _DEPLOYMENTS) is None
+    production = in_environment(view.environment, _DEPLOYMENTS)
+    more = [int(view.is_ended), int(production), int(deployed), _searched(named)]
     return CHANGES.write(view) + more
 
 
-def _ends(window: Window | None) -> tuple[str | None, str | None]:
-    return (None, None) if window is None else (moment_text(window.start), moment_text(window.end))
+# Views name what these look at as facts do.
+_USUAL: Final = Definition()
+_DEPLOYMENTS: Final = Deployments()
 
 
 def _searched(texts: Iterable[str]) -> str:
@@ -208,9 +634,7 @@ class BoardsModel:
     @staticmethod
     def create(connection: sqlite3.Connection) -> None:
         """Make the empty tables."""
-        for name, columns in TABLES.items():
-            connection.execute(f"CREATE TABLE {name} ({columns})")
-        for statement in (*_INDEXES, *_VIEWS):
+        for statement in _STATEMENTS:
             connection.execute(statement)
 
     def apply(self, rows: Sequence[StoredEvent]) -> None:

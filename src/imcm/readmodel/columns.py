@@ -2,8 +2,10 @@
 Views as rows of SQL tables and back: one column for each field, by the type of the field.
 
 A moment is text in UTC with microseconds, which sorts as time does; an uncertain one is its two
-bounds, with a slash between them. What is a text, a number or a day is one; all else is JSON. A
-value that is the field's default is NULL where it is JSON, so that most rows are short.
+bounds, with a slash between them. What is a text, a number or a day is one. What has parts, such as
+a window, is a column for each of them; all else is JSON, in which moments are written alike, and
+an uncertain one is an object. A value that is the field's default is NULL where it is JSON, so that
+most rows are short.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import (
 import attrs
 import msgspec
 
-from imcm.domain.vocabulary import Between
+from imcm.domain.vocabulary import NOTHING_TOLD, Between
 from imcm.errors import StoreError
 
 __all__ = ["Column", "Columns", "moment_of", "moment_text"]
@@ -70,12 +72,16 @@ class Column(NamedTuple):
         name, type: Of the column, in SQL.
         write, read: From the value of the field, where there is one, and back; None where it is
             stored as it is.
+        holds: What values it has, in words.
+        field: The field it is, or is a part of.
     """
 
     name: str
     type: str
     write: Callable[[Any], Any] | None
     read: Callable[[Any], Any] | None
+    holds: str
+    field: str
 
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
@@ -86,23 +92,39 @@ def _default(attribute: Any) -> Any:
     return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
 
 
-def _column(attribute: Any, hint: Any) -> Column:
+def _column(name: str, field: str, hint: Any, default: Any) -> Column:
     """Return the column of a field. Any: a field is of any type."""
-    name = attribute.name
     choices = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
     types = set(choices) - {NoneType}
     if types <= {datetime, Between}:
-        return Column(name, "TEXT", moment_text, moment_of)
+        holds = "moment" if Between in types else "time"
+        return Column(name, "TEXT", moment_text, moment_of, holds, field)
     [kind] = types if len(types) == 1 else [None]
     if kind is bool:
-        return Column(name, "INTEGER", int, bool)
-    if kind in {int, float, str}:
-        return Column(name, {int: "INTEGER", float: "REAL", str: "TEXT"}[kind], None, None)
+        return Column(name, "INTEGER", int, bool, "0 or 1", field)
+    if kind in _PLAIN:
+        type_, holds = _PLAIN[kind]
+        return Column(name, type_, None, None, holds, field)
     if kind is date:
-        return Column(name, "TEXT", _day_text, _day)
+        return Column(name, "TEXT", _day_text, _day, "day", field)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return Column(name, "TEXT", _member_text, _member(kind))
-    return _json(name, hint, _default(attribute))
+        holds = ", ".join(f"`{member.value}`" for member in kind)
+        return Column(name, "TEXT", _member_text, _member(kind), holds, field)
+    holds = "JSON object" if get_origin(kind) is Mapping else "JSON list"
+    return Column(name, "TEXT", *_json(hint, default), holds, field)
+
+
+_PLAIN: Final[Mapping[Any, tuple[str, str]]] = {
+    int: ("INTEGER", "whole number"),
+    float: ("REAL", "number"),
+    str: ("TEXT", "text"),
+}
+
+
+def _only(hint: Any) -> Any:
+    """Return the one type of a field that may be None."""
+    [kind] = set(get_args(hint)) - {NoneType}
+    return kind
 
 
 def _day_text(day: date) -> str:
@@ -126,18 +148,118 @@ def _member(kind: type[Enum]) -> Callable[[Any], Any]:
     return read
 
 
-def _json(name: str, hint: Any, default: Any) -> Column:
+_ALWAYS: Final = object()
+"""The default of what is written whatever it is."""
+
+
+def _json(hint: Any, default: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     decode = msgspec.json.Decoder(hint).decode
+    told = _told(hint)
 
     def write(value: Any) -> str | None:
         if value is default or value == default:
             return None
-        return _encode(value).decode()
+        return _encode(value if told is None else told(value)).decode()
 
     def read(text: str | None) -> Any:
         return default if text is None else decode(text)
 
-    return Column(name, "TEXT", write, read)
+    return write, read
+
+
+def _told(hint: Any) -> Callable[[Any], Any] | None:
+    """Return what writes the moments in a value as text; None where there can be none in it."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in {Union, UnionType}:
+        found = {type_: told for type_ in inner if (told := _told(type_)) is not None}
+        if not found:
+            return None
+        return _told_moment if found.keys() <= {datetime, Between} else _unless_none(found)
+    if hint in {datetime, Between}:
+        return _told_moment
+    if origin is tuple:
+        return _each(_told(inner[0]))
+    if origin is Mapping:
+        return _each_value(_told(inner[1]))
+    if isinstance(hint, type) and (attrs.has(hint) or hasattr(hint, "_fields")):
+        return _parts(hint)
+    return None
+
+
+def _told_moment(moment: datetime | Between | None) -> Any:
+    if isinstance(moment, Between):
+        return {
+            "earliest": moment_text(moment.earliest),
+            "latest": moment_text(moment.latest),
+        }
+    return moment_text(moment)
+
+
+def _unless_none(found: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    [told] = found.values()
+    return lambda value: None if value is None else told(value)
+
+
+def _each(told: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    return None if told is None else lambda values: [told(value) for value in values]
+
+
+def _each_value(told: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    if told is None:
+        return None
+    return lambda values: {name: told(value) for name, value in values.items()}
+
+
+def _parts(kind: type) -> Callable[[Any], Any] | None:
+    """Return what writes the moments in an object of a class as text."""
+    tells = {name: _told(hint) for name, hint in get_type_hints(kind).items()}
+    if not any(tells.values()):
+        return None
+
+    def told(value: Any) -> Any:
+        parts = ((name, getattr(value, name), tell) for name, tell in tells.items())
+        made = {name: part if tell is None else tell(part) for name, part, tell in parts}
+        return list(made.values()) if isinstance(value, tuple) else made
+
+    return told
+
+
+class _Spread:
+    """
+    A field whose value has parts, each of which is a column; all are NULL where it is None.
+
+    Args:
+        field: Its name.
+        kind: The attrs class of its value.
+    """
+
+    def __init__(self, field: str, kind: Any) -> None:
+        self.field = field
+        self.kind = kind
+        hints = get_type_hints(kind)
+        names = [part.name for part in attrs.fields(kind)]
+        self.columns = [
+            _column(f"{field}_{name}", f"{field}.{name}", hints[name], _ALWAYS) for name in names
+        ]
+        self._names = names
+
+    def write(self, value: Any) -> list[Any]:
+        if value is None:
+            return [None] * len(self.columns)
+        parts = [getattr(value, name) for name in self._names]
+        return [
+            part if part is None or column.write is None else column.write(part)
+            for part, column in zip(parts, self.columns, strict=True)
+        ]
+
+    def read(self, fields: dict[str, Any]) -> Any:
+        """Take the values of its columns out of those of a row, and return what they stand for."""
+        parts = [fields.pop(column.name) for column in self.columns]
+        if all(part is None or part is _ALWAYS for part in parts):
+            return None
+        if _ALWAYS in parts:
+            raise ValueError(f"{self.field} is not whole")
+        return self.kind(**dict(zip(self._names, parts, strict=True)))
 
 
 class Columns(Generic[V]):
@@ -147,25 +269,42 @@ class Columns(Generic[V]):
     Args:
         cls: An attrs class.
         without: Fields that are stored elsewhere.
+        spread: Fields whose values have parts, each of which is a column; they come last.
+        names: Of the columns that have another name than their field.
     """
 
-    def __init__(self, cls: type[V], without: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        cls: type[V],
+        without: frozenset[str] = frozenset(),
+        *,
+        spread: tuple[str, ...] = (),
+        names: Mapping[str, str] = NOTHING_TOLD,
+    ) -> None:
         made: Any = cls
         hints = get_type_hints(cls)
         self.cls: Callable[..., V] = made
-        self.columns = tuple(
-            _column(field, hints[field.name])
+        plain = [
+            _column(
+                names.get(field.name, field.name), field.name, hints[field.name], _default(field)
+            )
             for field in attrs.fields(made)
-            if field.name not in without
-        )
+            if field.name not in without and field.name not in spread
+        ]
+        self._spread = [_Spread(field, _only(hints[field])) for field in spread]
+        self.columns = (*plain, *(column for one in self._spread for column in one.columns))
         self.names = tuple(column.name for column in self.columns)
-        self._values: Callable[[V], tuple[Any, ...]] = attrgetter(*self.names)
-        self._writes = tuple(
-            (index, column.write)
-            for index, column in enumerate(self.columns)
-            if column.write is not None
+        self._values: Callable[[V], tuple[Any, ...]] = attrgetter(
+            *(column.field for column in plain)
         )
-        self._reads = tuple((column.name, column.read) for column in self.columns)
+        self._writes = tuple(
+            (index, column.write) for index, column in enumerate(plain) if column.write is not None
+        )
+        parts = self.columns[len(plain) :]
+        self._reads = tuple(
+            [(column.field, column.read) for column in plain]
+            + [(column.name, column.read) for column in parts]
+        )
 
     @property
     def definition(self) -> str:
@@ -179,6 +318,8 @@ class Columns(Generic[V]):
             value = values[index]
             if value is not None:
                 values[index] = write(value)
+        for one in self._spread:
+            values += one.write(getattr(view, one.field))
         return values
 
     def read(self, values: tuple[Any, ...], **more: Any) -> V:
@@ -189,10 +330,12 @@ class Columns(Generic[V]):
             StoreError: They are none of a view: the file is damaged.
         """
         try:
-            fields: Mapping[str, Any] = {
+            fields = {
                 name: value if read is None else read(value)
                 for (name, read), value in zip(self._reads, values, strict=True)
             }
+            for one in self._spread:
+                fields[one.field] = one.read(fields)
             return self.cls(**fields, **more)
         except (
             *(msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError),

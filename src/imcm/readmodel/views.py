@@ -56,7 +56,15 @@ from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.units import utc
 from imcm.readmodel.asking import Where, members_of, paging, table_at
-from imcm.readmodel.boards import ACTIONS, CHANGES, INCIDENTS, TABLES, BoardsModel, rows_of_view
+from imcm.readmodel.boards import (
+    ACTIONS,
+    CHANGES,
+    INCIDENTS,
+    SCHEMA,
+    TABLES,
+    BoardsModel,
+    rows_of_view,
+)
 from imcm.readmodel.columns import moment_of, moment_text
 from imcm.readmodel.facts import FactsModel
 from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower
@@ -92,7 +100,7 @@ class _Model:
     def __init__(self, ledger: LedgerReader) -> None:
         self.facts = FactsModel(ledger)
         self.boards = BoardsModel(ledger)
-        self.name = f"views 1 {self.facts.name}"
+        self.name = f"views 2 {SCHEMA} {self.facts.name}"
         self._unread: Mapping[str, int] = {}
 
     def forget(self) -> None:

@@ -72,7 +72,15 @@ class RoleHeld:
 
 @attrs.frozen(kw_only=True)
 class Update:
-    """The last thing that was told to colleagues or to the public."""
+    """
+    The last thing that was told to colleagues or to the public.
+
+    Attributes:
+        at: When something was last told.
+        by: Who told it.
+        audience: Whom it was told.
+        text: What was told; "" where it was taken out.
+    """
 
     at: Moment | None
     by: str
@@ -118,14 +126,17 @@ class ActionItem:
     Something to do so that an incident does not happen again.
 
     Attributes:
-        incident: The incident it comes from; *services* are that one's.
+        incident: The incident it comes from.
         number: Which of its action items it is, from 1.
         text: What is to be done; "" where it was taken out.
         owner: Who is to do it; None where nobody was named.
         due: The day by which it is to be done; None where nobody said.
-        added_at, completed_at, dropped_at: When that happened; None where it did not.
+        added_at: When it was added.
+        completed_at: When it was done; None where it is not.
+        dropped_at: When it was given up; None where it was not.
         status: "open", "done" or "dropped".
         change: The change it was done by, where one was named.
+        services: Those that its incident hit.
     """
 
     incident: str
@@ -162,37 +173,55 @@ class IncidentView:
 
     Attributes:
         id: Its id, without "incident:".
-        title: "" where none was given, or it was taken out.
-        status: Where it stands. *Open* are detected, triaged, mitigating and mitigated.
-        severity: The one it has now, *severity_name* as the team's scale calls it;
-            *severity_highest* the worst it ever had by itself.
-        services, environment, labels, symptom, mode: As recorded or corrected; *channel* and
-            *monitor* say how it was noticed.
+        title: What it is called; "" where nothing was given, or it was taken out.
+        status: Where it stands. *Open* are detected, triaged, mitigating and mitigated. Nothing is
+            what was only recorded by mistake, and voided.
+        severity: The one it has now; None where nobody gave one.
+        severity_name: What the team's scale calls that.
+        severity_highest: The worst it ever had by itself, whatever is merged into it.
+        services: Those it hit.
+        environment: Where it is, as the team calls it; None means production.
+        labels: Names and values, as recorded or corrected.
+        symptom: What was seen of it.
+        channel: How it was noticed.
+        monitor: Which monitor noticed it.
+        mode: Whether it is real, or only tried.
         impact: Who is hit, as far as was said.
-        impact_started_at, detected_at, declared_at, acknowledged_at, triaged_at, mitigated_at,
-            resolved_at, closed_at: When that was; after a reopening those of the last time.
+        impact_started_at: Since when users were hit.
+        detected_at: When it was noticed first.
+        declared_at: When it was first called an incident.
+        acknowledged_at: When somebody first took it on.
+        triaged_at: When it was first given its severity.
+        mitigated_at: When users were last no longer hurt; None while they are, or nobody said.
+        resolved_at: When service was last restored; None while it is not.
+        closed_at: When it was last closed; None while it is not.
         reopenings: How many times it was reopened after it was over.
-        on_hold: Why work waits for somebody else, and *held_since* since when; None where it does
-            not.
+        on_hold: Why work waits for somebody else; None where it does not.
+        held_since: Since when it waits.
         roles: Who holds which role now, in the order in which they took them.
-        verdicts: By the ids of changes, what the last verdict on each says.
-        last_update, updates: The last thing that was told, and how many were.
+        last_update: The last thing that was told to colleagues or to the public.
+        updates: How many such things were told.
         attempts: What was tried so that users are no longer hurt, the first one first.
+        verdicts: By the ids of changes, what the last verdict on each says.
         dismissed: Why it was no incident after all; None where it was one.
-        merged_into: Where it is merged into another, which one: ask there. *merged* are those
-            merged into this one.
-        related: What it is to other incidents, by their ids; *parent* is the one it is a child of.
+        merged_into: The incident that it is merged into: ask there. None where it is in none.
+        merged: The incidents that are merged into this one.
+        parent: The incident that it is a child of.
+        related: What it is to other incidents, by their ids.
         milestones: When each of the team's own was reached, as often as it was.
-        references, problems: What belongs to it elsewhere, and problem records.
+        references: What belongs to it elsewhere: tickets, dashboards, runbooks.
+        problems: The problem records it is linked to.
         actions: Its action items, the first one first.
         reviewed: Whether a review covers its last resolution; False where it was never resolved.
-            *reviewed_at* is when the last review was.
-        causes, cause_tags: Of all its reviews, in words, and in those of the team's list.
+        reviewed_at: When the last review was.
+        cause_tags: The causes that its reviews found, in words of the team's list.
+        causes: The causes that its reviews found, in words of their own.
         imported: Whether it is history from elsewhere.
-        last_recorded_at: When the ledger recorded the last event of it, in UTC.
         unread: How many of its events this version can't read: what stands may be other.
-        version: The number of events that were recorded of it.
-        first_position, last_position: Where in the log the first and the last of them stand.
+        version: How many events were recorded of it.
+        last_recorded_at: When the ledger recorded the last of them, in UTC.
+        first_position: Where in the log the first of them stands.
+        last_position: Where in the log the last of them stands.
     """
 
     id: str
@@ -285,33 +314,62 @@ class ChangeView:
 
     Attributes:
         id: Its id, without "change:".
-        title, description, rollback_plan, monitoring_plan, test_plan: "" where none was given, or
-            it was taken out; *has_rollback_plan*, *has_monitoring_plan* and *has_test_plan* say
-            whether there is one.
-        status, type, kind, risk: Where it stands, and what it is.
-        services, environment, labels: As recorded or corrected.
+        title: What it is called; "" where nothing was given, or it was taken out.
+        description: What it does; "" as with the title.
+        status: Where it stands. *Ended* are closed and cancelled. Nothing is what was only recorded
+            by mistake, and voided.
+        type: By which rules it is authorised; observed is what nobody had asked for.
+        kind: What is being changed.
+        risk: What it is rated.
+        services: Those it changes.
+        environment: Where, as the team calls it; None means production.
+        labels: Names and values, as recorded or corrected.
         deployed_version: What of its services it brings in.
         window: When it is planned or scheduled for; None where nobody said.
-        requested_by, planned_by: Who asked for it, and who planned it.
-        incident: The incident it is for; *repairs*: the change that it repairs.
+        requested_by: Who asked for it.
+        planned_by: Who planned it.
+        incident: The incident it is for.
+        repairs: The earlier change that it repairs.
         template: The name of the recipe that a standard change follows.
-        votes: The approvals of the content as it stands; of earlier content they are void. *quorum*
-            is how many the last vote needed; None where there was none.
+        rollback_plan: How to take it back; "" where nothing was given, or it was taken out.
+        monitoring_plan: What is watched meanwhile; "" as with the roll back.
+        test_plan: How it was or will be tested; "" as with the roll back.
+        has_rollback_plan: Whether a way to take it back was given, also where it was taken out.
+        has_monitoring_plan: Whether it was given what is watched.
+        has_test_plan: Whether it was given how it is tested.
+        votes: The approvals of the content as it stands; of earlier content they are void.
+        quorum: How many the last vote needed; None where there was none.
+        rejected_why: Why it was last sent back; "" where it was not, or nobody said.
         authorisation: "approved", "pre-approved", "approved afterwards", "refused afterwards",
             "outstanding", "not asked" or "unknown", as in facts.
         unauthorised: Guards that would have said no to what was done, each once.
-        percent: The share of users a rollout reached so far; None where there is none.
-            *percent_since* is when it was raised to that; *paused* whether it waits.
-        rollout: All of its steps.
-        planned_at, submitted_at, approved_at, started_at, deployed_at, rolled_back_at,
-            recovered_at, validated_at, closed_at: When that was; None where it was not.
+        planned_at: When it was planned.
+        submitted_at: When it was last submitted for approval.
+        approved_at: When it was approved; None where it was not, or its content is another one now.
+        started_at: When the work began.
+        deployed_at: When it came into production, or into the environment that it is for.
         ended_at: When the work was over: completed, failed, aborted or rolled back.
-        outcome, result: How the work ended, and what its close said.
-        on_hold: Why it waits, and *held_since* since when; None where it does not.
-        commits, references: What travels with it, and what belongs to it elsewhere.
+        rolled_back_at: When it was taken back.
+        recovered_at: When service was back after it had failed.
+        validated_at: When it was found to do what it should.
+        closed_at: When it was closed.
+        outcome: How the work ended; unknown where it is in production and nobody said.
+        result: What its close said of it.
+        percent: The share of users that a rollout reached so far, 0 to 100; None where there is
+            none.
+        percent_since: Since when it is that share.
+        paused: Whether the rollout waits.
+        rollout: All of its steps.
+        on_hold: Why it waits for somebody else; None where it does not.
+        held_since: Since when it waits.
+        commits: What travels with it.
+        references: What belongs to it elsewhere: tickets, dashboards, runbooks.
         imported: Whether it is history from elsewhere.
-        rejected_why: Why it was last sent back; "" where it was not, or nobody said.
-        last_recorded_at, unread, version, first_position, last_position: As with incidents.
+        unread: How many of its events this version can't read: what stands may be other.
+        version: How many events were recorded of it.
+        last_recorded_at: When the ledger recorded the last of them, in UTC.
+        first_position: Where in the log the first of them stands.
+        last_position: Where in the log the last of them stands.
     """
 
     id: str
