@@ -53,7 +53,6 @@ from imcm import (
     LedgerReader,
     Source,
     change_failure_rate,
-    codec,
     deployment_frequency,
     dora_report,
     failed_deployment_recovery_time,
@@ -81,6 +80,7 @@ from imcm.domain.incident_events import (
 )
 from imcm.domain.vocabulary import Audience, ChangeType, Commit, Kind, Severity
 from imcm.gc_pause import gc_paused
+from imcm.ledger import lean
 from imcm.ledger.bringing_in import IMPORT_BATCH
 from imcm.ledger.facts import loaded
 from imcm.projections.facts.fold import Facts, FactsFold
@@ -167,6 +167,23 @@ GOALS: dict[str, Goal] = {
         f"kept facts brought up to date after {NEW:,} new events",
         "facts from a replay of the whole log",
         1 / 200,
+    ),
+    "first_build": Goal(
+        "views of the whole log made for the first time: facts, columns, boards, SQL tables",
+        "facts from a replay of the whole log",
+        1.4,
+    ),
+    "board": Goal(
+        "the slowest of three boards of a running process: open incidents, overdue actions, "
+        "changes that wait for one person",
+        "views of a whole replay, gone through",
+        0.01,
+        "s",
+    ),
+    "known_before": Goal(
+        "open incidents as they were known when the last 5 % of the log were not there",
+        "a bare fetch of the log",
+        0.5,
     ),
     "cold_open": Goal(
         "the first DORA report of a new process, where facts are kept",
@@ -355,7 +372,7 @@ def parts(path: Path) -> dict[str, float]:
         fold = FactsFold(
             lambda streams: loaded(itertools.chain(*map(ledger.rows_of, streams)), streams)
         )
-        telling = timed(lambda: codec.take_facts(ledger._store.tuples(), fold), time.process_time)
+        telling = timed(lambda: lean.take_facts(ledger._store.tuples(), fold), time.process_time)
         begin = time.process_time()
         known = fold.closed()
         making = time.process_time() - begin
@@ -379,8 +396,8 @@ def parts(path: Path) -> dict[str, float]:
 def decoded(ledger: LedgerReader) -> Iterator[tuple[Any, ...]]:
     """Yield what rows tell of facts, as a fold takes it."""
     rows = ledger._store.tuples()
-    while some := list(itertools.islice(rows, codec.TAKEN_AT_ONCE)):
-        yield from codec._taken(some)
+    while some := list(itertools.islice(rows, lean.TAKEN_AT_ONCE)):
+        yield from lean._taken(some)
 
 
 def looked_at(ledger: LedgerReader) -> int:
@@ -788,6 +805,84 @@ def measure_follow(folder: Path, events: int) -> dict[str, Any]:
     }
 
 
+def measure_views(folder: Path, events: int) -> dict[str, Any]:
+    """Views made for the first time against facts from the whole log."""
+    path, builds, replays = folder / "ledger.db", [], []
+    for number in range(runs_for(events)):
+        kept = folder / f"built-{number}.views"
+        with LedgerReader(path) as ledger:
+            replays.append(timed(lambda: held(ledger), time.perf_counter))
+            with kept_facts(kept, ledger) as views:
+                builds.append(timed(views.catch_up, time.perf_counter))
+    return {
+        "ratio": min(builds) / min(replays),
+        "seconds": min(builds),
+        "baseline_seconds": min(replays),
+        "beside": {
+            "bytes of the views": (folder / "built-0.views").stat().st_size,
+            "bytes of the ledger": path.stat().st_size,
+        },
+    }
+
+
+def measure_boards(folder: Path, events: int) -> dict[str, Any]:
+    """Boards of a running process, against going through the views of a whole replay."""
+    from imcm.projections.boards.assembly import views_of
+
+    runs = runs_for(events)
+    with (
+        LedgerReader(folder / "ledger.db") as ledger,
+        kept_facts(folder / "boards.views", ledger) as views,
+    ):
+        views.catch_up()
+        boards: dict[str, Callable[[], Any]] = {
+            "open incidents": lambda: views.incidents(limit=50),
+            "overdue actions": lambda: views.actions(status="overdue", limit=50),
+            "waiting for one person": lambda: views.approvals(by="ana", limit=50),
+            "found by a word": lambda: views.search("checkout", limit=50),
+            "live": views.live,
+        }
+        seconds = {
+            name: min(timed(ask, time.perf_counter) for _ in range(5 * runs))
+            for name, ask in boards.items()
+        }
+        begin = time.perf_counter()
+        replayed = sum(getattr(view, "is_open", False) for view in views_of(ledger.replay()))
+        baseline = time.perf_counter() - begin
+        assert replayed == views.incidents().total
+    slowest = max(list(seconds)[:3], key=seconds.__getitem__)
+    return {
+        "ratio": seconds[slowest] / baseline,
+        "seconds": seconds[slowest],
+        "baseline_seconds": baseline,
+        "beside": {name: round(took, 5) for name, took in seconds.items()},
+    }
+
+
+def measure_known_before(folder: Path, events: int) -> dict[str, Any]:
+    """A board of what was known earlier against a bare fetch of the log."""
+    path = folder / "ledger.db"
+    with (
+        LedgerReader(path) as ledger,
+        kept_facts(folder / "before.views", ledger) as views,
+    ):
+        views.catch_up()
+        at = int(views.position * 0.95)
+        fetches, asks = [], []
+        for number in range(runs_for(events)):
+            fetches.append(timed(lambda: fetched(path), time.perf_counter))
+            # Another position each time: what was prepared for one is not asked again.
+            before = at - number
+            asks.append(timed(lambda at=before: views.incidents(known_at=at), time.perf_counter))
+        open_then = views.incidents(known_at=at).total
+    return {
+        "ratio": min(asks) / min(fetches),
+        "seconds": min(asks),
+        "baseline_seconds": min(fetches),
+        "beside": {"incidents open then": open_then},
+    }
+
+
 def measure_keep(folder: Path, events: int) -> dict[str, Any]:
     """Keep the facts of the log, for `cold_open`."""
     with (
@@ -1145,6 +1240,9 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "attribution": ("attribution_100k",),
     "cold": ("cold_open",),
     "follow": ("follow_catch_up",),
+    "views": ("first_build",),
+    "boards": ("board",),
+    "known_before": ("known_before",),
     "recording": ("record_vs_insert", "record_vs_stock"),
     "import": ("import_vs_insert",),
     "memory": ("memory",),
@@ -1158,6 +1256,9 @@ WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "cold_kept": measure_cold_kept,
     "cold_replay": measure_cold_replay,
     "follow": measure_follow,
+    "views": measure_views,
+    "boards": measure_boards,
+    "known_before": measure_known_before,
     "import": measure_import,
     "keep": measure_keep,
     "metrics": measure_metrics,
