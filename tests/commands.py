@@ -36,3 +36,11 @@ def run_here(*words: str | Path, encoding: str = "utf-8", **environment: str) ->
         told.detach()
         complained.detach()
     return Ran(status, *(held.getvalue().decode(encoding) for held in (out, err)))
+
+
+def subcommands(command):
+    """Return the commands of a group by their names; none of a command that is none."""
+    listed = getattr(command, "list_commands", None)
+    return (
+        {} if listed is None else {name: command.get_command(None, name) for name in listed(None)}
+    )

@@ -139,7 +139,7 @@ def test_populations_are_for_json(ledger: Path) -> None:
 
 def test_a_histogram_asks_for_values_and_for_nobody() -> None:
     """A line of blocks of the durations, without telling whose they are."""
-    from imcm.cli import _distribution
+    from imcm.cli.reports import _distribution
     from imcm.projections.figures.figure import Figure, Population
     from imcm.projections.figures.restore import TimeToRestore
 

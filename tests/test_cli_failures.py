@@ -347,18 +347,18 @@ main()
 
 
 def test_interrupted_is_one_line(folder: Path) -> None:
-    with inside(folder), patch("imcm.cli.LedgerReader", side_effect=KeyboardInterrupt):
+    with inside(folder), patch("imcm.cli.reports.LedgerReader", side_effect=KeyboardInterrupt):
         assert (130, "", "imcm: interrupted\n") == run_here("report", *L)
 
 
 def test_a_bug_is_one_line_that_says_where_it_is(folder: Path) -> None:
     """Only who asks for the traceback gets one."""
-    with inside(folder), patch("imcm.cli.named", side_effect=TypeError("a\nb\x1b[31m")):
+    with inside(folder), patch("imcm.cli.steps.named", side_effect=TypeError("a\nb\x1b[31m")):
         ran = run_here("timeline", *L)
         assert (1, "") == (ran.returncode, ran.stdout)
         pattern = (
             r"imcm: this is a bug in imcm \(TypeError: a\\nb\\x1b\[31m\); please report it with "
-            r"the command and: cli/__init__.py:\d+\n"
+            r"the command and: cli/steps.py:\d+\n"
         )
         assert re.fullmatch(pattern, ran.stderr)
         ran = run_here("timeline", *L, IMCM_TRACEBACK="1")

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from commands import subcommands
 from imcm import Ledger, Risk, Verdict, change, incident, verifier
 from imcm.interchange import jsonl
 
@@ -274,7 +275,7 @@ def all_commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     waiting: list[tuple[tuple[str, ...], Any]] = [((), get_command(app))]
     for words, command in waiting:
         yield words, command
-        waiting += [((*words, name), one) for name, one in getattr(command, "commands", {}).items()]
+        waiting += [((*words, name), one) for name, one in subcommands(command).items()]
 
 
 def test_every_command_named_in_a_text_is_a_command() -> None:
@@ -293,7 +294,7 @@ def test_every_command_named_in_a_text_is_a_command() -> None:
         command = there[tuple(words[:length])]
         takes = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
         assert {word for word in words if word.startswith("--")} <= takes | {"--help"}, span
-        assert not getattr(command, "commands", None) or length == len(words) or (
+        assert not subcommands(command) or length == len(words) or (
             words[length].startswith("--")
         ), span  # fmt: skip
 

@@ -4,92 +4,57 @@ The command line: a few lines over the library for each command.
 Reading commands open the ledger read-only; only `demo`, `import` and `backup` create a ledger.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted; one line on standard error
 says what is wrong and what to do.
+
+What a command needs is loaded when it is called: most need little, and people wait for the start.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
-import math
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from importlib import import_module, metadata
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
-import attrs
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
 
-from imcm.cli.audit import audit_app
-from imcm.cli.boards import NoViews, ViewsFile, facts_now, list_app, search, show_one
-from imcm.cli.common import (
-    AsJson,
-    AsOf,
-    KnownAt,
-    LedgerPath,
-    ShownIn,
-    Zone,
-    complain,
-    entry_dict,
-    fail,
-    guarded,
-    in_zone,
-    json_lines,
-    kinds_of,
-    known_at_of,
-    moment,
-    named,
-    number_of,
-    opened,
-    print_json,
-    progress_bar,
-    say,
-    show,
-    window_of,
-)
-from imcm.demo import StoryClock, tell
-from imcm.domain import change, incident
-from imcm.domain.lifecycle import Answer
-from imcm.domain.recorded import CHANGE, INCIDENT
-from imcm.domain.vocabulary import Authority
-from imcm.errors import ImcmError, InvalidValue
-from imcm.files import new_file
-from imcm.interchange import csv_files, jsonl
-from imcm.ledger.reading import LedgerReader
-from imcm.ledger.recording import Ledger
-from imcm.plain import quoted
-from imcm.projections.facts.fold import Facts
-from imcm.projections.figures.days import day_of
-from imcm.projections.figures.definition import GROUPS, Definition
-from imcm.projections.figures.failures import change_failure_rate
-from imcm.projections.figures.figure import SHAPE, Figure
-from imcm.projections.figures.restore import (
-    TimeToAcknowledge,
-    TimeToMitigate,
-    time_to_acknowledge,
-    time_to_mitigate,
-    time_to_restore,
-)
-from imcm.projections.figures.units import SECONDS, SHARE, shown, zone
-from imcm.projections.histories.anomalies import anomalies
-from imcm.projections.histories.timeline import Entry, timeline
-from imcm.projections.reports.compare import Comparison, compare
-from imcm.projections.reports.dora import dora_report, side_by_side
-from imcm.wording import entry_line, moment_text
+from imcm.cli.common import guarded, say
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-import_app = typer.Typer(no_args_is_help=True, help="Bring history in.")
-export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
-app.add_typer(import_app, name="import")
-app.add_typer(export_app, name="export")
-app.add_typer(audit_app, name="audit")
-app.add_typer(list_app, name="list")
-app.command("search")(search)
-app.command("show")(show_one)
+HOMES: Final[Mapping[str, str]] = {
+    "demo": "imcm.cli.reports",
+    "import": "imcm.cli.files",
+    "export": "imcm.cli.files",
+    "backup": "imcm.cli.files",
+    "timeline": "imcm.cli.steps",
+    "list": "imcm.cli.boards",
+    "search": "imcm.cli.boards",
+    "show": "imcm.cli.boards",
+    "next": "imcm.cli.steps",
+    "report": "imcm.cli.reports",
+    "audit": "imcm.cli.audit",
+}
+"""Which file has a command, in the order in which help lists them."""
+
+
+class Commands(TyperGroup):
+    """All commands, each loaded with its file when it is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all commands. Any: a context of the library that reads commands."""
+        return list(HOMES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; None where there is none of that name. Any: as above."""
+        home = HOMES.get(cmd_name)
+        if home is None:
+            return None
+        group: Any = get_command(import_module(home).app)
+        return group.commands[cmd_name]
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
 
 
 def _print_version(wanted: bool) -> None:
@@ -98,7 +63,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(help=__doc__)
+@app.callback(help=(__doc__ or "").rpartition("\n\n")[0])
 def _top(
     version: Annotated[
         bool,
@@ -108,535 +73,6 @@ def _top(
     ] = False,
 ) -> None:
     """Take what stands before the command."""
-
-
-# --- demo -----------------------------------------------------------------------------------------
-
-
-@app.command()
-def demo(
-    ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Keep the story in this new file.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Tell a story through the library: a bad Friday evening, and a canary rollout after it."""
-    clock = StoryClock()
-    if ledger is not None and ledger.exists():
-        fail(f"{ledger} exists already; name a new file")
-    made = Ledger.in_memory(clock=clock) if ledger is None else Ledger(ledger, clock=clock)
-    refusals: list[str] = []
-    with made as book:
-        tell(book, clock, refusals.append)
-        entries = timeline(book.replay(), incident="INC-204")
-        known = book.facts()
-    figures = [
-        time_to_restore(known, start=("impact_started", "detected")),
-        time_to_restore(known),
-        time_to_mitigate(known),
-        change_failure_rate(known),
-    ]
-    if as_json:
-        print_json(
-            {
-                "refusals": refusals,
-                "timeline": [entry_dict(entry) for entry in entries],
-                "figures": [figure.as_dict() for figure in figures],
-            }
-        )
-        return
-    say("A Friday evening, and what came after it", "")
-    for refusal in refusals:
-        say(f"refused, as asked for: {refusal}", "")
-    _print_timeline(entries)
-    say("")
-    named = ("from the first failed payment", "from detection", "from detection", "")
-    _print_figures(figures, named)
-    for odd in anomalies(known):
-        say("", f"to be looked at: {odd.kind} {odd.id}: {odd.oddity.value} ({odd.detail})")
-    where = "" if ledger is None else f" The ledger is {ledger}."
-    say("", f"{len(entries)} events, each kept as it was told.{where}")
-
-
-# --- import and export ----------------------------------------------------------------------------
-
-
-@import_app.command("csv")
-def import_csv(
-    ledger: LedgerPath,
-    incidents: Annotated[Path | None, typer.Option(help="CSV file of incidents.")] = None,
-    changes: Annotated[Path | None, typer.Option(help="CSV file of changes.")] = None,
-    commits: Annotated[Path | None, typer.Option(help="CSV file of commits.")] = None,
-    source: Annotated[str | None, typer.Option(help="Name of the tool it comes from.")] = None,
-    tz: Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")] = None,
-    time_format: Annotated[
-        list[str] | None, typer.Option(help="A strptime format; may be given again.")
-    ] = None,
-    mapping: Annotated[
-        Path | None, typer.Option(help="TOML file that renames columns and values.")
-    ] = None,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Import the good rows, list the bad ones.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Import incidents, changes and commits from CSV files; run it again after a change."""
-    if incidents is None and changes is None and commits is None:
-        raise typer.BadParameter("give at least one of --incidents, --changes, --commits")
-    new = not ledger.exists()
-    with Ledger(ledger) as book, progress_bar("importing") as progress:
-        try:
-            report = csv_files.import_csv(
-                book,
-                incidents=incidents,
-                changes=changes,
-                commits=commits,
-                source=source,
-                tz=tz,
-                time_format=time_format,
-                mapping=mapping,
-                keep_going=keep_going,
-                progress=progress,
-            )
-        except ImcmError:
-            if new and len(list(itertools.islice(book.rows(), 2))) == 1:
-                book.close()
-                _remove_ledger(ledger)  # made a moment ago for this import, and still empty
-            raise
-    if as_json:
-        print_json(attrs.asdict(report))
-    else:
-        say(
-            f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
-            f"{report.histories:,} incidents and changes, {report.events:,} new events"
-        )
-        for problem in report.problems:
-            complain(problem)
-        if report.problems_found > len(report.problems):
-            complain(f"... and {report.problems_found - len(report.problems):,} more")
-    if report.problems:
-        raise typer.Exit(1)
-
-
-def _remove_ledger(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-@import_app.command("jsonl")
-def import_jsonl(
-    file: Annotated[Path, typer.Argument(help="A log exported as JSONL.")],
-    ledger: LedgerPath,
-    append: Annotated[
-        bool, typer.Option("--append", help="Into a filled ledger, as imported history.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Restore an exported log into a new ledger, or append it to one as imported history."""
-    with opened(file) as lines:
-        if append:
-            with Ledger(ledger) as book:
-                count = book.append_rows(jsonl.read(lines))
-        else:
-            with Ledger.restored(ledger, jsonl.read(lines)) as book:
-                count = sum(1 for _ in book.rows())
-    if as_json:
-        print_json({"events": count})
-    else:
-        say(f"{count:,} events in {ledger}")
-
-
-@export_app.command("jsonl")
-def export_jsonl(
-    ledger: LedgerPath,
-    to: Annotated[
-        Path | None, typer.Option(help="File to write; standard output if absent.")
-    ] = None,
-    words: Annotated[
-        bool, typer.Option("--words/--no-words", help="Leave free text and names out.")
-    ] = True,
-) -> None:
-    """
-    Write the log, one recorded event a line, byte for byte as it is stored.
-
-    On a terminal signs that it would obey are escaped, so what is copied from there is not a log.
-    """
-    with LedgerReader(ledger) as book:
-        if to is None:
-            jsonl.write(book.rows(), json_lines(), words=words)
-            return
-        with new_file(to) as file:
-            count = jsonl.write(book.rows(), file, words=words)
-    say(f"{count:,} events written to {to}")
-
-
-@app.command()
-def backup(ledger: LedgerPath, to: Annotated[Path, typer.Option(help="The new file.")]) -> None:
-    """Copy a ledger, its newest events included, while others may be recording in it."""
-    with LedgerReader(ledger) as book:
-        book.backup(to)
-    say(f"copied to {to}")
-
-
-# --- reading --------------------------------------------------------------------------------------
-
-
-def _print_timeline(entries: tuple[Entry, ...]) -> None:
-    rows = [(moment_text(e.at), e.id, e.by, entry_line(e)) for e in entries]
-    struck = {index for index, entry in enumerate(entries) if entry.voided_by is not None}
-    show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
-
-
-@app.command("timeline")
-def show_timeline(
-    ledger: LedgerPath,
-    id: Annotated[str | None, typer.Argument(help="An incident or a change.")] = None,
-    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    tz: ShownIn = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what happened when: of one incident or change, of a service, or of a period."""
-    with LedgerReader(ledger) as book:
-        asked: dict[str, Any] = {
-            "window": window_of(start, end, tz),
-            "as_of": moment("--as-of", as_of, tz),
-            "known_at": known_at_of(known_at, tz, book),
-        }
-        if id is not None and service is None:
-            entries = book.timeline(id, **asked)
-        else:
-            asked |= {"service": service, **named(book, id)}
-            entries = timeline(book.replay(), **asked)
-    entries = in_zone(entries, tz)
-    if as_json:
-        print_json([entry_dict(entry) for entry in entries])
-    elif entries:
-        _print_timeline(entries)
-    else:
-        say("nothing happened there")
-
-
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
-_BINS: Final = 12
-
-
-def _distribution(figure: Figure) -> str:
-    """Return a small histogram of durations on a log scale, or a bar for a share."""
-    if figure.unit == SHARE and figure.value is not None:
-        full = round(min(figure.value, 1.0) * _BINS)
-        return "█" * full + "░" * (_BINS - full)
-    if figure.unit != SECONDS:
-        return ""
-    values = [value for value in figure.values() if value > 0]
-    if len(values) < 2:
-        return ""
-    low, high = math.log(values[0]), math.log(values[-1])
-    counts = [0] * _BINS
-    for value in values:
-        offset = 0.0 if high == low else (math.log(value) - low) / (high - low) * _BINS
-        counts[min(int(offset), _BINS - 1)] += 1
-    top = max(counts)
-    return "".join(" " if not c else _BLOCKS[math.ceil(c / top * 8) - 1] for c in counts)
-
-
-def _print_figures(
-    figures: Iterable[Figure],
-    notes: tuple[str, ...] = (),
-    bands: Mapping[str, tuple[str, ...]] | None = None,
-) -> None:
-    figures = list(figures)
-    parted = any(f.groups or f.buckets for f in figures)
-    part_of = ("group, period",) if parted else ()
-    columns = ("figure", *part_of, "value", "n", "interval", "short to long", "left out")
-    rows: list[list[str]] = []
-    for number, figure in enumerate(figures):
-        note = notes[number] if number < len(notes) else ""
-        level = "/".join((bands or {}).get(figure.name, ()))
-        name = f"{figure.name}{f' ({note})' if note else ''}{f' [{level}]' if level else ''}"
-        for label, part in _parts(figure):
-            cells = [name, label] if parted else [name]
-            cells += [_value(part), f"{part.n:,}", _interval(part), _distribution(part), _out(part)]
-            rows.append(cells)
-            name = ""
-    show(columns, rows, right=("n",))
-
-
-def _parts(figure: Figure) -> Iterator[tuple[str, Figure]]:
-    """Yield the figure, its periods, its groups, and their periods, each with its name."""
-    yield ("all" if figure.groups or figure.buckets else ""), figure
-    home = zone(figure.time_zone)
-    for bucket in figure.buckets:
-        yield f"from {_day(bucket, home)}", bucket
-    for group in figure.groups:
-        yield str(group.group), group
-        for bucket in group.buckets:
-            yield f"{group.group} from {_day(bucket, home)}", bucket
-
-
-def _day(figure: Figure, home: ZoneInfo) -> str:
-    return "" if figure.window is None else f"{day_of(figure.window[0], home)}"
-
-
-def _value(figure: Figure) -> str:
-    value = shown(figure.value, figure.unit)
-    return f"{value} ({figure.reason})" if figure.reason else value
-
-
-def _interval(figure: Figure) -> str:
-    interval = figure.interval
-    if interval is None or interval.low is None or interval.high is None:
-        return ""
-    return f"{shown(interval.low, figure.unit)} to {shown(interval.high, figure.unit)}"
-
-
-def _out(figure: Figure) -> str:
-    return ", ".join(f"{n} {why}" for why, n in list(figure.why_left_out().items())[:3])
-
-
-def _settings(given: list[str] | None) -> dict[str, Any]:
-    """Read --set name=value; a value that is JSON is taken as that, else as text."""
-    settings: dict[str, Any] = {}
-    for text in given or ():
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise InvalidValue("--set", text, "name=value, for example statistic=mean")
-        try:
-            settings[name] = json.loads(value)
-        except json.JSONDecodeError:
-            settings[name] = value
-        except (ValueError, RecursionError):
-            allowed = "a value with fewer digits, and nested less deep"
-            raise InvalidValue("--set", text, allowed) from None
-    return settings
-
-
-def _fitting(cls: type[Definition], settings: Mapping[str, Any]) -> dict[str, Any]:
-    names = {attribute.name for attribute in attrs.fields(cls)}
-    return {name: value for name, value in settings.items() if name in names}
-
-
-_REPORT: Final[Mapping[str, Any]] = {
-    "shape": SHAPE,
-    "preset": None,
-    "year": None,
-    "figures": [],
-    "bands": {},
-    "interval_bands": {},
-    "compared": [],
-    "side_by_side": None,
-    "notes": [],
-    "as_of": None,
-    "log_position": 0,
-    "incidents": 0,
-    "changes": 0,
-}
-"""What `report --json` prints always, whatever was asked for."""
-
-
-def _read(known: Facts) -> dict[str, Any]:
-    """Return what a report was made from, for JSON."""
-    return {
-        "as_of": None if known.as_of is None else known.as_of.isoformat(),
-        "log_position": known.log_position,
-        "incidents": len(known.incidents),
-        "changes": len(known.changes),
-    }
-
-
-def _period(
-    text: str | None, start: str | None, end: str | None, tz: str
-) -> str | tuple[datetime | None, datetime | None] | None:
-    """Return the window of a report: in words, by its two ends, or by one of them."""
-    if text is not None:
-        if start is not None or end is not None:
-            raise typer.BadParameter("--window goes without --from and --to")
-        return text
-    if start is not None and end is not None:
-        return window_of(start, end, tz)
-    if start is None and end is None:
-        return None
-    return moment("--from", start, tz), moment("--to", end, tz)
-
-
-@app.command()
-def report(
-    ledger: LedgerPath,
-    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
-    window: Annotated[
-        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option("--by", help=f"Group by one of {', '.join(GROUPS)}, or label:<name>."),
-    ] = None,
-    bucket: Annotated[
-        str | None, typer.Option(help="Periods: day, week, month, quarter, year, or days.")
-    ] = None,
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    tz: Zone = "UTC",
-    preset: Annotated[str, typer.Option(help="As which tool counts: dora, devlake, ...")] = "dora",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="An argument of a figure: name=value.")
-    ] = None,
-    compare_to: Annotated[
-        str | None,
-        typer.Option("--compare", help="An earlier period, FROM/TO or 2025-Q4, to compare with."),
-    ] = None,
-    side: Annotated[
-        str | None, typer.Option("--side-by-side", help="One metric under every preset, and why.")
-    ] = None,
-    year: Annotated[int, typer.Option(help="Performance bands of this report year.")] = 2024,
-    views: ViewsFile = None,
-    no_views: NoViews = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Print each figure in full.")] = False,
-    population: Annotated[
-        bool, typer.Option("--population", help="With --json: list who was counted and who not.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Print the DORA metrics and the times to acknowledge, mitigate and restore, with intervals."""
-    if population and not as_json:
-        raise typer.BadParameter("--population goes with --json")
-    with LedgerReader(ledger) as book:
-        if as_of is None and known_at is None:
-            known = facts_now(book, ledger, views, no_views)
-        elif views is not None:
-            raise typer.BadParameter("--views is of now; leave out --as-of and --known-at")
-        else:
-            cut = known_at_of(known_at, tz, book)
-            known = book.facts(as_of=moment("--as-of", as_of, tz), known_at=cut)
-    overrides = _settings(settings)
-    days = None if bucket is None else number_of(bucket)
-    common: dict[str, Any] = {
-        "window": _period(window, start, end, tz),
-        "time_zone": tz,
-        "group_by": by,
-        "bucket_by": bucket if days is None else days,
-    }
-    if side is not None:
-        both = side_by_side(known, metric=side, **common)
-        if as_json:
-            shape = {**_REPORT, "side_by_side": both.as_dict(population=population)}
-            print_json({**shape, **_read(known)})
-        else:
-            say(*both.explain().splitlines())
-        return
-    dora = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
-    figures = [
-        time_to_acknowledge(known, **_fitting(TimeToAcknowledge, {**common, **overrides})),
-        time_to_mitigate(known, **_fitting(TimeToMitigate, {**common, **overrides})),
-        *dora.figures.values(),
-    ]
-    comparisons: list[Comparison] = []
-    if compare_to is not None:
-        first, sign, last = compare_to.partition("/")
-        common["window"] = window_of(first, last, tz) if sign else compare_to
-        before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
-        for a, b in ((before.restore, dora.restore), (before.recovery, dora.recovery),
-                     (before.change_failure_rate, dora.change_failure_rate)):  # fmt: skip
-            if a.value is not None and b.value is not None:
-                comparisons.append(compare(a, b, tried=3))
-    if as_json:
-        plain = dora.as_dict()
-        print_json(
-            {
-                **_REPORT,
-                **{
-                    name: plain[name]
-                    for name in ("preset", "year", "bands", "interval_bands", "notes")
-                },
-                "figures": [figure.as_dict(population=population) for figure in figures],
-                "compared": [
-                    comparison.as_dict(population=population) for comparison in comparisons
-                ],
-                **_read(known),
-            }
-        )
-        return
-    if explain:
-        for figure in figures:
-            say(*figure.explain().splitlines(), "")
-    else:
-        levels = {dora.figures[metric].name: levels for metric, levels in dora.bands.items()}
-        _print_figures(figures, bands=levels)
-    for comparison in comparisons:
-        say("", *comparison.explain().splitlines())
-    count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
-    say("", f"{count} as of {known.as_of}, log position {known.log_position:,}", *dora.notes)
-    if views is not None:
-        say(f"from what {views} kept: whoever can write that file can change these numbers")
-    for name, unread in known.unread.items():
-        say(f"not read by this version, and in no number: {unread:,} of type {quoted(name)}")
-
-
-@app.command("next")
-def next_(
-    id: Annotated[str, typer.Argument(help="An incident or a change.")],
-    ledger: LedgerPath,
-    by: Annotated[str | None, typer.Option(help="Who would do it.")] = None,
-    at: Annotated[str | None, typer.Option(help="When it would be done; now if absent.")] = None,
-    authority: Annotated[
-        Authority | None, typer.Option(help="In which capacity a vote would be given.")
-    ] = None,
-    tz: Zone = "UTC",
-    as_json: AsJson = False,
-) -> None:
-    """Say which steps are possible now, and which guard refuses each other one and why."""
-    when = moment("--at", at, tz) or datetime.now(UTC)
-    with LedgerReader(ledger) as book:
-        answers_by_kind: dict[str, tuple[Answer, ...]] = {}
-        kinds = kinds_of(book, id)
-        if INCIDENT in kinds:
-            answers_by_kind[INCIDENT] = incident.next_steps(book.incident(id), by=by, at=when)
-        if CHANGE in kinds:
-            answers_by_kind[CHANGE] = change.next_steps(
-                book.change(id), by=by, at=when, authority=authority
-            )
-    if as_json:
-        print_json(
-            {
-                kind: [
-                    {
-                        "step": answer.step,
-                        "possible": answer.possible,
-                        "guard": answer.guard,
-                        "why": answer.why,
-                        "needs": list(answer.needs),
-                        "records": list(answer.records),
-                        "status": answer.status,
-                    }
-                    for answer in answers
-                ]
-                for kind, answers in answers_by_kind.items()
-            }
-        )
-        return
-    marks = {True: "yes", False: "no", None: "depends"}
-    for kind, answers in answers_by_kind.items():
-        say(f"{kind} {id}")
-        ordered = sorted(
-            answers, key=lambda answer: (answer.possible is False, answer.possible is None)
-        )
-        rows = [
-            (answer.step, marks[answer.possible], _outlook(answer), answer.why)
-            for answer in ordered
-        ]
-        show(("step", "possible", "then", "why not"), rows)
-
-
-def _outlook(answer: Answer) -> str:
-    """Return what a step needs, or what it would change, or which guard says no to it."""
-    if answer.possible is False:
-        return answer.guard
-    needs = f"give {', '.join(answer.needs)}" if answer.needs else ""
-    after = f"it is {answer.status}" if answer.status is not None else ""
-    return needs or after or answer.guard
 
 
 def run(words: Sequence[str]) -> int:

@@ -56,10 +56,12 @@ from imcm.projections.histories.learned import learned
 from imcm.projections.histories.timeline import replayed
 from imcm.wording import entry_line, moment_text
 
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 audit_app = typer.Typer(
     no_args_is_help=True,
     help="Checkpoints, proofs and replay, for those who must not take our word for it.",
 )
+app.add_typer(audit_app, name="audit")
 
 Log = Annotated[
     Path, typer.Option("--ledger", help="A ledger file, or a JSONL export.", envvar="IMCM_LEDGER")

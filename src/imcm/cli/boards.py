@@ -41,7 +41,9 @@ from imcm.projections.figures.units import SECONDS, shown
 from imcm.readmodel.views import Page, Views, views
 from imcm.wording import entry_line, moment_text
 
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 list_app = typer.Typer(no_args_is_help=True, help="List what stands now: boards for every day.")
+app.add_typer(list_app, name="list")
 
 WORTH: Final = 20_000
 """From so many events on, what was read is kept for the next command."""
@@ -528,6 +530,7 @@ def list_live(
     )  # fmt: skip
 
 
+@app.command()
 def search(
     text: Annotated[list[str], typer.Argument(help="Words to be found, all of them.")],
     ledger: LedgerPath,
@@ -556,6 +559,7 @@ def search(
     )  # fmt: skip
 
 
+@app.command("show")
 def show_one(
     id: Annotated[str, typer.Argument(help="An incident or a change.")],
     ledger: LedgerPath,

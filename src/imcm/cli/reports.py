@@ -1,0 +1,362 @@
+"""
+Commands that compute figures: the report, and the demo.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
+
+import attrs
+import typer
+
+from imcm.cli.boards import NoViews, ViewsFile, facts_now
+from imcm.cli.common import (
+    AsJson,
+    AsOf,
+    KnownAt,
+    LedgerPath,
+    Zone,
+    entry_dict,
+    fail,
+    known_at_of,
+    moment,
+    number_of,
+    print_json,
+    say,
+    show,
+    window_of,
+)
+from imcm.cli.steps import print_timeline
+from imcm.demo import StoryClock, tell
+from imcm.errors import InvalidValue
+from imcm.ledger.reading import LedgerReader
+from imcm.ledger.recording import Ledger
+from imcm.plain import quoted
+from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.days import day_of
+from imcm.projections.figures.definition import GROUPS, Definition
+from imcm.projections.figures.failures import change_failure_rate
+from imcm.projections.figures.figure import SHAPE, Figure
+from imcm.projections.figures.restore import (
+    TimeToAcknowledge,
+    TimeToMitigate,
+    time_to_acknowledge,
+    time_to_mitigate,
+    time_to_restore,
+)
+from imcm.projections.figures.units import SECONDS, SHARE, shown, zone
+from imcm.projections.histories.anomalies import anomalies
+from imcm.projections.histories.timeline import timeline
+from imcm.projections.reports.compare import Comparison, compare
+from imcm.projections.reports.dora import dora_report, side_by_side
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+
+# --- demo -----------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    ledger: Annotated[
+        Path | None, typer.Option("--ledger", help="Keep the story in this new file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell a story through the library: a bad Friday evening, and a canary rollout after it."""
+    clock = StoryClock()
+    if ledger is not None and ledger.exists():
+        fail(f"{ledger} exists already; name a new file")
+    made = Ledger.in_memory(clock=clock) if ledger is None else Ledger(ledger, clock=clock)
+    refusals: list[str] = []
+    with made as book:
+        tell(book, clock, refusals.append)
+        entries = timeline(book.replay(), incident="INC-204")
+        known = book.facts()
+    figures = [
+        time_to_restore(known, start=("impact_started", "detected")),
+        time_to_restore(known),
+        time_to_mitigate(known),
+        change_failure_rate(known),
+    ]
+    if as_json:
+        print_json(
+            {
+                "refusals": refusals,
+                "timeline": [entry_dict(entry) for entry in entries],
+                "figures": [figure.as_dict() for figure in figures],
+            }
+        )
+        return
+    say("A Friday evening, and what came after it", "")
+    for refusal in refusals:
+        say(f"refused, as asked for: {refusal}", "")
+    print_timeline(entries)
+    say("")
+    named = ("from the first failed payment", "from detection", "from detection", "")
+    _print_figures(figures, named)
+    for odd in anomalies(known):
+        say("", f"to be looked at: {odd.kind} {odd.id}: {odd.oddity.value} ({odd.detail})")
+    where = "" if ledger is None else f" The ledger is {ledger}."
+    say("", f"{len(entries)} events, each kept as it was told.{where}")
+
+
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_BINS: Final = 12
+
+
+def _distribution(figure: Figure) -> str:
+    """Return a small histogram of durations on a log scale, or a bar for a share."""
+    if figure.unit == SHARE and figure.value is not None:
+        full = round(min(figure.value, 1.0) * _BINS)
+        return "█" * full + "░" * (_BINS - full)
+    if figure.unit != SECONDS:
+        return ""
+    values = [value for value in figure.values() if value > 0]
+    if len(values) < 2:
+        return ""
+    low, high = math.log(values[0]), math.log(values[-1])
+    counts = [0] * _BINS
+    for value in values:
+        offset = 0.0 if high == low else (math.log(value) - low) / (high - low) * _BINS
+        counts[min(int(offset), _BINS - 1)] += 1
+    top = max(counts)
+    return "".join(" " if not c else _BLOCKS[math.ceil(c / top * 8) - 1] for c in counts)
+
+
+def _print_figures(
+    figures: Iterable[Figure],
+    notes: tuple[str, ...] = (),
+    bands: Mapping[str, tuple[str, ...]] | None = None,
+) -> None:
+    figures = list(figures)
+    parted = any(f.groups or f.buckets for f in figures)
+    part_of = ("group, period",) if parted else ()
+    columns = ("figure", *part_of, "value", "n", "interval", "short to long", "left out")
+    rows: list[list[str]] = []
+    for number, figure in enumerate(figures):
+        note = notes[number] if number < len(notes) else ""
+        level = "/".join((bands or {}).get(figure.name, ()))
+        name = f"{figure.name}{f' ({note})' if note else ''}{f' [{level}]' if level else ''}"
+        for label, part in _parts(figure):
+            cells = [name, label] if parted else [name]
+            cells += [_value(part), f"{part.n:,}", _interval(part), _distribution(part), _out(part)]
+            rows.append(cells)
+            name = ""
+    show(columns, rows, right=("n",))
+
+
+def _parts(figure: Figure) -> Iterator[tuple[str, Figure]]:
+    """Yield the figure, its periods, its groups, and their periods, each with its name."""
+    yield ("all" if figure.groups or figure.buckets else ""), figure
+    home = zone(figure.time_zone)
+    for bucket in figure.buckets:
+        yield f"from {_day(bucket, home)}", bucket
+    for group in figure.groups:
+        yield str(group.group), group
+        for bucket in group.buckets:
+            yield f"{group.group} from {_day(bucket, home)}", bucket
+
+
+def _day(figure: Figure, home: ZoneInfo) -> str:
+    return "" if figure.window is None else f"{day_of(figure.window[0], home)}"
+
+
+def _value(figure: Figure) -> str:
+    value = shown(figure.value, figure.unit)
+    return f"{value} ({figure.reason})" if figure.reason else value
+
+
+def _interval(figure: Figure) -> str:
+    interval = figure.interval
+    if interval is None or interval.low is None or interval.high is None:
+        return ""
+    return f"{shown(interval.low, figure.unit)} to {shown(interval.high, figure.unit)}"
+
+
+def _out(figure: Figure) -> str:
+    return ", ".join(f"{n} {why}" for why, n in list(figure.why_left_out().items())[:3])
+
+
+def _settings(given: list[str] | None) -> dict[str, Any]:
+    """Read --set name=value; a value that is JSON is taken as that, else as text."""
+    settings: dict[str, Any] = {}
+    for text in given or ():
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise InvalidValue("--set", text, "name=value, for example statistic=mean")
+        try:
+            settings[name] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[name] = value
+        except (ValueError, RecursionError):
+            allowed = "a value with fewer digits, and nested less deep"
+            raise InvalidValue("--set", text, allowed) from None
+    return settings
+
+
+def _fitting(cls: type[Definition], settings: Mapping[str, Any]) -> dict[str, Any]:
+    names = {attribute.name for attribute in attrs.fields(cls)}
+    return {name: value for name, value in settings.items() if name in names}
+
+
+_REPORT: Final[Mapping[str, Any]] = {
+    "shape": SHAPE,
+    "preset": None,
+    "year": None,
+    "figures": [],
+    "bands": {},
+    "interval_bands": {},
+    "compared": [],
+    "side_by_side": None,
+    "notes": [],
+    "as_of": None,
+    "log_position": 0,
+    "incidents": 0,
+    "changes": 0,
+}
+"""What `report --json` prints always, whatever was asked for."""
+
+
+def _read(known: Facts) -> dict[str, Any]:
+    """Return what a report was made from, for JSON."""
+    return {
+        "as_of": None if known.as_of is None else known.as_of.isoformat(),
+        "log_position": known.log_position,
+        "incidents": len(known.incidents),
+        "changes": len(known.changes),
+    }
+
+
+def _period(
+    text: str | None, start: str | None, end: str | None, tz: str
+) -> str | tuple[datetime | None, datetime | None] | None:
+    """Return the window of a report: in words, by its two ends, or by one of them."""
+    if text is not None:
+        if start is not None or end is not None:
+            raise typer.BadParameter("--window goes without --from and --to")
+        return text
+    if start is not None and end is not None:
+        return window_of(start, end, tz)
+    if start is None and end is None:
+        return None
+    return moment("--from", start, tz), moment("--to", end, tz)
+
+
+@app.command()
+def report(
+    ledger: LedgerPath,
+    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", help=f"Group by one of {', '.join(GROUPS)}, or label:<name>."),
+    ] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="Periods: day, week, month, quarter, year, or days.")
+    ] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    preset: Annotated[str, typer.Option(help="As which tool counts: dora, devlake, ...")] = "dora",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="An argument of a figure: name=value.")
+    ] = None,
+    compare_to: Annotated[
+        str | None,
+        typer.Option("--compare", help="An earlier period, FROM/TO or 2025-Q4, to compare with."),
+    ] = None,
+    side: Annotated[
+        str | None, typer.Option("--side-by-side", help="One metric under every preset, and why.")
+    ] = None,
+    year: Annotated[int, typer.Option(help="Performance bands of this report year.")] = 2024,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print each figure in full.")] = False,
+    population: Annotated[
+        bool, typer.Option("--population", help="With --json: list who was counted and who not.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the DORA metrics and the times to acknowledge, mitigate and restore, with intervals."""
+    if population and not as_json:
+        raise typer.BadParameter("--population goes with --json")
+    with LedgerReader(ledger) as book:
+        if as_of is None and known_at is None:
+            known = facts_now(book, ledger, views, no_views)
+        elif views is not None:
+            raise typer.BadParameter("--views is of now; leave out --as-of and --known-at")
+        else:
+            cut = known_at_of(known_at, tz, book)
+            known = book.facts(as_of=moment("--as-of", as_of, tz), known_at=cut)
+    overrides = _settings(settings)
+    days = None if bucket is None else number_of(bucket)
+    common: dict[str, Any] = {
+        "window": _period(window, start, end, tz),
+        "time_zone": tz,
+        "group_by": by,
+        "bucket_by": bucket if days is None else days,
+    }
+    if side is not None:
+        both = side_by_side(known, metric=side, **common)
+        if as_json:
+            shape = {**_REPORT, "side_by_side": both.as_dict(population=population)}
+            print_json({**shape, **_read(known)})
+        else:
+            say(*both.explain().splitlines())
+        return
+    dora = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
+    figures = [
+        time_to_acknowledge(known, **_fitting(TimeToAcknowledge, {**common, **overrides})),
+        time_to_mitigate(known, **_fitting(TimeToMitigate, {**common, **overrides})),
+        *dora.figures.values(),
+    ]
+    comparisons: list[Comparison] = []
+    if compare_to is not None:
+        first, sign, last = compare_to.partition("/")
+        common["window"] = window_of(first, last, tz) if sign else compare_to
+        before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
+        for a, b in ((before.restore, dora.restore), (before.recovery, dora.recovery),
+                     (before.change_failure_rate, dora.change_failure_rate)):  # fmt: skip
+            if a.value is not None and b.value is not None:
+                comparisons.append(compare(a, b, tried=3))
+    if as_json:
+        plain = dora.as_dict()
+        print_json(
+            {
+                **_REPORT,
+                **{
+                    name: plain[name]
+                    for name in ("preset", "year", "bands", "interval_bands", "notes")
+                },
+                "figures": [figure.as_dict(population=population) for figure in figures],
+                "compared": [
+                    comparison.as_dict(population=population) for comparison in comparisons
+                ],
+                **_read(known),
+            }
+        )
+        return
+    if explain:
+        for figure in figures:
+            say(*figure.explain().splitlines(), "")
+    else:
+        levels = {dora.figures[metric].name: levels for metric, levels in dora.bands.items()}
+        _print_figures(figures, bands=levels)
+    for comparison in comparisons:
+        say("", *comparison.explain().splitlines())
+    count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
+    say("", f"{count} as of {known.as_of}, log position {known.log_position:,}", *dora.notes)
+    if views is not None:
+        say(f"from what {views} kept: whoever can write that file can change these numbers")
+    for name, unread in known.unread.items():
+        say(f"not read by this version, and in no number: {unread:,} of type {quoted(name)}")
