@@ -190,7 +190,7 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         (*L, "--from", "{}"),
     ],
     "list live": [L, (*L, "--environment", "{}"), (*L, "--at", "{}"), (*L, "--json")],
-    "search": [("INC-1", *L), ("{}", *L), ("INC-1", *L, "--json")],
+    "search": [("checkout", *L), ("{}", *L), ("checkout", *L, "--json")],
     "show": [("INC-1{}", *L), ("CHG-1{}", *L), ("{}", *L), ("INC-1{}", *L, "--json")],
     "next": [("INC-1{}", *L), ("CHG-1{}", *L), ("{}", *L), ("INC-1{}", *L, "--json")],
     "import csv": [
