@@ -10,7 +10,8 @@ next event that is applied, which is the redaction itself.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,9 +19,9 @@ from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.rows import EVENT_TYPES, StoredEvent
 from imcm.domain.corrections import WordsRedacted
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
-from imcm.domain.vocabulary import Window
+from imcm.domain.vocabulary import Window, folded
 from imcm.ledger import LedgerReader
-from imcm.projections.boards.assembly import Extent, view_of, view_of_stream
+from imcm.projections.boards.assembly import Extent, read_stream, view_of, view_of_stream
 from imcm.projections.boards.details import (
     DETAILS,
     REAPPLIED,
@@ -32,7 +33,7 @@ from imcm.projections.boards.views import ActionItem, ChangeView, IncidentView
 from imcm.projections.facts.fold import Snapshot
 from imcm.readmodel.columns import Columns, moment_text
 
-__all__ = ["ACTIONS", "CHANGES", "INCIDENTS", "TABLES", "BoardsModel", "rows_of_view"]
+__all__ = ["ACTIONS", "CHANGES", "INCIDENTS", "TABLES", "BoardsModel", "rows_of_view", "searchable"]
 
 INCIDENTS: Final = Columns(IncidentView, frozenset({"actions"}))
 CHANGES: Final = Columns(ChangeView)
@@ -92,7 +93,10 @@ _VIEWS: Final = (
     "WHERE change.deployed_at IS NOT NULL",
 )
 
-_KINDS: Final = (INCIDENT, CHANGE)
+_NEW: Final[Mapping[str, Callable[[], Details]]] = {
+    INCIDENT: IncidentDetails,
+    CHANGE: ChangeDetails,
+}
 
 
 def _insert(table: str, columns: Columns[Any], more: int) -> str:
@@ -118,7 +122,7 @@ def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
         named += [*view.problems, *view.milestones, *view.causes, *view.cause_tags]
         if view.last_update is not None:
             named.append(view.last_update.text)
-        listed = "\n".join(people).casefold() or None
+        listed = "\n".join(map(folded, people)) or None
         more = [int(view.is_open), view.commander, listed, _searched(named)]
         return INCIDENTS.write(view) + more
     named = [view.id, view.title, view.description, *view.services, *view.labels.values()]
@@ -134,20 +138,24 @@ def _ends(window: Window | None) -> tuple[str | None, str | None]:
     return (None, None) if window is None else (moment_text(window.start), moment_text(window.end))
 
 
+def searchable(text: str) -> str:
+    """Return text as it is compared in a search: no case, and letters composed."""
+    return unicodedata.normalize("NFC", text.casefold())
+
+
 def _searched(texts: Iterable[str]) -> str:
-    """Return what a search looks through: texts without difference of case, each on its line."""
-    return "\n".join(dict.fromkeys(text.casefold() for text in texts if text))
+    """Return what a search looks through, each text ended by a line feed; the id comes first."""
+    return "".join(f"{text}\n" for text in dict.fromkeys(map(searchable, filter(None, texts))))
 
 
 class _Held:
     """What is held of one stream, to go on from."""
 
-    __slots__ = ("details", "extent", "kind")
+    __slots__ = ("details", "extent")
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.details: Details = IncidentDetails() if kind == INCIDENT else ChangeDetails()
-        self.extent = Extent()
+    def __init__(self, details: Details, extent: Extent) -> None:
+        self.details = details
+        self.extent = extent
 
 
 class BoardsModel:
@@ -164,11 +172,12 @@ class BoardsModel:
         self._held: dict[str, _Held] = {}
         self._reread: set[str] = set()
         self._last: dict[str, StoredEvent] = {}
-        self._erases = False
+        self.erases = False
+        """Whether words were taken out that may still stand somewhere in the file."""
 
     def forget(self) -> None:
         """Let go of what was applied and perhaps not committed."""
-        self._held, self._reread, self._last, self._erases = {}, set(), {}, False
+        self._held, self._reread, self._last = {}, set(), {}
 
     @staticmethod
     def create(connection: sqlite3.Connection) -> None:
@@ -185,10 +194,10 @@ class BoardsModel:
             stream, type_ = row.stream, row.type
             mine = held.get(stream)
             if mine is None:
-                kind = stream.partition(":")[0]
-                if kind not in _KINDS:
+                new = _NEW.get(stream.partition(":")[0])
+                if new is None:
                     continue
-                mine = held[stream] = _Held(kind)
+                mine = held[stream] = _Held(new(), Extent())
                 if row.version != 1:
                     reread.add(stream)
             last[stream] = row
@@ -198,9 +207,9 @@ class BoardsModel:
             extent.last, extent.version = row.position, row.version
             if type_ in REAPPLIED or type_ not in EVENT_TYPES:
                 reread.add(stream)
-                self._erases = self._erases or type_ == WordsRedacted.__name__
+                self.erases = self.erases or type_ == WordsRedacted.__name__
                 continue
-            step = DETAILS[mine.kind].get(type_)
+            step = DETAILS[stream.partition(":")[0]].get(type_)
             if step is not None and stream not in reread:
                 event = decode(row).event
                 if isinstance(event, Unread):
@@ -244,24 +253,24 @@ class BoardsModel:
             stream = f"{snapshot.kind}:{snapshot.row.id}"
             if unread or not snapshot.whole or stream in self._reread:
                 again[stream] = self._last[stream].position
-                self._held.pop(stream, None)
                 continue
             held = self._held[stream]
             held.extent.recorded_at = datetime.fromisoformat(stamp_of(self._last[stream]))
             yield view_of(snapshot.row, held.details, held.extent)
-        yield from self.reread(again)
+        for stream, events in self._events_of(again).items():
+            facts, details, extent = read_stream(events)
+            self._held[stream] = _Held(details, extent)
+            yield view_of(facts, details, extent)
 
     def reread(self, streams: Mapping[str, int]) -> Iterator[IncidentView | ChangeView]:
         """Yield the views of streams, each up to a position, made of their events."""
+        return map(view_of_stream, self._events_of(streams).values())
+
+    def _events_of(self, streams: Mapping[str, int]) -> dict[str, list[Recorded]]:
         if not streams:
-            return
+            return {}
         events: dict[str, list[Recorded]] = {}
         for recorded in self._ledger.events_of(streams, upto=max(streams.values())):
             if recorded.position <= streams[recorded.stream]:
                 events.setdefault(recorded.stream, []).append(recorded)
-        yield from map(view_of_stream, events.values())
-
-    def erases(self) -> bool:
-        """Say, once, whether words were taken out since this was last asked."""
-        erases, self._erases = self._erases, False
-        return erases
+        return events
