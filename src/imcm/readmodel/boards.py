@@ -215,6 +215,7 @@ class BoardsModel:
                 if isinstance(event, Unread):
                     reread.add(stream)
                 else:
+                    mine.details.version = row.version
                     step(mine.details, event)
 
     def save(

@@ -423,7 +423,7 @@ class Views:
             where.add('"incident" = ?', known_id("incident", incident))
         if service is not None:
             where.add(
-                '"incident" IN (SELECT "id" FROM {incident}, json_each("services") AS s '
+                '"incident" IN (SELECT i."id" FROM {incident} AS i, json_each(i."services") AS s '
                 "WHERE s.value = ?)",
                 checked_words("service", service),
             )

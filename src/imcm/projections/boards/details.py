@@ -19,14 +19,20 @@ __all__ = ["DETAILS", "REAPPLIED", "ChangeDetails", "Details", "IncidentDetails"
 
 
 class IncidentDetails:
-    """What is known so far of an incident besides its facts."""
+    """
+    What is known so far of an incident besides its facts.
+
+    Attributes:
+        version: Of the event that is applied.
+    """
 
     __slots__ = (
         *("actions", "attempts", "causes", "merged", "problems", "references", "resolutions"),
-        *("reviewed_at", "roles", "title", "update", "updates"),
+        *("reviewed_at", "roles", "title", "update", "updates", "version"),
     )
 
     def __init__(self) -> None:
+        self.version = 0
         self.title = ""
         self.roles: dict[tuple[str, str], RoleHeld] = {}
         self.update: Update | None = None
@@ -53,14 +59,29 @@ class IncidentDetails:
 
 
 class ChangeDetails:
-    """What is known so far of a change besides its facts."""
+    """
+    What is known so far of a change besides its facts.
+
+    Attributes:
+        version: Of the event that is applied; *content*: of the content that is voted on.
+    """
 
     __slots__ = (
-        *("description", "monitoring_plan", "paused", "planned_by", "quorum", "references"),
-        *("rejected_why", "rollback_plan", "template", "test_plan", "title", "votes"),
+        *(
+            "content",
+            "description",
+            "monitoring_plan",
+            "paused",
+            "planned_by",
+            "quorum",
+            "references",
+        ),
+        *("rejected_why", "rollback_plan", "template", "test_plan", "title", "version"),
+        "votes",
     )
 
     def __init__(self) -> None:
+        self.version = self.content = 0
         self.title = self.description = ""
         self.rollback_plan = self.monitoring_plan = self.test_plan = ""
         self.planned_by: str | None = None
@@ -180,6 +201,7 @@ def _planned(change: ChangeDetails, event: Any) -> None:
 
 def _content(change: ChangeDetails, event: Any) -> None:
     """Take the words of the content; a revision says all of them anew."""
+    change.content = change.version
     change.title = event.title or change.title
     change.description = event.description
     change.rollback_plan = event.rollback_plan
@@ -193,6 +215,7 @@ def _revised(change: ChangeDetails, event: Any) -> None:
 
 
 def _rescoped(change: ChangeDetails, _: Any) -> None:
+    change.content = change.version
     change.votes = {}
 
 
@@ -210,6 +233,8 @@ def _submitted(change: ChangeDetails, event: Any) -> None:
 
 
 def _approved(change: ChangeDetails, event: Any) -> None:
+    if event.content != change.content and not event.imported:
+        return  # what it was for was voided since
     vote = Vote(by=event.by, authority=event.authority, at=event.at, why=event.why)
     change.votes[folded(event.by)] = vote
     change.quorum = event.quorum or change.quorum
@@ -280,8 +305,9 @@ def details_of(kind: str, events: Iterable[Recorded]) -> Details:
             facts[recorded.version] = event
     details: Details = IncidentDetails() if kind == INCIDENT else ChangeDetails()
     apply = DETAILS[kind]
-    for event in (standing(facts, edits) if edits else facts).values():
+    for version, event in (standing(facts, edits) if edits else facts).items():
         step = apply.get(type(event).__name__)
         if step is not None:
+            details.version = version
             step(details, event)
     return details
