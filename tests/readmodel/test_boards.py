@@ -4,6 +4,7 @@ Boards of real runs: what was recorded, what is asked, what is there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -11,6 +12,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -19,6 +21,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import imcm
 from imcm import (
@@ -43,11 +47,10 @@ from imcm.domain.change_events import ChangeCompleted, ChangePlanned
 from imcm.domain.incident_events import IncidentDetected, IncidentResolved
 from imcm.domain.policy import Policy
 from imcm.domain.vocabulary import Authority, ChangeType, Outcome
-from imcm.errors import InvalidValue, NaiveTimeError, StoreError, UnknownIdError
-from imcm.ledger.store import SQLiteStore
+from imcm.errors import InvalidValue, NaiveTimeError, StepRefused, StoreError, UnknownIdError
 from imcm.projections.boards.assembly import views_of
 from imcm.readmodel import boards as boards_model
-from imcm.readmodel.views import views as opened
+from imcm.testing import change_steps, incident_steps
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -92,9 +95,9 @@ class Book:
         self.take(id, change.complete, at, by="dev", version=version)
 
 
-def told(board):
+def told(board, **more):
     """Return what views say, in two lists by their kinds, each in the order of ids."""
-    asked = {"status": "all", "order": "id"}
+    asked = {"status": "all", "order": "id", **more}
     return [*board.incidents(**asked)], [*board.changes(**asked)]
 
 
@@ -792,3 +795,391 @@ class TestSearch:
         assert [] == self.found(board, "schmidt", known_at=2)
         assert ["INC-1"] == self.found(board, "core")
         assert "" == board.incident("INC-1").title
+
+
+# --- events that can't be read --------------------------------------------------------------------
+
+
+class TestEventsThatCanNotBeRead:
+    EVENT = '{"at":"2026-03-02T12:00:00Z","by":"x"}'
+
+    def test_are_counted_and_the_rest_stands(self, book, board, path, model):
+        book.detect("INC-1")
+        assert 0 == board.incidents()[0].unread
+        put(path, "incident:INC-1", 2, "IncidentDreamt", self.EVENT)
+        assert 1 == board.incidents()[0].unread
+        put(path, "incident:INC-1", 3, "IncidentDreamt", self.EVENT)
+        put(path, "incident:INC-1", 4, "UpdatePosted", self.EVENT[:-1] + ',"audience":"internal"}')
+        [view] = board.incidents()
+        assert (2, 4, 1) == (view.unread, view.version, view.updates)
+        with imcm.views(book.ledger, model) as anew:
+            assert told(board) == told(anew) == replayed(book.ledger.replay())
+
+    def test_may_be_all_there_is(self, book, board, path):
+        put(path, "incident:INC-1", 1, "IncidentDreamt", self.EVENT)
+        put(path, "change:CHG-1", 1, "ChangeDreamt", self.EVENT)
+        book.detect("INC-2")
+        assert ["INC-2"] == ids(board.incidents(status="all"))
+        assert () == board.changes(status="all")
+        assert {"INC-1", "INC-2", "CHG-1"} == {view.id for view in views_of(book.ledger.replay())}
+        assert 1 == board.incident("INC-1").unread
+
+
+# --- what is held between questions ---------------------------------------------------------------
+
+
+class TestTheNextEvent:
+    def reads(self, monkeypatch):
+        asked = []
+        events_of = LedgerReader.events_of
+
+        def counted(self, streams, *, upto):
+            asked.extend(streams)
+            return events_of(self, streams, upto=upto)
+
+        monkeypatch.setattr(LedgerReader, "events_of", counted)
+        return asked
+
+    @pytest.mark.parametrize("before", ["opened anew", "corrected"])
+    def test_of_a_stream_reads_it_once_and_not_each_time(self, book, model, monkeypatch, before):
+        with imcm.views(book.ledger, model) as first:
+            book.detect("INC-1", services=["pay"])
+            first.catch_up()
+        asked = self.reads(monkeypatch)
+        with imcm.views(book.ledger, model) as board:
+            if before == "corrected":
+                board.catch_up()
+                fix = {"field": "services", "was": ["pay"], "now": ["web"], "why": "misread"}
+                book.take("INC-1", incident.correct, version=1, **fix)
+            for number in range(20):
+                book.take("INC-1", incident.post_update, text=f"update {number}")
+                assert number + 1 == board.incidents()[0].updates
+            assert told(board) == replayed(book.ledger.replay())
+        assert 1 == len(asked)
+
+    def test_of_many_streams_goes_on_from_what_is_held_of_a_few(self, book, board, monkeypatch):
+        monkeypatch.setattr(boards_model, "HELD", 3)
+        for number in range(9):
+            book.detect(f"INC-{number}")
+            board.catch_up()
+        for number in range(9):
+            book.take(f"INC-{number}", incident.post_update, text="so far")
+            assert told(board) == replayed(book.ledger.replay())
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+def leftovers(model, *words):
+    """Return which words stand, in any case, in the bytes of a model's files."""
+    files = [model, *(model.with_name(model.name + end) for end in ("-wal", "-journal"))]
+    held = b"".join(one.read_bytes() for one in files if one.exists()).lower()
+    return [word for word in words if word.lower().encode() in held]
+
+
+class TestTheFile:
+    def test_is_its_owners_alone(self, book, model):
+        book.detect("INC-1")
+        with imcm.views(book.ledger, model) as board:
+            board.incidents()
+            for one in model.parent.glob("ledger.views*"):
+                if not one.name.endswith("-shm"):
+                    assert 0o600 == stat.S_IMODE(one.stat().st_mode)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_holds_no_byte_of_words_that_were_taken_out(self, book, board, model, seed):
+        chance = random.Random(seed)
+        for number in range(60):
+            title = f"Frau Schmidt {number} " + "x" * chance.randrange(900)
+            book.detect(f"INC-{number}", title=title)
+            if chance.random() < 0.4:
+                board.catch_up()
+            text = "Herrn Meier" + " y" * chance.randrange(2000)
+            book.take(f"INC-{chance.randrange(number + 1)}", incident.post_update, text=text)
+        book.take("INC-5", incident.add_action, text="call Frau Schmidt", owner="Kim")
+        board.incidents(known_at=20)
+        assert ["Schmidt", "Meier"] == leftovers(model, "Schmidt", "Meier")
+        for number in range(60):
+            name = f"incident:INC-{number}"
+            book.ledger.redact(name, by="dpo", at=NOW, reason="asked for")
+            if chance.random() < 0.2:
+                board.search("schmidt")
+        assert () == board.search("schmidt")
+        assert [] == leftovers(model, "Schmidt", "Meier")
+        assert told(board) == replayed(book.ledger.replay())
+        assert {""} == {view.title for view in board.incidents(known_at=30)}
+        assert [] == leftovers(model, "Schmidt", "Meier")
+
+    def test_that_somebody_reads_is_wiped_by_the_next_question(self, book, board, model):
+        book.detect("INC-1", title="Frau Schmidt")
+        board.incidents()
+        with closing(sqlite3.connect(model, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            assert 1 == len(reader.execute("SELECT title FROM incident").fetchall())
+            book.ledger.redact("incident:INC-1", by="dpo", at=NOW, reason="asked for")
+            assert "" == board.incidents()[0].title
+            assert ["Schmidt"] == leftovers(model, "Schmidt")
+            reader.execute("COMMIT")
+            board.incidents()
+            assert [] == leftovers(model, "Schmidt")
+
+    def test_of_another_form_is_made_again(self, book, model, monkeypatch):
+        book.detect("INC-1")
+        with imcm.views(book.ledger, model) as board:
+            board.incidents()
+        with closing(sqlite3.connect(model)) as connection, connection:
+            connection.execute("UPDATE imcm_follower SET model = 'views 1'")
+        with imcm.views(book.ledger, model) as board:
+            assert ["INC-1"] == ids(board.incidents())
+            assert 1 == board.rebuilt
+
+    def test_is_derived_and_made_again_where_the_log_is_another(self, book, board, path):
+        book.detect("INC-1", title="one")
+        book.detect("INC-2", title="two")
+        book.detect("INC-3", title="three")
+        assert 1 == board.incidents(known_at=2).total
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("DELETE FROM stored_events WHERE rowid = 4")
+        assert ["INC-1", "INC-2"] == ids(board.incidents(order="id"))
+        assert 2 == board.rebuilt
+
+
+QUESTIONS = {
+    "incidents": lambda board: board.incidents(order="id"),
+    "all incidents": lambda board: board.incidents(status="all", order="severity"),
+    "of a service": lambda board: board.incidents(service="pay", person="ben"),
+    "changes": lambda board: board.changes(status="all", order="id"),
+    "actions": lambda board: board.actions(status="all", order="incident"),
+    "approvals": lambda board: board.approvals(by="mia"),
+    "calendar": lambda board: board.calendar(NOW, hours(24)),
+    "live": lambda board: board.live(),
+    "search": lambda board: board.search("title"),
+    "then": lambda board: board.incidents(known_at=9, order="id"),
+}
+
+
+class TestDamage:
+    @pytest.fixture
+    def sound(self, book, model):
+        for number in range(12):
+            book.detect(f"INC-{number}", services=["pay"], severity=Severity.P2)
+            book.take(f"INC-{number}", incident.assign_role, role=Role.SCRIBE, person="ben")
+            book.take(f"INC-{number}", incident.add_action, text="write a test", owner="kim")
+        for number in range(4):
+            book.deploy(f"CHG-{number}", -4 + number, f"{number}.0")
+        book.submit("CHG-9", window=Window(start=hours(1), end=hours(2)))
+        with imcm.views(book.ledger, model, clock=book.clock) as board:
+            answers = {name: ask(board) for name, ask in QUESTIONS.items()}
+        return model.read_bytes(), answers
+
+    def test_of_any_bits_gives_an_error_that_says_what_to_do_or_true_rows(self, book, model, sound):
+        """No row is another one. One that is not found any more may be missing from a board."""
+        data, truth = sound
+        chance = random.Random(11)
+        refused = right = 0
+        for _ in range(250):
+            bad = bytearray(data)
+            for _ in range(chance.choice((1, 1, 4, 40))):
+                bad[chance.randrange(100, len(bad))] ^= 1 << chance.randrange(8)
+            for end in ("-wal", "-shm"):
+                model.with_name(model.name + end).unlink(missing_ok=True)
+            model.write_bytes(bad)
+            for name, ask in QUESTIONS.items():
+                try:
+                    with imcm.views(book.ledger, model, clock=book.clock) as board:
+                        answer = ask(board)
+                except StoreError:
+                    refused += 1
+                else:
+                    right += 1
+                    if name not in {"live", "approvals"}:
+                        assert {*map(repr, answer)} <= {*map(repr, truth[name])}
+        assert refused > 100
+        assert right > 100
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "UPDATE incident SET title = 'other' WHERE id = 'INC-1'",
+            "UPDATE incident SET title = x'ff' WHERE id = 'INC-1'",
+            "UPDATE incident SET services = '[\"web\"]' WHERE id = 'INC-1'",
+            "UPDATE incident SET severity = 'P7' WHERE id = 'INC-1'",
+            "UPDATE incident SET detected_at = 'soon' WHERE id = 'INC-1'",
+            "UPDATE incident SET seal = NULL WHERE id = 'INC-1'",
+            "UPDATE action SET text = 'other' WHERE incident = 'INC-1'",
+        ],
+    )
+    def test_of_a_row_is_told(self, book, model, sound, statement):
+        with closing(sqlite3.connect(model)) as connection, connection:
+            connection.execute(statement)
+        with imcm.views(book.ledger, model) as board:
+            for ask in (board.incidents, board.actions):
+                with pytest.raises(StoreError, match="delete it, and it is made again"):
+                    ask()
+
+    def test_that_took_rows_away_is_told_where_others_need_them(self, book, model, sound):
+        with closing(sqlite3.connect(model)) as connection, connection:
+            connection.execute("DELETE FROM incident WHERE id = 'INC-1'")
+        with (
+            imcm.views(book.ledger, model) as board,
+            pytest.raises(StoreError, match="rows are missing"),
+        ):
+            board.actions()
+
+    @pytest.mark.parametrize("table", ["incident", "change", "action"])
+    def test_that_took_tables_away_is_told(self, book, model, sound, table):
+        with closing(sqlite3.connect(model)) as connection, connection:
+            connection.execute(f"DROP TABLE {table}")
+        with imcm.views(book.ledger, model) as board, pytest.raises(StoreError, match="delete it"):
+            [board.incidents(), board.changes()]
+
+
+# --- several at once ------------------------------------------------------------------------------
+
+
+ASKING = textwrap.dedent(
+    """
+    import sys
+    import imcm
+    with imcm.LedgerReader(sys.argv[1]) as ledger, imcm.views(ledger, sys.argv[2]) as board:
+        print("ready", flush=True)
+        while True:
+            board.incidents(limit=3)
+            board.search("title", known_at=5)
+    """
+)
+
+
+class TestSeveralAtOnce:
+    @pytest.mark.parametrize(
+        "kills", [pytest.param(4, id="short"), pytest.param(40, id="long", marks=pytest.mark.slow)]
+    )
+    def test_processes_are_killed_in_the_middle_and_the_next_is_right(
+        self, book, path, model, kills
+    ):
+        chance = random.Random(3)
+        words = [sys.executable, "-c", ASKING, str(path), str(model)]
+        home = Path(imcm.__file__).parents[1]
+
+        def start():
+            environment = {**os.environ, "PYTHONPATH": str(home)}
+            return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+
+        running = [start() for _ in range(2)]
+        try:
+            for number in range(kills):
+                for one in range(chance.randrange(1, 12)):
+                    id = f"INC-{number}-{one}"
+                    book.detect(id, title=f"title {number}")
+                    book.take(id, incident.add_action, text="a test")
+                book.ledger.redact(f"incident:INC-{number}-0", by="dpo", at=NOW, reason="asked")
+                victim = running.pop(0)
+                assert "ready\n" == victim.stdout.readline()
+                time.sleep(chance.uniform(0, 0.05))
+                os.kill(victim.pid, signal.SIGKILL)
+                victim.wait()
+                victim.stdout.close()
+                running.append(start())
+        finally:
+            for one in running:
+                one.kill()
+                one.wait()
+                one.stdout.close()
+        with imcm.views(book.ledger, model) as board:
+            assert told(board) == replayed(book.ledger.replay())
+            assert board.actions(status="all").total == board.incidents(status="all").total
+            assert 0 == board.rebuilt
+
+    def test_threads_take_turns(self, book, board):
+        book.detect("INC-0")
+        failed = []
+
+        def ask(known_at):
+            try:
+                for _ in range(25):
+                    rows = board.incidents(known_at=known_at, order="id")
+                    assert rows.total == len(rows)
+                    assert known_at is None or 1 == len(rows)
+                    assert board.position > 0
+            except BaseException as error:  # told by the thread that asks
+                failed.append(error)
+
+        threads = [threading.Thread(target=ask, args=(one,)) for one in (None, 2, None, 2)]
+        for thread in threads:
+            thread.start()
+        for number in range(1, 20):
+            book.detect(f"INC-{number}")
+        for thread in threads:
+            thread.join()
+        assert [] == failed
+        assert 20 == board.incidents().total
+
+
+# --- any steps ------------------------------------------------------------------------------------
+
+
+class TestAnySteps:
+    @settings(
+        max_examples=25,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    @given(data=st.data())
+    def test_say_what_a_replay_says_now_and_then(self, data):
+        with tempfile.TemporaryDirectory() as folder:
+            clock = [hours(24 * 365)]
+            model = Path(folder) / "views"
+            with (
+                Ledger(Path(folder) / "l", clock=lambda: clock[0]) as ledger,
+                imcm.views(ledger, model) as stays,
+            ):
+                for _ in range(data.draw(st.integers(1, 4))):
+                    for _ in range(data.draw(st.integers(1, 8))):
+                        self.step(ledger, data)
+                    clock[0] += timedelta(minutes=1)
+                    self.check(ledger, stays, model, data)
+
+    def step(self, ledger, data):
+        id, module, drawn = data.draw(
+            st.sampled_from(
+                [
+                    ("INC-1", incident, incident_steps),
+                    ("INC-2", incident, incident_steps),
+                    ("CHG-1", change, change_steps),
+                    ("CHG-2", change, change_steps),
+                ]
+            )
+        )
+        kind = "incident" if module is incident else "change"
+        try:
+            state = getattr(ledger, kind)(id)
+        except UnknownIdError:
+            state = module.INITIAL
+        only = [*(module.STEPS.keys() - {"merge", "unmerge", "relate", "unrelate"})]
+        if state is module.INITIAL:
+            only = ["detect"] if module is incident else ["plan"]
+        step, arguments = data.draw(drawn(**{kind: state, "only": sorted(only)}))
+        with contextlib.suppress(StepRefused, InvalidValue):
+            ledger.record(id, step, **arguments)
+        if kind == "incident" and data.draw(st.integers(0, 15)) == 0:
+            at = hours(24 * 300)
+            with contextlib.suppress(StepRefused, UnknownIdError):
+                ledger.merge("INC-2", into="INC-1", by="ann", at=at)
+        if data.draw(st.integers(0, 20)) == 0:
+            with contextlib.suppress(UnknownIdError):
+                ledger.redact(f"{kind}:{id}", by="dpo", at=hours(24 * 300), reason="asked for")
+
+    def check(self, ledger, stays, model, data):
+        last = ledger.position_at()
+        at = data.draw(st.integers(1, last))
+        now, then = replayed(ledger.replay()), replayed(ledger.replay(upto=at))
+        with imcm.views(ledger, model) as anew:
+            for board in (stays, anew):
+                assert now == told(board)
+                assert then == told(board, known_at=at)
+                assert now == told(board)
+                for view in now[0]:
+                    assert view == board.incident(view.id)
+        with imcm.views(ledger) as from_nothing:
+            assert now == told(from_nothing)

@@ -31,9 +31,18 @@ from imcm.projections.boards.details import (
 )
 from imcm.projections.boards.views import ActionItem, ChangeView, IncidentView
 from imcm.projections.facts.fold import Snapshot
-from imcm.readmodel.columns import Columns, moment_text
+from imcm.readmodel.columns import Columns, moment_text, sealed
 
-__all__ = ["ACTIONS", "CHANGES", "INCIDENTS", "TABLES", "BoardsModel", "rows_of_view", "searchable"]
+__all__ = [
+    "ACTIONS",
+    "CHANGES",
+    "INCIDENTS",
+    "TABLES",
+    "BoardsModel",
+    "row_of_action",
+    "rows_of_view",
+    "searchable",
+]
 
 INCIDENTS: Final = Columns(IncidentView, frozenset({"actions"}))
 CHANGES: Final = Columns(ChangeView)
@@ -45,13 +54,13 @@ HELD: Final = 50_000
 TABLES: Final[Mapping[str, str]] = {
     "incident": (
         f'{INCIDENTS.definition}, "is_open" INTEGER, "commander" TEXT, "people" TEXT, '
-        '"searched" TEXT, PRIMARY KEY ("id")'
+        '"searched" TEXT, "seal" INTEGER, PRIMARY KEY ("id")'
     ),
     "change": (
         f'{CHANGES.definition}, "is_ended" INTEGER, "window_start" TEXT, "window_end" TEXT, '
-        '"searched" TEXT, PRIMARY KEY ("id")'
+        '"searched" TEXT, "seal" INTEGER, PRIMARY KEY ("id")'
     ),
-    "action": f'{ACTIONS.definition}, PRIMARY KEY ("incident", "number")',
+    "action": f'{ACTIONS.definition}, "seal" INTEGER, PRIMARY KEY ("incident", "number")',
 }
 """The tables with their columns, as CREATE TABLE takes them."""
 
@@ -106,10 +115,10 @@ def _insert(table: str, columns: Columns[Any], more: int) -> str:
 
 
 _PUT: Final = {
-    INCIDENT: _insert("incident", INCIDENTS, 4),
-    CHANGE: _insert("change", CHANGES, 4),
+    INCIDENT: _insert("incident", INCIDENTS, 5),
+    CHANGE: _insert("change", CHANGES, 5),
 }
-_PUT_ACTION: Final = _insert("action", ACTIONS, 0)
+_PUT_ACTION: Final = _insert("action", ACTIONS, 1)
 
 
 def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
@@ -124,14 +133,19 @@ def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
             named.append(view.last_update.text)
         listed = "\n".join(map(folded, people)) or None
         more = [int(view.is_open), view.commander, listed, _searched(named)]
-        return INCIDENTS.write(view) + more
+        return sealed(INCIDENTS.write(view) + more)
     named = [view.id, view.title, view.description, *view.services, *view.labels.values()]
     named += [view.requested_by or "", view.planned_by or "", view.deployed_version or ""]
     named += [vote.by for vote in view.votes]
     named += [text for item in view.references for text in (item.address, item.title)]
     named += [commit.id for commit in view.commits]
     more = [int(view.is_ended), *_ends(view.window), _searched(named)]
-    return CHANGES.write(view) + more
+    return sealed(CHANGES.write(view) + more)
+
+
+def row_of_action(action: ActionItem) -> list[Any]:
+    """Return the values of the row of an action item."""
+    return sealed(ACTIONS.write(action))
 
 
 def _ends(window: Window | None) -> tuple[str | None, str | None]:
@@ -235,7 +249,7 @@ class BoardsModel:
             if isinstance(view, IncidentView):
                 views[INCIDENT].append(rows_of_view(view))
                 incidents.append((view.id,))
-                actions += map(ACTIONS.write, view.actions)
+                actions += map(row_of_action, view.actions)
             else:
                 views[CHANGE].append(rows_of_view(view))
         for kind, rows in views.items():

@@ -8,7 +8,7 @@ value that is the field's default is NULL where it is JSON, so that most rows ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from operator import attrgetter
@@ -24,6 +24,7 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+from zlib import crc32
 
 import attrs
 import msgspec
@@ -31,7 +32,7 @@ import msgspec
 from imcm.domain.vocabulary import Between
 from imcm.errors import StoreError
 
-__all__ = ["Column", "Columns", "moment_of", "moment_text"]
+__all__ = ["Column", "Columns", "damaged", "moment_of", "moment_text", "sealed", "unsealed"]
 
 V = TypeVar("V")
 
@@ -78,6 +79,39 @@ class Column(NamedTuple):
     read: Callable[[Any], Any] | None
 
 
+_pack: Final = msgspec.msgpack.Encoder().encode
+
+
+def sealed(values: list[Any]) -> list[Any]:
+    """
+    Return the values of a row with their checksum behind them.
+
+    A bit of a disk goes bad: what is read then may be in every form right, and another answer.
+    """
+    return [*values, crc32(_pack(values))]
+
+
+def unsealed(row: Sequence[Any]) -> Sequence[Any]:
+    """
+    Return the values of a row that was sealed.
+
+    Raises:
+        StoreError: They are not what was sealed.
+    """
+    *values, seal = row
+    if crc32(_pack(values)) != seal:
+        raise damaged("a checksum does not fit")
+    return values
+
+
+def damaged(why: object) -> StoreError:
+    """Return the error that says of a view that can't be read what to do."""
+    return StoreError(
+        f"a view can't be read ({why}): the file is damaged; it is derived: delete it, "
+        "and it is made again"
+    )
+
+
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -96,8 +130,10 @@ def _column(attribute: Any, hint: Any) -> Column:
     [kind] = types if len(types) == 1 else [None]
     if kind is bool:
         return Column(name, "INTEGER", int, bool)
-    if kind in {int, float, str}:
-        return Column(name, {int: "INTEGER", float: "REAL", str: "TEXT"}[kind], None, None)
+    if kind is float:
+        return Column(name, "REAL", float, None)
+    if kind in {int, str}:
+        return Column(name, {int: "INTEGER", str: "TEXT"}[kind], None, None)
     if kind is date:
         return Column(name, "TEXT", _day_text, _day)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -181,9 +217,15 @@ class Columns(Generic[V]):
                 values[index] = write(value)
         return values
 
-    def read(self, values: tuple[Any, ...], **more: Any) -> V:
+    def field(self, values: Sequence[Any], name: str) -> Any:
+        """Return one field of the view that was stored as these values. Any: of any type."""
+        place = self.names.index(name)
+        read = self.columns[place].read
+        return values[place] if read is None else read(values[place])
+
+    def read(self, values: Sequence[Any], **more: Any) -> V:
         """
-        Return the view that was stored as these values.
+        Return the view that was stored as these values; what stands behind them is not of it.
 
         Raises:
             StoreError: They are none of a view: the file is damaged.
@@ -191,14 +233,11 @@ class Columns(Generic[V]):
         try:
             fields: Mapping[str, Any] = {
                 name: value if read is None else read(value)
-                for (name, read), value in zip(self._reads, values, strict=True)
+                for (name, read), value in zip(self._reads, values, strict=False)
             }
             return self.cls(**fields, **more)
         except (
             *(msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError),
             *(LookupError, OverflowError, AttributeError),
         ) as error:
-            raise StoreError(
-                f"a view can't be read ({error}): the file is damaged; it is derived: delete it, "
-                "and it is made again"
-            ) from error
+            raise damaged(error) from error

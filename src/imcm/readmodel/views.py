@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, Self, TypeVar, cast
+from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 import attrs
 
@@ -67,10 +67,11 @@ from imcm.readmodel.boards import (
     INCIDENTS,
     TABLES,
     BoardsModel,
+    row_of_action,
     rows_of_view,
     searchable,
 )
-from imcm.readmodel.columns import moment_of, moment_text
+from imcm.readmodel.columns import damaged, moment_text, unsealed
 from imcm.readmodel.facts import FactsModel
 from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower
 
@@ -135,6 +136,7 @@ class _Model:
         self.boards.save(connection, changed, unread=unread)
 
 
+_MATCHED: Final = ("id", "title", "status", "services")
 _OPEN: Final = '"is_open"'
 _CURRENT: Final = f'NOT "is_ended" AND "status" <> \'{ChangeStatus.NOTHING.value}\''
 _INCIDENT_ORDERS: Final[Mapping[str, str]] = {
@@ -544,22 +546,26 @@ class Views:
             wanted = frozenset({checked_words("environment", environment).casefold()})
         with self._asked(known_at) as cut:
             statement = (
-                'SELECT "id", "services", "environment", "deployed_version", "deployed_at", '
-                f'"rolled_back_at", "status", "percent" FROM {table_at("change", cut)} '
-                f'{where.text(cut)} ORDER BY "first_position"'
+                f"SELECT * FROM {table_at('change', cut)} {where.text(cut)} "
+                'ORDER BY "first_position"'
             )
-            rows = self._select(statement, where.values)
             deployed: dict[str, list[Deployed]] = {}
-            reads = {column.name: column.read for column in CHANGES.columns}
-            for id_, services, env, version, begun, back, status, percent in rows:
+            field = CHANGES.field
+            for values in self._rows(statement, where.values):
+                env = field(values, "environment")
                 named = None if env is None else env.casefold()
                 if named not in wanted and not (environment is named is None):
                     continue
                 row = Deployed(
-                    id_, env, version, moment_of(begun), moment_of(back),
-                    ChangeStatus(status), percent,
-                )  # fmt: skip
-                for name in cast("Callable[[Any], tuple[str, ...]]", reads["services"])(services):
+                    change=values[0],
+                    environment=env,
+                    version=field(values, "deployed_version"),
+                    deployed_at=field(values, "deployed_at"),
+                    rolled_back_at=field(values, "rolled_back_at"),
+                    status=field(values, "status"),
+                    percent=field(values, "percent"),
+                )
+                for name in field(values, "services"):
                     if service is None or name == service:
                         deployed.setdefault(name, []).append(row)
             found = [
@@ -597,25 +603,27 @@ class Views:
         limit, offset = paging(limit, offset)
         with self._asked(known_at) as at:
             parts = [
-                f'SELECT \'{kind}\' AS kind, "id", "title", "status", "services", '
-                f'"last_position", "searched", {open_} AS "current" '
-                f"FROM {table_at(kind, at)} {where.text(at)}"
+                f'SELECT \'{kind}\' AS kind, "id", "last_position", "searched", '
+                f'{open_} AS "current" FROM {table_at(kind, at)} {where.text(at)}'
                 for kind, open_ in ((INCIDENT, '"is_open"'), (CHANGE, _CURRENT))
             ]
             both = " UNION ALL ".join(parts)
             values = where.values * 2
             [(total,)] = self._select(f"SELECT count(*) FROM ({both})", values)
             rows = self._select(
-                f'SELECT * FROM ({both}) ORDER BY instr("searched", ?) = 1 DESC, "current" DESC, '
-                '"last_position" DESC LIMIT ? OFFSET ?',
+                f'SELECT kind, "id" FROM ({both}) ORDER BY instr("searched", ?) = 1 DESC, '
+                '"current" DESC, "last_position" DESC LIMIT ? OFFSET ?',
                 [*values, f"{searchable(text).strip()}\n", limit, offset],
             )
-            reads = {column.name: column.read for column in CHANGES.columns}
-            services = cast("Callable[[Any], tuple[str, ...]]", reads["services"])
-            matches = [
-                Match(kind=kind, id=id_, title=title, status=status, services=services(told))
-                for kind, id_, title, status, told, *_ in rows
-            ]
+            found: dict[tuple[str, str], Match] = {}
+            for kind, columns in ((INCIDENT, INCIDENTS), (CHANGE, CHANGES)):
+                wanted = [id_ for one, id_ in rows if one == kind]
+                for row in self._of_ids(kind, "id", wanted, at):
+                    told = {name: columns.field(row, name) for name in _MATCHED}
+                    found[kind, row[0]] = Match(kind=kind, **told)
+            if len(found) != len(rows):
+                raise damaged("rows are missing")
+            matches = [found[kind, id_] for kind, id_ in rows]
             return Page.of(matches, total=total, position=self._upto(at))
 
     def incident(self, id: str, *, known_at: int | datetime | None = None) -> IncidentView:
@@ -712,7 +720,7 @@ class Views:
                     table = "cut_incident" if incident else "cut_change"
                     connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)
                     for action in view.actions if isinstance(view, IncidentView) else ():
-                        written = ACTIONS.write(action)
+                        written = row_of_action(action)
                         marks = ", ".join("?" * len(written))
                         connection.execute(f"INSERT INTO cut_action VALUES ({marks})", written)
             for kind in (INCIDENT, CHANGE):
@@ -738,6 +746,10 @@ class Views:
     def _select(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         return self._follower.connection.execute(statement, values).fetchall()
 
+    def _rows(self, statement: str, values: Sequence[object]) -> Iterator[Sequence[Any]]:
+        """Yield whole rows of a table, as they were sealed."""
+        return map(unsealed, self._select(statement, values))
+
     def _page(
         self,
         table: str,
@@ -754,12 +766,9 @@ class Views:
             raise InvalidValue("order", order, one_of(order, orders))
         limit, offset = paging(limit, offset)
         from_ = f"FROM {table_at(table, at)} {where.text(at)}"
-        names = ", ".join(f'"{name}"' for name in columns.names)
         tie = '"incident", "number"' if table == "action" else '"id"'
-        rows = self._select(
-            f"SELECT {names} {from_} ORDER BY {orders[order]}, {tie} LIMIT ? OFFSET ?",
-            [*where.values, limit, offset],
-        )
+        statement = f"SELECT * {from_} ORDER BY {orders[order]}, {tie} LIMIT ? OFFSET ?"
+        rows = list(self._rows(statement, [*where.values, limit, offset]))
         total = len(rows) + offset
         if offset or len(rows) == limit:
             [(total,)] = self._select(f"SELECT count(*) {from_}", where.values)
@@ -767,37 +776,34 @@ class Views:
         return Page.of(views, total=total, position=self._upto(at))
 
     def _read(
-        self, table: str, columns: Any, rows: list[tuple[Any, ...]], at: int | None
+        self, table: str, columns: Any, rows: Sequence[Sequence[Any]], at: int | None
     ) -> list[Any]:
-        if table == "action":
-            ids = list(dict.fromkeys(row[0] for row in rows))
-            services = dict(self._of_ids('"id", "services"', "incident", "id", ids, at))
-            read = next(c.read for c in INCIDENTS.columns if c.name == "services")
-            assert read is not None
-            return [columns.read(row, services=read(services.get(row[0]))) for row in rows]
         if table == "change":
             return [columns.read(row) for row in rows]
-        names = ", ".join(f'"{name}"' for name in ACTIONS.names)
-        place = INCIDENTS.names.index("services")
-        read = INCIDENTS.columns[place].read
-        assert read is not None
-        services = {row[0]: read(row[place]) for row in rows}
+        incidents = rows
+        if table == "action":
+            ids = list(dict.fromkeys(row[0] for row in rows))
+            incidents = list(self._of_ids("incident", "id", ids, at))
+            if len(incidents) != len(ids):
+                raise damaged("rows are missing")
+        services = {row[0]: INCIDENTS.field(row, "services") for row in incidents}
+        if table == "action":
+            return [columns.read(row, services=services[row[0]]) for row in rows]
         actions: dict[str, list[ActionItem]] = {}
-        for row in self._of_ids(names, "action", "incident", list(services), at):
+        for row in self._of_ids("action", "incident", list(services), at):
             actions.setdefault(row[0], []).append(ACTIONS.read(row, services=services[row[0]]))
         for items in actions.values():
             items.sort(key=lambda action: action.number)
         return [columns.read(row, actions=tuple(actions.get(row[0], ()))) for row in rows]
 
     def _of_ids(
-        self, names: str, table: str, column: str, ids: Sequence[str], at: int | None
-    ) -> Iterator[tuple[Any, ...]]:
+        self, table: str, column: str, ids: Sequence[str], at: int | None
+    ) -> Iterator[Sequence[Any]]:
         for begin in range(0, len(ids), 500):
             some = ids[begin : begin + 500]
             marks = ", ".join("?" * len(some))
-            yield from self._select(
-                f'SELECT {names} FROM {table_at(table, at)} WHERE "{column}" IN ({marks})',
-                some,
+            yield from self._rows(
+                f'SELECT * FROM {table_at(table, at)} WHERE "{column}" IN ({marks})', some
             )
 
     def close(self) -> None:
