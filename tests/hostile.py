@@ -751,6 +751,7 @@ OWN: Mapping[str, Callable[[], Any]] = {
 """Makes what the methods of a class are called on."""
 
 NO_DOORS = {
+    "imcm.Page.of": "made by the questions of `Views`",
     "imcm.Facts.kept": "what figures share; called by figures alone",
     "imcm.Ledger.commit": "takes what `record` and `transaction` collected",
     "verifier.extras": "called by `verify_file` and a ledger with the connection they opened",

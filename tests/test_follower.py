@@ -595,6 +595,15 @@ class TestDeliver:
         deliver(book, model, post, kinds=["change"], every=0.01, stop=stop)
         assert ["CHG-1"] == seen
 
+    def test_an_effect_that_is_not_done_when_it_returns_is_refused(self, book, model):
+        """It would count as delivered, and never run."""
+
+        async def post(recorded):
+            raise AssertionError
+
+        with pytest.raises(InvalidValue, match="afollow"):
+            deliver(book, model, post)
+
     @pytest.mark.parametrize("kinds", ["incident", [], ["incidents"], [7], None])
     def test_other_kinds_there_are_none(self, book, model, kinds):
         with pytest.raises(InvalidValue, match="kinds"):

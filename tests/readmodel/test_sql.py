@@ -166,7 +166,7 @@ GOLDEN = {
         "cause_tags causes last_recorded_at impact_services last_update_at last_update_by "
         "last_update_audience last_update_text commander people searched",
         I: "reopenings updates reviewed imported unread version first_position last_position "
-        "impact_customers is_open is_counted",
+        "impact_customers is_open is_counted seal",
         R: "impact_share",
     },
     "change": {
@@ -177,12 +177,13 @@ GOLDEN = {
         "validated_at closed_at outcome result percent_since rollout on_hold held_since commits "
         "refs last_recorded_at window_start window_end searched",
         I: "has_rollback_plan has_monitoring_plan has_test_plan quorum paused imported unread "
-        "version first_position last_position is_ended is_production is_deployment",
+        "version first_position last_position reached_production is_ended is_production "
+        "is_deployment seal",
         R: "percent",
     },
     "action": {
         T: "incident text owner due added_at completed_at dropped_at status change",
-        I: "number",
+        I: "number seal",
     },
     "incident_service": {T: "incident service"},
     "incident_label": {T: "incident name value"},

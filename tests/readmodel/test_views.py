@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import imcm
-from imcm import Ledger
-from imcm.demo import StoryClock, tell
+from imcm import Ledger, change, incident
+from imcm.codec.rows import EVENT_TYPES
 from imcm.interchange import jsonl
 from imcm.ledger.store import SQLiteStore
 from imcm.projections.boards.assembly import views_of
@@ -70,14 +70,6 @@ def check(views, replayed, known_at=None):
     assert [one.change for one in found] == waiting
 
 
-@pytest.fixture
-def story():
-    clock = StoryClock()
-    with Ledger.in_memory(clock=clock) as ledger:
-        tell(ledger, clock, lambda _: None)
-        yield ledger
-
-
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 class TestEveryPrefix:
     def test_of_every_log_ever_written_is_as_a_replay_of_it(self, path, tmp_path):
@@ -110,6 +102,40 @@ class TestEveryPrefix:
         store.close()
 
 
-class TestIncidents:
-    def test_are_open_ones_the_worst_first(self):
-        pass
+class TestWhatNeverReachedProduction:
+    """A board of changes that failed before anything of them was live."""
+
+    def started(self, ledger, id_):
+        lena, at = {"by": "lena"}, AT
+        told = {"title": "x", "services": ("shop",), "rollback_plan": "back", "risk": "low"}
+        ledger.record(id_, change.plan, at=at, **told, **lena)
+        ledger.record(id_, change.submit, at=at, **lena)
+        ledger.record(id_, change.approve, by="mia", at=at)
+        ledger.record(id_, change.start, at=at, rollout_plan=(5, 100), **lena)
+
+    @pytest.mark.parametrize("path", [None, "kept"])
+    @pytest.mark.parametrize(
+        ("step", "told"),
+        [
+            (change.fail, {"reached_production": False, "why": "broken"}),
+            (change.roll_back, {"reached_production": False, "why": "broken"}),
+            (change.abort_rollout, {}),
+        ],
+    )
+    def test_is_told_as_it_is_and_is_no_deployment(self, step, told, path, tmp_path):
+        with Ledger.in_memory(clock=lambda: AT) as ledger:
+            self.started(ledger, "CHG-1")
+            ledger.record("CHG-1", step, by="lena", at=AT, **told)
+            ledger.record("INC-1", incident.detect, by="ana", at=AT, title="x")
+            with imcm.views(ledger, path and tmp_path / path) as views:
+                check(views, Replayed(ledger.replay()))
+                [one] = views.changes(status="all")
+                assert one.reached_production is False
+                assert ["INC-1"] == [view.id for view in views.incidents()]
+                assert () == views.live()
+
+
+def test_the_logs_that_are_gone_through_hold_every_type_of_event():
+    """Else a new type could break a board unseen."""
+    types = {row.type for path in GOLDEN for row in rows_of(path)}
+    assert set(EVENT_TYPES) - types <= {"LedgerOpened"}

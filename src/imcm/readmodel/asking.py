@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Final
 
-from imcm.domain.vocabulary import checked_number, checked_text, is_list, is_mapping
+from imcm.domain.vocabulary import checked_number, checked_words, folded, is_list, is_mapping
 from imcm.errors import InvalidValue
 from imcm.projections.figures.excerpt import one_of
+
+FOLDED: Final = "imcm_folded"
+"""The function by which SQL compares people, as all of imcm does."""
 
 
 class Where:
@@ -30,12 +34,19 @@ class Where:
         """Add that a column has one of these values."""
         self.add(f'"{column}" IN ({", ".join("?" * len(values))})', *values)
 
+    def person(self, name: str, person: str | None, *columns: str) -> None:
+        """Add that one of some columns names a person, however that is written; see `folded`."""
+        if person is not None:
+            given = folded(checked_words(name, person))
+            told = ", ".join(f'{FOLDED}("{column}")' for column in columns)
+            self.add(f"? IN ({told})", given)
+
     def named(self, service: str | None, labels: Mapping[str, str] | None) -> None:
         """Add that it is of a service, and has labels."""
         if service is not None:
             self.add(
                 'EXISTS (SELECT 1 FROM json_each("services") AS s WHERE s.value = ?)',
-                checked_text("service", service),
+                checked_words("service", service),
             )
         if labels is None:
             return
@@ -44,8 +55,8 @@ class Where:
         for name, value in labels.items():
             self.add(
                 'EXISTS (SELECT 1 FROM json_each("labels") AS l WHERE l.key = ? AND l.value = ?)',
-                checked_text("labels", name),
-                checked_text("labels", value),
+                checked_words("labels", name),
+                checked_words("labels", value),
             )
 
     def holds(self, on_hold: bool | None) -> None:

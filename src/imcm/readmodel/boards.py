@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
@@ -38,10 +39,11 @@ from imcm.domain.vocabulary import (
     Relation,
     Role,
     Verdict,
+    folded,
 )
 from imcm.ledger import LedgerReader
 from imcm.ledger.lean import lean_struct
-from imcm.projections.boards.assembly import Extent, view_of, view_of_stream
+from imcm.projections.boards.assembly import Extent, read_stream, view_of, view_of_stream
 from imcm.projections.boards.details import (
     DETAILS,
     REAPPLIED,
@@ -54,7 +56,7 @@ from imcm.projections.facts.fold import ChangeFacts, IncidentFacts, Snapshot
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.deployments import Deployments, why_no_deployment
 from imcm.projections.figures.population import in_environment, why_incident_out
-from imcm.readmodel.columns import Columns
+from imcm.readmodel.columns import Columns, sealed
 
 __all__ = [
     "ACTIONS",
@@ -65,7 +67,9 @@ __all__ = [
     "TABLES",
     "VIEWS",
     "BoardsModel",
+    "row_of_action",
     "rows_of_view",
+    "searchable",
 ]
 
 RENAMED: Final = {"references": "refs"}
@@ -101,6 +105,7 @@ class Told(NamedTuple):
 _SEARCHED: Final = Told(
     "TEXT", "text", "What `search` looks through, in lower case, line by line. Not for others."
 )
+_SEAL: Final = Told("INTEGER", "whole number", "A checksum of the row. Not for others.")
 
 MORE: Final[Mapping[str, Mapping[str, Told]]] = {
     "incident": {
@@ -114,6 +119,7 @@ MORE: Final[Mapping[str, Mapping[str, Told]]] = {
         "commander": Told("TEXT", "text", "Who leads it now; NULL where nobody does."),
         "people": Told("TEXT", "text", "Whoever holds a role now, in lower case, line by line."),
         "searched": _SEARCHED,
+        "seal": _SEAL,
     },
     "change": {
         "is_ended": Told("INTEGER", "0 or 1", "Nothing more is to come: closed or cancelled."),
@@ -129,8 +135,9 @@ MORE: Final[Mapping[str, Mapping[str, Told]]] = {
             "production, and is no roll back of another change.",
         ),
         "searched": _SEARCHED,
+        "seal": _SEAL,
     },
-    "action": {},
+    "action": {"seal": _SEAL},
 }
 """The columns that the tables have besides the fields of their views, in their order."""
 
@@ -524,7 +531,10 @@ _STATEMENTS: Final = (
 SCHEMA: Final = hashlib.sha256("\n".join(_STATEMENTS).encode()).hexdigest()[:16]
 """Which tables and views these are: a file with others is made again."""
 
-_KINDS: Final = (INCIDENT, CHANGE)
+_NEW: Final[Mapping[str, Callable[[], Details]]] = {
+    INCIDENT: IncidentDetails,
+    CHANGE: ChangeDetails,
+}
 
 
 def _insert(table: str, columns: Columns[Any], more: int) -> str:
@@ -537,7 +547,7 @@ _PUT: Final = {
     INCIDENT: _insert("incident", INCIDENTS, len(MORE["incident"])),
     CHANGE: _insert("change", CHANGES, len(MORE["change"])),
 }
-_PUT_ACTION: Final = _insert("action", ACTIONS, 0)
+_PUT_ACTION: Final = _insert("action", ACTIONS, len(MORE["action"]))
 
 
 def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
@@ -550,10 +560,10 @@ def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
         named += [*view.problems, *view.milestones, *view.causes, *view.cause_tags]
         if view.last_update is not None:
             named.append(view.last_update.text)
-        listed = "\n".join(people).casefold() or None
+        listed = "\n".join(map(folded, people)) or None
         counted = why_incident_out(cast("IncidentFacts", view), _USUAL) is None
         more = [int(view.is_open), int(counted), view.commander, listed, _searched(named)]
-        return INCIDENTS.write(view) + more
+        return sealed(INCIDENTS.write(view) + more)
     named = [view.id, view.title, view.description, *view.services, *view.labels.values()]
     named += [view.requested_by or "", view.planned_by or "", view.deployed_version or ""]
     named += [vote.by for vote in view.votes]
@@ -562,7 +572,12 @@ def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
     deployed = why_no_deployment(cast("ChangeFacts", view), _DEPLOYMENTS) is None
     production = in_environment(view.environment, _DEPLOYMENTS)
     more = [int(view.is_ended), int(production), int(deployed), _searched(named)]
-    return CHANGES.write(view) + more
+    return sealed(CHANGES.write(view) + more)
+
+
+def row_of_action(action: ActionItem) -> list[Any]:
+    """Return the values of the row of an action item."""
+    return sealed(ACTIONS.write(action))
 
 
 # Views name what these look at as facts do.
@@ -570,9 +585,14 @@ _USUAL: Final = Definition()
 _DEPLOYMENTS: Final = Deployments()
 
 
+def searchable(text: str) -> str:
+    """Return text as it is compared in a search: no case, and letters composed."""
+    return unicodedata.normalize("NFC", text.casefold())
+
+
 def _searched(texts: Iterable[str]) -> str:
-    """Return what a search looks through: texts without difference of case, each on its line."""
-    return "\n".join(dict.fromkeys(text.casefold() for text in texts if text))
+    """Return what a search looks through, each text ended by a line feed; the id comes first."""
+    return "".join(f"{text}\n" for text in dict.fromkeys(map(searchable, filter(None, texts))))
 
 
 class _Decoders(dict[str, Callable[[bytes], Any]]):
@@ -603,12 +623,11 @@ _decoders: Final = _Decoders()
 class _Held:
     """What is held of one stream, to go on from."""
 
-    __slots__ = ("details", "extent", "kind")
+    __slots__ = ("details", "extent")
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.details: Details = IncidentDetails() if kind == INCIDENT else ChangeDetails()
-        self.extent = Extent()
+    def __init__(self, details: Details, extent: Extent) -> None:
+        self.details = details
+        self.extent = extent
 
 
 class BoardsModel:
@@ -625,11 +644,12 @@ class BoardsModel:
         self._held: dict[str, _Held] = {}
         self._reread: set[str] = set()
         self._last: dict[str, StoredEvent] = {}
-        self._erases = False
+        self.erases = False
+        """Whether words were taken out that may still stand somewhere in the file."""
 
     def forget(self) -> None:
         """Let go of what was applied and perhaps not committed."""
-        self._held, self._reread, self._last, self._erases = {}, set(), {}, False
+        self._held, self._reread, self._last = {}, set(), {}
 
     @staticmethod
     def create(connection: sqlite3.Connection) -> None:
@@ -644,10 +664,10 @@ class BoardsModel:
             stream, type_ = row.stream, row.type
             mine = held.get(stream)
             if mine is None:
-                kind = stream.partition(":")[0]
-                if kind not in _KINDS:
+                new = _NEW.get(stream.partition(":")[0])
+                if new is None:
                     continue
-                mine = held[stream] = _Held(kind)
+                mine = held[stream] = _Held(new(), Extent())
                 if row.version != 1:
                     reread.add(stream)
             last[stream] = row
@@ -657,15 +677,16 @@ class BoardsModel:
             extent.last, extent.version = row.position, row.version
             if type_ in REAPPLIED or type_ not in EVENT_TYPES:
                 reread.add(stream)
-                self._erases = self._erases or type_ == WordsRedacted.__name__
+                self.erases = self.erases or type_ == WordsRedacted.__name__
                 continue
-            step = DETAILS[mine.kind].get(type_)
+            step = DETAILS[stream.partition(":")[0]].get(type_)
             if step is not None and stream not in reread:
                 try:
                     state = _decoders[type_](row.state)
                 except UNREADABLE:
                     reread.add(stream)
                 else:
+                    mine.details.version = row.version
                     step(mine.details, state.event, state.words)
 
     def save(
@@ -685,7 +706,7 @@ class BoardsModel:
             if isinstance(view, IncidentView):
                 views[INCIDENT].append(rows_of_view(view))
                 incidents.append((view.id,))
-                actions += map(ACTIONS.write, view.actions)
+                actions += map(row_of_action, view.actions)
             else:
                 views[CHANGE].append(rows_of_view(view))
         for kind, rows in views.items():
@@ -704,24 +725,24 @@ class BoardsModel:
             stream = f"{snapshot.kind}:{snapshot.row.id}"
             if unread or not snapshot.whole or stream in self._reread:
                 again[stream] = self._last[stream].position
-                self._held.pop(stream, None)
                 continue
             held = self._held[stream]
             held.extent.recorded_at = datetime.fromisoformat(stamp_of(self._last[stream]))
             yield view_of(snapshot.row, held.details, held.extent)
-        yield from self.reread(again)
+        for stream, events in self._events_of(again).items():
+            facts, details, extent = read_stream(events)
+            self._held[stream] = _Held(details, extent)
+            yield view_of(facts, details, extent)
 
     def reread(self, streams: Mapping[str, int]) -> Iterator[IncidentView | ChangeView]:
         """Yield the views of streams, each up to a position, made of their events."""
+        return map(view_of_stream, self._events_of(streams).values())
+
+    def _events_of(self, streams: Mapping[str, int]) -> dict[str, list[Recorded]]:
         if not streams:
-            return
+            return {}
         events: dict[str, list[Recorded]] = {}
         for recorded in self._ledger.events_of(streams, upto=max(streams.values())):
             if recorded.position <= streams[recorded.stream]:
                 events.setdefault(recorded.stream, []).append(recorded)
-        yield from map(view_of_stream, events.values())
-
-    def erases(self) -> bool:
-        """Say, once, whether words were taken out since this was last asked."""
-        erases, self._erases = self._erases, False
-        return erases
+        return events

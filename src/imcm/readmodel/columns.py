@@ -10,7 +10,7 @@ most rows are short.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from enum import Enum
 from operator import attrgetter
@@ -26,6 +26,7 @@ from typing import (
     get_origin,
     get_type_hints,
 )
+from zlib import crc32
 
 import attrs
 import msgspec
@@ -33,7 +34,7 @@ import msgspec
 from imcm.domain.vocabulary import NOTHING_TOLD, Between
 from imcm.errors import StoreError
 
-__all__ = ["Column", "Columns", "moment_of", "moment_text"]
+__all__ = ["Column", "Columns", "damaged", "moment_of", "moment_text", "sealed", "unsealed"]
 
 V = TypeVar("V")
 
@@ -84,6 +85,39 @@ class Column(NamedTuple):
     field: str
 
 
+_pack: Final = msgspec.msgpack.Encoder().encode
+
+
+def sealed(values: list[Any]) -> list[Any]:
+    """
+    Return the values of a row with their checksum behind them.
+
+    A bit of a disk goes bad: what is read then may be in every form right, and another answer.
+    """
+    return [*values, crc32(_pack(values))]
+
+
+def unsealed(row: Sequence[Any]) -> Sequence[Any]:
+    """
+    Return the values of a row that was sealed.
+
+    Raises:
+        StoreError: They are not what was sealed.
+    """
+    *values, seal = row
+    if crc32(_pack(values)) != seal:
+        raise damaged("a checksum does not fit")
+    return values
+
+
+def damaged(why: object) -> StoreError:
+    """Return the error that says of a view that can't be read what to do."""
+    return StoreError(
+        f"a view can't be read ({why}): the file is damaged; it is derived: delete it, "
+        "and it is made again"
+    )
+
+
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -101,10 +135,11 @@ def _column(name: str, field: str, hint: Any, default: Any) -> Column:
         return Column(name, "TEXT", moment_text, moment_of, holds, field)
     [kind] = types if len(types) == 1 else [None]
     if kind is bool:
-        return Column(name, "INTEGER", int, bool, "0 or 1", field)
+        return Column(name, "INTEGER", int, _flag, "0 or 1", field)
     if kind in _PLAIN:
         type_, holds = _PLAIN[kind]
-        return Column(name, type_, None, None, holds, field)
+        # What was given as a whole number comes back as SQLite keeps it.
+        return Column(name, type_, float if kind is float else None, None, holds, field)
     if kind is date:
         return Column(name, "TEXT", _day_text, _day, "day", field)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -125,6 +160,10 @@ def _only(hint: Any) -> Any:
     """Return the one type of a field that may be None."""
     [kind] = set(get_args(hint)) - {NoneType}
     return kind
+
+
+def _flag(number: int | None) -> bool | None:
+    return None if number is None else bool(number)
 
 
 def _day_text(day: date) -> str:
@@ -322,9 +361,15 @@ class Columns(Generic[V]):
             values += one.write(getattr(view, one.field))
         return values
 
-    def read(self, values: tuple[Any, ...], **more: Any) -> V:
+    def field(self, values: Sequence[Any], name: str) -> Any:
+        """Return one field of the view that was stored as these values. Any: of any type."""
+        place = self.names.index(name)
+        read = self.columns[place].read
+        return values[place] if read is None else read(values[place])
+
+    def read(self, values: Sequence[Any], **more: Any) -> V:
         """
-        Return the view that was stored as these values.
+        Return the view that was stored as these values; what stands behind them is not of it.
 
         Raises:
             StoreError: They are none of a view: the file is damaged.
@@ -332,7 +377,7 @@ class Columns(Generic[V]):
         try:
             fields = {
                 name: value if read is None else read(value)
-                for (name, read), value in zip(self._reads, values, strict=True)
+                for (name, read), value in zip(self._reads, values, strict=False)
             }
             for one in self._spread:
                 fields[one.field] = one.read(fields)
@@ -341,7 +386,4 @@ class Columns(Generic[V]):
             *(msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError),
             *(LookupError, OverflowError, AttributeError),
         ) as error:
-            raise StoreError(
-                f"a view can't be read ({error}): the file is damaged; it is derived: delete it, "
-                "and it is made again"
-            ) from error
+            raise damaged(error) from error

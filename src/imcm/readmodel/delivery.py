@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, kind_and_id
 from imcm.domain.vocabulary import checked_function
+from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.waiting import checked_kinds, checked_seconds, checked_stop
 from imcm.readmodel.follower import Follower
@@ -81,6 +83,9 @@ def deliver(
     """
     every, stop = checked_seconds("every", every), checked_stop(stop)
     checked_function("effect", effect)
+    if iscoroutinefunction(effect):
+        allowed = "a function that is done when it returns; with asyncio use ledger.afollow()"
+        raise InvalidValue("effect", effect, allowed)
 
     def unless_stopped(recorded: Recorded) -> None:
         if stop.is_set():

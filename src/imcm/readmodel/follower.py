@@ -187,7 +187,7 @@ class Follower:
         """Say of errors of the file what to do."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             # Never told of a file that may be somebody's only one.
             if self._ours and self._rebuild:
                 advice = "it is derived: delete it, and it is made again"

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, Self, TypeVar, cast
+from typing import Any, Final, Generic, Literal, Self, TypeVar
 
 import attrs
 
@@ -27,20 +27,24 @@ from imcm.codec.rows import StoredEvent
 from imcm.domain import change as changes_
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.incident_events import IncidentStatus
-from imcm.domain.policy import DEFAULT_POLICY, Policy
-from imcm.domain.recorded import CHANGE, INCIDENT, checked_known_at
+from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
+from imcm.domain.recorded import CHANGE, INCIDENT, checked_known_at, stream_of
 from imcm.domain.vocabulary import (
     PRODUCTION,
     Severity,
-    checked_text,
+    checked_function,
     checked_time,
+    checked_words,
     folded,
+    is_among,
     known_id,
-    optional_id,
+    optional_known_id,
 )
-from imcm.errors import InvalidValue, UnknownIdError
+from imcm.errors import InvalidValue, UnknownIdError, UnreadEventError
 from imcm.gc_pause import gc_paused
 from imcm.ledger import LedgerReader
+from imcm.ledger.store import LOCK_WAIT_SECONDS
+from imcm.ledger.streams import state_of_rows
 from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections.boards.assembly import view_of_stream
 from imcm.projections.boards.live import Deployed, live_version
@@ -55,7 +59,7 @@ from imcm.projections.boards.views import (
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.units import utc
-from imcm.readmodel.asking import Where, members_of, paging, table_at
+from imcm.readmodel.asking import FOLDED, Where, members_of, paging, table_at
 from imcm.readmodel.boards import (
     ACTIONS,
     CHANGES,
@@ -63,9 +67,11 @@ from imcm.readmodel.boards import (
     SCHEMA,
     TABLES,
     BoardsModel,
+    row_of_action,
     rows_of_view,
+    searchable,
 )
-from imcm.readmodel.columns import moment_of, moment_text
+from imcm.readmodel.columns import damaged, moment_text, unsealed
 from imcm.readmodel.facts import FactsModel
 from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower
 
@@ -128,7 +134,9 @@ class _Model:
         self.boards.save(connection, changed, unread=unread)
 
 
+_MATCHED: Final = ("id", "title", "status", "services")
 _OPEN: Final = '"is_open"'
+_CURRENT: Final = f'NOT "is_ended" AND "status" <> \'{ChangeStatus.NOTHING.value}\''
 _INCIDENT_ORDERS: Final[Mapping[str, str]] = {
     "severity": '"severity" IS NULL, "severity", "detected_at" IS NULL, "detected_at"',
     "oldest": '"detected_at" IS NULL, "detected_at"',
@@ -149,7 +157,15 @@ _ACTION_ORDERS: Final[Mapping[str, str]] = {
     "newest": '"added_at" DESC',
     "incident": '"incident"',
 }
+_WAITS_SINCE: Final = (
+    'CASE "status" WHEN \'submitted\' THEN "submitted_at" '
+    'ELSE coalesce("ended_at", "deployed_at", "started_at") END'
+)
 _ACTION_STATUSES: Final = ("open", "overdue", "done", "dropped", "all")
+
+
+def _folded(person: object) -> str | None:
+    return folded(person) if isinstance(person, str) else None
 
 
 class Views:
@@ -170,11 +186,12 @@ class Views:
     ) -> None:
         self._ledger = ledger
         self._model = _Model(ledger)
-        self._clock = clock
+        self._clock = None if clock is None else checked_function("clock", clock)
         self._follower = Follower(path, ledger, self._model, progress=progress, batches=BATCHES)
         self._lock = threading.RLock()
         self._cut = -1, -1
         with self._follower.errors():
+            self._follower.connection.create_function(FOLDED, 1, _folded, deterministic=True)
             # Words that were taken out of the log are not to be found in free pages of this file.
             self._follower.connection.execute("PRAGMA secure_delete = ON")
 
@@ -194,18 +211,30 @@ class Views:
             try:
                 with gc_paused():
                     applied = self._follower.catch_up()
-                if self._model.boards.erases():
-                    with self._follower.errors():
-                        self._follower.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                if self._model.boards.erases:
+                    self._erase()
             except BaseException:
                 self._model.forget()
                 raise
             return applied
 
+    def _erase(self) -> None:
+        """Leave nothing of words that were taken out in what is written ahead, or was asked for."""
+        self._let_go_of_cut()
+        with self._follower.errors():
+            run = self._follower.connection.execute
+            run("PRAGMA busy_timeout = 1000")
+            try:
+                [busy, *_] = run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                run(f"PRAGMA busy_timeout = {LOCK_WAIT_SECONDS * 1000:d}")
+        self._model.boards.erases = bool(busy)  # where somebody reads it, the next question tries
+
     @property
     def position(self) -> int:
         """The log position up to which everything is applied; 0 where nothing is yet."""
-        return self._follower.position
+        with self._lock:
+            return self._follower.position
 
     @property
     def rebuilt(self) -> int:
@@ -292,9 +321,9 @@ class Views:
             StoreError: The ledger or the file can't be read or written.
         """
         where = Where()
-        if status == "open":
+        if is_among(status, {"open"}):
             where.add(_OPEN)
-        elif status == "all":
+        elif is_among(status, {"all"}):
             where.add('"status" <> ?', IncidentStatus.NOTHING.value)
         else:
             where.one_of("status", members_of("status", status, IncidentStatus, "open", "all"))
@@ -302,10 +331,9 @@ class Views:
             where.one_of("severity", members_of("severity", severity, Severity))
         where.named(service, labels)
         if person is not None:
-            given = folded(checked_text("person", person)).casefold()
+            given = folded(checked_words("person", person))
             where.add('instr(char(10) || "people" || char(10), ?)', f"\n{given}\n")
-        if commander is not None:
-            where.add('"commander" = ?', checked_text("commander", commander))
+        where.person("commander", commander, "commander")
         where.holds(on_hold)
         with self._asked(known_at) as at:
             return self._page(
@@ -340,19 +368,17 @@ class Views:
             StoreError: The ledger or the file can't be read or written.
         """
         where = Where()
-        if status == "current":
-            where.add('NOT "is_ended" AND "status" <> ?', ChangeStatus.NOTHING.value)
-        elif status == "deploying":
+        if is_among(status, {"current"}):
+            where.add(_CURRENT)
+        elif is_among(status, {"deploying"}):
             where.add('"status" = ?', ChangeStatus.IMPLEMENTING.value)
-        elif status == "all":
+        elif is_among(status, {"all"}):
             where.add('"status" <> ?', ChangeStatus.NOTHING.value)
         else:
             words = ("current", "deploying", "all")
             where.one_of("status", members_of("status", status, ChangeStatus, *words))
         where.named(service, labels)
-        if person is not None:
-            person = checked_text("person", person)
-            where.add('? IN ("requested_by", "planned_by")', person)
+        where.person("person", person, "requested_by", "planned_by")
         where.holds(on_hold)
         with self._asked(known_at) as at:
             return self._page("change", CHANGES, where, _CHANGE_ORDERS, order, limit, offset, at)
@@ -383,7 +409,7 @@ class Views:
             limit, offset, known_at: As for `incidents`.
         """
         where = Where()
-        if status not in _ACTION_STATUSES:
+        if not is_among(status, _ACTION_STATUSES):
             raise InvalidValue("status", status, one_of(status, _ACTION_STATUSES))
         if status == "overdue":
             given = self._now().date() if today is None else today
@@ -392,15 +418,14 @@ class Views:
             where.add('"status" = ? AND "due" < ?', "open", given.isoformat())
         elif status != "all":
             where.add('"status" = ?', status)
-        if owner is not None:
-            where.add('"owner" = ?', checked_text("owner", owner))
+        where.person("owner", owner, "owner")
         if incident is not None:
             where.add('"incident" = ?', known_id("incident", incident))
         if service is not None:
             where.add(
-                '"incident" IN (SELECT "id" FROM {incident}, json_each("services") AS s '
+                '"incident" IN (SELECT i."id" FROM {incident} AS i, json_each(i."services") AS s '
                 "WHERE s.value = ?)",
-                checked_text("service", service),
+                checked_words("service", service),
             )
         with self._asked(known_at) as at:
             return self._page("action", ACTIONS, where, _ACTION_ORDERS, order, limit, offset, at)
@@ -425,13 +450,12 @@ class Views:
             policy: The rules by which that is told; those of the step.
             service, limit, offset, known_at: As for `incidents`.
         """
-        by = optional_id("by", by)
+        by, policy = optional_known_id("by", by), checked_policy(policy)
         where = Where()
         where.add('("status" = ? OR "authorisation" = ?)', "submitted", "outstanding")
         where.named(service, None)
         waits = {
-            "since": 'CASE "status" WHEN \'submitted\' THEN "submitted_at" '
-            'ELSE coalesce("ended_at", "deployed_at", "started_at") END'
+            "since": f"{_WAITS_SINCE} IS NULL, {_WAITS_SINCE}",
         }
         with self._asked(known_at) as at:
             page = self._page("change", CHANGES, where, waits, "since", limit, offset, at)
@@ -448,7 +472,12 @@ class Views:
         approval = Approval(change=view, waits_for=waits_for, since=since)
         if by is None:
             return approval
-        state = self._ledger.change(view.id, known_at=at)
+        stream = stream_of(CHANGE, view.id)
+        rows = [row for row in self._ledger.rows_of(stream) if row.position <= self._upto(at)]
+        try:
+            state = state_of_rows(CHANGE, rows, words=False)
+        except UnreadEventError as error:
+            return attrs.evolve(approval, possible=False, guard="unread", why=str(error))
         step = "approve" if waits_for == "approval" else "approve_retroactively"
         answers = changes_.next_steps(state, by=by, at=self._now(), policy=policy)
         answer = next(answer for answer in answers if answer.step == step)
@@ -510,26 +539,31 @@ class Views:
         where = Where()
         where.add('"deployed_at" IS NOT NULL')
         where.named(service, None)
+        wanted = PRODUCTION
         if environment is not None:
-            name = checked_text("environment", environment)
-            where.add('"environment" = ? COLLATE NOCASE', name)
+            wanted = frozenset({checked_words("environment", environment).casefold()})
         with self._asked(known_at) as cut:
             statement = (
-                'SELECT "id", "services", "environment", "deployed_version", "deployed_at", '
-                f'"rolled_back_at", "status", "percent" FROM {table_at("change", cut)} '
-                f'{where.text(cut)} ORDER BY "first_position"'
+                f"SELECT * FROM {table_at('change', cut)} {where.text(cut)} "
+                'ORDER BY "first_position"'
             )
-            rows = self._select(statement, where.values)
             deployed: dict[str, list[Deployed]] = {}
-            reads = {column.name: column.read for column in CHANGES.columns}
-            for id_, services, env, version, begun, back, status, percent in rows:
-                if environment is None and env is not None and env.casefold() not in PRODUCTION:
+            field = CHANGES.field
+            for values in self._rows(statement, where.values):
+                env = field(values, "environment")
+                named = None if env is None else env.casefold()
+                if named not in wanted and not (environment is named is None):
                     continue
                 row = Deployed(
-                    id_, env, version, moment_of(begun), moment_of(back),
-                    ChangeStatus(status), percent,
-                )  # fmt: skip
-                for name in cast("Callable[[Any], tuple[str, ...]]", reads["services"])(services):
+                    change=values[0],
+                    environment=env,
+                    version=field(values, "deployed_version"),
+                    deployed_at=field(values, "deployed_at"),
+                    rolled_back_at=field(values, "rolled_back_at"),
+                    status=field(values, "status"),
+                    percent=field(values, "percent"),
+                )
+                for name in field(values, "services"):
                     if service is None or name == service:
                         deployed.setdefault(name, []).append(row)
             found = [
@@ -558,7 +592,7 @@ class Views:
             text: One or several words; parts of words are found, too.
             limit, offset, known_at: As for `incidents`.
         """
-        words = checked_text("text", text).casefold().split()
+        words = searchable(checked_words("text", text)).split()
         if not words:
             raise InvalidValue("text", text, "at least one word")
         where = Where()
@@ -567,24 +601,27 @@ class Views:
         limit, offset = paging(limit, offset)
         with self._asked(known_at) as at:
             parts = [
-                f'SELECT \'{kind}\' AS kind, "id", "title", "status", "services", '
-                f'"last_position", {open_} AS "current" FROM {table_at(kind, at)} {where.text(at)}'
-                for kind, open_ in ((INCIDENT, '"is_open"'), (CHANGE, 'NOT "is_ended"'))
+                f'SELECT \'{kind}\' AS kind, "id", "last_position", "searched", '
+                f'{open_} AS "current" FROM {table_at(kind, at)} {where.text(at)}'
+                for kind, open_ in ((INCIDENT, '"is_open"'), (CHANGE, _CURRENT))
             ]
             both = " UNION ALL ".join(parts)
             values = where.values * 2
             [(total,)] = self._select(f"SELECT count(*) FROM ({both})", values)
             rows = self._select(
-                f'SELECT * FROM ({both}) ORDER BY "id" = ? COLLATE NOCASE DESC, "current" DESC, '
-                '"last_position" DESC LIMIT ? OFFSET ?',
-                [*values, text.strip(), limit, offset],
+                f'SELECT kind, "id" FROM ({both}) ORDER BY instr("searched", ?) = 1 DESC, '
+                '"current" DESC, "last_position" DESC LIMIT ? OFFSET ?',
+                [*values, f"{searchable(text).strip()}\n", limit, offset],
             )
-            reads = {column.name: column.read for column in CHANGES.columns}
-            services = cast("Callable[[Any], tuple[str, ...]]", reads["services"])
-            matches = [
-                Match(kind=kind, id=id_, title=title, status=status, services=services(told))
-                for kind, id_, title, status, told, *_ in rows
-            ]
+            found: dict[tuple[str, str], Match] = {}
+            for kind, columns in ((INCIDENT, INCIDENTS), (CHANGE, CHANGES)):
+                wanted = [id_ for one, id_ in rows if one == kind]
+                for row in self._of_ids(kind, "id", wanted, at):
+                    told = {name: columns.field(row, name) for name in _MATCHED}
+                    found[kind, row[0]] = Match(kind=kind, **told)
+            if len(found) != len(rows):
+                raise damaged("rows are missing")
+            matches = [found[kind, id_] for kind, id_ in rows]
             return Page.of(matches, total=total, position=self._upto(at))
 
     def incident(self, id: str, *, known_at: int | datetime | None = None) -> IncidentView:
@@ -659,11 +696,9 @@ class Views:
         """Make the rows of what was touched since a position, as they were then."""
         if self._cut == (at, self._upto(None)):
             return
+        self._let_go_of_cut()
         connection = self._follower.connection
         with self._follower.errors():
-            for kind in ("incident", "change", "action"):
-                connection.execute(f"DROP VIEW IF EXISTS temp.at_{kind}")
-                connection.execute(f"DROP TABLE IF EXISTS temp.cut_{kind}")
             for name, columns in TABLES.items():
                 connection.execute(f"CREATE TEMP TABLE cut_{name} ({columns})")
             streams = [
@@ -683,7 +718,7 @@ class Views:
                     table = "cut_incident" if incident else "cut_change"
                     connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)
                     for action in view.actions if isinstance(view, IncidentView) else ():
-                        written = ACTIONS.write(action)
+                        written = row_of_action(action)
                         marks = ", ".join("?" * len(written))
                         connection.execute(f"INSERT INTO cut_action VALUES ({marks})", written)
             for kind in (INCIDENT, CHANGE):
@@ -698,8 +733,20 @@ class Views:
             )
         self._cut = at, self._upto(None)
 
+    def _let_go_of_cut(self) -> None:
+        self._cut = -1, -1
+        run = self._follower.connection.execute
+        with self._follower.errors():
+            for kind in TABLES:
+                run(f"DROP VIEW IF EXISTS temp.at_{kind}")
+                run(f"DROP TABLE IF EXISTS temp.cut_{kind}")
+
     def _select(self, statement: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         return self._follower.connection.execute(statement, values).fetchall()
+
+    def _rows(self, statement: str, values: Sequence[object]) -> Iterator[Sequence[Any]]:
+        """Yield whole rows of a table, as they were sealed."""
+        return map(unsealed, self._select(statement, values))
 
     def _page(
         self,
@@ -713,16 +760,13 @@ class Views:
         at: int | None,
     ) -> Page[Any]:
         """Return the rows of one board. Any: of which class they are, its columns say."""
-        if order not in orders:
+        if not is_among(order, orders):
             raise InvalidValue("order", order, one_of(order, orders))
         limit, offset = paging(limit, offset)
         from_ = f"FROM {table_at(table, at)} {where.text(at)}"
-        names = ", ".join(f'"{name}"' for name in columns.names)
         tie = '"incident", "number"' if table == "action" else '"id"'
-        rows = self._select(
-            f"SELECT {names} {from_} ORDER BY {orders[order]}, {tie} LIMIT ? OFFSET ?",
-            [*where.values, limit, offset],
-        )
+        statement = f"SELECT * {from_} ORDER BY {orders[order]}, {tie} LIMIT ? OFFSET ?"
+        rows = list(self._rows(statement, [*where.values, limit, offset]))
         total = len(rows) + offset
         if offset or len(rows) == limit:
             [(total,)] = self._select(f"SELECT count(*) {from_}", where.values)
@@ -730,37 +774,34 @@ class Views:
         return Page.of(views, total=total, position=self._upto(at))
 
     def _read(
-        self, table: str, columns: Any, rows: list[tuple[Any, ...]], at: int | None
+        self, table: str, columns: Any, rows: Sequence[Sequence[Any]], at: int | None
     ) -> list[Any]:
-        if table == "action":
-            ids = list(dict.fromkeys(row[0] for row in rows))
-            services = dict(self._of_ids('"id", "services"', "incident", "id", ids, at))
-            read = next(c.read for c in INCIDENTS.columns if c.name == "services")
-            assert read is not None
-            return [columns.read(row, services=read(services.get(row[0]))) for row in rows]
         if table == "change":
             return [columns.read(row) for row in rows]
-        names = ", ".join(f'"{name}"' for name in ACTIONS.names)
-        place = INCIDENTS.names.index("services")
-        read = INCIDENTS.columns[place].read
-        assert read is not None
-        services = {row[0]: read(row[place]) for row in rows}
+        incidents = rows
+        if table == "action":
+            ids = list(dict.fromkeys(row[0] for row in rows))
+            incidents = list(self._of_ids("incident", "id", ids, at))
+            if len(incidents) != len(ids):
+                raise damaged("rows are missing")
+        services = {row[0]: INCIDENTS.field(row, "services") for row in incidents}
+        if table == "action":
+            return [columns.read(row, services=services[row[0]]) for row in rows]
         actions: dict[str, list[ActionItem]] = {}
-        for row in self._of_ids(names, "action", "incident", list(services), at):
+        for row in self._of_ids("action", "incident", list(services), at):
             actions.setdefault(row[0], []).append(ACTIONS.read(row, services=services[row[0]]))
         for items in actions.values():
             items.sort(key=lambda action: action.number)
         return [columns.read(row, actions=tuple(actions.get(row[0], ()))) for row in rows]
 
     def _of_ids(
-        self, names: str, table: str, column: str, ids: Sequence[str], at: int | None
-    ) -> Iterator[tuple[Any, ...]]:
+        self, table: str, column: str, ids: Sequence[str], at: int | None
+    ) -> Iterator[Sequence[Any]]:
         for begin in range(0, len(ids), 500):
             some = ids[begin : begin + 500]
             marks = ", ".join("?" * len(some))
-            yield from self._select(
-                f'SELECT {names} FROM {table_at(table, at)} WHERE "{column}" IN ({marks})',
-                some,
+            yield from self._rows(
+                f'SELECT * FROM {table_at(table, at)} WHERE "{column}" IN ({marks})', some
             )
 
     def close(self) -> None:

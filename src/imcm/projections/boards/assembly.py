@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
+from imcm.domain.vocabulary import highest
 from imcm.errors import InvalidValue
 from imcm.projections.boards.details import (
     ChangeDetails,
@@ -21,7 +22,7 @@ from imcm.projections.boards.details import (
 from imcm.projections.boards.views import ChangeView, IncidentView
 from imcm.projections.facts.fold import ChangeFacts, FactsFold, IncidentFacts
 
-__all__ = ["END", "Extent", "view_of", "view_of_stream", "views_of"]
+__all__ = ["END", "Extent", "read_stream", "view_of", "view_of_stream", "views_of"]
 
 END: Final = datetime.max.replace(tzinfo=UTC)
 """A board shows all that was recorded, also what is said to happen a little later than now."""
@@ -84,7 +85,7 @@ def _incident(
         **common,
         severity=facts.severity_last,
         severity_name=facts.severity_last_name,
-        severity_highest=facts.severity_highest,
+        severity_highest=highest(facts.severity_highest, details.inherited),
         symptom=facts.symptom,
         channel=facts.channel,
         monitor=facts.monitor,
@@ -154,6 +155,7 @@ def _change(facts: ChangeFacts, details: ChangeDetails, common: dict[str, Any]) 
         recovered_at=facts.recovered_at,
         validated_at=facts.validated_at,
         closed_at=facts.closed_at,
+        reached_production=facts.reached_production,
         outcome=facts.outcome,
         result=facts.result,
         percent=facts.rollout[-1].percent if facts.rollout else None,
@@ -171,6 +173,18 @@ def view_of_stream(events: Iterable[Recorded]) -> IncidentView | ChangeView:
     Raises:
         InvalidValue: There are no events, or of more than one stream.
     """
+    return view_of(*read_stream(events))
+
+
+def read_stream(
+    events: Iterable[Recorded],
+) -> tuple[IncidentFacts | ChangeFacts, Details, Extent]:
+    """
+    Return what a view is made of, after all *events* of one stream.
+
+    Raises:
+        InvalidValue: There are no events, or of more than one stream.
+    """
     events = list(events)
     if len({recorded.stream for recorded in events}) != 1:
         raise InvalidValue("events", events, "give the events of one stream")
@@ -181,7 +195,7 @@ def view_of_stream(events: Iterable[Recorded]) -> IncidentView | ChangeView:
     for recorded in events:
         extent.add(recorded.version, recorded.position, recorded.recorded_at)
         extent.unread += isinstance(recorded.event, Unread)
-    return view_of(row, details_of(events[0].kind, events), extent)
+    return row, details_of(events[0].kind, events), extent
 
 
 def views_of(log: Iterable[Recorded]) -> Iterator[IncidentView | ChangeView]:

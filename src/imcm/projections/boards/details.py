@@ -12,21 +12,36 @@ from typing import Any, Final
 
 from imcm.domain.corrections import EDITS, WordsRedacted, standing
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
-from imcm.domain.vocabulary import folded
+from imcm.domain.vocabulary import Severity, folded
 from imcm.projections.boards.views import ActionItem, Attempt, Reference, RoleHeld, Update, Vote
 
 __all__ = ["DETAILS", "REAPPLIED", "ChangeDetails", "Details", "IncidentDetails", "details_of"]
 
 
 class IncidentDetails:
-    """What is known so far of an incident besides its facts."""
+    """
+    What is known so far of an incident besides its facts.
+
+    Attributes:
+        version: Of the event that is applied.
+    """
 
     __slots__ = (
-        *("actions", "attempts", "causes", "merged", "problems", "references", "resolutions"),
-        *("reviewed_at", "roles", "title", "update", "updates"),
+        *(
+            "actions",
+            "attempts",
+            "causes",
+            "inherited",
+            "merged",
+            "problems",
+            "references",
+            "resolutions",
+        ),
+        *("reviewed_at", "roles", "title", "update", "updates", "version"),
     )
 
     def __init__(self) -> None:
+        self.version = 0
         self.title = ""
         self.roles: dict[tuple[str, str], RoleHeld] = {}
         self.update: Update | None = None
@@ -39,6 +54,7 @@ class IncidentDetails:
         self.causes: dict[str, None] = {}
         self.merged: dict[str, None] = {}
         self.resolutions = 0
+        self.inherited: Severity | None = None
 
     def made_attempts(self) -> tuple[Attempt, ...]:
         """Return the attempts, the first one first."""
@@ -53,14 +69,29 @@ class IncidentDetails:
 
 
 class ChangeDetails:
-    """What is known so far of a change besides its facts."""
+    """
+    What is known so far of a change besides its facts.
+
+    Attributes:
+        version: Of the event that is applied; *content*: of the content that is voted on.
+    """
 
     __slots__ = (
-        *("description", "monitoring_plan", "paused", "planned_by", "quorum", "references"),
-        *("rejected_why", "rollback_plan", "template", "test_plan", "title", "votes"),
+        *(
+            "content",
+            "description",
+            "monitoring_plan",
+            "paused",
+            "planned_by",
+            "quorum",
+            "references",
+        ),
+        *("rejected_why", "rollback_plan", "template", "test_plan", "title", "version"),
+        "votes",
     )
 
     def __init__(self) -> None:
+        self.version = self.content = 0
         self.title = self.description = ""
         self.rollback_plan = self.monitoring_plan = self.test_plan = ""
         self.planned_by: str | None = None
@@ -134,6 +165,10 @@ def _separated(incident: IncidentDetails, event: Any, _words: Any) -> None:
     incident.merged.pop(event.merged, None)
 
 
+def _inherited(incident: IncidentDetails, event: Any, _words: Any) -> None:
+    incident.inherited = event.severity
+
+
 def _resolved(incident: IncidentDetails, _: Any, _words: Any) -> None:
     incident.resolutions += 1
 
@@ -181,6 +216,7 @@ def _planned(change: ChangeDetails, event: Any, words: Any) -> None:
 
 def _content(change: ChangeDetails, event: Any, words: Any) -> None:
     """Take the words of the content; a revision says all of them anew."""
+    change.content = change.version
     change.title = words.title or change.title
     change.description = words.description
     change.rollback_plan = words.rollback_plan
@@ -194,6 +230,7 @@ def _revised(change: ChangeDetails, event: Any, words: Any) -> None:
 
 
 def _rescoped(change: ChangeDetails, _: Any, _words: Any) -> None:
+    change.content = change.version
     change.votes = {}
 
 
@@ -211,6 +248,8 @@ def _submitted(change: ChangeDetails, event: Any, _words: Any) -> None:
 
 
 def _approved(change: ChangeDetails, event: Any, words: Any) -> None:
+    if event.content != change.content and not event.imported:
+        return  # what it was for was voided since
     vote = Vote(by=event.by, authority=event.authority, at=event.at, why=words.why)
     change.votes[folded(event.by)] = vote
     change.quorum = event.quorum or change.quorum
@@ -243,6 +282,7 @@ DETAILS: Final[Mapping[str, Mapping[str, Callable[[Any, Any, Any], None]]]] = {
         "IncidentAbsorbed": _absorbed,
         "IncidentSeparated": _separated,
         "IncidentResolved": _resolved,
+        "SeverityInherited": _inherited,
         "ReviewRecorded": _reviewed,
         "ActionAdded": _action_added,
         "ActionRevised": _action_revised,
@@ -281,8 +321,9 @@ def details_of(kind: str, events: Iterable[Recorded]) -> Details:
             facts[recorded.version] = event
     details: Details = IncidentDetails() if kind == INCIDENT else ChangeDetails()
     apply = DETAILS[kind]
-    for event in (standing(facts, edits) if edits else facts).values():
+    for version, event in (standing(facts, edits) if edits else facts).items():
         step = apply.get(type(event).__name__)
         if step is not None:
+            details.version = version
             step(details, event, event)
     return details

@@ -178,7 +178,7 @@ class IncidentView:
             what was only recorded by mistake, and voided.
         severity: The one it has now; None where nobody gave one.
         severity_name: What the team's scale calls that.
-        severity_highest: The worst it ever had by itself, whatever is merged into it.
+        severity_highest: The worst that it, or an incident merged into it, ever had.
         services: Those it hit.
         environment: Where it is, as the team calls it; None means production.
         labels: Names and values, as recorded or corrected.
@@ -353,6 +353,8 @@ class ChangeView:
         recovered_at: When service was back after it had failed.
         validated_at: When it was found to do what it should.
         closed_at: When it was closed.
+        reached_production: False where it is known that nothing of it got there; None where nobody
+            said.
         outcome: How the work ended; unknown where it is in production and nobody said.
         result: What its close said of it.
         percent: The share of users that a rollout reached so far, 0 to 100; None where there is
@@ -410,6 +412,7 @@ class ChangeView:
     recovered_at: Moment | None = None
     validated_at: Moment | None = None
     closed_at: Moment | None = None
+    reached_production: bool | None = None
     outcome: Outcome | None = None
     result: Result | None = None
     percent: float | None = None
