@@ -4,7 +4,7 @@ Results as plain values, for JSON.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 from enum import Enum
 from typing import Any
 
@@ -15,14 +15,14 @@ from imcm.domain.vocabulary import is_list, is_mapping
 
 def jsonable(value: object) -> Any:
     """
-    Return *value* as plain values for JSON: times as ISO 8601 text, durations in seconds.
+    Return *value* as plain values for JSON: times and days as ISO 8601 text, durations in seconds.
 
     Any: what comes out is as varied as what goes in. Whole events are left out of what holds them.
     """
     # An enumeration first: its members are text as well.
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, datetime):
+    if isinstance(value, date):  # a time is one, too
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
