@@ -688,6 +688,9 @@ class Model:
 
     resume = apply = lambda self, connection, _: None
 
+    def save(self, connection, *, more):
+        pass
+
 
 _numbers = itertools.count()
 

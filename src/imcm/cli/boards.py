@@ -5,6 +5,7 @@ Commands that ask what stands now: lists of incidents, changes, actions, approva
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -120,14 +121,27 @@ def opened_views(
         place = _place_of(book, ledger)
     with progress_bar("reading") as progress:
         try:
-            made = views(book, place, progress=progress)
+            made = _current(book, place, progress)
         except StoreError:
             if file is not None or place is None:
                 raise
-            made = views(book, progress=progress)
-        with made:
-            made.catch_up()
-            yield made
+            made = _current(book, None, progress)
+    with made:
+        yield made
+
+
+def _current(book: LedgerReader, place: Path | None, progress: Callable[[int], object]) -> Views:
+    """Return what stands now, all of it applied: only then it is known that a file can be used."""
+    made = views(book, place, progress=progress)
+    try:
+        made.catch_up()
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+_DAY: Final = 24 * 3600
 
 
 def _age(since: Moment | None, now: datetime) -> str:
@@ -136,6 +150,8 @@ def _age(since: Moment | None, now: datetime) -> str:
     if since is None:
         return ""
     seconds = max((now - utc(since)) // timedelta(seconds=1), 0)
+    # So much of an age is told as a person would look at.
+    seconds -= seconds % (3600 if seconds >= _DAY else 60 if seconds >= 60 else 1)
     return (
         shown(float(seconds), SECONDS)
         .replace(" min", "m")
@@ -171,11 +187,17 @@ def _statuses(given: list[str] | None) -> Any:
 Row = tuple[object, ...]
 
 
-def _print(page: Page[Any], columns: Sequence[str], row: Callable[[Any], Row], what: str) -> None:
-    if not page:
+def _print(
+    page: Page[Any],
+    columns: Sequence[str],
+    row: Callable[[Any], Row],
+    what: str,
+    whole: Sequence[str] = ("id", "age"),
+) -> None:
+    if page:
+        show(columns, [row(view) for view in page], whole=whole)
+    elif not page.total:
         say(f"no {what}")
-        return
-    show(columns, [row(view) for view in page], whole=("id", "age"))
     if page.total > len(page):
         say(f"{len(page):,} of {page.total:,}; --limit and --offset show others")
 
@@ -220,6 +242,7 @@ def _list(
             if not first:
                 say("", f"--- {moment_text(datetime.now(UTC))}")
             draw(page, now)
+            sys.stdout.flush()  # somebody may be waiting at the other end of a pipe
 
 
 def _stamp(book: LedgerReader, position: int) -> datetime:
@@ -346,7 +369,8 @@ def list_changes(
 
     def draw(page: Page[Any], now: datetime) -> None:
         columns = ("id", "age", "type", "status", "rollout", "services", "title")
-        _print(page, columns, lambda view: _change_row(view, now), "changes")
+        whole = ("id", "age", "status")
+        _print(page, columns, lambda view: _change_row(view, now), "changes", whole)
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=watch,
@@ -359,9 +383,10 @@ def _change_row(view: ChangeView, now: datetime) -> Row:
     if view.percent is not None and view.status is ChangeStatus.IMPLEMENTING:
         paused = " paused" if view.paused else ""
         rollout = f"{view.percent:g} % for {_age(view.percent_since, now)}{paused}"
-    waits = f" ({view.on_hold.value})" if view.on_hold is not None else ""
+    if view.on_hold is not None:
+        rollout = f"{rollout} on hold ({view.on_hold.value})".lstrip()
     return (
-        view.id, _age(view.planned_at, now), view.type.value, f"{view.status.value}{waits}",
+        view.id, _age(view.planned_at, now), view.type.value, view.status.value,
         rollout, _names(view.services), view.title,
     )  # fmt: skip
 

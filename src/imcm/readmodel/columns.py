@@ -102,18 +102,18 @@ def unsealed(row: Sequence[Any]) -> Sequence[Any]:
     Return the values of a row that was sealed.
 
     Raises:
-        StoreError: They are not what was sealed.
+        ValueError: They are not what was sealed.
     """
     *values, seal = row
     if crc32(_pack(values)) != seal:
-        raise damaged("a checksum does not fit")
+        raise ValueError("a checksum does not fit")
     return values
 
 
-def damaged(why: object) -> StoreError:
+def damaged(why: object, path: object = "the file") -> StoreError:
     """Return the error that says of a view that can't be read what to do."""
     return StoreError(
-        f"a view can't be read ({why}): the file is damaged; it is derived: delete it, "
+        f"a view can't be read ({why}): {path} is damaged; it is derived: delete it, "
         "and it is made again"
     )
 

@@ -23,7 +23,7 @@ from typing import Final, Literal, Protocol, Self
 from imcm import verifier
 from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import checked_position
-from imcm.domain.vocabulary import checked_function, checked_number
+from imcm.domain.vocabulary import checked_function, checked_number, is_among
 from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path, made_private
 from imcm.ledger.reading import LedgerReader
@@ -134,7 +134,8 @@ class Follower:
         self._batch = batch
         self._batches = batches
         self._rebuild = rebuild
-        self._start = begin if begin == "now" else checked_position("begin", begin)
+        now = is_among(begin, {"now"})
+        self._start: int | Literal["now"] = "now" if now else checked_position("begin", begin)
         self._ours = False  # whether the file is known to be one of ours
         self._ahead: list[StoredEvent] = []
         self._before = 0

@@ -185,6 +185,7 @@ class Views:
         progress: Callable[[int], object] | None = None,
     ) -> None:
         self._ledger = ledger
+        self._path = path
         self._model = _Model(ledger)
         self._clock = None if clock is None else checked_function("clock", clock)
         self._follower = Follower(path, ledger, self._model, progress=progress, batches=BATCHES)
@@ -620,7 +621,7 @@ class Views:
                     told = {name: columns.field(row, name) for name in _MATCHED}
                     found[kind, row[0]] = Match(kind=kind, **told)
             if len(found) != len(rows):
-                raise damaged("rows are missing")
+                raise damaged("rows are missing", self._path)
             matches = [found[kind, id_] for kind, id_ in rows]
             return Page.of(matches, total=total, position=self._upto(at))
 
@@ -746,7 +747,10 @@ class Views:
 
     def _rows(self, statement: str, values: Sequence[object]) -> Iterator[Sequence[Any]]:
         """Yield whole rows of a table, as they were sealed."""
-        return map(unsealed, self._select(statement, values))
+        try:
+            yield from map(unsealed, self._select(statement, values))
+        except ValueError as error:
+            raise damaged(error, self._path) from None
 
     def _page(
         self,
@@ -783,7 +787,7 @@ class Views:
             ids = list(dict.fromkeys(row[0] for row in rows))
             incidents = list(self._of_ids("incident", "id", ids, at))
             if len(incidents) != len(ids):
-                raise damaged("rows are missing")
+                raise damaged("rows are missing", self._path)
         services = {row[0]: INCIDENTS.field(row, "services") for row in incidents}
         if table == "action":
             return [columns.read(row, services=services[row[0]]) for row in rows]

@@ -15,7 +15,7 @@ from imcm.domain.vocabulary import is_list, is_mapping
 
 def jsonable(value: object) -> Any:
     """
-    Return *value* as plain values for JSON: times as ISO 8601 text, durations in seconds.
+    Return *value* as plain values for JSON: times and days as ISO 8601 text, durations in seconds.
 
     Any: what comes out is as varied as what goes in. Whole events are left out of what holds them.
     """
