@@ -220,7 +220,7 @@ class TestARefusedCall:
             lambda: ledger.append_rows(itertools.chain(ledger.rows(), iter(raising, None))),
             lambda: ledger.bring_in(iter(raising, None)),
             lambda: imcm.facts(iter(raising, None)),
-            lambda: imcm.deliver(ledger, "delivered", raising),
+            lambda: imcm.deliver(hostile.ledger(), "delivered", raising),
             lambda: imcm.restated(hostile.log(), raising, known_at_a=1),
             lambda: audit.verify(hostile.rows(), "", on_progress=raising),
         ):

@@ -38,6 +38,8 @@ from imcm.domain.vocabulary import (
     checked_number,
     checked_text,
     checked_words,
+    is_among,
+    is_list,
     known_id,
 )
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError, UnknownIdError
@@ -270,7 +272,7 @@ class LedgerReader:
         Raises:
             InvalidValue: It is neither a position nor "now".
         """
-        if begin == "now":
+        if is_among(begin, {"now"}):
             return self.position_at()
         return checked_position("after", begin)
 
@@ -459,7 +461,7 @@ class LedgerReader:
 
     def near(self, stream: str) -> str:
         """Return which ids of the same kind look like one that is not there; empty where none."""
-        kind, id_ = kind_and_id(stream)
+        kind, id_ = kind_and_id(checked_words("stream", stream))
         theirs = map(kind_and_id, self._store.beside(stream, NEAR))
         ids = [name for kind_, name in theirs if kind_ == kind]
         near = get_close_matches(id_, ids, n=3, cutoff=0.7)
@@ -487,7 +489,10 @@ class LedgerReader:
         """
         from imcm.ledger.around import events_of
 
-        return events_of(self._store, streams, checked_position("upto", upto))
+        if isinstance(streams, str) or not is_list(streams):
+            raise InvalidValue("streams", streams, 'a list, such as ["incident:INC-7"]')
+        names = [checked_words("streams", stream) for stream in streams]
+        return events_of(self._store, names, checked_position("upto", upto))
 
     def rows_of(self, stream: str) -> list[StoredEvent]:
         """

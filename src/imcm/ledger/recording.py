@@ -339,6 +339,7 @@ class Ledger(LedgerReader):
             step: Whose step it is tells whether it is an incident or a change.
             record: Records under the id it is given.
         """
+        checked_function("record", record)
         while isinstance(step, functools.partial):
             step = step.func
         known_id("prefix", f"{checked_text('prefix', prefix)}1")  # what can begin no id is refused
