@@ -178,7 +178,16 @@ def import_folder(folder: Path) -> None:
         (folder / name).write_text(shown, encoding="utf-8")
 
 
-ASSUMED = {"README.md": readme_folder, "audit.md": audit_folder, "import.md": import_folder}
+def empty_folder(_: Path) -> None:
+    """Leave the folder as it is: the page begins with a ledger of its own."""
+
+
+ASSUMED = {
+    "README.md": readme_folder,
+    "audit.md": audit_folder,
+    "command-line.md": empty_folder,
+    "import.md": import_folder,
+}
 """What is there before a page's first command, for each page that has one to be run."""
 
 
