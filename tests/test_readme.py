@@ -182,12 +182,13 @@ def import_folder(folder: Path) -> None:
 
 
 def empty_folder(_: Path) -> None:
-    """Nothing: the page's own blocks make all there is."""
+    """Leave the folder as it is: the page's own blocks make all there is."""
 
 
 ASSUMED = {
     "README.md": readme_folder,
     "audit.md": audit_folder,
+    "command-line.md": empty_folder,
     "import.md": import_folder,
     "views.md": empty_folder,
 }
