@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from enum import Enum, StrEnum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -791,6 +791,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Ledger.record_new.prefix": lambda: "NEW-",
     "imcm.Once.record_new.prefix": lambda: "NEW-",
     "imcm.Ledger.numbered.prefix": lambda: "NEW-",
+    "imcm.Ledger.record_new.step": lambda: partial(incident.detect, by="ana", at=NOON, title="x"),
+    "imcm.Once.record_new.step": lambda: partial(incident.detect, by="ana", at=NOON, title="x"),
     "imcm.Ledger.numbered.step": lambda: incident.detect,
     "imcm.Ledger.numbered.record": lambda: lambda id_: imcm.Recording(),
     "imcm.Ledger.begin_after.begin": lambda: 1,
