@@ -812,6 +812,7 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Ledger.backup.target": fresh_path,
     "imcm.Ledger.change.id": lambda: "CHG-1",
     "imcm.LedgerReader.change.id": lambda: "CHG-1",
+    "imcm.Views.change.id": lambda: "CHG-1",
     "imcm.LedgerReader.trail.id": lambda: "CHG-1",
     "imcm.Ledger.trail.id": lambda: "CHG-1",
     "imcm.LedgerReader.backup.target": fresh_path,
