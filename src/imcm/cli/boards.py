@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 import typer
 
@@ -659,7 +659,8 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, (datetime, Between)):
         return moment_text(value)
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(name, item)}" for key, item in value.items())
+        named = cast("Mapping[str, Any]", value)
+        return ", ".join(f"{key} {_text(name, item)}" for key, item in named.items())
     if name == "actions":
         return "; ".join(
             f"{item.number} {item.status}"
@@ -695,5 +696,6 @@ def _text(name: str, value: Any) -> str:
 
         return impact_text(value)
     if isinstance(value, tuple):
-        return ", ".join(_text(name, item) for item in value)
+        items: tuple[Any, ...] = value
+        return ", ".join(_text(name, item) for item in items)
     return str(getattr(value, "value", value))

@@ -78,6 +78,7 @@ from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower
 __all__ = ["Page", "Views", "views"]
 
 T = TypeVar("T")
+Member = TypeVar("Member")
 
 
 class Page(tuple[T, ...], Generic[T]):
@@ -92,10 +93,10 @@ class Page(tuple[T, ...], Generic[T]):
     total: int
     position: int
 
-    @classmethod
-    def of(cls, rows: Iterable[T], *, total: int, position: int) -> Self:
+    @staticmethod
+    def of(rows: Iterable[Member], *, total: int, position: int) -> Page[Member]:
         """Return a page of these rows."""
-        page = cls(rows)
+        page = Page(rows)
         page.total, page.position = total, position
         return page
 

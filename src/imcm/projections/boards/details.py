@@ -319,11 +319,13 @@ def details_of(kind: str, events: Iterable[Recorded]) -> Details:
             edits.append(event)
         elif not isinstance(event, Unread):
             facts[recorded.version] = event
-    details: Details = IncidentDetails() if kind == INCIDENT else ChangeDetails()
+    # Any: what is applied to it goes by its kind.
+    details: Any = IncidentDetails() if kind == INCIDENT else ChangeDetails()
     apply = DETAILS[kind]
     for version, event in (standing(facts, edits) if edits else facts).items():
         step = apply.get(type(event).__name__)
         if step is not None:
             details.version = version
             step(details, event, event)
-    return details
+    made: Details = details
+    return made
