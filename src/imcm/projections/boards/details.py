@@ -305,9 +305,10 @@ def details_of(kind: str, events: Iterable[Recorded]) -> Details:
             facts[recorded.version] = event
     details: Details = IncidentDetails() if kind == INCIDENT else ChangeDetails()
     apply = DETAILS[kind]
+    told: Any = details  # Any: of which kind it is, its steps know
     for version, event in (standing(facts, edits) if edits else facts).items():
         step = apply.get(type(event).__name__)
         if step is not None:
             details.version = version
-            step(details, event)
+            step(told, event)
     return details
