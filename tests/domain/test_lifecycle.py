@@ -16,7 +16,7 @@ from domain.examples import at, window
 from imcm.domain import change, incident
 from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.incident_events import IncidentStatus
-from imcm.domain.lifecycle import NOTHING_NEW, Answer, rows
+from imcm.domain.lifecycle import NOTHING_NEW, Answer, rows, tried
 from imcm.domain.policy import Policy
 from imcm.domain.vocabulary import Authority, Between, Severity
 from imcm.errors import StepRefused
@@ -391,6 +391,17 @@ class TestNextSteps:
         answer = answer_of(incident, state, "acknowledge", by="ana", at=at(50))
         assert (answer.possible, answer.guard) == (False, NOTHING_NEW)
         assert "would record nothing" in answer.why
+
+    def test_a_refusal_that_no_guard_foresaw_is_told_as_it_is(self):
+        """No step of ours does that; a table and a step must not be able to disagree."""
+
+        def step(state, *, by, at):
+            raise StepRefused("step", "moon", "it is full")
+
+        found = [Answer(step="step", possible=True)]
+        given = {"by": "bea", "at": at(1)}
+        [answer] = tried(found, lambda _: step, incident.evolve, incident.INITIAL, given)
+        assert answer == Answer(step="step", possible=False, guard="moon", why="it is full")
 
     def test_depends_on_at_where_nobody_said_when(self):
         state = play(incident.INITIAL, incident, DETECT)

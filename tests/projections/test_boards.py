@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from imcm.domain import change as changes
 from imcm.domain import incident as incidents
 from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident_events import SeverityInherited
 from imcm.domain.policy import Policy
 from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import (
@@ -20,6 +21,7 @@ from imcm.domain.vocabulary import (
     MitigationKind,
     Risk,
     Role,
+    Severity,
     Verdict,
     Window,
     folded,
@@ -249,6 +251,16 @@ class TestAnIncident:
         separated = IncidentSeparated(at=at(2), by="a", merged="INC-2")
         assert ("INC-2",) == view_of_stream(log((name, (*events, absorbed)))).merged
         assert () == view_of_stream(log((name, (*events, absorbed, separated)))).merged
+
+    def test_has_the_worst_severity_of_those_merged_into_it(self):
+        """The one it has stays its own; what asks for the highest follows the merge."""
+        name, events = incident("INC-1", detected(0), take("triage", 1, severity=Severity.P3))
+        inherited = SeverityInherited(at=at(2), by="a", severity=Severity.P1, merged="INC-2")
+        given_back = SeverityInherited(at=at(3), by="a", severity=Severity.P3, merged="INC-2")
+        told = view_of_stream(log((name, (*events, inherited))))
+        assert (Severity.P3, Severity.P1) == (told.severity, told.severity_highest)
+        told = view_of_stream(log((name, (*events, inherited, given_back))))
+        assert (Severity.P3, Severity.P3) == (told.severity, told.severity_highest)
 
 
 class TestWhatIsOverBefore:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -233,7 +233,7 @@ def _list(
         for first in _turns(kept, watch):
             page = ask(kept, asked)
             now = datetime.now(UTC) if known_at is None else _stamp(book, page.position)
-            page = Page.of(
+            page = Page[Any].of(
                 [in_zone(view, tz) for view in page], total=page.total, position=page.position
             )
             if as_json:
@@ -654,13 +654,12 @@ def _told(view: IncidentView | ChangeView) -> Iterator[tuple[str, str]]:
 
 def _text(name: str, value: Any) -> str:
     """Return a value of a view for a person. Any: a field is of any type."""
-    from imcm.domain.vocabulary import Between
+    from imcm.domain.vocabulary import Between, is_list, is_mapping
 
     if isinstance(value, (datetime, Between)):
         return moment_text(value)
-    if isinstance(value, Mapping):
-        named = cast("Mapping[str, Any]", value)
-        return ", ".join(f"{key} {_text(name, item)}" for key, item in named.items())
+    if is_mapping(value):
+        return ", ".join(f"{key} {_text(name, item)}" for key, item in value.items())
     if name == "actions":
         return "; ".join(
             f"{item.number} {item.status}"
@@ -695,7 +694,6 @@ def _text(name: str, value: Any) -> str:
         from imcm.wording import impact_text
 
         return impact_text(value)
-    if isinstance(value, tuple):
-        items: tuple[Any, ...] = value
-        return ", ".join(_text(name, item) for item in items)
+    if is_list(value):
+        return ", ".join(_text(name, item) for item in value)
     return str(getattr(value, "value", value))

@@ -462,7 +462,7 @@ class Views:
         with self._asked(known_at) as at:
             page = self._page("change", CHANGES, where, waits, "since", limit, offset, at)
             approvals = [self._approval(view, by, policy, at) for view in page]
-        return Page.of(approvals, total=page.total, position=page.position)
+        return Page[Approval].of(approvals, total=page.total, position=page.position)
 
     def _approval(
         self, view: ChangeView, by: str | None, policy: Policy, at: int | None
@@ -573,7 +573,7 @@ class Views:
                 for name in sorted(deployed)
                 if (version := live_version(name, deployed[name], utc(moment))) is not None
             ]
-            return Page.of(found, total=len(found), position=self._upto(cut))
+            return Page[LiveVersion].of(found, total=len(found), position=self._upto(cut))
 
     def search(
         self,
@@ -624,7 +624,7 @@ class Views:
             if len(found) != len(rows):
                 raise damaged("rows are missing", self._path)
             matches = [found[kind, id_] for kind, id_ in rows]
-            return Page.of(matches, total=total, position=self._upto(at))
+            return Page[Match].of(matches, total=total, position=self._upto(at))
 
     def incident(self, id: str, *, known_at: int | datetime | None = None) -> IncidentView:
         """
@@ -776,7 +776,7 @@ class Views:
         if offset or len(rows) == limit:
             [(total,)] = self._select(f"SELECT count(*) {from_}", where.values)
         views = self._read(table, columns, rows, at)
-        return Page.of(views, total=total, position=self._upto(at))
+        return Page[Any].of(views, total=total, position=self._upto(at))
 
     def _read(
         self, table: str, columns: Any, rows: Sequence[Sequence[Any]], at: int | None
