@@ -4,6 +4,7 @@ The house itself: what the pure rooms load, what the documents say, what the pub
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -61,6 +62,25 @@ def test_every_stored_event_has_a_public_home() -> None:
     unions = {"IncidentEvent", "ChangeEvent"}
     assert types.keys() - unions == EVENT_TYPES.keys() | {"Unread"}
     assert all(EVENT_TYPES[name] is types[name] for name in EVENT_TYPES)
+
+
+def names_in(path: Path) -> set[str]:
+    """Return the identifiers of a file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names |= {
+            getattr(node, field) for field in ("id", "arg", "attr", "name") if field in node._fields
+        }
+    return names
+
+
+@pytest.mark.parametrize("room", ["projections", "ledger", "codec"])
+def test_names_say_which_thing(room: str) -> None:
+    """Words that fit everything name nothing; `Difference.one` is public, and says which of two."""
+    vague = {"told", "found", "one", "place", "places"}
+    there = {path.name: vague & names_in(path) for path in (ROOT / "src/imcm" / room).rglob("*.py")}
+    assert {"one"} >= there.pop("dora.py", set())
+    assert not any(there.values()), there
 
 
 def test_the_map_leads_where_it_says() -> None:

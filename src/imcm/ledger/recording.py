@@ -655,7 +655,7 @@ class Ledger(LedgerReader):
             raise UnreadEventError(f"{row.stream} can't be read by this version; update imcm")
         self._writes.wait_until_durable()  # whoever claimed it may not have had its answer yet
         recorded = self._by_pairs(event.recorded)
-        notes = self._unknown_named(one.event for one in recorded)
+        notes = self._unknown_named(event.event for event in recorded)
         return Recording(recorded, repeated=True, notes=notes)
 
     def recorded_under(self, source: str | Source, key: str) -> Recording | None:
