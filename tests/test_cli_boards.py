@@ -31,6 +31,13 @@ def hours(number):
 
 
 @pytest.fixture(autouse=True)
+def now():
+    """Let ages be told from the time a test begins, however long others took before it."""
+    global NOW  # noqa: PLW0603 (each test has its own)
+    NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """Where what was read is kept for this user."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -181,7 +181,7 @@ class TestWhatIsNoStep:
         assert versions(ledger) == {"ledger:self": [1]}
 
     def test_an_argument_the_step_does_not_know_is_refused(self, ledger):
-        with pytest.raises(TypeError, match="colour"):
+        with pytest.raises(InvalidValue, match=r"colour.*detect takes by, at, title"):
             detected(ledger, colour="red")
         assert versions(ledger) == {"ledger:self": [1]}
 

@@ -5,7 +5,6 @@ Commands that ask what stands now: lists of incidents, changes, actions, approva
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from imcm.cli.common import (
     ShownIn,
     Zone,
     entry_dict,
+    flush,
     in_zone,
     known_at_of,
     moment,
@@ -242,7 +242,7 @@ def _list(
             if not first:
                 say("", f"--- {moment_text(datetime.now(UTC))}")
             draw(page, now)
-            sys.stdout.flush()  # somebody may be waiting at the other end of a pipe
+            flush()  # somebody may be waiting at the other end of a pipe
 
 
 def _stamp(book: LedgerReader, position: int) -> datetime:

@@ -86,6 +86,12 @@ def say(*lines: object) -> None:
     _write(joined(lines) + "\n")
 
 
+def flush() -> None:
+    """Write out what was printed so far."""
+    with _written():
+        sys.stdout.flush()
+
+
 def complain(*lines: object) -> None:
     """Print each of *lines* as one line on standard error, whatever it holds."""
     sys.stderr.write(joined(lines) + "\n")
