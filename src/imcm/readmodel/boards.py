@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Final, NamedTuple, cast
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
@@ -52,7 +52,7 @@ from imcm.projections.boards.details import (
     IncidentDetails,
 )
 from imcm.projections.boards.views import ActionItem, ChangeView, IncidentView
-from imcm.projections.facts.fold import ChangeFacts, IncidentFacts, Snapshot
+from imcm.projections.facts.fold import Snapshot
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.deployments import Deployments, why_no_deployment
 from imcm.projections.figures.population import in_environment, why_incident_out
@@ -561,7 +561,7 @@ def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
         if view.last_update is not None:
             named.append(view.last_update.text)
         listed = "\n".join(map(folded, people)) or None
-        counted = why_incident_out(cast("IncidentFacts", view), _USUAL) is None
+        counted = why_incident_out(view, _USUAL) is None
         more = [int(view.is_open), int(counted), view.commander, listed, _searched(named)]
         return sealed(INCIDENTS.write(view) + more)
     named = [view.id, view.title, view.description, *view.services, *view.labels.values()]
@@ -569,7 +569,7 @@ def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
     named += [vote.by for vote in view.votes]
     named += [text for item in view.references for text in (item.address, item.title)]
     named += [commit.id for commit in view.commits]
-    deployed = why_no_deployment(cast("ChangeFacts", view), _DEPLOYMENTS) is None
+    deployed = why_no_deployment(view, _DEPLOYMENTS) is None
     production = in_environment(view.environment, _DEPLOYMENTS)
     more = [int(view.is_ended), int(production), int(deployed), _searched(named)]
     return sealed(CHANGES.write(view) + more)
@@ -580,7 +580,6 @@ def row_of_action(action: ActionItem) -> list[Any]:
     return sealed(ACTIONS.write(action))
 
 
-# Views name what these look at as facts do.
 _USUAL: Final = Definition()
 _DEPLOYMENTS: Final = Deployments()
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, cast
 
 import attrs
 
@@ -189,7 +189,24 @@ def unknown_outcomes(deployed: Deployed, definition: Definition) -> tuple[str, .
     return (f"{subject} unknown: in production, and nobody said how it went",)
 
 
-def why_no_deployment(row: ChangeFacts, definition: Deployments) -> str | None:
+class CountableChange(Protocol):
+    """What is looked at to say whether a change is a deployment: of facts, and of views alike."""
+
+    @property
+    def status(self) -> ChangeStatus: ...
+    @property
+    def environment(self) -> str | None: ...
+    @property
+    def kind(self) -> Kind | None: ...
+    @property
+    def deployed_at(self) -> Moment | None: ...
+    @property
+    def outcome(self) -> Outcome | None: ...
+    @property
+    def reached_production(self) -> bool | None: ...
+
+
+def why_no_deployment(row: CountableChange, definition: Deployments) -> str | None:
     """Return why a change is no deployment under the definition, or None where it is one."""
     if row.status is ChangeStatus.NOTHING:
         return "never happened (voided, or later than as_of)"

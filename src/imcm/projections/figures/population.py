@@ -5,10 +5,10 @@ Which rows a definition counts, and in which group.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from imcm.domain.incident_events import IncidentStatus
-from imcm.domain.vocabulary import NONE_GIVEN, PRODUCTION, Mode, Severity
+from imcm.domain.vocabulary import NONE_GIVEN, PRODUCTION, DismissalReason, Mode, Severity
 from imcm.projections.facts.columns import indices_set, indices_unset
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.figures.definition import ANY, Definition, choices
@@ -28,7 +28,22 @@ def in_environment(environment: str | None, definition: Definition) -> bool:
     return any(wanted in (ANY, name) for wanted in map(str.casefold, definition.environments))
 
 
-def why_incident_out(row: IncidentFacts, definition: Definition) -> str | None:
+class CountableIncident(Protocol):
+    """What is looked at to say whether an incident counts: of facts, and of views alike."""
+
+    @property
+    def status(self) -> IncidentStatus: ...
+    @property
+    def mode(self) -> Mode: ...
+    @property
+    def merged_into(self) -> str | None: ...
+    @property
+    def dismissed(self) -> DismissalReason | None: ...
+    @property
+    def environment(self) -> str | None: ...
+
+
+def why_incident_out(row: CountableIncident, definition: Definition) -> str | None:
     """Return why an incident does not count under the definition, or None where it does."""
     if row.status is IncidentStatus.NOTHING:
         return "never happened (voided, or later than as_of)"
