@@ -27,6 +27,7 @@ from imcm.cli.common import (
     moment,
     named,
     print_json,
+    print_timeline,
     progress_bar,
     say,
     show,
@@ -40,7 +41,7 @@ from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.units import SECONDS, shown
 from imcm.readmodel.views import Page, Views, views
-from imcm.wording import entry_line, moment_text
+from imcm.wording import moment_text
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 list_app = typer.Typer(no_args_is_help=True, help="List what stands now: boards for every day.")
@@ -614,16 +615,12 @@ def show_one(
         return
     _print_view(kind, view)
     say("")
-    rows = [(moment_text(entry.at), entry.id, entry.by, entry_line(entry)) for entry in entries]
-    struck = {index for index, entry in enumerate(entries) if entry.voided_by is not None}
-    show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
+    print_timeline(entries)
 
 
 def _print_view(kind: str, view: IncidentView | ChangeView) -> None:
     say(f"{kind} {view.id}: {view.title or 'no title'}")
-    rows: list[tuple[str, str]] = []
-    for name, value in _told(view):
-        rows.append((name, value))
+    rows = list(_told(view))
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         say(f"  {name:<{width}}  {value}")

@@ -461,6 +461,13 @@ def named(book: LedgerReader, id: str | None) -> dict[str, str]:
     return {kind: name}
 
 
+def print_timeline(entries: Sequence[Entry]) -> None:
+    """Print what happened, entry by entry; what was voided is struck through."""
+    rows = [(moment_text(e.at), e.id, e.by, entry_line(e)) for e in entries]
+    struck = {index for index, entry in enumerate(entries) if entry.voided_by is not None}
+    show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
+
+
 def entry_dict(entry: Entry) -> dict[str, Any]:
     """Return an entry of a timeline or a replay as plain values for JSON; stamps are in UTC."""
     return {

@@ -28,11 +28,11 @@ from imcm.cli.common import (
     moment,
     number_of,
     print_json,
+    print_timeline,
     say,
     show,
     window_of,
 )
-from imcm.cli.steps import print_timeline
 from imcm.demo import StoryClock, tell
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader

@@ -23,6 +23,7 @@ from imcm.cli.common import (
     moment,
     named,
     print_json,
+    print_timeline,
     say,
     show,
     window_of,
@@ -32,19 +33,12 @@ from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import Authority
 from imcm.ledger.reading import LedgerReader
-from imcm.projections.histories.timeline import Entry, timeline
-from imcm.wording import entry_line, moment_text
+from imcm.projections.histories.timeline import timeline
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 # --- reading --------------------------------------------------------------------------------------
-
-
-def print_timeline(entries: tuple[Entry, ...]) -> None:
-    rows = [(moment_text(e.at), e.id, e.by, entry_line(e)) for e in entries]
-    struck = {index for index, entry in enumerate(entries) if entry.voided_by is not None}
-    show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
 
 
 @app.command("timeline")
