@@ -92,17 +92,16 @@ def reserved(path: Path) -> None:
     Raises:
         StoreError: There is something, or it can't be made.
     """
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        raise _taken_already(path) from None
-    except (OSError, ValueError) as error:
-        raise _cannot("be made", path, error) from None
+    if not made_private(path):
+        raise _taken_already(path)
 
 
-def made_private(path: Path) -> None:
+def made_private(path: Path) -> bool:
     """
-    Make an empty file that only its owner can read and write, and leave one that is there.
+    Make an empty file that only its owner can read and write, and leave what is there.
+
+    Returns:
+        Whether it was made.
 
     Raises:
         StoreError: It can't be made.
@@ -110,9 +109,10 @@ def made_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        return
+        return False
     except (OSError, ValueError) as error:
         raise _cannot("be made", path, error) from None
+    return True
 
 
 def _cannot(what: str, path: Path, error: OSError | ValueError) -> StoreError:
