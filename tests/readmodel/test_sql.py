@@ -34,7 +34,7 @@ from imcm.interchange.csv_files import import_csv
 from imcm.projections.boards.views import ChangeView, IncidentView, Update, Vote
 from imcm.projections.facts.rows import RolloutStep
 from imcm.readmodel.boards import CHANGES, INCIDENTS, MORE, TABLES, VIEWS
-from imcm.readmodel.columns import moment_text
+from imcm.readmodel.columns import stored_moment
 
 HOSTILE = (
     "'); DROP TABLE incident;--",
@@ -314,7 +314,7 @@ class TestSqlite:
     def test_sees_what_waits(self, views, ask):
         rows = ask("SELECT * FROM waiting ORDER BY since, change")
         assert [(row["change"], row["waits_for"], row["since"]) for row in rows] == [
-            (one.change.id, one.waits_for, moment_text(one.since)) for one in views.approvals()
+            (one.change.id, one.waits_for, stored_moment(one.since)) for one in views.approvals()
         ]
         assert {row["waits_for"] for row in rows} == {"approval", "ruling"}
 
@@ -328,7 +328,7 @@ class TestSqlite:
     def test_sees_the_calendar(self, views, ask):
         start, end = MAY + timedelta(days=9, hours=1), MAY + timedelta(days=10)
         rows = ask("SELECT id FROM change WHERE window_start < ? AND window_end > ?",
-                   moment_text(end), moment_text(start))  # fmt: skip
+                   stored_moment(end), stored_moment(start))  # fmt: skip
         assert [row["id"] for row in rows] == [one.id for one in views.calendar(start, end)]
         assert rows == [{"id": "CHG-9"}]
 
@@ -336,13 +336,14 @@ class TestSqlite:
         """In tables and out of JSON: UTC with microseconds, and both bounds of the uncertain."""
         view = views.incident("INC-0")
         assert ask("SELECT since FROM role WHERE incident = 'INC-0'") == [
-            {"since": moment_text(view.roles[0].since)}
+            {"since": stored_moment(view.roles[0].since)}
         ]
-        assert "/" in moment_text(view.roles[0].since)
+        assert "/" in stored_moment(view.roles[0].since)
         marks = ask("SELECT number, at FROM milestone WHERE incident = 'INC-0' ORDER BY number")
         moments = view.milestones["vendor called"]
         assert marks == [
-            {"number": number, "at": moment_text(at)} for number, at in enumerate(moments, start=1)
+            {"number": number, "at": stored_moment(at)}
+            for number, at in enumerate(moments, start=1)
         ]
         [row] = ask("SELECT detected_at FROM incident WHERE id = 'INC-5'")
         earliest = datetime.fromisoformat(row["detected_at"][:27])

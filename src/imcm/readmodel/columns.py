@@ -11,7 +11,7 @@ most rows are short.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from enum import Enum
 from operator import attrgetter
 from types import NoneType, UnionType
@@ -31,31 +31,48 @@ from zlib import crc32
 import attrs
 import msgspec
 
+from imcm.codec.encoding import stamp
 from imcm.domain.vocabulary import NOTHING_TOLD, Between
 from imcm.errors import StoreError
 
-__all__ = ["Column", "Columns", "damaged", "moment_of", "moment_text", "sealed", "unsealed"]
+__all__ = [
+    "MALFORMED",
+    "Column",
+    "Columns",
+    "damaged",
+    "read_moment",
+    "sealed",
+    "stored_moment",
+    "unsealed",
+]
 
 V = TypeVar("V")
 
+MALFORMED: Final = (
+    msgspec.MsgspecError,
+    UnicodeDecodeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    OverflowError,
+    AttributeError,
+)
+"""What is raised where values are read back that are not as they were written."""
 
-def moment_text(moment: datetime | Between | None) -> str | None:
+
+def stored_moment(moment: datetime | Between | None) -> str | None:
     """Return a moment as it is stored: in UTC, or the two bounds of an uncertain one."""
     if isinstance(moment, Between):
-        return f"{moment_text(moment.earliest)}/{moment_text(moment.latest)}"
+        return f"{stored_moment(moment.earliest)}/{stored_moment(moment.latest)}"
     if moment is None:
         return None
     try:
-        moment = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+        return stamp(moment)
     except OverflowError:  # in the first or the last hours there are
         return moment.isoformat(timespec="microseconds")
-    return moment.isoformat(timespec="microseconds")[:_TO_MICROSECONDS] + "Z"
 
 
-_TO_MICROSECONDS: Final = len("2026-03-06T18:00:00.000000")
-
-
-def moment_of(text: str | None) -> Any:
+def read_moment(text: str | None) -> Any:
     """Return the moment that a text stands for. Any: a time, or one that is uncertain."""
     if text is None:
         return None
@@ -132,7 +149,7 @@ def _column(name: str, field: str, hint: Any, default: Any) -> Column:
     types = set(choices) - {NoneType}
     if types <= {datetime, Between}:
         holds = "moment" if Between in types else "time"
-        return Column(name, "TEXT", moment_text, moment_of, holds, field)
+        return Column(name, "TEXT", stored_moment, read_moment, holds, field)
     [kind] = types if len(types) == 1 else [None]
     if kind is bool:
         return Column(name, "INTEGER", int, _flag, "0 or 1", field)
@@ -228,10 +245,10 @@ def _told(hint: Any) -> Callable[[Any], Any] | None:
 def _told_moment(moment: datetime | Between | None) -> Any:
     if isinstance(moment, Between):
         return {
-            "earliest": moment_text(moment.earliest),
-            "latest": moment_text(moment.latest),
+            "earliest": stored_moment(moment.earliest),
+            "latest": stored_moment(moment.latest),
         }
-    return moment_text(moment)
+    return stored_moment(moment)
 
 
 def _unless_none(found: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Any]:
@@ -382,8 +399,5 @@ class Columns(Generic[V]):
             for one in self._spread:
                 fields[one.field] = one.read(fields)
             return self.cls(**fields, **more)
-        except (
-            *(msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError),
-            *(LookupError, OverflowError, AttributeError),
-        ) as error:
+        except MALFORMED as error:
             raise damaged(error) from error

@@ -35,6 +35,7 @@ from imcm.projections.facts.fold import (
     StoredRows,
 )
 from imcm.projections.facts.tables import ChangeTable, IncidentTable
+from imcm.readmodel.columns import MALFORMED
 
 __all__ = [
     "FactsModel",
@@ -160,10 +161,7 @@ def _readable() -> Generator[None]:
     """Say of kept facts that can't be read what to do."""
     try:
         yield
-    except (
-        *(msgspec.MsgspecError, UnicodeDecodeError, ValueError, TypeError),
-        *(LookupError, OverflowError, AttributeError),
-    ) as error:
+    except MALFORMED as error:
         raise StoreError(
             f"kept facts can't be read ({error}): their file is damaged; it is derived: "
             "delete it, and they are made again"

@@ -71,7 +71,7 @@ from imcm.readmodel.boards import (
     rows_of_view,
     searchable,
 )
-from imcm.readmodel.columns import damaged, moment_text, unsealed
+from imcm.readmodel.columns import damaged, stored_moment, unsealed
 from imcm.readmodel.facts import FactsModel
 from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower
 
@@ -511,7 +511,9 @@ class Views:
         if utc(end) <= utc(start):
             raise InvalidValue("end", end, f"a time after the start, {start}")
         where = Where()
-        where.add('"window_start" < ? AND "window_end" > ?', moment_text(end), moment_text(start))
+        where.add(
+            '"window_start" < ? AND "window_end" > ?', stored_moment(end), stored_moment(start)
+        )
         where.add('"status" <> ?', ChangeStatus.CANCELLED.value)
         where.named(service, labels)
         with self._asked(known_at) as at:
