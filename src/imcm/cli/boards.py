@@ -26,6 +26,7 @@ from imcm.cli.common import (
     known_at_of,
     moment,
     named,
+    named_values,
     print_json,
     print_timeline,
     progress_bar,
@@ -79,16 +80,24 @@ def beside(ledger: Path) -> Path:
 
 def facts_now(book: LedgerReader, ledger: Path, file: Path | None, no_views: bool) -> Facts:
     """Return the facts as they stand: from what is kept, or from the log where nothing is."""
-    if no_views or (file is None and _place_of(book, ledger) is None):
-        if file is not None:
-            raise typer.BadParameter("--views goes without --no-views")
+    place = _place_of(book, ledger, file, no_views)
+    if place is None:
         return book.facts()
-    with opened_views(book, ledger, file, no_views) as kept:
+    with _opened(book, place, file) as kept:
         return kept.facts()
 
 
-def _place_of(book: LedgerReader, ledger: Path) -> Path | None:
-    """Return which file a command uses of its own accord; None where it reads the log."""
+def _place_of(book: LedgerReader, ledger: Path, file: Path | None, no_views: bool) -> Path | None:
+    """
+    Return which file a command uses; None where it reads the log.
+
+    Where none is named, it is the one beside the ledger, or the one in this user's cache, which is
+    made where reading the log takes long.
+    """
+    if no_views and file is not None:
+        raise typer.BadParameter("--views goes without --no-views")
+    if no_views or file is not None:
+        return file
     own = beside(ledger)
     if own.is_file() and os.access(own, os.W_OK) and os.access(own.parent, os.W_OK):
         return own
@@ -105,21 +114,13 @@ def _place_of(book: LedgerReader, ledger: Path) -> Path | None:
 
 
 @contextmanager
-def opened_views(
-    book: LedgerReader, ledger: Path, file: Path | None, no_views: bool
-) -> Generator[Views]:
+def _opened(book: LedgerReader, place: Path | None, file: Path | None) -> Generator[Views]:
     """
     Open what stands now of a ledger.
 
-    Where no file is named, the one beside the ledger is used, or the one in this user's cache,
-    which is made where reading the log takes long. It is derived from the log and checked against
-    it; one that can't be used is not.
+    What is kept is derived from the log and checked against it; a file that can't be used is not,
+    unless it is the one that was named.
     """
-    if no_views and file is not None:
-        raise typer.BadParameter("--views goes without --no-views")
-    place = file
-    if file is None and not no_views:
-        place = _place_of(book, ledger)
     with progress_bar("reading") as progress:
         try:
             made = _current(book, place, progress)
@@ -167,15 +168,7 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _labels(given: list[str] | None) -> dict[str, str] | None:
-    if not given:
-        return None
-    labels: dict[str, str] = {}
-    for text in given:
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise InvalidValue("--label", text, "name=value, for example team=payments")
-        labels[name] = value
-    return labels
+    return dict(named_values("--label", given, "team=payments")) or None
 
 
 def _statuses(given: list[str] | None) -> Any:
@@ -186,6 +179,8 @@ def _statuses(given: list[str] | None) -> Any:
 
 
 Row = tuple[object, ...]
+Known = int | datetime | None
+"""As far as was known at a position or a time; None means now."""
 
 
 def _print(
@@ -222,17 +217,20 @@ def _list(
     known_at: str | None,
     tz: str | None,
     as_json: bool,
-    watch: bool,
-    ask: Callable[[Views, Mapping[str, Any]], Page[Any]],
+    watch: bool = False,
+    ask: Callable[[Views, Known], Page[Any]],
     draw: Callable[[Page[Any], datetime], None],
 ) -> None:
     """Print a board, and again whenever something was recorded where that is asked for."""
     if watch and (known_at is not None or as_json):
         raise typer.BadParameter("--watch goes without --known-at and --json")
-    with LedgerReader(ledger) as book, opened_views(book, ledger, file, no_views) as kept:
-        asked: dict[str, Any] = {"known_at": known_at_of(known_at, tz, book)}
+    with (
+        LedgerReader(ledger) as book,
+        _opened(book, _place_of(book, ledger, file, no_views), file) as kept,
+    ):
+        known = known_at_of(known_at, tz, book)
         for first in _turns(kept, watch):
-            page = ask(kept, asked)
+            page = ask(kept, known)
             now = datetime.now(UTC) if known_at is None else _stamp(book, page.position)
             page = Page[Any].of(
                 [in_zone(view, tz) for view in page], total=page.total, position=page.position
@@ -266,7 +264,6 @@ Limit = Annotated[int, typer.Option("--limit", help="At most so many rows.")]
 Offset = Annotated[int, typer.Option("--offset", help="After so many rows.")]
 Service = Annotated[str | None, typer.Option("--service", help="Only of this service.")]
 Label = Annotated[list[str] | None, typer.Option("--label", help="Only with name=value.")]
-Status = Annotated[list[str] | None, typer.Option("--status", help="Only in this status.")]
 Watch = Annotated[bool, typer.Option("--watch", help="Again whenever something is recorded.")]
 
 
@@ -295,8 +292,8 @@ def list_incidents(
 ) -> None:
     """List incidents: which are open, how bad, whose, how old."""
 
-    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
-        given: Any = {"order": order, **asked}
+    def ask(kept: Views, known: Known) -> Page[Any]:
+        given: Any = {"order": order}  # names that the library checks
         return kept.incidents(
             status=_statuses(status) or "open",
             severity=_statuses(severity),
@@ -305,6 +302,7 @@ def list_incidents(
             person=person,
             limit=limit,
             offset=offset,
+            known_at=known,
             **given,
         )
 
@@ -356,8 +354,8 @@ def list_changes(
 ) -> None:
     """List changes: where they stand, what is deploying now and at which percent."""
 
-    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
-        given: Any = {"order": order, **asked}
+    def ask(kept: Views, known: Known) -> Page[Any]:
+        given: Any = {"order": order}  # names that the library checks
         return kept.changes(
             status=_statuses(status) or "current",
             service=service,
@@ -365,6 +363,7 @@ def list_changes(
             person=person,
             limit=limit,
             offset=offset,
+            known_at=known,
             **given,
         )
 
@@ -412,10 +411,16 @@ def list_actions(
 ) -> None:
     """List the action items of reviews: whose, due when, overdue or not."""
 
-    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
-        given: Any = {"status": status, "order": order, **asked}
+    def ask(kept: Views, known: Known) -> Page[Any]:
+        given: Any = {"status": status, "order": order}  # names that the library checks
         return kept.actions(
-            owner=owner, incident=incident, service=service, limit=limit, offset=offset, **given
+            owner=owner,
+            incident=incident,
+            service=service,
+            limit=limit,
+            offset=offset,
+            known_at=known,
+            **given,
         )
 
     def draw(page: Page[Any], now: datetime) -> None:
@@ -428,7 +433,7 @@ def list_actions(
         _print(page, ("due", "id", "status", "owner", "what"), row, "action items")
 
     _list(
-        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=False,
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
         ask=ask, draw=draw,
     )  # fmt: skip
 
@@ -449,9 +454,8 @@ def list_approvals(
 ) -> None:
     """List the changes that wait for a vote, or for a ruling after they went in."""
 
-    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
-        given: Any = dict(asked)
-        return kept.approvals(by=by, service=service, limit=limit, offset=offset, **given)
+    def ask(kept: Views, known: Known) -> Page[Any]:
+        return kept.approvals(by=by, service=service, limit=limit, offset=offset, known_at=known)
 
     def draw(page: Page[Any], now: datetime) -> None:
         marks = {True: "yes", False: "no", None: ""}
@@ -496,9 +500,8 @@ def list_calendar(
     first = moment("--from", start, tz) or datetime.now(UTC)
     last = moment("--to", end, tz) or first + timedelta(days=7)
 
-    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
-        given: Any = dict(asked)
-        return kept.calendar(first, last, service=service, labels=_labels(label), **given)
+    def ask(kept: Views, known: Known) -> Page[Any]:
+        return kept.calendar(first, last, service=service, labels=_labels(label), known_at=known)
 
     def draw(page: Page[Any], now: datetime) -> None:
         def row(view: ChangeView) -> Row:
@@ -512,7 +515,7 @@ def list_calendar(
         _print(page, ("from", "to", "id", "status", "services", "title"), row, "changes planned")
 
     _list(
-        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=False,
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
         ask=ask, draw=draw,
     )  # fmt: skip
 
@@ -532,9 +535,8 @@ def list_live(
     """List which version of each service is live, since when, and how it came there."""
     when = moment("--at", at, tz)
 
-    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
-        given: Any = dict(asked)
-        return kept.live(service=service, environment=environment, at=when, **given)
+    def ask(kept: Views, known: Known) -> Page[Any]:
+        return kept.live(service=service, environment=environment, at=when, known_at=known)
 
     def draw(page: Page[Any], _: datetime) -> None:
         def row(live: Any) -> Row:
@@ -551,7 +553,7 @@ def list_live(
         _print(page, columns, row, "deployments")
 
     _list(
-        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=False,
+        ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
         ask=ask, draw=draw,
     )  # fmt: skip
 
@@ -569,9 +571,8 @@ def search(
 ) -> None:
     """Find incidents and changes by words, ids, labels or people."""
 
-    def ask(kept: Views, asked: Mapping[str, Any]) -> Page[Any]:
-        given: Any = dict(asked)
-        return kept.search(" ".join(text), limit=limit, offset=offset, **given)
+    def ask(kept: Views, known: Known) -> Page[Any]:
+        return kept.search(" ".join(text), limit=limit, offset=offset, known_at=known)
 
     def draw(page: Page[Any], _: datetime) -> None:
         def row(match: Any) -> Row:
@@ -580,7 +581,7 @@ def search(
         _print(page, ("", "id", "status", "services", "title"), row, "incidents or changes")
 
     _list(
-        ledger, views, no_views, known_at=known_at, tz=None, as_json=as_json, watch=False,
+        ledger, views, no_views, known_at=known_at, tz=None, as_json=as_json,
         ask=ask, draw=draw,
     )  # fmt: skip
 

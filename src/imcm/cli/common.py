@@ -346,6 +346,22 @@ def number_of(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
+def named_values(
+    option: str, given: Iterable[str] | None, example: str
+) -> Generator[tuple[str, str]]:
+    """
+    Yield the name and the value of each time an option was given.
+
+    Raises:
+        InvalidValue: It is no name=value.
+    """
+    for text in given or ():
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise InvalidValue(option, text, f"name=value, for example {example}")
+        yield name, value
+
+
 def known_at_of(text: str | None, tz: str | None, book: LedgerReader) -> int | datetime | None:
     """
     Read a log position or a moment.

@@ -26,6 +26,7 @@ from imcm.cli.common import (
     fail,
     known_at_of,
     moment,
+    named_values,
     number_of,
     print_json,
     print_timeline,
@@ -187,17 +188,14 @@ def _out(figure: Figure) -> str:
 def _settings(given: list[str] | None) -> dict[str, Any]:
     """Read --set name=value; a value that is JSON is taken as that, else as text."""
     settings: dict[str, Any] = {}
-    for text in given or ():
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise InvalidValue("--set", text, "name=value, for example statistic=mean")
+    for name, value in named_values("--set", given, "statistic=mean"):
         try:
             settings[name] = json.loads(value)
         except json.JSONDecodeError:
             settings[name] = value
         except (ValueError, RecursionError):
             allowed = "a value with fewer digits, and nested less deep"
-            raise InvalidValue("--set", text, allowed) from None
+            raise InvalidValue("--set", f"{name}={value}", allowed) from None
     return settings
 
 
