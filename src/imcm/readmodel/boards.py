@@ -30,7 +30,7 @@ from imcm.codec.rows import (
 )
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import WordsRedacted
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, kind_and_id, stream_of
 from imcm.domain.vocabulary import (
     AttemptResult,
     Authority,
@@ -67,8 +67,7 @@ __all__ = [
     "TABLES",
     "VIEWS",
     "BoardsModel",
-    "row_of_action",
-    "rows_of_view",
+    "put_rows",
     "searchable",
 ]
 
@@ -537,20 +536,38 @@ _NEW: Final[Mapping[str, Callable[[], Details]]] = {
 }
 
 
-def _insert(table: str, columns: Columns[Any], more: int) -> str:
-    """Return the statement that puts a row into a table, in place of the one that is there."""
-    marks = ", ".join("?" * (len(columns.names) + more))
-    return f"INSERT OR REPLACE INTO {table} VALUES ({marks})"
-
-
-_PUT: Final = {
-    INCIDENT: _insert("incident", INCIDENTS, len(MORE["incident"])),
-    CHANGE: _insert("change", CHANGES, len(MORE["change"])),
+_PLACES: Final = {
+    name: ", ".join("?" * (len(columns.names) + len(MORE[name])))
+    for name, columns in _COLUMNS.items()
 }
-_PUT_ACTION: Final = _insert("action", ACTIONS, len(MORE["action"]))
+"""Where the values of a row come in a statement, by the name of its table."""
 
 
-def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
+def put_rows(
+    connection: sqlite3.Connection, views: Iterable[IncidentView | ChangeView], prefix: str = ""
+) -> None:
+    """
+    Write the rows of views in place of those that are there.
+
+    Args:
+        prefix: Of the names of the tables; nothing for those that are kept.
+    """
+    rows = {name: list[list[Any]]() for name in TABLES}
+    incidents: list[tuple[str]] = []
+    for view in views:
+        if isinstance(view, IncidentView):
+            rows["incident"].append(_row_of_view(view))
+            rows["action"] += [sealed(ACTIONS.write(action)) for action in view.actions]
+            incidents.append((view.id,))
+        else:
+            rows["change"].append(_row_of_view(view))
+    connection.executemany(f"DELETE FROM {prefix}action WHERE incident = ?", incidents)
+    for name, values in rows.items():
+        statement = f"INSERT OR REPLACE INTO {prefix}{name} VALUES ({_PLACES[name]})"
+        connection.executemany(statement, values)
+
+
+def _row_of_view(view: IncidentView | ChangeView) -> list[Any]:
     """Return the values of a view's row, those that are only there to be asked for at the end."""
     if isinstance(view, IncidentView):
         people = list(dict.fromkeys(held.person for held in view.roles))
@@ -573,11 +590,6 @@ def rows_of_view(view: IncidentView | ChangeView) -> list[Any]:
     production = in_environment(view.environment, _DEPLOYMENTS)
     more = [int(view.is_ended), int(production), int(deployed), _searched(named)]
     return sealed(CHANGES.write(view) + more)
-
-
-def row_of_action(action: ActionItem) -> list[Any]:
-    """Return the values of the row of an action item."""
-    return sealed(ACTIONS.write(action))
 
 
 _USUAL: Final = Definition()
@@ -622,9 +634,10 @@ _decoders: Final = _Decoders()
 class _Held:
     """What is held of one stream, to go on from."""
 
-    __slots__ = ("details", "extent")
+    __slots__ = ("details", "extent", "steps")
 
-    def __init__(self, details: Details, extent: Extent) -> None:
+    def __init__(self, kind: str, details: Details, extent: Extent) -> None:
+        self.steps = DETAILS[kind]
         self.details = details
         self.extent = extent
 
@@ -663,10 +676,11 @@ class BoardsModel:
             stream, type_ = row.stream, row.type
             mine = held.get(stream)
             if mine is None:
-                new = _NEW.get(stream.partition(":")[0])
+                kind, _ = kind_and_id(stream)
+                new = _NEW.get(kind)
                 if new is None:
                     continue
-                mine = held[stream] = _Held(new(), Extent())
+                mine = held[stream] = _Held(kind, new(), Extent())
                 if row.version != 1:
                     reread.add(stream)
             last[stream] = row
@@ -678,7 +692,7 @@ class BoardsModel:
                 reread.add(stream)
                 self.erases = self.erases or type_ == WordsRedacted.__name__
                 continue
-            step = DETAILS[stream.partition(":")[0]].get(type_)
+            step = mine.steps.get(type_)
             if step is not None and stream not in reread:
                 try:
                     state = _decoders[type_](row.state)
@@ -698,20 +712,7 @@ class BoardsModel:
             changed: The facts of each of them.
             unread: Whether any event could not be read: then what is held may be other.
         """
-        views = {INCIDENT: list[list[Any]](), CHANGE: list[list[Any]]()}
-        actions: list[list[Any]] = []
-        incidents: list[tuple[str]] = []
-        for view in self._views(changed, unread):
-            if isinstance(view, IncidentView):
-                views[INCIDENT].append(rows_of_view(view))
-                incidents.append((view.id,))
-                actions += map(row_of_action, view.actions)
-            else:
-                views[CHANGE].append(rows_of_view(view))
-        for kind, rows in views.items():
-            connection.executemany(_PUT[kind], rows)
-        connection.executemany("DELETE FROM action WHERE incident = ?", incidents)
-        connection.executemany(_PUT_ACTION, actions)
+        put_rows(connection, self._views(changed, unread))
         self._last, self._reread = {}, set()
         while len(self._held) > HELD:
             del self._held[next(iter(self._held))]
@@ -721,7 +722,7 @@ class BoardsModel:
     ) -> Iterator[IncidentView | ChangeView]:
         again: dict[str, int] = {}
         for snapshot in changed:
-            stream = f"{snapshot.kind}:{snapshot.row.id}"
+            stream = stream_of(snapshot.kind, snapshot.row.id)
             if unread or not snapshot.whole or stream in self._reread:
                 again[stream] = self._last[stream].position
                 continue
@@ -730,7 +731,7 @@ class BoardsModel:
             yield view_of(snapshot.row, held.details, held.extent)
         for stream, events in self._events_of(again).items():
             facts, details, extent = read_stream(events)
-            self._held[stream] = _Held(details, extent)
+            self._held[stream] = _Held(kind_and_id(stream)[0], details, extent)
             yield view_of(facts, details, extent)
 
     def reread(self, streams: Mapping[str, int]) -> Iterator[IncidentView | ChangeView]:

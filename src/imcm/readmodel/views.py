@@ -67,8 +67,7 @@ from imcm.readmodel.boards import (
     SCHEMA,
     TABLES,
     BoardsModel,
-    row_of_action,
-    rows_of_view,
+    put_rows,
     searchable,
 )
 from imcm.readmodel.columns import damaged, stored_moment, unsealed
@@ -648,7 +647,7 @@ class Views:
     def _one(
         self, kind: str, id: str, known_at: int | datetime | None
     ) -> IncidentView | ChangeView:
-        stream = f"{kind}:{known_id('id', id)}"
+        stream = stream_of(kind, known_id("id", id))
         with self._asked(known_at) as at:
             events = self._ledger.events_of([stream], upto=self._upto(at))
         if not events:
@@ -706,7 +705,7 @@ class Views:
             for name, columns in TABLES.items():
                 connection.execute(f"CREATE TEMP TABLE cut_{name} ({columns})")
             streams = [
-                f"{kind}:{id_}"
+                stream_of(kind, id_)
                 for kind in (INCIDENT, CHANGE)
                 for (id_,) in connection.execute(
                     f'SELECT "id" FROM main.{kind} '
@@ -715,16 +714,8 @@ class Views:
                 )
             ]
             with gc_paused():
-                for view in self._model.boards.reread(dict.fromkeys(streams, at)):
-                    incident = isinstance(view, IncidentView)
-                    row = rows_of_view(view)
-                    marks = ", ".join("?" * len(row))
-                    table = "cut_incident" if incident else "cut_change"
-                    connection.execute(f"INSERT INTO {table} VALUES ({marks})", row)
-                    for action in view.actions if isinstance(view, IncidentView) else ():
-                        written = row_of_action(action)
-                        marks = ", ".join("?" * len(written))
-                        connection.execute(f"INSERT INTO cut_action VALUES ({marks})", written)
+                reread = self._model.boards.reread(dict.fromkeys(streams, at))
+                put_rows(connection, reread, prefix="cut_")
             for kind in (INCIDENT, CHANGE):
                 connection.execute(
                     f"CREATE TEMP VIEW at_{kind} AS SELECT * FROM main.{kind} "
