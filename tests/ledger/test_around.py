@@ -2,6 +2,8 @@
 
 import functools
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -149,6 +151,42 @@ class TestTheSameAsOfTheWholeLog:
             assert not ledger.once("bot", "1").record("INC-1", incident.unrelate, **told)
             log = list(ledger.replay())
             assert timeline(log, incident="INC-1") == ledger.timeline("INC-1") == ()
+
+    def test_what_lies_ahead_of_the_stamps_of_its_own_stream(self, path):
+        """Others were recorded later, and by then it had happened."""
+        stamps = iter(START + timedelta(minutes=n) for n in (0, 0, 5, 60))
+        with Ledger(path, clock=lambda: next(stamps)) as ledger:
+            ahead = {"by": "ann", "at": START + timedelta(minutes=4)}
+            ledger.record("INC-1", incident.detect, title="down", **ahead)
+            assert ledger.timeline("INC-1") == ()
+            for id_ in ("INC-2", "INC-3"):
+                ledger.record(id_, incident.detect, by="ann", at=START, title="up")
+                assert len(ledger.timeline("INC-1")) == 1
+                assert timeline(ledger.replay(), incident="INC-1") == ledger.timeline("INC-1")
+            assert ledger.timeline("INC-1", known_at=2) == ()
+
+    @pytest.mark.parametrize("more", [{}, {"COMPRESSOR_TOPIC": "zlib"}])
+    def test_in_a_store_that_only_eventsourcing_knows(self, more):
+        settings = {"PERSISTENCE_MODULE": "eventsourcing.popo", **more}
+        with Ledger.configured(settings) as ledger:
+            told = {"by": "ann", "at": START}
+            ledger.record("CHG-1", change.plan, title="v2", **told)
+            ledger.record("INC-1", incident.detect, title="down", **told)
+            ledger.record("INC-1", incident.link_change, change="CHG-1", verdict="caused", **told)
+            log = list(ledger.replay())
+            assert timeline(log, change="CHG-1") == ledger.timeline("CHG-1")
+            assert len(ledger.timeline("CHG-1")) == 3
+            assert [ledger.position_at(at) for at in (None, 0, 1, 3, 99)] == [4, 0, 1, 3, 4]
+
+    def test_where_a_position_is_given_that_no_event_has(self, path):
+        with Ledger(path) as ledger:
+            for number in range(4):
+                ledger.record(f"INC-{number}", incident.detect, by="a", at=START, title="down")
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("UPDATE stored_events SET rowid = rowid + 10 WHERE rowid > 3")
+        with LedgerReader(path) as reader:
+            assert [reader.position_at(at) for at in (2, 3, 9, 14, 15, 99)] == [2, 3, 3, 14, 15, 15]
+            assert reader.position_at() == 15
 
     def test_a_window(self, path):
         clock = StoryClock()

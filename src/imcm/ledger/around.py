@@ -1,7 +1,7 @@
 """
 One incident or change of a ledger, with what it names and what names it.
 
-Answering for one of them by reading the whole log takes many times as long as going through the
+Answering for one of them by reading the whole log takes many times as long as looking through the
 stored bytes: those tell, undecoded, in which streams an id stands, and what was known when. Only
 the streams that are needed are decoded.
 """
@@ -9,59 +9,42 @@ the streams that are needed are decoded.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Final, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.encoding import written_id
 from imcm.codec.rows import StoredEvent
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, checked_known_at, stream_of
+from imcm.domain.recorded import (
+    CHANGE,
+    INCIDENT,
+    Recorded,
+    checked_known_at,
+    kind_and_id,
+    stream_of,
+)
 from imcm.ledger.store import ReadStore
-from imcm.projections.histories.timeline import named_by
+from imcm.projections.figures.windows import Period
+from imcm.projections.histories.timeline import Entry, had_happened, named_by, timeline
 
 _PREFIXES: Final = (stream_of(INCIDENT, ""), stream_of(CHANGE, ""))
+_ESCAPE: Final = rb"\u"
+"""Rows that came from elsewhere may write any letter of an id by its number."""
+
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-class Extent(NamedTuple):
-    """
-    How far a log was read.
-
-    Attributes:
-        position: Of the last event that was known; 0 where none was.
-        newest: The newest stamp of an incident or a change up to it, as `codec.stamp_of` gives it;
-            empty where there is none.
-        naming: The streams in which the id that was asked for may be named.
-    """
-
-    position: int
-    newest: str
-    naming: tuple[str, ...]
-
-
-def extent_of(store: ReadStore, known_at: int | datetime | None, id_: str | None = None) -> Extent:
-    """
-    Go through the stored bytes of a log, up to what was known; see `recorded.known`.
-
-    Args:
-        id_: The id of which is asked where it may be named; None asks of none.
-    """
+def position_at(store: ReadStore, known_at: int | datetime | None) -> int:
+    """Return the position of the last event that was known, 0 where none was; see `known`."""
     known_at = checked_known_at(known_at)
-    upto = known_at if isinstance(known_at, int) else None
-    until = stamp_of(known_at) if isinstance(known_at, datetime) else None
-    needle = b"" if id_ is None else written_id(id_)
-    naming: dict[str, None] = {}
-    last, newest = 0, ""
-    for row in store.tuples(upto=upto):
-        stamp = stamp_of(row)
-        if until is not None and stamp > until:
+    if not isinstance(known_at, datetime):
+        return store.newest(known_at)
+    last, until = 0, stamp_of(known_at)
+    for row in store.tuples():
+        if stamp_of(row) > until:
             break
         last = row[0]
-        if row[1].startswith(_PREFIXES):
-            newest = max(newest, stamp)
-        # Rows that came from elsewhere may write any letter by its number.
-        if needle and (needle in row[4] or b"\\u" in row[4]):
-            naming[row[1]] = None
-    return Extent(last, newest, tuple(naming))
+    return last
 
 
 def events_of(store: ReadStore, streams: Iterable[str], upto: int) -> list[Recorded]:
@@ -76,8 +59,50 @@ def events_of(store: ReadStore, streams: Iterable[str], upto: int) -> list[Recor
     return [decode(row) for row in known]
 
 
-def around(store: ReadStore, stream: str, extent: Extent) -> list[Recorded]:
-    """Return the events of a stream, of those it names and of those that may name it."""
-    own = events_of(store, [stream], extent.position)
-    named = {other for recorded in own for other in named_by(recorded.event)}
-    return events_of(store, [stream, *sorted(named), *extent.naming], extent.position)
+def naming(store: ReadStore, stream: str, upto: int) -> set[str]:
+    """Return the streams that may name this one, up to a position."""
+    _, id_ = kind_and_id(stream)
+    return store.holding((written_id(id_), _ESCAPE), upto)
+
+
+def timeline_of(
+    store: ReadStore,
+    stream: str,
+    *,
+    upto: int,
+    naming: Iterable[str] | None,
+    window: Period | None,
+    as_of: datetime | None,
+) -> tuple[Entry, ...]:
+    """
+    Return what `imcm.timeline` says of one stream, of which only some of the log is decoded.
+
+    Args:
+        upto: The position of the last event that was known.
+        naming: The streams that may name it; None leaves out all others, those it names too.
+        window, as_of: See `imcm.timeline`.
+    """
+    log = events_of(store, [stream], upto)
+    if naming is not None:
+        named = {other for recorded in log for other in named_by(recorded.event)}
+        log = events_of(store, [stream, *sorted(named.union(naming))], upto)
+    kind, id_ = kind_and_id(stream)
+    whose: dict[str, Any] = {kind: id_}
+    linked = naming is not None
+    entries = timeline(
+        log, **whose, window=window, linked=linked, as_of=_LAST if as_of is None else as_of
+    )
+    if as_of is not None:
+        return entries
+    # By default, what lies behind the newest stamp of the log has not happened yet. Few logs hold
+    # such a thing: that of one stream is old enough for all of its own.
+    newest = max(recorded.recorded_at for recorded in log)
+    if not all(had_happened(entry, newest) for entry in entries):
+        newest = datetime.fromisoformat(_newest_stamp(store, upto))
+    return tuple(entry for entry in entries if had_happened(entry, newest))
+
+
+def _newest_stamp(store: ReadStore, upto: int) -> str:
+    """Return the newest stamp that an incident or a change has up to a position."""
+    rows = store.tuples(upto=upto)
+    return max((stamp_of(row) for row in rows if row[1].startswith(_PREFIXES)), default="")

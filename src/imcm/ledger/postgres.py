@@ -215,8 +215,7 @@ class PostgresStore(RecorderStore):
         # counted the table may sort all that is left of it for each batch.
         where: Final = "notification_id > %s ORDER BY notification_id LIMIT %s"
         after, last = max(after, 0), LARGEST if upto is None else min(upto, LARGEST)
-        # A row in front of the log, which reading in its order would pass over, is refused.
-        self._rows_where("notification_id < 1 LIMIT 1", ())
+        self._refuse_begin()
         while after < last:
             batch = self._rows_where(where, (after, BATCH))
             for row in batch:
@@ -242,44 +241,64 @@ class PostgresStore(RecorderStore):
 
     def count(self, upto: int) -> int:
         """Return how many rows there are up to a position, included."""
+        counting: Final = "SELECT count(*) FROM {} WHERE notification_id <= %s"
+        [(count,)] = self._answers(counting, (min(upto, LARGEST),))
+        return int(count)
+
+    def newest(self, upto: int | None) -> int:
+        """Return the position of the newest row up to a position; 0 where there is none."""
+        # Rows are appended under a lock of the table, so none comes in front of one that is seen.
+        where: Final = "notification_id <= %s ORDER BY notification_id DESC LIMIT 1"
+        self._refuse_begin()
+        rows = self._rows_where(where, (LARGEST if upto is None else min(upto, LARGEST),))
+        return rows[0].position if rows else 0
+
+    def holding(self, texts: Sequence[bytes], upto: int) -> set[str]:
+        """Return the streams that have a state, up to a position, in which one of these stands."""
+        if not self.is_plain:
+            return super().holding(texts, upto)
+        self._refuse_begin()
+        asking: Final = (
+            "SELECT DISTINCT originator_id FROM {} "
+            "WHERE notification_id <= %s AND position(%s::bytea IN state) > 0"
+        )
+        asked = [self._answers(asking, (min(upto, LARGEST), text)) for text in texts]
+        return {stream for answers in asked for (stream,) in answers}
+
+    def _answers(
+        self, statement: LiteralString, parameters: tuple[object, ...]
+    ) -> list[tuple[Any, ...]]:
+        """Return what a statement that names the table of events as {} answers."""
         from psycopg.sql import SQL
 
-        counting = SQL("SELECT count(*) FROM {} WHERE notification_id <= %s").format(
-            _table(self._recorder)
-        )
+        asking = SQL(statement).format(_table(self._recorder))
         with self._errors():
-            asked = partial(_asked, statement=counting, parameters=(min(upto, LARGEST),))
-            [(count,)] = self._tried(asked)
-        return int(count)
+            return self._tried(partial(_asked, statement=asking, parameters=parameters))
+
+    def _refuse_begin(self) -> None:
+        """Refuse a row in front of the log, which reading in its order would pass over."""
+        self._rows_where("notification_id < 1 LIMIT 1", ())
 
     def beside(self, stream: str, most: int) -> list[str]:
         """Return at most so many streams on each side of one, in the order of their names."""
-        from psycopg.sql import SQL
-
-        names: list[str] = []
-        with self._errors():
-            for asking in (
-                "SELECT DISTINCT originator_id FROM {} WHERE originator_id > %s "
-                "ORDER BY originator_id ASC LIMIT %s",
-                "SELECT DISTINCT originator_id FROM {} WHERE originator_id < %s "
-                "ORDER BY originator_id DESC LIMIT %s",
-            ):
-                statement = SQL(asking).format(_table(self._recorder))
-                rows = self._tried(partial(_asked, statement=statement, parameters=(stream, most)))
-                names += [name for (name,) in rows]
-        return names
+        behind: Final = (
+            "SELECT DISTINCT originator_id FROM {} WHERE originator_id > %s "
+            "ORDER BY originator_id ASC LIMIT %s"
+        )
+        before: Final = (
+            "SELECT DISTINCT originator_id FROM {} WHERE originator_id < %s "
+            "ORDER BY originator_id DESC LIMIT %s"
+        )
+        asked = [self._answers(asking, (stream, most)) for asking in (behind, before)]
+        return [name for answers in asked for (name,) in answers]
 
     def greatest(self, prefix: str) -> int:
         """Return the greatest number that follows a prefix in the name of a stream; 0 if none."""
-        from psycopg.sql import SQL
-
-        statement = SQL(
+        asking: Final = (
             "SELECT originator_id FROM {} "
             "WHERE originator_version = 1 AND starts_with(originator_id, %s)"
-        ).format(_table(self._recorder))
-        with self._errors():
-            rows = self._tried(partial(_asked, statement=statement, parameters=(prefix,)))
-        return greatest_number(prefix, (name for (name,) in rows))
+        )
+        return greatest_number(prefix, (name for (name,) in self._answers(asking, (prefix,))))
 
     def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of a stream's rows, which they know."""

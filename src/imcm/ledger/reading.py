@@ -328,9 +328,9 @@ class LedgerReader:
         Raises:
             NaiveTimeError: A time without a zone.
         """
-        from imcm.ledger.around import extent_of
+        from imcm.ledger.around import position_at
 
-        return extent_of(self._store, known_at).position
+        return position_at(self._store, known_at)
 
     def stream_of(self, id: str) -> str:
         """
@@ -382,21 +382,12 @@ class LedgerReader:
             UnknownIdError: There is none with this id, or it was not known by then.
             NaiveTimeError: A time without a zone.
         """
-        from imcm.ledger.around import around, events_of, extent_of
-        from imcm.projections.histories.timeline import timeline
+        from imcm.ledger.around import naming, timeline_of
 
         stream = self.stream_of(id)
-        kind, name = kind_and_id(stream)
-        extent = extent_of(self._store, known_at, name if linked else None)
-        if linked:
-            log = around(self._store, stream, extent)
-        else:
-            log = events_of(self._store, [stream], extent.position)
-        cut = as_of
-        if as_of is None and extent.newest:
-            cut = datetime.fromisoformat(extent.newest)
-        whose: dict[str, Any] = {kind: name}
-        return timeline(log, **whose, window=window, linked=linked, as_of=cut)
+        upto = self.position_at(known_at)
+        names = naming(self._store, stream, upto) if linked else None
+        return timeline_of(self._store, stream, upto=upto, naming=names, window=window, as_of=as_of)
 
     def trail(self, id: str, *, known_at: int | datetime | None = None) -> DecisionTrail:
         """
@@ -413,7 +404,7 @@ class LedgerReader:
             InvalidValue: It is an incident, or can be no id.
             NaiveTimeError: A time without a zone.
         """
-        from imcm.ledger.around import events_of, extent_of
+        from imcm.ledger.around import events_of
         from imcm.projections.histories.decisions import decision_trail
 
         stream = stream_of(CHANGE, known_id("id", id))
@@ -422,9 +413,9 @@ class LedgerReader:
         kind, name = kind_and_id(stream)
         if kind != CHANGE:
             raise InvalidValue("id", id, "a change; this is an incident, which has a timeline")
-        extent = extent_of(self._store, known_at)
-        trail = decision_trail(events_of(self._store, [stream], extent.position), name)
-        return attrs.evolve(trail, known_at=known_at, log_position=extent.position)
+        upto = self.position_at(known_at)
+        trail = decision_trail(events_of(self._store, [stream], upto), name)
+        return attrs.evolve(trail, known_at=known_at, log_position=upto)
 
     def next_steps(
         self,

@@ -95,6 +95,14 @@ class ReadStore(Protocol):
         """Return how many rows there are up to a position, included."""
         ...
 
+    def newest(self, upto: int | None) -> int:
+        """Return the position of the newest row up to a position; 0 where there is none."""
+        ...
+
+    def holding(self, texts: Sequence[bytes], upto: int) -> set[str]:
+        """Return the streams that have a state, up to a position, in which one of these stands."""
+        ...
+
     def beside(self, stream: str, most: int) -> list[str]:
         """Return at most so many streams on each side of one, in the order of their names."""
         ...
@@ -354,10 +362,7 @@ class SQLiteFile:
     def tuples(self, *, after: int = 0, upto: int | None = None) -> Iterator[StoredTuple]:
         """Yield rows in log order as plain tuples, which is faster."""
         after, last = max(after, 0), LARGEST if upto is None else min(upto, LARGEST)
-        for end in ("min", "max"):
-            [(position,)] = self._select(f"SELECT {end}(rowid) FROM stored_events")  # noqa: S608
-            if position is not None:
-                self._refuse_position(position)
+        self._refuse_ends()
         statement = f"{_BY_POSITION} > ? AND rowid <= ? ORDER BY rowid LIMIT ?"
         while after < last:
             batch = self._checked(self._select(statement, (after, last, TUPLES)))
@@ -399,6 +404,32 @@ class SQLiteFile:
         # Behind every digit, and so behind all that is asked for.
         rows = self._select(asking, (prefix, f"{prefix}:"))
         return greatest_number(prefix, (name for (name,) in rows))
+
+    def newest(self, upto: int | None) -> int:
+        """Return the position of the newest row up to a position; 0 where there is none."""
+        self._refuse_ends()
+        last = LARGEST if upto is None else min(upto, LARGEST)
+        asking = "SELECT max(rowid) FROM stored_events WHERE rowid <= ?"
+        [(position,)] = self._select(asking, (last,))
+        return position or 0
+
+    def holding(self, texts: Sequence[bytes], upto: int) -> set[str]:
+        """Return the streams that have a state, up to a position, in which one of these stands."""
+        self._refuse_ends()
+        any_of_them = " OR ".join(["instr(state, ?)"] * len(texts))
+        # Only question marks go in.
+        asking = (
+            "SELECT DISTINCT originator_id FROM stored_events NOT INDEXED "  # noqa: S608
+            f"WHERE rowid <= ? AND ({any_of_them})"
+        )
+        return {stream for (stream,) in self._select(asking, (min(upto, LARGEST), *texts))}
+
+    def _refuse_ends(self) -> None:
+        """Refuse a log whose first or last row stands where none can."""
+        for end in ("min", "max"):
+            [(position,)] = self._select(f"SELECT {end}(rowid) FROM stored_events")  # noqa: S608
+            if position is not None:
+                self._refuse_position(position)
 
     def _refuse_position(self, position: object) -> None:
         """
@@ -666,6 +697,26 @@ class RecorderStore:
     def count(self, upto: int) -> int:
         """Return how many rows there are up to a position, included, by going through them."""
         return sum(1 for _ in self.rows(upto=upto))
+
+    def newest(self, upto: int | None) -> int:
+        """Return the position of the newest row up to a position, looking backwards from there."""
+        self._usable()
+        with self._errors():
+            last = self._recorder.max_notification_id() or 0
+            last = last if upto is None else min(last, upto)
+            while last > 0:
+                first = max(1, last - BATCH + 1)
+                batch = self._recorder.select_notifications(first, BATCH, stop=last)
+                if batch:
+                    return int(batch[-1].id)
+                last = first - 1
+        return 0
+
+    def holding(self, texts: Sequence[bytes], upto: int) -> set[str]:
+        """Return the streams that have such a state, by looking at each: it may be packed."""
+        return {
+            row.stream for row in self.rows(upto=upto) if any(text in row.state for text in texts)
+        }
 
     def beside(self, stream: str, most: int) -> list[str]:
         """Return at most so many streams on each side of one, in the order of their names."""
@@ -1064,6 +1115,16 @@ class SQLiteStore(RecorderStore):
         """Return how many rows there are up to a position, included."""
         self._usable()
         return self.reader.count(upto)
+
+    def newest(self, upto: int | None) -> int:
+        """Return the position of the newest row up to a position; 0 where there is none."""
+        self._usable()
+        return self.reader.newest(upto)
+
+    def holding(self, texts: Sequence[bytes], upto: int) -> set[str]:
+        """Return the streams that have a state, up to a position, in which one of these stands."""
+        self._usable()
+        return self.reader.holding(texts, upto)
 
     def beside(self, stream: str, most: int) -> list[str]:
         """Return at most so many streams on each side of one, in the order of their names."""
