@@ -259,7 +259,8 @@ def test_moments_are_shown_in_the_zone_that_is_named(tmp_path: Path) -> None:
     corrected = imcm("timeline", "INC-204", *words).stdout
     assert "corrected impact_started_at of version 13: was Sat 2026-03-07 03:07 +0900" in corrected
     [entry, *_] = json.loads(imcm("timeline", "INC-204", *words, "--json").stdout)
-    assert "Sat 2026-03-07 02:40 +0900" == entry["at"]
+    assert "Sat 2026-03-07 02:40 +0900" == entry["when"]
+    assert "2026-03-07T02:40:00+09:00" == entry["at"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

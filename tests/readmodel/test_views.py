@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import imcm
-from imcm import Ledger, change, incident
+from imcm import Ledger, LedgerReader, change, incident
 from imcm.codec.rows import EVENT_TYPES
 from imcm.interchange import jsonl
 from imcm.ledger.store import SQLiteStore
@@ -99,6 +99,35 @@ class TestEveryPrefix:
                     check(anew, replayed)
                     assert anew.rebuilt == (row is rows[1])
             assert stays.facts() == ledger.facts()
+        store.close()
+
+    def test_tells_timelines_as_the_whole_log_does(self, path, tmp_path):
+        """By what names what, noted as it was followed; each third is followed by another."""
+        rows = rows_of(path)
+        store = None
+        for at in sorted({len(rows) // 3 or 1, 2 * len(rows) // 3 or 1, len(rows)}):
+            if store is None:
+                Ledger.restored(tmp_path / "ledger.db", rows[:at]).close()
+                store = SQLiteStore(tmp_path / "ledger.db")
+            else:
+                store.insert(rows[store.newest(None) : at])
+            with (
+                LedgerReader(tmp_path / "ledger.db") as ledger,
+                imcm.views(ledger, tmp_path / "views") as views,
+            ):
+                log = list(ledger.replay())
+                kinds = {
+                    one.stream: {one.kind: one.id}
+                    for one in log
+                    if one.kind in ("incident", "change")
+                }
+                for stream, told in kinds.items():
+                    assert views.timeline(stream) == imcm.timeline(log, **told)
+                    alone = views.timeline(stream, linked=False, known_at=at)
+                    assert alone == imcm.timeline(log, **told, linked=False)
+                first = next(iter(kinds))
+                known = imcm.timeline(log, **kinds[first], known_at=at // 2 + 1)
+                assert views.timeline(first, known_at=at // 2 + 1) == known
         store.close()
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
@@ -59,6 +59,8 @@ app = typer.Typer(cls=Commands, no_args_is_help=True, rich_markup_mode=None)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         say(f"imcm {metadata.version('imcm')}")
         raise typer.Exit
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -42,6 +42,9 @@ from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.units import SECONDS, shown
 from imcm.readmodel.views import Page, Views, views
+
+if TYPE_CHECKING:
+    from imcm.projections.histories.timeline import Entry
 from imcm.wording import moment_text
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -98,19 +101,46 @@ def _place_of(book: LedgerReader, ledger: Path, file: Path | None, no_views: boo
         raise typer.BadParameter("--views goes without --no-views")
     if no_views or file is not None:
         return file
+    kept = _kept(book, ledger)
+    if kept is not None or book.position_at() < WORTH:
+        return kept
+    try:
+        kept = cached(book.ledger_id)
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, InvalidValue):
+        return None
+    return kept
+
+
+def _kept(book: LedgerReader, ledger: Path) -> Path | None:
+    """Return the file that is there already: beside the ledger, or in this user's cache."""
     own = beside(ledger)
     if own.is_file() and os.access(own, os.W_OK) and os.access(own.parent, os.W_OK):
         return own
     try:
         kept = cached(book.ledger_id)
-        if kept.is_file():
-            return kept
-        if book.mark_at(WORTH) is None:
-            return None
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return kept if kept.is_file() else None
     except (OSError, InvalidValue):
         return None
-    return kept
+
+
+def timeline_now(book: LedgerReader, ledger: Path, id: str, **asked: Any) -> tuple[Entry, ...]:
+    """
+    Return the timeline of one id: by what is kept of the ledger where that is, else by the log.
+
+    Args:
+        asked: What `LedgerReader.timeline` takes besides. Any: it and `Views.timeline` check it.
+    """
+    place = _kept(book, ledger)
+    if place is None:
+        return book.timeline(id, **asked)
+    with progress_bar("reading") as progress:
+        try:
+            made = _current(book, place, progress)
+        except StoreError:  # the log can be read without it
+            return book.timeline(id, **asked)
+    with made:
+        return made.timeline(id, **asked)
 
 
 @contextmanager
@@ -602,7 +632,8 @@ def show_one(
 
         upto = book.position_at(cut)
         events = book.events_of([f"{kind}:{name}"], upto=upto)
-        entries = book.timeline(f"{kind}:{name}", known_at=cut)  # which says if it was not known
+        # Which says if it was not known.
+        entries = timeline_now(book, ledger, f"{kind}:{name}", known_at=cut)
         view = in_zone(view_of_stream(events), tz)
         entries = in_zone(entries, tz)
     if as_json:

@@ -21,7 +21,17 @@ from datetime import UTC, datetime, timedelta, timezone
 from operator import is_
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, BinaryIO, Final, Literal, NoReturn, TextIO, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    BinaryIO,
+    Final,
+    Literal,
+    NoReturn,
+    TextIO,
+    TypeVar,
+)
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -38,10 +48,6 @@ from imcm.errors import (
 try:
     import typer
     from rich.cells import cell_len
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-    from rich.table import Table
-    from rich.text import Text
 except ImportError as error:
     raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
 
@@ -49,8 +55,11 @@ from imcm.domain.recorded import CHANGE, INCIDENT, kind_and_id, stream_of
 from imcm.ledger.reading import LedgerReader
 from imcm.plain import is_plain, joined, plain
 from imcm.projections.figures.units import zone
-from imcm.projections.histories.timeline import Entry
-from imcm.wording import entry_line, moment_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from imcm.projections.histories.timeline import Entry
 
 T = TypeVar("T")
 
@@ -61,8 +70,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tabl
 
 # --- what is shown --------------------------------------------------------------------------------
 
-_out: Final = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-_err: Final = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+def _console(*, stderr: bool) -> Console:
+    """Return what draws on a terminal, which is loaded only where there is one."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Say whether somebody looks at a stream; one that is closed nobody does."""
+    return not stream.closed and stream.isatty()
 
 
 @contextmanager
@@ -116,7 +134,7 @@ def show(
         struck: Places of rows whose last cell is struck through where that can be shown.
     """
     cells = [[plain(text) for text in row] for row in rows]
-    if not _out.is_terminal:
+    if not is_terminal(sys.stdout):
         widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
         for row in (columns, *cells):
             padded = [
@@ -127,6 +145,9 @@ def show(
             ]
             say("  ".join(padded).rstrip())
         return
+    from rich.table import Table
+    from rich.text import Text
+
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         side: Literal["left", "right"] = "right" if column in right else "left"
@@ -134,8 +155,9 @@ def show(
     for index, row in enumerate(cells):
         last = Text(row[-1], style="strike" if index in struck else "")
         made.add_row(*map(Text, row[:-1]), last)
-    with _out.capture() as held:
-        _out.print(made)
+    console = _console(stderr=False)
+    with console.capture() as held:
+        console.print(made)
     _write(held.get())
 
 
@@ -159,7 +181,7 @@ class _JsonLines:
     """Standard output for lines of JSON: as they are, but to a terminal nothing it would obey."""
 
     def write(self, line: bytes) -> None:
-        if _out.is_terminal:
+        if is_terminal(sys.stdout):
             _write(_escaped(line.decode()))
             return
         with _written():
@@ -177,13 +199,18 @@ def json_lines() -> BinaryIO:
 @contextmanager
 def progress_bar(what: str) -> Generator[Callable[[int], None]]:
     """Count on standard error while something long goes on, where that is a terminal."""
+    if not is_terminal(sys.stderr):
+        yield lambda _done: None
+        return
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn(what, markup=False),
         TextColumn("{task.completed:,}", markup=False),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bar:
+    with Progress(*columns, console=_console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done: bar.update(task, completed=done)
 
@@ -479,6 +506,8 @@ def named(book: LedgerReader, id: str | None) -> dict[str, str]:
 
 def print_timeline(entries: Sequence[Entry]) -> None:
     """Print what happened, entry by entry; what was voided is struck through."""
+    from imcm.wording import entry_line, moment_text
+
     rows = [(moment_text(e.at), e.id, e.by, entry_line(e)) for e in entries]
     struck = {index for index, entry in enumerate(entries) if entry.voided_by is not None}
     show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
@@ -486,8 +515,12 @@ def print_timeline(entries: Sequence[Entry]) -> None:
 
 def entry_dict(entry: Entry) -> dict[str, Any]:
     """Return an entry of a timeline or a replay as plain values for JSON; stamps are in UTC."""
+    from imcm.projections.figures.jsonable import jsonable
+    from imcm.wording import entry_line, moment_text
+
     return {
-        "at": None if entry.at is None else moment_text(entry.at),
+        "at": jsonable(entry.at),
+        "when": None if entry.at is None else moment_text(entry.at),
         "kind": entry.kind,
         "id": entry.id,
         "what": entry.what,

@@ -33,7 +33,6 @@ from imcm.domain.lifecycle import Answer
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import Authority
 from imcm.ledger.reading import LedgerReader
-from imcm.projections.histories.timeline import timeline
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -61,8 +60,12 @@ def show_timeline(
             "known_at": known_at_of(known_at, tz, book),
         }
         if id is not None and service is None:
-            entries = book.timeline(id, **asked)
+            from imcm.cli.boards import timeline_now
+
+            entries = timeline_now(book, ledger, id, **asked)
         else:
+            from imcm.projections.histories.timeline import timeline
+
             asked |= {"service": service, **named(book, id)}
             entries = timeline(book.replay(), **asked)
     entries = in_zone(entries, tz)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final
 
 from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.encoding import written_id
@@ -27,10 +28,14 @@ from imcm.ledger.store import ReadStore
 from imcm.projections.figures.windows import Period
 from imcm.projections.histories.timeline import Entry, had_happened, named_by, timeline
 
+if TYPE_CHECKING:
+    from imcm.ledger.reading import LedgerReader
+
 _PREFIXES: Final = (stream_of(INCIDENT, ""), stream_of(CHANGE, ""))
 _ESCAPE: Final = rb"\u"
 """Rows that came from elsewhere may write any letter of an id by its number."""
 
+_POSITION: Final = attrgetter("position")
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -66,7 +71,7 @@ def naming(store: ReadStore, stream: str, upto: int) -> set[str]:
 
 
 def timeline_of(
-    store: ReadStore,
+    ledger: LedgerReader,
     stream: str,
     *,
     upto: int,
@@ -82,10 +87,11 @@ def timeline_of(
         naming: The streams that may name it; None leaves out all others, those it names too.
         window, as_of: See `imcm.timeline`.
     """
-    log = events_of(store, [stream], upto)
+    log = ledger.events_of([stream], upto=upto)
     if naming is not None:
         named = {other for recorded in log for other in named_by(recorded.event)}
-        log = events_of(store, [stream, *sorted(named.union(naming))], upto)
+        others = sorted(named.union(naming) - {stream})
+        log = sorted(log + ledger.events_of(others, upto=upto), key=_POSITION)
     kind, id_ = kind_and_id(stream)
     whose: dict[str, Any] = {kind: id_}
     linked = naming is not None
@@ -98,11 +104,11 @@ def timeline_of(
     # such a thing: that of one stream is old enough for all of its own.
     newest = max(recorded.recorded_at for recorded in log)
     if not all(had_happened(entry, newest) for entry in entries):
-        newest = datetime.fromisoformat(_newest_stamp(store, upto))
+        newest = datetime.fromisoformat(_newest_stamp(ledger, upto))
     return tuple(entry for entry in entries if had_happened(entry, newest))
 
 
-def _newest_stamp(store: ReadStore, upto: int) -> str:
+def _newest_stamp(ledger: LedgerReader, upto: int) -> str:
     """Return the newest stamp that an incident or a change has up to a position."""
-    rows = store.tuples(upto=upto)
+    rows = ledger.rows(upto=upto)
     return max((stamp_of(row) for row in rows if row[1].startswith(_PREFIXES)), default="")

@@ -387,7 +387,7 @@ class LedgerReader:
         stream = self.stream_of(id)
         upto = self.position_at(known_at)
         names = naming(self._store, stream, upto) if linked else None
-        return timeline_of(self._store, stream, upto=upto, naming=names, window=window, as_of=as_of)
+        return timeline_of(self, stream, upto=upto, naming=names, window=window, as_of=as_of)
 
     def trail(self, id: str, *, known_at: int | datetime | None = None) -> DecisionTrail:
         """

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
-from imcm.codec.decoding import stamp_of
+from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.rows import (
     EVENT_TYPES,
     FORMAT,
@@ -56,6 +56,7 @@ from imcm.projections.facts.fold import Snapshot
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.deployments import Deployments, why_no_deployment
 from imcm.projections.figures.population import in_environment, why_incident_out
+from imcm.projections.histories.timeline import LINKS, named_by
 from imcm.readmodel.columns import Columns, sealed
 
 __all__ = [
@@ -521,7 +522,18 @@ VIEWS: Final[Mapping[str, SqlView]] = {
 }
 """The SQL views by their names: what is JSON in the tables, row by row, and what is often asked."""
 
+_NAMED: Final = (
+    "CREATE TABLE named (name TEXT, stream TEXT, PRIMARY KEY (name, stream)) WITHOUT ROWID"
+)
+"""By which streams each is named: what a timeline is read by. Not for others."""
+
+_NAMING: Final = frozenset(
+    name for name, cls in EVENT_TYPES.items() if not hints_of(cls).keys().isdisjoint(LINKS)
+)
+"""The types of events that name another incident or change; no correction changes whom."""
+
 _STATEMENTS: Final = (
+    _NAMED,
     *(f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()),
     *_INDEXES,
     *(view.definition(name) for name, view in VIEWS.items()),
@@ -656,12 +668,13 @@ class BoardsModel:
         self._held: dict[str, _Held] = {}
         self._reread: set[str] = set()
         self._last: dict[str, StoredEvent] = {}
+        self._named: dict[tuple[str, str], None] = {}
         self.erases = False
         """Whether words were taken out that may still stand somewhere in the file."""
 
     def forget(self) -> None:
         """Let go of what was applied and perhaps not committed."""
-        self._held, self._reread, self._last = {}, set(), {}
+        self._held, self._reread, self._last, self._named = {}, set(), {}, {}
 
     @staticmethod
     def create(connection: sqlite3.Connection) -> None:
@@ -692,15 +705,23 @@ class BoardsModel:
                 reread.add(stream)
                 self.erases = self.erases or type_ == WordsRedacted.__name__
                 continue
-            step = mine.steps.get(type_)
-            if step is not None and stream not in reread:
-                try:
-                    state = _decoders[type_](row.state)
-                except UNREADABLE:
-                    reread.add(stream)
-                else:
-                    mine.details.version = row.version
-                    step(mine.details, state.event, state.words)
+            names = type_ in _NAMING
+            step = None if stream in reread else mine.steps.get(type_)
+            if step is None and not names:
+                continue
+            try:
+                state = _decoders[type_](row.state)
+                event = state.event
+            except UNREADABLE:
+                reread.add(stream)
+                event = decode(row).event if names else None
+            else:
+                mine.details.version = row.version
+                if step is not None:
+                    step(mine.details, event, state.words)
+            if names:
+                for other in named_by(event):
+                    self._named[other, stream] = None
 
     def save(
         self, connection: sqlite3.Connection, changed: Iterable[Snapshot], unread: bool
@@ -713,7 +734,8 @@ class BoardsModel:
             unread: Whether any event could not be read: then what is held may be other.
         """
         put_rows(connection, self._views(changed, unread))
-        self._last, self._reread = {}, set()
+        connection.executemany("INSERT OR IGNORE INTO named VALUES (?, ?)", self._named)
+        self._last, self._reread, self._named = {}, set(), {}
         while len(self._held) > HELD:
             del self._held[next(iter(self._held))]
 

@@ -267,12 +267,10 @@ class FactsModel:
         if mine > position or packed_at > mine:
             self.forget()
             mine = 0
-        (told,) = connection.execute("SELECT told FROM read").fetchone() or (None,)
-        if told is None:
-            if position:
-                raise ValueError("how far the log was read does not stand there")
+        known = self._known(connection, position)
+        if known is None:
             return
-        loose, together, read = _read_of.decode(_unsealed(told, position))
+        loose, together, read = known
         packed_rows = sum(head.rows for head in heads.values())
         if packed_rows != together:
             raise ValueError(f"{packed_rows} rows are packed, where {together} belong")
@@ -296,6 +294,21 @@ class FactsModel:
             raise ValueError(f"{len(kept)} rows are newer than what is packed, not {loose}")
         self._loose += len(kept)
         self.fold.restore(read, kept)
+
+    @staticmethod
+    def _known(connection: sqlite3.Connection, position: int) -> tuple[int, int, LogCursor] | None:
+        (told,) = connection.execute("SELECT told FROM read").fetchone() or (None,)
+        if told is not None:
+            return _read_of.decode(_unsealed(told, position))
+        if position:
+            raise ValueError("how far the log was read does not stand there")
+        return None
+
+    def clock_back(self, connection: sqlite3.Connection, position: int) -> bool:
+        """Say whether the stamps of the log ever go back, up to a position that was reached."""
+        with _readable():
+            known = self._known(connection, position)
+        return known is not None and bool(known[2].clock_back)
 
     def _unpacked(self, connection: sqlite3.Connection, kind: str, head: _Head) -> StoredRows:
         """Return what is packed of one kind; each row stays as it is until somebody looks."""

@@ -64,7 +64,11 @@ class Model(Protocol):
         ...
 
     def resume(self, connection: sqlite3.Connection, position: int) -> None:
-        """Go on from what is kept up to *position*, perhaps by another process."""
+        """
+        Go on from what is kept up to *position*, perhaps by another process.
+
+        Called before the first events of a transaction are applied.
+        """
         ...
 
     def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
@@ -217,6 +221,20 @@ class Follower:
         with self.errors():
             return self._stand()[0]
 
+    @contextmanager
+    def snapshot(self) -> Generator[int]:
+        """Give the position up to which everything is applied that is read within the block."""
+        run = self.connection.execute
+        with self.errors():
+            run("BEGIN")
+            try:
+                yield self._stand()[0]
+                run("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    run("ROLLBACK")
+                raise
+
     def _stand(self) -> tuple[int, bytes]:
         run = self.connection.execute
         if not run("SELECT 1 FROM sqlite_master WHERE name = 'imcm_follower'").fetchone():
@@ -262,11 +280,12 @@ class Follower:
                         )
                     position = self._empty(connection)
                 checked = True
-                self._model.resume(connection, position)
                 more, moved = True, False
                 for _ in range(self._batches):
                     batch = self._next(position)
                     if batch:
+                        if not moved:  # where nothing is new, nothing of the model need be read
+                            self._model.resume(connection, position)
                         moved = True
                         self._model.apply(connection, batch)
                         position, leaf = batch[-1].position, _leaf(batch[-1])

@@ -43,6 +43,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue, UnknownIdError, UnreadEventError
 from imcm.gc_pause import gc_paused
 from imcm.ledger import LedgerReader
+from imcm.ledger.around import timeline_of
 from imcm.ledger.store import LOCK_WAIT_SECONDS
 from imcm.ledger.streams import state_of_rows
 from imcm.ledger.waiting import checked_seconds, checked_stop
@@ -59,6 +60,8 @@ from imcm.projections.boards.views import (
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.units import utc
+from imcm.projections.figures.windows import Period
+from imcm.projections.histories.timeline import Entry
 from imcm.readmodel.asking import FOLDED, Where, members_of, paging, table_at
 from imcm.readmodel.boards import (
     ACTIONS,
@@ -106,7 +109,7 @@ class _Model:
     def __init__(self, ledger: LedgerReader) -> None:
         self.facts = FactsModel(ledger)
         self.boards = BoardsModel(ledger)
-        self.name = f"views 2 {SCHEMA} {self.facts.name}"
+        self.name = f"views 3 {SCHEMA} {self.facts.name}"
         self._unread: Mapping[str, int] = {}
 
     def forget(self) -> None:
@@ -191,6 +194,7 @@ class Views:
         self._follower = Follower(path, ledger, self._model, progress=progress, batches=BATCHES)
         self._lock = threading.RLock()
         self._cut = -1, -1
+        self._current = 0
         with self._follower.errors():
             self._follower.connection.create_function(FOLDED, 1, _folded, deterministic=True)
             # Words that were taken out of the log are not to be found in free pages of this file.
@@ -218,6 +222,15 @@ class Views:
                 self._model.forget()
                 raise
             return applied
+
+    def _resume(self) -> None:
+        """Read the facts that are kept; catching up with nothing new leaves them where they are."""
+        try:
+            with self._follower.snapshot() as position:
+                self._model.resume(self._follower.connection, position)
+        except BaseException:
+            self._model.forget()
+            raise
 
     def _erase(self) -> None:
         """Leave nothing of words that were taken out in what is written ahead, or was asked for."""
@@ -274,6 +287,7 @@ class Views:
         with self._lock:
             self.catch_up()
             with gc_paused():
+                self._resume()
                 facts = self._model.facts.fold.facts()
             if not facts.events:
                 return facts
@@ -644,11 +658,43 @@ class Views:
         assert isinstance(view, ChangeView)
         return view
 
+    def timeline(
+        self,
+        id: str,
+        *,
+        window: Period | None = None,
+        linked: bool = True,
+        as_of: datetime | None = None,
+        known_at: int | datetime | None = None,
+    ) -> tuple[Entry, ...]:
+        """
+        Return what happened to one incident or change, in order of time.
+
+        As `ledger.timeline` says it, without looking through the log for what names it.
+
+        Args:
+            id: Its id, with its kind in front where there is an incident and a change of that id.
+            linked: Whether those that it names, or that name it, are told, too.
+            window, as_of, known_at: See `imcm.timeline`.
+
+        Raises:
+            UnknownIdError: There is none with this id, or it was not known by then.
+            NaiveTimeError: A time without a zone.
+        """
+        stream = self._ledger.stream_of(id)
+        with self._known(known_at) as at:
+            upto = self._upto(at)
+            rows = self._select("SELECT stream FROM named WHERE name = ?", [stream])
+        names = [name for (name,) in rows] if linked else None
+        return timeline_of(
+            self._ledger, stream, upto=upto, naming=names, window=window, as_of=as_of
+        )
+
     def _one(
         self, kind: str, id: str, known_at: int | datetime | None
     ) -> IncidentView | ChangeView:
         stream = stream_of(kind, known_id("id", id))
-        with self._asked(known_at) as at:
+        with self._known(known_at) as at:
             events = self._ledger.events_of([stream], upto=self._upto(at))
         if not events:
             raise UnknownIdError(kind, id, self._ledger.near(stream))
@@ -660,32 +706,37 @@ class Views:
         return self._ledger.now() if self._clock is None else checked_time("clock", self._clock())
 
     def _upto(self, at: int | None) -> int:
-        return self._model.facts.fold.position if at is None else at
+        return self._current if at is None else at
 
     @contextmanager
-    def _asked(self, known_at: int | datetime | None) -> Generator[int | None]:
-        """Be current, and prepare what was known then; give its position, None where it is all."""
+    def _known(self, known_at: int | datetime | None) -> Generator[int | None]:
+        """Be current; give the position of what was known then, None where it is all."""
         known_at = checked_known_at(known_at)
         with self._lock:
             self.catch_up()
-            at: int | None = None
-            if known_at is not None:
-                at = self._position_at(known_at)
-                if at >= self._upto(None):
-                    at = None
-                else:
+            with self._follower.snapshot() as self._current:
+                at = None if known_at is None else self._position_at(known_at)
+                yield None if at is None or at >= self._current else at
+
+    @contextmanager
+    def _asked(self, known_at: int | datetime | None) -> Generator[int | None]:
+        """Be current, and prepare the rows of what was known then; give what `_known` gives."""
+        with self._known(known_at) as at:
+            try:
+                if at is not None:
                     self._prepare(at)
-            with self._follower.errors():
                 yield at
+            except BaseException:
+                self._cut = -1, -1  # what was prepared is undone with the rest
+                raise
 
     def _position_at(self, known_at: int | datetime) -> int:
         if isinstance(known_at, int):
             return known_at
-        read = self._model.facts.fold.cursor
-        if read.clock_back:
+        if self._model.facts.clock_back(self._follower.connection, self._current):
             return self._ledger.position_at(known_at)
         # Stamps never go back, so the last event up to a time is found by halves.
-        low, high = 0, read.position
+        low, high = 0, self._current
         while low < high:
             middle = (low + high + 1) // 2
             recorded = next(self._ledger.replay(after=middle - 1, words=False), None)
@@ -697,7 +748,7 @@ class Views:
 
     def _prepare(self, at: int) -> None:
         """Make the rows of what was touched since a position, as they were then."""
-        if self._cut == (at, self._upto(None)):
+        if self._cut == (at, self._current):
             return
         self._let_go_of_cut()
         connection = self._follower.connection
@@ -726,7 +777,7 @@ class Views:
                 f'(SELECT "id" FROM main.incident WHERE "last_position" <= {at:d}) '
                 "UNION ALL SELECT * FROM temp.cut_action"
             )
-        self._cut = at, self._upto(None)
+        self._cut = at, self._current
 
     def _let_go_of_cut(self) -> None:
         self._cut = -1, -1

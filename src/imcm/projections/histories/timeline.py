@@ -58,7 +58,7 @@ class Entry:
     voided_by: int | None = None
 
 
-_LINKS: Final = ("change", "incident", "merged", "into", "repairs", "other")
+LINKS: Final = ("change", "incident", "merged", "into", "repairs", "other")
 """Fields of events that name another incident or change."""
 
 
@@ -224,7 +224,7 @@ def _named(
 
 def named_by(event: object) -> Iterator[str]:
     """Yield the streams that an event links its own to."""
-    for field in _LINKS:
+    for field in LINKS:
         other = getattr(event, field, None)
         if isinstance(other, str):
             kind = CHANGE if field in {"change", "repairs"} else INCIDENT
