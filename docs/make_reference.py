@@ -112,7 +112,7 @@ def place(name: str) -> str:
 
 INDEX: Final[Mapping[str, tuple[str, ...]]] = {
     "[Steps](#steps)": ("incident", "change"),
-    "[The ledger](#the-ledger)": (*RECORDING, "deliver"),
+    "[The ledger](#the-ledger)": (*RECORDING, "deliver", "adeliver"),
     "[Boards](#boards)": ("views", "Views", *BOARDS),
     "[What it gives back](#what-the-ledger-gives-back)": RECORDS,
     "[Facts](#facts-and-rows)": ("facts", *ROWS, "as_source_knew"),
@@ -930,6 +930,7 @@ def parts() -> Iterator[str]:
     for name in RECORDING:
         yield from service(name)
     yield from function("deliver")
+    yield from function("adeliver")
     yield "## Boards"
     yield "What stands now, asked every day ([views.md](views.md))."
     yield from function("views")

@@ -705,6 +705,10 @@ def recording() -> Ledger:
     return Ledger.restored(fresh_path(), rows(), clock=clock)
 
 
+async def _nothing_at_length(*_):
+    pass
+
+
 def _nothing(*_):
     return None
 
@@ -790,11 +794,11 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Ledger.record.id": lambda: "INC-9",
     "imcm.Ledger.record_new.prefix": lambda: "NEW-",
     "imcm.Once.record_new.prefix": lambda: "NEW-",
-    "imcm.Ledger.numbered.prefix": lambda: "NEW-",
     "imcm.Ledger.record_new.step": lambda: partial(incident.detect, by="ana", at=NOON, title="x"),
     "imcm.Once.record_new.step": lambda: partial(incident.detect, by="ana", at=NOON, title="x"),
-    "imcm.Ledger.numbered.step": lambda: incident.detect,
-    "imcm.Ledger.numbered.record": lambda: lambda id_: imcm.Recording(),
+    "imcm.Ledger.transaction_new.prefix": lambda: "NEW-",
+    "imcm.Ledger.transaction_new.step": lambda: incident.detect,
+    "imcm.Ledger.transaction_new.collect": lambda: _nothing,
     "imcm.Ledger.begin_after.begin": lambda: 1,
     "imcm.LedgerReader.begin_after.begin": lambda: 1,
     "imcm.Ledger.events_of.upto": lambda: 5,
@@ -871,6 +875,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Follower.path": fresh_path,
     "imcm.views.path": fresh_path,
     "imcm.deliver.path": fresh_path,
+    "imcm.adeliver.path": fresh_path,
+    "imcm.adeliver.effect": lambda: _nothing_at_length,
     "imcm.History.stream": lambda: "incident:INC-1",
     "imcm.DecisionTrail.finding.question": lambda: next(iter(Question)),
     "imcm.decision_trail.change": lambda: "CHG-1",

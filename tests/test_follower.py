@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import signal
@@ -601,7 +602,7 @@ class TestDeliver:
         async def post(recorded):
             raise AssertionError
 
-        with pytest.raises(InvalidValue, match="afollow"):
+        with pytest.raises(InvalidValue, match="adeliver"):
             deliver(book, model, post)
 
     @pytest.mark.parametrize("kinds", ["incident", [], ["incidents"], [7], None])
@@ -684,6 +685,96 @@ class TestDeliver:
         with pytest.raises(StoreError, match="position 4 is not the one"):
             deliver(book, model, post)
         assert [2, 3, 4] == seen
+
+
+class TestDeliverWithAsyncio:
+    def run(self, book, model, effect, **told):
+        asyncio.run(imcm.adeliver(book, model, effect, every=0.01, **told))
+
+    def test_each_event_in_order_in_the_loop_one_at_a_time(self, book, model):
+        for number in range(5):
+            detect(book, f"INC-{number}")
+        seen, running = [], []
+
+        async def post(recorded):
+            running.append(recorded.position)
+            await asyncio.sleep(0)
+            assert [recorded.position] == running
+            running.clear()
+            seen.append((recorded.id, threading.current_thread() is threading.main_thread()))
+            if len(seen) == 5:
+                raise ConnectionError
+
+        with pytest.raises(ConnectionError):
+            self.run(book, model, post)
+        assert [(f"INC-{number}", True) for number in range(5)] == seen
+
+    def test_it_goes_on_where_it_was_and_repeats_what_failed(self, book, model):
+        for number in range(4):
+            detect(book, f"INC-{number}")
+        seen = []
+
+        async def post(recorded):
+            seen.append(recorded.position)
+            if len(seen) in {2, 5}:
+                raise ConnectionError("the chat is away")
+
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                self.run(book, model, post)
+        assert [2, 3, 3, 4, 5] == seen
+
+    def test_an_effect_that_runs_when_it_is_cancelled_is_waited_for(self, book, model):
+        detect(book, "INC-1")
+        detect(book, "INC-2")
+        seen = []
+
+        async def main():
+            begun = asyncio.Event()
+
+            async def post(recorded):
+                begun.set()
+                await asyncio.sleep(0.1)
+                seen.append(recorded.id)
+
+            task = asyncio.create_task(imcm.adeliver(book, model, post))
+            await begun.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        asyncio.run(main())
+        asyncio.run(main())
+        assert ["INC-1", "INC-2"] == seen
+
+    def test_what_is_recorded_while_it_waits_comes_soon(self, book, model):
+        async def main():
+            seen = asyncio.Queue()
+            task = asyncio.create_task(
+                imcm.adeliver(book, model, seen.put, begin="now", every=0.01)
+            )
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(detect, book, "INC-9")
+            recorded = await asyncio.wait_for(seen.get(), 30)
+            task.cancel()
+            await asyncio.wait([task])
+            return recorded.id
+
+        assert asyncio.run(main()) == "INC-9"
+
+    @pytest.mark.parametrize("effect", [print, lambda recorded: 7])
+    def test_an_effect_that_can_not_be_awaited_is_refused(self, book, model, effect):
+        detect(book, "INC-1")
+        with pytest.raises(InvalidValue, match="an async function"):
+            self.run(book, model, effect)
+
+    @pytest.mark.parametrize("told", [{"begin": 99}, {"kinds": "incident"}, {"begin": "later"}])
+    def test_what_deliver_refuses_is_refused(self, book, model, told):
+        async def post(recorded):
+            raise AssertionError
+
+        with pytest.raises(InvalidValue):
+            self.run(book, model, post, **told)
 
 
 class Delivered(Counting):

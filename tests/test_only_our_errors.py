@@ -8,6 +8,8 @@ imcm goes through it, or calls it, passes through as it is.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
 import io
 import itertools
@@ -82,9 +84,19 @@ def called(call, /, *args, **arguments):
     if isinstance(answer, (map, itertools.chain)) or inspect.isgenerator(answer):
         for _ in itertools.islice(answer, 200):
             pass
+    elif inspect.isasyncgen(answer) or inspect.iscoroutine(answer):
+        with contextlib.suppress(TimeoutError):  # it goes on until it is cancelled
+            asyncio.run(asyncio.wait_for(used_up(answer), 0.2))
     elif not isinstance(call, type):
         repr(answer)
     return answer
+
+
+async def used_up(answer):
+    """Use up what an asynchronous function returned."""
+    if inspect.iscoroutine(answer):
+        return await answer
+    return [item async for item in answer]
 
 
 def was_the_callers(error, value, made):

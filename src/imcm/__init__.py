@@ -115,7 +115,7 @@ if TYPE_CHECKING:
     from imcm.projections.reports.dora import DoraReport, SideBySide, dora_report, side_by_side
     from imcm.projections.reports.presets import PRESETS
     from imcm.projections.reports.restated import Restatement, restated
-    from imcm.readmodel.delivery import deliver
+    from imcm.readmodel.delivery import adeliver, deliver
     from imcm.readmodel.follower import Follower
     from imcm.readmodel.views import Page, Views, views
 
@@ -211,6 +211,7 @@ __all__ = [
     "Views",
     "Window",
     "__version__",
+    "adeliver",
     "anomalies",
     "as_source_knew",
     "audit",
@@ -339,6 +340,7 @@ _HOMES: Final = {
     "change_failure_rate": "imcm.projections.figures.failures",
     "compare": "imcm.projections.reports.compare",
     "decision_trail": "imcm.projections.histories.decisions",
+    "adeliver": "imcm.readmodel.delivery",
     "deliver": "imcm.readmodel.delivery",
     "deployment_frequency": "imcm.projections.figures.frequency",
     "dora_report": "imcm.projections.reports.dora",

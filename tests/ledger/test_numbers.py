@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from imcm import Ledger, change, incident
+from imcm import Ledger, Severity, UnknownIdError, change, incident
 from imcm.errors import InvalidValue, KeyReusedError, StepRefused
 from ledger.conftest import ledger, path, server, settings, sql
 
@@ -122,3 +122,56 @@ def test_processes_that_do_it_at_once(tmp_path):
     ids = [name for process in running for name in process.communicate()[0].split()]
     assert {f"INC-{n}" for n in range(1, 76)} == set(ids)
     assert 75 == len(ids)
+
+
+class TestSeveralStepsUnderANewNumber:
+    """One record: the number is told to who collects the steps."""
+
+    @staticmethod
+    def opened(tx, id_):
+        tx.record("CHG-1", change.plan, by="ann", at=NOW, title="roll it back", incident=id_)
+        tx.record(id_, incident.detect, **DETECT)
+        tx.record(id_, incident.triage, by="ann", at=NOW, severity=Severity.P2)
+
+    def test_are_all_there_or_none(self, ledger):
+        recorded = ledger.transaction_new("INC-", incident.detect, self.opened, source="bot")
+        assert ["CHG-1", "INC-1", "INC-1"] == [one.id for one in recorded]
+        assert 1 == len({one.record for one in recorded})
+        assert {"bot"} == {one.source.name for one in recorded}
+        assert Severity.P2 is ledger.incident("INC-1").severity
+        with pytest.raises(StepRefused):  # the change is there already
+            ledger.transaction_new("INC-", incident.detect, self.opened)
+        with pytest.raises(UnknownIdError):
+            ledger.incident("INC-2")
+
+    def test_under_a_key_have_the_number_they_were_given_first(self, ledger):
+        ledger.record("INC-7", incident.detect, **DETECT)
+        told = {"source": "pd", "key": "d1"}
+        first = ledger.transaction_new("INC-", incident.detect, self.opened, **told)
+        again = ledger.transaction_new("INC-", incident.detect, self.opened, **told)
+        assert ("CHG-1", "INC-8", "INC-8") == tuple(one.id for one in first)
+        assert again.repeated
+        assert first == again
+        with pytest.raises(KeyReusedError):
+            ledger.transaction_new("INC-", incident.detect, lambda tx, id_: None, **told)
+        with pytest.raises(InvalidValue, match="a key belongs to a source"):
+            ledger.transaction_new("INC-", incident.detect, self.opened, key="d2")
+
+    def test_are_collected_again_where_another_was_faster(self, path):
+        with Ledger(path) as ledger, Ledger(path) as other:
+            asked = []
+
+            def opened(tx, id_):
+                asked.append(id_)
+                if len(asked) == 1:
+                    other.record_new("INC-", incident.detect, **DETECT)
+                tx.record(id_, incident.detect, **DETECT)
+
+            [detected] = ledger.transaction_new("INC-", incident.detect, opened)
+            assert ["INC-1", "INC-2"] == asked
+            assert "INC-2" == detected.id
+
+    @pytest.mark.parametrize("collect", [None, "detect", 7])
+    def test_are_collected_by_a_function(self, ledger, collect):
+        with pytest.raises(InvalidValue, match="give a function"):
+            ledger.transaction_new("INC-", incident.detect, collect)

@@ -8,8 +8,8 @@ the streams that are needed are decoded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,9 +24,11 @@ from imcm.domain.recorded import (
     kind_and_id,
     stream_of,
 )
+from imcm.domain.vocabulary import Between
 from imcm.ledger.store import ReadStore
+from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
-from imcm.projections.histories.timeline import Entry, had_happened, named_by, timeline
+from imcm.projections.histories.timeline import Entry, named_by, timeline
 
 if TYPE_CHECKING:
     from imcm.ledger.reading import LedgerReader
@@ -36,7 +38,6 @@ _ESCAPE: Final = rb"\u"
 """Rows that came from elsewhere may write any letter of an id by its number."""
 
 _POSITION: Final = attrgetter("position")
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def position_at(store: ReadStore, known_at: int | datetime | None) -> int:
@@ -94,18 +95,26 @@ def timeline_of(
         log = sorted(log + ledger.events_of(others, upto=upto), key=_POSITION)
     kind, id_ = kind_and_id(stream)
     whose: dict[str, Any] = {kind: id_}
+    if as_of is None and _is_ahead(log):
+        as_of = datetime.fromisoformat(_newest_stamp(ledger, upto))
     linked = naming is not None
-    entries = timeline(
-        log, **whose, window=window, linked=linked, as_of=_LAST if as_of is None else as_of
+    return timeline(log, **whose, window=window, linked=linked, as_of=as_of)
+
+
+def _is_ahead(log: Sequence[Recorded]) -> bool:
+    """
+    Say whether some of it may lie behind the newest of its own stamps.
+
+    By default a timeline ends at the newest stamp of the whole log. Where nothing lies behind that
+    of a few streams, theirs ends there as well, and the rest need not be looked through.
+    """
+    newest = max((recorded.recorded_at for recorded in log), default=None)
+    return newest is not None and any(
+        utc(moment) > newest
+        for recorded in log
+        for moment in (getattr(recorded.event, field, None) for field in ("at", "now"))
+        if isinstance(moment, (datetime, Between))
     )
-    if as_of is not None:
-        return entries
-    # By default, what lies behind the newest stamp of the log has not happened yet. Few logs hold
-    # such a thing: that of one stream is old enough for all of its own.
-    newest = max(recorded.recorded_at for recorded in log)
-    if not all(had_happened(entry, newest) for entry in entries):
-        newest = datetime.fromisoformat(_newest_stamp(ledger, upto))
-    return tuple(entry for entry in entries if had_happened(entry, newest))
 
 
 def _newest_stamp(ledger: LedgerReader, upto: int) -> str:

@@ -116,6 +116,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _new_in(recorded: Sequence[Recorded], prefix: str) -> str:
+    """Return the id that was new in what a key recorded; that of the first event if none was."""
+    new = (each.id for each in recorded if each.version == 1 and each.id.startswith(prefix))
+    return next(new, recorded[0].id)
+
+
 class Ledger(LedgerReader):
     """
     A ledger to record in. Safe to share between threads, and the file between processes.
@@ -324,26 +330,56 @@ class Ledger(LedgerReader):
         Raises:
             As `record`.
         """
-        if args:
-            raise InvalidValue("arguments", args, "give them by name, as in by=..., at=...")
-        return self.numbered(prefix, step, lambda id_: self.record(id_, step, *args, **arguments))
 
-    def numbered(
-        self, prefix: str, step: Callable[..., object], record: Callable[[str], Recording]
+        def collect(tx: Transaction, id_: str) -> None:
+            tx.record(id_, step, *args, **arguments)
+
+        return self.transaction_new(prefix, step, collect)
+
+    def transaction_new(
+        self,
+        prefix: str,
+        step: Callable[..., object],
+        collect: Callable[[Transaction, str], object],
+        *,
+        source: str | Source | None = None,
+        key: str | None = None,
+        strict: bool = False,
     ) -> Recording:
         """
-        Let something be recorded under the next number that is free; `record_new` does this.
+        Record several steps as one, under the next number that is free; see `record_new`.
+
+            def opened(tx, id):
+                tx.record(id, incident.detect, by="ana", at=now, title="Payments fail")
+                tx.record(id, incident.triage, by="ana", at=now, severity=Severity.P2)
+
+            recorded = ledger.transaction_new("INC-", incident.detect, opened)
 
         Args:
             prefix: What stands before the number.
-            step: Whose step it is tells whether it is an incident or a change.
-            record: Records under the id it is given.
+            step: The first of them, which tells whether it is an incident or a change.
+            collect: Collects the steps, as in a block of `transaction`; called again with another
+                number where another process was faster, so it does nothing else.
+            source, key, strict: As for `transaction`. A delivery that comes again under its key
+                has the id that was given first.
+
+        Raises:
+            As `record`; and KeyReusedError where the key came before with other steps.
         """
-        checked_function("record", record)
+        checked_function("collect", collect)
+
+        def committed(id_: str) -> Recording:
+            with self.transaction(source=source, key=key, strict=strict) as tx:
+                collect(tx, id_)
+            return tx.recorded
+
         while isinstance(step, functools.partial):
             step = step.func
         known_id("prefix", f"{checked_text('prefix', prefix)}1")  # what can begin no id is refused
         start = stream_of(kind_of_step(step), prefix)
+        earlier = None if source is None or key is None else self.recorded_under(source, key)
+        if earlier:
+            return committed(_new_in(earlier, prefix))
         number = self._numbers.get(start) or self._store.greatest(start)
         while True:
             number += 1
@@ -352,7 +388,11 @@ class Ledger(LedgerReader):
             if self._store.stream(f"{start}{number}"):
                 continue
             try:
-                return record(id_)
+                return committed(id_)
+            except KeyReusedError as reused:
+                # The same delivery came to somebody else, who was faster with another number.
+                self._numbers[start] = number - 1
+                return committed(_new_in(reused.recorded, prefix))
             except ImcmError as error:
                 refused = isinstance(error, StepRefused) and error.guard == "status"
                 if refused and self._store.stream(f"{start}{number}"):

@@ -15,7 +15,7 @@ from imcm.domain.incident import Incident
 from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import Event, Recording, Source
 from imcm.domain.vocabulary import Moment, Relation
-from imcm.errors import InvalidValue, KeyReusedError, TransactionOverError
+from imcm.errors import InvalidValue, TransactionOverError
 from imcm.ledger.calls import Call, call_of, of_members, relating
 
 if TYPE_CHECKING:
@@ -74,18 +74,13 @@ class Once:
         Raises:
             KeyReusedError: The key came before with another step.
         """
-        earlier = self._ledger.recorded_under(self._source, self._key)
-        if earlier:
-            return self.record(earlier[0].id, step, *args, **arguments)
 
-        def record(id_: str) -> Recording:
-            try:
-                return self.record(id_, step, *args, **arguments)
-            except KeyReusedError as reused:
-                # The same delivery came to somebody else, who was faster with another number.
-                return self.record(reused.recorded[0].id, step, *args, **arguments)
+        def collect(tx: Transaction, id_: str) -> None:
+            tx.record(id_, step, *args, **arguments)
 
-        return self._ledger.numbered(prefix, step, record)
+        return self._ledger.transaction_new(
+            prefix, step, collect, source=self._source, key=self._key, strict=self._strict
+        )
 
     def merge(self, id: str, *, into: str, by: str, at: Moment, why: str = "") -> Recording:
         """Merge as `Ledger.merge` does, once."""

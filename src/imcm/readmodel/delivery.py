@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
-from inspect import iscoroutinefunction
+from inspect import isawaitable, iscoroutinefunction
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +21,7 @@ from imcm.ledger.reading import LedgerReader
 from imcm.ledger.waiting import checked_kinds, checked_seconds, checked_stop
 from imcm.readmodel.follower import Follower
 
-__all__ = ["deliver"]
+__all__ = ["adeliver", "deliver"]
 
 
 class _Delivered:
@@ -84,7 +84,7 @@ def deliver(
     every, stop = checked_seconds("every", every), checked_stop(stop)
     checked_function("effect", effect)
     if iscoroutinefunction(effect):
-        allowed = "a function that is done when it returns; with asyncio use ledger.afollow()"
+        allowed = "a function that is done when it returns; with asyncio use imcm.adeliver"
         raise InvalidValue("effect", effect, allowed)
 
     def unless_stopped(recorded: Recorded) -> None:
@@ -97,6 +97,61 @@ def deliver(
     with follower, suppress(_Stopped):
         for _ in follower.run(every=every, stop=stop):
             pass
+
+
+async def adeliver(
+    ledger: LedgerReader,
+    path: str | Path,
+    effect: Callable[[Recorded], Awaitable[object]],
+    *,
+    begin: int | Literal["now"] = 0,
+    kinds: Iterable[str] = (INCIDENT, CHANGE),
+    every: float = 1.0,
+) -> None:
+    """
+    Await *effect* with each recorded event, in log order, at least once: `deliver` for asyncio.
+
+        async def announce(recorded):
+            await chat.post(f"{recorded.id}: {recorded.event}")
+
+        await imcm.adeliver(ledger, "announced.db", announce, begin="now")
+
+    The log is read in a thread; effects run in the loop, one at a time. It ends with the task: an
+    effect that runs when that is cancelled is waited for, so it is not delivered again.
+
+    Args:
+        effect: An async function; what it awaits should have a time limit of its own.
+        ledger, path, begin, kinds, every: As for `deliver`.
+
+    Raises:
+        InvalidValue: What *effect* returns can't be awaited.
+        StoreError: As for `deliver`.
+    """
+    import asyncio  # who does not deliver so does not load it
+
+    checked_function("effect", effect)
+    loop = asyncio.get_running_loop()
+    stop = threading.Event()
+
+    async def awaited(recorded: Recorded) -> None:
+        given: object = effect(recorded)
+        if not isawaitable(given):
+            allowed = "an async function; one that is done when it returns goes with imcm.deliver"
+            raise InvalidValue("effect", effect, allowed)
+        await given
+
+    def wait(recorded: Recorded) -> None:
+        asyncio.run_coroutine_threadsafe(awaited(recorded), loop).result()
+
+    deliveries = asyncio.to_thread(
+        deliver, ledger, path, wait, begin=begin, kinds=kinds, every=every, stop=stop
+    )
+    running = asyncio.ensure_future(deliveries)
+    try:
+        await asyncio.shield(running)
+    finally:
+        stop.set()
+        await asyncio.wait([running])
 
 
 class _Stopped(Exception):

@@ -105,7 +105,7 @@ def timeline(
         entry
         for name in wanted
         for entry in entries[name]
-        if inside(entry.at, window, "[)") and had_happened(entry, cut)
+        if inside(entry.at, window, "[)") and _had_happened(entry, cut)
     ]
     selected.sort(key=_order)
     return tuple(selected)
@@ -186,8 +186,7 @@ def _by_stream(log: Iterable[Recorded], known_at: int | datetime | None) -> dict
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
 
 
-def had_happened(entry: Entry, as_of: datetime) -> bool:
-    """Say whether something had happened by a time; statements have no place in world time."""
+def _had_happened(entry: Entry, as_of: datetime) -> bool:
     if entry.at is None or isinstance(entry.event, EDITS) or is_statement(entry.event):
         return True
     return utc(entry.at) <= as_of
