@@ -97,7 +97,18 @@ def tables():
         ["sev id age status lead services updated title",
          "P1 INC-1 1d 6h triaged ana checkout 2h Customers can't pay"],
     ),
-    "none": (("incidents", "--service", "nothing"), ["no incidents"]),
+    "none": (
+        ("incidents", "--service", "chekout", "--status", "mitigating"),
+        ["no incidents", "nothing in this log names a service 'chekout'; near: checkout"],
+    ),
+    "none of a service that there is": (
+        ("incidents", "--service", "checkout", "--status", "mitigating"),
+        ["no incidents"],
+    ),
+    "nothing near": (
+        ("changes", "--service", "no-such"),
+        ["no changes", "nothing in this log names a service 'no-such'"],
+    ),
     "a page": (
         ("incidents", "--order", "id", "--limit", "1", "--offset", "1"),
         ["sev id age status lead services updated title",

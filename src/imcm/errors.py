@@ -149,14 +149,17 @@ class UnknownIdError(ImcmError, LookupError):
     """
     There is no incident or change with this id in the log.
 
-    Look at the id: the message names those that are near.
+    Look at the id: the message names those that are near. What was not known by the time that is
+    asked about is unknown, too: the message says since when it is known.
 
     Attributes:
         value: The id that was asked for.
     """
 
-    def __init__(self, kind: str, value: str, hint: str = "") -> None:
-        super().__init__(f"no {kind} {shown(value)} in this log{hint and '; ' + hint}")
+    def __init__(
+        self, kind: str, value: str, hint: str = "", *, where: str = "in this log"
+    ) -> None:
+        super().__init__(f"no {kind} {shown(value)} {where}{hint and '; ' + hint}")
         self.value = value
 
 

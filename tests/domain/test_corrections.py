@@ -228,6 +228,8 @@ class TestWhatCanBeCorrected:
         )
 
         assert "of this event: at" in error.why
+        # Who would correct a title is told by which step it is another one.
+        assert (field == "title") == ("incident.describe, change.reword" in error.why)
 
     def test_of_some_events_nothing(self):
         error = ask(

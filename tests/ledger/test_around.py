@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import imcm
 from imcm import (
     InvalidValue,
     Ledger,
@@ -187,6 +188,20 @@ class TestTheSameAsOfTheWholeLog:
         with LedgerReader(path) as reader:
             assert [reader.position_at(at) for at in (2, 3, 9, 14, 15, 99)] == [2, 3, 3, 14, 15, 15]
             assert reader.position_at() == 15
+
+    def test_what_was_not_known_by_then_says_since_when_it_is(self, ledger):
+        told = {"by": "ann", "at": START}
+        ledger.record("CHG-1", change.plan, title="v2", **told)
+        ledger.record("INC-1", incident.detect, title="down", **told)
+        asked = (ledger.incident, ledger.timeline, imcm.views(ledger).incident)
+        for ask in (*asked, imcm.views(ledger).timeline):
+            with pytest.raises(UnknownIdError, match=r"known by then; .* position 3"):
+                ask("INC-1", known_at=2)
+        with pytest.raises(UnknownIdError, match="no change 'CHG-1' was known by then"):
+            ledger.trail("CHG-1", known_at=1)
+        for ask in asked:
+            with pytest.raises(UnknownIdError, match="in this log; near: INC-1"):
+                ask("INC-2")
 
     def test_a_window(self, path):
         clock = StoryClock()

@@ -640,6 +640,14 @@ class TestCalendar:
 # --- what is live ---------------------------------------------------------------------------------
 
 
+class TestServices:
+    def test_are_those_that_anything_names(self, book, board):
+        assert () == board.services()
+        book.detect("INC-1", services=("pay", "cart"))
+        book.deploy("CHG-1", -5, "1.0")
+        assert ("cart", "pay", "shop") == board.services()
+
+
 class TestLive:
     def one(self, board, **asked):
         [live] = board.live(**asked)

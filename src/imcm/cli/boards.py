@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -248,6 +249,7 @@ def _list(
     tz: str | None,
     as_json: bool,
     watch: bool = False,
+    service: str | None = None,
     ask: Callable[[Views, Known], Page[Any]],
     draw: Callable[[Page[Any], datetime], None],
 ) -> None:
@@ -271,7 +273,18 @@ def _list(
             if not first:
                 say("", f"--- {moment_text(datetime.now(UTC))}")
             draw(page, now)
+            if service is not None and not page.total:
+                _say_near(kept, service)
             flush()  # somebody may be waiting at the other end of a pipe
+
+
+def _say_near(kept: Views, service: str) -> None:
+    """Say of a service that nothing names which others there are that look like it."""
+    named = kept.services()
+    if service not in named:
+        near = get_close_matches(service, named, n=3, cutoff=0.6)
+        hint = f"; near: {', '.join(near)}" if near else ""
+        say(f"nothing in this log names a service {service!r}{hint}")
 
 
 def _stamp(book: LedgerReader, position: int) -> datetime:
@@ -352,7 +365,7 @@ def list_incidents(
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=watch,
-        ask=ask, draw=draw,
+        service=service, ask=ask, draw=draw,
     )  # fmt: skip
 
 
@@ -404,7 +417,7 @@ def list_changes(
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=watch,
-        ask=ask, draw=draw,
+        service=service, ask=ask, draw=draw,
     )  # fmt: skip
 
 
@@ -464,7 +477,7 @@ def list_actions(
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
-        ask=ask, draw=draw,
+        service=service, ask=ask, draw=draw,
     )  # fmt: skip
 
 
@@ -505,7 +518,7 @@ def list_approvals(
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=watch,
-        ask=ask, draw=draw,
+        service=service, ask=ask, draw=draw,
     )  # fmt: skip
 
 
@@ -546,7 +559,7 @@ def list_calendar(
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
-        ask=ask, draw=draw,
+        service=service, ask=ask, draw=draw,
     )  # fmt: skip
 
 
@@ -584,7 +597,7 @@ def list_live(
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
-        ask=ask, draw=draw,
+        service=service, ask=ask, draw=draw,
     )  # fmt: skip
 
 

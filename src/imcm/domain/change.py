@@ -912,7 +912,9 @@ def revise(
     Change the content under approval. What is not given stays; every approval so far is void.
 
     An approved change goes back to draft and must be submitted again. With title and description
-    alone it is the words that change: it records what `reword` does, and the votes are kept.
+    alone it is the words that change: it records what `reword` does, and the votes are kept. With
+    *why* alone it is what lies behind the record, such as the code under review, that is another:
+    the votes are void then, too.
 
     Args:
         labels: All labels from now on; {} takes them away.

@@ -540,7 +540,10 @@ def _refusal(
     fields = correctable.get(type(target), {})
     if field not in fields:
         names, written = ", ".join(fields) or "nothing", type(target).__name__
-        return _CORRECTABLE, f"{field!r} of {written} can't be corrected; of this event: {names}"
+        why = f"{field!r} of {written} can't be corrected; of this event: {names}"
+        if field in getattr(type(target), "WORDS", ()):
+            why += "; a title and other words are told anew: incident.describe, change.reword"
+        return _CORRECTABLE, why
     kind, told = fields[field], getattr(target, field)
     if told == _corrected(target, kind, field, now):
         return None

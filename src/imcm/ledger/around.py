@@ -89,6 +89,8 @@ def timeline_of(
         window, as_of: See `imcm.timeline`.
     """
     log = ledger.events_of([stream], upto=upto)
+    if not log:
+        raise ledger.unknown(stream)
     if naming is not None:
         named = {other for recorded in log for other in named_by(recorded.event)}
         others = sorted(named.union(naming) - {stream})
@@ -108,8 +110,8 @@ def _is_ahead(log: Sequence[Recorded]) -> bool:
     By default a timeline ends at the newest stamp of the whole log. Where nothing lies behind that
     of a few streams, theirs ends there as well, and the rest need not be looked through.
     """
-    newest = max((recorded.recorded_at for recorded in log), default=None)
-    return newest is not None and any(
+    newest = max(recorded.recorded_at for recorded in log)
+    return any(
         utc(moment) > newest
         for recorded in log
         for moment in (getattr(recorded.event, field, None) for field in ("at", "now"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import attrs
 
-from imcm.codec.decoding import decode
+from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.rows import StoredEvent
 from imcm.domain import change, incident
 from imcm.domain.change import Change
@@ -314,7 +314,7 @@ class LedgerReader:
             rows = [row for row in self.rows_of(stream) if row.position <= upto]
             state = state_of_rows(kind, rows, words=True)
         if not state.past:
-            raise UnknownIdError(kind, id, self.near(stream))
+            raise self.unknown(stream)
         return state
 
     def position_at(self, known_at: int | datetime | None = None) -> int:
@@ -414,7 +414,10 @@ class LedgerReader:
         if kind != CHANGE:
             raise InvalidValue("id", id, "a change; this is an incident, which has a timeline")
         upto = self.position_at(known_at)
-        trail = decision_trail(events_of(self._store, [stream], upto), name)
+        log = events_of(self._store, [stream], upto)
+        if not log:
+            raise self.unknown(stream)
+        trail = decision_trail(log, name)
         return attrs.evolve(trail, known_at=known_at, log_position=upto)
 
     def next_steps(
@@ -449,6 +452,21 @@ class LedgerReader:
     def now(self) -> datetime:
         """Return the time now, in UTC, by the machine's clock."""
         return datetime.now(UTC)
+
+    def unknown(self, stream: str) -> UnknownIdError:
+        """
+        Return the error that says why nothing is known of a stream: it is not there, or not yet.
+
+        Args:
+            stream: Its kind and id, as `stream_of` gives them.
+        """
+        kind, id_ = kind_and_id(checked_words("stream", stream))
+        rows = self.rows_of(stream)
+        if not rows:
+            return UnknownIdError(kind, id_, self.near(stream))
+        since = f"{stamp_of(rows[0])}, position {rows[0].position}"
+        hint = f"the first that was recorded of it is of {since}"
+        return UnknownIdError(kind, id_, hint, where="was known by then")
 
     def near(self, stream: str) -> str:
         """Return which ids of the same kind look like one that is not there; empty where none."""

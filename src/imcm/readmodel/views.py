@@ -40,7 +40,7 @@ from imcm.domain.vocabulary import (
     known_id,
     optional_known_id,
 )
-from imcm.errors import InvalidValue, UnknownIdError, UnreadEventError
+from imcm.errors import InvalidValue, UnreadEventError
 from imcm.gc_pause import gc_paused
 from imcm.ledger import LedgerReader
 from imcm.ledger.around import timeline_of
@@ -658,6 +658,15 @@ class Views:
         assert isinstance(view, ChangeView)
         return view
 
+    def services(self) -> tuple[str, ...]:
+        """Return the names of all services that an incident or a change has, in their order."""
+        named = " UNION ".join(
+            f'SELECT item.value FROM {kind} JOIN json_each({kind}."services") AS item'
+            for kind in (INCIDENT, CHANGE)
+        )
+        with self._known(None):
+            return tuple(sorted(name for (name,) in self._select(named, ())))
+
     def timeline(
         self,
         id: str,
@@ -697,7 +706,7 @@ class Views:
         with self._known(known_at) as at:
             events = self._ledger.events_of([stream], upto=self._upto(at))
         if not events:
-            raise UnknownIdError(kind, id, self._ledger.near(stream))
+            raise self._ledger.unknown(stream)
         return view_of_stream(events)
 
     # --- asking -----------------------------------------------------------------------------------
