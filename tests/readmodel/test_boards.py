@@ -644,7 +644,7 @@ class TestServices:
     def test_are_those_that_anything_names(self, book, board):
         assert () == board.services()
         book.detect("INC-1", services=("pay", "cart"))
-        book.deploy("CHG-1", -5, "1.0")
+        book.deploy("CHG-1", -5, "1.0", services=["pay", "shop"])
         assert ("cart", "pay", "shop") == board.services()
 
 
