@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import imcm
 from imcm import (
@@ -22,6 +24,7 @@ from imcm import (
     timeline,
 )
 from imcm.codec.decoding import stamp_of
+from imcm.codec.encoding import stamp
 from imcm.codec.rows import StoredEvent
 from imcm.demo import StoryClock, tell
 from imcm.interchange import jsonl
@@ -313,3 +316,26 @@ def test_a_stamp_is_read_whatever_stands_before_it():
     }
     row = StoredEvent(1, "ledger:self", 1, "LedgerOpened", json.dumps(state).encode())
     assert "2026-03-06T12:00:00.000000Z" == stamp_of(row)
+
+
+@given(st.datetimes(timezones=st.timezones()))
+def test_a_stamp_is_a_time_in_utc_with_six_decimals(moment):
+    """As isoformat writes it, which takes five times as long."""
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:
+        with pytest.raises(OverflowError):
+            stamp(moment)
+        return
+    assert stamp(moment) == f"{utc.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def test_a_stamp_of_another_library_is_one(path):
+    """Who analyses has times of pandas, which are times and more."""
+    pandas = pytest.importorskip("pandas")
+    moment = pandas.Timestamp("2026-03-02T10:00:01.5+01:00")
+    assert stamp(moment) == "2026-03-02T09:00:01.500000Z"
+    with Ledger(path, clock=lambda: moment) as ledger:
+        ledger.record("INC-1", incident.detect, by="ann", at=START, title="down")
+        assert len(ledger.timeline("INC-1", known_at=moment)) == 1
+        assert len(imcm.views(ledger).incidents(known_at=moment)) == 1
