@@ -12,15 +12,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, NamedTuple, Self, TypeAlias
-from zoneinfo import ZoneInfo
 
 import attrs
 
 from imcm.domain.vocabulary import checked_time, is_list, is_mapping, midpoint
+from imcm.domain.zones import local_instant
 from imcm.errors import InvalidValue
 from imcm.projections.facts.fold import Hold
 from imcm.projections.facts.instants import instant, moment_of
@@ -285,8 +285,8 @@ def _table(calendar: BusinessHours, year: int) -> _Table:
             continue
         day = date.fromordinal(ordinal)
         for opens, closes in week[day.weekday()]:
-            start = max(_instant(day, opens, home, last=False), low)
-            end = min(_instant(day, closes, home, last=True), high)
+            start = max(instant(local_instant(day, opens, home, last=False)), low)
+            end = min(instant(local_instant(day, closes, home, last=True)), high)
             if end <= start:
                 continue
             if ends and start <= ends[-1]:
@@ -300,39 +300,9 @@ def _table(calendar: BusinessHours, year: int) -> _Table:
     return _Table(tuple(starts), tuple(ends), tuple(done[:-1]), done[-1])
 
 
-def _parts(text: str) -> tuple[time, time] | None:
-    """Return a local time as its first and its second occurrence; None is the end of the day."""
-    if text == _MIDNIGHT:
-        return None
-    at = time.fromisoformat(text)
-    return at, at.replace(fold=1)
-
-
-def _instant(day: date, at: tuple[time, time] | None, home: ZoneInfo, *, last: bool) -> int:
-    """Return the instant of a local time; *last* takes the second one where it comes twice."""
-    if at is None:
-        day, at, last = day + timedelta(days=1), (time(), time(fold=1)), False
-    first, second = (datetime.combine(day, occurrence, tzinfo=home) for occurrence in at)
-    early = instant(first)
-    if first.utcoffset() == second.utcoffset():
-        return early
-    late = instant(second)
-    if early < late:
-        return late if last else early
-    return _after_gap(late, early, home)  # skipped: read by the offset after it, it comes first
-
-
-def _after_gap(before: int, after: int, home: ZoneInfo) -> int:
-    """Return when a zone's clock jumped, somewhere after *before* and not after *after*."""
-    second = 1_000_000
-    offset = moment_of(before).astimezone(home).utcoffset()
-    while after - before > second:
-        middle = before + (after - before) // (2 * second) * second
-        if moment_of(middle).astimezone(home).utcoffset() == offset:
-            before = middle
-        else:
-            after = middle
-    return after
+def _parts(text: str) -> time | None:
+    """Return a local time; None is the end of the day."""
+    return None if text == _MIDNIGHT else time.fromisoformat(text)
 
 
 # --- the clock of an incident ---------------------------------------------------------------------
