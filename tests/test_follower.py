@@ -687,6 +687,67 @@ class TestDeliver:
         assert [2, 3, 4] == seen
 
 
+class TestSeveralWithOneFile:
+    """One delivers, the others wait however long it takes, and can be stopped meanwhile."""
+
+    @pytest.fixture
+    def busy(self, book, model):
+        """A delivery that holds the file, until it is told to go on."""
+        for number in range(3):
+            detect(book, f"INC-{number}")
+        holds, go_on, seen = threading.Event(), threading.Event(), []
+        stop = threading.Event()
+
+        def post(recorded):
+            seen.append(recorded.id)
+            holds.set()
+            go_on.wait(60)
+            if len(seen) == 3:
+                stop.set()
+
+        told = {"every": 0.01, "stop": stop}
+        thread = threading.Thread(target=deliver, args=(book, model, post), kwargs=told)
+        thread.start()
+        assert holds.wait(30)
+        yield seen
+        go_on.set()
+        thread.join()
+        assert ["INC-0", "INC-1", "INC-2"] == seen
+
+    def test_who_waits_stops_at_once(self, book, model, busy):
+        stop = threading.Event()
+        waiting = threading.Thread(
+            target=deliver, args=(book, model, print), kwargs={"every": 0.01, "stop": stop}
+        )
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        stop.set()
+        waiting.join(10)
+        assert not waiting.is_alive()
+        assert ["INC-0"] == busy
+
+    def test_who_waits_with_asyncio_is_cancelled_at_once(self, book, model, busy, caplog):
+        async def post(recorded):
+            raise AssertionError
+
+        async def main():
+            task = asyncio.create_task(imcm.adeliver(book, model, post))
+            await asyncio.sleep(0.3)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(task, 10)
+
+        asyncio.run(main())
+        assert not caplog.records
+
+    def test_who_does_not_wait_is_told_so_and_not_to_begin_anew(self, book, model, busy):
+        with Follower(model, book, Delivered(), rebuild=False) as follower:
+            with pytest.raises(StoreError, match="another process holds it; ask again") as error:
+                follower.catch_up(patience=0.2)
+            assert "new file" not in str(error.value)
+
+
 class TestDeliverWithAsyncio:
     def run(self, book, model, effect, **told):
         asyncio.run(imcm.adeliver(book, model, effect, every=0.01, **told))

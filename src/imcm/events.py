@@ -39,6 +39,7 @@ from imcm.domain.change_events import (
     ChangeValidated,
     CommitsRecorded,
     ContentCorrectedAfterApproval,
+    FreezeOverridden,
     RetroactiveApprovalRefused,
     RolloutAborted,
     RolloutAdvanced,
@@ -99,7 +100,7 @@ from imcm.domain.incident_events import (
     UpdatePosted,
     VerdictGiven,
 )
-from imcm.domain.recorded import KeyClaimed, KeyUsed, LedgerOpened, Unread
+from imcm.domain.recorded import KeyClaimed, KeyUsed, LedgerOpened, RulesAdopted, Unread
 
 __all__ = [
     "ActionAdded",
@@ -136,6 +137,7 @@ __all__ = [
     "DurationStated",
     "EnvironmentCorrected",
     "EventVoided",
+    "FreezeOverridden",
     "ImpactCorrected",
     "ImpactUpdated",
     "IncidentAbsorbed",
@@ -176,6 +178,7 @@ __all__ = [
     "RolloutAborted",
     "RolloutAdvanced",
     "RolloutPaused",
+    "RulesAdopted",
     "ServicesCorrected",
     "SeverityChanged",
     "SeverityCorrected",

@@ -316,6 +316,9 @@ def _change(event: object) -> str:
             return _and("approval refused afterwards", event.why)
         case c.ChangeScheduled():
             return f"scheduled for {_minute(event.window.start)} to {_minute(event.window.end)}"
+        case c.FreezeOverridden():
+            until = moment_text(event.until)
+            return _and(f"freeze {quoted(event.freeze)} overridden until {until}", event.why)
         case c.ChangeStarted():
             approval = ", approval outstanding" if event.outstanding else ""
             return f"started{f' {event.version}' if event.version else ''}{approval}"

@@ -152,8 +152,12 @@ class TestSeveralStepsUnderANewNumber:
         assert ("CHG-1", "INC-8", "INC-8") == tuple(one.id for one in first)
         assert again.repeated
         assert first == again
+
+        def alone(tx, id_):
+            tx.record(id_, incident.detect, **DETECT)
+
         with pytest.raises(KeyReusedError):
-            ledger.transaction_new("INC-", incident.detect, lambda tx, id_: None, **told)
+            ledger.transaction_new("INC-", incident.detect, alone, **told)
         with pytest.raises(InvalidValue, match="a key belongs to a source"):
             ledger.transaction_new("INC-", incident.detect, self.opened, key="d2")
 
@@ -170,6 +174,23 @@ class TestSeveralStepsUnderANewNumber:
             [detected] = ledger.transaction_new("INC-", incident.detect, opened)
             assert ["INC-1", "INC-2"] == asked
             assert "INC-2" == detected.id
+
+    def test_that_collect_nothing_of_it_are_refused_and_use_up_no_key(self, ledger):
+        """An alert would be lost for good: its key would say that it was there."""
+
+        async def later(tx, id_):
+            tx.record(id_, incident.detect, **DETECT)
+
+        def other(tx, id_):
+            tx.record("Z-1", incident.detect, **DETECT)
+
+        told = {"source": "pd", "key": "d1"}
+        for collect in (later, other, lambda tx, id_: None):
+            with pytest.raises(InvalidValue, match="collects the first step of the id"):
+                ledger.transaction_new("INC-", incident.detect, collect, **told)
+        assert ledger.recorded_under("pd", "d1") is None
+        recorded = ledger.transaction_new("INC-", incident.detect, self.opened, **told)
+        assert not recorded.repeated
 
     @pytest.mark.parametrize("collect", [None, "detect", 7])
     def test_are_collected_by_a_function(self, ledger, collect):

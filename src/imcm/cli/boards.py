@@ -263,7 +263,9 @@ def _list(
         known = known_at_of(known_at, tz, book)
         for first in _turns(kept, watch):
             page = ask(kept, known)
-            now = datetime.now(UTC) if known_at is None else _stamp(book, page.position)
+            now = datetime.now(UTC)
+            if known is not None:
+                now = known if isinstance(known, datetime) else _stamp(book, page.position)
             page = Page[Any].of(
                 [in_zone(view, tz) for view in page], total=page.total, position=page.position
             )

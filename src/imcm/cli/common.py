@@ -485,7 +485,9 @@ def kinds_of(book: LedgerReader, id: str) -> list[str]:
         kind for kind in (INCIDENT, CHANGE) if _is_text(id) and book.history(stream_of(kind, id))
     ]
     if not kinds:
-        raise UnknownIdError("incident or change", id)
+        if not _is_text(id):
+            raise UnknownIdError("incident or change", id)
+        book.stream_of(id)  # which says what is near
     return kinds
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from imcm.domain.change_events import ChangeEvent
 from imcm.domain.incident_events import IncidentEvent
-from imcm.domain.recorded import KeyClaimed, KeyUsed, LedgerOpened
+from imcm.domain.recorded import KeyClaimed, KeyUsed, LedgerOpened, RulesAdopted
 from imcm.domain.vocabulary import is_list
 from imcm.errors import ImcmError, InvalidValue, StoreError
 
@@ -59,7 +59,7 @@ _ROW_TYPES: Final = (int, str, int, str, bytes)
 _WANTED_ROWS: Final = "give stored rows, such as ledger.rows()"
 
 
-LEDGER_EVENTS: Final = (LedgerOpened, KeyClaimed, KeyUsed)
+LEDGER_EVENTS: Final = (LedgerOpened, KeyClaimed, KeyUsed, RulesAdopted)
 """Events that are neither of incidents nor of changes."""
 
 EVENT_TYPES: Final[Mapping[str, type]] = {

@@ -22,7 +22,7 @@ Args:
         change, and at most five minutes after the ledger's clock.
     why: The reason, in words; where it is required, not blank.
     note: More about it, in words.
-    policy: The team's rules. A ledger keeps none: give the same one each time.
+    policy: The team's rules. A ledger that adopted some has them, and none is given.
     canary, baseline: What it was judged by: requests and errors with it, and without it.
     authority: In which capacity somebody decides.
 """
@@ -30,7 +30,7 @@ Args:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
@@ -64,6 +64,7 @@ from imcm.domain.change_events import (
     ChangeValidated,
     CommitsRecorded,
     ContentCorrectedAfterApproval,
+    FreezeOverridden,
     RetroactiveApprovalRefused,
     RolloutAborted,
     RolloutAdvanced,
@@ -105,7 +106,7 @@ from imcm.domain.lifecycle import (
     strange_event,
     tried,
 )
-from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
+from imcm.domain.policy import DEFAULT_POLICY, Content, Policy, checked_policy
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     Authority,
@@ -158,7 +159,7 @@ class Change(NamedTuple):
         first: The first of all moments that stand, or may be; None where none is known.
         content: Version of the event that holds the content as it stands.
         barred: Folded ids of those who asked for, planned, revised or submitted it.
-        voters: Folded ids of those who approved the content as it is.
+        votes: In which capacity those approved the content as it is who did, by folded ids.
         rejected: It was rejected once; such an emergency needs approval before it starts.
         within: The approved window that the work began in; None where it has none, or began
             before it was approved.
@@ -178,6 +179,7 @@ class Change(NamedTuple):
         ruled: Whether somebody ruled on what was outstanding.
         recovered: Whether service was said to be good again.
         references: Addresses of what was referred to.
+        overridden: Until when each freeze is overridden, by its name.
     """
 
     status: ChangeStatus = Status.NOTHING
@@ -197,7 +199,7 @@ class Change(NamedTuple):
     window: Window | None = None
     scheduled: Window | None = None
     barred: frozenset[str] = frozenset()
-    voters: frozenset[str] = frozenset()
+    votes: Mapping[str, Authority] = NOTHING_TOLD
     rejected: bool = False
     on_hold: HoldReason | None = None
     within: Window | None = None
@@ -210,6 +212,12 @@ class Change(NamedTuple):
     recovered: bool = False
     checks: Mapping[str, bool] = NOTHING_TOLD
     references: frozenset[str] = frozenset()
+    overridden: Mapping[str, datetime] = NOTHING_TOLD
+
+    @property
+    def voters(self) -> frozenset[str]:
+        """Folded ids of those who approved the content as it is."""
+        return frozenset(self.votes)
 
     def __repr__(self) -> str:
         """Show what stands, and of the past only how long it is."""
@@ -261,8 +269,9 @@ def _approved(change: Change, event: ChangeApproved) -> Change:
         return change._replace(status=event.status or change.status)
     if event.content != change.content:
         return change
-    voters = change.voters | _people(event.by)
-    return change._replace(status=event.status or change.status, voters=voters)
+    capacity = event.authority or Authority.PEER
+    votes = told(change.votes, folded(event.by), capacity)
+    return change._replace(status=event.status or change.status, votes=votes)
 
 
 def _told(
@@ -311,7 +320,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 has_monitoring_plan=event.has_monitoring_plan,
                 has_test_plan=event.has_test_plan,
                 barred=change.barred | _people(event.by),
-                voters=instead(change.voters, ()),
+                votes=NOTHING_TOLD,
                 outstanding=change.outstanding and event.imported,
             )
         case ChangeRescoped():
@@ -321,7 +330,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 environment=event.environment,
                 labels=event.labels,
                 barred=change.barred | _people(event.by),
-                voters=instead(change.voters, ()),
+                votes=NOTHING_TOLD,
                 outstanding=change.outstanding and event.imported,
             )
         case ContentCorrectedAfterApproval():
@@ -334,7 +343,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeRejected():
             return change._replace(
                 status=event.status or change.status,
-                voters=instead(change.voters, ()),
+                votes=NOTHING_TOLD,
                 rejected=True,
             )
         case ChangeStarted():
@@ -377,6 +386,9 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(outstanding=False, ruled=True)
         case ChangeScheduled():
             return change._replace(scheduled=event.window)
+        case FreezeOverridden():
+            overridden = told(change.overridden, event.freeze, latest(event.until))
+            return change._replace(overridden=overridden)
         case ChangeHeld():
             return change._replace(on_hold=event.reason)
         case ChangeReleased():
@@ -538,18 +550,113 @@ def _result_fits(change: Change, ask: _Ask) -> str | None:
     return f"its outcome is {word}; such a change closes as unsuccessful"
 
 
+def content_of(change: Change) -> Content:
+    """Return what of a change says which rules of a policy are about it."""
+    return Content(
+        type=change.type,
+        kind=change.kind,
+        risk=change.risk,
+        services=change.services,
+        environment=change.environment,
+        labels=change.labels,
+    )
+
+
 def _voted_in_a_capacity_that_counts(change: Change, ask: _Ask) -> str | None:
     counts = ask.policy.authorities
-    if ask.authority is None or ask.authority in counts:
+    if ask.authority is None:
         return None
-    if ask.by is not None and folded(ask.by) in change.voters:
+    if ask.authority in counts:
+        if ask.by is None or ask.policy.may_vote_as(ask.authority, ask.by):
+            return None
+        return (
+            f"under policy {ask.policy.name} {ask.policy.version} {ask.by!r} may not vote as "
+            f"{ask.authority.value}"
+        )
+    if ask.by is not None and folded(ask.by) in change.votes:
         return None  # a second vote changes nothing
     allowed = ", ".join(sorted(counts))
     return f"under policy {ask.policy.name} {ask.policy.version} votes count from: {allowed}"
 
 
 def _authority_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
-    return () if ask.policy.authorities >= frozenset(Authority) else ("authority",)
+    any_counts = ask.policy.authorities >= frozenset(Authority)
+    return () if any_counts and not ask.policy.members else ("authority", "by")
+
+
+def _not_frozen(change: Change, ask: _Ask) -> str | None:
+    """An emergency is let through. What counts is any time that an uncertain one may be."""
+    if ask.at is None or change.type is ChangeType.EMERGENCY:
+        return None
+    content = content_of(change)
+    for freeze in ask.policy.freezes:
+        for at in (earliest(ask.at), latest(ask.at)) if freeze.is_about(content) else ():
+            window = freeze.window_at(at)
+            if window is not None and change.overridden.get(freeze.name, at) <= at:
+                return (
+                    f"at={at} lies in the freeze {freeze.name!r}, which ends at {window.end}; wait "
+                    "for that, or override_freeze with a reason"
+                )
+    return None
+
+
+def _in_maintenance(change: Change, ask: _Ask) -> str | None:
+    if ask.at is None or change.type is ChangeType.EMERGENCY:
+        return None
+    content = content_of(change)
+    about = [window for window in ask.policy.maintenance if window.is_about(content)]
+    times = (earliest(ask.at), latest(ask.at))
+    if not about or all(any(each.window_at(at) for each in about) for at in times):
+        return None
+    names = ", ".join(repr(each.name) for each in about)
+    upcoming = [next(iter(each.windows(times[1], times[1] + _WEEKS)), None) for each in about]
+    begins = min((window.start for window in upcoming if window is not None), default=None)
+    opens = f"; the next begins at {begins}" if begins is not None else ""
+    return f"at={ask.at} lies in no maintenance window ({names}){opens}"
+
+
+def _scheduled_clear(change: Change, ask: _Ask) -> str | None:
+    """A window that meets a freeze, or leaves a maintenance window, is for no start."""
+    if ask.window is None or change.type is ChangeType.EMERGENCY:
+        return None
+    start, end = ask.window.start, ask.window.end
+    content = content_of(change)
+    for freeze in ask.policy.freezes:
+        for window in freeze.windows(start, end) if freeze.is_about(content) else ():
+            if change.overridden.get(freeze.name, start) < min(window.end, end):
+                return (
+                    f"the freeze {freeze.name!r} holds from {window.start} to {window.end}; take a "
+                    "window outside it, or override_freeze with a reason"
+                )
+    about = [window for window in ask.policy.maintenance if window.is_about(content)]
+    inside = (w.contains(ask.window) for each in about for w in each.windows(start, end))
+    if about and not any(inside):
+        names = ", ".join(repr(each.name) for each in about)
+        return f"it lies in no maintenance window ({names}) as a whole"
+    return None
+
+
+def _when_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
+    return ("at",) if ask.policy.freezes or ask.policy.maintenance else ()
+
+
+def _known_freeze(change: Change, ask: _Ask) -> str | None:
+    if ask.freeze is None or ask.at is None:
+        return None
+    names = [freeze.name for freeze in ask.policy.freezes if freeze.is_about(content_of(change))]
+    freeze = next((each for each in ask.policy.freezes if each.name == ask.freeze), None)
+    if freeze is None or freeze.name not in names:
+        named = ", ".join(map(repr, names)) or "none"
+        return f"no freeze {ask.freeze!r} is about it; under {ask.policy.name} there are: {named}"
+    if freeze.next_window(latest(ask.at)) is None:
+        return f"the freeze {freeze.name!r} holds neither at {ask.at} nor later"
+    if ask.by is not None and not freeze.may_override(ask.by):
+        people = ", ".join(freeze.override_by)
+        return f"{ask.by!r} may not override the freeze {freeze.name!r}; who may: {people}"
+    return None
+
+
+_WEEKS: Final = timedelta(weeks=60)
 
 
 _CONTENT_EVENTS: Final = (ChangePlanned, ChangeRevised, ChangeRescoped)
@@ -590,6 +697,7 @@ _DECISIONS: Final = (
     ChangeRejected,
     ChangeApprovedRetroactively,
     RetroactiveApprovalRefused,
+    FreezeOverridden,
 )
 
 
@@ -615,7 +723,11 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
     if isinstance(change.past[version - 1], _CONTENT_EVENTS) and change.status is after_it.status:
         return f"version {version} is content that was approved; void what came of it first"
     quorum = max((e.quorum for e in change.past if isinstance(e, ChangeApproved)), default=0)
-    lost = len(after_it.voters) < min(quorum, len(change.voters))
+    lost = len(after_it.votes) < min(quorum, len(change.votes))
+    event_voided = change.past[version - 1]
+    if isinstance(event_voided, ChangeApproved) and event_voided.authority is not Authority.PEER:
+        # The policy may have asked for a vote in that capacity.
+        lost = lost or event_voided.authority not in after_it.votes.values()
     if lost and change.status is after_it.status:
         return f"the approval rests on version {ask.version}; void what came of it first"
     return None
@@ -650,6 +762,8 @@ _INSIDE = "inside the window"
 _STARTS_INSIDE = Guard(name=_INSIDE, why_not=_starts_inside, needs=_start_needed)
 _COMPLETES_INSIDE = Guard(name=_INSIDE, why_not=_completes_inside)
 _IN_ROLLOUT = Guard(name="rollout", why_not=_in_rollout)
+_NOT_FROZEN = Guard(name="freeze", why_not=_not_frozen, needs=_when_needed)
+_IN_MAINTENANCE = Guard(name="maintenance window", why_not=_in_maintenance, needs=_when_needed)
 
 
 def _row(begins: Iterable[ChangeStatus], ends: str, *guards: Guard[Change]) -> Rule[Change]:
@@ -687,12 +801,25 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         (Status.SUBMITTED, Status.APPROVED),
         _SAME,
         Guard(name="inside the approved window", why_not=_inside_approved, needs=("window",)),
+        Guard(name="freeze", why_not=_scheduled_clear, needs=("window",)),
         _NOT_HELD,
+    ),
+    "override_freeze": _row(
+        (Status.SUBMITTED, Status.APPROVED),
+        _SAME,
+        Guard(name="freeze", why_not=_known_freeze, needs=("freeze", "at", "by")),
+        _NOT_INVOLVED,
     ),
     "hold": _row(_HAPPENED - _ENDED, _SAME),
     "release": _row(_HAPPENED - _ENDED, _SAME),
     "start": _row(
-        (Status.SUBMITTED, Status.APPROVED), "implementing", _APPROVED, _STARTS_INSIDE, _NOT_HELD
+        (Status.SUBMITTED, Status.APPROVED),
+        "implementing",
+        _APPROVED,
+        _STARTS_INSIDE,
+        _NOT_FROZEN,
+        _IN_MAINTENANCE,
+        _NOT_HELD,
     ),
     "observe": _row((Status.NOTHING, *_BEFORE_START, Status.CANCELLED), "implemented"),
     "advance_rollout": _row(
@@ -722,14 +849,16 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
     "void": Rule(begins=_HAPPENED, ends="what stands without it", guards=_VOID_GUARDS),
 }
 
-ASKING: Final = frozenset({"submit", "approve", "schedule", "start", "advance_rollout"})
+ASKING: Final = frozenset(
+    {"submit", "approve", "schedule", "override_freeze", "start", "advance_rollout"}
+)
 """Steps that ask whether something may be done; a policy and a hold can refuse them."""
 
 _ADVISORY: Final = (_NOT_HELD,)
 """Guards that mark a telling step as unauthorised instead of refusing it."""
 _ADVISORY_AT_THE_END: Final = (_COMPLETES_INSIDE, _NOT_HELD)
 """The same of `complete`. What went wrong is taken out again whatever the window says."""
-_ADVISORY_UNSTARTED: Final = (_STARTS_INSIDE, _NOT_HELD)
+_ADVISORY_UNSTARTED: Final = (_STARTS_INSIDE, _NOT_FROZEN, _IN_MAINTENANCE, _NOT_HELD)
 """The same of `observe` where it was approved and nobody started it: what `start` would ask."""
 
 
@@ -779,6 +908,7 @@ def _require(
     field: str | None = None,
     was: object = None,
     now: object = None,
+    freeze: str | None = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     change = checked_state("change", change, Change)
@@ -798,16 +928,22 @@ def _require(
         field=field,
         was=was,
         now=now,
+        freeze=freeze,
     )
     require(STEPS, step, change, ask)
     return by, at
 
 
 def _unauthorised(
-    change: Change, *, by: str, at: Moment, guards: Sequence[Guard[Change]] = _ADVISORY
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    guards: Sequence[Guard[Change]] = _ADVISORY,
+    policy: Policy = DEFAULT_POLICY,
 ) -> str:
     """Return the name of the first guard that would have refused a telling step, or ""."""
-    ask: _Ask = Ask(by=by, at=at)
+    ask: _Ask = Ask(by=by, at=at, policy=policy)
     return next((guard.name for guard in guards if guard.why_not(change, ask)), "")
 
 
@@ -1063,22 +1199,23 @@ def approve(
     """
     authority = checked_member("authority", authority, Authority)
     by, at = _require(change, "approve", by=by, at=at, policy=policy, authority=authority)
-    if folded(by) in change.voters:
+    if folded(by) in change.votes:
         return ()
-    votes = len(change.voters) + 1
-    quorum = policy.quorum(type=change.type)
-    reached = votes >= quorum
+    votes = {**change.votes, folded(by): authority}
+    quorum = policy.quorum(content_of(change))
+    missing = quorum.missing(votes.values())
+    said = f"{len(votes)} of {quorum.votes} votes"
     return (
         ChangeApproved(
             at=at,
             by=by,
             authority=authority,
             content=change.content,
-            votes=votes,
-            quorum=quorum,
-            policy=policy.said(f"{votes} of {quorum} votes"),
+            votes=len(votes),
+            quorum=quorum.votes,
+            policy=policy.said(f"{said}; {missing}" if quorum.of and missing else said),
             why=checked_words("why", why),
-            status=Status.APPROVED if reached else None,
+            status=None if missing else Status.APPROVED,
         ),
     )
 
@@ -1150,6 +1287,40 @@ def schedule(
     return (ChangeScheduled(at=at, by=by, window=checked, policy=policy.said("may be scheduled")),)
 
 
+def override_freeze(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    freeze: str,
+    why: str,
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
+    """
+    Let it start in a freeze, or be scheduled in one: in the stretch of it that holds or comes next.
+
+    Whoever asked for, planned, revised or submitted the change may not, nor whom the freeze does
+    not name. Overridden already, it changes nothing.
+
+    Args:
+        freeze: Its name in the policy.
+        why: The reason, in words.
+    """
+    name, why = checked_id("freeze", freeze), required_words("why", why)
+    by, at = _require(change, "override_freeze", by=by, at=at, policy=policy, freeze=name)
+    known = next(each for each in policy.freezes if each.name == name)
+    window = known.next_window(latest(at))
+    assert window is not None  # or a guard had said no
+    if change.overridden.get(name, window.start) >= window.end:
+        return ()
+    until = f"overridden until {window.end}"
+    return (
+        FreezeOverridden(
+            at=at, by=by, freeze=name, until=window.end, why=why, policy=policy.said(until)
+        ),
+    )
+
+
 def hold(
     change: Change, *, by: str, at: Moment, reason: HoldReason, why: str = ""
 ) -> tuple[ChangeEvent, ...]:
@@ -1210,6 +1381,7 @@ def start(
         said = "approved elsewhere, by no vote of this ledger"
     else:
         said = "an emergency may start unapproved"
+    said = "; ".join((said, *_frozen_now(change, at, policy)))
     started = ChangeStarted(
         at=at,
         by=by,
@@ -1220,6 +1392,15 @@ def start(
         policy=policy.said(said),
     )
     return (started, *_commits(change, at=at, by=by, commits=commits))
+
+
+def _frozen_now(change: Change, at: Moment, policy: Policy) -> Iterator[str]:
+    """Yield in which freezes it starts, overridden or as an emergency."""
+    content = content_of(change)
+    for freeze in policy.freezes:
+        if freeze.is_about(content) and freeze.window_at(latest(at)) is not None:
+            how = "overridden" if freeze.name in change.overridden else "as an emergency"
+            yield f"in the freeze {freeze.name!r}, {how}"
 
 
 def _is_approved_here(change: Change) -> bool:
@@ -1253,6 +1434,7 @@ def observe(
     environment: str | None = None,
     labels: Mapping[str, str] | None = None,
     version: str | None = None,
+    policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
     """
     Record what was found in production without a request, or without having been started.
@@ -1264,7 +1446,7 @@ def observe(
         title, kind, services, environment, labels: Only for a change that was never planned.
         version: What was found there.
     """
-    by, at = _require(change, "observe", by=by, at=at)
+    by, at = _require(change, "observe", by=by, at=at, policy=policy)
     new = change.status is Status.NOTHING
     names = checked_services(services)
     content = (("title", title), ("kind", kind), ("services", names), ("labels", labels))
@@ -1282,16 +1464,17 @@ def observe(
             labels=checked_labels({} if labels is None else labels),
             version=optional_id("version", version),
             type=ChangeType.OBSERVED if new else change.type,
-            unauthorised="requested" if new else _guard_that_said_no(change, by=by, at=at),
+            unauthorised="requested" if new else _guard_that_said_no(change, by, at, policy),
             outstanding=True,
         ),
     )
 
 
-def _guard_that_said_no(change: Change, *, by: str, at: Moment) -> str:
+def _guard_that_said_no(change: Change, by: str, at: Moment, policy: Policy) -> str:
     """Name what was missing when a planned change was found in production without a start."""
     if change.status is Status.APPROVED:
-        return _unauthorised(change, by=by, at=at, guards=_ADVISORY_UNSTARTED) or "started"
+        guards = _ADVISORY_UNSTARTED
+        return _unauthorised(change, by=by, at=at, guards=guards, policy=policy) or "started"
     return "status" if change.status is Status.CANCELLED else "approved"
 
 
@@ -1777,6 +1960,7 @@ _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[ChangeEvent, ...]]]] = {
     ChangeApprovedRetroactively: approve_retroactively,
     RetroactiveApprovalRefused: refuse_retroactively,
     ChangeScheduled: schedule,
+    FreezeOverridden: override_freeze,
     ChangeHeld: hold,
     ChangeReleased: release,
     ChangeStarted: start,

@@ -300,6 +300,26 @@ class ChangeScheduled(DomainEvent):
 
 
 @attrs.frozen(kw_only=True, repr=False)
+class FreezeOverridden(DomainEvent):
+    """
+    Somebody lets it start in a freeze, and says why.
+
+    Attributes:
+        freeze: Its name in the policy.
+        until: When the stretch that it holds for ends: it lets nothing start in a later one.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    freeze: str
+    until: Moment = attrs.field(validator=aware)
+    why: str = ""
+    policy: PolicyRef | None = None
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class ChangeHeld(DomainEvent):
     """It waits; asking steps are refused until it is released."""
 
@@ -553,6 +573,7 @@ ChangeFact: TypeAlias = (
     | ChangeApprovedRetroactively
     | RetroactiveApprovalRefused
     | ChangeScheduled
+    | FreezeOverridden
     | ChangeHeld
     | ChangeReleased
     | ChangeStarted
@@ -614,6 +635,7 @@ CORRECTABLE: Final[Correctable] = {
     ChangeApprovedRetroactively: _AT,
     RetroactiveApprovalRefused: _AT,
     ChangeScheduled: _AT,
+    FreezeOverridden: _AT,
     ChangeHeld: _AT,
     ChangeReleased: _AT,
     ChangeStarted: _AT,

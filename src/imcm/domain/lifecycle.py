@@ -123,6 +123,7 @@ class Ask(NamedTuple, Generic[S]):
     kind: Relation | None = None
     above: tuple[str, ...] | None = None
     was_name: str | None = None
+    freeze: str | None = None
 
 
 @attrs.frozen(kw_only=True)

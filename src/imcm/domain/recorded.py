@@ -100,6 +100,29 @@ class KeyUsed:
 
 
 @attrs.frozen(kw_only=True)
+class RulesAdopted:
+    """
+    A team's rules are in force from here on, for every process; the newest of a kind is.
+
+    Which stood when is told by the order of the log and by when it was recorded.
+
+    Attributes:
+        kind: "policy" or "severity_scale".
+        name, version: What decisions call them.
+        text: All of them, as JSON.
+        sha256: Of the text.
+        by: Who adopted them.
+    """
+
+    kind: str
+    name: str
+    version: str
+    text: str
+    sha256: str
+    by: str
+
+
+@attrs.frozen(kw_only=True)
 class Unread:
     """
     An event this version cannot read: of an unknown type, or of a shape it does not know.
@@ -118,7 +141,7 @@ class Unread:
 
 
 Event: TypeAlias = IncidentEvent | ChangeEvent
-Stored: TypeAlias = Event | LedgerOpened | KeyClaimed | KeyUsed | Unread
+Stored: TypeAlias = Event | LedgerOpened | KeyClaimed | KeyUsed | RulesAdopted | Unread
 
 
 class Recorded(NamedTuple):

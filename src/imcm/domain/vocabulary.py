@@ -442,7 +442,7 @@ def says_something(name: str, value: object) -> bool:
     return bool(checked_words(name, value).strip())
 
 
-def required_words(name: str, value: object, allowed: str = "say why in a few words") -> str:
+def required_words(name: str, value: object, allowed: str = "say it in a few words") -> str:
     """Return free text that must say something; *allowed* tells what."""
     if not says_something(name, value):
         raise InvalidValue(name, value, allowed)

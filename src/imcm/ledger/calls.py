@@ -20,9 +20,7 @@ from imcm.domain.incident_events import (
     SeverityInherited,
 )
 from imcm.domain.lifecycle import parameters, required, takes_any
-from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, kind_and_id, stream_of
-from imcm.domain.severity import SeverityScale
 from imcm.domain.vocabulary import (
     Between,
     Moment,
@@ -139,16 +137,6 @@ def _refuse_other_arguments(call: Call, others: Mapping[str, Any]) -> None:
             raise InvalidValue(
                 name, None, f"give it: {step} needs {', '.join(required(call.step))}"
             )
-
-
-def rules_of(call: Call, scale: SeverityScale | None) -> dict[str, object]:
-    """Return the rules that a call goes by: those it was given, else those of the ledger."""
-    policy: object = call.arguments.get("policy", DEFAULT_POLICY)
-    rules: dict[str, object] = {"policy": policy if isinstance(policy, Policy) else DEFAULT_POLICY}
-    if kind_and_id(call.stream)[0] == INCIDENT:
-        given: object = call.arguments.get("scale", scale)
-        rules["scale"] = given if isinstance(given, SeverityScale) else None
-    return rules
 
 
 def confirm_event(call: Call, state: Any, event: Event, rules: Mapping[str, object]) -> None:

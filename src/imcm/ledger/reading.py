@@ -44,6 +44,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError, UnknownIdError
 from imcm.files import checked_path
+from imcm.ledger.rules import STREAMS, Rules, in_force
 from imcm.ledger.settings import store_of
 from imcm.ledger.store import SELF, ReadStore, SQLiteFile, SQLiteStore
 from imcm.ledger.streams import state_of_rows, without_gaps
@@ -420,13 +421,32 @@ class LedgerReader:
         trail = decision_trail(log, name)
         return attrs.evolve(trail, known_at=known_at, log_position=upto)
 
+    def rules(self, *, known_at: int | datetime | None = None) -> Rules:
+        """
+        Return the rules in force: `.policy` and `.scale`, each None where none was adopted.
+
+        Args:
+            known_at: See `facts`: those that were in force by then.
+
+        Raises:
+            UnreadEventError: This version can't read them.
+        """
+        there = self._store.streams(STREAMS)
+        if known_at is not None and there:
+            upto = self.position_at(known_at)
+            there = {
+                stream: [row for row in self.rows_of(stream) if row.position <= upto]
+                for stream in there
+            }
+        return in_force(there)
+
     def next_steps(
         self,
         id: str,
         *,
         by: str | None = None,
         at: Moment | None = None,
-        policy: Policy = DEFAULT_POLICY,
+        policy: Policy | None = None,
     ) -> tuple[Answer, ...]:
         """
         Return what can be done next with an incident or a change, and of what can't be, why not.
@@ -435,7 +455,7 @@ class LedgerReader:
             id: Its id; see `stream_of`.
             by: Who would do it; without that, steps for which it matters depend on it.
             at: When; by default now, by the ledger's clock.
-            policy: Under which rules.
+            policy: Under which rules; by default those in force.
 
         Raises:
             UnknownIdError: There is none with this id.
@@ -444,6 +464,8 @@ class LedgerReader:
         stream = self.stream_of(id)
         kind, _, name = stream.partition(":")
         moment = self.now() if at is None else at
+        if policy is None:
+            policy = self.rules().policy or DEFAULT_POLICY
         if kind == INCIDENT:
             state = self.incident(name)
             return incident.next_steps(state, by=by, at=moment, policy=policy)
@@ -473,7 +495,10 @@ class LedgerReader:
         kind, id_ = kind_and_id(checked_words("stream", stream))
         theirs = map(kind_and_id, self._store.beside(stream, NEAR))
         ids = [name for kind_, name in theirs if kind_ == kind]
-        near = get_close_matches(id_, ids, n=3, cutoff=0.7)
+        # Another case sorts far from it, and is what people mistype first.
+        cased = [stream_of(kind, other) for other in (id_.upper(), id_.lower(), id_.title())]
+        there = [kind_and_id(name)[1] for name in self._store.streams(cased)]
+        near = there or get_close_matches(id_, ids, n=3, cutoff=0.7)
         return f"near: {', '.join(map(plain, near))}" if near else ""
 
     def history(self, stream: str) -> list[Recorded]:

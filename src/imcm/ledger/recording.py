@@ -20,6 +20,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
@@ -30,14 +31,16 @@ from imcm.domain.change import Change
 from imcm.domain.change_events import ChangeEvent
 from imcm.domain.incident import Incident
 from imcm.domain.incident_events import IncidentEvent
-from imcm.domain.lifecycle import parameters
+from imcm.domain.policy import Policy, checked_policy
 from imcm.domain.recorded import (
+    INCIDENT,
     Event,
     KeyClaimed,
     KeyUsed,
     LedgerOpened,
     Recorded,
     Recording,
+    RulesAdopted,
     Source,
     kind_and_id,
     stream_of,
@@ -58,6 +61,7 @@ from imcm.errors import (
     ImcmError,
     InvalidValue,
     KeyReusedError,
+    LedgerMissingError,
     NotALedgerError,
     StepRefused,
     StoreError,
@@ -79,7 +83,6 @@ from imcm.ledger.calls import (
     refuse_future,
     refuse_inside_a_step,
     refuse_one_side,
-    rules_of,
     streams_named,
     what_follows,
 )
@@ -88,6 +91,17 @@ from imcm.ledger.reading import LedgerReader
 from imcm.ledger.redaction import Redaction, redact
 from imcm.ledger.restoring import refuse_existing, restore_file, stored_twice
 from imcm.ledger.rows import head_of, is_stored, readable_row
+from imcm.ledger.rules import (
+    STREAMS,
+    Rules,
+    adopted,
+    adoption,
+    given_to,
+    in_force,
+    kind_of,
+    refuse_adoption,
+    rules_of,
+)
 from imcm.ledger.settings import store_of
 from imcm.ledger.store import SELF, AppendConflict, SQLiteStore, Store, Turn
 from imcm.ledger.streams import AGGREGATES, kind_of_step, state_of_rows, without_gaps
@@ -103,6 +117,8 @@ State = TypeVar("State", Incident, Change)
 
 
 A_KEY: Final = "give what is the same whenever it is delivered again, and no other delivery has"
+
+_COLLECTS: Final = "a plain function that collects the first step of the id it is given: tx.record"
 
 PATIENCE_SECONDS: Final = 30
 """How long a step decides anew when others were faster, before it gives up."""
@@ -122,6 +138,10 @@ def _new_in(recorded: Sequence[Recorded], prefix: str) -> str:
     return next(new, recorded[0].id)
 
 
+def _given(policy: Policy | None, scale: SeverityScale | None) -> Rules:
+    return Rules(None if policy is None else checked_policy(policy), checked_scale(scale))
+
+
 class Ledger(LedgerReader):
     """
     A ledger to record in. Safe to share between threads, and the file between processes.
@@ -130,7 +150,10 @@ class Ledger(LedgerReader):
         path: A SQLite file; made when it is not there.
         clock: Gives the stamp of each record; must return an aware time.
         scale: The team's own names for severities: steps that take a severity then take one of
-            them. It is not kept in the ledger; the names that are recorded are.
+            them. What is given here is not kept in the ledger; see `adopt`.
+        policy: The rules by which steps are judged, where none were adopted; where some were, it
+            is what they are expected to be.
+        must_exist: Whether a file that is not there is an error, and not made.
 
     Raises:
         NotALedgerError: What is at *path* is something else.
@@ -143,10 +166,15 @@ class Ledger(LedgerReader):
         *,
         clock: Callable[[], datetime] = utc_now,
         scale: SeverityScale | None = None,
+        policy: Policy | None = None,
+        must_exist: bool = False,
     ) -> None:
         checked_function("clock", clock)
-        scale = checked_scale(scale)
-        self._start(SQLiteStore(checked_path("path", path)), clock, scale)
+        given = _given(policy, scale)
+        path = checked_path("path", path)
+        if must_exist and not path.exists():
+            raise LedgerMissingError(f"there is no ledger at {path}; check the path")
+        self._start(SQLiteStore(path), clock, given)
 
     @classmethod
     def in_memory(
@@ -154,15 +182,16 @@ class Ledger(LedgerReader):
         *,
         clock: Callable[[], datetime] = utc_now,
         scale: SeverityScale | None = None,
+        policy: Policy | None = None,
     ) -> Self:
         """
         Return a new ledger that lives as long as the process.
 
         Args:
-            clock, scale: As of `Ledger`.
+            clock, scale, policy: As of `Ledger`.
         """
         settings = {"PERSISTENCE_MODULE": "eventsourcing.popo"}
-        return cls.configured(settings, clock=clock, scale=scale)
+        return cls.configured(settings, clock=clock, scale=scale, policy=policy)
 
     @classmethod
     def configured(
@@ -171,6 +200,7 @@ class Ledger(LedgerReader):
         *,
         clock: Callable[[], datetime] = utc_now,
         scale: SeverityScale | None = None,
+        policy: Policy | None = None,
     ) -> Self:
         """
         Return a ledger on any persistence module of eventsourcing.
@@ -178,12 +208,12 @@ class Ledger(LedgerReader):
         Args:
             settings: That module's settings, for example PERSISTENCE_MODULE, POSTGRES_DBNAME,
                 CIPHER_TOPIC. Only these count: the process's environment is never read.
-            clock, scale: As of `Ledger`.
+            clock, scale, policy: As of `Ledger`.
         """
         checked_function("clock", clock)
-        scale = checked_scale(scale)
+        given = _given(policy, scale)
         ledger = cls.__new__(cls)
-        ledger._start(store_of(settings), clock, scale)
+        ledger._start(store_of(settings), clock, given)
         return ledger
 
     @classmethod
@@ -240,14 +270,12 @@ class Ledger(LedgerReader):
             store.close()
             raise
         ledger = cls.__new__(cls)
-        ledger._start(store, clock, scale)
+        ledger._start(store, clock, Rules(scale=scale))
         return ledger
 
-    def _start(
-        self, store: Store, clock: Callable[[], datetime], scale: SeverityScale | None
-    ) -> None:
+    def _start(self, store: Store, clock: Callable[[], datetime], given: Rules) -> None:
         self._clock = clock
-        self._scale = scale
+        self._given = given
         self._numbers: dict[str, int] = {}
         self._writes = store
         try:
@@ -359,24 +387,29 @@ class Ledger(LedgerReader):
             prefix: What stands before the number.
             step: The first of them, which tells whether it is an incident or a change.
             collect: Collects the steps, as in a block of `transaction`; called again with another
-                number where another process was faster, so it does nothing else.
+                number where another process was faster, so it does nothing else. A plain function
+                that collects at least the first step of that id.
             source, key, strict: As for `transaction`. A delivery that comes again under its key
                 has the id that was given first.
 
         Raises:
             As `record`; and KeyReusedError where the key came before with other steps.
         """
-        checked_function("collect", collect)
+        if iscoroutinefunction(checked_function("collect", collect)):
+            raise InvalidValue("collect", collect, _COLLECTS)
+        while isinstance(step, functools.partial):
+            step = step.func
+        kind = kind_of_step(step)
 
         def committed(id_: str) -> Recording:
             with self.transaction(source=source, key=key, strict=strict) as tx:
                 collect(tx, id_)
+                if not tx.collected(f"{kind}:{id_}"):
+                    raise InvalidValue("collect", collect, _COLLECTS)
             return tx.recorded
 
-        while isinstance(step, functools.partial):
-            step = step.func
         known_id("prefix", f"{checked_text('prefix', prefix)}1")  # what can begin no id is refused
-        start = stream_of(kind_of_step(step), prefix)
+        start = stream_of(kind, prefix)
         earlier = None if source is None or key is None else self.recorded_under(source, key)
         if earlier:
             return committed(_new_in(earlier, prefix))
@@ -583,6 +616,7 @@ class Ledger(LedgerReader):
     ) -> list[tuple[str, int, Event]]:
         states: dict[str, Any] = {}
         events: list[tuple[str, int, Event]] = []
+        rules = self._rules(turn)
 
         def state_of(stream: str) -> Any:
             if stream not in states:
@@ -600,7 +634,8 @@ class Ledger(LedgerReader):
             }
             follows: list[Event] = []
             try:
-                made = what_follows(call, state, {**others, **self._rules_for(call)})
+                given = given_to(call.step, call.arguments, rules)
+                made = what_follows(call, state, {**others, **given})
             except StepRefused as refused:
                 if refused.guard != "status" or state.past:
                     raise
@@ -608,7 +643,10 @@ class Ledger(LedgerReader):
                 hint = f"there is no {kind} {plain(id_)!r}"
                 near = self.near(call.stream)
                 raise refused.on(call.stream, f"{hint}, {near}" if near else hint) from None
-            own = None if id(call.step) in AGGREGATES[kind].steps else rules_of(call, self._scale)
+            scaled = kind == INCIDENT
+            own = None
+            if id(call.step) not in AGGREGATES[kind].steps:
+                own = rules_of(call.arguments, rules, scaled=scaled)
             if made and not state.past:
                 checked_id("id", id_)  # a new id is asked more
             for event in made:
@@ -629,22 +667,64 @@ class Ledger(LedgerReader):
             refuse_one_side(stream, event, state_of)
         return events
 
-    def _rules_for(self, call: Call) -> Mapping[str, object]:
+    def _rules(self, turn: Turn) -> Rules:
         """
-        Return the rules of this ledger that a step takes and was not given.
+        Return the rules that decisions go by: those adopted, else those this object was given.
 
         Raises:
-            InvalidValue: It was given others than those that the ledger has.
+            InvalidValue: It was given others than those adopted.
         """
-        if self._scale is None:
-            return {}
-        if "scale" in call.arguments:
-            given = call.arguments["scale"]
-            if not isinstance(given, SeverityScale) or given != self._scale:
-                allowed = f"the scale of the ledger, {self._scale.name}, which needs not be given"
-                raise InvalidValue("scale", given, allowed)
-            return {}
-        return {"scale": self._scale} if "scale" in parameters(call.step) else {}
+        standing = in_force(turn.streams(STREAMS))
+        for name, mine, theirs in zip(Rules._fields, self._given, standing, strict=True):
+            if mine is not None and theirs is not None and mine != theirs:
+                allowed = f"what the ledger has adopted, {theirs.name} {theirs.version}"
+                raise InvalidValue(name, mine, allowed)
+        return Rules(standing.policy or self._given.policy, standing.scale or self._given.scale)
+
+    def adopt(self, rules: Policy | SeverityScale, *, by: str) -> RulesAdopted | None:
+        """
+        Put rules in force, for every process that records in this ledger from now on.
+
+            ledger.adopt(imcm.read_policy("strict.toml"), by="mia")
+
+        Steps are judged by the policy in force, whoever takes them; a `policy=` or `scale=` given
+        to a step, or to the ledger, only says what is expected, and another one is refused. Which
+        rules stood when is in the log: `ledger.history("rules:policy")`.
+
+        Args:
+            rules: A policy or a severity scale, which takes the place of the one before it.
+            by: Who adopts it; the policy in force may name who may (`stewards`).
+
+        Returns:
+            What was recorded; None where it is in force already.
+
+        Raises:
+            StepRefused: Somebody may not ("stewards"), or its name and version mean other content
+                already ("name").
+            InvalidValue: It is neither.
+            UnreadEventError: What is in force can't be read by this version.
+            ConflictError: Others kept adopting; nothing was recorded.
+        """
+        kind_of(rules)
+        event = adoption(rules, checked_id("by", by))
+        stream = f"rules:{event.kind}"
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                with self._writes.turn() as turn:
+                    there = turn.streams(STREAMS)
+                    rows = there.get(stream, [])
+                    before = adopted(rows)
+                    if before and before[-1].sha256 == event.sha256:
+                        return None
+                    refuse_adoption(event, before, in_force(there))
+                    head = head_of(Heads(self.now(), os.urandom(16).hex()), None)
+                    turn.insert([readable_row(stream, len(rows) + 1, event, head)])
+                    return event
+            except AppendConflict as signal:
+                if time.monotonic() > give_up or signal.broken:
+                    message = f"others kept adopting rules ({signal}); look, then try again"
+                    raise ConflictError(message) from None
 
     def _unknown_named(self, events: Iterable[object]) -> Iterator[str]:
         """Yield what is to be said of ids that events name and that are not in the ledger."""

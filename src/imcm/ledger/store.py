@@ -135,6 +135,10 @@ class Turn(Protocol):
         """Return the rows of one stream, as it stands for this decision."""
         ...
 
+    def streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
+        """Return the rows of those of these streams that have any, as they stand for it."""
+        ...
+
     def insert(self, rows: Sequence[StoredEvent]) -> list[int]:
         """Append rows, all or none, and return their positions; see `Store.insert`."""
         ...
@@ -968,6 +972,10 @@ class _SQLiteTurn:
     def stream(self, stream: str) -> list[StoredEvent]:
         """Return the rows of one stream."""
         return self._store.reader.stream(stream, self._connection)
+
+    def streams(self, streams: Sequence[str]) -> dict[str, list[StoredEvent]]:
+        """Return the rows of those of these streams that have any."""
+        return self._store.reader.streams(streams, self._connection)
 
     def insert(self, rows: Sequence[StoredEvent]) -> list[int]:
         """Append rows and return their positions."""

@@ -128,6 +128,15 @@ class Transaction:
             )
         self._calls.append(call)
 
+    def collected(self, stream: str) -> bool:
+        """
+        Say whether a step on a stream was collected.
+
+        Args:
+            stream: Its kind and id, "incident:INC-7".
+        """
+        return any(call.stream == stream for call in self._calls)
+
     def record(
         self,
         id: str,

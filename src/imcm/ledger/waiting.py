@@ -38,12 +38,13 @@ def once_free(call: Callable[[], T], *, seconds: float, pause: tuple[float, floa
         try:
             return call()
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > give_up:
+            if not is_busy(error) or time.monotonic() > give_up:
                 raise
         time.sleep(random.uniform(*pause))  # noqa: S311 (no secret)
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
+def is_busy(error: sqlite3.OperationalError) -> bool:
+    """Say whether a call failed since others hold the file."""
     name: str = getattr(error, "sqlite_errorname", "")
     return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
 

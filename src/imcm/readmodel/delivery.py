@@ -152,6 +152,7 @@ async def adeliver(
     finally:
         stop.set()
         await asyncio.wait([running])
+        running.exception()  # who is cancelled is told of no other error
 
 
 class _Stopped(Exception):

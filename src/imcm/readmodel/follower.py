@@ -10,6 +10,7 @@ deleted at any time.
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -28,7 +29,7 @@ from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path, made_private
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.store import LOCK_WAIT_SECONDS, TUPLES
-from imcm.ledger.waiting import checked_seconds, checked_stop, once_free
+from imcm.ledger.waiting import checked_seconds, checked_stop, is_busy, once_free
 
 __all__ = [
     "Follower",
@@ -93,6 +94,38 @@ _OWN: Final = """
 """
 
 
+_MOMENT: Final = 0.1
+"""Seconds that SQLite itself waits for others; all else is waited for here, to be interrupted."""
+
+_PAUSE: Final = 0.005, 0.05
+"""Seconds between two looks at a file that others hold, at least and at most."""
+
+
+class FileHeld(StoreError):
+    """Another process holds the file of a model, and goes on doing so."""
+
+
+def caught_up(
+    catch_up: Callable[[], int], every: float, stop: threading.Event | None
+) -> Iterator[int]:
+    """
+    Yield how many events were applied each time, without end; see `Follower.run`.
+
+    Args:
+        catch_up: Applies what is new and says how much that was, without waiting for others.
+    """
+    every, stop = checked_seconds("every", every), checked_stop(stop)
+    while not stop.is_set():
+        try:
+            applied = catch_up()
+        except FileHeld:
+            stop.wait(random.uniform(*_PAUSE))  # noqa: S311 (no secret)
+            continue
+        yield applied
+        if not applied:
+            stop.wait(every)
+
+
 class Follower:
     """
     Keeps a model current with a ledger, exactly once for each event.
@@ -155,7 +188,7 @@ class Follower:
             self.connection = sqlite3.connect(
                 self._path,
                 isolation_level=None,
-                timeout=LOCK_WAIT_SECONDS,
+                timeout=_MOMENT,
                 check_same_thread=False,
             )
             try:
@@ -170,7 +203,7 @@ class Follower:
         [application] = run("PRAGMA application_id").fetchone()
         self._ours = application == APPLICATION_ID
         try:
-            names = {name for (name,) in run("SELECT name FROM sqlite_master")}
+            names = set(once_free(self._names, seconds=LOCK_WAIT_SECONDS, pause=_PAUSE))
         except UnicodeDecodeError as error:
             why = "it is damaged, or no file of a follower; name a new file"
             raise StoreError(f"{self._path}: {error}; {why}") from None
@@ -180,6 +213,11 @@ class Follower:
         self._write_ahead()
         # What is lost with the power is derived, and followed again from the position before.
         run("PRAGMA synchronous = NORMAL")
+
+    def _names(self) -> list[str]:
+        """Return the names of what is in the file, which another process may just be making."""
+        found = self.connection.execute("SELECT name FROM sqlite_master").fetchall()
+        return [name for (name,) in found]
 
     def _write_ahead(self) -> None:
         """Choose the journal in which readers and one writer don't wait for each other."""
@@ -193,6 +231,9 @@ class Follower:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and is_busy(error):
+                message = f"{self._path}: another process holds it; ask again when that is done"
+                raise FileHeld(message) from error
             # Never told of a file that may be somebody's only one.
             if self._ours and self._rebuild:
                 advice = "it is derived: delete it, and it is made again"
@@ -203,10 +244,11 @@ class Follower:
             raise StoreError(f"{self._path}: {error}; {advice}") from error
 
     @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Connection]:
+    def _transaction(self, patience: float) -> Generator[sqlite3.Connection]:
         run = self.connection.execute
         with self.errors():
-            run("BEGIN IMMEDIATE")
+            begin = partial(run, "BEGIN IMMEDIATE")
+            once_free(begin, seconds=patience, pause=_PAUSE)
             try:
                 yield self.connection
                 run("COMMIT")
@@ -260,17 +302,22 @@ class Follower:
         rows = list(self._ledger.rows(after=position - 1, upto=position))
         return [leaf] == [_leaf(row) for row in rows]
 
-    def catch_up(self) -> int:
+    def catch_up(self, *, patience: float = LOCK_WAIT_SECONDS) -> int:
         """
         Apply what was recorded since, and return how many events that were.
 
+        Args:
+            patience: How many seconds to wait for another process that holds the model's file.
+
         Raises:
-            StoreError: The ledger or the model's file can't be read or written.
+            StoreError: The ledger or the model's file can't be read or written, or another process
+                holds the file for longer than that.
         """
+        patience = checked_seconds("patience", patience)
         applied = 0
         checked = False
         while True:
-            with self._transaction() as connection:
+            with self._transaction(patience) as connection:
                 position, leaf = self._stand()
                 if not checked and not (position and self._fits(position, leaf)):
                     if position and not self._rebuild:
@@ -335,17 +382,13 @@ class Follower:
         """
         Catch up again and again, without end; yield how many events were applied each time.
 
+        Another process that holds the model's file is waited for, however long that takes.
+
         Args:
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
         """
-        every, stop = checked_seconds("every", every), checked_stop(stop)
-        while not stop.is_set():
-            applied = self.catch_up()
-            if applied:
-                yield applied
-            else:
-                stop.wait(every)
+        return filter(None, caught_up(lambda: self.catch_up(patience=0), every, stop))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -46,7 +46,6 @@ from imcm.ledger import LedgerReader
 from imcm.ledger.around import timeline_of
 from imcm.ledger.store import LOCK_WAIT_SECONDS
 from imcm.ledger.streams import state_of_rows
-from imcm.ledger.waiting import checked_seconds, checked_stop
 from imcm.projections.boards.assembly import view_of_stream
 from imcm.projections.boards.live import Deployed, live_version
 from imcm.projections.boards.views import (
@@ -75,7 +74,7 @@ from imcm.readmodel.boards import (
 )
 from imcm.readmodel.columns import damaged, stored_moment, unsealed
 from imcm.readmodel.facts import FactsModel
-from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower
+from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower, caught_up
 
 __all__ = ["Page", "Views", "views"]
 
@@ -202,20 +201,25 @@ class Views:
 
     # --- being current ----------------------------------------------------------------------------
 
-    def catch_up(self) -> int:
+    def catch_up(self, *, patience: float = LOCK_WAIT_SECONDS) -> int:
         """
         Apply what was recorded since, and return how many events that were.
 
         Every question does this first. Words that were taken out of the log are gone from the file
         when it returns, unless somebody is reading the file just then.
 
+        Args:
+            patience: How many seconds to wait for another process that holds the file, since it
+                applies events just then.
+
         Raises:
-            StoreError: The ledger or the file can't be read or written.
+            StoreError: The ledger or the file can't be read or written, or another process holds
+                the file for longer than that.
         """
         with self._lock:
             try:
                 with gc_paused():
-                    applied = self._follower.catch_up()
+                    applied = self._follower.catch_up(patience=patience)
                 if self._model.boards.erases:
                     self._erase()
             except BaseException:
@@ -241,7 +245,7 @@ class Views:
             try:
                 [busy, *_] = run("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
-                run(f"PRAGMA busy_timeout = {LOCK_WAIT_SECONDS * 1000:d}")
+                run("PRAGMA busy_timeout = 100")
         self._model.boards.erases = bool(busy)  # where somebody reads it, the next question tries
 
     @property
@@ -265,15 +269,11 @@ class Views:
             every: Seconds to wait before looking again when there was nothing new.
             stop: Set it, from any thread, to end the iteration.
         """
-        every, stop = checked_seconds("every", every), checked_stop(stop)
         first = True
-        while not stop.is_set():
-            applied = self.catch_up()
+        for applied in caught_up(lambda: self.catch_up(patience=0), every, stop):
             if applied or first:
                 first = False
                 yield applied
-            else:
-                stop.wait(every)
 
     # --- facts ------------------------------------------------------------------------------------
 
@@ -419,7 +419,9 @@ class Views:
                 "dropped" or "all".
             owner: Only this person's; *incident*: only those of this incident; *service*: only
                 those of incidents that hit it.
-            today: The day "overdue" is told by; by default that of the clock, in UTC.
+            today: The day "overdue" is told by; by default that of what was known: of *known_at*
+                where that is a time, of the event at it where it is a position, else of the clock;
+                in UTC.
             order: "due" (the most urgent first), "oldest", "newest" or "incident".
             limit, offset, known_at: As for `incidents`.
         """
@@ -427,7 +429,7 @@ class Views:
         if not is_among(status, _ACTION_STATUSES):
             raise InvalidValue("status", status, one_of(status, _ACTION_STATUSES))
         if status == "overdue":
-            given = self._now().date() if today is None else today
+            given = self._day(known_at) if today is None else today
             if not isinstance(given, date) or isinstance(given, datetime):
                 raise InvalidValue("today", today, "a date, such as date(2026, 3, 20)")
             where.add('"status" = ? AND "due" < ?', "open", given.isoformat())
@@ -449,7 +451,7 @@ class Views:
         self,
         *,
         by: str | None = None,
-        policy: Policy = DEFAULT_POLICY,
+        policy: Policy | None = None,
         service: str | None = None,
         limit: int | None = None,
         offset: int = 0,
@@ -462,10 +464,13 @@ class Views:
 
         Args:
             by: Whose turn is asked for: of each, whether that person may give it, and what says no.
-            policy: The rules by which that is told; those of the step.
+            policy: The rules by which that is told; by default those in force then.
             service, limit, offset, known_at: As for `incidents`.
         """
-        by, policy = optional_known_id("by", by), checked_policy(policy)
+        by = optional_known_id("by", by)
+        if policy is None:
+            policy = self._ledger.rules(known_at=known_at).policy or DEFAULT_POLICY
+        policy = checked_policy(policy)
         where = Where()
         where.add('("status" = ? OR "authorisation" = ?)', "submitted", "outstanding")
         where.named(service, None)
@@ -714,6 +719,14 @@ class Views:
     def _now(self) -> datetime:
         return self._ledger.now() if self._clock is None else checked_time("clock", self._clock())
 
+    def _day(self, known_at: int | datetime | None) -> date:
+        """Return the day in UTC on which something was known."""
+        moment = checked_known_at(known_at)
+        if isinstance(moment, int):
+            rows = self._ledger.replay(after=moment - 1, upto=moment, words=False)
+            moment = next((recorded.recorded_at for recorded in rows), None)
+        return utc(moment or self._now()).date()
+
     def _upto(self, at: int | None) -> int:
         return self._current if at is None else at
 
@@ -893,7 +906,7 @@ def views(
         path: The file to keep it in, so that the next process need not read the log again; made
             where it is not there, with the rights of its owner alone. Never the ledger's own.
             Default: in memory, for as long as this object lives.
-        clock: Gives the time now, for ages and what is overdue; by default the machine's.
+        clock: Gives the time now, for what is overdue; by default the ledger's.
         progress: Is told, batch by batch, how many events were applied since it began to catch up.
 
     Raises:

@@ -8,11 +8,15 @@ and what it said.
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import attrs
 
+from imcm.domain.policy.approvals import ApprovalRule, Quorum, at_least_one, members_of
+from imcm.domain.policy.scope import Content, checked_people, is_among_people
+from imcm.domain.policy.tables import made, tables
 from imcm.domain.vocabulary import (
     Authority,
     ChangeType,
@@ -20,11 +24,57 @@ from imcm.domain.vocabulary import (
     Severity,
     checked_id,
     checked_member,
-    checked_number,
     checked_text,
     is_list,
+    is_mapping,
 )
 from imcm.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
+
+__all__ = ["DEFAULT_POLICY", "ApprovalRule", "Content", "Policy", "Quorum", "checked_policy"]
+
+
+def _rules(value: object) -> tuple[ApprovalRule, ...]:
+    given: list[object] = list(value) if is_list(value) else [None]
+    for each in given:
+        if not isinstance(each, ApprovalRule):
+            raise InvalidValue("rules", each, "a list of ApprovalRule(votes=2, ...)")
+    return tuple(each for each in given if isinstance(each, ApprovalRule))
+
+
+def _freezes(value: object) -> tuple[Freeze, ...]:
+    if is_list(value) and not value:
+        return ()  # who has none does not load what knows zones
+    from imcm.domain.policy.freezes import Freeze, listed
+
+    return listed("freezes", value, Freeze)
+
+
+def _maintenance(value: object) -> tuple[MaintenanceWindow, ...]:
+    if is_list(value) and not value:
+        return ()
+    from imcm.domain.policy.freezes import MaintenanceWindow, listed
+
+    return listed("maintenance", value, MaintenanceWindow)
+
+
+def _capacities(value: object) -> Mapping[Authority, tuple[str, ...]]:
+    if not is_mapping(value):
+        raise InvalidValue("members", value, 'who is what, such as {"cab": ["mia", "sam"]}')
+    told = {
+        checked_member("members", authority, Authority): checked_people("members", people)
+        for authority, people in value.items()
+    }
+    return MappingProxyType(dict(sorted(told.items())))
+
+
+def _stewards(value: object) -> tuple[str, ...]:
+    return checked_people("stewards", value)
+
+
+_MORE: Final = ("rules", "members", "freezes", "maintenance", "stewards")
 
 
 @attrs.frozen(kw_only=True)
@@ -32,12 +82,27 @@ class Policy:
     """
     What a team asks before a change may start and before an incident may be closed.
 
+        Policy(
+            name="strict",
+            rules=[ApprovalRule(votes=2, of={"cab": 1}, risks=["high"])],
+            members={"cab": ["mia", "sam"]},
+            freezes=[Freeze(name="weekend", times=Weekly(start="Fri 16:00", end="Mon 08:00"))],
+        )
+
     Attributes:
         name, version: How decisions taken under this policy refer to it.
-        approvals: Votes a normal change needs. One person has one vote, and whoever asked for,
-            planned, revised or submitted the change has none.
+        approvals: Votes a normal change needs at least. One person has one vote, and whoever asked
+            for, planned, revised or submitted the change has none.
         authorities: In which capacity a vote counts.
         review_for: Severities whose incidents need a post-incident review before they close.
+        rules: More that some changes need: what each rule that is about a change asks for.
+        members: Who may vote in a capacity; of one that is not there, whoever says so.
+        freezes: When nothing may start.
+        maintenance: When changes may start; those that none of them is about, at any time.
+        stewards: Who may adopt another policy in its place; nobody named means anybody.
+
+    Raises:
+        InvalidValue: One of them is not as described.
     """
 
     name: str = "default"
@@ -45,19 +110,52 @@ class Policy:
     approvals: int = 1
     authorities: frozenset[Authority] = frozenset(Authority)
     review_for: frozenset[Severity] = frozenset({Severity.P1, Severity.P2})
+    rules: tuple[ApprovalRule, ...] = attrs.field(default=(), converter=_rules)
+    members: Mapping[Authority, tuple[str, ...]] = attrs.field(
+        factory=dict[Authority, tuple[str, ...]], converter=_capacities
+    )
+    freezes: tuple[Freeze, ...] = attrs.field(default=(), converter=_freezes)
+    maintenance: tuple[MaintenanceWindow, ...] = attrs.field(default=(), converter=_maintenance)
+    stewards: tuple[str, ...] = attrs.field(default=(), converter=_stewards)
 
     def __attrs_post_init__(self) -> None:
         checked_id("policy.name", self.name)
         checked_id("policy.version", self.version)
-        if checked_number("approvals", self.approvals) < 1:
-            raise InvalidValue("approvals", self.approvals, "at least one approval is needed")
-        if not _are_members("authorities", self.authorities, Authority):
+        at_least_one("approvals", self.approvals)
+        authorities = members_of("authorities", self.authorities, Authority)
+        if not authorities:
             raise InvalidValue("authorities", self.authorities, "at least one authority")
-        _are_members("review_for", self.review_for, Severity)
+        reviewed = members_of("review_for", self.review_for, Severity)
+        object.__setattr__(self, "authorities", frozenset(authorities))
+        object.__setattr__(self, "review_for", frozenset(reviewed))
+        for rule in self.rules:
+            for authority, count in rule.of.items():
+                if authority not in self.authorities:
+                    allowed = f"a capacity that counts: {', '.join(sorted(self.authorities))}"
+                    raise InvalidValue("rules.of", authority.value, allowed)
+                if len(self.members.get(authority, (None,) * count)) < count:
+                    allowed = f"at most as many as there are members: {authority.value}"
+                    raise InvalidValue("rules.of", count, allowed)
 
-    def quorum(self, *, type: ChangeType) -> int:
-        """Return how many votes a change of this type needs; an emergency takes one approver."""
-        return 1 if type is ChangeType.EMERGENCY else self.approvals
+    def __hash__(self) -> int:
+        """Hash what decisions call it."""
+        return hash((self.name, self.version))
+
+    def quorum(self, content: Content) -> Quorum:
+        """Return what the approval of such a change takes; an emergency takes one approver."""
+        votes = 1 if content.type is ChangeType.EMERGENCY else self.approvals
+        needed: dict[Authority, int] = {}
+        for rule in self.rules:
+            if rule.is_about(content):
+                votes = max(votes, rule.votes)
+                for authority, count in rule.of.items():
+                    needed[authority] = max(count, needed.get(authority, 0))
+        return Quorum(max(votes, sum(needed.values())), needed)
+
+    def may_vote_as(self, authority: Authority, person: str) -> bool:
+        """Say whether somebody may vote in a capacity."""
+        people = self.members.get(authority)
+        return people is None or is_among_people(person, people)
 
     def said(self, verdict: str) -> PolicyRef:
         """Return the reference that an event keeps of a decision under this policy."""
@@ -65,12 +163,43 @@ class Policy:
             name=self.name, version=self.version, said=checked_text("verdict", verdict)
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON and TOML; `from_dict` reads them back."""
+        plain: dict[str, Any] = {
+            "name": self.name,
+            "version": self.version,
+            "approvals": self.approvals,
+            "authorities": sorted(self.authorities),
+            "review_for": sorted(self.review_for),
+            "rules": [rule.as_dict() for rule in self.rules],
+            "members": {authority: list(people) for authority, people in self.members.items()},
+            "freezes": [freeze.as_dict() for freeze in self.freezes],
+            "maintenance": [window.as_dict() for window in self.maintenance],
+            "stewards": list(self.stewards),
+        }
+        return {name: value for name, value in plain.items() if value or name not in _MORE}
 
-def _are_members(name: str, value: object, members: type[StrEnum]) -> bool:
-    """Say whether there is one; refuse what is none of *members*."""
-    if not is_list(value) or not hasattr(value, "__len__"):
-        raise InvalidValue(name, value, f"a set of {', '.join(members)}")
-    return bool([checked_member(name, one, members) for one in value])
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """
+        Return the policy that a mapping tells, as a TOML file of it does.
+
+        Raises:
+            InvalidValue: A part is unknown or not as described.
+        """
+        if not is_mapping(plain):
+            raise InvalidValue("policy", plain, "a mapping, as as_dict gives it")
+        given = dict(plain)
+        given["rules"] = [
+            made(ApprovalRule, "rules", each) for each in tables("rules", given.get("rules", ()))
+        ]
+        for name in ("freezes", "maintenance"):
+            if name in given:
+                from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
+
+                kind = Freeze if name == "freezes" else MaintenanceWindow
+                given[name] = [kind.from_dict(each) for each in tables(name, given[name])]
+        return made(cls, "policy", given)
 
 
 def checked_policy(value: object) -> Policy:

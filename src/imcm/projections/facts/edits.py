@@ -90,6 +90,7 @@ _DECISIONS: Final = frozenset(
         "ChangeRejected",
         "ChangeApprovedRetroactively",
         "RetroactiveApprovalRefused",
+        "FreezeOverridden",
         "ChangeObserved",
         "ContentCorrectedAfterApproval",
     }

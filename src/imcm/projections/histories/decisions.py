@@ -345,6 +345,7 @@ _WORDS: Final[Mapping[type, str]] = {
     changes.ChangeApprovedRetroactively: "approved afterwards",
     changes.RetroactiveApprovalRefused: "refused afterwards",
     changes.ChangeScheduled: "scheduled",
+    changes.FreezeOverridden: "freeze overridden",
     changes.ChangeHeld: "put on hold",
     changes.ChangeReleased: "released",
     changes.ChangeStarted: "started",

@@ -1,0 +1,306 @@
+"""
+When changes may not go in: freezes, and maintenance windows outside of which nothing goes in.
+
+Both are stretches of time: of every week, in the local time of a zone, or once. What a calendar
+file or a holiday calendar says is given as stretches that come once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, time, timedelta
+from operator import attrgetter
+from typing import Any, Final, NamedTuple, Self, TypeVar
+
+import attrs
+
+from imcm.domain.policy.scope import (
+    Content,
+    checked_environments,
+    checked_people,
+    concerns,
+    is_among_people,
+)
+from imcm.domain.policy.tables import made, tables
+from imcm.domain.vocabulary import (
+    Window,
+    checked_id,
+    checked_labels,
+    checked_services,
+    checked_time,
+    is_list,
+    is_mapping,
+)
+from imcm.domain.zones import known_zone, local_instant
+from imcm.errors import InvalidValue
+
+_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_POINT: Final = re.compile(r"([A-Z][a-z]{2}) ((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
+_POINT_ALLOWED: Final = 'a weekday and a local time: "Fri 16:00"; "Sun 24:00" is its end'
+_WEEK: Final = timedelta(days=7)
+
+
+class _Point(NamedTuple):
+    """A weekday, 0 for Monday, and a local time; None is the end of the day."""
+
+    day: int
+    at: time | None
+
+    @property
+    def order(self) -> tuple[int, time]:
+        """What sorts as the points of a week do."""
+        return (self.day + 1, time()) if self.at is None else (self.day, self.at)
+
+
+def _point(name: str, text: object) -> _Point:
+    match = _POINT.fullmatch(text) if isinstance(text, str) else None
+    if match is None or match[1] not in _DAYS:
+        raise InvalidValue(name, text, _POINT_ALLOWED)
+    at = None if match[2] == "24:00" else time.fromisoformat(match[2])
+    return _Point(_DAYS.index(match[1]), at)
+
+
+@attrs.frozen(kw_only=True)
+class Weekly:
+    """
+    A stretch of every week: "Fri 16:00" to "Mon 08:00", in the local time of a zone.
+
+    It begins at the first occurrence of a time that comes twice and ends at the second; a time that
+    the clock skips is the first instant after the gap.
+
+    Attributes:
+        start, end: A weekday and a local time. Where the end comes before the start in a week, it
+            is that of the next one; the same for both is the whole week.
+        time_zone: The IANA zone that they are told in.
+
+    Raises:
+        InvalidValue: One of them is not as described.
+    """
+
+    start: str
+    end: str
+    time_zone: str = "UTC"
+
+    def __attrs_post_init__(self) -> None:
+        _point("start", self.start)
+        _point("end", self.end)
+        if not isinstance(self.time_zone, str) or known_zone(self.time_zone) is None:
+            allowed = 'an IANA zone that this machine knows, such as "Europe/London"'
+            raise InvalidValue("time_zone", self.time_zone, allowed)
+
+    def windows(self, start: datetime, end: datetime) -> Iterator[Window]:
+        """
+        Yield the stretches that meet [*start*, *end*), in order, whole and in UTC.
+
+        Args:
+            start, end: Aware times.
+        """
+        home = known_zone(self.time_zone)
+        assert home is not None
+        first, last = _point("start", self.start), _point("end", self.end)
+        days = (last.day - first.day) % 7
+        if days == 0 and last.order <= first.order:
+            days = 7
+        day = start.astimezone(home).date() - timedelta(days=15)
+        day += timedelta(days=(first.day - day.weekday()) % 7)
+        until = end.astimezone(home).date() + timedelta(days=1)
+        while day <= until:
+            begins = local_instant(day, first.at, home, last=False)
+            ends = local_instant(day + timedelta(days=days), last.at, home, last=True)
+            if begins < end and start < ends and begins < ends:
+                yield Window(start=begins, end=ends)
+            day += _WEEK
+
+    def __str__(self) -> str:
+        return f"{self.start} to {self.end} {self.time_zone}"
+
+
+def _times(value: object) -> tuple[Weekly | Window, ...]:
+    given: list[object] = list(value) if is_list(value) else [value]
+    times: list[Weekly | Window] = []
+    for each in given:
+        if isinstance(each, Weekly):
+            times.append(each)
+        elif isinstance(each, Window):
+            times.append(Window(start=_utc(each.start), end=_utc(each.end)))
+        else:
+            allowed = 'Weekly(start="Fri 16:00", end="Mon 08:00", time_zone=...) or a Window'
+            raise InvalidValue("times", each, allowed)
+    if not times:
+        raise InvalidValue("times", value, "at least one stretch of time")
+    return tuple(times)
+
+
+def _utc(moment: datetime) -> datetime:
+    return checked_time("times", moment).astimezone(UTC)
+
+
+@attrs.frozen(kw_only=True)
+class _During:
+    """
+    Stretches of time, and what they are about: everything, where nothing is named.
+
+    Attributes:
+        name: What people call it.
+        times: When: `Weekly` stretches, and windows that come once.
+        services: Only changes that touch one of these.
+        environments: Only changes in one of these; production by any of its names, or none.
+        labels: Only changes with all of these.
+    """
+
+    name: str
+    times: tuple[Weekly | Window, ...] = attrs.field(converter=_times)
+    services: tuple[str, ...] = attrs.field(default=(), converter=checked_services)
+    environments: tuple[str, ...] = attrs.field(default=(), converter=checked_environments)
+    labels: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=checked_labels)
+
+    def __attrs_post_init__(self) -> None:
+        checked_id("name", self.name)
+
+    def __hash__(self) -> int:
+        """Hash what people call it, and when it is."""
+        return hash((self.name, self.times))
+
+    def is_about(self, content: Content) -> bool:
+        """Say whether it is about such a change; see the attributes."""
+        return concerns(self, content)
+
+    def windows(self, start: datetime, end: datetime) -> list[Window]:
+        """
+        Return the stretches that meet [*start*, *end*), in order; those that touch are one.
+
+        Args:
+            start, end: Aware times.
+        """
+        start, end = checked_time("start", start), checked_time("end", end)
+        met = [
+            window
+            for each in self.times
+            for window in (each.windows(start, end) if isinstance(each, Weekly) else [each])
+            if window.start < end and start < window.end
+        ]
+        joined: list[Window] = []
+        for window in sorted(met, key=attrgetter("start")):
+            if joined and window.start <= joined[-1].end:
+                reaches = max(joined[-1].end, window.end)
+                joined[-1] = Window(start=joined[-1].start, end=reaches)
+            else:
+                joined.append(window)
+        return joined
+
+    def window_at(self, at: datetime) -> Window | None:
+        """Return the stretch in which a time lies; None where it lies in none."""
+        at = checked_time("at", at)
+        if not self.windows(at, at + timedelta(microseconds=1)):
+            return None
+        # What begins where it ends goes on with it; what goes on for ever is told for a year.
+        return self.windows(at, at + _YEAR)[0]
+
+    def next_window(self, at: datetime) -> Window | None:
+        """Return the stretch in which a time lies, or the next one within a year."""
+        return next(iter(self.windows(at, checked_time("at", at) + _YEAR)), None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON and TOML; `from_dict` reads them back."""
+        plain: dict[str, Any] = {"name": self.name}
+        weekly = [each for each in self.times if isinstance(each, Weekly)]
+        once = [each for each in self.times if isinstance(each, Window)]
+        if weekly:
+            plain["weekly"] = [attrs.asdict(each) for each in weekly]
+        if once:
+            plain["windows"] = [
+                {"start": each.start.isoformat(), "end": each.end.isoformat()} for each in once
+            ]
+        for field in ("services", "environments"):
+            if getattr(self, field):
+                plain[field] = list(getattr(self, field))
+        if self.labels:
+            plain["labels"] = dict(self.labels)
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+        """
+        Return what `as_dict` wrote.
+
+        Raises:
+            InvalidValue: A part is missing, unknown, or not as described.
+        """
+        given = dict(plain) if is_mapping(plain) else {}
+        weekly = tables("weekly", given.pop("weekly", ()))
+        once = tables("windows", given.pop("windows", ()))
+        times = [made(Weekly, "weekly", each) for each in weekly] + [*map(_once, once)]
+        return made(cls, "freeze", {**given, "times": times})
+
+
+def _once(plain: Mapping[str, Any]) -> Window:
+    """Return a window that TOML or JSON tells, in which a time may be text."""
+    return made(Window, "windows", {name: _time(name, each) for name, each in plain.items()})
+
+
+def _time(name: str, told: object) -> object:
+    """Return a time that may be told as text; what it is else, its window says."""
+    if not isinstance(told, str):
+        return told
+    try:
+        return datetime.fromisoformat(told)
+    except ValueError:
+        allowed = "a time with its offset, such as 2026-12-21T00:00:00+01:00"
+        raise InvalidValue(f"windows.{name}", told, allowed) from None
+
+
+_YEAR: Final = timedelta(days=366)
+
+
+def _overriding(value: object) -> tuple[str, ...]:
+    return checked_people("override_by", value)
+
+
+@attrs.frozen(kw_only=True)
+class Freeze(_During):
+    """
+    When nothing may start, approved or not: "Fri 16:00" to "Mon 08:00", or a week of December.
+
+    A change that runs when it begins may finish. An emergency may start; that it did is told. Who
+    may override it can, with a reason, which is kept.
+
+    Attributes:
+        override_by: Who may; nobody named means anybody.
+    """
+
+    override_by: tuple[str, ...] = attrs.field(default=(), converter=_overriding)
+
+    __hash__ = _During.__hash__
+
+    def may_override(self, person: str) -> bool:
+        """Say whether somebody may let a change start in it."""
+        return not self.override_by or is_among_people(person, self.override_by)
+
+
+@attrs.frozen(kw_only=True)
+class MaintenanceWindow(_During):
+    """When changes may start: those that it is about start in one such window, or not at all."""
+
+    __hash__ = _During.__hash__
+
+
+D = TypeVar("D", Freeze, MaintenanceWindow)
+
+
+def listed(name: str, value: object, kind: type[D]) -> tuple[D, ...]:
+    """
+    Return a list of freezes, or of maintenance windows, as a tuple; no two have one name.
+
+    Args:
+        name: How errors call the list.
+    """
+    given: list[object] = list(value) if is_list(value) else [value]
+    found: dict[str, D] = {}
+    for each in given:
+        if not isinstance(each, kind):
+            raise InvalidValue(name, each, f"a list of {kind.__name__}(name=..., times=...)")
+        if each.name in found:
+            raise InvalidValue(name, each.name, "each name once")
+        found[each.name] = each
+    return tuple(found.values())

@@ -1,0 +1,170 @@
+"""
+The rules that a ledger has adopted: which are in force, for every process that records.
+
+Adopted rules are events like others, in a stream for each kind; the newest of it is in force.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from imcm.codec.decoding import decode
+from imcm.codec.rows import StoredEvent
+from imcm.domain.lifecycle import parameters
+from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.policy.scope import is_among_people
+from imcm.domain.recorded import RulesAdopted
+from imcm.domain.severity import SeverityScale
+from imcm.errors import ImcmError, InvalidValue, StepRefused, UnreadEventError
+from imcm.plain import plain
+
+POLICY: Final = "policy"
+SCALE: Final = "severity_scale"
+STREAMS: Final = (f"rules:{POLICY}", f"rules:{SCALE}")
+
+_KINDS: Final[Mapping[type, str]] = {Policy: POLICY, SeverityScale: SCALE}
+_READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
+    POLICY: Policy.from_dict,
+    SCALE: SeverityScale.from_dict,
+}
+
+
+class Rules(NamedTuple):
+    """The rules that are in force; None where none of a kind were adopted."""
+
+    policy: Policy | None = None
+    scale: SeverityScale | None = None
+
+
+def kind_of(rules: object) -> str:
+    """
+    Return of which kind rules are, which names their stream.
+
+    Raises:
+        InvalidValue: They are none that can be adopted.
+    """
+    kind = _KINDS.get(type(rules))
+    if kind is None:
+        raise InvalidValue("rules", rules, "give a Policy or a SeverityScale")
+    return kind
+
+
+def adoption(rules: Policy | SeverityScale, by: str) -> RulesAdopted:
+    """Return the event that adopts rules, their whole text in it."""
+    text = json.dumps(rules.as_dict(), ensure_ascii=False, separators=(",", ":"))
+    return RulesAdopted(
+        kind=kind_of(rules),
+        name=rules.name,
+        version=rules.version,
+        text=text,
+        sha256=sha256(text.encode()).hexdigest(),
+        by=by,
+    )
+
+
+def refuse_adoption(event: RulesAdopted, before: Sequence[RulesAdopted], in_force: Rules) -> None:
+    """
+    Refuse rules that somebody may not adopt, or whose name means others already.
+
+    Raises:
+        StepRefused: So it is; the guard is "stewards" or "name".
+    """
+    stream = f"rules:{event.kind}"
+    stewards = in_force.policy.stewards if in_force.policy is not None else ()
+    if stewards and not is_among_people(event.by, stewards):
+        why = f"{plain(event.by)!r} may not adopt rules; who may: {', '.join(map(plain, stewards))}"
+        raise StepRefused("adopt", "stewards", why, stream=stream)
+    for earlier in before:
+        same = (earlier.name, earlier.version) == (event.name, event.version)
+        if same and earlier.sha256 != event.sha256:
+            why = (
+                f"{plain(event.name)} {plain(event.version)} was adopted with other content; give "
+                "it another version"
+            )
+            raise StepRefused("adopt", "name", why, stream=stream)
+
+
+def adopted(rows: Sequence[StoredEvent]) -> list[RulesAdopted]:
+    """
+    Return what was adopted in a stream of rules.
+
+    Raises:
+        UnreadEventError: This version can't read it.
+    """
+    events = [decode(row).event for row in rows]
+    if not all(isinstance(event, RulesAdopted) for event in events):
+        raise UnreadEventError(f"{rows[0].stream} can't be read by this version; update imcm")
+    return [event for event in events if isinstance(event, RulesAdopted)]
+
+
+def in_force(by_stream: Mapping[str, Sequence[StoredEvent]]) -> Rules:
+    """
+    Return the rules in force, of the rows of their streams.
+
+    Raises:
+        UnreadEventError: This version can't read them.
+    """
+    if not by_stream:
+        return Rules()
+    told = {stream: _read(adopted(rows)[-1]) for stream, rows in by_stream.items() if rows}
+    return Rules(*(told.get(stream) for stream in STREAMS))
+
+
+def _read(event: RulesAdopted) -> Any:
+    """Return adopted rules. Any: of which class they are, their kind says."""
+    return _read_text(event.kind, event.text)
+
+
+@lru_cache(maxsize=64)
+def _read_text(kind: str, text: str) -> Any:
+    try:
+        return _READ[kind](json.loads(text))
+    except (ImcmError, LookupError, ValueError, TypeError, RecursionError) as error:
+        raise UnreadEventError(
+            f"the rules in force (rules:{plain(kind)}) can't be read by this version: {error}; "
+            "update imcm"
+        ) from None
+
+
+def given_to(
+    step: Callable[..., object], arguments: Mapping[str, object], rules: Rules
+) -> dict[str, object]:
+    """
+    Return the rules in force that a step takes and was not given.
+
+    Raises:
+        InvalidValue: It was given others.
+    """
+    given: dict[str, object] = {}
+    for name, mine in (("policy", rules.policy), ("scale", rules.scale)):
+        if mine is None:
+            continue
+        if name in arguments:
+            other = arguments[name]
+            if other.__class__ is not mine.__class__ or other != mine:
+                allowed = f"what is in force, {mine.name} {mine.version}, which needs not be given"
+                raise InvalidValue(name, other, allowed)
+        elif name in parameters(step):
+            given[name] = mine
+    return given
+
+
+def rules_of(arguments: Mapping[str, object], rules: Rules, *, scaled: bool) -> dict[str, object]:
+    """
+    Return the rules that a call goes by: those it was given, else those in force.
+
+    Args:
+        scaled: Whether it is a step of an incident, which knows severities.
+    """
+    policy = arguments.get("policy", rules.policy)
+    going_by: dict[str, object] = {
+        "policy": policy if isinstance(policy, Policy) else DEFAULT_POLICY
+    }
+    if scaled:
+        scale = arguments.get("scale", rules.scale)
+        going_by["scale"] = scale if isinstance(scale, SeverityScale) else None
+    return going_by
