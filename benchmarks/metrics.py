@@ -48,9 +48,12 @@ from imcm.projections.reports.dora import dora_report
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
+EVERY = timedelta(minutes=7)
+"""How long after one change and one incident the next begin."""
 
-def held(rows: int) -> Facts:
-    """Return facts of *rows* incidents and *rows* changes, seeded."""
+
+def held(rows: int, *, services: int = 50, every: timedelta = EVERY) -> Facts:
+    """Return facts of *rows* incidents and *rows* changes of so many services, seeded."""
     chance = random.Random(7)
     log: list[Recorded] = []
 
@@ -60,8 +63,8 @@ def held(rows: int) -> Facts:
             log.append(Recorded(stream, version, len(log) + 1, at, "r", None, event))  # type: ignore[arg-type]
 
     for n in range(rows):
-        at = START + timedelta(minutes=7 * n)
-        service = (f"service-{n % 50}",)
+        at = START + every * n
+        service = (f"service-{n % services}",)
         commit = Commit(id=f"c{n}", committed_at=at - timedelta(minutes=chance.randrange(9_000)))
         told: list[object] = [
             ChangePlanned(

@@ -57,6 +57,10 @@ NOTES: dict[str, str] = {
         "left out with its reason, and each figure has its interval. Most of it is sorting "
         "deployments and durations, and looking at each of them a few times."
     ),
+    "report_by_month": (
+        "Each of its figures has a population, an interval and what stands beside it, as the whole "
+        "has. The rows are sorted into groups and months once; the rest is a few sums for each."
+    ),
     "attribution_100k": (
         "Deployments are sorted once for each service, and each incident costs a binary search."
     ),

@@ -101,6 +101,10 @@ ROUNDS = 5
 STOCK_SAMPLE = 200_000
 """Events of the same history that stock eventsourcing decodes; its seconds are scaled from them."""
 
+SERVICES = 20
+MONTHS = 24
+"""What a report is asked for by service and by month."""
+
 STEPS = 300
 IMPORTED = 200_000
 
@@ -194,6 +198,12 @@ GOALS: dict[str, Goal] = {
         "the five DORA figures with populations and intervals, from facts already held",
         "a median, a share and a count per day of the same rows with the standard library",
         0.5,
+        "s",
+    ),
+    "report_by_month": Goal(
+        f"a DORA report of {SERVICES} services by {MONTHS} months, from facts already held",
+        "the same report without groups and periods",
+        1,
         "s",
     ),
     "attribution_100k": Goal(
@@ -1055,6 +1065,30 @@ def by_frames(known: Facts) -> float:
     return ours / own
 
 
+def measure_by_month(folder: Path, events: int) -> dict[str, Any]:
+    """A DORA report by service and by month, against the whole one of the same facts."""
+    rows = max(100, events // 10)
+    every = timedelta(days=365.25 / 12 * MONTHS) / rows
+    known = metrics.held(rows, services=SERVICES, every=every)
+    by_month = functools.partial(dora_report, group_by="service", bucket_by="month")
+    pairs = [
+        (
+            metrics.fastest(dora_report, known, times=1),
+            metrics.fastest(by_month, known, times=1),
+        )
+        for _ in range(5)
+    ]
+    whole, parts = (min(each) for each in zip(*pairs, strict=True))
+    lines = by_month(known).rows()
+    return {
+        "ratio": parts / whole,
+        "measured": parts,
+        "seconds": parts,
+        "baseline_seconds": whole,
+        "beside": {"incidents and as many changes": rows, "figures in the report": len(lines)},
+    }
+
+
 def measure_attribution(folder: Path, events: int) -> dict[str, Any]:
     """What it costs to infer causes, and how that grows."""
     rows = max(100, events // 10)
@@ -1237,6 +1271,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "replay": ("replay_vs_fetch",),
     "stock": ("replay_vs_stock",),
     "metrics": ("metrics_100k",),
+    "by_month": ("report_by_month",),
     "attribution": ("attribution_100k",),
     "cold": ("cold_open",),
     "follow": ("follow_catch_up",),
@@ -1262,6 +1297,7 @@ WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "import": measure_import,
     "keep": measure_keep,
     "metrics": measure_metrics,
+    "by_month": measure_by_month,
     "peak": measure_peak,
     "recording": measure_recording,
     "replay": measure_replay,

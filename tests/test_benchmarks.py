@@ -26,6 +26,7 @@ KEYS = {
     "follow_catch_up",
     "cold_open",
     "metrics_100k",
+    "report_by_month",
     "attribution_100k",
     "memory",
     "import_time",

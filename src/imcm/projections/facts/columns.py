@@ -29,7 +29,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.projections.facts.instants import EPOCH, MICROSECOND
 from imcm.projections.facts.rows import Spell
-from imcm.projections.statistics.samples import are_floats
+from imcm.projections.statistics.samples import sorted_as_floats
 
 T = TypeVar("T")
 
@@ -66,8 +66,10 @@ def indices_unset(mask: bytearray) -> Sequence[int]:
 
 def argsort(times: Sequence[int]) -> list[int]:
     """Return the indices of times in their order, those of equal ones in the order given."""
-    keys: Sequence[float] = list(map(float, times)) if are_floats(times) else times
-    return sorted(range(len(times)), key=keys.__getitem__)
+    order = sorted(range(len(times)), key=list(map(float, times)).__getitem__)
+    if not order or sorted_as_floats(times[order[0]], times[order[-1]]):
+        return order
+    return sorted(range(len(times)), key=times.__getitem__)
 
 
 def searchsorted(values: Sequence[str], wanted: Iterable[str]) -> list[int]:

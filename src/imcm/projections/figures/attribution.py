@@ -187,7 +187,8 @@ class Attributed(IndexedSequence[Cause]):
 
     def incidents_of(self, change: int) -> Sequence[int]:
         """Return the indices of the incidents that are attributed to a change."""
-        return [self.incidents[index] for index in self.by_change.get(change, ())]
+        indices = self.by_change.get(change, ())
+        return [self.incidents[index] for index in indices] if indices else ()
 
     def signs(self, change: int) -> Iterator[str]:
         """Yield the incidents that are attributed to a change, as a person reads them."""
@@ -296,7 +297,7 @@ def _attributable(facts: Facts, definition: Attribution) -> tuple[Sequence[int],
     return indices, left_out
 
 
-def _detected(row: IncidentFacts) -> int:
+def detected(row: IncidentFacts) -> int:
     """Return the instant at which an incident was detected; NO_TIME where nobody knows."""
     return NO_TIME if row.detected_at is None else instant_of(row.detected_at)
 
@@ -327,11 +328,14 @@ class _Members:
         """Return the incidents of the window that an incident stands for, each by itself."""
         span, members = self._span, row.members or (row,)
         return (
-            members if span is None else [member for member in members if _detected(member) in span]
+            members if span is None else [member for member in members if detected(member) in span]
         )
 
     def caused(self, index: int) -> Sequence[str]:
         """Return the changes that are stated to have caused an incident."""
+        if self._span is None and not self._columns.merged[index]:
+            verdicts = self._columns.verdicts[index].items()
+            return [change for change, verdict in verdicts if verdict is Verdict.CAUSED]
         row = self._incidents[index]
         return said(row, Verdict.CAUSED, self.of(row))
 
@@ -357,11 +361,9 @@ class _Candidates:
         self._closed = rule == "between_releases" and definition.release_ends == "closed"
         longest = definition.max_age
         self._longest = None if longest is None else microseconds(longest)
-        indices: Iterable[int] = range(len(deployed))
+        indices: Sequence[int] = range(len(deployed))
         if definition.candidates == "successful":
-            indices = [
-                index for index, outcome in enumerate(deployed.outcomes) if outcome == COMPLETED
-            ]
+            indices = deployed.ended(COMPLETED)
         at = deployed.at
         if definition.candidates_in == "window" and definition.window is not None:
             span = instants(definition.window, definition.bounds)
@@ -371,7 +373,7 @@ class _Candidates:
             key: ([at[index] for index in mine], mine) for key, mine in shared.items()
         }
 
-    def _shared(self, indices: Iterable[int]) -> Mapping[str, list[int]]:
+    def _shared(self, indices: Sequence[int]) -> Mapping[str, list[int]]:
         """Return deployments by what an incident must share with them."""
         deployed = self._deployed
         if self._scope == "global":
@@ -437,7 +439,7 @@ class _Candidates:
 
     def _among(self, row: IncidentFacts) -> Sequence[int]:
         """Return the deployments one incident is attributed to, whatever is told of it."""
-        at = _detected(row)
+        at = detected(row)
         if at == NO_TIME:
             return ()
         keys: Sequence[str] = ("",)

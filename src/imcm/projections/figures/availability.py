@@ -668,19 +668,17 @@ def _figure(facts: Facts, definition: Outages, unit: str, ask: _Ask) -> Figure:
     members: dict[str | None, Sequence[Stretch | Missing]] = {None: stretches}
     for name in names:
         members[name] = [stretch for stretch in stretches if name in stretch.groups]
-    shared = {
-        name: dict(zip(periods, _by_period(some, periods), strict=True))
-        for name, some in members.items()
-    }
+    shared = {name: _by_period(some, periods) for name, some in members.items()}
 
-    def figure(name: str | None, window: Period | None) -> Figure:
+    def figure(name: str | None, number: int | None) -> Figure:
+        window = definition.window if number is None else periods[number]
         some = members.get(name, ())
-        if window is not None and name in shared:
-            some = shared[name].get(window, some)
+        if number is not None and name in shared:
+            some = shared[name][number]
         part = _summary(some, facts, definition, unit, ask, window)
         return attrs.evolve(part, group=name)
 
-    whole = figure(None, definition.window)
+    whole = figure(None, None)
     out += whole.left_out
     whole = attrs.evolve(whole, left_out=LazySequence.of(sorted(out, key=lambda entry: entry.id)))
     return with_groups(facts, whole, names, periods, figure)

@@ -51,10 +51,5 @@ def instants(window: Period, bounds: str) -> range:
     return range(instant(window[0]) + (ends[0] == "("), instant(window[1]) + (ends[1] == "]"))
 
 
-def before_end(moment: Moment, window: Period, bounds: str) -> bool:
-    """Say whether a moment lies before the end of a window, or on an end that belongs to it."""
-    return instant_of(moment) < instants(window, bounds).stop
-
-
 def _bounds(window: Period, bounds: str) -> str:
     return window.bounds if isinstance(window, Bucket) else bounds

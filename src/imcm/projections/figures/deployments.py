@@ -5,7 +5,6 @@ Deployments: which changes count as one, and when each reached production.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -15,7 +14,7 @@ import attrs
 
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.vocabulary import Kind, Moment, Outcome
-from imcm.projections.facts.columns import UNKNOWN, UNSURE, argsort
+from imcm.projections.facts.columns import UNKNOWN, UNSURE, argsort, indices_set, take
 from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import moment_of
 from imcm.projections.facts.tables import IndexedSequence
@@ -23,13 +22,15 @@ from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.definition import Definition, choices
 from imcm.projections.figures.excerpt import named
 from imcm.projections.figures.figure import LeftOut
+from imcm.projections.figures.groups import shared_out
 from imcm.projections.figures.population import (
     change_matches,
-    groups_of,
+    groups_at,
     in_environment,
     sorted_out,
 )
 from imcm.projections.figures.units import instant_of
+from imcm.projections.figures.windows import Period
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class Deployed(IndexedSequence[Deployment]):
         at: When each came into production, in microseconds since 1970.
         change_indices: The index of the change of each among all changes.
         uncertain: Indices here of those placed by the midpoint of an uncertain moment.
-        groups: The groups each counts in; None where there are no groups.
+        groups: The groups each counts in; empty where there are no groups.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Deployed(IndexedSequence[Deployment]):
         change_indices: Sequence[int],
         at: Sequence[int],
         uncertain: frozenset[int],
-        groups: Sequence[tuple[str, ...]] | None,
+        groups: Sequence[tuple[str, ...]],
     ) -> None:
         self._changes = facts.changes
         self._columns = facts.changes.columns
@@ -107,9 +108,13 @@ class Deployed(IndexedSequence[Deployment]):
         return self._changes.ids[self.change_indices[index]]
 
     @cached_property
-    def outcomes(self) -> Sequence[int]:
+    def outcomes(self) -> bytearray:
         """How the work ended, each as its index in OUTCOMES."""
-        return self._picked(self._columns.outcome)
+        return bytearray(self._picked(self._columns.outcome))
+
+    def ended(self, *outcomes: int) -> Sequence[int]:
+        """Return the indices of those whose work ended in one of some ways, in order."""
+        return indices_set(self.outcomes.translate(bytes(n in outcomes for n in range(256))))
 
     @cached_property
     def loads(self) -> Sequence[int]:
@@ -133,24 +138,26 @@ class Deployed(IndexedSequence[Deployment]):
         return self._picked(self._columns.committed)
 
     @cached_property
-    def services(self) -> Sequence[tuple[str, ...]]:
-        """The services of each; ("",) where it has none."""
-        named = [services or ("",) for services in self._changes.services]
-        numbers = self._columns.services
-        return [named[numbers[index]] for index in self.change_indices]
+    def _named(self) -> Sequence[tuple[str, ...]]:
+        return [services or ("",) for services in self._changes.services]
+
+    def services(self, indices: Iterable[int]) -> list[tuple[str, ...]]:
+        """Return the services of those at some indices; ("",) where one has none."""
+        named, numbers, changes = self._named, self._columns.services, self.change_indices
+        return [named[numbers[changes[index]]] for index in indices]
+
+    @cached_property
+    def by_group(self) -> Mapping[str, Sequence[int]]:
+        """The indices of the deployments of each group, in their order."""
+        return shared_out(range(len(self)), self.groups) if self.groups else {}
+
+    def by_service(self, indices: Sequence[int]) -> Mapping[str, list[int]]:
+        """Return indices that rise by service; "" is that of changes without any."""
+        return shared_out(indices, self.services(indices))
 
     def groups_of(self, index: int) -> tuple[str, ...]:
         """Return the groups that the deployment at an index counts in."""
-        return () if self.groups is None else self.groups[index]
-
-    def by_service(self, indices: Iterable[int]) -> Mapping[str, list[int]]:
-        """Return indices by service, in their order; "" is that of changes without any."""
-        services = self.services
-        shared: defaultdict[str, list[int]] = defaultdict(list)
-        for index in indices:
-            for service in services[index]:
-                shared[service].append(index)
-        return shared
+        return self.groups[index] if self.groups else ()
 
     def change(self, index: int) -> ChangeFacts:
         """Return the change that was deployed."""
@@ -169,6 +176,35 @@ class Deployed(IndexedSequence[Deployment]):
     def _item(self, index: int, /) -> Deployment:
         at, uncertain = moment_of(self.at[index]), index in self.uncertain
         return Deployment(self.change(index), at, uncertain, self.groups_of(index))
+
+
+class DeploymentsByGroup:
+    """Some deployments by their indices, in order of time, of which each period is one stretch."""
+
+    def __init__(self, deployed: Deployed, indices: Sequence[int], bounds: str) -> None:
+        """
+        Take the deployments at some indices, in order.
+
+        Args:
+            bounds: Which ends of a window belong to it.
+        """
+        self._at = deployed.at
+        self._bounds = bounds
+        by_group = deployed.by_group
+        if by_group and len(indices) < len(deployed):
+            by_group = shared_out(indices, take(deployed.groups, indices))
+        self._of: dict[str | None, Sequence[int]] = {None: indices}
+        self._of.update(by_group.items())
+        self.names = sorted(name for name in self._of if name is not None)
+
+    def inside(self, name: str | None, window: Period | None) -> Sequence[int]:
+        """Return those of a group (None: all) in a window (None: all time)."""
+        members = self._of.get(name, ())
+        if window is None:
+            return members
+        span, at = instants(window, self._bounds), self._at.__getitem__
+        first = bisect_left(members, span.start, key=at)
+        return members[first : bisect_left(members, span.stop, key=at)]
 
 
 def unknown_outcomes(deployed: Deployed, definition: Definition) -> tuple[str, ...]:
@@ -248,9 +284,9 @@ def _deployments(facts: Facts, definition: Deployments) -> DeploymentSelection:
 
     plainly = in_environment(None, definition) and not filtered
     indices, out = sorted_out(changes, columns.counted, plainly, matches, why)
-    times: Sequence[int] = columns.deployed
+    times = columns.deployed.tolist()
     if len(indices) < len(changes):
-        times = [times[index] for index in indices]
+        times = take(times, indices)
     unsure: frozenset[int] = frozenset()
     if UNSURE in times:
         unsure = frozenset(index for index in indices if columns.deployed[index] == UNSURE)
@@ -261,10 +297,10 @@ def _deployments(facts: Facts, definition: Deployments) -> DeploymentSelection:
     # The rows come in the order of their ids, and so do those of one time.
     order = argsort(times)
     change_indices = order if len(indices) == len(changes) else [indices[i] for i in order]
-    groups = None
-    if definition.group_by is not None:
-        groups = [groups_of(changes[index], definition) for index in change_indices]
-    uncertain = frozenset(here for here, index in enumerate(change_indices) if index in unsure)
+    groups = groups_at(changes, change_indices, definition)
+    uncertain: frozenset[int] = frozenset()
+    if unsure:
+        uncertain = frozenset(here for here, index in enumerate(change_indices) if index in unsure)
     return Deployed(facts, change_indices, [times[i] for i in order], uncertain, groups), out
 
 

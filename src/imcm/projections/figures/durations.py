@@ -7,15 +7,17 @@ A duration is a `Span` of whole microseconds, observed or still going on; what h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, compress
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import attrs
 
 from imcm.domain.vocabulary import Between, Moment, earliest, latest
+from imcm.projections.facts.columns import argsort, take
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.figures.bounds import before_end, inside, instants
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.figure import (
@@ -27,9 +29,9 @@ from imcm.projections.figures.figure import (
     by_reason,
 )
 from imcm.projections.figures.function import unread_notes
-from imcm.projections.figures.groups import Members, with_groups
+from imcm.projections.figures.groups import Members, names_of, with_groups
 from imcm.projections.figures.lazy import LazySequence
-from imcm.projections.figures.periods import buckets
+from imcm.projections.figures.periods import Periods, buckets
 from imcm.projections.figures.units import SECONDS, elapsed, instant_of, utc
 from imcm.projections.figures.windows import Period
 from imcm.projections.statistics import intervals, quantiles
@@ -140,7 +142,7 @@ class Columns:
     groups: Callable[[int], tuple[str, ...]]
 
     def placing_instants(self, shape: Shape) -> Sequence[Sequence[int]]:
-        """Return the columns of instants that place a duration in a period; see `placed`."""
+        """Return the columns of instants that place a duration in a period; see `_placed`."""
         by = {"end": (self.ends,), "start": (self.starts,)}
         return by.get(shape.in_window, (self.starts, self.ends))
 
@@ -236,27 +238,48 @@ def _placing_moments(duration: Span | Missing, shape: Shape) -> tuple[Moment, ..
     return known if shape.in_window in {"either", "both"} else known[:1]
 
 
-def placed(shape: Shape) -> Callable[[Iterable[bool]], bool]:
-    """Return what says, of the moments that lie in a window, whether the duration does."""
-    return all if shape.in_window == "both" else any
+def _placed(shape: Shape, numbers: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the periods, by number, that a duration is in, from those of its moments."""
+    first, *others = numbers
+    if shape.in_window == "both":
+        return first if all(number == first for number in others) else ()
+    return tuple(dict.fromkeys(chain(first, *others)))
 
 
-def _goes_on(duration: Span | Missing, shape: Shape) -> bool:
-    """Say whether a duration is in every period from its start on, since it is not over."""
+def _periods_of(columns: Columns, periods: Periods, shape: Shape) -> list[tuple[int, ...]]:
+    """Return the periods, by number, that each duration is in that is exact and over."""
+    numbers = list(map(periods.numbers, columns.placing_instants(shape)))
+    if len(numbers) == 1:
+        return numbers[0]
+    return [_placed(shape, pair) for pair in zip(*numbers, strict=True)]
+
+
+def _periods_of_other(duration: Span | Missing, periods: Periods, shape: Shape) -> tuple[int, ...]:
+    """
+    Return the periods, by number, in which another duration is in question.
+
+    One that is not over is so in every period from its start on, one without any moment in each.
+    """
+    moments = list(map(instant_of, _placing_moments(duration, shape)))
+    if not moments:
+        return tuple(range(len(periods)))
     ongoing = isinstance(duration, Span) and not duration.observed and duration.end is None
-    return ongoing and shape.in_window in {"end", "either"}
+    if ongoing and shape.in_window in {"end", "either"}:
+        return tuple(periods.up_from(max(moments)))
+    return _placed(shape, periods.numbers(moments))
 
 
-def _in(
-    duration: Span | Missing, window: Period | None, definition: Definition, shape: Shape
-) -> bool:
-    """Say whether a duration is in question in a window; one without any moment is in each."""
-    if window is None:
-        return True
-    moments = _placing_moments(duration, shape)
-    if _goes_on(duration, shape):
-        return all(before_end(moment, window, definition.bounds) for moment in moments)
-    return not moments or placed(shape)(inside(m, window, definition.bounds) for m in moments)
+def _periods(
+    columns: Columns, others: Iterable[Span | Missing], definition: Definition, shape: Shape
+) -> Periods:
+    """Return the periods that are asked for."""
+    if definition.bucket_by is None:
+        return Periods((), definition.bounds)
+    placing = columns.placing_instants(shape)
+    times = [end for column in placing if column for end in (min(column), max(column))]
+    for duration in others:
+        times += map(instant_of, _placing_moments(duration, shape))
+    return Periods(buckets(definition, map(moment_of, times)), definition.bounds)
 
 
 def with_parts(
@@ -267,89 +290,83 @@ def with_parts(
     shape: Shape,
 ) -> Figure:
     """Return the figure of all durations, with its groups and periods."""
-    columns = durations.columns()
-    placing = columns.placing_instants(shape)
-    periods: list[Period] = []
-    if definition.bucket_by is not None:
-        times = [end for column in placing if column for end in (min(column), max(column))]
-        times += (
-            instant_of(moment)
-            for duration in durations.others
-            for moment in _placing_moments(duration, shape)
-        )
-        periods = list(buckets(definition, map(moment_of, times)))
-
-    def times_of(duration: Span | Missing) -> Sequence[int] | None:
-        return (
-            None
-            if _goes_on(duration, shape)
-            else list(map(instant_of, _placing_moments(duration, shape))) or None
-        )
-
+    columns, others = durations.columns(), durations.others
+    periods = _periods(columns, others, definition, shape)
+    indices: Sequence[int] = range(len(columns.values))
     grouped = definition.group_by is not None
-    every = range(len(columns.values))
-    exact = Members(
-        every,
-        columns.groups if grouped else None,
-        periods,
-        lambda index: [column[index] for column in placing],
-    )
-    others = Members(
-        durations.others, (lambda duration: duration.groups) if grouped else None, periods, times_of
-    )
-
-    def figure(name: str | None, window: Period | None) -> Figure:
-        some, rest = exact.of(name, window), others.of(name, window)
-        part = _summary(columns, some, rest, (), facts, definition, shape, window)
-        return attrs.evolve(part, group=name)
-
+    names: list[str] = []
+    if grouped:
+        names = names_of(chain(map(columns.groups, indices), (other.groups for other in others)))
     window = definition.window
-    whole = _summary(columns, every, durations.others, out, facts, definition, shape, window)
-    return with_groups(facts, whole, sorted({*exact.names, *others.names}), periods, figure)
+    if window is not None:
+        in_window = Periods((window,), definition.bounds)
+        indices = list(compress(indices, _periods_of(columns, in_window, shape)))
+        others = [other for other in others if _periods_of_other(other, in_window, shape)]
+    if grouped or periods:
+        # In the order of their lengths, which those of each part then have, too.
+        indices = take(indices, argsort(take(columns.values, indices)))
+    every = len(indices) == len(columns.values) and not grouped and not periods
+    values = Ordered.of(columns.values if every else take(columns.values, indices))
+    exact = Members(
+        len(indices),
+        list(map(columns.groups, indices)) if grouped else (),
+        take(_periods_of(columns, periods, shape), indices) if periods else (),
+    )
+    rest = Members(
+        len(others),
+        [other.groups for other in others] if grouped else (),
+        [_periods_of_other(other, periods, shape) for other in others] if periods else (),
+    )
+
+    def figure(name: str | None, number: int | None) -> Figure:
+        some = exact.of(name, number)
+        return _summary(
+            values if len(some) == len(values) else values.at(some),
+            lambda: _included(columns, (indices[index] for index in some)),
+            take(others, rest.of(name, number)),
+            out if name is None and number is None else (),
+            facts,
+            definition,
+            shape,
+            window if number is None else periods[number],
+            name,
+        )
+
+    return with_groups(facts, figure(None, None), names, periods, figure)
 
 
 def _summary(
-    columns: Columns,
-    exact: Sequence[int],
-    others: Iterable[Span | Missing],
-    out: Iterable[LeftOut],
+    exact: Ordered,
+    included: Callable[[], Iterable[Included]],
+    others: Sequence[Span | Missing],
+    out: Sequence[LeftOut],
     facts: Facts,
     definition: Definition,
     shape: Shape,
     window: Period | None,
+    group: str | None,
 ) -> Figure:
-    if window is not None:
-        within, placing = instants(window, definition.bounds), columns.placing_instants(shape)
-        lies = placed(shape)
-        exact = [index for index in exact if lies(column[index] in within for column in placing)]
+    """
+    Return the figure of one part.
+
+    Args:
+        exact: The durations that are exact and over; *included* tells of each.
+        others: Those that are not, and what has none.
+        out: What else is left out.
+    """
     spans: list[Span] = []
     waiting: list[Span] = []
-    left_out = list(out)
     for duration in others:
-        if not _in(duration, window, definition, shape):
-            continue
-        if isinstance(duration, Missing):
-            reason = duration.reason
-        elif window is not None and not _placing_moments(duration, shape):
-            reason = "no known moment places it in a period"
-        elif duration.observed:
-            spans.append(duration)
-            continue
-        else:
-            waiting.append(duration)
-            reason = duration.why
-        left_out.append(LeftOut(duration.id, reason, duration.positions))
-    sure = (
-        columns.values if len(exact) == len(columns.values) else [columns.values[i] for i in exact]
-    )
-    values = Ordered.of([*sure, *(span.value for span in spans)])
+        if isinstance(duration, Span) and not _lies_nowhere(duration, window, shape):
+            (spans if duration.observed else waiting).append(duration)
+    values = Ordered.of([*exact, *(span.value for span in spans)]) if spans else exact
+    left_out = LazySequence(lambda: _left_out(others, out, window, shape))
     still_open = sum(span.end is None for span in waiting)
     statistic = STATISTICS[shape.statistic]
     value = _seconds(statistic(values))
     if value is None and definition.empty == "zero":
         value = 0.0
     uncertain = sum(span.uncertain for span in spans)
-    extremes = _extremes(sure, spans, statistic) if uncertain else None
     return Figure(
         name=type(definition).NAME,
         value=value,
@@ -363,24 +380,52 @@ def _summary(
         log_position=facts.log_position,
         mark=facts.mark,
         interval=_interval(values, shape.statistic, definition.level),
-        bounds=extremes,
+        bounds=_extremes(exact, spans, statistic) if uncertain else None,
         uncertain=uncertain,
-        included=Population(lambda: _included(columns, exact, spans), lambda: _in_seconds(values)),
+        included=Population(
+            lambda: sorted([*included(), *map(_as_included, spans)], key=_rank),
+            lambda: _in_seconds(values),
+        ),
         censored=LazySequence(lambda: sorted(map(_as_included, waiting), key=_rank)),
-        left_out=LazySequence(lambda: sorted(left_out, key=lambda entry: entry.id)),
+        left_out=left_out,
         beside=_beside(values, waiting, shape.statistic, definition.level),
         counts={STILL_OPEN: still_open} if still_open else {},
         notes=(*unread_notes(facts), *early_notes(sum(span.early for span in spans))),
+        group=group,
     )
 
 
-def _included(columns: Columns, exact: Iterable[int], spans: Iterable[Span]) -> list[Included]:
-    """Return the durations as they are counted, the shortest first."""
-    included: list[Included] = []
-    for index in exact:
+def _lies_nowhere(span: Span, window: Period | None, shape: Shape) -> bool:
+    """Say whether nothing tells in which period a duration lies, where one is asked for."""
+    return window is not None and not _placing_moments(span, shape)
+
+
+def _left_out(
+    others: Iterable[Span | Missing],
+    out: Iterable[LeftOut],
+    window: Period | None,
+    shape: Shape,
+) -> list[LeftOut]:
+    """Return what has no duration, or none that can be counted, and why."""
+    left_out = list(out)
+    for duration in others:
+        if isinstance(duration, Missing):
+            reason = duration.reason
+        elif _lies_nowhere(duration, window, shape):
+            reason = "no known moment places it in a period"
+        elif not duration.observed:
+            reason = duration.why
+        else:
+            continue
+        left_out.append(LeftOut(duration.id, reason, duration.positions))
+    return sorted(left_out, key=attrgetter("id"))
+
+
+def _included(columns: Columns, indices: Iterable[int]) -> Iterator[Included]:
+    """Yield those that are exact and over as they are counted."""
+    for index in indices:
         id_, positions = columns.who(index)
-        included.append(Included(id_, columns.values[index] / 1e6, "", positions))
-    return sorted([*included, *map(_as_included, spans)], key=_rank)
+        yield Included(id_, columns.values[index] / 1e6, "", positions)
 
 
 def _in_seconds(values: Sequence[float]) -> list[float]:
@@ -438,7 +483,7 @@ def _interval(values: Ordered, statistic: str, level: float) -> intervals.Interv
 
 
 def _extremes(
-    exact: Sequence[int], spans: Sequence[Span], statistic: Callable[[Values], float | None]
+    exact: Sequence[float], spans: Sequence[Span], statistic: Callable[[Values], float | None]
 ) -> tuple[float, float] | None:
     """Every statistic here grows with each duration, so the extremes are at all lows, all highs."""
     low = _seconds(statistic([*exact, *(span.low for span in spans)]))

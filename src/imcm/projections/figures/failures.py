@@ -5,31 +5,39 @@ Change failure rate: of the deployments, the share that failed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from itertools import compress
 from typing import ClassVar, Final, NamedTuple
 
 import attrs
 
-from imcm.projections.facts.columns import COMPLETED, FAILED, ROLLED_BACK, indices_set
+from imcm.projections.facts.columns import (
+    COMPLETED,
+    FAILED,
+    NO_TIME,
+    ROLLED_BACK,
+    indices_set,
+    take,
+)
 from imcm.projections.facts.fold import Facts, IncidentFacts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.figures.attribution import Attributed, Attribution, causes_of
-from imcm.projections.figures.bounds import inside, instants
+from imcm.projections.figures.attribution import Attributed, Attribution, causes_of, detected
+from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.definition import choices, names
 from imcm.projections.figures.deployments import (
     Deployed,
     Deployment,
+    DeploymentsByGroup,
     all_deployments,
     deployments,
     unknown_outcomes,
 )
 from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.function import figure_function, unread_notes
-from imcm.projections.figures.groups import Members, with_groups
+from imcm.projections.figures.groups import Members, names_of, with_groups
 from imcm.projections.figures.lazy import LazySequence
-from imcm.projections.figures.periods import buckets
+from imcm.projections.figures.periods import Periods, buckets
 from imcm.projections.figures.population import groups_of, incidents_of
-from imcm.projections.figures.units import SHARE, instant_of, utc
+from imcm.projections.figures.units import SHARE
 from imcm.projections.figures.windows import Period
 from imcm.projections.statistics.intervals import wilson
 
@@ -109,7 +117,7 @@ class Failed:
         self._attributed = attributed
         self._others = others
         marked = set(others)
-        self.inferred: AbstractSet[int] = frozenset()
+        self.inferred: frozenset[int] = frozenset()
         if attributed is not None:
             deployment_indices = deployed.deployment_indices
             caused = {
@@ -121,7 +129,7 @@ class Failed:
                     for change in attributed.changes[: attributed.stated]
                     if change >= 0
                 }
-                self.inferred = caused - stated - marked
+                self.inferred = frozenset(caused - stated - marked)
             marked |= caused
         self._marked = marked
         self.indices: Sequence[int] = sorted(marked)
@@ -185,11 +193,8 @@ def _failures(facts: Facts, definition: FailedBy) -> Classified:
     if "failed" in by:
         signs[FAILED] = "outcome failed"
     if signs:
-        others = {
-            index: [signs[outcome]]
-            for index, outcome in enumerate(deployed.outcomes)
-            if outcome in signs
-        }
+        outcomes = deployed.outcomes
+        others = {index: [signs[outcomes[index]]] for index in deployed.ended(*signs)}
     if "repaired" in by:
         repairs = [facts.changes[index] for index in indices_set(facts.changes.columns.rework)]
         repaired = {of: row.id for row in repairs if (of := row.repairs) and of != row.id}
@@ -273,38 +278,36 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
     incidents: Sequence[IncidentFacts] = ()
     if definition.numerator == "incidents":
         incidents, _ = incidents_of(facts, definition)
-    periods: list[Period] = []
-    if definition.bucket_by is not None:
-        moments = [moment_of(deployed.at[index]) for index in divisors]
-        moments += [utc(row.detected_at) for row in incidents if row.detected_at is not None]
-        periods = list(buckets(definition, moments))
-    grouped = definition.group_by is not None
-    divisor_members = Members(
-        divisors,
-        deployed.groups_of if grouped else None,
-        periods,
-        lambda index: (deployed.at[index],),
-    )
-    detected = Members(
-        incidents,
-        (lambda row: groups_of(row, definition)) if grouped else None,
-        periods,
-        lambda row: () if row.detected_at is None else (instant_of(row.detected_at),),
+    ends = [deployed.at[index] for index in (*divisors[:1], *divisors[-1:])]
+    ends += (at for row in incidents if (at := detected(row)) != NO_TIME)
+    periods = Periods(buckets(definition, map(moment_of, ends)), definition.bounds)
+    dividing = DeploymentsByGroup(deployed, divisors, definition.bounds)
+    failed = DeploymentsByGroup(deployed, classified.failed.among(divisors), definition.bounds)
+    theirs = [groups_of(row, definition) for row in incidents]
+    groups = {*dividing.names, *names_of(theirs)}
+    if definition.window is not None:
+        in_window = Periods((definition.window,), definition.bounds)
+        lies = in_window.numbers(map(detected, incidents))
+        incidents, theirs = list(compress(incidents, lies)), list(compress(theirs, lies))
+    counted = Members(
+        len(incidents),
+        theirs,
+        periods.numbers(map(detected, incidents)),
     )
 
-    def figure(name: str | None, window: Period | None) -> Figure:
-        members, rows = divisor_members.of(name, window), detected.of(name, window)
-        part = _rate(members, classified, rows, facts, definition, window)
-        return attrs.evolve(part, group=name)
+    def figure(name: str | None, number: int | None) -> Figure:
+        window = definition.window if number is None else periods[number]
+        members = dividing.inside(name, window), failed.inside(name, window)
+        rows = take(incidents, counted.of(name, number))
+        return _rate(*members, classified, rows, facts, definition, window, name)
 
-    groups = sorted({*divisor_members.names, *detected.names})
     left_out = LazySequence(
         lambda: sorted(
             [*out, *passed_over, *classified.unattributed],
             key=lambda entry: (entry.id, entry.reason),
         )
     )
-    whole = figure(None, definition.window)
+    whole = figure(None, None)
     notes = () if definition.numerator == "incidents" else classified.notes
     notes += unknown_outcomes(deployed, definition)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
@@ -312,26 +315,22 @@ def change_failures(facts: Facts, definition: ChangeFailureRate) -> Figure:
 
 
 def _rate(
-    members: Sequence[int],
+    counted: Sequence[int],
+    failed: Sequence[int],
     classified: Classified,
-    incidents: Iterable[IncidentFacts],
+    incidents: Sequence[IncidentFacts],
     facts: Facts,
     definition: ChangeFailureRate,
     window: Period | None,
+    group: str | None,
 ) -> Figure:
     deployed, failures_ = classified.deployments, classified.failed
-    counted = members
-    if window is not None:
-        at, span = deployed.at, instants(window, definition.bounds)
-        counted = [index for index in members if at[index] in span]
     n = len(counted)
-    failed = failures_.among(counted)
     if definition.numerator == "changes":
         count = len(failed)
     elif definition.numerator == "links":
         count = sum(map(failures_.links, failed))
     else:
-        incidents = [row for row in incidents if inside(row.detected_at, window, definition.bounds)]
         count = len(incidents)
     value = count / n if n else None
     if value is None and definition.empty == "zero":
@@ -356,9 +355,10 @@ def _rate(
         included=LazySequence(lambda: _included(counted, classified, incidents, definition)),
         counts={
             definition.numerator if definition.numerator != "changes" else "failed": count,
-            "failed by inferred cause only": len(failures_.inferred & set(failed)),
+            "failed by inferred cause only": len(failures_.inferred.intersection(failed)),
         },
         notes=unread_notes(facts),
+        group=group,
     )
 
 

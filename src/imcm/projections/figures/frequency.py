@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from functools import lru_cache
-from itertools import accumulate, compress
+from itertools import accumulate, compress, repeat
 from operator import sub
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -22,12 +22,12 @@ from imcm.projections.facts.columns import COMPLETED, UNKNOWN, indices_set
 from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
 from imcm.projections.facts.merges import said
-from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.days import day_of, midnight, next_midnight
-from imcm.projections.figures.definition import Definition, names
+from imcm.projections.figures.definition import names
 from imcm.projections.figures.deployments import (
     Deployed,
     Deployments,
+    DeploymentsByGroup,
     deployments,
     unknown_notes,
     unknown_outcomes,
@@ -35,7 +35,7 @@ from imcm.projections.figures.deployments import (
 from imcm.projections.figures.failures import FailedBy, failures
 from imcm.projections.figures.figure import Figure, Included, LeftOut
 from imcm.projections.figures.function import figure_function, unread_notes
-from imcm.projections.figures.groups import by_group, with_groups
+from imcm.projections.figures.groups import with_groups
 from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.periods import buckets
 from imcm.projections.figures.population import why_incident_out
@@ -100,25 +100,28 @@ def measure_frequency(facts: Facts, definition: DeploymentFrequency) -> Figure:
     """Compute deployment frequency."""
     deployed, out = deployments(facts, definition)
     indices, dropped_indices, reasons = _split(facts, deployed, definition)
-    counted = _DeploymentsByGroup(deployed, indices, definition)
-    dropped = _DeploymentsByGroup(deployed, dropped_indices, definition)
+    counted = DeploymentsByGroup(deployed, indices, definition.bounds)
+    dropped = DeploymentsByGroup(deployed, dropped_indices, definition.bounds)
     home = zone(definition.time_zone)
     full_days = _full_days(deployed, indices, home)
+    days = _days(deployed.at, home)
     periods: list[Period] = []
     if definition.window is not None or full_days is not None:
         periods = list(buckets(attrs.evolve(definition, window=definition.window or full_days), ()))
 
-    def figure(name: str | None, window: Period | None) -> Figure:
+    def figure(name: str | None, number: int | None) -> Figure:
+        window = definition.window if number is None else periods[number]
         span = full_days if window is None else window
         if definition.window is not None and window is not None:
             span = _up_to(window, facts)
         members = counted.inside(name, window)
         others = dropped.inside(name, window)
         left_out = LazySequence(lambda: _passed_over(deployed, others, reasons))
-        part = _frequency(deployed, members, facts, definition, window, span)
+        dates = set(days if len(members) == len(days) else map(days.__getitem__, members))
+        part = _frequency(deployed, members, dates, facts, definition, window, span)
         return attrs.evolve(part, group=name, left_out=left_out)
 
-    whole = figure(None, definition.window)
+    whole = figure(None, None)
     passed_over = whole.left_out
     left_out = LazySequence(lambda: sorted([*out, *passed_over], key=lambda entry: entry.id))
     notes = failures(facts, definition).notes if definition.count == "not_failed" else ()
@@ -162,27 +165,6 @@ def _split(
     return sorted(set(every).difference(bad)), bad, why
 
 
-class _DeploymentsByGroup:
-    """Indices of deployments in order of time, by group, to be cut by binary search."""
-
-    def __init__(self, deployed: Deployed, indices: Sequence[int], definition: Definition) -> None:
-        self._bounds = definition.bounds
-        self._at = deployed.at
-        self._of: dict[str | None, Sequence[int]] = {None: indices}
-        if definition.group_by is not None:
-            self._of.update(by_group(indices, deployed.groups_of))
-        self.names = sorted(name for name in self._of if name is not None)
-
-    def inside(self, name: str | None, window: Period | None) -> Sequence[int]:
-        """Return those of a group (None: all) in a window (None: all time)."""
-        members = self._of.get(name, ())
-        if window is None:
-            return members
-        span, at = instants(window, self._bounds), self._at.__getitem__
-        first = bisect_left(members, span.start, key=at)
-        return members[first : bisect_left(members, span.stop, key=at)]
-
-
 def _full_days(deployed: Deployed, indices: Sequence[int], home: ZoneInfo) -> Period | None:
     """Return the days from the first deployment to the last; None without any."""
     if not indices:
@@ -216,16 +198,16 @@ def _days_between(span: Period, home: ZoneInfo) -> float:
     return (days[1] - days[0]) + (parts[1] - parts[0])
 
 
-def _dates(times: Sequence[int], home: ZoneInfo) -> set[date]:
-    """Return the days of a zone on which some of these instants lie; they are in order."""
-    dates: set[date] = set()
-    index = 0
-    while index < len(times):
+def _days(times: Sequence[int], home: ZoneInfo) -> list[date]:
+    """Return the day of a zone on which each of these instants lies; they are in order."""
+    days: list[date] = []
+    while len(days) < len(times):
+        index = len(days)
         day = _day(times[index], home)
-        dates.add(day)
         # All up to the next midnight are of that day, however many they are.
-        index = bisect_left(times, instant(next_midnight(day, home)), lo=index + 1)
-    return dates
+        following = bisect_left(times, instant(next_midnight(day, home)), lo=index + 1)
+        days += repeat(day, following - index)
+    return days
 
 
 def _median_gap(times: Sequence[int]) -> float | None:
@@ -239,6 +221,7 @@ def _median_gap(times: Sequence[int]) -> float | None:
 def _frequency(
     deployed: Deployed,
     counted: Sequence[int],
+    dates: Set[date],
     facts: Facts,
     definition: DeploymentFrequency,
     window: Period | None,
@@ -247,7 +230,6 @@ def _frequency(
     home = zone(definition.time_zone)
     n = len(counted)
     times = deployed.at if n == len(deployed) else [deployed.at[index] for index in counted]
-    dates = _dates(times, home)
     value: float | None = None
     reason: str | None = None
     interval = None
@@ -466,7 +448,7 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
         for index in may_be
         if (reasons := _signs(deployed.change(index), fixed.get(index, ()), definition))
     }
-    counted = _DeploymentsByGroup(deployed, range(len(deployed)), definition)
+    counted = DeploymentsByGroup(deployed, range(len(deployed)), definition.bounds)
     ends = [moment_of(at) for at in (*deployed.at[:1], *deployed.at[-1:])]
     periods = list(buckets(definition, ends))
 
@@ -475,7 +457,8 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
             mine, row = signs.get(index, ()), deployed.change(index)
             yield Included(row.id, 1.0 if mine else 0.0, "; ".join(mine), row.positions)
 
-    def figure(name: str | None, window: Period | None) -> Figure:
+    def figure(name: str | None, number: int | None) -> Figure:
+        window = definition.window if number is None else periods[number]
         members = counted.inside(name, window)
         n, count = len(members), len(signs.keys() & members)
         value = count / n if n else (0.0 if definition.empty == "zero" else None)
@@ -502,7 +485,7 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
     left_out = LazySequence(
         lambda: sorted([*out, *disregarded], key=lambda entry: (entry.id, entry.reason))
     )
-    whole = figure(None, definition.window)
+    whole = figure(None, None)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(facts, whole, counted.names, periods, figure)
 

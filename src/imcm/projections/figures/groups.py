@@ -4,92 +4,76 @@ Groups of a figure, each with its periods, and names asked for that no record ha
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from itertools import chain
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import attrs
 
 from imcm.domain.vocabulary import MARK, PRODUCTION
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
-from imcm.projections.facts.instants import instant
 from imcm.projections.figures.definition import ANY, LABEL, Definition, is_label, is_mark
 from imcm.projections.figures.excerpt import named, near
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.windows import Period
 from imcm.projections.statistics.quantiles import mean
 
-T = TypeVar("T")
+Key = TypeVar("Key", bound=Hashable)
 
 
-class Members(Generic[T]):
-    """The rows of a figure by group and by period, so that each part goes through its own only."""
+class Members:
+    """Which rows are in each group and in each period, so that each part goes through its own."""
 
     def __init__(
         self,
-        rows: Sequence[T],
-        groups: Callable[[T], Iterable[str]] | None,
-        periods: Sequence[Period],
-        times: Callable[[T], Iterable[int] | None],
+        count: int,
+        groups: Sequence[tuple[str, ...]],
+        periods: Sequence[tuple[int, ...]],
     ) -> None:
         """
-        Sort the rows once.
+        Sort so many rows in; they go by their indices.
 
         Args:
-            groups: The groups a row counts in; None where there are no groups.
-            periods: As `buckets` gives them.
-            times: The instants at which a row may count, or None where that may be in any period.
+            groups: Those each row is in; empty where there are none.
+            periods: Those each row is in, by number; empty where there are none.
         """
-        self._rows: dict[str | None, Sequence[T]] = {None: rows}
-        if groups is not None:
-            self._rows.update(by_group(rows, groups))
-        self._parts = {
-            name: _by_period(members, periods, times) for name, members in self._rows.items()
-        }
+        rows: Sequence[int] = range(count)
+        self._rows: dict[str | None, Sequence[int]] = {None: rows}
+        if groups:
+            self._rows.update(shared_out(rows, groups))
+        self._parts: dict[str | None, dict[int, list[int]]] = {}
+        if periods:
+            self._parts = {
+                name: shared_out(rows, map(periods.__getitem__, rows))
+                for name, rows in self._rows.items()
+            }
 
-    @property
-    def names(self) -> list[str]:
-        """The groups there are, in order."""
-        return sorted(name for name in self._rows if name is not None)
-
-    def of(self, name: str | None, window: Period | None) -> Sequence[T]:
-        """Return the rows of a group (None: all of them) that may lie in a window."""
-        empty: Mapping[Period | None, Sequence[T]] = {}
-        return self._parts.get(name, empty).get(window, self._rows.get(name, ()))
-
-
-def by_group(rows: Iterable[T], groups: Callable[[T], Iterable[str]]) -> dict[str, list[T]]:
-    """Return the rows of each group."""
-    shared: dict[str, list[T]] = {}
-    for row in rows:
-        for name in groups(row):
-            shared.setdefault(name, []).append(row)
-    return shared
+    def of(self, name: str | None, number: int | None) -> Sequence[int]:
+        """Return the rows of a group (None: all) in a period (None: in all), in order."""
+        if number is None:
+            return self._rows.get(name, ())
+        return self._parts[name].get(number, ()) if name in self._parts else ()
 
 
-def _by_period(
-    rows: Iterable[T],
-    periods: Sequence[Period],
-    times: Callable[[T], Iterable[int] | None],
-) -> Mapping[Period | None, Sequence[T]]:
-    shared: list[list[T]] = [[] for _ in periods]
-    if periods:
-        starts = [instant(start) for start, _ in periods]
-        anywhere = range(len(periods))
-        for row in rows:
-            given = times(row)
-            indices: Iterable[int] = anywhere
-            if given is not None:
-                indices = {index for time_ in given for index in _period_indices(starts, time_)}
-            for index in indices:
-                shared[index].append(row)
-    return dict(zip(periods, shared, strict=True))
+def shared_out(rows: Iterable[int], keys: Iterable[tuple[Key, ...]]) -> dict[Key, list[int]]:
+    """Return the rows that have each key, in rising order; *keys* are those of each row."""
+    alike: defaultdict[tuple[Key, ...], list[int]] = defaultdict(list)
+    for row, theirs in zip(rows, keys, strict=True):
+        alike[theirs].append(row)
+    shared: defaultdict[Key, list[list[int]]] = defaultdict(list)
+    for theirs, some in alike.items():
+        for key in theirs:
+            shared[key].append(some)
+    return {
+        key: pieces[0] if len(pieces) == 1 else sorted(chain.from_iterable(pieces))
+        for key, pieces in shared.items()
+    }
 
 
-def _period_indices(starts: Sequence[int], at: int) -> range:
-    """Return the indices of the periods a time can lie in: two where it is an edge of both."""
-    return range(max(0, bisect_left(starts, at) - 1), bisect_right(starts, at))
+def names_of(groups: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the names of groups, in order; *groups* are those of each row."""
+    return sorted(set(chain.from_iterable(set(groups))))
 
 
 def with_groups(
@@ -97,7 +81,7 @@ def with_groups(
     whole: Figure,
     names: Iterable[str],
     periods: Sequence[Period],
-    figure: Callable[[str | None, Period | None], Figure],
+    figure: Callable[[str | None, int | None], Figure],
 ) -> Figure:
     """
     Return *whole* with its groups and its periods, each group with its periods, too.
@@ -107,19 +91,20 @@ def with_groups(
 
     Args:
         names: The groups that hold something.
-        figure: Gives the figure of one group (None: of all) in one period.
+        figure: Gives the figure of one group (None: of all) in the period of a number (None: in
+            the whole window).
     """
     definition = whole.definition
-    window = definition.window
+    numbers = range(len(periods))
     by = definition.group_by or ""
     unknown = {} if facts.empty else _unknown_names(facts, definition)
     groups: tuple[Figure, ...] = ()
     for name in sorted({*names, *_asked(definition)}):
-        group = attrs.evolve(figure(name, window), buckets=tuple(figure(name, p) for p in periods))
+        group = attrs.evolve(figure(name, None), buckets=tuple(figure(name, n) for n in numbers))
         note = unknown.get((by, name))
         groups += (group if note is None else attrs.evolve(group, notes=(*group.notes, note)),)
     whole = attrs.evolve(whole, notes=(*whole.notes, *unknown.values()))
-    parts = tuple(figure(None, period) for period in periods)
+    parts = tuple(figure(None, number) for number in numbers)
     if definition.whole == "unweighted":
         whole = _unweighted(whole, groups)
         parts = tuple(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import compress
+from itertools import chain, compress
 from operator import attrgetter, sub
 from typing import ClassVar, Final
 
@@ -15,7 +15,15 @@ import attrs
 
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.vocabulary import Between, Commit, Kind, Moment, Outcome, earliest, latest
-from imcm.projections.facts.columns import COMPLETED, NO_TIME, UNKNOWN, indices_unset
+from imcm.projections.facts.columns import (
+    COMPLETED,
+    FAILED,
+    NO_TIME,
+    ROLLED_BACK,
+    indices_set,
+    indices_unset,
+    take,
+)
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.deployments import (
@@ -45,6 +53,9 @@ from imcm.projections.figures.units import elapsed, utc
 
 _LONGEST: Final = -NO_TIME // 2
 """No two times are so far from each other; what is not known lies farther from all."""
+
+_TRIED: Final = (FAILED, ROLLED_BACK)
+"""How the work of deployments ended that brought nothing in for good."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -104,29 +115,36 @@ def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
 # --- what arrives where ---------------------------------------------------------------------------
 
 
+def _successes(deployed: Deployed, definition: LeadTime) -> Mapping[str, Sequence[int]]:
+    """Return the indices of the deployments that bring commits in for good, by service."""
+    completed = deployed.ended(COMPLETED)
+    if definition.rollbacks == "count":
+        # A roll back that counts as a deployment takes commits out; it brings none back in.
+        completed = [
+            index for index in completed if deployed.change(index).kind is not Kind.ROLLBACK
+        ]
+    return deployed.by_service(completed)
+
+
 def _landings(deployed: Deployed, definition: LeadTime) -> dict[int, int | None]:
     """
     Return the indices of deployments whose commits came into production with another one.
 
     With each stands the index of that other one; None where there is none.
     """
-    if not definition.roll_forward:
-        return {}
-    outcomes, services = deployed.outcomes, deployed.services
+    tried = deployed.ended(*_TRIED) if definition.roll_forward else ()
     landings: dict[int, int | None] = {}
-    following: dict[str, int] = {}  # the next successful deployment of each service
-    brings = definition.rollbacks == "leave_out"
-    for index in reversed(range(len(deployed))):
-        outcome = outcomes[index]
-        if outcome == COMPLETED:
-            # A roll back that counts as a deployment takes commits out; it brings none back in.
-            if brings or deployed.change(index).kind is not Kind.ROLLBACK:
-                for service in services[index]:
-                    following[service] = index
-        elif outcome and outcome != UNKNOWN:
-            theirs = [following[service] for service in services[index] if service in following]
-            landings[index] = min(theirs, default=None)
-    return dict(sorted(landings.items()))
+    if not tried:
+        return landings
+    successes = _successes(deployed, definition)
+    for index, services in zip(tried, deployed.services(tried), strict=True):
+        theirs: list[int] = []
+        for service in services:
+            members = successes.get(service, ())
+            following = bisect_right(members, index)
+            theirs += members[following : following + 1]
+        landings[index] = min(theirs, default=None)
+    return landings
 
 
 def _undelivered(facts: Facts, definition: LeadTime) -> list[Deployment]:
@@ -159,12 +177,7 @@ def _landings_of(
     undelivered: Iterable[Deployment], deployed: Deployed, definition: LeadTime
 ) -> dict[int, list[Deployment]]:
     """Return what came into production later, by the index of the deployment that brought it."""
-    brings = definition.rollbacks == "leave_out"
-    successes = deployed.by_service(
-        index
-        for index, outcome in enumerate(deployed.outcomes)
-        if outcome == COMPLETED and (brings or deployed.change(index).kind is not Kind.ROLLBACK)
-    )
+    successes = _successes(deployed, definition)
     landed: dict[int, list[Deployment]] = {}
     for deployment in undelivered:
         own = instant(deployment.at), deployment.change.id
@@ -247,15 +260,13 @@ class _Arrivals:
         at, starts = deployed.at, self._starts(deployed)
         values = list(map(sub, at, starts))
         least = -_LONGEST if self._shortest is None else self._shortest
-        alone = {*landings, *carried, *deployed.uncertain}
-        plain: Sequence[int] = every
-        if alone or min(values, default=least) < least or min(starts, default=0) == NO_TIME:
-            plain = [
-                index
-                for index, value in enumerate(values)
-                if least <= value <= _LONGEST and index not in alone
-            ]
-            values = [values[index] for index in plain]
+        taken = bytearray(b"\1") * len(values)
+        if values and not least <= min(values) <= max(values) <= _LONGEST:
+            taken = bytearray(least <= value <= _LONGEST for value in values)
+        for index in chain(landings, carried, deployed.uncertain):
+            taken[index] = 0
+        plain = indices_set(taken)
+        values = list(compress(values, taken))
         brought = list(plain)
         for landed, others in carried.items():
             load = [*others, landed]
@@ -267,6 +278,8 @@ class _Arrivals:
             ):
                 brought += load
                 values += theirs
+                for index in load:
+                    taken[index] = 1
 
         def arrived(here: int) -> int:
             landed = landings.get(brought[here])
@@ -277,16 +290,15 @@ class _Arrivals:
             behind = (position for index in load for position in deployed.change(index).positions)
             return deployed.change(brought[here]).commits[0].id, tuple(sorted(behind))
 
-        ends = [at[index] for index in plain]
-        ends += (at[arrived(here)] for here in range(len(plain), len(brought)))
+        arrivals = [*plain, *map(arrived, range(len(plain), len(brought)))]
         self._measured.bulk = Columns(
             values=values,
             starts=[starts[index] for index in brought],
-            ends=ends,
+            ends=take(at, arrivals),
             who=who,
-            groups=lambda here: deployed.groups_of(arrived(here)),
+            groups=(take(deployed.groups, arrivals) if deployed.groups else ()).__getitem__,
         )
-        return () if len(brought) == len(deployed) else sorted(set(every).difference(brought))
+        return indices_unset(taken)
 
     def _come_twice(self, deployed: Deployed) -> bool:
         """Say whether a commit was brought by two deployments: it counts where it came first."""

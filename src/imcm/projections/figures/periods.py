@@ -4,21 +4,58 @@ The periods a window is split into, by the clocks of a time zone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Final, overload
 from zoneinfo import ZoneInfo
 
 from imcm.errors import InvalidValue
 from imcm.projections.facts.instants import LAST, MICROSECOND
-from imcm.projections.figures.bounds import Bucket
+from imcm.projections.figures.bounds import Bucket, instants
 from imcm.projections.figures.days import day_of, local, midnight, next_midnight
 from imcm.projections.figures.definition import MOST_BUCKETS, Definition
 from imcm.projections.figures.units import utc, zone
 from imcm.projections.figures.windows import Period
 
 _DAY: Final = timedelta(days=1)
+
+
+class Periods(Sequence[Period]):
+    """Periods in order, such as `buckets` gives, and which of them an instant lies in."""
+
+    def __init__(self, periods: Iterable[Period], bounds: str) -> None:
+        """
+        Take periods that meet and do not overlap, so that their edges say it all.
+
+        Args:
+            bounds: Which ends of a period belong to it that does not know its own.
+        """
+        self._periods = tuple(periods)
+        spans = [instants(period, bounds) for period in self._periods]
+        self._edges = [span.start for span in spans] + [span.stop for span in spans[-1:]]
+        # Before the first edge and from the last one on there is none: at -1, and at the end.
+        self._numbers: list[tuple[int, ...]] = [*((n,) for n in range(len(spans))), ()]
+
+    def numbers(self, times: Iterable[int]) -> list[tuple[int, ...]]:
+        """Return, for each instant, the number of the period in which it lies; () for none."""
+        numbers, edges = self._numbers, self._edges
+        return [numbers[bisect_right(edges, at) - 1] for at in times]
+
+    def up_from(self, at: int) -> range:
+        """Return the numbers of all periods but those that are over at an instant."""
+        return range(max(0, bisect_right(self._edges, at) - 1), len(self))
+
+    @overload
+    def __getitem__(self, index: int) -> Period: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Period, ...]: ...
+    def __getitem__(self, index: int | slice) -> Period | tuple[Period, ...]:
+        return self._periods[index]
+
+    def __len__(self) -> int:
+        return len(self._periods)
 
 
 def buckets(definition: Definition, moments: Iterable[datetime]) -> Iterator[Period]:

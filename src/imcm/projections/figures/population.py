@@ -5,12 +5,13 @@ Which rows a definition counts, and in which group.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import NONE_GIVEN, PRODUCTION, DismissalReason, Mode, Severity
 from imcm.projections.facts.columns import indices_set, indices_unset
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
+from imcm.projections.facts.tables import Table
 from imcm.projections.figures.definition import ANY, Definition, choices
 from imcm.projections.figures.figure import LeftOut
 
@@ -198,6 +199,19 @@ def groups_of(row: IncidentFacts | ChangeFacts, definition: Definition) -> tuple
     else:
         group = {"type": row.type, "kind": row.kind, "risk": row.risk}.get(by)
     return (NONE_GIVEN if group is None else str(group),)
+
+
+def groups_at(
+    table: Table[Any, Any], indices: Sequence[int], definition: Definition
+) -> list[tuple[str, ...]]:
+    """Return the groups that the rows at some indices count in; nothing where there are none."""
+    if definition.group_by is None:
+        return []
+    if definition.group_by == "service":
+        named = [services or (NONE_GIVEN,) for services in table.services]
+        numbers = table.columns.services
+        return [named[numbers[index]] for index in indices]
+    return [groups_of(table[index], definition) for index in indices]
 
 
 _OF_INCIDENT: Final[Mapping[str, Callable[[IncidentFacts, Definition], object]]] = {

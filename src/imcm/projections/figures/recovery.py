@@ -7,6 +7,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from typing import ClassVar, Final
 
 import attrs
@@ -112,17 +113,14 @@ class _Successes:
     def __init__(self, classified: Classified) -> None:
         deployed, failed = classified.deployments, classified.failed
         self._deployed = deployed
-        self._services = deployed.services
         self._of = deployed.by_service(
-            index
-            for index, outcome in enumerate(deployed.outcomes)
-            if outcome == COMPLETED and index not in failed
+            [index for index in deployed.ended(COMPLETED) if index not in failed]
         )
 
     def after(self, index: int) -> Moment | None:
         """Return when the last of its services was next deployed well; None while one was not."""
         next_successes: list[int] = []
-        services = self._services[index]
+        (services,) = self._deployed.services((index,))
         for service in services:
             members = self._of.get(service, [])
             following = bisect_right(members, index)
@@ -136,7 +134,7 @@ class _Successes:
     def before(self, index: int) -> Moment | None:
         """Return when one of its services was last deployed well."""
         last_successes: list[int] = []
-        for service in self._services[index]:
+        for service in chain.from_iterable(self._deployed.services((index,))):
             members = self._of.get(service, [])
             last_successes += members[: bisect_left(members, index)][-1:]
         return self._deployed.moment(max(last_successes)) if last_successes else None
@@ -146,7 +144,7 @@ def _later_in_runs(classified: Classified) -> Iterator[int]:
     """Yield the indices of failed deployments all of whose services had failed just before."""
     failing: dict[str, bool] = {}
     deployed = classified.deployments
-    for index, services in enumerate(deployed.services):
+    for index, services in enumerate(deployed.services(range(len(deployed)))):
         failed = index in classified.failed
         if failed and all(failing.get(service, False) for service in services):
             yield index
@@ -262,10 +260,10 @@ class _Recoveries:
                 return NO_TIME
             else:
                 ends = [self._moments[name][self._deployed.change_indices[index]]]
+            if min(ends) > UNSURE:
+                return max(ends)
             if UNSURE in ends:
                 return NO_TIME
-            if NO_TIME not in ends:
-                return max(ends)
         return NO_TIME
 
     def _recovery(self, index: int, incidents: Sequence[int], whose: int | None) -> Span | Missing:

@@ -54,7 +54,7 @@ from imcm.projections.figures.durations import (
 )
 from imcm.projections.figures.figure import Figure, LeftOut
 from imcm.projections.figures.function import figure_function
-from imcm.projections.figures.population import groups_of, indices_of_incidents
+from imcm.projections.figures.population import groups_at, groups_of, indices_of_incidents
 from imcm.projections.figures.units import utc
 
 STARTS: Final = (*MILESTONES, "cause_deployed", "cause_deployed_or_detected")
@@ -472,7 +472,6 @@ _PLAIN: Final = {
     "source": "moments",
     "clock": "wall",
     "round_each": "none",
-    "group_by": None,
 }
 
 
@@ -490,13 +489,15 @@ def _durations(
         causes = causes_deployed(facts)
     durations = Durations()
     if _is_plain(definition):
-        durations.bulk, indices = _plain(facts, indices)
+        durations.bulk, indices = _plain(facts, indices, definition)
     for index in indices:
         durations.others += spans_of(facts.incidents[index], definition, causes, as_of)
     return durations, out
 
 
-def _plain(facts: Facts, indices: Sequence[int]) -> tuple[Columns, Sequence[int]]:
+def _plain(
+    facts: Facts, indices: Sequence[int], definition: IncidentDuration
+) -> tuple[Columns, Sequence[int]]:
     """Return what nearly all are, one stretch between two exact times, and where the rest is."""
     incidents = facts.incidents
     columns = incidents.columns
@@ -519,7 +520,8 @@ def _plain(facts: Facts, indices: Sequence[int]) -> tuple[Columns, Sequence[int]
         row = incidents[plain[index]]
         return row.id, row.positions
 
-    return Columns(values, starts, ends, who, lambda _: ()), others
+    groups = groups_at(incidents, plain, definition)
+    return Columns(values, starts, ends, who, groups.__getitem__), others
 
 
 def measure(facts: Facts, definition: IncidentDuration) -> Figure:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from typing import TypeAlias
 
 import attrs
@@ -86,6 +87,7 @@ class Percentile:
         return percentile(values, self.q)
 
 
+@lru_cache(maxsize=1024)
 def virtual_index(q: float, n: int) -> Fraction:
     """Return the index of a percentile among *n* sorted values; it may lie between two of them."""
     return Fraction(repr(float(q))) * (n - 1)
@@ -93,8 +95,11 @@ def virtual_index(q: float, n: int) -> Fraction:
 
 def interpolated(low: float, high: float, part: Fraction) -> float:
     """Return what lies the share *part* of the way from *low* to *high*, rounded once."""
-    start, end = Fraction(low), Fraction(high)
-    return float(start + part * (end - start))
+    # In whole numbers: the same as of fractions, whose every step looks for common factors.
+    (start, of), (end, in_) = low.as_integer_ratio(), high.as_integer_ratio()
+    share, parts = part.as_integer_ratio()
+    start, end, all_ = start * in_, end * of, of * in_
+    return (start * parts + share * (end - start)) / (all_ * parts)
 
 
 def median(values: Iterable[float]) -> float | None:

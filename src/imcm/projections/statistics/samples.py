@@ -49,23 +49,29 @@ class Ordered(list[float]):
         sort(made)
         return made
 
+    def at(self, indices: Iterable[int]) -> Ordered:
+        """Return the values at some indices, which rise, so that the values do."""
+        return Ordered(map(self.__getitem__, indices))
+
     def __repr__(self) -> str:
         return f"<Ordered of {len(self):,}>"
 
 
 _FLOATS: Final = 1 << 53
-"""Up to here a float holds every whole number."""
+"""Up to here a float holds every whole number, and below it none that is rounded."""
 
 
-def are_floats(numbers: Sequence[float]) -> bool:
-    """Say whether a float holds each of these numbers; large whole ones sort faster as floats."""
-    return bool(numbers) and min(numbers) >= -_FLOATS and max(numbers) <= _FLOATS
+def sorted_as_floats(first: float, last: float) -> bool:
+    """Say whether whole numbers are in order that are so as floats, from the first and the last."""
+    return first > -_FLOATS and last < _FLOATS
 
 
 def sort(numbers: list[int] | list[float]) -> None:
     """Sort finite numbers in place; of large whole numbers as floats, which takes half as long."""
     integers = bool(numbers) and isinstance(numbers[0], int)
-    numbers.sort(key=float if integers and are_floats(numbers) else None)
+    numbers.sort(key=float if integers else None)
+    if integers and not sorted_as_floats(numbers[0], numbers[-1]):
+        numbers.sort()
 
 
 def finite_numbers(name: str, values: Iterable[float]) -> list[float]:

@@ -33,6 +33,9 @@ LISTED_DIFFERENCES: Final = 4096
 PIVOT_SAMPLE: Final = 4096
 PIVOT_MARGIN: Final = 16
 
+# After so many steps from one row to the next it is quicker to halve what is left.
+STEPS: Final = 8
+
 
 @attrs.frozen(kw_only=True)
 class TestResult:
@@ -317,6 +320,28 @@ class _Rows(NamedTuple):
         return sample[low], sample[high]
 
     def _searchsorted(self, bisect: Callable[..., int], pivot: int) -> list[int]:
-        """Return for each row how many of its differences are below, or up to, *pivot*."""
-        targets = [x + pivot for x in self.a]
-        return list(map(bisect, repeat(self.b), targets, self.left, self.right))
+        """
+        Return for each row how many of its differences are below, or up to, *pivot*.
+
+        Both samples rise, so no row has fewer than the one before it, and most a few more: they are
+        counted up to there step by step, which takes half as long as halving the row would.
+        """
+        b = self.b
+        if bisect is bisect_left:
+            pivot -= 1  # what is below a whole number is up to the one before
+        counts: list[int] = []
+        count = 0
+        for x, left, right in zip(self.a, self.left, self.right, strict=True):
+            most = x + pivot
+            # Calls of min and max would take as long as the steps.
+            if count < left:  # noqa: PLR1730
+                count = left
+            near = count + STEPS
+            if near > right:  # noqa: PLR1730
+                near = right
+            while count < near and b[count] <= most:
+                count += 1
+            if count == near < right:
+                count = bisect_right(b, most, count, right)
+            counts.append(count)
+        return counts
