@@ -70,8 +70,10 @@ RESULTS = (
 RECORDS = ("Recorded", "Recording", "Redaction", "Source", "History", "LogMark")
 GIVEN = (
     *("Between", "Window", "Impact", "ServiceImpact", "Commit", "Counts", "Template", "Policy"),
+    *("ApprovalRule", "Quorum", "Content", "Freeze", "MaintenanceWindow", "Weekly", "Rules"),
     *("SeverityScale", "BusinessHours", "Answer"),
 )
+READ = ("read_policy", "read_severity_scale")
 MODULES = ("audit", "events", "frames")
 
 
@@ -121,7 +123,13 @@ INDEX: Final[Mapping[str, tuple[str, ...]]] = {
     "Figures: outages": OUTAGES,
     "[Reports](#reports-and-histories)": (*REPORTS, "PRESETS"),
     "[Their results](#results)": RESULTS,
-    "[Values to give](#values)": (*GIVEN, "Moment", "DEFAULT_POLICY", "read_severity_scale"),
+    "[Values to give](#values)": (
+        *GIVEN,
+        "Moment",
+        "DEFAULT_POLICY",
+        "read_policy",
+        "read_severity_scale",
+    ),
     "[Closed lists](#closed-lists)": ENUMS,
     "[Errors](#errors)": ERRORS,
     "[Modules](#modules)": (*MODULES, "__version__"),
@@ -863,6 +871,7 @@ def values() -> Iterator[str]:
         if name == "Policy":
             words = parsed(_words_of("imcm.domain.policy", "DEFAULT_POLICY")).paragraphs[0]
             yield f'<a id="default_policy"></a>`DEFAULT_POLICY`: {words}'
+    yield from function("read_policy")
     yield from function("read_severity_scale")
     yield from lists()
 

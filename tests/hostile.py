@@ -705,6 +705,10 @@ def recording() -> Ledger:
     return Ledger.restored(fresh_path(), rows(), clock=clock)
 
 
+def _detects(tx, id_):
+    tx.record(id_, incident.detect, by="ana", at=NOON, title="x")
+
+
 async def _nothing_at_length(*_):
     pass
 
@@ -730,7 +734,11 @@ RIGHT = {
     "pem": lambda: b"",
     "stop": Stopping,
     "target": fresh_path,
+    "authority": lambda: "cab",
     "calls": tuple,
+    "content": imcm.Content,
+    "freeze": lambda: "weekend",
+    "times": lambda: imcm.Weekly(start="Fri 16:00", end="Mon 08:00"),
     "merged_into": lambda: "INC-9",
 }
 
@@ -796,9 +804,27 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Once.record_new.prefix": lambda: "NEW-",
     "imcm.Ledger.record_new.step": lambda: partial(incident.detect, by="ana", at=NOON, title="x"),
     "imcm.Once.record_new.step": lambda: partial(incident.detect, by="ana", at=NOON, title="x"),
+    "domain.change.override_freeze.by": lambda: "zoe",
+    "domain.change.override_freeze.policy": lambda: imcm.Policy(
+        freezes=[imcm.Freeze(name="weekend", times=RIGHT["times"]())]
+    ),
+    "imcm.Quorum.joined.other": imcm.Quorum,
+    "imcm.Quorum.missing.given": lambda: ["peer"],
+    "imcm.Weekly.start": lambda: "Fri 16:00",
+    "imcm.Weekly.end": lambda: "Mon 08:00",
+    "imcm.Freeze.from_dict.plain": lambda: {
+        "name": "x",
+        "weekly": [{"start": "Fri 16:00", "end": "Mon 08:00"}],
+    },
+    "imcm.MaintenanceWindow.from_dict.plain": lambda: {
+        "name": "x",
+        "weekly": [{"start": "Fri 16:00", "end": "Mon 08:00"}],
+    },
+    "imcm.Policy.from_dict.plain": lambda: {"name": "x"},
+    "imcm.Ledger.adopt.rules": lambda: imcm.Policy(name="strict"),
     "imcm.Ledger.transaction_new.prefix": lambda: "NEW-",
     "imcm.Ledger.transaction_new.step": lambda: incident.detect,
-    "imcm.Ledger.transaction_new.collect": lambda: _nothing,
+    "imcm.Ledger.transaction_new.collect": lambda: _detects,
     "imcm.Ledger.begin_after.begin": lambda: 1,
     "imcm.LedgerReader.begin_after.begin": lambda: 1,
     "imcm.Ledger.events_of.upto": lambda: 5,
@@ -836,6 +862,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Transaction.relate.kind": lambda: "child_of",
     "ledger.Transaction.relate.kind": lambda: "child_of",
     "domain.incident.triage.severity": lambda: Severity.P1,
+    "imcm.read_policy.path": lambda: csv_file("approvals = 2\n"),
+    "interchange.toml_files.read_policy.path": lambda: csv_file("approvals = 2\n"),
     "imcm.read_severity_scale.path": lambda: csv_file('[levels]\nSEV1 = "P1"\n'),
     "interchange.toml_files.read_severity_scale.path": lambda: csv_file('[levels]\nSEV1 = "P1"\n'),
     "interchange.toml_files.read_toml.path": lambda: csv_file(""),

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unicodedata import category
-from unittest.mock import patch
 
 import pytest
 
@@ -305,8 +304,7 @@ def test_no_terminal_obeys_a_log(
         for name in MAKES:
             (folder / name).unlink(missing_ok=True)
         given = (word.format(ending) for word in words)
-        with patch.object(common._out, "_width", 9000):
-            ran.append(here(folder, *command.split(), *given, **MODES[mode]))
+        ran.append(here(folder, *command.split(), *given, COLUMNS="9000", **MODES[mode]))
     hostile, harmless = ran
     if (hostile.returncode, harmless.returncode) == (1, 0):
         # An id that could not be given here can't be asked for by name: told in one line.

@@ -642,6 +642,7 @@ STORED_NAMES = {
     "ChangeApprovedRetroactively": "at by authority policy why imported",
     "RetroactiveApprovalRefused": "at by authority policy why imported",
     "ChangeScheduled": "at by window policy imported",
+    "FreezeOverridden": "at by freeze until why policy imported",
     "ChangeHeld": "at by reason why imported",
     "ChangeReleased": "at by imported",
     "ChangeStarted": "at by run version rollout_plan outstanding policy status imported",
@@ -670,6 +671,7 @@ STORED_NAMES = {
     "LedgerOpened": "ledger_id format",
     "KeyClaimed": "asked recorded",
     "KeyUsed": "arguments recorded steps",
+    "RulesAdopted": "kind name version text sha256 by",
 }
 
 STORED_VALUES = {
@@ -797,6 +799,7 @@ STORED_WORDS = {
     "ChangeRejected": "why",
     "ChangeApprovedRetroactively": "why",
     "RetroactiveApprovalRefused": "why",
+    "FreezeOverridden": "why",
     "ChangeHeld": "why",
     "ChangeObserved": "title",
     "ChangeRescoped": "why",

@@ -75,6 +75,7 @@ REQUIRED = {
     c.ChangePlanned: {"type": ChangeType.NORMAL},
     c.ContentCorrectedAfterApproval: {"version": 7},
     c.ChangeScheduled: {"window": Window(start=NOON, end=NOON + timedelta(hours=1))},
+    c.FreezeOverridden: {"freeze": "weekend", "until": NOON + timedelta(hours=1)},
     c.ChangeHeld: {"reason": HoldReason.CUSTOMER},
     c.CommitsRecorded: {"commits": (Commit(id="a1"),)},
     c.RolloutAdvanced: {"percent": 5.0},
@@ -201,6 +202,10 @@ def test_no_line_loses_its_words(cls, name):
         (
             made(c.ChangeScheduled),
             "scheduled for Mon 2026-03-02 12:00 +0000 to Mon 2026-03-02 13:00 +0000",
+        ),
+        (
+            made(c.FreezeOverridden, why="the fair begins"),
+            "freeze weekend overridden until Mon 2026-03-02 13:00 +0000: the fair begins",
         ),
         (
             made(c.ChangeStarted, version="v3", outstanding=True),

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from imcm.domain.change_events import ChangeStatus, Template
     from imcm.domain.incident_events import IncidentStatus
     from imcm.domain.lifecycle import Answer
-    from imcm.domain.policy import DEFAULT_POLICY, Policy
+    from imcm.domain.policy import DEFAULT_POLICY, ApprovalRule, Content, Policy, Quorum
+    from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, Weekly
     from imcm.domain.recorded import LogMark, Recorded, Recording, Source, as_source_knew
     from imcm.domain.severity import SeverityScale
     from imcm.domain.vocabulary import (
@@ -71,7 +72,7 @@ if TYPE_CHECKING:
         UnknownIdError,
         UnreadEventError,
     )
-    from imcm.interchange.toml_files import read_severity_scale
+    from imcm.interchange.toml_files import read_policy, read_severity_scale
     from imcm.ledger.bringing_in import History
     from imcm.ledger.reading import LedgerReader, Replay
     from imcm.ledger.recording import Ledger
@@ -126,6 +127,7 @@ __all__ = [
     "Anomaly",
     "Answer",
     "Approval",
+    "ApprovalRule",
     "AttemptResult",
     "Audience",
     "Authority",
@@ -139,6 +141,7 @@ __all__ = [
     "Commit",
     "Comparison",
     "ConflictError",
+    "Content",
     "Counts",
     "DecisionTrail",
     "Degree",
@@ -149,6 +152,7 @@ __all__ = [
     "Figure",
     "Follower",
     "ForkedLedgerError",
+    "Freeze",
     "History",
     "HoldReason",
     "ImcmError",
@@ -169,6 +173,7 @@ __all__ = [
     "LiveVersion",
     "LogDiffersError",
     "LogMark",
+    "MaintenanceWindow",
     "MalformedLineError",
     "Match",
     "MissingExtraError",
@@ -184,6 +189,7 @@ __all__ = [
     "Page",
     "Policy",
     "ProofRefusedError",
+    "Quorum",
     "Recorded",
     "Recording",
     "Redaction",
@@ -193,6 +199,7 @@ __all__ = [
     "Result",
     "Risk",
     "Role",
+    "Rules",
     "ServiceImpact",
     "Severity",
     "SeverityScale",
@@ -209,6 +216,7 @@ __all__ = [
     "UnreadEventError",
     "Verdict",
     "Views",
+    "Weekly",
     "Window",
     "__version__",
     "adeliver",
@@ -233,6 +241,7 @@ __all__ = [
     "lead_time",
     "learned",
     "mean_time_to_restore",
+    "read_policy",
     "read_severity_scale",
     "restated",
     "rework_rate",
@@ -305,6 +314,14 @@ _HOMES: Final = {
     "Outcome": "imcm.domain.vocabulary",
     "PRESETS": "imcm.projections.reports.presets",
     "Policy": "imcm.domain.policy",
+    "ApprovalRule": "imcm.domain.policy",
+    "Content": "imcm.domain.policy",
+    "Quorum": "imcm.domain.policy",
+    "Freeze": "imcm.domain.policy.freezes",
+    "MaintenanceWindow": "imcm.domain.policy.freezes",
+    "Weekly": "imcm.domain.policy.freezes",
+    "read_policy": "imcm.interchange.toml_files",
+    "Rules": "imcm.ledger.rules",
     "ProofRefusedError": "imcm.errors",
     "Recorded": "imcm.domain.recorded",
     "Recording": "imcm.domain.recorded",

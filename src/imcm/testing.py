@@ -396,6 +396,10 @@ def change_steps(
             # Whoever takes part in it is barred: mostly it is somebody else who decides.
             others = [person for person in _PEOPLE if person not in change.barred] or _PEOPLE
             arguments = _arguments(step, {**_of_changes(), "by": st.sampled_from(others)})
+        elif name == "override_freeze":
+            others = [person for person in _PEOPLE if person not in change.barred] or _PEOPLE
+            frozen = {"by": st.sampled_from(others), "policy": st.just(_policies()[-1])}
+            arguments = _arguments(step, {**_of_changes(), **frozen}, always=("policy",))
         elif name == "advance_rollout" and (change.percent or 0) < 100:
             more = [share for share in _SHARES if share > (change.percent or 0)]
             arguments = _arguments(step, {**_of_changes(), "percent": st.sampled_from(more)})
@@ -416,11 +420,20 @@ def change_steps(
 
 
 @cache
+def _policies() -> tuple[Policy, ...]:
+    """Return policies of which the last has a freeze."""
+    from imcm.domain.policy.freezes import Freeze, Weekly
+
+    weekend = Freeze(name="weekend", times=Weekly(start="Fri 16:00", end="Mon 08:00"))
+    two_votes = Policy(name="two votes", version="7", approvals=2)
+    return DEFAULT_POLICY, two_votes, Policy(name="frozen", freezes=[weekend])
+
+
+@cache
 def _of_both() -> dict[str, Any]:
     """Return strategies for the arguments that mean the same in both aggregates."""
     from hypothesis import strategies as st
 
-    policies = (DEFAULT_POLICY, Policy(name="two votes", version="7", approvals=2))
     return {
         "by": st.sampled_from(_PEOPLE),
         "at": moments(earliest=_FIRST + timedelta(days=1)),
@@ -432,7 +445,7 @@ def _of_both() -> dict[str, Any]:
         "environment": st.sampled_from(("production", "staging")),
         "labels": st.dictionaries(st.sampled_from(("team", "project")), st.just("core")),
         "reason": st.sampled_from(HoldReason),
-        "policy": st.sampled_from(policies),
+        "policy": st.sampled_from(_policies()),
     }
 
 
@@ -541,6 +554,8 @@ def _of_changes() -> dict[str, Any]:
         "passed": st.booleans(),
         "result": st.sampled_from(Result),
         "notes": st.sampled_from(_WORDS),
+        "freeze": st.just("weekend"),
+        "also": st.just(None) | st.sampled_from(_policies()),
     }
 
 

@@ -47,6 +47,7 @@ WEIGHTS = {
     "approve_retroactively": 3,
     "refuse_retroactively": 1,
     "schedule": 16,
+    "override_freeze": 8,
     "hold": 1,
     "release": 2,
     "start": 60,

@@ -27,7 +27,7 @@ from imcm.domain.vocabulary import Authority, Verdict
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"
-LOGS = ("v0.1.jsonl", "v0.1-approvals.jsonl", "v0.1-described.jsonl", "v0.1-named.jsonl")
+LOGS = tuple(f"v0.1{name}.jsonl" for name in ("", "-approvals", "-described", "-named", "-rules"))
 SCALE = SeverityScale(
     levels={"SEV0": "P1", "SEV1 💥": "P1", "SEV2": "P2", "SEV3": "P4"},
 )
@@ -73,9 +73,24 @@ def golden_log(name):
 EVERY = list(golden())
 
 
+def adopted():
+    """Yield the policies that a golden log says were adopted, by their names."""
+    for line in (GOLDEN / "v0.1-rules.jsonl").read_bytes().splitlines():
+        told = json.loads(line)
+        if told["stream"] == "rules:policy":
+            policy = Policy.from_dict(json.loads(told["state"]["event"]["text"]))
+            yield (policy.name, policy.version), policy
+
+
+ADOPTED = dict(adopted())
+
+
 def policy_of(event):
     told = getattr(event, "policy", None)
-    return Policy() if told is None else Policy(name=told.name, version=told.version)
+    if told is None:
+        return Policy()
+    named = told.name, told.version
+    return ADOPTED.get(named) or Policy(name=told.name, version=told.version)
 
 
 def rules_of(event):

@@ -18,11 +18,14 @@ from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.lifecycle import NOTHING_NEW, Answer, rows, tried
 from imcm.domain.policy import Policy
+from imcm.domain.policy.freezes import Freeze, Weekly
 from imcm.domain.vocabulary import Authority, Between, Severity
 from imcm.errors import StepRefused
 
 PLAIN = {"by": "bea", "at": at(50)}
 WHY = {**PLAIN, "why": "as agreed"}
+WEEKEND = Freeze(name="weekend", times=Weekly(start="Fri 16:00", end="Mon 08:00"))
+FROZEN = Policy(name="frozen", freezes=[WEEKEND])
 TEMPLATE = Template(name="restart", version="3", sha256="0" * 64)
 
 
@@ -182,6 +185,7 @@ CHANGE_ARGUMENTS = {
     "approve_retroactively": PLAIN,
     "refuse_retroactively": WHY,
     "schedule": {**PLAIN, "window": window(60, 61)},
+    "override_freeze": {**WHY, "freeze": "weekend", "policy": FROZEN},
     "hold": {**PLAIN, "reason": "vendor"},
     "release": PLAIN,
     "start": PLAIN,
@@ -214,6 +218,7 @@ reject                 . . y . . . . . .
 approve_retroactively  . . . . . . . . .
 refuse_retroactively   . . . . . . . . .
 schedule               . . y y . . . . .
+override_freeze        . . y y . . . . .
 hold                   . y y y y y y . .
 release                . y y y y y y . .
 start                  . . . y . . . . .

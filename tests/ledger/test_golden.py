@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta, timezone
+from hashlib import sha256
 from pathlib import Path
 
 import attrs
@@ -12,14 +13,17 @@ from imcm.codec.decoding import decode, envelope_of, salt_of
 from imcm.codec.encoding import encode
 from imcm.codec.rows import EVENT_TYPES, StoredEvent, keyed_hash
 from imcm.domain import change, incident
-from imcm.domain.recorded import KeyClaimed, LedgerOpened, Unread
+from imcm.domain.policy import Content, Policy, Quorum
+from imcm.domain.recorded import KeyClaimed, LedgerOpened, RulesAdopted, Unread
 from imcm.domain.vocabulary import (
+    Authority,
     Commit,
     Counts,
     Degree,
     Impact,
     Outcome,
     PolicyRef,
+    Risk,
     ServiceImpact,
     Symptom,
 )
@@ -50,6 +54,7 @@ APPROVALS = golden("v0.1-approvals.jsonl")
 MERGES = golden("v0.1-merges.jsonl")
 DESCRIBED = golden("v0.1-described.jsonl")
 NAMED = golden("v0.1-named.jsonl")
+RULES = golden("v0.1-rules.jsonl")
 LOG = [decode(row) for row in ROWS]
 
 
@@ -318,9 +323,49 @@ def test_no_line_is_unread_and_each_is_of_its_type():
     ]
 
 
+EXPECTED_OF_RULES = """
+ledger:self 1 LedgerOpened - - -
+rules:severity_scale 1 RulesAdopted mia - -
+rules:policy 1 RulesAdopted mia - -
+change:CHG-1 1 ChangePlanned ana 2026-11-26T09:01:00.000001+01:00 draft
+change:CHG-1 2 ChangeSubmitted ana 2026-11-26T09:02:00.000002+01:00 submitted
+change:CHG-1 3 ChangeApproved ben 2026-11-26T09:03:00.000003+01:00 -
+change:CHG-1 4 ChangeApproved zoë 2026-11-26T09:04:00.000004+01:00 approved
+change:CHG-1 5 FreezeOverridden ben 2026-11-27T17:01:00.000001+01:00 -
+change:CHG-1 6 ChangeStarted ana 2026-11-27T17:02:00.000002+01:00 implementing
+change:CHG-1 7 ChangeCompleted ana 2026-11-27T17:03:00.000003+01:00 implemented
+rules:policy 2 RulesAdopted mia - -
+change:sn/7 1 ChangePlanned sn 2026-11-26T09:00:00+01:00 draft
+change:sn/7 2 FreezeOverridden sn - -
+"""
+
+
+def test_every_line_of_rules_decodes_to_what_it_was():
+    log = [decode(row) for row in RULES]
+    assert EXPECTED_OF_RULES.strip().splitlines() == [summary(row) for row in RULES]
+    adopted = [one.event for one in log if isinstance(one.event, RulesAdopted)]
+    assert [
+        ("severity_scale", "web", "1", "mia"),
+        ("policy", "strict", "2026-11", "mia"),
+        ("policy", "strict", "2026-12", "mia"),
+    ] == [(one.kind, one.name, one.version, one.by) for one in adopted]
+    assert all(one.sha256 == sha256(one.text.encode()).hexdigest() for one in adopted)
+    strict = Policy.from_dict(json.loads(adopted[1].text))
+    assert ["weekend", "sale"] == [freeze.name for freeze in strict.freezes]
+    assert strict.quorum(Content(risk=Risk.HIGH)) == Quorum(2, {Authority.CAB: 1})
+    of = {(recorded.stream, recorded.version): recorded.event for recorded in log}
+    vote = of["change:CHG-1", 4]
+    assert (vote.authority, vote.votes, vote.quorum) == ("cab", 2, 2)
+    freeze = of["change:CHG-1", 5]
+    assert ("weekend", "die Messe beginnt morgen") == (freeze.freeze, freeze.why)
+    assert freeze.until == datetime(2026, 11, 30, 7, 0, tzinfo=UTC)
+    assert "may start; in the freeze 'weekend', overridden" == of["change:CHG-1", 6].policy.said
+    assert of["change:sn/7", 2].imported
+
+
 def test_every_type_is_in_a_golden_log():
     """A type that is newer than these logs belongs into a newer log."""
-    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED, *NAMED)
+    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED, *NAMED, *RULES)
     assert EVENT_TYPES.keys() == {row.type for row in every}
     assert {"WordsRedacted"} == {row.type for row in REDACTED} - {row.type for row in ROWS}
 

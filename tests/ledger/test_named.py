@@ -77,7 +77,7 @@ class TestScale:
         """It would let a name of the team's stand at another rank."""
         for step in (incident.triage, functools.partial(incident.triage, scale=scale)):
             told = {} if isinstance(step, functools.partial) else {"scale": scale}
-            with pytest.raises(InvalidValue, match="the scale of the ledger, default, which"):
+            with pytest.raises(InvalidValue, match="what is in force, default 1, which"):
                 named.record("INC-1", step, severity="SEV0", **told, **TOLD)
         [one] = named.record("INC-1", incident.triage, severity="SEV0", scale=SCALE, **TOLD)
         assert "SEV0" == one.event.severity_name

@@ -1,5 +1,8 @@
 """The parts of a figure: which rows are in which group and period."""
 
+from fractions import Fraction
+from math import comb
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,11 +70,8 @@ def test_whole_numbers_are_sorted_exactly_however_large(numbers):
 @given(st.integers(0, 300), st.floats(0.01, 0.99), st.floats(1e-9, 0.5))
 def test_a_rank_is_the_largest_that_is_not_too_likely(n, p, tail):
     rank = binomial_rank(n, p, tail)
-    below = [0.0]
-    weight = (1 - p) ** n
-    for k in range(n):
-        below.append(below[-1] + weight)
-        weight *= (n - k) / (k + 1) * p / (1 - p)
+    happens = Fraction(p)  # as floats the first weights would be nothing at all
+    weights = [comb(n, k) * happens**k * (1 - happens) ** (n - k) for k in range(rank + 1)]
 
-    assert below[rank] <= tail * (1 + 1e-9)
-    assert rank == n or below[rank + 1] > tail * (1 - 1e-9)
+    assert sum(weights[:rank]) <= tail * (1 + 1e-9)
+    assert rank == n or sum(weights) > tail * (1 - 1e-9)

@@ -469,3 +469,17 @@ class TestReplayed:
     def test_what_can_not_be_asked_is_refused(self, chosen, error):
         with pytest.raises(error):
             replayed(self.STORY, **chosen)
+
+
+def test_an_entry_is_told_in_words_and_as_plain_values():
+    """Without the event itself; what is uncertain has both its bounds."""
+    moment = Between(earliest=at(1), latest=at(2))
+    log = [*of("incident:INC-1", detected(at=moment), IncidentTriaged(at=None, by="ann"))]
+    first, second = sorted(timeline(log, as_of=at(9)), key=lambda entry: entry.version)
+    assert "detected" in first.told
+    plain = json.loads(json.dumps(first.as_dict()))
+    assert plain["at"] == {"earliest": at(1).isoformat(), "latest": at(2).isoformat()}
+    assert plain["told"] == first.told
+    assert plain["when"].startswith("Mon 2026-03-02")
+    assert "event" not in plain
+    assert (second.as_dict()["at"], second.as_dict()["when"]) == (None, None)

@@ -26,7 +26,6 @@ from imcm.cli.common import (
     ShownIn,
     Zone,
     complain,
-    entry_dict,
     fail,
     in_zone,
     known_at_of,
@@ -308,7 +307,7 @@ def replay(
         state = in_zone(next((row for row in rows if row.id in subject.values()), None), tz)
     entries = in_zone(entries, tz)
     if as_json:
-        value: Any = [entry_dict(entry) for entry in entries]
+        value: Any = [entry.as_dict() for entry in entries]
         print_json(value if state is None else {"events": value, "state": _plain_row(state)})
         return
     for entry in entries:

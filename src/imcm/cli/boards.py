@@ -19,9 +19,10 @@ from imcm.cli.common import (
     AsJson,
     KnownAt,
     LedgerPath,
+    NoViews,
     ShownIn,
+    ViewsFile,
     Zone,
-    entry_dict,
     flush,
     in_zone,
     known_at_of,
@@ -54,17 +55,6 @@ app.add_typer(list_app, name="list")
 
 WORTH: Final = 20_000
 """From so many events on, what was read is kept for the next command."""
-
-ViewsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--views",
-        help="Keep what is read in this file: the next command reads only what is new.",
-    ),
-]
-NoViews = Annotated[
-    bool, typer.Option("--no-views", help="Read the whole log again; use and keep nothing.")
-]
 
 
 def cached(ledger_id: str) -> Path:
@@ -125,21 +115,27 @@ def _kept(book: LedgerReader, ledger: Path) -> Path | None:
         return None
 
 
-def timeline_now(book: LedgerReader, ledger: Path, id: str, **asked: Any) -> tuple[Entry, ...]:
+def timeline_now(
+    book: LedgerReader, ledger: Path, id: str, file: Path | None, no_views: bool, **asked: Any
+) -> tuple[Entry, ...]:
     """
     Return the timeline of one id: by what is kept of the ledger where that is, else by the log.
 
     Args:
         asked: What `LedgerReader.timeline` takes besides. Any: it and `Views.timeline` check it.
     """
-    place = _kept(book, ledger)
+    place = file or (None if no_views else _kept(book, ledger))
+    if no_views and file is not None:
+        raise typer.BadParameter("--views goes without --no-views")
     if place is None:
         return book.timeline(id, **asked)
     with progress_bar("reading") as progress:
         try:
             made = _current(book, place, progress)
-        except StoreError:  # the log can be read without it
-            return book.timeline(id, **asked)
+        except StoreError:
+            if file is not None:
+                raise
+            return book.timeline(id, **asked)  # the log can be read without it
     with made:
         return made.timeline(id, **asked)
 
@@ -637,6 +633,8 @@ def show_one(
     ledger: LedgerPath,
     known_at: KnownAt = None,
     tz: ShownIn = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
     as_json: AsJson = False,
 ) -> None:
     """Show everything that stands of one incident or change, and what happened to it."""
@@ -648,7 +646,7 @@ def show_one(
         upto = book.position_at(cut)
         events = book.events_of([f"{kind}:{name}"], upto=upto)
         # Which says if it was not known.
-        entries = timeline_now(book, ledger, f"{kind}:{name}", known_at=cut)
+        entries = timeline_now(book, ledger, f"{kind}:{name}", views, no_views, known_at=cut)
         view = in_zone(view_of_stream(events), tz)
         entries = in_zone(entries, tz)
     if as_json:
@@ -656,7 +654,7 @@ def show_one(
             {
                 "shape": SHAPE,
                 kind: view.as_dict(),
-                "timeline": [entry_dict(entry) for entry in entries],
+                "timeline": [entry.as_dict() for entry in entries],
             }
         )
         return

@@ -67,6 +67,16 @@ LedgerPath = Annotated[
     Path, typer.Option("--ledger", help="The ledger file.", envvar="IMCM_LEDGER")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+ViewsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--views",
+        help="Keep what is read in this file: the next command reads only what is new.",
+    ),
+]
+NoViews = Annotated[
+    bool, typer.Option("--no-views", help="Read the whole log again; use and keep nothing.")
+]
 
 # --- what is shown --------------------------------------------------------------------------------
 
@@ -79,8 +89,8 @@ def _console(*, stderr: bool) -> Console:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Say whether somebody looks at a stream; one that is closed nobody does."""
-    return not stream.closed and stream.isatty()
+    """Say whether somebody looks at a stream, or wants it drawn as if; at a closed one nobody."""
+    return not stream.closed and (bool(os.environ.get("FORCE_COLOR")) or stream.isatty())
 
 
 @contextmanager
@@ -513,26 +523,3 @@ def print_timeline(entries: Sequence[Entry]) -> None:
     rows = [(moment_text(e.at), e.id, e.by, entry_line(e)) for e in entries]
     struck = {index for index, entry in enumerate(entries) if entry.voided_by is not None}
     show(("when", "id", "who", "what"), rows, whole=("when", "id", "who"), struck=struck)
-
-
-def entry_dict(entry: Entry) -> dict[str, Any]:
-    """Return an entry of a timeline or a replay as plain values for JSON; stamps are in UTC."""
-    from imcm.projections.figures.jsonable import jsonable
-    from imcm.wording import entry_line, moment_text
-
-    return {
-        "at": jsonable(entry.at),
-        "when": None if entry.at is None else moment_text(entry.at),
-        "kind": entry.kind,
-        "id": entry.id,
-        "what": entry.what,
-        "by": entry.by,
-        "told": entry_line(entry),
-        "recorded_at": entry.recorded_at.isoformat(),
-        "position": entry.position,
-        "version": entry.version,
-        "record": entry.record,
-        "source": entry.source,
-        "corrected_by": list(entry.corrected_by),
-        "voided_by": entry.voided_by,
-    }

@@ -15,14 +15,15 @@ from zoneinfo import ZoneInfo
 import attrs
 import typer
 
-from imcm.cli.boards import NoViews, ViewsFile, facts_now
+from imcm.cli.boards import facts_now
 from imcm.cli.common import (
     AsJson,
     AsOf,
     KnownAt,
     LedgerPath,
+    NoViews,
+    ViewsFile,
     Zone,
-    entry_dict,
     fail,
     known_at_of,
     moment,
@@ -90,7 +91,7 @@ def demo(
         print_json(
             {
                 "refusals": refusals,
-                "timeline": [entry_dict(entry) for entry in entries],
+                "timeline": [entry.as_dict() for entry in entries],
                 "figures": [figure.as_dict() for figure in figures],
             }
         )

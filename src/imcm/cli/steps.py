@@ -14,9 +14,10 @@ from imcm.cli.common import (
     AsOf,
     KnownAt,
     LedgerPath,
+    NoViews,
     ShownIn,
+    ViewsFile,
     Zone,
-    entry_dict,
     in_zone,
     kinds_of,
     known_at_of,
@@ -51,6 +52,8 @@ def show_timeline(
     as_of: AsOf = None,
     known_at: KnownAt = None,
     tz: ShownIn = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what happened when: of one incident or change, of a service, or of a period."""
@@ -63,7 +66,7 @@ def show_timeline(
         if id is not None and service is None:
             from imcm.cli.boards import timeline_now
 
-            entries = timeline_now(book, ledger, id, **asked)
+            entries = timeline_now(book, ledger, id, views, no_views, **asked)
         else:
             from imcm.projections.histories.timeline import timeline
 
@@ -71,7 +74,7 @@ def show_timeline(
             entries = timeline(book.replay(), **asked)
     entries = in_zone(entries, tz)
     if as_json:
-        print_json([entry_dict(entry) for entry in entries])
+        print_json([entry.as_dict() for entry in entries])
     elif entries:
         print_timeline(entries)
     else:

@@ -30,7 +30,7 @@ Args:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
@@ -180,6 +180,8 @@ class Change(NamedTuple):
         recovered: Whether service was said to be good again.
         references: Addresses of what was referred to.
         overridden: Until when each freeze is overridden, by its name.
+        submitted_under: Name and version of the policy it was submitted under; None where it was
+            not, or nobody knows.
     """
 
     status: ChangeStatus = Status.NOTHING
@@ -213,6 +215,7 @@ class Change(NamedTuple):
     checks: Mapping[str, bool] = NOTHING_TOLD
     references: frozenset[str] = frozenset()
     overridden: Mapping[str, datetime] = NOTHING_TOLD
+    submitted_under: tuple[str, str] | None = None
 
     @property
     def voters(self) -> frozenset[str]:
@@ -336,8 +339,12 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ContentCorrectedAfterApproval():
             return change._replace(outstanding=True)
         case ChangeSubmitted():
-            barred = change.barred | _people(event.by)
-            return change._replace(status=event.status or change.status, barred=barred)
+            under = event.policy
+            return change._replace(
+                status=event.status or change.status,
+                barred=change.barred | _people(event.by),
+                submitted_under=None if under is None else (under.name, under.version),
+            )
         case ChangeApproved():
             return _approved(change, event)
         case ChangeRejected():
@@ -552,6 +559,7 @@ def _result_fits(change: Change, ask: _Ask) -> str | None:
 
 def content_of(change: Change) -> Content:
     """Return what of a change says which rules of a policy are about it."""
+    change = checked_state("change", change, Change)
     return Content(
         type=change.type,
         kind=change.kind,
@@ -609,7 +617,7 @@ def _in_maintenance(change: Change, ask: _Ask) -> str | None:
     if not about or all(any(each.window_at(at) for each in about) for at in times):
         return None
     names = ", ".join(repr(each.name) for each in about)
-    upcoming = [next(iter(each.windows(times[1], times[1] + _WEEKS)), None) for each in about]
+    upcoming = [each.next_window(times[1]) for each in about]
     begins = min((window.start for window in upcoming if window is not None), default=None)
     opens = f"; the next begins at {begins}" if begins is not None else ""
     return f"at={ask.at} lies in no maintenance window ({names}){opens}"
@@ -654,9 +662,6 @@ def _known_freeze(change: Change, ask: _Ask) -> str | None:
         people = ", ".join(freeze.override_by)
         return f"{ask.by!r} may not override the freeze {freeze.name!r}; who may: {people}"
     return None
-
-
-_WEEKS: Final = timedelta(weeks=60)
 
 
 _CONTENT_EVENTS: Final = (ChangePlanned, ChangeRevised, ChangeRescoped)
@@ -1187,12 +1192,15 @@ def approve(
     authority: Authority = Authority.PEER,
     why: str = "",
     policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
 ) -> tuple[ChangeEvent, ...]:
     """
     Vote for it. One person has one vote, under whatever spelling; a second changes nothing.
 
     Args:
-        authority: In which capacity; the policy says which of them count.
+        authority: In which capacity; the policy says which of them count, and who may.
+        also: The policy that it was submitted under, where another one is in force by now: then it
+            takes what both ask for. A ledger that has adopted rules gives it.
 
     Raises:
         StepRefused: Also for whoever asked for, planned, revised or submitted it.
@@ -1203,8 +1211,12 @@ def approve(
         return ()
     votes = {**change.votes, folded(by): authority}
     quorum = policy.quorum(content_of(change))
+    if also is not None:
+        quorum = quorum.joined(checked_policy(also).quorum(content_of(change)))
     missing = quorum.missing(votes.values())
     said = f"{len(votes)} of {quorum.votes} votes"
+    if also is not None:
+        said = f"{said}, as asked under {also.name} {also.version}, too"
     return (
         ChangeApproved(
             at=at,

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from imcm.domain.policy import Policy
 from imcm.domain.severity import SeverityScale
 from imcm.errors import InvalidValue
 from imcm.files import checked_path
@@ -46,6 +47,38 @@ def read_toml(name: str, path: str | Path) -> dict[str, Any]:
     if size > LARGEST:
         raise InvalidValue(name, str(path), f"at most {LARGEST:,} bytes")
     return told
+
+
+def read_policy(path: str | Path) -> Policy:
+    """
+    Return the policy that a TOML file tells; its keys are the arguments of `Policy`.
+
+        name = "strict"
+        version = "2026-11"
+        approvals = 1
+
+        [members]
+        cab = ["mia", "sam"]
+
+        [[rules]]
+        risks = ["high"]
+        votes = 2
+        of = {cab = 1}
+
+        [[freezes]]
+        name = "weekend"
+        weekly = [{start = "Fri 16:00", end = "Mon 08:00", time_zone = "Europe/London"}]
+
+    A freeze or a maintenance window has `weekly`, `windows` (`start` and `end` with their
+    offsets), or both.
+
+    Args:
+        path: The file.
+
+    Raises:
+        InvalidValue: It can't be read, or tells no policy; see `Policy`.
+    """
+    return Policy.from_dict(read_toml("policy", path))
 
 
 def read_severity_scale(path: str | Path) -> SeverityScale:

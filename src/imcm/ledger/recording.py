@@ -634,7 +634,7 @@ class Ledger(LedgerReader):
             }
             follows: list[Event] = []
             try:
-                given = given_to(call.step, call.arguments, rules)
+                given = given_to(call.step, call.arguments, rules, state)
                 made = what_follows(call, state, {**others, **given})
             except StepRefused as refused:
                 if refused.guard != "status" or state.past:
@@ -675,11 +675,17 @@ class Ledger(LedgerReader):
             InvalidValue: It was given others than those adopted.
         """
         standing = in_force(turn.streams(STREAMS))
-        for name, mine, theirs in zip(Rules._fields, self._given, standing, strict=True):
-            if mine is not None and theirs is not None and mine != theirs:
-                allowed = f"what the ledger has adopted, {theirs.name} {theirs.version}"
-                raise InvalidValue(name, mine, allowed)
-        return Rules(standing.policy or self._given.policy, standing.scale or self._given.scale)
+        mine = self._given
+        for name, given, adopted_ in (
+            ("policy", mine.policy, standing.policy),
+            ("scale", mine.scale, standing.scale),
+        ):
+            if given is not None and adopted_ is not None and given != adopted_:
+                allowed = f"what the ledger has adopted, {adopted_.name} {adopted_.version}"
+                raise InvalidValue(name, given, allowed)
+        return standing._replace(
+            policy=standing.policy or mine.policy, scale=standing.scale or mine.scale
+        )
 
     def adopt(self, rules: Policy | SeverityScale, *, by: str) -> RulesAdopted | None:
         """

@@ -19,6 +19,7 @@ from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.policy.scope import is_among_people
 from imcm.domain.recorded import RulesAdopted
 from imcm.domain.severity import SeverityScale
+from imcm.domain.vocabulary import checked_text
 from imcm.errors import ImcmError, InvalidValue, StepRefused, UnreadEventError
 from imcm.plain import plain
 
@@ -34,10 +35,28 @@ _READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
 
 
 class Rules(NamedTuple):
-    """The rules that are in force; None where none of a kind were adopted."""
+    """
+    The rules that are in force; see `Ledger.adopt`.
+
+    Attributes:
+        policy: The policy in force; None where none was adopted.
+        scale: The severity scale in force; None where none was adopted.
+        policies: All policies that were adopted so far, oldest first.
+    """
 
     policy: Policy | None = None
     scale: SeverityScale | None = None
+    policies: tuple[RulesAdopted, ...] = ()
+
+    def policy_called(self, name: str, version: str) -> Policy | None:
+        """Return the policy of a name and a version, where it was adopted."""
+        checked_text("name", name)
+        checked_text("version", version)
+        for event in self.policies:
+            if (event.name, event.version) == (name, version):
+                policy: Policy = _read(event)
+                return policy
+        return None
 
 
 def kind_of(rules: object) -> str:
@@ -110,8 +129,12 @@ def in_force(by_stream: Mapping[str, Sequence[StoredEvent]]) -> Rules:
     """
     if not by_stream:
         return Rules()
-    told = {stream: _read(adopted(rows)[-1]) for stream, rows in by_stream.items() if rows}
-    return Rules(*(told.get(stream) for stream in STREAMS))
+    policies, scales = (adopted(by_stream.get(stream, ())) for stream in STREAMS)
+    return Rules(
+        _read(policies[-1]) if policies else None,
+        _read(scales[-1]) if scales else None,
+        tuple(policies),
+    )
 
 
 def _read(event: RulesAdopted) -> Any:
@@ -131,10 +154,13 @@ def _read_text(kind: str, text: str) -> Any:
 
 
 def given_to(
-    step: Callable[..., object], arguments: Mapping[str, object], rules: Rules
+    step: Callable[..., object], arguments: Mapping[str, object], rules: Rules, state: object
 ) -> dict[str, object]:
     """
     Return the rules in force that a step takes and was not given.
+
+    Args:
+        state: That of the incident or change, which may have been submitted under others.
 
     Raises:
         InvalidValue: It was given others.
@@ -150,6 +176,10 @@ def given_to(
                 raise InvalidValue(name, other, allowed)
         elif name in parameters(step):
             given[name] = mine
+    under = getattr(state, "submitted_under", None)
+    in_force_now = rules.policy and (rules.policy.name, rules.policy.version)
+    if rules.policies and under not in {None, in_force_now} and "also" in parameters(step):
+        given["also"] = rules.policy_called(*under)
     return given
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import attrs
 
 from imcm.domain.policy.approvals import ApprovalRule, Quorum, at_least_one, members_of
-from imcm.domain.policy.scope import Content, checked_people, is_among_people
+from imcm.domain.policy.scope import Content, checked_content, checked_people, is_among_people
 from imcm.domain.policy.tables import made, tables
 from imcm.domain.vocabulary import (
     Authority,
@@ -143,19 +143,17 @@ class Policy:
 
     def quorum(self, content: Content) -> Quorum:
         """Return what the approval of such a change takes; an emergency takes one approver."""
-        votes = 1 if content.type is ChangeType.EMERGENCY else self.approvals
-        needed: dict[Authority, int] = {}
+        content = checked_content(content)
+        quorum = Quorum(1 if content.type is ChangeType.EMERGENCY else self.approvals)
         for rule in self.rules:
             if rule.is_about(content):
-                votes = max(votes, rule.votes)
-                for authority, count in rule.of.items():
-                    needed[authority] = max(count, needed.get(authority, 0))
-        return Quorum(max(votes, sum(needed.values())), needed)
+                quorum = quorum.joined(Quorum(rule.votes, rule.of))
+        return quorum
 
     def may_vote_as(self, authority: Authority, person: str) -> bool:
         """Say whether somebody may vote in a capacity."""
-        people = self.members.get(authority)
-        return people is None or is_among_people(person, people)
+        people = self.members.get(checked_member("authority", authority, Authority))
+        return people is None or is_among_people(checked_id("person", person), people)
 
     def said(self, verdict: str) -> PolicyRef:
         """Return the reference that an event keeps of a decision under this policy."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import attrs
 
-from imcm.domain.policy.scope import Content, checked_environments, concerns
+from imcm.domain.policy.scope import Content, checked_content, checked_environments, concerns
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     Authority,
@@ -42,6 +42,14 @@ class Quorum(NamedTuple):
     votes: int = 1
     of: Mapping[Authority, int] = NOTHING_TOLD
 
+    def joined(self, other: Quorum) -> Quorum:
+        """Return what it takes where both are asked for."""
+        if not isinstance(other, Quorum):
+            raise InvalidValue("other", other, "give a Quorum(votes=2)")
+        capacities = dict.fromkeys((*self.of, *other.of))
+        of = {name: max(self.of.get(name, 0), other.of.get(name, 0)) for name in capacities}
+        return Quorum(max(self.votes, other.votes, sum(of.values())), of)
+
     def missing(self, given: Iterable[Authority]) -> str:
         """
         Return what is missing yet, in words; "" where nothing is.
@@ -49,7 +57,7 @@ class Quorum(NamedTuple):
         Args:
             given: The capacity of each vote.
         """
-        capacities = list(given)
+        capacities = members_of("given", given, Authority, once=False)
         lacks = [
             f"{count - capacities.count(authority)} as {authority.value}"
             for authority, count in self.of.items()
@@ -59,11 +67,12 @@ class Quorum(NamedTuple):
         return " and ".join([f"{more} more", *lacks] if more > 0 else lacks)
 
 
-def members_of(name: str, value: object, members: type[M]) -> tuple[M, ...]:
-    """Return a list of members of an enumeration as a tuple, each once."""
+def members_of(name: str, value: object, members: type[M], *, once: bool = True) -> tuple[M, ...]:
+    """Return a list of members of an enumeration as a tuple, each once unless told otherwise."""
     if not is_list(value):
         raise InvalidValue(name, value, f"a list of {', '.join(members)}")
-    return tuple(dict.fromkeys(checked_member(name, each, members) for each in value))
+    found = tuple(checked_member(name, each, members) for each in value)
+    return tuple(dict.fromkeys(found)) if once else found
 
 
 def _types(value: object) -> tuple[ChangeType, ...]:
@@ -104,8 +113,8 @@ class ApprovalRule:
         of: Of them, how many in a capacity.
         types: Which changes it is about: those of one of these types, *risks*, *kinds*, that touch
             one of these *services*, are in one of these *environments* and have all *labels*.
-            What is empty leaves nothing out; without types it is about normal changes. A standard
-            change is approved by its template.
+            What is empty leaves nothing out; where no types are given it is about normal changes.
+            A standard change is approved by its template.
         risks, kinds, services, environments, labels: See *types*.
 
     Raises:
@@ -133,8 +142,9 @@ class ApprovalRule:
 
     def is_about(self, content: Content) -> bool:
         """Say whether it is about such a change; see `types`."""
+        content = checked_content(content)
         return (
-            content.type in self.types
+            (not self.types or content.type in self.types)
             and (not self.risks or content.risk in self.risks)
             and (not self.kinds or content.kind in self.kinds)
             and concerns(self, content)
@@ -142,10 +152,10 @@ class ApprovalRule:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON and TOML, without what is as it is by default."""
-        plain: dict[str, Any] = {"votes": self.votes}
+        plain: dict[str, Any] = {"votes": self.votes, "types": list(self.types)}
         if self.of:
             plain["of"] = dict(self.of)
-        for name in ("types", "risks", "kinds", "services", "environments"):
+        for name in ("risks", "kinds", "services", "environments"):
             if getattr(self, name):
                 plain[name] = list(getattr(self, name))
         if self.labels:

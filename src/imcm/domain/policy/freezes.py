@@ -41,6 +41,11 @@ _POINT_ALLOWED: Final = 'a weekday and a local time: "Fri 16:00"; "Sun 24:00" is
 _WEEK: Final = timedelta(days=7)
 
 
+def _is_told(moment: datetime) -> bool:
+    """Say whether a time is far enough from the ends of all times to look around it."""
+    return 3 <= moment.year <= 9990
+
+
 class _Point(NamedTuple):
     """A weekday, 0 for Monday, and a local time; None is the end of the day."""
 
@@ -96,6 +101,9 @@ class Weekly:
         Args:
             start, end: Aware times.
         """
+        start, end = checked_time("start", start), checked_time("end", end)
+        if not (_is_told(start) and _is_told(end)):
+            return
         home = known_zone(self.time_zone)
         assert home is not None
         first, last = _point("start", self.start), _point("end", self.end)
@@ -141,12 +149,7 @@ class _During:
     """
     Stretches of time, and what they are about: everything, where nothing is named.
 
-    Attributes:
-        name: What people call it.
-        times: When: `Weekly` stretches, and windows that come once.
-        services: Only changes that touch one of these.
-        environments: Only changes in one of these; production by any of its names, or none.
-        labels: Only changes with all of these.
+    The attributes are those of `Freeze`.
     """
 
     name: str
@@ -190,16 +193,21 @@ class _During:
         return joined
 
     def window_at(self, at: datetime) -> Window | None:
-        """Return the stretch in which a time lies; None where it lies in none."""
+        """
+        Return the stretch in which a time lies; None where it lies in none.
+
+        Before the year 3 and after 9990 there is none.
+        """
         at = checked_time("at", at)
-        if not self.windows(at, at + timedelta(microseconds=1)):
+        if not _is_told(at) or not self.windows(at, at + timedelta(microseconds=1)):
             return None
         # What begins where it ends goes on with it; what goes on for ever is told for a year.
         return self.windows(at, at + _YEAR)[0]
 
     def next_window(self, at: datetime) -> Window | None:
         """Return the stretch in which a time lies, or the next one within a year."""
-        return next(iter(self.windows(at, checked_time("at", at) + _YEAR)), None)
+        at = checked_time("at", at)
+        return next(iter(self.windows(at, at + _YEAR)), None) if _is_told(at) else None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON and TOML; `from_dict` reads them back."""
@@ -212,8 +220,8 @@ class _During:
             plain["windows"] = [
                 {"start": each.start.isoformat(), "end": each.end.isoformat()} for each in once
             ]
-        for field in ("services", "environments"):
-            if getattr(self, field):
+        for field in ("services", "environments", "override_by"):
+            if getattr(self, field, ()):
                 plain[field] = list(getattr(self, field))
         if self.labels:
             plain["labels"] = dict(self.labels)
@@ -266,7 +274,15 @@ class Freeze(_During):
     may override it can, with a reason, which is kept.
 
     Attributes:
+        name: What people call it.
+        times: When: `Weekly` stretches, and windows that come once.
+        services: Only changes that touch one of these.
+        environments: Only changes in one of these; production by any of its names, or none.
+        labels: Only changes with all of these.
         override_by: Who may; nobody named means anybody.
+
+    Raises:
+        InvalidValue: One of them is not as described.
     """
 
     override_by: tuple[str, ...] = attrs.field(default=(), converter=_overriding)
@@ -275,12 +291,26 @@ class Freeze(_During):
 
     def may_override(self, person: str) -> bool:
         """Say whether somebody may let a change start in it."""
-        return not self.override_by or is_among_people(person, self.override_by)
+        return not self.override_by or is_among_people(
+            checked_id("person", person), self.override_by
+        )
 
 
 @attrs.frozen(kw_only=True)
 class MaintenanceWindow(_During):
-    """When changes may start: those that it is about start in one such window, or not at all."""
+    """
+    When changes may start: those that it is about start in one such window, or not at all.
+
+    An emergency starts at any time.
+
+    Attributes:
+        name: What people call it.
+        times: When: `Weekly` stretches, and windows that come once.
+        services, environments, labels: Which changes it is about, as for `Freeze`.
+
+    Raises:
+        InvalidValue: One of them is not as described.
+    """
 
     __hash__ = _During.__hash__
 

@@ -21,7 +21,12 @@ from imcm.errors import InvalidValue
 
 
 class Content(NamedTuple):
-    """What of a change says which rules are about it."""
+    """
+    What of a change says which rules are about it; `change.content_of` gives it of a state.
+
+    Attributes:
+        type, kind, risk, services, environment, labels: As the change has them.
+    """
 
     type: ChangeType = ChangeType.NORMAL
     kind: Kind | None = None
@@ -59,12 +64,20 @@ def is_among_people(person: str, people: Iterable[str]) -> bool:
     return folded(person) in map(folded, people)
 
 
+def checked_content(value: object) -> Content:
+    """Return *value* if it says what a change is about."""
+    if not isinstance(value, Content):
+        raise InvalidValue("content", value, "give Content(type=..., services=..., ...)")
+    return value
+
+
 def concerns(rule: Any, content: Content) -> bool:
     """
     Say whether a rule's services, environments and labels are those of a change.
 
     Any: a rule of whatever class that has these three.
     """
+    content = checked_content(content)
     touches = not rule.services or not set(rule.services).isdisjoint(content.services)
     there = not rule.environments or are_in(content.environment, rule.environments)
     return touches and there and rule.labels.items() <= dict(content.labels).items()

@@ -57,6 +57,27 @@ class Entry:
     corrected_by: tuple[int, ...] = ()
     voided_by: int | None = None
 
+    @property
+    def told(self) -> str:
+        """What it says, as a line: "triaged as P2", and whether it was corrected since."""
+        from imcm.wording import entry_line  # which knows timelines, too
+
+        return entry_line(self)
+
+    def as_dict(self) -> dict[str, Any]:
+        """
+        Return it as plain values for JSON: times as ISO 8601 text, an uncertain one as its bounds.
+
+        `when` and `told` are for people; the event itself is left out.
+        """
+        from imcm.projections.figures.jsonable import jsonable
+        from imcm.wording import moment_text
+
+        plain: dict[str, Any] = jsonable(self)
+        plain["when"] = None if self.at is None else moment_text(self.at)
+        plain["told"] = self.told
+        return plain
+
 
 LINKS: Final = ("change", "incident", "merged", "into", "repairs", "other")
 """Fields of events that name another incident or change."""
