@@ -18,6 +18,7 @@ from imcm.domain.change_events import (
     ChangeScheduled,
     FreezeOverridden,
 )
+from imcm.domain.lifecycle import Ask
 from imcm.domain.policy import ApprovalRule, Content, Policy
 from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, Weekly
 from imcm.domain.vocabulary import Authority, Between, ChangeType, PolicyRef, Risk, Window
@@ -136,6 +137,12 @@ class TestStretches:
         assert freeze.window_at(at(1)).end == at(3)
         assert freeze.next_window(at(-5)).start == at(0)
         assert freeze.next_window(at(3)) is None
+
+    @pytest.mark.parametrize("year", [1, 2, 9991, 9999])
+    def test_at_the_ends_of_all_times_there_are_none(self, year):
+        moment = datetime(year, 6, 1, tzinfo=UTC)
+        assert weekend().window_at(moment) is weekend().next_window(moment) is None
+        assert [] == weekend().windows(moment, moment + timedelta(days=3))
 
     def test_are_asked_for_with_a_zone(self):
         with pytest.raises(NaiveTimeError):
@@ -337,6 +344,11 @@ class TestOverride:
         state = change.fold(APPROVED)
         [one] = [a for a in change.next_steps(state, policy=SALE) if a.step == "override_freeze"]
         assert (one.possible, one.why) == (None, "depends on freeze, at, by")
+        ask = Ask(freeze="sale", policy=SALE)
+        guards = change.STEPS["override_freeze"].guards
+        assert [None] * len(guards) == [guard.why_not(state, ask) for guard in guards]
+        ask = Ask(freeze="sale", policy=SALE, at=at(4))
+        assert [None] * len(guards) == [guard.why_not(state, ask) for guard in guards]
 
 
 class TestVotes:

@@ -85,6 +85,10 @@ class TestQuorum:
     def test_says_what_is_missing(self, given, missing):
         assert missing == Quorum(3, {CAB: 1}).missing(given)
 
+    def test_is_joined_with_another_one_alone(self):
+        with pytest.raises(InvalidValue, match="give a Quorum"):
+            Quorum().joined(2)
+
 
 class TestRules:
     @pytest.mark.parametrize(
@@ -95,6 +99,7 @@ class TestRules:
             ({"environments": ["live"]}, {"environment": "PROD"}),
             ({"environments": ["Staging"]}, {"environment": "staging"}),
             ({"types": ["standard", "emergency"]}, {"type": ChangeType.STANDARD}),
+            ({"types": [], "risks": ["low"]}, {"type": ChangeType.EMERGENCY, "risk": Risk.LOW}),
         ],
     )
     def test_are_about_what_they_name(self, asked, content):
@@ -168,7 +173,8 @@ class TestAsTables:
             rules=[
                 ApprovalRule(
                     votes=3, of={"cab": 1}, risks=["high"], labels={"a": "b"}, kinds=["schema"]
-                )
+                ),
+                ApprovalRule(types=[]),
             ],
             members={"cab": ["mia", "sam"]},
             freezes=[
@@ -182,7 +188,8 @@ class TestAsTables:
                     environments=["live"],
                     labels={"pci": "yes"},
                     override_by=["mia"],
-                )
+                ),
+                Freeze(name="sale", times=Window(start=at(1), end=at(2))),
             ],
             maintenance=[
                 MaintenanceWindow(name="nights", times=Weekly(start="Tue 22:00", end="Tue 24:00"))

@@ -1,5 +1,7 @@
 """Timelines of one incident, one change, a service or a period. Times are hours after `START`."""
 
+import json
+
 import pytest
 
 from imcm.domain.change_events import (
@@ -12,7 +14,7 @@ from imcm.domain.change_events import (
 from imcm.domain.corrections import EventVoided
 from imcm.domain.incident_events import IncidentDetected, IncidentResolved
 from imcm.domain.recorded import LedgerOpened, Recorded, Source, Unread
-from imcm.domain.vocabulary import ChangeType
+from imcm.domain.vocabulary import Between, ChangeType
 from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
 from imcm.projections.histories.timeline import replayed, timeline
 from projections.log import (
@@ -474,8 +476,12 @@ class TestReplayed:
 def test_an_entry_is_told_in_words_and_as_plain_values():
     """Without the event itself; what is uncertain has both its bounds."""
     moment = Between(earliest=at(1), latest=at(2))
-    log = [*of("incident:INC-1", detected(at=moment), IncidentTriaged(at=None, by="ann"))]
-    first, second = sorted(timeline(log, as_of=at(9)), key=lambda entry: entry.version)
+    events = (
+        IncidentDetected(at=moment, by="ann", title="down", imported=True),
+        IncidentResolved(at=None, by="ann", imported=True),
+    )
+    entries = timeline(log(("incident:INC-1", events)))
+    first, second = sorted(entries, key=lambda entry: entry.version)
     assert "detected" in first.told
     plain = json.loads(json.dumps(first.as_dict()))
     assert plain["at"] == {"earliest": at(1).isoformat(), "latest": at(2).isoformat()}
