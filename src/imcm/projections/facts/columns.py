@@ -96,6 +96,8 @@ class IncidentColumns(NamedTuple):
         verdicts: What was said about causes and repairs, by the change; nothing of most.
         detected, resolved: The times, in microseconds since 1970, or NO_TIME, or UNSURE; the last
             resolution of those that were open more than once.
+        acknowledged, mitigated: The same of these; UNSURE for the mitigation of those that were
+            open more than once.
         services: Which of the lists of services, as `Table.services` has them.
     """
 
@@ -105,6 +107,8 @@ class IncidentColumns(NamedTuple):
     verdicts: list[Mapping[str, Verdict]]
     detected: array[int]
     resolved: array[int]
+    acknowledged: array[int]
+    mitigated: array[int]
     services: array[int]
 
     def __repr__(self) -> str:
@@ -195,6 +199,7 @@ _INCIDENT: Final = attrgetter(
     "merged_into",
     "members",
     "dismissed",
+    "acknowledged_at",
 )
 _CHANGE: Final = attrgetter(
     "status",
@@ -243,10 +248,10 @@ def incident_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> 
         number: Gives the number of a list of services.
     """
     flags = bytearray(), bytearray(), bytearray()
-    columns = IncidentColumns(*flags, [], array("q"), array("q"), array("q"))
+    columns = IncidentColumns(*flags, [], *(array("q") for _ in range(5)))
     for fields in _in_pieces(_INCIDENT, rows):
         statuses, services, environments, modes, detections, spells, verdicts = fields[:7]
-        merged_into, members, dismissed = fields[7:]
+        merged_into, members, dismissed, acknowledgements = fields[7:]
         detected = _times(detections)
         resolved = _times(some[-1].resolved if some else None for some in spells)
         columns.counted.extend(
@@ -263,6 +268,11 @@ def incident_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> 
         columns.verdicts.extend(verdicts)
         columns.detected.extend(detected)
         columns.resolved.extend(resolved)
+        columns.acknowledged.extend(_times(acknowledgements))
+        mitigated = _times(some[0].mitigated if some else None for some in spells)
+        columns.mitigated.extend(
+            at if len(some) < 2 else UNSURE for at, some in zip(mitigated, spells, strict=True)
+        )
         columns.services.extend(map(number, services))
     return columns
 

@@ -32,6 +32,7 @@ from imcm.domain.vocabulary import (
     latest,
 )
 from imcm.errors import InvalidValue
+from imcm.projections.facts.columns import UNSURE
 from imcm.projections.facts.fold import Facts, IncidentFacts, Spell
 from imcm.projections.figures.clock import BusinessHours, running
 from imcm.projections.figures.definition import Definition, is_mark, names
@@ -468,16 +469,19 @@ def _stated(
 
 _PLAIN: Final = {
     "start": ("detected",),
-    "end": ("resolved",),
     "source": "moments",
     "clock": "wall",
     "round_each": "none",
 }
 
 
+_PLAIN_ENDS: Final = frozenset({("resolved",), ("acknowledged",), ("mitigated",)})
+
+
 def _is_plain(definition: IncidentDuration) -> bool:
     """Say whether nearly every incident is one stretch between two exact times."""
-    return all(getattr(definition, name) == value for name, value in _PLAIN.items())
+    plainly = all(getattr(definition, name) == value for name, value in _PLAIN.items())
+    return plainly and definition.end in _PLAIN_ENDS
 
 
 def _durations(
@@ -503,10 +507,14 @@ def _plain(
     columns = incidents.columns
     plain, others = indices, list[int]()
     starts: Sequence[int] = columns.detected
-    ends: Sequence[int] = columns.resolved
-    if len(indices) < len(incidents) or columns.plain.count(1) < len(incidents):
-        others = [index for index in indices if not columns.plain[index]]
-        plain = [index for index in indices if columns.plain[index]]
+    ends: Sequence[int] = getattr(columns, definition.end[0])
+    is_plain = columns.plain
+    if definition.end != ("resolved",):
+        # What comes once ends one stretch, however often it was open.
+        is_plain = bytearray(a > UNSURE and b > UNSURE for a, b in zip(starts, ends, strict=True))
+    if len(indices) < len(incidents) or is_plain.count(1) < len(incidents):
+        others = [index for index in indices if not is_plain[index]]
+        plain = [index for index in indices if is_plain[index]]
         starts, ends = [starts[index] for index in plain], [ends[index] for index in plain]
     values = list(map(sub, ends, starts))
     if min(values, default=0) < 0:
