@@ -30,7 +30,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from multiprocessing import Queue, get_context
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import imcm
@@ -119,17 +119,7 @@ class Bot:
         # The key is the alert's own where it has one, so that two bots that hear of it meet there.
         door = self.ledger.once("alerts", told.pop("alert", None) or delivery)
         fits(incident.detect, told)
-        number = self.views.incidents(status="all", limit=1).total
-        while True:
-            number += 1
-            try:
-                return door.record(f"INC-{number}", incident.detect, **told)
-            except imcm.KeyReusedError as known:  # told before, and numbered then
-                return cast("Recording", known.recorded)
-            except imcm.StepRefused as refused:
-                if refused.guard != "status":
-                    raise
-                # Another process took the number in between, or an import did: try the next one.
+        return door.record_new("INC-", incident.detect, **told)
 
     def get(self, request: Request) -> Json | None:
         ask = request.query.get

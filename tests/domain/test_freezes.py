@@ -246,6 +246,29 @@ class TestStart:
         assert answer(by="ann", at=at(9)) == (True, "")
 
 
+class TestWhoStarts:
+    POLICY = Policy(name="apart", approvers_may_start=False)
+
+    def test_is_somebody_else_than_who_approved_where_the_policy_says_so(self):
+        asked = testing.given(*APPROVED)
+        refused = asked.when(change.start, by="BEA", at=at(4), policy=self.POLICY).then_refused(
+            guard="separation of duties"
+        )
+        assert "'BEA' voted for it; under policy apart somebody else starts it" in refused.why
+        assert asked.when(change.start, by="ann", at=at(4), policy=self.POLICY).events
+        assert asked.when(change.start, by="bea", at=at(4)).events
+
+    def test_is_asked_beforehand(self):
+        def answer(**given_):
+            answers = change.next_steps(change.fold(APPROVED), **given_)
+            [one] = [each for each in answers if each.step == "start"]
+            return one.possible, one.guard
+
+        assert answer(policy=self.POLICY) == (None, "separation of duties")
+        assert answer(policy=self.POLICY, by="bea") == (False, "separation of duties")
+        assert answer()[1] == "not before the first moment"
+
+
 class TestObserved:
     def test_in_a_freeze_is_marked(self):
         found = testing.given(*APPROVED).when(change.observe, by="bot", at=at(4), policy=SALE)

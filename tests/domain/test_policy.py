@@ -195,6 +195,7 @@ class TestAsTables:
                 MaintenanceWindow(name="nights", times=Weekly(start="Tue 22:00", end="Tue 24:00"))
             ],
             stewards=["mia"],
+            approvers_may_start=False,
         )
         plain = policy.as_dict()
         assert Policy.from_dict(json.loads(json.dumps(plain))) == policy
@@ -246,6 +247,7 @@ class TestChecks:
             ("freezes", [WEEKEND, WEEKEND]),
             ("maintenance", [WEEKEND]),
             ("stewards", "mia"),
+            ("approvers_may_start", "no"),
         ],
     )
     def test_refuses_what_can_not_be_right(self, name, value):

@@ -644,6 +644,16 @@ def _scheduled_clear(change: Change, ask: _Ask) -> str | None:
     return None
 
 
+def _starts_what_others_approved(change: Change, ask: _Ask) -> str | None:
+    if ask.policy.approvers_may_start or ask.by is None or folded(ask.by) not in change.votes:
+        return None
+    return f"{ask.by!r} voted for it; under policy {ask.policy.name} somebody else starts it"
+
+
+def _starter_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
+    return () if ask.policy.approvers_may_start or not change.votes else ("by",)
+
+
 def _when_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
     return ("at",) if ask.policy.freezes or ask.policy.maintenance else ()
 
@@ -821,6 +831,11 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         (Status.SUBMITTED, Status.APPROVED),
         "implementing",
         _APPROVED,
+        Guard(
+            name="separation of duties",
+            why_not=_starts_what_others_approved,
+            needs=_starter_needed,
+        ),
         _STARTS_INSIDE,
         _NOT_FROZEN,
         _IN_MAINTENANCE,

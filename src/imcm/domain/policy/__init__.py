@@ -74,6 +74,12 @@ def _stewards(value: object) -> tuple[str, ...]:
     return checked_people("stewards", value)
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue("approvers_may_start", value, "true or false")
+    return value
+
+
 _MORE: Final = ("rules", "members", "freezes", "maintenance", "stewards")
 
 
@@ -100,6 +106,7 @@ class Policy:
         freezes: When nothing may start.
         maintenance: When changes may start; those that none of them is about, at any time.
         stewards: Who may adopt another policy in its place; nobody named means anybody.
+        approvers_may_start: Whether who voted for a change may start it, too.
 
     Raises:
         InvalidValue: One of them is not as described.
@@ -117,6 +124,7 @@ class Policy:
     freezes: tuple[Freeze, ...] = attrs.field(default=(), converter=_freezes)
     maintenance: tuple[MaintenanceWindow, ...] = attrs.field(default=(), converter=_maintenance)
     stewards: tuple[str, ...] = attrs.field(default=(), converter=_stewards)
+    approvers_may_start: bool = attrs.field(default=True, converter=_flag)
 
     def __attrs_post_init__(self) -> None:
         checked_id("policy.name", self.name)
@@ -175,7 +183,10 @@ class Policy:
             "maintenance": [window.as_dict() for window in self.maintenance],
             "stewards": list(self.stewards),
         }
-        return {name: value for name, value in plain.items() if value or name not in _MORE}
+        plain = {name: value for name, value in plain.items() if value or name not in _MORE}
+        if not self.approvers_may_start:
+            plain["approvers_may_start"] = False
+        return plain
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
