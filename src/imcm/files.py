@@ -8,7 +8,6 @@ import contextlib
 import errno
 import os
 import random
-import secrets
 import sys
 import time
 from collections.abc import Generator
@@ -57,7 +56,7 @@ def new_file(path: Path, *, mode: int = 0o666) -> Generator[BinaryIO]:
     """
     if os.path.lexists(path):
         raise _taken_already(path)
-    aside = path.with_name(f".imcm-{secrets.token_hex(8)}.part")
+    aside = path.with_name(f".imcm-{os.urandom(8).hex()}.part")
     try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             yield file
@@ -132,7 +131,7 @@ def replaced(path: Path) -> Generator[BinaryIO]:
         StoreError: It can't be written, for example because the disk is full.
     """
     target = Path(os.path.realpath(path))
-    aside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}")
+    aside = target.with_name(f".{target.name[:100]}.{os.urandom(8).hex()}")
     reserved(aside)
     try:
         try:

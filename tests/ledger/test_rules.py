@@ -13,7 +13,6 @@ import pytest
 import imcm
 from imcm import (
     ApprovalRule,
-    Change,
     Freeze,
     Ledger,
     LedgerMissingError,
@@ -28,6 +27,7 @@ from imcm import (
     incident,
     read_policy,
 )
+from imcm.domain.change import Change
 from imcm.domain.change_events import ChangeApproved
 from imcm.errors import InvalidValue
 from ledger.conftest import ledger, path, server, settings, sql

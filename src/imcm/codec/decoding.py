@@ -5,8 +5,6 @@ Bytes to events: what this version can't read is kept as it is.
 from __future__ import annotations
 
 import functools
-import hashlib
-import hmac
 from datetime import datetime
 from typing import Any, Final
 
@@ -229,6 +227,9 @@ def is_of_payload(row: StoredEvent, payload: bytes) -> bool | None:
         raise InvalidValue("payload", payload, "give the bytes of the payload")
     if source is None:
         return None
+    import hashlib
+    import hmac
+
     digest = hashlib.sha256(payload).hexdigest()
     if source.keyed is None:
         return None if source.sha256 is None else hmac.compare_digest(source.sha256, digest)

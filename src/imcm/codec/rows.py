@@ -5,7 +5,6 @@ Stored rows, and the names of the types of events.
 from __future__ import annotations
 
 import functools
-import hmac
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, get_args, get_type_hints
 
@@ -77,6 +76,8 @@ hints_of: Final = functools.cache(get_type_hints)
 
 
 def keyed_hash(salt: str, payload: str) -> str:
+    import hmac  # it takes long to load, and few events need it
+
     return hmac.digest(bytes.fromhex(salt), payload.encode(), "sha256").hex()
 
 

@@ -4,7 +4,7 @@ History from elsewhere, and the rows of other ledgers.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
@@ -167,7 +167,7 @@ def bring_in(
     progress: Callable[[int], object] | None,
 ) -> tuple[int, int]:
     """Do what `Ledger.bring_in` says."""
-    record = secrets.token_hex(16)
+    record = os.urandom(16).hex()
     salt = salts().__next__
     count = recorded = 0
     batch: list[StoredEvent] = []
@@ -201,7 +201,7 @@ def append_rows(store: Store, rows: Iterable[StoredEvent], now: Callable[[], dat
     given = given_rows(rows)
     _, opened = first_row(given)
     origin = opened.ledger_id
-    record = secrets.token_hex(16)
+    record = os.urandom(16).hex()
     there: dict[str, tuple[int, int]] = {}
     batch: list[StoredEvent] = []
     count = 0

@@ -4,8 +4,6 @@ Idempotency keys: what a claim holds, and whether a key is asked for the same ag
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, get_args
 
@@ -40,6 +38,8 @@ def source_of(source: str | Source) -> Source:
 
 
 def claim_stream(source: Source, key: str) -> str:
+    import hashlib  # it takes long to load, and who uses no keys needs none of it
+
     return f"key:{source.name}/{hashlib.sha256(key.encode()).hexdigest()}"
 
 
@@ -50,6 +50,8 @@ def _hash_of_old_claim(calls: Sequence[Call]) -> str:
         (s.stream, name_of(s.step), sorted(s.arguments.items()), sorted(s.others.items()))
         for s in sides
     ]
+    import hashlib
+
     return hashlib.sha256(_as_json(asked)).hexdigest()
 
 
@@ -82,6 +84,8 @@ def hash_of_arguments(calls: Sequence[Call], salt: str) -> str:
         )
         for call in calls
     ]
+    import hmac
+
     return hmac.digest(bytes.fromhex(salt), _as_json(arguments), "sha256").hex()
 
 
@@ -108,6 +112,8 @@ def claim_row(
 
 def why_another(row: StoredEvent, calls: Sequence[Call], *, strict: bool) -> str:
     """Return in what a key was used otherwise than it is asked for now; empty where it was not."""
+    import hmac
+
     event = decode(row).event
     if isinstance(event, KeyClaimed):
         return "" if event.asked == _hash_of_old_claim(calls) else "another step or other arguments"

@@ -16,7 +16,6 @@ import functools
 import itertools
 import os
 import random
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -291,9 +290,9 @@ class Ledger(LedgerReader):
             first = next(iter(store.rows()), None)
             if first is not None and first.stream != SELF:
                 raise NotALedgerError(f"there are events of another kind: no {SELF} comes first")
-            ledger_id = f"imcm/{secrets.token_hex(16)}"
+            ledger_id = f"imcm/{os.urandom(16).hex()}"
             opened = LedgerOpened(ledger_id=ledger_id, format=FORMAT)
-            name, state = encode(opened, recorded_at=self.now(), record=secrets.token_hex(16))
+            name, state = encode(opened, recorded_at=self.now(), record=os.urandom(16).hex())
             # Where another process opened it first, its identity is the ledger's.
             with contextlib.suppress(AppendConflict):
                 store.insert([StoredEvent(0, SELF, 1, name, state)])

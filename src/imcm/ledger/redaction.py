@@ -4,7 +4,7 @@ Words taken out of a log.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Self
@@ -110,7 +110,7 @@ def redact(
         chosen = [row for row in rows if has_words(row, wanted)]
         if not chosen:
             return None
-        stamp, record, version = now(), secrets.token_hex(16), len(rows) + 1
+        stamp, record, version = now(), os.urandom(16).hex(), len(rows) + 1
         versions_ = tuple(row.version for row in chosen)
         event = WordsRedacted(at=at, by=by, versions=versions_, reason=reason)
         refuse_future("redact", stream, event, stamp)

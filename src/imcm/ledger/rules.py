@@ -6,11 +6,11 @@ Adopted rules are events like others, in a stream for each kind; the newest of i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
@@ -74,7 +74,9 @@ def kind_of(rules: object) -> str:
 
 def adoption(rules: Policy | SeverityScale, by: str) -> RulesAdopted:
     """Return the event that adopts rules, their whole text in it."""
-    text = json.dumps(rules.as_dict(), ensure_ascii=False, separators=(",", ":"))
+    from hashlib import sha256
+
+    text = msgspec.json.encode(rules.as_dict()).decode()
     return RulesAdopted(
         kind=kind_of(rules),
         name=rules.name,
@@ -145,8 +147,8 @@ def _read(event: RulesAdopted) -> Any:
 @lru_cache(maxsize=64)
 def _read_text(kind: str, text: str) -> Any:
     try:
-        return _READ[kind](json.loads(text))
-    except (ImcmError, LookupError, ValueError, TypeError, RecursionError) as error:
+        return _READ[kind](msgspec.json.decode(text))
+    except (ImcmError, msgspec.MsgspecError, LookupError, ValueError, TypeError) as error:
         raise UnreadEventError(
             f"the rules in force (rules:{plain(kind)}) can't be read by this version: {error}; "
             "update imcm"
