@@ -404,8 +404,12 @@ def strange_event(event: Never, kind: str) -> InvalidValue:
 
     Type checkers let it be called only where all events there are were told apart before.
     """
-    allowed = f"an event of a {kind} as imcm has them; facts of your own can be kept as labels"
+    allowed = f"an event of {_a(kind)} as imcm has them; facts of your own can be kept as labels"
     return InvalidValue("event", event, allowed)
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind == "incident" else f"a {kind}"
 
 
 def incomplete(step: str, what: str) -> StepRefused:
@@ -422,8 +426,8 @@ def _other_door(event: object, kind: str) -> InvalidValue:
         allowed = f"use {_DOORS[name]}"
     else:
         allowed = (
-            f"a step of the {kind} returns events of a {kind} as imcm has them; facts of your own "
-            "can be kept as labels"
+            f"a step of the {kind} returns events of {_a(kind)} as imcm has them; facts of your "
+            "own can be kept as labels"
         )
     return InvalidValue("event", name, allowed)
 

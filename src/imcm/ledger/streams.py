@@ -127,7 +127,8 @@ def state_of_rows(kind: str, rows: Iterable[StoredEvent], *, words: bool) -> Any
         if event.__class__ not in AGGREGATES[kind].events:
             raise UnreadEventError(
                 f"{row.stream} version {row.version} is a {type(event).__name__}, which is no "
-                f"event of a {kind}; the log was altered or damaged"
+                f"event of {'an' if kind == INCIDENT else 'a'} {kind}; the log was altered or "
+                "damaged"
             )
         events.append(event)
     return AGGREGATES[kind].fold(events) if events else AGGREGATES[kind].initial
