@@ -20,6 +20,7 @@ from imcm.domain.corrections import (
 )
 from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import (
+    Authority,
     Between,
     Commit,
     Counts,
@@ -47,6 +48,10 @@ def event_line(event: object) -> str:
         line += " (imported)"
     unauthorised = getattr(event, "unauthorised", "")
     return f"{line} [unauthorised: {unauthorised}]" if unauthorised else line
+
+
+_CAPACITIES: Final = (Authority.CAB, Authority.SERVICE_OWNER)
+"""As what somebody votes, where it is not simply a peer."""
 
 
 def moment_text(moment: Moment | None) -> str:
@@ -307,7 +312,8 @@ def _change(event: object) -> str:
             return f"submitted{name}"
         case c.ChangeApproved():
             votes = f" ({event.votes} of {event.quorum} votes)" if event.quorum else ""
-            return _and(f"approved{votes}", event.why)
+            capacity = f" as {event.authority.value}" if event.authority in _CAPACITIES else ""
+            return _and(f"approved{capacity}{votes}", event.why)
         case c.ChangeRejected():
             return _and("rejected", event.why)
         case c.ChangeApprovedRetroactively():

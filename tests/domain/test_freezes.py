@@ -5,11 +5,21 @@ When changes may not go in: stretches of weeks in any zone, and what steps ask o
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.examples import approved, at, emergency, planned, started, submitted, window
+from domain.examples import (
+    approved,
+    at,
+    emergency,
+    planned,
+    started,
+    started_unapproved,
+    submitted,
+    window,
+)
 from imcm import testing
 from imcm.domain import change
 from imcm.domain.change_events import (
@@ -190,7 +200,13 @@ class TestStart:
         moment = hours if isinstance(hours, Between) else at(hours)
         return testing.given(*events).when(change.start, by=by, at=moment, policy=policy)
 
-    @pytest.mark.parametrize("hours", [3, 8.99, Between(earliest=at(2), latest=at(4))])
+    @pytest.mark.parametrize(
+        "hours",
+        [
+            3, 8.99, Between(earliest=at(2.1), latest=at(4)),
+            Between(earliest=at(2.1), latest=at(10)), Between(earliest=at(8), latest=at(10)),
+        ],
+    )  # fmt: skip
     def test_in_a_freeze_is_refused_until_it_ends(self, hours):
         refused = self.ask(*APPROVED, hours=hours).then_refused(guard="freeze")
         assert f"the freeze 'sale', which ends at {at(9)}" in refused.why
@@ -223,6 +239,10 @@ class TestStart:
         windows = [MaintenanceWindow(name="night", times=window(3, 5), services=["pay"])]
         policy = Policy(maintenance=windows)
         self.ask(*APPROVED, policy=policy).then(started(4))
+        nights = Between(earliest=at(3.5), latest=at(27.5))
+        twice = [window(3, 5), window(27, 29)]
+        two = Policy(maintenance=[MaintenanceWindow(name="night", times=twice)])
+        self.ask(*APPROVED, hours=nights, policy=two).then_refused(guard="maintenance window")
         refused = self.ask(*APPROVED, hours=2.5, policy=policy).then_refused(
             guard="maintenance window"
         )
@@ -358,6 +378,28 @@ class TestOverride:
         )
         found.then_refused(guard="separation of duties")
 
+    def test_that_a_start_rests_on_is_not_voided(self):
+        events = (*APPROVED, overridden(), started(4))
+        found = testing.given(*events).when(
+            change.void, by="dan", at=at(5), version=4, why="withdrawn"
+        )
+        assert "it started on version 4" in found.then_refused(guard="approval stands").why
+
+    def test_ends_with_the_content_it_was_given_for(self):
+        state = change.fold((*APPROVED, overridden()))
+        for more in ({"services": ["web"]}, {"environment": "test"}):
+            after = state
+            for event in change.revise(state, by="ann", at=at(3.2), why="other", **more):
+                after = change.evolve(after, event)
+            assert not after.overridden
+
+    def test_from_elsewhere_lets_nothing_through(self):
+        told = attrs.evolve(overridden(), policy=None, imported=True)
+        state = change.fold((*APPROVED, told))
+        assert not state.overridden
+        asked = testing.given(*APPROVED, told)
+        asked.when(change.start, by="ann", at=at(4), policy=SALE).then_refused(guard="freeze")
+
     def test_that_is_voided_is_none(self):
         state = change.fold((*APPROVED, overridden()))
         [voided] = change.void(state, by="dan", at=at(3.5), version=4, why="withdrawn")
@@ -392,7 +434,7 @@ class TestVotes:
         [first] = self.vote(*self.HIGH, by="bea").events
         [second] = self.vote(*self.HIGH, first, by="dan").events
         assert (second.votes, second.quorum, second.status) == (2, 2, None)
-        assert second.policy.said == "2 of 2 votes; 1 as cab"
+        assert second.policy.said == "2 of 2 votes; missing: 1 as cab"
         [third] = self.vote(*self.HIGH, first, second, by="mia", authority="cab").events
         assert (third.status, third.policy.said) == ("approved", "3 of 2 votes")
 
@@ -423,7 +465,20 @@ class TestVotes:
         before = Policy(name="before", version="7", approvals=3)
         [event] = self.vote(*self.HIGH, by="mia", authority="cab", also=before).events
         assert (event.quorum, event.status) == (3, None)
-        assert event.policy.said == ("1 of 3 votes, as asked under before 7, too; 2 more")
+        assert event.policy.said == ("1 of 3 votes, as asked under before 7, too; missing: 2 more")
+
+    def test_as_what_the_other_policy_does_not_let_somebody_vote_are_refused(self):
+        lax = Policy(name="lax")
+        found = self.vote(*self.HIGH, by="eve", authority="cab", policy=lax, also=self.POLICY)
+        assert "under policy strict 1 'eve' may not" in found.then_refused(guard="authority").why
+
+    def test_rulings_are_given_in_a_capacity_that_is_theirs(self):
+        events = (emergency(), submitted(), started_unapproved())
+        for step in (change.approve_retroactively, change.refuse_retroactively):
+            told = {"at": at(5), "policy": self.POLICY, "authority": "cab", "why": "seen"}
+            found = testing.given(*events).when(step, by="eve", **told)
+            found.then_refused(guard="authority")
+            assert testing.given(*events).when(step, by="mia", **told).events
 
     def test_are_told_of_the_state(self):
         first = self.vote(*self.HIGH, by="Mia", authority="cab").events

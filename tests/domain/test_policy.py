@@ -98,7 +98,8 @@ class TestRules:
             ({"environments": ["production"]}, {}),
             ({"environments": ["live"]}, {"environment": "PROD"}),
             ({"environments": ["Staging"]}, {"environment": "staging"}),
-            ({"types": ["standard", "emergency"]}, {"type": ChangeType.STANDARD}),
+            ({"types": ["observed", "emergency"]}, {"type": ChangeType.EMERGENCY}),
+            ({"services": ["PAY"]}, {"services": ("web", "pay")}),
             ({"types": [], "risks": ["low"]}, {"type": ChangeType.EMERGENCY, "risk": Risk.LOW}),
         ],
     )
@@ -122,6 +123,7 @@ class TestRules:
             ("of", {"of": {"board": 1}}),
             ("types", {"types": "normal"}),
             ("types", {"types": ["usual"]}),
+            ("types", {"types": ["standard"]}),
             ("risks", {"risks": ["extreme"]}),
             ("kinds", {"kinds": 7}),
             ("services", {"services": "pay"}),
@@ -207,12 +209,14 @@ class TestAsTables:
             (7, "a mapping"),
             ({"aprovals": 2}, "near: approvals"),
             ({"colour": 2}, "one of name, version"),
-            ({"rules": [{"vote": 2}]}, "rules.vote.*near: votes"),
+            ({"rules": [{"vote": 2}]}, r"rules\[1\].vote.*near: votes"),
+            ({"rules": [{}, {"votes": 0}]}, r"rules\[2\].votes: 0 .*at least one vote"),
             ({"rules": 2}, "a list of tables"),
-            ({"freezes": [{"name": "x"}]}, "at least one stretch"),
+            ({"freezes": [{"name": "x"}]}, r"freezes\[1\].weekly: .*give weekly, windows or both"),
+            ({"freezes": [{"name": "x", "times": []}]}, "one of weekly, windows, name"),
             (
                 {"freezes": [{"weekly": [{"start": "Fri 16:00", "end": "Mon 08:00"}]}]},
-                "freeze.name",
+                r"freezes\[1\].name",
             ),
             ({"freezes": [{"name": "x", "weekly": [{"start": "Fri 16:00"}]}]}, "weekly.end"),
             ({"freezes": [{"name": "x", "windows": [{"start": "now", "end": "then"}]}]}, "windows"),
@@ -226,7 +230,7 @@ class TestAsTables:
             Policy.from_dict(plain)
 
     def test_of_a_freeze_that_is_no_table(self):
-        with pytest.raises(InvalidValue, match=r"freeze\.name"):
+        with pytest.raises(InvalidValue, match=r"freeze.weekly"):
             Freeze.from_dict("weekend")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import threading
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 
@@ -28,8 +29,13 @@ from imcm import (
     read_policy,
 )
 from imcm.domain.change import Change
-from imcm.domain.change_events import ChangeApproved
-from imcm.errors import InvalidValue
+from imcm.domain.change_events import (
+    ChangeApproved,
+    ChangeCompleted,
+    ChangeFailed,
+    ChangeStarted,
+)
+from imcm.errors import InvalidValue, StoreError
 from ledger.conftest import ledger, path, server, settings, sql
 
 __all__ = ["ledger", "path", "server", "settings", "sql"]
@@ -190,6 +196,29 @@ class TestInForce:
         vote(ledger, "bea")
         assert vote(ledger, "dan").status == "approved"
 
+    def test_nobody_else_says_what_it_was_submitted_under(self, ledger):
+        submitted(ledger)
+        for _ in range(2):
+            with pytest.raises(InvalidValue, match="a ledger knows under which policy"):
+                vote(ledger, "bea", also=TWO)
+            ledger.adopt(CAB, by="mia")
+
+    def test_what_a_source_says_went_in_before_its_approval_is_outstanding(self, ledger):
+        told = {"by": "snow", "imported": True}
+        done = ChangeCompleted(at=NOW, **told)
+        for number, events in enumerate(
+            [(ChangeStarted(at=NOW, **told), done), (done,), (ChangeFailed(at=NOW, **told),)]
+        ):
+            submitted(ledger, f"CHG-{number}")
+            pairs = tuple((event, imcm.Source(name="snow")) for event in events)
+            ledger.bring_in([imcm.History(stream=f"change:CHG-{number}", events=pairs)])
+            assert ledger.change(f"CHG-{number}").outstanding
+        submitted(ledger, "CHG-9")
+        vote(ledger, "bea", "CHG-9")
+        pairs = ((ChangeStarted(at=NOW, **told), imcm.Source(name="snow")),)
+        ledger.bring_in([imcm.History(stream="change:CHG-9", events=pairs)])
+        assert not ledger.change("CHG-9").outstanding
+
     def test_next_steps_and_boards_go_by_it(self, clocked):
         submitted(clocked)
         vote(clocked, "bea")
@@ -219,8 +248,17 @@ class TestInForce:
     def test_rules_of_a_newer_version_close_the_door(self, path, clocked, sql):
         submitted(clocked)
         clocked.adopt(TWO, by="mia")
-        later = "CAST(replace(CAST(state AS TEXT), 'approvals', 'votes_by_moon') AS BLOB)"
-        sql(path, f"UPDATE stored_events SET state = {later} WHERE topic = 'RulesAdopted'")
+        [row] = clocked.rows_of("rules:policy")
+        event = json.loads(row.state)
+        text = event["event"]["text"].replace("approvals", "votes_by_moon")
+        event["event"] |= {"text": text}
+        sql(path, "UPDATE stored_events SET state = ? WHERE topic = 'RulesAdopted'",
+            json.dumps(event).encode())  # fmt: skip
+        with pytest.raises(StoreError, match="their text was altered"):
+            vote(clocked, "bea")
+        event["event"] |= {"sha256": sha256(text.encode()).hexdigest()}
+        sql(path, "UPDATE stored_events SET state = ? WHERE topic = 'RulesAdopted'",
+            json.dumps(event).encode())  # fmt: skip
         with pytest.raises(UnreadEventError, match=r"votes_by_moon.*update imcm"):
             vote(clocked, "bea")
         sql(path, "UPDATE stored_events SET topic = 'RulesOfTomorrow' WHERE topic = 'RulesAdopted'")
@@ -248,6 +286,9 @@ class TestOpening:
         assert not path.exists()
         Ledger(path).close()
         Ledger(path, must_exist=True).close()
+
+
+FREEZE = "name = 'x'\n[[freezes]]\nname = 'x'\n"
 
 
 class TestFiles:
@@ -279,14 +320,12 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("approvals = 0", "approvals: 0"),
-            ("aprovals = 2", "near: approvals"),
-            ("[[rules]]\nvotes = 'two'", "votes"),
-            ("[[freezes]]\nname = 'x'\nweekly = [{start = 'Fri', end = 'Mon 08:00'}]", "Fri 16:00"),
-            (
-                "[[freezes]]\nname = 'x'\nwindows = [{start = 2026-12-21, end = 2027-01-02}]",
-                "start",
-            ),
+            ("name = 'x'\napprovals = 0", "approvals: 0"),
+            ("approvals = 2", r"policy.name: None .* give it a name"),
+            ("name = 'x'\naprovals = 2", "near: approvals"),
+            ("name='x'\n[[rules]]\nvotes = 'two'", r"rules\[1\].votes"),
+            (f"{FREEZE}weekly = [{{start = 'Fri', end = 'Mon 08:00'}}]", "Fri 16:00"),
+            (f"{FREEZE}windows = [{{start = 2026-12-21, end = 2027-01-02}}]", "with its offset"),
         ],
     )
     def test_errors_name_the_key_the_value_and_what_is_allowed(self, tmp_path, text, message):

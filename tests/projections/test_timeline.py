@@ -482,10 +482,10 @@ def test_an_entry_is_told_in_words_and_as_plain_values():
     )
     entries = timeline(log(("incident:INC-1", events)))
     first, second = sorted(entries, key=lambda entry: entry.version)
-    assert "detected" in first.told
+    assert "detected" in first.line
     plain = json.loads(json.dumps(first.as_dict()))
     assert plain["at"] == {"earliest": at(1).isoformat(), "latest": at(2).isoformat()}
-    assert plain["told"] == first.told
+    assert plain["told"] == first.line
     assert plain["when"].startswith("Mon 2026-03-02")
     assert "event" not in plain
     assert (second.as_dict()["at"], second.as_dict()["when"]) == (None, None)

@@ -36,15 +36,17 @@ from imcm.cli.common import (
     progress_bar,
     refuse_device,
     say,
+    show,
     window_of,
 )
 from imcm.codec.rows import EVENT_TYPES, StoredEvent
-from imcm.domain.recorded import CHANGE, INCIDENT, kind_and_id, stream_of
+from imcm.domain.recorded import CHANGE, INCIDENT, RulesAdopted, kind_and_id, stream_of
 from imcm.errors import InvalidValue, NotALedgerError, ProofRefusedError, UnknownIdError
 from imcm.files import new_file
 from imcm.interchange import jsonl
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.recording import Ledger
+from imcm.ledger.rules import STREAMS
 from imcm.plain import quoted
 from imcm.projections.facts.fold import ChangeFacts, IncidentFacts
 from imcm.projections.figures.excerpt import near
@@ -297,6 +299,8 @@ def replay(
         filtered = by is not None or service is not None
         absent = tuple(_absent(book, by, service)) if filtered and not entries else ()
     for name in () if entries else what or ():
+        if name == RulesAdopted.__name__:
+            raise InvalidValue("--type", name, "events of an incident or a change: use audit rules")
         if name not in EVENT_TYPES:
             likest = ", ".join(near(name, EVENT_TYPES)) or "none, see docs/events.md"
             raise InvalidValue("--type", name, f"the type of an event; near it: {likest}")
@@ -416,6 +420,54 @@ def anomalies(
     for anomaly in oddities:
         say(f"{anomaly.kind} {quoted(anomaly.id)}: {anomaly.oddity.value} ({anomaly.detail})")
     say(f"{len(oddities):,} anomalies")
+
+
+@audit_app.command("rules")
+def rules(
+    ledger: LedgerPath, known_at: KnownAt = None, tz: ShownIn = None, as_json: AsJson = False
+) -> None:
+    """List which rules were adopted, when and by whom; of each kind the last are in force."""
+    with LedgerReader(ledger) as book:
+        cut = known_at_of(known_at, tz, book)
+        upto = book.position_at(cut)
+        adopted = [
+            recorded
+            for stream in STREAMS
+            for recorded in book.history(stream)
+            if recorded.position <= upto
+        ]
+    adopted.sort(key=lambda recorded: recorded.position)
+    events: list[Any] = [recorded.event for recorded in adopted]
+    if as_json:
+        print_json(
+            [
+                {
+                    **attrs.asdict(event),
+                    "recorded_at": recorded.recorded_at.isoformat(),
+                    "position": recorded.position,
+                }
+                for recorded, event in zip(adopted, events, strict=True)
+            ]
+        )
+        return
+    last = {event.kind: recorded.position for recorded, event in zip(adopted, events, strict=True)}
+    rows = [
+        (
+            moment_text(in_zone(recorded.recorded_at, tz)),
+            f"{recorded.position:,}",
+            event.kind.replace("_", " "),
+            event.name,
+            event.version,
+            event.by,
+            "in force" if last[event.kind] == recorded.position else "",
+        )
+        for recorded, event in zip(adopted, events, strict=True)
+    ]
+    if rows:
+        columns = ("recorded", "position", "kind", "name", "version", "by", "")
+        show(columns, rows, right=("position",), whole=("recorded",))
+    else:
+        say("no rules were adopted")
 
 
 # --- what changes the ledger ----------------------------------------------------------------------

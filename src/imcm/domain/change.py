@@ -30,7 +30,7 @@ Args:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
@@ -324,6 +324,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 has_test_plan=event.has_test_plan,
                 barred=change.barred | _people(event.by),
                 votes=NOTHING_TOLD,
+                overridden=NOTHING_TOLD,
                 outstanding=change.outstanding and event.imported,
             )
         case ChangeRescoped():
@@ -334,6 +335,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 labels=event.labels,
                 barred=change.barred | _people(event.by),
                 votes=NOTHING_TOLD,
+                overridden=NOTHING_TOLD,
                 outstanding=change.outstanding and event.imported,
             )
         case ContentCorrectedAfterApproval():
@@ -394,6 +396,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeScheduled():
             return change._replace(scheduled=event.window)
         case FreezeOverridden():
+            if event.imported:
+                return change  # history lets nothing through that is still to come
             overridden = told(change.overridden, event.freeze, latest(event.until))
             return change._replace(overridden=overridden)
         case ChangeHeld():
@@ -571,20 +575,26 @@ def content_of(change: Change) -> Content:
 
 
 def _voted_in_a_capacity_that_counts(change: Change, ask: _Ask) -> str | None:
-    counts = ask.policy.authorities
+    if ask.authority is None or (ask.by is not None and folded(ask.by) in change.votes):
+        return None  # a second vote changes nothing
+    refused = _capacity_refused(ask, ask.policy)
+    return refused if ask.also is None or refused else _capacity_refused(ask, ask.also)
+
+
+def _capacity_refused(ask: _Ask, policy: Policy) -> str | None:
+    """Return why a policy does not let somebody act in a capacity; None where it does."""
+    under = f"under policy {policy.name} {policy.version}"
     if ask.authority is None:
         return None
-    if ask.authority in counts:
-        if ask.by is None or ask.policy.may_vote_as(ask.authority, ask.by):
-            return None
-        return (
-            f"under policy {ask.policy.name} {ask.policy.version} {ask.by!r} may not vote as "
-            f"{ask.authority.value}"
-        )
-    if ask.by is not None and folded(ask.by) in change.votes:
-        return None  # a second vote changes nothing
-    allowed = ", ".join(sorted(counts))
-    return f"under policy {ask.policy.name} {ask.policy.version} votes count from: {allowed}"
+    if ask.authority not in policy.authorities:
+        return f"{under} votes count from: {', '.join(sorted(policy.authorities))}"
+    if ask.by is None or policy.may_vote_as(ask.authority, ask.by):
+        return None
+    return f"{under} {ask.by!r} may not vote as {ask.authority.value}"
+
+
+def _ruled_in_a_capacity_that_is_theirs(_: Change, ask: _Ask) -> str | None:
+    return _capacity_refused(ask, ask.policy)
 
 
 def _authority_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
@@ -592,18 +602,24 @@ def _authority_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
     return () if any_counts and not ask.policy.members else ("authority", "by")
 
 
+_INSTANT: Final = timedelta(microseconds=1)
+
+
 def _not_frozen(change: Change, ask: _Ask) -> str | None:
     """An emergency is let through. What counts is any time that an uncertain one may be."""
     if ask.at is None or change.type is ChangeType.EMERGENCY:
         return None
     content = content_of(change)
+    first, last = earliest(ask.at), latest(ask.at)
     for freeze in ask.policy.freezes:
-        for at in (earliest(ask.at), latest(ask.at)) if freeze.is_about(content) else ():
-            window = freeze.window_at(at)
-            if window is not None and change.overridden.get(freeze.name, at) <= at:
+        if not freeze.is_about(content):
+            continue
+        for window in freeze.windows(first, last + _INSTANT):
+            if change.overridden.get(freeze.name, first) < min(window.end, last + _INSTANT):
+                within = freeze.window_at(max(first, window.start)) or window
                 return (
-                    f"at={at} lies in the freeze {freeze.name!r}, which ends at {window.end}; wait "
-                    "for that, or override_freeze with a reason"
+                    f"at={ask.at} lies in the freeze {freeze.name!r}, which ends at {within.end}; "
+                    "wait for that, or override_freeze with a reason"
                 )
     return None
 
@@ -613,11 +629,16 @@ def _in_maintenance(change: Change, ask: _Ask) -> str | None:
         return None
     content = content_of(change)
     about = [window for window in ask.policy.maintenance if window.is_about(content)]
-    times = (earliest(ask.at), latest(ask.at))
-    if not about or all(any(each.window_at(at) for each in about) for at in times):
+    first, last = earliest(ask.at), latest(ask.at)
+    inside = (
+        window.start <= first and last < window.end
+        for each in about
+        for window in each.windows(first, last + _INSTANT)
+    )
+    if not about or any(inside):
         return None
     names = ", ".join(repr(each.name) for each in about)
-    upcoming = [each.next_window(times[1]) for each in about]
+    upcoming = [each.next_window(last) for each in about]
     begins = min((window.start for window in upcoming if window is not None), default=None)
     opens = f"; the next begins at {begins}" if begins is not None else ""
     return f"at={ask.at} lies in no maintenance window ({names}){opens}"
@@ -738,6 +759,11 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
     if isinstance(change.past[version - 1], _CONTENT_EVENTS) and change.status is after_it.status:
         return f"version {version} is content that was approved; void what came of it first"
     quorum = max((e.quorum for e in change.past if isinstance(e, ChangeApproved)), default=0)
+    if (
+        isinstance(change.past[version - 1], FreezeOverridden)
+        and change.status not in _BEFORE_START
+    ):
+        return f"it started on version {version}, which overrides a freeze; void the start first"
     lost = len(after_it.votes) < min(quorum, len(change.votes))
     event_voided = change.past[version - 1]
     if isinstance(event_voided, ChangeApproved) and event_voided.authority is not Authority.PEER:
@@ -772,6 +798,9 @@ _FIRST = Guard(name="not before the first moment", why_not=_not_before_first, ne
 _NOT_HELD = Guard(name="not on hold", why_not=_not_held)
 _NOT_INVOLVED = Guard(name="separation of duties", why_not=_not_involved, needs=("by",))
 _NEEDS_RULING = Guard(name="approval outstanding", why_not=_needs_ruling)
+_RULES_AS = Guard(
+    name="authority", why_not=_ruled_in_a_capacity_that_is_theirs, needs=_authority_needed
+)
 _APPROVED = Guard(name="approved", why_not=_counts_as_approved)
 _INSIDE = "inside the window"
 _STARTS_INSIDE = Guard(name=_INSIDE, why_not=_starts_inside, needs=_start_needed)
@@ -807,10 +836,10 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
     ),
     "reject": _row((Status.SUBMITTED,), "draft"),
     "approve_retroactively": _row(
-        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED
+        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED, _RULES_AS
     ),
     "refuse_retroactively": _row(
-        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED
+        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED, _RULES_AS
     ),
     "schedule": _row(
         (Status.SUBMITTED, Status.APPROVED),
@@ -929,6 +958,7 @@ def _require(
     was: object = None,
     now: object = None,
     freeze: str | None = None,
+    also: Policy | None = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     change = checked_state("change", change, Change)
@@ -949,6 +979,7 @@ def _require(
         was=was,
         now=now,
         freeze=freeze,
+        also=None if also is None else checked_policy(also),
     )
     require(STEPS, step, change, ask)
     return by, at
@@ -1221,13 +1252,15 @@ def approve(
         StepRefused: Also for whoever asked for, planned, revised or submitted it.
     """
     authority = checked_member("authority", authority, Authority)
-    by, at = _require(change, "approve", by=by, at=at, policy=policy, authority=authority)
+    by, at = _require(
+        change, "approve", by=by, at=at, policy=policy, authority=authority, also=also
+    )
     if folded(by) in change.votes:
         return ()
     votes = {**change.votes, folded(by): authority}
     quorum = policy.quorum(content_of(change))
     if also is not None:
-        quorum = quorum.joined(checked_policy(also).quorum(content_of(change)))
+        quorum = quorum.joined(also.quorum(content_of(change)))
     missing = quorum.missing(votes.values())
     said = f"{len(votes)} of {quorum.votes} votes"
     if also is not None:
@@ -1240,7 +1273,7 @@ def approve(
             content=change.content,
             votes=len(votes),
             quorum=quorum.votes,
-            policy=policy.said(f"{said}; {missing}" if quorum.of and missing else said),
+            policy=policy.said(f"{said}; missing: {missing}" if quorum.of and missing else said),
             why=checked_words("why", why),
             status=None if missing else Status.APPROVED,
         ),
@@ -1262,9 +1295,15 @@ def approve_retroactively(
     why: str = "",
     policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
-    """Approve what went in without approval. Once ruled on, approving again changes nothing."""
-    by, at = _require(change, "approve_retroactively", by=by, at=at, policy=policy)
+    """
+    Approve what went in without approval. Once ruled on, approving again changes nothing.
+
+    One person rules, in a capacity that the policy lets them have; no quorum is asked for.
+    """
     authority = checked_member("authority", authority, Authority)
+    by, at = _require(
+        change, "approve_retroactively", by=by, at=at, policy=policy, authority=authority
+    )
     why = checked_words("why", why)
     if not change.outstanding:
         return ()
@@ -1282,8 +1321,10 @@ def refuse_retroactively(
     policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
     """Rule that what went in without approval should not have. That stays visible for ever."""
-    by, at = _require(change, "refuse_retroactively", by=by, at=at, policy=policy)
     authority = checked_member("authority", authority, Authority)
+    by, at = _require(
+        change, "refuse_retroactively", by=by, at=at, policy=policy, authority=authority
+    )
     why = required_words("why", why)
     if not change.outstanding:
         return ()
@@ -1873,6 +1914,8 @@ def bring_in(
     live = bool(past) and not getattr(past[0], "imported", False)
     # Where all was imported, no content waits for its approval and none can be laid against it.
     lived = not all(getattr(one, "imported", False) for one in past)
+    waits = live and change.status in _BEFORE_START and change.type is not ChangeType.STANDARD
+    unapproved = waits and not (change.status is Status.APPROVED and _is_approved_here(change))
     for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
         for one in _content_said(past, event) if lived else (event,):
             placed = one
@@ -1881,6 +1924,8 @@ def bring_in(
             elif isinstance(one, _MILESTONES):
                 after = place_after(status, one.status or status, _PROGRESS)
                 placed = with_status(one, changed(status, after))
+            if unapproved:
+                placed = _marked_unapproved(placed)
             marked: tuple[ChangeEvent, ...] = (placed,)
             if lived and getattr(placed, "field", "") in _CONTENT_FIELDS:
                 marked = _with_mark(fold(past), placed)
@@ -1936,6 +1981,19 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
             given=event,
             why="the source has it otherwise",
         )
+
+
+def _marked_unapproved(event: Any) -> Any:
+    """
+    Return what a source says of a change that waits for its approval here, marked if it went in.
+
+    Any: an event of whatever kind.
+    """
+    if isinstance(event, ChangeStarted):
+        return attrs.evolve(event, outstanding=True)
+    if isinstance(event, (ChangeCompleted, ChangeFailed, RolloutAborted, ChangeRolledBack)):
+        return attrs.evolve(event, unauthorised="approved")
+    return event
 
 
 _MILESTONES: Final = (

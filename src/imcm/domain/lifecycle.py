@@ -124,6 +124,7 @@ class Ask(NamedTuple, Generic[S]):
     above: tuple[str, ...] | None = None
     was_name: str | None = None
     freeze: str | None = None
+    also: Policy | None = None
 
 
 @attrs.frozen(kw_only=True)

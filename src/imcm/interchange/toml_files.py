@@ -78,7 +78,10 @@ def read_policy(path: str | Path) -> Policy:
     Raises:
         InvalidValue: It can't be read, or tells no policy; see `Policy`.
     """
-    return Policy.from_dict(read_toml("policy", path))
+    told = read_toml("policy", path)
+    if "name" not in told:
+        raise InvalidValue("policy.name", None, "give it a name, by which decisions refer to it")
+    return Policy.from_dict(told)
 
 
 def read_severity_scale(path: str | Path) -> SeverityScale:

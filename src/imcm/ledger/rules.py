@@ -20,7 +20,7 @@ from imcm.domain.policy.scope import is_among_people
 from imcm.domain.recorded import RulesAdopted
 from imcm.domain.severity import SeverityScale
 from imcm.domain.vocabulary import checked_text
-from imcm.errors import ImcmError, InvalidValue, StepRefused, UnreadEventError
+from imcm.errors import ImcmError, InvalidValue, StepRefused, StoreError, UnreadEventError
 from imcm.plain import plain
 
 POLICY: Final = "policy"
@@ -74,17 +74,21 @@ def kind_of(rules: object) -> str:
 
 def adoption(rules: Policy | SeverityScale, by: str) -> RulesAdopted:
     """Return the event that adopts rules, their whole text in it."""
-    from hashlib import sha256
-
     text = msgspec.json.encode(rules.as_dict()).decode()
     return RulesAdopted(
         kind=kind_of(rules),
         name=rules.name,
         version=rules.version,
         text=text,
-        sha256=sha256(text.encode()).hexdigest(),
+        sha256=_hash_of(text),
         by=by,
     )
+
+
+def _hash_of(text: str) -> str:
+    from hashlib import sha256  # it takes long to load, and few ledgers have adopted rules
+
+    return sha256(text.encode()).hexdigest()
 
 
 def refuse_adoption(event: RulesAdopted, before: Sequence[RulesAdopted], in_force: Rules) -> None:
@@ -141,11 +145,14 @@ def in_force(by_stream: Mapping[str, Sequence[StoredEvent]]) -> Rules:
 
 def _read(event: RulesAdopted) -> Any:
     """Return adopted rules. Any: of which class they are, their kind says."""
-    return _read_text(event.kind, event.text)
+    return _read_text(event.kind, event.text, event.sha256)
 
 
 @lru_cache(maxsize=64)
-def _read_text(kind: str, text: str) -> Any:
+def _read_text(kind: str, text: str, hashed: str) -> Any:
+    if _hash_of(text) != hashed:
+        message = f"the rules in force (rules:{plain(kind)}) are not those that were adopted"
+        raise StoreError(f"{message}: their text was altered; restore a backup")
     try:
         return _READ[kind](msgspec.json.decode(text))
     except (ImcmError, msgspec.MsgspecError, LookupError, ValueError, TypeError) as error:
@@ -178,6 +185,9 @@ def given_to(
                 raise InvalidValue(name, other, allowed)
         elif name in parameters(step):
             given[name] = mine
+    if "also" in arguments and "also" in parameters(step):
+        allowed = "nothing: a ledger knows under which policy a change was submitted"
+        raise InvalidValue("also", arguments["also"], allowed)
     under = getattr(state, "submitted_under", None)
     in_force_now = rules.policy and (rules.policy.name, rules.policy.version)
     if rules.policies and under not in {None, in_force_now} and "also" in parameters(step):

@@ -200,14 +200,18 @@ class Policy:
             raise InvalidValue("policy", plain, "a mapping, as as_dict gives it")
         given = dict(plain)
         given["rules"] = [
-            made(ApprovalRule, "rules", each) for each in tables("rules", given.get("rules", ()))
+            made(ApprovalRule, f"rules[{place}]", each)
+            for place, each in enumerate(tables("rules", given.get("rules", ())), start=1)
         ]
         for name in ("freezes", "maintenance"):
             if name in given:
                 from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
 
                 kind = Freeze if name == "freezes" else MaintenanceWindow
-                given[name] = [kind.from_dict(each) for each in tables(name, given[name])]
+                given[name] = [
+                    kind.from_dict(each, f"{name}[{place}]")
+                    for place, each in enumerate(tables(name, given[name]), start=1)
+                ]
         return made(cls, "policy", given)
 
 

@@ -133,6 +133,9 @@ class ApprovalRule:
 
     def __attrs_post_init__(self) -> None:
         at_least_one("votes", self.votes)
+        if ChangeType.STANDARD in self.types:
+            allowed = "other types: a standard change is approved by its template"
+            raise InvalidValue("types", "standard", allowed)
         if sum(self.of.values()) > self.votes:
             raise InvalidValue("votes", self.votes, f"at least {sum(self.of.values())}: see of")
 

@@ -22,12 +22,13 @@ from imcm.domain.policy.scope import (
     concerns,
     is_among_people,
 )
-from imcm.domain.policy.tables import made, tables
+from imcm.domain.policy.tables import made, refuse_others, tables
 from imcm.domain.vocabulary import (
     Window,
     checked_id,
     checked_labels,
     checked_services,
+    checked_text,
     checked_time,
     is_list,
     is_mapping,
@@ -228,34 +229,47 @@ class _During:
         return plain
 
     @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> Self:
+    def from_dict(cls, plain: Mapping[str, Any], name: str = "freeze") -> Self:
         """
         Return what `as_dict` wrote.
+
+        Args:
+            plain: It has `weekly`, `windows` or both in the place of `times`.
+            name: How errors call it.
 
         Raises:
             InvalidValue: A part is missing, unknown, or not as described.
         """
+        name = checked_text("name", name)
         given = dict(plain) if is_mapping(plain) else {}
-        weekly = tables("weekly", given.pop("weekly", ()))
-        once = tables("windows", given.pop("windows", ()))
-        times = [made(Weekly, "weekly", each) for each in weekly] + [*map(_once, once)]
-        return made(cls, "freeze", {**given, "times": times})
+        fields = [field.name for field in attrs.fields(cls) if field.name != "times"]
+        refuse_others(name, given, ("weekly", "windows", *fields))
+        if not given.get("weekly") and not given.get("windows"):
+            raise InvalidValue(f"{name}.weekly", None, "give weekly, windows or both: when it is")
+        weekly = tables(f"{name}.weekly", given.pop("weekly", ()))
+        once = tables(f"{name}.windows", given.pop("windows", ()))
+        times = [made(Weekly, f"{name}.weekly", each) for each in weekly]
+        windows = [_once(f"{name}.windows", each) for each in once]
+        return made(cls, name, {**given, "times": [*times, *windows]})
 
 
-def _once(plain: Mapping[str, Any]) -> Window:
+def _once(name: str, plain: Mapping[str, Any]) -> Window:
     """Return a window that TOML or JSON tells, in which a time may be text."""
-    return made(Window, "windows", {name: _time(name, each) for name, each in plain.items()})
+    return made(Window, name, {key: _time(f"{name}.{key}", each) for key, each in plain.items()})
 
 
-def _time(name: str, told: object) -> object:
-    """Return a time that may be told as text; what it is else, its window says."""
-    if not isinstance(told, str):
-        return told
-    try:
-        return datetime.fromisoformat(told)
-    except ValueError:
-        allowed = "a time with its offset, such as 2026-12-21T00:00:00+01:00"
-        raise InvalidValue(f"windows.{name}", told, allowed) from None
+def _time(name: str, told: object) -> datetime:
+    """Return a time with its offset, which may be told as text."""
+    allowed = "a time with its offset, such as 2026-12-21T00:00:00+01:00"
+    moment = told
+    if isinstance(told, str):
+        try:
+            moment = datetime.fromisoformat(told)
+        except ValueError:
+            raise InvalidValue(name, told, allowed) from None
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        raise InvalidValue(name, told, allowed)
+    return moment
 
 
 _YEAR: Final = timedelta(days=366)
@@ -330,7 +344,7 @@ def listed(name: str, value: object, kind: type[D]) -> tuple[D, ...]:
     for each in given:
         if not isinstance(each, kind):
             raise InvalidValue(name, each, f"a list of {kind.__name__}(name=..., times=...)")
-        if each.name in found:
+        if each.name.casefold() in found:
             raise InvalidValue(name, each.name, "each name once")
-        found[each.name] = each
+        found[each.name.casefold()] = each
     return tuple(found.values())

@@ -49,8 +49,9 @@ def checked_environments(value: object) -> tuple[str, ...]:
 
 
 def checked_people(name: str, value: object) -> tuple[str, ...]:
-    """Return ids of people as a tuple, each once."""
-    return _ids(name, value, '["mia"]')
+    """Return ids of people as a tuple, each once, however it is spelt."""
+    people = _ids(name, value, '["mia"]')
+    return tuple({folded(person): person for person in reversed(people)}.values())[::-1]
 
 
 def _ids(name: str, value: object, example: str) -> tuple[str, ...]:
@@ -78,6 +79,7 @@ def concerns(rule: Any, content: Content) -> bool:
     Any: a rule of whatever class that has these three.
     """
     content = checked_content(content)
-    touches = not rule.services or not set(rule.services).isdisjoint(content.services)
+    named = {name.casefold() for name in content.services}
+    touches = not rule.services or any(name.casefold() in named for name in rule.services)
     there = not rule.environments or are_in(content.environment, rule.environments)
     return touches and there and rule.labels.items() <= dict(content.labels).items()

@@ -280,11 +280,16 @@ class DecisionTrail:
         return {"shape": SHAPE, **jsonable(self), "separation_of_duties": duties}
 
 
+_CAPACITIES: Final = (Authority.CAB, Authority.SERVICE_OWNER)
+
+
 def _decision_lines(decision: Decision) -> Iterator[str]:
     line = (
         f"  position {decision.position}, version {decision.version}: "
         f"{decision.what} by {quoted(decision.by)}"
     )
+    if decision.authority in _CAPACITIES:
+        line += f" as {decision.authority.value}"
     if decision.edits is not None:
         line += f": version {decision.edits}"
     if decision.quorum is not None:

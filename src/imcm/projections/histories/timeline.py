@@ -58,7 +58,7 @@ class Entry:
     voided_by: int | None = None
 
     @property
-    def told(self) -> str:
+    def line(self) -> str:
         """What it says, as a line: "triaged as P2", and whether it was corrected since."""
         from imcm.wording import entry_line  # which knows timelines, too
 
@@ -75,7 +75,7 @@ class Entry:
 
         plain: dict[str, Any] = jsonable(self)
         plain["when"] = None if self.at is None else moment_text(self.at)
-        plain["told"] = self.told
+        plain["told"] = self.line
         return plain
 
 
