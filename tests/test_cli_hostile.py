@@ -244,6 +244,7 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("CHG-1{}", *L, "--json"),
     ],
     "audit anomalies": [L, (*L, "--json")],
+    "audit rules": [L, (*L, "--json"), (*L, "--known-at", "3")],
     "audit redact": [
         ("INC-1{}", "--ledger", "other.db", "--by", "x", "--reason", "r"),
         ("{}", "--ledger", "other.db", "--by", "x", "--reason", "r"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from domain.examples import (
     approved,
     at,
+    completed,
     emergency,
     planned,
     started,
@@ -24,6 +25,7 @@ from imcm import testing
 from imcm.domain import change
 from imcm.domain.change_events import (
     ChangeApproved,
+    ChangeFailed,
     ChangeObserved,
     ChangeScheduled,
     FreezeOverridden,
@@ -488,3 +490,32 @@ class TestVotes:
         assert isinstance(first[0], ChangeApproved)
         assert change.content_of(state).risk is Risk.HIGH
         assert change.content_of(state).type is ChangeType.NORMAL
+
+
+def failed(hours):
+    return ChangeFailed(at=at(hours), by="ann", reached_production=True)
+
+
+class TestWhatASourceSaysWentIn:
+    """Of a change that waits for its approval here, it stands out until somebody rules on it."""
+
+    WAITS = (planned(), submitted())
+
+    def brought(self, *events, to=WAITS):
+        marked = [attrs.evolve(event, imported=True) for event in events]
+        state = change.fold(to)
+        for _, event in change.bring_in(state, events=marked):
+            state = change.evolve(state, event)
+        return state
+
+    @pytest.mark.parametrize("event", [started(4), completed(5), failed(5)])
+    def test_is_outstanding(self, event):
+        assert self.brought(event).outstanding
+        assert self.brought(event, to=(planned(),)).outstanding
+
+    @pytest.mark.parametrize("event", [started(4), completed(5)])
+    def test_is_not_where_it_was_approved_here(self, event):
+        assert not self.brought(event, to=APPROVED).outstanding
+
+    def test_is_not_where_all_of_it_is_from_there(self):
+        assert not self.brought(planned(), started(4), completed(5), to=()).outstanding

@@ -885,6 +885,10 @@ class TestTold:
         void(6, 7),
     )
 
+    def test_says_as_what_somebody_voted(self):
+        text = trail(plan(), submit(), approve(authority="cab")).explain()
+        assert "approved by mia as cab: 1 of 1 votes" in text
+
     def test_for_a_person(self):
         text = trail(*self.STORY).explain()
 

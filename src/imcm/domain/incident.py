@@ -19,7 +19,7 @@ Args:
     why: The reason, in words; where it is required, not blank.
     change: Id of the change, such as "CHG-3"; it need not be in the ledger yet.
     number: Which one: its number, counted from 1.
-    policy: The team's rules. A ledger keeps none: give the same one each time.
+    policy: The team's rules. A ledger that adopted some has them, and none is given.
 """
 
 from __future__ import annotations
