@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from imcm.ledger.reading import LedgerReader, Replay
     from imcm.ledger.recording import Ledger
     from imcm.ledger.redaction import Redaction
+    from imcm.ledger.rules import Rules
     from imcm.ledger.transactions import Once, Transaction
     from imcm.projections.boards.views import (
         ActionItem,

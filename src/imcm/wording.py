@@ -312,8 +312,9 @@ def _change(event: object) -> str:
             return f"submitted{name}"
         case c.ChangeApproved():
             votes = f" ({event.votes} of {event.quorum} votes)" if event.quorum else ""
-            capacity = f" as {event.authority.value}" if event.authority in _CAPACITIES else ""
-            return _and(f"approved{capacity}{votes}", event.why)
+            capacity = event.authority
+            as_what = f" as {capacity.value}" if capacity and capacity in _CAPACITIES else ""
+            return _and(f"approved{as_what}{votes}", event.why)
         case c.ChangeRejected():
             return _and("rejected", event.why)
         case c.ChangeApprovedRetroactively():

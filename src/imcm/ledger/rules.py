@@ -190,8 +190,8 @@ def given_to(
         raise InvalidValue("also", arguments["also"], allowed)
     under = getattr(state, "submitted_under", None)
     in_force_now = rules.policy and (rules.policy.name, rules.policy.version)
-    if rules.policies and under not in {None, in_force_now} and "also" in parameters(step):
-        given["also"] = rules.policy_called(*under)
+    if under is not None and under != in_force_now and "also" in parameters(step):
+        given["also"] = rules.policy_called(*under) if rules.policies else None
     return given
 
 

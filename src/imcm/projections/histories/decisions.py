@@ -288,7 +288,7 @@ def _decision_lines(decision: Decision) -> Iterator[str]:
         f"  position {decision.position}, version {decision.version}: "
         f"{decision.what} by {quoted(decision.by)}"
     )
-    if decision.authority in _CAPACITIES:
+    if decision.authority is not None and decision.authority in _CAPACITIES:
         line += f" as {decision.authority.value}"
     if decision.edits is not None:
         line += f": version {decision.edits}"
