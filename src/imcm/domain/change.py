@@ -609,18 +609,27 @@ def _not_frozen(change: Change, ask: _Ask) -> str | None:
     """An emergency is let through. What counts is any time that an uncertain one may be."""
     if ask.at is None or change.type is ChangeType.EMERGENCY:
         return None
+    window = _first_freeze(change, ask.policy, earliest(ask.at), latest(ask.at) + _INSTANT)
+    if window is None:
+        return None
+    freeze, until = window
+    return (
+        f"at={ask.at} lies in the freeze {freeze!r}, which ends at {until}; wait for that, or "
+        "override_freeze with a reason"
+    )
+
+
+def _first_freeze(
+    change: Change, policy: Policy, start: datetime, end: datetime
+) -> tuple[str, datetime] | None:
+    """Return a freeze that [*start*, *end*) meets and that is not overridden, and its end."""
     content = content_of(change)
-    first, last = earliest(ask.at), latest(ask.at)
-    for freeze in ask.policy.freezes:
-        if not freeze.is_about(content):
-            continue
-        for window in freeze.windows(first, last + _INSTANT):
-            if change.overridden.get(freeze.name, first) < min(window.end, last + _INSTANT):
-                within = freeze.window_at(max(first, window.start)) or window
-                return (
-                    f"at={ask.at} lies in the freeze {freeze.name!r}, which ends at {within.end}; "
-                    "wait for that, or override_freeze with a reason"
-                )
+    for freeze in policy.freezes:
+        begin = max(start, change.overridden.get(freeze.name, start))
+        if begin < end and freeze.is_about(content):
+            met = freeze.met_by(begin, end)
+            if met is not None:
+                return freeze.name, met.end
     return None
 
 
@@ -630,12 +639,7 @@ def _in_maintenance(change: Change, ask: _Ask) -> str | None:
     content = content_of(change)
     about = [window for window in ask.policy.maintenance if window.is_about(content)]
     first, last = earliest(ask.at), latest(ask.at)
-    inside = (
-        window.start <= first and last < window.end
-        for each in about
-        for window in each.windows(first, last + _INSTANT)
-    )
-    if not about or any(inside):
+    if not about or any(each.holds_throughout(first, last + _INSTANT) for each in about):
         return None
     names = ", ".join(repr(each.name) for each in about)
     upcoming = [each.next_window(last) for each in about]
@@ -649,17 +653,16 @@ def _scheduled_clear(change: Change, ask: _Ask) -> str | None:
     if ask.window is None or change.type is ChangeType.EMERGENCY:
         return None
     start, end = ask.window.start, ask.window.end
+    met = _first_freeze(change, ask.policy, start, end)
+    if met is not None:
+        freeze, until = met
+        return (
+            f"the freeze {freeze!r} lies in it, until {until}; take a window outside it, or "
+            "override_freeze with a reason"
+        )
     content = content_of(change)
-    for freeze in ask.policy.freezes:
-        for window in freeze.windows(start, end) if freeze.is_about(content) else ():
-            if change.overridden.get(freeze.name, start) < min(window.end, end):
-                return (
-                    f"the freeze {freeze.name!r} holds from {window.start} to {window.end}; take a "
-                    "window outside it, or override_freeze with a reason"
-                )
     about = [window for window in ask.policy.maintenance if window.is_about(content)]
-    inside = (w.contains(ask.window) for each in about for w in each.windows(start, end))
-    if about and not any(inside):
+    if about and not any(each.holds_throughout(start, end) for each in about):
         names = ", ".join(repr(each.name) for each in about)
         return f"it lies in no maintenance window ({names}) as a whole"
     return None

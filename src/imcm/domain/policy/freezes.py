@@ -205,6 +205,35 @@ class _During:
         # What begins where it ends goes on with it; what goes on for ever is told for a year.
         return self.windows(at, at + _YEAR)[0]
 
+    def met_by(self, start: datetime, end: datetime) -> Window | None:
+        """
+        Return a stretch that [*start*, *end*) meets, to its end; None where it meets none.
+
+        Args:
+            start, end: Aware times, however far apart.
+        """
+        start, end = checked_time("start", start), checked_time("end", end)
+        # What comes every week comes within two, or never.
+        soon = min(end, start + 2 * _WEEK) if _is_told(start) else end
+        for each in self.times:
+            if isinstance(each, Weekly):
+                window = next(each.windows(start, soon), None)
+            else:
+                window = each if each.start < end and start < each.end else None
+            if window is not None:
+                return self.window_at(max(start, window.start)) or window
+        return None
+
+    def holds_throughout(self, start: datetime, end: datetime) -> bool:
+        """
+        Say whether one stretch has all of [*start*, *end*).
+
+        Args:
+            start, end: Aware times, however far apart.
+        """
+        window = self.window_at(start)
+        return window is not None and checked_time("end", end) <= window.end
+
     def next_window(self, at: datetime) -> Window | None:
         """Return the stretch in which a time lies, or the next one within a year."""
         at = checked_time("at", at)
