@@ -75,7 +75,7 @@ REQUIRED = {
     c.ChangePlanned: {"type": ChangeType.NORMAL},
     c.ContentCorrectedAfterApproval: {"version": 7},
     c.ChangeScheduled: {"window": Window(start=NOON, end=NOON + timedelta(hours=1))},
-    c.FreezeOverridden: {"freeze": "weekend", "until": NOON + timedelta(hours=1)},
+    c.FreezeOverridden: {"freeze": "weekend", "since": NOON, "until": NOON + timedelta(hours=1)},
     c.ChangeHeld: {"reason": HoldReason.CUSTOMER},
     c.CommitsRecorded: {"commits": (Commit(id="a1"),)},
     c.RolloutAdvanced: {"percent": 5.0},

@@ -25,6 +25,8 @@ from imcm import testing
 from imcm.domain import change
 from imcm.domain.change_events import (
     ChangeApproved,
+    ChangeApprovedRetroactively,
+    ChangeDeployed,
     ChangeFailed,
     ChangeObserved,
     ChangeScheduled,
@@ -203,10 +205,16 @@ APPROVED = (planned(services=("pay",)), submitted(), approved())
 SALE = frozen(once(3, 9))
 
 
-def overridden(hours=3, by="cid", freeze="sale", until=9, policy=SALE, why="it is agreed"):
+def overridden(hours=3, by="cid", freeze="sale", since=3, until=9, policy=SALE, why="it is agreed"):
     said = ref(f"overridden until {at(until)}", policy)
     return FreezeOverridden(
-        at=at(hours), by=by, freeze=freeze, until=at(until), why=why, policy=said
+        at=at(hours),
+        by=by,
+        freeze=freeze,
+        since=at(since),
+        until=at(until),
+        why=why,
+        policy=said,
     )
 
 
@@ -243,6 +251,22 @@ class TestStart:
     def test_overridden_is_let_through_and_told(self):
         [event] = self.ask(*APPROVED, overridden()).events
         assert event.policy.said == "may start; in the freeze 'sale', overridden"
+
+    def test_in_an_earlier_stretch_is_not_overridden(self):
+        """Neither in one that a later policy has, nor where its giver may not any more."""
+        times = [Window(start=at(3), end=at(5)), Window(start=at(6), end=at(9))]
+        policy = frozen(Freeze(name="sale", times=times))
+        later = overridden(since=6, policy=policy)
+        self.ask(*APPROVED, later, hours=4, policy=policy).then_refused(guard="freeze")
+        both = Between(earliest=at(4), latest=at(7))
+        self.ask(*APPROVED, later, hours=both, policy=policy).then_refused(guard="freeze")
+        earlier = overridden(since=3, until=5, policy=policy)
+        assert self.ask(*APPROVED, later, earlier, hours=both, policy=policy).events
+        assert self.ask(*APPROVED, later, hours=7, policy=policy).events
+        wider = frozen(once(2.5, 9))
+        self.ask(*APPROVED, later, hours=5.5, policy=wider).then_refused(guard="freeze")
+        others = frozen(Freeze(name="sale", times=times, override_by=["zoe"]))
+        self.ask(*APPROVED, later, hours=7, policy=others).then_refused(guard="freeze")
 
     def test_in_a_later_stretch_is_not_overridden(self):
         times = [Window(start=at(3), end=at(5)), Window(start=at(6), end=at(9))]
@@ -359,7 +383,7 @@ class TestOverride:
         policy = frozen(Freeze(name="sale", times=times))
         before = overridden(until=5, policy=policy)
         found = self.ask(*APPROVED, before, hours=6, policy=policy)
-        found.then(overridden(6, policy=policy))
+        found.then(overridden(6, since=6, policy=policy))
 
     @pytest.mark.parametrize(
         ("asked", "why"),
@@ -495,6 +519,17 @@ class TestVotes:
             found.then_refused(guard="authority")
             assert testing.given(*events).when(step, by="mia", **told).events
 
+    def test_in_a_capacity_that_was_theirs_before_count_as_a_peers(self):
+        """Who is counted is asked of the policy that counts."""
+        open_ = Policy(name="open", approvals=2)
+        [first] = self.vote(*self.HIGH, by="eve", authority="cab", policy=open_).events
+        [second] = self.vote(*self.HIGH, first, by="dan").events
+        assert (second.status, second.policy.said) == (None, "2 of 2 votes; missing: 1 as cab")
+        [third] = self.vote(*self.HIGH, first, second, by="mia", authority="cab").events
+        assert third.status == "approved"
+        [lacks] = self.vote(*self.HIGH, first, by="dan", policy=open_, also=self.POLICY).events
+        assert lacks.status is None
+
     def test_are_told_of_the_state(self):
         first = self.vote(*self.HIGH, by="Mia", authority="cab").events
         state = change.fold((*self.HIGH, *first))
@@ -521,10 +556,18 @@ class TestWhatASourceSaysWentIn:
             state = change.evolve(state, event)
         return state
 
-    @pytest.mark.parametrize("event", [started(4), completed(5), failed(5)])
+    @pytest.mark.parametrize(
+        "event", [started(4), completed(5), failed(5), ChangeDeployed(at=at(5), by="q")]
+    )
     def test_is_outstanding(self, event):
         assert self.brought(event).outstanding
         assert self.brought(event, to=(planned(),)).outstanding
+
+    def test_is_ruled_on_here_alone(self):
+        ruling = ChangeApprovedRetroactively(at=at(6), by="ann", authority="peer")
+        assert self.brought(started(4), ruling).outstanding
+        emergency_ = (emergency(), submitted(), started_unapproved())
+        assert self.brought(ruling, to=emergency_).outstanding
 
     @pytest.mark.parametrize("event", [started(4), completed(5)])
     def test_is_not_where_it_was_approved_here(self, event):

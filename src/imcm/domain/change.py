@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
@@ -143,10 +143,21 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import InvalidValue
 
+if TYPE_CHECKING:
+    from imcm.domain.policy.freezes import Freeze
+
 Status = ChangeStatus
 
 
 # --- state ----------------------------------------------------------------------------------------
+
+
+class Override(NamedTuple):
+    """A stretch of a freeze in which a change may start, and whose word that is."""
+
+    since: datetime
+    until: datetime
+    by: str
 
 
 @quickly_replaced
@@ -179,7 +190,8 @@ class Change(NamedTuple):
         ruled: Whether somebody ruled on what was outstanding.
         recovered: Whether service was said to be good again.
         references: Addresses of what was referred to.
-        overridden: Until when each freeze is overridden, by its name.
+        overridden: Which stretches of each freeze are overridden, by its name.
+        lived: Whether something of it was recorded here, and not only brought in.
         submitted_under: Name and version of the policy it was submitted under; None where it was
             not, or nobody knows.
     """
@@ -214,7 +226,8 @@ class Change(NamedTuple):
     recovered: bool = False
     checks: Mapping[str, bool] = NOTHING_TOLD
     references: frozenset[str] = frozenset()
-    overridden: Mapping[str, datetime] = NOTHING_TOLD
+    overridden: Mapping[str, tuple[Override, ...]] = NOTHING_TOLD
+    lived: bool = False
     submitted_under: tuple[str, str] | None = None
 
     @property
@@ -279,7 +292,7 @@ def _approved(change: Change, event: ChangeApproved) -> Change:
 
 def _told(
     change: Change,
-    event: ChangeCompleted | ChangeFailed | RolloutAborted | ChangeRolledBack,
+    event: ChangeCompleted | ChangeDeployed | ChangeFailed | RolloutAborted | ChangeRolledBack,
     *,
     outcome: Outcome,
 ) -> Change:
@@ -296,6 +309,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(
                 status=event.status,
                 content=version,
+                lived=not event.imported,
                 type=event.type,
                 kind=event.kind,
                 services=event.services,
@@ -346,6 +360,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 status=event.status or change.status,
                 barred=change.barred | _people(event.by),
                 submitted_under=None if under is None else (under.name, under.version),
+                lived=change.lived or not event.imported,
             )
         case ChangeApproved():
             return _approved(change, event)
@@ -359,6 +374,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(
                 status=event.status or change.status,
                 outstanding=change.outstanding or event.outstanding,
+                lived=change.lived or not event.imported,
                 within=None if event.outstanding else change.scheduled or change.window,
                 percent=0.0 if event.rollout_plan else None,
             )
@@ -369,9 +385,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeCompleted():
             return _told(change, event, outcome=Outcome.COMPLETED)
         case ChangeDeployed():
-            return change._replace(
-                status=event.status or change.status, outcome=change.outcome or Outcome.UNKNOWN
-            )
+            return _told(change, event, outcome=change.outcome or Outcome.UNKNOWN)
         case ChangeFailed() | RolloutAborted():
             return _told(change, event, outcome=Outcome.FAILED)
         case ChangeRolledBack():
@@ -392,13 +406,17 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeCancelled():
             return change._replace(status=event.status or change.status)
         case ChangeApprovedRetroactively() | RetroactiveApprovalRefused():
+            if event.imported and change.lived:
+                return change  # nobody elsewhere rules on what is judged here
             return change._replace(outstanding=False, ruled=True)
         case ChangeScheduled():
             return change._replace(scheduled=event.window)
         case FreezeOverridden():
             if event.imported:
                 return change  # history lets nothing through that is still to come
-            overridden = told(change.overridden, event.freeze, latest(event.until))
+            mine = Override(earliest(event.since), latest(event.until), event.by)
+            before = change.overridden.get(event.freeze, ())
+            overridden = told(change.overridden, event.freeze, (*before, mine))
             return change._replace(overridden=overridden)
         case ChangeHeld():
             return change._replace(on_hold=event.reason)
@@ -414,6 +432,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 labels=change.labels or event.labels,
                 outcome=change.outcome or Outcome.UNKNOWN,
                 outstanding=event.outstanding,
+                lived=change.lived or not event.imported,
             )
         case RolloutPaused():
             return change._replace(paused=True)
@@ -625,11 +644,34 @@ def _first_freeze(
     """Return a freeze that [*start*, *end*) meets and that is not overridden, and its end."""
     content = content_of(change)
     for freeze in policy.freezes:
-        begin = max(start, change.overridden.get(freeze.name, start))
-        if begin < end and freeze.is_about(content):
-            met = freeze.met_by(begin, end)
+        if freeze.is_about(content):
+            met = _met_and_not_overridden(change, freeze, start, end)
             if met is not None:
                 return freeze.name, met.end
+    return None
+
+
+def _met_and_not_overridden(
+    change: Change, freeze: Freeze, begin: datetime, end: datetime
+) -> Window | None:
+    """Return a stretch that is met, and in which nobody who may lets the change start."""
+    overrides = change.overridden.get(freeze.name, ())
+    while begin < end:
+        met = freeze.met_by(begin, end)
+        if met is None:
+            return None
+        first = max(begin, met.start)
+        until = max(
+            (
+                override.until
+                for override in overrides
+                if override.since <= first < override.until and freeze.may_override(override.by)
+            ),
+            default=None,
+        )
+        if until is None:
+            return met
+        begin = until
     return None
 
 
@@ -1264,7 +1306,9 @@ def approve(
     quorum = policy.quorum(content_of(change))
     if also is not None:
         quorum = quorum.joined(also.quorum(content_of(change)))
-    missing = quorum.missing(votes.values())
+    asking = [policy] if also is None else [policy, also]
+    lacks = [quorum.missing(_capacities(each, votes)) for each in asking]
+    missing = next(filter(None, lacks), "")
     said = f"{len(votes)} of {quorum.votes} votes"
     if also is not None:
         said = f"{said}, as asked under {also.name} {also.version}, too"
@@ -1281,6 +1325,14 @@ def approve(
             status=None if missing else Status.APPROVED,
         ),
     )
+
+
+def _capacities(policy: Policy, votes: Mapping[str, Authority]) -> list[Authority]:
+    """Return as what votes count under a policy: as what somebody is not, they are a peer's."""
+    return [
+        authority if policy.may_vote_as(authority, person) else Authority.PEER
+        for person, authority in votes.items()
+    ]
 
 
 def reject(change: Change, *, by: str, at: Moment, why: str) -> tuple[ChangeEvent, ...]:
@@ -1382,12 +1434,18 @@ def override_freeze(
     known = next(each for each in policy.freezes if each.name == name)
     window = known.next_window(latest(at))
     assert window is not None  # or a guard had said no
-    if change.overridden.get(name, window.start) >= window.end:
+    if _met_and_not_overridden(change, known, window.start, window.end) is None:
         return ()
     until = f"overridden until {window.end}"
     return (
         FreezeOverridden(
-            at=at, by=by, freeze=name, until=window.end, why=why, policy=policy.said(until)
+            at=at,
+            by=by,
+            freeze=name,
+            since=window.start,
+            until=window.end,
+            why=why,
+            policy=policy.said(until),
         ),
     )
 
@@ -1994,7 +2052,8 @@ def _marked_unapproved(event: Any) -> Any:
     """
     if isinstance(event, ChangeStarted):
         return attrs.evolve(event, outstanding=True)
-    if isinstance(event, (ChangeCompleted, ChangeFailed, RolloutAborted, ChangeRolledBack)):
+    ends = (ChangeCompleted, ChangeDeployed, ChangeFailed, RolloutAborted, ChangeRolledBack)
+    if isinstance(event, ends):
         return attrs.evolve(event, unauthorised="approved")
     return event
 

@@ -306,13 +306,14 @@ class FreezeOverridden(DomainEvent):
 
     Attributes:
         freeze: Its name in the policy.
-        until: When the stretch that it holds for ends: it lets nothing start in a later one.
+        since, until: The stretch that it holds for: it lets nothing start in another one.
     """
 
     WORDS: ClassVar[tuple[str, ...]] = ("why",)
     at: Moment | None = attrs.field(validator=aware)
     by: str
     freeze: str
+    since: Moment = attrs.field(validator=aware)
     until: Moment = attrs.field(validator=aware)
     why: str = ""
     policy: PolicyRef | None = None
@@ -466,12 +467,16 @@ class ChangeDeployed(DomainEvent):
 
     Only history from elsewhere has it. Its outcome is unknown until a completion, a failure or a
     roll back is told, a passed validation, or a close with a result.
+
+    Attributes:
+        unauthorised: The guard that would have said no, where it waited for its approval here.
     """
 
     WORDS: ClassVar[tuple[str, ...]] = ()
     at: Moment | None = attrs.field(validator=aware)
     by: str
     version: str | None = None
+    unauthorised: str = ""
     status: ChangeStatus | None = ChangeStatus.IMPLEMENTED
     imported: bool = False
 

@@ -209,7 +209,8 @@ _MOMENTS: Final = ("at", "impact_started_at", "declared_at", "now")
 def refuse_future(step: str, stream: str, event: Any, now: datetime) -> None:
     for name in _MOMENTS:
         moment = getattr(event, name, None)
-        if isinstance(moment, (datetime, Between)) and earliest(moment) > now + AHEAD:
+        # Of the two, what is subtracted can't be beyond all times.
+        if isinstance(moment, (datetime, Between)) and earliest(moment) - now > AHEAD:
             raise StepRefused(
                 step,
                 "not in the future",

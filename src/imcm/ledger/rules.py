@@ -190,8 +190,10 @@ def given_to(
         raise InvalidValue("also", arguments["also"], allowed)
     under = getattr(state, "submitted_under", None)
     in_force_now = rules.policy and (rules.policy.name, rules.policy.version)
-    if under is not None and under != in_force_now and "also" in parameters(step):
-        given["also"] = rules.policy_called(*under) if rules.policies else None
+    if not rules.policies or under is None or under == in_force_now:
+        return given
+    if "also" in parameters(step):
+        given["also"] = rules.policy_called(*under)
     return given
 
 

@@ -38,8 +38,8 @@ class Content(NamedTuple):
 
 def are_in(environment: str | None, named: Iterable[str]) -> bool:
     """Say whether an environment is among some; production by any of its names, or by none."""
-    names = {name.casefold() for name in named}
-    mine = "production" if environment is None else environment.casefold()
+    names = set(map(folded, named))
+    mine = "production" if environment is None else folded(environment)
     return mine in names or (mine in PRODUCTION and not names.isdisjoint(PRODUCTION))
 
 
@@ -79,7 +79,8 @@ def concerns(rule: Any, content: Content) -> bool:
     Any: a rule of whatever class that has these three.
     """
     content = checked_content(content)
-    named = {name.casefold() for name in content.services}
-    touches = not rule.services or any(name.casefold() in named for name in rule.services)
+    touches = not rule.services or not set(map(folded, rule.services)).isdisjoint(
+        map(folded, content.services)
+    )
     there = not rule.environments or are_in(content.environment, rule.environments)
     return touches and there and rule.labels.items() <= dict(content.labels).items()

@@ -414,6 +414,8 @@ def _in_production(row: ChangeSoFar, event: Any) -> None:
     row.reached_at = _first_known(row.reached_at, event.at)
     row.status = event.status or row.status
     row.version = event.version or row.version
+    if event.unauthorised:
+        _said_no(row, event.unauthorised)
     _set_deployed(row)
 
 
