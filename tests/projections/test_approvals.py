@@ -2,6 +2,7 @@
 What the rows, the anomalies and the trail say of what was approved and what was then done.
 """
 
+import attrs
 import pytest
 
 from domain.examples import (
@@ -19,6 +20,7 @@ from domain.examples import (
 from imcm.domain.change import fold
 from imcm.domain.change_events import (
     ChangeApprovedRetroactively,
+    ChangeDeployed,
     ChangeHeld,
     ChangeObserved,
     ChangeRejected,
@@ -249,3 +251,21 @@ class TestTheTrail:
         assert expected is found.finding(Question.SETTLED).verdict
         assert Ruling.BROKEN is found.finding(Question.ALLOWED).verdict
         assert "content as approved" in found.finding(Question.ALLOWED).reason
+
+
+def test_a_deployment_that_a_source_tells_before_the_approval_here_says_which_guard_said_no():
+    told = ChangeDeployed(at=at(4), by="sn", unauthorised="approved", imported=True)
+    [row] = facts(of("change:CHG-1", planned(), submitted(), told)).changes
+    assert row.unauthorised == ("approved",)
+    assert row.authorisation == "outstanding"
+
+
+def test_a_ruling_from_elsewhere_ends_nothing_that_began_here():
+    ruling = ChangeApprovedRetroactively(at=at(6), by="ann", authority="peer", imported=True)
+    events = (planned(), submitted(), ChangeDeployed(at=at(4), by="q", unauthorised="approved",
+                                                     imported=True), ruling)  # fmt: skip
+    [row] = facts(of("change:CHG-1", *events)).changes
+    assert row.authorisation == "outstanding"
+    live = attrs.evolve(ruling, imported=False)
+    [row] = facts(of("change:CHG-1", *events, live)).changes
+    assert row.authorisation == "approved afterwards"

@@ -331,12 +331,18 @@ def _approved(row: ChangeSoFar, event: Any) -> None:
     row.status = event.status or row.status
 
 
-def _approved_afterwards(row: ChangeSoFar, _event: Any) -> None:
-    row.authorisation = "approved afterwards"
+def _approved_afterwards(row: ChangeSoFar, event: Any) -> None:
+    _ruled(row, event, "approved afterwards")
 
 
-def _refused_afterwards(row: ChangeSoFar, _event: Any) -> None:
-    row.authorisation = "refused afterwards"
+def _refused_afterwards(row: ChangeSoFar, event: Any) -> None:
+    _ruled(row, event, "refused afterwards")
+
+
+def _ruled(row: ChangeSoFar, event: Any, word: str) -> None:
+    # Nobody elsewhere rules on what began here.
+    if row.imported or not event.imported:
+        row.authorisation = word
 
 
 def _scheduled(row: ChangeSoFar, event: Any) -> None:
@@ -395,8 +401,13 @@ def _end(row: ChangeSoFar, event: Any, outcome: Outcome, reached: bool | None) -
     # What once reached production has reached it, whatever a later event says of itself.
     row.reached_production = True if row.reached_production else reached
     row.status = event.status or row.status
-    if event.unauthorised:
-        _said_no(row, event.unauthorised)
+    _told_past(row, event.unauthorised)
+
+
+def _told_past(row: ChangeSoFar, guard: str) -> None:
+    """Note that something was told past a guard, on which somebody has to rule."""
+    if guard:
+        _said_no(row, guard)
         row.authorisation = _OUTSTANDING
 
 
@@ -414,8 +425,7 @@ def _in_production(row: ChangeSoFar, event: Any) -> None:
     row.reached_at = _first_known(row.reached_at, event.at)
     row.status = event.status or row.status
     row.version = event.version or row.version
-    if event.unauthorised:
-        _said_no(row, event.unauthorised)
+    _told_past(row, event.unauthorised)
     _set_deployed(row)
 
 
