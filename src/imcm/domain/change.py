@@ -86,7 +86,7 @@ from imcm.domain.corrections import (
     reference,
     voided,
 )
-from imcm.domain.growing import FEW, frozen, instead, thawed, told
+from imcm.domain.growing import FEW, emptied, frozen, instead, thawed, told
 from imcm.domain.imported import corrected, news, place_after, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
@@ -337,8 +337,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 has_monitoring_plan=event.has_monitoring_plan,
                 has_test_plan=event.has_test_plan,
                 barred=change.barred | _people(event.by),
-                votes=NOTHING_TOLD,
-                overridden=NOTHING_TOLD,
+                votes=emptied(change.votes),
+                overridden=emptied(change.overridden),
                 outstanding=change.outstanding and event.imported,
             )
         case ChangeRescoped():
@@ -348,8 +348,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 environment=event.environment,
                 labels=event.labels,
                 barred=change.barred | _people(event.by),
-                votes=NOTHING_TOLD,
-                overridden=NOTHING_TOLD,
+                votes=emptied(change.votes),
+                overridden=emptied(change.overridden),
                 outstanding=change.outstanding and event.imported,
             )
         case ContentCorrectedAfterApproval():
@@ -367,7 +367,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeRejected():
             return change._replace(
                 status=event.status or change.status,
-                votes=NOTHING_TOLD,
+                votes=emptied(change.votes),
                 rejected=True,
             )
         case ChangeStarted():

@@ -70,6 +70,13 @@ def untold(some: Mapping[K, V], key: K) -> Mapping[K, V]:
     return {one: value for one, value in some.items() if one != key} or NOTHING_TOLD
 
 
+def emptied(some: Mapping[K, V]) -> Mapping[K, V]:
+    """Return a mapping with nothing in it, a fold's own where the one before was."""
+    kind: Any = some.__class__
+    made: Mapping[K, V] = kind() if kind is _Dict else NOTHING_TOLD
+    return made
+
+
 def thawed(state: T) -> T:
     """Return a state, which is a named tuple, with collections that only one fold has."""
     # Any: that it is a named tuple can't be said of a type.
