@@ -575,3 +575,10 @@ class TestWhatASourceSaysWentIn:
 
     def test_is_not_where_all_of_it_is_from_there(self):
         assert not self.brought(planned(), started(4), completed(5), to=()).outstanding
+
+
+def test_a_start_that_may_be_at_the_end_of_all_times_is_judged():
+    last = Between(earliest=at(3), latest=datetime.max.replace(tzinfo=UTC))
+    found = testing.given(*APPROVED).when(change.start, by="ann", at=last, policy=SALE)
+    found.then_refused(guard="freeze")
+    assert testing.given(*APPROVED).when(change.start, by="ann", at=last).events

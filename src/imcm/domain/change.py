@@ -30,7 +30,7 @@ Args:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
@@ -144,7 +144,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from imcm.domain.policy.freezes import Freeze
+    from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
 
 Status = ChangeStatus
 
@@ -621,14 +621,17 @@ def _authority_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
     return () if any_counts and not ask.policy.members else ("authority", "by")
 
 
-_INSTANT: Final = timedelta(microseconds=1)
+def _behind(moment: Moment) -> datetime:
+    """Return the first instant behind all that a moment may be, or the last one there is."""
+    last = latest(moment)
+    return last + timedelta(microseconds=1) if last.year < MAXYEAR else last
 
 
 def _not_frozen(change: Change, ask: _Ask) -> str | None:
     """An emergency is let through. What counts is any time that an uncertain one may be."""
     if ask.at is None or change.type is ChangeType.EMERGENCY:
         return None
-    window = _first_freeze(change, ask.policy, earliest(ask.at), latest(ask.at) + _INSTANT)
+    window = _first_freeze(change, ask.policy, earliest(ask.at), _behind(ask.at))
     if window is None:
         return None
     freeze, until = window
@@ -675,16 +678,21 @@ def _met_and_not_overridden(
     return None
 
 
+def _maintenance_of(change: Change, policy: Policy) -> list[MaintenanceWindow]:
+    """Return the maintenance windows that are about a change."""
+    content = content_of(change)
+    return [window for window in policy.maintenance if window.is_about(content)]
+
+
 def _in_maintenance(change: Change, ask: _Ask) -> str | None:
     if ask.at is None or change.type is ChangeType.EMERGENCY:
         return None
-    content = content_of(change)
-    about = [window for window in ask.policy.maintenance if window.is_about(content)]
-    first, last = earliest(ask.at), latest(ask.at)
-    if not about or any(each.holds_throughout(first, last + _INSTANT) for each in about):
+    about = _maintenance_of(change, ask.policy)
+    first, behind = earliest(ask.at), _behind(ask.at)
+    if not about or any(each.holds_throughout(first, behind) for each in about):
         return None
     names = ", ".join(repr(each.name) for each in about)
-    upcoming = [each.next_window(last) for each in about]
+    upcoming = [each.next_window(latest(ask.at)) for each in about]
     begins = min((window.start for window in upcoming if window is not None), default=None)
     opens = f"; the next begins at {begins}" if begins is not None else ""
     return f"at={ask.at} lies in no maintenance window ({names}){opens}"
@@ -702,8 +710,7 @@ def _scheduled_clear(change: Change, ask: _Ask) -> str | None:
             f"the freeze {freeze!r} lies in it, until {until}; take a window outside it, or "
             "override_freeze with a reason"
         )
-    content = content_of(change)
-    about = [window for window in ask.policy.maintenance if window.is_about(content)]
+    about = _maintenance_of(change, ask.policy)
     if about and not any(each.holds_throughout(start, end) for each in about):
         names = ", ".join(repr(each.name) for each in about)
         return f"it lies in no maintenance window ({names}) as a whole"

@@ -98,9 +98,10 @@ def _counts(value: object) -> Mapping[Authority, int]:
 
 
 def at_least_one(name: str, value: object) -> int:
-    if checked_number(name, value) < 1:
+    number = checked_number(name, value)
+    if number < 1:
         raise InvalidValue(name, value, "at least one vote")
-    return checked_number(name, value)
+    return number
 
 
 @attrs.frozen(kw_only=True)
