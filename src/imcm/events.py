@@ -44,6 +44,8 @@ from imcm.domain.change_events import (
     RolloutAborted,
     RolloutAdvanced,
     RolloutPaused,
+    StepRefusedRecorded,
+    VoteGiven,
 )
 from imcm.domain.corrections import (
     CommitsCorrected,
@@ -183,9 +185,11 @@ __all__ = [
     "SeverityChanged",
     "SeverityCorrected",
     "SeverityInherited",
+    "StepRefusedRecorded",
     "SymptomCorrected",
     "Unread",
     "UpdatePosted",
     "VerdictGiven",
+    "VoteGiven",
     "WordsRedacted",
 ]

@@ -446,6 +446,8 @@ def _of_both() -> dict[str, Any]:
         "labels": st.dictionaries(st.sampled_from(("team", "project")), st.just("core")),
         "reason": st.sampled_from(HoldReason),
         "policy": st.sampled_from(_policies()),
+        "also": st.sampled_from((None, *_policies()[:2])),
+        "context": st.none(),
     }
 
 

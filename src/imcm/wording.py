@@ -310,11 +310,15 @@ def _change(event: object) -> str:
         case c.ChangeSubmitted():
             name = f" by template {event.template.name}" if event.template else ""
             return f"submitted{name}"
-        case c.ChangeApproved():
+        case c.StepRefusedRecorded():
+            return f"{quoted(event.step)} was refused by the guard {quoted(event.guard)}"
+        case c.ChangeApproved() | c.VoteGiven():
             votes = f" ({event.votes} of {event.quorum} votes)" if event.quorum else ""
             capacity = event.authority
             as_what = f" as {capacity.value}" if capacity and capacity in _CAPACITIES else ""
-            return _and(f"approved{as_what}{votes}", event.why)
+            ends = getattr(event, "valid_until", None)
+            until = "" if ends is None else f", valid until {moment_text(ends)}"
+            return _and(f"approved{as_what}{votes}{until}", event.why)
         case c.ChangeRejected():
             return _and("rejected", event.why)
         case c.ChangeApprovedRetroactively():

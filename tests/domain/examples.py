@@ -7,12 +7,13 @@ Every builder here takes the fields of its event by keyword; what is not given i
 from datetime import UTC, datetime, timedelta
 
 from imcm.domain.change_events import (
-    ChangeApproved,
     ChangeCompleted,
     ChangePlanned,
     ChangeStarted,
+    ChangeStatus,
     ChangeSubmitted,
     ContentCorrectedAfterApproval,
+    VoteGiven,
 )
 from imcm.domain.incident_events import (
     IncidentClosed,
@@ -163,7 +164,7 @@ def submitted(hours=1, **fields):
 
 
 def approved(hours=2, by="bea", **fields):
-    return ChangeApproved(
+    return VoteGiven(
         **{
             "at": at(hours),
             "by": by,
@@ -172,6 +173,7 @@ def approved(hours=2, by="bea", **fields):
             "votes": 1,
             "quorum": 1,
             "policy": said("1 of 1 votes"),
+            "status": ChangeStatus.APPROVED,
             **fields,
         }
     )

@@ -23,7 +23,6 @@ from domain.examples import (
 from imcm.domain import change
 from imcm.domain.change import Status
 from imcm.domain.change_events import (
-    ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeCancelled,
     ChangeClosed,
@@ -47,6 +46,7 @@ from imcm.domain.change_events import (
     RolloutAdvanced,
     RolloutPaused,
     Template,
+    VoteGiven,
 )
 from imcm.domain.corrections import EventVoided, ServicesCorrected
 from imcm.domain.policy import Policy
@@ -399,7 +399,7 @@ class TestApprove:
         given(planned(), submitted()).when(
             change.approve, by="bea", at=at(2), authority=Authority.CAB, why="fine"
         ).then(
-            ChangeApproved(
+            VoteGiven(
                 at=at(2),
                 by="bea",
                 authority=Authority.CAB,

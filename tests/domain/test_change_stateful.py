@@ -28,6 +28,7 @@ from imcm.domain.change_events import (
     ChangeRescoped,
     ChangeRevised,
     ChangeSubmitted,
+    VoteGiven,
 )
 from imcm.domain.corrections import EventVoided
 from imcm.domain.vocabulary import ChangeType, Kind, Outcome, folded
@@ -105,7 +106,7 @@ class Changes(RuleBasedStateMachine):
         self.state = change.evolve(self.state, event)
         live = not getattr(event, "imported", False)
         by_template = isinstance(event, ChangeSubmitted) and event.template is not None
-        by_vote = isinstance(event, ChangeApproved) and event.status is Status.APPROVED
+        by_vote = isinstance(event, VoteGiven) and event.status is Status.APPROVED
         afterwards = isinstance(event, ChangeApprovedRetroactively)
         if live and (by_template or by_vote or afterwards):
             self.approved.append(content(self.state))
@@ -121,7 +122,7 @@ class Changes(RuleBasedStateMachine):
             self.take(event)
         check_step(change, step, before, events)
         for event in events:
-            if isinstance(event, ChangeApproved):
+            if isinstance(event, VoteGiven):
                 assert folded(event.by) not in before.barred | before.voters
 
     @initialize(drawn=change_steps(only=[*["plan"] * 19, "observe"]), begins=st.integers(0, 4))

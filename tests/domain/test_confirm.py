@@ -10,7 +10,7 @@ import pytest
 from imcm import InvalidValue, Policy, SeverityScale, StepRefused, change, incident
 from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
-from imcm.domain.change_events import ChangeApproved, ChangeClosed, ChangePlanned
+from imcm.domain.change_events import ChangeClosed, ChangePlanned, VoteGiven
 from imcm.domain.corrections import DomainEvent, DurationStated, WordsRedacted
 from imcm.domain.incident_events import (
     IncidentAbsorbed,
@@ -27,7 +27,9 @@ from imcm.domain.vocabulary import Authority, Verdict
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parents[1] / "golden"
-LOGS = tuple(f"v0.1{name}.jsonl" for name in ("", "-approvals", "-described", "-named", "-rules"))
+LOGS = tuple(
+    f"v0.1{name}.jsonl" for name in ("", "-approvals", "-described", "-named", "-rules", "-votes")
+)
 SCALE = SeverityScale(
     levels={"SEV0": "P1", "SEV1 💥": "P1", "SEV2": "P2", "SEV3": "P4"},
 )
@@ -40,6 +42,7 @@ DOORS = {
     "WordsRedacted",
     "DurationStated",
     "IncidentRelated",
+    "ChangeApproved",
 }
 
 
@@ -102,7 +105,7 @@ def rules_of(event):
 @pytest.mark.parametrize(("module", "before", "event"), EVERY, ids=lambda v: type(v).__name__)
 def test_what_steps_of_ours_record_is_confirmed(module, before, event):
     if type(event).__name__ in DOORS:
-        with pytest.raises(InvalidValue, match=r"use Ledger\."):
+        with pytest.raises(InvalidValue, match=r"use (Ledger|change)\."):
             module.confirm(before, event)
     else:
         module.confirm(before, event, **rules_of(event))
@@ -158,9 +161,7 @@ class TestAVoteIsAVote:
             "quorum": 1,
         }
         policy = Policy().said("1 of 1 votes")
-        return ChangeApproved(
-            **{**told, "policy": policy, "status": change.Status.APPROVED, **more}
-        )
+        return VoteGiven(**{**told, "policy": policy, "status": change.Status.APPROVED, **more})
 
     def test_that_of_the_step_is_one(self):
         change.confirm(self.submitted(), self.vote())
@@ -232,7 +233,7 @@ def test_an_event_of_the_other_practice_is_refused_by_name(module, event):
     ],
 )
 def test_what_has_another_door_says_which(event):
-    with pytest.raises(InvalidValue, match=r"use Ledger\."):
+    with pytest.raises(InvalidValue, match=r"use (Ledger|change)\."):
         incident.confirm(incident.INITIAL, event)
 
 

@@ -24,13 +24,13 @@ from domain.examples import (
 from imcm import testing
 from imcm.domain import change
 from imcm.domain.change_events import (
-    ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeDeployed,
     ChangeFailed,
     ChangeObserved,
     ChangeScheduled,
     FreezeOverridden,
+    VoteGiven,
 )
 from imcm.domain.lifecycle import Ask
 from imcm.domain.policy import ApprovalRule, Content, Policy
@@ -533,9 +533,9 @@ class TestVotes:
     def test_are_told_of_the_state(self):
         first = self.vote(*self.HIGH, by="Mia", authority="cab").events
         state = change.fold((*self.HIGH, *first))
-        assert state.votes == {"mia": Authority.CAB}
+        assert state.votes == {"mia": change.VoteHeld(Authority.CAB, first[0].at)}
         assert state.voters == {"mia"}
-        assert isinstance(first[0], ChangeApproved)
+        assert isinstance(first[0], VoteGiven)
         assert change.content_of(state).risk is Risk.HIGH
         assert change.content_of(state).type is ChangeType.NORMAL
 

@@ -23,6 +23,9 @@ Args:
     why: The reason, in words; where it is required, not blank.
     note: More about it, in words.
     policy: The team's rules. A ledger that adopted some has them, and none is given.
+    also: The policy that it was submitted under, where another one is in force by now: then what
+        both ask for is needed. A ledger that adopted rules gives it.
+    context: What `views.context(id, ...)` gathers of other streams, where the policy asks for it.
     canary, baseline: What it was judged by: requests and errors with it, and without it.
     authority: In which capacity somebody decides.
 """
@@ -30,7 +33,7 @@ Args:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import MAXYEAR, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
@@ -69,7 +72,9 @@ from imcm.domain.change_events import (
     RolloutAborted,
     RolloutAdvanced,
     RolloutPaused,
+    StepRefusedRecorded,
     Template,
+    VoteGiven,
 )
 from imcm.domain.corrections import (
     CORRECTIONS,
@@ -106,7 +111,16 @@ from imcm.domain.lifecycle import (
     strange_event,
     tried,
 )
-from imcm.domain.policy import DEFAULT_POLICY, Content, Policy, checked_policy
+from imcm.domain.policy import (
+    DEFAULT_POLICY,
+    AgentStep,
+    Content,
+    Policy,
+    Quorum,
+    checked_policy,
+)
+from imcm.domain.policy.context import Context, checked_context
+from imcm.domain.policy.plans import PlanPart
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     Authority,
@@ -152,6 +166,14 @@ Status = ChangeStatus
 # --- state ----------------------------------------------------------------------------------------
 
 
+class VoteHeld(NamedTuple):
+    """A vote that somebody gave, which may have lapsed since."""
+
+    authority: Authority
+    at: Moment | None = None
+    until: datetime | None = None  # as the vote itself says; a policy may let it lapse earlier
+
+
 class Override(NamedTuple):
     """A stretch of a freeze in which a change may start, and whose word that is."""
 
@@ -170,7 +192,7 @@ class Change(NamedTuple):
         first: The first of all moments that stand, or may be; None where none is known.
         content: Version of the event that holds the content as it stands.
         barred: Folded ids of those who asked for, planned, revised or submitted it.
-        votes: In which capacity those approved the content as it is who did, by folded ids.
+        votes: The votes for the content as it is, by folded ids; some may have lapsed.
         rejected: It was rejected once; such an emergency needs approval before it starts.
         within: The approved window that the work began in; None where it has none, or began
             before it was approved.
@@ -189,7 +211,7 @@ class Change(NamedTuple):
         outcome: How the work ended; None while it has not.
         ruled: Whether somebody ruled on what was outstanding.
         recovered: Whether service was said to be good again.
-        references: Addresses of what was referred to.
+        references: Addresses of what was referred to, and of which kind each is.
         overridden: Which stretches of each freeze are overridden, by its name.
         lived: Whether something of it was recorded here, and not only brought in.
         submitted_under: Name and version of the policy it was submitted under; None where it was
@@ -213,7 +235,7 @@ class Change(NamedTuple):
     window: Window | None = None
     scheduled: Window | None = None
     barred: frozenset[str] = frozenset()
-    votes: Mapping[str, Authority] = NOTHING_TOLD
+    votes: Mapping[str, VoteHeld] = NOTHING_TOLD
     rejected: bool = False
     on_hold: HoldReason | None = None
     within: Window | None = None
@@ -225,14 +247,14 @@ class Change(NamedTuple):
     ruled: bool = False
     recovered: bool = False
     checks: Mapping[str, bool] = NOTHING_TOLD
-    references: frozenset[str] = frozenset()
+    references: Mapping[str, str] = NOTHING_TOLD
     overridden: Mapping[str, tuple[Override, ...]] = NOTHING_TOLD
     lived: bool = False
     submitted_under: tuple[str, str] | None = None
 
     @property
     def voters(self) -> frozenset[str]:
-        """Folded ids of those who approved the content as it is."""
+        """Folded ids of those who approved the content as it is, also where that lapsed."""
         return frozenset(self.votes)
 
     def __repr__(self) -> str:
@@ -255,7 +277,8 @@ def evolve(change: Change, event: ChangeEvent) -> Change:
         # `_next` needs to know of none of them.
         return fold(past)
     after = _next(change, event, len(past))  # type: ignore[arg-type]  # all others tell facts
-    return after._replace(past=past, first=first_moment(change.first, (event.at,)))
+    first = first_moment(change.first, _moments((event,)))
+    return after._replace(past=past, first=first)
 
 
 def fold(events: Iterable[ChangeEvent]) -> Change:
@@ -266,16 +289,23 @@ def fold(events: Iterable[ChangeEvent]) -> Change:
     stands: Mapping[int, ChangeFact] = past_standing(past)
     for version, event in stands.items():
         change = _next(change, event, version)
-    first = first_moment(None, [event.at for event in stands.values()])
+    first = first_moment(None, _moments(stands.values()))
     change = change._replace(past=past, first=first)
     return change if few else frozen(change)
+
+
+def _moments(events: Iterable[Any]) -> Iterator[Moment | None]:
+    """Yield when what happened did; what was refused did not. Any: events of all kinds."""
+    for event in events:
+        if not isinstance(event, StepRefusedRecorded):
+            yield event.at
 
 
 def _people(*people: str | None) -> frozenset[str]:
     return frozenset(folded(person) for person in people if person is not None)
 
 
-def _approved(change: Change, event: ChangeApproved) -> Change:
+def _approved(change: Change, event: ChangeApproved | VoteGiven) -> Change:
     """
     Return the change after one more approval.
 
@@ -285,8 +315,10 @@ def _approved(change: Change, event: ChangeApproved) -> Change:
         return change._replace(status=event.status or change.status)
     if event.content != change.content:
         return change
-    capacity = event.authority or Authority.PEER
-    votes = told(change.votes, folded(event.by), capacity)
+    until = None if isinstance(event, ChangeApproved) else event.valid_until
+    ends = None if until is None else earliest(until)
+    held = VoteHeld(event.authority or Authority.PEER, event.at, ends)
+    votes = told(change.votes, folded(event.by), held)
     return change._replace(status=event.status or change.status, votes=votes)
 
 
@@ -362,7 +394,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 submitted_under=None if under is None else (under.name, under.version),
                 lived=change.lived or not event.imported,
             )
-        case ChangeApproved():
+        case ChangeApproved() | VoteGiven():
             return _approved(change, event)
         case ChangeRejected():
             return change._replace(
@@ -439,8 +471,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeRecovered():
             return change._replace(recovered=True)
         case ReferenceAdded():
-            return change._replace(references=change.references | {event.address})
-        case ChangeReworded() | DurationStated() | WordsRedacted():
+            return change._replace(references=told(change.references, event.address, event.kind))
+        case ChangeReworded() | DurationStated() | WordsRedacted() | StepRefusedRecorded():
             return change
         case _:
             raise strange_event(event, "change")
@@ -466,25 +498,77 @@ def _not_held(change: Change, _: _Ask) -> str | None:
     return f"it is on hold (waiting for {change.on_hold.value}); release it first"
 
 
-def _has_plans(change: Change, _: _Ask) -> str | None:
-    if change.type is not ChangeType.NORMAL:
-        return None
-    missing = [
-        name
-        for name, there in (("rollback_plan", change.has_rollback_plan), ("risk", change.risk))
-        if not there
-    ]
-    return f"a normal change needs {' and '.join(missing)}; revise it" if missing else None
+def _has_plans(change: Change, ask: _Ask) -> str | None:
+    there = _said_by_plan(change)
+    normal = change.type is ChangeType.NORMAL
+    lacks = [part.value for part in _NORMAL_NEEDS if normal and part not in there]
+    if lacks:
+        return f"a normal change needs {' and '.join(lacks)}; revise it"
+    content, kinds = content_of(change), set(change.references.values())
+    for rule in ask.policy.plans:
+        lacks = rule.missing(there, kinds) if rule.is_about(content) else []
+        if lacks:
+            under = f"under policy {ask.policy.name} {ask.policy.version}"
+            return f"{under} it needs {' and '.join(lacks)}; revise it, or refer to what it lacks"
+    return None
+
+
+_NORMAL_NEEDS: Final = (PlanPart.ROLLBACK_PLAN, PlanPart.RISK)
+
+
+def _said_by_plan(change: Change) -> set[PlanPart]:
+    said = {
+        PlanPart.ROLLBACK_PLAN: change.has_rollback_plan,
+        PlanPart.MONITORING_PLAN: change.has_monitoring_plan,
+        PlanPart.TEST_PLAN: change.has_test_plan,
+        PlanPart.RISK: change.risk is not None,
+        PlanPart.WINDOW: change.window is not None,
+        PlanPart.SERVICES: bool(change.services),
+    }
+    return {part for part, there in said.items() if there}
 
 
 def _has_template(change: Change, ask: _Ask) -> str | None:
-    if change.type is not ChangeType.STANDARD or ask.template:
+    if change.type is not ChangeType.STANDARD:
         return None
-    return "a standard change is approved by its template; give template=Template(...)"
+    if ask.template is None:
+        return "a standard change is approved by its template; give template=Template(...)"
+    if not ask.policy.templates:
+        return None
+    name, version = ask.template.name, ask.template.version
+    under = f"under policy {ask.policy.name} {ask.policy.version}"
+    approved = ask.policy.template(name, version)
+    if approved is None or (approved.sha256 and approved.sha256 != ask.template.sha256):
+        known = ", ".join(f"{one.name} {one.version}" for one in ask.policy.templates)
+        text = "of that text" if approved else "of that name and version"
+        return f"{under} no template {name!r} {version!r} {text} is approved; there are: {known}"
+    if approved.retired:
+        return f"{under} the template {name!r} {version!r} is retired"
+    if not approved.is_about(content_of(change)):
+        return f"{under} the template {name!r} {version!r} is not about such a change"
+    return None
 
 
 def _template_needed(change: Change, _: _Ask) -> tuple[str, ...]:
     return ("template",) if change.type is ChangeType.STANDARD else ()
+
+
+def _template_holds(change: Change, ask: _Ask) -> str | None:
+    """A template that failed too often is approved no more; how often, context says."""
+    if change.type is not ChangeType.STANDARD or ask.template is None:
+        return None
+    approved = ask.policy.template(ask.template.name, ask.template.version)
+    if approved is None or approved.max_failures is None:
+        return None
+    failures = None if ask.context is None else ask.context.template_failures
+    if failures is None:
+        return "it needs context= of how often the template failed; views.context gathers it"
+    if failures < approved.max_failures:
+        return None
+    return (
+        f"{failures} changes by the template {approved.name!r} failed, of {approved.max_failures} "
+        "at most; plan a normal change, or mend the template and have it adopted anew"
+    )
 
 
 def _has_incident(change: Change, _: _Ask) -> str | None:
@@ -497,6 +581,183 @@ def _not_involved(change: Change, ask: _Ask) -> str | None:
     if ask.by is None or folded(ask.by) not in change.barred:
         return None
     return f"{ask.by!r} asked for, planned, revised or submitted it; somebody else must decide"
+
+
+def _decides(step: AgentStep) -> Callable[[Change, _Ask], str | None]:
+    """Return the guard of a step that not everything with an id may take."""
+
+    def why_not(_: Change, ask: _Ask) -> str | None:
+        policies = (ask.policy,) if ask.also is None else (ask.policy, ask.also)
+        for policy in policies:
+            if ask.by is None or policy.may_decide(ask.by, step):
+                continue
+            actor = policy.actor_of(ask.by)
+            what = "of nobody that is named" if actor is None else f"of a kind: {actor.value}"
+            under = f"under policy {policy.name} {policy.version}"
+            return f"{under} {ask.by!r} is the id {what}, which may not {_MAY[step]}"
+        return None
+
+    return why_not
+
+
+_MAY: Final = {
+    AgentStep.APPROVE: "approve or rule on it",
+    AgentStep.CLOSE: "close it as successful",
+    AgentStep.OVERRIDE_FREEZE: "override a freeze",
+}
+
+
+def _actor_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
+    return ("by",) if ask.policy.actors else ()
+
+
+def _closes_well(change: Change, ask: _Ask) -> str | None:
+    why_not = _decides(AgentStep.CLOSE)
+    return None if ask.result is Result.UNSUCCESSFUL else why_not(change, ask)
+
+
+def _closer_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
+    return ("by", "result") if _actor_needed(change, ask) else ()
+
+
+# --- votes ---
+
+
+def _ends_at(vote: VoteHeld, policy: Policy) -> datetime | None:
+    """Return from when on a vote counts no more: as it says itself, and as a policy has it."""
+    ends = [] if vote.until is None else [vote.until]
+    if policy.valid_for is not None and vote.at is not None:
+        ends.append(_later(vote.at, policy.valid_for))
+    return min(ends, default=None)
+
+
+def _later(moment: Moment, length: timedelta) -> datetime:
+    """Return a time after a moment, or the last one there is."""
+    first = earliest(moment)
+    try:
+        return first + length
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
+
+
+def _lapsed(change: Change, at: Moment, policies: Iterable[Policy]) -> dict[str, datetime]:
+    """
+    Return who gave the votes that have lapsed at a time, and when each did.
+
+    A later vote tells that time went on: what lapsed before it is not revived by an earlier *at*.
+    """
+    now = max([latest(at), *(latest(vote.at) for vote in change.votes.values() if vote.at)])
+    asking = tuple(policies)
+    lapsed: dict[str, datetime] = {}
+    for person, vote in change.votes.items():
+        ends = [end for policy in asking if (end := _ends_at(vote, policy)) is not None]
+        if ends and min(ends) <= now:
+            lapsed[person] = min(ends)
+    return lapsed
+
+
+def _missing(
+    change: Change, votes: Mapping[str, VoteHeld], policies: Sequence[Policy]
+) -> tuple[Quorum, str]:
+    """Return what the approval takes under all policies, and what of it some votes lack."""
+    content = content_of(change)
+    quorum = policies[0].quorum(content)
+    for policy in policies[1:]:
+        quorum = quorum.joined(policy.quorum(content))
+    lacks = [quorum.missing(_capacities(each, votes)) for each in policies]
+    return quorum, next(filter(None, lacks), "")
+
+
+def _capacities(policy: Policy, votes: Mapping[str, VoteHeld]) -> list[frozenset[str]]:
+    """Return as what votes count under a policy, of those who may vote under it."""
+    return [
+        policy.capacities(vote.authority, person)
+        for person, vote in votes.items()
+        if policy.may_decide(person, AgentStep.APPROVE)
+    ]
+
+
+def _asking(ask: _Ask) -> tuple[Policy, ...]:
+    return (ask.policy,) if ask.also is None else (ask.policy, ask.also)
+
+
+def _votes_stand(change: Change, ask: _Ask) -> str | None:
+    """What was approved may start while enough of its votes count; an emergency may anyway."""
+    if change.type is ChangeType.EMERGENCY and not change.rejected:
+        return None
+    return _votes_lapsed(change, ask)
+
+
+def _votes_lapsed(change: Change, ask: _Ask) -> str | None:
+    """Return what is missing where votes have lapsed; None where the approval stands."""
+    if change.status is not Status.APPROVED or ask.at is None:
+        return None
+    lapsed = _lapsed(change, ask.at, _asking(ask))
+    if not lapsed:
+        return None
+    votes = {person: vote for person, vote in change.votes.items() if person not in lapsed}
+    _, missing = _missing(change, votes, _asking(ask))
+    if not missing:
+        return None
+    last = max(lapsed, key=lapsed.__getitem__)
+    return (
+        f"votes have lapsed, that of {last!r} at {lapsed[last]}; missing: {missing}; have it "
+        "approved again"
+    )
+
+
+def _may_be_voted_on(change: Change, ask: _Ask) -> str | None:
+    """What is approved is voted on again only where a vote has lapsed."""
+    if change.status is not Status.APPROVED:
+        return None
+    if not _can_lapse(change, ask):
+        return "it is approved, and its votes do not lapse"
+    if ask.at is None or _lapsed(change, ask.at, _asking(ask)):
+        return None
+    return f"it is approved, and no vote has lapsed at {ask.at}"
+
+
+def _can_lapse(change: Change, ask: _Ask) -> bool:
+    votes = change.votes.values()
+    return any(_ends_at(vote, policy) is not None for policy in _asking(ask) for vote in votes)
+
+
+def _lapse_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
+    approved = change.status is Status.APPROVED
+    return ("at",) if approved and _can_lapse(change, ask) else ()
+
+
+# --- other changes at the same time ---
+
+
+def _no_conflict(window: Window | None, change: Change, ask: _Ask) -> str | None:
+    if not ask.policy.refuse_conflicts or change.type is ChangeType.EMERGENCY:
+        return None
+    context = ask.context
+    if context is None or context.window != window or context.content != change.content:
+        what = "context=" if context is None else "context= of this content and this window"
+        return f"it needs {what} of what else is planned; views.context gathers it"
+    if not context.conflicts:
+        return None
+    others = ", ".join(context.conflicts)
+    return f"it conflicts with {others}; take a window outside theirs"
+
+
+def _scheduled_alone(change: Change, ask: _Ask) -> str | None:
+    return None if ask.window is None else _no_conflict(ask.window, change, ask)
+
+
+def _starts_alone(change: Change, ask: _Ask) -> str | None:
+    return _no_conflict(change.scheduled or change.window, change, ask)
+
+
+def _scheduling_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
+    return ("window", *_context_needed(change, ask))
+
+
+def _context_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
+    needed = ask.policy.refuse_conflicts and change.type is not ChangeType.EMERGENCY
+    return ("context",) if needed else ()
 
 
 def _counts_as_approved(change: Change, _: _Ask) -> str | None:
@@ -782,6 +1043,7 @@ def _decided_by_others(change: Change, ask: _Ask) -> str | None:
 
 _DECISIONS: Final = (
     ChangeApproved,
+    VoteGiven,
     ChangeRejected,
     ChangeApprovedRetroactively,
     RetroactiveApprovalRefused,
@@ -810,7 +1072,8 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
     after_it = fold((*change.past, event))
     if isinstance(change.past[version - 1], _CONTENT_EVENTS) and change.status is after_it.status:
         return f"version {version} is content that was approved; void what came of it first"
-    quorum = max((e.quorum for e in change.past if isinstance(e, ChangeApproved)), default=0)
+    votes = (e for e in change.past if isinstance(e, ChangeApproved | VoteGiven))
+    quorum = max((vote.quorum for vote in votes), default=0)
     if (
         isinstance(change.past[version - 1], FreezeOverridden)
         and change.status not in _BEFORE_START
@@ -818,9 +1081,14 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
         return f"it started on version {version}, which overrides a freeze; void the start first"
     lost = len(after_it.votes) < min(quorum, len(change.votes))
     event_voided = change.past[version - 1]
-    if isinstance(event_voided, ChangeApproved) and event_voided.authority is not Authority.PEER:
+    if isinstance(event_voided, ChangeApproved | VoteGiven):
         # The policy may have asked for a vote in that capacity.
-        lost = lost or event_voided.authority not in after_it.votes.values()
+        kept = {vote.authority for vote in after_it.votes.values()} | {Authority.PEER}
+        lost = lost or (event_voided.authority or Authority.PEER) not in kept
+        # Where one of the same person stood before it, that one may have lapsed by the start.
+        before = after_it.votes.get(folded(event_voided.by))
+        revoted = before is not None and before != change.votes.get(folded(event_voided.by))
+        lost = lost or (revoted and change.status not in _BEFORE_START)
     if lost and change.status is after_it.status:
         return f"the approval rests on version {ask.version}; void what came of it first"
     return None
@@ -849,6 +1117,8 @@ _AFTER_WORK = (Status.IMPLEMENTED, Status.VALIDATED, Status.CLOSED)
 _FIRST = Guard(name="not before the first moment", why_not=_not_before_first, needs=("at",))
 _NOT_HELD = Guard(name="not on hold", why_not=_not_held)
 _NOT_INVOLVED = Guard(name="separation of duties", why_not=_not_involved, needs=("by",))
+_ACTOR = Guard(name="actor", why_not=_decides(AgentStep.APPROVE), needs=_actor_needed)
+_VOTES_STAND = Guard(name="vote lapsed", why_not=_votes_stand, needs=_lapse_needed)
 _NEEDS_RULING = Guard(name="approval outstanding", why_not=_needs_ruling)
 _RULES_AS = Guard(
     name="authority", why_not=_ruled_in_a_capacity_that_is_theirs, needs=_authority_needed
@@ -876,28 +1146,32 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         "submitted; standard: approved",
         Guard(name="plans", why_not=_has_plans),
         Guard(name="template", why_not=_has_template, needs=_template_needed),
+        Guard(name="template failures", why_not=_template_holds, needs=_template_needed),
         Guard(name="incident", why_not=_has_incident),
         _NOT_HELD,
     ),
     "approve": _row(
-        (Status.SUBMITTED,),
+        (Status.SUBMITTED, Status.APPROVED),
         "submitted, or approved at the quorum",
+        Guard(name="vote lapsed", why_not=_may_be_voted_on, needs=_lapse_needed),
         _NOT_INVOLVED,
+        _ACTOR,
         Guard(name="authority", why_not=_voted_in_a_capacity_that_counts, needs=_authority_needed),
         _NOT_HELD,
     ),
     "reject": _row((Status.SUBMITTED,), "draft"),
     "approve_retroactively": _row(
-        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED, _RULES_AS
+        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED, _ACTOR, _RULES_AS
     ),
     "refuse_retroactively": _row(
-        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED, _RULES_AS
+        (Status.IMPLEMENTING, *_AFTER_WORK), _SAME, _NEEDS_RULING, _NOT_INVOLVED, _ACTOR, _RULES_AS
     ),
     "schedule": _row(
         (Status.SUBMITTED, Status.APPROVED),
         _SAME,
         Guard(name="inside the approved window", why_not=_inside_approved, needs=("window",)),
         Guard(name="freeze", why_not=_scheduled_clear, needs=("window",)),
+        Guard(name="conflicts", why_not=_scheduled_alone, needs=_scheduling_needed),
         _NOT_HELD,
     ),
     "override_freeze": _row(
@@ -905,6 +1179,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         _SAME,
         Guard(name="freeze", why_not=_known_freeze, needs=("freeze", "at", "by")),
         _NOT_INVOLVED,
+        Guard(name="actor", why_not=_decides(AgentStep.OVERRIDE_FREEZE), needs=_actor_needed),
     ),
     "hold": _row(_HAPPENED - _ENDED, _SAME),
     "release": _row(_HAPPENED - _ENDED, _SAME),
@@ -912,6 +1187,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         (Status.SUBMITTED, Status.APPROVED),
         "implementing",
         _APPROVED,
+        _VOTES_STAND,
         Guard(
             name="separation of duties",
             why_not=_starts_what_others_approved,
@@ -920,6 +1196,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         _STARTS_INSIDE,
         _NOT_FROZEN,
         _IN_MAINTENANCE,
+        Guard(name="conflicts", why_not=_starts_alone, needs=_context_needed),
         _NOT_HELD,
     ),
     "observe": _row((Status.NOTHING, *_BEFORE_START, Status.CANCELLED), "implemented"),
@@ -944,6 +1221,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         (Status.IMPLEMENTED, Status.VALIDATED),
         "closed",
         Guard(name="result fits the outcome", why_not=_result_fits, needs=("result",)),
+        Guard(name="actor", why_not=_closes_well, needs=_closer_needed),
     ),
     "cancel": _row(_BEFORE_START, "cancelled"),
     "correct": Rule(begins=_HAPPENED, ends=_SAME, guards=_CORRECT_GUARDS),
@@ -959,7 +1237,13 @@ _ADVISORY: Final = (_NOT_HELD,)
 """Guards that mark a telling step as unauthorised instead of refusing it."""
 _ADVISORY_AT_THE_END: Final = (_COMPLETES_INSIDE, _NOT_HELD)
 """The same of `complete`. What went wrong is taken out again whatever the window says."""
-_ADVISORY_UNSTARTED: Final = (_STARTS_INSIDE, _NOT_FROZEN, _IN_MAINTENANCE, _NOT_HELD)
+_ADVISORY_UNSTARTED: Final = (
+    _VOTES_STAND,
+    _STARTS_INSIDE,
+    _NOT_FROZEN,
+    _IN_MAINTENANCE,
+    _NOT_HELD,
+)
 """The same of `observe` where it was approved and nobody started it: what `start` would ask."""
 
 
@@ -970,6 +1254,8 @@ def next_steps(
     at: Moment | None = None,
     authority: Authority | None = None,
     policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
+    context: Context | None = None,
 ) -> tuple[Answer, ...]:
     """
     Return, for each step, whether it is possible now; and if not, which guard says no and why.
@@ -980,14 +1266,25 @@ def next_steps(
 
     Args:
         by: Who would do it; *at*, when; *authority*, in which capacity they would vote.
-        policy: Under which rules.
+        policy: Under which rules; *also*, those that it was submitted under.
+        context: What other streams say; see `views.context`.
         change: As `ledger.change(id)` gives it.
     """
     change = checked_state("change", change, Change)
     by, at = optional_id("by", by), optional_moment("at", at)
     capacity = None if authority is None else checked_member("authority", authority, Authority)
-    ask: _Ask = Ask(by=by, at=at, policy=checked_policy(policy), authority=capacity)
-    given = {"by": by, "at": at, "policy": ask.policy, "authority": capacity}
+    both = None if also is None else checked_policy(also)
+    context = checked_context(context)
+    ask: _Ask = Ask(
+        by=by,
+        at=at,
+        policy=checked_policy(policy),
+        authority=capacity,
+        also=both,
+        context=context,
+    )
+    given: dict[str, object] = {"by": by, "at": at, "policy": ask.policy, "authority": capacity}
+    given |= {"also": both, "context": context}
     known = {name: value for name, value in given.items() if value is not None}
     asked = answers(STEPS, change, ask)
     return tuple(tried(asked, globals().__getitem__, evolve, change, known))
@@ -1003,7 +1300,7 @@ def _require(
     percent: float | None = None,
     window: Window | None = None,
     result: Result | None = None,
-    template: str | None = None,
+    template: Template | None = None,
     authority: Authority | None = None,
     version: int | None = None,
     field: str | None = None,
@@ -1011,6 +1308,7 @@ def _require(
     now: object = None,
     freeze: str | None = None,
     also: Policy | None = None,
+    context: Context | None = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     change = checked_state("change", change, Change)
@@ -1032,6 +1330,7 @@ def _require(
         now=now,
         freeze=freeze,
         also=None if also is None else checked_policy(also),
+        context=checked_context(context),
     )
     require(STEPS, step, change, ask)
     return by, at
@@ -1253,6 +1552,7 @@ def submit(
     by: str,
     at: Moment,
     template: Template | None = None,
+    context: Context | None = None,
     policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
     """
@@ -1263,8 +1563,9 @@ def submit(
     """
     if template is not None and not isinstance(template, Template):
         raise InvalidValue("template", template, "give Template(name=, version=, sha256=)")
-    name = template.name if template else None
-    by, at = _require(change, "submit", by=by, at=at, policy=policy, template=name)
+    by, at = _require(
+        change, "submit", by=by, at=at, policy=policy, template=template, context=context
+    )
     standard = change.type is ChangeType.STANDARD
     if template is not None and not standard:
         raise InvalidValue(
@@ -1277,9 +1578,14 @@ def submit(
             by=by,
             template=template,
             policy=policy.said(said),
+            evidence_position=_position_of(context) if standard else None,
             status=Status.APPROVED if standard else Status.SUBMITTED,
         ),
     )
+
+
+def _position_of(context: Context | None) -> int | None:
+    return None if context is None else context.position
 
 
 def approve(
@@ -1295,10 +1601,11 @@ def approve(
     """
     Vote for it. One person has one vote, under whatever spelling; a second changes nothing.
 
+    Where the policy lets votes lapse, it says until when this one counts; a new one can be given
+    then, also to what is approved already.
+
     Args:
         authority: In which capacity; the policy says which of them count, and who may.
-        also: The policy that it was submitted under, where another one is in force by now: then it
-            takes what both ask for. A ledger that has adopted rules gives it.
 
     Raises:
         StepRefused: Also for whoever asked for, planned, revised or submitted it.
@@ -1307,39 +1614,33 @@ def approve(
     by, at = _require(
         change, "approve", by=by, at=at, policy=policy, authority=authority, also=also
     )
-    if folded(by) in change.votes:
+    asking = (policy,) if also is None else (policy, also)
+    lapsed = _lapsed(change, at, asking)
+    if folded(by) in change.votes and folded(by) not in lapsed:
         return ()
-    votes = {**change.votes, folded(by): authority}
-    quorum = policy.quorum(content_of(change))
-    if also is not None:
-        quorum = quorum.joined(also.quorum(content_of(change)))
-    asking = [policy] if also is None else [policy, also]
-    lacks = [quorum.missing(_capacities(each, votes)) for each in asking]
-    missing = next(filter(None, lacks), "")
-    said = f"{len(votes)} of {quorum.votes} votes"
+    mine = VoteHeld(authority, at)
+    standing = {person: vote for person, vote in change.votes.items() if person not in lapsed}
+    quorum, missing = _missing(change, {**standing, folded(by): mine}, asking)
+    counting = len(_capacities(policy, standing)) + 1
+    said = f"{counting} of {quorum.votes} votes"
     if also is not None:
         said = f"{said}, as asked under {also.name} {also.version}, too"
+    ends = [end for each in asking if (end := _ends_at(mine, each)) is not None]
     return (
-        ChangeApproved(
+        VoteGiven(
             at=at,
             by=by,
             authority=authority,
+            actor=policy.actor_of(by),
+            valid_until=min(ends, default=None),
             content=change.content,
-            votes=len(votes),
+            votes=counting,
             quorum=quorum.votes,
             policy=policy.said(f"{said}; missing: {missing}" if quorum.of and missing else said),
             why=checked_words("why", why),
-            status=None if missing else Status.APPROVED,
+            status=None if missing else changed(change.status, Status.APPROVED),
         ),
     )
-
-
-def _capacities(policy: Policy, votes: Mapping[str, Authority]) -> list[Authority]:
-    """Return as what votes count under a policy: as what somebody is not, they are a peer's."""
-    return [
-        authority if policy.may_vote_as(authority, person) else Authority.PEER
-        for person, authority in votes.items()
-    ]
 
 
 def reject(change: Change, *, by: str, at: Moment, why: str) -> tuple[ChangeEvent, ...]:
@@ -1370,7 +1671,11 @@ def approve_retroactively(
     if not change.outstanding:
         return ()
     said = policy.said("approved afterwards")
-    return (ChangeApprovedRetroactively(at=at, by=by, authority=authority, why=why, policy=said),)
+    return (
+        ChangeApprovedRetroactively(
+            at=at, by=by, authority=authority, actor=policy.actor_of(by), why=why, policy=said
+        ),
+    )
 
 
 def refuse_retroactively(
@@ -1391,7 +1696,11 @@ def refuse_retroactively(
     if not change.outstanding:
         return ()
     said = policy.said("refused afterwards")
-    return (RetroactiveApprovalRefused(at=at, by=by, authority=authority, why=why, policy=said),)
+    return (
+        RetroactiveApprovalRefused(
+            at=at, by=by, authority=authority, actor=policy.actor_of(by), why=why, policy=said
+        ),
+    )
 
 
 def schedule(
@@ -1400,6 +1709,7 @@ def schedule(
     by: str,
     at: Moment,
     window: Window,
+    context: Context | None = None,
     policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
     """
@@ -1411,10 +1721,20 @@ def schedule(
     checked = checked_window("window", window)
     if checked is None:
         raise InvalidValue("window", None, "give Window(start=..., end=...)")
-    by, at = _require(change, "schedule", by=by, at=at, window=checked, policy=policy)
+    by, at = _require(
+        change, "schedule", by=by, at=at, window=checked, policy=policy, context=context
+    )
     if change.scheduled == checked:
         return ()
-    return (ChangeScheduled(at=at, by=by, window=checked, policy=policy.said("may be scheduled")),)
+    return (
+        ChangeScheduled(
+            at=at,
+            by=by,
+            window=checked,
+            policy=policy.said("may be scheduled"),
+            evidence_position=_position_of(context),
+        ),
+    )
 
 
 def override_freeze(
@@ -1451,6 +1771,7 @@ def override_freeze(
             freeze=name,
             since=window.start,
             until=window.end,
+            actor=policy.actor_of(by),
             why=why,
             policy=policy.said(until),
         ),
@@ -1488,7 +1809,9 @@ def start(
     version: str | None = None,
     commits: Iterable[Commit] = (),
     rollout_plan: Sequence[float] = (),
+    context: Context | None = None,
     policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
 ) -> tuple[ChangeEvent, ...]:
     """
     Begin the work in production. An emergency may begin before it is approved.
@@ -1503,16 +1826,19 @@ def start(
         commits: The commits it brings in, for lead time.
         rollout_plan: Percentages of users, rising, the last one 100: (5, 25, 100).
     """
-    by, at = _require(change, "start", by=by, at=at, policy=policy)
+    by, at = _require(change, "start", by=by, at=at, policy=policy, context=context, also=also)
     if not is_list(rollout_plan):
         raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
     shares = tuple(_checked_percent("rollout_plan", share) for share in rollout_plan)
     if shares and (list(shares) != sorted(set(shares)) or shares[-1] != 100):
         raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
     approved = change.status is Status.APPROVED
-    here = approved and _is_approved_here(change)
+    lapsed = _votes_lapsed(change, Ask(at=at, policy=policy, also=also))
+    here = approved and _is_approved_here(change) and not lapsed
     if here:
         said = "may start"
+    elif lapsed:
+        said = "an emergency may start though votes have lapsed"
     elif approved:
         said = "approved elsewhere, by no vote of this ledger"
     else:
@@ -1526,6 +1852,7 @@ def start(
         rollout_plan=shares,
         outstanding=not here,
         policy=policy.said(said),
+        evidence_position=_position_of(context),
     )
     return (started, *_commits(change, at=at, by=by, commits=commits))
 
@@ -1820,7 +2147,13 @@ def validate(
 
 
 def close(
-    change: Change, *, by: str, at: Moment, result: Result, notes: str = ""
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    result: Result,
+    notes: str = "",
+    policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
     """
     Document the result. What failed or was rolled back closes as unsuccessful.
@@ -1830,8 +2163,9 @@ def close(
         notes: What was learned, in words.
     """
     result = checked_member("result", result, Result)
-    by, at = _require(change, "close", by=by, at=at, result=result)
-    return (ChangeClosed(at=at, by=by, result=result, notes=checked_words("notes", notes)),)
+    by, at = _require(change, "close", by=by, at=at, result=result, policy=policy)
+    notes = checked_words("notes", notes)
+    return (ChangeClosed(at=at, by=by, result=result, actor=policy.actor_of(by), notes=notes),)
 
 
 def cancel(change: Change, *, by: str, at: Moment, why: str) -> tuple[ChangeEvent, ...]:
@@ -2109,7 +2443,7 @@ _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[ChangeEvent, ...]]]] = {
     ReferenceAdded: refer,
     ContentCorrectedAfterApproval: _again_mark,
     ChangeSubmitted: submit,
-    ChangeApproved: approve,
+    VoteGiven: approve,
     ChangeRejected: reject,
     ChangeApprovedRetroactively: approve_retroactively,
     RetroactiveApprovalRefused: refuse_retroactively,
@@ -2136,7 +2470,14 @@ _RECORDED_BY: Final[Mapping[type, Callable[..., tuple[ChangeEvent, ...]]]] = {
 """By which step the events of a type are recorded; what is not here has another door."""
 
 
-def confirm(change: Change, event: ChangeEvent, *, policy: Policy = DEFAULT_POLICY) -> None:
+def confirm(
+    change: Change,
+    event: ChangeEvent,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
+    context: Context | None = None,
+) -> None:
     """
     Let an event that a step of somebody's own made be recorded, or refuse it.
 
@@ -2146,7 +2487,9 @@ def confirm(change: Change, event: ChangeEvent, *, policy: Policy = DEFAULT_POLI
         StepRefused: A guard says no, or what the event says does not follow.
         InvalidValue: It is no event of a change that a step can record.
     """
-    confirmed(_RECORDED_BY, "change", change, event, policy=checked_policy(policy))
+    both = None if also is None else checked_policy(also)
+    rules = {"policy": checked_policy(policy), "also": both, "context": checked_context(context)}
+    confirmed(_RECORDED_BY, "change", change, event, **rules)
     if _ends_approval(change, event) and not _is_marked(change):
         raise incomplete("correct", "content is corrected after its approval")
 

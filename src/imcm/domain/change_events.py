@@ -28,6 +28,7 @@ from imcm.domain.corrections import (
     WordsRedacted,
 )
 from imcm.domain.vocabulary import (
+    Actor,
     Authority,
     ChangeType,
     Commit,
@@ -222,6 +223,7 @@ class ChangeSubmitted(DomainEvent):
     by: str
     template: Template | None = None
     policy: PolicyRef | None = None
+    evidence_position: int | None = None
     status: ChangeStatus | None = ChangeStatus.SUBMITTED
     imported: bool = False
 
@@ -250,6 +252,53 @@ class ChangeApproved(DomainEvent):
 
 
 @attrs.frozen(kw_only=True, repr=False)
+class VoteGiven(DomainEvent):
+    """
+    One person's vote for it, which may lapse.
+
+    Attributes:
+        actor: What the policy says that the id stands for.
+        valid_until: From then on it does not count any more.
+        content: Version of the event that holds the content voted on.
+        votes, quorum: Votes that count for this content with this one, and how many it needs.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    authority: Authority | None = None
+    actor: Actor | None = None
+    valid_until: Moment | None = attrs.field(default=None, validator=aware)
+    content: int = 0
+    votes: int = 0
+    quorum: int = 0
+    policy: PolicyRef | None = None
+    why: str = ""
+    status: ChangeStatus | None = None
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class StepRefusedRecorded(DomainEvent):
+    """
+    A step was asked for and refused; kept where whoever asked wanted it to be.
+
+    Attributes:
+        step: Its name, such as "start".
+        guard: The guard that said no.
+        policy: Under which rules, and what they said.
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    step: str
+    guard: str
+    policy: PolicyRef | None = None
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
 class ChangeRejected(DomainEvent):
     """It is sent back; every approval so far is void."""
 
@@ -269,6 +318,7 @@ class ChangeApprovedRetroactively(DomainEvent):
     at: Moment | None = attrs.field(validator=aware)
     by: str
     authority: Authority | None = None
+    actor: Actor | None = None
     policy: PolicyRef | None = None
     why: str = ""
     imported: bool = False
@@ -282,6 +332,7 @@ class RetroactiveApprovalRefused(DomainEvent):
     at: Moment | None = attrs.field(validator=aware)
     by: str
     authority: Authority | None = None
+    actor: Actor | None = None
     policy: PolicyRef | None = None
     why: str = ""
     imported: bool = False
@@ -296,6 +347,7 @@ class ChangeScheduled(DomainEvent):
     by: str
     window: Window
     policy: PolicyRef | None = None
+    evidence_position: int | None = None
     imported: bool = False
 
 
@@ -315,6 +367,7 @@ class FreezeOverridden(DomainEvent):
     freeze: str
     since: Moment = attrs.field(validator=aware)
     until: Moment = attrs.field(validator=aware)
+    actor: Actor | None = None
     why: str = ""
     policy: PolicyRef | None = None
     imported: bool = False
@@ -361,6 +414,7 @@ class ChangeStarted(DomainEvent):
     rollout_plan: tuple[float, ...] = ()
     outstanding: bool = False
     policy: PolicyRef | None = None
+    evidence_position: int | None = None
     status: ChangeStatus | None = ChangeStatus.IMPLEMENTING
     imported: bool = False
 
@@ -549,6 +603,7 @@ class ChangeClosed(DomainEvent):
     at: Moment | None = attrs.field(validator=aware)
     by: str
     result: Result | None = None
+    actor: Actor | None = None
     notes: str = ""
     status: ChangeStatus | None = ChangeStatus.CLOSED
     imported: bool = False
@@ -574,6 +629,8 @@ ChangeFact: TypeAlias = (
     | ContentCorrectedAfterApproval
     | ChangeSubmitted
     | ChangeApproved
+    | VoteGiven
+    | StepRefusedRecorded
     | ChangeRejected
     | ChangeApprovedRetroactively
     | RetroactiveApprovalRefused
@@ -636,6 +693,8 @@ CORRECTABLE: Final[Correctable] = {
     ContentCorrectedAfterApproval: _AT,
     ChangeSubmitted: _AT,
     ChangeApproved: _AT,
+    VoteGiven: _AT,
+    StepRefusedRecorded: _AT,
     ChangeRejected: _AT,
     ChangeApprovedRetroactively: _AT,
     RetroactiveApprovalRefused: _AT,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from inspect import Parameter, signature
-from typing import Any, Final, Generic, NamedTuple, Never, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Never, Protocol, TypeVar
 
 import attrs
 
@@ -29,6 +29,10 @@ from imcm.domain.vocabulary import (
     surely_before,
 )
 from imcm.errors import InvalidValue, StepRefused
+
+if TYPE_CHECKING:
+    from imcm.domain.change_events import Template
+    from imcm.domain.policy.context import Context
 
 T = TypeVar("T")
 
@@ -112,7 +116,7 @@ class Ask(NamedTuple, Generic[S]):
     percent: float | None = None
     window: Window | None = None
     result: Result | None = None
-    template: str | None = None
+    template: Template | None = None
     authority: Authority | None = None
     version: int | None = None
     field: str | None = None
@@ -125,6 +129,7 @@ class Ask(NamedTuple, Generic[S]):
     was_name: str | None = None
     freeze: str | None = None
     also: Policy | None = None
+    context: Context | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -442,5 +447,7 @@ _DOORS: Final[Mapping[str, str]] = {
     "IncidentRelated": "Ledger.relate, which knows what the other one is a child of",
     "WordsRedacted": "Ledger.redact",
     "DurationStated": "Ledger.bring_in: only a source states a duration",
+    "StepRefusedRecorded": "Ledger(..., record_refusals=True), which keeps what is refused",
+    "ChangeApproved": "change.approve, which records VoteGiven; this one is read for ever",
     "ChangeDeployed": "Ledger.bring_in: only a source leaves open how it went; else complete",
 }

@@ -659,6 +659,14 @@ class Authority(StrEnum):
     SERVICE_OWNER = "service_owner"
 
 
+class Actor(StrEnum):
+    """What an id stands for; a policy says it, so that nobody can claim it."""
+
+    PERSON = "person"
+    SERVICE = "service"  # a pipeline, a monitor
+    AGENT = "agent"  # an automated responder
+
+
 MILESTONES: Final = (
     "impact_started",
     "detected",

@@ -44,7 +44,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError, UnknownIdError
 from imcm.files import checked_path
-from imcm.ledger.rules import STREAMS, Rules, in_force
+from imcm.ledger.rules import STREAMS, Rules, in_force, submitted_under
 from imcm.ledger.settings import store_of
 from imcm.ledger.store import SELF, ReadStore, SQLiteFile, SQLiteStore
 from imcm.ledger.streams import state_of_rows, without_gaps
@@ -464,12 +464,14 @@ class LedgerReader:
         stream = self.stream_of(id)
         kind, _, name = stream.partition(":")
         moment = self.now() if at is None else at
-        if policy is None:
-            policy = self.rules().policy or DEFAULT_POLICY
+        rules = self.rules()
+        policy = rules.policy or DEFAULT_POLICY if policy is None else policy
         if kind == INCIDENT:
             state = self.incident(name)
             return incident.next_steps(state, by=by, at=moment, policy=policy)
-        return change.next_steps(self.change(name), by=by, at=moment, policy=policy)
+        mine = self.change(name)
+        also = submitted_under(mine, rules._replace(policy=policy))
+        return change.next_steps(mine, by=by, at=moment, policy=policy, also=also)
 
     def now(self) -> datetime:
         """Return the time now, in UTC, by the machine's clock."""

@@ -88,6 +88,7 @@ from imcm.ledger.calls import (
 from imcm.ledger.keys import claim_row, claim_stream, source_of, why_another
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.redaction import Redaction, redact
+from imcm.ledger.refusals import refusal_of
 from imcm.ledger.restoring import refuse_existing, restore_file, stored_twice
 from imcm.ledger.rows import head_of, is_stored, readable_row
 from imcm.ledger.rules import (
@@ -141,6 +142,12 @@ def _given(policy: Policy | None, scale: SeverityScale | None) -> Rules:
     return Rules(None if policy is None else checked_policy(policy), checked_scale(scale))
 
 
+def _checked_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue("record_refusals", value, "True or False")
+    return value
+
+
 class Ledger(LedgerReader):
     """
     A ledger to record in. Safe to share between threads, and the file between processes.
@@ -153,6 +160,8 @@ class Ledger(LedgerReader):
         policy: The rules by which steps are judged, where none were adopted; where some were, it
             is what they are expected to be.
         must_exist: Whether a file that is not there is an error, and not made.
+        record_refusals: Whether a step of a change that is refused is kept in its history: who
+            asked, when, and which guard said no. The same one of the same person is, once an hour.
 
     Raises:
         NotALedgerError: What is at *path* is something else.
@@ -167,9 +176,11 @@ class Ledger(LedgerReader):
         scale: SeverityScale | None = None,
         policy: Policy | None = None,
         must_exist: bool = False,
+        record_refusals: bool = False,
     ) -> None:
         checked_function("clock", clock)
         given = _given(policy, scale)
+        self._record_refusals = _checked_flag(record_refusals)
         path = checked_path("path", path)
         if must_exist and not path.exists():
             raise LedgerMissingError(f"there is no ledger at {path}; check the path")
@@ -182,15 +193,21 @@ class Ledger(LedgerReader):
         clock: Callable[[], datetime] = utc_now,
         scale: SeverityScale | None = None,
         policy: Policy | None = None,
+        record_refusals: bool = False,
     ) -> Self:
         """
         Return a new ledger that lives as long as the process.
 
         Args:
-            clock, scale, policy: As of `Ledger`.
+            clock, scale, policy, record_refusals: As of `Ledger`.
         """
-        settings = {"PERSISTENCE_MODULE": "eventsourcing.popo"}
-        return cls.configured(settings, clock=clock, scale=scale, policy=policy)
+        return cls.configured(
+            {"PERSISTENCE_MODULE": "eventsourcing.popo"},
+            clock=clock,
+            scale=scale,
+            policy=policy,
+            record_refusals=record_refusals,
+        )
 
     @classmethod
     def configured(
@@ -200,6 +217,7 @@ class Ledger(LedgerReader):
         clock: Callable[[], datetime] = utc_now,
         scale: SeverityScale | None = None,
         policy: Policy | None = None,
+        record_refusals: bool = False,
     ) -> Self:
         """
         Return a ledger on any persistence module of eventsourcing.
@@ -207,11 +225,12 @@ class Ledger(LedgerReader):
         Args:
             settings: That module's settings, for example PERSISTENCE_MODULE, POSTGRES_DBNAME,
                 CIPHER_TOPIC. Only these count: the process's environment is never read.
-            clock, scale, policy: As of `Ledger`.
+            clock, scale, policy, record_refusals: As of `Ledger`.
         """
         checked_function("clock", clock)
         given = _given(policy, scale)
         ledger = cls.__new__(cls)
+        ledger._record_refusals = _checked_flag(record_refusals)
         ledger._start(store_of(settings), clock, given)
         return ledger
 
@@ -283,6 +302,8 @@ class Ledger(LedgerReader):
             store.close()
             raise
         self._begin(store)
+
+    _record_refusals = False
 
     def _open(self, store: Store) -> None:
         """Say in a new ledger which it is."""
@@ -581,6 +602,10 @@ class Ledger(LedgerReader):
                     if claim:
                         rows.append(claim_row(claim, calls, events, head))
                     positions = turn.insert(rows) if rows else []
+            except StepRefused as refused:
+                if self._record_refusals:
+                    self._keep(refused, calls, source)
+                raise
             except AppendConflict as signal:
                 if self._was_stored(rows, signal):
                     return Recording(self._by_pairs((row.stream, row.version) for row in rows))
@@ -600,6 +625,25 @@ class Ledger(LedgerReader):
                     ),
                     notes=self._unknown_named(event for _, _, event in events),
                 )
+
+    def _keep(self, refused: StepRefused, calls: Sequence[Call], source: Source | None) -> None:
+        """Keep a refusal in the history of its change; what is in the way of that is a note."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while refused.stream:
+            try:
+                with self._writes.turn() as turn:
+                    now, rows = self.now(), without_gaps(turn.stream(refused.stream))
+                    event = refusal_of(refused, calls, rows, self._rules(turn), now)
+                    if event is not None:
+                        head = head_of(Heads(now, os.urandom(16).hex()), source)
+                        turn.insert([readable_row(refused.stream, len(rows) + 1, event, head)])
+            except AppendConflict as signal:
+                if not signal.broken and time.monotonic() < give_up:
+                    continue
+                refused.add_note(f"the refusal could not be kept: {signal}")
+            except ImcmError as error:
+                refused.add_note(f"the refusal could not be kept: {error}")
+            return
 
     def _gave_up(self, calls: Sequence[Call], signal: AppendConflict) -> ImcmError:
         if signal.broken:
@@ -645,7 +689,7 @@ class Ledger(LedgerReader):
             scaled = kind == INCIDENT
             own = None
             if id(call.step) not in AGGREGATES[kind].steps:
-                own = rules_of(call.arguments, rules, scaled=scaled)
+                own = rules_of(call.arguments, rules, state, scaled=scaled)
             if made and not state.past:
                 checked_id("id", id_)  # a new id is asked more
             for event in made:

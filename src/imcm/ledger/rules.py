@@ -16,6 +16,7 @@ from imcm.codec.decoding import decode
 from imcm.codec.rows import StoredEvent
 from imcm.domain.lifecycle import parameters
 from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.policy.context import Context
 from imcm.domain.policy.scope import is_among_people
 from imcm.domain.recorded import RulesAdopted
 from imcm.domain.severity import SeverityScale
@@ -188,20 +189,29 @@ def given_to(
     if "also" in arguments and "also" in parameters(step):
         allowed = "nothing: a ledger knows under which policy a change was submitted"
         raise InvalidValue("also", arguments["also"], allowed)
-    under = getattr(state, "submitted_under", None)
-    in_force_now = rules.policy and (rules.policy.name, rules.policy.version)
-    if not rules.policies or under is None or under == in_force_now:
-        return given
-    if "also" in parameters(step):
-        given["also"] = rules.policy_called(*under)
+    also = submitted_under(state, rules)
+    if also is not None and "also" in parameters(step):
+        given["also"] = also
     return given
 
 
-def rules_of(arguments: Mapping[str, object], rules: Rules, *, scaled: bool) -> dict[str, object]:
+def submitted_under(state: object, rules: Rules) -> Policy | None:
+    """Return the policy that a change was submitted under, where it is not the one in force."""
+    under = getattr(state, "submitted_under", None)
+    in_force_now = rules.policy and (rules.policy.name, rules.policy.version)
+    if not rules.policies or under is None or under == in_force_now:
+        return None
+    return rules.policy_called(*under)
+
+
+def rules_of(
+    arguments: Mapping[str, object], rules: Rules, state: object, *, scaled: bool
+) -> dict[str, object]:
     """
-    Return the rules that a call goes by: those it was given, else those in force.
+    Return what a call goes by: the rules it was given, else those in force, and its context.
 
     Args:
+        state: That of the incident or change, which may have been submitted under others.
         scaled: Whether it is a step of an incident, which knows severities.
     """
     policy = arguments.get("policy", rules.policy)
@@ -211,4 +221,8 @@ def rules_of(arguments: Mapping[str, object], rules: Rules, *, scaled: bool) -> 
     if scaled:
         scale = arguments.get("scale", rules.scale)
         going_by["scale"] = scale if isinstance(scale, SeverityScale) else None
+    else:
+        context = arguments.get("context")
+        going_by["context"] = context if isinstance(context, Context) else None
+        going_by["also"] = submitted_under(state, rules)
     return going_by

@@ -108,7 +108,7 @@ class _Model:
     def __init__(self, ledger: LedgerReader) -> None:
         self.facts = FactsModel(ledger)
         self.boards = BoardsModel(ledger)
-        self.name = f"views 3 {SCHEMA} {self.facts.name}"
+        self.name = f"views 4 {SCHEMA} {self.facts.name}"
         self._unread: Mapping[str, int] = {}
 
     def forget(self) -> None:

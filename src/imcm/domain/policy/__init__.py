@@ -9,15 +9,26 @@ and what it said.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from difflib import get_close_matches
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import attrs
 
-from imcm.domain.policy.approvals import ApprovalRule, Quorum, at_least_one, members_of
-from imcm.domain.policy.scope import Content, checked_content, checked_people, is_among_people
-from imcm.domain.policy.tables import made, tables
+from imcm.domain.policy.actors import AgentStep, actor_of, checked_actors
+from imcm.domain.policy.approvals import ApprovalRule, Quorum, at_least_one
+from imcm.domain.policy.plans import ApprovedTemplate, PlanRule
+from imcm.domain.policy.scope import (
+    Content,
+    checked_content,
+    checked_people,
+    is_among_people,
+    members_of,
+)
+from imcm.domain.policy.tables import checked_length, length_in_words, made, tables
 from imcm.domain.vocabulary import (
+    Actor,
     Authority,
     ChangeType,
     PolicyRef,
@@ -25,6 +36,7 @@ from imcm.domain.vocabulary import (
     checked_id,
     checked_member,
     checked_text,
+    folded,
     is_list,
     is_mapping,
 )
@@ -33,15 +45,44 @@ from imcm.errors import InvalidValue
 if TYPE_CHECKING:
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
 
-__all__ = ["DEFAULT_POLICY", "ApprovalRule", "Content", "Policy", "Quorum", "checked_policy"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "AgentStep",
+    "ApprovalRule",
+    "ApprovedTemplate",
+    "Content",
+    "PlanRule",
+    "Policy",
+    "Quorum",
+    "checked_policy",
+]
+
+R = TypeVar("R")
+
+
+def _listed(name: str, value: object, kind: type[R], example: str) -> tuple[R, ...]:
+    given: list[object] = list(value) if is_list(value) else [None]
+    for each in given:
+        if not isinstance(each, kind):
+            raise InvalidValue(name, each, f"a list of {example}")
+    return tuple(each for each in given if isinstance(each, kind))
 
 
 def _rules(value: object) -> tuple[ApprovalRule, ...]:
-    given: list[object] = list(value) if is_list(value) else [None]
-    for each in given:
-        if not isinstance(each, ApprovalRule):
-            raise InvalidValue("rules", each, "a list of ApprovalRule(votes=2, ...)")
-    return tuple(each for each in given if isinstance(each, ApprovalRule))
+    return _listed("rules", value, ApprovalRule, "ApprovalRule(votes=2, ...)")
+
+
+def _plans(value: object) -> tuple[PlanRule, ...]:
+    return _listed("plans", value, PlanRule, 'PlanRule(needs=["test_plan"], ...)')
+
+
+def _templates(value: object) -> tuple[ApprovedTemplate, ...]:
+    templates = _listed("templates", value, ApprovedTemplate, "ApprovedTemplate(name=..., ...)")
+    known = [(folded(each.name), each.version) for each in templates]
+    for name, version in known:
+        if known.count((name, version)) > 1:
+            raise InvalidValue("templates", f"{name} {version}", "each name and version once")
+    return templates
 
 
 def _freezes(value: object) -> tuple[Freeze, ...]:
@@ -70,17 +111,34 @@ def _capacities(value: object) -> Mapping[Authority, tuple[str, ...]]:
     return MappingProxyType(dict(sorted(told.items())))
 
 
+def _groups(value: object) -> Mapping[str, tuple[str, ...]]:
+    if not is_mapping(value):
+        raise InvalidValue("groups", value, 'names of groups and their people: {"dba": ["mia"]}')
+    groups = {
+        checked_id("groups", name): checked_people(f"groups.{name}", people)
+        for name, people in value.items()
+    }
+    for name in groups:
+        if folded(name) in set(Authority) or [*map(folded, groups)].count(folded(name)) > 1:
+            allowed = f"a name of its own, once, and none of {', '.join(Authority)}"
+            raise InvalidValue("groups", name, allowed)
+    return MappingProxyType(dict(sorted(groups.items())))
+
+
+def _valid_for(value: object) -> timedelta | None:
+    return None if value is None else checked_length("valid_for", value)
+
+
+def _ruling_due(value: object) -> timedelta | None:
+    return None if value is None else checked_length("ruling_due", value)
+
+
+def _agents_may(value: object) -> tuple[AgentStep, ...]:
+    return members_of("agents_may", value, AgentStep)
+
+
 def _stewards(value: object) -> tuple[str, ...]:
     return checked_people("stewards", value)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidValue("approvers_may_start", value, "true or false")
-    return value
-
-
-_MORE: Final = ("rules", "members", "freezes", "maintenance", "stewards")
 
 
 @attrs.frozen(kw_only=True)
@@ -103,8 +161,23 @@ class Policy:
         review_for: Severities whose incidents need a post-incident review before they close.
         rules: More that some changes need: what each rule that is about a change asks for.
         members: Who may vote in a capacity; of one that is not there, whoever says so.
+        groups: Names of groups and who is in them, of which a rule can ask for votes, too.
+        plans: What plans must say, besides the risk and the rollback plan of a normal change.
+        templates: The recipes by which standard changes are approved; none means any.
+        valid_for: How long a vote counts: a `timedelta`, or text such as "14 days"; None means
+            for ever. What is not started by then is voted on again.
+        ruling_due: By when what went in unapproved has to be ruled on; None where nobody says.
+        actors: What ids stand for: people, services such as pipelines, agents such as automated
+            responders; "*" in an id is any text. An id's own name is stronger than a pattern; of
+            several patterns that of an agent, then that of a service.
+        people_decide: Whether only ids of people vote, rule and override freezes; one that no
+            actor is named for does not.
+        agents_may: What agents may do, which they otherwise may not: "approve" (rule, too),
+            "close" as successful, "override_freeze".
         freezes: When nothing may start.
         maintenance: When changes may start; those that none of them is about, at any time.
+        refuse_conflicts: Whether a change that conflicts with another one may neither be scheduled
+            nor started; both steps then need their `context`.
         stewards: Who may adopt another policy in its place; nobody named means anybody.
         approvers_may_start: Whether who voted for a change may start it, too.
 
@@ -121,29 +194,64 @@ class Policy:
     members: Mapping[Authority, tuple[str, ...]] = attrs.field(
         factory=dict[Authority, tuple[str, ...]], converter=_capacities
     )
+    groups: Mapping[str, tuple[str, ...]] = attrs.field(
+        factory=dict[str, tuple[str, ...]], converter=_groups
+    )
+    plans: tuple[PlanRule, ...] = attrs.field(default=(), converter=_plans)
+    templates: tuple[ApprovedTemplate, ...] = attrs.field(default=(), converter=_templates)
+    valid_for: timedelta | None = attrs.field(default=None, converter=_valid_for)
+    ruling_due: timedelta | None = attrs.field(default=None, converter=_ruling_due)
+    actors: Mapping[Actor, tuple[str, ...]] = attrs.field(
+        factory=dict[Actor, tuple[str, ...]], converter=checked_actors
+    )
+    people_decide: bool = False
+    agents_may: tuple[AgentStep, ...] = attrs.field(default=(), converter=_agents_may)
     freezes: tuple[Freeze, ...] = attrs.field(default=(), converter=_freezes)
     maintenance: tuple[MaintenanceWindow, ...] = attrs.field(default=(), converter=_maintenance)
+    refuse_conflicts: bool = False
     stewards: tuple[str, ...] = attrs.field(default=(), converter=_stewards)
-    approvers_may_start: bool = attrs.field(default=True, converter=_flag)
+    approvers_may_start: bool = True
 
     def __attrs_post_init__(self) -> None:
         checked_id("policy.name", self.name)
         checked_id("policy.version", self.version)
         at_least_one("approvals", self.approvals)
+        for name in ("people_decide", "refuse_conflicts", "approvers_may_start"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidValue(name, getattr(self, name), "true or false")
         authorities = members_of("authorities", self.authorities, Authority)
         if not authorities:
             raise InvalidValue("authorities", self.authorities, "at least one authority")
         reviewed = members_of("review_for", self.review_for, Severity)
         object.__setattr__(self, "authorities", frozenset(authorities))
         object.__setattr__(self, "review_for", frozenset(reviewed))
-        for rule in self.rules:
-            for authority, count in rule.of.items():
-                if authority not in self.authorities:
-                    allowed = f"a capacity that counts: {', '.join(sorted(self.authorities))}"
-                    raise InvalidValue("rules.of", authority.value, allowed)
-                if len(self.members.get(authority, (None,) * count)) < count:
-                    allowed = f"at most as many as there are members: {authority.value}"
-                    raise InvalidValue("rules.of", count, allowed)
+        if self.people_decide and self.agents_may:
+            allowed = "nothing, where only people decide"
+            raise InvalidValue("agents_may", list(self.agents_may), allowed)
+        if self.people_decide and not self.actors.get(Actor.PERSON):
+            allowed = 'who is a person, such as {"person": ["*"], "agent": ["bot-*"]}'
+            raise InvalidValue("actors", dict(self.actors), allowed)
+        object.__setattr__(self, "rules", tuple(map(self._checked_rule, self.rules)))
+
+    def _checked_rule(self, rule: ApprovalRule) -> ApprovalRule:
+        """Return a rule if it can be kept: what it asks of a capacity or group can be given."""
+        named = {folded(name): name for name in (*self.authorities, *self.groups)}
+        asked: dict[str, int] = {}
+        for name, count in rule.of.items():
+            known = named.get(folded(name))
+            if known is None:
+                names = sorted(map(str, named.values()))
+                near = get_close_matches(name, names, n=1)
+                hint = f"; near: {near[0]}" if near else ""
+                allowed = f"a capacity that counts, or a group: {', '.join(names)}{hint}"
+                raise InvalidValue("rules.of", name, allowed)
+            people = self.groups.get(known)
+            if people is None:
+                people = self.members.get(Authority(known)) if known in set(Authority) else None
+            if people is not None and len(people) < count:
+                raise InvalidValue("rules.of", count, f"at most as many as there are: {known}")
+            asked[str(known)] = count
+        return rule if asked == rule.of else attrs.evolve(rule, of=asked)
 
     def __hash__(self) -> int:
         """Hash what decisions call it."""
@@ -163,6 +271,36 @@ class Policy:
         people = self.members.get(checked_member("authority", authority, Authority))
         return people is None or is_among_people(checked_id("person", person), people)
 
+    def capacities(self, authority: Authority, person: str) -> frozenset[str]:
+        """
+        Return as what a vote counts: in its capacity, and of which groups its voter is.
+
+        As what somebody may not vote, they are a peer.
+        """
+        authority = checked_member("authority", authority, Authority)
+        capacity = authority if self.may_vote_as(authority, person) else Authority.PEER
+        groups = [name for name, people in self.groups.items() if is_among_people(person, people)]
+        return frozenset((capacity.value, *groups))
+
+    def actor_of(self, id_: str) -> Actor | None:
+        """Return what an id stands for; None where nobody says."""
+        return actor_of(self.actors, checked_id("id", id_)) if self.actors else None
+
+    def may_decide(self, id_: str, step: AgentStep) -> bool:
+        """Say whether whoever has an id may approve, close as successful or override a freeze."""
+        actor = self.actor_of(id_)
+        step = checked_member("step", step, AgentStep)
+        if self.people_decide and step is not AgentStep.CLOSE:
+            return actor is Actor.PERSON
+        return actor is not Actor.AGENT or step in self.agents_may
+
+    def template(self, name: str, version: str) -> ApprovedTemplate | None:
+        """Return an approved template, retired or not."""
+        checked_text("name", name)
+        checked_text("version", version)
+        known = ((each.name, each.version) for each in self.templates)
+        return dict(zip(known, self.templates, strict=True)).get((name, version))
+
     def said(self, verdict: str) -> PolicyRef:
         """Return the reference that an event keeps of a decision under this policy."""
         return PolicyRef(
@@ -177,13 +315,27 @@ class Policy:
             "approvals": self.approvals,
             "authorities": sorted(self.authorities),
             "review_for": sorted(self.review_for),
+        }
+        more: dict[str, Any] = {
             "rules": [rule.as_dict() for rule in self.rules],
             "members": {authority: list(people) for authority, people in self.members.items()},
+            "groups": {name: list(people) for name, people in self.groups.items()},
+            "plans": [rule.as_dict() for rule in self.plans],
+            "templates": [template.as_dict() for template in self.templates],
+            "actors": {actor: list(ids) for actor, ids in self.actors.items()},
+            "agents_may": list(self.agents_may),
             "freezes": [freeze.as_dict() for freeze in self.freezes],
             "maintenance": [window.as_dict() for window in self.maintenance],
             "stewards": list(self.stewards),
         }
-        plain = {name: value for name, value in plain.items() if value or name not in _MORE}
+        plain |= {name: value for name, value in more.items() if value}
+        for name in ("people_decide", "refuse_conflicts"):
+            if getattr(self, name):
+                plain[name] = True
+        for name in ("valid_for", "ruling_due"):
+            length: timedelta | None = getattr(self, name)
+            if length is not None:
+                plain[name] = length_in_words(length)
         if not self.approvers_may_start:
             plain["approvers_may_start"] = False
         return plain
@@ -199,20 +351,30 @@ class Policy:
         if not is_mapping(plain):
             raise InvalidValue("policy", plain, "a mapping, as as_dict gives it")
         given = dict(plain)
-        given["rules"] = [
-            made(ApprovalRule, f"rules[{place}]", each)
-            for place, each in enumerate(tables("rules", given.get("rules", ())), start=1)
-        ]
+        for name, kind in _LISTS.items():
+            if name in given:
+                given[name] = [
+                    made(kind, f"{name}[{place}]", each)
+                    for place, each in enumerate(tables(name, given[name]), start=1)
+                ]
         for name in ("freezes", "maintenance"):
             if name in given:
                 from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
 
-                kind = Freeze if name == "freezes" else MaintenanceWindow
+                during = Freeze if name == "freezes" else MaintenanceWindow
                 given[name] = [
-                    kind.from_dict(each, f"{name}[{place}]")
+                    during.from_dict(each, f"{name}[{place}]")
                     for place, each in enumerate(tables(name, given[name]), start=1)
                 ]
         return made(cls, "policy", given)
+
+
+_LISTS: Final[Mapping[str, type[Any]]] = {
+    "rules": ApprovalRule,
+    "plans": PlanRule,
+    "templates": ApprovedTemplate,
+}
+"""Lists of tables of a policy, and of what each is; Any: classes of attrs."""
 
 
 def checked_policy(value: object) -> Policy:

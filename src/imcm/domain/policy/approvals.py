@@ -4,30 +4,22 @@ How many votes a change takes, and of whom.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from enum import StrEnum
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import attrs
 
-from imcm.domain.policy.scope import Content, checked_content, checked_environments, concerns
+from imcm.domain.policy.scope import Scope
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
-    Authority,
     ChangeType,
-    Kind,
-    Risk,
-    checked_labels,
-    checked_member,
+    checked_id,
     checked_number,
-    checked_services,
     is_list,
     is_mapping,
 )
 from imcm.errors import InvalidValue
-
-M = TypeVar("M", bound=StrEnum)
 
 
 class Quorum(NamedTuple):
@@ -36,11 +28,11 @@ class Quorum(NamedTuple):
 
     Attributes:
         votes: How many, of different people.
-        of: Of them, how many in a capacity.
+        of: Of them, how many in a capacity, or of a group.
     """
 
     votes: int = 1
-    of: Mapping[Authority, int] = NOTHING_TOLD
+    of: Mapping[str, int] = NOTHING_TOLD
 
     def joined(self, other: Quorum) -> Quorum:
         """Return what it takes where both are asked for."""
@@ -50,68 +42,57 @@ class Quorum(NamedTuple):
         of = {name: max(self.of.get(name, 0), other.of.get(name, 0)) for name in capacities}
         return Quorum(max(self.votes, other.votes, sum(of.values())), of)
 
-    def missing(self, given: Iterable[Authority]) -> str:
+    def missing(self, given: Iterable[Collection[str]]) -> str:
         """
         Return what is missing yet, in words; "" where nothing is.
 
         Args:
-            given: The capacity of each vote.
+            given: For each vote, in which capacity it is and of which groups: names. Who is of two
+                groups counts for both.
         """
-        capacities = members_of("given", given, Authority, once=False)
+        votes = [_names(each) for each in (given if is_list(given) else [given])]
+        counts = {name: sum(name in names for names in votes) for name in self.of}
         lacks = [
-            f"{count - capacities.count(authority)} as {authority.value}"
-            for authority, count in self.of.items()
-            if capacities.count(authority) < count
+            f"{count - counts[name]} as {name}"
+            for name, count in self.of.items()
+            if counts[name] < count
         ]
-        more = self.votes - len(capacities)
+        more = self.votes - len(votes)
         return " and ".join([f"{more} more", *lacks] if more > 0 else lacks)
 
 
-def members_of(name: str, value: object, members: type[M], *, once: bool = True) -> tuple[M, ...]:
-    """Return a list of members of an enumeration as a tuple, each once unless told otherwise."""
-    if not is_list(value):
-        raise InvalidValue(name, value, f"a list of {', '.join(members)}")
-    found = tuple(checked_member(name, each, members) for each in value)
-    return tuple(dict.fromkeys(found)) if once else found
+def _names(value: object) -> frozenset[str]:
+    if not is_list(value) or not all(isinstance(name, str) for name in value):
+        raise InvalidValue("given", value, 'for each vote, names of capacities: {"peer"}')
+    return frozenset(value)
 
 
-def _types(value: object) -> tuple[ChangeType, ...]:
-    return members_of("types", value, ChangeType)
-
-
-def _risks(value: object) -> tuple[Risk, ...]:
-    return members_of("risks", value, Risk)
-
-
-def _kinds(value: object) -> tuple[Kind, ...]:
-    return members_of("kinds", value, Kind)
-
-
-def _counts(value: object) -> Mapping[Authority, int]:
+def _counts(value: object) -> Mapping[str, int]:
     if not is_mapping(value):
         raise InvalidValue("of", value, 'how many in which capacity, such as {"cab": 1}')
     counts = {
-        checked_member("of", authority, Authority): at_least_one(f"of.{authority}", count)
-        for authority, count in value.items()
+        str(checked_id("of", name)): at_least_one(f"of.{name}", count)
+        for name, count in value.items()
     }
     return MappingProxyType(dict(sorted(counts.items())))
 
 
-def at_least_one(name: str, value: object) -> int:
+def at_least_one(name: str, value: object, of: str = "vote") -> int:
+    """Return *value* if it is a whole number above 0."""
     number = checked_number(name, value)
     if number < 1:
-        raise InvalidValue(name, value, "at least one vote")
+        raise InvalidValue(name, value, f"at least one {of}")
     return number
 
 
 @attrs.frozen(kw_only=True)
-class ApprovalRule:
+class ApprovalRule(Scope):
     """
     How many votes a change takes, and of whom: "two, one of them of the CAB".
 
     Attributes:
         votes: How many, of different people.
-        of: Of them, how many in a capacity.
+        of: Of them, how many in a capacity, or of a group of the policy.
         types: Which changes it is about: those of one of these types, *risks*, *kinds*, that touch
             one of these *services*, are in one of these *environments* and have all *labels*.
             What is empty leaves nothing out; where no types are given it is about normal changes.
@@ -124,13 +105,7 @@ class ApprovalRule:
     """
 
     votes: int = 1
-    of: Mapping[Authority, int] = attrs.field(factory=dict[Authority, int], converter=_counts)
-    types: tuple[ChangeType, ...] = attrs.field(default=(ChangeType.NORMAL,), converter=_types)
-    risks: tuple[Risk, ...] = attrs.field(default=(), converter=_risks)
-    kinds: tuple[Kind, ...] = attrs.field(default=(), converter=_kinds)
-    services: tuple[str, ...] = attrs.field(default=(), converter=checked_services)
-    environments: tuple[str, ...] = attrs.field(default=(), converter=checked_environments)
-    labels: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=checked_labels)
+    of: Mapping[str, int] = attrs.field(factory=dict[str, int], converter=_counts)
 
     def __attrs_post_init__(self) -> None:
         at_least_one("votes", self.votes)
@@ -144,24 +119,9 @@ class ApprovalRule:
         """Hash how many it asks for, of which types."""
         return hash((self.votes, self.types, self.risks, self.services))
 
-    def is_about(self, content: Content) -> bool:
-        """Say whether it is about such a change; see `types`."""
-        content = checked_content(content)
-        return (
-            (not self.types or content.type in self.types)
-            and (not self.risks or content.risk in self.risks)
-            and (not self.kinds or content.kind in self.kinds)
-            and concerns(self, content)
-        )
-
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON and TOML, without what is as it is by default."""
         plain: dict[str, Any] = {"votes": self.votes, "types": list(self.types)}
         if self.of:
             plain["of"] = dict(self.of)
-        for name in ("risks", "kinds", "services", "environments"):
-            if getattr(self, name):
-                plain[name] = list(getattr(self, name))
-        if self.labels:
-            plain["labels"] = dict(self.labels)
-        return plain
+        return {**plain, **self.scope_as_dict()}

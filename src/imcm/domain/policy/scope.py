@@ -5,7 +5,10 @@ Which changes a rule is about, and which people: what all rules of a policy have
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeVar
+
+import attrs
 
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
@@ -14,10 +17,15 @@ from imcm.domain.vocabulary import (
     Kind,
     Risk,
     checked_id,
+    checked_labels,
+    checked_member,
+    checked_services,
     folded,
     is_list,
 )
 from imcm.errors import InvalidValue
+
+M = TypeVar("M", bound=StrEnum)
 
 
 class Content(NamedTuple):
@@ -45,16 +53,17 @@ def are_in(environment: str | None, named: Iterable[str]) -> bool:
 
 def checked_environments(value: object) -> tuple[str, ...]:
     """Return names of environments as a tuple, each once."""
-    return _ids("environments", value, '["production"]')
+    return checked_ids("environments", value, '["production"]')
 
 
 def checked_people(name: str, value: object) -> tuple[str, ...]:
     """Return ids of people as a tuple, each once, however it is spelt."""
-    people = _ids(name, value, '["mia"]')
+    people = checked_ids(name, value, '["mia"]')
     return tuple({folded(person): person for person in reversed(people)}.values())[::-1]
 
 
-def _ids(name: str, value: object, example: str) -> tuple[str, ...]:
+def checked_ids(name: str, value: object, example: str) -> tuple[str, ...]:
+    """Return ids as a tuple, each once."""
     if not is_list(value):
         raise InvalidValue(name, value, f"a list of ids, such as {example}")
     return tuple(dict.fromkeys(checked_id(name, each) for each in value))
@@ -84,3 +93,67 @@ def concerns(rule: Any, content: Content) -> bool:
     )
     there = not rule.environments or are_in(content.environment, rule.environments)
     return touches and there and rule.labels.items() <= dict(content.labels).items()
+
+
+def members_of(name: str, value: object, members: type[M], *, once: bool = True) -> tuple[M, ...]:
+    """Return a list of members of an enumeration as a tuple, each once unless told otherwise."""
+    if not is_list(value):
+        raise InvalidValue(name, value, f"a list of {', '.join(members)}")
+    found = tuple(checked_member(name, each, members) for each in value)
+    return tuple(dict.fromkeys(found)) if once else found
+
+
+def _types(value: object) -> tuple[ChangeType, ...]:
+    return members_of("types", value, ChangeType)
+
+
+def _risks(value: object) -> tuple[Risk, ...]:
+    return members_of("risks", value, Risk)
+
+
+def _kinds(value: object) -> tuple[Kind, ...]:
+    return members_of("kinds", value, Kind)
+
+
+@attrs.frozen(kw_only=True)
+class Scope:
+    """
+    Which changes a rule is about.
+
+    Attributes:
+        types: Those of one of these types, *risks* and *kinds*, that touch one of these *services*,
+            are in one of these *environments* and have all *labels*. What is empty leaves nothing
+            out; where no types are given it is about normal changes.
+        risks, kinds, services, environments, labels: See *types*.
+
+    Raises:
+        InvalidValue: One of them is not as described.
+    """
+
+    types: tuple[ChangeType, ...] = attrs.field(default=(ChangeType.NORMAL,), converter=_types)
+    risks: tuple[Risk, ...] = attrs.field(default=(), converter=_risks)
+    kinds: tuple[Kind, ...] = attrs.field(default=(), converter=_kinds)
+    services: tuple[str, ...] = attrs.field(default=(), converter=checked_services)
+    environments: tuple[str, ...] = attrs.field(default=(), converter=checked_environments)
+    labels: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=checked_labels)
+
+    def is_about(self, content: Content) -> bool:
+        """Say whether it is about such a change; see `types`."""
+        content = checked_content(content)
+        return (
+            (not self.types or content.type in self.types)
+            and (not self.risks or content.risk in self.risks)
+            and (not self.kinds or content.kind in self.kinds)
+            and concerns(self, content)
+        )
+
+    def scope_as_dict(self) -> dict[str, Any]:
+        """Return which changes it is about as plain values. Any: lists and mappings of text."""
+        plain: dict[str, Any] = {
+            name: list(getattr(self, name))
+            for name in ("risks", "kinds", "services", "environments")
+            if getattr(self, name)
+        }
+        if self.labels:
+            plain["labels"] = dict(self.labels)
+        return plain

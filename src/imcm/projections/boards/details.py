@@ -250,7 +250,10 @@ def _submitted(change: ChangeDetails, event: Any, _words: Any) -> None:
 def _approved(change: ChangeDetails, event: Any, words: Any) -> None:
     if event.content != change.content and not event.imported:
         return  # what it was for was voided since
-    vote = Vote(by=event.by, authority=event.authority, at=event.at, why=words.why)
+    until = getattr(event, "valid_until", None)
+    vote = Vote(
+        by=event.by, authority=event.authority, at=event.at, why=words.why, valid_until=until
+    )
     change.votes[folded(event.by)] = vote
     change.quorum = event.quorum or change.quorum
 
@@ -297,6 +300,7 @@ DETAILS: Final[Mapping[str, Mapping[str, Callable[[Any, Any, Any], None]]]] = {
         "ChangeObserved": _observed,
         "ChangeSubmitted": _submitted,
         "ChangeApproved": _approved,
+        "VoteGiven": _approved,
         "ChangeRejected": _rejected,
         "RolloutAdvanced": _advanced,
         "RolloutPaused": _paused,

@@ -112,12 +112,22 @@ class Reference:
 
 @attrs.frozen(kw_only=True)
 class Vote:
-    """One person's approval of the content as it stands."""
+    """
+    One person's approval of the content as it stands.
+
+    Attributes:
+        by: Who gave it.
+        authority: In which capacity; None where nobody said.
+        at: When.
+        why: In their words; "" where it was taken out.
+        valid_until: From when on it counts no more; None where it does not lapse.
+    """
 
     by: str
     authority: Authority | None
     at: Moment | None
     why: str = ""
+    valid_until: Moment | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -501,6 +501,7 @@ APPLY: Final[Mapping[str, Callable[[ChangeSoFar, Any], None]]] = {
     "ContentCorrectedAfterApproval": _corrected_after_approval,
     "ChangeSubmitted": _submitted,
     "ChangeApproved": _approved,
+    "VoteGiven": _approved,
     "ChangeRejected": _rejected,
     "ChangeApprovedRetroactively": _approved_afterwards,
     "RetroactiveApprovalRefused": _refused_afterwards,

@@ -87,6 +87,7 @@ def _asked(event: Any) -> str | None:
 _DECISIONS: Final = frozenset(
     {
         "ChangeApproved",
+        "VoteGiven",
         "ChangeRejected",
         "ChangeApprovedRetroactively",
         "RetroactiveApprovalRefused",
@@ -141,6 +142,7 @@ _EARLIER_IS_BETTER: Final = frozenset(
         "IncidentResolved",
         "IncidentClosed",
         "ChangeApproved",
+        "VoteGiven",
         "ChangeApprovedRetroactively",
         "ChangeCompleted",
         "ChangeRolledBack",

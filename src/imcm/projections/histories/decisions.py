@@ -346,6 +346,8 @@ _WORDS: Final[Mapping[type, str]] = {
     changes.ContentCorrectedAfterApproval: "content corrected after approval",
     changes.ChangeSubmitted: "submitted",
     changes.ChangeApproved: "approved",
+    changes.VoteGiven: "approved",
+    changes.StepRefusedRecorded: "refused a step",
     changes.ChangeRejected: "rejected",
     changes.ChangeApprovedRetroactively: "approved afterwards",
     changes.RetroactiveApprovalRefused: "refused afterwards",
@@ -371,6 +373,7 @@ _WORDS: Final[Mapping[type, str]] = {
     **dict.fromkeys(CORRECTIONS, "corrected"),
 }
 
+_VOTES: Final = (changes.ChangeApproved, changes.VoteGiven)
 _REVISIONS: Final = (changes.ChangeRevised, changes.ChangeRescoped)
 _CONTENT: Final = (changes.ChangePlanned, *_REVISIONS)
 _CLEARS: Final = (*_REVISIONS, changes.ChangeRejected)
@@ -379,7 +382,7 @@ _CONTENT_AND_APPROVALS: Final = (
     *_CONTENT,
     changes.ChangeReworded,
     changes.ChangeRejected,
-    changes.ChangeApproved,
+    *_VOTES,
 )
 """Events that say what the content is, in which words, and which approvals count for it."""
 _FACTS: Final = (
@@ -479,7 +482,7 @@ def _settled(decision: Decision, counting: set[int], ended: Mapping[int, int]) -
     """Return a decision with what became of it, where it is an approval."""
     if isinstance(decision.event, changes.ChangeApprovedRetroactively):
         return attrs.evolve(decision, counts=decision.voided_by is None)
-    if not isinstance(decision.event, changes.ChangeApproved):
+    if not isinstance(decision.event, _VOTES):
         return decision
     if decision.position in counting:
         return attrs.evolve(decision, counts=True)
@@ -493,7 +496,7 @@ def _decision(entry: Entry, event: Any, after: int | None) -> Decision:
     Any: what an event carries depends on its class.
     """
     edits: int | None = event.version if type(event) in EDITS else None
-    vote = event if isinstance(event, changes.ChangeApproved) and not event.imported else None
+    vote = event if isinstance(event, _VOTES) and not event.imported else None
     content = None if vote is None else vote.content
     if isinstance(event, (*_CONTENT, changes.ChangeSubmitted, changes.ChangeRejected)):
         content = after
@@ -601,11 +604,7 @@ class _EffectiveContent:
         for version, event in reversed(since):
             if isinstance(event, changes.ChangePlanned):
                 content = version
-            elif (
-                isinstance(event, changes.ChangeApproved)
-                and event.content == content
-                and not event.imported
-            ):
+            elif isinstance(event, _VOTES) and event.content == content and not event.imported:
                 votes.append(version)
         return votes
 
@@ -751,7 +750,7 @@ def _once(people: Iterable[_Person]) -> tuple[str, ...]:
 
 def _approves(decision: Decision) -> bool:
     """Say whether a decision is an approval by a person that stands."""
-    approvals = (changes.ChangeApproved, changes.ChangeApprovedRetroactively)
+    approvals = (*_VOTES, changes.ChangeApprovedRetroactively)
     return isinstance(decision.event, approvals) and decision.voided_by is None
 
 
@@ -992,7 +991,7 @@ def _ballot(votes: Sequence[Decision]) -> str:
 def _imported_before(stands: Sequence[Decision], entry: Decision, word: str) -> Finding:
     """Answer from imported moments: they can show an approval that came too late, and no more."""
     for decision in stands:
-        if isinstance(decision.event, changes.ChangeApproved) and _after(decision.at, entry.at):
+        if isinstance(decision.event, _VOTES) and _after(decision.at, entry.at):
             reason = f"approved at {_moment(decision.at)}, went in at {_moment(entry.at)}"
             return _finding(Question.BEFORE, Ruling.BROKEN, reason, _positions([decision, entry]))
     return _finding(Question.BEFORE, Ruling.UNKNOWN, word, (entry.position,))

@@ -1,0 +1,57 @@
+"""
+What a step has to be told of other streams, where a policy asks for it.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from imcm.domain.policy.scope import checked_ids
+from imcm.domain.vocabulary import Window, checked_number, checked_window
+from imcm.errors import InvalidValue
+
+
+def _conflicts(value: object) -> tuple[str, ...]:
+    return checked_ids("conflicts", value, '["CHG-7"]')
+
+
+@attrs.frozen(kw_only=True)
+class Context:
+    """
+    What stood in other streams at one position of the log; `views.context(id, ...)` gathers it.
+
+    Attributes:
+        position: The position of the newest event that was read; the event of the step keeps it.
+        content: The version of the content that it was gathered for.
+        window: The window that conflicts were looked for in; None where there is none.
+        conflicts: The changes that are planned, or go in, at the same time on the same services or
+            on related ones.
+        template_failures: How many changes by the template failed within its time; None where no
+            template was asked for.
+
+    Raises:
+        InvalidValue: One of them is not as described.
+    """
+
+    position: int
+    content: int = 0
+    window: Window | None = None
+    conflicts: tuple[str, ...] = attrs.field(default=(), converter=_conflicts)
+    template_failures: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("position", "content"):
+            if checked_number(name, getattr(self, name)) < 0:
+                raise InvalidValue(name, getattr(self, name), "0 or more")
+        checked_window("window", self.window)
+        failures = self.template_failures
+        if failures is not None and checked_number("template_failures", failures) < 0:
+            raise InvalidValue("template_failures", failures, "0 or more")
+
+
+def checked_context(value: object) -> Context | None:
+    """Return *value* if it is one, or None."""
+    if value is None or isinstance(value, Context):
+        return value
+    allowed = "what views.context(id, ...) gathers, a Context(position=..., ...)"
+    raise InvalidValue("context", value, allowed)
