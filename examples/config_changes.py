@@ -20,13 +20,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imcm import (
+    Freeze,
     History,
     Ledger,
+    Policy,
     Source,
+    Weekly,
     change_failure_rate,
     facts,
     failed_deployment_recovery_time,
     lead_time,
+    what_if,
 )
 from imcm.domain.change_events import (
     ChangeCompleted,
@@ -38,6 +42,10 @@ from imcm.domain.vocabulary import ChangeType, Commit, Kind
 
 Row = dict[str, str]
 SERVICE = ("mediawiki-config",)
+NOT_ON_FRIDAY = Policy(
+    name="not on Friday",
+    freezes=[Freeze(name="weekend", times=Weekly(start="Fri 12:00", end="Mon 06:00"))],
+)
 
 
 def rows(path: Path) -> list[Row]:
@@ -124,6 +132,8 @@ def main(path: Path, ledger_path: Path) -> None:
             f"{100 * (figure.value or 0):.4f} %, median {(back.value or 0) / 3600:.4f} h to revert"
         )
     print(f"\n{rate.explain()}")
+    since_2020 = (datetime(2020, 1, 1, tzinfo=UTC), None)
+    print(f"\n{what_if(known, NOT_ON_FRIDAY, window=since_2020).explain()}")
 
 
 if __name__ == "__main__":

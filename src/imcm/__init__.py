@@ -16,11 +16,23 @@ if TYPE_CHECKING:
     from imcm.domain.change_events import ChangeStatus, Template
     from imcm.domain.incident_events import IncidentStatus
     from imcm.domain.lifecycle import Answer
-    from imcm.domain.policy import DEFAULT_POLICY, ApprovalRule, Content, Policy, Quorum
+    from imcm.domain.policy import (
+        DEFAULT_POLICY,
+        AgentStep,
+        ApprovalRule,
+        ApprovedTemplate,
+        Content,
+        PlanRule,
+        Policy,
+        Quorum,
+    )
+    from imcm.domain.policy.context import Context
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, Weekly
+    from imcm.domain.policy.plans import PlanPart
     from imcm.domain.recorded import LogMark, Recorded, Recording, Source, as_source_knew
     from imcm.domain.severity import SeverityScale
     from imcm.domain.vocabulary import (
+        Actor,
         AttemptResult,
         Audience,
         Authority,
@@ -72,8 +84,11 @@ if TYPE_CHECKING:
         UnknownIdError,
         UnreadEventError,
     )
-    from imcm.interchange.toml_files import read_policy, read_severity_scale
+    from imcm.interchange.policy_schema import policy_schema
+    from imcm.interchange.policy_tests import PolicyTest, read_policy_tests, run_policy_tests
+    from imcm.interchange.toml_files import read_policy, read_severity_scale, strict_policy
     from imcm.ledger.bringing_in import History
+    from imcm.ledger.gates import Gate
     from imcm.ledger.reading import LedgerReader, Replay
     from imcm.ledger.recording import Ledger
     from imcm.ledger.redaction import Redaction
@@ -111,12 +126,14 @@ if TYPE_CHECKING:
     )
     from imcm.projections.histories.anomalies import Anomaly, Oddity, anomalies
     from imcm.projections.histories.decisions import DecisionTrail, decision_trail
+    from imcm.projections.histories.duties import Duties, duties
     from imcm.projections.histories.learned import Learned, learned
     from imcm.projections.histories.timeline import Entry, timeline
     from imcm.projections.reports.compare import Comparison, compare
     from imcm.projections.reports.dora import DoraReport, SideBySide, dora_report, side_by_side
     from imcm.projections.reports.presets import PRESETS
     from imcm.projections.reports.restated import Restatement, restated
+    from imcm.projections.reports.what_if import WhatIf, what_if
     from imcm.readmodel.delivery import adeliver, deliver
     from imcm.readmodel.follower import Follower
     from imcm.readmodel.views import Page, Views, views
@@ -125,10 +142,13 @@ __all__ = [
     "DEFAULT_POLICY",
     "PRESETS",
     "ActionItem",
+    "Actor",
+    "AgentStep",
     "Anomaly",
     "Answer",
     "Approval",
     "ApprovalRule",
+    "ApprovedTemplate",
     "AttemptResult",
     "Audience",
     "Authority",
@@ -143,17 +163,20 @@ __all__ = [
     "Comparison",
     "ConflictError",
     "Content",
+    "Context",
     "Counts",
     "DecisionTrail",
     "Degree",
     "DismissalReason",
     "DoraReport",
+    "Duties",
     "Entry",
     "Facts",
     "Figure",
     "Follower",
     "ForkedLedgerError",
     "Freeze",
+    "Gate",
     "History",
     "HoldReason",
     "ImcmError",
@@ -188,7 +211,10 @@ __all__ = [
     "Once",
     "Outcome",
     "Page",
+    "PlanPart",
+    "PlanRule",
     "Policy",
+    "PolicyTest",
     "ProofRefusedError",
     "Quorum",
     "Recorded",
@@ -218,6 +244,7 @@ __all__ = [
     "Verdict",
     "Views",
     "Weekly",
+    "WhatIf",
     "Window",
     "__version__",
     "adeliver",
@@ -234,6 +261,7 @@ __all__ = [
     "deployment_frequency",
     "dora_report",
     "downtime",
+    "duties",
     "events",
     "facts",
     "failed_deployment_recovery_time",
@@ -242,11 +270,15 @@ __all__ = [
     "lead_time",
     "learned",
     "mean_time_to_restore",
+    "policy_schema",
     "read_policy",
+    "read_policy_tests",
     "read_severity_scale",
     "restated",
     "rework_rate",
+    "run_policy_tests",
     "side_by_side",
+    "strict_policy",
     "time_between_failures",
     "time_to_acknowledge",
     "time_to_detect",
@@ -256,6 +288,7 @@ __all__ = [
     "timeline",
     "user_impact",
     "views",
+    "what_if",
 ]
 
 _HOMES: Final = {
@@ -274,6 +307,22 @@ _HOMES: Final = {
     "Comparison": "imcm.projections.reports.compare",
     "ConflictError": "imcm.errors",
     "Counts": "imcm.domain.vocabulary",
+    "AgentStep": "imcm.domain.policy",
+    "ApprovedTemplate": "imcm.domain.policy",
+    "PlanRule": "imcm.domain.policy",
+    "Context": "imcm.domain.policy.context",
+    "PlanPart": "imcm.domain.policy.plans",
+    "Actor": "imcm.domain.vocabulary",
+    "WhatIf": "imcm.projections.reports.what_if",
+    "what_if": "imcm.projections.reports.what_if",
+    "Duties": "imcm.projections.histories.duties",
+    "duties": "imcm.projections.histories.duties",
+    "Gate": "imcm.ledger.gates",
+    "strict_policy": "imcm.interchange.toml_files",
+    "PolicyTest": "imcm.interchange.policy_tests",
+    "read_policy_tests": "imcm.interchange.policy_tests",
+    "run_policy_tests": "imcm.interchange.policy_tests",
+    "policy_schema": "imcm.interchange.policy_schema",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",

@@ -32,6 +32,10 @@ HOMES: Final[Mapping[str, str]] = {
     "search": "imcm.cli.boards",
     "show": "imcm.cli.boards",
     "next": "imcm.cli.steps",
+    "gate": "imcm.cli.policy",
+    "policy": "imcm.cli.policy",
+    "what-if": "imcm.cli.policy",
+    "duties": "imcm.cli.policy",
     "report": "imcm.cli.reports",
     "audit": "imcm.cli.audit",
 }

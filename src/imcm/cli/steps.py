@@ -29,10 +29,8 @@ from imcm.cli.common import (
     show,
     window_of,
 )
-from imcm.domain import change, incident
 from imcm.domain.lifecycle import Answer
-from imcm.domain.policy import DEFAULT_POLICY
-from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.recorded import stream_of
 from imcm.domain.vocabulary import Authority
 from imcm.ledger.reading import LedgerReader
 
@@ -98,15 +96,9 @@ def next_(
     with LedgerReader(ledger) as book:
         answers_by_kind: dict[str, tuple[Answer, ...]] = {}
         kinds = kinds_of(book, id)
-        policy = book.rules().policy or DEFAULT_POLICY
-        if INCIDENT in kinds:
-            answers_by_kind[INCIDENT] = incident.next_steps(
-                book.incident(id), by=by, at=when, policy=policy
-            )
-        if CHANGE in kinds:
-            answers_by_kind[CHANGE] = change.next_steps(
-                book.change(id), by=by, at=when, authority=authority, policy=policy
-            )
+        for kind in kinds:
+            stream = stream_of(kind, id)
+            answers_by_kind[kind] = book.next_steps(stream, by=by, at=when, authority=authority)
     if as_json:
         print_json(
             {

@@ -760,11 +760,13 @@ def _context_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
     return ("context",) if needed else ()
 
 
-def _counts_as_approved(change: Change, _: _Ask) -> str | None:
+def _counts_as_approved(change: Change, ask: _Ask) -> str | None:
     if change.status is Status.APPROVED:
         return None
     if change.type is not ChangeType.EMERGENCY:
-        return "it is not approved; only an emergency may start before"
+        lacks = _votes_suffice(change, ask)
+        missing = "" if lacks is None else f" ({lacks})"
+        return f"it is not approved{missing}; only an emergency may start before"
     if change.rejected:
         return "this emergency was rejected once, so it needs approval before it starts"
     return None
@@ -1288,6 +1290,94 @@ def next_steps(
     known = {name: value for name, value in given.items() if value is not None}
     asked = answers(STEPS, change, ask)
     return tuple(tried(asked, globals().__getitem__, evolve, change, known))
+
+
+class Refusal(NamedTuple):
+    """One guard that says no, and why."""
+
+    guard: str
+    why: str
+
+
+def start_refusals(
+    change: Change,
+    *,
+    by: str | None = None,
+    at: Moment,
+    policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
+    context: Context | None = None,
+    anew: bool = False,
+) -> tuple[Refusal, ...]:
+    """
+    Return every reason for which it may not start at a time; () where it may.
+
+    `start` names the first of them.
+
+    Args:
+        by: Who would start it; without that, nobody is asked whether they may.
+        anew: Whether it is judged by the policy from its beginning: its votes are counted and its
+            plans read as if it had been submitted and approved under it, too.
+        change: As `ledger.change(id)` gives it.
+    """
+    change = checked_state("change", change, Change)
+    both = None if also is None else checked_policy(also)
+    ask: _Ask = Ask(
+        by=optional_id("by", by),
+        at=checked_moment("at", at),
+        policy=checked_policy(policy),
+        also=both,
+        context=checked_context(context),
+    )
+    return tuple(
+        Refusal(guard.name, why)
+        for guard in (_STARTS_FROM, *STEPS["start"].guards, *(_JUDGED_BEFORE if anew else ()))
+        if (why := guard.why_not(change, ask)) is not None
+    )
+
+
+def gate(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
+    context: Context | None = None,
+) -> tuple[ChangeEvent, ...]:
+    """
+    Ask whether it may start, as a pipeline does before it does anything; nothing is recorded.
+
+    In a ledger that keeps refusals, one is kept. `start_refusals` has all reasons at once.
+    """
+    _require(change, "start", by=by, at=at, policy=policy, also=also, context=context)
+    return ()
+
+
+def _starts_from(change: Change, _: _Ask) -> str | None:
+    if change.status in {Status.SUBMITTED, Status.APPROVED}:
+        return None
+    return f"its status is {change.status.value}"
+
+
+def _votes_suffice(change: Change, ask: _Ask) -> str | None:
+    """Say what votes are missing under a policy, of what was approved or waits to be."""
+    if change.type in {ChangeType.STANDARD, ChangeType.EMERGENCY} or ask.at is None:
+        return None
+    if change.status is Status.APPROVED and not _is_approved_here(change):
+        return None  # what only a source says was approved has no votes to count
+    asking = _asking(ask)
+    lapsed = _lapsed(change, ask.at, asking)
+    votes = {person: vote for person, vote in change.votes.items() if person not in lapsed}
+    quorum, missing = _missing(change, votes, asking)
+    return f"of {quorum.votes} votes, missing: {missing}" if missing else None
+
+
+_STARTS_FROM = Guard(name="status", why_not=_starts_from)
+_JUDGED_BEFORE = (
+    Guard(name="quorum", why_not=_votes_suffice),
+    Guard(name="plans", why_not=_has_plans),
+)
 
 
 def _require(

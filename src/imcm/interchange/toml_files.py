@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from imcm.domain.policy import Policy
 from imcm.domain.severity import SeverityScale
@@ -70,7 +70,7 @@ def read_policy(path: str | Path) -> Policy:
         weekly = [{start = "Fri 16:00", end = "Mon 08:00", time_zone = "Europe/London"}]
 
     A freeze or a maintenance window has `weekly`, `windows` (`start` and `end` with their
-    offsets), or both.
+    offsets), or both. Tests of the policy may stand beside it; see `read_policy_tests`.
 
     Args:
         path: The file.
@@ -81,7 +81,23 @@ def read_policy(path: str | Path) -> Policy:
     told = read_toml("policy", path)
     if "name" not in told:
         raise InvalidValue("policy.name", None, "give it a name, by which decisions refer to it")
+    told.pop("tests", None)  # those written beside it; see `read_policy_tests`
     return Policy.from_dict(told)
+
+
+def strict_policy() -> Policy:
+    """
+    Return a strict policy to begin with; `imcm policy strict` prints its file, to be copied.
+
+    High risk takes two votes, one of them of the CAB, and a test and a monitoring plan; votes lapse
+    after 14 days; nothing goes into production from Friday 16:00 to Monday 08:00 in London; who
+    voted does not start it.
+    """
+    return read_policy(STRICT)
+
+
+STRICT: Final = Path(__file__).parents[1] / "policies" / "strict.toml"
+"""The file of `strict_policy`, with tests of it."""
 
 
 def read_severity_scale(path: str | Path) -> SeverityScale:

@@ -34,6 +34,7 @@ from imcm.domain.recorded import (
 )
 from imcm.domain.vocabulary import (
     LONGEST_ID,
+    Authority,
     Moment,
     checked_number,
     checked_text,
@@ -44,6 +45,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import ImcmError, InvalidValue, NotALedgerError, StoreError, UnknownIdError
 from imcm.files import checked_path
+from imcm.ledger.gates import Gate
 from imcm.ledger.rules import STREAMS, Rules, in_force, submitted_under
 from imcm.ledger.settings import store_of
 from imcm.ledger.store import SELF, ReadStore, SQLiteFile, SQLiteStore
@@ -52,6 +54,7 @@ from imcm.ledger.waiting import checked_kinds, checked_seconds, checked_stop
 from imcm.plain import plain
 
 if TYPE_CHECKING:
+    from imcm.domain.policy.context import Context
     from imcm.projections.facts.fold import Facts
     from imcm.projections.figures.windows import Period
     from imcm.projections.histories.decisions import DecisionTrail
@@ -447,6 +450,8 @@ class LedgerReader:
         by: str | None = None,
         at: Moment | None = None,
         policy: Policy | None = None,
+        authority: Authority | None = None,
+        context: Context | None = None,
     ) -> tuple[Answer, ...]:
         """
         Return what can be done next with an incident or a change, and of what can't be, why not.
@@ -456,6 +461,8 @@ class LedgerReader:
             by: Who would do it; without that, steps for which it matters depend on it.
             at: When; by default now, by the ledger's clock.
             policy: Under which rules; by default those in force.
+            authority: In which capacity they would vote on a change.
+            context: What other streams say of a change; see `views.context`.
 
         Raises:
             UnknownIdError: There is none with this id.
@@ -471,7 +478,58 @@ class LedgerReader:
             return incident.next_steps(state, by=by, at=moment, policy=policy)
         mine = self.change(name)
         also = submitted_under(mine, rules._replace(policy=policy))
-        return change.next_steps(mine, by=by, at=moment, policy=policy, also=also)
+        return change.next_steps(
+            mine,
+            by=by,
+            at=moment,
+            authority=authority,
+            policy=policy,
+            also=also,
+            context=context,
+        )
+
+    def gate(
+        self,
+        id: str,
+        *,
+        by: str | None = None,
+        at: Moment | None = None,
+        context: Context | None = None,
+    ) -> Gate:
+        """
+        Return whether a change may start at one moment, and every reason why it may not.
+
+        It asks what `change.start` would be asked, under the rules in force, and records nothing.
+
+        Args:
+            id: Its id.
+            by: Who would start it; without that, nobody is asked whether they may.
+            at: When; by default now, by the ledger's clock.
+            context: What other streams say, where the policy asks for it; see `views.context`.
+
+        Raises:
+            UnknownIdError: There is no such change.
+            UnreadEventError: Its stream holds an event this version can't read.
+        """
+        moment = self.now() if at is None else at
+        mine, rules = self.change(id), self.rules()
+        policy = rules.policy or DEFAULT_POLICY
+        refusals = change.start_refusals(
+            mine,
+            by=by,
+            at=moment,
+            policy=policy,
+            also=submitted_under(mine, rules),
+            context=context,
+        )
+        return Gate(
+            change=id,
+            at=moment,
+            refusals=refusals,
+            policy=policy.name,
+            version=policy.version,
+            context=context,
+        )
 
     def now(self) -> datetime:
         """Return the time now, in UTC, by the machine's clock."""

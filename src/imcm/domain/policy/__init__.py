@@ -9,7 +9,7 @@ and what it said.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -36,11 +36,13 @@ from imcm.domain.vocabulary import (
     checked_id,
     checked_member,
     checked_text,
+    checked_time,
     folded,
     is_list,
     is_mapping,
 )
 from imcm.errors import InvalidValue
+from imcm.plain import joined
 
 if TYPE_CHECKING:
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
@@ -294,12 +296,75 @@ class Policy:
             return actor is Actor.PERSON
         return actor is not Actor.AGENT or step in self.agents_may
 
+    def frozen_at(self, content: Content, at: datetime) -> tuple[Freeze, ...]:
+        """
+        Return the freezes that hold for such a change at a time.
+
+        Args:
+            content: What the change is about; an emergency starts anyway.
+            at: An aware time.
+        """
+        about = (freeze for freeze in self.freezes if freeze.is_about(content))
+        return tuple(freeze for freeze in about if freeze.window_at(at) is not None)
+
+    def opens_at(self, content: Content, at: datetime) -> datetime | None:
+        """
+        Return the first time, from one on, at which neither a freeze nor a window says no.
+
+        None where there is none within two years; an emergency may start at once.
+
+        Args:
+            content: What the change is about.
+            at: An aware time.
+        """
+        at, content = checked_time("at", at), checked_content(content)
+        if content.type is ChangeType.EMERGENCY:
+            return at
+        freezes = [freeze for freeze in self.freezes if freeze.is_about(content)]
+        windows = [window for window in self.maintenance if window.is_about(content)]
+        opens, end = at, at + _TWO_YEARS if at.year < _LAST_YEARS else at
+        while True:
+            holds = (freeze.window_at(opens) for freeze in freezes)
+            until = max((window.end for window in holds if window is not None), default=None)
+            if until is None and windows:
+                upcoming = (window.next_window(opens) for window in windows)
+                first = min((each.start for each in upcoming if each is not None), default=None)
+                if first is None:
+                    return None
+                until = first if first > opens else None
+            if until is None:
+                return opens
+            if until > end:
+                return None
+            opens = until
+
     def template(self, name: str, version: str) -> ApprovedTemplate | None:
         """Return an approved template, retired or not."""
         checked_text("name", name)
         checked_text("version", version)
         known = ((each.name, each.version) for each in self.templates)
         return dict(zip(known, self.templates, strict=True)).get((name, version))
+
+    def explain(self) -> str:
+        """Return what it asks, in words."""
+        from imcm.domain.policy.words import explained
+
+        return joined(explained(self))
+
+    def __str__(self) -> str:
+        """Return what `explain` does."""
+        return self.explain()
+
+    def differences(self, other: Policy) -> tuple[tuple[str, str, str], ...]:
+        """
+        Return what two policies say differently: the key, and what this and the other one says.
+
+        Args:
+            other: The other policy; what one of them does not say is "".
+        """
+        from imcm.domain.policy.words import differences
+
+        return tuple(differences(self, checked_policy(other)))
 
     def said(self, verdict: str) -> PolicyRef:
         """Return the reference that an event keeps of a decision under this policy."""
@@ -375,6 +440,10 @@ _LISTS: Final[Mapping[str, type[Any]]] = {
     "templates": ApprovedTemplate,
 }
 """Lists of tables of a policy, and of what each is; Any: classes of attrs."""
+
+
+_TWO_YEARS: Final = timedelta(days=731)
+_LAST_YEARS: Final = 9990
 
 
 def checked_policy(value: object) -> Policy:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -107,22 +108,31 @@ class Weekly:
             return
         home = known_zone(self.time_zone)
         assert home is not None
-        first, last = _point("start", self.start), _point("end", self.end)
-        days = (last.day - first.day) % 7
-        if days == 0 and last.order <= first.order:
-            days = 7
+        first = _point("start", self.start).day
         day = start.astimezone(home).date() - timedelta(days=15)
-        day += timedelta(days=(first.day - day.weekday()) % 7)
+        day += timedelta(days=(first - day.weekday()) % 7)
         until = end.astimezone(home).date() + timedelta(days=1)
         while day <= until:
-            begins = local_instant(day, first.at, home, last=False)
-            ends = local_instant(day + timedelta(days=days), last.at, home, last=True)
+            begins, ends = _stretch(self.start, self.end, self.time_zone, day)
             if begins < end and start < ends and begins < ends:
                 yield Window(start=begins, end=ends)
             day += _WEEK
 
     def __str__(self) -> str:
         return f"{self.start} to {self.end} {self.time_zone}"
+
+
+@lru_cache(maxsize=4096)
+def _stretch(start: str, end: str, time_zone: str, day: date) -> tuple[datetime, datetime]:
+    """Return the stretch of a `Weekly` that begins on a day, in UTC: the same weeks come often."""
+    home = known_zone(time_zone)
+    assert home is not None
+    first, last = _point("start", start), _point("end", end)
+    days = (last.day - first.day) % 7
+    if days == 0 and last.order <= first.order:
+        days = 7
+    begins = local_instant(day, first.at, home, last=False)
+    return begins, local_instant(day + timedelta(days=days), last.at, home, last=True)
 
 
 def _times(value: object) -> tuple[Weekly | Window, ...]:
@@ -200,10 +210,14 @@ class _During:
         Before the year 3 and after 9990 there is none.
         """
         at = checked_time("at", at)
-        if not _is_told(at) or not self.windows(at, at + timedelta(microseconds=1)):
+        met = self.windows(at, at + _INSTANT) if _is_told(at) else []
+        if not met:
             return None
+        [window] = met
         # What begins where it ends goes on with it; what goes on for ever is told for a year.
-        return self.windows(at, at + _YEAR)[0]
+        while window.end < at + _YEAR and (more := self.windows(window.end, window.end + _INSTANT)):
+            window = Window(start=window.start, end=more[-1].end)
+        return window
 
     def met_by(self, start: datetime, end: datetime) -> Window | None:
         """
@@ -302,6 +316,7 @@ def _time(name: str, told: object) -> datetime:
 
 
 _YEAR: Final = timedelta(days=366)
+_INSTANT: Final = timedelta(microseconds=1)
 
 
 def _overriding(value: object) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from imcm.domain.corrections import (
     corrects,
     replaced,
 )
-from imcm.domain.recorded import CHANGE, Event, Recorded, Unread, known, stream_of
+from imcm.domain.recorded import CHANGE, Event, Recorded, Unread, kind_and_id, known, stream_of
 from imcm.domain.vocabulary import (
     Authority,
     Moment,
@@ -433,6 +433,20 @@ def decision_trail(
             stream.append(recorded)
     if not stream:
         raise UnknownIdError(CHANGE, change)
+    return trail_of(stream, known_at=known_at, log_position=position)
+
+
+def trail_of(
+    stream: Sequence[Recorded], *, known_at: int | datetime | None = None, log_position: int = 0
+) -> DecisionTrail:
+    """
+    Return the trail of one change.
+
+    Args:
+        stream: All its events that were known, oldest first; one at least.
+        known_at, log_position: What was asked for, and how far the log was read.
+    """
+    change = kind_and_id(stream[0].stream)[1]
     entries = timeline(stream, change=change, linked=False, as_of=_END)
     decisions = _decisions(stream, sorted(entries, key=lambda entry: entry.position))
     votes = [decision for decision in decisions if _approves(decision)]
@@ -440,7 +454,7 @@ def decision_trail(
     return DecisionTrail(
         change=change,
         known_at=known_at,
-        log_position=position,
+        log_position=log_position,
         requested_by=next((person.name for person in people.requested if person.named), None),
         planned_by=_once(people.planned),
         submitted_by=_once(people.submitted),
@@ -871,7 +885,7 @@ def _positions(basis: Iterable[_Person | Decision]) -> tuple[int, ...]:
     return tuple(sorted({item.position for item in basis}))
 
 
-def _entered(decision: Decision) -> bool:
+def entered(decision: Decision) -> bool:
     """Say whether an event says that work in production has begun or something got there."""
     event = decision.event
     if isinstance(event, (changes.ChangeFailed, changes.ChangeRolledBack)):
@@ -889,15 +903,17 @@ def _entered(decision: Decision) -> bool:
 def _went_in(stands: Sequence[Decision], gone: Sequence[Decision]) -> Iterator[Finding]:
     """Yield the answers to QUORUM and BEFORE, of the first event that says that it went in."""
     quorum, before = Question.QUORUM, Question.BEFORE
-    entry = next((decision for decision in stands if _entered(decision)), None)
+    entry = next((decision for decision in stands if entered(decision)), None)
     end = None if entry is None else entry.version
     counted, template = _stood_before(
         ((decision.version, decision.event) for decision in stands), end
     )
     votes = [decision for decision in stands if decision.version in counted]
+    if entry is not None and entry.at is not None:
+        votes = [vote for vote in votes if not _has_lapsed(vote, entry.at)]
     so_far = _ballot(votes)
     if entry is None:
-        voided = [decision for decision in gone if _entered(decision) and not decision.imported]
+        voided = [decision for decision in gone if entered(decision) and not decision.imported]
         if voided:
             word = f"what said that it went in was voided: position {_numbers(_at(voided))}"
             yield _finding(
@@ -966,7 +982,7 @@ def _went_in_before(gone: Iterable[Decision]) -> list[Decision]:
     return [
         decision
         for decision in gone
-        if _entered(decision) and decision.outstanding and not decision.imported
+        if entered(decision) and decision.outstanding and not decision.imported
     ]
 
 
@@ -974,6 +990,11 @@ def _by_another(decision: Decision, stands: Iterable[Decision]) -> bool:
     """Say whether somebody else voided it than whose it is."""
     voiders = (other.by for other in stands if other.position == decision.voided_by)
     return any(folded(by) != folded(decision.by) for by in voiders)
+
+
+def _has_lapsed(vote: Decision, at: Moment) -> bool:
+    ends: Moment | None = getattr(vote.event, "valid_until", None)
+    return ends is not None and earliest(ends) <= latest(at)
 
 
 def _needed(votes: Iterable[Decision]) -> int:
@@ -1084,7 +1105,7 @@ def _settled_afterwards(stands: Sequence[Decision], gone: Sequence[Decision]) ->
         return _finding(question, Ruling.UNKNOWN, reason, _positions([*rulings, *undone]))
     if rulings:
         return _finding(question, Ruling.HELD, "approved afterwards", _positions(rulings))
-    entry = next((decision for decision in stands if _entered(decision)), None)
+    entry = next((decision for decision in stands if entered(decision)), None)
     if entry is not None and entry.imported:
         reason = "imported history does not say"
         return _finding(question, Ruling.UNKNOWN, reason, (entry.position,))

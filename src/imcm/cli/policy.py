@@ -1,0 +1,241 @@
+"""
+Commands about rules: a policy file, the gate of a pipeline, and what if it were another one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imcm.cli.common import (
+    AsJson,
+    AsOf,
+    KnownAt,
+    LedgerPath,
+    Zone,
+    in_zone,
+    known_at_of,
+    moment,
+    print_json,
+    say,
+    show,
+    window_of,
+)
+from imcm.domain.policy import Policy
+from imcm.errors import StepRefused
+from imcm.interchange.toml_files import STRICT, read_policy
+from imcm.ledger.gates import Gate
+from imcm.ledger.reading import LedgerReader
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+policy_app = typer.Typer(
+    no_args_is_help=True, help="Write, check, try and compare policies.", rich_markup_mode=None
+)
+app.add_typer(policy_app, name="policy")
+
+PolicyFile = Annotated[Path, typer.Argument(help="A policy, as a TOML file.")]
+
+
+# --- the file -------------------------------------------------------------------------------------
+
+
+@policy_app.command("check")
+def check(file: PolicyFile, as_json: AsJson = False) -> None:
+    """Say whether a file is a policy; a wrong key or value is named, with what is allowed."""
+    policy = read_policy(file)
+    if as_json:
+        print_json(policy.as_dict())
+    else:
+        say(f"{file} is a policy: {policy.name} {policy.version}")
+
+
+@policy_app.command("explain")
+def explain(file: PolicyFile) -> None:
+    """Say in words what a policy asks."""
+    say(*read_policy(file).explain().splitlines())
+
+
+@policy_app.command("diff")
+def diff(
+    file: PolicyFile,
+    other: Annotated[Path, typer.Argument(help="Another one, or a ledger: what is in force.")],
+    as_json: AsJson = False,
+) -> None:
+    """List what two policies say differently; exit with 1 where they do."""
+    first, second = read_policy(file), _policy_or_in_force(other)
+    found = first.differences(second)
+    if as_json:
+        print_json([{"key": key, "first": mine, "second": theirs} for key, mine, theirs in found])
+    elif found:
+        show(("key", f"{first.name} {first.version}", f"{second.name} {second.version}"), found)
+    else:
+        say("they say the same")
+    if found:
+        raise typer.Exit(1)
+
+
+def _policy_or_in_force(path: Path) -> Policy:
+    """Return the policy of a TOML file, or the one in force in a ledger."""
+    if path.suffix.casefold() == ".toml":
+        return read_policy(path)
+    with LedgerReader(path) as book:
+        return book.rules().policy or Policy()
+
+
+@policy_app.command("test")
+def play(
+    file: PolicyFile,
+    tests: Annotated[
+        Path | None, typer.Argument(help="Its tests; those in the file itself if absent.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Play the tests of a policy; exit with 1 where one fails."""
+    from imcm.interchange.policy_tests import read_policy_tests, run_policy_tests
+
+    outcomes = run_policy_tests(read_policy(file), read_policy_tests(tests or file))
+    failed = sum(not outcome.passed for outcome in outcomes)
+    if as_json:
+        print_json([outcome.as_dict() for outcome in outcomes])
+    else:
+        say(*outcomes, f"{len(outcomes) - failed} passed, {failed} failed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@policy_app.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of policy files, for editors."""
+    from imcm.interchange.policy_schema import policy_schema
+
+    print_json(policy_schema())
+
+
+@policy_app.command("strict")
+def strict() -> None:
+    """Print a strict policy to begin with, with its tests: copy it, and name your people."""
+    say(*STRICT.read_text(encoding="utf-8").splitlines())
+
+
+# --- the past -------------------------------------------------------------------------------------
+
+
+@app.command("what-if")
+def what_if_(
+    file: PolicyFile,
+    ledger: LedgerPath,
+    versus: Annotated[
+        Path | None, typer.Option(help="Another policy to compare with, as a TOML file.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="List every change it would have stopped.")
+    ] = False,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Say what a policy would have stopped in the past, how much of that failed, and its price."""
+    from imcm.domain.recorded import known
+    from imcm.projections.reports.what_if import what_if
+
+    if window is not None and (start is not None or end is not None):
+        raise typer.BadParameter("--window goes without --from and --to")
+    policies = [read_policy(path) for path in (file, versus) if path is not None]
+    with LedgerReader(ledger) as book:
+        log = tuple(known(book.replay(words=False), known_at_of(known_at, tz, book)))
+    period = window_of(start, end, tz) if window is None else window
+    until = moment("--as-of", as_of, tz)
+    results = [what_if(log, each, window=period, time_zone=tz, as_of=until) for each in policies]
+    first = results[0]
+    both = first.versus(results[1]) if len(results) > 1 else None
+    if as_json:
+        print_json(first.as_dict() if both is None else both.as_dict())
+        return
+    say(*(first if both is None else both).explain().splitlines())
+    if listed:
+        say("", *(in_zone(each, tz) for result in results for each in result.stopped))
+
+
+@app.command("duties")
+def duties_(
+    ledger: LedgerPath,
+    window: Annotated[
+        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    table: Annotated[bool, typer.Option("--table", help="Print a row for each change.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print it as CSV.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List who did what on every change that went in, and which rules held; exceptions first."""
+    from imcm.projections.histories.duties import duties
+
+    if window is not None and (start is not None or end is not None):
+        raise typer.BadParameter("--window goes without --from and --to")
+    period = window_of(start, end, tz) if window is None else window
+    with LedgerReader(ledger) as book:
+        known = known_at_of(known_at, tz, book)
+        found = duties(book.replay(), window=period, time_zone=tz, known_at=known)
+    if as_json:
+        print_json(found.as_dict())
+    elif as_csv:
+        say(*found.to_csv().splitlines())
+    elif table:
+        columns = ("change", "type", "ruling", "requested by", "approved by", "implemented by",
+                   "exceptions", "events")  # fmt: skip
+        show(columns, [tuple(row[column] for column in columns) for row in found.table()])
+    else:
+        say(*found.explain().splitlines())
+
+
+# --- now ------------------------------------------------------------------------------------------
+
+
+@app.command("gate")
+def gate(
+    id: Annotated[str, typer.Argument(help="A change.")],
+    ledger: LedgerPath,
+    by: Annotated[str | None, typer.Option(help="Who would start it.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="When; now if absent.")] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep a refusal in the history of the change.")
+    ] = False,
+    tz: Zone = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a change may start: exit with 0, or with 1 and the reason."""
+    when = moment("--at", at, tz)
+    if record and by is None:
+        raise typer.BadParameter("--record needs --by")
+    with LedgerReader(ledger) as book:
+        asked = book.gate(id, by=by, at=when)
+    if record and not asked.open:
+        _keep(ledger, asked, by or "")
+    if as_json:
+        print_json(asked.as_dict())
+    else:
+        say(in_zone(asked, tz))
+    if not asked.open:
+        raise typer.Exit(1)
+
+
+def _keep(ledger: Path, asked: Gate, by: str) -> None:
+    from imcm.domain import change
+    from imcm.ledger.recording import Ledger
+
+    with Ledger(ledger, must_exist=True, record_refusals=True) as book:
+        try:
+            book.record(asked.change, change.gate, by=by, at=asked.at, context=asked.context)
+        except StepRefused:
+            return

@@ -1,0 +1,251 @@
+"""
+Tests of a policy, written beside it: given this change, at this time, it is refused by this guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from imcm.domain import change
+from imcm.domain.change import Change
+from imcm.domain.change_events import Template
+from imcm.domain.lifecycle import parameters
+from imcm.domain.policy import Policy, checked_policy
+from imcm.domain.policy.context import Context
+from imcm.domain.policy.tables import made, refuse_others, tables
+from imcm.domain.vocabulary import Window, checked_id, checked_time, is_mapping
+from imcm.errors import InvalidValue, StepRefused
+from imcm.interchange.toml_files import read_toml
+
+__all__ = ["PolicyTest", "TestOutcome", "read_policy_tests", "run_policy_tests"]
+
+_STEPS: Final = ("submit", "approve", "schedule", "override_freeze", "start", "close")
+_HOUR: Final = timedelta(hours=1)
+_PLAN: Final = {"title": "a change", "risk": "low", "rollback_plan": "take it out again"}
+
+
+@attrs.frozen(kw_only=True)
+class PolicyTest:
+    """
+    One question to a policy, and the answer that is expected.
+
+    Attributes:
+        name: What people call it.
+        at: When the step is taken; the steps before it are in the hours before.
+        change: Arguments of `change.plan`, beside or in the place of a low risk and a rollback
+            plan.
+        votes: Arguments of `change.approve`: `by`, and `authority`; `at`, where it matters.
+        template: `name`, `version` and `sha256` of a standard change's template.
+        override: `freeze` and `by` of an override.
+        window: The window it is scheduled for before it starts.
+        conflicts: The changes that it conflicts with.
+        template_failures: How often its template failed.
+        step: The step that is asked about.
+        by: Who takes it.
+        result: With which result it is closed.
+        refused_by: The guard that has to say no; "" where the step has to be allowed.
+    """
+
+    name: str
+    at: datetime
+    change: Mapping[str, Any] = attrs.field(factory=dict)
+    votes: tuple[Mapping[str, Any], ...] = ()
+    template: Mapping[str, Any] | None = None
+    override: Mapping[str, Any] | None = None
+    window: Window | None = None
+    conflicts: tuple[str, ...] = ()
+    template_failures: int = 0
+    step: str = "start"
+    by: str = "starter"
+    result: str = "successful"
+    refused_by: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        checked_id("name", self.name)
+        checked_time("at", self.at)
+        if self.step not in _STEPS:
+            raise InvalidValue("step", self.step, f"one of {', '.join(_STEPS)}")
+        guards = {guard.name for rule in change.STEPS.values() for guard in rule.guards}
+        if self.refused_by and self.refused_by not in {*guards, "status"}:
+            allowed = f'"" or one of {", ".join(sorted(guards))}'
+            raise InvalidValue("refused_by", self.refused_by, allowed)
+
+
+@attrs.frozen(kw_only=True)
+class TestOutcome:
+    """
+    What a policy answered to a test.
+
+    Attributes:
+        test: The test.
+        step: The step that was refused, which may be one before that which was asked about; ""
+            where all were allowed.
+        refused_by: The guard that said no; "" where none did.
+        why: Its reason.
+    """
+
+    __test__ = False  # it is no class of tests, whatever its name says to those who collect them
+    test: PolicyTest
+    step: str = ""
+    refused_by: str = ""
+    why: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the answer is the one that was expected."""
+        of_this_step = not self.step or self.step == self.test.step
+        return self.refused_by == self.test.refused_by and (of_this_step or bool(self.refused_by))
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        expected = self.test.refused_by or "allowed"
+        answer = f"{self.step} is refused by {self.refused_by}: {self.why}"
+        mark = "passed" if self.passed else "FAILED"
+        found = answer if self.refused_by else "allowed"
+        return f"{mark}  {self.test.name}: expected {expected}; {found}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "name": self.test.name,
+            "passed": self.passed,
+            "expected": self.test.refused_by,
+            "step": self.step,
+            "refused_by": self.refused_by,
+            "why": self.why,
+        }
+
+
+def read_policy_tests(path: str | Path) -> tuple[PolicyTest, ...]:
+    """
+    Return the tests that a TOML file holds, each a table `[[tests]]`; see `PolicyTest`.
+
+        [[tests]]
+        name = "nothing starts on a Friday evening"
+        at = 2026-03-06T17:00:00+00:00
+        change = {risk = "high", services = ["payments"]}
+        votes = [{by = "bob"}, {by = "mia", authority = "cab"}]
+        refused_by = "freeze"
+
+    Args:
+        path: The file; it may be that of the policy itself.
+
+    Raises:
+        InvalidValue: It can't be read, or holds no tests.
+    """
+    plain = read_toml("tests", path)
+    given = tables("tests", plain.get("tests", ()))
+    if not given:
+        raise InvalidValue("tests", str(path), "a table [[tests]] for each test")
+    return tuple(_test(f"tests[{number}]", each) for number, each in enumerate(given, start=1))
+
+
+def _test(name: str, plain: Mapping[str, Any]) -> PolicyTest:
+    given = dict(plain)
+    window = given.get("window")
+    if window is not None:
+        given["window"] = made(Window, f"{name}.window", window if is_mapping(window) else {})
+    if "votes" in given:
+        given["votes"] = tuple(tables(f"{name}.votes", given["votes"]))
+    for key in ("change", "template", "override"):
+        if key in given and not is_mapping(given[key]):
+            raise InvalidValue(f"{name}.{key}", given[key], "a table")
+    return made(PolicyTest, name, given)
+
+
+def run_policy_tests(policy: Policy, tests: Iterable[PolicyTest]) -> tuple[TestOutcome, ...]:
+    """
+    Return what a policy answers to tests.
+
+    Each is played: the change is planned, submitted, voted on, overridden and scheduled by the
+    steps that people take, and then asked about.
+
+    Args:
+        policy: The policy.
+        tests: See `read_policy_tests`.
+
+    Raises:
+        InvalidValue: A test holds what no step takes.
+    """
+    policy = checked_policy(policy)
+    return tuple(_played(policy, test) for test in tests)
+
+
+def _played(policy: Policy, test: PolicyTest) -> TestOutcome:
+    refuse_others(f"tests.{test.name}.change", test.change, parameters(change.plan))
+    for vote in test.votes:
+        refuse_others(f"tests.{test.name}.votes", vote, ("by", "authority", "at"))
+    refuse_others(f"tests.{test.name}.override", test.override or {}, ("by", "freeze", "at", "why"))
+    state = change.INITIAL
+    for step, arguments in _steps(policy, test):
+        if step in {change.submit, change.schedule, change.start}:
+            arguments["context"] = _context(test, state, arguments.get("window"))
+        try:
+            events = step(state, **arguments)
+        except StepRefused as refused:
+            name = step.__name__
+            return TestOutcome(test=test, step=name, refused_by=refused.guard, why=refused.why)
+        except InvalidValue as wrong:
+            raise _of_test(test, wrong) from None
+        for event in events:
+            state = change.evolve(state, event)
+    return TestOutcome(test=test)
+
+
+def _of_test(test: PolicyTest, wrong: InvalidValue) -> InvalidValue:
+    allowed = str(wrong).partition(" is not allowed; ")[2]
+    return InvalidValue(f"tests.{test.name}: {wrong.name}", wrong.value, allowed)
+
+
+_Step: TypeAlias = tuple[Callable[..., tuple[Any, ...]], dict[str, Any]]
+
+
+def _steps(policy: Policy, test: PolicyTest) -> Iterator[_Step]:
+    """Yield the steps of a test with their arguments, up to the one that is asked about."""
+    for step, arguments in _all_steps(policy, test):
+        yield step, arguments
+        if step.__name__ == test.step != "approve":  # the last vote is the one asked about
+            return
+
+
+def _all_steps(policy: Policy, test: PolicyTest) -> Iterator[_Step]:
+    at, of = test.at, {"policy": policy}
+    votes = [checked_time("votes.at", vote["at"]) for vote in test.votes if "at" in vote]
+    begun = min([at - 3 * _HOUR, *votes])
+    yield change.plan, {**_PLAN, "by": "requester", "at": begun - 2 * _HOUR, **test.change}
+    submitting: dict[str, Any] = {"by": "requester", "at": begun - _HOUR, **of}
+    if test.step == "submit":
+        submitting |= {"by": test.by, "at": at}
+    if test.template is not None:
+        submitting["template"] = made(Template, "template", {"sha256": "0" * 64, **test.template})
+    yield change.submit, submitting
+    for number, vote in enumerate(test.votes):
+        given = at - 3 * _HOUR + timedelta(minutes=number)
+        yield change.approve, {"at": given, **of, **vote}
+    if test.step == "approve":
+        return
+    if test.override is not None:
+        asked = {"at": at - _HOUR, "why": "as tested", "freeze": "", "by": ""}
+        yield change.override_freeze, {**asked, **of, **test.override}
+    if test.window is not None:
+        asked = {"by": "requester", "at": at - _HOUR / 2}
+        yield change.schedule, {**asked, "window": test.window, **of}
+    yield change.start, {"by": test.by, "at": at, **of}
+    if test.step == "close":
+        yield change.complete, {"by": test.by, "at": at}
+        yield change.close, {"by": test.by, "at": at, "result": test.result, **of}
+
+
+def _context(test: PolicyTest, state: Change, window: Window | None = None) -> Context:
+    return Context(
+        position=0,
+        content=state.content,
+        window=window or state.scheduled or state.window,
+        conflicts=test.conflicts,
+        template_failures=test.template_failures,
+    )

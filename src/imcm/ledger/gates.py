@@ -1,0 +1,67 @@
+"""
+Whether a change may start, as a pipeline asks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from imcm.domain.change import Refusal
+from imcm.domain.vocabulary import Moment
+from imcm.plain import plain
+
+if TYPE_CHECKING:
+    from imcm.domain.policy.context import Context
+
+
+@attrs.frozen(kw_only=True)
+class Gate:
+    """
+    Whether a change may start at one moment.
+
+    Attributes:
+        change: Its id.
+        at: The moment that was asked about.
+        refusals: Every guard that says no, in the order in which `change.start` asks them, and why.
+        policy, version: The policy in force.
+        context: What of other streams was asked about.
+    """
+
+    change: str
+    at: Moment
+    refusals: tuple[Refusal, ...]
+    policy: str
+    version: str
+    context: Context | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it may start."""
+        return not self.refusals
+
+    def __str__(self) -> str:
+        """Return the answer in one line."""
+        from imcm.wording import moment_text
+
+        under = f"under {plain(self.policy)} {plain(self.version)}"
+        head = f"{plain(self.change)} at {moment_text(self.at)}, {under}"
+        if self.open:
+            return f"open: {head}"
+        reasons = "; ".join(f"{guard}: {plain(why)}" for guard, why in self.refusals)
+        return f"closed: {head}: {reasons}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON. Any: text, lists and mappings of text."""
+        from imcm.projections.figures.jsonable import jsonable
+
+        return {
+            "change": self.change,
+            "open": self.open,
+            "at": jsonable(self.at),
+            "policy": {"name": self.policy, "version": self.version},
+            "refusals": [{"guard": guard, "why": why} for guard, why in self.refusals],
+            "position": None if self.context is None else self.context.position,
+            "conflicts": None if self.context is None else list(self.context.conflicts),
+        }

@@ -1,0 +1,535 @@
+"""
+Duties: of every change that went in, who did what, and whether the rules held. For audits.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from io import StringIO
+from typing import Any, Final
+
+import attrs
+
+from imcm.domain import change_events as changes
+from imcm.domain.policy import Policy
+from imcm.domain.recorded import CHANGE, Recorded, RulesAdopted, Unread, kind_and_id, known
+from imcm.domain.vocabulary import ChangeType, Moment, Window, earliest, folded, latest, midpoint
+from imcm.errors import InvalidValue
+from imcm.plain import joined, plain, quoted
+from imcm.projections.facts.instants import instant
+from imcm.projections.figures.bounds import instants
+from imcm.projections.figures.days import day_of, midnight
+from imcm.projections.figures.deployments import Deployments
+from imcm.projections.figures.excerpt import excerpt
+from imcm.projections.figures.figure import SHAPE
+from imcm.projections.figures.jsonable import jsonable
+from imcm.projections.figures.units import zone
+from imcm.projections.figures.windows import Relative, last_days
+from imcm.projections.histories.decisions import (
+    Decision,
+    DecisionTrail,
+    Ruling,
+    entered,
+    trail_of,
+)
+
+__all__ = ["Check", "Duties", "Duty", "duties"]
+
+WINDOW: Final = "it kept the window that was approved"
+CONTENT: Final = "what went in is what was approved"
+FREEZE: Final = "it went in during no freeze, or that was overridden"
+IN_TIME: Final = "what went in without approval was ruled on in time"
+STEWARD: Final = "no steward voted under rules that they adopted after it was submitted"
+
+_WORST_FIRST: Final = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD, Ruling.NOTHING)
+
+
+@attrs.frozen(kw_only=True)
+class Check:
+    """
+    Whether one rule held for one change.
+
+    Attributes:
+        rule: The rule, as a sentence.
+        ruling: What the log says.
+        reason: What makes it so.
+        positions: Log positions of the events that show it.
+    """
+
+    rule: str
+    ruling: Ruling
+    reason: str
+    positions: tuple[int, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Duty:
+    """
+    Who did what on one change that went in, and which rules held.
+
+    Attributes:
+        change: Its id.
+        type: Of which type it is; None where nobody says.
+        went_in_at: When it first went into production.
+        requested_by, planned_by, submitted_by, implemented_by: Who did what; see `DecisionTrail`.
+        approved_by: Whose approval counts, each with its capacity where that is not a peer's:
+            "mia (cab)".
+        window: The approved window, the scheduled one where there is one; None where it has none.
+        freezes: What was said of freezes when it started, and who overrode them.
+        policies: The policies that decisions on it named, in their order: "strict 2026-11".
+        checks: Whether each rule held.
+    """
+
+    change: str
+    type: ChangeType | None
+    went_in_at: Moment | None
+    requested_by: str | None = None
+    planned_by: tuple[str, ...] = ()
+    submitted_by: tuple[str, ...] = ()
+    approved_by: tuple[str, ...] = ()
+    implemented_by: tuple[str, ...] = ()
+    window: Window | None = None
+    freezes: tuple[str, ...] = ()
+    policies: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def exceptions(self) -> tuple[Check, ...]:
+        """The rules that were broken."""
+        return tuple(check for check in self.checks if check.ruling is Ruling.BROKEN)
+
+    @property
+    def unknown(self) -> tuple[Check, ...]:
+        """The rules of which the log does not say whether they held."""
+        return tuple(check for check in self.checks if check.ruling is Ruling.UNKNOWN)
+
+    @property
+    def ruling(self) -> Ruling:
+        """The worst of all checks."""
+        found = {check.ruling for check in self.checks}
+        return next(ruling for ruling in _WORST_FIRST if ruling in found)
+
+    def row(self) -> dict[str, str]:
+        """Return it as a row of a table: text by the name of its column."""
+        window = self.window
+        columns = {
+            "change": self.change,
+            "type": "" if self.type is None else self.type.value,
+            "went in at": _text(self.went_in_at),
+            "ruling": self.ruling.value,
+            "requested by": self.requested_by or "",
+            "planned by": ", ".join(self.planned_by),
+            "submitted by": ", ".join(self.submitted_by),
+            "approved by": ", ".join(self.approved_by),
+            "implemented by": ", ".join(self.implemented_by),
+            "window": "" if window is None else f"{_text(window.start)} to {_text(window.end)}",
+            "freezes": "; ".join(self.freezes),
+            "policies": ", ".join(self.policies),
+        }
+        columns |= {check.rule: check.ruling.value for check in self.checks}
+        positions = sorted({at for check in self.exceptions for at in check.positions})
+        return {
+            **columns,
+            "exceptions": "; ".join(f"{each.rule}: {each.reason}" for each in self.exceptions),
+            "events": ", ".join(map(str, positions)),
+        }
+
+    def __str__(self) -> str:
+        """Return it in one line: what was broken, or how it stands."""
+        broken = "; ".join(
+            f"{check.rule}: {check.reason} (position {', '.join(map(str, check.positions))})"
+            for check in self.exceptions
+        )
+        approved = f"approved by {', '.join(self.approved_by) or 'nobody'}"
+        head = f"{self.change} ({'unknown' if self.type is None else self.type.value})"
+        return plain(f"{self.ruling.value}: {head}, {approved}{'; ' if broken else ''}{broken}")
+
+
+def _cell(text: str) -> str:
+    shown = plain(text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+
+
+def _text(moment: Moment | None) -> str:
+    if moment is None:
+        return ""
+    first, last = earliest(moment), latest(moment)
+    return first.isoformat() if first == last else f"{first.isoformat()}/{last.isoformat()}"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Duties:
+    """
+    Every change that went in within a period, exceptions first: what an auditor samples.
+
+    Attributes:
+        window: The period; None for all time.
+        rows: One for each change: those with a broken rule, then those of which the log does not
+            say, then the rest; each in order of time.
+        not_in: How many changes did not go into production, or not within the period.
+        log_position: How far the log was read.
+    """
+
+    window: tuple[datetime, datetime] | None
+    rows: tuple[Duty, ...]
+    not_in: int = 0
+    log_position: int = 0
+
+    @property
+    def exceptions(self) -> tuple[Duty, ...]:
+        """The changes for which a rule was broken."""
+        return tuple(row for row in self.rows if row.exceptions)
+
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Return how many changes each rule held for, was broken for, and so on."""
+        counts: dict[str, Counter[str]] = {}
+        for row in self.rows:
+            for check in row.checks:
+                counts.setdefault(check.rule, Counter())[check.ruling.value] += 1
+        return {rule: dict(of) for rule, of in counts.items()}
+
+    def table(self) -> tuple[dict[str, str], ...]:
+        """Return it as rows of text, all with the same columns, for a table or a CSV file."""
+        return tuple(row.row() for row in self.rows)
+
+    def to_csv(self) -> str:
+        """
+        Return `table` as CSV, comma and quotes as RFC 4180 has them.
+
+        A cell that a spreadsheet would take for a formula begins with an apostrophe.
+        """
+        text = StringIO(newline="")
+        rows = self.table()
+        columns = list(rows[0]) if rows else ["change"]
+        writer = csv.writer(text)
+        writer.writerow(columns)
+        writer.writerows([_cell(row[column]) for column in columns] for row in rows)
+        return text.getvalue()
+
+    def __repr__(self) -> str:
+        """Return in one line how many changes there are, and how many exceptions."""
+        return f"<{self._head()}>"
+
+    def _head(self) -> str:
+        unknown = sum(row.ruling is Ruling.UNKNOWN for row in self.rows)
+        return (
+            f"duties: {len(self.rows):,} changes went in; {len(self.exceptions):,} with a broken "
+            f"rule, {unknown:,} of which the log does not say"
+        )
+
+    def __str__(self) -> str:
+        """Return what `explain` does."""
+        return self.explain()
+
+    def explain(self) -> str:
+        """Return the counts of every rule, and the exceptions, as text."""
+        lines = [f"{self._head()} (log position {self.log_position:,})"]
+        for rule, of in self.counts().items():
+            told = ", ".join(
+                f"{of[each.value]:,} {each.value}" for each in Ruling if each.value in of
+            )
+            lines.append(f"  {rule}: {told}")
+        if self.exceptions:
+            lines.append("  exceptions:")
+            lines += excerpt(
+                self.exceptions, lambda row: (f"    {row}",), indent="    ", what="more changes"
+            )
+        return joined(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "shape": SHAPE,
+            "window": jsonable(self.window),
+            "rows": [{**jsonable(row), "ruling": row.ruling.value} for row in self.rows],
+            "counts": jsonable(self.counts()),
+            "not_in": self.not_in,
+            "log_position": self.log_position,
+        }
+
+
+def duties(
+    log: Iterable[Recorded],
+    *,
+    window: Any = None,
+    time_zone: str = "UTC",
+    known_at: int | datetime | None = None,
+) -> Duties:
+    """
+    Return who did what on every change that went in within a period, and which rules held.
+
+    The log alone is asked: what followed from a step is carried in its event. Only when a ruling
+    was due is read from the policy that had been adopted when it went in.
+
+    Args:
+        log: The whole log, as `ledger.replay()` gives it.
+        window: Only changes that first went in then; in the forms that figures take. Any: one of
+            several.
+        time_zone: The zone that a window in words is meant in.
+        known_at: A position or a time: what became known later is left out.
+
+    Raises:
+        InvalidValue: An argument can't be right.
+    """
+    definition = Deployments(window=window, time_zone=time_zone)
+    streams: dict[str, list[Recorded]] = {}
+    adopted: list[_Adopted] = []
+    position, newest = 0, None
+    for recorded in known(log, known_at):
+        position = recorded.position
+        newest = recorded.recorded_at if newest is None else max(newest, recorded.recorded_at)
+        if kind_and_id(recorded.stream)[0] == CHANGE:
+            streams.setdefault(recorded.stream, []).append(recorded)
+        elif isinstance(recorded.event, RulesAdopted) and recorded.event.kind == "policy":
+            adopted.append(_Adopted(recorded.position, recorded.event))
+    period = definition.window
+    if isinstance(period, Relative) and newest is not None:
+        home = zone(time_zone)
+        days = last_days(period.unit, day_of(newest, home), definition.week_starts)
+        period = midnight(days[0], home), midnight(days[1], home)
+        definition = attrs.evolve(definition, window=period)
+    rows: list[Duty] = []
+    for stream in streams.values():
+        trail = trail_of(stream, known_at=known_at, log_position=position)
+        entry = next((each for each in _standing(trail) if entered(each)), None)
+        if entry is None or not _inside(entry.at, definition):
+            continue
+        rows.append(_duty(trail, entry, adopted, newest))
+    rows.sort(key=_order)
+    return Duties(
+        window=period, rows=tuple(rows), not_in=len(streams) - len(rows), log_position=position
+    )
+
+
+@attrs.frozen
+class _Adopted:
+    """A policy that was adopted, and where in the log."""
+
+    position: int
+    event: RulesAdopted
+
+    def policy(self) -> Policy | None:
+        """Return it; None where this version can't read it."""
+        try:
+            return Policy.from_dict(json.loads(self.event.text))
+        except (ValueError, InvalidValue):
+            return None
+
+
+def _inside(at: Moment | None, definition: Deployments) -> bool:
+    if definition.window is None:
+        return True
+    span = instants(definition.window, definition.bounds)
+    return at is not None and span.start <= instant(midpoint(at)) < span.stop
+
+
+def _order(row: Duty) -> tuple[int, str, str]:
+    at = "" if row.went_in_at is None else midpoint(row.went_in_at).isoformat()
+    return _WORST_FIRST.index(row.ruling), at, row.change
+
+
+def _standing(trail: DecisionTrail) -> list[Decision]:
+    return [decision for decision in trail.decisions if decision.voided_by is None]
+
+
+def _duty(
+    trail: DecisionTrail,
+    entry: Decision,
+    adopted: Sequence[_Adopted],
+    newest: datetime | None,
+) -> Duty:
+    stands = _standing(trail)
+    planned = [each.event for each in stands if hasattr(each.event, "type")]
+    type_ = getattr(planned[-1], "type", None) if planned else None
+    window = _window(stands, entry)
+    named = (each.policy for each in stands if each.policy is not None)
+    checks = [
+        *(Check(rule=f.question.value, ruling=f.verdict, reason=f.reason, positions=f.positions)
+          for f in trail.findings),
+        _kept_window(stands, entry, window),
+        _as_approved(stands, entry),
+        _outside_freezes(stands, entry),
+        _in_time(stands, adopted, newest),
+        _stewards(stands, adopted),
+    ]  # fmt: skip
+    return Duty(
+        change=trail.change,
+        type=type_,
+        went_in_at=entry.at,
+        requested_by=trail.requested_by,
+        planned_by=trail.planned_by,
+        submitted_by=trail.submitted_by,
+        approved_by=tuple(_approvers(trail)),
+        implemented_by=trail.implemented_by,
+        window=window,
+        freezes=tuple(_freezes(stands, entry)),
+        policies=tuple(dict.fromkeys(f"{each.name} {each.version}" for each in named)),
+        checks=tuple(checks),
+    )
+
+
+def _approvers(trail: DecisionTrail) -> Iterator[str]:
+    capacities: dict[str, str] = {}
+    for decision in trail.decisions:
+        if decision.counts and decision.authority is not None:
+            capacities.setdefault(folded(decision.by), decision.authority.value)
+    for person in trail.approved_by:
+        capacity = capacities.get(folded(person), "peer")
+        yield person if capacity == "peer" else f"{person} ({capacity})"
+
+
+def _window(stands: Iterable[Decision], entry: Decision) -> Window | None:
+    """Return the window that stood when it went in: the scheduled one, else the planned one."""
+    window: Window | None = None
+    for decision in stands:
+        if decision.position >= entry.position:
+            break
+        event = decision.event
+        if isinstance(
+            event, (changes.ChangePlanned, changes.ChangeRevised, changes.ChangeScheduled)
+        ):
+            window = event.window
+    return window
+
+
+def _marked(stands: Iterable[Decision], guard: str) -> tuple[int, ...]:
+    return tuple(each.position for each in stands if each.unauthorised == guard)
+
+
+def _check(rule: str, ruling: Ruling, reason: str, *positions: int) -> Check:
+    return Check(rule=rule, ruling=ruling, reason=reason, positions=tuple(positions))
+
+
+def _kept_window(stands: Sequence[Decision], entry: Decision, window: Window | None) -> Check:
+    marked = _marked(stands, "inside the window")
+    if marked:
+        return _check(WINDOW, Ruling.BROKEN, "it was outside of it", *marked)
+    if window is None:
+        return _check(WINDOW, Ruling.NOTHING, "it has no window", entry.position)
+    said = f"approved for {_text(window.start)} to {_text(window.end)}"
+    if entry.imported or entry.at is None:
+        return _check(WINDOW, Ruling.UNKNOWN, f"{said}; only a source says when", entry.position)
+    if entry.outstanding:
+        reason = f"planned for {_text(window.start)} to {_text(window.end)}, and not approved"
+        return _check(WINDOW, Ruling.NOTHING, reason, entry.position)
+    inside = latest(entry.at) >= window.start and earliest(entry.at) < window.end
+    ruling = Ruling.HELD if inside else Ruling.BROKEN
+    return _check(WINDOW, ruling, f"{said}; it went in at {_text(entry.at)}", entry.position)
+
+
+def _as_approved(stands: Sequence[Decision], entry: Decision) -> Check:
+    marked = [
+        each.position
+        for each in stands
+        if isinstance(each.event, changes.ContentCorrectedAfterApproval)
+    ]
+    if marked:
+        return _check(CONTENT, Ruling.BROKEN, "content was corrected after its approval", *marked)
+    if entry.imported:
+        return _check(CONTENT, Ruling.UNKNOWN, "imported history does not say", entry.position)
+    votes = [each.position for each in stands if each.counts and each.position < entry.position]
+    if entry.outstanding or not votes:
+        return _check(CONTENT, Ruling.NOTHING, "no content was approved by votes", entry.position)
+    return _check(CONTENT, Ruling.HELD, "the votes are for the content that went in", *votes)
+
+
+_IN_FREEZE: Final = "in the freeze "
+
+
+def _freezes(stands: Iterable[Decision], entry: Decision) -> Iterator[str]:
+    if entry.policy is not None:
+        for part in entry.policy.said.split("; "):
+            if part.startswith(_IN_FREEZE):
+                yield part
+    for decision in stands:
+        event = decision.event
+        if isinstance(event, changes.FreezeOverridden):
+            why = f": {event.why}" if event.why else ""
+            yield f"{quoted(event.freeze)} overridden by {decision.by}{why}"
+
+
+def _outside_freezes(stands: Sequence[Decision], entry: Decision) -> Check:
+    marked = _marked(stands, "freeze")
+    if marked:
+        return _check(FREEZE, Ruling.BROKEN, "it went in during a freeze", *marked)
+    if entry.imported or isinstance(entry.event, (changes.ChangeObserved, Unread)):
+        return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
+    overrides = [
+        each.position for each in stands if isinstance(each.event, changes.FreezeOverridden)
+    ]
+    freezes = list(_freezes(stands, entry))
+    if not freezes:
+        return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
+    return _check(FREEZE, Ruling.HELD, "; ".join(freezes), entry.position, *overrides)
+
+
+_RULINGS: Final = (changes.ChangeApprovedRetroactively, changes.RetroactiveApprovalRefused)
+
+
+def _in_time(
+    stands: Sequence[Decision], adopted: Sequence[_Adopted], newest: datetime | None
+) -> Check:
+    """Judge how long what was outstanding waited, by the policy in force when it became so."""
+    opened = next((each for each in stands if each.outstanding and not each.imported), None)
+    if opened is None:
+        return _check(IN_TIME, Ruling.NOTHING, "nothing went in without approval")
+    before = [each for each in adopted if each.position < opened.position]
+    policy = before[-1].policy() if before else None
+    ruling = next(
+        (each for each in stands if isinstance(each.event, _RULINGS)
+         and each.position > opened.position),
+        None,
+    )  # fmt: skip
+    where = (opened.position,) if ruling is None else (opened.position, ruling.position)
+    if policy is None or policy.ruling_due is None:
+        return _check(IN_TIME, Ruling.NOTHING, "no policy in force said by when", *where)
+    due = _later(opened.at, policy.ruling_due)
+    if due is None:
+        return _check(IN_TIME, Ruling.UNKNOWN, "the log does not say when it went in", *where)
+    if ruling is None:
+        overdue = newest is not None and newest > due
+        word = "overdue since" if overdue else "outstanding, due by"
+        found = Ruling.BROKEN if overdue else Ruling.HELD
+        return _check(IN_TIME, found, f"{word} {_text(due)}", *where)
+    # By when it was recorded: nobody can say afterwards that they ruled in time.
+    found = Ruling.HELD if ruling.recorded_at <= due else Ruling.BROKEN
+    return _check(
+        IN_TIME, found, f"ruled on at {_text(ruling.recorded_at)}, due by {_text(due)}", *where
+    )
+
+
+def _later(at: Moment | None, length: timedelta) -> datetime | None:
+    try:
+        return None if at is None else earliest(at) + length
+    except OverflowError:
+        return None
+
+
+def _stewards(stands: Sequence[Decision], adopted: Sequence[_Adopted]) -> Check:
+    submitted = [
+        each.position for each in stands if isinstance(each.event, changes.ChangeSubmitted)
+    ]
+    votes = [
+        each
+        for each in stands
+        if isinstance(each.event, (changes.ChangeApproved, changes.VoteGiven)) and not each.imported
+    ]
+    found: list[int] = []
+    names: list[str] = []
+    for vote in votes:
+        asked = max((at for at in submitted if at < vote.position), default=vote.position)
+        for rules in adopted:
+            own = folded(rules.event.by) == folded(vote.by)
+            if own and asked < rules.position < vote.position:
+                found += [rules.position, vote.position]
+                names.append(vote.by)
+    if found:
+        who = ", ".join(dict.fromkeys(names))
+        return _check(STEWARD, Ruling.BROKEN, f"{who} did", *sorted(set(found)))
+    if not votes:
+        return _check(STEWARD, Ruling.NOTHING, "nobody voted here")
+    return _check(STEWARD, Ruling.HELD, "nobody who voted did", *(vote.position for vote in votes))
