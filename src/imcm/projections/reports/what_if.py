@@ -14,7 +14,7 @@ import attrs
 
 from imcm.domain import change as changes
 from imcm.domain.change import Refusal
-from imcm.domain.change_events import ChangeStarted
+from imcm.domain.change_events import ChangeObserved, ChangeStarted
 from imcm.domain.policy import Content, Policy, checked_policy
 from imcm.domain.recorded import CHANGE, Recorded, checked_log, kind_and_id
 from imcm.domain.vocabulary import ChangeType, Moment, midpoint
@@ -428,7 +428,7 @@ def what_if(
     if isinstance(log, Facts):
         known, stories = log, {}
     else:
-        events = checked_log(log)
+        events = tuple(checked_log(log))
         known = facts(events, as_of=as_of)
         stories = _stories(events)
     return _judged(known, stories, policy, definition)
@@ -465,10 +465,10 @@ def _judged(
     for index in range(len(deployed))[span]:
         row = deployed.change(index)
         went_wrong = index in failed
-        if row.type is ChangeType.OBSERVED:
+        began = _began(row, deployed.moment(index), stories.get(row.id, ()))
+        if row.type is ChangeType.OBSERVED or began.found:
             unasked.append(row.id)
             continue
-        began = _began(row, deployed.moment(index), stories.get(row.id, ()))
         unjudged += began.state is None
         refusals, at = _refusals(row, began, policy), midpoint(began.at)
         if row.type is ChangeType.EMERGENCY and _is_closed(_content(row, began), policy, at):
@@ -507,11 +507,16 @@ def _judged(
 
 
 class _Began(NamedTuple):
-    """When a change began in production, by whom, and its state then where it lived here."""
+    """
+    When a change began in production, by whom, and its state then where it lived here.
+
+    Nobody started one that was only found there.
+    """
 
     at: Moment
     by: str | None = None
     state: changes.Change | None = None
+    found: bool = False
 
 
 def _began(row: ChangeFacts, deployed_at: Moment, story: Sequence[Any]) -> _Began:
@@ -521,7 +526,8 @@ def _began(row: ChangeFacts, deployed_at: Moment, story: Sequence[Any]) -> _Bega
         if isinstance(event, ChangeStarted) and not event.imported
     ]
     if not starts:
-        return _Began(row.started_at or deployed_at)
+        found = any(isinstance(event, ChangeObserved) for event in story)
+        return _Began(row.started_at or deployed_at, found=found)
     begun: ChangeStarted = story[starts[-1]]
     before = changes.fold(story[: starts[-1]])
     return _Began(row.started_at or deployed_at, begun.by, before)

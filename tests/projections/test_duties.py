@@ -1,0 +1,286 @@
+"""Duties: of every change that went in, who did what, and which rules held."""
+
+import csv
+import json
+from io import StringIO
+
+import attrs
+import pytest
+
+from imcm.domain.change_events import (
+    ChangeCompleted,
+    ChangePlanned,
+)
+from imcm.domain.policy import Policy
+from imcm.domain.policy.freezes import Freeze
+from imcm.domain.recorded import Recorded, RulesAdopted
+from imcm.domain.vocabulary import ChangeType, Kind, Window
+from imcm.errors import InvalidValue
+from imcm.projections.histories.decisions import Question, Ruling
+from imcm.projections.histories.duties import (
+    CONTENT,
+    FREEZE,
+    IN_TIME,
+    STEWARD,
+    WINDOW,
+    Duties,
+    duties,
+)
+from projections.log import at, change, detected, incident, log
+from projections.test_decisions import (
+    approve,
+    complete,
+    correct,
+    emergency,
+    plan,
+    start,
+    steps,
+    submit,
+    take,
+)
+
+NORMAL = (plan(), submit(), approve(), start(), complete())
+SALE = Freeze(name="sale", times=Window(start=at(3), end=at(20)))
+FROZEN = Policy(name="frozen", version="2", freezes=[SALE])
+
+
+def adopting(policy, by="mia"):
+    """Return the event by which a policy is adopted."""
+    text = json.dumps(policy.as_dict())
+    return RulesAdopted(
+        kind="policy", name=policy.name, version=policy.version, text=text, sha256="0", by=by
+    )
+
+
+def with_rules(story, *rules):
+    """Return a log with adoptions in it: (position before which, event)."""
+    result = []
+    for recorded in story:
+        for before, event in rules:
+            if before == recorded.position:
+                stamp = recorded.recorded_at
+                result.append(Recorded("rules:policy", len(result) + 1, 0, stamp, "r", None, event))
+        result.append(recorded)
+    return [attrs.evolve(each, position=n) if attrs.has(type(each)) else each._replace(position=n)
+            for n, each in enumerate(result, start=1)]  # fmt: skip
+
+
+def at_once(*streams, now=500):
+    """Return a log in which each event was recorded when it happened."""
+    return [
+        each._replace(recorded_at=getattr(each.event, "at", None) or at(now))
+        for each in log(*streams, now=now)
+    ]
+
+
+def only(*streams, rules=(), **more):
+    [row] = duties(with_rules(at_once(*streams), *rules), **more).rows
+    return row
+
+
+def check_of(row, rule):
+    return next(check for check in row.checks if check.rule == rule)
+
+
+def ruled(row, rule):
+    return check_of(row, rule).ruling
+
+
+class TestARow:
+    def test_says_who_did_what(self):
+        row = only(steps("CHG-1", plan(requested_by="zoe"), submit(), approve(authority="cab"),
+                         start(), complete()))  # fmt: skip
+        assert (row.change, row.type, row.went_in_at) == ("CHG-1", ChangeType.NORMAL, at(4))
+        assert (row.requested_by, row.planned_by, row.submitted_by) == ("zoe", ("lena",), ("lena",))
+        assert (row.approved_by, row.implemented_by) == (("mia (cab)",), ("ci",))
+        assert row.policies == ("default 1",)
+        assert (row.ruling, row.exceptions, row.unknown) == (Ruling.HELD, (), ())
+        assert "held: CHG-1 (normal), approved by mia (cab)" == str(row)
+
+    def test_has_every_question_of_the_trail_and_five_more(self):
+        row = only(steps("CHG-1", *NORMAL))
+        rules = [check.rule for check in row.checks]
+        assert rules == [*map(str, Question), WINDOW, CONTENT, FREEZE, IN_TIME, STEWARD]
+
+
+class TestRules:
+    WINDOW = Window(start=at(4), end=at(5))
+
+    @pytest.mark.parametrize(
+        ("story", "ruling"),
+        [
+            (NORMAL, Ruling.NOTHING),
+            ((plan(window=WINDOW), submit(), approve(), start(), complete()), Ruling.HELD),
+            ((plan(window=WINDOW), submit(), approve(), start(), complete(9)), Ruling.BROKEN),
+            (
+                (
+                    plan(window=Window(start=at(3), end=at(9))),
+                    submit(),
+                    approve(),
+                    take("schedule", 3, "lena", window=WINDOW),
+                    start(),
+                    complete(),
+                ),
+                Ruling.HELD,
+            ),
+            ((emergency(), submit(), start(), complete()), Ruling.NOTHING),
+            (
+                (plan(type="emergency", incident="INC-1", window=WINDOW), submit(), start(2)),
+                Ruling.NOTHING,
+            ),
+            ((plan(window=WINDOW), submit(), approve(), take("observe", 9, "cmdb")), Ruling.BROKEN),
+        ],
+    )
+    def test_window(self, story, ruling):
+        assert ruled(only(steps("CHG-1", *story)), WINDOW) is ruling
+
+    def test_window_that_nobody_marked_is_judged_by_its_times(self):
+        row = only(steps("CHG-1", plan(window=self.WINDOW), submit(), approve(), start(),
+                         complete(), correct(9, 4, "at", at(4), at(4.5))))  # fmt: skip
+        assert ruled(row, WINDOW) is Ruling.HELD
+        moved = only(steps("CHG-1", plan(window=self.WINDOW), submit(), approve(), start(),
+                           complete(), correct(9, 4, "at", at(4), at(3.5))))  # fmt: skip
+        assert ruled(moved, WINDOW) is Ruling.BROKEN
+
+    def test_content_corrected_after_its_approval(self):
+        story = steps("CHG-1", *NORMAL, correct(9, 1, "services", ("pay",), ("web",)))
+        row = only(story)
+        found = check_of(row, CONTENT)
+        assert (found.ruling, found.positions) == (Ruling.BROKEN, (6,))
+        assert ruled(only(steps("CHG-1", *NORMAL)), CONTENT) is Ruling.HELD
+        assert ruled(only(steps("CHG-1", emergency(), submit(), start())), CONTENT) is (
+            Ruling.NOTHING
+        )
+
+    def test_freezes_overridden_and_gone_around(self):
+        over = take("override_freeze", 3, "zoe", freeze="sale", why="the fair", policy=FROZEN)
+        story = (plan(), submit(), approve(), over, start(policy=FROZEN), complete())
+        row = only(steps("CHG-1", *story))
+        assert row.freezes == (
+            "in the freeze 'sale', overridden",
+            "sale overridden by zoe: the fair",
+        )
+        found = check_of(row, FREEZE)
+        assert (found.ruling, found.positions) == (Ruling.HELD, (5, 4))
+        found = take("observe", 4, "cmdb", policy=FROZEN)
+        row = only(steps("CHG-1", plan(), submit(), approve(), found))
+        assert ruled(row, FREEZE) is Ruling.BROKEN
+        row = only(steps("CHG-1", take("observe", 4, "cmdb", title="what?")))
+        assert ruled(row, FREEZE) is Ruling.UNKNOWN
+        row = only(steps("CHG-1", emergency(), submit(), start(policy=FROZEN), complete()))
+        assert check_of(row, FREEZE).reason == "in the freeze 'sale', as an emergency"
+
+    LATE = (emergency(), submit(), start(4), complete())
+    DUE = ((1, adopting(Policy(name="due", ruling_due="1 day"))),)
+
+    @pytest.mark.parametrize(
+        ("ruling_at", "now", "ruling", "reason"),
+        [
+            (20, 99, Ruling.HELD, "ruled on at"),
+            (40, 99, Ruling.BROKEN, "ruled on at"),
+            (None, 20, Ruling.HELD, "outstanding, due by"),
+            (None, 99, Ruling.BROKEN, "overdue since"),
+        ],
+    )
+    def test_rulings_in_time(self, ruling_at, now, ruling, reason):
+        ruled_on = () if ruling_at is None else (take("approve_retroactively", ruling_at, "mia"),)
+        stamps = {n: n for n in range(1, 5)} | {5: ruling_at or 0}
+        streams = steps("CHG-1", *self.LATE, *ruled_on), incident("INC-9", detected(now))
+        story = log(*streams, recorded={**stamps, 5 + len(ruled_on): now, len(stamps) + 2: now})
+        [row] = duties(with_rules(story, *self.DUE)).rows
+        found = check_of(row, IN_TIME)
+        assert (found.ruling, found.reason.startswith(reason)) == (ruling, True), found
+
+    def test_rulings_of_which_nobody_said_by_when(self):
+        assert ruled(only(steps("CHG-1", *self.LATE)), IN_TIME) is Ruling.NOTHING
+        unread = attrs.evolve(self.DUE[0][1], text="{")
+        row = only(steps("CHG-1", *self.LATE), rules=[(1, unread)])
+        assert ruled(row, IN_TIME) is Ruling.NOTHING
+        later = [(4, self.DUE[0][1])]
+        assert ruled(only(steps("CHG-1", *self.LATE), rules=later), IN_TIME) is Ruling.NOTHING
+        assert ruled(only(steps("CHG-1", *NORMAL)), IN_TIME) is Ruling.NOTHING
+
+    def test_a_steward_who_votes_under_rules_they_adopted_after_the_submission(self):
+        own, others = adopting(Policy(name="lax"), "MIA"), adopting(Policy(name="lax"), "zoe")
+        row = only(steps("CHG-1", *NORMAL), rules=[(3, own)])
+        found = check_of(row, STEWARD)
+        assert (found.ruling, found.reason, found.positions) == (Ruling.BROKEN, "mia did", (3, 4))
+        for rules in ([(3, others)], [(1, own)], [(4, own)]):
+            assert ruled(only(steps("CHG-1", *NORMAL), rules=rules), STEWARD) is Ruling.HELD
+
+    def test_votes_that_had_lapsed_are_no_quorum(self):
+        short = Policy(name="short", valid_for="1 hour")
+        story = log(
+            steps("CHG-1", plan(), submit(), approve(2, policy=short), start(2.5), complete(3)),
+            now=99,
+        )
+        row = duties(story).rows[0]
+        assert ruled(row, Question.QUORUM.value) is Ruling.HELD
+        late = [
+            each._replace(event=attrs.evolve(each.event, at=at(9))) if each.version == 4 else each
+            for each in story
+        ]
+        row = duties(late).rows[0]
+        assert ruled(row, Question.QUORUM.value) is Ruling.BROKEN
+
+
+class TestTheTable:
+    STORY = at_once(
+        steps("CHG-1", *NORMAL),
+        steps("CHG-2", emergency(), submit(), start(6), complete(7)),
+        change(
+            "CHG-3",
+            ChangePlanned(
+                at=None, by="sn", type=ChangeType.NORMAL, kind=Kind.SCHEMA, imported=True
+            ),
+            ChangeCompleted(at=at(2), by="sn", imported=True),
+        ),
+        steps("CHG-4", plan(), submit()),
+        steps("CHG-5", plan(title="=cmd()", requested_by="=cmd()"), submit(), approve(), start(3)),
+        now=500,
+    )
+    FOUND = duties(STORY)
+
+    def test_has_exceptions_first(self):
+        assert [(row.change, row.ruling.value) for row in self.FOUND.rows] == [
+            ("CHG-2", "broken"),
+            ("CHG-3", "unknown"),
+            ("CHG-5", "held"),
+            ("CHG-1", "held"),
+        ]
+        assert [row.change for row in self.FOUND.exceptions] == ["CHG-2"]
+        assert self.FOUND.not_in == 1
+
+    def test_is_text_with_the_same_columns(self):
+        rows = self.FOUND.table()
+        assert len({tuple(row) for row in rows}) == 1
+        assert rows[0]["exceptions"].startswith("what went in had its quorum: ")
+        assert rows[0]["events"]
+
+    def test_is_csv_in_which_nothing_is_a_formula(self):
+        rows = list(csv.DictReader(StringIO(self.FOUND.to_csv(), newline="")))
+        assert [row["change"] for row in rows] == ["CHG-2", "CHG-3", "CHG-5", "CHG-1"]
+        assert rows[2]["requested by"] == "'=cmd()"
+        assert Duties(window=None, rows=()).to_csv() == "change\r\n"
+
+    def test_is_json_and_text(self):
+        plain = json.loads(json.dumps(self.FOUND.as_dict()))
+        assert plain["rows"][0]["ruling"] == "broken"
+        assert plain["counts"]["what went in had its quorum"]["held"] == 2
+        text = str(self.FOUND)
+        assert "duties: 4 changes went in; 1 with a broken rule, 1 of which" in text
+        assert "broken: CHG-2 (emergency), approved by nobody; what went in had" in text
+        assert "4 changes went in" in repr(self.FOUND)
+        assert "exceptions:" not in duties(log(steps("CHG-1", *NORMAL), now=9)).explain()
+
+    def test_of_a_period(self):
+        assert [row.change for row in duties(self.STORY, window=(at(3.5), at(5))).rows] == ["CHG-1"]
+        assert len(duties(self.STORY, window="2026-03").rows) == 4
+        assert len(duties(self.STORY, window="2025").rows) == 0
+        assert len(duties(self.STORY, window="last month", known_at=at(100)).rows) == 0
+        assert duties([], window="last month").rows == ()
+        with pytest.raises(InvalidValue, match="window"):
+            duties(self.STORY, window="next week")
+
+    def test_known_at_a_time(self):
+        assert duties(self.STORY, known_at=5).rows[0].change == "CHG-1"
