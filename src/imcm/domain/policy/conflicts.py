@@ -588,11 +588,11 @@ def _overlapping(
     environments = [_environment(change.environment) for change in changes]
     going_on: dict[str, dict[int, set[int]]] = {name: {} for name in environments}
     busy = dict.fromkeys(environments, 0)
-    by_end = sorted(range(len(changes)), key=lambda place: changes[place].window.end)
+    ends = [change.window.end for change in changes]
+    by_end = sorted(range(len(changes)), key=ends.__getitem__)
     ended = 0
     for place, change in enumerate(changes):
-        while changes[by_end[ended]].window.end <= change.window.start:
-            over = by_end[ended]
+        while ends[over := by_end[ended]] <= change.window.start:
             where = environments[over]
             for service in services[over]:
                 others = going_on[where][service]
@@ -617,24 +617,28 @@ def _overlapping(
         for other in sorted(met):
             yield place, other
         for service in services[place]:
-            here.setdefault(service, set()).add(place)
+            others = here.get(service)
+            if others is None:
+                here[service] = {place}
+            else:
+                others.add(place)
             if service < len(masks):
                 busy[where] |= 1 << service
 
 
 def _numbered(
     changes: Iterable[Planned], dependencies: Dependencies | None
-) -> tuple[list[list[int]], list[int]]:
+) -> tuple[list[tuple[int, ...]], list[int]]:
     """
     Return the services of each change by number, and to which others a number is related, as bits.
 
     Services that dependencies name have the lowest numbers, and only they have such bits.
     """
-    keys = [list(map(folded, change.services)) for change in changes]
-    scheduled = dict.fromkeys(name for change in changes for name in change.services)
+    scheduled = [*dict.fromkeys(name for change in changes for name in change.services)]
     masks = {} if dependencies is None else dependencies.among(scheduled)
-    numbers = {name: number for number, name in enumerate(masks)}
-    services = [[numbers.setdefault(name, len(numbers)) for name in names] for names in keys]
+    numbers = {key: number for number, key in enumerate(masks)}
+    number = {name: numbers.setdefault(folded(name), len(numbers)) for name in scheduled}
+    services = [tuple(number[name] for name in change.services) for change in changes]
     return services, list(masks.values())
 
 
