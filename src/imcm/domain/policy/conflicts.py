@@ -375,8 +375,11 @@ def _services(value: object) -> tuple[str, ...]:
     """Return names of services as a tuple, each once, however it is spelt."""
     if not is_list(value) or is_mapping(value):
         raise InvalidValue("services", value, 'give a list of names, for example ["payments"]')
-    names = [known_id("services", each) for each in value]
-    return tuple({folded(name): name for name in reversed(names)}.values())[::-1]
+    names: dict[str, str] = {}
+    for each in value:
+        name = known_id("services", each)
+        names.setdefault(folded(name), name)
+    return tuple(names.values())
 
 
 def _utc(name: str, value: object) -> Window:
@@ -831,14 +834,17 @@ def _stretches(
 
 def _without(stretches: Iterator[_Stretch], holes: Sequence[_Stretch]) -> Iterator[_Stretch]:
     """Yield what is left of stretches without some others; both in order, and none overlap."""
+    ahead = iter(holes)
+    hole = next(ahead, None)
     for start, end in stretches:
         begin = start
-        for hole in holes:
-            if hole[1] <= begin or end <= hole[0]:
-                continue
+        while hole is not None and hole[0] < end:
             if begin < hole[0]:
                 yield begin, hole[0]
-            begin = hole[1]
+            begin = max(begin, hole[1])
+            if end < hole[1]:
+                break  # it may reach into the next stretch
+            hole = next(ahead, None)
         if begin < end:
             yield begin, end
 
