@@ -26,6 +26,14 @@ if TYPE_CHECKING:
         Policy,
         Quorum,
     )
+    from imcm.domain.policy.conflicts import (
+        Conflict,
+        Dependencies,
+        Planned,
+        conflicts,
+        conflicts_of,
+        next_free,
+    )
     from imcm.domain.policy.context import Context
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, Weekly
     from imcm.domain.policy.plans import PlanPart
@@ -101,6 +109,7 @@ if TYPE_CHECKING:
         IncidentView,
         LiveVersion,
         Match,
+        Ready,
     )
     from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, facts
     from imcm.projections.figures.attribution import causes
@@ -128,6 +137,7 @@ if TYPE_CHECKING:
     from imcm.projections.histories.decisions import DecisionTrail, decision_trail
     from imcm.projections.histories.duties import Duties, duties
     from imcm.projections.histories.learned import Learned, learned
+    from imcm.projections.histories.overrides import FreezeOverride, freeze_overrides
     from imcm.projections.histories.timeline import Entry, timeline
     from imcm.projections.reports.compare import Comparison, compare
     from imcm.projections.reports.dora import DoraReport, SideBySide, dora_report, side_by_side
@@ -161,12 +171,14 @@ __all__ = [
     "Channel",
     "Commit",
     "Comparison",
+    "Conflict",
     "ConflictError",
     "Content",
     "Context",
     "Counts",
     "DecisionTrail",
     "Degree",
+    "Dependencies",
     "DismissalReason",
     "DoraReport",
     "Duties",
@@ -176,6 +188,7 @@ __all__ = [
     "Follower",
     "ForkedLedgerError",
     "Freeze",
+    "FreezeOverride",
     "Gate",
     "History",
     "HoldReason",
@@ -213,10 +226,12 @@ __all__ = [
     "Page",
     "PlanPart",
     "PlanRule",
+    "Planned",
     "Policy",
     "PolicyTest",
     "ProofRefusedError",
     "Quorum",
+    "Ready",
     "Recorded",
     "Recording",
     "Redaction",
@@ -256,6 +271,8 @@ __all__ = [
     "change",
     "change_failure_rate",
     "compare",
+    "conflicts",
+    "conflicts_of",
     "decision_trail",
     "deliver",
     "deployment_frequency",
@@ -266,10 +283,12 @@ __all__ = [
     "facts",
     "failed_deployment_recovery_time",
     "frames",
+    "freeze_overrides",
     "incident",
     "lead_time",
     "learned",
     "mean_time_to_restore",
+    "next_free",
     "policy_schema",
     "read_policy",
     "read_policy_tests",
@@ -323,6 +342,15 @@ _HOMES: Final = {
     "read_policy_tests": "imcm.interchange.policy_tests",
     "run_policy_tests": "imcm.interchange.policy_tests",
     "policy_schema": "imcm.interchange.policy_schema",
+    "Conflict": "imcm.domain.policy.conflicts",
+    "Dependencies": "imcm.domain.policy.conflicts",
+    "Planned": "imcm.domain.policy.conflicts",
+    "conflicts": "imcm.domain.policy.conflicts",
+    "conflicts_of": "imcm.domain.policy.conflicts",
+    "next_free": "imcm.domain.policy.conflicts",
+    "FreezeOverride": "imcm.projections.histories.overrides",
+    "freeze_overrides": "imcm.projections.histories.overrides",
+    "Ready": "imcm.projections.boards.views",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",

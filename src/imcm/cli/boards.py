@@ -36,7 +36,7 @@ from imcm.cli.common import (
     show,
 )
 from imcm.domain.change_events import ChangeStatus
-from imcm.domain.vocabulary import Moment
+from imcm.domain.vocabulary import Moment, Window
 from imcm.errors import InvalidValue, StoreError
 from imcm.ledger import LedgerReader
 from imcm.projections.boards.views import ChangeView, IncidentView
@@ -141,6 +141,15 @@ def timeline_now(
 
 
 @contextmanager
+def opened_views(
+    book: LedgerReader, ledger: Path, file: Path | None, no_views: bool
+) -> Generator[Views]:
+    """Open what stands now of a ledger, from the file that a command uses."""
+    with _opened(book, _place_of(book, ledger, file, no_views), file) as kept:
+        yield kept
+
+
+@contextmanager
 def _opened(book: LedgerReader, place: Path | None, file: Path | None) -> Generator[Views]:
     """
     Open what stands now of a ledger.
@@ -196,6 +205,12 @@ def _names(names: Sequence[str]) -> str:
 
 def _labels(given: list[str] | None) -> dict[str, str] | None:
     return dict(named_values("--label", given, "team=payments")) or None
+
+
+def _period(window: Window | None) -> str:
+    if window is None:
+        return ""
+    return f"{moment_text(window.start)} to {moment_text(window.end)}"
 
 
 def _statuses(given: list[str] | None) -> Any:
@@ -383,6 +398,9 @@ def list_changes(
     person: Annotated[
         str | None, typer.Option(help="Only what this person planned or asked for.")
     ] = None,
+    unauthorised: Annotated[
+        bool, typer.Option("--unauthorised", help="Only what a guard would have said no to.")
+    ] = False,
     order: Annotated[str, typer.Option(help="window, oldest, newest, recent, id.")] = "oldest",
     limit: Limit = 50,
     offset: Offset = 0,
@@ -398,10 +416,11 @@ def list_changes(
     def ask(kept: Views, known: Known) -> Page[Any]:
         given: Any = {"order": order}  # names that the library checks
         return kept.changes(
-            status=_statuses(status) or "current",
+            status=_statuses(status) or ("all" if unauthorised else "current"),
             service=service,
             labels=_labels(label),
             person=person,
+            unauthorised=True if unauthorised else None,
             limit=limit,
             offset=offset,
             known_at=known,
@@ -409,13 +428,23 @@ def list_changes(
         )
 
     def draw(page: Page[Any], now: datetime) -> None:
-        columns = ("id", "age", "type", "status", "rollout", "services", "title")
-        whole = ("id", "age", "status")
-        _print(page, columns, lambda view: _change_row(view, now), "changes", whole)
+        columns: tuple[str, ...] = ("id", "age", "type", "status", "rollout", "services", "title")
+        if unauthorised:
+            columns = ("id", "age", "type", "status", "guards", "ruling", "services", "title")
+        row = _unauthorised_row if unauthorised else _change_row
+        _print(page, columns, lambda view: row(view, now), "changes", ("id", "age", "status"))
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json, watch=watch,
         service=service, ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+def _unauthorised_row(view: ChangeView, now: datetime) -> Row:
+    return (
+        view.id, _age(view.planned_at or view.deployed_at, now), view.type.value,
+        view.status.value, ", ".join(view.unauthorised), view.authorisation,
+        _names(view.services), view.title,
     )  # fmt: skip
 
 
@@ -506,12 +535,14 @@ def list_approvals(
             votes = f"{len(change.votes)} of {change.quorum}" if change.quorum else ""
             may = marks[waiting.possible] if by is not None else ""
             why = waiting.why if waiting.possible is not True else ""
+            due = "" if waiting.due is None else moment_text(waiting.due)
+            overdue = " (overdue)" if waiting.due is not None and waiting.due < now else ""
             return (
-                change.id, _age(waiting.since, now), waiting.waits_for, votes,
+                change.id, _age(waiting.since, now), waiting.waits_for, f"{due}{overdue}", votes,
                 change.requested_by or change.planned_by or "", may, why, change.title,
             )  # fmt: skip
 
-        columns = ("id", "age", "waits for", "votes", "asked by", "may", "why not", "title")
+        columns = ("id", "age", "waits for", "due", "votes", "asked by", "may", "why not", "title")
         _print(page, columns, row, "changes that wait")
 
     _list(
@@ -537,28 +568,126 @@ def list_calendar(
     no_views: NoViews = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what is planned in a period, in the order of its windows."""
+    """List what is planned in a period, what of it conflicts, and the freezes in force."""
     first = moment("--from", start, tz) or datetime.now(UTC)
     last = moment("--to", end, tz) or first + timedelta(days=7)
+    met: dict[str, list[str]] = {}
+    freezes: list[Row] = []
 
     def ask(kept: Views, known: Known) -> Page[Any]:
-        return kept.calendar(first, last, service=service, labels=_labels(label), known_at=known)
+        page = kept.calendar(first, last, service=service, labels=_labels(label), known_at=known)
+        if as_json:
+            return page
+        for conflict in kept.conflicts(first, last, known_at=known):
+            met.setdefault(conflict.first, []).append(conflict.second)
+            met.setdefault(conflict.second, []).append(conflict.first)
+        policy = kept.rules(known_at=known).policy
+        for freeze in () if policy is None else policy.freezes:
+            for window in freeze.windows(first, last):
+                shown = in_zone(window, tz)
+                where = _names(freeze.services) or "all services"
+                freezes.append(
+                    (moment_text(shown.start), moment_text(shown.end), freeze.name, where)
+                )
+        return page
 
     def draw(page: Page[Any], now: datetime) -> None:
         def row(view: ChangeView) -> Row:
             window = view.window
             begin, over = (None, None) if window is None else (window.start, window.end)
             return (
-                moment_text(begin), moment_text(over),
-                view.id, view.status.value, _names(view.services), view.title,
+                moment_text(begin), moment_text(over), view.id, view.status.value,
+                _names(view.services), ", ".join(met.get(view.id, ())), view.title,
             )  # fmt: skip
 
-        _print(page, ("from", "to", "id", "status", "services", "title"), row, "changes planned")
+        columns = ("from", "to", "id", "status", "services", "conflicts with", "title")
+        _print(page, columns, row, "changes planned")
+        if freezes:
+            say("")
+            show(("from", "to", "freeze", "of"), sorted(freezes))
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
         service=service, ask=ask, draw=draw,
     )  # fmt: skip
+
+
+@list_app.command("ready")
+def list_ready(
+    ledger: LedgerPath,
+    by: Annotated[str | None, typer.Option(help="Who would start them.")] = None,
+    at: Annotated[str | None, typer.Option("--at", help="At this time; now if absent.")] = None,
+    service: Service = None,
+    label: Label = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    tz: ShownIn = None,
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what is approved: what may go out now, why the rest may not, and when votes lapse."""
+    when = moment("--at", at, tz)
+
+    def ask(kept: Views, _: Known) -> Page[Any]:
+        return kept.ready(
+            at=when, by=by, service=service, labels=_labels(label), limit=limit, offset=offset
+        )
+
+    def draw(page: Page[Any], _: datetime) -> None:
+        def row(ready: Any) -> Row:
+            change = ready.change
+            guards = "; ".join(f"{guard}: {why}" for guard, why in ready.refusals)
+            opens = "" if ready.opens_at is None else moment_text(ready.opens_at)
+            until = "" if ready.votes_until is None else moment_text(ready.votes_until)
+            return (
+                change.id, "yes" if ready.may_start else "no", opens, until, _period(change.window),
+                _names(change.services), guards, change.title,
+            )  # fmt: skip
+
+        columns = (
+            "id",
+            "may start",
+            "opens",
+            "votes until",
+            "window",
+            "services",
+            "why not",
+            "title",
+        )
+        _print(page, columns, row, "changes that are approved")
+
+    _list(
+        ledger, views, no_views, known_at=None, tz=tz, as_json=as_json,
+        service=service, ask=ask, draw=draw,
+    )  # fmt: skip
+
+
+@list_app.command("overrides")
+def list_overrides(
+    ledger: LedgerPath,
+    by: Annotated[str | None, typer.Option(help="Only those of this person.")] = None,
+    known_at: KnownAt = None,
+    tz: ShownIn = None,
+    as_json: AsJson = False,
+) -> None:
+    """List who overrode which freeze for which change, and why."""
+    from imcm.projections.histories.overrides import freeze_overrides
+
+    with LedgerReader(ledger) as book:
+        known = known_at_of(known_at, tz, book)
+        found = in_zone(freeze_overrides(book.replay(), by=by, known_at=known), tz)
+    if as_json:
+        print_json([each.as_dict() for each in found])
+    elif not found:
+        say("no freeze was overridden")
+    else:
+        rows = [
+            (each.change, each.freeze, each.by, moment_text(each.at), moment_text(each.until),
+             "" if each.started_at is None else moment_text(each.started_at), each.why)
+            for each in found
+        ]  # fmt: skip
+        show(("change", "freeze", "by", "at", "until", "started", "why"), rows)
 
 
 @list_app.command("live")

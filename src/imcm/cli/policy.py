@@ -14,6 +14,8 @@ from imcm.cli.common import (
     AsOf,
     KnownAt,
     LedgerPath,
+    NoViews,
+    ViewsFile,
     Zone,
     in_zone,
     known_at_of,
@@ -212,6 +214,8 @@ def gate(
         bool, typer.Option("--record", help="Keep a refusal in the history of the change.")
     ] = False,
     tz: Zone = "UTC",
+    views: ViewsFile = None,
+    no_views: NoViews = False,
     as_json: AsJson = False,
 ) -> None:
     """Say whether a change may start: exit with 0, or with 1 and the reason."""
@@ -219,7 +223,13 @@ def gate(
     if record and by is None:
         raise typer.BadParameter("--record needs --by")
     with LedgerReader(ledger) as book:
-        asked = book.gate(id, by=by, at=when)
+        policy, context = book.rules().policy, None
+        if policy is not None and policy.refuse_conflicts:
+            from imcm.cli.boards import opened_views
+
+            with opened_views(book, ledger, views, no_views) as kept:
+                context = kept.context(id, at=when)
+        asked = book.gate(id, by=by, at=when, context=context)
     if record and not asked.open:
         _keep(ledger, asked, by or "")
     if as_json:

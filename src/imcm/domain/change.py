@@ -1336,6 +1336,32 @@ def start_refusals(
     )
 
 
+def votes_until(
+    change: Change, *, policy: Policy = DEFAULT_POLICY, also: Policy | None = None
+) -> datetime | None:
+    """
+    Return from when on too few of its votes count for it to start; None where none of them lapses.
+
+    Args:
+        change: As `ledger.change(id)` gives it; None is returned of what is not approved, too.
+    """
+    change = checked_state("change", change, Change)
+    asking = (checked_policy(policy),) if also is None else (policy, checked_policy(also))
+    if change.status is not Status.APPROVED:
+        return None
+    ends: dict[datetime, set[str]] = {}
+    for person, vote in change.votes.items():
+        of_vote = [end for each in asking if (end := _ends_at(vote, each)) is not None]
+        if of_vote:
+            ends.setdefault(min(of_vote), set()).add(person)
+    standing = dict(change.votes)
+    for end in sorted(ends):
+        standing = {name: vote for name, vote in standing.items() if name not in ends[end]}
+        if _missing(change, standing, asking)[1]:
+            return end
+    return None
+
+
 def gate(
     change: Change,
     *,

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from imcm.codec.decoding import decode, envelope_of
 from imcm.codec.encoding import Heads, encode
@@ -92,6 +92,7 @@ from imcm.ledger.refusals import refusal_of
 from imcm.ledger.restoring import refuse_existing, restore_file, stored_twice
 from imcm.ledger.rows import head_of, is_stored, readable_row
 from imcm.ledger.rules import (
+    JUDGING,
     STREAMS,
     Rules,
     adopted,
@@ -107,6 +108,9 @@ from imcm.ledger.store import SELF, AppendConflict, SQLiteStore, Store, Turn
 from imcm.ledger.streams import AGGREGATES, kind_of_step, state_of_rows, without_gaps
 from imcm.ledger.transactions import Once, Transaction
 from imcm.plain import plain
+
+if TYPE_CHECKING:
+    from imcm.domain.policy.conflicts import Dependencies
 
 __all__ = [
     "Ledger",
@@ -717,7 +721,7 @@ class Ledger(LedgerReader):
         Raises:
             InvalidValue: It was given others than those adopted.
         """
-        standing = in_force(turn.streams(STREAMS))
+        standing = in_force(turn.streams(JUDGING))
         mine = self._given
         for name, given, adopted_ in (
             ("policy", mine.policy, standing.policy),
@@ -730,7 +734,9 @@ class Ledger(LedgerReader):
             policy=standing.policy or mine.policy, scale=standing.scale or mine.scale
         )
 
-    def adopt(self, rules: Policy | SeverityScale, *, by: str) -> RulesAdopted | None:
+    def adopt(
+        self, rules: Policy | SeverityScale | Dependencies, *, by: str
+    ) -> RulesAdopted | None:
         """
         Put rules in force, for every process that records in this ledger from now on.
 
@@ -741,7 +747,7 @@ class Ledger(LedgerReader):
         rules stood when is in the log: `ledger.history("rules:policy")`.
 
         Args:
-            rules: A policy or a severity scale, which takes the place of the one before it.
+            rules: A policy, a severity scale or dependencies, in the place of those before.
             by: Who adopts it; the policy in force may name who may (`stewards`).
 
         Returns:
@@ -750,7 +756,7 @@ class Ledger(LedgerReader):
         Raises:
             StepRefused: Somebody may not ("stewards"), or its name and version mean other content
                 already ("name").
-            InvalidValue: It is neither.
+            InvalidValue: It is none of them.
             UnreadEventError: What is in force can't be read by this version.
             ConflictError: Others kept adopting; nothing was recorded.
         """

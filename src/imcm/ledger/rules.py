@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -24,14 +24,28 @@ from imcm.domain.vocabulary import checked_text
 from imcm.errors import ImcmError, InvalidValue, StepRefused, StoreError, UnreadEventError
 from imcm.plain import plain
 
+if TYPE_CHECKING:
+    from imcm.domain.policy.conflicts import Dependencies
+
 POLICY: Final = "policy"
 SCALE: Final = "severity_scale"
-STREAMS: Final = (f"rules:{POLICY}", f"rules:{SCALE}")
+DEPENDENCIES: Final = "dependencies"
+JUDGING: Final = (f"rules:{POLICY}", f"rules:{SCALE}")
+"""Streams of the rules that steps are judged by, read whenever something is recorded."""
+STREAMS: Final = (*JUDGING, f"rules:{DEPENDENCIES}")
+
+
+def _dependencies(plain: Mapping[str, Any]) -> Any:
+    from imcm.domain.policy.conflicts import Dependencies  # few ledgers have adopted some
+
+    return Dependencies.from_dict(plain)
+
 
 _KINDS: Final[Mapping[type, str]] = {Policy: POLICY, SeverityScale: SCALE}
 _READ: Final[Mapping[str, Callable[[Mapping[str, Any]], Any]]] = {
     POLICY: Policy.from_dict,
     SCALE: SeverityScale.from_dict,
+    DEPENDENCIES: _dependencies,
 }
 
 
@@ -42,12 +56,14 @@ class Rules(NamedTuple):
     Attributes:
         policy: The policy in force; None where none was adopted.
         scale: The severity scale in force; None where none was adopted.
+        dependencies: Which service depends on which; None where none were adopted.
         policies: All policies that were adopted so far, oldest first.
     """
 
     policy: Policy | None = None
     scale: SeverityScale | None = None
     policies: tuple[RulesAdopted, ...] = ()
+    dependencies: Dependencies | None = None
 
     def policy_called(self, name: str, version: str) -> Policy | None:
         """Return the policy of a name and a version, where it was adopted."""
@@ -69,11 +85,15 @@ def kind_of(rules: object) -> str:
     """
     kind = _KINDS.get(type(rules))
     if kind is None:
-        raise InvalidValue("rules", rules, "give a Policy or a SeverityScale")
+        from imcm.domain.policy.conflicts import Dependencies
+
+        kind = DEPENDENCIES if isinstance(rules, Dependencies) else None
+    if kind is None:
+        raise InvalidValue("rules", rules, "give a Policy, a SeverityScale or Dependencies")
     return kind
 
 
-def adoption(rules: Policy | SeverityScale, by: str) -> RulesAdopted:
+def adoption(rules: Policy | SeverityScale | Dependencies, by: str) -> RulesAdopted:
     """Return the event that adopts rules, their whole text in it."""
     text = msgspec.json.encode(rules.as_dict()).decode()
     return RulesAdopted(
@@ -136,11 +156,12 @@ def in_force(by_stream: Mapping[str, Sequence[StoredEvent]]) -> Rules:
     """
     if not by_stream:
         return Rules()
-    policies, scales = (adopted(by_stream.get(stream, ())) for stream in STREAMS)
+    policies, scales, maps = (adopted(by_stream.get(stream, ())) for stream in STREAMS)
     return Rules(
         _read(policies[-1]) if policies else None,
         _read(scales[-1]) if scales else None,
         tuple(policies),
+        _read(maps[-1]) if maps else None,
     )
 
 

@@ -16,34 +16,44 @@ import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
 
 import attrs
 
 from imcm.codec.rows import StoredEvent
 from imcm.domain import change as changes_
-from imcm.domain.change_events import ChangeStatus
+from imcm.domain.change import Change
+from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
+from imcm.domain.policy.context import Context
 from imcm.domain.recorded import CHANGE, INCIDENT, checked_known_at, stream_of
 from imcm.domain.vocabulary import (
     PRODUCTION,
+    Moment,
     Severity,
+    Window,
     checked_function,
+    checked_id,
+    checked_text,
     checked_time,
+    checked_window,
     checked_words,
+    earliest,
     folded,
     is_among,
     known_id,
+    midpoint,
     optional_known_id,
 )
 from imcm.errors import InvalidValue, UnreadEventError
 from imcm.gc_pause import gc_paused
 from imcm.ledger import LedgerReader
 from imcm.ledger.around import timeline_of
+from imcm.ledger.rules import Rules, submitted_under
 from imcm.ledger.store import LOCK_WAIT_SECONDS
 from imcm.ledger.streams import state_of_rows
 from imcm.projections.boards.assembly import view_of_stream
@@ -55,9 +65,11 @@ from imcm.projections.boards.views import (
     IncidentView,
     LiveVersion,
     Match,
+    Ready,
 )
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.excerpt import one_of
+from imcm.projections.figures.failures import FailedBy, failures
 from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
 from imcm.projections.histories.timeline import Entry
@@ -75,6 +87,9 @@ from imcm.readmodel.boards import (
 from imcm.readmodel.columns import damaged, stored_moment, unsealed
 from imcm.readmodel.facts import FactsModel
 from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower, caught_up
+
+if TYPE_CHECKING:
+    from imcm.domain.policy.conflicts import Conflict, Planned
 
 __all__ = ["Page", "Views", "views"]
 
@@ -164,6 +179,37 @@ _WAITS_SINCE: Final = (
     'ELSE coalesce("ended_at", "deployed_at", "started_at") END'
 )
 _ACTION_STATUSES: Final = ("open", "overdue", "done", "dropped", "all")
+
+
+def _planned(view: ChangeView, running_at: datetime | None = None) -> Planned:
+    """Return what a change occupies; what goes in does so until it is over, at least now."""
+    from imcm.domain.policy.conflicts import Planned
+
+    window = view.window
+    if running_at is not None and view.status is ChangeStatus.IMPLEMENTING:
+        started = earliest(view.started_at) if view.started_at is not None else running_at
+        ends = max(running_at + _INSTANT, window.end if window is not None else running_at)
+        window = Window(start=min(started, ends - _INSTANT), end=ends)
+    assert window is not None  # or it would not have been found by it
+    return Planned(id=view.id, window=window, services=view.services, environment=view.environment)
+
+
+_PLANNED: Final = frozenset(
+    {ChangeStatus.SUBMITTED, ChangeStatus.APPROVED, ChangeStatus.IMPLEMENTING}
+)
+
+
+def _later(moment: Moment, length: timedelta) -> datetime | None:
+    """Return a time after a moment; None where there is none before the end of all times."""
+    try:
+        return utc(moment) + length
+    except OverflowError:
+        return None
+
+
+_FOUR_WEEKS: Final = timedelta(weeks=4)
+_INSTANT: Final = timedelta(microseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _folded(person: object) -> str | None:
@@ -363,6 +409,7 @@ class Views:
         labels: Mapping[str, str] | None = None,
         person: str | None = None,
         on_hold: bool | None = None,
+        unauthorised: bool | None = None,
         order: Literal["window", "oldest", "newest", "recent", "id"] = "oldest",
         limit: int | None = None,
         offset: int = 0,
@@ -375,6 +422,8 @@ class Views:
             status: "current" (neither closed nor cancelled), "deploying" (work in production goes
                 on), "all", or one or several statuses.
             person: Only those that this person planned or asked for.
+            unauthorised: Only those of which a guard would have said no to what was done (True),
+                or no guard would have (False).
             order: "window" (planned first), "oldest" or "newest" by planning, "recent", "id".
             service, labels, on_hold, limit, offset, known_at: As for `incidents`.
 
@@ -395,6 +444,10 @@ class Views:
         where.named(service, labels)
         where.person("person", person, "requested_by", "planned_by")
         where.holds(on_hold)
+        if unauthorised is not None:
+            if not isinstance(unauthorised, bool):
+                raise InvalidValue("unauthorised", unauthorised, "True, False or None")
+            where.add(f'"unauthorised" {"<>" if unauthorised else "="} ?', "[]")
         with self._asked(known_at) as at:
             return self._page("change", CHANGES, where, _CHANGE_ORDERS, order, limit, offset, at)
 
@@ -468,9 +521,9 @@ class Views:
             service, limit, offset, known_at: As for `incidents`.
         """
         by = optional_known_id("by", by)
-        if policy is None:
-            policy = self._ledger.rules(known_at=known_at).policy or DEFAULT_POLICY
-        policy = checked_policy(policy)
+        rules = self._ledger.rules(known_at=known_at)
+        if policy is not None:
+            rules = rules._replace(policy=checked_policy(policy))
         where = Where()
         where.add('("status" = ? OR "authorisation" = ?)', "submitted", "outstanding")
         where.named(service, None)
@@ -479,29 +532,84 @@ class Views:
         }
         with self._asked(known_at) as at:
             page = self._page("change", CHANGES, where, waits, "since", limit, offset, at)
-            approvals = [self._approval(view, by, policy, at) for view in page]
+            approvals = [self._approval(view, by, rules, at) for view in page]
         return Page[Approval].of(approvals, total=page.total, position=page.position)
 
-    def _approval(
-        self, view: ChangeView, by: str | None, policy: Policy, at: int | None
-    ) -> Approval:
+    def _approval(self, view: ChangeView, by: str | None, rules: Rules, at: int | None) -> Approval:
         waits_for = "approval" if view.status is ChangeStatus.SUBMITTED else "ruling"
         since = view.submitted_at
         if waits_for == "ruling":
             since = view.ended_at or view.deployed_at or view.started_at
-        approval = Approval(change=view, waits_for=waits_for, since=since)
+        policy, due = rules.policy or DEFAULT_POLICY, None
+        began = view.started_at or view.deployed_at
+        if waits_for == "ruling" and policy.ruling_due is not None and began is not None:
+            due = _later(began, policy.ruling_due)
+        approval = Approval(change=view, waits_for=waits_for, since=since, due=due)
         if by is None:
             return approval
-        stream = stream_of(CHANGE, view.id)
-        rows = [row for row in self._ledger.rows_of(stream) if row.position <= self._upto(at)]
         try:
-            state = state_of_rows(CHANGE, rows, words=False)
+            state = self._state_at(view.id, self._upto(at))
         except UnreadEventError as error:
             return attrs.evolve(approval, possible=False, guard="unread", why=str(error))
         step = "approve" if waits_for == "approval" else "approve_retroactively"
-        answers = changes_.next_steps(state, by=by, at=self._now(), policy=policy)
+        also = submitted_under(state, rules)
+        answers = changes_.next_steps(state, by=by, at=self._now(), policy=policy, also=also)
         answer = next(answer for answer in answers if answer.step == step)
         return attrs.evolve(approval, possible=answer.possible, guard=answer.guard, why=answer.why)
+
+    def ready(
+        self,
+        *,
+        at: datetime | None = None,
+        by: str | None = None,
+        service: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> Page[Ready]:
+        """
+        Return what may go out now, and of what is approved and may not, every reason.
+
+        That is: the changes that are approved, and emergencies that are put up, those first whose
+        votes lapse first, then in the order of their windows. Conflicts are asked about where the
+        policy in force refuses them.
+
+        Args:
+            at: Not now but at this aware time.
+            by: Who would start them; without that, nobody is asked whether they may.
+            service, labels, limit, offset: As for `incidents`.
+
+        Raises:
+            UnreadEventError: A change holds an event that this version can't read.
+        """
+        moment = self._now() if at is None else checked_time("at", at)
+        where = Where()
+        words = ChangeStatus.APPROVED.value, ChangeStatus.SUBMITTED.value, "emergency"
+        where.add('("status" = ? OR ("status" = ? AND "type" = ?))', *words)
+        where.named(service, labels)
+        by = optional_known_id("by", by)
+        with self._asked(None) as known:
+            orders = _CHANGE_ORDERS
+            page = self._page("change", CHANGES, where, orders, "window", limit, offset, known)
+        rules = self._ledger.rules(known_at=page.position)
+        ready = [self._ready(view, rules, moment, by, page.position) for view in page]
+        last = datetime.max.replace(tzinfo=UTC)
+        ready.sort(key=lambda each: each.votes_until or last)
+        return Page[Ready].of(ready, total=page.total, position=page.position)
+
+    def _ready(
+        self, view: ChangeView, rules: Rules, at: datetime, by: str | None, upto: int
+    ) -> Ready:
+        state, policy = self._state_at(view.id, upto), rules.policy or DEFAULT_POLICY
+        also = submitted_under(state, rules)
+        context = self.context(view.id, at=at) if policy.refuse_conflicts else None
+        refusals = changes_.start_refusals(
+            state, by=by, at=at, policy=policy, also=also, context=context
+        )
+        closed = not {"freeze", "maintenance window"}.isdisjoint(guard for guard, _ in refusals)
+        opens = policy.opens_at(changes_.content_of(state), at) if closed else None
+        until = changes_.votes_until(state, policy=policy, also=also)
+        return Ready(change=view, refusals=refusals, opens_at=opens, votes_until=until)
 
     def calendar(
         self,
@@ -536,6 +644,193 @@ class Views:
         where.named(service, labels)
         with self._asked(known_at) as at:
             return self._page("change", CHANGES, where, _CHANGE_ORDERS, "window", None, 0, at)
+
+    def conflicts(
+        self,
+        start: datetime,
+        end: datetime,
+        *,
+        service: str | None = None,
+        known_at: int | datetime | None = None,
+    ) -> tuple[Conflict, ...]:
+        """
+        Return which changes are in each other's way in [*start*, *end*), each two once.
+
+        That is: those put up, approved or going in whose windows overlap, on the same services or
+        on related ones, by the dependencies in force then.
+
+        Args:
+            start, end, service, known_at: As for `calendar`; of a conflict, one change at least
+                touches the service.
+
+        Raises:
+            As `calendar`.
+        """
+        from imcm.domain.policy.conflicts import conflicts
+
+        page = self.calendar(start, end, known_at=known_at)
+        planned = [_planned(view) for view in page if view.window and view.status in _PLANNED]
+        related = self._ledger.rules(known_at=known_at).dependencies
+        found = conflicts(planned, related)
+        if service is None:
+            return found
+        name = folded(checked_id("service", service))
+        touched = {each.id for each in planned if name in map(folded, each.services)}
+        return tuple(each for each in found if not touched.isdisjoint((each.first, each.second)))
+
+    def next_free(
+        self,
+        id: str,
+        duration: timedelta,
+        *,
+        after: datetime | None = None,
+        until: datetime | None = None,
+        step: timedelta | None = timedelta(minutes=15),
+    ) -> Window | None:
+        """
+        Return the first window in which a change may be scheduled; None where there is none.
+
+        It meets no freeze that is about the change and is not overridden, lies in a maintenance
+        window where any is about it and inside the window that it was put up for, and conflicts
+        with nothing that is approved or going in.
+
+        Args:
+            id: The change.
+            duration: How long it takes.
+            after: Not before this aware time; by default now.
+            until: It ends by this aware time; by default four weeks after *after*.
+            step: It begins a whole number of these after *after*, which is rounded up to one of
+                UTC; None for any time.
+
+        Raises:
+            UnknownIdError: There is no such change.
+            InvalidValue: An argument can't be right.
+        """
+        from imcm.domain.policy.conflicts import next_free
+
+        first = self._now() if after is None else checked_time("after", after)
+        last = first + _FOUR_WEEKS if until is None else checked_time("until", until)
+        state, upto = self._state_of(id)
+        if state.window is not None:
+            first, last = max(first, state.window.start), min(last, state.window.end)
+        if step is not None:
+            since = utc(first) - _EPOCH
+            first = _EPOCH + -(-since // step) * step
+        if last <= first:
+            return None
+        rules = self._ledger.rules(known_at=upto)
+        policy = rules.policy or DEFAULT_POLICY
+        overridden = {
+            name: [Window(start=each.since, end=each.until) for each in overrides]
+            for name, overrides in state.overridden.items()
+        }
+        return next_free(
+            duration,
+            content=changes_.content_of(state),
+            after=first,
+            until=last,
+            planned=self._in_the_way(id, first, last),
+            dependencies=rules.dependencies,
+            freezes=policy.freezes,
+            maintenance=policy.maintenance,
+            overridden=overridden,
+            step=step,
+        )
+
+    def context(
+        self,
+        id: str,
+        *,
+        window: Window | None = None,
+        at: datetime | None = None,
+        template: Template | None = None,
+    ) -> Context:
+        """
+        Return what a step of a change has to be given of other streams, at one log position.
+
+            ledger.record("CHG-7", change.start, by="ci", at=now, context=views.context("CHG-7"))
+
+        Conflicts are with changes that are approved, or that go in; templates fail as deployments
+        do in the change failure rate.
+
+        Args:
+            id: The change.
+            window: The window to schedule it for; by default the one that it has. Where it has
+                none, conflicts are those at one instant.
+            at: That instant, and the end of the time in which a template's failures count; by
+                default now.
+            template: By which it is to be submitted: how many changes by one of that name, of any
+                version, failed within the time that the policy in force says.
+
+        Raises:
+            UnknownIdError: There is no such change.
+        """
+        from imcm.domain.policy.conflicts import Planned, conflicts_of
+
+        moment = self._now() if at is None else checked_time("at", at)
+        state, upto = self._state_of(id)
+        rules = self._ledger.rules(known_at=upto)
+        asked = checked_window("window", window) or state.scheduled or state.window
+        during = asked or Window(start=moment, end=moment + _INSTANT)
+        mine = Planned(id=id, window=during, services=state.services, environment=state.environment)
+        others = self._in_the_way(id, during.start, during.end)
+        met = conflicts_of(mine, others, rules.dependencies)
+        return Context(
+            position=upto,
+            content=state.content,
+            window=asked,
+            conflicts=[each.first if each.second == id else each.second for each in met],
+            template_failures=(
+                None if template is None else self._failures_by(template, rules.policy, moment)
+            ),
+        )
+
+    def _state_of(self, id: str) -> tuple[Change, int]:
+        """Return a change as steps know it, and the position up to which it was read."""
+        stream = stream_of(CHANGE, known_id("id", id))
+        with self._known(None) as at:
+            upto = self._upto(at)
+        state = self._state_at(id, upto)
+        if not state.past:
+            raise self._ledger.unknown(stream)
+        return state, upto
+
+    def _state_at(self, id: str, upto: int) -> Change:
+        """Return a change as steps know it, of what was recorded up to a position."""
+        rows = self._ledger.rows_of(stream_of(CHANGE, id))
+        known = [row for row in rows if row.position <= upto]
+        state: Change = state_of_rows(CHANGE, known, words=False)
+        return state
+
+    def _in_the_way(self, id: str, start: datetime, end: datetime) -> list[Planned]:
+        """Return what is approved or goes in between two times, but for one change."""
+        going, approved = ChangeStatus.IMPLEMENTING.value, ChangeStatus.APPROVED.value
+        where = Where()
+        where.add(
+            '(("window_start" < ? AND "window_end" > ? AND "status" = ?) OR "status" = ?)',
+            stored_moment(end), stored_moment(start), approved, going,
+        )  # fmt: skip
+        where.add('"id" <> ?', id)
+        with self._asked(None) as at:
+            page = self._page("change", CHANGES, where, _CHANGE_ORDERS, "window", None, 0, at)
+        return [_planned(view, running_at=start) for view in page]
+
+    def _failures_by(self, template: Template, policy: Policy | None, at: datetime) -> int:
+        approved = policy and policy.template(template.name, template.version)
+        since = at - approved.within if approved else _EPOCH
+        where = Where()
+        where.add('"template" = ?', checked_text("template.name", template.name))
+        with self._asked(None) as known:
+            page = self._page("change", CHANGES, where, _CHANGE_ORDERS, "oldest", None, 0, known)
+        ids = {view.id for view in page}
+        if not ids:
+            return 0
+        classified = failures(self.facts(), FailedBy(environments="*"))
+        deployed = classified.deployments
+        return sum(
+            deployed.change(index).id in ids and utc(midpoint(deployed.moment(index))) >= utc(since)
+            for index in classified.failed.indices
+        )
 
     def live(
         self,
@@ -662,6 +957,10 @@ class Views:
         view = self._one(CHANGE, id, known_at)
         assert isinstance(view, ChangeView)
         return view
+
+    def rules(self, *, known_at: int | datetime | None = None) -> Rules:
+        """Return the rules in force, or those that were; see `ledger.rules`."""
+        return self._ledger.rules(known_at=known_at)
 
     def services(self) -> tuple[str, ...]:
         """Return the names of all services that an incident or a change has, in their order."""

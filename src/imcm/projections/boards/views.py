@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from imcm.domain.change import Refusal
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.incident import OPEN
 from imcm.domain.incident_events import IncidentStatus
@@ -54,6 +55,7 @@ __all__ = [
     "IncidentView",
     "LiveVersion",
     "Match",
+    "Ready",
     "Reference",
     "RoleHeld",
     "Update",
@@ -466,11 +468,13 @@ class Approval:
         since: From when it waits: its submission, or the end of what went in.
         possible: Whether the person asked for may give it; None where nobody was asked for.
         guard, why: What says no to that person, and why; "" where nothing does.
+        due: By when a ruling has to be given, as the policy says; None where nobody does.
     """
 
     change: ChangeView
     waits_for: str
     since: Moment | None = None
+    due: datetime | None = None
     possible: bool | None = None
     guard: str = ""
     why: str = ""
@@ -483,6 +487,35 @@ class Approval:
         """Return it as plain values for JSON."""
         plain: dict[str, Any] = jsonable(self)
         return plain
+
+
+@attrs.frozen(kw_only=True)
+class Ready:
+    """
+    A change that is approved, or an emergency that may start before, and whether it may now.
+
+    Attributes:
+        change: The change.
+        refusals: Every guard that says no, and why; () where it may start.
+        opens_at: When freezes and maintenance windows let it start, where they do not now; None
+            where they do, or never will within two years.
+        votes_until: From when on too few of its votes count; None where none of them lapses.
+    """
+
+    change: ChangeView
+    refusals: tuple[Refusal, ...] = ()
+    opens_at: datetime | None = None
+    votes_until: datetime | None = None
+
+    @property
+    def may_start(self) -> bool:
+        """Whether it may start."""
+        return not self.refusals
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        plain: dict[str, Any] = jsonable(self)
+        return {**plain, "may_start": self.may_start}
 
 
 @attrs.frozen(kw_only=True)
