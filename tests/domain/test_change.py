@@ -1239,10 +1239,14 @@ class TestValidate:
             )
         )
 
-    def test_refused_while_the_work_goes_on(self):
+    def test_keeps_the_status_while_the_work_goes_on(self):
+        told = ChangeValidated(at=at(5), by="ann", check="smoke", passed=True, status=None)
         given(*UNDER_WAY).when(
             change.validate, by="ann", at=at(5), check="smoke", passed=True
-        ).then_refused(guard="status")
+        ).then(told)
+        state = change.fold((*UNDER_WAY, told))
+        assert (state.status, state.outcome) == ("implementing", None)
+        assert state.checks == {"smoke": change.Checked(True, at(5))}
 
     @pytest.mark.parametrize(
         ("name", "value"), [("check", ""), ("passed", "yes"), ("evidence", None)]

@@ -146,7 +146,8 @@ PLAN = ("plan", {"title": "new checkout", "risk": "low", "rollback_plan": "deplo
 APPROVE = ("approve", {"by": "dan"})
 START = ("start", {"rollout_plan": (5, 100)})
 GO = (PLAN, ("submit", {}), APPROVE, START)
-DONE = (*GO, ("advance_rollout", {"percent": 100}), ("complete", {}))
+UP = (("advance_rollout", {"percent": 5}), ("advance_rollout", {"percent": 100}))
+DONE = (*GO, *UP, ("complete", {}))
 
 CHANGES = {
     ChangeStatus.NOTHING: (),
@@ -161,7 +162,7 @@ CHANGES = {
 }
 EMERGENCY = ("plan", {"title": "hotfix", "type": "emergency", "incident": "INC-1"})
 UNAPPROVED = (EMERGENCY, ("submit", {}), ("start", {"rollout_plan": (5, 100)}))
-LATE = (*UNAPPROVED, ("advance_rollout", {"percent": 100}), ("complete", {}))
+LATE = (*UNAPPROVED, *UP, ("complete", {}))
 EMERGENCIES = {
     ChangeStatus.NOTHING: (),
     ChangeStatus.DRAFT: (EMERGENCY,),
@@ -190,7 +191,7 @@ CHANGE_ARGUMENTS = {
     "release": PLAIN,
     "start": PLAIN,
     "observe": PLAIN,
-    "advance_rollout": {**PLAIN, "percent": 25},
+    "advance_rollout": {**PLAIN, "percent": 5},
     "pause_rollout": PLAIN,
     "abort_rollout": PLAIN,
     "complete": PLAIN,
@@ -230,7 +231,7 @@ complete               . . . . . . . . .
 fail                   . . . . y . . . .
 roll_back              . . . . y y y y .
 recover                . . . . . y y y .
-validate               . . . . . y y . .
+validate               . . . . y y y . .
 close                  . . . . . y y . .
 cancel                 . y y y . . . . .
 correct                . . . . y y y y y

@@ -159,6 +159,8 @@ from imcm.errors import InvalidValue
 
 if TYPE_CHECKING:
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
+    from imcm.domain.policy.judging import CanaryPlan, CanaryVerdict
+    from imcm.domain.policy.rollouts import RolloutRule
 
 Status = ChangeStatus
 
@@ -172,6 +174,21 @@ class VoteHeld(NamedTuple):
     authority: Authority
     at: Moment | None = None
     until: datetime | None = None  # as the vote itself says; a policy may let it lapse earlier
+
+
+class Checked(NamedTuple):
+    """The latest result of a check, and when it was told."""
+
+    passed: bool
+    at: Moment | None = None
+
+
+class Seen(NamedTuple):
+    """What was counted at one step of a rollout: with the change, and without it."""
+
+    percent: float
+    canary: Counts
+    baseline: Counts
 
 
 class Override(NamedTuple):
@@ -199,13 +216,17 @@ class Change(NamedTuple):
         percent: Share of users reached by a rollout; None where there is no rollout.
         outstanding: Something about it went past its approval: it went in without, a guard would
             have said no to how it ended, or other content was approved. Nobody has ruled on it yet.
-        checks: The latest result of each check.
+        checks: The latest result of each check, and when it was told.
         status: Where it stands.
         type, kind, services, environment, labels, risk, incident, window: As planned, revised and
             corrected.
         has_rollback_plan, has_monitoring_plan, has_test_plan: Whether there is one.
         scheduled: The window it is scheduled for.
         on_hold: What it waits for; None where it does not.
+        rollout_plan: The steps of it that were planned, in percent.
+        stage_since: When the step that it is at began: at its start, or when it went up.
+        looks: What each step was judged by, by version: errors with it and without it, and at
+            which percent.
         paused: Whether its rollout is.
         commits: Ids of the commits that it brings.
         outcome: How the work ended; None while it has not.
@@ -240,13 +261,16 @@ class Change(NamedTuple):
     on_hold: HoldReason | None = None
     within: Window | None = None
     percent: float | None = None
+    rollout_plan: tuple[float, ...] = ()
+    stage_since: Moment | None = None
+    looks: Mapping[int, Seen] = NOTHING_TOLD
     paused: bool = False
     commits: frozenset[str] = frozenset()
     outcome: Outcome | None = None
     outstanding: bool = False
     ruled: bool = False
     recovered: bool = False
-    checks: Mapping[str, bool] = NOTHING_TOLD
+    checks: Mapping[str, Checked] = NOTHING_TOLD
     references: Mapping[str, str] = NOTHING_TOLD
     overridden: Mapping[str, tuple[Override, ...]] = NOTHING_TOLD
     lived: bool = False
@@ -335,6 +359,13 @@ def _told(
     )
 
 
+def _looked(change: Change, event: RolloutAdvanced | RolloutPaused, version: int) -> Change:
+    if event.canary is None or event.baseline is None:
+        return change
+    look = Seen(change.percent or 0.0, event.canary, event.baseline)
+    return change._replace(looks=told(change.looks, version, look))
+
+
 def _next(change: Change, event: ChangeFact, version: int) -> Change:
     match event:
         case ChangePlanned():
@@ -409,11 +440,14 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 lived=change.lived or not event.imported,
                 within=None if event.outstanding else change.scheduled or change.window,
                 percent=0.0 if event.rollout_plan else None,
+                rollout_plan=event.rollout_plan,
+                stage_since=event.at,
             )
         case CommitsRecorded():
             return change._replace(commits=change.commits | {c.id for c in event.commits})
         case RolloutAdvanced():
-            return change._replace(percent=event.percent, paused=False)
+            looked = _looked(change, event, version)
+            return looked._replace(percent=event.percent, stage_since=event.at, paused=False)
         case ChangeCompleted():
             return _told(change, event, outcome=Outcome.COMPLETED)
         case ChangeDeployed():
@@ -423,7 +457,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeRolledBack():
             return _told(change, event, outcome=Outcome.ROLLED_BACK)
         case ChangeValidated():
-            checks = told(change.checks, event.check, event.passed)
+            checks = told(change.checks, event.check, Checked(event.passed, event.at))
             outcome = change.outcome
             if event.passed and outcome is not None:
                 outcome = outcome.settled_by(Result.SUCCESSFUL)
@@ -467,7 +501,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 lived=change.lived or not event.imported,
             )
         case RolloutPaused():
-            return change._replace(paused=True)
+            return _looked(change, event, version)._replace(paused=True)
         case ChangeRecovered():
             return change._replace(recovered=True)
         case ReferenceAdded():
@@ -819,6 +853,143 @@ def _only_up(change: Change, ask: _Ask) -> str | None:
     if (change.percent or 0.0) < percent <= 100:
         return None
     return f"a rollout only goes up, to 100 at most: it is at {change.percent or 0:g} %"
+
+
+def _skips_no_step(change: Change, ask: _Ask) -> str | None:
+    so_far = change.percent or 0.0
+    planned = next((step for step in change.rollout_plan if step > so_far), None)
+    if planned is None or ask.percent is None or ask.percent <= planned:
+        return None
+    return f"the next step of its rollout plan is {planned:g} %; go there first"
+
+
+def _rules_of_rollout(change: Change, policy: Policy) -> list[RolloutRule]:
+    """Return what a policy asks of the rollout of such a change."""
+    content = content_of(change) if policy.rollouts else None
+    return [rule for rule in policy.rollouts if content is not None and rule.is_about(content)]
+
+
+def _starts_small(change: Change, ask: _Ask) -> str | None:
+    if ask.rollout_plan is None:
+        return None
+    shares = [each.first for each in _rules_of_rollout(change, ask.policy) if each.first]
+    if not shares or (ask.rollout_plan and ask.rollout_plan[0] <= min(shares)):
+        return None
+    return (
+        f"under policy {ask.policy.name} it goes to {min(shares):g} % at most at first; give "
+        f"rollout_plan=, such as ({min(shares):g}, 100)"
+    )
+
+
+def _plan_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
+    first = any(each.first for each in _rules_of_rollout(change, ask.policy))
+    return ("rollout_plan",) if first else ()
+
+
+def _is_at_work(change: Change) -> bool:
+    """Say whether some users have it already: before the first step nothing is to be seen."""
+    return bool(change.percent)
+
+
+def _has_baked(change: Change, ask: _Ask) -> str | None:
+    if not _is_at_work(change) or ask.at is None:
+        return None
+    bakes = [each.bake for each in _rules_of_rollout(change, ask.policy) if each.bake]
+    if not bakes:
+        return None
+    since = change.stage_since
+    if since is None:
+        return "it is not known since when it is at this step; correct that moment first"
+    until = _later(latest(since), max(bakes))
+    if earliest(ask.at) >= until:
+        return None
+    return f"at {change.percent:g} % since {latest(since)}, it is watched until {until}"
+
+
+def _has_passed_checks(change: Change, ask: _Ask) -> str | None:
+    if not _is_at_work(change) or ask.at is None:
+        return None
+    for rule in _rules_of_rollout(change, ask.policy):
+        for check in rule.checks:
+            result = change.checks.get(check)
+            if result is None:
+                return f"the check {check!r} is missing; validate tells its result"
+            if not result.passed:
+                return f"the check {check!r} failed; abort, or let it pass first"
+            old = _is_stale(result, change, ask.at, rule.fresh_for)
+            if old:
+                return f"the check {check!r} passed {old}; run it again"
+    return None
+
+
+def _is_stale(
+    result: Checked, change: Change, at: Moment, fresh_for: timedelta | None
+) -> str | None:
+    if result.at is None:
+        return "nobody knows when"
+    since = change.stage_since
+    if since is not None and earliest(result.at) < earliest(since):
+        return f"at {result.at}, before this step"
+    if fresh_for is not None and _later(result.at, fresh_for) < latest(at):
+        return f"at {result.at}, too long ago"
+    return None
+
+
+def _canary_is_good(change: Change, ask: _Ask) -> str | None:
+    if not _is_at_work(change) or ask.at is None:
+        return None
+    for rule in _rules_of_rollout(change, ask.policy):
+        if rule.canary is not None:
+            why = _judged(change, ask, rule.canary)
+            if why is not None:
+                return why
+    return None
+
+
+def _judged(change: Change, ask: _Ask, plan: CanaryPlan) -> str | None:
+    """Return why a canary is not promoted by what all its steps have counted so far."""
+    from imcm.domain.policy.judging import RolloutDecision
+
+    if ask.canary is None or ask.baseline is None:
+        return "give what it was judged by at this step: canary= and baseline="
+    verdict = _verdict(change, ask, plan)
+    if verdict.decision is RolloutDecision.PROMOTE:
+        return None
+    return f"{verdict.decision.value}: {verdict.reason}"
+
+
+def _verdict(change: Change, ask: _Ask, plan: CanaryPlan) -> CanaryVerdict:
+    from imcm.domain.policy.judging import Look, judge
+
+    assert ask.canary is not None  # or nobody would have asked
+    assert ask.baseline is not None
+    assert ask.at is not None
+    here = Seen(change.percent or 0.0, ask.canary, ask.baseline)
+    looks = [
+        Look(canary=each.canary, baseline=each.baseline, percent=each.percent)
+        for each in (*change.looks.values(), here)
+        if each.percent
+    ]
+    since = change.stage_since
+    baked = None if since is None else max(earliest(ask.at) - latest(since), timedelta())
+    return judge(looks, plan, baked=baked)
+
+
+def _canary_said(change: Change, ask: _Ask) -> Iterator[str]:
+    """Yield what the judgement of a canary that is promoted rests on."""
+    for rule in _rules_of_rollout(change, ask.policy):
+        if rule.canary is not None and _is_at_work(change):
+            yield f"canary: {_verdict(change, ask, rule.canary).reason}"
+
+
+def _rollout_needs(change: Change, ask: _Ask) -> tuple[str, ...]:
+    asked = _is_at_work(change) and _rules_of_rollout(change, ask.policy)
+    return ("at",) if asked else ()
+
+
+def _canary_needs(change: Change, ask: _Ask) -> tuple[str, ...]:
+    asked = any(each.canary is not None for each in _rules_of_rollout(change, ask.policy))
+    return ("at", "canary", "baseline") if asked and _is_at_work(change) else ()
 
 
 def _rolled_out(change: Change, _: _Ask) -> str | None:
@@ -1199,6 +1370,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         _NOT_FROZEN,
         _IN_MAINTENANCE,
         Guard(name="conflicts", why_not=_starts_alone, needs=_context_needed),
+        Guard(name="rollout plan", why_not=_starts_small, needs=_plan_needed),
         _NOT_HELD,
     ),
     "observe": _row((Status.NOTHING, *_BEFORE_START, Status.CANCELLED), "implemented"),
@@ -1206,6 +1378,10 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         (Status.IMPLEMENTING,),
         _SAME,
         Guard(name="only up", why_not=_only_up, needs=("percent",)),
+        Guard(name="no step skipped", why_not=_skips_no_step, needs=("percent",)),
+        Guard(name="bake time", why_not=_has_baked, needs=_rollout_needs),
+        Guard(name="checks", why_not=_has_passed_checks, needs=_rollout_needs),
+        Guard(name="canary", why_not=_canary_is_good, needs=_canary_needs),
         _NOT_HELD,
     ),
     "pause_rollout": _row((Status.IMPLEMENTING,), _SAME, _IN_ROLLOUT),
@@ -1217,7 +1393,8 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
     "roll_back": _row((Status.IMPLEMENTING, *_AFTER_WORK), "implemented"),
     "recover": _row(_AFTER_WORK, _SAME),
     "validate": _row(
-        (Status.IMPLEMENTED, Status.VALIDATED), "validated if all checks passed, else implemented"
+        (Status.IMPLEMENTING, Status.IMPLEMENTED, Status.VALIDATED),
+        "validated if all checks passed, else implemented; implementing: same",
     ),
     "close": _row(
         (Status.IMPLEMENTED, Status.VALIDATED),
@@ -1425,6 +1602,9 @@ def _require(
     freeze: str | None = None,
     also: Policy | None = None,
     context: Context | None = None,
+    rollout_plan: tuple[float, ...] | None = None,
+    canary: Counts | None = None,
+    baseline: Counts | None = None,
 ) -> tuple[str, Moment]:
     """Let the step go on or refuse it; return who and when in the form events keep."""
     change = checked_state("change", change, Change)
@@ -1447,6 +1627,9 @@ def _require(
         freeze=freeze,
         also=None if also is None else checked_policy(also),
         context=checked_context(context),
+        rollout_plan=rollout_plan,
+        canary=canary,
+        baseline=baseline,
     )
     require(STEPS, step, change, ask)
     return by, at
@@ -1942,12 +2125,21 @@ def start(
         commits: The commits it brings in, for lead time.
         rollout_plan: Percentages of users, rising, the last one 100: (5, 25, 100).
     """
-    by, at = _require(change, "start", by=by, at=at, policy=policy, context=context, also=also)
     if not is_list(rollout_plan):
         raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
     shares = tuple(_checked_percent("rollout_plan", share) for share in rollout_plan)
     if shares and (list(shares) != sorted(set(shares)) or shares[-1] != 100):
         raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
+    by, at = _require(
+        change,
+        "start",
+        by=by,
+        at=at,
+        policy=policy,
+        context=context,
+        also=also,
+        rollout_plan=shares,
+    )
     approved = change.status is Status.APPROVED
     lapsed = _votes_lapsed(change, Ask(at=at, policy=policy, also=also))
     here = approved and _is_approved_here(change) and not lapsed
@@ -2072,18 +2264,31 @@ def advance_rollout(
     Give it to a larger share of users. It ends a pause.
 
     Args:
-        percent: The share of users from now on, above 0 and up to 100; it only goes up.
+        percent: The share of users from now on, above 0 and up to 100; it only goes up, and not
+            past the next step of the plan.
+        canary, baseline: What was counted since the last step, and no running totals.
     """
     percent = _checked_percent("percent", percent)
-    by, at = _require(change, "advance_rollout", by=by, at=at, percent=percent, policy=policy)
+    canary, baseline = checked_counts("canary", canary), checked_counts("baseline", baseline)
+    by, at = _require(
+        change,
+        "advance_rollout",
+        by=by,
+        at=at,
+        percent=percent,
+        policy=policy,
+        canary=canary,
+        baseline=baseline,
+    )
+    ask: _Ask = Ask(at=at, policy=policy, canary=canary, baseline=baseline)
     return (
         RolloutAdvanced(
             at=at,
             by=by,
             percent=percent,
-            canary=checked_counts("canary", canary),
-            baseline=checked_counts("baseline", baseline),
-            policy=policy.said("may advance"),
+            canary=canary,
+            baseline=baseline,
+            policy=policy.said("; ".join(("may advance", *_canary_said(change, ask)))),
             note=checked_words("note", note),
         ),
     )
@@ -2238,6 +2443,8 @@ def validate(
     """
     Tell a check's result. Validated is what passed the latest run of every check.
 
+    While the work goes on, such as between two steps of a rollout, the status stays.
+
     Args:
         check: Which check: an id, such as "smoke test".
         passed: Whether it passed.
@@ -2245,7 +2452,9 @@ def validate(
     """
     by, at = _require(change, "validate", by=by, at=at)
     check, passed = checked_id("check", check), _checked_flag("passed", passed)
-    checks = {**change.checks, check: passed}
+    checks = {**change.checks, check: Checked(passed, at)}
+    over = change.status is not Status.IMPLEMENTING
+    well = all(each.passed for each in checks.values())
     return (
         ChangeValidated(
             at=at,
@@ -2254,9 +2463,10 @@ def validate(
             passed=passed,
             unauthorised=_unauthorised(change, by=by, at=at),
             evidence=checked_words("evidence", evidence),
-            status=changed(
-                change.status,
-                Status.VALIDATED if all(checks.values()) else Status.IMPLEMENTED,
+            status=(
+                changed(change.status, Status.VALIDATED if well else Status.IMPLEMENTED)
+                if over
+                else None
             ),
         ),
     )

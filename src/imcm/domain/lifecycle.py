@@ -19,6 +19,7 @@ import attrs
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     Authority,
+    Counts,
     Moment,
     Relation,
     Result,
@@ -130,6 +131,9 @@ class Ask(NamedTuple, Generic[S]):
     freeze: str | None = None
     also: Policy | None = None
     context: Context | None = None
+    rollout_plan: tuple[float, ...] | None = None
+    canary: Counts | None = None
+    baseline: Counts | None = None
 
 
 @attrs.frozen(kw_only=True)

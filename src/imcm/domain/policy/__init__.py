@@ -46,6 +46,7 @@ from imcm.plain import joined
 
 if TYPE_CHECKING:
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
+    from imcm.domain.policy.rollouts import RolloutRule
 
 __all__ = [
     "DEFAULT_POLICY",
@@ -76,6 +77,14 @@ def _rules(value: object) -> tuple[ApprovalRule, ...]:
 
 def _plans(value: object) -> tuple[PlanRule, ...]:
     return _listed("plans", value, PlanRule, 'PlanRule(needs=["test_plan"], ...)')
+
+
+def _rollouts(value: object) -> tuple[RolloutRule, ...]:
+    if is_list(value) and not value:
+        return ()  # who has none does not load what judges them
+    from imcm.domain.policy.rollouts import RolloutRule
+
+    return _listed("rollouts", value, RolloutRule, 'RolloutRule(bake="10 minutes", ...)')
 
 
 def _templates(value: object) -> tuple[ApprovedTemplate, ...]:
@@ -166,6 +175,7 @@ class Policy:
         groups: Names of groups and who is in them, of which a rule can ask for votes, too.
         plans: What plans must say, besides the risk and the rollback plan of a normal change.
         templates: The recipes by which standard changes are approved; none means any.
+        rollouts: What progressive rollouts have to keep: each rule that is about a change.
         valid_for: How long a vote counts: a `timedelta`, or text such as "14 days"; None means
             for ever. What is not started by then is voted on again.
         ruling_due: By when what went in unapproved has to be ruled on; None where nobody says.
@@ -201,6 +211,7 @@ class Policy:
     )
     plans: tuple[PlanRule, ...] = attrs.field(default=(), converter=_plans)
     templates: tuple[ApprovedTemplate, ...] = attrs.field(default=(), converter=_templates)
+    rollouts: tuple[RolloutRule, ...] = attrs.field(default=(), converter=_rollouts)
     valid_for: timedelta | None = attrs.field(default=None, converter=_valid_for)
     ruling_due: timedelta | None = attrs.field(default=None, converter=_ruling_due)
     actors: Mapping[Actor, tuple[str, ...]] = attrs.field(
@@ -387,6 +398,7 @@ class Policy:
             "groups": {name: list(people) for name, people in self.groups.items()},
             "plans": [rule.as_dict() for rule in self.plans],
             "templates": [template.as_dict() for template in self.templates],
+            "rollouts": [rule.as_dict() for rule in self.rollouts],
             "actors": {actor: list(ids) for actor, ids in self.actors.items()},
             "agents_may": list(self.agents_may),
             "freezes": [freeze.as_dict() for freeze in self.freezes],
@@ -416,7 +428,12 @@ class Policy:
         if not is_mapping(plain):
             raise InvalidValue("policy", plain, "a mapping, as as_dict gives it")
         given = dict(plain)
-        for name, kind in _LISTS.items():
+        lists = dict(_LISTS)
+        if given.get("rollouts"):
+            from imcm.domain.policy.rollouts import RolloutRule
+
+            lists["rollouts"] = RolloutRule
+        for name, kind in lists.items():
             if name in given:
                 given[name] = [
                     made(kind, f"{name}[{place}]", each)

@@ -13,6 +13,7 @@ from imcm.domain.vocabulary import Authority
 if TYPE_CHECKING:
     from imcm.domain.policy import Policy
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
+    from imcm.domain.policy.rollouts import RolloutRule
     from imcm.domain.policy.scope import Scope
 
 
@@ -46,6 +47,8 @@ def explained(policy: Policy) -> Iterator[str]:
         until = "" if limit is None else f", until {_count(limit, 'change')} failed in {within}"
         how = "is retired" if template.retired else f"approves standard changes{until}"
         yield f"  template {template.name} {template.version} {how}"
+    for rollout in policy.rollouts:
+        yield f"  rollouts of {_about(rollout)}: {_listed(_kept(rollout))}"
     for freeze in policy.freezes:
         by = f"; {_listed(freeze.override_by)} may override it" if freeze.override_by else ""
         yield f"  freeze {freeze.name}: {_when(freeze)}{_where(freeze)}{by}"
@@ -82,6 +85,19 @@ def _about(rule: Scope) -> str:
     kinds = f" of kind {_listed(list(rule.kinds))}" if rule.kinds else ""
     risks = f" of {_listed(list(rule.risks))} risk" if rule.risks else ""
     return f"{types} changes{kinds}{risks}{_where(rule)}"
+
+
+def _kept(rollout: RolloutRule) -> Iterator[str]:
+    if rollout.first is not None:
+        yield f"{rollout.first:g} % at most at first"
+    if rollout.bake is not None:
+        yield f"{length_in_words(rollout.bake)} before each next step"
+    if rollout.checks:
+        age = rollout.fresh_for
+        fresh = "" if age is None else f" in the last {length_in_words(age)}"
+        yield f"after {_listed(rollout.checks)} passed{fresh}"
+    if rollout.canary is not None:
+        yield f"errors judged with a false alarm in {rollout.canary.alpha:.2%} of rollouts at most"
 
 
 def _where(rule: Any) -> str:
