@@ -64,6 +64,10 @@ NOTES: dict[str, str] = {
     "attribution_100k": (
         "Deployments are sorted once for each service, and each incident costs a binary search."
     ),
+    "conflicts_100k": (
+        "Sorting compares times and no more. Here services are named by numbers, changes come and "
+        "go in the order of time, and each conflict becomes an object that can say why it is one."
+    ),
     "memory": "It is what the rows of facts take, each a Python object with its fields.",
     "import_time": (
         "All incident and change events are classes made by attrs when they are imported. It is "

@@ -27,6 +27,7 @@ import json
 import os
 import pickle
 import platform
+import random
 import shutil
 import sqlite3
 import statistics as bare
@@ -78,7 +79,9 @@ from imcm.domain.incident_events import (
     IncidentTriaged,
     UpdatePosted,
 )
-from imcm.domain.vocabulary import Audience, ChangeType, Commit, Kind, Severity
+from imcm.domain.policy.conflicts import Dependencies, Planned, conflicts, next_free
+from imcm.domain.policy.scope import Content
+from imcm.domain.vocabulary import Audience, ChangeType, Commit, Kind, Severity, Window
 from imcm.gc_pause import gc_paused
 from imcm.ledger import lean
 from imcm.ledger.bringing_in import IMPORT_BATCH
@@ -211,6 +214,11 @@ GOALS: dict[str, Goal] = {
         "the change failure rate without inference",
         0.15,
         "s",
+    ),
+    "conflicts_100k": Goal(
+        "which of as many scheduled changes conflict, where every service depends on others",
+        "sorting the starts and the ends of the same windows",
+        15,
     ),
     "memory": Goal(
         "the most memory held while a whole log becomes a report",
@@ -1121,6 +1129,58 @@ def inference(rows: int) -> tuple[float, float]:
     return with_, without
 
 
+# --- conflicts ------------------------------------------------------------------------------------
+
+CHANGES_OF_A_SERVICE = 200
+CALENDAR_DAYS = 730
+
+
+def measure_conflicts(folder: Path, events: int) -> dict[str, Any]:
+    """Conflicts of two years of scheduled changes, against sorting both ends of their windows."""
+    rows = max(100, events // 10)
+    chance = random.Random(7)
+    names = [f"service-{n}" for n in range(max(4, rows // CHANGES_OF_A_SERVICE))]
+    # Each depends on the database, and on the one that branches into it and two others.
+    depends_on = {names[n]: [names[0], names[(n - 1) // 3]] for n in range(1, len(names))}
+    dependencies = Dependencies(depends_on=depends_on)
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    planned: list[Planned] = []
+    for n in range(rows):
+        start = begin + timedelta(minutes=15) * chance.randrange(CALENDAR_DAYS * 96)
+        window = Window(start=start, end=start + timedelta(hours=chance.choice((1, 4))))
+        touched = chance.sample(names, chance.choice((1, 1, 2)))
+        planned.append(Planned(id=f"CHG-{n}", window=window, services=tuple(touched)))
+    windows = [each.window for each in planned]
+
+    def both_ends() -> object:
+        return sorted(each.start for each in windows), sorted(each.end for each in windows)
+
+    content = Content(services=(names[0],))
+    free = functools.partial(
+        next_free, timedelta(days=1), content=content, after=begin, until=windows[0].end
+    )
+    sorting, ours, alone, slot = in_turn(
+        both_ends,
+        lambda: conflicts(planned, dependencies),
+        lambda: conflicts(planned),
+        lambda: free(planned=planned, dependencies=dependencies),
+        runs=5,
+    )
+    return {
+        "ratio": ours / sorting,
+        "seconds": ours,
+        "baseline_seconds": sorting,
+        "beside": {
+            "scheduled changes": rows,
+            "services": len(names),
+            "conflicts": len(conflicts(planned, dependencies)),
+            "conflicts without dependencies": len(conflicts(planned)),
+            "seconds, without dependencies": round(alone, 4),
+            "seconds, the next free day of the database": round(slot, 4),
+        },
+    }
+
+
 # --- memory and imports ---------------------------------------------------------------------------
 
 
@@ -1273,6 +1333,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "metrics": ("metrics_100k",),
     "by_month": ("report_by_month",),
     "attribution": ("attribution_100k",),
+    "conflicts": ("conflicts_100k",),
     "cold": ("cold_open",),
     "follow": ("follow_catch_up",),
     "views": ("first_build",),
@@ -1287,6 +1348,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
 WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "attribution": measure_attribution,
     "compare": whole.measure_compare,
+    "conflicts": measure_conflicts,
     "contention": whole.measure_contention,
     "cold_kept": measure_cold_kept,
     "cold_replay": measure_cold_replay,

@@ -102,11 +102,11 @@ def in_the_way(one, other, dependencies):
 
 
 SERVICES = [f"s{number}" for number in range(7)]
-services = st.lists(st.sampled_from([*SERVICES, "S1", "else"]), max_size=3)
+services = st.lists(st.sampled_from([*SERVICES, "S1", "else"]), max_size=4)
 maps = st.builds(
     Dependencies,
-    depends_on=st.dictionaries(
-        st.sampled_from(SERVICES), st.lists(st.sampled_from(SERVICES), max_size=3), max_size=7
+    depends_on=st.fixed_dictionaries(
+        {name: st.lists(st.sampled_from(SERVICES), max_size=2) for name in SERVICES[:-1]}
     ),
     depth=st.sampled_from([None, None, 1, 2, 3]),
 )
@@ -401,6 +401,23 @@ class TestConflicts:
         met = pairs(*changes, occupied("X", 1, 2, "database"), dependencies=hub)
         assert [(name, "X") for name in sorted(names)] == met
 
+    def test_are_still_there_when_another_change_of_the_service_has_ended(self):
+        changes = [
+            occupied("A", 0, 1, "database"),
+            occupied("B", 0, 9, "database"),
+            occupied("C", 2, 3, "web"),
+            occupied("D", 4, 5, "database"),
+        ]
+        met = [("A", "B"), ("B", "C"), ("B", "D")]
+        assert met == pairs(*changes, dependencies=SHOP)
+
+    @pytest.mark.parametrize(("depth", "do"), [(2, False), (3, True), (4, True), (None, True)])
+    def test_are_over_so_many_steps(self, depth, do):
+        changes = [occupied("A", 0, 2, "web"), occupied("B", 1, 3, "database")]
+        dependencies = attrs.evolve(SHOP, depth=depth)
+        assert do is bool(pairs(*changes, dependencies=dependencies))
+        assert do is bool(conflicts_of(changes[0], changes, dependencies))
+
     def test_say_what_they_are(self):
         changes = [
             occupied("CHG-1", 0, 2, "web", "Pay"),
@@ -580,6 +597,11 @@ class TestNextFree:
         assert None is free(5, maintenance=two)
         assert (20, 23) == free(3, after=7.5, maintenance=two)
         assert (0, 5) == free(5, maintenance=[attrs.evolve(NIGHTS, services=["mail"])])
+        inside = [
+            MaintenanceWindow(name="long", times=window(3, 13)),
+            MaintenanceWindow(name="short", times=window(4, 7)),
+        ]
+        assert (8, 11) == free(3, planned=[occupied("A", 0, 8)], maintenance=inside)
 
     def test_of_an_emergency_asks_for_what_is_scheduled_alone(self):
         content = PAY._replace(type=ChangeType.EMERGENCY)
@@ -597,6 +619,7 @@ class TestNextFree:
         assert (8, 14) == free(6, **ask, overridden={"sale": [window(8, 14)]})
         assert (8, 24) == free(16, **ask, overridden={"sale": [window(8, 14), window(13, 99)]})
         assert (0, 2) == free(2, **ask, overridden={"sale": [window(-9, 3), window(15, 16)]})
+        assert (1, 9) == free(8, **ask, overridden={"sale": [window(1, 9), window(2, 3)]})
 
     def test_begins_at_whole_steps(self):
         step = {"step": QUARTER}
@@ -608,6 +631,7 @@ class TestNextFree:
         assert (3.1, 4.1) == free(1, planned=[occupied("A", 0, 3.1)], until=4.2)
         odd = MaintenanceWindow(name="odd", times=[window(1.1, 2.1), window(5.1, 6.3)])
         assert (5.25, 6.25) == free(1, maintenance=[odd], **step)
+        assert None is free(1, after=5, until=6.2, maintenance=[odd], **step)
 
     def test_ends_by_the_horizon(self):
         assert (22, 24) == free(2, after=22, until=24)

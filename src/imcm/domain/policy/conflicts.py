@@ -12,7 +12,7 @@ import heapq
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, compress, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
@@ -496,7 +496,7 @@ class Conflict:
         Each depends on the next; of several such paths, see `Dependencies.path`. The first service
         is of either change, the last of the other.
         """
-        return () if self.services or self._find_path is None else self._find_path()
+        return () if self._find_path is None else self._find_path()
 
     def __str__(self) -> str:
         """Return in one sentence which two it is, when, and why."""
@@ -554,28 +554,34 @@ def conflicts(
     known = _checked_dependencies(dependencies)
     if most is not None and not 1 <= checked_number("most", most) <= 1 << 62:
         raise InvalidValue("most", most, "a number from 1 on, or None for all")
-    pairs = islice(_overlapping(changes, known), most)
-    return tuple(_conflict(changes[first], changes[second], known) for second, first in pairs)
+    services, masks = _numbered(changes, known)
+    met: list[Conflict] = []
+    for second, first in islice(_overlapping(changes, services, masks), most):
+        mine, theirs = changes[first], set(services[second])
+        shared = [number in theirs for number in services[first]]
+        names = tuple(compress(mine.services, shared)) if True in shared else ()
+        met.append(_conflict(mine, changes[second], names, known))
+    return tuple(met)
 
 
-def _conflict(first: Planned, second: Planned, dependencies: Dependencies | None) -> Conflict:
+def _conflict(
+    first: Planned, second: Planned, services: tuple[str, ...], dependencies: Dependencies | None
+) -> Conflict:
     ends = min(first.window.end, second.window.end)
-    theirs = set(map(folded, second.services))
+    find_path = None
+    if dependencies is not None and not services:
+        find_path = partial(dependencies.path, first.services, second.services)
     return Conflict(
         first=first.id,
         second=second.id,
         window=Window(start=second.window.start, end=ends),
-        services=tuple(name for name in first.services if folded(name) in theirs),
-        find_path=(
-            None
-            if dependencies is None
-            else partial(dependencies.path, first.services, second.services)
-        ),
+        services=services,
+        find_path=find_path,
     )
 
 
 def _overlapping(
-    changes: Sequence[Planned], dependencies: Dependencies | None
+    changes: Sequence[Planned], services: Sequence[Sequence[int]], masks: Sequence[int]
 ) -> Iterator[tuple[int, int]]:
     """
     Yield the places of two changes that conflict, the one that starts later in front.
@@ -586,21 +592,23 @@ def _overlapping(
 
     Args:
         changes: In order.
+        services, masks: As `_numbered` tells them.
     """
-    services, masks = _numbered(changes, dependencies)
     environments = [_environment(change.environment) for change in changes]
     going_on: dict[str, dict[int, set[int]]] = {name: {} for name in environments}
     busy = dict.fromkeys(environments, 0)
+    starts = [change.window.start for change in changes]
     ends = [change.window.end for change in changes]
+    named = len(masks)
     by_end = sorted(range(len(changes)), key=ends.__getitem__)
     ended = 0
-    for place, change in enumerate(changes):
-        while ends[over := by_end[ended]] <= change.window.start:
+    for place, start in enumerate(starts):
+        while ends[over := by_end[ended]] <= start:
             where = environments[over]
             for service in services[over]:
                 others = going_on[where][service]
                 others.discard(over)
-                if not others and service < len(masks):
+                if not others and service < named:
                     busy[where] ^= 1 << service
             ended += 1
         where = environments[place]
@@ -608,7 +616,7 @@ def _overlapping(
         near = 0
         met: set[int] = set()
         for service in services[place]:
-            if service < len(masks):
+            if service < named:
                 near |= masks[service]
             else:
                 met |= here.get(service, met)
@@ -620,12 +628,11 @@ def _overlapping(
         for other in sorted(met):
             yield place, other
         for service in services[place]:
-            others = here.get(service)
-            if others is None:
-                here[service] = {place}
+            if service in here:
+                here[service].add(place)
             else:
-                others.add(place)
-            if service < len(masks):
+                here[service] = {place}
+            if service < named:
                 busy[where] |= 1 << service
 
 
@@ -668,9 +675,14 @@ def conflicts_of(
         if change.id != mine.id and change.window.overlaps(mine.window)
     ]
     met = _related(mine.services, mine.environment, others, known)
-    both = [sorted((mine, change), key=_order) for change in met]
+    both = [(c, mine) if _order(c) < _order(mine) else (mine, c) for c in met]
     both.sort(key=lambda pair: (_order(pair[1]), _order(pair[0])))
-    return tuple(_conflict(first, second, known) for first, second in both)
+    return tuple(_conflict(*pair, _shared(*pair), known) for pair in both)
+
+
+def _shared(first: Planned, second: Planned) -> tuple[str, ...]:
+    theirs = set(map(folded, second.services))
+    return tuple(name for name in first.services if folded(name) in theirs)
 
 
 def _related(
