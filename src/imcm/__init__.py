@@ -36,7 +36,17 @@ if TYPE_CHECKING:
     )
     from imcm.domain.policy.context import Context
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, Weekly
+    from imcm.domain.policy.judging import (
+        CanaryPlan,
+        CanaryVerdict,
+        Exposure,
+        Look,
+        RolloutDecision,
+        increments,
+        judge,
+    )
     from imcm.domain.policy.plans import PlanPart
+    from imcm.domain.policy.rollouts import RolloutRule
     from imcm.domain.recorded import LogMark, Recorded, Recording, Source, as_source_knew
     from imcm.domain.severity import SeverityScale
     from imcm.domain.vocabulary import (
@@ -164,6 +174,8 @@ __all__ = [
     "Authority",
     "Between",
     "BusinessHours",
+    "CanaryPlan",
+    "CanaryVerdict",
     "ChangeFacts",
     "ChangeStatus",
     "ChangeType",
@@ -183,6 +195,7 @@ __all__ = [
     "DoraReport",
     "Duties",
     "Entry",
+    "Exposure",
     "Facts",
     "Figure",
     "Follower",
@@ -210,6 +223,7 @@ __all__ = [
     "LiveVersion",
     "LogDiffersError",
     "LogMark",
+    "Look",
     "MaintenanceWindow",
     "MalformedLineError",
     "Match",
@@ -241,6 +255,8 @@ __all__ = [
     "Result",
     "Risk",
     "Role",
+    "RolloutDecision",
+    "RolloutRule",
     "Rules",
     "ServiceImpact",
     "Severity",
@@ -285,6 +301,8 @@ __all__ = [
     "frames",
     "freeze_overrides",
     "incident",
+    "increments",
+    "judge",
     "lead_time",
     "learned",
     "mean_time_to_restore",
@@ -351,6 +369,14 @@ _HOMES: Final = {
     "FreezeOverride": "imcm.projections.histories.overrides",
     "freeze_overrides": "imcm.projections.histories.overrides",
     "Ready": "imcm.projections.boards.views",
+    "CanaryPlan": "imcm.domain.policy.judging",
+    "CanaryVerdict": "imcm.domain.policy.judging",
+    "Exposure": "imcm.domain.policy.judging",
+    "Look": "imcm.domain.policy.judging",
+    "RolloutDecision": "imcm.domain.policy.judging",
+    "judge": "imcm.domain.policy.judging",
+    "increments": "imcm.domain.policy.judging",
+    "RolloutRule": "imcm.domain.policy.rollouts",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",

@@ -402,8 +402,8 @@ def change_steps(
             arguments = _arguments(step, {**_of_changes(), **frozen}, always=("policy",))
         elif name == "advance_rollout" and (change.percent or 0) < 100:
             so_far = change.percent or 0
-            following = next((step for step in change.rollout_plan if step > so_far), 100)
-            more = [share for share in _SHARES if so_far < share <= following] or [following]
+            following = next((step for step in change.rollout_plan if step > so_far), 100.0)
+            more = [float(share) for share in _SHARES if so_far < share <= following] or [following]
             arguments = _arguments(step, {**_of_changes(), "percent": st.sampled_from(more)})
         elif name == "schedule" and change.window:
             arguments = _arguments(step, {**_of_changes(), "window": st.just(change.window)})

@@ -52,6 +52,13 @@ def once(start, end, name="sale", **more):
 
 
 class TestWeekly:
+    def test_near_the_end_of_all_times_is_told_as_far_as_it_goes(self):
+        friday = datetime(9990, 12, 28, 20, tzinfo=UTC)
+        while friday.weekday() != 4:
+            friday += timedelta(days=1)
+        window = weekend().window_at(friday)
+        assert window is None or window.start <= friday < window.end
+
     @pytest.mark.parametrize(
         ("moment", "inside"),
         [

@@ -158,6 +158,9 @@ class TestMembers:
         assert not policy.may_vote_as(CAB, "ann")
         assert policy.may_vote_as(OWNER, "ann")
 
+    def test_are_kept_in_the_order_given_each_once(self):
+        assert Policy(stewards=["ann", "bea", "ANN"]).stewards == ("ann", "bea")
+
     @pytest.mark.parametrize("members", [["cab"], {"board": ["mia"]}, {"cab": "mia"}, {"cab": [7]}])
     def test_refuse_what_can_not_be_right(self, members):
         with pytest.raises(InvalidValue, match="members"):

@@ -798,8 +798,9 @@ def _counts_as_approved(change: Change, ask: _Ask) -> str | None:
     if change.status is Status.APPROVED:
         return None
     if change.type is not ChangeType.EMERGENCY:
-        lacks = _votes_suffice(change, ask)
-        missing = "" if lacks is None else f" ({lacks})"
+        asking = _asking(ask)
+        quorum, lacks = _missing(change, change.votes, asking)
+        missing = f" (of {quorum.votes} votes, missing: {lacks})" if lacks else ""
         return f"it is not approved{missing}; only an emergency may start before"
     if change.rejected:
         return "this emergency was rejected once, so it needs approval before it starts"

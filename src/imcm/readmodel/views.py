@@ -721,8 +721,12 @@ class Views:
         rules = self._ledger.rules(known_at=upto)
         policy = rules.policy or DEFAULT_POLICY
         overridden = {
-            name: [Window(start=each.since, end=each.until) for each in overrides]
-            for name, overrides in state.overridden.items()
+            freeze.name: [
+                Window(start=each.since, end=each.until)
+                for each in state.overridden.get(freeze.name, ())
+                if freeze.may_override(each.by)
+            ]
+            for freeze in policy.freezes
         }
         return next_free(
             duration,

@@ -58,8 +58,10 @@ def checked_environments(value: object) -> tuple[str, ...]:
 
 def checked_people(name: str, value: object) -> tuple[str, ...]:
     """Return ids of people as a tuple, each once, however it is spelt."""
-    people = checked_ids(name, value, '["mia"]')
-    return tuple({folded(person): person for person in reversed(people)}.values())[::-1]
+    people: dict[str, str] = {}
+    for person in checked_ids(name, value, '["mia"]'):
+        people.setdefault(folded(person), person)
+    return tuple(people.values())
 
 
 def checked_ids(name: str, value: object, example: str) -> tuple[str, ...]:
