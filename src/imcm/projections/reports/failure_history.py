@@ -1,0 +1,309 @@
+"""
+What was known of failures at any time: when each deployment failed, and what came before it.
+
+Nothing here looks ahead. Of a deployment at some time it is asked what had happened strictly before
+it, and a failure has happened once it showed itself: the roll back, the failed end, the detection
+of the incident, the deployment of the repair.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from imcm.domain.vocabulary import NONE_GIVEN, Moment, is_list
+from imcm.errors import InvalidValue
+from imcm.projections.facts.columns import FAILED, NO_TIME, ROLLED_BACK, indices_set
+from imcm.projections.facts.fold import Facts
+from imcm.projections.facts.instants import moment_of
+from imcm.projections.figures.attribution import causes_of, detected
+from imcm.projections.figures.definition import choices, is_label
+from imcm.projections.figures.deployments import Deployed
+from imcm.projections.figures.excerpt import one_of
+from imcm.projections.figures.failures import Classified, Failed, FailedBy, failures
+from imcm.projections.figures.units import instant_of, zone
+from imcm.projections.reports.proposed import ProposedChange
+
+FACTORS: Final = (
+    *("service", "kind", "type", "risk", "size", "hour", "weekday", "last_failure", "last_50"),
+)
+"""What is asked of a change unless told otherwise; "label:<name>" may be added."""
+
+LIKE: Final = ("service", "kind", "size", "hour")
+"""Changes that are alike in these are like each other; the part of them that is asked for."""
+
+NEVER: Final = 1 << 63
+"""When a deployment failed that did not."""
+
+MOST_RECENT: Final = 50
+
+_HOUR: Final = timedelta(hours=1) // timedelta(microseconds=1)
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_BLOCK: Final = 3  # hours that are taken together
+_HOURS: Final = tuple(
+    f"{hour - hour % _BLOCK:02}-{hour - hour % _BLOCK + _BLOCK:02} h" for hour in range(24)
+)
+
+# The last bound of each is behind everything.
+_SIZES: Final = (
+    (1, "1 commit"),
+    (4, "2 to 4 commits"),
+    (9, "5 to 9 commits"),
+    (19, "10 to 19 commits"),
+    (NEVER, "20 commits or more"),
+)
+_AGES: Final = (
+    (_HOUR, "within an hour"),
+    (6 * _HOUR, "within 6 hours"),
+    (24 * _HOUR, "within a day"),
+    (72 * _HOUR, "within 3 days"),
+    (168 * _HOUR, "within a week"),
+    (720 * _HOUR, "within 30 days"),
+    (1 << 64, "longer ago"),
+)
+_COUNTS: Final = (
+    *((0, "none"), (1, "1"), (4, "2 to 4"), (8, "5 to 8"), (17, "9 to 17"), (NEVER, "18 or more")),
+)
+_FEWEST: Final = 10
+"""Of fewer earlier deployments, how many failed says little."""
+
+NOT_KNOWN: Final = "not known"
+NONE_BEFORE: Final = "none before"
+
+
+def _level(bounds: Iterable[tuple[int, str]], value: int) -> str:
+    return next(name for bound, name in bounds if value <= bound)
+
+
+class ServiceHistory(NamedTuple):
+    """
+    The deployments of one service in order of time.
+
+    Attributes:
+        at: When each came into production, in microseconds since 1970.
+        failed_at: When each was known to have failed; NEVER of the others.
+        failures: The times at which one was, in order.
+        indices: Their indices among all deployments.
+    """
+
+    at: list[int]
+    failed_at: list[int]
+    failures: list[int]
+    indices: list[int]
+
+    def last_failure(self, at: int) -> str:
+        """Return how long ago a failure was last known, before a time, as a level."""
+        index = bisect_left(self.failures, at)
+        return _level(_AGES, at - self.failures[index - 1]) if index else NONE_BEFORE
+
+    def last_50(self, at: int) -> str:
+        """Return how many of the last 50 before a time were known by then to have failed."""
+        behind = bisect_left(self.at, at)
+        if behind < _FEWEST:
+            return f"fewer than {_FEWEST} deployments"
+        recent = self.failed_at[max(behind - MOST_RECENT, 0) : behind]
+        return _level(_COUNTS, sum(map(at.__gt__, recent)))
+
+
+_NOTHING: Final = ServiceHistory([], [], [], [])
+
+
+class FailureHistory:
+    """
+    All deployments with when each was known to have failed.
+
+    Attributes:
+        deployed: The deployments in order of time and id.
+        failed: Those that failed, and what says so.
+        failed_at: When each was known to have failed, in microseconds since 1970; NEVER of the
+            others. Never before its own deployment.
+        services: By the name of a service, its deployments; "" is that of changes without any.
+    """
+
+    def __init__(self, facts: Facts, definition: FailedBy, classified: Classified) -> None:
+        self._facts = facts
+        self.deployed: Deployed = classified.deployments
+        self.failed: Failed = classified.failed
+        self.failed_at = _failed_at(facts, definition, classified)
+
+    @cached_property
+    def services(self) -> Mapping[str, ServiceHistory]:
+        at, failed_at = self.deployed.at, self.failed_at
+        shared = self.deployed.by_service(range(len(at)))
+        made: dict[str, ServiceHistory] = {}
+        for name, indices in shared.items():
+            failed = [failed_at[index] for index in indices]
+            known = sorted(time for time in failed if time != NEVER)
+            made[name] = ServiceHistory([at[index] for index in indices], failed, known, indices)
+        return made
+
+    def of(self, service: str) -> ServiceHistory:
+        """Return the deployments of a service; nothing where there are none."""
+        return self.services.get(service, _NOTHING)
+
+
+def failure_history(facts: Facts, definition: FailedBy) -> FailureHistory:
+    """Return all deployments the definition takes with when each was known to have failed."""
+    key = ("failure history", *choices(definition, FailedBy))
+    return facts.kept(key, lambda: FailureHistory(facts, definition, failures(facts, definition)))
+
+
+def _failed_at(facts: Facts, definition: FailedBy, classified: Classified) -> list[int]:
+    """Return when each deployment was known to have failed; the first sign of it counts."""
+    deployed, failed = classified.deployments, classified.failed
+    failed_at = [NEVER] * len(deployed)
+    changes, by = facts.changes, definition.failed_by
+    # A sign of which nobody says when it was seen is known at the end.
+    end = NEVER - 1 if facts.as_of is None else instant_of(facts.as_of)
+    repairs: dict[str, int] = {}
+    if "repaired" in by:
+        for index in indices_set(changes.columns.rework):
+            row = changes[index]
+            if row.repairs is not None and row.repairs != row.id:
+                at = _known(row.deployed_at or row.planned_at, end)
+                repairs[row.repairs] = min(at, repairs.get(row.repairs, NEVER))
+    attributed = causes_of(facts, definition)[0] if "incident" in by else None
+    outcomes = deployed.outcomes
+    for index in failed.indices:
+        change_index = deployed.change_indices[index]
+        signs: list[int] = []
+        if outcomes[index] == ROLLED_BACK and "rolled_back" in by:
+            signs.append(_known(changes[change_index].rolled_back_at, end))
+        if outcomes[index] == FAILED and "failed" in by:
+            signs.append(_known(changes[change_index].ended_at, end))
+        if (repair := repairs.get(changes.ids[change_index])) is not None:
+            signs.append(repair)
+        if attributed is not None:
+            times = (detected(facts.incidents[i]) for i in attributed.incidents_of(change_index))
+            signs += (end if time == NO_TIME else time for time in times)
+        failed_at[index] = max(min(signs), deployed.at[index])
+    return failed_at
+
+
+def _known(moment: Moment | None, end: int) -> int:
+    return end if moment is None else instant_of(moment)
+
+
+# --- levels ---------------------------------------------------------------------------------------
+
+
+def checked_factors(value: object) -> tuple[str, ...]:
+    """
+    Return names of factors as a tuple.
+
+    Raises:
+        InvalidValue: One is none that there is, or comes twice.
+    """
+    given: list[object] = list(value) if is_list(value) else [value]
+    for name in given:
+        if name not in FACTORS and not is_label(name):
+            raise InvalidValue("factors", name, one_of(name, (*FACTORS, "or label:<name>")))
+        if given.count(name) > 1:
+            raise InvalidValue("factors", name, "each factor once")
+    return tuple(map(str, given))
+
+
+_OfChange = Callable[[ProposedChange, str, int], str]
+"""Gives the level of a factor: of a change, for one service of it, at a time."""
+
+
+def levels_of(
+    history: FailureHistory, factors: Sequence[str], time_zone: str
+) -> Callable[[ProposedChange, int], list[tuple[str, ...]]]:
+    """Return what gives the levels of a change at a time: one combination for each service."""
+    ways = [_way(history, factor, zone(time_zone)) for factor in factors]
+
+    def levels(change: ProposedChange, at: int) -> list[tuple[str, ...]]:
+        services = change.services or ("",)
+        return [tuple(way(change, service, at) for way in ways) for service in services]
+
+    return levels
+
+
+def _way(history: FailureHistory, factor: str, home: ZoneInfo) -> _OfChange:
+    if is_label(factor):
+        label = factor.removeprefix("label:")
+        return lambda change, _service, _at: change.labels.get(label, NONE_GIVEN)
+    if factor == "hour":
+        return lambda _change, _service, at: _HOURS[moment_of(at).astimezone(home).hour]
+    if factor == "weekday":
+        return lambda _change, _service, at: _WEEKDAYS[moment_of(at).astimezone(home).weekday()]
+    if factor == "last_failure":
+        return lambda _change, service, at: history.of(service).last_failure(at)
+    if factor == "last_50":
+        return lambda _change, service, at: history.of(service).last_50(at)
+    if factor == "service":
+        return lambda _change, service, _at: service or NONE_GIVEN
+    if factor == "size":
+        return lambda change, _service, _at: size_of(change.commits)
+    return lambda change, _service, _at: str(getattr(change, factor) or NONE_GIVEN)
+
+
+def size_of(commits: int | None) -> str:
+    """Return how large a change is, as a level."""
+    return _level(_SIZES, commits) if commits else NOT_KNOWN
+
+
+class Trained(NamedTuple):
+    """
+    The levels of all deployments, each as it was when it went in.
+
+    Attributes:
+        combinations: The different combinations of levels there are.
+        rows: Of each deployment in order, and each of its services, the index of its combination.
+        deployments: Of each of these, the index of its deployment.
+        shares: Of each of these, one divided by how many services its deployment has.
+    """
+
+    combinations: list[tuple[str, ...]]
+    rows: list[int]
+    deployments: list[int]
+    shares: list[float]
+
+
+def levels_of_all(
+    facts: Facts, definition: FailedBy, factors: tuple[str, ...], time_zone: str
+) -> Trained:
+    """Return the levels of all deployments, each as it was when it went in."""
+    key = ("levels", factors, time_zone, *choices(definition, FailedBy))
+    return facts.kept(key, lambda: _levels_of_all(facts, definition, factors, time_zone))
+
+
+def _levels_of_all(
+    facts: Facts, definition: FailedBy, factors: tuple[str, ...], time_zone: str
+) -> Trained:
+    history = failure_history(facts, definition)
+    deployed = history.deployed
+    numbers: dict[tuple[str, ...], int] = {}
+    trained = Trained([], [], [], [])
+    ways = [_way(history, factor, zone(time_zone)) for factor in factors]
+    for index, at in enumerate(deployed.at):
+        # A row has the names that are asked for, except the number of its commits.
+        row: Any = _Row(deployed.change(index))
+        services = row.services or ("",)
+        for service in services:
+            levels = tuple(way(row, service, at) for way in ways)
+            number = numbers.setdefault(levels, len(numbers))
+            trained.rows.append(number)
+            trained.deployments.append(index)
+            trained.shares.append(1 / len(services))
+    trained.combinations.extend(numbers)
+    return trained
+
+
+class _Row:
+    """A row of facts where a proposed change is asked: making that of each row takes long."""
+
+    __slots__ = ("commits", "kind", "labels", "risk", "services", "type")
+
+    def __init__(self, row: Any) -> None:
+        self.services = row.services
+        self.kind = row.kind
+        self.type = row.type
+        self.risk = row.risk
+        self.labels = row.labels
+        self.commits = len(row.commits) or None
