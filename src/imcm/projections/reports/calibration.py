@@ -8,6 +8,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import attrs
@@ -147,12 +149,12 @@ class Calibration:
             lines.append(f"  trained anew every {self.every} on what was known before")
             head = f"  {'':6}{'n':>7}{'failed':>9}{'predicted':>11}{'Brier':>9}{'plain':>9}"
             lines.append(f"{head}{'rolling':>9}  difference to plain")
-            for score in (*self.years, self.whole):
-                lines.append(
-                    f"  {score.name:6}{score.n:7,}{100 * score.observed:8.2f}%"
-                    f"{100 * score.predicted:10.2f}%{score.brier:9.5f}{score.brier_plain:9.5f}"
-                    f"{score.brier_rolling:9.5f}  {_difference(score.difference, score.interval)}"
-                )
+            lines += [
+                f"  {score.name:6}{score.n:7,}{100 * score.observed:8.2f}%"
+                f"{100 * score.predicted:10.2f}%{score.brier:9.5f}{score.brier_plain:9.5f}"
+                f"{score.brier_rolling:9.5f}  {_difference(score.difference, score.interval)}"
+                for score in (*self.years, self.whole)
+            ]
             lines.append("  predicted against observed, by deciles of what was predicted")
             lines += [
                 f"    {shown(each.predicted, SHARE)}: {shown(each.observed, SHARE)} "
@@ -270,7 +272,7 @@ class _Predicted:
 
     Attributes:
         indices: The deployments.
-        rates, plain, rolling: What was predicted of each: by the model, and by the two plain rates.
+        rates, plain: What was predicted of each: by the model, and by the plain rate.
     """
 
     def __init__(self, history: FailureHistory) -> None:
@@ -278,14 +280,17 @@ class _Predicted:
         self.indices: list[int] = []
         self.rates: list[float] = []
         self.plain: list[float] = []
-        self.rolling: list[float] = []
 
     def take(self, indices: Sequence[int], rates: Iterable[float], plain: float) -> None:
         """Take what was predicted of some deployments."""
         self.indices += indices
         self.rates += rates
         self.plain += [plain] * len(indices)
-        self.rolling += _rolling(self._history, indices, plain)
+
+    @cached_property
+    def rolling(self) -> Sequence[float]:
+        """The plain rate of the year before each deployment."""
+        return list(_rolling(self._history, self.indices, self.plain))
 
     def _failed(self, each: int) -> bool:
         return self._history.failed_at[self.indices[each]] != NEVER
@@ -334,7 +339,7 @@ class _Predicted:
         """Yield what became of those of which about the same was predicted."""
         order = sorted(range(len(self.rates)), key=self.rates.__getitem__)
         edges = [len(order) * edge // count for edge in range(count + 1)]
-        for first, last in zip(edges, edges[1:], strict=False):
+        for first, last in pairwise(edges):
             members = order[first:last]
             if not members:
                 continue
@@ -350,26 +355,32 @@ class _Predicted:
             )
 
 
-def _rolling(history: FailureHistory, indices: Sequence[int], plain: float) -> Iterator[float]:
+def _rolling(
+    history: FailureHistory, indices: Iterable[int], otherwise: Iterable[float]
+) -> Iterator[float]:
     """
     Yield the share known to have failed in the year before each deployment, in order of time.
 
     A failure is known from its own time on, and counts while its deployment is in that year.
+
+    Args:
+        otherwise: What it is where there was no deployment in that year.
     """
     at, failed_at = history.deployed.at, history.failed_at
-    known = sorted((time, index) for index, time in enumerate(failed_at) if time != NEVER)
-    first = last = next_failure = 0
+    failures = sorted((time, index) for index, time in enumerate(failed_at) if time != NEVER)
+    first = last = known = 0
     failed: set[int] = set()
-    for index in indices:
+    for index, else_ in zip(indices, otherwise, strict=True):
         now = at[index]
         last = bisect_left(at, now, last)
-        while next_failure < len(known) and known[next_failure][0] < now:
-            failed.add(known[next_failure][1])
-            next_failure += 1
         while first < last and at[first] < now - _YEAR:
+            failed.discard(first)
             first += 1
-        failed = {each for each in failed if each >= first} if len(failed) > 0 else failed
-        yield len(failed) / (last - first) if last > first else plain
+        while known < len(failures) and failures[known][0] < now:
+            if failures[known][1] >= first:
+                failed.add(failures[known][1])
+            known += 1
+        yield len(failed) / (last - first) if first < last else else_
 
 
 def _paired(

@@ -15,12 +15,12 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from imcm.domain.vocabulary import NONE_GIVEN, Moment, is_list
+from imcm.domain.vocabulary import NONE_GIVEN, Kind, Moment, is_list
 from imcm.errors import InvalidValue
 from imcm.projections.facts.columns import FAILED, NO_TIME, ROLLED_BACK, indices_set
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.figures.attribution import causes_of, detected
+from imcm.projections.figures.attribution import Attributed, causes_of, detected
 from imcm.projections.figures.definition import choices, is_label
 from imcm.projections.figures.deployments import Deployed
 from imcm.projections.figures.excerpt import one_of
@@ -86,13 +86,15 @@ class ServiceHistory(NamedTuple):
     Attributes:
         at: When each came into production, in microseconds since 1970.
         failed_at: When each was known to have failed; NEVER of the others.
-        failures: The times at which one was, in order.
+        failures: The times at which failures were known, in order.
+        failed: The deployments that failed, by their indices among all, in that order.
         indices: Their indices among all deployments.
     """
 
     at: list[int]
     failed_at: list[int]
     failures: list[int]
+    failed: list[int]
     indices: list[int]
 
     def last_failure(self, at: int) -> str:
@@ -108,8 +110,12 @@ class ServiceHistory(NamedTuple):
         recent = self.failed_at[max(behind - MOST_RECENT, 0) : behind]
         return _level(_COUNTS, sum(map(at.__gt__, recent)))
 
+    def failed_between(self, since: int, until: int) -> list[int]:
+        """Return the deployments known to have failed in [*since*, *until*), by their indices."""
+        return self.failed[bisect_left(self.failures, since) : bisect_left(self.failures, until)]
 
-_NOTHING: Final = ServiceHistory([], [], [], [])
+
+_NOTHING: Final = ServiceHistory([], [], [], [], [])
 
 
 class FailureHistory:
@@ -125,10 +131,11 @@ class FailureHistory:
     """
 
     def __init__(self, facts: Facts, definition: FailedBy, classified: Classified) -> None:
-        self._facts = facts
         self.deployed: Deployed = classified.deployments
         self.failed: Failed = classified.failed
-        self.failed_at = _failed_at(facts, definition, classified)
+        by_incident = "incident" in definition.failed_by
+        self._attributed = causes_of(facts, definition)[0] if by_incident else None
+        self.failed_at = _failed_at(facts, definition, classified, self._attributed)
 
     @cached_property
     def services(self) -> Mapping[str, ServiceHistory]:
@@ -136,10 +143,33 @@ class FailureHistory:
         shared = self.deployed.by_service(range(len(at)))
         made: dict[str, ServiceHistory] = {}
         for name, indices in shared.items():
-            failed = [failed_at[index] for index in indices]
-            known = sorted(time for time in failed if time != NEVER)
-            made[name] = ServiceHistory([at[index] for index in indices], failed, known, indices)
+            known = sorted(
+                (failed_at[index], index) for index in indices if failed_at[index] != NEVER
+            )
+            made[name] = ServiceHistory(
+                at=[at[index] for index in indices],
+                failed_at=[failed_at[index] for index in indices],
+                failures=[time for time, _ in known],
+                failed=[index for _, index in known],
+                indices=indices,
+            )
         return made
+
+    @cached_property
+    def first_of_kind(self) -> Mapping[tuple[str, Kind | None], int]:
+        """When there was first a deployment of a kind on a service, in microseconds since 1970."""
+        first: dict[tuple[str, Kind | None], int] = {}
+        for index, at in enumerate(self.deployed.at):
+            row = self.deployed.change(index)
+            for service in row.services or ("",):
+                first.setdefault((service, row.kind), at)
+        return first
+
+    def incidents_of(self, index: int) -> Sequence[int]:
+        """Return the indices of the incidents that say that a deployment failed."""
+        if self._attributed is None:
+            return ()
+        return self._attributed.incidents_of(self.deployed.change_indices[index])
 
     def of(self, service: str) -> ServiceHistory:
         """Return the deployments of a service; nothing where there are none."""
@@ -152,7 +182,9 @@ def failure_history(facts: Facts, definition: FailedBy) -> FailureHistory:
     return facts.kept(key, lambda: FailureHistory(facts, definition, failures(facts, definition)))
 
 
-def _failed_at(facts: Facts, definition: FailedBy, classified: Classified) -> list[int]:
+def _failed_at(
+    facts: Facts, definition: FailedBy, classified: Classified, attributed: Attributed | None
+) -> list[int]:
     """Return when each deployment was known to have failed; the first sign of it counts."""
     deployed, failed = classified.deployments, classified.failed
     failed_at = [NEVER] * len(deployed)
@@ -166,7 +198,6 @@ def _failed_at(facts: Facts, definition: FailedBy, classified: Classified) -> li
             if row.repairs is not None and row.repairs != row.id:
                 at = _known(row.deployed_at or row.planned_at, end)
                 repairs[row.repairs] = min(at, repairs.get(row.repairs, NEVER))
-    attributed = causes_of(facts, definition)[0] if "incident" in by else None
     outcomes = deployed.outcomes
     for index in failed.indices:
         change_index = deployed.change_indices[index]

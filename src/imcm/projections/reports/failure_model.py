@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import attrs
 
+from imcm.domain.change import Change
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import checked_time, is_number, optional_time
 from imcm.errors import InvalidValue
@@ -46,7 +47,7 @@ from imcm.projections.reports.failure_history import (
     levels_of,
     levels_of_all,
 )
-from imcm.projections.reports.proposed import Change, ProposedChange, proposed
+from imcm.projections.reports.proposed import ProposedChange, proposed
 from imcm.projections.statistics.intervals import Interval, wilson
 from imcm.projections.statistics.shrinkage import Effect, ShrunkRates, shrunk_rates
 
@@ -138,6 +139,8 @@ class FailureModel:
         time_zone: In which hours and weekdays are told.
         n, failed: The deployments it was trained on, and how many were known to have failed.
         rates: The rates of all combinations of levels, with the effects.
+        history: All deployments of the log with when each was known to have failed, later ones
+            included: what is asked of a change at some time looks at nothing from then on.
     """
 
     before: datetime
@@ -147,14 +150,8 @@ class FailureModel:
     n: int
     failed: int
     rates: ShrunkRates
-    _history: FailureHistory = attrs.field(alias="history", eq=False)
-    _trained: Trained = attrs.field(alias="trained", eq=False)
-    _first: int = attrs.field(alias="first", eq=False)
-    _last: int = attrs.field(alias="last", eq=False)
-    _memo: _Memo = attrs.field(init=False, eq=False)
-
-    def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_memo", _Memo(self))
+    history: FailureHistory = attrs.field(eq=False)
+    _lookup: _Lookup = attrs.field(alias="lookup", eq=False)
 
     def __repr__(self) -> str:
         """Return in one line what it was trained on."""
@@ -187,11 +184,11 @@ class FailureModel:
         if not self.n:
             reason = "no deployment was known before"
             return FailureRate(rate=None, reason=reason, at=when, before=self.before)
-        combinations = self._memo.levels(asked, instant(utc(when)))
+        combinations = self._lookup.levels(asked, instant(utc(when)))
         estimate = self.rates.rate(*combinations)
-        like, alike = self._memo.alike(combinations)
+        like, alike = self._lookup.alike(combinations)
         before = instant(utc(self.before))
-        failed = sum(self._history.failed_at[index] < before for index in alike)
+        failed = sum(self.history.failed_at[index] < before for index in alike)
         return FailureRate(
             rate=estimate.rate,
             interval=estimate.interval,
@@ -209,7 +206,7 @@ class FailureModel:
 
     def rates_of(self, deployments: Iterable[int]) -> list[float]:
         """Return the rates alone, of deployments by their indices in order of time."""
-        return [self._memo.rate(index) for index in deployments]
+        return [self._lookup.rate(index) for index in deployments]
 
     def explain(self) -> str:
         """Return for a person which factors matter, and the levels that move most."""
@@ -245,28 +242,37 @@ class FailureModel:
         }
 
 
-class _Memo:
+class _Lookup:
     """What a model looks up, made when it is first asked for."""
 
-    def __init__(self, model: FailureModel) -> None:
-        self._model = model
-        self._rates: dict[int, float] = {}
+    def __init__(
+        self,
+        history: FailureHistory,
+        trained: Trained,
+        rows: range,
+        factors: Sequence[str],
+        time_zone: str,
+        rates: ShrunkRates,
+    ) -> None:
+        """
+        Take what a model knows.
 
-    @cached_property
-    def levels(self) -> Any:
-        model = self._model
-        return levels_of(model._history, model.factors, model.time_zone)
-
-    @cached_property
-    def _like(self) -> tuple[int, ...]:
-        return tuple(at for at, name in enumerate(self._model.factors) if name in LIKE)
+        Args:
+            rows: Those of *trained* that it was trained on.
+        """
+        self._trained = trained
+        self._rows = rows
+        self._factors = factors
+        self._rates = rates
+        self._known: dict[int, float] = {}
+        self.levels = levels_of(history, factors, time_zone)
+        self._like = tuple(at for at, name in enumerate(factors) if name in LIKE)
 
     @cached_property
     def _alike(self) -> Mapping[tuple[str, ...], set[int]]:
-        model = self._model
-        trained: Trained = model._trained
+        trained = self._trained
         alike: dict[tuple[str, ...], set[int]] = {}
-        for row in range(model._first, model._last):
+        for row in self._rows:
             levels = trained.combinations[trained.rows[row]]
             key = tuple(levels[at] for at in self._like)
             alike.setdefault(key, set()).add(trained.deployments[row])
@@ -275,28 +281,22 @@ class _Memo:
     def alike(self, combinations: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], set[int]]:
         """Return in what others are like a change, and the indices of those that are."""
         keys = [tuple(levels[at] for at in self._like) for levels in combinations]
-        names = tuple(self._model.factors[at] for at in self._like)
+        names = tuple(self._factors[at] for at in self._like)
         return names, set[int]().union(*(self._alike.get(key, ()) for key in keys))
-
-    @cached_property
-    def _row_of(self) -> Sequence[int]:
-        """The first row of each deployment."""
-        trained: Trained = self._model._trained
-        first: list[int] = []
-        for row, deployment in enumerate(trained.deployments):
-            if deployment == len(first):
-                first.append(row)
-        return [*first, len(trained.deployments)]
 
     def rate(self, deployment: int) -> float:
         """Return the rate of a deployment; many have the same levels."""
-        trained: Trained = self._model._trained
-        rows = trained.rows[self._row_of[deployment] : self._row_of[deployment + 1]]
-        if len(rows) > 1:
-            return self._model.rates.rate(*(trained.combinations[row] for row in rows)).rate
-        rate = self._rates.get(rows[0])
+        trained = self._trained
+        first = bisect_left(trained.deployments, deployment)
+        last = bisect_left(trained.deployments, deployment + 1, first)
+        numbers = trained.rows[first:last]
+        if len(numbers) > 1:
+            return self._rates.rate(*(trained.combinations[number] for number in numbers)).rate
+        number = numbers[0]
+        rate = self._known.get(number)
         if rate is None:
-            rate = self._rates[rows[0]] = self._model.rates.rate(trained.combinations[rows[0]]).rate
+            rate = self._rates.rate(trained.combinations[number]).rate
+            self._known[number] = rate
         return rate
 
 
@@ -411,18 +411,19 @@ def trained_model(
         for levels, weight, of in zip(trained.combinations, weights, successes, strict=True)
         if weight
     }
+    rates = shrunk_rates(cells, factors=factors, level=definition.level)
+    time_zone = definition.time_zone
+    lookup = _Lookup(history, trained, range(*rows), factors, time_zone, rates)
     return FailureModel(
         before=before,
         factors=factors,
         half_life=half_life,
-        time_zone=definition.time_zone,
+        time_zone=time_zone,
         n=last - first,
         failed=sum(time < end for time in failed_at[first:last]),
-        rates=shrunk_rates(cells, factors=factors, level=definition.level),
+        rates=rates,
         history=history,
-        trained=trained,
-        first=rows[0],
-        last=rows[1],
+        lookup=lookup,
     )
 
 

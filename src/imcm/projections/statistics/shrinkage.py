@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from operator import mul, sub
-from typing import Final, NamedTuple
+from operator import itemgetter, mul, sub
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -45,6 +45,7 @@ LARGEST_WEIGHT: Final = 1e9
 
 _FARTHEST: Final = 30.0  # beyond these log-odds a rate is 0 or 1 to thirteen digits
 _MOST_ROUNDS: Final = 60
+_LEAST: Final = 1e-13
 
 
 class Effect(NamedTuple):
@@ -117,8 +118,8 @@ class ShrunkRates:
         """
         Return the estimated rate of what has these levels, one for each factor in their order.
 
-        A level that was not there, or has no effect of its own, adds nothing to the log-odds and widens the interval by the
-        variance of its factor.
+        A level that was not there, or has no effect of its own, adds nothing to the log-odds and
+        widens the interval by the variance of its factor.
 
         Args:
             combinations: One, or several where something belongs to more than one group: then
@@ -135,7 +136,7 @@ class ShrunkRates:
         unknown: dict[tuple[int, str], float] = {}
         seen: list[dict[str, float]] = [{} for _ in self.factors]
         for levels in combinations:
-            for factor, level in enumerate(self._checked(levels)):
+            for factor, level in enumerate(_levels("levels", levels, self.factors)):
                 seen[factor][level] = seen[factor].get(level, 0.0) + share
                 number = self._numbers[factor].get(level)
                 if number is not None:
@@ -165,14 +166,6 @@ class ShrunkRates:
         bounds = _rate(log_odds - half), _rate(log_odds + half)
         interval = Interval(low=bounds[0], high=bounds[1], level=self.level, method=METHOD)
         return ShrunkRate(_rate(log_odds), interval, effects)
-
-    def _checked(self, levels: Sequence[str]) -> Sequence[str]:
-        texts = is_list(levels) and not is_mapping(levels)
-        given = tuple(levels) if texts else ()
-        if len(given) != len(self.factors) or not all(isinstance(each, str) for each in given):
-            names = ", ".join(self.factors)
-            raise InvalidValue("levels", levels, f"one text for each factor: {names}")
-        return given
 
 
 def _rate(log_odds: float) -> float:
@@ -225,11 +218,9 @@ def _checked_cells(cells: object, names: Sequence[str]) -> list[_Cell]:
     if not is_mapping(cells):
         raise InvalidValue("cells", cells, 'a mapping such as {("pay", "Mon"): (40, 3)}')
     given: list[_Cell] = []
-    for levels, counts in cells.items():
-        texts = isinstance(levels, tuple) and all(isinstance(each, str) for each in levels)
-        if not texts or len(levels) != len(names):
-            raise InvalidValue("cells", levels, f"one text for each of {len(names)} factors")
-        pair = tuple(counts) if is_list(counts) else ()
+    for combination, counts in cells.items():
+        levels = _levels("cells", combination, names)
+        pair: list[Any] = list(counts) if is_list(counts) else []
         if len(pair) != 2:
             raise InvalidValue("cells", counts, "a weight, and how much of it is successes")
         check_from_to("weight", pair[0], 0, LARGEST_WEIGHT)
@@ -237,12 +228,20 @@ def _checked_cells(cells: object, names: Sequence[str]) -> list[_Cell]:
         if pair[0]:
             given.append((levels, float(pair[0]), float(pair[1])))
     # The order in which they come must not show in the last digits.
-    given.sort(key=lambda cell: cell[0])
+    given.sort(key=itemgetter(0))
     return given
 
 
+def _levels(name: str, value: object, names: Sequence[str]) -> tuple[str, ...]:
+    given: list[object] = list(value) if is_list(value) and not is_mapping(value) else []
+    levels = tuple(level for level in given if isinstance(level, str))
+    if not len(levels) == len(given) == len(names):
+        raise InvalidValue(name, value, f"one text for each factor: {', '.join(names)}")
+    return levels
+
+
 def _checked_variances(variances: object, names: Sequence[str]) -> list[float]:
-    given = list(variances) if is_list(variances) else []
+    given: list[Any] = list(variances) if is_list(variances) else []
     if len(given) != len(names):
         raise InvalidValue("variances", variances, f"one for each of {len(names)} factors")
     for variance in given:
@@ -431,17 +430,18 @@ def _lower_inverse(rows: Sequence[Sequence[float]]) -> list[list[float]]:
         for column, value in enumerate(row[:-1]):
             other = lower[column]
             made.append((value - sum(map(mul, made, other))) / other[column])
-        made.append(math.sqrt(row[-1] - sum(map(mul, made, made))))
+        # On paper it is above 0; of very large weights rounding may leave less than nothing.
+        rest = row[-1] - sum(map(mul, made, made))
+        made.append(math.sqrt(max(rest, row[-1] * _LEAST)))
         lower.append(made)
     columns: list[list[float]] = []  # of the inverse, each from its diagonal on
     size = len(lower)
     for first in range(size):
-        column = [1 / lower[first][first]]
-        for row in range(first + 1, size):
-            of = lower[row]
-            column.append(-sum(map(mul, of[first:row], column)) / of[row])
-        columns.append(column)
-    return [[columns[column][row - column] for column in range(row + 1)] for row in range(size)]
+        below = [1 / lower[first][first]]
+        for number, values in enumerate(lower[first + 1 :], start=first + 1):
+            below.append(-sum(map(mul, values[first:number], below)) / values[number])
+        columns.append(below)
+    return [[columns[at][number - at] for at in range(number + 1)] for number in range(size)]
 
 
 def _solved(inverted: Sequence[Sequence[float]], right: Sequence[float]) -> list[float]:
