@@ -149,7 +149,9 @@ def test_the_order_of_the_cells_does_not_matter(chance):
 def test_cells_of_weight_nothing_are_not_there():
     """They add no level."""
     cells = {("a",): (10, 3), ("b",): (20, 1)}
-    assert shrunk_rates({**cells, ("c",): (0, 0)}, factors=["x"]) == shrunk_rates(cells, factors=["x"])
+    assert shrunk_rates({**cells, ("c",): (0, 0)}, factors=["x"]) == shrunk_rates(
+        cells, factors=["x"]
+    )
 
 
 def test_several_groups_at_once_are_the_mean_of_their_log_odds():

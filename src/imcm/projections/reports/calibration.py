@@ -237,13 +237,14 @@ def calibration(
             if plain is None or not model.n:
                 continue
             predicted.take(range(first, last), model.rates_of(range(first, last)), plain)
+        every_one = range(len(predicted.indices))
         return Calibration(
             every=every,
             factors=names,
             half_life=life,
             time_zone=time_zone,
             years=tuple(predicted.years(time_zone, level)),
-            whole=predicted.score("all", range(len(predicted.indices)), level),
+            whole=predicted.score("all", every_one, level) if every_one else None,
             bins=tuple(predicted.bins(bins, level)),
             not_predicted=len(history.deployed) - len(predicted.indices),
         )
@@ -302,15 +303,11 @@ class _Predicted:
         for each, index in enumerate(self.indices):
             years.setdefault(moment_of(at[index]).astimezone(home).year, []).append(each)
         for year, members in years.items():
-            score = self.score(str(year), members, level)
-            if score is not None:
-                yield score
+            yield self.score(str(year), members, level)
 
-    def score(self, name: str, members: Sequence[int], level: float) -> Score | None:
-        """Return the score of some; None where there are none."""
+    def score(self, name: str, members: Sequence[int], level: float) -> Score:
+        """Return the score of some; there is at least one."""
         n = len(members)
-        if not n:
-            return None
         happened = [self._failed(each) for each in members]
         model, plain, rolling = (
             [(column[each] - failed) ** 2 for each, failed in zip(members, happened, strict=True)]

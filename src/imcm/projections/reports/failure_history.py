@@ -9,8 +9,8 @@ of the incident, the deployment of the repair.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, timedelta
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from imcm.domain.vocabulary import NONE_GIVEN, Kind, Moment, is_list
 from imcm.errors import InvalidValue
 from imcm.projections.facts.columns import FAILED, NO_TIME, ROLLED_BACK, indices_set
 from imcm.projections.facts.fold import Facts
-from imcm.projections.facts.instants import moment_of
+from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
 from imcm.projections.figures.attribution import Attributed, causes_of, detected
 from imcm.projections.figures.definition import choices, is_label
 from imcm.projections.figures.deployments import Deployed
@@ -41,32 +41,29 @@ NEVER: Final = 1 << 63
 
 MOST_RECENT: Final = 50
 
-_HOUR: Final = timedelta(hours=1) // timedelta(microseconds=1)
+_HOUR: Final = timedelta(hours=1) // MICROSECOND
+_DAY: Final = timedelta(days=1) // MICROSECOND
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _BLOCK: Final = 3  # hours that are taken together
 _HOURS: Final = tuple(
     f"{hour - hour % _BLOCK:02}-{hour - hour % _BLOCK + _BLOCK:02} h" for hour in range(24)
 )
 
-# The last bound of each is behind everything.
+# Up to which value a level goes; the last one has no bound.
 _SIZES: Final = (
-    (1, "1 commit"),
-    (4, "2 to 4 commits"),
-    (9, "5 to 9 commits"),
-    (19, "10 to 19 commits"),
-    (NEVER, "20 commits or more"),
+    (1, 4, 9, 19),
+    ("1 commit", "2 to 4 commits", "5 to 9 commits", "10 to 19 commits", "20 commits or more"),
 )
 _AGES: Final = (
-    (_HOUR, "within an hour"),
-    (6 * _HOUR, "within 6 hours"),
-    (24 * _HOUR, "within a day"),
-    (72 * _HOUR, "within 3 days"),
-    (168 * _HOUR, "within a week"),
-    (720 * _HOUR, "within 30 days"),
-    (1 << 64, "longer ago"),
+    tuple(hours * _HOUR for hours in (1, 6, 24, 72, 168, 720)),
+    (
+        *("within an hour", "within 6 hours", "within a day", "within 3 days", "within a week"),
+        *("within 30 days", "longer ago"),
+    ),
 )
 _COUNTS: Final = (
-    *((0, "none"), (1, "1"), (4, "2 to 4"), (8, "5 to 8"), (17, "9 to 17"), (NEVER, "18 or more")),
+    (0, 1, 4, 8, 17),
+    ("none", "1", "2 to 4", "5 to 8", "9 to 17", "18 or more"),
 )
 _FEWEST: Final = 10
 """Of fewer earlier deployments, how many failed says little."""
@@ -75,8 +72,9 @@ NOT_KNOWN: Final = "not known"
 NONE_BEFORE: Final = "none before"
 
 
-def _level(bounds: Iterable[tuple[int, str]], value: int) -> str:
-    return next(name for bound, name in bounds if value <= bound)
+def _level(levels: tuple[Sequence[int], Sequence[str]], value: int) -> str:
+    bounds, names = levels
+    return names[bisect_left(bounds, value)]
 
 
 class ServiceHistory(NamedTuple):
@@ -242,6 +240,31 @@ _OfChange = Callable[[ProposedChange, str, int], str]
 """Gives the level of a factor: of a change, for one service of it, at a time."""
 
 
+class _LocalTime:
+    """What the clocks of a zone show, as microseconds since 1970: for very many times."""
+
+    def __init__(self, home: ZoneInfo) -> None:
+        self._home = home
+        self._offsets: dict[int, int | None] = {}
+
+    def __call__(self, at: int) -> int:
+        day = at // _DAY
+        if day not in self._offsets:
+            first, last = (self._offset(each * _DAY) for each in (day, day + 1))
+            # Where clocks change on a day, each of its times is asked by itself.
+            self._offsets[day] = first if first == last else None
+        offset = self._offsets[day]
+        return at + (self._offset(at) if offset is None else offset)
+
+    def _offset(self, at: int) -> int:
+        moment = moment_of(at)
+        try:
+            local = moment.astimezone(self._home)
+        except OverflowError:  # at either end of the calendar there may be no other zone
+            return 0
+        return instant(local.replace(tzinfo=UTC)) - instant(moment)
+
+
 def levels_of(
     history: FailureHistory, factors: Sequence[str], time_zone: str
 ) -> Callable[[ProposedChange, int], list[tuple[str, ...]]]:
@@ -259,10 +282,11 @@ def _way(history: FailureHistory, factor: str, home: ZoneInfo) -> _OfChange:
     if is_label(factor):
         label = factor.removeprefix("label:")
         return lambda change, _service, _at: change.labels.get(label, NONE_GIVEN)
+    local = _LocalTime(home)
     if factor == "hour":
-        return lambda _change, _service, at: _HOURS[moment_of(at).astimezone(home).hour]
+        return lambda _change, _service, at: _HOURS[local(at) // _HOUR % 24]
     if factor == "weekday":
-        return lambda _change, _service, at: _WEEKDAYS[moment_of(at).astimezone(home).weekday()]
+        return lambda _change, _service, at: _WEEKDAYS[(local(at) // _DAY + 3) % 7]
     if factor == "last_failure":
         return lambda _change, service, at: history.of(service).last_failure(at)
     if factor == "last_50":

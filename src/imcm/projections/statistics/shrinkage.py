@@ -300,7 +300,7 @@ class _Fit:
         moved = math.inf
         for _ in range(_MOST_ROUNDS):
             rates = self._rates(effects)
-            if information is None or moved > 0.02:
+            if information is None or moved > 0.1:
                 information = self._information(effects[0], rates)
             inverted = _lower_inverse(self._penalised(information, spreads))
             effects, moved = self._stepped(effects, rates, spreads, inverted)
@@ -339,7 +339,10 @@ class _Fit:
         if not self.columns:
             return [_rate(whole)] * len(self.weights)
         adds = (map(effects.__getitem__, column) for column in self.columns)
-        return [_rate(whole + sum(add)) for add in zip(*adds, strict=True)]
+        opposite = [-whole - sum(add) for add in zip(*adds, strict=True)]
+        if not opposite or -_FARTHEST <= min(opposite) <= max(opposite) <= _FARTHEST:
+            return [1 / (1 + each) for each in map(math.exp, opposite)]
+        return [_rate(-each) for each in opposite]
 
     def _information(self, whole: float, rates: Sequence[float]) -> list[list[float]]:
         """Return the second derivatives of the likelihood, the lower triangle, unpenalised."""
