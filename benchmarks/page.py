@@ -64,6 +64,10 @@ NOTES: dict[str, str] = {
     "attribution_100k": (
         "Deployments are sorted once for each service, and each incident costs a binary search."
     ),
+    "risk_100k": (
+        "Each row is looked at once for its levels, and each different combination of levels a few "
+        "times for the estimate."
+    ),
     "memory": "It is what the rows of facts take, each a Python object with its fields.",
     "import_time": (
         "All incident and change events are classes made by attrs when they are imported. It is "

@@ -84,6 +84,8 @@ from imcm.ledger import lean
 from imcm.ledger.bringing_in import IMPORT_BATCH
 from imcm.ledger.facts import loaded
 from imcm.projections.facts.fold import Facts, FactsFold
+from imcm.projections.reports.failure_model import failure_model
+from imcm.projections.reports.risk import risk_of
 
 FULL = 1_000_000
 QUICK = 50_000
@@ -210,6 +212,12 @@ GOALS: dict[str, Goal] = {
         "inferring which change caused which incident",
         "the change failure rate without inference",
         0.15,
+        "s",
+    ),
+    "risk_100k": Goal(
+        "training the failure model on all changes, from facts already held",
+        "the change failure rate of the same facts",
+        2.5,
         "s",
     ),
     "memory": Goal(
@@ -1121,6 +1129,37 @@ def inference(rows: int) -> tuple[float, float]:
     return with_, without
 
 
+def measure_risk(folder: Path, events: int) -> dict[str, Any]:
+    """What it costs to train a failure model, and what each question costs afterwards."""
+    known = metrics.held(max(100, events // 10))
+    rows = list(known.changes[-100:])
+    trained, rate = (
+        metrics.fastest(what, known, times=3) for what in (failure_model, change_failure_rate)
+    )
+    model = failure_model(known)
+
+    def rates() -> None:
+        for row in rows:
+            model.rate_of(row)
+
+    def risks() -> None:
+        for row in rows:
+            risk_of(known, row, model=model)
+
+    asked, judged = in_turn(rates, risks)
+    return {
+        "ratio": trained / rate,
+        "measured": trained,
+        "seconds": trained,
+        "baseline_seconds": rate,
+        "beside": {
+            "changes": len(known.changes),
+            "milliseconds, the rate of a change": round(1_000 * asked / len(rows), 4),
+            "milliseconds, its rate and its flags": round(1_000 * judged / len(rows), 4),
+        },
+    }
+
+
 # --- memory and imports ---------------------------------------------------------------------------
 
 
@@ -1273,6 +1312,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "metrics": ("metrics_100k",),
     "by_month": ("report_by_month",),
     "attribution": ("attribution_100k",),
+    "risk": ("risk_100k",),
     "cold": ("cold_open",),
     "follow": ("follow_catch_up",),
     "views": ("first_build",),
@@ -1286,6 +1326,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
 
 WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "attribution": measure_attribution,
+    "risk": measure_risk,
     "compare": whole.measure_compare,
     "contention": whole.measure_contention,
     "cold_kept": measure_cold_kept,

@@ -28,6 +28,7 @@ KEYS = {
     "metrics_100k",
     "report_by_month",
     "attribution_100k",
+    "risk_100k",
     "memory",
     "import_time",
     "growth",
