@@ -202,6 +202,13 @@ def test_rates_at_the_ends_and_very_large_weights_stay_rates():
             assert 0 < rate.interval.low <= rate.rate <= rate.interval.high < 1
 
 
+def test_log_odds_beyond_what_a_rate_can_tell_are_still_rates():
+    """Hardly drawn to the whole, the largest weights go as far as they can."""
+    rates = of_one({"a": (1e9, 0), "b": (1e9, 1e9)}, variances=[9.9e5])
+    assert 0 < rates.rate(("a",)).rate < 1e-12
+    assert 1 - 1e-12 < rates.rate(("b",)).rate < 1
+
+
 def test_it_shows_itself_in_a_line():
     """No population is printed."""
     assert repr(of_one({"a": (5, 1), "b": (9, 1)})) == (
