@@ -68,6 +68,10 @@ NOTES: dict[str, str] = {
         "Sorting compares times and no more. Here services are named by numbers, changes come and "
         "go in the order of time, and each conflict becomes an object that can say why it is one."
     ),
+    "risk_100k": (
+        "Each row is looked at once for its levels, and each different combination of levels a few "
+        "times for the estimate."
+    ),
     "memory": "It is what the rows of facts take, each a Python object with its fields.",
     "import_time": (
         "All incident and change events are classes made by attrs when they are imported. It is "

@@ -87,6 +87,8 @@ from imcm.ledger import lean
 from imcm.ledger.bringing_in import IMPORT_BATCH
 from imcm.ledger.facts import loaded
 from imcm.projections.facts.fold import Facts, FactsFold
+from imcm.projections.reports.failure_model import failure_model
+from imcm.projections.reports.risk import risk_of
 
 FULL = 1_000_000
 QUICK = 50_000
@@ -219,6 +221,12 @@ GOALS: dict[str, Goal] = {
         "which of as many scheduled changes conflict, where every service depends on others",
         "sorting the starts and the ends of the same windows",
         15,
+    ),
+    "risk_100k": Goal(
+        "training the failure model on all changes, from facts already held",
+        "the change failure rate of the same facts",
+        2.5,
+        "s",
     ),
     "memory": Goal(
         "the most memory held while a whole log becomes a report",
@@ -1181,6 +1189,40 @@ def measure_conflicts(folder: Path, events: int) -> dict[str, Any]:
     }
 
 
+# --- risk -----------------------------------------------------------------------------------------
+
+
+def measure_risk(folder: Path, events: int) -> dict[str, Any]:
+    """What it costs to train a failure model, and what each question costs afterwards."""
+    known = metrics.held(max(100, events // 10))
+    rows = list(known.changes[-100:])
+    trained, rate = (
+        metrics.fastest(what, known, times=3) for what in (failure_model, change_failure_rate)
+    )
+    model = failure_model(known)
+
+    def rates() -> None:
+        for row in rows:
+            model.rate_of(row)
+
+    def risks() -> None:
+        for row in rows:
+            risk_of(known, row, model=model)
+
+    asked, judged = in_turn(rates, risks)
+    return {
+        "ratio": trained / rate,
+        "measured": trained,
+        "seconds": trained,
+        "baseline_seconds": rate,
+        "beside": {
+            "changes": len(known.changes),
+            "milliseconds, the rate of a change": round(1_000 * asked / len(rows), 4),
+            "milliseconds, its rate and its flags": round(1_000 * judged / len(rows), 4),
+        },
+    }
+
+
 # --- memory and imports ---------------------------------------------------------------------------
 
 
@@ -1334,6 +1376,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "by_month": ("report_by_month",),
     "attribution": ("attribution_100k",),
     "conflicts": ("conflicts_100k",),
+    "risk": ("risk_100k",),
     "cold": ("cold_open",),
     "follow": ("follow_catch_up",),
     "views": ("first_build",),
@@ -1347,6 +1390,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
 
 WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "attribution": measure_attribution,
+    "risk": measure_risk,
     "compare": whole.measure_compare,
     "conflicts": measure_conflicts,
     "contention": whole.measure_contention,

@@ -29,6 +29,7 @@ KEYS = {
     "report_by_month",
     "attribution_100k",
     "conflicts_100k",
+    "risk_100k",
     "memory",
     "import_time",
     "growth",
