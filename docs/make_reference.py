@@ -61,19 +61,29 @@ OUTAGES = ("downtime", "availability", "time_between_failures", "user_impact")
 FIGURES = (*DURATIONS, *DEPLOYMENTS, *OUTAGES)
 REPORTS = (
     *("dora_report", "side_by_side", "compare", "restated", "learned", "timeline"),
-    *("decision_trail", "anomalies"),
+    *("decision_trail", "duties", "freeze_overrides", "anomalies"),
+)
+CONTROL = (
+    *("what_if", "risk_of", "failure_model", "calibration"),
+    *("conflicts", "conflicts_of", "next_free", "judge", "increments", "run_policy_tests"),
 )
 RESULTS = (
     *("Figure", "DoraReport", "SideBySide", "Comparison", "Restatement", "Learned", "Entry"),
-    *("DecisionTrail", "Anomaly"),
+    *("DecisionTrail", "Duties", "FreezeOverride", "Anomaly", "WhatIf", "RiskAssessment"),
+    *("FailureModel", "FailureRate", "Calibration", "Conflict", "CanaryVerdict"),
 )
 RECORDS = ("Recorded", "Recording", "Redaction", "Source", "History", "LogMark")
 GIVEN = (
     *("Between", "Window", "Impact", "ServiceImpact", "Commit", "Counts", "Template", "Policy"),
     *("ApprovalRule", "Quorum", "Content", "Freeze", "MaintenanceWindow", "Weekly", "Rules"),
-    *("SeverityScale", "BusinessHours", "Answer"),
+    *("PlanRule", "ApprovedTemplate", "RolloutRule", "CanaryPlan", "Look", "Exposure", "Context"),
+    *("Dependencies", "Planned", "PolicyTest", "RiskRules", "ProposedChange"),
+    *("SeverityScale", "BusinessHours", "Answer", "Gate", "Ready"),
 )
-READ = ("read_policy", "read_severity_scale")
+READ = (
+    *("read_policy", "strict_policy", "read_policy_tests", "policy_schema"),
+    "read_severity_scale",
+)
 MODULES = ("audit", "events", "frames")
 
 
@@ -122,13 +132,13 @@ INDEX: Final[Mapping[str, tuple[str, ...]]] = {
     "Figures: deployments": DEPLOYMENTS,
     "Figures: outages": OUTAGES,
     "[Reports](#reports-and-histories)": (*REPORTS, "PRESETS"),
+    "[Change control](#change-control)": CONTROL,
     "[Their results](#results)": RESULTS,
     "[Values to give](#values)": (
         *GIVEN,
         "Moment",
         "DEFAULT_POLICY",
-        "read_policy",
-        "read_severity_scale",
+        *READ,
     ),
     "[Closed lists](#closed-lists)": ENUMS,
     "[Errors](#errors)": ERRORS,
@@ -871,8 +881,8 @@ def values() -> Iterator[str]:
         if name == "Policy":
             words = parsed(_words_of("imcm.domain.policy", "DEFAULT_POLICY")).paragraphs[0]
             yield f'<a id="default_policy"></a>`DEFAULT_POLICY`: {words}'
-    yield from function("read_policy")
-    yield from function("read_severity_scale")
+    for name in READ:
+        yield from function(name)
     yield from lists()
 
 
@@ -965,6 +975,13 @@ def parts() -> Iterator[str]:
     )
     rows = [(f'`"{name}"`', prose(one.about)) for name, one in imcm.PRESETS.items()]
     yield table("preset, what it stands for", rows)
+    yield "## Change control"
+    yield (
+        "The rules around changes, tried on the past and asked now: [policy.md](policy.md), "
+        "[rollouts.md](rollouts.md)."
+    )
+    for name in CONTROL:
+        yield from function(name)
     yield "## Results"
     yield (
         "What figures and reports give. As plain values for JSON (`as_dict()`) their keys are in "

@@ -636,16 +636,22 @@ STORED_NAMES = {
         "has_test_plan why title description rollback_plan monitoring_plan test_plan "
         "status imported"
     ),
-    "ChangeSubmitted": "at by template policy status imported",
+    "ChangeSubmitted": "at by template policy evidence_position status imported",
     "ChangeApproved": "at by authority content votes quorum policy why status imported",
+    "VoteGiven": (
+        "at by authority actor valid_until content votes quorum policy why status imported"
+    ),
+    "StepRefusedRecorded": "at by step guard policy imported",
     "ChangeRejected": "at by why status imported",
-    "ChangeApprovedRetroactively": "at by authority policy why imported",
-    "RetroactiveApprovalRefused": "at by authority policy why imported",
-    "ChangeScheduled": "at by window policy imported",
-    "FreezeOverridden": "at by freeze since until why policy imported",
+    "ChangeApprovedRetroactively": "at by authority actor policy why imported",
+    "RetroactiveApprovalRefused": "at by authority actor policy why imported",
+    "ChangeScheduled": "at by window policy evidence_position imported",
+    "FreezeOverridden": "at by freeze since until actor why policy imported",
     "ChangeHeld": "at by reason why imported",
     "ChangeReleased": "at by imported",
-    "ChangeStarted": "at by run version rollout_plan outstanding policy status imported",
+    "ChangeStarted": (
+        "at by run version rollout_plan outstanding policy evidence_position status imported"
+    ),
     "CommitsRecorded": "at by commits imported",
     "ChangeObserved": (
         "at by kind services environment labels version title type unauthorised "
@@ -663,7 +669,7 @@ STORED_NAMES = {
     "ChangeRolledBack": "at by incident reached_production unauthorised why status imported",
     "ChangeRecovered": "at by unauthorised imported",
     "ChangeValidated": "at by check passed unauthorised evidence status imported",
-    "ChangeClosed": "at by result notes status imported",
+    "ChangeClosed": "at by result actor notes status imported",
     "ChangeCancelled": "at by why status imported",
     "KindCorrected": "at by version field was now why imported",
     "ResultCorrected": "at by version field was now why imported",
@@ -677,6 +683,7 @@ STORED_NAMES = {
 STORED_VALUES = {
     "AttemptResult": "worked no_effect worse",
     "Audience": "internal public",
+    "Actor": "person service agent",
     "Authority": "peer cab service_owner",
     "Between": "earliest latest",
     "ChangeStatus": (
@@ -797,6 +804,7 @@ STORED_WORDS = {
     "ChangeRevised": "why title description rollback_plan monitoring_plan test_plan",
     "ChangeApproved": "why",
     "ChangeRejected": "why",
+    "VoteGiven": "why",
     "ChangeApprovedRetroactively": "why",
     "RetroactiveApprovalRefused": "why",
     "FreezeOverridden": "why",

@@ -15,6 +15,7 @@ from imcm.domain.recorded import Unread
 from imcm.domain.vocabulary import (
     AttemptResult,
     Audience,
+    Authority,
     Between,
     ChangeType,
     Channel,
@@ -43,6 +44,7 @@ EVENTS = tuple(dict.fromkeys((*get_args(IncidentEvent), *get_args(ChangeEvent)))
 
 # What an event must be given besides who and when; enough to make one of each type.
 REQUIRED = {
+    c.StepRefusedRecorded: {"step": "start", "guard": "freeze"},
     i.IncidentDismissed: {"reason": DismissalReason.EXPECTED},
     i.MitigationAttempted: {"number": 1, "kind": MitigationKind.ROLL_BACK},
     i.AttemptConcluded: {"number": 1, "result": AttemptResult.NO_EFFECT},
@@ -199,6 +201,21 @@ def test_no_line_loses_its_words(cls, name):
         (made(c.ChangeSubmitted), "submitted"),
         (made(c.ChangeApproved, votes=1, quorum=2, why="fine"), "approved (1 of 2 votes): fine"),
         (made(c.ChangeApproved), "approved"),
+        (
+            made(
+                c.VoteGiven,
+                votes=1,
+                quorum=1,
+                valid_until=NOON,
+                authority=Authority.CAB,
+                why="fine",
+            ),
+            "approved as cab (1 of 1 votes), valid until Thu 2026-03-05 12:00 +0000: fine",
+        ),
+        (
+            made(c.StepRefusedRecorded),
+            "start was refused by the guard freeze",
+        ),
         (
             made(c.ChangeScheduled),
             "scheduled for Mon 2026-03-02 12:00 +0000 to Mon 2026-03-02 13:00 +0000",

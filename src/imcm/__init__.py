@@ -149,10 +149,14 @@ if TYPE_CHECKING:
     from imcm.projections.histories.learned import Learned, learned
     from imcm.projections.histories.overrides import FreezeOverride, freeze_overrides
     from imcm.projections.histories.timeline import Entry, timeline
+    from imcm.projections.reports.calibration import Calibration, calibration
     from imcm.projections.reports.compare import Comparison, compare
     from imcm.projections.reports.dora import DoraReport, SideBySide, dora_report, side_by_side
+    from imcm.projections.reports.failure_model import FailureModel, FailureRate, failure_model
     from imcm.projections.reports.presets import PRESETS
+    from imcm.projections.reports.proposed import ProposedChange
     from imcm.projections.reports.restated import Restatement, restated
+    from imcm.projections.reports.risk import RiskAssessment, RiskRules, risk_of
     from imcm.projections.reports.what_if import WhatIf, what_if
     from imcm.readmodel.delivery import adeliver, deliver
     from imcm.readmodel.follower import Follower
@@ -174,6 +178,7 @@ __all__ = [
     "Authority",
     "Between",
     "BusinessHours",
+    "Calibration",
     "CanaryPlan",
     "CanaryVerdict",
     "ChangeFacts",
@@ -197,6 +202,8 @@ __all__ = [
     "Entry",
     "Exposure",
     "Facts",
+    "FailureModel",
+    "FailureRate",
     "Figure",
     "Follower",
     "ForkedLedgerError",
@@ -244,6 +251,7 @@ __all__ = [
     "Policy",
     "PolicyTest",
     "ProofRefusedError",
+    "ProposedChange",
     "Quorum",
     "Ready",
     "Recorded",
@@ -254,6 +262,8 @@ __all__ = [
     "Restatement",
     "Result",
     "Risk",
+    "RiskAssessment",
+    "RiskRules",
     "Role",
     "RolloutDecision",
     "RolloutRule",
@@ -283,6 +293,7 @@ __all__ = [
     "as_source_knew",
     "audit",
     "availability",
+    "calibration",
     "causes",
     "change",
     "change_failure_rate",
@@ -298,6 +309,7 @@ __all__ = [
     "events",
     "facts",
     "failed_deployment_recovery_time",
+    "failure_model",
     "frames",
     "freeze_overrides",
     "incident",
@@ -313,6 +325,7 @@ __all__ = [
     "read_severity_scale",
     "restated",
     "rework_rate",
+    "risk_of",
     "run_policy_tests",
     "side_by_side",
     "strict_policy",
@@ -377,6 +390,15 @@ _HOMES: Final = {
     "judge": "imcm.domain.policy.judging",
     "increments": "imcm.domain.policy.judging",
     "RolloutRule": "imcm.domain.policy.rollouts",
+    "RiskAssessment": "imcm.projections.reports.risk",
+    "RiskRules": "imcm.projections.reports.risk",
+    "risk_of": "imcm.projections.reports.risk",
+    "FailureModel": "imcm.projections.reports.failure_model",
+    "FailureRate": "imcm.projections.reports.failure_model",
+    "failure_model": "imcm.projections.reports.failure_model",
+    "Calibration": "imcm.projections.reports.calibration",
+    "calibration": "imcm.projections.reports.calibration",
+    "ProposedChange": "imcm.projections.reports.proposed",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",

@@ -14,6 +14,7 @@ from imcm.codec.encoding import encode
 from imcm.codec.rows import EVENT_TYPES, StoredEvent, keyed_hash
 from imcm.domain import change, incident
 from imcm.domain.policy import Content, Policy, Quorum
+from imcm.domain.policy.conflicts import Dependencies
 from imcm.domain.recorded import KeyClaimed, LedgerOpened, RulesAdopted, Unread
 from imcm.domain.vocabulary import (
     Authority,
@@ -55,6 +56,7 @@ MERGES = golden("v0.1-merges.jsonl")
 DESCRIBED = golden("v0.1-described.jsonl")
 NAMED = golden("v0.1-named.jsonl")
 RULES = golden("v0.1-rules.jsonl")
+CONTROL = golden("v0.1-control.jsonl")
 LOG = [decode(row) for row in ROWS]
 
 
@@ -363,9 +365,67 @@ def test_every_line_of_rules_decodes_to_what_it_was():
     assert of["change:sn/7", 2].imported
 
 
+EXPECTED_OF_CONTROL = """
+ledger:self 1 LedgerOpened - - -
+rules:policy 1 RulesAdopted mia - -
+rules:dependencies 1 RulesAdopted mia - -
+change:CHG-1 1 ChangePlanned ana 2026-11-29T09:01:00.000001+01:00 draft
+change:CHG-1 2 ChangeSubmitted ana 2026-11-29T09:02:00.000002+01:00 submitted
+change:CHG-1 3 StepRefusedRecorded ci 2026-11-29T09:03:00.000003+01:00 -
+change:CHG-1 4 VoteGiven ben 2026-11-29T09:04:00.000004+01:00 approved
+change:CHG-1 5 FreezeOverridden zoë 2026-11-29T09:05:00.000005+01:00 -
+change:CHG-1 6 StepRefusedRecorded ci 2026-11-29T20:05:00.000006+01:00 -
+change:CHG-1 7 VoteGiven ben 2026-11-29T20:06:00.000007+01:00 -
+change:CHG-1 8 ChangeScheduled ana 2026-11-29T20:07:00.000008+01:00 -
+change:CHG-1 9 ChangeStarted ci 2026-11-29T20:08:00.000009+01:00 implementing
+change:CHG-1 10 RolloutAdvanced ci 2026-11-29T20:09:00.000010+01:00 -
+change:CHG-1 11 ChangeValidated ci 2026-11-29T20:24:00.000011+01:00 -
+change:CHG-1 12 RolloutAdvanced ci 2026-11-29T20:25:00.000012+01:00 -
+change:CHG-1 13 ChangeCompleted ci 2026-11-29T20:26:00.000013+01:00 implemented
+change:CHG-1 14 ChangeClosed ana 2026-11-29T20:27:00.000014+01:00 closed
+change:CHG-2 1 ChangePlanned ana 2026-11-29T20:28:00.000015+01:00 draft
+change:CHG-2 2 ChangeSubmitted ana 2026-11-29T20:29:00.000016+01:00 approved
+change:CHG-3 1 ChangePlanned ana 2026-11-29T20:30:00.000017+01:00 draft
+change:CHG-3 2 ChangeSubmitted ana 2026-11-29T20:31:00.000018+01:00 submitted
+change:CHG-3 3 ChangeStarted ci 2026-11-29T20:32:00.000019+01:00 implementing
+change:CHG-3 4 ChangeApprovedRetroactively ben 2026-11-29T20:33:00.000020+01:00 -
+change:CHG-4 1 ChangePlanned ana 2026-11-29T20:34:00.000021+01:00 draft
+change:CHG-4 2 ChangeSubmitted ana 2026-11-29T20:35:00.000022+01:00 submitted
+change:CHG-4 3 ChangeStarted ci 2026-11-29T20:36:00.000023+01:00 implementing
+change:CHG-4 4 RetroactiveApprovalRefused ben 2026-11-29T20:37:00.000024+01:00 -
+"""
+
+
+def test_every_line_of_control_decodes_to_what_it_was():
+    of = {(row.stream, row.version): decode(row).event for row in CONTROL}
+    assert EXPECTED_OF_CONTROL.strip().splitlines() == [summary(row) for row in CONTROL]
+    vote = of["change:CHG-1", 4]
+    assert (vote.actor, vote.votes, vote.quorum, vote.why) == ("person", 1, 1, "gesehen")
+    assert vote.valid_until == vote.at + timedelta(hours=10)
+    assert of["change:CHG-1", 7].status is None
+    refused = of["change:CHG-1", 6]
+    assert (refused.step, refused.guard, refused.by) == ("start", "vote lapsed", "ci")
+    assert of["change:CHG-1", 5].actor == "person"
+    assert of["change:CHG-1", 9].evidence_position == 14
+    assert of["change:CHG-1", 11].status is None
+    assert "canary: " in of["change:CHG-1", 12].policy.said
+    assert of["change:CHG-1", 14].actor == "person"
+    assert of["change:CHG-2", 2].evidence_position == 22
+    assert of["change:CHG-3", 4].actor == of["change:CHG-4", 4].actor == "person"
+    adopted = of["rules:dependencies", 1]
+    assert adopted.sha256 == sha256(adopted.text.encode()).hexdigest()
+    assert Dependencies.from_dict(json.loads(adopted.text)).related(["db"]) == (
+        *("db", "kasse", "pay"),
+    )
+    policy = Policy.from_dict(json.loads(of["rules:policy", 1].text))
+    assert policy.valid_for == timedelta(hours=10)
+    state = change.fold(event for (stream, _), event in of.items() if stream == "change:CHG-1")
+    assert (state.status, state.outcome) == ("closed", "completed")
+
+
 def test_every_type_is_in_a_golden_log():
     """A type that is newer than these logs belongs into a newer log."""
-    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED, *NAMED, *RULES)
+    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED, *NAMED, *RULES, *CONTROL)
     assert EVENT_TYPES.keys() == {row.type for row in every}
     assert {"WordsRedacted"} == {row.type for row in REDACTED} - {row.type for row in ROWS}
 

@@ -111,6 +111,7 @@ class ApprovedTemplate(Scope):
             submission end its approval; None where failures do not matter. A submission then has
             to be given its `context`.
         within: A `timedelta`, or text such as "90 days".
+        types: Standard changes, and no others.
         risks, kinds, services, environments, labels: Which changes may follow it, as for
             `ApprovalRule`; of services, only those.
 

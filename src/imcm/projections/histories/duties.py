@@ -110,8 +110,8 @@ class Duty:
     @property
     def ruling(self) -> Ruling:
         """The worst of all checks."""
-        found = {check.ruling for check in self.checks}
-        return next(ruling for ruling in _WORST_FIRST if ruling in found)
+        rulings = {check.ruling for check in self.checks}
+        return next(ruling for ruling in _WORST_FIRST if ruling in rulings)
 
     def row(self) -> dict[str, str]:
         """Return it as a row of a table: text by the name of its column."""
@@ -229,10 +229,10 @@ class Duties:
         """Return the counts of every rule, and the exceptions, as text."""
         lines = [f"{self._head()} (log position {self.log_position:,})"]
         for rule, of in self.counts().items():
-            told = ", ".join(
+            counts = ", ".join(
                 f"{of[each.value]:,} {each.value}" for each in Ruling if each.value in of
             )
-            lines.append(f"  {rule}: {told}")
+            lines.append(f"  {rule}: {counts}")
         if self.exceptions:
             lines.append("  exceptions:")
             lines += excerpt(
@@ -493,12 +493,12 @@ def _in_time(
     if ruling is None:
         overdue = newest is not None and newest > due
         word = "overdue since" if overdue else "outstanding, due by"
-        found = Ruling.BROKEN if overdue else Ruling.HELD
-        return _check(IN_TIME, found, f"{word} {_text(due)}", *where)
+        so_far = Ruling.BROKEN if overdue else Ruling.HELD
+        return _check(IN_TIME, so_far, f"{word} {_text(due)}", *where)
     # By when it was recorded: nobody can say afterwards that they ruled in time.
-    found = Ruling.HELD if ruling.recorded_at <= due else Ruling.BROKEN
+    in_time = Ruling.HELD if ruling.recorded_at <= due else Ruling.BROKEN
     return _check(
-        IN_TIME, found, f"ruled on at {_text(ruling.recorded_at)}, due by {_text(due)}", *where
+        IN_TIME, in_time, f"ruled on at {_text(ruling.recorded_at)}, due by {_text(due)}", *where
     )
 
 
@@ -518,18 +518,18 @@ def _stewards(stands: Sequence[Decision], adopted: Sequence[_Adopted]) -> Check:
         for each in stands
         if isinstance(each.event, (changes.ChangeApproved, changes.VoteGiven)) and not each.imported
     ]
-    found: list[int] = []
+    positions: list[int] = []
     names: list[str] = []
     for vote in votes:
         asked = max((at for at in submitted if at < vote.position), default=vote.position)
         for rules in adopted:
             own = folded(rules.event.by) == folded(vote.by)
             if own and asked < rules.position < vote.position:
-                found += [rules.position, vote.position]
+                positions += [rules.position, vote.position]
                 names.append(vote.by)
-    if found:
+    if positions:
         who = ", ".join(dict.fromkeys(names))
-        return _check(STEWARD, Ruling.BROKEN, f"{who} did", *sorted(set(found)))
+        return _check(STEWARD, Ruling.BROKEN, f"{who} did", *sorted(set(positions)))
     if not votes:
         return _check(STEWARD, Ruling.NOTHING, "nobody voted here")
     return _check(STEWARD, Ruling.HELD, "nobody who voted did", *(vote.position for vote in votes))

@@ -466,7 +466,7 @@ def _judged(
         row = deployed.change(index)
         went_wrong = index in failed
         began = _began(row, deployed.moment(index), stories.get(row.id, ()))
-        if row.type is ChangeType.OBSERVED or began.found:
+        if row.type is ChangeType.OBSERVED or began.observed:
             unasked.append(row.id)
             continue
         unjudged += began.state is None
@@ -516,7 +516,7 @@ class _Began(NamedTuple):
     at: Moment
     by: str | None = None
     state: changes.Change | None = None
-    found: bool = False
+    observed: bool = False
 
 
 def _began(row: ChangeFacts, deployed_at: Moment, story: Sequence[Any]) -> _Began:
@@ -526,8 +526,8 @@ def _began(row: ChangeFacts, deployed_at: Moment, story: Sequence[Any]) -> _Bega
         if isinstance(event, ChangeStarted) and not event.imported
     ]
     if not starts:
-        found = any(isinstance(event, ChangeObserved) for event in story)
-        return _Began(row.started_at or deployed_at, found=found)
+        observed = any(isinstance(event, ChangeObserved) for event in story)
+        return _Began(row.started_at or deployed_at, observed=observed)
     begun: ChangeStarted = story[starts[-1]]
     before = changes.fold(story[: starts[-1]])
     return _Began(row.started_at or deployed_at, begun.by, before)
@@ -541,10 +541,10 @@ def _content(row: ChangeFacts, began: _Began) -> Content:
 
 def _refusals(row: ChangeFacts, began: _Began, policy: Policy) -> tuple[Refusal, ...]:
     if began.state is not None:
-        found = changes.start_refusals(
+        refusals = changes.start_refusals(
             began.state, by=began.by, at=began.at, policy=policy, anew=True
         )
-        return tuple(each for each in found if each.guard not in _NOT_JUDGED)
+        return tuple(each for each in refusals if each.guard not in _NOT_JUDGED)
     state = changes.INITIAL._replace(
         type=row.type,
         kind=row.kind,
@@ -553,8 +553,8 @@ def _refusals(row: ChangeFacts, began: _Began, policy: Policy) -> tuple[Refusal,
         environment=row.environment,
         labels=row.labels,
     )
-    found = changes.start_refusals(state, at=began.at, policy=policy)
-    return tuple(each for each in found if each.guard in _TIME)
+    refusals = changes.start_refusals(state, at=began.at, policy=policy)
+    return tuple(each for each in refusals if each.guard in _TIME)
 
 
 _NOT_JUDGED: Final = frozenset(
