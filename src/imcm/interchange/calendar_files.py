@@ -296,14 +296,26 @@ class _Zones:
         self._known[tzid] = zone
         return zone
 
-    def stamp(self, place: str, text: str, tzid: str | None) -> _Stamp:
-        """Return a day or a time of the file."""
+    def stamp(
+        self, place: str, text: str, tzid: str | None, beside: _Stamp | None = None
+    ) -> _Stamp:
+        """
+        Return a day or a time of the file.
+
+        Args:
+            place: How errors call it.
+            text: As it stands there.
+            tzid: Its TZID, if it has one.
+            beside: A time of the same event, whose zone holds where none is told.
+        """
         at = _local(place, text)
         wall = at if "T" in text.upper() else at.date()
         if text.upper().endswith("Z"):
             return _Stamp(wall, self._utc)
         if tzid and wall is at:
             return _Stamp(wall, self.named(place, tzid))
+        if beside is not None:
+            return _Stamp(wall, beside.zone)
         if self._given is None and not self._own:
             allowed = 'time_zone="Europe/London" or the like: it is told in no zone'
             raise InvalidValue(place, text, allowed)
@@ -424,13 +436,22 @@ def _read_event(place: str, part: _Component, zones: _Zones, *, cancelled: bool)
         allowed = "EXDATE: RFC 5545 has no EXRULE, and its times would not be left out"
         raise InvalidValue(f"{place} EXRULE", part.text("EXRULE"), allowed)
 
-    def stamp(name: str) -> _Stamp | None:
-        given = part.all(name)
-        return zones.stamp(f"{place} {name}", given[0].value, given[0].zone) if given else None
+    def stamps(
+        name: str, beside: _Stamp | None, values: Callable[[str], list[str]]
+    ) -> list[_Stamp]:
+        return [
+            zones.stamp(f"{place} {name}", each.strip(), line.zone, beside)
+            for line in part.all(name)
+            for each in values(line.value)
+        ]
 
-    begins, ends = stamp("DTSTART"), stamp("DTEND")
+    def stamp(name: str, beside: _Stamp | None = None) -> _Stamp | None:
+        return next(iter(stamps(name, beside, lambda value: [value])), None)
+
+    begins = stamp("DTSTART")
     if begins is None:
         raise InvalidValue(f"{place} DTSTART", None, "say when it begins")
+    ends = stamp("DTEND", begins)
     length = None
     if part.all("DURATION"):
         length = _length(f"{place} DURATION", part.text("DURATION"))
@@ -448,7 +469,7 @@ def _read_event(place: str, part: _Component, zones: _Zones, *, cancelled: bool)
     sequence = part.text("SEQUENCE") or "0"
     if re.fullmatch("[0-9]{1,10}", sequence) is None:
         raise InvalidValue(f"{place} SEQUENCE", sequence, "a whole number")
-    comes_as = stamp("RECURRENCE-ID")
+    comes_as = stamp("RECURRENCE-ID", begins)
     if comes_as is not None and (part.all("RRULE") or part.all("RDATE")):
         allowed = "none, or no RECURRENCE-ID: what stands for one time does not come again"
         rule = part.text("RRULE") or part.text("RDATE")
@@ -457,11 +478,6 @@ def _read_event(place: str, part: _Component, zones: _Zones, *, cancelled: bool)
     also = [
         _read_also(f"{place} RDATE", each.strip(), line.zone, zones, begins)
         for line in part.all("RDATE")
-        for each in line.value.split(",")
-    ]
-    never = [
-        zones.stamp(f"{place} EXDATE", each.strip(), line.zone)
-        for line in part.all("EXDATE")
         for each in line.value.split(",")
     ]
     return _Event(
@@ -476,7 +492,7 @@ def _read_event(place: str, part: _Component, zones: _Zones, *, cancelled: bool)
         length=length,
         rules=tuple(Rule.read(f"{place} RRULE", line.value) for line in part.all("RRULE")),
         also=tuple(also),
-        never=tuple(never),
+        never=tuple(stamps("EXDATE", begins, lambda value: value.split(","))),
         comes_as=comes_as,
         moves=scope == ["THISANDFUTURE"],
     )
@@ -487,14 +503,14 @@ def _read_also(
 ) -> tuple[_Stamp, _Stamp | _Length | None]:
     """Return a further time of an event, with its end where it is told (a PERIOD)."""
     start, _, end = text.partition("/")
-    stamp = zones.stamp(place, start, tzid)
+    stamp = zones.stamp(place, start, tzid, begins)
     if stamp.is_day != begins.is_day or (end and stamp.is_day):
         raise InvalidValue(place, text, "a day where DTSTART is a day, a time where it is a time")
     if not end:
         return stamp, None
     if end.upper().startswith(("P", "+", "-")):
         return stamp, _length(place, end)
-    last = zones.stamp(place, end, tzid)
+    last = zones.stamp(place, end, tzid, begins)
     if last.is_day or last.instant < stamp.instant:
         raise InvalidValue(place, text, "a period that ends after it begins")
     return stamp, last
