@@ -427,11 +427,9 @@ class TestAZone:
     @pytest.mark.parametrize("month", range(1, 13))
     def test_that_a_file_defines_is_what_it_says(self, month):
         """Under another name it is the same as the one of this machine, changes included."""
-        text = (
-            "DTSTART;TZID={}:2026%02d01T160000\nDURATION:PT40M\nRRULE:FREQ=HOURLY;COUNT=744" % month
-        )
-        own = read(CUSTOM, event(text.format("Office time"))).windows
-        assert own == read(event(text.format("Europe/Berlin"))).windows
+        text = f":2026{month:02d}01T160000\nDURATION:PT40M\nRRULE:FREQ=HOURLY;COUNT=744"
+        own = read(CUSTOM, event(f"DTSTART;TZID=Office time{text}")).windows
+        assert own == read(event(f"DTSTART;TZID=Europe/Berlin{text}")).windows
         assert 700 < len(own)
 
     def test_of_one_file_is_unknown_to_the_next(self):
@@ -955,8 +953,16 @@ class TestABomb:
             read(event(hourly), event(hourly, "2"))
         dates = ",".join(f"20260101T{n // 3600:02d}{n // 60 % 60:02d}{n % 60:02d}Z"
                          for n in range(10_001))  # fmt: skip
+        further = f"DTSTART:20260101T000000Z\nDURATION:PT1S\nRDATE:{dates}"
         with pytest.raises(InvalidValue, match="at most 10,000"):
-            read(event(f"DTSTART:20260101T000000Z\nDURATION:PT1S\nRDATE:{dates}"))
+            read(event(further))
+        with pytest.raises(InvalidValue, match="at most 200,000 signs"):
+            read(event(f"{further},{dates}"))
+        single = [event("DTSTART:20260101T000000Z\nDTEND:20260102T000000Z", str(n))
+                  for n in range(10_001)]  # fmt: skip
+        assert 10_000 == len(read(*single[1:]))
+        with pytest.raises(InvalidValue, match="10,001 events and more"):
+            read(*single)
 
     def test_of_what_is_moved_again_and_again(self):
         daily = event("DTSTART:20260101T000000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY")

@@ -24,7 +24,7 @@ import attrs
 from imcm.domain.zones import local_instant
 from imcm.errors import ImcmError, InvalidValue, MissingExtraError
 from imcm.files import checked_path
-from imcm.interchange.calendar_rules import Budget, Rule, starts_of
+from imcm.interchange.calendar_rules import MOST_TIMES, Budget, Rule, starts_of
 from imcm.interchange.calendar_zones import Onset, defined_zone, named_zone
 from imcm.plain import excerpt, plain
 
@@ -33,8 +33,8 @@ __all__ = ["Happening", "happenings", "libraries", "read_bytes"]
 LARGEST: Final = 5_000_000
 """Bytes that a calendar file has at most."""
 
-MOST_EVENTS: Final = 10_000
-"""Events that are taken out of one file at most, each time that one comes again counted."""
+LONGEST: Final = 200_000
+"""Characters that a property has at most."""
 
 _MOST_MOVED: Final = 100
 """How often one event may be moved from some time on (RANGE=THISANDFUTURE)."""
@@ -166,6 +166,8 @@ def _components(called: str, data: bytes) -> list[_Component]:
     except UnicodeDecodeError:
         raise InvalidValue(called, "bytes that are no UTF-8", allowed) from None
     contentlines: Any = import_module("icalendar.parser").Contentlines
+    # One line after another: older versions of the library take long over thousands of empty lines.
+    text = "\n".join(filter(None, re.split("\r?\n", text)))
     top = _Component("")
     open_: list[_Component] = [top]
     for line in contentlines.from_ical(text):
@@ -182,6 +184,8 @@ def _components(called: str, data: bytes) -> list[_Component]:
         elif len(open_) == 1 and line.strip():
             raise InvalidValue(called, excerpt(line), allowed)
         elif name in _LINES:
+            if len(line) > LONGEST:
+                raise InvalidValue(f"{called} {name}", excerpt(line), f"at most {LONGEST:,} signs")
             open_[-1].lines.append(_line(called, name, line))
     if len(open_) > 1 or not top.parts:
         raise InvalidValue(called, "a file that is cut off, or holds no calendar", allowed)
@@ -270,11 +274,18 @@ class _Zones:
         calendar: The calendar.
         given: The zone of what is told in none, as whoever reads it says.
         until: Up to when definitions are needed, in UTC.
+        budget: What the steps of the rules by which they change are taken of.
     """
 
     def __init__(
-        self, called: str, calendar: _Component, given: ZoneInfo | None, until: datetime
+        self,
+        called: str,
+        calendar: _Component,
+        given: ZoneInfo | None,
+        until: datetime,
+        budget: Budget,
     ) -> None:
+        self._budget = budget
         self._called = called
         self._until = until
         self._definitions = {
@@ -323,19 +334,18 @@ class _Zones:
 
     def _defined(self, tzid: str, definition: _Component) -> ZoneInfo:
         place = f"{self._called}, VTIMEZONE {excerpt(plain(tzid), 60)}"
-        budget = Budget()
         onsets = [
             onset
             for part in definition.parts
             if part.kind in {"STANDARD", "DAYLIGHT"}
-            for onset in self._onsets(place, part, budget)
+            for onset in self._onsets(place, part)
         ]
         if not onsets:
             raise InvalidValue(place, "no STANDARD and no DAYLIGHT", "at least one of them")
         with _ours(place, tzid):
             return defined_zone(tzid, onsets)
 
-    def _onsets(self, place: str, part: _Component, budget: Budget) -> Iterator[Onset]:
+    def _onsets(self, place: str, part: _Component) -> Iterator[Onset]:
         before, after = (
             _offset(f"{place} {name}", part.text(name)) for name in ("TZOFFSETFROM", "TZOFFSETTO")
         )
@@ -351,10 +361,27 @@ class _Zones:
             if rule.until is not None:
                 ends = _local(f"{place} UNTIL", rule.until.removesuffix("Z"))
                 until = min(until, ends + before if rule.until.endswith("Z") else ends)
+            first = begins
+            if begins < _EPOCH and _is_of_every_year(rule):
+                # Windows begins them in 1601, which would be gone through for each of them.
+                first = datetime.combine(_EPOCH, begins.time())
             with _ours(rule.place, rule.text):
-                text = rule.within(begins, until, budget)
-                for at in starts_of(text, begins) if text else ():
+                text = rule.within(first, until, self._budget)
+                for at in starts_of(text, first) if text else ():
                     yield Onset(at, before, after)
+
+
+_EPOCH: Final = datetime.combine(date(1970, 1, 1), time())
+
+
+def _is_of_every_year(rule: Rule) -> bool:
+    """Say whether a rule is of days of every year that it names itself, whenever it begins."""
+    parts = {*rule.parts} - {"UNTIL", "WKST"}
+    return rule.parts["FREQ"] == "YEARLY" and parts in (
+        {"FREQ", "BYMONTH", "BYDAY"},
+        {"FREQ", "BYMONTH", "BYMONTHDAY"},
+        {"FREQ", "BYMONTH", "BYMONTHDAY", "BYDAY"},
+    )
 
 
 def _offset(place: str, text: str) -> timedelta:
@@ -559,10 +586,11 @@ def happenings(
     """
     libraries("reading an iCalendar file")
     series: dict[str, list[_Event]] = {}
+    for_zones, budget = Budget(), Budget()
     for number, calendar in enumerate(_components(called, data), start=1):
         if calendar.text("CALSCALE").upper() not in {"", "GREGORIAN"}:
             raise InvalidValue(f"{called} CALSCALE", calendar.text("CALSCALE"), "GREGORIAN")
-        zones = _Zones(called, calendar, home, until)
+        zones = _Zones(called, calendar, home, until, for_zones)
         cancelled = calendar.text("METHOD").upper() == "CANCEL"
         for uid, parts in _by_uid(calendar, number).items():
             if any(wanted(part.text("SUMMARY"), _categories(part)) for part in parts):
@@ -571,7 +599,6 @@ def happenings(
                     with _ours(place, "what it says"):
                         event = _read_event(place, part, zones, cancelled=cancelled)
                     series.setdefault(uid, []).append(event)
-    budget = Budget()
     happened: list[Happening] = []
     for events in series.values():
         with _ours(events[0].place, "what it says"):
@@ -585,14 +612,10 @@ def happenings(
                     happened.append(
                         Happening(start, end, event.title, event.uid, all_day, left_out)
                     )
-        if len(happened) > MOST_EVENTS:
-            raise _too_many(events[0].place)
+        if len(happened) > MOST_TIMES:
+            allowed = f"at most {MOST_TIMES:,} in the period; ask for less of it"
+            raise InvalidValue(called, f"{len(happened):,} events and more", allowed)
     return sorted(happened, key=attrgetter("start", "end", "title", "uid"))
-
-
-def _too_many(place: str) -> InvalidValue:
-    allowed = f"at most {MOST_EVENTS:,} in the period; ask for a shorter one, or for fewer events"
-    return InvalidValue(place, "so many events", allowed)
 
 
 def _by_uid(calendar: _Component, number: int) -> dict[str, list[_Component]]:
@@ -670,7 +693,8 @@ def _starts(
     events = [master, *overrides]
     shifts = [_shift(event, master) for event in overrides if event.moves]
     if len(shifts) > _MOST_MOVED:
-        raise _too_many(master.place)
+        allowed = f"at most {_MOST_MOVED} times: end it, and begin another one"
+        raise InvalidValue(f"{master.place} RANGE", "moved again and again", allowed)
     periods = [_lasts(stamp, last, zone) for stamp, last in master.also]
     longest = max(*(event.lasts(zone) for event in events), *periods, timedelta())
     earliest = begin - longest - max([timedelta(), *shifts])
@@ -690,17 +714,16 @@ def _starts(
                 made["recurrence-id"].params["RANGE"] = "THISANDFUTURE"
         calendar.add_component(made)
     series = calendar.subcomponents[0]
-    count = len(overrides) + len(master.also)
     for rule in master.rules:
         ends = _end_of(rule, master, latest)
         text = rule.within(first, ends, budget) if earliest <= ends else None
         if text is not None:
-            count += sum(1 for at in starts_of(text, first) if at >= earliest)
+            budget.take(rule.place, (at for at in starts_of(text, first) if at >= earliest))
             series.add("rrule", icalendar.vRecur.from_ical(text))
-    if count > MOST_EVENTS:
-        raise _too_many(master.place)
     if master.also:
-        series.add("rdate", [stamp.seen_in(zone) for stamp, _ in master.also])
+        further = [stamp.seen_in(zone) for stamp, _ in master.also]
+        budget.take(master.place, (at for at in map(_as_time, further) if earliest <= at <= latest))
+        series.add("rdate", further)
     if master.never:
         series.add("exdate", [stamp.seen_in(zone) for stamp in master.never])
     for made in recurring.CalendarQuery(calendar).between(begin, end):

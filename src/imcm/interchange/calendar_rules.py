@@ -9,7 +9,7 @@ known before it is gone through.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from importlib import import_module
 from itertools import islice
@@ -23,6 +23,9 @@ __all__ = ["Budget", "Rule", "starts_of"]
 
 MOST_STEPS: Final = 1_000_000
 """Steps that the rules of one file take together at most; each takes a few microseconds."""
+
+MOST_TIMES: Final = 10_000
+"""Events that are taken out of one file at most, each time that one comes again counted."""
 
 _UNITS: Final = {
     "SECONDLY": timedelta(seconds=1),
@@ -51,14 +54,16 @@ _PARTS: Final = ("FREQ", "UNTIL", "COUNT", "INTERVAL", "BYDAY", "WKST", *_RANGES
 
 class Budget:
     """
-    How many steps the rules of one file may still take.
+    How much the recurrences of one file may still take.
 
     Args:
-        most: The steps.
+        steps: Steps in going through rules.
+        times: Times at which events come again in the period.
     """
 
-    def __init__(self, most: int = MOST_STEPS) -> None:
-        self._most = self._left = most
+    def __init__(self, steps: int = MOST_STEPS, times: int = MOST_TIMES) -> None:
+        self._most_steps = self._steps = steps
+        self._most_times = self._times = times
 
     def spend(self, place: str, text: str, steps: int) -> None:
         """
@@ -67,13 +72,25 @@ class Budget:
         Raises:
             InvalidValue: So many are not left.
         """
-        self._left -= steps
-        if self._left < 0:
+        self._steps -= steps
+        if self._steps < 0:
             allowed = (
-                f"rules that take at most {self._most:,} steps in all, from their beginnings to "
-                "the end of the period; let it come less often, begin later, or ask for less"
+                f"rules that take at most {self._most_steps:,} steps in all, from their beginnings "
+                "to the end of the period; let it come less often, or begin later"
             )
             raise InvalidValue(place, text, allowed)
+
+    def take(self, place: str, times: Iterable[object]) -> None:
+        """
+        Take times at which an event comes again; no more are looked at than are left.
+
+        Raises:
+            InvalidValue: So many are not left.
+        """
+        self._times -= sum(1 for _ in islice(times, self._times + 1))
+        if self._times < 0:
+            allowed = f"at most {self._most_times:,} in the period; ask for less of it"
+            raise InvalidValue(place, "an event that comes so often", allowed)
 
 
 @attrs.frozen
