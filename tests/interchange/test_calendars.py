@@ -230,6 +230,12 @@ class TestAnEventThatComesAgain:
         )
         assert when == windows(event(f"{first}\n{text}"))
 
+    def test_that_ends_before_a_beginning_that_is_skipped_is_left_out_that_time(self):
+        text = "DTSTART;TZID=Europe/London:20260322T013000\nRRULE:FREQ=WEEKLY;COUNT=3"
+        events = read(event(f"{text}\nDTEND;TZID=Europe/London:20260322T020000"))
+        assert ["03-22T01:30 03-22T02:00", "04-05T00:30 04-05T01:00"] == shown(events)
+        assert ["it has no length"] == [each.why for each in events.left_out]
+
     def test_lasts_as_much_time_as_its_duration_says(self):
         text = "DTSTART;TZID=Europe/London:20260327T160000\nRRULE:FREQ=WEEKLY;COUNT=2"
         assert ["03-27T16:00 03-30T08:00", "04-03T15:00 04-06T07:00"] == windows(
@@ -345,6 +351,7 @@ class TestAWeeklyRule:
     )
     @example(zone=LONDON, begins=time(16), day=4, ends=time(8), days=3)
     @example(zone=LONDON, begins=time(1, 30), day=6, ends=time(2, 30), days=0)
+    @example(zone=LONDON, begins=time(1, 30), day=6, ends=time(2), days=0)
     @example(zone="UTC", begins=time(9), day=0, ends=time(9), days=7)
     def test_is_the_weekly_stretch_of_a_policy(self, zone, begins, day, ends, days):
         """
@@ -784,6 +791,26 @@ class TestAFileThat:
         assert isinstance(maintenance, MaintenanceWindow)
         assert (2, ("checkout",)) == (len(maintenance.times), maintenance.services)
 
+    @pytest.mark.parametrize("text", [GOOGLE, APPLE])
+    def test_is_read_as_the_library_alone_reads_it(self, text):
+        """Where zones are of this machine and no night is one of the two: the same instants."""
+        import icalendar
+        import recurring_ical_events
+
+        def instant(at):
+            if isinstance(at, datetime):
+                return at.astimezone(UTC)
+            return datetime.combine(at, time(), tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+        zone = LONDON if text == GOOGLE else "America/New_York"
+        alone = recurring_ical_events.of(icalendar.Calendar.from_ical(text)).between(
+            YEAR["since"], YEAR["until"]
+        )
+        assert sorted((instant(each.start), instant(each.end)) for each in alone) == [
+            (each.window.start, each.window.end)
+            for each in calendar_events(text.encode(), time_zone=zone, **YEAR).events
+        ]
+
     def test_holds_several_calendars_is_read(self):
         assert 7 + 3 == len(calendar_events((GOOGLE + "\n" + OUTLOOK).encode(), **YEAR).events)
 
@@ -814,6 +841,7 @@ class TestARefusal:
             (START + "SEQUENCE:one", "SEQUENCE", "a whole number"),
             (START + "EXRULE:FREQ=DAILY", "EXRULE", "EXDATE"),
             (START + "RECURRENCE-ID:20260306T160000Z\nRRULE:FREQ=DAILY", "RRULE", "come again"),
+            (START + "RECURRENCE-ID;RANGE=THISANDPRIOR:20260306T160000Z", "RANGE", "THISANDFUTURE"),
             (START + "RDATE;VALUE=DATE:20260307", "RDATE", "a day where"),
             (START + "RDATE:20260307T160000Z/20260306T160000Z", "RDATE", "ends after it begins"),
             (START + "EXDATE:soon", "EXDATE", "a day such as"),
@@ -1076,6 +1104,7 @@ class TestAFreeze:
             "2026-03-06T16:00+00:00 to 2026-03-06T17:00+00:00 Sale\\n\\u202e",
         ] == events.explain().split("\n")
         told = events.as_dict()
+        assert ["shape", "source", "since", "until", "events", "left_out"] == [*told]
         assert "2026-03-06T16:00:00+00:00" == told["events"][0]["window"]["start"]
         assert "Sale\n\u202e" == told["events"][0]["title"]  # data stays what it is
 

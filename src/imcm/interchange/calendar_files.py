@@ -121,7 +121,7 @@ def _content(name: str, path: Path) -> bytes:
 
 
 class _Line(NamedTuple):
-    """A property: its name in capitals, its parameters, and its value."""
+    """A property: its name in capitals, its TZID, all its parameters, and its value twice."""
 
     name: str
     zone: str | None
@@ -416,9 +416,9 @@ class _Event:
         place: How errors call it.
         begins, ends: As told; None where `length` is told.
         length: Its DURATION; None where its end is told.
+        rules, also, never: Its RRULEs, RDATEs (each with its end where that is told) and EXDATEs.
         comes_as: The time of the series that it is in the place of.
         moves: Whether it is in the place of all later ones, too.
-        also: Further times at which it begins, each with when it ends where that is told.
     """
 
     place: str
@@ -501,7 +501,10 @@ def _read_event(place: str, part: _Component, zones: _Zones, *, cancelled: bool)
         allowed = "none, or no RECURRENCE-ID: what stands for one time does not come again"
         rule = part.text("RRULE") or part.text("RDATE")
         raise InvalidValue(f"{place} RRULE", rule, allowed)
-    scope = [line.params.get("RANGE") for line in part.all("RECURRENCE-ID")]
+    scope = next((line.params.get("RANGE") for line in part.all("RECURRENCE-ID")), None)
+    if scope is not None and str(scope).upper() != "THISANDFUTURE":
+        allowed = "THISANDFUTURE, or no RANGE"
+        raise InvalidValue(f"{place} RANGE", str(scope), allowed)
     also = [
         _read_also(f"{place} RDATE", each.strip(), line.zone, zones, begins)
         for line in part.all("RDATE")
@@ -521,7 +524,7 @@ def _read_event(place: str, part: _Component, zones: _Zones, *, cancelled: bool)
         also=tuple(also),
         never=tuple(stamps("EXDATE", begins, lambda value: value.split(","))),
         comes_as=comes_as,
-        moves=scope == ["THISANDFUTURE"],
+        moves=scope is not None,
     )
 
 
@@ -604,7 +607,7 @@ def happenings(
         with _ours(events[0].place, "what it says"):
             for event, start, end in _expanded(events, since, until, budget):
                 left_out = "it is cancelled" if event.cancelled else ""
-                if end == start:
+                if end <= start:  # before it, where clocks skip its beginning
                     left_out = left_out or "it has no length"
                 meets = start < until and (since < end or since <= start)
                 if meets and wanted(event.title, event.categories):

@@ -38,6 +38,7 @@ from imcm.interchange.calendar_files import Happening, happenings, libraries, re
 from imcm.interchange.calendar_zones import checked_zone
 from imcm.plain import joined, plain
 from imcm.projections.boards.views import ChangeView
+from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.jsonable import jsonable
 
 __all__ = [
@@ -184,8 +185,7 @@ class CalendarEvents:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
-        told: dict[str, Any] = jsonable(self)
-        return told
+        return {"shape": SHAPE, **jsonable(self)}
 
 
 def _span(start: datetime, end: datetime) -> str:
