@@ -558,6 +558,7 @@ MODULES = (
     "imcm.readmodel.facts",
     "imcm.readmodel.follower",
     "imcm.frames",
+    "imcm.interchange.calendars",
     "imcm.interchange.csv_check",
     "imcm.interchange.csv_contract",
     "imcm.interchange.csv_files",
@@ -740,11 +741,32 @@ RIGHT = {
     "freeze": lambda: "weekend",
     "times": lambda: imcm.Weekly(start="Fri 16:00", end="Mon 08:00"),
     "merged_into": lambda: "INC-9",
+    "since": lambda: NOON - timedelta(days=1),
+    "until": lambda: NOON + timedelta(days=365),
+    "country": lambda: "GB",
+    "time_zone": lambda: "Europe/London",
+    "changes": lambda: [imcm.ChangeView(id="CHG-1", window=RIGHT["window"]())],
 }
+
+
+CALENDAR = b"""BEGIN:VCALENDAR
+BEGIN:VEVENT
+DTSTART:20260306T160000Z
+DURATION:PT1H
+END:VEVENT
+END:VCALENDAR
+"""
+
+
+def _events() -> Any:
+    from imcm.interchange.calendars import calendar_events
+
+    return calendar_events(CALENDAR, since=RIGHT["since"](), until=RIGHT["until"]())
 
 
 OWN: Mapping[str, Callable[[], Any]] = {
     "BusinessHours": RIGHT["calendar"],
+    "CalendarEvents": _events,
     "Checkpoint": lambda: verifier.read_anchors(anchors())[0],
     "DecisionTrail": lambda: imcm.decision_trail(log(), "CHG-1"),
     "Facts": lambda: imcm.facts(log()),
@@ -774,6 +796,9 @@ NO_DOORS = {
     "interchange.csv_histories.ReadCommit": "made by `read_commits`",
     "interchange.csv_check.ImportReport": "made by `import_csv`",
     "interchange.mapping.Problem": "made by `import_csv`",
+    "interchange.calendars.CalendarEvent": "made by `calendar_events`",
+    "interchange.calendars.CalendarEvents": "made by `calendar_events`",
+    "interchange.calendars.LeftOut": "made by `calendar_events`",
 }
 """Public names that callers do not call, with the reason."""
 
@@ -893,6 +918,10 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "domain.incident.correct.was": lambda: NOON,
     "domain.incident.correct.now": lambda: NOON - timedelta(hours=1),
     "frames.figures.incidents": lambda: _table().to_frame("polars"),
+    "interchange.calendars.calendar_events.source": lambda: CALENDAR,
+    "interchange.calendars.holiday_events.years": lambda: 2026,
+    "interchange.calendars.holidays_in.years": lambda: 2026,
+    "interchange.calendars.read_calendar.source": lambda: CALENDAR,
     "interchange.csv_files.import_csv.incidents": lambda: csv_file("id,title\n"),
     "interchange.csv_files.import_csv.ledger": lambda: Ledger.in_memory(clock=clock),
     "imcm.LedgerReader.path": ledger_file,
