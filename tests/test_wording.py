@@ -210,7 +210,7 @@ def test_no_line_loses_its_words(cls, name):
                 authority=Authority.CAB,
                 why="fine",
             ),
-            "approved as cab (1 of 1 votes), valid until Thu 2026-03-05 12:00 +0000: fine",
+            "approved as cab (1 of 1 votes), valid until Mon 2026-03-02 12:00 +0000: fine",
         ),
         (
             made(c.StepRefusedRecorded),

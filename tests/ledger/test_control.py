@@ -202,9 +202,9 @@ class TestRefusals:
         refused(ledger)
         after = ledger.facts().changes[0]
         assert after._replace(positions=before.positions) == before
-        lines = [entry.line() for entry in ledger.timeline("CHG-1")]
+        lines = [entry.line for entry in ledger.timeline("CHG-1")]
         assert any("start was refused by the guard freeze" in line for line in lines)
-        assert "refused a step" in ledger.decision_trail("CHG-1").explain()
+        assert "refused a step" in ledger.trail("CHG-1").explain()
 
 
 class TestGate:
