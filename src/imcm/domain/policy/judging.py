@@ -462,9 +462,9 @@ def _crossing(function: Callable[[float], float], low: float, high: float) -> fl
         rise = at_high - at_low
         straight = (at_high * low - at_low * high) / rise if rise else middle
         towards = math.copysign(1.0, middle - straight)
-        off = min(bend * (high - low) ** 2, abs(middle - straight))
+        away = min(abs(middle - straight), half)  # rounding may lead out of the stretch
         room = max(0.0, slack / 2 - half)
-        point = middle - towards * min(abs(middle - straight) - off, room)
+        point = middle - towards * min(max(0.0, away - bend * (high - low) ** 2), room)
         slack /= 2
         value = function(point)
         if (value > 0) is rises:
