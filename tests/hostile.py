@@ -306,6 +306,7 @@ _CHANGE = (
     ("approve", {"by": "mia"}),
     ("start", {"commits": COMMITS, "rollout_plan": (5.0, 50.0, 100.0)}),
     ("advance_rollout", {"percent": 5.0, "canary": Counts(requests=5, errors=1)}),
+    ("advance_rollout", {"percent": 50.0}),
     ("advance_rollout", {"percent": 100.0}),
     ("complete", {"version": "5.4"}),
     ("validate", {"check": "smoke", "passed": True}),

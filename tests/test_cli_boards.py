@@ -130,18 +130,18 @@ def tables():
     ),
     "approvals": (
         ("approvals", "--by", "dev"),
-        ["id age waits for votes asked by may why not title",
+        ["id age waits for due votes asked by may why not title",
          "CHG-3 4h approval dev no 'dev' asked for, planned, revised or submitted it; somebody "
          "else must decide Bring in 3.0"],
     ),
     "who may": (
         ("approvals", "--by", "mia"),
-        ["id age waits for votes asked by may why not title",
+        ["id age waits for due votes asked by may why not title",
          "CHG-3 4h approval dev yes Bring in 3.0"],
     ),
     "calendar": (
         ("calendar",),
-        ["from to id status services title",
+        ["from to id status services conflicts with title",
          f"{hours(1):%a %Y-%m-%d %H:%M} +0000 {hours(3):%a %Y-%m-%d %H:%M} +0000 CHG-3 submitted "
          "checkout Bring in 3.0"],
     ),

@@ -18,7 +18,7 @@ from imcm.codec.decoding import decode, salt_of
 from imcm.codec.encoding import encode
 from imcm.codec.rows import StoredEvent
 from imcm.domain.change import Change
-from imcm.domain.change_events import ChangeApproved, ChangePlanned, ChangeStatus
+from imcm.domain.change_events import ChangePlanned, ChangeStatus, VoteGiven
 from imcm.domain.incident import Incident
 from imcm.domain.incident_events import (
     IncidentAbsorbed,
@@ -1169,7 +1169,7 @@ class TestGuardsBelongToEvents:
         def vote(state: Change, *, by, at, **more):
             told = {"votes": 1, "quorum": 1, "content": 1, "authority": "peer", **more}
             told["policy"] = Policy().said("1 of 1 votes")
-            return (ChangeApproved(by=by, at=at, status=ChangeStatus.APPROVED, **told),)
+            return (VoteGiven(by=by, at=at, status=ChangeStatus.APPROVED, **told),)
 
         before = versions(ledger)
         for by, more in (("lena", {}), ("Lena", {}), ("mia", {"quorum": 0}), ("mia", {"votes": 2})):

@@ -30,10 +30,10 @@ from imcm import (
 )
 from imcm.domain.change import Change
 from imcm.domain.change_events import (
-    ChangeApproved,
     ChangeCompleted,
     ChangeFailed,
     ChangeStarted,
+    VoteGiven,
 )
 from imcm.errors import InvalidValue, StoreError
 from ledger.conftest import ledger, path, server, settings, sql
@@ -129,7 +129,7 @@ class TestAdopting:
 
     @pytest.mark.parametrize("rules", [None, "strict", {"approvals": 2}, NOW])
     def test_refuses_what_is_no_rules(self, ledger, rules):
-        with pytest.raises(InvalidValue, match="give a Policy or a SeverityScale"):
+        with pytest.raises(InvalidValue, match="give a Policy, a SeverityScale or Dependencies"):
             ledger.adopt(rules, by="mia")
         with pytest.raises(InvalidValue, match="by"):
             ledger.adopt(TWO, by=7)
@@ -179,7 +179,7 @@ class TestInForce:
     def test_a_step_of_ones_own_goes_by_it_too(self, ledger):
         def approve(state: Change, *, by, at):
             made = change.approve(state, by=by, at=at)
-            return tuple(each for each in made if isinstance(each, ChangeApproved))
+            return tuple(each for each in made if isinstance(each, VoteGiven))
 
         submitted(ledger)
         ledger.adopt(TWO, by="mia")

@@ -98,7 +98,7 @@ class TestAnyIncident(RuleBasedStateMachine):
             return
         told = view_of_stream(log(("incident:INC-1", state.past)))
         assert state.roles == {(held.role, folded(held.person)) for held in told.roles}
-        assert state.references == {one.address for one in told.references}
+        assert set(state.references) == {one.address for one in told.references}
         assert state.problems == {*told.problems}
         assert state.attempts == {one.number for one in told.attempts}
         assert state.concluded == {
@@ -147,7 +147,7 @@ class TestAnyChange(RuleBasedStateMachine):
             return
         told = view_of_stream(log(("change:CHG-1", state.past)))
         assert state.voters == {folded(vote.by) for vote in told.votes}
-        assert state.references == {one.address for one in told.references}
+        assert set(state.references) == {one.address for one in told.references}
         assert (state.status, state.on_hold) == (told.status, told.on_hold)
         assert (state.scheduled or state.window) == told.window
         assert state.outstanding == (told.authorisation == "outstanding")

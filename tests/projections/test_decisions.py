@@ -183,7 +183,7 @@ class TestTheTrail:
         assert (
             Decision(
                 what="approved",
-                type="ChangeApproved",
+                type="VoteGiven",
                 at=at(2),
                 by="mia",
                 recorded_at=at(2),

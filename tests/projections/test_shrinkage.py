@@ -101,7 +101,7 @@ def test_without_factors_it_is_the_mode_under_jeffreys_prior(pair):
     n, failed = pair
     rate = shrunk_rates({(): pair}, factors=[]).rate(())
     assert rate.rate == pytest.approx((failed + 0.5) / (n + 1))
-    if min(failed, n - failed) > 50:
+    if min(failed, n - failed) > 200:
         exact = jeffreys(failed, n)
         assert rate.interval.low == pytest.approx(exact.low, rel=0.02)
         assert rate.interval.high == pytest.approx(exact.high, rel=0.02)

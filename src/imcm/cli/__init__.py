@@ -35,6 +35,7 @@ HOMES: Final[Mapping[str, str]] = {
     "gate": "imcm.cli.policy",
     "policy": "imcm.cli.policy",
     "what-if": "imcm.cli.policy",
+    "risk": "imcm.cli.policy",
     "duties": "imcm.cli.policy",
     "report": "imcm.cli.reports",
     "audit": "imcm.cli.audit",

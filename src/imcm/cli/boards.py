@@ -32,6 +32,7 @@ from imcm.cli.common import (
     print_json,
     print_timeline,
     progress_bar,
+    refuse_device,
     say,
     show,
 )
@@ -564,6 +565,9 @@ def list_calendar(
     label: Label = None,
     known_at: KnownAt = None,
     tz: Zone = "UTC",
+    ics: Annotated[
+        Path | None, typer.Option("--ics", help="Write it as an iCalendar file.")
+    ] = None,
     views: ViewsFile = None,
     no_views: NoViews = False,
     as_json: AsJson = False,
@@ -571,6 +575,9 @@ def list_calendar(
     """List what is planned in a period, what of it conflicts, and the freezes in force."""
     first = moment("--from", start, tz) or datetime.now(UTC)
     last = moment("--to", end, tz) or first + timedelta(days=7)
+    if ics is not None:
+        _write_calendar(ics, ledger, views, no_views, first, last, service, known_at, tz)
+        return
     met: dict[str, list[str]] = {}
     freezes: list[Row] = []
 
@@ -610,6 +617,33 @@ def list_calendar(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
         service=service, ask=ask, draw=draw,
     )  # fmt: skip
+
+
+def _write_calendar(
+    out: Path,
+    ledger: Path,
+    views: Path | None,
+    no_views: bool,
+    first: datetime,
+    last: datetime,
+    service: str | None,
+    known_at: str | None,
+    tz: str,
+) -> None:
+    from imcm.files import replaced
+    from imcm.interchange.calendars import write_calendar
+
+    refuse_device(out)
+    with LedgerReader(ledger) as book, opened_views(book, ledger, views, no_views) as kept:
+        known = known_at_of(known_at, tz, book)
+        page = kept.calendar(first, last, service=service, known_at=known)
+        policy = kept.rules(known_at=known).policy
+        freezes = () if policy is None else policy.freezes
+        with replaced(out) as file:
+            count = write_calendar(
+                page, file, at=_stamp(book, page.position), freezes=freezes, since=first, until=last
+            )
+    say(f"{count:,} entries written to {out}")
 
 
 @list_app.command("ready")

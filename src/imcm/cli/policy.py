@@ -4,6 +4,8 @@ Commands about rules: a policy file, the gate of a pipeline, and what if it were
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -121,6 +123,53 @@ def strict() -> None:
     say(*STRICT.read_text(encoding="utf-8").splitlines())
 
 
+@policy_app.command("calendar")
+def calendar(
+    file: Annotated[
+        Path | None, typer.Argument(help="An iCalendar file; or give --country.")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option(help="Public holidays of a country, such as GB.")
+    ] = None,
+    subdivision: Annotated[str | None, typer.Option(help="Of a part of it, such as ENG.")] = None,
+    since: Annotated[str | None, typer.Option(help="First moment; now if absent.")] = None,
+    until: Annotated[str | None, typer.Option(help="A year on if absent.")] = None,
+    name: Annotated[str, typer.Option(help="What the freeze is called.")] = "calendar",
+    only: Annotated[
+        str | None, typer.Option(help="Only events with this in their title or category.")
+    ] = None,
+    maintenance: Annotated[
+        bool, typer.Option("--maintenance", help="Maintenance windows, and no freeze.")
+    ] = False,
+    tz: Zone = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Print the freeze, or maintenance window, that a calendar makes: a table for a policy file."""
+    from imcm.interchange.calendars import calendar_events, holiday_events
+
+    if (file is None) is (country is None):
+        raise typer.BadParameter("give a calendar file or --country, and not both")
+    begin = moment("--since", since, tz) or datetime.now(UTC)
+    end = moment("--until", until, tz) or begin + timedelta(days=365)
+    if file is not None:
+        events = calendar_events(file, since=begin, until=end, time_zone=tz, only=only)
+    else:
+        events = holiday_events(
+            country or "", time_zone=tz, since=begin, until=end, subdivision=subdivision
+        )
+    made = events.as_maintenance(name) if maintenance else events.as_freeze(name)
+    plain = made.as_dict()
+    if as_json:
+        print_json(plain)
+        return
+    say(*(f"# {line}" for line in events.explain().splitlines()), "")
+    say("[[maintenance]]" if maintenance else "[[freezes]]", f"name = {json.dumps(name)}")
+    windows = [
+        f"    {{start = {each['start']}, end = {each['end']}}}," for each in plain["windows"]
+    ]
+    say("windows = [", *windows, "]")
+
+
 # --- the past -------------------------------------------------------------------------------------
 
 
@@ -197,6 +246,31 @@ def duties_(
         columns = ("change", "type", "ruling", "requested by", "approved by", "implemented by",
                    "exceptions", "events")  # fmt: skip
         show(columns, [tuple(row[column] for column in columns) for row in found.table()])
+    else:
+        say(*found.explain().splitlines())
+
+
+@app.command("risk")
+def risk(
+    id: Annotated[str, typer.Argument(help="A change.")],
+    ledger: LedgerPath,
+    at: Annotated[
+        str | None, typer.Option("--at", help="If it went in at this time; as planned if absent.")
+    ] = None,
+    tz: Zone = "UTC",
+    views: ViewsFile = None,
+    no_views: NoViews = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say how likely a change is to fail, judged by those before it, and what stands out."""
+    from imcm.cli.boards import facts_now
+    from imcm.projections.reports.risk import risk_of
+
+    with LedgerReader(ledger) as book:
+        known = facts_now(book, ledger, views, no_views)
+    found = risk_of(known, id, at=moment("--at", at, tz))
+    if as_json:
+        print_json(found.as_dict())
     else:
         say(*found.explain().splitlines())
 

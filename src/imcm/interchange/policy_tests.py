@@ -53,7 +53,7 @@ class PolicyTest:
 
     name: str
     at: datetime
-    change: Mapping[str, Any] = attrs.field(factory=dict)
+    change: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     votes: tuple[Mapping[str, Any], ...] = ()
     template: Mapping[str, Any] | None = None
     override: Mapping[str, Any] | None = None

@@ -471,13 +471,13 @@ class LedgerReader:
         stream = self.stream_of(id)
         kind, _, name = stream.partition(":")
         moment = self.now() if at is None else at
-        rules = self.rules()
-        policy = rules.policy or DEFAULT_POLICY if policy is None else policy
+        rules = self.rules() if policy is None else Rules(policy=policy)
+        policy = rules.policy or DEFAULT_POLICY
         if kind == INCIDENT:
             state = self.incident(name)
             return incident.next_steps(state, by=by, at=moment, policy=policy)
         mine = self.change(name)
-        also = submitted_under(mine, rules._replace(policy=policy))
+        also = submitted_under(mine, rules)
         return change.next_steps(
             mine,
             by=by,

@@ -63,7 +63,8 @@ def _arguments_of(refused: StepRefused, calls: Sequence[Call]) -> Mapping[str, A
     """Return the arguments of the call that was refused: that of the step, or one of its own."""
     mine = [call for call in calls if call.stream == refused.stream]
     named = [call for call in mine if name_of(call.step) == refused.step]
-    return next((call.arguments for call in (*named, *mine)), {})
+    nothing: Mapping[str, Any] = {}
+    return next((call.arguments for call in (*named, *mine)), nothing)
 
 
 def _is_kept(refused: StepRefused, by: str, rows: Sequence[StoredEvent], now: datetime) -> bool:

@@ -523,7 +523,7 @@ class Views:
         by = optional_known_id("by", by)
         rules = self._ledger.rules(known_at=known_at)
         if policy is not None:
-            rules = rules._replace(policy=checked_policy(policy))
+            rules = Rules(policy=checked_policy(policy))  # by these alone
         where = Where()
         where.add('("status" = ? OR "authorisation" = ?)', "submitted", "outstanding")
         where.named(service, None)

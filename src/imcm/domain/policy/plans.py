@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -91,9 +91,6 @@ class PlanRule(Scope):
         return {**plain, **self.scope_as_dict()}
 
 
-_ANY_TYPE: Final = (ChangeType.STANDARD,)
-
-
 def _within(value: object) -> timedelta:
     return checked_length("within", value)
 
@@ -121,7 +118,6 @@ class ApprovedTemplate(Scope):
 
     name: str
     version: str
-    types: tuple[ChangeType, ...] = attrs.field(default=_ANY_TYPE, init=False)
     sha256: str = ""
     retired: bool = False
     max_failures: int | None = None
@@ -130,6 +126,9 @@ class ApprovedTemplate(Scope):
     def __attrs_post_init__(self) -> None:
         checked_id("name", self.name)
         checked_id("version", self.version)
+        if self.types not in {(ChangeType.NORMAL,), (ChangeType.STANDARD,)}:
+            raise InvalidValue("types", list(self.types), "nothing: standard changes follow it")
+        object.__setattr__(self, "types", (ChangeType.STANDARD,))
         if not isinstance(self.retired, bool):
             raise InvalidValue("retired", self.retired, "true or false")
         if self.sha256 != "" and not _is_hash(self.sha256):

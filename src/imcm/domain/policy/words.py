@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imcm.domain.policy.tables import length_in_words
-from imcm.domain.vocabulary import Authority
+from imcm.domain.vocabulary import Authority, is_list, is_mapping
 
 if TYPE_CHECKING:
     from imcm.domain.policy import Policy
@@ -135,12 +135,12 @@ def _flat(plain: Mapping[str, Any]) -> dict[str, str]:
     """Return every value of the tables of a policy by the name of its place."""
     flat: dict[str, str] = {}
     for key, value in plain.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            for number, table in enumerate(value, start=1):
-                name = table.get("name", number)
-                version = f" {table['version']}" if "version" in table else ""
-                flat[f"{key}[{name}{version}]"] = _table(table)
-        elif isinstance(value, dict):
+        rows: list[Any] = list(value) if is_list(value) and not is_mapping(value) else []
+        if rows and all(map(is_mapping, rows)):
+            for number, row in enumerate(rows, start=1):
+                version = f" {row['version']}" if "version" in row else ""
+                flat[f"{key}[{row.get('name', number)}{version}]"] = _table(row)
+        elif is_mapping(value):
             flat |= {f"{key}.{name}": _value(each) for name, each in value.items()}
         else:
             flat[key] = _value(value)
@@ -152,8 +152,8 @@ def _table(table: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
-    if isinstance(value, dict):
+    if is_mapping(value):
         return "{" + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
+    if is_list(value):
         return "[" + ", ".join(map(_value, value)) + "]"
     return str(value).lower() if isinstance(value, bool) else str(value)
