@@ -1507,9 +1507,12 @@ def start_refusals(
         also=both,
         context=checked_context(context),
     )
+    over = _starts_from(change, ask)
+    if over is not None:
+        return (Refusal("status", over),)  # what else says no does not matter any more
     return tuple(
         Refusal(guard.name, why)
-        for guard in (_STARTS_FROM, *STEPS["start"].guards, *(_JUDGED_BEFORE if anew else ()))
+        for guard in (*STEPS["start"].guards, *(_JUDGED_BEFORE if anew else ()))
         if (why := guard.why_not(change, ask)) is not None
     )
 
@@ -1577,7 +1580,6 @@ def _votes_suffice(change: Change, ask: _Ask) -> str | None:
     return f"of {quorum.votes} votes, missing: {missing}" if missing else None
 
 
-_STARTS_FROM = Guard(name="status", why_not=_starts_from)
 _JUDGED_BEFORE = (
     Guard(name="quorum", why_not=_votes_suffice),
     Guard(name="plans", why_not=_has_plans),
@@ -2282,6 +2284,9 @@ def advance_rollout(
         baseline=baseline,
     )
     ask: _Ask = Ask(at=at, policy=policy, canary=canary, baseline=baseline)
+    # What runs when a freeze begins may finish, and it is said that it does.
+    freezes = policy.frozen_at(content_of(change), latest(at)) if policy.freezes else ()
+    met = [f"in the freeze {freeze.name!r}" for freeze in freezes]
     return (
         RolloutAdvanced(
             at=at,
@@ -2289,7 +2294,7 @@ def advance_rollout(
             percent=percent,
             canary=canary,
             baseline=baseline,
-            policy=policy.said("; ".join(("may advance", *_canary_said(change, ask)))),
+            policy=policy.said("; ".join(("may advance", *_canary_said(change, ask), *met))),
             note=checked_words("note", note),
         ),
     )
