@@ -24,6 +24,7 @@ from imcm.domain.policy import (
     AgentStep,
     ApprovalRule,
     ApprovedTemplate,
+    Content,
     PlanRule,
     Policy,
 )
