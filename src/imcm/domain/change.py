@@ -89,10 +89,11 @@ from imcm.domain.corrections import (
     correction_guards,
     past_standing,
     reference,
+    replaced,
     voided,
 )
 from imcm.domain.growing import FEW, emptied, frozen, instead, thawed, told
-from imcm.domain.imported import corrected, news, place_after, status_after, with_status
+from imcm.domain.imported import corrected, news, place_after, relabelled, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -2705,6 +2706,12 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
         holder = max((v for v, one in content.items() if hasattr(one, field)), default=0)
         if not value or not holder or said.get(field) == value:
             continue  # it says nothing, or nothing else than it said before
+        given: Any = event
+        if field == "labels":
+            labels = relabelled(past, stands, holder, event)
+            if labels is None:
+                continue
+            given = replaced(given, labels=labels)
         # Only classes in CORRECTABLE come back.
         yield from corrected(  # type: ignore[misc]
             stands,
@@ -2712,7 +2719,7 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
             version=holder,
             field=field,
             written=past[holder - 1],
-            given=event,
+            given=given,
             why="the source has it otherwise",
         )
 
