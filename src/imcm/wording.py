@@ -343,10 +343,11 @@ def _change(event: object) -> str:
             judged = _and(f"rolled out to {event.percent:g} %", event.note)
             counts = _judged(event.canary, event.baseline)
             return f"{judged} ({counts})" if counts else judged
-        case c.RolloutPaused():
-            return _and(f"rollout paused at {event.percent:g} %", event.note)
-        case c.RolloutAborted():
-            return _and(f"rollout aborted at {event.percent:g} %", event.note)
+        case c.RolloutPaused() | c.RolloutAborted():
+            ended = "paused" if isinstance(event, c.RolloutPaused) else "aborted"
+            judged = _and(f"rollout {ended} at {event.percent:g} %", event.note)
+            counts = _judged(event.canary, event.baseline)
+            return f"{judged} ({counts})" if counts else judged
         case c.ChangeCompleted():
             return f"completed{f' {event.version}' if event.version else ''}"
         case c.ChangeDeployed():

@@ -164,13 +164,13 @@ class TestLabelsUnitsAndReferences:
             "id,detected_at,caused_by,fixed_by\n1,2024-05-01T09:00Z,7;github:42,x:1/2;https://a\n"
         )
         import_csv(ledger, incidents=put(rows, "a.csv"), source="snow")
-        named = {link.change for link in ledger.facts().incidents[0].links}
+        named = set(ledger.facts().incidents[0].verdicts)
         assert named == {"snow/7", "github/42", "x/1/2", "snow/https://a"}
 
     def test_without_a_source_they_are_as_they_are(self, ledger, put):
         rows = "id,detected_at,caused_by\n1,2024-05-01T09:00Z,github:42\n"
         import_csv(ledger, incidents=put(rows, "a.csv"))
-        assert {link.change for link in ledger.facts().incidents[0].links} == {"github:42"}
+        assert set(ledger.facts().incidents[0].verdicts) == {"github:42"}
 
     def test_a_mapping_says_of_which_tool_a_column_is(self, ledger, put):
         mapping = put('[refs]\ncaused_by = "github"\n', "m.toml")

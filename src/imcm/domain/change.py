@@ -170,11 +170,12 @@ Status = ChangeStatus
 
 
 class VoteHeld(NamedTuple):
-    """A vote that somebody gave, which may have lapsed since."""
+    """A vote that somebody gave, which may have lapsed since; *version* is that of its event."""
 
     authority: Authority
     at: Moment | None = None
     until: datetime | None = None  # as the vote itself says; a policy may let it lapse earlier
+    version: int = 0
 
 
 class Checked(NamedTuple):
@@ -193,11 +194,12 @@ class Seen(NamedTuple):
 
 
 class Override(NamedTuple):
-    """A stretch of a freeze in which a change may start, and whose word that is."""
+    """A stretch of a freeze in which a change may start, by whose word, under which rules."""
 
     since: datetime
     until: datetime
     by: str
+    policy: tuple[str, str] | None = None
 
 
 @quickly_replaced
@@ -211,6 +213,8 @@ class Change(NamedTuple):
         content: Version of the event that holds the content as it stands.
         barred: Folded ids of those who asked for, planned, revised or submitted it.
         votes: The votes for the content as it is, by folded ids; some may have lapsed.
+        other_content: Its content was corrected after it was asked to be approved, by a source or
+            after the work began, and not revised since.
         rejected: It was rejected once; such an emergency needs approval before it starts.
         within: The approved window that the work began in; None where it has none, or began
             before it was approved.
@@ -225,7 +229,8 @@ class Change(NamedTuple):
         scheduled: The window it is scheduled for.
         on_hold: What it waits for; None where it does not.
         rollout_plan: The steps of it that were planned, in percent.
-        stage_since: When the step that it is at began: at its start, or when it went up.
+        stage_since: When the step that it is at began: at its start, or when it went up; the later
+            time where that was corrected.
         looks: What each step was judged by, by version: errors with it and without it, and at
             which percent.
         paused: Whether its rollout is.
@@ -258,6 +263,7 @@ class Change(NamedTuple):
     scheduled: Window | None = None
     barred: frozenset[str] = frozenset()
     votes: Mapping[str, VoteHeld] = NOTHING_TOLD
+    other_content: bool = False
     rejected: bool = False
     on_hold: HoldReason | None = None
     within: Window | None = None
@@ -314,9 +320,35 @@ def fold(events: Iterable[ChangeEvent]) -> Change:
     stands: Mapping[int, ChangeFact] = past_standing(past)
     for version, event in stands.items():
         change = _next(change, event, version)
+    if len(stands) < len(past):
+        change = _despite_edits(change, past, stands)
     first = first_moment(None, _moments(stands.values()))
     change = change._replace(past=past, first=first)
     return change if few else frozen(change)
+
+
+def _despite_edits(change: Change, past: Sequence[Any], stands: Mapping[int, ChangeFact]) -> Change:
+    """
+    Return a state in which what was voided or corrected opens no door.
+
+    Who once planned, revised or submitted it stays barred, though that was voided; and the step
+    that a rollout is at began no earlier than it was first said. Any: events of all kinds.
+    """
+    asked = (*_CONTENT_EVENTS, ChangeSubmitted)
+    gone = [
+        event
+        for version, event in enumerate(past, start=1)
+        if version not in stands and isinstance(event, asked) and not event.imported
+    ]
+    barred = change.barred | _people(*(event.by for event in gone))
+    since = change.stage_since
+    if since is not None:
+        stages = (ChangeStarted, RolloutAdvanced)
+        last = max((v for v, event in stands.items() if isinstance(event, stages)), default=0)
+        written: Moment | None = past[last - 1].at if last else None
+        if written is not None and latest(written) > latest(since):
+            since = written
+    return change._replace(barred=frozenset(barred), stage_since=since)
 
 
 def _moments(events: Iterable[Any]) -> Iterator[Moment | None]:
@@ -330,7 +362,7 @@ def _people(*people: str | None) -> frozenset[str]:
     return frozenset(folded(person) for person in people if person is not None)
 
 
-def _approved(change: Change, event: ChangeApproved | VoteGiven) -> Change:
+def _approved(change: Change, event: ChangeApproved | VoteGiven, version: int) -> Change:
     """
     Return the change after one more approval.
 
@@ -342,7 +374,7 @@ def _approved(change: Change, event: ChangeApproved | VoteGiven) -> Change:
         return change
     until = None if isinstance(event, ChangeApproved) else event.valid_until
     ends = None if until is None else earliest(until)
-    held = VoteHeld(event.authority or Authority.PEER, event.at, ends)
+    held = VoteHeld(event.authority or Authority.PEER, event.at, ends, version)
     votes = told(change.votes, folded(event.by), held)
     return change._replace(status=event.status or change.status, votes=votes)
 
@@ -404,6 +436,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 votes=emptied(change.votes),
                 overridden=emptied(change.overridden),
                 outstanding=change.outstanding and event.imported,
+                other_content=change.other_content and event.imported,
             )
         case ChangeRescoped():
             return change._replace(
@@ -415,10 +448,14 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 votes=emptied(change.votes),
                 overridden=emptied(change.overridden),
                 outstanding=change.outstanding and event.imported,
+                other_content=change.other_content and event.imported,
             )
         case ContentCorrectedAfterApproval():
-            return change._replace(outstanding=True)
+            return change._replace(outstanding=True, other_content=True)
         case ChangeSubmitted():
+            if event.imported and change.lived:
+                # Nobody elsewhere says under which rules it was put up here.
+                return change._replace(status=event.status or change.status)
             under = event.policy
             return change._replace(
                 status=event.status or change.status,
@@ -427,7 +464,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 lived=change.lived or not event.imported,
             )
         case ChangeApproved() | VoteGiven():
-            return _approved(change, event)
+            return _approved(change, event, version)
         case ChangeRejected():
             return change._replace(
                 status=event.status or change.status,
@@ -446,6 +483,8 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             )
         case CommitsRecorded():
             return change._replace(commits=change.commits | {c.id for c in event.commits})
+        case RolloutAdvanced() | RolloutPaused() if event.imported and change.lived:
+            return change  # what a source says of it takes no step of what is judged here
         case RolloutAdvanced():
             looked = _looked(change, event, version)
             return looked._replace(percent=event.percent, stage_since=event.at, paused=False)
@@ -457,6 +496,10 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return _told(change, event, outcome=Outcome.FAILED)
         case ChangeRolledBack():
             return _told(change, event, outcome=Outcome.ROLLED_BACK)
+        case ChangeValidated() if (
+            event.imported and change.lived and change.status is Status.IMPLEMENTING
+        ):
+            return change  # nor does it pass a check that the next step waits for
         case ChangeValidated():
             checks = told(change.checks, event.check, Checked(event.passed, event.at))
             outcome = change.outcome
@@ -481,7 +524,9 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case FreezeOverridden():
             if event.imported:
                 return change  # history lets nothing through that is still to come
-            mine = Override(earliest(event.since), latest(event.until), event.by)
+            rules = event.policy
+            named = None if rules is None else (rules.name, rules.version)
+            mine = Override(earliest(event.since), latest(event.until), event.by, named)
             before = change.overridden.get(event.freeze, ())
             overridden = told(change.overridden, event.freeze, (*before, mine))
             return change._replace(overridden=overridden)
@@ -596,13 +641,17 @@ def _template_holds(change: Change, ask: _Ask) -> str | None:
     if approved is None or approved.max_failures is None:
         return None
     failures = None if ask.context is None else ask.context.template_failures
-    if failures is None:
+    of_another = ask.context is not None and folded(ask.context.template) not in {
+        "",
+        folded(ask.template.name),
+    }
+    if failures is None or of_another:
         return "it needs context= of how often the template failed; views.context gathers it"
     if failures < approved.max_failures:
         return None
     return (
-        f"{failures} changes by the template {approved.name!r} failed, of {approved.max_failures} "
-        "at most; plan a normal change, or mend the template and have it adopted anew"
+        f"{failures} changes by the template {approved.name!r} failed, and {approved.max_failures} "
+        "end its approval; plan a normal change, or mend it and have it adopted anew"
     )
 
 
@@ -627,9 +676,9 @@ def _decides(step: AgentStep) -> Callable[[Change, _Ask], str | None]:
             if ask.by is None or policy.may_decide(ask.by, step):
                 continue
             actor = policy.actor_of(ask.by)
-            what = "of nobody that is named" if actor is None else f"of a kind: {actor.value}"
+            what = "nobody that is named" if actor is None else f"a kind of id: {actor.value}"
             under = f"under policy {policy.name} {policy.version}"
-            return f"{under} {ask.by!r} is the id {what}, which may not {_MAY[step]}"
+            return f"{under} {ask.by!r} is {what}, which may not {_MAY[step]}"
         return None
 
     return why_not
@@ -658,11 +707,19 @@ def _closer_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
 # --- votes ---
 
 
-def _ends_at(vote: VoteHeld, policy: Policy) -> datetime | None:
-    """Return from when on a vote counts no more: as it says itself, and as a policy has it."""
+def _ends_at(change: Change, vote: VoteHeld, policy: Policy) -> datetime | None:
+    """
+    Return from when on a vote counts no more: as it says itself, and as a policy has it.
+
+    By the time it was first said to have been given: a correction makes no vote younger.
+    """
     ends = [] if vote.until is None else [vote.until]
-    if policy.valid_for is not None and vote.at is not None:
-        ends.append(_later(vote.at, policy.valid_for))
+    if policy.valid_for is not None:
+        given = [] if vote.at is None else [vote.at]
+        if 0 < vote.version <= len(change.past):
+            written: Moment | None = change.past[vote.version - 1].at
+            given += [] if written is None else [written]
+        ends += [_later(at, policy.valid_for) for at in given]
     return min(ends, default=None)
 
 
@@ -679,13 +736,15 @@ def _lapsed(change: Change, at: Moment, policies: Iterable[Policy]) -> dict[str,
     """
     Return who gave the votes that have lapsed at a time, and when each did.
 
-    A later vote tells that time went on: what lapsed before it is not revived by an earlier *at*.
+    A later vote, voided or not, tells that time went on: what lapsed before it is not revived by an
+    earlier *at*.
     """
-    now = max([latest(at), *(latest(vote.at) for vote in change.votes.values() if vote.at)])
+    given = (each for each in change.past if isinstance(each, ChangeApproved | VoteGiven))
+    now = max([latest(at), *(latest(each.at) for each in given if each.at and not each.imported)])
     asking = tuple(policies)
     lapsed: dict[str, datetime] = {}
     for person, vote in change.votes.items():
-        ends = [end for policy in asking if (end := _ends_at(vote, policy)) is not None]
+        ends = [end for policy in asking if (end := _ends_at(change, vote, policy)) is not None]
         if ends and min(ends) <= now:
             lapsed[person] = min(ends)
     return lapsed
@@ -754,7 +813,9 @@ def _may_be_voted_on(change: Change, ask: _Ask) -> str | None:
 
 def _can_lapse(change: Change, ask: _Ask) -> bool:
     votes = change.votes.values()
-    return any(_ends_at(vote, policy) is not None for policy in _asking(ask) for vote in votes)
+    return any(
+        _ends_at(change, vote, policy) is not None for policy in _asking(ask) for vote in votes
+    )
 
 
 def _lapse_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
@@ -775,7 +836,10 @@ def _no_conflict(window: Window | None, change: Change, ask: _Ask) -> str | None
     if not context.conflicts:
         return None
     others = ", ".join(context.conflicts)
-    return f"it conflicts with {others}; take a window outside theirs"
+    return (
+        f"it conflicts with {others}; take a window outside theirs (schedule, or revise where that "
+        "is not in the approved one)"
+    )
 
 
 def _scheduled_alone(change: Change, ask: _Ask) -> str | None:
@@ -826,11 +890,12 @@ def _starts_inside(change: Change, ask: _Ask) -> str | None:
     window = _approved_window(change)
     if window is None or ask.at is None:
         return None
-    if latest(ask.at) >= window.start and earliest(ask.at) < window.end:
+    if earliest(ask.at) >= window.start and latest(ask.at) < window.end:
         return None
     return (
-        f"at={ask.at} lies outside the approved window, {window.start} to {window.end}; schedule "
-        "it anew inside what was approved, or use revise and have the new window approved"
+        f"at={ask.at} lies, or may lie, outside the approved window, {window.start} to "
+        f"{window.end}; schedule it anew inside what was approved, or use revise and have the new "
+        "window approved"
     )
 
 
@@ -839,9 +904,10 @@ def _start_needed(change: Change, _: _Ask) -> tuple[str, ...]:
 
 
 def _completes_inside(change: Change, ask: _Ask) -> str | None:
-    if change.within is None or ask.at is None or earliest(ask.at) <= change.within.end:
+    if change.within is None or ask.at is None or latest(ask.at) <= change.within.end:
         return None
-    return f"at={ask.at} lies after the approved window, which ended at {change.within.end}"
+    ended = change.within.end
+    return f"at={ask.at} lies, or may lie, after the approved window, which ended at {ended}"
 
 
 def _in_rollout(change: Change, _: _Ask) -> str | None:
@@ -930,7 +996,7 @@ def _is_stale(
     if result.at is None:
         return "nobody knows when"
     since = change.stage_since
-    if since is not None and earliest(result.at) < earliest(since):
+    if since is not None and earliest(result.at) < latest(since):
         return f"at {result.at}, before this step"
     if fresh_for is not None and _later(result.at, fresh_for) < latest(at):
         return f"at {result.at}, too long ago"
@@ -992,6 +1058,15 @@ def _rollout_needs(change: Change, ask: _Ask) -> tuple[str, ...]:
 def _canary_needs(change: Change, ask: _Ask) -> tuple[str, ...]:
     asked = any(each.canary is not None for each in _rules_of_rollout(change, ask.policy))
     return ("at", "canary", "baseline") if asked and _is_at_work(change) else ()
+
+
+def _content_is_as_approved(change: Change, _: _Ask) -> str | None:
+    if change.type is ChangeType.EMERGENCY or not change.other_content:
+        return None
+    return (
+        "its content was corrected after it was asked to be approved; revise it, and have what "
+        "stands approved"
+    )
 
 
 def _rolled_out(change: Change, _: _Ask) -> str | None:
@@ -1071,9 +1146,11 @@ def _not_frozen(change: Change, ask: _Ask) -> str | None:
     if window is None:
         return None
     freeze, until = window
+    opens = ask.policy.opens_at(content_of(change), latest(ask.at))
+    then = "" if opens is None or opens <= until else f" (and others hold until {opens})"
     return (
-        f"at={ask.at} lies in the freeze {freeze!r}, which ends at {until}; wait for that, or "
-        "override_freeze with a reason"
+        f"at={ask.at} lies in the freeze {freeze!r}, which ends at {until}{then}; wait for that, "
+        "or override_freeze with a reason"
     )
 
 
@@ -1084,14 +1161,14 @@ def _first_freeze(
     content = content_of(change)
     for freeze in policy.freezes:
         if freeze.is_about(content):
-            met = _met_and_not_overridden(change, freeze, start, end)
+            met = _met_and_not_overridden(change, freeze, start, end, policy)
             if met is not None:
                 return freeze.name, met.end
     return None
 
 
 def _met_and_not_overridden(
-    change: Change, freeze: Freeze, begin: datetime, end: datetime
+    change: Change, freeze: Freeze, begin: datetime, end: datetime, policy: Policy
 ) -> Window | None:
     """Return a stretch that is met, and in which nobody who may lets the change start."""
     overrides = change.overridden.get(freeze.name, ())
@@ -1104,7 +1181,9 @@ def _met_and_not_overridden(
             (
                 override.until
                 for override in overrides
-                if override.since <= first < override.until and freeze.may_override(override.by)
+                if override.since <= first < override.until
+                and freeze.may_override(override.by)
+                and override.policy in {None, (policy.name, policy.version)}
             ),
             default=None,
         )
@@ -1226,6 +1305,19 @@ _DECISIONS: Final = (
 )
 
 
+def _evidence_stands(change: Change, ask: _Ask) -> str | None:
+    """Whoever told what speaks against going on does not take it back alone."""
+    target = change.past[(ask.version or 1) - 1]
+    if ask.by is None or folded(ask.by) != folded(target.by) or getattr(target, "imported", False):
+        return None
+    failed = isinstance(target, ChangeValidated) and not target.passed
+    looked = isinstance(target, RolloutAdvanced | RolloutPaused) and target.canary is not None
+    marked = getattr(target, "unauthorised", "") or getattr(target, "outstanding", False)
+    if not (failed or looked or marked):
+        return None
+    return f"{ask.by!r} told it, and it speaks against going on; somebody else must void it"
+
+
 def _mark_stands(change: Change, ask: _Ask) -> str | None:
     if not isinstance(change.past[(ask.version or 1) - 1], ContentCorrectedAfterApproval):
         return None
@@ -1247,23 +1339,20 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
     after_it = fold((*change.past, event))
     if isinstance(change.past[version - 1], _CONTENT_EVENTS) and change.status is after_it.status:
         return f"version {version} is content that was approved; void what came of it first"
-    votes = (e for e in change.past if isinstance(e, ChangeApproved | VoteGiven))
-    quorum = max((vote.quorum for vote in votes), default=0)
+    if isinstance(change.past[version - 1], _CONTENT_EVENTS) and version < change.content:
+        return f"version {change.content} revised it; void that first"
     if (
         isinstance(change.past[version - 1], FreezeOverridden)
         and change.status not in _BEFORE_START
     ):
         return f"it started on version {version}, which overrides a freeze; void the start first"
-    lost = len(after_it.votes) < min(quorum, len(change.votes))
+    # Which votes the quorum took depends on the policy, so it rests on all that counted.
     event_voided = change.past[version - 1]
-    if isinstance(event_voided, ChangeApproved | VoteGiven):
-        # The policy may have asked for a vote in that capacity.
-        kept = {vote.authority for vote in after_it.votes.values()} | {Authority.PEER}
-        lost = lost or (event_voided.authority or Authority.PEER) not in kept
-        # Where one of the same person stood before it, that one may have lapsed by the start.
-        before = after_it.votes.get(folded(event_voided.by))
-        revoted = before is not None and before != change.votes.get(folded(event_voided.by))
-        lost = lost or (revoted and change.status not in _BEFORE_START)
+    lost = (
+        isinstance(event_voided, ChangeApproved | VoteGiven)
+        and not event_voided.imported
+        and event_voided.content == change.content
+    )
     if lost and change.status is after_it.status:
         return f"the approval rests on version {ask.version}; void what came of it first"
     return None
@@ -1272,6 +1361,7 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
 _VOID_GUARDS = (
     *VOID_GUARDS,
     Guard(name="separation of duties", why_not=_decided_by_others, needs=("version", "by")),
+    Guard(name="evidence stands", why_not=_evidence_stands, needs=("version", "by")),
     Guard(name="mark stands", why_not=_mark_stands, needs=("version",)),
     Guard(name="approval stands", why_not=_approval_stands, needs=("version",)),
 )
@@ -1362,6 +1452,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         (Status.SUBMITTED, Status.APPROVED),
         "implementing",
         _APPROVED,
+        Guard(name="content as approved", why_not=_content_is_as_approved),
         _VOTES_STAND,
         Guard(
             name="separation of duties",
@@ -1486,6 +1577,7 @@ def start_refusals(
     policy: Policy = DEFAULT_POLICY,
     also: Policy | None = None,
     context: Context | None = None,
+    rollout_plan: Sequence[float] | None = None,
     anew: bool = False,
 ) -> tuple[Refusal, ...]:
     """
@@ -1495,6 +1587,8 @@ def start_refusals(
 
     Args:
         by: Who would start it; without that, nobody is asked whether they may.
+        rollout_plan: The steps it would go up by, () for at once; None where that is not asked
+            about: see `first_share`.
         anew: Whether it is judged by the policy from its beginning: its votes are counted and its
             plans read as if it had been submitted and approved under it, too.
         change: As `ledger.change(id)` gives it.
@@ -1507,7 +1601,16 @@ def start_refusals(
         policy=checked_policy(policy),
         also=both,
         context=checked_context(context),
+        rollout_plan=None if rollout_plan is None else _checked_plan(rollout_plan),
     )
+    if anew:  # as if what let it through had been given under this policy
+        under = (ask.policy.name, ask.policy.version)
+        change = change._replace(
+            overridden={
+                name: tuple(each._replace(policy=under) for each in overrides)
+                for name, overrides in change.overridden.items()
+            }
+        )
     over = _starts_from(change, ask)
     if over is not None:
         return (Refusal("status", over),)  # what else says no does not matter any more
@@ -1533,7 +1636,7 @@ def votes_until(
         return None
     ends: dict[datetime, set[str]] = {}
     for person, vote in change.votes.items():
-        of_vote = [end for each in asking if (end := _ends_at(vote, each)) is not None]
+        of_vote = [end for each in asking if (end := _ends_at(change, vote, each)) is not None]
         if of_vote:
             ends.setdefault(min(of_vote), set()).add(person)
     standing = dict(change.votes)
@@ -1542,6 +1645,19 @@ def votes_until(
         if _missing(change, standing, asking)[1]:
             return end
     return None
+
+
+def first_share(change: Change, *, policy: Policy = DEFAULT_POLICY) -> float | None:
+    """
+    Return the share of users, in percent, that its rollout has to begin with at most.
+
+    None where it may go to everybody at once. Such a change starts with a `rollout_plan`.
+
+    Args:
+        change: As `ledger.change(id)` gives it.
+    """
+    rules = _rules_of_rollout(checked_state("change", change, Change), checked_policy(policy))
+    return min((rule.first for rule in rules if rule.first is not None), default=None)
 
 
 def gate(
@@ -1928,7 +2044,7 @@ def approve(
     said = f"{counting} of {quorum.votes} votes"
     if also is not None:
         said = f"{said}, as asked under {also.name} {also.version}, too"
-    ends = [end for each in asking if (end := _ends_at(mine, each)) is not None]
+    ends = [end for each in asking if (end := _ends_at(change, mine, each)) is not None]
     return (
         VoteGiven(
             at=at,
@@ -2064,7 +2180,7 @@ def override_freeze(
     known = next(each for each in policy.freezes if each.name == name)
     window = known.next_window(latest(at))
     assert window is not None  # or a guard had said no
-    if _met_and_not_overridden(change, known, window.start, window.end) is None:
+    if _met_and_not_overridden(change, known, window.start, window.end, policy) is None:
         return ()
     until = f"overridden until {window.end}"
     return (
@@ -2129,11 +2245,7 @@ def start(
         commits: The commits it brings in, for lead time.
         rollout_plan: Percentages of users, rising, the last one 100: (5, 25, 100).
     """
-    if not is_list(rollout_plan):
-        raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
-    shares = tuple(_checked_percent("rollout_plan", share) for share in rollout_plan)
-    if shares and (list(shares) != sorted(set(shares)) or shares[-1] != 100):
-        raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
+    shares = _checked_plan(rollout_plan)
     by, at = _require(
         change,
         "start",
@@ -2169,13 +2281,23 @@ def start(
     return (started, *_commits(change, at=at, by=by, commits=commits))
 
 
+def _checked_plan(rollout_plan: object) -> tuple[float, ...]:
+    if not is_list(rollout_plan):
+        raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
+    shares = tuple(_checked_percent("rollout_plan", share) for share in rollout_plan)
+    if shares and (list(shares) != sorted(set(shares)) or shares[-1] != 100):
+        raise InvalidValue("rollout_plan", rollout_plan, "percentages rising to 100")
+    return shares
+
+
 def _frozen_now(change: Change, at: Moment, policy: Policy) -> Iterator[str]:
     """Yield in which freezes it starts, overridden or as an emergency."""
     content = content_of(change)
     for freeze in policy.freezes:
         if freeze.is_about(content) and freeze.window_at(latest(at)) is not None:
-            how = "overridden" if freeze.name in change.overridden else "as an emergency"
-            yield f"in the freeze {freeze.name!r}, {how}"
+            how = ", overridden" if freeze.name in change.overridden else ""
+            how = how or (", as an emergency" if change.type is ChangeType.EMERGENCY else "")
+            yield f"in the freeze {freeze.name!r}{how}"
 
 
 def _is_approved_here(change: Change) -> bool:
@@ -2310,11 +2432,11 @@ def pause_rollout(
     baseline: Counts | None = None,
     note: str = "",
 ) -> tuple[ChangeEvent, ...]:
-    """Keep the share where it is. Pausing a paused rollout changes nothing."""
+    """Keep the share where it is. Pausing a paused rollout keeps what was counted, if anything."""
     by, at = _require(change, "pause_rollout", by=by, at=at)
     note = checked_words("note", note)
-    if change.paused:
-        return ()
+    if change.paused and (canary is None or baseline is None):
+        return ()  # counts are kept, also of a rollout that waits already
     return (
         RolloutPaused(
             at=at,
@@ -2554,7 +2676,7 @@ _DECIDED: Final = (*_CONTENT_EVENTS, ChangeSubmitted, *_DECISIONS)
 
 def _ends_approval(change: Change, event: ChangeEvent) -> bool:
     """Say whether a correction changes content that was asked to be approved here, or was."""
-    if getattr(event, "field", "") not in _CONTENT_FIELDS or change.status is Status.CANCELLED:
+    if getattr(event, "field", "") not in _CONTENT_FIELDS:
         return False
     if not _decided_live(past_standing(change.past)):
         return False
@@ -2614,7 +2736,11 @@ _EVENTS: Final = frozenset(get_args(ChangeEvent))
 
 
 def bring_in(
-    change: Change, *, events: Sequence[ChangeEvent]
+    change: Change,
+    *,
+    events: Sequence[ChangeEvent],
+    policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
 ) -> tuple[tuple[int, ChangeEvent], ...]:
     """
     Record history from elsewhere: any subset of the moments, in any order.
@@ -2628,7 +2754,9 @@ def bring_in(
     A change whose content was recorded or decided on live is not planned or revised by a source:
     what that says of kind, services, environment and labels becomes a correction, which is
     marked, also before the start. What it says of type, risk, window and plans has no correction,
-    and is left out: they stay as they were put up for approval.
+    and is left out: they stay as they were put up for approval. So is for when it says that it is
+    scheduled, and whether it waits. That it went in is recorded whatever the policy says, and
+    marked where a start here would have been refused.
 
     `ChangeDeployed` says that it came into production, and not how it went. Where an earlier import
     said it completed, that stands, and only its moment is compared.
@@ -2646,21 +2774,24 @@ def bring_in(
     past = list(change.past)
     status = change.status  # all that is asked of the change: no state is made for each event
     first = (ChangePlanned, ChangeObserved)
-    live = bool(past) and not getattr(past[0], "imported", False)
     # Where all was imported, no content waits for its approval and none can be laid against it.
     lived = not all(getattr(one, "imported", False) for one in past)
-    waits = live and change.status in _BEFORE_START and change.type is not ChangeType.STANDARD
-    unapproved = waits and not (change.status is Status.APPROVED and _is_approved_here(change))
+    guards = _mark_guards(change, checked_policy(policy), also)
     for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
         for one in _content_said(past, event) if lived else (event,):
             placed = one
-            if live and isinstance(one, ChangeApproved):
+            if change.lived and isinstance(one, _NOT_FROM_ELSEWHERE):
+                continue
+            if change.lived and isinstance(one, ChangeApproved | ChangeSubmitted):
                 placed = with_status(one, None)  # history authorises nothing still to come
+            elif (
+                change.lived and isinstance(one, ChangeValidated) and status is Status.IMPLEMENTING
+            ):
+                placed = with_status(one, None)  # the work goes on here
             elif isinstance(one, _MILESTONES):
                 after = place_after(status, one.status or status, _PROGRESS)
                 placed = with_status(one, changed(status, after))
-            if unapproved:
-                placed = _marked_unapproved(placed)
+            placed = _marked_unasked(placed, guards)
             marked: tuple[ChangeEvent, ...] = (placed,)
             if lived and getattr(placed, "field", "") in _CONTENT_FIELDS:
                 marked = _with_mark(fold(past), placed)
@@ -2724,17 +2855,41 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
         )
 
 
-def _marked_unapproved(event: Any) -> Any:
+_NOT_FROM_ELSEWHERE: Final = (ChangeScheduled, ChangeHeld, ChangeReleased)
+"""What steps here go by, and no source says of a change that lives here."""
+
+
+def _mark_guards(
+    change: Change, policy: Policy, also: Policy | None
+) -> Callable[[Moment | None], str]:
+    """Return the function that names the guard by which a start at a time is unasked for."""
+    if not change.lived or change.status not in _BEFORE_START:
+        return lambda _: ""
+    if not (change.status is Status.APPROVED and _is_approved_here(change)):
+        return lambda _: "approved"
+    if change.other_content and change.type is not ChangeType.EMERGENCY:
+        return lambda _: "content as approved"
+
+    def guard_at(at: Moment | None) -> str:
+        ask: _Ask = Ask(at=at, policy=policy, also=also)
+        refused = (guard.name for guard in _ADVISORY_UNSTARTED if guard.why_not(change, ask))
+        return next(refused, "")
+
+    return guard_at
+
+
+def _marked_unasked(event: Any, guard_at: Callable[[Moment | None], str]) -> Any:
     """
-    Return what a source says of a change that waits for its approval here, marked if it went in.
+    Return what a source says of a change that was not to start here, marked where it went in.
 
     Any: an event of whatever kind.
     """
     if isinstance(event, ChangeStarted):
-        return attrs.evolve(event, outstanding=True)
+        return attrs.evolve(event, outstanding=True) if guard_at(event.at) else event
     ends = (ChangeCompleted, ChangeDeployed, ChangeFailed, RolloutAborted, ChangeRolledBack)
     if isinstance(event, ends):
-        return attrs.evolve(event, unauthorised="approved")
+        guard = guard_at(event.at)
+        return attrs.evolve(event, unauthorised=guard) if guard else event
     return event
 
 

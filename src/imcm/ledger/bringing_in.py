@@ -15,7 +15,8 @@ from imcm.codec.decoding import decode, envelope_of
 from imcm.codec.encoding import Heads, salts
 from imcm.codec.renewal import as_imported
 from imcm.codec.rows import StoredEvent, checked_rows
-from imcm.domain.recorded import Event, LedgerOpened, Source, kind_and_id
+from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.recorded import CHANGE, Event, LedgerOpened, Source, kind_and_id
 from imcm.domain.vocabulary import checked_id, is_list
 from imcm.errors import (
     ConflictError,
@@ -28,6 +29,7 @@ from imcm.errors import (
 )
 from imcm.gc_pause import gc_paused
 from imcm.ledger.rows import head_of, is_stored, readable_row
+from imcm.ledger.rules import Rules, submitted_under
 from imcm.ledger.store import ASKED_AT_ONCE, SELF, AppendConflict, Store
 from imcm.ledger.streams import AGGREGATES, checked_stream, is_a_stream, state_of_rows, without_gaps
 from imcm.plain import plain
@@ -79,14 +81,28 @@ def _is_source(value: object) -> bool:
 
 
 def added_rows(
-    history: History, there: list[StoredEvent], heads: Heads, salt: Callable[[], str]
+    history: History,
+    there: list[StoredEvent],
+    heads: Heads,
+    salt: Callable[[], str],
+    rules: Rules,
 ) -> list[StoredEvent]:
-    """Return the rows of what a history adds to those that are there."""
+    """
+    Return the rows of what a history adds to those that are there.
+
+    Args:
+        rules: Those in force, by which is marked what went in unasked for.
+    """
     stream = history.stream
     kind = checked_stream(stream)
     state = state_of_rows(kind, without_gaps(there), words=False)
+    going_by: dict[str, Policy | None] = {}
+    if kind == CHANGE and there:
+        policy = rules.policy or DEFAULT_POLICY
+        going_by = {"policy": policy, "also": submitted_under(state, rules)}
+    events = [event for event, _ in _pairs(history)]
     try:
-        additions = AGGREGATES[kind].bring_in(state, events=[event for event, _ in _pairs(history)])
+        additions = AGGREGATES[kind].bring_in(state, events=events, **going_by)
     except StepRefused as refused:
         raise refused.on(stream) from None
     if additions and not there:
@@ -165,6 +181,7 @@ def bring_in(
     histories: Iterable[History],
     now: Callable[[], datetime],
     progress: Callable[[int], object] | None,
+    rules: Rules,
 ) -> tuple[int, int]:
     """Do what `Ledger.bring_in` says."""
     record = os.urandom(16).hex()
@@ -185,7 +202,8 @@ def bring_in(
                     batch, pending = [], set()
                 try:
                     heads = heads or Heads(now(), record)
-                    batch += added_rows(history, there.get(history.stream, []), heads, salt)
+                    known = there.get(history.stream, [])
+                    batch += added_rows(history, known, heads, salt, rules)
                 except ImcmError:
                     _append(store, batch)
                     raise

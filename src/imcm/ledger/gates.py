@@ -27,6 +27,8 @@ class Gate:
         refusals: Every guard that says no, in the order in which `change.start` asks them, and why.
         policy, version: The policy in force.
         context: What of other streams was asked about.
+        first_share: The share of users, in percent, that its rollout begins with at most: `start`
+            takes a `rollout_plan` then; None where it may go to everybody at once.
     """
 
     change: str
@@ -35,6 +37,7 @@ class Gate:
     policy: str
     version: str
     context: Context | None = None
+    first_share: float | None = None
 
     @property
     def open(self) -> bool:
@@ -48,7 +51,9 @@ class Gate:
         under = f"under {plain(self.policy)} {plain(self.version)}"
         head = f"{plain(self.change)} at {moment_text(self.at)}, {under}"
         if self.open:
-            return f"open: {head}"
+            share = self.first_share
+            plan = "" if share is None else f", with a rollout plan from {share:g} % at most"
+            return f"open: {head}{plan}"
         reasons = "; ".join(f"{guard}: {plain(why)}" for guard, why in self.refusals)
         return f"closed: {head}: {reasons}"
 
@@ -63,5 +68,6 @@ class Gate:
             "policy": {"name": self.policy, "version": self.version},
             "refusals": [{"guard": guard, "why": why} for guard, why in self.refusals],
             "position": None if self.context is None else self.context.position,
+            "first_share": self.first_share,
             "conflicts": None if self.context is None else list(self.context.conflicts),
         }

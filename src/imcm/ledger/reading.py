@@ -5,7 +5,7 @@ Reading a ledger: replay, facts, following, questions about one thing, backups.
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from itertools import islice
@@ -495,6 +495,7 @@ class LedgerReader:
         by: str | None = None,
         at: Moment | None = None,
         context: Context | None = None,
+        rollout_plan: Sequence[float] | None = None,
     ) -> Gate:
         """
         Return whether a change may start at one moment, and every reason why it may not.
@@ -506,6 +507,8 @@ class LedgerReader:
             by: Who would start it; without that, nobody is asked whether they may.
             at: When; by default now, by the ledger's clock.
             context: What other streams say, where the policy asks for it; see `views.context`.
+            rollout_plan: The steps it would go up by, () for at once; where it is not given and the
+                policy asks for one, the answer says so (`first_share`).
 
         Raises:
             UnknownIdError: There is no such change.
@@ -521,6 +524,7 @@ class LedgerReader:
             policy=policy,
             also=submitted_under(mine, rules),
             context=context,
+            rollout_plan=rollout_plan,
         )
         return Gate(
             change=id,
@@ -529,6 +533,7 @@ class LedgerReader:
             policy=policy.name,
             version=policy.version,
             context=context,
+            first_share=change.first_share(mine, policy=policy),
         )
 
     def now(self) -> datetime:

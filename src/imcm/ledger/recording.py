@@ -31,6 +31,7 @@ from imcm.domain.change_events import ChangeEvent
 from imcm.domain.incident import Incident
 from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.policy import Policy, checked_policy
+from imcm.domain.policy.context import Context
 from imcm.domain.recorded import (
     INCIDENT,
     Event,
@@ -680,6 +681,7 @@ class Ledger(LedgerReader):
                 for name, of in call.others.items()
             }
             follows: list[Event] = []
+            self._refuse_foreign(call, id_)
             try:
                 given = given_to(call.step, call.arguments, rules, state)
                 made = what_follows(call, state, {**others, **given})
@@ -714,7 +716,16 @@ class Ledger(LedgerReader):
             refuse_one_side(stream, event, state_of)
         return events
 
-    def _rules(self, turn: Turn) -> Rules:
+    def _refuse_foreign(self, call: Call, id_: str) -> None:
+        """Refuse a context of another change, or of a log that is not this one."""
+        context = call.arguments.get("context")
+        if not isinstance(context, Context):
+            return
+        allowed = "what views.context(id) gathers of this ledger for this change"
+        if context.change not in {"", id_} or context.position > self._store.newest(None):
+            raise InvalidValue("context", context, allowed)
+
+    def _rules(self, turn: Turn | Store) -> Rules:
         """
         Return the rules that decisions go by: those adopted, else those this object was given.
 
@@ -949,7 +960,8 @@ class Ledger(LedgerReader):
         Raises:
             StepRefused, InvalidValue: A history can't be recorded; those before it are.
         """
-        return bring_in(self._writes, histories, self.now, progress)
+        rules = self._rules(self._writes)
+        return bring_in(self._writes, histories, self.now, progress, rules)
 
     def append_rows(self, rows: Iterable[StoredEvent]) -> int:
         """

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from imcm.codec.decoding import decode, envelope_of
 from imcm.codec.rows import StoredEvent
+from imcm.domain import change
 from imcm.domain.change_events import StepRefusedRecorded
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import CHANGE, kind_and_id
@@ -32,13 +33,13 @@ def refusal_of(
     """
     Return what is kept of a refusal; None where nothing is.
 
-    Nothing is kept of an incident or of what is not there yet, of steps that do not say who asked,
-    and where the same was kept within the hour.
+    Nothing is kept of what no guard of ours said, of an incident or of what is not there yet, of
+    steps that do not say who asked, and where the same was kept within the hour.
 
     Args:
         rows: Those of its stream.
     """
-    if kind_and_id(refused.stream)[0] != CHANGE or not rows:
+    if kind_and_id(refused.stream)[0] != CHANGE or not rows or not _is_known(refused):
         return None
     arguments = _arguments_of(refused, calls)
     try:
@@ -57,6 +58,16 @@ def refusal_of(
         guard=refused.guard,
         policy=policy.said("refused"),
     )
+
+
+def _is_known(refused: StepRefused) -> bool:
+    """Say whether a guard of ours said no: what a step of somebody's own says is not kept."""
+    rule = change.STEPS.get(refused.step)
+    guards = set() if rule is None else {guard.name for guard in rule.guards}
+    return rule is not None and refused.guard in {*guards, "status", *_OF_THE_LEDGER}
+
+
+_OF_THE_LEDGER: Final = ("not in the future", "what follows")
 
 
 def _arguments_of(refused: StepRefused, calls: Sequence[Call]) -> Mapping[str, Any]:

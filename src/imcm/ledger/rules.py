@@ -170,6 +170,12 @@ def _read(event: RulesAdopted) -> Any:
     return _read_text(event.kind, event.text, event.sha256)
 
 
+_UNREADABLE: Final = (
+    *(ImcmError, msgspec.MsgspecError, LookupError, ValueError, TypeError),
+    RecursionError,  # of a thousand brackets
+)
+
+
 @lru_cache(maxsize=64)
 def _read_text(kind: str, text: str, hashed: str) -> Any:
     if _hash_of(text) != hashed:
@@ -177,7 +183,7 @@ def _read_text(kind: str, text: str, hashed: str) -> Any:
         raise StoreError(f"{message}: their text was altered; restore a backup")
     try:
         return _READ[kind](msgspec.json.decode(text))
-    except (ImcmError, msgspec.MsgspecError, LookupError, ValueError, TypeError) as error:
+    except _UNREADABLE as error:
         raise UnreadEventError(
             f"the rules in force (rules:{plain(kind)}) can't be read by this version: {error}; "
             "update imcm"

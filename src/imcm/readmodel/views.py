@@ -194,6 +194,28 @@ def _planned(view: ChangeView, running_at: datetime | None = None) -> Planned:
     return Planned(id=view.id, window=window, services=view.services, environment=view.environment)
 
 
+def _may_fade(policy: Any) -> bool:
+    """Say whether votes lapse under a policy. Any: one, or None, or the event that adopted it."""
+    text: str | None = getattr(policy, "text", None)
+    if text is not None:
+        return '"valid_for"' in text
+    return policy is not None and policy.valid_for is not None
+
+
+_TIME: Final = frozenset({"freeze", "maintenance window", "inside the window"})
+_WAITS_FOR_VOTES: Final = (ChangeStatus.SUBMITTED, ChangeStatus.APPROVED)
+
+
+def _opens(change: Change, policy: Policy, at: datetime) -> datetime | None:
+    """Return from when on only time was missing: inside its window, outside of freezes."""
+    window = change.scheduled or change.window
+    since = at if window is None else max(at, window.start)
+    opens = policy.opens_at(changes_.content_of(change), since)
+    if opens is None or (window is not None and opens >= window.end):
+        return None
+    return opens
+
+
 _PLANNED: Final = frozenset(
     {ChangeStatus.SUBMITTED, ChangeStatus.APPROVED, ChangeStatus.IMPLEMENTING}
 )
@@ -513,7 +535,8 @@ class Views:
         """
         Return the changes that wait for a vote, and those that wait for a ruling afterwards.
 
-        Those that have waited longest come first.
+        Those that have waited longest come first. What is approved waits again where too few of its
+        votes count any more.
 
         Args:
             by: Whose turn is asked for: of each, whether that person may give it, and what says no.
@@ -525,18 +548,38 @@ class Views:
         if policy is not None:
             rules = Rules(policy=checked_policy(policy))  # by these alone
         where = Where()
-        where.add('("status" = ? OR "authorisation" = ?)', "submitted", "outstanding")
+        statuses = [ChangeStatus.SUBMITTED.value, ChangeStatus.APPROVED.value]
+        where.add('("status" IN (?, ?) OR "authorisation" = ?)', *statuses, "outstanding")
         where.named(service, None)
         waits = {
             "since": f"{_WAITS_SINCE} IS NULL, {_WAITS_SINCE}",
         }
+        limit, offset = paging(limit, offset)
         with self._asked(known_at) as at:
-            page = self._page("change", CHANGES, where, waits, "since", limit, offset, at)
-            approvals = [self._approval(view, by, rules, at) for view in page]
-        return Page[Approval].of(approvals, total=page.total, position=page.position)
+            page = self._page("change", CHANGES, where, waits, "since", None, 0, at)
+            waiting = [view for view in page if self._waits(view, rules, at)]
+            some = waiting[offset : None if limit < 0 else offset + limit]
+            approvals = [self._approval(view, by, rules, at) for view in some]
+        return Page[Approval].of(approvals, total=len(waiting), position=page.position)
+
+    def _waits(self, view: ChangeView, rules: Rules, at: int | None) -> bool:
+        """Say whether a change waits for somebody, as what is approved does for lapsed votes."""
+        if view.status is not ChangeStatus.APPROVED or view.authorisation == "outstanding":
+            return True
+        policies = [*rules.policies, rules.policy]
+        fading = any(vote.valid_until is not None for vote in view.votes)
+        if not fading and all(_may_fade(policy) is False for policy in policies):
+            return False
+        try:
+            state = self._state_at(view.id, self._upto(at))
+        except UnreadEventError:
+            return False
+        policy, also = rules.policy or DEFAULT_POLICY, submitted_under(state, rules)
+        until = changes_.votes_until(state, policy=policy, also=also)
+        return until is not None and until <= self._now()
 
     def _approval(self, view: ChangeView, by: str | None, rules: Rules, at: int | None) -> Approval:
-        waits_for = "approval" if view.status is ChangeStatus.SUBMITTED else "ruling"
+        waits_for = "approval" if view.status in _WAITS_FOR_VOTES else "ruling"
         since = view.submitted_at
         if waits_for == "ruling":
             since = view.ended_at or view.deployed_at or view.started_at
@@ -606,8 +649,8 @@ class Views:
         refusals = changes_.start_refusals(
             state, by=by, at=at, policy=policy, also=also, context=context
         )
-        closed = not {"freeze", "maintenance window"}.isdisjoint(guard for guard, _ in refusals)
-        opens = policy.opens_at(changes_.content_of(state), at) if closed else None
+        only_time = _TIME.issuperset(guard for guard, _ in refusals)
+        opens = _opens(state, policy, at) if refusals and only_time else None
         until = changes_.votes_until(state, policy=policy, also=also)
         return Ready(change=view, refusals=refusals, opens_at=opens, votes_until=until)
 
@@ -781,9 +824,11 @@ class Views:
         met = conflicts_of(mine, others, rules.dependencies)
         return Context(
             position=upto,
+            change=id,
             content=state.content,
             window=asked,
             conflicts=[each.first if each.second == id else each.second for each in met],
+            template="" if template is None else template.name,
             template_failures=(
                 None if template is None else self._failures_by(template, rules.policy, moment)
             ),

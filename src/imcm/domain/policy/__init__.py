@@ -159,7 +159,7 @@ class Frozen:
 
     Attributes:
         at: The time.
-        freezes: The names of the freezes that hold then.
+        freezes: The names of the freezes that hold then, or that follow without a gap.
         opens_at: The first time from then on at which they may start; None where there is none
             within two years.
         override_by: Who may override the freezes that say who may.
@@ -184,8 +184,8 @@ class Frozen:
             return f"open at {self.at}"
         names = ", ".join(map(quoted, self.freezes)) or "no maintenance window"
         until = "" if self.opens_at is None else f" until {self.opens_at}"
-        may = ", ".join(map(plain, self.override_by)) or "anybody else"
-        through = f"emergencies, and what {may} overrides" if self.freezes else "emergencies"
+        may = " or ".join(map(plain, self.override_by)) or "anybody else"
+        through = f"emergencies, and what {may} lets through" if self.freezes else "emergencies"
         return f"frozen at {self.at}{until} ({names}); let through: {through}"
 
     def as_dict(self) -> dict[str, Any]:
@@ -376,8 +376,10 @@ class Policy:
                 no service.
         """
         content = Content() if content is None else checked_content(content)
-        freezes = self.frozen_at(content, at)
         opens = self.opens_at(content, at)
+        behind = checked_time("at", at) + timedelta(microseconds=1) if opens is None else opens
+        about = (freeze for freeze in self.freezes if freeze.is_about(content))
+        freezes = [freeze for freeze in about if freeze.met_by(at, behind) is not None]
         return Frozen(
             at=checked_time("at", at),
             freezes=tuple(freeze.name for freeze in freezes),

@@ -7,7 +7,7 @@ from __future__ import annotations
 import attrs
 
 from imcm.domain.policy.scope import checked_ids
-from imcm.domain.vocabulary import Window, checked_number, checked_window
+from imcm.domain.vocabulary import Window, checked_number, checked_text, checked_window
 from imcm.errors import InvalidValue
 
 
@@ -22,21 +22,25 @@ class Context:
 
     Attributes:
         position: The position of the newest event that was read; the event of the step keeps it.
+        change: The change that it was gathered for; "" says nothing.
         content: The version of the content that it was gathered for.
         window: The window that conflicts were looked for in; None where there is none.
         conflicts: The changes that are planned, or go in, at the same time on the same services or
             on related ones.
-        template_failures: How many changes by the template failed within its time; None where no
-            template was asked for.
+        template: The name of the template that was asked for; "" where none was.
+        template_failures: How many changes by it failed within its time; None where none was asked
+            for.
 
     Raises:
         InvalidValue: One of them is not as described.
     """
 
     position: int
+    change: str = ""
     content: int = 0
     window: Window | None = None
     conflicts: tuple[str, ...] = attrs.field(default=(), converter=_conflicts)
+    template: str = ""
     template_failures: int | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -44,6 +48,8 @@ class Context:
             if checked_number(name, getattr(self, name)) < 0:
                 raise InvalidValue(name, getattr(self, name), "0 or more")
         checked_window("window", self.window)
+        for name in ("change", "template"):
+            checked_text(name, getattr(self, name))
         failures = self.template_failures
         if failures is not None and checked_number("template_failures", failures) < 0:
             raise InvalidValue("template_failures", failures, "0 or more")

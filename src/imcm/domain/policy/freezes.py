@@ -43,6 +43,11 @@ _POINT_ALLOWED: Final = 'a weekday and a local time: "Fri 16:00"; "Sun 24:00" is
 _WEEK: Final = timedelta(days=7)
 
 
+_FIRST_TOLD: Final = datetime(3, 1, 1, tzinfo=UTC)
+_LAST_TOLD: Final = datetime(9991, 1, 1, tzinfo=UTC)
+"""Between them, stretches of weeks are told: there is room around them to look at."""
+
+
 def _is_told(moment: datetime) -> bool:
     """Say whether a time is far enough from the ends of all times to look around it."""
     return 3 <= moment.year <= 9990
@@ -103,8 +108,9 @@ class Weekly:
         Args:
             start, end: Aware times.
         """
-        start, end = checked_time("start", start), checked_time("end", end)
-        if not (_is_told(start) and _is_told(end)):
+        start = max(checked_time("start", start), _FIRST_TOLD)
+        end = min(checked_time("end", end), _LAST_TOLD)
+        if start >= end:
             return
         home = known_zone(self.time_zone)
         assert home is not None
@@ -228,7 +234,8 @@ class _During:
         """
         start, end = checked_time("start", start), checked_time("end", end)
         # What comes every week comes within two, or never.
-        soon = min(end, start + 2 * _WEEK) if _is_told(start) else end
+        begin = max(start, _FIRST_TOLD)
+        soon = min(end, begin + 2 * _WEEK) if begin < _LAST_TOLD else end
         for each in self.times:
             if isinstance(each, Weekly):
                 window = next(each.windows(start, soon), None)

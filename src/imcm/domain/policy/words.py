@@ -27,6 +27,9 @@ def explained(policy: Policy) -> Iterator[str]:
         yield f"  {_about(rule)}: {_count(rule.votes, 'vote')}{some}"
     if policy.authorities < frozenset(Authority):
         yield f"  votes count as {_listed(sorted(policy.authorities))} alone"
+    asked = {name for rule in policy.rules for name in rule.of}
+    for capacity in sorted(asked & set(Authority) - set(policy.members)):
+        yield f"  anybody may vote as {capacity}: members names nobody"
     for what, people in (*policy.members.items(), *policy.groups.items()):
         yield f"  {what}: {_listed(people) or 'nobody'}"
     if policy.valid_for is not None:
@@ -70,6 +73,8 @@ def _listed(items: Iterable[object]) -> str:
 def _actors(policy: Policy) -> Iterator[str]:
     for actor, ids in policy.actors.items():
         yield f"  {actor.value}: {_listed(ids)}"
+    if policy.actors and not policy.people_decide:
+        yield "  services, and ids that nobody names, vote too"
     if policy.people_decide:
         yield "  only people vote, rule and override freezes"
     if policy.agents_may:

@@ -497,8 +497,9 @@ class Ready:
     Attributes:
         change: The change.
         refusals: Every guard that says no, and why; () where it may start.
-        opens_at: When freezes and maintenance windows let it start, where they do not now; None
-            where they do, or never will within two years.
+        opens_at: When it may start, where time alone is missing: inside its window, outside of
+            freezes, in maintenance; None where it may now, something else is missing, or that time
+            does not come.
         votes_until: From when on too few of its votes count; None where none of them lapses.
     """
 

@@ -32,6 +32,7 @@ from imcm.projections.figures.windows import Relative, last_days
 from imcm.projections.histories.decisions import (
     Decision,
     DecisionTrail,
+    Question,
     Ruling,
     entered,
     trail_of,
@@ -46,6 +47,8 @@ IN_TIME: Final = "what went in without approval was ruled on in time"
 TOLD_IN_TIME: Final = "nothing that would have refused it came between its start and its record"
 STEWARD: Final = "no steward voted under rules that they adopted after it was submitted"
 
+_NOT_OF_EMERGENCIES: Final = (Question.QUORUM, Question.BEFORE)
+_EMERGENCY: Final = "an emergency may go in before it is approved; what was ruled afterwards counts"
 _WORST_FIRST: Final = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD, Ruling.NOTHING)
 
 
@@ -152,7 +155,7 @@ class Duty:
 
 def _cell(text: str) -> str:
     shown = plain(text)
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
+    return f"'{shown}" if shown.startswith(tuple("=+-@＝＋－＠")) else shown
 
 
 def _text(moment: Moment | None) -> str:
@@ -348,12 +351,15 @@ def _duty(
     type_ = getattr(planned[-1], "type", None) if planned else None
     window = _window(stands, entry)
     named = (each.policy for each in stands if each.policy is not None)
+    unapproved = type_ is ChangeType.EMERGENCY and entry.outstanding
     checks = [
         *(Check(rule=f.question.value, ruling=f.verdict, reason=f.reason, positions=f.positions)
+          if not (unapproved and f.question in _NOT_OF_EMERGENCIES)
+          else _check(f.question.value, Ruling.NOTHING, _EMERGENCY, *f.positions)
           for f in trail.findings),
         _kept_window(stands, entry, window),
         _as_approved(stands, entry),
-        _outside_freezes(stands, entry),
+        _outside_freezes(stands, entry, adopted),
         _in_time(stands, adopted, newest),
         _recorded_in_time(stands, entry, window, adopted),
         _stewards(stands, adopted),
@@ -454,7 +460,27 @@ def _freezes(stands: Iterable[Decision], entry: Decision) -> Iterator[str]:
             yield f"{quoted(event.freeze)} overridden by {decision.by}{why}"
 
 
-def _outside_freezes(stands: Sequence[Decision], entry: Decision) -> Check:
+def _corrected_into(
+    stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopted]
+) -> str:
+    """Return into which freezes, not overridden, a correction moved the start; "" into none."""
+    if not entry.corrected_by or entry.at is None:
+        return ""
+    before = [each for each in adopted if each.position < entry.position]
+    policy = before[-1].policy() if before else None
+    content = _content(stands, entry)
+    if policy is None or content.type is ChangeType.EMERGENCY:
+        return ""
+    overridden = {
+        each.event.freeze for each in stands if isinstance(each.event, changes.FreezeOverridden)
+    }
+    freezes = policy.frozen_at(content, latest(entry.at))
+    return ", ".join(quoted(each.name) for each in freezes if each.name not in overridden)
+
+
+def _outside_freezes(
+    stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopted]
+) -> Check:
     marked = _marked(stands, "freeze")
     if marked:
         return _check(FREEZE, Ruling.BROKEN, "it went in during a freeze", *marked)
@@ -463,6 +489,10 @@ def _outside_freezes(stands: Sequence[Decision], entry: Decision) -> Check:
     overrides = [
         each.position for each in stands if isinstance(each.event, changes.FreezeOverridden)
     ]
+    into = _corrected_into(stands, entry, adopted)
+    if into:
+        reason = f"its start was corrected into {into}"
+        return _check(FREEZE, Ruling.BROKEN, reason, entry.position, *entry.corrected_by)
     freezes = list(_freezes(stands, entry))
     if not freezes:
         return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
@@ -561,7 +591,7 @@ def _in_time(
     if ruling is None:
         overdue = newest is not None and newest > due
         word = "overdue since" if overdue else "outstanding, due by"
-        so_far = Ruling.BROKEN if overdue else Ruling.HELD
+        so_far = Ruling.BROKEN if overdue else Ruling.NOTHING
         return _check(IN_TIME, so_far, f"{word} {_text(due)}", *where)
     # By when it was recorded: nobody can say afterwards that they ruled in time.
     in_time = Ruling.HELD if ruling.recorded_at <= due else Ruling.BROKEN

@@ -69,6 +69,11 @@ class Judged:
         return self.refusals[0].guard
 
     @property
+    def guards(self) -> tuple[str, ...]:
+        """All guards that would have said no, each once."""
+        return tuple(dict.fromkeys(guard for guard, _ in self.refusals))
+
+    @property
     def delay(self) -> timedelta | None:
         """How much later it might have begun; None where nobody can say."""
         return None if self.opens is None else self.opens - self.at
@@ -89,7 +94,8 @@ class Judged:
         """Return it in one line."""
         then = "" if self.opens is None else f", not before {self.opens:%Y-%m-%d %H:%M %z}"
         how = f"failed ({', '.join(self.signs)})" if self.failed else "went well"
-        return f"{self.change} at {self.at:%Y-%m-%d %H:%M %z}: {self.guard}{then}; {how}"
+        guards = ", ".join(self.guards)
+        return f"{self.change} at {self.at:%Y-%m-%d %H:%M %z}: {guards}{then}; {how}"
 
 
 class Share(NamedTuple):
@@ -218,15 +224,18 @@ class WhatIf:
 
     @property
     def by_guard(self) -> Mapping[str, Share]:
-        """How many each guard would have stopped, and how many of those failed."""
-        guards = dict.fromkeys(each.guard for each in self.stopped)
-        return {
-            guard: _share(
-                sum(each.failed for each in self.caught if each.guard == guard),
-                sum(each.guard == guard for each in self.stopped),
-            )
-            for guard in guards
-        }
+        """
+        How many each guard would have stopped, and how many of those failed.
+
+        What several guards would have stopped counts for each of them.
+        """
+        by: dict[str, list[int]] = {}
+        for each in self.stopped:
+            for guard in each.guards:
+                counts = by.setdefault(guard, [0, 0])
+                counts[0] += each.failed
+                counts[1] += 1
+        return {guard: _share(failed, of) for guard, (failed, of) in by.items()}
 
     @property
     def delays(self) -> tuple[float, ...]:
@@ -376,7 +385,8 @@ class Versus:
         lines = [self.first.explain(), self.second.explain()]
         for mine, only in ((self.first, self.only_first), (self.second, self.only_second)):
             share = _share(sum(each.failed for each in only), len(only))
-            lines.append(f"stopped by {mine.policy} {mine.version} alone: {share}")
+            ids = f": {_some([each.change for each in only])}" if only else ""
+            lines.append(f"stopped by {mine.policy} {mine.version} alone: {share}{ids}")
         return "\n".join(lines)
 
     def __str__(self) -> str:
