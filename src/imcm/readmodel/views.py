@@ -706,8 +706,9 @@ class Views:
             UnknownIdError: There is no such change.
             InvalidValue: An argument can't be right.
         """
-        from imcm.domain.policy.conflicts import next_free
+        from imcm.domain.policy.conflicts import checked_duration, next_free
 
+        step = None if step is None else checked_duration("step", step)
         first = self._now() if after is None else checked_time("after", after)
         last = first + _FOUR_WEEKS if until is None else checked_time("until", until)
         state, upto = self._state_of(id)
@@ -768,9 +769,12 @@ class Views:
 
         Raises:
             UnknownIdError: There is no such change.
+            InvalidValue: An argument can't be right.
         """
         from imcm.domain.policy.conflicts import Planned, conflicts_of
 
+        if template is not None and not isinstance(template, Template):
+            raise InvalidValue("template", template, "give Template(name=..., version=..., ...)")
         moment = self._now() if at is None else checked_time("at", at)
         state, upto = self._state_of(id)
         rules = self._ledger.rules(known_at=upto)

@@ -14,7 +14,7 @@ import attrs
 from imcm.domain.policy.approvals import at_least_one
 from imcm.domain.policy.scope import Content, Scope, checked_ids, members_of
 from imcm.domain.policy.tables import checked_length, length_in_words
-from imcm.domain.vocabulary import ChangeType, checked_id, folded
+from imcm.domain.vocabulary import ChangeType, checked_id, folded, is_list
 from imcm.errors import InvalidValue
 
 
@@ -74,7 +74,13 @@ class PlanRule(Scope):
         Args:
             there: The parts that the plan has.
             references: The kinds of references that it has.
+
+        Raises:
+            InvalidValue: One of them is no list of text.
         """
+        for name, value in (("there", there), ("references", references)):
+            if not is_list(value) or not all(isinstance(each, str) for each in value):
+                raise InvalidValue(name, value, 'a list of text, such as ["ticket"]')
         known = set(map(folded, references))
         lacks = [part.value for part in self.needs if part not in there]
         return lacks + [
