@@ -764,7 +764,6 @@ RIGHT = {
     "services": lambda: ["checkout"],
     "tests": lambda: [imcm.PolicyTest(name="x", at=NOON)],
     "there": lambda: ["risk"],
-    "totals": lambda: RIGHT["looks"](),
 }
 
 
@@ -914,6 +913,7 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Views.context.id": lambda: "CHG-1",
     "imcm.Views.next_free.id": lambda: "CHG-1",
     "imcm.WhatIf.versus.other": lambda: imcm.what_if(log(), imcm.Policy()),
+    "imcm.increments.totals": RIGHT["looks"],
     "imcm.next_free.after": lambda: NOON,
     "imcm.next_free.until": lambda: NOON + timedelta(days=1),
     "imcm.read_policy_tests.path": lambda: csv_file(

@@ -163,7 +163,10 @@ def calendar(
         print_json(plain)
         return
     say(*(f"# {line}" for line in events.explain().splitlines()), "")
-    say("[[maintenance]]" if maintenance else "[[freezes]]", f"name = {json.dumps(name)}")
+    say(
+        "[[maintenance]]" if maintenance else "[[freezes]]",
+        f"name = {json.dumps(name, ensure_ascii=False)}",
+    )
     windows = [
         f"    {{start = {each['start']}, end = {each['end']}}}," for each in plain["windows"]
     ]

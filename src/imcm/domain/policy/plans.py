@@ -137,7 +137,7 @@ class ApprovedTemplate(Scope):
         object.__setattr__(self, "types", (ChangeType.STANDARD,))
         if not isinstance(self.retired, bool):
             raise InvalidValue("retired", self.retired, "true or false")
-        if self.sha256 != "" and not _is_hash(self.sha256):
+        if not _is_hash(self.sha256):
             raise InvalidValue("sha256", self.sha256, "64 lower-case hexadecimal digits")
         if self.max_failures is not None:
             at_least_one("max_failures", self.max_failures, "failure")
@@ -167,4 +167,7 @@ class ApprovedTemplate(Scope):
 
 
 def _is_hash(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    """Say whether it is one, or text without any."""
+    return isinstance(value, str) and (
+        not value or (len(value) == 64 and set(value) <= set("0123456789abcdef"))
+    )

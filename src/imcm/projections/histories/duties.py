@@ -8,7 +8,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any, Final
 
@@ -45,6 +45,7 @@ FREEZE: Final = "it went in during no freeze, or that was overridden"
 IN_TIME: Final = "what went in without approval was ruled on in time"
 STEWARD: Final = "no steward voted under rules that they adopted after it was submitted"
 
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _WORST_FIRST: Final = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD, Ruling.NOTHING)
 
 
@@ -316,7 +317,7 @@ class _Adopted:
         """Return it; None where this version can't read it."""
         try:
             return Policy.from_dict(json.loads(self.event.text))
-        except (ValueError, InvalidValue):
+        except (ValueError, RecursionError):
             return None
 
 
@@ -327,8 +328,8 @@ def _inside(at: Moment | None, definition: Deployments) -> bool:
     return at is not None and span.start <= instant(midpoint(at)) < span.stop
 
 
-def _order(row: Duty) -> tuple[int, str, str]:
-    at = "" if row.went_in_at is None else midpoint(row.went_in_at).isoformat()
+def _order(row: Duty) -> tuple[int, datetime, str]:
+    at = _NO_TIME if row.went_in_at is None else midpoint(row.went_in_at)
     return _WORST_FIRST.index(row.ruling), at, row.change
 
 
