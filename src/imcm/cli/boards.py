@@ -26,6 +26,7 @@ from imcm.cli.common import (
     flush,
     in_zone,
     known_at_of,
+    later,
     moment,
     named,
     named_values,
@@ -33,7 +34,6 @@ from imcm.cli.common import (
     print_json,
     print_timeline,
     progress_bar,
-    refuse_device,
     say,
     show,
 )
@@ -575,7 +575,7 @@ def list_calendar(
 ) -> None:
     """List what is planned in a period, what of it conflicts, and the freezes in force."""
     first = moment("--from", start, tz) or datetime.now(UTC)
-    last = moment("--to", end, tz) or first + timedelta(days=7)
+    last = moment("--to", end, tz) or later("--to", first, timedelta(days=7))
     if ics is not None:
         _write_calendar(ics, ledger, views, no_views, first, last, service, known_at, tz)
         return
@@ -648,12 +648,14 @@ def _write_calendar(
 
 def _refuse_other(out: Path) -> None:
     """Refuse to write in the place of a file that is no calendar, such as the ledger itself."""
-    refuse_device(out)
     if not out.exists():
         return
-    with opened(out) as file:
-        if not file.read(15).upper().startswith(b"BEGIN:VCALENDAR"):
-            raise InvalidValue("--ics", str(out), "a new file, or a calendar to be replaced")
+    begin = b""
+    if out.is_file():
+        with opened(out) as file:
+            begin = file.read(15)
+    if begin.upper() != b"BEGIN:VCALENDAR":
+        raise InvalidValue("--ics", str(out), "a new file, or a calendar to be replaced")
 
 
 @list_app.command("ready")

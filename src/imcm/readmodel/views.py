@@ -602,10 +602,17 @@ class Views:
     ) -> Ready:
         state, policy = self._state_at(view.id, upto), rules.policy or DEFAULT_POLICY
         also = submitted_under(state, rules)
-        context = self.context(view.id, at=at) if policy.refuse_conflicts else None
+        context, odd = None, None
+        if policy.refuse_conflicts:
+            try:
+                context = self.context(view.id, at=at)
+            except InvalidValue as wrong:  # an id that only a damaged log has: the rest is listed
+                odd = str(wrong)
         refusals = changes_.start_refusals(
             state, by=by, at=at, policy=policy, also=also, context=context
         )
+        if odd is not None:
+            refusals = (*refusals, changes_.Refusal("conflicts", odd))
         closed = not {"freeze", "maintenance window"}.isdisjoint(guard for guard, _ in refusals)
         opens = policy.opens_at(changes_.content_of(state), at) if closed else None
         until = changes_.votes_until(state, policy=policy, also=also)

@@ -18,7 +18,6 @@ from imcm.domain import change_events as changes
 from imcm.domain.policy import Policy
 from imcm.domain.recorded import CHANGE, Recorded, RulesAdopted, Unread, kind_and_id, known
 from imcm.domain.vocabulary import ChangeType, Moment, Window, earliest, folded, latest, midpoint
-from imcm.errors import InvalidValue
 from imcm.plain import joined, plain, quoted
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.bounds import instants
