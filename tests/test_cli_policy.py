@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("typer", reason="the command line is an extra")
 
-from imcm import Freeze, Ledger, Policy, Window, change, read_policy
+import imcm
+from imcm import Counts, Freeze, Ledger, LedgerReader, Policy, Window, change, read_policy
 from test_cli_boards import listed, run_here
 
 FRIDAY = datetime(2026, 3, 6, 17, 0, tzinfo=UTC)
@@ -305,13 +308,14 @@ class TestLists:
         [plain] = told("list", "overrides", "--ledger", ledger, "--by", "ZOE", "--json")
         assert (plain["change"], plain["why"]) == ("CHG-2", "money is lost")
 
-    def test_of_what_no_guard_would_have_let_in(self, ledger):
+    def test_of_what_a_guard_would_have_said_no_to(self, ledger, tmp_path):
         assert listed("list", "changes", "--unauthorised", "--ledger", ledger) == ["no changes"]
-        with Ledger(ledger, must_exist=True) as book:
-            book.record("CHG-4", change.plan, by="dev", at=FRIDAY, title="Past all", **PLAN)
-            book.record("CHG-4", change.observe_start, by="ci", at=FRIDAY) if hasattr(
-                change, "observe_start"
-            ) else None
+        run_here("demo", "--ledger", tmp_path / "story.db")
+        given = ("list", "changes", "--unauthorised", "--ledger", tmp_path / "story.db")
+        head, row = words(listed(*given))
+        assert head == "id age type status guards ruling services title"
+        assert row.startswith("CHG-1041 ")
+        assert "normal closed approved refused afterwards checkout" in row
 
     def test_of_a_calendar_with_its_freezes(self, ledger, tmp_path):
         given = (
@@ -355,3 +359,46 @@ class TestLists:
         lines = words(listed("list", "calendar", "--ledger", ledger, "--from", "2026-03-01", "--to",
                              "2026-04-01"))  # fmt: skip
         assert [line.split()[8] for line in lines[-3:]] == ["sale", "audit", "last"]
+
+
+# --- what is printed as JSON ----------------------------------------------------------------------
+
+
+class TestThePage:
+    """docs/json.md has the keys of every result of these commands, in their order."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def keys(cls):
+        page = (Path(__file__).parents[1] / "docs" / "json.md").read_text(encoding="utf-8")
+        sections = (section.partition("\n") for section in page.split("\n## ")[1:])
+        return {name: re.findall(r"^\| `(\w+)` \|", text, re.M) for name, _, text in sections}
+
+    def test_has_what_the_commands_print(self, keys, ledger, strict):
+        book = ("--ledger", ledger)
+        found = told("what-if", strict, *book, "--json")
+        assert list(found) == keys["WhatIf"]
+        assert list(found["stopped"][0]) == keys["Judged"]
+        assert list(found["share_of_passed"]) == keys["Share"]
+        both = told("what-if", strict, *book, "--json", "--versus", strict)
+        assert list(both) == keys["Versus"]
+        duties = told("duties", *book, "--json")
+        assert list(duties) == keys["Duties"]
+        assert list(duties["rows"][0]) == keys["Duty"]
+        [override] = told("list", "overrides", *book, "--json")
+        assert list(override) == keys["FreezeOverride"]
+        risk = told("risk", "CHG-3", *book, "--at", "2026-03-06T17:00Z", "--json")
+        assert list(risk) == keys["RiskAssessment"]
+        assert list(risk["estimate"]) == keys["FailureRate"]
+        gate = told("gate", "CHG-3", *book, "--at", "2026-03-10T12:00Z", "--json")
+        assert list(gate) == keys["Gate"]
+        assert list(told("policy", "test", strict, "--json")[0]) == keys["TestOutcome"]
+
+    def test_has_what_the_library_returns(self, keys, ledger):
+        with LedgerReader(ledger) as book:
+            log = tuple(book.replay())
+        assert list(imcm.failure_model(log).as_dict()) == keys["FailureModel"]
+        assert list(imcm.calibration(log).as_dict()) == keys["Calibration"]
+        seen = Counts(requests=5, errors=0)
+        verdict = imcm.judge([imcm.Look(canary=seen, baseline=seen)], imcm.CanaryPlan())
+        assert list(verdict.as_dict()) == keys["CanaryVerdict"]
