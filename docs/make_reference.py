@@ -78,7 +78,7 @@ GIVEN = (
     *("ApprovalRule", "Quorum", "Content", "Freeze", "MaintenanceWindow", "Weekly", "Rules"),
     *("PlanRule", "ApprovedTemplate", "RolloutRule", "CanaryPlan", "Look", "Exposure", "Context"),
     *("Dependencies", "Planned", "PolicyTest", "RiskRules", "ProposedChange"),
-    *("SeverityScale", "BusinessHours", "Answer", "Gate", "Ready"),
+    *("SeverityScale", "BusinessHours", "Answer", "Gate", "Ready", "Frozen"),
 )
 READ = (
     *("read_policy", "strict_policy", "read_policy_tests", "policy_schema"),

@@ -1,8 +1,9 @@
 """
 A story told through the library, for `imcm demo`: one bad Friday evening and what came after.
 
-A deployment without a rollback plan or monitoring goes out unapproved and causes a P1; an
-emergency hotfix ends it; the same service is later rolled out by canary, from 5 % upward.
+Under a strict policy a deployment without a rollback plan or monitoring goes out all the same,
+unapproved, and causes a P1; an emergency hotfix ends it, and a banner is let through the weekend's
+freeze; the same service is later rolled out by canary, from 5 % upward.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Final
 
 from imcm.domain import change, incident
+from imcm.domain.policy import Policy
+from imcm.domain.policy.freezes import Freeze, Weekly
 from imcm.domain.vocabulary import (
     AttemptResult,
     Audience,
@@ -31,11 +34,22 @@ from imcm.domain.vocabulary import (
     Verdict,
 )
 from imcm.errors import StepRefused
+from imcm.interchange.toml_files import strict_policy
 from imcm.ledger.recording import Ledger
 
 LONDON: Final = timezone(timedelta(0))
 FRIDAY: Final = datetime(2026, 3, 6, 17, 40, tzinfo=LONDON)
 SERVICE: Final = ("checkout",)
+NO_EXCEPTIONS: Final = Policy(
+    name="no exceptions",
+    freezes=[
+        Freeze(
+            name="every weekend",
+            times=Weekly(start="Fri 16:00", end="Mon 08:00", time_zone="Europe/London"),
+        )
+    ],
+)
+"""A policy to try on the story: what if nobody could have let anything through?"""
 
 
 class StoryClock:
@@ -64,8 +78,10 @@ def tell(ledger: Ledger, clock: StoryClock, heard: Callable[[str], object] = pri
         clock.now = max(clock.now, moment)
         return moment
 
+    ledger.adopt(strict_policy(), by="lead-mia")
     _unapproved_deployment(ledger, at, heard)
     _incident_and_hotfix(ledger, at)
+    _through_the_freeze(ledger, at, heard)
     _what_was_learned(ledger, at)
     _canary(ledger, at)
 
@@ -197,6 +213,43 @@ def _incident_and_hotfix(ledger: Ledger, at: _At) -> None:
         by="lead-mia",
         at=at(150),
         why="right thing to do at the time",
+    )
+
+
+def _through_the_freeze(ledger: Ledger, at: _At, heard: Callable[[str], object]) -> None:
+    saturday = 1
+    ledger.record(
+        "CHG-1043",
+        change.plan,
+        by="dev-lena",
+        at=at(-480, days=saturday),
+        title="A banner: failed payments are refunded",
+        services=SERVICE,
+        risk=Risk.LOW,
+        rollback_plan="take the banner down",
+    )
+    ledger.record("CHG-1043", change.submit, by="dev-lena", at=at(-478, days=saturday))
+    ledger.record("CHG-1043", change.approve, by="oncall-ana", at=at(-470, days=saturday))
+    try:
+        ledger.record("CHG-1043", change.start, by="pipeline", at=at(-468, days=saturday))
+    except StepRefused as refused:
+        heard(str(refused))
+    ledger.record(
+        "CHG-1043",
+        change.override_freeze,
+        by="lead-mia",
+        at=at(-460, days=saturday),
+        freeze="weekend",
+        why="customers ask where their money is",
+    )
+    ledger.record("CHG-1043", change.start, by="pipeline", at=at(-455, days=saturday))
+    ledger.record("CHG-1043", change.complete, by="pipeline", at=at(-450, days=saturday))
+    ledger.record(
+        "CHG-1043",
+        change.close,
+        by="dev-lena",
+        at=at(-440, days=saturday),
+        result=Result.SUCCESSFUL,
     )
 
 

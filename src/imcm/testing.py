@@ -428,7 +428,8 @@ def _policies() -> tuple[Policy, ...]:
 
     weekend = Freeze(name="weekend", times=Weekly(start="Fri 16:00", end="Mon 08:00"))
     two_votes = Policy(name="two votes", version="7", approvals=2)
-    return DEFAULT_POLICY, two_votes, Policy(name="frozen", freezes=[weekend])
+    fading = Policy(name="fading", approvals=2, valid_for="5 days")
+    return DEFAULT_POLICY, two_votes, fading, Policy(name="frozen", freezes=[weekend])
 
 
 @cache

@@ -25,13 +25,16 @@ from imcm.domain.change_events import (
     ChangeApproved,
     ChangeApprovedRetroactively,
     ChangePlanned,
+    ChangeRejected,
     ChangeRescoped,
     ChangeRevised,
+    ChangeStarted,
     ChangeSubmitted,
     VoteGiven,
 )
-from imcm.domain.corrections import EventVoided
-from imcm.domain.vocabulary import ChangeType, Kind, Outcome, folded
+from imcm.domain.corrections import EventVoided, past_standing
+from imcm.domain.policy import Policy
+from imcm.domain.vocabulary import ChangeType, Kind, Outcome, earliest, folded, latest
 from imcm.errors import InvalidValue, StepRefused
 from imcm.projections.facts.fold import facts
 from imcm.projections.histories.decisions import Question, Ruling, decision_trail
@@ -96,6 +99,38 @@ def content(state):
     )
 
 
+def check_votes(before, events, arguments):
+    """What starts as approved has the votes that it takes, of others, and none that has lapsed."""
+    policies = [arguments.get("policy") or Policy(), arguments.get("also")]
+    for started in events:
+        if not isinstance(started, ChangeStarted) or started.outstanding:
+            continue
+        votes = {}
+        for one in past_standing(before.past).values():
+            if isinstance(one, ChangeRejected):
+                votes = {}
+            elif isinstance(one, VoteGiven) and one.content == before.content:
+                votes[folded(one.by)] = one
+        if before.type is ChangeType.STANDARD or not votes:
+            continue  # approved by its template
+        now = max([latest(started.at), *(latest(one.at) for one in votes.values())])
+        for policy in filter(None, policies):
+            counting, lapsed = 0, False
+            for one in votes.values():
+                ends = [one.valid_until] if one.valid_until is not None else []
+                ends += [
+                    earliest(one.at) + each.valid_for
+                    for each in policies
+                    if each is not None and each.valid_for is not None
+                ]
+                over = any(earliest(end) <= now for end in ends)
+                lapsed, counting = lapsed or over, counting + (not over)
+            # Only where a vote has lapsed is the quorum asked for again.
+            if lapsed:
+                assert counting >= policy.quorum(change.content_of(before)).votes
+        assert not before.barred & votes.keys()
+
+
 class Changes(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
@@ -121,9 +156,10 @@ class Changes(RuleBasedStateMachine):
         for event in events:
             self.take(event)
         check_step(change, step, before, events)
+        check_votes(before, events, arguments)
         for event in events:
             if isinstance(event, VoteGiven):
-                assert folded(event.by) not in before.barred | before.voters
+                assert folded(event.by) not in before.barred
 
     @initialize(drawn=change_steps(only=[*["plan"] * 19, "observe"]), begins=st.integers(0, 4))
     def begin(self, drawn, begins):

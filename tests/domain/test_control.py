@@ -24,11 +24,12 @@ from imcm.domain.policy import (
     AgentStep,
     ApprovalRule,
     ApprovedTemplate,
+    Content,
     PlanRule,
     Policy,
 )
 from imcm.domain.policy.context import Context
-from imcm.domain.policy.freezes import Freeze
+from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
 from imcm.domain.policy.plans import PlanPart
 from imcm.domain.vocabulary import (
     Actor,
@@ -575,7 +576,7 @@ class TestTemplates:
             ("max_failures", {"max_failures": 0}),
             ("max_failures", {"max_failures": True}),
             ("within", {"within": "a while"}),
-            ("types", {"types": ["normal"]}),
+            ("types", {"types": ["emergency"]}),
         ],
     )
     def test_of_no_meaning_are_refused(self, name, fields):
@@ -678,6 +679,45 @@ class TestConflicts:
             more = {"window": self.WINDOW} if step is change.schedule else {}
             with pytest.raises(InvalidValue, match="context"):
                 step(change.fold(self.STORY), by="ann", at=at(9), context={"position": 1}, **more)
+
+
+class TestFrozen:
+    SALE = Freeze(name="sale", times=Window(start=at(3), end=at(9)), override_by=["mia"])
+    PEAK = Freeze(name="peak", times=Window(start=at(8), end=at(12)), services=["pay"])
+    POLICY = Policy(freezes=[SALE, PEAK])
+
+    def test_says_until_when_and_what_is_let_through(self):
+        frozen = self.POLICY.frozen(at(8), Content(services=("pay",)))
+        assert (frozen.freezes, frozen.opens_at) == (("sale", "peak"), at(12))
+        assert (frozen.override_by, frozen.by_anybody, frozen.open) == (("mia",), True, False)
+        text = str(self.POLICY.frozen(at(4)))
+        assert text == (
+            f"frozen at {at(4)} until {at(9)} (sale); let through: emergencies, and what mia "
+            "overrides"
+        )
+        assert self.POLICY.frozen(at(4)).as_dict()["opens_at"] == at(9).isoformat()
+
+    def test_outside_of_all_it_is_open(self):
+        frozen = self.POLICY.frozen(at(9))
+        assert frozen.open
+        assert str(frozen) == f"open at {at(9)}"
+        assert frozen.as_dict()["open"] is True
+
+    def test_without_a_maintenance_window_it_is_not(self):
+        night = MaintenanceWindow(name="night", times=Window(start=at(3), end=at(4)))
+        frozen = Policy(maintenance=[night]).frozen(at(5))
+        assert (frozen.open, frozen.opens_at, frozen.freezes) == (False, None, ())
+        assert "(no maintenance window); let through: emergencies" in str(frozen)
+        assert frozen.as_dict()["opens_at"] is None
+
+    def test_a_step_of_a_rollout_in_one_says_so(self):
+        running = (planned(), submitted(), approved(), started(2))
+        [event] = (
+            asked(*running)
+            .when(change.advance_rollout, by="ci", at=at(4), percent=5, policy=self.POLICY)
+            .events
+        )
+        assert event.policy.said == "may advance; in the freeze 'sale'"
 
 
 class TestWhatIsRefused:

@@ -49,6 +49,7 @@ from imcm.domain.corrections import (
     EventVoided,
     MomentCorrected,
     SeverityCorrected,
+    past_standing,
 )
 from imcm.domain.incident_events import (
     ActionAdded,
@@ -835,3 +836,81 @@ class TestNames:
         assert () == incident.bring_in(state, events=told)
         other = [*imported(detected()), relation(Relation.RELATED)]
         assert ((1, other[1]),) == incident.bring_in(state, events=other)
+
+
+class TestLabelsAreFactsOfTheirOwn:
+    """What a source does not name stays, and a hand's correction of one is not undone by others."""
+
+    @staticmethod
+    def say(state, module, event, **labels):
+        told = [attrs.evolve(event, labels=labels, imported=True)]
+        if module is change:  # its content is corrected once it went in
+            told.append(attrs.evolve(completed(), imported=True))
+        for _, new in module.bring_in(state, events=told):
+            state = module.evolve(state, new)
+        return state
+
+    @staticmethod
+    def correct(state, module, labels):
+        now = module.fold(state.past)
+        version, stands = 1, dict(past_standing(now.past)[1].labels)
+        for event in module.correct(
+            now, by="zoe", at=at(50), version=version, field="labels", was=stands, now=labels,
+            why="by hand",
+        ):  # fmt: skip
+            now = module.evolve(now, event)
+        return now
+
+    @staticmethod
+    def labels(state):
+        return dict(past_standing(state.past)[1].labels)
+
+    @pytest.mark.parametrize("module", [incident, change])
+    def test_a_story(self, module):
+        event = detected() if module is incident else planned()
+        say, correct, labels = self.say, self.correct, self.labels
+        state = say(module.INITIAL, module, event, team="core", tier="1")
+        state = say(state, module, event, team="core")  # a file without the other column
+        assert labels(state) == {"team": "core", "tier": "1"}
+        state = say(state, module, event, team="core", tier="2")
+        assert labels(state) == {"team": "core", "tier": "2"}
+        state = correct(state, module, {"team": "platform", "tier": "2", "by hand": "yes"})
+        before = len(state.past)
+        state = say(state, module, event, team="core", tier="2")  # the same file again
+        assert len(state.past) == before
+        state = say(state, module, event, team="core", tier="3")  # another label changed
+        assert labels(state) == {"team": "platform", "tier": "3", "by hand": "yes"}
+        state = say(state, module, event, team="search", tier="3")  # it says another team now
+        assert labels(state) == {"team": "search", "tier": "3", "by hand": "yes"}
+        state = say(state, module, event, team="search", tier="3", new="x")
+        assert labels(state) == {"team": "search", "tier": "3", "by hand": "yes", "new": "x"}
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.booleans(),
+                st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"), max_size=3),
+            ),
+            max_size=8,
+        )
+    )
+    @settings(deadline=None)
+    def test_an_independent_book_of_each_label_says_the_same(self, steps):
+        """A label is what was told last of it: by hand, or by the source where it changed."""
+        event = detected()
+        state = self.say(incident.INITIAL, incident, event, a="1")
+        stands, source = {"a": "1"}, {"a": "1"}
+        for by_hand, labels in steps:
+            if by_hand:
+                if labels == stands:
+                    continue
+                state, stands = self.correct(state, incident, labels), dict(labels)
+                continue
+            state = self.say(state, incident, event, **labels)
+            for name, text in labels.items():
+                if source.get(name) != text:
+                    # What the source says already stands by hand: it is as if it had said it.
+                    if stands.get(name) != text:
+                        source[name] = text
+                    stands[name] = text
+            assert self.labels(state) == stands

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from imcm import Ledger, change, facts, incident
+from imcm import Ledger, change, change_failure_rate, facts, incident
 from imcm.audit import is_of_payload
 from imcm.codec.rows import StoredEvent
 from imcm.domain.change_events import (
@@ -107,6 +107,79 @@ def refused(ledger, **files):
         import_csv(ledger, **files)
     assert before == list(ledger.rows())
     return str(caught.value)
+
+
+class TestLabelsUnitsAndReferences:
+    def test_a_file_without_a_column_takes_no_label_away(self, ledger, put):
+        head = "id,detected_at"
+        both = put(f"{head},team,tier\n1,2024-05-01T09:00Z,core,1\n", "both.csv")
+        other = put(f"{head},tier\n1,2024-05-01T09:00Z,2\n", "other.csv")
+        for path in (both, other):
+            import_csv(ledger, incidents=path)
+        assert ledger.facts().incidents[0].labels == {"team": "core", "tier": "2"}
+
+    def test_a_correction_by_hand_outlives_the_change_of_another_label(self, ledger, put):
+        head = "id,detected_at,team,tier"
+        import_csv(ledger, incidents=put(f"{head}\n1,2024-05-01T09:00Z,core,1\n", "a.csv"))
+        ledger.record(
+            "1",
+            incident.correct,
+            by="zoe",
+            at=at(12),
+            version=1,
+            field="labels",
+            was={"team": "core", "tier": "1"},
+            now={"team": "platform", "tier": "1"},
+            why="moved",
+        )
+        import_csv(ledger, incidents=put(f"{head}\n1,2024-05-01T09:00Z,core,2\n", "b.csv"))
+        assert ledger.facts().incidents[0].labels == {"team": "platform", "tier": "2"}
+        again = import_csv(ledger, incidents=put(f"{head}\n1,2024-05-01T09:00Z,core,2\n", "b.csv"))
+        assert again.events == 0
+
+    def test_a_number_is_in_the_unit_that_the_mapping_gives(self, ledger, put):
+        mapping = put('[units]\nstated_time_to_restore = "minutes"\n', "m.toml")
+        path = put("id,detected_at,stated_time_to_restore\n1,2024-05-01T09:00Z,180\n", "a.csv")
+        import_csv(ledger, incidents=path, mapping=mapping)
+        [row] = ledger.facts().incidents
+        assert set(row.stated.values()) == {180 * 60 * 1_000_000}
+
+    @pytest.mark.parametrize(
+        ("text", "why"),
+        [
+            ('[units]\nstated_time_to_restore = "fortnights"\n', "one of weeks, days"),
+            ('[units]\ntitle = "minutes"\n', "one of stated_time_to_repair"),
+            ('[refs]\ntitle = "github"\n', "one of caused_by"),
+            ('[refs]\ncaused_by = "a/b"\n', "without slash"),
+            ("[refs]\ncaused_by = 5\n", "in quotes"),
+        ],
+    )
+    def test_a_mapping_that_says_what_can_not_be_is_refused(self, ledger, put, text, why):
+        path = put("id,detected_at\n1,2024-05-01T09:00Z\n", "a.csv")
+        with pytest.raises(InvalidValue, match=why):
+            import_csv(ledger, incidents=path, mapping=put(text, "m.toml"))
+
+    def test_references_are_ids_of_the_source_or_of_the_tool_they_name(self, ledger, put):
+        rows = (
+            "id,detected_at,caused_by,fixed_by\n1,2024-05-01T09:00Z,7;github:42,x:1/2;https://a\n"
+        )
+        import_csv(ledger, incidents=put(rows, "a.csv"), source="snow")
+        named = {link.change for link in ledger.facts().incidents[0].links}
+        assert named == {"snow/7", "github/42", "x/1/2", "snow/https://a"}
+
+    def test_without_a_source_they_are_as_they_are(self, ledger, put):
+        rows = "id,detected_at,caused_by\n1,2024-05-01T09:00Z,github:42\n"
+        import_csv(ledger, incidents=put(rows, "a.csv"))
+        assert {link.change for link in ledger.facts().incidents[0].links} == {"github:42"}
+
+    def test_a_mapping_says_of_which_tool_a_column_is(self, ledger, put):
+        mapping = put('[refs]\ncaused_by = "github"\n', "m.toml")
+        deployed = put("id,deployed_at\n42,2024-05-01T08:00Z\n", "c.csv")
+        import_csv(ledger, changes=deployed, source="github")
+        rows = "id,detected_at,caused_by\n1,2024-05-01T09:00Z,42\n2,2024-05-01T09:00Z,43;44\n"
+        report = import_csv(ledger, incidents=put(rows, "a.csv"), source="snow", mapping=mapping)
+        assert (report.named, report.unknown_named) == (3, ("github/43", "github/44"))
+        assert change_failure_rate(ledger.facts()).value == 1.0
 
 
 class TestIncidents:
@@ -607,7 +680,7 @@ class TestBadRows:
             ("customers", "1,many", "customers", "whole number"),
             ("service", "1,a\x07b", "service", "control"),
             ("environment", "1,a\x07b", "environment", "control"),
-            ("stated_time_to_restore", "1,1h", "stated_time_to_restore", "seconds"),
+            ("stated_time_to_restore", "1,180", "stated_time_to_restore", "with its unit"),
             ("title", f"1,{'x' * 100_001}", "title", "100,000"),
             ("notes", f"1,{'x' * 100_001}", "notes", "100,000"),
             ("caused_by", f"1,{'x' * 201}", "caused_by", "1 to 200"),

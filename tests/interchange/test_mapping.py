@@ -239,10 +239,16 @@ class TestValues:
     @pytest.mark.parametrize(
         ("text", "seconds"),
         [
-            ("5400", 5400),
-            ("0", 0),
-            ("0.5", 0.5),
-            ("0.0000004", 0),
+            ("5400 s", 5400),
+            ("0 sec", 0),
+            ("0.5 seconds", 0.5),
+            ("0.0000004s", 0),
+            ("90 min", 5400),
+            ("90 Minutes", 5400),
+            ("1.5 h", 5400),
+            ("1h", 3600),
+            ("2 days", 172_800),
+            ("1 week", 604_800),
             ("1:30:00", 5400),
             ("100:00:00.25", 360_000.25),
             ("PT1H30M", 5400),
@@ -255,16 +261,47 @@ class TestValues:
         ],
     )
     def test_durations(self, text, seconds):
-        """Seconds, a clock count, or ISO 8601."""
+        """A number with its unit, a clock count, or ISO 8601."""
         assert round(seconds * 1_000_000) == duration("stated", text)
 
     @pytest.mark.parametrize(
+        ("unit", "seconds"), [("seconds", 180), ("minutes", 10_800), ("hours", 648_000)]
+    )
+    def test_a_number_alone_is_in_the_unit_of_its_column(self, unit, seconds):
+        assert duration("stated", "180", unit) == seconds * 1_000_000
+        assert duration("stated", "3 min", unit) == 180 * 1_000_000
+        with pytest.raises(InvalidValue, match=r"\[units\] stated = \"minutes\""):
+            duration("stated", "180")
+        with pytest.raises(InvalidValue, match="one of weeks, days"):
+            duration("stated", "180", "fortnights")
+
+    @pytest.mark.parametrize(
         "text",
-        ["", "P", "PT", "P1DT", "P1M", "P1Y", "-5", "-PT5M", "1:30", "1:60:00", "1h", "5e3", "T1H"],
+        [
+            "",
+            "P",
+            "PT",
+            "P1DT",
+            "P1M",
+            "P1Y",
+            "-5",
+            "-PT5M",
+            "1:30",
+            "1:60:00",
+            "1 x",
+            "5e3",
+            "T1H",
+        ],
     )
     def test_refuses_durations(self, text):
         """What is not clearly a fixed length of time is refused."""
-        with pytest.raises(InvalidValue, match="seconds"):
+        with pytest.raises(InvalidValue, match="ISO 8601"):
+            duration("stated", text)
+
+    @pytest.mark.parametrize("text", ["P999999999W", "999999999999 days", "999999999:00:00"])
+    def test_refuses_durations_of_more_than_a_hundred_years(self, text):
+        """Nobody means them, and no ledger could keep them."""
+        with pytest.raises(InvalidValue, match="a hundred years"):
             duration("stated", text)
 
     def test_translation(self):

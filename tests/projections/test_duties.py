@@ -22,6 +22,7 @@ from imcm.projections.histories.duties import (
     FREEZE,
     IN_TIME,
     STEWARD,
+    TOLD_IN_TIME,
     WINDOW,
     Duties,
     duties,
@@ -97,10 +98,18 @@ class TestARow:
         assert (row.ruling, row.exceptions, row.unknown) == (Ruling.HELD, (), ())
         assert "held: CHG-1 (normal), approved by mia (cab)" == str(row)
 
-    def test_has_every_question_of_the_trail_and_five_more(self):
+    def test_has_every_question_of_the_trail_and_six_more(self):
         row = only(steps("CHG-1", *NORMAL))
         rules = [check.rule for check in row.checks]
-        assert rules == [*map(str, Question), WINDOW, CONTENT, FREEZE, IN_TIME, STEWARD]
+        assert rules == [
+            *map(str, Question),
+            WINDOW,
+            CONTENT,
+            FREEZE,
+            IN_TIME,
+            TOLD_IN_TIME,
+            STEWARD,
+        ]
 
 
 class TestRules:
@@ -207,6 +216,40 @@ class TestRules:
         assert (found.ruling, found.reason, found.positions) == (Ruling.BROKEN, "mia did", (3, 4))
         for rules in ([(3, others)], [(1, own)], [(4, own)]):
             assert ruled(only(steps("CHG-1", *NORMAL), rules=rules), STEWARD) is Ruling.HELD
+
+    @pytest.mark.parametrize(
+        ("story", "policy", "late", "ruling", "why"),
+        [
+            ((), None, 0.9, Ruling.HELD, "within an hour"),
+            ((), None, 30, Ruling.HELD, "nothing came between"),
+            ((), Policy(name="p", freezes=[SALE]), 30, Ruling.UNKNOWN, "the freeze sale began"),
+            ((), Policy(name="p", freezes=[SALE]), 0.5, Ruling.HELD, "within an hour"),
+            (("votes",), None, 30, Ruling.UNKNOWN, "the vote of mia lapsed"),
+            (("window",), None, 30, Ruling.UNKNOWN, "its window ended"),
+            (("services",), Policy(name="p", freezes=[SALE]), 30, Ruling.UNKNOWN, "sale"),
+            (("emergency",), Policy(name="p", freezes=[SALE]), 30, Ruling.HELD, "nothing came"),
+        ],
+    )
+    def test_what_was_recorded_late_is_believed_unless_something_came_between(
+        self, story, policy, late, ruling, why
+    ):
+        fields = {"window": Window(start=at(1), end=at(9))} if "window" in story else {}
+        fields |= {"environment": "live"} if "services" in story else {}
+        planned = emergency() if "emergency" in story else plan(**fields)
+        revised = [take("revise", 0.5, "lena", why="x", services=["web"], environment="prod")]
+        vote = approve(2, policy=Policy(valid_for="20 hours")) if "votes" in story else approve(2)
+        taken = [planned, *(revised if "services" in story else []), submit(), vote, start(2.5)]
+        events = steps("CHG-1", *taken)
+        log_ = at_once(events)
+        log_[-1] = log_[-1]._replace(recorded_at=at(2.5 + late))
+        rules = () if policy is None else ((1, adopting(policy)),)
+        [row] = duties(with_rules(log_, *rules)).rows
+        found = check_of(row, TOLD_IN_TIME)
+        assert (found.ruling, why in found.reason) == (ruling, True), found
+
+    def test_what_nobody_started_here_was_not_told_late(self):
+        row = only(steps("CHG-1", take("observe", 4, "cmdb", title="what?")))
+        assert ruled(row, TOLD_IN_TIME) is Ruling.NOTHING
 
     def test_votes_that_had_lapsed_are_no_quorum(self):
         short = Policy(name="short", valid_for="1 hour")

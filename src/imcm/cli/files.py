@@ -88,6 +88,10 @@ def import_csv(
             f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
             f"{report.histories:,} incidents and changes, {report.events:,} new events"
         )
+        if report.unknown_named:
+            count, some = len(report.unknown_named), ", ".join(report.unknown_named[:5])
+            more = ", ..." if count > 5 else ""
+            say(f"{count:,} of {report.named:,} ids that rows name are not known: {some}{more}")
         for problem in report.problems:
             complain(problem)
         if report.problems_found > len(report.problems):

@@ -124,6 +124,27 @@ def strict() -> None:
     say(*STRICT.read_text(encoding="utf-8").splitlines())
 
 
+@policy_app.command("frozen")
+def frozen(
+    file: Annotated[Path, typer.Argument(help="A policy, or a ledger: what is in force.")],
+    at: Annotated[str | None, typer.Option("--at", help="At this time; now if absent.")] = None,
+    service: Annotated[str | None, typer.Option(help="For changes of this service.")] = None,
+    environment: Annotated[str | None, typer.Option(help="Production if absent.")] = None,
+    tz: Zone = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Say whether changes may start, until when not, and what is let through."""
+    from imcm.domain.policy.scope import Content
+
+    services = () if service is None else (service,)
+    content = Content(services=services, environment=environment)
+    answer = _policy_or_in_force(file).frozen(moment("--at", at, tz) or datetime.now(UTC), content)
+    if as_json:
+        print_json(in_zone(answer, tz).as_dict())
+    else:
+        say(in_zone(answer, tz))
+
+
 @policy_app.command("calendar")
 def calendar(
     file: Annotated[

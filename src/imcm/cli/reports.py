@@ -35,7 +35,7 @@ from imcm.cli.common import (
     show,
     window_of,
 )
-from imcm.demo import StoryClock, tell
+from imcm.demo import NO_EXCEPTIONS, StoryClock, tell
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.recording import Ledger
@@ -54,9 +54,11 @@ from imcm.projections.figures.restore import (
 )
 from imcm.projections.figures.units import SECONDS, SHARE, shown, zone
 from imcm.projections.histories.anomalies import anomalies
+from imcm.projections.histories.overrides import freeze_overrides
 from imcm.projections.histories.timeline import timeline
 from imcm.projections.reports.compare import Comparison, compare
 from imcm.projections.reports.dora import dora_report, side_by_side
+from imcm.projections.reports.what_if import what_if
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -79,8 +81,11 @@ def demo(
     refusals: list[str] = []
     with made as book:
         tell(book, clock, refusals.append)
-        entries = timeline(book.replay(), incident="INC-204")
+        log = tuple(book.replay())
+        entries = timeline(log, incident="INC-204")
         known = book.facts()
+    tried = what_if(log, NO_EXCEPTIONS)
+    overrides = freeze_overrides(log)
     figures = [
         time_to_restore(known, start=("impact_started", "detected")),
         time_to_restore(known),
@@ -93,6 +98,8 @@ def demo(
                 "refusals": refusals,
                 "timeline": [entry.as_dict() for entry in entries],
                 "figures": [figure.as_dict() for figure in figures],
+                "overrides": [override.as_dict() for override in overrides],
+                "what_if": tried.as_dict(),
             }
         )
         return
@@ -105,6 +112,7 @@ def demo(
     _print_figures(figures, named)
     for odd in anomalies(known):
         say("", f"to be looked at: {odd.kind} {odd.id}: {odd.oddity.value} ({odd.detail})")
+    say("", *overrides, "", *tried.explain().splitlines())
     where = "" if ledger is None else f" The ledger is {ledger}."
     say("", f"{len(entries)} events, each kept as it was told.{where}")
 

@@ -89,10 +89,11 @@ from imcm.domain.corrections import (
     correction_guards,
     past_standing,
     reference,
+    replaced,
     voided,
 )
 from imcm.domain.growing import FEW, emptied, frozen, instead, thawed, told
-from imcm.domain.imported import corrected, news, place_after, status_after, with_status
+from imcm.domain.imported import corrected, news, place_after, relabelled, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -1507,9 +1508,12 @@ def start_refusals(
         also=both,
         context=checked_context(context),
     )
+    over = _starts_from(change, ask)
+    if over is not None:
+        return (Refusal("status", over),)  # what else says no does not matter any more
     return tuple(
         Refusal(guard.name, why)
-        for guard in (_STARTS_FROM, *STEPS["start"].guards, *(_JUDGED_BEFORE if anew else ()))
+        for guard in (*STEPS["start"].guards, *(_JUDGED_BEFORE if anew else ()))
         if (why := guard.why_not(change, ask)) is not None
     )
 
@@ -1577,7 +1581,6 @@ def _votes_suffice(change: Change, ask: _Ask) -> str | None:
     return f"of {quorum.votes} votes, missing: {missing}" if missing else None
 
 
-_STARTS_FROM = Guard(name="status", why_not=_starts_from)
 _JUDGED_BEFORE = (
     Guard(name="quorum", why_not=_votes_suffice),
     Guard(name="plans", why_not=_has_plans),
@@ -2282,6 +2285,9 @@ def advance_rollout(
         baseline=baseline,
     )
     ask: _Ask = Ask(at=at, policy=policy, canary=canary, baseline=baseline)
+    # What runs when a freeze begins may finish, and it is said that it does.
+    freezes = policy.frozen_at(content_of(change), latest(at)) if policy.freezes else ()
+    met = [f"in the freeze {freeze.name!r}" for freeze in freezes]
     return (
         RolloutAdvanced(
             at=at,
@@ -2289,7 +2295,7 @@ def advance_rollout(
             percent=percent,
             canary=canary,
             baseline=baseline,
-            policy=policy.said("; ".join(("may advance", *_canary_said(change, ask)))),
+            policy=policy.said("; ".join(("may advance", *_canary_said(change, ask), *met))),
             note=checked_words("note", note),
         ),
     )
@@ -2700,6 +2706,12 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
         holder = max((v for v, one in content.items() if hasattr(one, field)), default=0)
         if not value or not holder or said.get(field) == value:
             continue  # it says nothing, or nothing else than it said before
+        given: Any = event
+        if field == "labels":
+            labels = relabelled(past, stands, holder, event)
+            if labels is None:
+                continue
+            given = replaced(given, labels=labels)
         # Only classes in CORRECTABLE come back.
         yield from corrected(  # type: ignore[misc]
             stands,
@@ -2707,7 +2719,7 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
             version=holder,
             field=field,
             written=past[holder - 1],
-            given=event,
+            given=given,
             why="the source has it otherwise",
         )
 

@@ -18,9 +18,11 @@ from imcm.domain.corrections import (
     EDITS,
     Correctable,
     Correction,
+    LabelsCorrected,
     SeverityCorrected,
     correction,
     past_standing,
+    replaced,
 )
 from imcm.domain.vocabulary import Relation, is_mapping
 from imcm.errors import InvalidValue, StepRefused
@@ -42,8 +44,10 @@ _NAMED_BY: Final = (
 """Fields that say which of several events of one type it is; the rest is told apart by order."""
 
 # Set by `bring_in` or naming the event; a difference in them is no difference in the facts.
+# Labels are facts one by one: see `_relabelled`.
 _NOT_COMPARED: Final = frozenset(
-    {"status", "number", "relapse", "began", "covers", "by", "imported"}
+    {"labels"}
+    | {"status", "number", "relapse", "began", "covers", "by", "imported"}
     # A severity's name is compared with it (`_said`), and what was proposed decided nothing.
     | {"severity_name", "severity_proposed"}
 )
@@ -120,11 +124,12 @@ def news(
         )
     }
     last_given = _last_given(past)
+    by_edits = _last_given(given).keys()
     # What the source corrects itself is told by that correction, not by the fact it speaks of.
     # One that speaks of nothing there is has no effect, as everywhere.
     last_given |= {
         (version, field): _said(past[version - 1], field)
-        for version, field in _last_given(given)
+        for version, field in by_edits
         if 1 <= version <= len(past) and hasattr(past[version - 1], field)
     }
     stands = past_standing(past)
@@ -146,6 +151,11 @@ def news(
                 yield place, event
         else:
             written = past[version - 1]
+            if getattr(event, "labels", None) and (version, "labels") not in by_edits:
+                yield from (
+                    (place, change)
+                    for change in _relabelled(past, stands, version, event, correctable)
+                )
             for change in _changes(written, stands, version, last_given, event, correctable):
                 yield place, change
 
@@ -235,6 +245,59 @@ def _changes(
             field=field,
             written=written,
             given=given,
+            why="changed in the source",
+        )
+
+
+def labels_said(past: Sequence[Any], version: int) -> dict[str, str | None]:
+    """
+    Return what a source last said of each label of an event; None where it took one away.
+
+    Of a correction only what it changed is of the source: the rest is what stood then, by whomever.
+    """
+    said: dict[str, str | None] = {}
+    written: Any = past[version - 1]
+    if written.imported:
+        said |= written.labels
+    for event in past:
+        if isinstance(event, LabelsCorrected) and event.imported and event.version == version:
+            for name in {**event.was, **event.now}:
+                if event.was.get(name) != event.now.get(name):
+                    said[name] = event.now.get(name)
+    return said
+
+
+def relabelled(
+    past: Sequence[Any], stands: Mapping[int, Any], version: int, given: Any
+) -> dict[str, str] | None:
+    """
+    Return the labels that stand once a source has said what it says now; None where it says no
+    other than it said.
+
+    A label that it does not name stays as it is, and so does one that somebody corrected by hand
+    since, unless the source itself says another than it said before.
+    """
+    before = labels_said(past, version)
+    changed = {name: text for name, text in given.labels.items() if before.get(name) != text}
+    return {**stands[version].labels, **changed} if changed else None
+
+
+def _relabelled(
+    past: Sequence[Any],
+    stands: Mapping[int, Any],
+    version: int,
+    given: Any,
+    correctable: Correctable,
+) -> Iterator[Any]:
+    labels = relabelled(past, stands, version, given)
+    if labels is not None:
+        yield from corrected(
+            stands,
+            correctable,
+            version=version,
+            field="labels",
+            written=past[version - 1],
+            given=replaced(given, labels=labels),
             why="changed in the source",
         )
 

@@ -33,6 +33,7 @@ from imcm.interchange.csv_contract import CsvOptions
 from imcm.interchange.csv_histories import ReadCommit, ReadRow, commit_of
 from imcm.interchange.csv_table import Header, Row, table_of
 from imcm.interchange.mapping import Problem
+from imcm.ledger.calls import streams_named
 from imcm.ledger.recording import Ledger
 
 __all__ = [
@@ -61,6 +62,8 @@ class ImportReport:
         rows_refused: The others.
         problems: Why, in the order found; at most 1,000 are named.
         problems_found: How many there are.
+        named: How many other incidents and changes the rows name: as causes, fixes, repairs, ...
+        unknown_named: Those of them that are not in the ledger, in the order of their ids.
     """
 
     histories: int
@@ -70,6 +73,8 @@ class ImportReport:
     rows_refused: int
     problems: tuple[Problem, ...]
     problems_found: int
+    named: int = 0
+    unknown_named: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the counts in one line; what the problems are is in `problems`."""
@@ -136,6 +141,7 @@ class Check:
         self.found = 0
         self.problems: list[Problem] = []
         self.surveys: dict[str, Survey] = {}
+        self.named: set[str] = set()
         self.merges: dict[str, tuple[str, Source]] = {}
         self._targets: dict[str, tuple[bool, str | None] | ImcmError] = {}
         self.commits: dict[str, list[bytes]] = {}
@@ -166,6 +172,8 @@ class Check:
                     survey.refused.add(row.id)
                 elif row.merged_into is not None:
                     self.merges[row.id] = (row.merged_into, row.source)
+                if not problems and other is None:
+                    self.named.update(name for event in row.events for name in streams_named(event))
             for problem in problems:
                 self.problem(problem)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imcm.domain.incident_events import IncidentAbsorbed
-from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source, stream_of
+from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source, kind_and_id, stream_of
 from imcm.domain.vocabulary import checked_function
 from imcm.errors import ImportRefusedError, InvalidValue
 from imcm.files import checked_path
@@ -87,6 +87,7 @@ def import_csv(
             raise ImportRefusedError(f"{survey.path} was changed while it was read; run it again")
     histories, events = ledger.bring_in(_histories(check), progress=progress)
     imported = sum(survey.good for survey in check.surveys.values())
+    unknown = ledger.empty_streams(check.named)
     return ImportReport(
         histories=histories,
         events=events,
@@ -95,6 +96,8 @@ def import_csv(
         rows_refused=read - imported,
         problems=tuple(check.problems),
         problems_found=check.found,
+        named=len(check.named),
+        unknown_named=tuple(sorted(kind_and_id(stream)[1] for stream in unknown)),
     )
 
 

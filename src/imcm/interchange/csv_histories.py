@@ -60,7 +60,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue
 from imcm.interchange.csv_contract import CHANGE_COLUMNS, INCIDENT_MOMENTS, STATUSES, CsvOptions
 from imcm.interchange.csv_table import Row, table_of
-from imcm.interchange.mapping import Problem, count, duration, member, truth
+from imcm.interchange.mapping import Problem, count, member, truth
 
 __all__ = [
     "ReadCommit",
@@ -228,7 +228,7 @@ def _incident(row: Row, by: str) -> tuple[IncidentEvent, ...]:
     if reason is not None:
         events.append(IncidentDismissed(**told, reason=reason))
     for what in StatedDuration:
-        microseconds = row.get(f"stated_{what.value}", duration)
+        microseconds = row.duration(f"stated_{what.value}")
         if microseconds is not None:
             events.append(DurationStated(**told, what=what, microseconds=microseconds))
     into = row.reference("merged_into")

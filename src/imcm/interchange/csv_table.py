@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import ImportRefusedError, InvalidValue
 from imcm.files import checked_path
 from imcm.interchange.csv_contract import REQUIRED, TABLES, CsvOptions
-from imcm.interchange.mapping import LABEL, Problem
+from imcm.interchange.mapping import LABEL, Problem, duration
 from imcm.plain import excerpt
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ T = TypeVar("T")
 
 _BOM: Final = b"\xef\xbb\xbf"
 _FOREIGN: Final = (b"\xff\xfe", b"\xfe\xff")
+_OF_OTHER: Final = re.compile(r"(?P<source>[a-z][a-z0-9_.-]*):(?P<id>[^/:].*)", re.ASCII)
+"""An id of another tool; an address such as https://... is none."""
 _OTHER_SEPARATORS: Final = (";", "\t", "|")
 
 
@@ -216,21 +219,38 @@ class Row:
         return self.get(name, checked_words) or ""
 
     def reference(self, name: str) -> str | None:
-        """Return an id with the source's prefix."""
-        return self.get(name, lambda n, text: known_id(n, self._options.prefix + text))
+        """Return an id with the prefix of its source."""
+        return self.get(name, lambda n, text: known_id(n, self._referred(n, text)))
 
-    def several(self, name: str, prefix: str = "") -> tuple[str, ...]:
-        """Return ids with `;` between, each once."""
+    def _referred(self, name: str, text: str) -> str:
+        """Return the id in the ledger: of the tool that is named, else that of the file."""
+        options = self._options
+        if not options.source or name == "id":
+            return options.prefix + text
+        of_other = _OF_OTHER.fullmatch(text)
+        if of_other is not None:  # "github:42"
+            return f"{of_other['source']}/{of_other['id']}"
+        return f"{options.translation.refs.get(name, options.source)}/{text}"
 
+    def several(self, name: str) -> tuple[str, ...]:
+        """Return texts with `;` between, each once."""
+        return self._several(name, lambda part: part)
+
+    def references(self, name: str) -> tuple[str, ...]:
+        """Return ids with the prefixes of their sources, `;` between."""
+        return self._several(name, lambda part: self._referred(name, part))
+
+    def _several(self, name: str, form: Callable[[str], str]) -> tuple[str, ...]:
         def read(_: str, text: str) -> tuple[str, ...]:
             told = (self._options.translation.value(name, part) for part in text.split(";"))
-            return checked_services([prefix + part for part in told if part])
+            return checked_services([form(part) for part in told if part])
 
         return self.get(name, read) or ()
 
-    def references(self, name: str) -> tuple[str, ...]:
-        """Return ids with the source's prefix, `;` between."""
-        return self.several(name, self._options.prefix)
+    def duration(self, name: str) -> int | None:
+        """Return a duration in microseconds."""
+        unit = self._options.translation.units.get(name)
+        return self.get(name, lambda n, text: duration(n, text, unit))
 
     def labels(self) -> dict[str, str]:
         """Return what stands in the columns that are labels, by the column's name."""

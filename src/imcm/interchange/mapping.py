@@ -280,7 +280,7 @@ def count(name: str, text: str) -> int:
     return int(text)
 
 
-_SECONDS: Final = re.compile(r"(?P<seconds>\d{1,12}(?:\.\d+)?)", re.ASCII)
+_NUMBER: Final = re.compile(r"(?P<number>\d{1,12}(?:\.\d+)?)(?: ?(?P<unit>[A-Z]+))?", re.ASCII)
 _CLOCK: Final = re.compile(
     r"(?P<hours>\d{1,9}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d(?:\.\d+)?)", re.ASCII
 )
@@ -291,26 +291,68 @@ _PERIOD: Final = re.compile(
     re.ASCII,
 )
 _UNIT: Final = {"weeks": 604_800, "days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+_UNIT_WORDS: Final[Mapping[str, str]] = {
+    **{unit.upper(): unit for unit in _UNIT},
+    **{unit.upper().removesuffix("S"): unit for unit in _UNIT},
+    "W": "weeks",
+    "D": "days",
+    "H": "hours",
+    "HR": "hours",
+    "HRS": "hours",
+    "MIN": "minutes",
+    "MINS": "minutes",
+    "S": "seconds",
+    "SEC": "seconds",
+    "SECS": "seconds",
+}
+UNITS: Final = tuple(_UNIT)
+"""Units that a mapping can give to the numbers of a column."""
 
 
-def duration(name: str, text: str) -> int:
+def duration(name: str, text: str, unit: str | None = None) -> int:
     """
     Return a duration in microseconds (finer digits are rounded).
 
-    It is told in seconds ("5400", "0.5"), as a clock counts ("1:30:00"), or in ISO 8601
-    ("PT1H30M", "P2DT4H", a day being 24 hours; years and months have no fixed length).
+    It is told with its unit ("90 min", "1.5 h", "5400 s"), as a clock counts ("1:30:00"), or in ISO
+    8601 ("PT1H30M", "P2DT4H", a day being 24 hours; years and months have no fixed length). A
+    number alone is in the unit of its column: half the tools write minutes, the others seconds.
+
+    Args:
+        unit: That of numbers alone, one of `UNITS`; None refuses them.
 
     Raises:
         InvalidValue: It is none of these.
     """
     written = checked_text(name, text).upper()
-    for pattern in (_SECONDS, _CLOCK, _PERIOD):
+    if unit is not None and unit not in UNITS:
+        raise InvalidValue("unit", unit, f"one of {', '.join(UNITS)}")
+    found = _NUMBER.fullmatch(written)
+    if found is not None:
+        of = unit if found["unit"] is None else _UNIT_WORDS.get(found["unit"])
+        if of is not None:
+            return _microseconds(name, text, Decimal(found["number"]) * _UNIT[of])
+        if found["unit"] is None:
+            allowed = (
+                f'with its unit, as "{found["number"]} minutes", or a mapping that says it: '
+                f'[units] {name} = "minutes"'
+            )
+            raise InvalidValue(name, text, allowed)
+    for pattern in (_CLOCK, _PERIOD):
         found = pattern.fullmatch(written)
         if found is not None:
             parts = found.groupdict(default="0")
-            seconds = sum(Decimal(parts[unit].replace(",", ".")) * _UNIT[unit] for unit in parts)
-            return round(seconds * 1_000_000)
-    raise InvalidValue(name, text, "seconds (5400), a clock count (1:30:00), or ISO 8601 (PT1H30M)")
+            seconds = sum(Decimal(parts[part].replace(",", ".")) * _UNIT[part] for part in parts)
+            return _microseconds(name, text, Decimal(seconds))
+    raise InvalidValue(name, text, 'a unit ("90 min"), a clock count (1:30:00), ISO 8601 (PT1H30M)')
+
+
+_LONGEST: Final = 36_525 * 86_400
+
+
+def _microseconds(name: str, text: str, seconds: Decimal) -> int:
+    if seconds > _LONGEST:
+        raise InvalidValue(name, text, "at most a hundred years")
+    return round(seconds * 1_000_000)
 
 
 # --- the mapping file -----------------------------------------------------------------------------
@@ -329,6 +371,8 @@ class Translation:
         absent: Values that mean absent in every column.
         tz: IANA name of the zone of times without offset.
         time_formats: `strptime` formats of their times.
+        units: Our column of durations to the unit of numbers alone in it.
+        refs: Our column of ids to the tool whose ids they are, where it is another one.
     """
 
     columns: Mapping[str, Mapping[str, tuple[str, ...]]] = attrs.field(
@@ -338,6 +382,8 @@ class Translation:
     absent: frozenset[str] = frozenset()
     tz: str | None = None
     time_formats: tuple[str, ...] = ()
+    units: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    refs: Mapping[str, str] = attrs.field(factory=dict[str, str])
 
     def value(self, column: str, text: str) -> str:
         """Return what *text* in our *column* means to us; "" where it means absent."""
@@ -371,7 +417,7 @@ def read_mapping(
         if not is_mapping(lists) or not all(is_list(names) for names in lists.values()):
             raise InvalidValue(name, lists, "give a mapping of names to lists of names")
     told = read_toml("mapping", path)
-    _known(str(path), told, (*tables, "values", "tz", "time_formats", "absent"))
+    _known(str(path), told, (*tables, "values", "tz", "time_formats", "absent", "units", "refs"))
     ours = {column for columns in tables.values() for column in columns}
     columns = {name: _columns(name, told.get(name, {}), tables[name]) for name in tables}
     values: dict[str, Mapping[str, str]] = {}
@@ -385,7 +431,38 @@ def read_mapping(
     formats = tuple(_texts("time_formats", told.get("time_formats", [])))
     TimeRules(formats=formats)  # refuses a format that tells too little
     absent = frozenset(text.strip() for text in _texts("absent", told.get("absent", [])))
-    return Translation(columns=columns, values=values, absent=absent, tz=tz, time_formats=formats)
+    units = _chosen("units", told.get("units", {}), ours & {*DURATIONS})
+    for column, unit in units.items():
+        if unit not in UNITS:
+            raise InvalidValue(f"units.{column}", unit, f"one of {', '.join(UNITS)}")
+    refs = _chosen("refs", told.get("refs", {}), ours & {*REFERENCES})
+    for column, source in refs.items():
+        if "/" in checked_id(f"refs.{column}", source):
+            raise InvalidValue(f"refs.{column}", source, "the name of a tool, without slash")
+    return Translation(
+        columns=columns,
+        values=values,
+        absent=absent,
+        tz=tz,
+        time_formats=formats,
+        units=units,
+        refs=refs,
+    )
+
+
+DURATIONS: Final = ("stated_time_to_restore", "stated_time_to_repair")
+REFERENCES: Final = (
+    *("caused_by", "fixed_by", "fixes_incident", "repairs", "merged_into"),
+    *("child_of", "recurrence_of"),
+)
+"""Columns of durations, and of ids of other incidents and changes."""
+
+
+def _chosen(where: str, told: object, ours: Collection[str]) -> dict[str, str]:
+    """Return a table of our columns and a text for each."""
+    given = _table(where, told)
+    _known(where, given, sorted(ours))
+    return {column: _text(f"{where}.{column}", value) for column, value in given.items()}
 
 
 def _known(where: str, told: Iterable[str], allowed: Iterable[str]) -> None:

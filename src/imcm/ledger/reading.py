@@ -550,6 +550,21 @@ class LedgerReader:
         hint = f"the first that was recorded of it is of {since}"
         return UnknownIdError(kind, id_, hint, where="was known by then")
 
+    def empty_streams(self, streams: Iterable[str]) -> tuple[str, ...]:
+        """
+        Return those of some streams in which nothing stands, in their order.
+
+        Args:
+            streams: Kinds and ids, "change:CHG-3".
+        """
+        if not is_list(streams):
+            raise InvalidValue("streams", streams, 'a list such as ["change:CHG-3"]')
+        asked = [checked_words("streams", stream) for stream in streams]
+        there: set[str] = set()
+        for begin in range(0, len(asked), NEAR):
+            there.update(self._store.streams(asked[begin : begin + NEAR]))
+        return tuple(sorted(set(asked) - there))
+
     def near(self, stream: str) -> str:
         """Return which ids of the same kind look like one that is not there; empty where none."""
         kind, id_ = kind_and_id(checked_words("stream", stream))

@@ -42,7 +42,7 @@ from imcm.domain.vocabulary import (
     is_mapping,
 )
 from imcm.errors import InvalidValue
-from imcm.plain import joined
+from imcm.plain import joined, plain, quoted
 
 if TYPE_CHECKING:
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
@@ -150,6 +150,54 @@ def _agents_may(value: object) -> tuple[AgentStep, ...]:
 
 def _stewards(value: object) -> tuple[str, ...]:
     return checked_people("stewards", value)
+
+
+@attrs.frozen(kw_only=True)
+class Frozen:
+    """
+    Whether changes may start at a time, as freezes and maintenance windows have it.
+
+    Attributes:
+        at: The time.
+        freezes: The names of the freezes that hold then.
+        opens_at: The first time from then on at which they may start; None where there is none
+            within two years.
+        override_by: Who may override the freezes that say who may.
+        by_anybody: Whether one of them says nobody, so that anybody may who takes no part in the
+            change.
+    """
+
+    at: datetime
+    freezes: tuple[str, ...] = ()
+    opens_at: datetime | None = None
+    override_by: tuple[str, ...] = ()
+    by_anybody: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether they may start at that time."""
+        return self.opens_at == self.at
+
+    def __str__(self) -> str:
+        """Return it in one line: until when it is frozen, and what is let through."""
+        if self.open:
+            return f"open at {self.at}"
+        names = ", ".join(map(quoted, self.freezes)) or "no maintenance window"
+        until = "" if self.opens_at is None else f" until {self.opens_at}"
+        may = ", ".join(map(plain, self.override_by)) or "anybody else"
+        through = f"emergencies, and what {may} overrides" if self.freezes else "emergencies"
+        return f"frozen at {self.at}{until} ({names}); let through: {through}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain values for JSON."""
+        return {
+            "at": self.at.isoformat(),
+            "open": self.open,
+            "freezes": list(self.freezes),
+            "opens_at": None if self.opens_at is None else self.opens_at.isoformat(),
+            "override_by": list(self.override_by),
+            "by_anybody": self.by_anybody,
+        }
 
 
 @attrs.frozen(kw_only=True)
@@ -317,6 +365,28 @@ class Policy:
         """
         about = (freeze for freeze in self.freezes if freeze.is_about(content))
         return tuple(freeze for freeze in about if freeze.window_at(at) is not None)
+
+    def frozen(self, at: datetime, content: Content | None = None) -> Frozen:
+        """
+        Return whether changes may start at a time, until when not, and what is let through.
+
+        Args:
+            at: An aware time.
+            content: What the changes are about; by default a normal change to production that names
+                no service.
+        """
+        content = Content() if content is None else checked_content(content)
+        freezes = self.frozen_at(content, at)
+        opens = self.opens_at(content, at)
+        return Frozen(
+            at=checked_time("at", at),
+            freezes=tuple(freeze.name for freeze in freezes),
+            opens_at=opens,
+            override_by=tuple(
+                dict.fromkeys(person for freeze in freezes for person in freeze.override_by)
+            ),
+            by_anybody=any(not freeze.override_by for freeze in freezes),
+        )
 
     def opens_at(self, content: Content, at: datetime) -> datetime | None:
         """

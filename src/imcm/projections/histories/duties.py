@@ -15,7 +15,7 @@ from typing import Any, Final
 import attrs
 
 from imcm.domain import change_events as changes
-from imcm.domain.policy import Policy
+from imcm.domain.policy import Content, Policy
 from imcm.domain.recorded import CHANGE, Recorded, RulesAdopted, Unread, kind_and_id, known
 from imcm.domain.vocabulary import ChangeType, Moment, Window, earliest, folded, latest, midpoint
 from imcm.plain import joined, plain, quoted
@@ -42,6 +42,7 @@ WINDOW: Final = "it kept the window that was approved"
 CONTENT: Final = "what went in is what was approved"
 FREEZE: Final = "it went in during no freeze, or that was overridden"
 IN_TIME: Final = "what went in without approval was ruled on in time"
+TOLD_IN_TIME: Final = "nothing that would have refused it came between its start and its record"
 STEWARD: Final = "no steward voted under rules that they adopted after it was submitted"
 
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
@@ -354,6 +355,7 @@ def _duty(
         _as_approved(stands, entry),
         _outside_freezes(stands, entry),
         _in_time(stands, adopted, newest),
+        _recorded_in_time(stands, entry, window, adopted),
         _stewards(stands, adopted),
     ]  # fmt: skip
     return Duty(
@@ -465,6 +467,72 @@ def _outside_freezes(stands: Sequence[Decision], entry: Decision) -> Check:
     if not freezes:
         return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
     return _check(FREEZE, Ruling.HELD, "; ".join(freezes), entry.position, *overrides)
+
+
+_LATE: Final = timedelta(hours=1)
+
+
+def _recorded_in_time(
+    stands: Sequence[Decision],
+    entry: Decision,
+    window: Window | None,
+    adopted: Sequence[_Adopted],
+) -> Check:
+    """
+    Judge a start that was recorded more than an hour after it is told to have been.
+
+    Nothing but the word of who told it says that it was before a freeze that began in between, or
+    before a vote lapsed, or its window ended.
+    """
+    if entry.imported or entry.at is None or isinstance(entry.event, changes.ChangeObserved):
+        return _check(TOLD_IN_TIME, Ruling.NOTHING, "nobody started it here", entry.position)
+    begun, recorded = latest(entry.at), entry.recorded_at
+    if recorded - begun <= _LATE:
+        reason = f"recorded at {_text(recorded)}, within an hour"
+        return _check(TOLD_IN_TIME, Ruling.HELD, reason, entry.position)
+    between: list[str] = []
+    before = [each for each in adopted if each.position < entry.position]
+    policy = before[-1].policy() if before else None
+    content = _content(stands, entry)
+    if policy is not None and content.type is not ChangeType.EMERGENCY:
+        between += [
+            f"the freeze {quoted(freeze.name)} began"
+            for freeze in policy.freezes
+            if freeze.is_about(content) and freeze.met_by(begun, recorded) is not None
+        ]
+    between += [
+        f"the vote of {quoted(vote.by)} lapsed"
+        for vote in stands
+        if vote.counts and _ended(vote) is not None and begun < (_ended(vote) or begun) <= recorded
+    ]
+    if window is not None and begun < window.end <= recorded:
+        between.append("its window ended")
+    if not between:
+        reason = f"recorded at {_text(recorded)}; nothing came between"
+        return _check(TOLD_IN_TIME, Ruling.HELD, reason, entry.position)
+    reason = f"told to be at {_text(entry.at)}, recorded at {_text(recorded)}: {', '.join(between)}"
+    return _check(TOLD_IN_TIME, Ruling.UNKNOWN, reason, entry.position)
+
+
+def _ended(vote: Decision) -> datetime | None:
+    ends: Moment | None = getattr(vote.event, "valid_until", None)
+    return None if ends is None else earliest(ends)
+
+
+def _content(stands: Sequence[Decision], entry: Decision) -> Content:
+    """Return the content as it stood when it went in."""
+    content = Content()
+    for decision in stands:
+        if decision.position >= entry.position:
+            break
+        event = decision.event
+        if isinstance(event, (changes.ChangePlanned, changes.ChangeRevised)):
+            content = content._replace(kind=event.kind, risk=event.risk, services=event.services)
+        if isinstance(event, (changes.ChangePlanned, changes.ChangeRescoped)):
+            content = content._replace(environment=event.environment, labels=event.labels)
+        if isinstance(event, changes.ChangePlanned):
+            content = content._replace(type=event.type)
+    return content
 
 
 _RULINGS: Final = (changes.ChangeApprovedRetroactively, changes.RetroactiveApprovalRefused)

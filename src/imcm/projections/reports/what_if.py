@@ -14,7 +14,7 @@ import attrs
 
 from imcm.domain import change as changes
 from imcm.domain.change import Refusal
-from imcm.domain.change_events import ChangeObserved, ChangeStarted
+from imcm.domain.change_events import ChangeObserved, ChangeStarted, ChangeStatus
 from imcm.domain.policy import Content, Policy, checked_policy
 from imcm.domain.recorded import CHANGE, Recorded, checked_log, kind_and_id
 from imcm.domain.vocabulary import ChangeType, Moment, midpoint
@@ -549,6 +549,7 @@ def _refusals(row: ChangeFacts, began: _Began, policy: Policy) -> tuple[Refusal,
         )
         return tuple(each for each in refusals if each.guard not in _NOT_JUDGED)
     state = changes.INITIAL._replace(
+        status=ChangeStatus.APPROVED,
         type=row.type,
         kind=row.kind,
         risk=row.risk,
@@ -562,7 +563,7 @@ def _refusals(row: ChangeFacts, began: _Began, policy: Policy) -> tuple[Refusal,
 
 _NOT_JUDGED: Final = frozenset(
     {
-        *("conflicts", "not on hold", "status", "approved"),
+        *("conflicts", "not on hold", "approved"),
         *("inside the window", "not before the first moment"),
     }
 )
