@@ -928,6 +928,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.LedgerReader.begin_after.begin": lambda: 1,
     "imcm.Ledger.events_of.upto": lambda: 5,
     "imcm.LedgerReader.events_of.upto": lambda: 5,
+    "imcm.Ledger.empty_streams.streams": lambda: ["change:CHG-99"],
+    "imcm.LedgerReader.empty_streams.streams": lambda: ["change:CHG-99"],
     "imcm.Ledger.events_of.streams": lambda: ["incident:INC-1"],
     "imcm.LedgerReader.events_of.streams": lambda: ["incident:INC-1"],
     "imcm.Ledger.merge.id": lambda: "INC-7",

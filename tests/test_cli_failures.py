@@ -120,6 +120,8 @@ REFUSED: list[tuple[str, ...]] = [
     *(("policy", "explain", name) for name in (*NO_FILES, "secret.toml")),
     *(("policy", "test", name) for name in ("dir", "no", "secret.toml", "i.csv")),
     *(("policy", "diff", "secret.toml", name) for name in ("l.db", "dir", "garbage")),
+    *(("policy", "frozen", name) for name in (*NO_FILES, "secret.toml")),
+    ("policy", "frozen", "l.db", "--at", "x"),
     *(("policy", "calendar", name) for name in (*NO_FILES, "i.csv", "l.db")),
     *(("policy", "calendar", "--country", text) for text in ("", "XX", LONG)),
     ("policy", "calendar", "--country", "GB", "--since", "9999-12-30"),

@@ -322,6 +322,12 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("strict.toml", "{}"),
     ],
     "policy schema": [()],
+    "policy frozen": [
+        *((name,) for name in (*POLICIES, "c.db", "l.db")),
+        ("freeze.toml", "--at", "2026-03-06T17:00Z", "--json"),
+        ("freeze.toml", "--service", "{}", "--environment", "{}"),
+        ("freeze.toml", "--at", "{}"),
+    ],
     "policy strict": [()],
     "policy calendar": [
         ("c.ics", *YEAR),

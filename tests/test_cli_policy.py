@@ -126,6 +126,23 @@ class TestAFile:
         assert words(printed.splitlines())[0] == "key strict 1 default 1"
 
 
+class TestFrozen:
+    def test_of_a_ledger_and_of_a_file(self, ledger, strict):
+        at = ("--at", "2026-03-06T17:00Z", "--tz", "Asia/Tokyo")
+        [line] = listed("policy", "frozen", ledger, *at)
+        assert line.startswith(
+            "frozen at 2026-03-07 02:00:00+09:00 until 2026-03-09 02:00:00+09:00"
+        )
+        assert line.endswith("(sale); let through: emergencies, and what zoe overrides")
+        plain = told("policy", "frozen", strict, *at, "--json")
+        assert (plain["open"], plain["freezes"]) == (False, ["weekend"])
+        [elsewhere] = listed("policy", "frozen", strict, *at, "--environment", "staging")
+        assert elsewhere == "open at 2026-03-07 02:00:00+09:00"
+        assert listed("policy", "frozen", ledger, "--at", "2026-03-10T12:00Z") == [
+            "open at 2026-03-10 12:00:00+00:00"
+        ]
+
+
 class TestACalendar:
     YEAR = ("--since", "2026-01-01", "--until", "2027-01-01")
 
@@ -393,6 +410,7 @@ class TestThePage:
         gate = told("gate", "CHG-3", *book, "--at", "2026-03-10T12:00Z", "--json")
         assert list(gate) == keys["Gate"]
         assert list(told("policy", "test", strict, "--json")[0]) == keys["TestOutcome"]
+        assert list(told("policy", "frozen", ledger, "--json")) == keys["Frozen"]
 
     def test_has_what_the_library_returns(self, keys, ledger):
         with LedgerReader(ledger) as book:
