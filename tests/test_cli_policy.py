@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -241,6 +241,21 @@ class TestDuties:
         plain = told(*given, "--json")
         assert [row["change"] for row in plain["rows"]] == ["CHG-1", "CHG-2"]
 
+    def test_are_in_the_order_of_time_whatever_the_offsets(self, tmp_path):
+        path = tmp_path / "zones.db"
+        tokyo = timezone(timedelta(hours=9))
+        with Ledger(path, clock=lambda: NOON + timedelta(hours=9)) as book:
+            for id, at in (
+                ("CHG-2", NOON),
+                ("CHG-1", (NOON - timedelta(hours=1)).astimezone(tokyo)),
+            ):
+                book.record(id, change.plan, by="dev", at=at, title="x", **PLAN)
+                book.record(id, change.submit, by="dev", at=at)
+                book.record(id, change.approve, by="mia", at=at)
+                book.record(id, change.start, by="ci", at=at)
+        rows = told("duties", "--ledger", path, "--json")["rows"]
+        assert [row["change"] for row in rows] == ["CHG-1", "CHG-2"]
+
     def test_of_a_period(self, ledger):
         for given in (("--window", "2026-03-06"), ("--from", "2026-03-06", "--to", "2026-03-07")):
             plain = told("duties", "--ledger", ledger, *given, "--json")
@@ -313,6 +328,21 @@ class TestLists:
         assert lines[1].startswith("CHG-3 no Sun 2026-03-08 17:00 +0000 checkout freeze: ")
         plain = told(*given, "2026-03-10T12:00Z", "--json")
         assert [row["may_start"] for row in plain["rows"]] == [True]
+
+    def test_of_what_is_ready_with_an_id_of_a_damaged_log(self, ledger, tmp_path):
+        """Conflicts of one row can't be asked for: it says so, and the others are listed."""
+        with Ledger(ledger, must_exist=True) as book:
+            book.adopt(Policy(name="shop", version="3", refuse_conflicts=True), by="mia")
+            rows = list(book.rows())
+        odd = [
+            row._replace(stream="change:CHG-3\n") for row in rows if row.stream == "change:CHG-3"
+        ]
+        rows += [row._replace(position=len(rows) + n) for n, row in enumerate(odd, start=1)]
+        Ledger.restored(tmp_path / "odd.db", rows).close()
+        given = ("list", "ready", "--ledger", tmp_path / "odd.db", "--at", "2026-03-10T12:00Z")
+        answers = {row["change"]["id"]: row for row in told(*given, "--json")["rows"]}
+        assert answers["CHG-3"]["may_start"] is True
+        assert "is not allowed; an id has no" in answers["CHG-3\n"]["refusals"][-1]["why"]
 
     def test_of_overrides(self, ledger):
         lines = words(listed("list", "overrides", "--ledger", ledger))
