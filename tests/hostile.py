@@ -747,6 +747,23 @@ RIGHT = {
     "country": lambda: "GB",
     "time_zone": lambda: "Europe/London",
     "changes": lambda: [imcm.ChangeView(id="CHG-1", window=RIGHT["window"]())],
+    "after": lambda: NOON,
+    "duration": lambda: timedelta(hours=1),
+    "id_": lambda: "ana",
+    "looks": lambda: [
+        imcm.Look(canary=Counts(requests=5, errors=1), baseline=Counts(requests=5, errors=1))
+    ],
+    "mine": lambda: imcm.Planned(id="CHG-2", window=RIGHT["window"](), services=["checkout"]),
+    "others": lambda: ["database"],
+    "plan": imcm.CanaryPlan,
+    "planned": lambda: [
+        imcm.Planned(id="CHG-1", window=RIGHT["window"](), services=["checkout"]),
+    ],
+    "policy": imcm.Policy,
+    "references": lambda: ["ticket"],
+    "services": lambda: ["checkout"],
+    "tests": lambda: [imcm.PolicyTest(name="x", at=NOON)],
+    "there": lambda: ["risk"],
 }
 
 
@@ -759,6 +776,14 @@ END:VCALENDAR
 """
 
 
+def _canary_verdict() -> imcm.CanaryVerdict:
+    return imcm.judge(RIGHT["looks"](), imcm.CanaryPlan())
+
+
+def _dependencies() -> imcm.Dependencies:
+    return imcm.Dependencies(depends_on={"checkout": ["payments"], "payments": ["database"]})
+
+
 def _events() -> Any:
     from imcm.interchange.calendars import calendar_events
 
@@ -766,30 +791,48 @@ def _events() -> Any:
 
 
 OWN: Mapping[str, Callable[[], Any]] = {
+    "ApprovalRule": imcm.ApprovalRule,
+    "ApprovedTemplate": lambda: imcm.ApprovedTemplate(name="restart", version="1"),
     "BusinessHours": RIGHT["calendar"],
+    "CanaryVerdict": _canary_verdict,
     "CalendarEvents": _events,
     "Checkpoint": lambda: verifier.read_anchors(anchors())[0],
     "DecisionTrail": lambda: imcm.decision_trail(log(), "CHG-1"),
+    "Dependencies": _dependencies,
+    "Duties": lambda: imcm.duties(log()),
     "Facts": lambda: imcm.facts(log()),
+    "FailureModel": lambda: imcm.failure_model(story()),
     "Figure": figure,
     "Follower": lambda: imcm.Follower(fresh_path(), ledger(), Model()),
+    "Freeze": lambda: imcm.Freeze(name="weekend", times=RIGHT["times"](), override_by=["zoe"]),
     "Frontier": verifier.Frontier,
     "Views": lambda: imcm.views(ledger(), fresh_path()),
     "Learned": lambda: imcm.learned(log(), known_at_a=1),
     "Ledger": recording,
     "LedgerReader": lambda: imcm.LedgerReader(ledger_file()),
+    "MaintenanceWindow": lambda: imcm.MaintenanceWindow(name="nights", times=RIGHT["times"]()),
     "Once": lambda: recording().once("pagerduty", "1"),
+    "PlanRule": lambda: imcm.PlanRule(needs=["risk"], references=["ticket"]),
     "Policy": imcm.Policy,
+    "Quorum": lambda: imcm.Quorum(2, {"cab": 1}),
+    "RolloutRule": lambda: imcm.RolloutRule(first=5),
+    "Rules": lambda: imcm.Rules(policy=imcm.Policy()),
+    "SeverityScale": lambda: imcm.SeverityScale(
+        levels={"SEV1": "P1"}, matrix={"high": {"high": "SEV1"}}
+    ),
     "Table": _table,
     "TimeRules": TimeRules,
     "Transaction": lambda: recording().transaction().__enter__(),
     "Verdict": lambda: audit.verify(rows(), anchors()),
+    "Weekly": RIGHT["times"],
+    "WhatIf": lambda: imcm.what_if(log(), imcm.Policy()),
     "Window": RIGHT["window"],
 }
 """Makes what the methods of a class are called on."""
 
 NO_DOORS = {
     "imcm.Page.of": "made by the questions of `Views`",
+    "imcm.FailureModel.rates_of": "asked by `calibration` of deployments by their numbers",
     "imcm.Facts.kept": "what figures share; called by figures alone",
     "imcm.Ledger.commit": "takes what `record` and `transaction` collected",
     "verifier.extras": "called by `verify_file` and a ledger with the connection they opened",
@@ -835,7 +878,7 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
         freezes=[imcm.Freeze(name="weekend", times=RIGHT["times"]())]
     ),
     "imcm.Quorum.joined.other": imcm.Quorum,
-    "imcm.Quorum.missing.given": lambda: ["peer"],
+    "imcm.Quorum.missing.given": lambda: [["peer"]],
     "imcm.Weekly.start": lambda: "Fri 16:00",
     "imcm.Weekly.end": lambda: "Mon 08:00",
     "imcm.Freeze.from_dict.plain": lambda: {
@@ -847,6 +890,36 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
         "weekly": [{"start": "Fri 16:00", "end": "Mon 08:00"}],
     },
     "imcm.Policy.from_dict.plain": lambda: {"name": "x"},
+    "imcm.ApprovedTemplate.version": lambda: "1",
+    "imcm.CanaryPlan.from_dict.plain": lambda: {"alpha": 0.01},
+    "imcm.CanaryVerdict.metric.name": lambda: "errors",
+    "imcm.Dependencies.from_dict.plain": lambda: {"depends_on": {"checkout": ["payments"]}},
+    "imcm.Exposure.time": lambda: 5.0,
+    "imcm.FailureModel.rate_of.change": lambda: imcm.ProposedChange(at=story()[-1].recorded_at),
+    "imcm.Ledger.gate.id": lambda: "CHG-1",
+    "imcm.LedgerReader.gate.id": lambda: "CHG-1",
+    "imcm.Look.canary": lambda: Counts(requests=5, errors=1),
+    "imcm.Look.baseline": lambda: Counts(requests=5, errors=1),
+    "imcm.PlanRule.needs": lambda: ["risk"],
+    "imcm.Policy.differences.other": imcm.Policy,
+    "imcm.Policy.may_decide.step": lambda: "approve",
+    "imcm.Policy.template.version": lambda: "1",
+    "imcm.PolicyTest.step": lambda: "start",
+    "imcm.PolicyTest.result": lambda: "successful",
+    "imcm.RiskRules.from_dict.plain": lambda: {"large_batch": 5},
+    "imcm.RolloutRule.first": lambda: 5.0,
+    "imcm.Rules.policy_called.version": lambda: "1",
+    "imcm.SeverityScale.rated.value": lambda: "SEV1",
+    "imcm.Views.context.id": lambda: "CHG-1",
+    "imcm.Views.next_free.id": lambda: "CHG-1",
+    "imcm.WhatIf.versus.other": lambda: imcm.what_if(log(), imcm.Policy()),
+    "imcm.increments.totals": RIGHT["looks"],
+    "imcm.next_free.after": lambda: NOON,
+    "imcm.next_free.until": lambda: NOON + timedelta(days=1),
+    "imcm.read_policy_tests.path": lambda: csv_file(
+        '[[tests]]\nname = "x"\nat = 2026-03-06T12:00:00Z\n'
+    ),
+    "domain.change.gate.change": lambda: state_of(Standing("CHG-1", change, _CHANGE[:3])),
     "imcm.Ledger.adopt.rules": lambda: imcm.Policy(name="strict"),
     "imcm.Ledger.transaction_new.prefix": lambda: "NEW-",
     "imcm.Ledger.transaction_new.step": lambda: incident.detect,
@@ -855,6 +928,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.LedgerReader.begin_after.begin": lambda: 1,
     "imcm.Ledger.events_of.upto": lambda: 5,
     "imcm.LedgerReader.events_of.upto": lambda: 5,
+    "imcm.Ledger.empty_streams.streams": lambda: ["change:CHG-99"],
+    "imcm.LedgerReader.empty_streams.streams": lambda: ["change:CHG-99"],
     "imcm.Ledger.events_of.streams": lambda: ["incident:INC-1"],
     "imcm.LedgerReader.events_of.streams": lambda: ["incident:INC-1"],
     "imcm.Ledger.merge.id": lambda: "INC-7",
@@ -982,7 +1057,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
 def right(door: Door, name: str) -> Any:
     """Return what is right for an argument: of that door, or else of its name."""
     if (
-        door.name.startswith("domain.")
+        f"{door.name}.{name}" not in _SPECIAL
+        and door.name.startswith("domain.")
         and name in {"incident", "change"}
         and (name == door.name.split(".")[1] and not isinstance(door.call, type))
     ):

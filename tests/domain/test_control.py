@@ -491,6 +491,9 @@ class TestPlans:
         rule = PlanRule(needs=list(PlanPart), references=["ticket"])
         assert rule.missing([], []) == [*map(str, PlanPart), "a reference of kind 'ticket'"]
         assert rule.missing(list(PlanPart), ["TICKET"]) == []
+        for name, asked in (("there", (5, [])), ("there", ([1], [])), ("references", ([], "x"))):
+            with pytest.raises(InvalidValue, match=name):
+                rule.missing(*asked)
 
     @pytest.mark.parametrize(
         ("name", "fields"),

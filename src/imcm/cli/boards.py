@@ -26,13 +26,14 @@ from imcm.cli.common import (
     flush,
     in_zone,
     known_at_of,
+    later,
     moment,
     named,
     named_values,
+    opened,
     print_json,
     print_timeline,
     progress_bar,
-    refuse_device,
     say,
     show,
 )
@@ -574,12 +575,12 @@ def list_calendar(
 ) -> None:
     """List what is planned in a period, what of it conflicts, and the freezes in force."""
     first = moment("--from", start, tz) or datetime.now(UTC)
-    last = moment("--to", end, tz) or first + timedelta(days=7)
+    last = moment("--to", end, tz) or later("--to", first, timedelta(days=7))
     if ics is not None:
         _write_calendar(ics, ledger, views, no_views, first, last, service, known_at, tz)
         return
     met: dict[str, list[str]] = {}
-    freezes: list[Row] = []
+    freezes: list[tuple[datetime, Row]] = []
 
     def ask(kept: Views, known: Known) -> Page[Any]:
         page = kept.calendar(first, last, service=service, labels=_labels(label), known_at=known)
@@ -593,9 +594,8 @@ def list_calendar(
             for window in freeze.windows(first, last):
                 shown = in_zone(window, tz)
                 where = _names(freeze.services) or "all services"
-                freezes.append(
-                    (moment_text(shown.start), moment_text(shown.end), freeze.name, where)
-                )
+                row = moment_text(shown.start), moment_text(shown.end), freeze.name, where
+                freezes.append((window.start, row))
         return page
 
     def draw(page: Page[Any], now: datetime) -> None:
@@ -611,7 +611,7 @@ def list_calendar(
         _print(page, columns, row, "changes planned")
         if freezes:
             say("")
-            show(("from", "to", "freeze", "of"), sorted(freezes))
+            show(("from", "to", "freeze", "of"), [row for _, row in sorted(freezes)])
 
     _list(
         ledger, views, no_views, known_at=known_at, tz=tz, as_json=as_json,
@@ -633,7 +633,7 @@ def _write_calendar(
     from imcm.files import replaced
     from imcm.interchange.calendars import write_calendar
 
-    refuse_device(out)
+    _refuse_other(out)
     with LedgerReader(ledger) as book, opened_views(book, ledger, views, no_views) as kept:
         known = known_at_of(known_at, tz, book)
         page = kept.calendar(first, last, service=service, known_at=known)
@@ -644,6 +644,18 @@ def _write_calendar(
                 page, file, at=_stamp(book, page.position), freezes=freezes, since=first, until=last
             )
     say(f"{count:,} entries written to {out}")
+
+
+def _refuse_other(out: Path) -> None:
+    """Refuse to write in the place of a file that is no calendar, such as the ledger itself."""
+    if not out.exists():
+        return
+    begin = b""
+    if out.is_file():
+        with opened(out) as file:
+            begin = file.read(15)
+    if begin.upper() != b"BEGIN:VCALENDAR":
+        raise InvalidValue("--ics", str(out), "a new file, or a calendar to be replaced")
 
 
 @list_app.command("ready")

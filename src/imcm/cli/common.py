@@ -361,6 +361,14 @@ def opened(path: Path) -> Generator[Any]:
         yield file
 
 
+def later(name: str, first: datetime, length: timedelta) -> datetime:
+    """Return the end of a period that nobody said the end of."""
+    try:
+        return first + length
+    except OverflowError:
+        raise InvalidValue(name, None, f"the end of the period from {first} on") from None
+
+
 def moment(name: str, text: str | None, tz: str | None) -> datetime | None:
     """Read a moment given on the command line; without an offset it is told in --tz."""
     if text is None:

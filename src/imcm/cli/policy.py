@@ -21,6 +21,7 @@ from imcm.cli.common import (
     Zone,
     in_zone,
     known_at_of,
+    later,
     moment,
     print_json,
     say,
@@ -171,7 +172,7 @@ def calendar(
     if (file is None) is (country is None):
         raise typer.BadParameter("give a calendar file or --country, and not both")
     begin = moment("--since", since, tz) or datetime.now(UTC)
-    end = moment("--until", until, tz) or begin + timedelta(days=365)
+    end = moment("--until", until, tz) or later("--until", begin, timedelta(days=365))
     if file is not None:
         events = calendar_events(file, since=begin, until=end, time_zone=tz, only=only)
     else:
@@ -184,7 +185,10 @@ def calendar(
         print_json(plain)
         return
     say(*(f"# {line}" for line in events.explain().splitlines()), "")
-    say("[[maintenance]]" if maintenance else "[[freezes]]", f"name = {json.dumps(name)}")
+    say(
+        "[[maintenance]]" if maintenance else "[[freezes]]",
+        f"name = {json.dumps(name, ensure_ascii=False)}",
+    )
     windows = [
         f"    {{start = {each['start']}, end = {each['end']}}}," for each in plain["windows"]
     ]

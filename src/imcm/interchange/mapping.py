@@ -324,7 +324,7 @@ def duration(name: str, text: str, unit: str | None = None) -> int:
         InvalidValue: It is none of these.
     """
     written = checked_text(name, text).upper()
-    if unit is not None and unit not in UNITS:
+    if unit is not None and not (isinstance(unit, str) and unit in UNITS):
         raise InvalidValue("unit", unit, f"one of {', '.join(UNITS)}")
     found = _NUMBER.fullmatch(written)
     if found is not None:

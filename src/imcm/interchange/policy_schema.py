@@ -14,7 +14,9 @@ from typing import Any, Final
 from imcm.docstrings import parsed
 from imcm.domain.policy import AgentStep, ApprovalRule, ApprovedTemplate, PlanRule, Policy
 from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, Weekly
+from imcm.domain.policy.judging import CanaryPlan
 from imcm.domain.policy.plans import PlanPart
+from imcm.domain.policy.rollouts import RolloutRule
 from imcm.domain.vocabulary import Actor, Authority, ChangeType, Kind, Risk, Severity
 
 _Schema = dict[str, Any]
@@ -24,6 +26,7 @@ _FLAG: Final[_Schema] = {"type": "boolean"}
 _TEXTS: Final[_Schema] = {"type": "array", "items": _TEXT}
 _LABELS: Final[_Schema] = {"type": "object", "additionalProperties": {"type": "string"}}
 _COUNT: Final[_Schema] = {"type": "integer", "minimum": 1}
+_RATIO: Final[_Schema] = {"type": "number", "minimum": 1.001, "maximum": 1000}
 _COUNTS: Final[_Schema] = {"type": "object", "additionalProperties": _COUNT}
 _LENGTH: Final[_Schema] = {
     "type": "string",
@@ -109,6 +112,28 @@ def policy_schema() -> dict[str, Any]:
         },
         ["name", "version"],
     )
+    canary = _table(
+        CanaryPlan,
+        {
+            "alpha": {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5},
+            "tolerated_ratio": {"anyOf": [_RATIO, {"const": "any"}]},
+            "requests": _COUNT,
+            "bake": _LENGTH,
+            "sought_ratio": _RATIO,
+            "metrics": {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1},
+        },
+    )
+    rollout = _table(
+        RolloutRule,
+        {
+            "first": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 100},
+            "bake": _LENGTH,
+            "checks": _TEXTS,
+            "fresh_for": _LENGTH,
+            "canary": canary,
+            **_SCOPE,
+        },
+    )
     policy = _table(
         Policy,
         {
@@ -122,6 +147,7 @@ def policy_schema() -> dict[str, Any]:
             "groups": {"type": "object", "additionalProperties": _TEXTS},
             "plans": {"type": "array", "items": plan},
             "templates": {"type": "array", "items": template},
+            "rollouts": {"type": "array", "items": rollout},
             "valid_for": _LENGTH,
             "ruling_due": _LENGTH,
             "actors": _by(Actor),

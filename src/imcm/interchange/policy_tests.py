@@ -4,8 +4,9 @@ Tests of a policy, written beside it: given this change, at this time, it is ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -17,8 +18,20 @@ from imcm.domain.change_events import Template
 from imcm.domain.lifecycle import parameters
 from imcm.domain.policy import Policy, checked_policy
 from imcm.domain.policy.context import Context
+from imcm.domain.policy.scope import checked_ids
 from imcm.domain.policy.tables import made, refuse_others, tables
-from imcm.domain.vocabulary import Window, checked_id, checked_time, is_mapping
+from imcm.domain.vocabulary import (
+    Result,
+    Window,
+    checked_id,
+    checked_member,
+    checked_number,
+    checked_text,
+    checked_time,
+    checked_window,
+    is_list,
+    is_mapping,
+)
 from imcm.errors import InvalidValue, StepRefused
 from imcm.interchange.toml_files import read_toml
 
@@ -26,7 +39,60 @@ __all__ = ["PolicyTest", "TestOutcome", "read_policy_tests", "run_policy_tests"]
 
 _STEPS: Final = ("submit", "approve", "schedule", "override_freeze", "start", "close")
 _HOUR: Final = timedelta(hours=1)
+_VOTE: Final = ("by", "authority", "at", "why")
+_OVERRIDE: Final = ("by", "freeze", "at", "why")
+_TEMPLATE: Final = ("name", "version", "sha256")
 _PLAN: Final = {"title": "a change", "risk": "low", "rollback_plan": "take it out again"}
+
+
+def _conflicts(value: object) -> tuple[str, ...]:
+    return checked_ids("conflicts", value, '["CHG-7"]')
+
+
+def _change(value: object) -> Mapping[str, Any]:
+    table = dict(_table("change", value, parameters(change.plan)))
+    if is_mapping(table.get("window")):
+        table["window"] = made(Window, "change.window", table["window"])
+    return table
+
+
+def _votes(value: object) -> tuple[Mapping[str, Any], ...]:
+    votes = tuple(_table("votes", each, _VOTE) for each in tables("votes", value))
+    for vote in votes:
+        checked_id("votes.by", vote.get("by"))
+    return votes
+
+
+def _template(value: object) -> Mapping[str, Any] | None:
+    if value is None:
+        return None
+    template = _table("template", value, _TEMPLATE)
+    for name in ("name", "version"):
+        checked_text(f"template.{name}", template.get(name))
+    return template
+
+
+def _override(value: object) -> Mapping[str, Any] | None:
+    return None if value is None else _table("override", value, _OVERRIDE)
+
+
+def _table(name: str, value: object, known: Collection[str]) -> Mapping[str, Any]:
+    """Return a table in which there are only keys that are known, and times that can be placed."""
+    if not is_mapping(value):
+        raise InvalidValue(name, value, "a table")
+    table = dict(value)
+    refuse_others(name, table, known)
+    if table.get("at") is not None:
+        _placed(f"{name}.at", table["at"])
+    return table
+
+
+def _placed(name: str, value: object) -> datetime:
+    """Return a time that has hours before it."""
+    moment = checked_time(name, value)
+    if moment.year < 2:
+        raise InvalidValue(name, value, "a time in the year 2 or later")
+    return moment
 
 
 @attrs.frozen(kw_only=True)
@@ -38,10 +104,11 @@ class PolicyTest:
         name: What people call it.
         at: When the step is taken; the steps before it are in the hours before.
         change: Arguments of `change.plan`, beside or in the place of a low risk and a rollback
-            plan.
-        votes: Arguments of `change.approve`: `by`, and `authority`; `at`, where it matters.
-        template: `name`, `version` and `sha256` of a standard change's template.
-        override: `freeze` and `by` of an override.
+            plan; a window may be a table with `start` and `end`.
+        votes: Arguments of `change.approve`: `by`, and `authority` or `why`; `at`, where it
+            matters.
+        template: `name` and `version` of a standard change's template, and `sha256`.
+        override: `freeze` and `by` of an override; `why` and `at`, where it matters.
         window: The window it is scheduled for before it starts.
         conflicts: The changes that it conflicts with.
         template_failures: How often its template failed.
@@ -49,16 +116,19 @@ class PolicyTest:
         by: Who takes it.
         result: With which result it is closed.
         refused_by: The guard that has to say no; "" where the step has to be allowed.
+
+    Raises:
+        InvalidValue: One of them is not as described.
     """
 
     name: str
     at: datetime
-    change: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
-    votes: tuple[Mapping[str, Any], ...] = ()
-    template: Mapping[str, Any] | None = None
-    override: Mapping[str, Any] | None = None
+    change: Mapping[str, Any] = attrs.field(factory=dict[str, Any], converter=_change)
+    votes: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=_votes)
+    template: Mapping[str, Any] | None = attrs.field(default=None, converter=_template)
+    override: Mapping[str, Any] | None = attrs.field(default=None, converter=_override)
     window: Window | None = None
-    conflicts: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = attrs.field(default=(), converter=_conflicts)
     template_failures: int = 0
     step: str = "start"
     by: str = "starter"
@@ -67,12 +137,21 @@ class PolicyTest:
 
     def __attrs_post_init__(self) -> None:
         checked_id("name", self.name)
-        checked_time("at", self.at)
-        if self.step not in _STEPS:
+        checked_id("by", self.by)
+        _placed("at", self.at)
+        checked_window("window", self.window)
+        checked_member("result", self.result, Result)
+        if checked_number("template_failures", self.template_failures) < 0:
+            raise InvalidValue("template_failures", self.template_failures, "0 or more")
+        if not isinstance(self.step, str) or self.step not in _STEPS:
             raise InvalidValue("step", self.step, f"one of {', '.join(_STEPS)}")
         guards = {guard.name for rule in change.STEPS.values() for guard in rule.guards}
-        if self.refused_by and self.refused_by not in {*guards, "status"}:
-            allowed = f'"" or one of {", ".join(sorted(guards))}'
+        known = {"", "status", *guards}
+        if not isinstance(self.refused_by, str) or self.refused_by not in known:
+            asked = self.refused_by if isinstance(self.refused_by, str) else ""
+            near = get_close_matches(asked[:99], known, n=1)
+            hint = f"; near: {near[0]}" if asked and near else ""
+            allowed = f'"" or one of {", ".join(sorted(known - {""}))}{hint}'
             raise InvalidValue("refused_by", self.refused_by, allowed)
 
 
@@ -149,12 +228,9 @@ def _test(name: str, plain: Mapping[str, Any]) -> PolicyTest:
     given = dict(plain)
     window = given.get("window")
     if window is not None:
-        given["window"] = made(Window, f"{name}.window", window if is_mapping(window) else {})
-    if "votes" in given:
-        given["votes"] = tuple(tables(f"{name}.votes", given["votes"]))
-    for key in ("change", "template", "override"):
-        if key in given and not is_mapping(given[key]):
-            raise InvalidValue(f"{name}.{key}", given[key], "a table")
+        if not is_mapping(window):
+            raise InvalidValue(f"{name}.window", window, "a table with start and end")
+        given["window"] = made(Window, f"{name}.window", window)
     return made(PolicyTest, name, given)
 
 
@@ -173,14 +249,14 @@ def run_policy_tests(policy: Policy, tests: Iterable[PolicyTest]) -> tuple[TestO
         InvalidValue: A test holds what no step takes.
     """
     policy = checked_policy(policy)
+    if is_mapping(tests) or not is_list(tests):
+        raise InvalidValue("tests", tests, "a list of PolicyTest(...), as read_policy_tests gives")
     return tuple(_played(policy, test) for test in tests)
 
 
 def _played(policy: Policy, test: PolicyTest) -> TestOutcome:
-    refuse_others(f"tests.{test.name}.change", test.change, parameters(change.plan))
-    for vote in test.votes:
-        refuse_others(f"tests.{test.name}.votes", vote, ("by", "authority", "at"))
-    refuse_others(f"tests.{test.name}.override", test.override or {}, ("by", "freeze", "at", "why"))
+    if not isinstance(test, PolicyTest):
+        raise InvalidValue("tests", test, "a list of PolicyTest(...), as read_policy_tests gives")
     state = change.INITIAL
     for step, arguments in _steps(policy, test):
         if step in {change.submit, change.schedule, change.start}:

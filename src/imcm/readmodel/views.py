@@ -645,10 +645,17 @@ class Views:
     ) -> Ready:
         state, policy = self._state_at(view.id, upto), rules.policy or DEFAULT_POLICY
         also = submitted_under(state, rules)
-        context = self.context(view.id, at=at) if policy.refuse_conflicts else None
+        context, odd = None, None
+        if policy.refuse_conflicts or (also is not None and also.refuse_conflicts):
+            try:
+                context = self.context(view.id, at=at)
+            except InvalidValue as wrong:  # an id that only a damaged log has: the rest is listed
+                odd = str(wrong)
         refusals = changes_.start_refusals(
             state, by=by, at=at, policy=policy, also=also, context=context
         )
+        if odd is not None:
+            refusals = (*refusals, changes_.Refusal("conflicts", odd))
         only_time = _TIME.issuperset(guard for guard, _ in refusals)
         opens = _opens(state, policy, at) if refusals and only_time else None
         until = changes_.votes_until(state, policy=policy, also=also)
@@ -749,8 +756,9 @@ class Views:
             UnknownIdError: There is no such change.
             InvalidValue: An argument can't be right.
         """
-        from imcm.domain.policy.conflicts import next_free
+        from imcm.domain.policy.conflicts import checked_duration, next_free
 
+        step = None if step is None else checked_duration("step", step)
         first = self._now() if after is None else checked_time("after", after)
         last = first + _FOUR_WEEKS if until is None else checked_time("until", until)
         state, upto = self._state_of(id)
@@ -811,9 +819,12 @@ class Views:
 
         Raises:
             UnknownIdError: There is no such change.
+            InvalidValue: An argument can't be right.
         """
         from imcm.domain.policy.conflicts import Planned, conflicts_of
 
+        if template is not None and not isinstance(template, Template):
+            raise InvalidValue("template", template, "give Template(name=..., version=..., ...)")
         moment = self._now() if at is None else checked_time("at", at)
         state, upto = self._state_of(id)
         rules = self._ledger.rules(known_at=upto)

@@ -746,8 +746,8 @@ def next_free(
     """
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, listed
 
-    length = _length("duration", duration)
-    every = None if step is None else _length("step", step)
+    length = checked_duration("duration", duration)
+    every = None if step is None else checked_duration("step", step)
     first, last = _horizon(after, until)
     about = _checked_scope(content)
     known = _checked_dependencies(dependencies)
@@ -861,7 +861,8 @@ def _without(stretches: Iterator[_Stretch], holes: Sequence[_Stretch]) -> Iterat
             yield begin, end
 
 
-def _length(name: str, value: object) -> timedelta:
+def checked_duration(name: str, value: object) -> timedelta:
+    """Return *value* if it is as long as a window can be."""
     if not isinstance(value, timedelta):
         raise InvalidValue(name, value, "give a timedelta")
     # Made anew, since a subclass (a data frame's duration) would make other times than datetimes.

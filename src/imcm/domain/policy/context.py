@@ -6,13 +6,22 @@ from __future__ import annotations
 
 import attrs
 
-from imcm.domain.policy.scope import checked_ids
-from imcm.domain.vocabulary import Window, checked_number, checked_text, checked_window
+from imcm.domain.vocabulary import (
+    Window,
+    checked_number,
+    checked_text,
+    checked_window,
+    is_list,
+    known_id,
+)
 from imcm.errors import InvalidValue
 
 
 def _conflicts(value: object) -> tuple[str, ...]:
-    return checked_ids("conflicts", value, '["CHG-7"]')
+    """Return ids of changes that are there already, each once."""
+    if not is_list(value):
+        raise InvalidValue("conflicts", value, 'a list of ids, such as ["CHG-7"]')
+    return tuple(dict.fromkeys(known_id("conflicts", each) for each in value))
 
 
 @attrs.frozen(kw_only=True)

@@ -14,7 +14,7 @@ import attrs
 from imcm.domain.policy.approvals import at_least_one
 from imcm.domain.policy.scope import Content, Scope, checked_ids, members_of
 from imcm.domain.policy.tables import checked_length, length_in_words
-from imcm.domain.vocabulary import ChangeType, checked_id, folded
+from imcm.domain.vocabulary import ChangeType, checked_id, folded, is_list
 from imcm.errors import InvalidValue
 
 
@@ -74,7 +74,13 @@ class PlanRule(Scope):
         Args:
             there: The parts that the plan has.
             references: The kinds of references that it has.
+
+        Raises:
+            InvalidValue: One of them is no list of text.
         """
+        for name, value in (("there", there), ("references", references)):
+            if not is_list(value) or not all(isinstance(each, str) for each in value):
+                raise InvalidValue(name, value, 'a list of text, such as ["ticket"]')
         known = set(map(folded, references))
         lacks = [part.value for part in self.needs if part not in there]
         return lacks + [
@@ -131,7 +137,7 @@ class ApprovedTemplate(Scope):
         object.__setattr__(self, "types", (ChangeType.STANDARD,))
         if not isinstance(self.retired, bool):
             raise InvalidValue("retired", self.retired, "true or false")
-        if self.sha256 != "" and not _is_hash(self.sha256):
+        if not _is_hash(self.sha256):
             raise InvalidValue("sha256", self.sha256, "64 lower-case hexadecimal digits")
         if self.max_failures is not None:
             at_least_one("max_failures", self.max_failures, "failure")
@@ -161,4 +167,7 @@ class ApprovedTemplate(Scope):
 
 
 def _is_hash(value: object) -> bool:
-    return isinstance(value, str) and len(value) == 64 and set(value) <= set("0123456789abcdef")
+    """Say whether it is one, or text without any."""
+    return isinstance(value, str) and (
+        not value or (len(value) == 64 and set(value) <= set("0123456789abcdef"))
+    )

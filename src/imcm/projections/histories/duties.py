@@ -8,7 +8,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from imcm.domain import change_events as changes
 from imcm.domain.policy import Content, Policy
 from imcm.domain.recorded import CHANGE, Recorded, RulesAdopted, Unread, kind_and_id, known
 from imcm.domain.vocabulary import ChangeType, Moment, Window, earliest, folded, latest, midpoint
-from imcm.errors import InvalidValue
 from imcm.plain import joined, plain, quoted
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.bounds import instants
@@ -49,6 +48,7 @@ STEWARD: Final = "no steward voted under rules that they adopted after it was su
 
 _NOT_OF_EMERGENCIES: Final = (Question.QUORUM, Question.BEFORE)
 _EMERGENCY: Final = "an emergency may go in before it is approved; what was ruled afterwards counts"
+_NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _WORST_FIRST: Final = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD, Ruling.NOTHING)
 
 
@@ -320,7 +320,7 @@ class _Adopted:
         """Return it; None where this version can't read it."""
         try:
             return Policy.from_dict(json.loads(self.event.text))
-        except (ValueError, InvalidValue):
+        except (ValueError, RecursionError):
             return None
 
 
@@ -331,8 +331,8 @@ def _inside(at: Moment | None, definition: Deployments) -> bool:
     return at is not None and span.start <= instant(midpoint(at)) < span.stop
 
 
-def _order(row: Duty) -> tuple[int, str, str]:
-    at = "" if row.went_in_at is None else midpoint(row.went_in_at).isoformat()
+def _order(row: Duty) -> tuple[int, datetime, str]:
+    at = _NO_TIME if row.went_in_at is None else midpoint(row.went_in_at)
     return _WORST_FIRST.index(row.ruling), at, row.change
 
 

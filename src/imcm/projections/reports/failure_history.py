@@ -228,12 +228,14 @@ def checked_factors(value: object) -> tuple[str, ...]:
         InvalidValue: One is none that there is, or comes twice.
     """
     given: list[object] = list(value) if is_list(value) else [value]
+    names: list[str] = []
     for name in given:
-        if name not in FACTORS and not is_label(name):
+        if not isinstance(name, str) or (name not in FACTORS and not is_label(name)):
             raise InvalidValue("factors", name, one_of(name, (*FACTORS, "or label:<name>")))
-        if given.count(name) > 1:
+        if name in names:
             raise InvalidValue("factors", name, "each factor once")
-    return tuple(map(str, given))
+        names.append(str(name))
+    return tuple(names)
 
 
 _OfChange = Callable[[ProposedChange, str, int], str]

@@ -24,6 +24,7 @@ from imcm.projections.figures.attribution import causes_of
 from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.failures import FailedBy, failures
+from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.function import settled
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import SECONDS, SHARE, shown
@@ -328,6 +329,7 @@ class WhatIf:
         """Return it as plain values for JSON."""
         between = self.difference
         return {
+            "shape": SHAPE,
             "policy": {"name": self.policy, "version": self.version},
             "deployments": self.deployments,
             "stopped": [each.as_dict() for each in self.stopped],
@@ -396,6 +398,7 @@ class Versus:
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         return {
+            "shape": SHAPE,
             "first": self.first.as_dict(),
             "second": self.second.as_dict(),
             "only_first": [each.change for each in self.only_first],
