@@ -57,9 +57,9 @@ class TestWindow:
 
     @pytest.mark.parametrize(
         ("earliest", "latest", "refused"),
-        [(22, 23, True), (30, 31, True), (23, 24, False), (29, 31, False)],
+        [(22, 23, True), (30, 31, True), (23, 24, True), (29, 31, True), (24, 29.9, False)],
     )
-    def test_an_uncertain_start_is_refused_where_it_is_surely_outside(
+    def test_an_uncertain_start_is_refused_where_it_may_lie_outside(
         self, earliest, latest, refused
     ):
         moment = Between(earliest=at(earliest), latest=at(latest))
@@ -232,10 +232,12 @@ class TestContentBeforeTheStart:
 
         correct(*events).then(moved())
 
-    def test_of_what_was_cancelled_is_corrected_without_a_mark(self):
+    def test_of_what_was_cancelled_is_marked(self):
+        """Voided again, the cancellation brings back a change whose content nobody approved."""
         cancelled = change.ChangeCancelled(at=at(3), by="ann", why="no")
 
-        correct(*VOTED, cancelled).then(moved())
+        mark, correction = correct(*VOTED, cancelled).events
+        assert (mark.unauthorised, correction) == ("content as approved", moved())
 
 
 class TestRevise:

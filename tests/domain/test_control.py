@@ -246,11 +246,9 @@ class TestVotesThatLapse:
 
     def test_given_again_are_not_voided_under_the_start_that_rests_on_them(self):
         story = voted(*voted(*WAITS), hours=20)
-        [voided] = asked(*story).when(change.void, by="zoe", at=at(21), version=4, why="x").events
-        assert voided.version == 4
-        running = (*story, started(21))
-        refused = asked(*running).when(change.void, by="zoe", at=at(22), version=4, why="x")
-        refused.then_refused(guard="approval stands")
+        for events in (story, (*story, started(21))):
+            refused = asked(*events).when(change.void, by="zoe", at=at(22), version=4, why="x")
+            refused.then_refused(guard="approval stands")
 
 
 PEOPLE = {"person": ["*"], "agent": ["bot-*", "Responder"], "service": ["pipeline", "*-svc"]}
@@ -317,14 +315,13 @@ class TestActors:
             Policy(**fields)
 
     def test_that_are_no_people_do_not_vote_where_people_decide(self):
-        for by, what in (("pipeline", "of a kind: service"), ("bot-1", "of a kind: agent")):
+        for by, what in (("pipeline", "a kind of id: service"), ("bot-1", "a kind of id: agent")):
             why = vote(*WAITS, by=by, policy=BY_PEOPLE).then_refused(guard="actor").why
             assert what in why
         named = Policy(name="named", actors={"person": ["mia"]}, people_decide=True)
         why = vote(*WAITS, by="zoe", policy=named).then_refused(guard="actor").why
         assert why == (
-            "under policy named 1 'zoe' is the id of nobody that is named, which may not approve "
-            "or rule on it"
+            "under policy named 1 'zoe' is nobody that is named, and may not approve or rule on it"
         )
         [event] = vote(*WAITS, by="mia", policy=named).events
         assert event.actor is Actor.PERSON
@@ -558,7 +555,7 @@ class TestTemplates:
 
     def test_that_failed_too_often_approve_no_more(self):
         why = self.submit(context=self.failures(2)).then_refused(guard="template failures").why
-        assert "2 changes by the template 'restart' failed, of 2 at most" in why
+        assert "2 changes by the template 'restart' failed, and 2 end its approval" in why
 
     def test_whose_failures_nobody_counted_are_refused(self):
         for context in (None, Context(position=1)):
@@ -696,7 +693,7 @@ class TestFrozen:
         text = str(self.POLICY.frozen(at(4)))
         assert text == (
             f"frozen at {at(4)} until {at(9)} (sale); let through: emergencies, and what mia "
-            "overrides"
+            "lets through"
         )
         assert self.POLICY.frozen(at(4)).as_dict()["opens_at"] == at(9).isoformat()
 

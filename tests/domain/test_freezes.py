@@ -540,7 +540,7 @@ class TestVotes:
     def test_are_told_of_the_state(self):
         first = self.vote(*self.HIGH, by="Mia", authority="cab").events
         state = change.fold((*self.HIGH, *first))
-        assert state.votes == {"mia": change.VoteHeld(Authority.CAB, first[0].at)}
+        assert state.votes == {"mia": change.VoteHeld(Authority.CAB, first[0].at, version=3)}
         assert state.voters == {"mia"}
         assert isinstance(first[0], VoteGiven)
         assert change.content_of(state).risk is Risk.HIGH

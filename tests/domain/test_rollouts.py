@@ -16,6 +16,7 @@ from imcm.errors import InvalidValue, StepRefused
 BEFORE = (planned(), submitted(), approved())
 PLAN = (5.0, 25.0, 100.0)
 RUNNING = (*BEFORE, started(3, rollout_plan=PLAN))
+BROUGHT_IN = (planned(imported=True), started(3, rollout_plan=PLAN, imported=True))
 
 
 def policy(**rule):
@@ -122,7 +123,7 @@ class TestBakeTime:
 
     def test_of_a_step_that_nobody_dates_is_not_known(self):
         undated = RolloutAdvanced(at=None, by="ci", percent=5.0, imported=True)
-        asked = advance(*RUNNING, undated, percent=25, hours=9, policy=self.POLICY)
+        asked = advance(*BROUGHT_IN, undated, percent=25, hours=9, policy=self.POLICY)
         assert "not known since when" in asked.then_refused(guard="bake time").why
 
 
@@ -166,8 +167,21 @@ class TestChecks:
         undated = ChangeValidated(
             at=None, by="ci", check="smoke", passed=True, status=None, imported=True
         )
-        asked = advance(*self.AT_5, undated, percent=25, hours=5, policy=policy(checks=["smoke"]))
+        events = (*BROUGHT_IN, advanced(4, 5, imported=True), undated)
+        asked = advance(*events, percent=25, hours=5, policy=policy(checks=["smoke"]))
         assert "nobody knows when" in asked.then_refused(guard="checks").why
+
+    def test_and_steps_of_a_source_move_nothing_of_what_is_judged_here(self):
+        passed = checked(4.5, imported=True)
+        asked = advance(*self.AT_5, passed, percent=25, hours=5, policy=policy(checks=["smoke"]))
+        assert "missing" in asked.then_refused(guard="checks").why
+        further = (
+            *RUNNING,
+            advanced(4, 25, imported=True),
+            RolloutPaused(at=at(5), by="ci", percent=25.0, imported=True),
+        )
+        state = change.fold(further)
+        assert (state.percent, state.paused) == (None, False)
 
     def test_are_told_while_the_work_goes_on(self):
         [event] = (

@@ -232,6 +232,7 @@ class TestGate:
             "open": True,
             "at": NOW.isoformat(),
             "policy": {"name": "default", "version": "1"},
+            "first_share": None,
             "refusals": [],
             "position": None,
             "conflicts": None,

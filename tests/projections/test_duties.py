@@ -187,7 +187,7 @@ class TestRules:
         [
             (20, 99, Ruling.HELD, "ruled on at"),
             (40, 99, Ruling.BROKEN, "ruled on at"),
-            (None, 20, Ruling.HELD, "outstanding, due by"),
+            (None, 20, Ruling.NOTHING, "outstanding, due by"),
             (None, 99, Ruling.BROKEN, "overdue since"),
         ],
     )
@@ -297,7 +297,9 @@ class TestTheTable:
     def test_is_text_with_the_same_columns(self):
         rows = self.FOUND.table()
         assert len({tuple(row) for row in rows}) == 1
-        assert rows[0]["exceptions"].startswith("what went in had its quorum: ")
+        assert rows[0]["exceptions"].startswith(
+            "what went in without approval was approved afterwards: "
+        )
         assert rows[0]["events"]
 
     def test_is_csv_in_which_nothing_is_a_formula(self):
@@ -312,7 +314,7 @@ class TestTheTable:
         assert plain["counts"]["what went in had its quorum"]["held"] == 2
         text = str(self.FOUND)
         assert "duties: 4 changes went in; 1 with a broken rule, 1 of which" in text
-        assert "broken: CHG-2 (emergency), approved by nobody; what went in had" in text
+        assert "broken: CHG-2 (emergency), approved by nobody; what went in without" in text
         assert "4 changes went in" in repr(self.FOUND)
         assert "exceptions:" not in duties(log(steps("CHG-1", *NORMAL), now=9)).explain()
 

@@ -92,7 +92,7 @@ from imcm.domain.corrections import (
     replaced,
     voided,
 )
-from imcm.domain.growing import FEW, emptied, frozen, instead, thawed, told
+from imcm.domain.growing import FEW, emptied, frozen, thawed, told
 from imcm.domain.imported import corrected, news, place_after, relabelled, status_after, with_status
 from imcm.domain.lifecycle import (
     Answer,
@@ -331,7 +331,7 @@ def _despite_edits(change: Change, past: Sequence[Any], stands: Mapping[int, Cha
     """
     Return a state in which what was voided or corrected opens no door.
 
-    Who once planned, revised or submitted it stays barred, though that was voided; and the step
+    Who once asked for, planned, revised or submitted it stays barred, though that was voided; and the step
     that a rollout is at began no earlier than it was first said. Any: events of all kinds.
     """
     asked = (*_CONTENT_EVENTS, ChangeSubmitted)
@@ -340,7 +340,8 @@ def _despite_edits(change: Change, past: Sequence[Any], stands: Mapping[int, Cha
         for version, event in enumerate(past, start=1)
         if version not in stands and isinstance(event, asked) and not event.imported
     ]
-    barred = change.barred | _people(*(event.by for event in gone))
+    people = _people(*(who for event in gone for who in (event.by, _requester(event))))
+    barred = change.barred | people
     since = change.stage_since
     if since is not None:
         stages = (ChangeStarted, RolloutAdvanced)
@@ -349,6 +350,10 @@ def _despite_edits(change: Change, past: Sequence[Any], stands: Mapping[int, Cha
         if written is not None and latest(written) > latest(since):
             since = written
     return change._replace(barred=frozenset(barred), stage_since=since)
+
+
+def _requester(event: ChangeEvent) -> str | None:
+    return event.requested_by if isinstance(event, ChangePlanned) else None
 
 
 def _moments(events: Iterable[Any]) -> Iterator[Moment | None]:
@@ -417,7 +422,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 has_rollback_plan=event.has_rollback_plan,
                 has_monitoring_plan=event.has_monitoring_plan,
                 has_test_plan=event.has_test_plan,
-                barred=instead(change.barred, _people(event.by, event.requested_by)),
+                barred=change.barred | _people(event.by, event.requested_by),
             )
         case ChangeRevised():
             return change._replace(
@@ -676,9 +681,11 @@ def _decides(step: AgentStep) -> Callable[[Change, _Ask], str | None]:
             if ask.by is None or policy.may_decide(ask.by, step):
                 continue
             actor = policy.actor_of(ask.by)
-            what = "nobody that is named" if actor is None else f"a kind of id: {actor.value}"
+            what = "nobody that is named, and"
+            if actor is not None:
+                what = f"a kind of id: {actor.value}, which"
             under = f"under policy {policy.name} {policy.version}"
-            return f"{under} {ask.by!r} is {what}, which may not {_MAY[step]}"
+            return f"{under} {ask.by!r} is {what} may not {_MAY[step]}"
         return None
 
     return why_not

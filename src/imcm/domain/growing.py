@@ -9,7 +9,7 @@ are its own (`thawed`), which take in what is joined to them, and fixes them onc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from imcm.domain.vocabulary import NOTHING_TOLD
@@ -43,13 +43,6 @@ class _Dict(dict[Any, Any]):
 
 
 # Any below: a set of a fold's own is given where the state says that it is frozen.
-
-
-def instead(some: frozenset[T], others: Iterable[T]) -> frozenset[T]:
-    """Return a set of others, which goes on to be a fold's own where the one before was."""
-    kind: Any = some.__class__
-    made: frozenset[T] = kind(others)
-    return made
 
 
 def told(some: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

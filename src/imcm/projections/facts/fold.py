@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, Self, TypeVar, get_args
 import attrs
 
 from imcm.domain.change_events import ChangeEvent
-from imcm.domain.corrections import CORRECTIONS, EDITS, MomentCorrected, standing
+from imcm.domain.corrections import CORRECTIONS, EDITS, EventVoided, MomentCorrected, standing
 from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, Unread, known
 from imcm.domain.vocabulary import (
@@ -452,7 +452,8 @@ class _Stream:
         """Return the row so far of what stood at a time, its events applied anew."""
         events: Mapping[int, Any] = self.events or {}
         if self.exceptions is not None:
-            events = standing(events, [edit for _, edit in self.exceptions.edits])
+            edits = [edit for _, edit in self.exceptions.edits]
+            events = _of_content_that_stands(standing(events, edits), edits)
         stands: Iterable[Any] = events.values()
         if self.latest > as_of:
             stands = happened(stands, as_of)
@@ -490,6 +491,19 @@ class _Stream:
         self.latest = max(self.latest, last)
         if last > stamp:
             self.ensure_exceptions().late[version] = None
+
+
+# Any: an event may come leaner than its class.
+def _of_content_that_stands(events: Mapping[int, Any], edits: Iterable[Any]) -> Mapping[int, Any]:
+    """Return events without the votes for content that never was: it was voided."""
+    voided = {edit.version for edit in edits if isinstance(edit, EventVoided)}
+    if not voided:
+        return events
+    return {
+        version: event
+        for version, event in events.items()
+        if getattr(event, "content", None) not in voided or event.imported
+    }
 
 
 _NEW: Final = _Stream(INCIDENT, "")
