@@ -181,7 +181,7 @@ class TestChecks:
             RolloutPaused(at=at(5), by="ci", percent=25.0, imported=True),
         )
         state = change.fold(further)
-        assert (state.percent, state.paused) == (None, False)
+        assert (state.percent, state.paused) == (0, False)
 
     def test_are_told_while_the_work_goes_on(self):
         [event] = (

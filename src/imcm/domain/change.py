@@ -331,8 +331,8 @@ def _despite_edits(change: Change, past: Sequence[Any], stands: Mapping[int, Cha
     """
     Return a state in which what was voided or corrected opens no door.
 
-    Who once asked for, planned, revised or submitted it stays barred, though that was voided; and the step
-    that a rollout is at began no earlier than it was first said. Any: events of all kinds.
+    Who once asked for, planned, revised or submitted it stays barred, though that was voided; and
+    the step that a rollout is at began no earlier than it was first said. Any: events of all kinds.
     """
     asked = (*_CONTENT_EVENTS, ChangeSubmitted)
     gone = [
@@ -1346,8 +1346,6 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
     after_it = fold((*change.past, event))
     if isinstance(change.past[version - 1], _CONTENT_EVENTS) and change.status is after_it.status:
         return f"version {version} is content that was approved; void what came of it first"
-    if isinstance(change.past[version - 1], _CONTENT_EVENTS) and version < change.content:
-        return f"version {change.content} revised it; void that first"
     if (
         isinstance(change.past[version - 1], FreezeOverridden)
         and change.status not in _BEFORE_START

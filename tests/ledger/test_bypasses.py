@@ -1,0 +1,263 @@
+"""Ways round the rules, each of which was open once: what is not refused is marked."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from imcm import (
+    ApprovalRule,
+    ApprovedTemplate,
+    Between,
+    CanaryPlan,
+    ChangeType,
+    Freeze,
+    History,
+    Ledger,
+    PlanRule,
+    Policy,
+    Risk,
+    RolloutRule,
+    StepRefused,
+    Weekly,
+    Window,
+    change,
+    facts,
+)
+from imcm.domain.change_events import (
+    ChangeDeployed,
+    ChangePlanned,
+    ChangeScheduled,
+    ChangeStarted,
+    ChangeSubmitted,
+    ChangeValidated,
+    RolloutAdvanced,
+)
+
+DAY = timedelta(days=1)
+
+
+def at(day, hour=10, minute=0):
+    return datetime(2026, 3, day, hour, minute, tzinfo=UTC)
+
+
+FRIDAY = at(6, 17)
+WEEKENDS = Weekly(start="Fri 16:00", end="Mon 08:00")
+WEEKEND = Freeze(name="weekend", times=WEEKENDS, override_by=["mia"])
+TWO_OF_PAY = ApprovalRule(votes=2, services=["pay"])
+
+
+class Story:
+    def __init__(self, **rules):
+        self.ledger = Ledger.in_memory(clock=lambda: at(28))
+        self.adopt("1", **rules)
+
+    def adopt(self, version, **rules):
+        policy = Policy(name="s", version=version, stewards=["mia"], **rules)
+        self.ledger.adopt(policy, by="mia")
+
+    def do(self, step, on=2, by="lena", **arguments):
+        moment = at(on) if isinstance(on, int) else on
+        return self.ledger.record("CHG-1", step, by=by, at=moment, **arguments)
+
+    def refused(self, guard, step, on=2, by="lena", **arguments):
+        with pytest.raises(StepRefused) as no:
+            self.do(step, on, by, **arguments)
+        assert no.value.guard == guard, no.value
+
+    def say(self, *events):
+        """Bring in what a source says."""
+        told = tuple((event, None) for event in events)
+        self.ledger.bring_in([History(stream="change:CHG-1", events=told)])
+
+    def plan(self, **fields):
+        told = {"title": "x", "risk": "low", "rollback_plan": "x", "services": ["docs"]}
+        self.do(change.plan, **{**told, **fields})
+
+    def approve(self, *people, **fields):
+        self.plan(**fields)
+        self.do(change.submit)
+        for person in people or ("bob",):
+            self.do(change.approve, by=person)
+
+    def went_in(self):
+        [row] = facts(self.ledger.replay()).changes
+        return row.authorisation, row.unauthorised
+
+    @property
+    def gate(self):
+        return self.ledger.gate("CHG-1", at=at(3))
+
+
+def test_content_corrected_while_cancelled():
+    story = Story(rules=[TWO_OF_PAY])
+    story.approve()
+    story.do(change.cancel, why="x")
+    was, now = ("docs",), ("pay",)
+    story.do(change.correct, version=1, field="services", was=was, now=now, why="x")
+    story.do(change.void, version=4, why="x")
+    assert [guard for guard, _ in story.gate.refusals] == ["content as approved"]
+    story.refused("content as approved", change.start, 3)
+    story.do(change.revise, why="as it stands", services=["pay"])
+    story.do(change.submit)
+    story.do(change.approve, by="bob")
+    story.do(change.approve, by="dan")
+    assert story.gate.open
+
+
+def test_content_that_a_source_moved():
+    story = Story(rules=[TWO_OF_PAY])
+    story.approve()
+    story.say(ChangePlanned(at=at(2), by="x", type="normal", services=("pay",), imported=True))
+    assert not story.gate.open
+    story.refused("content as approved", change.start, 3)
+
+
+def test_start_that_a_source_tells_of_a_frozen_weekend():
+    story = Story(freezes=[WEEKEND], valid_for=DAY)
+    story.approve(window=Window(start=at(2), end=at(3)))
+    story.say(
+        ChangeStarted(at=FRIDAY, by="x", imported=True),
+        ChangeDeployed(at=at(6, 18), by="x", imported=True),
+    )
+    authorisation, unauthorised = story.went_in()
+    assert (authorisation, len(unauthorised)) == ("outstanding", 1)
+    assert set(unauthorised) <= {"vote lapsed", "freeze", "inside the window"}
+
+
+def test_start_that_a_source_tells_as_it_was_approved():
+    story = Story(freezes=[WEEKEND])
+    story.approve(window=Window(start=at(2), end=at(3)))
+    story.say(
+        ChangeStarted(at=at(2, 12), by="x", imported=True),
+        ChangeDeployed(at=at(2, 13), by="x", imported=True),
+    )
+    assert story.went_in() == ("approved", ())
+
+
+def test_vote_of_a_group_voided_where_others_are_enough():
+    groups = {"dba": ["sam"], "sec": ["ann"]}
+    story = Story(groups=groups, rules=[ApprovalRule(votes=2, of={"dba": 1, "sec": 1})])
+    story.approve("sam", "bob", "ann")
+    story.refused("approval stands", change.void, by="zed", version=3, why="x")
+
+
+def test_submission_that_a_source_tells_under_no_rules():
+    story = Story(approvals=3)
+    story.approve()
+    story.adopt("2", approvals=1)
+    story.say(ChangeSubmitted(at=at(2), by="x", imported=True))
+    story.do(change.approve, by="sam")
+    assert story.ledger.change("CHG-1").status == "submitted"
+    story.do(change.approve, by="dan")
+    assert story.gate.open
+
+
+@pytest.mark.parametrize(
+    ("rules", "fields"),
+    [
+        ({"plans": [PlanRule(needs=["test_plan"])]}, {}),
+        ({"templates": [ApprovedTemplate(name="t", version="1")]}, {"type": "standard"}),
+    ],
+)
+def test_submission_that_a_source_tells_of_a_draft(rules, fields):
+    story = Story(**rules)
+    story.plan(**fields)
+    story.say(ChangeSubmitted(at=at(2), by="x", imported=True))
+    assert story.ledger.change("CHG-1").status == "draft"
+    story.refused("status", change.approve, by="bob")
+
+
+def test_revision_voided_by_whoever_made_it():
+    story = Story()
+    story.plan()
+    story.do(change.revise, by="mal", why="m", services=["pay"], rollback_plan="evil")
+    story.do(change.revise, why="typo", test_plan="y")
+    story.do(change.void, by="mal", version=2, why="x")
+    story.do(change.submit)
+    story.refused("separation of duties", change.approve, by="mal")
+
+
+def test_plan_voided_and_planned_by_another():
+    story = Story()
+    story.plan(by="mal", requested_by="rob")
+    story.do(change.void, by="mal", version=1, why="x")
+    story.plan()
+    story.do(change.submit)
+    for person in ("mal", "rob"):
+        story.refused("separation of duties", change.approve, by=person)
+
+
+def test_start_that_may_have_been_before_the_freeze():
+    story = Story(freezes=[WEEKEND])
+    story.approve()
+    story.refused("freeze", change.start, Between(earliest=at(2), latest=FRIDAY))
+
+
+def test_window_that_a_source_schedules():
+    story = Story()
+    story.approve(window=Window(start=at(2, 9), end=at(2, 12)))
+    later = Window(start=at(5), end=at(6))
+    story.say(ChangeScheduled(at=at(2), by="x", window=later, imported=True))
+    story.refused("inside the window", change.start, 5)
+
+
+def test_steps_and_checks_that_a_source_tells_of_a_rollout():
+    rule = RolloutRule(first=5, bake=timedelta(hours=1), checks=["smoke"], canary=CanaryPlan())
+    story = Story(rollouts=[rule])
+    story.approve()
+    story.do(change.start, 3, rollout_plan=(5, 100))
+    story.say(RolloutAdvanced(at=at(3), by="x", percent=100.0, imported=True))
+    assert story.ledger.change("CHG-1").percent == 0
+    story.do(change.advance_rollout, at(3, 10, 1), percent=5)
+    checked = ChangeValidated(at=at(3, 10, 2), by="x", check="smoke", passed=True, imported=True)
+    story.say(checked)
+    assert story.ledger.change("CHG-1").checks == {}
+    story.refused("bake time", change.advance_rollout, at(3, 10, 3), percent=100)
+
+
+def test_vote_corrected_to_a_later_day():
+    story = Story()
+    story.approve()
+    story.adopt("2", valid_for=3 * DAY)
+    story.do(change.correct, 20, version=3, field="at", was=at(2), now=at(19), why="x")
+    story.refused("vote lapsed", change.start, 20)
+
+
+def test_override_of_a_freeze_of_other_rules_with_the_same_name():
+    narrow = Freeze(name="w", times=WEEKENDS, services=["docs"], override_by=["sam"])
+    story = Story(freezes=[narrow])
+    story.approve()
+    story.do(change.override_freeze, 6, by="sam", freeze="w", why="x")
+    wide = Freeze(name="w", times=Window(start=at(1), end=at(27)), override_by=["sam"])
+    story.adopt("2", freezes=[wide])
+    story.refused("freeze", change.start, FRIDAY)
+
+
+def test_risk_that_a_source_planned_before_it_was_submitted_here():
+    story = Story()
+    planned = ChangePlanned(
+        at=at(2),
+        by="x",
+        type=ChangeType.NORMAL,
+        risk=Risk.LOW,
+        has_rollback_plan=True,
+        imported=True,
+    )
+    story.say(planned)
+    story.do(change.submit)
+    story.say(
+        ChangeStarted(at=at(3), by="z", imported=True),
+        ChangeDeployed(at=at(3), by="z", imported=True),
+    )
+    assert story.went_in() == ("outstanding", ("approved",))
+
+
+def test_failed_check_voided_by_whoever_told_it():
+    story = Story(rollouts=[RolloutRule(first=5, checks=["smoke"])])
+    story.approve()
+    story.do(change.start, 3, rollout_plan=(5, 100))
+    story.do(change.advance_rollout, 3, percent=5)
+    story.do(change.validate, 3, check="smoke", passed=True)
+    story.do(change.validate, 3, check="smoke", passed=False)
+    story.refused("evidence stands", change.void, 3, version=7, why="x")
+    story.refused("checks", change.advance_rollout, 3, percent=100)
