@@ -79,7 +79,8 @@ def failed(*words):
 
 class TestAFile:
     def test_that_is_a_policy(self, strict):
-        assert listed("policy", "check", strict) == [f"{strict} is a policy: strict 1"]
+        [line] = listed("policy", "check", strict)
+        assert line == f"{strict} is a policy: strict 1, with 7 tests; imcm policy test plays them"
         assert Policy.from_dict(told("policy", "check", strict, "--json")) == read_policy(strict)
         explained = listed("policy", "explain", strict)
         assert explained == read_policy(strict).explain().splitlines()
@@ -91,6 +92,12 @@ class TestAFile:
         assert (ran.returncode, ran.stdout) == (1, "")
         assert "policy.aprovals: 2 is not allowed" in ran.stderr
         assert "near: approvals" in ran.stderr
+        path.write_text(
+            'name = "x"\n[[tests]]\nname = "odd"\nat = 2026-03-06T17:00:00Z\nbye = "x"\n'
+        )
+        ran = run_here("policy", "check", path)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert "bye" in ran.stderr
 
     def test_its_schema(self):
         assert "rollouts" in told("policy", "schema")["properties"]
@@ -133,7 +140,7 @@ class TestFrozen:
         assert line.startswith(
             "frozen at 2026-03-07 02:00:00+09:00 until 2026-03-09 02:00:00+09:00"
         )
-        assert line.endswith("(sale); let through: emergencies, and what zoe overrides")
+        assert line.endswith("(sale); let through: emergencies, and what zoe lets through")
         plain = told("policy", "frozen", strict, *at, "--json")
         assert (plain["open"], plain["freezes"]) == (False, ["weekend"])
         [elsewhere] = listed("policy", "frozen", strict, *at, "--environment", "staging")
@@ -212,7 +219,7 @@ class TestWhatIf:
         lax.write_text('name = "lax"\n')
         given = ("what-if", strict, "--ledger", ledger, "--versus", lax)
         lines = listed(*given, "--list", "--tz", "Asia/Tokyo")
-        assert "stopped by strict 1 alone: 0 of 1 failed, 0 % (0 % to 79.35 %)" in lines
+        assert "stopped by strict 1 alone: 0 of 1 failed, 0 % (0 % to 79.35 %): CHG-2" in lines
         assert "stopped by lax 1 alone: none" in lines
         assert lines[-1].startswith(
             "CHG-2 at 2026-03-07 02:00 +0900: freeze, not before 2026-03-09"

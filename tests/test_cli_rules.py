@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
@@ -46,6 +48,21 @@ def test_tells_all_of_them_as_json(path):
     told = json.loads("\n".join(listed("audit", "rules", "--ledger", path, "--json")))
     assert [2, 3, 4] == [one["position"] for one in told]
     assert Policy.from_dict(json.loads(told[0]["text"])).approvals == 2
+
+
+def test_says_which_text_is_not_what_was_adopted(path):
+    where = "WHERE originator_id = 'rules:policy' AND originator_version = 1"
+    with closing(sqlite3.connect(path)) as db, db:
+        [[state]] = db.execute(f"SELECT state FROM stored_events {where}").fetchall()
+        text = state.replace(b'\\"approvals\\":2', b'\\"approvals\\":1')
+        assert text != state
+        db.execute(f"UPDATE stored_events SET state = ? {where}", [text])
+    ran = run_here("audit", "rules", "--ledger", path)
+    assert ran.returncode == 1
+    assert "TEXT ALTERED" in ran.stdout.splitlines()[1]
+    assert "TEXT ALTERED" not in ran.stdout.splitlines()[3]
+    ran = run_here("audit", "rules", "--ledger", path, "--json")
+    assert (ran.returncode, json.loads(ran.stdout)[0]["altered"]) == (1, True)
 
 
 def test_of_none_says_so(tmp_path):

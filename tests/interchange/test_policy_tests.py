@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import attrs
 import pytest
@@ -122,6 +123,69 @@ class TestEachStep:
         else:
             assert answer(self.POLICY, **told) == answered
 
+    SLOW = Policy(
+        name="slow",
+        rollouts=[RolloutRule(first=5, bake="30 minutes", checks=["smoke"], fresh_for="1 hour")],
+        plans=[PlanRule(references=["ticket"])],
+    )
+    TOLD: ClassVar = {
+        "references": ({"kind": "ticket", "address": "OPS-7"},),
+        "votes": BOB,
+        "rollout_plan": (5, 100),
+    }
+
+    @staticmethod
+    def reached(percent, minutes, **fields):
+        return {"percent": percent, "at": TUESDAY + timedelta(minutes=minutes), **fields}
+
+    @staticmethod
+    def checked(minutes, passed=True):
+        return {"check": "smoke", "passed": passed, "at": TUESDAY + timedelta(minutes=minutes)}
+
+    @pytest.mark.parametrize(
+        ("told", "answered"),
+        [
+            ({"references": (), "step": "submit"}, ("submit", "plans")),
+            ({"step": "submit"}, ("", "")),
+            ({"rollout_plan": ()}, ("start", "rollout plan")),
+            ({}, ("", "")),
+            ({"step": "advance_rollout", "rollout": ((5, 0),)}, ("", "")),
+            ({"step": "advance_rollout", "rollout": ((5, 0), (100, 20)), "checks": ((10,),)},
+             ("advance_rollout", "bake time")),
+            ({"step": "advance_rollout", "rollout": ((5, 0), (100, 40)), "checks": ((10,),)},
+             ("", "")),
+            ({"step": "advance_rollout", "rollout": ((5, 0), (100, 40)), "checks": ((50,),)},
+             ("advance_rollout", "checks")),
+            ({"step": "advance_rollout", "rollout": ((5, 0), (100, 40)),
+              "checks": ((10,), (20, False))}, ("advance_rollout", "checks")),
+            ({"step": "advance_rollout", "rollout": ((5, 0), (100, 99)), "checks": ((10,),)},
+             ("advance_rollout", "checks")),
+            ({"step": "advance_rollout", "rollout": ((100, 0),)},
+             ("advance_rollout", "no step skipped")),
+            ({"step": "close", "at": TUESDAY + timedelta(hours=2), "rollout": ((5, 0), (100, 40)),
+              "checks": ((10,),)}, ("", "")),
+            ({"step": "close", "at": TUESDAY + timedelta(hours=2), "started": TUESDAY,
+              "rollout": ((5, 10),)}, ("complete", "rolled out")),
+        ],
+    )  # fmt: skip
+    def test_of_a_rollout_has_the_times_of_its_shares_and_checks(self, told, answered):
+        given = {**self.TOLD, **told}
+        given["rollout"] = [self.reached(*each) for each in given.get("rollout", ())]
+        given["checks"] = [self.checked(*each) for each in given.get("checks", ())]
+        assert answer(self.SLOW, **given) == answered
+
+    def test_counts_of_a_share_are_tables(self):
+        counts = {"canary": {"requests": 9, "errors": 9}, "baseline": {"requests": 9, "errors": 0}}
+        policy = Policy(name="seen", rollouts=[RolloutRule(first=5, canary=CanaryPlan())])
+        told = {"votes": self.BOB, "rollout_plan": (5, 100), "step": "advance_rollout"}
+        reached = [self.reached(5, 0), self.reached(100, 60)]
+        assert answer(policy, **told, rollout=reached) == ("advance_rollout", "canary")
+        seen = [self.reached(5, 0), self.reached(100, 60, **counts)]
+        [outcome] = run_policy_tests(
+            policy, [PolicyTest(name="t", at=TUESDAY, **told, rollout=seen)]
+        )
+        assert (outcome.refused_by, "needs canary=" in outcome.why) == ("canary", False)
+
     def test_takes_the_window_of_a_plan_as_a_table(self):
         policy = Policy(name="p", plans=[PlanRule(needs=["window"])])
         window = {"start": TUESDAY - timedelta(hours=1), "end": TUESDAY + timedelta(hours=1)}
@@ -197,6 +261,16 @@ class TestWhatIsRefused:
             ("window = 5", "tests[1].window: 5 .*a table with start and end"),
             ("window = {start = 2026-03-10T10:00:00Z}", "tests[1].window.end"),
             ("conflicts = 'CHG-7'", "tests[1].conflicts"),
+            ("references = [{knd = 'ticket'}]", "tests[1].references.knd: .*near: kind"),
+            ("started = 5", "tests[1].started: 5"),
+            ("rollout_plan = 5", "tests[1].rollout_plan: 5"),
+            ("rollout = [{percent = 5}]", "tests[1].rollout.at: None"),
+            (
+                "rollout = [{at = 2026-03-10T10:00:00Z, canary = {errors = 1}}]",
+                "tests[1].rollout.canary",
+            ),
+            ("checks = [{check = 'smoke'}]", "tests[1].checks.at: None"),
+            ("step = 'advance_rollout'", "tests[1].rollout: .*the last one"),
             ("template_failures = -1", "tests[1].template_failures: -1"),
             ("step = 'strat'", "tests[1].step: 'strat'"),
             ("step = ['start']", "tests[1].step"),

@@ -46,7 +46,7 @@ from imcm.files import new_file
 from imcm.interchange import jsonl
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.recording import Ledger
-from imcm.ledger.rules import STREAMS
+from imcm.ledger.rules import STREAMS, is_as_adopted
 from imcm.plain import quoted
 from imcm.projections.facts.fold import ChangeFacts, IncidentFacts
 from imcm.projections.figures.excerpt import near
@@ -426,7 +426,11 @@ def anomalies(
 def rules(
     ledger: LedgerPath, known_at: KnownAt = None, tz: ShownIn = None, as_json: AsJson = False
 ) -> None:
-    """List which rules were adopted, when and by whom; of each kind the last are in force."""
+    """
+    List which rules were adopted, when and by whom; of each kind the last are in force.
+
+    Exit with 1 where the text of some is not the one whose hash was recorded with it.
+    """
     with LedgerReader(ledger) as book:
         cut = known_at_of(known_at, tz, book)
         upto = book.position_at(cut)
@@ -438,6 +442,7 @@ def rules(
         ]
     adopted.sort(key=lambda recorded: recorded.position)
     events: list[Any] = [recorded.event for recorded in adopted]
+    altered = [not is_as_adopted(event) for event in events]
     if as_json:
         print_json(
             [
@@ -445,10 +450,13 @@ def rules(
                     **attrs.asdict(event),
                     "recorded_at": recorded.recorded_at.isoformat(),
                     "position": recorded.position,
+                    "altered": wrong,
                 }
-                for recorded, event in zip(adopted, events, strict=True)
+                for recorded, event, wrong in zip(adopted, events, altered, strict=True)
             ]
         )
+        if any(altered):
+            raise typer.Exit(1)
         return
     last = {event.kind: recorded.position for recorded, event in zip(adopted, events, strict=True)}
     rows = [
@@ -459,15 +467,20 @@ def rules(
             event.name,
             event.version,
             event.by,
-            "in force" if last[event.kind] == recorded.position else "",
+            "TEXT ALTERED"
+            if wrong
+            else ("in force" if last[event.kind] == recorded.position else ""),
         )
-        for recorded, event in zip(adopted, events, strict=True)
+        for recorded, event, wrong in zip(adopted, events, altered, strict=True)
     ]
     if rows:
         columns = ("recorded", "position", "kind", "name", "version", "by", "")
         show(columns, rows, right=("position",), whole=("recorded",))
     else:
         say("no rules were adopted")
+    if any(altered):
+        say("the text of some is not what was adopted: it was altered since; restore a backup")
+        raise typer.Exit(1)
 
 
 # --- what changes the ledger ----------------------------------------------------------------------

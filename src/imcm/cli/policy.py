@@ -48,12 +48,27 @@ PolicyFile = Annotated[Path, typer.Argument(help="A policy, as a TOML file.")]
 
 @policy_app.command("check")
 def check(file: PolicyFile, as_json: AsJson = False) -> None:
-    """Say whether a file is a policy; a wrong key or value is named, with what is allowed."""
+    """
+    Say whether a file is a policy; a wrong key or value is named, with what is allowed.
+
+    So is what is wrong in the tests that it holds.
+    """
     policy = read_policy(file)
+    beside = _tests_beside(file)
     if as_json:
         print_json(policy.as_dict())
     else:
-        say(f"{file} is a policy: {policy.name} {policy.version}")
+        tests = "test" if beside == 1 else "tests"
+        with_tests = f", with {beside} {tests}; imcm policy test plays them" if beside else ""
+        say(f"{file} is a policy: {policy.name} {policy.version}{with_tests}")
+
+
+def _tests_beside(file: Path) -> int:
+    """Return how many tests there are in the file of a policy; a wrong one is refused."""
+    from imcm.interchange.policy_tests import read_policy_tests
+    from imcm.interchange.toml_files import read_toml
+
+    return len(read_policy_tests(file)) if read_toml("policy", file).get("tests") else 0
 
 
 @policy_app.command("explain")

@@ -21,6 +21,7 @@ from imcm.domain.policy.context import Context
 from imcm.domain.policy.scope import checked_ids
 from imcm.domain.policy.tables import made, refuse_others, tables
 from imcm.domain.vocabulary import (
+    Counts,
     Result,
     Window,
     checked_id,
@@ -37,10 +38,17 @@ from imcm.interchange.toml_files import read_toml
 
 __all__ = ["PolicyTest", "TestOutcome", "read_policy_tests", "run_policy_tests"]
 
-_STEPS: Final = ("submit", "approve", "schedule", "override_freeze", "start", "close")
+_STEPS: Final = (
+    *("submit", "approve", "schedule", "override_freeze", "start", "advance_rollout", "close"),
+)
+_COUNTS: Final = ("errors", "requests")
+_BEFORE_THE_WORK: Final = ("submit", "approve", "schedule", "override_freeze", "start")
 _HOUR: Final = timedelta(hours=1)
 _VOTE: Final = ("by", "authority", "at", "why")
 _OVERRIDE: Final = ("by", "freeze", "at", "why")
+_REFERENCE: Final = ("kind", "address")
+_SHARE: Final = ("percent", "at", "by", "canary", "baseline")
+_CHECK: Final = ("check", "passed", "at", "by", "evidence")
 _TEMPLATE: Final = ("name", "version", "sha256")
 _PLAN: Final = {"title": "a change", "risk": "low", "rollback_plan": "take it out again"}
 
@@ -74,6 +82,36 @@ def _template(value: object) -> Mapping[str, Any] | None:
 
 def _override(value: object) -> Mapping[str, Any] | None:
     return None if value is None else _table("override", value, _OVERRIDE)
+
+
+def _references(value: object) -> tuple[Mapping[str, Any], ...]:
+    return tuple(_table("references", each, _REFERENCE) for each in tables("references", value))
+
+
+def _rollout(value: object) -> tuple[Mapping[str, Any], ...]:
+    """Return the shares that were reached, each with the time when it was."""
+    shares = []
+    for each in tables("rollout", value):
+        share = dict(_table("rollout", each, _SHARE))
+        checked_time("rollout.at", share.get("at"))
+        for side in ("canary", "baseline"):
+            if side in share:
+                share[side] = made(Counts, f"rollout.{side}", share[side])
+        shares.append(share)
+    return tuple(shares)
+
+
+def _checks(value: object) -> tuple[Mapping[str, Any], ...]:
+    checks = tuple(_table("checks", each, _CHECK) for each in tables("checks", value))
+    for check in checks:
+        checked_time("checks.at", check.get("at"))
+    return checks
+
+
+def _shares(value: object) -> tuple[float, ...]:
+    if not is_list(value):
+        raise InvalidValue("rollout_plan", value, "percentages rising to 100")
+    return tuple(value)  # the start says what is wrong with one
 
 
 def _table(name: str, value: object, known: Collection[str]) -> Mapping[str, Any]:
@@ -110,6 +148,14 @@ class PolicyTest:
         template: `name` and `version` of a standard change's template, and `sha256`.
         override: `freeze` and `by` of an override; `why` and `at`, where it matters.
         window: The window it is scheduled for before it starts.
+        references: What it was referred to before it was submitted, each with `kind` and `address`.
+        started: When the work began, where a step after the start is asked about; an hour before
+            `at`, or before the first share or check, if absent.
+        rollout_plan: The percentages it starts with.
+        rollout: The shares that were reached: `percent` and `at`, and the counts `canary` and
+            `baseline`, each a table with `errors` and `requests`. For the step `advance_rollout`
+            the last is the one asked about, at its own time.
+        checks: The results of checks while it went on: `check`, `passed` and `at`.
         conflicts: The changes that it conflicts with.
         template_failures: How often its template failed.
         step: The step that is asked about.
@@ -128,6 +174,11 @@ class PolicyTest:
     template: Mapping[str, Any] | None = attrs.field(default=None, converter=_template)
     override: Mapping[str, Any] | None = attrs.field(default=None, converter=_override)
     window: Window | None = None
+    references: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=_references)
+    started: datetime | None = None
+    rollout_plan: tuple[float, ...] = attrs.field(default=(), converter=_shares)
+    rollout: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=_rollout)
+    checks: tuple[Mapping[str, Any], ...] = attrs.field(default=(), converter=_checks)
     conflicts: tuple[str, ...] = attrs.field(default=(), converter=_conflicts)
     template_failures: int = 0
     step: str = "start"
@@ -140,6 +191,10 @@ class PolicyTest:
         checked_id("by", self.by)
         _placed("at", self.at)
         checked_window("window", self.window)
+        if self.started is not None:
+            _placed("started", self.started)
+        if self.step == "advance_rollout" and not self.rollout:
+            raise InvalidValue("rollout", [], "the share that is asked about, the last one")
         checked_member("result", self.result, Result)
         if checked_number("template_failures", self.template_failures) < 0:
             raise InvalidValue("template_failures", self.template_failures, "0 or more")
@@ -285,15 +340,18 @@ def _steps(policy: Policy, test: PolicyTest) -> Iterator[_Step]:
     """Yield the steps of a test with their arguments, up to the one that is asked about."""
     for step, arguments in _all_steps(policy, test):
         yield step, arguments
-        if step.__name__ == test.step != "approve":  # the last vote is the one asked about
-            return
+        if step.__name__ == test.step not in {"approve", "advance_rollout"}:
+            return  # of votes and of shares the last one is asked about
 
 
 def _all_steps(policy: Policy, test: PolicyTest) -> Iterator[_Step]:
-    at, of = test.at, {"policy": policy}
+    of = {"policy": policy}
+    at = test.at if test.step in _BEFORE_THE_WORK else _started(test)
     votes = [checked_time("votes.at", vote["at"]) for vote in test.votes if "at" in vote]
     begun = min([at - 3 * _HOUR, *votes])
     yield change.plan, {**_PLAN, "by": "requester", "at": begun - 2 * _HOUR, **test.change}
+    for reference in test.references:
+        yield change.refer, {"by": "requester", "at": begun - 2 * _HOUR, **reference}
     submitting: dict[str, Any] = {"by": "requester", "at": begun - _HOUR, **of}
     if test.step == "submit":
         submitting |= {"by": test.by, "at": at}
@@ -311,10 +369,28 @@ def _all_steps(policy: Policy, test: PolicyTest) -> Iterator[_Step]:
     if test.window is not None:
         asked = {"by": "requester", "at": at - _HOUR / 2}
         yield change.schedule, {**asked, "window": test.window, **of}
-    yield change.start, {"by": test.by, "at": at, **of}
+    yield change.start, {"by": test.by, "at": at, "rollout_plan": test.rollout_plan, **of}
+    if test.step in _BEFORE_THE_WORK:
+        return
+    yield from sorted(_while_it_went_on(test, of), key=lambda step: step[1]["at"])
     if test.step == "close":
-        yield change.complete, {"by": test.by, "at": at}
-        yield change.close, {"by": test.by, "at": at, "result": test.result, **of}
+        yield change.complete, {"by": test.by, "at": test.at}
+        yield change.close, {"by": test.by, "at": test.at, "result": test.result, **of}
+
+
+def _while_it_went_on(test: PolicyTest, of: Mapping[str, Any]) -> Iterator[_Step]:
+    for share in test.rollout:
+        yield change.advance_rollout, {"by": test.by, **of, **share}
+    for check in test.checks:
+        yield change.validate, {"by": test.by, **check}
+
+
+def _started(test: PolicyTest) -> datetime:
+    """Return when the work began: as is said, or an hour before what is known of it."""
+    if test.started is not None:
+        return test.started
+    known = [checked_time("at", each["at"]) for each in (*test.rollout, *test.checks)]
+    return min([test.at, *known]) - _HOUR
 
 
 def _context(test: PolicyTest, state: Change, window: Window | None = None) -> Context:

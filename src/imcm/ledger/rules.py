@@ -112,6 +112,11 @@ def _hash_of(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
+def is_as_adopted(event: RulesAdopted) -> bool:
+    """Say whether the text of rules is the one whose hash was recorded with it."""
+    return _hash_of(event.text) == event.sha256
+
+
 def refuse_adoption(event: RulesAdopted, before: Sequence[RulesAdopted], in_force: Rules) -> None:
     """
     Refuse rules that somebody may not adopt, or whose name means others already.

@@ -356,8 +356,12 @@ def _has_zero(interval: Interval) -> bool:
 
 
 def _some(ids: Sequence[str]) -> str:
+    return f"{len(ids):,}: {_named(ids)}"
+
+
+def _named(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - SOME:,} more" if len(ids) > SOME else ""
-    return f"{len(ids):,}: {', '.join(ids[:SOME])}{more}"
+    return f"{', '.join(ids[:SOME])}{more}"
 
 
 @attrs.frozen(kw_only=True)
@@ -387,7 +391,7 @@ class Versus:
         lines = [self.first.explain(), self.second.explain()]
         for mine, only in ((self.first, self.only_first), (self.second, self.only_second)):
             share = _share(sum(each.failed for each in only), len(only))
-            ids = f": {_some([each.change for each in only])}" if only else ""
+            ids = f": {_named([each.change for each in only])}" if only else ""
             lines.append(f"stopped by {mine.policy} {mine.version} alone: {share}{ids}")
         return "\n".join(lines)
 
