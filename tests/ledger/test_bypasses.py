@@ -124,6 +124,15 @@ def test_start_that_a_source_tells_of_a_frozen_weekend():
     assert set(unauthorised) <= {"vote lapsed", "freeze", "inside the window"}
 
 
+def test_start_that_a_source_tells_of_what_was_cancelled():
+    story = Story()
+    story.approve()
+    story.do(change.cancel, why="x")
+    story.say(ChangeStarted(at=at(2), by="x", imported=True))
+    authorisation, _ = story.went_in()
+    assert authorisation == "outstanding"
+
+
 def test_start_that_a_source_tells_as_it_was_approved():
     story = Story(freezes=[WEEKEND])
     story.approve(window=Window(start=at(2), end=at(3)))

@@ -2868,7 +2868,7 @@ def _mark_guards(
     change: Change, policy: Policy, also: Policy | None
 ) -> Callable[[Moment | None], str]:
     """Return the function that names the guard by which a start at a time is unasked for."""
-    if not change.lived or change.status not in _BEFORE_START:
+    if not change.lived or change.status not in {*_BEFORE_START, Status.CANCELLED}:
         return lambda _: ""
     if not (change.status is Status.APPROVED and _is_approved_here(change)):
         return lambda _: "approved"
