@@ -30,7 +30,6 @@ from imcm import (
     Policy,
     Window,
     change,
-    duties,
     facts,
 )
 from imcm.domain.change_events import (
@@ -55,9 +54,7 @@ FIRST = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 FREEZE = Freeze(
     name="sale", times=Window(start=FIRST + 6 * DAY, end=FIRST + 9 * DAY), override_by=["mia"]
 )
-OTHER_FREEZE = attrs.evolve(
-    FREEZE, times=(Window(start=FIRST + 4 * DAY, end=FIRST + 10 * DAY),)
-)
+OTHER_FREEZE = attrs.evolve(FREEZE, times=(Window(start=FIRST + 4 * DAY, end=FIRST + 10 * DAY),))
 RULES = {
     "approvals": 1,
     "rules": [ApprovalRule(votes=2, of={"cab": 1}, services=["pay"])],
@@ -111,6 +108,7 @@ def why_not(recorded, policy_at):
     """Return why what went in should not have, judged from the events alone; "" for no reason."""
     told = list(stands(recorded))
     starts = [one for one in told if isinstance(one[1], ChangeStarted)]
+    starts = starts or [one for one in told if isinstance(one[1], ChangeCompleted | ChangeDeployed)]
     if not starts:
         return "nothing started"
     version, start, start_written = starts[-1]
@@ -151,13 +149,14 @@ def why_not(recorded, policy_at):
     if need == 2 and not any(e.authority == "cab" and e.by in {"mia", "cem"} for e in counted):
         return "no vote of the cab"
     bounds = scheduled or window
-    if bounds and not bounds.start <= begin_of(start_written.at) <= end_of(start_written.at) < bounds.end:
+    first, last = begin_of(start_written.at), end_of(start_written.at)
+    if bounds and not bounds.start <= first <= last < bounds.end:
         return "outside its window"
     if start.by in {vote.by for vote in counted} and not start.imported:
         return "its approver started it"
     for freeze in policy.freezes:
         [frozen] = freeze.times
-        meets = end_of(start_written.at) >= frozen.start and begin_of(start_written.at) < frozen.end
+        meets = last >= frozen.start and first < frozen.end
         covered = any(
             one.freeze == freeze.name
             and (one.policy.name, one.policy.version) == (policy.name, policy.version)
@@ -274,8 +273,9 @@ class Doors(RuleBasedStateMachine):
         told = {"by": by, "at": self.when(data), "freeze": "sale", "why": "x"}
         self.ask((change.override_freeze, told))
 
-    @rule(step=st.sampled_from((change.reject, change.cancel)), by=people(), often=st.integers(0, 5))
-    def end(self, step, by, often):
+    @rule(refuses=st.booleans(), by=people(), often=st.integers(0, 5))
+    def end(self, refuses, by, often):
+        step = change.reject if refuses else change.cancel
         if often == 0:
             self.ask((step, {"by": by, "at": self.now, "why": "x"}))
 

@@ -72,9 +72,11 @@ def _tests_beside(file: Path) -> int:
 
 
 @policy_app.command("explain")
-def explain(file: PolicyFile) -> None:
+def explain(
+    file: Annotated[Path, typer.Argument(help="A policy, or a ledger: what is in force.")],
+) -> None:
     """Say in words what a policy asks."""
-    say(*read_policy(file).explain().splitlines())
+    say(*_policy_or_in_force(file).explain().splitlines())
 
 
 @policy_app.command("diff")

@@ -122,6 +122,7 @@ from imcm.domain.policy import (
 )
 from imcm.domain.policy.context import Context, checked_context
 from imcm.domain.policy.plans import PlanPart
+from imcm.domain.policy.scope import named_people
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
     Authority,
@@ -1149,29 +1150,45 @@ def _not_frozen(change: Change, ask: _Ask) -> str | None:
     """An emergency is let through. What counts is any time that an uncertain one may be."""
     if ask.at is None or change.type is ChangeType.EMERGENCY:
         return None
-    window = _first_freeze(change, ask.policy, earliest(ask.at), _behind(ask.at))
-    if window is None:
+    met = tuple(_freezes_met(change, ask.policy, earliest(ask.at), _behind(ask.at)))
+    if not met:
         return None
-    freeze, until = window
-    opens = ask.policy.opens_at(content_of(change), latest(ask.at))
-    then = "" if opens is None or opens <= until else f" (and others hold until {opens})"
-    return (
-        f"at={ask.at} lies in the freeze {freeze!r}, which ends at {until}{then}; wait for that, "
-        "or override_freeze with a reason"
+    lies = " and ".join(
+        f"the freeze {freeze.name!r}, which ends at {window.end}" for freeze, window in met
     )
+    opens = opens_despite_freezes(change, latest(ask.at), policy=ask.policy)
+    last = max(window.end for _, window in met)
+    then = "" if opens is None or opens <= last else f" (and others hold until {opens})"
+    groups = ask.policy.groups
+    may = (named_people(freeze.override_by, groups) or "anybody" for freeze, _ in met)
+    who = ", and ".join(f"{each} may" for each in dict.fromkeys(may))
+    how = "override_freeze" if len(met) == 1 else "override_freeze of each"
+    return f"at={ask.at} lies in {lies}{then}; wait for that, or {how} with a reason, which {who}"
 
 
-def _first_freeze(
+def opens_despite_freezes(change: Change, at: datetime, *, policy: Policy) -> datetime | None:
+    """Return from when on no freeze holds that is not overridden; None where that is too far."""
+    for _ in range(_FREEZES_IN_A_ROW):
+        ends = [window.end for _, window in _freezes_met(change, policy, at, _behind(at))]
+        if not ends:
+            return at
+        at = max(ends)
+    return None
+
+
+_FREEZES_IN_A_ROW: Final = 100
+
+
+def _freezes_met(
     change: Change, policy: Policy, start: datetime, end: datetime
-) -> tuple[str, datetime] | None:
-    """Return a freeze that [*start*, *end*) meets and that is not overridden, and its end."""
+) -> Iterator[tuple[Freeze, Window]]:
+    """Yield the freezes that [*start*, *end*) meets and that are not overridden."""
     content = content_of(change)
     for freeze in policy.freezes:
         if freeze.is_about(content):
             met = _met_and_not_overridden(change, freeze, start, end, policy)
             if met is not None:
-                return freeze.name, met.end
-    return None
+                yield freeze, met
 
 
 def _met_and_not_overridden(
@@ -1189,7 +1206,7 @@ def _met_and_not_overridden(
                 override.until
                 for override in overrides
                 if override.since <= first < override.until
-                and freeze.may_override(override.by)
+                and freeze.may_override(override.by, policy.groups)
                 and override.policy in {None, (policy.name, policy.version)}
             ),
             default=None,
@@ -1225,11 +1242,9 @@ def _scheduled_clear(change: Change, ask: _Ask) -> str | None:
     if ask.window is None or change.type is ChangeType.EMERGENCY:
         return None
     start, end = ask.window.start, ask.window.end
-    met = _first_freeze(change, ask.policy, start, end)
-    if met is not None:
-        freeze, until = met
+    for freeze, met in _freezes_met(change, ask.policy, start, end):
         return (
-            f"the freeze {freeze!r} lies in it, until {until}; take a window outside it, or "
+            f"the freeze {freeze.name!r} lies in it, until {met.end}; take a window outside it, or "
             "override_freeze with a reason"
         )
     about = _maintenance_of(change, ask.policy)
@@ -1263,8 +1278,9 @@ def _known_freeze(change: Change, ask: _Ask) -> str | None:
         return f"no freeze {ask.freeze!r} is about it; under {ask.policy.name} there are: {named}"
     if freeze.next_window(latest(ask.at)) is None:
         return f"the freeze {freeze.name!r} holds neither at {ask.at} nor later"
-    if ask.by is not None and not freeze.may_override(ask.by):
-        people = ", ".join(freeze.override_by)
+    groups = ask.policy.groups
+    if ask.by is not None and not freeze.may_override(ask.by, groups):
+        people = named_people(freeze.override_by, groups)
         return f"{ask.by!r} may not override the freeze {freeze.name!r}; who may: {people}"
     return None
 

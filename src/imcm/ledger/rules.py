@@ -17,7 +17,7 @@ from imcm.codec.rows import StoredEvent
 from imcm.domain.lifecycle import parameters
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.policy.context import Context
-from imcm.domain.policy.scope import is_among_people
+from imcm.domain.policy.scope import is_named, named_people
 from imcm.domain.recorded import RulesAdopted
 from imcm.domain.severity import SeverityScale
 from imcm.domain.vocabulary import checked_text
@@ -125,9 +125,10 @@ def refuse_adoption(event: RulesAdopted, before: Sequence[RulesAdopted], in_forc
         StepRefused: So it is; the guard is "stewards" or "name".
     """
     stream = f"rules:{event.kind}"
-    stewards = in_force.policy.stewards if in_force.policy is not None else ()
-    if stewards and not is_among_people(event.by, stewards):
-        why = f"{plain(event.by)!r} may not adopt rules; who may: {', '.join(map(plain, stewards))}"
+    policy = in_force.policy or DEFAULT_POLICY
+    if policy.stewards and not is_named(event.by, policy.stewards, policy.groups):
+        who = named_people(policy.stewards, policy.groups)
+        why = f"{plain(event.by)!r} may not adopt rules; who may: {who}"
         raise StepRefused("adopt", "stewards", why, stream=stream)
     for earlier in before:
         same = (earlier.name, earlier.version) == (event.name, event.version)

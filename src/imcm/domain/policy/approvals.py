@@ -44,7 +44,7 @@ class Quorum(NamedTuple):
 
     def missing(self, given: Iterable[Collection[str]]) -> str:
         """
-        Return what is missing yet, in words; "" where nothing is.
+        Return what is missing yet, in words, each vote once; "" where nothing is.
 
         Args:
             given: For each vote, in which capacity it is and of which groups: names. Who is of two
@@ -52,13 +52,10 @@ class Quorum(NamedTuple):
         """
         votes = [_names(each) for each in (given if is_list(given) else [given])]
         counts = {name: sum(name in names for names in votes) for name in self.of}
-        lacks = [
-            f"{count - counts[name]} as {name}"
-            for name, count in self.of.items()
-            if counts[name] < count
-        ]
-        more = self.votes - len(votes)
-        return " and ".join([f"{more} more", *lacks] if more > 0 else lacks)
+        lacks = {n: count - counts[n] for n, count in self.of.items() if counts[n] < count}
+        words = [f"{count} as {name}" for name, count in lacks.items()]
+        more = self.votes - len(votes) - sum(lacks.values())
+        return " and ".join([f"{more} more", *words] if more > 0 else words)
 
 
 def _names(value: object) -> frozenset[str]:

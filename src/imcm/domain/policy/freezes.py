@@ -8,7 +8,7 @@ file or a holiday calendar says is given as stretches that come once.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from operator import attrgetter
@@ -17,11 +17,12 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 import attrs
 
 from imcm.domain.policy.scope import (
+    NO_GROUPS,
     Content,
     checked_environments,
     checked_people,
     concerns,
-    is_among_people,
+    is_named,
 )
 from imcm.domain.policy.tables import made, refuse_others, tables
 from imcm.domain.vocabulary import (
@@ -344,7 +345,7 @@ class Freeze(_During):
         services: Only changes that touch one of these.
         environments: Only changes in one of these; production by any of its names, or none.
         labels: Only changes with all of these.
-        override_by: Who may; nobody named means anybody.
+        override_by: Who may, people or groups of the policy; nobody named means anybody.
 
     Raises:
         InvalidValue: One of them is not as described.
@@ -354,10 +355,15 @@ class Freeze(_During):
 
     __hash__ = _During.__hash__
 
-    def may_override(self, person: str) -> bool:
-        """Say whether somebody may let a change start in it."""
-        return not self.override_by or is_among_people(
-            checked_id("person", person), self.override_by
+    def may_override(self, person: str, groups: Mapping[str, Collection[str]] = NO_GROUPS) -> bool:
+        """
+        Say whether somebody may let a change start in it.
+
+        Args:
+            groups: Those of the policy, by name: `policy.groups`.
+        """
+        return not self.override_by or is_named(
+            checked_id("person", person), self.override_by, groups
         )
 
 

@@ -4,9 +4,10 @@ Which changes a rule is about, and which people: what all rules of a policy have
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeVar
 
 import attrs
 
@@ -24,6 +25,7 @@ from imcm.domain.vocabulary import (
     is_list,
 )
 from imcm.errors import InvalidValue
+from imcm.plain import plain
 
 M = TypeVar("M", bound=StrEnum)
 
@@ -74,6 +76,27 @@ def checked_ids(name: str, value: object, example: str) -> tuple[str, ...]:
 def is_among_people(person: str, people: Iterable[str]) -> bool:
     """Say whether somebody is one of some people, under whatever spelling."""
     return folded(person) in map(folded, people)
+
+
+NO_GROUPS: Final[Mapping[str, Collection[str]]] = MappingProxyType({})
+
+
+def is_named(person: str, names: Iterable[str], groups: Mapping[str, Collection[str]]) -> bool:
+    """Say whether somebody is one of those named, or in a group that is."""
+    names = tuple(names)
+    members = (groups[group] for group in groups if is_among_people(group, names))
+    return is_among_people(person, names) or any(is_among_people(person, each) for each in members)
+
+
+def named_people(names: Iterable[str], groups: Mapping[str, Collection[str]]) -> str:
+    """Return those named in words, with who is in a group: "mia, directors (dora, eve)"."""
+    by_name = {folded(group): people for group, people in groups.items()}
+
+    def with_people(name: str) -> str:
+        people = by_name.get(folded(name))
+        return plain(name) if people is None else f"{plain(name)} ({', '.join(map(plain, people))})"
+
+    return ", ".join(map(with_people, names))
 
 
 def checked_content(value: object) -> Content:
@@ -151,11 +174,11 @@ class Scope:
 
     def scope_as_dict(self) -> dict[str, Any]:
         """Return which changes it is about as plain values. Any: lists and mappings of text."""
-        plain: dict[str, Any] = {
+        scope: dict[str, Any] = {
             name: list(getattr(self, name))
             for name in ("risks", "kinds", "services", "environments")
             if getattr(self, name)
         }
         if self.labels:
-            plain["labels"] = dict(self.labels)
-        return plain
+            scope["labels"] = dict(self.labels)
+        return scope

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from imcm.domain.policy.actors import AgentStep
 from imcm.domain.policy.tables import length_in_words
 from imcm.domain.vocabulary import Authority, is_list, is_mapping
 
@@ -74,7 +75,8 @@ def _actors(policy: Policy) -> Iterator[str]:
     for actor, ids in policy.actors.items():
         yield f"  {actor.value}: {_listed(ids)}"
     if policy.actors and not policy.people_decide:
-        yield "  services, and ids that nobody names, vote too"
+        agents = "" if AgentStep.APPROVE in policy.agents_may else "; agents do not"
+        yield f"  services, and ids that nobody names, vote too{agents}"
     if policy.people_decide:
         yield "  only people vote, rule and override freezes"
     if policy.agents_may:

@@ -215,13 +215,14 @@ def _planned(change: ChangeDetails, event: Any, words: Any) -> None:
 
 
 def _content(change: ChangeDetails, event: Any, words: Any) -> None:
-    """Take the words of the content; a revision says all of them anew."""
+    """Take the words of the content; what a revision does not say stays, as its flags do."""
     change.content = change.version
     change.title = words.title or change.title
-    change.description = words.description
-    change.rollback_plan = words.rollback_plan
-    change.monitoring_plan = words.monitoring_plan
-    change.test_plan = words.test_plan
+    change.description = words.description or change.description
+    for plan in ("rollback_plan", "monitoring_plan", "test_plan"):
+        said = getattr(words, plan)
+        if said or not getattr(event, f"has_{plan}"):
+            setattr(change, plan, said)
 
 
 def _revised(change: ChangeDetails, event: Any, words: Any) -> None:

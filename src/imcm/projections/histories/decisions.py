@@ -33,6 +33,7 @@ from imcm.domain.corrections import (
 from imcm.domain.recorded import CHANGE, Event, Recorded, Unread, kind_and_id, known, stream_of
 from imcm.domain.vocabulary import (
     Authority,
+    ChangeType,
     Moment,
     PolicyRef,
     checked_member,
@@ -931,9 +932,11 @@ def _went_in(stands: Sequence[Decision], gone: Sequence[Decision]) -> Iterator[F
         yield _imported_before(stands, entry, word)
         return
     if entry.outstanding:
-        word = "it went in with approval outstanding"
-        yield _finding(quorum, Ruling.BROKEN, word, positions)
-        yield _finding(before, Ruling.BROKEN, word, positions)
+        emergency = _was_an_emergency(stands)
+        verdict = Ruling.NOTHING if emergency else Ruling.BROKEN
+        word = _EMERGENCY if emergency else "it went in with approval outstanding"
+        yield _finding(quorum, verdict, word, positions)
+        yield _finding(before, verdict, word, positions)
         return
     recipe = next((decision for decision in stands if decision.version == template), None)
     if recipe is not None and recipe.template is not None:
@@ -955,6 +958,14 @@ def _went_in(stands: Sequence[Decision], gone: Sequence[Decision]) -> Iterator[F
         word = f"it had gone in before that, which was voided: position {_numbers(_at(before_it))}"
         finding = _finding(before, Ruling.UNKNOWN, f"{finding.reason}; {word}", finding.positions)
     yield finding
+
+
+_EMERGENCY: Final = "an emergency may go in before it is approved; what was ruled afterwards counts"
+
+
+def _was_an_emergency(stands: Iterable[Decision]) -> bool:
+    plans = [each.event for each in stands if isinstance(each.event, changes.ChangePlanned)]
+    return bool(plans) and plans[-1].type is ChangeType.EMERGENCY
 
 
 def _doubts(

@@ -31,7 +31,6 @@ from imcm.projections.figures.windows import Relative, last_days
 from imcm.projections.histories.decisions import (
     Decision,
     DecisionTrail,
-    Question,
     Ruling,
     entered,
     trail_of,
@@ -46,8 +45,6 @@ IN_TIME: Final = "what went in without approval was ruled on in time"
 TOLD_IN_TIME: Final = "nothing that would have refused it came between its start and its record"
 STEWARD: Final = "no steward voted under rules that they adopted after it was submitted"
 
-_NOT_OF_EMERGENCIES: Final = (Question.QUORUM, Question.BEFORE)
-_EMERGENCY: Final = "an emergency may go in before it is approved; what was ruled afterwards counts"
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _WORST_FIRST: Final = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD, Ruling.NOTHING)
 
@@ -351,11 +348,8 @@ def _duty(
     type_ = getattr(planned[-1], "type", None) if planned else None
     window = _window(stands, entry)
     named = (each.policy for each in stands if each.policy is not None)
-    unapproved = type_ is ChangeType.EMERGENCY and entry.outstanding
     checks = [
         *(Check(rule=f.question.value, ruling=f.verdict, reason=f.reason, positions=f.positions)
-          if not (unapproved and f.question in _NOT_OF_EMERGENCIES)
-          else _check(f.question.value, Ruling.NOTHING, _EMERGENCY, *f.positions)
           for f in trail.findings),
         _kept_window(stands, entry, window),
         _as_approved(stands, entry),
