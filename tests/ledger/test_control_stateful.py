@@ -141,7 +141,8 @@ def why_not(recorded, policy_at):
     for person, (event, written) in votes.items():
         if person in authors or person == "bot":
             return f"{person} voted"
-        if min(begin_of(event.at), begin_of(written.at)) + policy.valid_for > end_of(start.at):
+        # By the times first told: what is corrected later is named, and judges nothing anew.
+        if begin_of(written.at) + policy.valid_for > end_of(start_written.at):
             counted.append(event)
     need = 2 if "pay" in services else 1
     if len(counted) < need:

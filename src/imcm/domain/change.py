@@ -79,6 +79,7 @@ from imcm.domain.change_events import (
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDIT_CLASSES,
+    EDITS,
     VOID_GUARDS,
     CorrectableValue,
     DurationStated,
@@ -543,13 +544,13 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
         case ChangeObserved():
             return change._replace(
                 status=event.status or change.status,
-                type=event.type,
+                type=change.type if event.imported and change.lived else event.type,
                 kind=change.kind or event.kind,
                 services=change.services or event.services,
                 environment=change.environment or event.environment,
                 labels=change.labels or event.labels,
                 outcome=change.outcome or Outcome.UNKNOWN,
-                outstanding=event.outstanding,
+                outstanding=event.outstanding or (change.outstanding and event.imported),
                 lived=change.lived or not event.imported,
             )
         case RolloutPaused():
@@ -597,6 +598,15 @@ def _has_plans(change: Change, ask: _Ask) -> str | None:
             under = f"under policy {ask.policy.name} {ask.policy.version}"
             return f"{under} it needs {' and '.join(lacks)}; revise it, or refer to what it lacks"
     return None
+
+
+def _has_plans_to_vote_on(change: Change, ask: _Ask) -> str | None:
+    """What was revised since it was submitted has to say what it had to say then."""
+    stands = past_standing(change.past).items()
+    submitted = [v for v, each in stands if isinstance(each, ChangeSubmitted) and not each.imported]
+    if not submitted or change.content < max(submitted):
+        return None
+    return _has_plans(change, ask)
 
 
 _NORMAL_NEEDS: Final = (PlanPart.ROLLBACK_PLAN, PlanPart.RISK)
@@ -1331,14 +1341,45 @@ _DECISIONS: Final = (
 def _evidence_stands(change: Change, ask: _Ask) -> str | None:
     """Whoever told what speaks against going on does not take it back alone."""
     target = change.past[(ask.version or 1) - 1]
+    if isinstance(target, StepRefusedRecorded):
+        return "a refusal that was kept is not voided"
+    if isinstance(target, ChangeStarted | RolloutAdvanced) and (told := _told_of(change, ask)):
+        return f"version {told} tells how it went since; a rollout is aborted, not begun anew"
     if ask.by is None or folded(ask.by) != folded(target.by) or getattr(target, "imported", False):
         return None
-    failed = isinstance(target, ChangeValidated) and not target.passed
+    failed = isinstance(target, ChangeFailed | RolloutAborted | ChangeRolledBack)
+    failed = failed or (isinstance(target, ChangeValidated) and not target.passed)
     looked = isinstance(target, RolloutAdvanced | RolloutPaused) and target.canary is not None
     marked = getattr(target, "unauthorised", "") or getattr(target, "outstanding", False)
     if not (failed or looked or marked):
         return None
     return f"{ask.by!r} told it, and it speaks against going on; somebody else must void it"
+
+
+def _told_of(change: Change, ask: _Ask) -> int:
+    """Return the version of counts, or of a failed check, told after a step; 0 where none is."""
+    for version, event in past_standing(change.past).items():
+        if version > (ask.version or 0) and not getattr(event, "imported", False):
+            looked = isinstance(event, RolloutAdvanced | RolloutPaused | RolloutAborted)
+            if looked and event.canary is not None:
+                return version
+            if isinstance(event, ChangeValidated) and not event.passed:
+                return version
+    return 0
+
+
+def _put_up_with(change: Change, ask: _Ask) -> str | None:
+    """What was submitted is revised, and not voided: who votes has to see it as it was put up."""
+    target = change.past[(ask.version or 1) - 1]
+    if getattr(target, "imported", False) or change.status is Status.DRAFT:
+        return None
+    if not isinstance(target, ChangeRevised | ChangeRescoped | ReferenceAdded):
+        return None
+    stands = past_standing(change.past).items()
+    submitted = [v for v, each in stands if isinstance(each, ChangeSubmitted) and not each.imported]
+    if not submitted or max(submitted) < (ask.version or 0):
+        return None
+    return f"it was put up with it, at version {max(submitted)}; revise it, or void that first"
 
 
 def _mark_stands(change: Change, ask: _Ask) -> str | None:
@@ -1384,6 +1425,7 @@ _VOID_GUARDS = (
     Guard(name="separation of duties", why_not=_decided_by_others, needs=("version", "by")),
     Guard(name="evidence stands", why_not=_evidence_stands, needs=("version", "by")),
     Guard(name="mark stands", why_not=_mark_stands, needs=("version",)),
+    Guard(name="content stands", why_not=_put_up_with, needs=("version",)),
     Guard(name="approval stands", why_not=_approval_stands, needs=("version",)),
 )
 _FACT_EXISTS, _IS_CORRECTABLE, _WAS_STANDS = correction_guards(CORRECTABLE)
@@ -1442,6 +1484,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         Guard(name="vote lapsed", why_not=_may_be_voted_on, needs=_lapse_needed),
         _NOT_INVOLVED,
         _ACTOR,
+        Guard(name="plans", why_not=_has_plans_to_vote_on),
         Guard(name="authority", why_not=_voted_in_a_capacity_that_counts, needs=_authority_needed),
         _NOT_HELD,
     ),
@@ -2801,7 +2844,7 @@ def bring_in(
     for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
         for one in _content_said(past, event) if lived else (event,):
             placed = one
-            if change.lived and isinstance(one, _NOT_FROM_ELSEWHERE):
+            if _is_of_here(change, one, of=events[place]):
                 continue
             if change.lived and isinstance(one, ChangeApproved | ChangeSubmitted):
                 placed = with_status(one, None)  # history authorises nothing still to come
@@ -2876,14 +2919,43 @@ def _content_said(past: Sequence[ChangeEvent], event: ChangeEvent) -> Iterator[C
         )
 
 
-_NOT_FROM_ELSEWHERE: Final = (ChangeScheduled, ChangeHeld, ChangeReleased)
+_NOT_FROM_ELSEWHERE: Final = (
+    *(ChangeScheduled, ChangeHeld, ChangeReleased, RolloutAdvanced, RolloutPaused),
+    *(VoteGiven, ChangeRejected, ChangeApprovedRetroactively, RetroactiveApprovalRefused),
+)
 """What steps here go by, and no source says of a change that lives here."""
+
+
+def _is_of_here(change: Change, event: Any, of: object) -> bool:
+    """
+    Say whether a source says what only steps here say of a change that lives here.
+
+    So are corrections of its own of what was told here, and that it went well where it failed here.
+
+    Args:
+        of: What the source said, of which the event comes.
+    """
+    if not change.lived:
+        return False
+    if isinstance(of, EDITS):
+        target = change.past[event.version - 1 : event.version]
+        return not (target and getattr(target[0], "imported", False))
+    began = change.status not in {Status.NOTHING, *_BEFORE_START, Status.CANCELLED}
+    if began and isinstance(event, ChangeStarted | ChangeObserved):
+        return True
+    well = isinstance(event, ChangeCompleted | ChangeDeployed)
+    well = well or (isinstance(event, ChangeClosed) and event.result is Result.SUCCESSFUL)
+    if well and change.outcome in {Outcome.FAILED, Outcome.ROLLED_BACK}:
+        return True
+    return isinstance(event, _NOT_FROM_ELSEWHERE)
 
 
 def _mark_guards(
     change: Change, policy: Policy, also: Policy | None
 ) -> Callable[[Moment | None], str]:
     """Return the function that names the guard by which a start at a time is unasked for."""
+    if change.lived and change.status is Status.IMPLEMENTING:
+        return lambda at: _guard_at_the_end(change, Ask(at=at, policy=policy, also=also))
     if not change.lived or change.status not in {*_BEFORE_START, Status.CANCELLED}:
         return lambda _: ""
     if not (change.status is Status.APPROVED and _is_approved_here(change)):
@@ -2899,13 +2971,20 @@ def _mark_guards(
     return guard_at
 
 
+def _guard_at_the_end(change: Change, ask: _Ask) -> str:
+    """Name the guard by which the work does not end at a time; "" where none says no."""
+    rolled_out = next(guard for guard in STEPS["complete"].guards if guard.name == "rolled out")
+    guards = (rolled_out, *_ADVISORY_AT_THE_END)
+    return next((guard.name for guard in guards if guard.why_not(change, ask)), "")
+
+
 def _marked_unasked(event: Any, guard_at: Callable[[Moment | None], str]) -> Any:
     """
     Return what a source says of a change that was not to start here, marked where it went in.
 
     Any: an event of whatever kind.
     """
-    if isinstance(event, ChangeStarted):
+    if isinstance(event, ChangeStarted | ChangeObserved):
         return attrs.evolve(event, outstanding=True) if guard_at(event.at) else event
     ends = (ChangeCompleted, ChangeDeployed, ChangeFailed, RolloutAborted, ChangeRolledBack)
     if isinstance(event, ends):

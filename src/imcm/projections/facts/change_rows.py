@@ -478,7 +478,8 @@ def _cancelled(row: ChangeSoFar, event: Any) -> None:
 
 
 def _observed(row: ChangeSoFar, event: Any) -> None:
-    row.type = event.type
+    told_here = event.imported and row.imported is False
+    row.type = row.type if told_here else event.type
     row.kind = row.kind or event.kind
     row.services = row.services or event.services
     row.environment = row.environment or event.environment
@@ -487,7 +488,10 @@ def _observed(row: ChangeSoFar, event: Any) -> None:
     before = row.outcome
     _completed(row, event)
     row.outcome = before or Outcome.UNKNOWN
-    row.authorisation = "unknown" if event.imported else _OUTSTANDING
+    if told_here:  # what a source found authorises nothing, and settles nothing
+        row.authorisation = _OUTSTANDING if event.outstanding else row.authorisation
+    else:
+        row.authorisation = "unknown" if event.imported else _OUTSTANDING
 
 
 def _stated(row: ChangeSoFar, event: Any) -> None:
