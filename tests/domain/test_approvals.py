@@ -535,6 +535,6 @@ class TestVoid:
             rescoped(0.5),
             submitted(template=TEMPLATE, status=Status.APPROVED),
         )
-        self.ask(*events, version=2, by="dan").then_refused(guard="approval stands")
-        self.ask(*events, started(), version=2, by="dan").then_refused(guard="approval stands")
+        self.ask(*events, version=2, by="dan").then_refused(guard="content stands")
+        self.ask(*events, started(), version=2, by="dan").then_refused(guard="content stands")
         assert self.ask(*events[:2], version=2, by="dan").events

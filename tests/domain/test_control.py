@@ -381,7 +381,7 @@ class TestGroups:
 
     def test_count_by_who_is_in_them_whatever_the_capacity(self):
         first = voted(*self.SCHEMA, by="sam", policy=self.POLICY)
-        assert first[-1].policy.said == "1 of 2 votes; missing: 1 more and 1 as payments team"
+        assert first[-1].policy.said == "1 of 2 votes; missing: 1 as payments team"
         [event] = vote(*first, by="DAN", policy=self.POLICY).events
         assert event.status is ChangeStatus.APPROVED
 

@@ -74,8 +74,8 @@ class TestQuorum:
     @pytest.mark.parametrize(
         ("given", "missing"),
         [
-            ([], "3 more and 1 as cab"),
-            ([PEER], "2 more and 1 as cab"),
+            ([], "2 more and 1 as cab"),
+            ([PEER], "1 more and 1 as cab"),
             ([PEER, PEER, PEER], "1 as cab"),
             ([CAB, PEER], "1 more"),
             ([CAB, PEER, OWNER], ""),

@@ -10,6 +10,7 @@ from imcm import (
     Between,
     CanaryPlan,
     ChangeType,
+    Counts,
     Freeze,
     History,
     Ledger,
@@ -24,14 +25,19 @@ from imcm import (
     facts,
 )
 from imcm.domain.change_events import (
+    ChangeApprovedRetroactively,
+    ChangeCompleted,
     ChangeDeployed,
+    ChangeObserved,
     ChangePlanned,
     ChangeScheduled,
     ChangeStarted,
     ChangeSubmitted,
     ChangeValidated,
     RolloutAdvanced,
+    VoteGiven,
 )
+from imcm.domain.corrections import MomentCorrected
 
 DAY = timedelta(days=1)
 
@@ -270,3 +276,161 @@ def test_failed_check_voided_by_whoever_told_it():
     story.do(change.validate, 3, check="smoke", passed=False)
     story.refused("evidence stands", change.void, 3, version=7, why="x")
     story.refused("checks", change.advance_rollout, 3, percent=100)
+
+
+# --- what was put up ------------------------------------------------------------------------------
+
+PLANS = [PlanRule(needs=["test_plan"], risks=["high"])]
+
+
+def test_risk_revised_after_it_was_submitted():
+    story = Story(plans=PLANS)
+    story.plan()
+    story.do(change.submit)
+    story.do(change.revise, why="x", risk="high")
+    story.refused("plans", change.approve, by="bob")
+    story.do(change.revise, why="x", test_plan="x")
+    story.do(change.approve, by="bob")
+    assert story.gate.open
+
+
+def test_revision_voided_after_it_was_submitted():
+    story = Story(plans=PLANS)
+    story.plan(risk="high")
+    story.do(change.revise, why="x", risk="low")
+    story.do(change.submit)
+    story.refused("content stands", change.void, version=2, why="x")
+    story.do(change.approve, by="bob")
+    story.refused("content stands", change.void, version=2, why="x")
+
+
+def test_reference_voided_after_it_was_submitted():
+    story = Story(plans=[PlanRule(references=["ticket"])])
+    story.plan()
+    story.do(change.refer, kind="ticket", address="OPS-7")
+    story.do(change.submit)
+    story.do(change.approve, by="bob")
+    story.refused("content stands", change.void, version=2, why="x")
+
+
+def test_one_half_of_a_revision_voided():
+    """What a step revises of content and of scope are two events: a vote was for both."""
+    story = Story(approvals=2)
+    story.plan(services=["pay"])
+    story.do(change.submit)
+    story.do(change.revise, why="x", services=["docs"], environment="staging")
+    story.do(change.approve, by="bob")
+    story.refused("content stands", change.void, version=3, why="x")
+    story.do(change.void, version=4, why="x")
+    story.do(change.approve, by="eve")
+    assert not story.gate.open
+
+
+# --- what speaks against going on -----------------------------------------------------------------
+
+
+def counted(requests, errors):
+    return Counts(requests=requests, errors=errors)
+
+
+BAD = {"canary": counted(1000, 450), "baseline": counted(1000, 10)}
+
+
+def running(rule):
+    story = Story(rollouts=[rule])
+    story.approve()
+    story.do(change.start, 3, rollout_plan=(5, 100))
+    story.do(change.advance_rollout, 3, by="ci", percent=5)
+    return story
+
+
+def test_bad_counts_lost_with_the_step_they_were_told_of():
+    story = running(RolloutRule(first=5, canary=CanaryPlan()))
+    story.do(change.pause_rollout, 3, by="ci", **BAD)
+    for version in (4, 5, 6):
+        with pytest.raises(StepRefused):
+            story.do(change.void, 3, by="ci", version=version, why="x")
+    good = {"canary": counted(5000, 50), "baseline": counted(5000, 50)}
+    story.refused("canary", change.advance_rollout, 4, by="ci", percent=100, **good)
+
+
+def test_failures_voided_by_whoever_told_them():
+    story = running(RolloutRule(first=5))
+    story.do(change.fail, 3, by="ci", reached_production=True)
+    story.refused("evidence stands", change.void, 3, by="ci", version=6, why="x")
+    story.do(change.void, 3, by="bob", version=6, why="it did not")
+    story.do(change.abort_rollout, 3, by="ci", **BAD)
+    story.refused("evidence stands", change.void, 3, by="ci", version=8, why="x")
+
+
+def test_refusal_voided():
+    story = Story()
+    story.ledger.close()
+    with Ledger.in_memory(clock=lambda: at(28), record_refusals=True) as story.ledger:
+        story.approve()
+        story.refused("status", change.submit, 3)
+        assert len(story.ledger.history("change:CHG-1")) == 4
+        story.refused("evidence stands", change.void, 3, version=4, why="x")
+
+
+# --- what a source says ---------------------------------------------------------------------------
+
+
+def test_source_that_votes_rules_and_sets_a_status_back():
+    story = Story(approvals=2)
+    story.approve()
+    story.say(
+        VoteGiven(
+            at=at(2), by="eve", authority="peer", content=1, votes=2, quorum=2, status="approved",
+            imported=True,
+        ),
+        ChangeApprovedRetroactively(at=at(2), by="x", imported=True),
+    )  # fmt: skip
+    assert len(story.ledger.history("change:CHG-1")) == 3
+    assert story.ledger.change("CHG-1").status == "submitted"
+
+
+def test_source_that_found_it_in_production():
+    story = Story(approvals=2)
+    story.approve()
+    found = ChangeObserved(at=at(3), by="x", type=ChangeType.EMERGENCY, imported=True)
+    story.say(found)
+    state = story.ledger.change("CHG-1")
+    assert (state.type, state.outstanding) == ("normal", True)
+    assert story.went_in()[0] == "outstanding"
+    story.do(change.refuse_retroactively, 3, by="bob", why="nobody voted")
+
+
+def test_source_that_found_what_is_outstanding():
+    story = Story()
+    story.plan(type="emergency", incident="INC-1")
+    story.do(change.submit)
+    story.do(change.start, 3)
+    story.say(ChangeObserved(at=at(3), by="x", imported=True))
+    assert story.ledger.change("CHG-1").outstanding
+    assert story.went_in()[0] == "outstanding"
+
+
+def test_source_that_says_that_a_rollout_is_over():
+    story = running(RolloutRule(first=5))
+    story.say(ChangeCompleted(at=at(4), by="x", imported=True))
+    assert story.went_in() == ("outstanding", ("rolled out",)) or story.went_in()[1] == (
+        "rolled out",
+    )
+
+
+def test_source_that_says_that_it_went_well_after_all():
+    story = running(RolloutRule(first=5))
+    story.do(change.fail, 3, by="ci", reached_production=True)
+    story.say(ChangeCompleted(at=at(4), by="x", imported=True))
+    assert story.ledger.change("CHG-1").outcome == "failed"
+
+
+def test_source_that_corrects_what_was_told_here():
+    story = Story()
+    story.approve()
+    moved = MomentCorrected(
+        at=at(3), by="x", version=3, field="at", was=at(2), now=at(9), why="x", imported=True
+    )
+    story.say(moved)
+    assert len(story.ledger.history("change:CHG-1")) == 3

@@ -1377,6 +1377,8 @@ def _put_up_with(change: Change, ask: _Ask) -> str | None:
         return None
     stands = past_standing(change.past).items()
     submitted = [v for v, each in stands if isinstance(each, ChangeSubmitted) and not each.imported]
+    if not isinstance(target, ReferenceAdded) and (ask.version or 0) < change.content:
+        return f"version {change.content} came after it; void that first"
     if not submitted or max(submitted) < (ask.version or 0):
         return None
     return f"it was put up with it, at version {max(submitted)}; revise it, or void that first"
@@ -2930,14 +2932,15 @@ def _is_of_here(change: Change, event: Any, of: object) -> bool:
     """
     Say whether a source says what only steps here say of a change that lives here.
 
-    So are corrections of its own of what was told here, and that it went well where it failed here.
+    So are its corrections of what was told here, but of content, which are marked; and that it went
+    well where it failed here.
 
     Args:
         of: What the source said, of which the event comes.
     """
     if not change.lived:
         return False
-    if isinstance(of, EDITS):
+    if isinstance(of, EDITS) and getattr(of, "field", "") not in _CONTENT_FIELDS:
         target = change.past[event.version - 1 : event.version]
         return not (target and getattr(target[0], "imported", False))
     began = change.status not in {Status.NOTHING, *_BEFORE_START, Status.CANCELLED}
