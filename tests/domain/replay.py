@@ -15,7 +15,7 @@ from imcm.domain.change_events import (
     ChangeSubmitted,
 )
 from imcm.domain.corrections import CORRECTIONS, DurationStated, EventVoided
-from imcm.domain.vocabulary import StatedDuration, folded, latest
+from imcm.domain.vocabulary import StatedDuration, earliest, folded, latest
 from imcm.projections.facts.fold import facts
 
 NOTHING_HAPPENED = DurationStated(
@@ -47,6 +47,10 @@ def check_what_edits_keep(never_wrong, state):
     put_up = ChangePlanned | ChangeRevised | ChangeRescoped | ChangeSubmitted
     stood = [e for e in state.past if isinstance(e, put_up) and not e.imported]
     people = {e.by for e in stood} | {getattr(e, "requested_by", None) for e in stood} - {None}
+    for check, now in never_wrong.checks.items():
+        was = state.checks[check]
+        assert was.passed is now.passed
+        assert was.at is now.at is None or earliest(was.at) <= earliest(now.at)
     assert state.barred == never_wrong.barred | {folded(person) for person in people}
     if state.stage_since is None:
         assert never_wrong.stage_since is None
@@ -64,7 +68,8 @@ def check_state(module, state):
     never_wrong = module.fold(rewritten(state.past))
     if hasattr(state, "barred"):
         check_what_edits_keep(never_wrong, state)
-        never_wrong = never_wrong._replace(barred=state.barred, stage_since=state.stage_since)
+        kept = {name: getattr(state, name) for name in ("barred", "stage_since", "checks")}
+        never_wrong = never_wrong._replace(**kept)
     assert without_past(never_wrong) == without_past(state)
     assert state.status in set(module.Status)
 

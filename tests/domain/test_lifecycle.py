@@ -634,6 +634,6 @@ class TestEveryRefusalIsInTheTable:
         told = {step: guards for step, _, _, guards in rows(change.STEPS)}
         assert told["void"] == (
             "event exists, can be undone, is a fact, last change of status, separation of duties, "
-            "evidence stands, mark stands, content stands, approval stands"
+            "actor, evidence stands, mark stands, content stands, approval stands"
         )
-        assert told["correct"] == "fact exists, correctable, started, was is what stands"
+        assert told["correct"] == "fact exists, correctable, actor, started, was is what stands"

@@ -305,7 +305,7 @@ class TestTheTable:
     def test_is_csv_in_which_nothing_is_a_formula(self):
         rows = list(csv.DictReader(StringIO(self.FOUND.to_csv(), newline="")))
         assert [row["change"] for row in rows] == ["CHG-2", "CHG-3", "CHG-5", "CHG-1"]
-        assert rows[2]["requested by"] == "'=cmd()"
+        assert rows[2]["requested by"] == '"=cmd()"'
         assert Duties(window=None, rows=()).to_csv() == "change\r\n"
 
     def test_is_json_and_text(self):

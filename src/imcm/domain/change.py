@@ -126,6 +126,7 @@ from imcm.domain.policy.plans import PlanPart
 from imcm.domain.policy.scope import named_people
 from imcm.domain.vocabulary import (
     NOTHING_TOLD,
+    Actor,
     Authority,
     ChangeType,
     Commit,
@@ -146,6 +147,7 @@ from imcm.domain.vocabulary import (
     checked_number,
     checked_services,
     checked_text,
+    checked_time,
     checked_window,
     checked_words,
     earliest,
@@ -334,7 +336,8 @@ def _despite_edits(change: Change, past: Sequence[Any], stands: Mapping[int, Cha
     Return a state in which what was voided or corrected opens no door.
 
     Who once asked for, planned, revised or submitted it stays barred, though that was voided; and
-    the step that a rollout is at began no earlier than it was first said. Any: events of all kinds.
+    the step that a rollout is at began no earlier, and a check was made no later, than was first
+    said. Any: events of all kinds.
     """
     asked = (*_CONTENT_EVENTS, ChangeSubmitted)
     gone = [
@@ -351,7 +354,25 @@ def _despite_edits(change: Change, past: Sequence[Any], stands: Mapping[int, Cha
         written: Moment | None = past[last - 1].at if last else None
         if written is not None and latest(written) > latest(since):
             since = written
-    return change._replace(barred=frozenset(barred), stage_since=since)
+    return change._replace(
+        barred=frozenset(barred), stage_since=since, checks=_as_first_dated(change, past, stands)
+    )
+
+
+def _as_first_dated(
+    change: Change, past: Sequence[Any], stands: Mapping[int, ChangeFact]
+) -> Mapping[str, Checked]:
+    """Return the checks, none of which is younger than it was first said to be."""
+    checks = change.checks
+    for version, event in stands.items():
+        if isinstance(event, ChangeValidated) and event.check in checks:
+            written: Moment | None = past[version - 1].at
+            told_at = checks[event.check].at
+            if written is None or told_at is None or event.at != told_at:
+                continue
+            if earliest(written) < earliest(told_at):
+                checks = told(checks, event.check, Checked(checks[event.check].passed, written))
+    return checks
 
 
 def _requester(event: ChangeEvent) -> str | None:
@@ -716,6 +737,21 @@ def _actor_needed(_: Change, ask: _Ask) -> tuple[str, ...]:
 def _closes_well(change: Change, ask: _Ask) -> str | None:
     why_not = _decides(AgentStep.CLOSE)
     return None if ask.result is Result.UNSUCCESSFUL else why_not(change, ask)
+
+
+def _agent_edits_its_own(change: Change, ask: _Ask) -> str | None:
+    """An agent takes back, and corrects, only what it told itself; and no end that it may not."""
+    if ask.by is None:
+        return None
+    target = change.past[(ask.version or 1) - 1]
+    for policy in _asking(ask):
+        if policy.actor_of(ask.by) is not Actor.AGENT:
+            continue
+        if folded(target.by) != folded(ask.by):
+            return f"{ask.by!r} is an agent, which edits only what it told itself"
+        if ask.field == "result" and not policy.may_decide(ask.by, AgentStep.CLOSE):
+            return f"{ask.by!r} is an agent, which may not {_MAY[AgentStep.CLOSE]}"
+    return None
 
 
 def _closer_needed(change: Change, ask: _Ask) -> tuple[str, ...]:
@@ -1178,6 +1214,8 @@ def _not_frozen(change: Change, ask: _Ask) -> str | None:
 
 def opens_despite_freezes(change: Change, at: datetime, *, policy: Policy) -> datetime | None:
     """Return from when on no freeze holds that is not overridden; None where that is too far."""
+    change, at = checked_state("change", change, Change), checked_time("at", at)
+    policy = checked_policy(policy)
     for _ in range(_FREEZES_IN_A_ROW):
         ends = [window.end for _, window in _freezes_met(change, policy, at, _behind(at))]
         if not ends:
@@ -1425,6 +1463,7 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
 _VOID_GUARDS = (
     *VOID_GUARDS,
     Guard(name="separation of duties", why_not=_decided_by_others, needs=("version", "by")),
+    Guard(name="actor", why_not=_agent_edits_its_own, needs=("version", "by")),
     Guard(name="evidence stands", why_not=_evidence_stands, needs=("version", "by")),
     Guard(name="mark stands", why_not=_mark_stands, needs=("version",)),
     Guard(name="content stands", why_not=_put_up_with, needs=("version",)),
@@ -1434,6 +1473,7 @@ _FACT_EXISTS, _IS_CORRECTABLE, _WAS_STANDS = correction_guards(CORRECTABLE)
 _CORRECT_GUARDS = (
     _FACT_EXISTS,
     _IS_CORRECTABLE,
+    Guard(name="actor", why_not=_agent_edits_its_own, needs=("version", "by", "field")),
     Guard(name="started", why_not=_content_has_started, needs=("version", "field")),
     _WAS_STANDS,
 )
@@ -2705,6 +2745,7 @@ def correct(
     was: CorrectableValue,
     now: CorrectableValue,
     why: str,
+    policy: Policy = DEFAULT_POLICY,
 ) -> tuple[ChangeEvent, ...]:
     """
     A fact was recorded wrongly. The event stays; what stands is *now*.
@@ -2720,7 +2761,15 @@ def correct(
     version, field = checked_number("version", version), checked_text("field", field)
     why = required_words("why", why)
     by, at = _require(
-        change, "correct", by=by, at=at, version=version, field=field, was=was, now=now
+        change,
+        "correct",
+        by=by,
+        at=at,
+        version=version,
+        field=field,
+        was=was,
+        now=now,
+        policy=policy,
     )
     # Only classes in CORRECTABLE come back.
     made: tuple[ChangeEvent, ...] = correction(  # type: ignore[assignment]
@@ -2776,7 +2825,15 @@ def _mark(
     )
 
 
-def void(change: Change, *, by: str, at: Moment, version: int, why: str) -> tuple[ChangeEvent, ...]:
+def void(
+    change: Change,
+    *,
+    by: str,
+    at: Moment,
+    version: int,
+    why: str,
+    policy: Policy = DEFAULT_POLICY,
+) -> tuple[ChangeEvent, ...]:
     """
     An event never happened: it leaves facts and figures, and is struck through in timelines.
 
@@ -2787,7 +2844,7 @@ def void(change: Change, *, by: str, at: Moment, version: int, why: str) -> tupl
         version: Which event of the stream, counted from 1.
     """
     version, why = checked_number("version", version), required_words("why", why)
-    by, at = _require(change, "void", by=by, at=at, version=version)
+    by, at = _require(change, "void", by=by, at=at, version=version, policy=policy)
     event = voided(change.past, at=at, by=by, version=version, why=why)
     if event is None:
         return ()

@@ -90,7 +90,7 @@ def _references(value: object) -> tuple[Mapping[str, Any], ...]:
 
 def _rollout(value: object) -> tuple[Mapping[str, Any], ...]:
     """Return the shares that were reached, each with the time when it was."""
-    shares = []
+    shares: list[Mapping[str, Any]] = []
     for each in tables("rollout", value):
         share = dict(_table("rollout", each, _SHARE))
         checked_time("rollout.at", share.get("at"))

@@ -63,8 +63,10 @@ def refusal_of(
 def _is_known(refused: StepRefused) -> bool:
     """Say whether a guard of ours said no: what a step of somebody's own says is not kept."""
     rule = change.STEPS.get(refused.step)
-    guards = set() if rule is None else {guard.name for guard in rule.guards}
-    return rule is not None and refused.guard in {*guards, "status", *_OF_THE_LEDGER}
+    if rule is None:
+        return False
+    guards = {guard.name for guard in rule.guards}
+    return refused.guard in {*guards, "status", *_OF_THE_LEDGER}
 
 
 _OF_THE_LEDGER: Final = ("not in the future", "what follows")

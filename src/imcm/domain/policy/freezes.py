@@ -362,6 +362,8 @@ class Freeze(_During):
         Args:
             groups: Those of the policy, by name: `policy.groups`.
         """
+        if not is_mapping(groups) or not all(map(is_list, groups.values())):
+            raise InvalidValue("groups", groups, "names of groups and their people: policy.groups")
         return not self.override_by or is_named(
             checked_id("person", person), self.override_by, groups
         )

@@ -122,11 +122,11 @@ class Duty:
             "type": "" if self.type is None else self.type.value,
             "went in at": _text(self.went_in_at),
             "ruling": self.ruling.value,
-            "requested by": self.requested_by or "",
-            "planned by": ", ".join(self.planned_by),
-            "submitted by": ", ".join(self.submitted_by),
+            "requested by": "" if self.requested_by is None else quoted(self.requested_by),
+            "planned by": ", ".join(map(quoted, self.planned_by)),
+            "submitted by": ", ".join(map(quoted, self.submitted_by)),
             "approved by": ", ".join(self.approved_by),
-            "implemented by": ", ".join(self.implemented_by),
+            "implemented by": ", ".join(map(quoted, self.implemented_by)),
             "window": "" if window is None else f"{_text(window.start)} to {_text(window.end)}",
             "freezes": "; ".join(self.freezes),
             "policies": ", ".join(self.policies),
@@ -146,13 +146,13 @@ class Duty:
             for check in self.exceptions
         )
         approved = f"approved by {', '.join(self.approved_by) or 'nobody'}"
-        head = f"{self.change} ({'unknown' if self.type is None else self.type.value})"
+        head = f"{quoted(self.change)} ({'unknown' if self.type is None else self.type.value})"
         return plain(f"{self.ruling.value}: {head}, {approved}{'; ' if broken else ''}{broken}")
 
 
 def _cell(text: str) -> str:
     shown = plain(text)
-    return f"'{shown}" if shown.startswith(tuple("=+-@＝＋－＠")) else shown
+    return f"'{shown}" if shown.startswith(tuple("=+-@＝＋－＠﹦﹢﹣﹫−")) else shown
 
 
 def _text(moment: Moment | None) -> str:
@@ -381,7 +381,7 @@ def _approvers(trail: DecisionTrail) -> Iterator[str]:
             capacities.setdefault(folded(decision.by), decision.authority.value)
     for person in trail.approved_by:
         capacity = capacities.get(folded(person), "peer")
-        yield person if capacity == "peer" else f"{person} ({capacity})"
+        yield quoted(person) if capacity == "peer" else f"{quoted(person)} ({capacity})"
 
 
 def _window(stands: Iterable[Decision], entry: Decision) -> Window | None:
