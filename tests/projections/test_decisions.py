@@ -21,7 +21,9 @@ from imcm.domain.change_events import (
     ChangeStatus,
     ChangeSubmitted,
     CommitsRecorded,
+    FreezeOverridden,
     RetroactiveApprovalRefused,
+    StepRefusedRecorded,
     Template,
 )
 from imcm.domain.corrections import (
@@ -1096,3 +1098,26 @@ def test_corrections_that_no_step_gives_have_no_effect():
 
     assert [(), (), (), (), (), (2,)] == [one.voids for one in found]
     assert Altered(field="title", was="Basket", now="Basket 6") in found[-1].altered
+
+
+def test_a_line_says_what_a_step_was_about():
+    story = (
+        *(plan(), submit(), approve(), take("start", 3, "ann", rollout_plan=(5, 100))),
+        take("advance_rollout", 3, "ci", percent=5),
+        take("validate", 3, "ci", check="smoke", passed=False),
+    )
+    text = trail(*story).explain()
+    assert "rollout advanced to 5 % by ci" in text
+    assert "validated smoke, which failed, by ci" in text
+    closed = trail(
+        *(plan(), submit(), approve(), start(), complete()),
+        take("close", 5, "ann", result="successful"),
+    )
+    assert "closed as successful by ann" in closed.explain()
+    refused = StepRefusedRecorded(at=at(1), by="eve", step="start", guard="freeze")
+    freed = FreezeOverridden(
+        at=at(1), by="mia", freeze="the sale", since=at(1), until=at(2), why="so"
+    )
+    told = of_events(planned(), refused, freed).explain()
+    assert "refused a step: start (guard freeze), asked by eve" in told
+    assert 'freeze overridden "the sale" by mia' in told

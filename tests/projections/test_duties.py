@@ -301,6 +301,7 @@ class TestTheTable:
             "what went in without approval was approved afterwards: "
         )
         assert rows[0]["events"]
+        assert rows[1]["exceptions"].startswith("unknown: ")
 
     def test_is_csv_in_which_nothing_is_a_formula(self):
         rows = list(csv.DictReader(StringIO(self.FOUND.to_csv(), newline="")))
@@ -313,7 +314,8 @@ class TestTheTable:
         assert plain["rows"][0]["ruling"] == "broken"
         assert plain["counts"]["what went in had its quorum"]["held"] == 2
         text = str(self.FOUND)
-        assert "duties: 4 changes went in; 1 with a broken rule, 1 of which" in text
+        assert "duties: 4 changes went in; 1 with a broken rule, and 1 more of which" in text
+        assert "  the log does not say:\n    unknown: CHG-3 (normal), approved by nobody; " in text
         assert "broken: CHG-2 (emergency), approved by nobody; what went in without" in text
         assert "4 changes went in" in repr(self.FOUND)
         assert "exceptions:" not in duties(log(steps("CHG-1", *NORMAL), now=9)).explain()

@@ -287,7 +287,7 @@ _CAPACITIES: Final = (Authority.CAB, Authority.SERVICE_OWNER)
 def _decision_lines(decision: Decision) -> Iterator[str]:
     line = (
         f"  position {decision.position}, version {decision.version}: "
-        f"{decision.what} by {quoted(decision.by)}"
+        f"{decision.what}{_told(decision.event)} by {quoted(decision.by)}"
     )
     if decision.authority is not None and decision.authority in _CAPACITIES:
         line += f" as {decision.authority.value}"
@@ -319,6 +319,22 @@ def _decision_lines(decision: Decision) -> Iterator[str]:
         yield f"    {change.field}: was {jsonable(change.was)}, is {jsonable(change.now)}"
     if decision.voids:
         yield f"    voids the approvals at position {_numbers(decision.voids)}"
+
+
+def _told(event: object) -> str:
+    """Return what a step was about, where its name alone does not say that."""
+    match event:
+        case changes.FreezeOverridden():
+            return f" {quoted(event.freeze)}"
+        case changes.ChangeValidated():
+            return f" {quoted(event.check)}, which {'passed' if event.passed else 'failed'},"
+        case changes.RolloutAdvanced():
+            return f" to {event.percent:g} %"
+        case changes.ChangeClosed() if event.result is not None:
+            return f" as {event.result.value}"
+        case changes.StepRefusedRecorded():
+            return f": {quoted(event.step)} (guard {quoted(event.guard)}), asked"
+    return ""
 
 
 def _moment(moment: Moment | None) -> str:

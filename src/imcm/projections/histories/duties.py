@@ -132,10 +132,12 @@ class Duty:
             "policies": ", ".join(self.policies),
         }
         columns |= {check.rule: check.ruling.value for check in self.checks}
-        positions = sorted({at for check in self.exceptions for at in check.positions})
+        listed = self.exceptions or self.unknown
+        positions = sorted({at for check in listed for at in check.positions})
+        word = "" if self.exceptions else "unknown: "
         return {
             **columns,
-            "exceptions": "; ".join(f"{each.rule}: {each.reason}" for each in self.exceptions),
+            "exceptions": "; ".join(f"{word}{each.rule}: {each.reason}" for each in listed),
             "events": ", ".join(map(str, positions)),
         }
 
@@ -143,7 +145,7 @@ class Duty:
         """Return it in one line: what was broken, or how it stands."""
         broken = "; ".join(
             f"{check.rule}: {check.reason} (position {', '.join(map(str, check.positions))})"
-            for check in self.exceptions
+            for check in self.exceptions or self.unknown
         )
         approved = f"approved by {', '.join(self.approved_by) or 'nobody'}"
         head = f"{quoted(self.change)} ({'unknown' if self.type is None else self.type.value})"
@@ -219,7 +221,7 @@ class Duties:
         unknown = sum(row.ruling is Ruling.UNKNOWN for row in self.rows)
         return (
             f"duties: {len(self.rows):,} changes went in; {len(self.exceptions):,} with a broken "
-            f"rule, {unknown:,} of which the log does not say"
+            f"rule, and {unknown:,} more of which the log does not say whether all held"
         )
 
     def __str__(self) -> str:
@@ -234,11 +236,13 @@ class Duties:
                 f"{of[each.value]:,} {each.value}" for each in Ruling if each.value in of
             )
             lines.append(f"  {rule}: {counts}")
-        if self.exceptions:
-            lines.append("  exceptions:")
-            lines += excerpt(
-                self.exceptions, lambda row: (f"    {row}",), indent="    ", what="more changes"
-            )
+        unknown = [row for row in self.rows if row.ruling is Ruling.UNKNOWN]
+        for title, rows in (("exceptions", self.exceptions), ("the log does not say", unknown)):
+            if rows:
+                lines.append(f"  {title}:")
+                lines += excerpt(
+                    rows, lambda row: (f"    {row}",), indent="    ", what="more changes"
+                )
         return joined(lines)
 
     def as_dict(self) -> dict[str, Any]:
