@@ -919,6 +919,7 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.read_policy_tests.path": lambda: csv_file(
         '[[tests]]\nname = "x"\nat = 2026-03-06T12:00:00Z\n'
     ),
+    "domain.change.opens_at.refusals": lambda: [change.Refusal("freeze", "x")],
     "domain.change.gate.change": lambda: state_of(Standing("CHG-1", change, _CHANGE[:3])),
     "imcm.Ledger.adopt.rules": lambda: imcm.Policy(name="strict"),
     "imcm.Ledger.transaction_new.prefix": lambda: "NEW-",

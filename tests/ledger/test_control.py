@@ -216,9 +216,14 @@ class TestGate:
         assert not gate.open
         assert [guard for guard, _ in gate.refusals] == ["freeze", "not on hold"]
         assert (gate.policy, gate.at) == ("strict", NOW)
+        assert gate.opens_at is None
         monday = ledger.gate("CHG-1", at=NOW + timedelta(days=3))
         assert [guard for guard, _ in monday.refusals] == ["not on hold"]
         ledger.record("CHG-1", change.release, by="ann", at=NOW)
+        friday = ledger.gate("CHG-1")
+        assert friday.opens_at.isoformat() in friday.as_dict()["opens_at"]
+        assert str(friday).endswith("; opens Mon 2026-03-09 08:00 +0000")
+        assert ledger.gate("CHG-1", at=friday.opens_at).open
         assert ledger.gate("CHG-1", at=NOW + timedelta(days=3)).open
         late = ledger.gate("CHG-1", at=NOW + timedelta(days=11))
         assert [guard for guard, _ in late.refusals] == ["vote lapsed"]
@@ -233,6 +238,7 @@ class TestGate:
             "at": NOW.isoformat(),
             "policy": {"name": "default", "version": "1"},
             "first_share": None,
+            "opens_at": None,
             "refusals": [],
             "position": None,
             "conflicts": None,

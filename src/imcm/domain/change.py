@@ -1753,6 +1753,48 @@ def votes_until(
     return None
 
 
+def opens_at(
+    change: Change,
+    at: Moment,
+    *,
+    refusals: Iterable[Refusal],
+    policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
+) -> datetime | None:
+    """
+    Return from when on it may start, where time alone is in its way; None where more is, or less.
+
+    That is: inside its window, outside of freezes that are not overridden, inside maintenance
+    windows, and before its votes lapse.
+
+    Args:
+        at: The moment that was asked about.
+        refusals: What `start_refusals` said of it.
+
+    Raises:
+        InvalidValue: An argument is not as described.
+    """
+    change, at = checked_state("change", change, Change), latest(checked_moment("at", at))
+    if not is_list(refusals) or not all(isinstance(each, Refusal) for each in refusals):
+        raise InvalidValue("refusals", refusals, "what start_refusals says")
+    guards = {each.guard for each in refusals}
+    if not guards or not guards <= _OF_TIME:
+        return None
+    policy, window = checked_policy(policy), change.scheduled or change.window
+    since = at if window is None else max(at, window.start)
+    if policy.maintenance:
+        opens = policy.opens_at(content_of(change), since)
+    else:
+        opens = opens_despite_freezes(change, since, policy=policy)
+    ends = [votes_until(change, policy=policy, also=also), None if window is None else window.end]
+    if opens is None or any(end is not None and opens >= end for end in ends):
+        return None
+    return opens
+
+
+_OF_TIME: Final = frozenset({"freeze", "maintenance window", "inside the window"})
+
+
 def first_share(change: Change, *, policy: Policy = DEFAULT_POLICY) -> float | None:
     """
     Return the share of users, in percent, that its rollout has to begin with at most.

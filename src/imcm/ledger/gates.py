@@ -4,6 +4,7 @@ Whether a change may start, as a pipeline asks.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -29,6 +30,7 @@ class Gate:
         context: What of other streams was asked about.
         first_share: The share of users, in percent, that its rollout begins with at most: `start`
             takes a `rollout_plan` then; None where it may go to everybody at once.
+        opens_at: From when on it may start, where time alone is in its way; see `change.opens_at`.
     """
 
     change: str
@@ -38,6 +40,7 @@ class Gate:
     version: str
     context: Context | None = None
     first_share: float | None = None
+    opens_at: datetime | None = None
 
     @property
     def open(self) -> bool:
@@ -55,7 +58,8 @@ class Gate:
             plan = "" if share is None else f", with a rollout plan from {share:g} % at most"
             return f"open: {head}{plan}"
         reasons = "; ".join(f"{guard}: {plain(why)}" for guard, why in self.refusals)
-        return f"closed: {head}: {reasons}"
+        opens = "" if self.opens_at is None else f"; opens {moment_text(self.opens_at)}"
+        return f"closed: {head}: {reasons}{opens}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON. Any: text, lists and mappings of text."""
@@ -69,5 +73,6 @@ class Gate:
             "refusals": [{"guard": guard, "why": why} for guard, why in self.refusals],
             "position": None if self.context is None else self.context.position,
             "first_share": self.first_share,
+            "opens_at": jsonable(self.opens_at),
             "conflicts": None if self.context is None else list(self.context.conflicts),
         }

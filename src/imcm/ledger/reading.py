@@ -534,6 +534,9 @@ class LedgerReader:
             version=policy.version,
             context=context,
             first_share=change.first_share(mine, policy=policy),
+            opens_at=change.opens_at(
+                mine, moment, refusals=refusals, policy=policy, also=submitted_under(mine, rules)
+            ),
         )
 
     def now(self) -> datetime:

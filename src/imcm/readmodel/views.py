@@ -202,25 +202,7 @@ def _may_fade(policy: Any) -> bool:
     return policy is not None and policy.valid_for is not None
 
 
-_TIME: Final = frozenset({"freeze", "maintenance window", "inside the window"})
 _WAITS_FOR_VOTES: Final = (ChangeStatus.SUBMITTED, ChangeStatus.APPROVED)
-
-
-def _opens(change: Change, policy: Policy, at: datetime) -> datetime | None:
-    """Return from when on only time was missing: inside its window, outside of freezes."""
-    window = change.scheduled or change.window
-    since = at if window is None else max(at, window.start)
-    opens = _opens_for(change, policy, since)
-    if opens is None or (window is not None and opens >= window.end):
-        return None
-    return opens
-
-
-def _opens_for(change: Change, policy: Policy, since: datetime) -> datetime | None:
-    """Return from when on it is outside of freezes and inside maintenance windows."""
-    if policy.maintenance:
-        return policy.opens_at(changes_.content_of(change), since)
-    return changes_.opens_despite_freezes(change, since, policy=policy)
 
 
 _PLANNED: Final = frozenset(
@@ -663,11 +645,8 @@ class Views:
         )
         if odd is not None:
             refusals = (*refusals, changes_.Refusal("conflicts", odd))
-        only_time = _TIME.issuperset(guard for guard, _ in refusals)
-        opens = _opens(state, policy, at) if refusals and only_time else None
         until = changes_.votes_until(state, policy=policy, also=also)
-        if opens is not None and until is not None and opens >= until:
-            opens = None  # by then the votes have lapsed
+        opens = changes_.opens_at(state, at, refusals=refusals, policy=policy, also=also)
         return Ready(change=view, refusals=refusals, opens_at=opens, votes_until=until)
 
     def calendar(
