@@ -12,7 +12,7 @@ from imcm.domain.change_events import (
     ChangePlanned,
 )
 from imcm.domain.policy import Policy
-from imcm.domain.policy.freezes import Freeze
+from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
 from imcm.domain.recorded import Recorded, RulesAdopted
 from imcm.domain.vocabulary import ChangeType, Kind, Window
 from imcm.errors import InvalidValue
@@ -331,3 +331,53 @@ class TestTheTable:
 
     def test_known_at_a_time(self):
         assert duties(self.STORY, known_at=5).rows[0].change == "CHG-1"
+
+
+class TestCorrections:
+    """No correction takes what went in out of sight, or to where nothing is asked."""
+
+    def told(self, *taken, recorded, rules=(), **more):
+        story = log(steps("CHG-1", *taken), recorded=recorded)
+        return duties(with_rules(story, *rules), **more)
+
+    CORRECTED = (plan(), submit(), approve(), start(2.5), correct(30, 4, "at", at(2.5), at(25)))
+
+    def test_to_after_its_record_is_broken(self):
+        [row] = self.told(*self.CORRECTED, recorded={1: 0, 2: 1, 3: 2, 4: 9, 5: 30}).rows
+        found = check_of(row, TOLD_IN_TIME)
+        assert (found.ruling, found.positions) == (Ruling.BROKEN, (4, 5))
+        assert found.reason.startswith(f"corrected to {at(25).isoformat()}, after its record")
+
+    def test_is_judged_by_what_was_told_at_first(self):
+        late = correct(30, 4, "at", at(2.5), at(8.9))
+        story = (plan(), submit(), approve(policy=FROZEN), start(2.5, policy=FROZEN), late)
+        row = self.told(
+            *story, recorded={1: 0, 2: 1, 3: 2, 4: 9, 5: 30}, rules=[(1, adopting(FROZEN))]
+        ).rows[0]
+        found = check_of(row, TOLD_IN_TIME)
+        assert found.ruling is Ruling.UNKNOWN
+        assert f"({at(2.5).isoformat()} at first)" in found.reason
+        assert "the freeze sale began" in found.reason
+
+    def test_out_of_a_period_leave_it_there(self):
+        stamps = {1: 0, 2: 1, 3: 2, 4: 3, 5: 30}
+        assert self.told(*self.CORRECTED, recorded=stamps, window=(at(2), at(3))).not_in == 0
+        assert self.told(*self.CORRECTED, recorded=stamps, window=(at(24), at(26))).not_in == 0
+        assert self.told(*self.CORRECTED, recorded=stamps, window=(at(4), at(5))).not_in == 1
+
+    def test_of_a_start_that_was_voided_leave_a_question(self):
+        story = (plan(), submit(), approve(), start(3), take("void", 4, "bea", version=4, why="x"))
+        [row] = self.told(*story, recorded={1: 0, 2: 1, 3: 2, 4: 3, 5: 4}).rows
+        assert (row.change, row.ruling) == ("CHG-1", Ruling.UNKNOWN)
+
+    def test_and_late_records_say_that_a_maintenance_window_ended(self):
+        night = MaintenanceWindow(name="night", times=Window(start=at(2), end=at(5)))
+        policy = Policy(name="nights", maintenance=[night])
+        story = (plan(), submit(), approve(policy=policy), start(3, policy=policy))
+        for stamp, ruling in ((9, Ruling.UNKNOWN), (4.9, Ruling.HELD)):
+            [row] = self.told(
+                *story, recorded={1: 0, 2: 1, 3: 2, 4: stamp}, rules=[(1, adopting(policy))]
+            ).rows
+            found = check_of(row, TOLD_IN_TIME)
+            assert found.ruling is ruling, found
+            assert ("its maintenance window ended" in found.reason) is (ruling is Ruling.UNKNOWN)

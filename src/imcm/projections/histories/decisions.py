@@ -1049,7 +1049,7 @@ def _at(decisions: Iterable[Decision]) -> list[int]:
     return [decision.position for decision in decisions]
 
 
-def _uncorrected_moment(
+def uncorrected_moment(
     decision: Decision, stands: Iterable[Decision]
 ) -> tuple[Moment | None, list[int]]:
     """Return the moment of a decision before anybody corrected it, and where that was done."""
@@ -1081,7 +1081,7 @@ def _before(
         if _after(approval.recorded_at, entry.at):
             reason = f"the approval was recorded only at {approval.recorded_at}, {went}"
             return _finding(question, Ruling.UNKNOWN, reason, _positions([approval, entry]))
-    at_first, corrected = _uncorrected_moment(entry, stands)
+    at_first, corrected = uncorrected_moment(entry, stands)
     for approval in approvals:
         if corrected and _after(approval.at, at_first):
             reason = (

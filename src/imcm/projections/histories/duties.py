@@ -34,6 +34,7 @@ from imcm.projections.histories.decisions import (
     Ruling,
     entered,
     trail_of,
+    uncorrected_moment,
 )
 
 __all__ = ["Check", "Duties", "Duty", "duties"]
@@ -300,8 +301,14 @@ def duties(
     rows: list[Duty] = []
     for stream in streams.values():
         trail = trail_of(stream, known_at=known_at, log_position=position)
-        entry = next((each for each in _standing(trail) if entered(each)), None)
-        if entry is None or not _inside(entry.at, definition):
+        stands = _standing(trail)
+        # A start that was voided is a question, and no reason to leave a change out.
+        voided = (each for each in trail.decisions if not each.imported and entered(each))
+        entry = next((each for each in stands if entered(each)), None) or next(voided, None)
+        if entry is None:
+            continue
+        told_at_first, _ = uncorrected_moment(entry, trail.decisions)
+        if not (_inside(entry.at, definition) or _inside(told_at_first, definition)):
             continue
         rows.append(_duty(trail, entry, adopted, newest))
     rows.sort(key=_order)
@@ -510,11 +517,17 @@ def _recorded_in_time(
     Judge a start that was recorded more than an hour after it is told to have been.
 
     Nothing but the word of who told it says that it was before a freeze that began in between, or
-    before a vote lapsed, or its window ended.
+    before a vote lapsed, or its window ended. A correction makes it no later than it was told to
+    be at first.
     """
     if entry.imported or entry.at is None or isinstance(entry.event, changes.ChangeObserved):
         return _check(TOLD_IN_TIME, Ruling.NOTHING, "nobody started it here", entry.position)
-    begun, recorded = latest(entry.at), entry.recorded_at
+    at_first, corrected = uncorrected_moment(entry, stands)
+    recorded = entry.recorded_at
+    begun = min(earliest(each) for each in (entry.at, at_first) if each is not None)
+    if corrected and earliest(entry.at) > recorded:
+        reason = f"corrected to {_text(entry.at)}, after its record, {_text(recorded)}"
+        return _check(TOLD_IN_TIME, Ruling.BROKEN, reason, entry.position, *corrected)
     if recorded - begun <= _LATE:
         reason = f"recorded at {_text(recorded)}, within an hour"
         return _check(TOLD_IN_TIME, Ruling.HELD, reason, entry.position)
@@ -528,6 +541,10 @@ def _recorded_in_time(
             for freeze in policy.freezes
             if freeze.is_about(content) and freeze.met_by(begun, recorded) is not None
         ]
+        about = [each for each in policy.maintenance if each.is_about(content)]
+        held = any(each.window_at(begun) is not None for each in about)
+        if held and not any(each.window_at(recorded) is not None for each in about):
+            between.append("its maintenance window ended")
     between += [
         f"the vote of {quoted(vote.by)} lapsed"
         for vote in stands
@@ -538,8 +555,9 @@ def _recorded_in_time(
     if not between:
         reason = f"recorded at {_text(recorded)}; nothing came between"
         return _check(TOLD_IN_TIME, Ruling.HELD, reason, entry.position)
-    reason = f"told to be at {_text(entry.at)}, recorded at {_text(recorded)}: {', '.join(between)}"
-    return _check(TOLD_IN_TIME, Ruling.UNKNOWN, reason, entry.position)
+    told_at = _text(entry.at) + (f" ({_text(at_first)} at first)" if corrected else "")
+    reason = f"told to be at {told_at}, recorded at {_text(recorded)}: {', '.join(between)}"
+    return _check(TOLD_IN_TIME, Ruling.UNKNOWN, reason, entry.position, *corrected)
 
 
 def _ended(vote: Decision) -> datetime | None:
