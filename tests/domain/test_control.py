@@ -681,6 +681,61 @@ class TestConflicts:
                 step(change.fold(self.STORY), by="ann", at=at(9), context={"position": 1}, **more)
 
 
+class TestVotesUntil:
+    def test_asks_those_that_lapse_and_keeps_those_that_do_not(self):
+        both = attrs.evolve(TEN, approvals=2)
+        story = voted(*voted(*WAITS, policy=both), by="zoe", policy=Policy(approvals=2))
+        state = change.fold(story)
+        assert change.votes_until(state, policy=Policy(approvals=2)) is not None
+        assert change.votes_until(state, policy=Policy(approvals=1)) is None
+
+
+class TestOpensAt:
+    SALE = Freeze(name="sale", times=Window(start=at(3), end=at(9)))
+    PEAK = Freeze(name="peak", times=Window(start=at(8), end=at(12)))
+
+    def opens(self, policy, *, hours=4, story=None):
+        state = change.fold(voted(*WAITS, policy=Policy()) if story is None else story)
+        refusals = change.start_refusals(state, at=at(hours), policy=policy)
+        return change.opens_at(state, at(hours), refusals=refusals, policy=policy)
+
+    def test_is_behind_freezes_that_follow_each_other(self):
+        assert self.opens(Policy(freezes=[self.SALE])) == at(9)
+        assert self.opens(Policy(freezes=[self.SALE, self.PEAK])) == at(12)
+
+    def test_is_inside_maintenance(self):
+        night = MaintenanceWindow(name="night", times=Window(start=at(20), end=at(22)))
+        assert self.opens(Policy(maintenance=[night], freezes=[self.SALE])) == at(20)
+
+    def test_is_not_known_where_more_is_missing_or_nothing(self):
+        assert self.opens(Policy()) is None
+        assert self.opens(Policy(freezes=[self.SALE]), story=WAITS) is None
+        lapsing = Policy(valid_for="5 hours", freezes=[self.SALE])
+        assert self.opens(lapsing) is None
+        never = Freeze(name="ever", times=[Window(start=at(n), end=at(n + 1)) for n in range(150)])
+        assert change.opens_despite_freezes(
+            change.fold(voted(*WAITS, policy=Policy())), at(0), policy=Policy(freezes=[never])
+        ) in {None, at(150)}
+
+    def test_of_what_is_wrong_is_refused(self):
+        with pytest.raises(InvalidValue, match="refusals"):
+            change.opens_at(
+                change.fold(voted(*WAITS, policy=Policy())), at(1), refusals=[("freeze", "x")]
+            )
+
+
+class TestAgentsEdit:
+    POLICY = Policy(actors={"agent": ["bot"]})
+
+    def test_what_they_told_themselves(self):
+        story = (*voted(*WAITS), attrs.evolve(started(3), by="bot"))
+        told = {"field": "at", "was": at(3), "now": at(3.5), "why": "x"}
+        asked_ = asked(*story).when(
+            change.correct, by="bot", at=at(4), version=len(story), policy=self.POLICY, **told
+        )
+        assert len(asked_.events) == 1
+
+
 class TestFrozen:
     SALE = Freeze(name="sale", times=Window(start=at(3), end=at(9)), override_by=["mia"])
     PEAK = Freeze(name="peak", times=Window(start=at(8), end=at(12)), services=["pay"])

@@ -741,16 +741,14 @@ def _closes_well(change: Change, ask: _Ask) -> str | None:
 
 def _agent_edits_its_own(change: Change, ask: _Ask) -> str | None:
     """An agent takes back, and corrects, only what it told itself; and no end that it may not."""
-    if ask.by is None:
-        return None
-    target = change.past[(ask.version or 1) - 1]
+    target, by = change.past[(ask.version or 1) - 1], ask.by or ""
     for policy in _asking(ask):
-        if policy.actor_of(ask.by) is not Actor.AGENT:
+        if policy.actor_of(by) is not Actor.AGENT:
             continue
-        if folded(target.by) != folded(ask.by):
-            return f"{ask.by!r} is an agent, which edits only what it told itself"
-        if ask.field == "result" and not policy.may_decide(ask.by, AgentStep.CLOSE):
-            return f"{ask.by!r} is an agent, which may not {_MAY[AgentStep.CLOSE]}"
+        if folded(target.by) != folded(by):
+            return f"{by!r} is an agent, which edits only what it told itself"
+        if ask.field == "result" and not policy.may_decide(by, AgentStep.CLOSE):
+            return f"{by!r} is an agent, which may not {_MAY[AgentStep.CLOSE]}"
     return None
 
 

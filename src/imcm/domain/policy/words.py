@@ -104,7 +104,8 @@ def _kept(rollout: RolloutRule) -> Iterator[str]:
         fresh = "" if age is None else f" in the last {length_in_words(age)}"
         yield f"after {_listed(rollout.checks)} passed{fresh}"
     if rollout.canary is not None:
-        yield f"errors judged with a false alarm in {rollout.canary.alpha:.2%} of rollouts at most"
+        share = f"{rollout.canary.alpha * 100:g} %"
+        yield f"errors judged with a false alarm in {share} of rollouts at most"
 
 
 def _where(rule: Any) -> str:

@@ -398,10 +398,7 @@ def _approvers(trail: DecisionTrail) -> Iterator[str]:
 def _window(stands: Iterable[Decision], entry: Decision) -> Window | None:
     """Return the window that stood when it went in: the scheduled one, else the planned one."""
     window: Window | None = None
-    for decision in stands:
-        if decision.position >= entry.position:
-            break
-        event = decision.event
+    for event in (each.event for each in stands if each.position < entry.position):
         if isinstance(
             event, (changes.ChangePlanned, changes.ChangeRevised, changes.ChangeScheduled)
         ):
@@ -568,10 +565,7 @@ def _ended(vote: Decision) -> datetime | None:
 def _content(stands: Sequence[Decision], entry: Decision) -> Content:
     """Return the content as it stood when it went in."""
     content = Content()
-    for decision in stands:
-        if decision.position >= entry.position:
-            break
-        event = decision.event
+    for event in (each.event for each in stands if each.position < entry.position):
         if isinstance(event, (changes.ChangePlanned, changes.ChangeRevised)):
             content = content._replace(kind=event.kind, risk=event.risk, services=event.services)
         if isinstance(event, (changes.ChangePlanned, changes.ChangeRescoped)):
