@@ -14,6 +14,8 @@ from domain.examples import approved, at, completed, emergency, planned, started
 from imcm import testing
 from imcm.domain import change
 from imcm.domain.change_events import (
+    ChangeApproved,
+    ChangeApprovedRetroactively,
     ChangeClosed,
     ChangeStatus,
     StepRefusedRecorded,
@@ -836,3 +838,16 @@ class TestAWholePolicy:
     def test_lists_are_of_their_kind(self, name, told):
         with pytest.raises(InvalidValue, match=name):
             Policy(**told)
+
+
+def test_rulings_of_a_source_in_older_logs_settle_nothing_here():
+    live = (emergency(), submitted(), attrs.evolve(started(3), outstanding=True))
+    ruling = ChangeApprovedRetroactively(at=at(4), by="sn", imported=True)
+    assert change.fold((*live, ruling)).outstanding
+
+
+def test_what_only_a_source_says_was_approved_has_no_votes_to_count():
+    said = ChangeApproved(at=at(2), by="sn", imported=True)
+    state = change.fold((planned(imported=True), said))
+    refusals = change.start_refusals(state, at=at(3), policy=Policy(approvals=2), anew=True)
+    assert "approved" not in [guard for guard, _ in refusals]

@@ -279,7 +279,7 @@ class TestRules:
         text = mine.explain()
         assert "rollouts of normal changes on pay: 5 % at most at first" in text
         assert "after smoke passed in the last 1 hour" in text
-        assert "a false alarm in 1.00% of rollouts at most" in text
+        assert "a false alarm in 1 % of rollouts at most" in text
 
     def test_are_rules_and_nothing_else(self):
         with pytest.raises(InvalidValue, match="rollouts"):

@@ -354,6 +354,13 @@ def test_bad_counts_lost_with_the_step_they_were_told_of():
     story.refused("canary", change.advance_rollout, 4, by="ci", percent=100, **good)
 
 
+def test_failed_check_lost_with_the_step_it_was_told_of():
+    story = running(RolloutRule(first=5, checks=["smoke"]))
+    story.do(change.validate, 3, by="ci", check="smoke", passed=True)
+    story.do(change.validate, 3, by="ci", check="smoke", passed=False)
+    story.refused("evidence stands", change.void, 3, by="bob", version=5, why="x")
+
+
 def test_failures_voided_by_whoever_told_them():
     story = running(RolloutRule(first=5))
     story.do(change.fail, 3, by="ci", reached_production=True)

@@ -418,3 +418,10 @@ def test_windows_are_those_of_the_schedule():
     window = Window(start=at(5), end=at(9))
     told = view_of_stream(log(change("CHG-1", planned(0, window=window))))
     assert window == told.window
+
+
+def test_what_is_ready_says_whether_it_may_start():
+    no = Ready(change=ChangeView(id="C"), refusals=(Refusal("freeze", "until Monday"),))
+    assert (no.may_start, Ready(change=ChangeView(id="C")).may_start) == (False, True)
+    assert no.as_dict()["may_start"] is False
+    assert no.as_dict()["change"]["id"] == "C"

@@ -381,3 +381,27 @@ class TestCorrections:
             found = check_of(row, TOLD_IN_TIME)
             assert found.ruling is ruling, found
             assert ("its maintenance window ended" in found.reason) is (ruling is Ruling.UNKNOWN)
+
+
+class TestWhatNobodyDated:
+    def test_has_no_time_in_the_table_and_no_ruling_on_its_window(self):
+        window = Window(start=at(1), end=at(9))
+        told = ChangePlanned(
+            at=None, by="sn", type=ChangeType.NORMAL, kind=None, window=window, imported=True
+        )
+        row = only(change("CHG-1", told, ChangeCompleted(at=None, by="sn", imported=True)))
+        assert row.row()["went in at"] == ""
+        found = check_of(row, WINDOW)
+        assert (found.ruling, found.reason.endswith("only a source says when")) == (
+            Ruling.UNKNOWN,
+            True,
+        )
+
+    def test_is_due_at_no_time_that_there_is(self):
+        late = at(0).replace(year=9999, month=12, day=31)
+        began = steps("CHG-1", emergency(), submit(), start(4))
+        name, events = began
+        events = (*events[:-1], attrs.evolve(events[-1], at=late))
+        due = adopting(Policy(name="due", ruling_due="1 day"))
+        row = duties(with_rules(log((name, events), now=9), (1, due))).rows[0]
+        assert ruled(row, IN_TIME) is Ruling.UNKNOWN
