@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from imcm.domain import change as changes
 from imcm.domain import incident as incidents
+from imcm.domain.change import Refusal
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.incident_events import SeverityInherited
 from imcm.domain.policy import Policy
@@ -29,7 +30,14 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue, NaiveTimeError, StepRefused
 from imcm.projections.boards.assembly import view_of_stream, views_of
 from imcm.projections.boards.live import Deployed, live_version
-from imcm.projections.boards.views import ActionItem, Approval, ChangeView, LiveVersion, Match
+from imcm.projections.boards.views import (
+    ActionItem,
+    Approval,
+    ChangeView,
+    LiveVersion,
+    Match,
+    Ready,
+)
 from imcm.testing import change_steps, incident_steps
 from projections.log import (
     at,
