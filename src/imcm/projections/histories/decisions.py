@@ -334,7 +334,8 @@ def _told(event: object) -> str:
             return f" as {event.result.value}"
         case changes.StepRefusedRecorded():
             return f": {quoted(event.step)} (guard {quoted(event.guard)}), asked"
-    return ""
+        case _:
+            return ""
 
 
 def _moment(moment: Moment | None) -> str:
