@@ -193,13 +193,13 @@ class PolicyTest:
         checked_window("window", self.window)
         if self.started is not None:
             _placed("started", self.started)
-        if self.step == "advance_rollout" and not self.rollout:
-            raise InvalidValue("rollout", [], "the share that is asked about, the last one")
         checked_member("result", self.result, Result)
         if checked_number("template_failures", self.template_failures) < 0:
             raise InvalidValue("template_failures", self.template_failures, "0 or more")
         if not isinstance(self.step, str) or self.step not in _STEPS:
             raise InvalidValue("step", self.step, f"one of {', '.join(_STEPS)}")
+        if self.step == "advance_rollout" and not self.rollout:
+            raise InvalidValue("rollout", [], "the share that is asked about, the last one")
         guards = {guard.name for rule in change.STEPS.values() for guard in rule.guards}
         known = {"", "status", *guards}
         if not isinstance(self.refused_by, str) or self.refused_by not in known:
