@@ -1437,25 +1437,24 @@ def _approval_stands(change: Change, ask: _Ask) -> str | None:
         Status.SUBMITTED,
     }:
         return None
-    event = EventVoided(at=None, by="", version=version, status="")
-    after_it = fold((*change.past, event))
-    if isinstance(change.past[version - 1], _CONTENT_EVENTS) and change.status is after_it.status:
-        return f"version {version} is content that was approved; void what came of it first"
-    if (
-        isinstance(change.past[version - 1], FreezeOverridden)
-        and change.status not in _BEFORE_START
-    ):
+    target = change.past[version - 1]
+    if isinstance(target, FreezeOverridden) and change.status not in _BEFORE_START:
         return f"it started on version {version}, which overrides a freeze; void the start first"
+    is_content = isinstance(target, _CONTENT_EVENTS)
     # Which votes the quorum took depends on the policy, so it rests on all that counted.
-    event_voided = change.past[version - 1]
-    lost = (
-        isinstance(event_voided, ChangeApproved | VoteGiven)
-        and not event_voided.imported
-        and event_voided.content == change.content
+    counted = (
+        isinstance(target, ChangeApproved | VoteGiven)
+        and not target.imported
+        and target.content == change.content
     )
-    if lost and change.status is after_it.status:
-        return f"the approval rests on version {ask.version}; void what came of it first"
-    return None
+    if not is_content and not counted:
+        return None
+    event = EventVoided(at=None, by="", version=version, status="")
+    if change.status is not fold((*change.past, event)).status:
+        return None
+    if is_content:
+        return f"version {version} is content that was approved; void what came of it first"
+    return f"the approval rests on version {version}; void what came of it first"
 
 
 _VOID_GUARDS = (
@@ -1495,6 +1494,7 @@ _APPROVED = Guard(name="approved", why_not=_counts_as_approved)
 _INSIDE = "inside the window"
 _STARTS_INSIDE = Guard(name=_INSIDE, why_not=_starts_inside, needs=_start_needed)
 _COMPLETES_INSIDE = Guard(name=_INSIDE, why_not=_completes_inside)
+_ROLLED_OUT = Guard(name="rolled out", why_not=_rolled_out)
 _IN_ROLLOUT = Guard(name="rollout", why_not=_in_rollout)
 _NOT_FROZEN = Guard(name="freeze", why_not=_not_frozen, needs=_when_needed)
 _IN_MAINTENANCE = Guard(name="maintenance window", why_not=_in_maintenance, needs=_when_needed)
@@ -1583,9 +1583,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
     ),
     "pause_rollout": _row((Status.IMPLEMENTING,), _SAME, _IN_ROLLOUT),
     "abort_rollout": _row((Status.IMPLEMENTING,), "implemented", _IN_ROLLOUT),
-    "complete": _row(
-        (Status.IMPLEMENTING,), "implemented", Guard(name="rolled out", why_not=_rolled_out)
-    ),
+    "complete": _row((Status.IMPLEMENTING,), "implemented", _ROLLED_OUT),
     "fail": _row((Status.IMPLEMENTING,), "implemented"),
     "roll_back": _row((Status.IMPLEMENTING, *_AFTER_WORK), "implemented"),
     "recover": _row(_AFTER_WORK, _SAME),
@@ -1910,7 +1908,10 @@ def _unauthorised(
     policy: Policy = DEFAULT_POLICY,
 ) -> str:
     """Return the name of the first guard that would have refused a telling step, or ""."""
-    ask: _Ask = Ask(by=by, at=at, policy=policy)
+    return _first_to_refuse(guards, change, Ask(by=by, at=at, policy=policy))
+
+
+def _first_to_refuse(guards: Iterable[Guard[Change]], change: Change, ask: _Ask) -> str:
     return next((guard.name for guard in guards if guard.why_not(change, ask)), "")
 
 
@@ -3054,28 +3055,19 @@ def _mark_guards(
     change: Change, policy: Policy, also: Policy | None
 ) -> Callable[[Moment | None], str]:
     """Return the function that names the guard by which a start at a time is unasked for."""
+
+    def refused_by(*guards: Guard[Change]) -> Callable[[Moment | None], str]:
+        return lambda at: _first_to_refuse(guards, change, Ask(at=at, policy=policy, also=also))
+
     if change.lived and change.status is Status.IMPLEMENTING:
-        return lambda at: _guard_at_the_end(change, Ask(at=at, policy=policy, also=also))
+        return refused_by(_ROLLED_OUT, *_ADVISORY_AT_THE_END)
     if not change.lived or change.status not in {*_BEFORE_START, Status.CANCELLED}:
         return lambda _: ""
     if not (change.status is Status.APPROVED and _is_approved_here(change)):
         return lambda _: "approved"
     if change.other_content and change.type is not ChangeType.EMERGENCY:
         return lambda _: "content as approved"
-
-    def guard_at(at: Moment | None) -> str:
-        ask: _Ask = Ask(at=at, policy=policy, also=also)
-        refused = (guard.name for guard in _ADVISORY_UNSTARTED if guard.why_not(change, ask))
-        return next(refused, "")
-
-    return guard_at
-
-
-def _guard_at_the_end(change: Change, ask: _Ask) -> str:
-    """Name the guard by which the work does not end at a time; "" where none says no."""
-    rolled_out = next(guard for guard in STEPS["complete"].guards if guard.name == "rolled out")
-    guards = (rolled_out, *_ADVISORY_AT_THE_END)
-    return next((guard.name for guard in guards if guard.why_not(change, ask)), "")
+    return refused_by(*_ADVISORY_UNSTARTED)
 
 
 def _marked_unasked(event: Any, guard_at: Callable[[Moment | None], str]) -> Any:

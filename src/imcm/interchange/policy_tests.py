@@ -41,7 +41,6 @@ __all__ = ["PolicyTest", "TestOutcome", "read_policy_tests", "run_policy_tests"]
 _STEPS: Final = (
     *("submit", "approve", "schedule", "override_freeze", "start", "advance_rollout", "close"),
 )
-_COUNTS: Final = ("errors", "requests")
 _BEFORE_THE_WORK: Final = ("submit", "approve", "schedule", "override_freeze", "start")
 _HOUR: Final = timedelta(hours=1)
 _VOTE: Final = ("by", "authority", "at", "why")
