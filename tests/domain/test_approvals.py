@@ -501,6 +501,11 @@ class TestVoid:
     def ask(self, *events, version, by):
         return given(*events).when(change.void, by=by, at=at(9), version=version, why="wrong")
 
+    def test_what_a_source_revised_stands_under_its_approval(self):
+        revised = change.ChangeRevised(at=at(1), by="sn", kind=Kind.SCHEMA, imported=True)
+        events = (planned(imported=True), revised, approved(imported=True))
+        self.ask(*events, version=2, by="dan").then_refused(guard="approval stands")
+
     UNAPPROVED = (emergency(), submitted(), started_unapproved())
     OVER = (*UNAPPROVED, HELD, completed(unauthorised="not on hold"))
     RULED = (*OVER, RetroactiveApprovalRefused(at=at(8), by="bea", why="no"))

@@ -159,6 +159,7 @@ from imcm.domain.vocabulary import (
     optional_moment,
     required_words,
     says_something,
+    time_after,
 )
 from imcm.errors import InvalidValue
 
@@ -777,11 +778,7 @@ def _ends_at(change: Change, vote: VoteHeld, policy: Policy) -> datetime | None:
 
 def _later(moment: Moment, length: timedelta) -> datetime:
     """Return a time after a moment, or the last one there is."""
-    first = earliest(moment)
-    try:
-        return first + length
-    except OverflowError:
-        return datetime.max.replace(tzinfo=UTC)
+    return time_after(earliest(moment), length) or datetime.max.replace(tzinfo=UTC)
 
 
 def _lapsed(change: Change, at: Moment, policies: Iterable[Policy]) -> dict[str, datetime]:

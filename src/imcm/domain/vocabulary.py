@@ -102,6 +102,14 @@ Moment: TypeAlias = datetime | Between
 """A time, or an earliest and a latest one. Always time-zone-aware."""
 
 
+def time_after(at: datetime, length: timedelta) -> datetime | None:
+    """Return the time so long after another one; None where the calendar ends before it."""
+    try:
+        return at + length
+    except OverflowError:
+        return None
+
+
 def earliest(moment: Moment) -> datetime:
     """Return the first time *moment* can have been."""
     return moment.earliest if isinstance(moment, Between) else moment

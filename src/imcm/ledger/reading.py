@@ -516,13 +516,13 @@ class LedgerReader:
         """
         moment = self.now() if at is None else at
         mine, rules = self.change(id), self.rules()
-        policy = rules.policy or DEFAULT_POLICY
+        policy, also = rules.policy or DEFAULT_POLICY, submitted_under(mine, rules)
         refusals = change.start_refusals(
             mine,
             by=by,
             at=moment,
             policy=policy,
-            also=submitted_under(mine, rules),
+            also=also,
             context=context,
             rollout_plan=rollout_plan,
         )
@@ -534,9 +534,7 @@ class LedgerReader:
             version=policy.version,
             context=context,
             first_share=change.first_share(mine, policy=policy),
-            opens_at=change.opens_at(
-                mine, moment, refusals=refusals, policy=policy, also=submitted_under(mine, rules)
-            ),
+            opens_at=change.opens_at(mine, moment, refusals=refusals, policy=policy, also=also),
         )
 
     def now(self) -> datetime:

@@ -33,7 +33,6 @@ from imcm.domain.policy.context import Context
 from imcm.domain.recorded import CHANGE, INCIDENT, checked_known_at, stream_of
 from imcm.domain.vocabulary import (
     PRODUCTION,
-    Moment,
     Severity,
     Window,
     checked_function,
@@ -48,6 +47,7 @@ from imcm.domain.vocabulary import (
     known_id,
     midpoint,
     optional_known_id,
+    time_after,
 )
 from imcm.errors import InvalidValue, UnreadEventError
 from imcm.gc_pause import gc_paused
@@ -208,14 +208,6 @@ _WAITS_FOR_VOTES: Final = (ChangeStatus.SUBMITTED, ChangeStatus.APPROVED)
 _PLANNED: Final = frozenset(
     {ChangeStatus.SUBMITTED, ChangeStatus.APPROVED, ChangeStatus.IMPLEMENTING}
 )
-
-
-def _later(moment: Moment, length: timedelta) -> datetime | None:
-    """Return a time after a moment; None where there is none before the end of all times."""
-    try:
-        return utc(moment) + length
-    except OverflowError:
-        return None
 
 
 _FOUR_WEEKS: Final = timedelta(weeks=4)
@@ -575,7 +567,7 @@ class Views:
         policy, due = rules.policy or DEFAULT_POLICY, None
         began = view.started_at or view.deployed_at
         if waits_for == "ruling" and policy.ruling_due is not None and began is not None:
-            due = _later(began, policy.ruling_due)
+            due = time_after(utc(began), policy.ruling_due)
         approval = Approval(change=view, waits_for=waits_for, since=since, due=due)
         if by is None:
             return approval

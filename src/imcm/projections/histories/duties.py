@@ -17,7 +17,16 @@ import attrs
 from imcm.domain import change_events as changes
 from imcm.domain.policy import Content, Policy
 from imcm.domain.recorded import CHANGE, Recorded, RulesAdopted, Unread, kind_and_id, known
-from imcm.domain.vocabulary import ChangeType, Moment, Window, earliest, folded, latest, midpoint
+from imcm.domain.vocabulary import (
+    ChangeType,
+    Moment,
+    Window,
+    earliest,
+    folded,
+    latest,
+    midpoint,
+    time_after,
+)
 from imcm.plain import joined, plain, quoted
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.bounds import instants
@@ -595,7 +604,7 @@ def _in_time(
     where = (opened.position,) if ruling is None else (opened.position, ruling.position)
     if policy is None or policy.ruling_due is None:
         return _check(IN_TIME, Ruling.NOTHING, "no policy in force said by when", *where)
-    due = _later(opened.at, policy.ruling_due)
+    due = None if opened.at is None else time_after(earliest(opened.at), policy.ruling_due)
     if due is None:
         return _check(IN_TIME, Ruling.UNKNOWN, "the log does not say when it went in", *where)
     if ruling is None:
@@ -608,13 +617,6 @@ def _in_time(
     return _check(
         IN_TIME, in_time, f"ruled on at {_text(ruling.recorded_at)}, due by {_text(due)}", *where
     )
-
-
-def _later(at: Moment | None, length: timedelta) -> datetime | None:
-    try:
-        return None if at is None else earliest(at) + length
-    except OverflowError:
-        return None
 
 
 def _stewards(stands: Sequence[Decision], adopted: Sequence[_Adopted]) -> Check:
