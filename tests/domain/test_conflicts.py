@@ -692,11 +692,11 @@ class TestNextFree:
     def test_takes_durations_and_times_of_data_frames(self):
         pandas = pytest.importorskip("pandas")
         met = next_free(
-            pandas.Timedelta(hours=2),
+            pandas.Timedelta(timedelta(hours=2)),
             content=PAY,
             after=pandas.Timestamp(at(0)),
             until=pandas.Timestamp(at(9)),
-            step=pandas.Timedelta(minutes=15),
+            step=pandas.Timedelta(timedelta(minutes=15)),
         )
         assert window(0, 2) == met
         assert {datetime} == {type(met.start), type(met.end)}
