@@ -13,14 +13,17 @@ from imcm.domain.change_events import (
 )
 from imcm.domain.policy import Policy
 from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
+from imcm.domain.policy.rollouts import RolloutRule
 from imcm.domain.recorded import Recorded, RulesAdopted
 from imcm.domain.vocabulary import ChangeType, Kind, Window
 from imcm.errors import InvalidValue
 from imcm.projections.histories.decisions import Question, Ruling
 from imcm.projections.histories.duties import (
+    BAKED,
     CONTENT,
     FREEZE,
     IN_TIME,
+    INCIDENT,
     STEWARD,
     TOLD_IN_TIME,
     WINDOW,
@@ -34,6 +37,7 @@ from projections.test_decisions import (
     correct,
     emergency,
     plan,
+    revise,
     start,
     steps,
     submit,
@@ -98,7 +102,7 @@ class TestARow:
         assert (row.ruling, row.exceptions, row.unknown) == (Ruling.HELD, (), ())
         assert "held: CHG-1 (normal), approved by mia (cab)" == str(row)
 
-    def test_has_every_question_of_the_trail_and_six_more(self):
+    def test_has_every_question_of_the_trail_and_eight_more(self):
         row = only(steps("CHG-1", *NORMAL))
         rules = [check.rule for check in row.checks]
         assert rules == [
@@ -108,6 +112,8 @@ class TestARow:
             FREEZE,
             IN_TIME,
             TOLD_IN_TIME,
+            BAKED,
+            INCIDENT,
             STEWARD,
         ]
 
@@ -150,6 +156,60 @@ class TestRules:
         moved = only(steps("CHG-1", plan(window=self.WINDOW), submit(), approve(), start(),
                            complete(), correct(9, 4, "at", at(4), at(3.5))))  # fmt: skip
         assert ruled(moved, WINDOW) is Ruling.BROKEN
+
+    def test_end_that_was_corrected_to_after_the_window(self):
+        story = (plan(window=self.WINDOW), submit(), approve(), start(), complete())
+        held = only(steps("CHG-1", *story, correct(9, 5, "at", at(5), at(4.5))))
+        assert ruled(held, WINDOW) is Ruling.HELD
+        row = only(steps("CHG-1", *story, correct(9, 5, "at", at(5), at(8))))
+        found = check_of(row, WINDOW)
+        assert (found.ruling, found.positions) == (Ruling.BROKEN, (5, 6))
+        assert "its end was corrected to" in found.reason
+
+    BAKE = ((1, adopting(Policy(name="baked", rollouts=[RolloutRule(bake="1 hour")]))),)
+
+    @pytest.mark.parametrize(
+        ("recorded", "ruling"),
+        [
+            ({}, Ruling.HELD),
+            ({5: 5, 6: 6, 7: 6.5}, Ruling.UNKNOWN),
+            ({4: 5}, Ruling.HELD),  # nobody has it before the first step
+        ],
+    )
+    def test_steps_of_a_rollout_recorded_closer_than_they_have_to_be(self, recorded, ruling):
+        share = (take("advance_rollout", hours, "ci", percent=percent)
+                 for hours, percent in ((5, 5), (6, 50), (7, 100)))  # fmt: skip
+        stream = steps("CHG-1", plan(), submit(), approve(), start(rollout_plan=(5, 50, 100)),
+                       *share)  # fmt: skip
+        stamps = {1: 0, 2: 1, 3: 2, 4: 4, 5: 5, 6: 6, 7: 7, **recorded}
+        [row] = duties(with_rules(log(stream, recorded=stamps), *self.BAKE)).rows
+        found = check_of(row, BAKED)
+        assert found.ruling is ruling
+        if ruling is Ruling.UNKNOWN:
+            told = "100 % was recorded 30 min after the step before; the policy asks for 1 h"
+            assert (found.reason, found.positions) == (told, (7, 8))
+
+    def test_rollouts_that_no_policy_asks_to_be_watched(self):
+        first = ((1, adopting(Policy(name="small", rollouts=[RolloutRule(first=5)]))),)
+        stream = steps("CHG-1", plan(), submit(), approve(), start(rollout_plan=(5, 100)),
+                       take("advance_rollout", 5, "ci", percent=5),
+                       take("advance_rollout", 5, "ci", percent=100))  # fmt: skip
+        for rules in ((), first):
+            assert ruled(only(stream, rules=rules), BAKED) is Ruling.NOTHING
+
+    def test_incident_of_an_emergency(self):
+        story = steps("CHG-1", emergency(), submit(), start(), complete())
+        found = check_of(only(story), INCIDENT)
+        told = "nothing is recorded of INC-1"
+        assert (found.ruling, found.reason, found.positions) == (Ruling.UNKNOWN, told, (1,))
+        row = only(incident("INC-1", detected(0)), story)
+        assert ruled(row, INCIDENT) is Ruling.HELD
+        other = steps("CHG-1", emergency(), revise(0.5, incident="INC-2"), submit(), start())
+        assert check_of(only(other), INCIDENT).reason == "nothing is recorded of INC-2"
+        assert ruled(only(steps("CHG-1", *NORMAL)), INCIDENT) is Ruling.NOTHING
+        nameless = change("CHG-1", ChangePlanned(at=at(0), by="x", type=ChangeType.EMERGENCY),
+                          ChangeCompleted(at=at(1), by="ci"))  # fmt: skip
+        assert check_of(only(nameless), INCIDENT).reason == "it names none"
 
     def test_content_corrected_after_its_approval(self):
         story = steps("CHG-1", *NORMAL, correct(9, 1, "services", ("pay",), ("web",)))

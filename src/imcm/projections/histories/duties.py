@@ -7,16 +7,27 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from itertools import pairwise
 from typing import Any, Final
 
 import attrs
 
 from imcm.domain import change_events as changes
 from imcm.domain.policy import Content, Policy
-from imcm.domain.recorded import CHANGE, Recorded, RulesAdopted, Unread, kind_and_id, known
+from imcm.domain.recorded import (
+    CHANGE,
+    Recorded,
+    RulesAdopted,
+    Unread,
+    kind_and_id,
+    known,
+)
+from imcm.domain.recorded import (
+    INCIDENT as INCIDENT_STREAM,
+)
 from imcm.domain.vocabulary import (
     ChangeType,
     Moment,
@@ -35,7 +46,7 @@ from imcm.projections.figures.deployments import Deployments
 from imcm.projections.figures.excerpt import excerpt
 from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.units import zone
+from imcm.projections.figures.units import SECONDS, shown, zone
 from imcm.projections.figures.windows import Relative, last_days
 from imcm.projections.histories.decisions import (
     Decision,
@@ -54,6 +65,8 @@ FREEZE: Final = "it went in during no freeze, or that was overridden"
 IN_TIME: Final = "what went in without approval was ruled on in time"
 TOLD_IN_TIME: Final = "nothing that would have refused it came between its start and its record"
 STEWARD: Final = "no steward voted under rules that they adopted after it was submitted"
+BAKED: Final = "the records of its rollout steps lie as far apart as the policy asks"
+INCIDENT: Final = "the incident that an emergency ends is known"
 
 _NO_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _WORST_FIRST: Final = (Ruling.BROKEN, Ruling.UNKNOWN, Ruling.HELD, Ruling.NOTHING)
@@ -293,12 +306,16 @@ def duties(
     definition = Deployments(window=window, time_zone=time_zone)
     streams: dict[str, list[Recorded]] = {}
     adopted: list[_Adopted] = []
+    incidents: set[str] = set()
     position, newest = 0, None
     for recorded in known(log, known_at):
         position = recorded.position
         newest = recorded.recorded_at if newest is None else max(newest, recorded.recorded_at)
-        if kind_and_id(recorded.stream)[0] == CHANGE:
+        kind, id = kind_and_id(recorded.stream)
+        if kind == CHANGE:
             streams.setdefault(recorded.stream, []).append(recorded)
+        elif kind == INCIDENT_STREAM:
+            incidents.add(id)
         elif isinstance(recorded.event, RulesAdopted) and recorded.event.kind == "policy":
             adopted.append(_Adopted(recorded.position, recorded.event))
     period = definition.window
@@ -319,7 +336,7 @@ def duties(
         told_at_first, _ = uncorrected_moment(entry, trail.decisions)
         if not (_inside(entry.at, definition) or _inside(told_at_first, definition)):
             continue
-        rows.append(_duty(trail, entry, adopted, newest))
+        rows.append(_duty(trail, entry, adopted, incidents, newest))
     rows.sort(key=_order)
     return Duties(
         window=period, rows=tuple(rows), not_in=len(streams) - len(rows), log_position=position
@@ -361,6 +378,7 @@ def _duty(
     trail: DecisionTrail,
     entry: Decision,
     adopted: Sequence[_Adopted],
+    incidents: Container[str],
     newest: datetime | None,
 ) -> Duty:
     stands = _standing(trail)
@@ -376,6 +394,8 @@ def _duty(
         _outside_freezes(stands, entry, adopted),
         _in_time(stands, adopted, newest),
         _recorded_in_time(stands, entry, window, adopted),
+        _baked(stands, entry, adopted),
+        _names_incident(stands, type_, incidents),
         _stewards(stands, adopted),
     ]  # fmt: skip
     return Duty(
@@ -436,8 +456,18 @@ def _kept_window(stands: Sequence[Decision], entry: Decision, window: Window | N
         reason = f"planned for {_text(window.start)} to {_text(window.end)}, and not approved"
         return _check(WINDOW, Ruling.NOTHING, reason, entry.position)
     inside = latest(entry.at) >= window.start and earliest(entry.at) < window.end
-    ruling = Ruling.HELD if inside else Ruling.BROKEN
-    return _check(WINDOW, ruling, f"{said}; it went in at {_text(entry.at)}", entry.position)
+    reason = f"{said}; it went in at {_text(entry.at)}"
+    if not inside:
+        return _check(WINDOW, Ruling.BROKEN, reason, entry.position)
+    over = next(
+        (each for each in stands if isinstance(each.event, changes.ChangeCompleted)
+         and each.corrected_by and each.at is not None and earliest(each.at) > window.end),
+        None,
+    )  # fmt: skip
+    if over is not None:  # one that was told so at once carries the guard
+        reason = f"{said}; its end was corrected to {_text(over.at)}"
+        return _check(WINDOW, Ruling.BROKEN, reason, over.position, *over.corrected_by)
+    return _check(WINDOW, Ruling.HELD, reason, entry.position)
 
 
 def _as_approved(stands: Sequence[Decision], entry: Decision) -> Check:
@@ -564,6 +594,55 @@ def _recorded_in_time(
     told_at = _text(entry.at) + (f" ({_text(at_first)} at first)" if corrected else "")
     reason = f"told to be at {told_at}, recorded at {_text(recorded)}: {', '.join(between)}"
     return _check(TOLD_IN_TIME, Ruling.UNKNOWN, reason, entry.position, *corrected)
+
+
+def _baked(stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopted]) -> Check:
+    """
+    Judge whether a rollout was watched as long as the policy asks, by when steps were recorded.
+
+    By what was told it was: a step that comes too early is refused. Where two records are closer
+    than that, nothing but the word of who told them says so.
+    """
+    steps = [entry, *(each for each in stands if isinstance(each.event, changes.RolloutAdvanced))]
+    steps = [each for each in steps if not each.imported]
+    asked = False
+    for before, step in pairwise(steps):
+        policies = [each for each in adopted if each.position < step.position]
+        policy = policies[-1].policy() if policies else None
+        content = _content(stands, entry)
+        rules = () if policy is None else policy.rollouts
+        bake = max((r.bake for r in rules if r.bake and r.is_about(content)), default=None)
+        if bake is None or not getattr(before.event, "percent", None):
+            continue  # before the first users have it there is nothing to watch
+        asked = True
+        apart = step.recorded_at - before.recorded_at
+        if apart < bake:
+            shown_apart, asks = (shown(each.total_seconds(), SECONDS) for each in (apart, bake))
+            step_is = f"{step.event.percent:g} % was recorded {shown_apart} after the step before"
+            reason = f"{step_is}; the policy asks for {asks}"
+            return _check(BAKED, Ruling.UNKNOWN, reason, before.position, step.position)
+    if not asked:
+        return _check(
+            BAKED, Ruling.NOTHING, "no policy in force asked for it, or it was no rollout"
+        )
+    return _check(BAKED, Ruling.HELD, "all of them were", *(each.position for each in steps))
+
+
+def _names_incident(
+    stands: Sequence[Decision], type_: ChangeType | None, incidents: Container[str]
+) -> Check:
+    said = [
+        e for e in stands if isinstance(e.event, (changes.ChangePlanned, changes.ChangeRevised))
+    ]
+    if type_ is not ChangeType.EMERGENCY or not said:
+        return _check(INCIDENT, Ruling.NOTHING, "it is no emergency")
+    where = said[-1].position
+    named = said[-1].event.incident
+    if named is None:
+        return _check(INCIDENT, Ruling.UNKNOWN, "it names none", where)
+    if named in incidents:
+        return _check(INCIDENT, Ruling.HELD, f"it ends {quoted(named)}", where)
+    return _check(INCIDENT, Ruling.UNKNOWN, f"nothing is recorded of {quoted(named)}", where)
 
 
 def _ended(vote: Decision) -> datetime | None:
