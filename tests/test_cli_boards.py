@@ -130,14 +130,14 @@ def tables():
     ),
     "approvals": (
         ("approvals", "--by", "dev"),
-        ["id age waits for due votes asked by may why not title",
-         "CHG-3 4h approval dev no 'dev' asked for, planned, revised or submitted it; somebody "
-         "else must decide Bring in 3.0"],
+        ["id age waits for due votes missing first lapses asked by may why not title",
+         "CHG-3 4h approval 1 more dev no 'dev' asked for, planned, revised or submitted it; "
+         "somebody else must decide Bring in 3.0"],
     ),
     "who may": (
         ("approvals", "--by", "mia"),
-        ["id age waits for due votes asked by may why not title",
-         "CHG-3 4h approval dev yes Bring in 3.0"],
+        ["id age waits for due votes missing first lapses asked by may why not title",
+         "CHG-3 4h approval 1 more dev yes Bring in 3.0"],
     ),
     "calendar": (
         ("calendar",),

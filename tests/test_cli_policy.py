@@ -111,17 +111,17 @@ class TestAFile:
         printed = failed("policy", "test", lax, strict)
         assert "FAILED  nothing starts on a Friday evening: expected freeze; allowed" in printed
         assert printed.endswith("2 passed, 5 failed\n")
-        plain = json.loads(failed("policy", "test", lax, strict, "--json"))
+        plain = json.loads(failed("policy", "test", lax, strict, "--json"))["rows"]
         assert {"name", "passed", "expected", "step", "refused_by", "why"} == set(plain[0])
 
     def test_beside_another(self, strict, tmp_path, ledger):
         assert listed("policy", "diff", strict, strict) == ["they say the same"]
-        assert told("policy", "diff", strict, strict, "--json") == []
+        assert told("policy", "diff", strict, strict, "--json")["rows"] == []
         other = tmp_path / "other.toml"
         other.write_text(strict.read_text().replace('"14 days"', '"7 days"'))
         lines = words(failed("policy", "diff", strict, other).splitlines())
         assert lines == ["key strict 1 strict 1", "valid_for 14 days 7 days"]
-        plain = json.loads(failed("policy", "diff", strict, other, "--json"))
+        plain = json.loads(failed("policy", "diff", strict, other, "--json"))["rows"]
         assert plain == [{"key": "valid_for", "first": "14 days", "second": "7 days"}]
         in_force = words(failed("policy", "diff", strict, ledger).splitlines())
         assert in_force[0] == "key strict 1 shop 2"
@@ -323,8 +323,23 @@ class TestTheGate:
 
     def test_of_what_is_not_there(self, ledger):
         ran = run_here("gate", "CHG-9", "--ledger", ledger)
-        assert (ran.returncode, ran.stdout) == (1, "")
+        assert (ran.returncode, ran.stdout) == (2, "")  # 1 is an answer: closed
         assert "no change 'CHG-9' in this log" in ran.stderr
+
+
+class TestInAWindow:
+    @pytest.mark.parametrize("width", [40, 80])
+    def test_what_is_too_wide_stands_below_its_row(self, ledger, width):
+        given = ("list", "ready", "--ledger", ledger, "--at", "2026-03-06T18:00Z", "--by", "ci")
+        drawn = run_here(*given, COLUMNS=str(width), FORCE_COLOR="1").stdout
+        lines = re.sub(r"\x1b\[[\d;]*m", "", drawn).splitlines()
+        assert max(map(len, lines)) <= width
+        assert lines[0].split()[:3] == ["id", "may", "start"]
+        assert lines[1].startswith("CHG-3  no")
+        below = " ".join(line.strip() for line in lines[2:])
+        assert ("opens: Sun 2026-03-08 17:00 +0000" in below) is (width == 40)
+        assert "why not: freeze: at=2026-03-06 18:00:00+00:00 lies in the freeze 'sale'" in below
+        assert "window" not in " ".join(lines)  # nobody has one
 
 
 class TestLists:
@@ -359,7 +374,7 @@ class TestLists:
         assert listed("list", "overrides", "--ledger", ledger, "--by", "ann") == [
             "no freeze was overridden"
         ]
-        [plain] = told("list", "overrides", "--ledger", ledger, "--by", "ZOE", "--json")
+        [plain] = told("list", "overrides", "--ledger", ledger, "--by", "ZOE", "--json")["rows"]
         assert (plain["change"], plain["why"]) == ("CHG-2", "money is lost")
 
     def test_of_what_a_guard_would_have_said_no_to(self, ledger, tmp_path):
@@ -439,14 +454,14 @@ class TestThePage:
         duties = told("duties", *book, "--json")
         assert list(duties) == keys["Duties"]
         assert list(duties["rows"][0]) == keys["Duty"]
-        [override] = told("list", "overrides", *book, "--json")
+        [override] = told("list", "overrides", *book, "--json")["rows"]
         assert list(override) == keys["FreezeOverride"]
         risk = told("risk", "CHG-3", *book, "--at", "2026-03-06T17:00Z", "--json")
         assert list(risk) == keys["RiskAssessment"]
         assert list(risk["estimate"]) == keys["FailureRate"]
         gate = told("gate", "CHG-3", *book, "--at", "2026-03-10T12:00Z", "--json")
         assert list(gate) == keys["Gate"]
-        assert list(told("policy", "test", strict, "--json")[0]) == keys["TestOutcome"]
+        assert list(told("policy", "test", strict, "--json")["rows"][0]) == keys["TestOutcome"]
         assert list(told("policy", "frozen", ledger, "--json")) == keys["Frozen"]
 
     def test_has_what_the_library_returns(self, keys, ledger):

@@ -470,6 +470,14 @@ class TestPlans:
         )
         assert self.submit(attrs.evolve(high, has_test_plan=True)).events
 
+    def test_say_all_that_is_missing_at_once(self):
+        pci = planned(risk=Risk.HIGH, labels={"pci": "yes"}, services=(), has_rollback_plan=False)
+        assert self.submit(pci).then_refused(guard="plans").why == (
+            "a normal change needs rollback_plan; revise it; under policy plans 1 it needs "
+            "monitoring_plan and test_plan and window and services; revise it, or refer to what "
+            "it lacks"
+        )
+
     def test_by_kinds_of_references(self):
         fix = emergency()
         assert "a reference of kind 'Ticket'" in self.submit(fix).then_refused(guard="plans").why
@@ -690,6 +698,19 @@ class TestVotesUntil:
         state = change.fold(story)
         assert change.votes_until(state, policy=Policy(approvals=2)) is not None
         assert change.votes_until(state, policy=Policy(approvals=1)) is None
+
+
+class TestVotesMissing:
+    def test_are_those_that_lack_in_which_capacity_at_that_time(self):
+        asks = attrs.evolve(TEN, rules=[ApprovalRule(votes=2, of={"cab": 1})])
+        waits = change.fold(WAITS)
+        assert change.votes_missing(waits, at(2), policy=asks) == "1 more and 1 as cab"
+        state = change.fold(voted(*WAITS, policy=asks))
+        assert change.votes_missing(state, at(3), policy=asks) == "1 as cab"
+        assert change.votes_missing(state, at(300), policy=asks) == "1 more and 1 as cab"
+        assert change.votes_missing(state, at(3)) == ""
+        assert change.votes_missing(state, at(3), also=asks) == "1 as cab"
+        assert change.votes_missing(change.fold([planned()]), at(3), policy=asks) == ""
 
 
 class TestOpensAt:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from imcm import (
+    ApprovalRule,
     ApprovedTemplate,
     Context,
     Dependencies,
@@ -453,6 +454,23 @@ class TestReady:
             assert [each.change.id for each in kept_.ready(limit=1)] == ["CHG-2"]
             ledger.adopt(Policy(name="alone", refuse_conflicts=True), by="mia")
             assert all(each.may_start for each in kept_.ready())
+
+
+class TestWhatWaits:
+    def test_says_what_is_missing_and_until_when_votes_count(self, path, clock):
+        asks = Policy(name="two", valid_for="10 days",
+                      rules=[ApprovalRule(votes=2, of={"cab": 1})])  # fmt: skip
+        with Ledger(path, clock=clock) as ledger, views(ledger) as kept_:
+            ledger.adopt(asks, by="mia")
+            ledger.record("CHG-1", change.plan, by="ann", at=NOW, title="x", risk="low",
+                          rollback_plan="back", services=["pay"])  # fmt: skip
+            ledger.record("CHG-1", change.submit, by="ann", at=NOW)
+            [waiting] = kept_.approvals()
+            assert (waiting.missing, waiting.votes_until) == ("1 more and 1 as cab", None)
+            ledger.record("CHG-1", change.approve, by="mia", at=NOW)
+            [waiting] = kept_.approvals(by="zoe")
+            assert (waiting.missing, waiting.possible) == ("1 as cab", True)
+            assert waiting.votes_until == NOW + timedelta(days=10)
 
 
 class TestDependencies:

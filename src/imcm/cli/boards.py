@@ -535,16 +535,30 @@ def list_approvals(
         def row(waiting: Any) -> Row:
             change = waiting.change
             votes = f"{len(change.votes)} of {change.quorum}" if change.quorum else ""
+            until = "" if waiting.votes_until is None else moment_text(waiting.votes_until)
             may = marks[waiting.possible] if by is not None else ""
             why = waiting.why if waiting.possible is not True else ""
             due = "" if waiting.due is None else moment_text(waiting.due)
             overdue = " (overdue)" if waiting.due is not None and waiting.due < now else ""
             return (
                 change.id, _age(waiting.since, now), waiting.waits_for, f"{due}{overdue}", votes,
-                change.requested_by or change.planned_by or "", may, why, change.title,
+                waiting.missing, until, change.requested_by or change.planned_by or "", may, why,
+                change.title,
             )  # fmt: skip
 
-        columns = ("id", "age", "waits for", "due", "votes", "asked by", "may", "why not", "title")
+        columns = (
+            "id",
+            "age",
+            "waits for",
+            "due",
+            "votes",
+            "missing",
+            "first lapses",
+            "asked by",
+            "may",
+            "why not",
+            "title",
+        )
         _print(page, columns, row, "changes that wait")
 
     _list(
@@ -577,7 +591,10 @@ def list_calendar(
     first = moment("--from", start, tz) or datetime.now(UTC)
     last = moment("--to", end, tz) or later("--to", first, timedelta(days=7))
     if ics is not None:
-        _write_calendar(ics, ledger, views, no_views, first, last, service, known_at, tz)
+        if as_json:
+            raise typer.BadParameter("--json and --ics are two forms; ask for one of them")
+        asked = {"service": service, "labels": _labels(label)}
+        _write_calendar(ics, ledger, views, no_views, first, last, asked, known_at, tz)
         return
     met: dict[str, list[str]] = {}
     freezes: list[tuple[datetime, Row]] = []
@@ -626,7 +643,7 @@ def _write_calendar(
     no_views: bool,
     first: datetime,
     last: datetime,
-    service: str | None,
+    asked: Mapping[str, Any],
     known_at: str | None,
     tz: str,
 ) -> None:
@@ -636,7 +653,7 @@ def _write_calendar(
     _refuse_other(out)
     with LedgerReader(ledger) as book, opened_views(book, ledger, views, no_views) as kept:
         known = known_at_of(known_at, tz, book)
-        page = kept.calendar(first, last, service=service, known_at=known)
+        page = kept.calendar(first, last, known_at=known, **asked)
         policy = kept.rules(known_at=known).policy
         freezes = () if policy is None else policy.freezes
         with replaced(out) as file:
@@ -724,7 +741,8 @@ def list_overrides(
         known = known_at_of(known_at, tz, book)
         found = in_zone(freeze_overrides(book.replay(), by=by, known_at=known), tz)
     if as_json:
-        print_json([each.as_dict() for each in found])
+        plain = [each.as_dict() for each in found]
+        print_json({"shape": SHAPE, "total": len(plain), "rows": plain})
     elif not found:
         say("no freeze was overridden")
     else:

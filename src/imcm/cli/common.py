@@ -136,6 +136,9 @@ def show(
     """
     Print a table: whole lines for grep and diff, and fitted to the window on a terminal.
 
+    What is too wide for a window stands below its row, with the name of its column: those
+    without any value first, then the widest. Cells are parted only where that does not help.
+
     Args:
         columns: The heads.
         rows: The cells of each line.
@@ -148,16 +151,19 @@ def show(
         widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
         for row in (columns, *cells):
             padded = [
-                " " * (width - cell_len(text)) + text
-                if column in right
-                else text + " " * (width - cell_len(text))
+                _padded(text, width, left=column not in right)
                 for column, width, text in zip(columns, widths, row, strict=True)
             ]
-            say("  ".join(padded).rstrip())
+            say((" " * _GAP).join(padded).rstrip())
         return
     from rich.table import Table
     from rich.text import Text
 
+    console = _console(stderr=False)
+    below = _below(columns, cells, console.width, whole)
+    if below:
+        _write(_drawn_in_two(console, columns, cells, below, right, struck))
+        return
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         side: Literal["left", "right"] = "right" if column in right else "left"
@@ -165,10 +171,68 @@ def show(
     for index, row in enumerate(cells):
         last = Text(row[-1], style="strike" if index in struck else "")
         made.add_row(*map(Text, row[:-1]), last)
-    console = _console(stderr=False)
     with console.capture() as held:
         console.print(made)
     _write(held.get())
+
+
+_GAP: Final = 2
+
+
+def _below(
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    width: int,
+    whole: Collection[str],
+) -> frozenset[int]:
+    """Return which columns stand below their rows for the rest to fit; none where it never does."""
+    widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
+    movable = [place for place in range(1, len(columns)) if columns[place] not in whole]
+    empty = {place for place in movable if not any(row[place] for row in cells)}
+    movable.sort(key=lambda place: (place in empty, widths[place], place))  # the last goes first
+    below: set[int] = set()
+    while sum(widths[n] + _GAP for n in range(len(columns)) if n not in below) - _GAP > width:
+        if not movable:
+            return frozenset()
+        below.add(movable.pop())
+    return frozenset(below)
+
+
+def _drawn_in_two(
+    console: Console,
+    columns: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    below: Collection[int],
+    right: Collection[str],
+    struck: Collection[int],
+) -> str:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    beside = [place for place in range(len(columns)) if place not in below]
+    widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        padded = (_padded(row[n], widths[n], left=columns[n] not in right) for n in beside)
+        return (" " * _GAP).join(padded).rstrip()
+
+    with console.capture() as held:
+        console.print(Text(line(columns), style="bold"))
+        for index, row in enumerate(cells):
+            console.print(Text(line(row)))
+            for place in sorted(below):
+                if not row[place]:
+                    continue
+                is_struck = index in struck and place == len(columns) - 1
+                text = Text(f"{columns[place]}: ", style="dim")
+                text.append(row[place], style="strike" if is_struck else "not dim")
+                console.print(Padding(text, (0, 0, 0, 4)), soft_wrap=False)
+    return "".join(f"{drawn.rstrip()}\n" for drawn in held.get().splitlines())
+
+
+def _padded(text: str, width: int, *, left: bool) -> str:
+    space = " " * (width - cell_len(text))
+    return text + space if left else space + text
 
 
 def print_json(value: object) -> None:
@@ -232,6 +296,16 @@ _WRONG_USAGE: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 
 _LONGEST: Final = 2_000
 _CODE: Final = str(Path(__file__).parents[1]) + os.sep
+
+
+@contextmanager
+def unanswered() -> Generator[None]:
+    """Exit with 2 where a question can't be answered: 1 is an answer, "no"."""
+    try:
+        yield
+    except (ImcmError, OSError) as error:
+        _fault(error if isinstance(error, ImcmError) else f"{error.filename}: {error.strerror}")
+        raise typer.Exit(2) from None
 
 
 def fail(message: object) -> NoReturn:

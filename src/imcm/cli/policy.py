@@ -26,6 +26,7 @@ from imcm.cli.common import (
     print_json,
     say,
     show,
+    unanswered,
     window_of,
 )
 from imcm.domain.policy import Policy
@@ -33,6 +34,7 @@ from imcm.errors import StepRefused
 from imcm.interchange.toml_files import STRICT, read_policy
 from imcm.ledger.gates import Gate
 from imcm.ledger.reading import LedgerReader
+from imcm.projections.figures.figure import SHAPE
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 policy_app = typer.Typer(
@@ -86,10 +88,12 @@ def diff(
     as_json: AsJson = False,
 ) -> None:
     """List what two policies say differently; exit with 1 where they do."""
-    first, second = read_policy(file), _policy_or_in_force(other)
+    with unanswered():
+        first, second = read_policy(file), _policy_or_in_force(other)
     found = first.differences(second)
     if as_json:
-        print_json([{"key": key, "first": mine, "second": theirs} for key, mine, theirs in found])
+        rows = [{"key": key, "first": mine, "second": theirs} for key, mine, theirs in found]
+        print_json({"shape": SHAPE, "total": len(rows), "rows": rows})
     elif found:
         show(("key", f"{first.name} {first.version}", f"{second.name} {second.version}"), found)
     else:
@@ -114,13 +118,15 @@ def play(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Play the tests of a policy; exit with 1 where one fails."""
+    """Play the tests of a policy; exit with 1 where one fails, with 2 where they can't be read."""
     from imcm.interchange.policy_tests import read_policy_tests, run_policy_tests
 
-    outcomes = run_policy_tests(read_policy(file), read_policy_tests(tests or file))
+    with unanswered():
+        outcomes = run_policy_tests(read_policy(file), read_policy_tests(tests or file))
     failed = sum(not outcome.passed for outcome in outcomes)
     if as_json:
-        print_json([outcome.as_dict() for outcome in outcomes])
+        rows = [outcome.as_dict() for outcome in outcomes]
+        print_json({"shape": SHAPE, "total": len(rows), "rows": rows})
     else:
         say(*outcomes, f"{len(outcomes) - failed} passed, {failed} failed")
     if failed:
@@ -157,7 +163,7 @@ def frozen(
     content = Content(services=services, environment=environment)
     answer = _policy_or_in_force(file).frozen(moment("--at", at, tz) or datetime.now(UTC), content)
     if as_json:
-        print_json(in_zone(answer, tz).as_dict())
+        print_json({"shape": SHAPE, **in_zone(answer, tz).as_dict()})
     else:
         say(in_zone(answer, tz))
 
@@ -334,11 +340,16 @@ def gate(
     no_views: NoViews = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a change may start: exit with 0, or with 1 and the reason."""
-    when = moment("--at", at, tz)
+    """
+    Say whether a change may start: exit with 0, or with 1 and the reason.
+
+    Exit with 2 where nobody could be asked: no such ledger, no such change.
+    """
     if record and by is None:
         raise typer.BadParameter("--record needs --by")
-    with LedgerReader(ledger) as book:
+    with unanswered():
+        when = moment("--at", at, tz)
+    with unanswered(), LedgerReader(ledger) as book:
         policy, context = book.rules().policy, None
         if policy is not None and policy.refuse_conflicts:
             from imcm.cli.boards import opened_views
@@ -347,9 +358,10 @@ def gate(
                 context = kept.context(id, at=when)
         asked = book.gate(id, by=by, at=when, context=context)
     if record and not asked.open:
-        _keep(ledger, asked, by or "")
+        with unanswered():
+            _keep(ledger, asked, by or "")
     if as_json:
-        print_json(asked.as_dict())
+        print_json({"shape": SHAPE, **asked.as_dict()})
     else:
         say(in_zone(asked, tz))
     if not asked.open:

@@ -611,15 +611,18 @@ def _has_plans(change: Change, ask: _Ask) -> str | None:
     there = _said_by_plan(change)
     normal = change.type is ChangeType.NORMAL
     lacks = [part.value for part in _NORMAL_NEEDS if normal and part not in there]
-    if lacks:
-        return f"a normal change needs {' and '.join(lacks)}; revise it"
+    why = f"a normal change needs {' and '.join(lacks)}; revise it" if lacks else ""
     content, kinds = content_of(change), set(change.references.values())
-    for rule in ask.policy.plans:
-        lacks = rule.missing(there, kinds) if rule.is_about(content) else []
-        if lacks:
-            under = f"under policy {ask.policy.name} {ask.policy.version}"
-            return f"{under} it needs {' and '.join(lacks)}; revise it, or refer to what it lacks"
-    return None
+    rules = [rule for rule in ask.policy.plans if rule.is_about(content)]
+    lacks = [part for rule in rules for part in rule.missing(there, kinds) if part not in lacks]
+    if not lacks:
+        return why or None
+    under = f"under policy {ask.policy.name} {ask.policy.version}"
+    all_of_it = " and ".join(dict.fromkeys(lacks))
+    return (
+        f"{why}{'; ' if why else ''}{under} it needs {all_of_it}; revise it, or refer to what it "
+        "lacks"
+    )
 
 
 def _has_plans_to_vote_on(change: Change, ask: _Ask) -> str | None:
@@ -811,6 +814,10 @@ def _missing(
     return quorum, next(filter(None, lacks), "")
 
 
+def _of_votes(quorum: Quorum) -> str:
+    return f"of {quorum.votes} vote{'' if quorum.votes == 1 else 's'}"
+
+
 def _capacities(policy: Policy, votes: Mapping[str, VoteHeld]) -> list[frozenset[str]]:
     """Return as what votes count under a policy, of those who may vote under it."""
     return [
@@ -914,7 +921,7 @@ def _counts_as_approved(change: Change, ask: _Ask) -> str | None:
     if change.type is not ChangeType.EMERGENCY:
         asking = _asking(ask)
         quorum, lacks = _missing(change, change.votes, asking)
-        missing = f" (of {quorum.votes} votes, missing: {lacks})" if lacks else ""
+        missing = f" ({_of_votes(quorum)}, missing: {lacks})" if lacks else ""
         return f"it is not approved{missing}; only an emergency may start before"
     if change.rejected:
         return "this emergency was rejected once, so it needs approval before it starts"
@@ -1720,6 +1727,34 @@ def start_refusals(
     )
 
 
+def votes_missing(
+    change: Change,
+    at: Moment,
+    *,
+    policy: Policy = DEFAULT_POLICY,
+    also: Policy | None = None,
+) -> str:
+    """
+    Return what its approval lacks at a time, in words: "1 more and 1 as cab"; "" where nothing is.
+
+    Votes that have lapsed by then do not count. "", too, where no vote is waited for.
+
+    Args:
+        change: As `ledger.change(id)` gives it.
+        at: The moment that is asked about.
+
+    Raises:
+        InvalidValue: An argument is not as described.
+    """
+    change, at = checked_state("change", change, Change), checked_moment("at", at)
+    asking = (checked_policy(policy),) if also is None else (policy, checked_policy(also))
+    if change.status not in {Status.SUBMITTED, Status.APPROVED}:
+        return ""
+    lapsed = _lapsed(change, at, asking)
+    votes = {person: vote for person, vote in change.votes.items() if person not in lapsed}
+    return _missing(change, votes, asking)[1]
+
+
 def votes_until(
     change: Change, *, policy: Policy = DEFAULT_POLICY, also: Policy | None = None
 ) -> datetime | None:
@@ -1835,7 +1870,7 @@ def _votes_suffice(change: Change, ask: _Ask) -> str | None:
     lapsed = _lapsed(change, ask.at, asking)
     votes = {person: vote for person, vote in change.votes.items() if person not in lapsed}
     quorum, missing = _missing(change, votes, asking)
-    return f"of {quorum.votes} votes, missing: {missing}" if missing else None
+    return f"{_of_votes(quorum)}, missing: {missing}" if missing else None
 
 
 _JUDGED_BEFORE = (
@@ -2185,7 +2220,7 @@ def approve(
     standing = {person: vote for person, vote in change.votes.items() if person not in lapsed}
     quorum, missing = _missing(change, {**standing, folded(by): mine}, asking)
     counting = len(_capacities(policy, standing)) + 1
-    said = f"{counting} of {quorum.votes} votes"
+    said = f"{counting} {_of_votes(quorum)}"
     if also is not None:
         said = f"{said}, as asked under {also.name} {also.version}, too"
     ends = [end for each in asking if (end := _ends_at(change, mine, each)) is not None]

@@ -569,15 +569,22 @@ class Views:
         if waits_for == "ruling" and policy.ruling_due is not None and began is not None:
             due = time_after(utc(began), policy.ruling_due)
         approval = Approval(change=view, waits_for=waits_for, since=since, due=due)
-        if by is None:
-            return approval
         try:
             state = self._state_at(view.id, self._upto(at))
         except UnreadEventError as error:
-            return attrs.evolve(approval, possible=False, guard="unread", why=str(error))
+            no = None if by is None else False
+            return attrs.evolve(approval, possible=no, guard="unread", why=str(error))
+        now, also = self._now(), submitted_under(state, rules)
+        if waits_for == "approval":
+            ends = [vote.valid_until for vote in view.votes if vote.valid_until is not None]
+            missing = changes_.votes_missing(state, now, policy=policy, also=also)
+            approval = attrs.evolve(
+                approval, missing=missing, votes_until=min(map(earliest, ends), default=None)
+            )
+        if by is None:
+            return approval
         step = "approve" if waits_for == "approval" else "approve_retroactively"
-        also = submitted_under(state, rules)
-        answers = changes_.next_steps(state, by=by, at=self._now(), policy=policy, also=also)
+        answers = changes_.next_steps(state, by=by, at=now, policy=policy, also=also)
         answer = next(answer for answer in answers if answer.step == step)
         return attrs.evolve(approval, possible=answer.possible, guard=answer.guard, why=answer.why)
 

@@ -469,12 +469,16 @@ class Approval:
         possible: Whether the person asked for may give it; None where nobody was asked for.
         guard, why: What says no to that person, and why; "" where nothing does.
         due: By when a ruling has to be given, as the policy says; None where nobody does.
+        missing: What the approval still lacks, in words: "1 more and 1 as cab"; "" for a ruling.
+        votes_until: When the first of the votes it has lapses; None where none does.
     """
 
     change: ChangeView
     waits_for: str
     since: Moment | None = None
     due: datetime | None = None
+    missing: str = ""
+    votes_until: datetime | None = None
     possible: bool | None = None
     guard: str = ""
     why: str = ""

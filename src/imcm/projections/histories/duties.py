@@ -603,41 +603,43 @@ def _baked(stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopt
     By what was told it was: a step that comes too early is refused. Where two records are closer
     than that, nothing but the word of who told them says so.
     """
-    steps = [entry, *(each for each in stands if isinstance(each.event, changes.RolloutAdvanced))]
-    steps = [each for each in steps if not each.imported]
+    steps = [
+        (each, each.event.percent)
+        for each in stands
+        if isinstance(each.event, changes.RolloutAdvanced) and not each.imported
+    ]
     asked = False
-    for before, step in pairwise(steps):
+    for (before, _), (step, percent) in pairwise(steps):  # before the first nobody has it
         policies = [each for each in adopted if each.position < step.position]
         policy = policies[-1].policy() if policies else None
         content = _content(stands, entry)
         rules = () if policy is None else policy.rollouts
         bake = max((r.bake for r in rules if r.bake and r.is_about(content)), default=None)
-        if bake is None or not getattr(before.event, "percent", None):
-            continue  # before the first users have it there is nothing to watch
+        if bake is None:
+            continue
         asked = True
         apart = step.recorded_at - before.recorded_at
         if apart < bake:
             shown_apart, asks = (shown(each.total_seconds(), SECONDS) for each in (apart, bake))
-            step_is = f"{step.event.percent:g} % was recorded {shown_apart} after the step before"
+            step_is = f"{percent:g} % was recorded {shown_apart} after the step before"
             reason = f"{step_is}; the policy asks for {asks}"
             return _check(BAKED, Ruling.UNKNOWN, reason, before.position, step.position)
     if not asked:
-        return _check(
-            BAKED, Ruling.NOTHING, "no policy in force asked for it, or it was no rollout"
-        )
-    return _check(BAKED, Ruling.HELD, "all of them were", *(each.position for each in steps))
+        return _check(BAKED, Ruling.NOTHING, "nothing asked for it, or it was no rollout")
+    return _check(BAKED, Ruling.HELD, "all of them were", *(each.position for each, _ in steps))
 
 
 def _names_incident(
     stands: Sequence[Decision], type_: ChangeType | None, incidents: Container[str]
 ) -> Check:
     said = [
-        e for e in stands if isinstance(e.event, (changes.ChangePlanned, changes.ChangeRevised))
+        (each.event.incident, each.position)
+        for each in stands
+        if isinstance(each.event, (changes.ChangePlanned, changes.ChangeRevised))
     ]
     if type_ is not ChangeType.EMERGENCY or not said:
         return _check(INCIDENT, Ruling.NOTHING, "it is no emergency")
-    where = said[-1].position
-    named = said[-1].event.incident
+    named, where = said[-1]
     if named is None:
         return _check(INCIDENT, Ruling.UNKNOWN, "it names none", where)
     if named in incidents:
