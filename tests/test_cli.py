@@ -427,3 +427,13 @@ def test_bad_rows_are_listed_and_the_rest_is_imported_when_told_to(tmp_path: Pat
     assert "2 of 3 rows imported" in ran.stdout
     assert "yesterday" in ran.stderr
     assert "4" in ran.stderr
+
+
+@pytest.mark.parametrize("name", ["typer", "rich"])
+def test_without_its_packages_it_says_which_extra_brings_them(name):
+    hidden = f"import sys; sys.modules[{name!r}] = None; from imcm.__main__ import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", hidden], capture_output=True, text=True, check=False
+    )
+    told = "imcm: the command line needs an optional package: pip install 'imcm[cli]'\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", told)

@@ -3,6 +3,8 @@
 import gc
 import sys
 
+_OF_COMMANDS = {"typer", "rich", "platformdirs", "click"}
+
 
 def main() -> None:
     """Run the command line of this process."""
@@ -12,6 +14,13 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("imcm: interrupted\n")
         sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _OF_COMMANDS:
+            raise
+        from imcm.errors import MissingExtraError
+
+        sys.stderr.write(f"imcm: {MissingExtraError('the command line', 'cli')}\n")
+        sys.exit(1)
     gc.freeze()
     gc.enable()
     run()

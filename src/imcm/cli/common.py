@@ -36,22 +36,16 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
+import typer
+from rich.cells import cell_len
 
+from imcm.domain.recorded import CHANGE, INCIDENT, kind_and_id, stream_of
 from imcm.errors import (
     ImcmError,
     ImportRefusedError,
     InvalidValue,
-    MissingExtraError,
     UnknownIdError,
 )
-
-try:
-    import typer
-    from rich.cells import cell_len
-except ImportError as error:
-    raise SystemExit(str(MissingExtraError("the command line", "cli"))) from error
-
-from imcm.domain.recorded import CHANGE, INCIDENT, kind_and_id, stream_of
 from imcm.ledger.reading import LedgerReader
 from imcm.plain import is_plain, joined, plain
 from imcm.projections.figures.units import zone
