@@ -1,0 +1,115 @@
+"""
+Formats of other tools: each turns one payload into statements, and knows nothing else.
+
+    from imcm.interchange.formats import format_named
+
+    read = format_named("alertmanager").read(payload)
+    read.statements, read.dropped
+
+No server and no ledger is needed. `imcm formats` lists them; docs/formats.md says of each what it
+takes a status for, and by what two statements are ordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import attrs
+
+from imcm.domain.vocabulary import checked_text, is_mapping
+from imcm.errors import InvalidValue
+from imcm.interchange.payloads import DEFAULT, Options
+from imcm.interchange.statements import Read
+
+__all__ = ["FORMATS", "Format", "format_named", "payloads_of"]
+
+Order = Literal["time", "number", "receipt"]
+
+
+@attrs.frozen(kw_only=True)
+class Format:
+    """
+    One format.
+
+    Attributes:
+        name: Its name: "alertmanager".
+        title: What it is, in one line.
+        source: The name under which it is recorded where nobody gives another.
+        order: By what two statements about one thing are ordered: the "time" or a "number" that the
+            source gives; "receipt" where it gives none, so that what arrives last counts.
+        statuses: The source's own words, and what each is to us; for the docs.
+        severities: Our severities by the source's words, in small letters, where none are given.
+        listed_in: Keys under which a file has a list of payloads: {"result": [...]}.
+        statements: The function that reads one payload.
+    """
+
+    name: str
+    title: str
+    source: str
+    order: Order
+    statuses: Mapping[str, str]
+    severities: Mapping[str, str] = MappingProxyType({})
+    listed_in: tuple[str, ...] = ()
+    statements: Callable[[Any, Options], Read] = attrs.field(repr=False)
+
+    def read(self, payload: object, options: Options = DEFAULT) -> Read:
+        """
+        Return what a payload says, and what of it does not fit.
+
+        Args:
+            payload: The JSON of it, decoded.
+            options: How it is read.
+
+        Raises:
+            InvalidValue: It is no such payload: what it is about can't be told, or a time has no
+                zone.
+        """
+        if not isinstance(options, Options):
+            raise InvalidValue("options", options, "give Options(tz=..., values=...)")
+        if not is_mapping(payload):
+            raise InvalidValue("payload", type(payload).__name__, "a JSON object")
+        return self.statements(payload, options)
+
+
+_IN: Final = "imcm.interchange.formats"
+FORMATS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "alertmanager": f"{_IN}.alertmanager:ALERTMANAGER",
+        # More of them stand here, in the order of their names.
+    }
+)
+"""Where each format is defined; it is loaded when it is asked for."""
+
+
+def format_named(name: str) -> Format:
+    """
+    Return a format by its name.
+
+    Raises:
+        InvalidValue: There is none of this name.
+    """
+    place = FORMATS.get(checked_text("format", name))
+    if place is None:
+        near = get_close_matches(name[:99], FORMATS, n=1)
+        hint = f"; near: {near[0]}" if near else ""
+        raise InvalidValue("format", name, f"one of {', '.join(sorted(FORMATS))}{hint}")
+    module, _, attribute = place.partition(":")
+    made: Format = getattr(import_module(module), attribute)
+    return made
+
+
+def payloads_of(value: object, made: Format) -> Iterator[object]:
+    """Yield the payloads of a file: one, a list of them, or a list under a key of the format."""
+    if isinstance(value, list):
+        yield from value
+        return
+    if isinstance(value, Mapping):
+        for key in made.listed_in:
+            if isinstance(value.get(key), list):
+                yield from value[key]
+                return
+    yield value

@@ -1,0 +1,341 @@
+"""
+What a source says: the one form into which every format turns a payload or a row.
+
+    Statement(kind="incident", id="Q2X7", said_at=..., facts={"title": "Checkout is down"},
+              happened=[Happening("resolved", at=..., by="zoe")])
+
+A format only tells what stands in its input. What becomes of it (what is new, what changed, which
+of two statements stands) is decided in one place for all of them, in `imcm.interchange.deciding`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+import attrs
+
+from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.vocabulary import (
+    ChangeType,
+    Channel,
+    DismissalReason,
+    Kind,
+    Mode,
+    Moment,
+    Risk,
+    Severity,
+    Symptom,
+    Window,
+    checked_commits,
+    checked_id,
+    checked_member,
+    checked_milestone,
+    checked_moment,
+    checked_number,
+    checked_services,
+    checked_text,
+    checked_words,
+    is_list,
+    is_mapping,
+    known_id,
+    optional_time,
+)
+from imcm.errors import InvalidValue
+
+Check: TypeAlias = Callable[[str, Any], object]
+
+# --- what can be said -----------------------------------------------------------------------------
+
+
+def _members(members: Any) -> Check:
+    return lambda name, value: checked_member(name, value, members)
+
+
+def _ids(name: str, value: object) -> tuple[str, ...]:
+    if not is_list(value):
+        raise InvalidValue(name, value, 'ids, such as ["CHG-7", "github:42"]')
+    return tuple(dict.fromkeys(known_id(name, each) for each in value))
+
+
+def _labels(name: str, value: object) -> Mapping[str, str | None]:
+    if not is_mapping(value):
+        raise InvalidValue(name, value, 'texts by name, None where one is gone: {"team": "web"}')
+    return MappingProxyType(
+        {
+            checked_id(name, label): None
+            if text is None
+            else checked_words(f"{name}.{label}", text)
+            for label, text in value.items()
+        }
+    )
+
+
+def _marks(name: str, value: object) -> Mapping[str, Moment]:
+    if not is_mapping(value):
+        raise InvalidValue(name, value, 'moments by milestone: {"vendor called": ...}')
+    return MappingProxyType(
+        {checked_milestone(name, mark): checked_moment(name, at) for mark, at in value.items()}
+    )
+
+
+def _references(name: str, value: object) -> Mapping[str, str]:
+    if not is_mapping(value):
+        raise InvalidValue(name, value, 'addresses by kind: {"ticket": "https://..."}')
+    return MappingProxyType(
+        {checked_id(name, kind): checked_id(name, address) for kind, address in value.items()}
+    )
+
+
+def _truth(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue(name, value, "True or False")
+    return value
+
+
+def _window(name: str, value: object) -> Window:
+    if not isinstance(value, Window):
+        raise InvalidValue(name, value, "a Window")
+    return value
+
+
+def _outcome(name: str, value: object) -> str:
+    if not (isinstance(value, str) and value in OUTCOMES):
+        raise InvalidValue(name, value, f"one of {', '.join(OUTCOMES)}")
+    return value
+
+
+OUTCOMES: Final = ("successful", "failed", "rolled_back", "cancelled", "not_deployed")
+"""What a source can say of how a change went."""
+
+_BOTH: Final[Mapping[str, Check]] = {
+    "title": checked_words,
+    "services": lambda _, value: checked_services(value),
+    "environment": checked_id,
+    "labels": _labels,
+    "references": _references,
+}
+
+INCIDENT_FACTS: Final[Mapping[str, Check]] = MappingProxyType(
+    {
+        **_BOTH,
+        "symptom": _members(Symptom),
+        "mode": _members(Mode),
+        "channel": _members(Channel),
+        "monitor": checked_id,
+        "severity": _members(Severity),
+        "severity_name": checked_id,
+        "customers": checked_number,
+        "impact_started_at": checked_moment,
+        "detected_at": checked_moment,
+        "declared_at": checked_moment,
+        "acknowledged_at": checked_moment,
+        "acknowledged_by": known_id,
+        "mitigated_at": checked_moment,
+        "resolved_at": checked_moment,
+        "closed_at": checked_moment,
+        "commander": known_id,
+        "reviewed_at": checked_moment,
+        "caused_by": _ids,
+        "fixed_by": _ids,
+        "dismissed": _members(DismissalReason),
+        "merged_into": known_id,
+        "child_of": known_id,
+        "recurrence_of": known_id,
+        "stated_time_to_restore": checked_number,
+        "stated_time_to_repair": checked_number,
+        "marks": _marks,
+    }
+)
+"""
+What can be said of an incident, as the columns of docs/import.md have it. Durations are whole
+microseconds. Ids of others are of the same source, or name theirs: "github:42".
+"""
+
+CHANGE_FACTS: Final[Mapping[str, Check]] = MappingProxyType(
+    {
+        **_BOTH,
+        "type": _members(ChangeType),
+        "kind": _members(Kind),
+        "risk": _members(Risk),
+        "version": checked_id,
+        "requested_by": known_id,
+        "planned": _truth,
+        "window": _window,
+        "status": _outcome,
+        "requested_at": checked_moment,
+        "approved_at": checked_moment,
+        "approved_by": known_id,
+        "started_at": checked_moment,
+        "implemented_by": known_id,
+        "deployed_at": checked_moment,
+        "failed_at": checked_moment,
+        "rolled_back_at": checked_moment,
+        "recovered_at": checked_moment,
+        "cancelled_at": checked_moment,
+        "closed_at": checked_moment,
+        "fixes_incident": known_id,
+        "repairs": known_id,
+        "commits": lambda _, value: checked_commits(value),
+    }
+)
+"""What can be said of a change. *planned* is whether it was planned work, *window* for when."""
+
+FACTS: Final[Mapping[str, Mapping[str, Check]]] = MappingProxyType(
+    {INCIDENT: INCIDENT_FACTS, CHANGE: CHANGE_FACTS}
+)
+
+HAPPENINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        INCIDENT: ("detected", "acknowledged", "mitigated", "resolved", "reopened", "closed"),
+        CHANGE: ("approved", "started", "deployed", "failed", "rolled_back", "recovered",
+                 "cancelled", "closed"),
+    }
+)  # fmt: skip
+"""What a source can say happened. Each stands by itself, in whatever order it arrives."""
+
+
+class Happening(NamedTuple):
+    """
+    Something that happened at a moment.
+
+    Attributes:
+        what: One of `HAPPENINGS`.
+        at: When, by the source's clock; a moment may be uncertain.
+        by: Id of who did it; None where the source does not say.
+    """
+
+    what: str
+    at: Moment
+    by: str | None = None
+
+
+# --- the statement --------------------------------------------------------------------------------
+
+_NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+@attrs.frozen(kw_only=True)
+class Statement:
+    """
+    What a source says of one incident or change.
+
+    Attributes:
+        kind: Of which of the two.
+        id: Its id in the source.
+        facts: What stands, by the names of `INCIDENT_FACTS` or `CHANGE_FACTS`. What is not named is
+            not spoken of; None says that there is none (no more): an emptied `resolved_at` is a
+            reopening. Of two statements the later one counts, by *sequence* or *said_at*.
+        happened: What happened, for sources that tell events: each stands beside the others, so an
+            older one that arrives late changes nothing of a later one.
+        said_at: When the source said it, by its own clock. None where it does not tell: then it
+            counts from when it is received.
+        sequence: Its place among all that the source says of this id, where the source numbers it.
+        delivery: The source's own id of this delivery.
+        status: The source's own word for the status.
+        sha256: SHA-256 of the payload or the row, in hexadecimal.
+        texts: The times as they were written, by the name of their fact, where that is not what
+            stands there now: without zone, in another format.
+        gone: The source has it no more.
+
+    Raises:
+        InvalidValue: A name is not known, or a value can't be right.
+    """
+
+    kind: Literal["incident", "change"]
+    id: str
+    facts: Mapping[str, Any] = _NOTHING
+    happened: tuple[Happening, ...] = ()
+    said_at: datetime | None = None
+    sequence: int | None = None
+    delivery: str | None = None
+    status: str = ""
+    sha256: str | None = None
+    texts: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    gone: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.kind not in FACTS:
+            raise InvalidValue("kind", self.kind, '"incident" or "change"')
+        put: Callable[[str, object], None] = lambda name, value: object.__setattr__(  # noqa: E731
+            self, name, value
+        )
+        put("id", checked_id("id", self.id))
+        put("facts", self._checked_facts())
+        put("happened", tuple(self._checked_happened()))
+        put("said_at", optional_time("said_at", self.said_at))
+        if self.sequence is not None:
+            checked_number("sequence", self.sequence)
+        checked_text("status", self.status)
+
+    def _checked_facts(self) -> Mapping[str, Any]:
+        known = FACTS[self.kind]
+        if not is_mapping(self.facts):
+            raise InvalidValue("facts", self.facts, 'values by name: {"title": "..."}')
+        checked: dict[str, Any] = {}
+        for name, value in self.facts.items():
+            check = known.get(name)
+            if check is None:
+                raise InvalidValue("facts", name, f"for {self.kind}: {', '.join(known)}")
+            checked[name] = None if value is None else check(name, value)
+        return MappingProxyType(checked)
+
+    def _checked_happened(self) -> Iterator[Happening]:
+        if not is_list(self.happened):
+            raise InvalidValue("happened", self.happened, "[Happening(what, at), ...]")
+        for each in self.happened:
+            if not isinstance(each, Happening) or each.what not in HAPPENINGS[self.kind]:
+                allowed = f"Happening of {', '.join(HAPPENINGS[self.kind])}"
+                raise InvalidValue("happened", each, allowed)
+            by = None if each.by is None else known_id("by", each.by)
+            yield Happening(each.what, checked_moment(each.what, each.at), by)
+
+
+def sha256_of(payload: bytes | str) -> str:
+    """Return the SHA-256 of a payload as it arrived, in hexadecimal."""
+    raw = payload.encode() if isinstance(payload, str) else payload
+    return hashlib.sha256(raw).hexdigest()
+
+
+# --- what does not fit ----------------------------------------------------------------------------
+
+
+class Dropped(NamedTuple):
+    """
+    Something of an input that became no statement.
+
+    Attributes:
+        what: The field, such as "severity"; "" for the payload as a whole.
+        value: What stands there, cut after 200 characters.
+        why: Why it was left out.
+    """
+
+    what: str
+    value: str
+    why: str
+
+
+def dropped(what: str, value: object, why: str) -> Dropped:
+    """Return what is left out, with as much of its value as a person reads."""
+    return Dropped(what, str(value)[:200], why)
+
+
+class Read(NamedTuple):
+    """
+    What a format read out of one payload.
+
+    Attributes:
+        statements: What the source says.
+        dropped: What of it did not fit, each with its reason. Nothing is left out silently.
+    """
+
+    statements: tuple[Statement, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+
+
+def read_of(statements: Iterable[Statement], drops: Iterable[Dropped] = ()) -> Read:
+    """Return what was read."""
+    return Read(tuple(statements), tuple(drops))
