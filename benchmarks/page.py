@@ -68,6 +68,18 @@ NOTES: dict[str, str] = {
         "Sorting compares times and no more. Here services are named by numbers, changes come and "
         "go in the order of time, and each conflict becomes an object that can say why it is one."
     ),
+    "what_if_100k": (
+        "Each change is folded to what it was when it began, and each guard of a start is asked of "
+        "it with the votes and plans it had then; for what is refused, also when it could have "
+        "begun."
+    ),
+    "frozen_100k": (
+        "Each window is looked up in each freeze by its time. Of a weekly one the weeks around it "
+        "are told, each of them once."
+    ),
+    "next_free_100k": (
+        "Each answer checks its arguments anew and walks the stretches of all freezes up to it."
+    ),
     "risk_100k": (
         "Each row is looked at once for its levels, and each different combination of levels a few "
         "times for the estimate."

@@ -36,6 +36,7 @@ import sys
 import tempfile
 import time
 import uuid
+import zoneinfo
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -43,6 +44,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import attrs
+import control
 import logs
 import metrics
 import msgspec
@@ -56,11 +58,13 @@ from imcm import (
     change_failure_rate,
     deployment_frequency,
     dora_report,
+    facts,
     failed_deployment_recovery_time,
     incident,
     lead_time,
     rework_rate,
     time_to_restore,
+    what_if,
 )
 from imcm.codec.encoding import encode
 from imcm.codec.rows import EVENT_TYPES, StoredEvent
@@ -221,6 +225,25 @@ GOALS: dict[str, Goal] = {
         "which of as many scheduled changes conflict, where every service depends on others",
         "sorting the starts and the ends of the same windows",
         15,
+    ),
+    "what_if_100k": Goal(
+        "what another policy (a freeze, votes, plans) would have said of each change of a log",
+        "the same events, already read, into facts",
+        15,
+        "s",
+    ),
+    "frozen_100k": Goal(
+        "whether the window of each change meets a freeze: one of every week in a zone with clock "
+        "changes, one that comes once, holidays, an iCalendar file with rules that recur",
+        "the starts and the ends of the same windows in that zone, by zoneinfo",
+        5,
+        "s",
+    ),
+    "next_free_100k": Goal(
+        "the next window without a freeze of these from each start on",
+        "the starts and the ends of the same windows in that zone, by zoneinfo",
+        10,
+        "s",
     ),
     "risk_100k": Goal(
         "training the failure model on all changes, from facts already held",
@@ -1189,6 +1212,90 @@ def measure_conflicts(folder: Path, events: int) -> dict[str, Any]:
     }
 
 
+# --- another policy, and calendars ----------------------------------------------------------------
+
+
+def measure_what_if(folder: Path, events: int) -> dict[str, Any]:
+    """What another policy would have said of a log, against facts of the same events."""
+    rows = max(100, events // 10)
+    log = control.recorded(rows)
+    replay, ours = in_turn(lambda: facts(log), lambda: what_if(log, control.STRICTER))
+    known = facts(log)
+    times_alone = in_turn(lambda: what_if(known, control.STRICTER))[0]
+    found = what_if(log, control.STRICTER)
+    return {
+        "ratio": ours / replay,
+        "measured": ours,
+        "seconds": ours,
+        "baseline_seconds": replay,
+        "beside": {
+            "changes": rows,
+            "events": len(log),
+            "stopped or delayed": len(found.stopped),
+            **{f"of them by {guard}": share.of for guard, share in found.by_guard.items()},
+            "seconds, of facts already held: times alone": round(times_alone, 4),
+        },
+    }
+
+
+def measure_calendars(folder: Path, events: int) -> dict[str, Any]:
+    """Freezes asked of the windows of changes, against zoneinfo's conversion of their ends."""
+    rows = max(100, events // 10)
+    home = zoneinfo.ZoneInfo(control.LONDON)
+    begin = time.process_time()
+    freezes = control.freezes()
+    reading = time.process_time() - begin
+    windows = control.windows(rows)
+    until = control.END + timedelta(days=30)
+    content = Content(services=("service-1",))
+
+    def converted() -> object:
+        return [(each.start.astimezone(home), each.end.astimezone(home)) for each in windows]
+
+    def looked_for() -> None:
+        for each in windows:
+            next_free(
+                each.end - each.start,
+                content=content,
+                after=each.start,
+                until=until,
+                freezes=freezes.values(),
+            )
+
+    conversion, asking, looking, *alone = in_turn(
+        converted,
+        lambda: control.frozen(windows, freezes.values()),
+        looked_for,
+        *(functools.partial(control.frozen, windows, [each]) for each in freezes.values()),
+    )
+    beside: dict[str, Any] = {"changes": rows}
+    for (name, freeze), seconds in zip(freezes.items(), alone, strict=True):
+        stretches = len(freeze.windows(control.BEGIN, control.END))
+        beside[f"seconds, {name} alone, {stretches:,} stretches"] = round(seconds, 4)
+    if len(freezes) < 4:
+        beside["holidays and the iCalendar file"] = "left out: the extra calendars is not installed"
+    asked_of = {
+        "frozen": control.frozen(windows, freezes.values()),
+        "seconds, reading holidays and the iCalendar file once, in neither": round(reading, 4),
+    }
+    return {
+        "frozen_100k": {
+            "ratio": asking / conversion,
+            "measured": asking,
+            "seconds": asking,
+            "baseline_seconds": conversion,
+            "beside": beside | asked_of,
+        },
+        "next_free_100k": {
+            "ratio": looking / conversion,
+            "measured": looking,
+            "seconds": looking,
+            "baseline_seconds": conversion,
+            "beside": {"changes": rows, "milliseconds, each": round(1_000 * looking / rows, 4)},
+        },
+    }
+
+
 # --- risk -----------------------------------------------------------------------------------------
 
 
@@ -1376,6 +1483,8 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "by_month": ("report_by_month",),
     "attribution": ("attribution_100k",),
     "conflicts": ("conflicts_100k",),
+    "what_if": ("what_if_100k",),
+    "calendars": ("frozen_100k", "next_free_100k"),
     "risk": ("risk_100k",),
     "cold": ("cold_open",),
     "follow": ("follow_catch_up",),
@@ -1390,6 +1499,8 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
 
 WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "attribution": measure_attribution,
+    "calendars": measure_calendars,
+    "what_if": measure_what_if,
     "risk": measure_risk,
     "compare": whole.measure_compare,
     "conflicts": measure_conflicts,

@@ -2,7 +2,9 @@
 When changes may not go in: stretches of weeks in any zone, and what steps ask of them.
 """
 
+import itertools
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -37,6 +39,7 @@ from imcm.domain.policy import ApprovalRule, Content, Policy
 from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, Weekly
 from imcm.domain.vocabulary import Authority, Between, ChangeType, PolicyRef, Risk, Window
 from imcm.errors import InvalidValue, NaiveTimeError
+from work import work
 
 LONDON = "Europe/London"
 MINUTE = timedelta(minutes=1)
@@ -177,6 +180,61 @@ class TestStretches:
         moment = datetime(year, 6, 1, tzinfo=UTC)
         assert weekend().window_at(moment) is weekend().next_window(moment) is None
         assert [] == weekend().windows(moment, moment + timedelta(days=3))
+
+    @pytest.mark.parametrize("turn", [1, -1])
+    def test_the_first_that_is_met_is_told_however_they_are_listed(self, turn):
+        """Or who lets a change start in the later one had let it be scheduled in both."""
+        later, sooner = Window(start=at(20), end=at(24)), Window(start=at(1), end=at(2))
+        freeze = Freeze(name="sale", times=[later, sooner][::turn])
+        assert freeze.met_by(at(0), at(30)) == sooner
+        both = Freeze(name="w", times=[Weekly(start="Tue 00:00", end="Tue 01:00"), sooner][::turn])
+        assert both.met_by(at(0), at(30)) == sooner
+        under = frozen(freeze)
+        let = overridden(0, since=20, until=24, policy=under)
+        asked = testing.given(*APPROVED, let).when(
+            change.schedule, by="ann", at=at(0.2), window=window(0.5, 24), policy=under
+        )
+        assert f"until {at(2)}" in asked.then_refused(guard="freeze").why
+
+    @given(st.data())
+    def test_are_what_a_look_at_each_of_them_finds(self, data):
+        hour = st.integers(0, 60)
+        pairs = st.lists(st.tuples(hour, st.integers(1, 30)), min_size=1, max_size=8)
+        times = [Window(start=at(h), end=at(h + length)) for h, length in data.draw(pairs)]
+        freeze = Freeze(name="x", times=times)
+        begin, length = data.draw(hour), data.draw(st.integers(1, 30))
+        start, end = at(begin), at(begin + length)
+        met = [each for each in times if each.start < end and start < each.end]
+        hours = {h for h in range(100) for each in met if each.start <= at(h) < each.end}
+        found = freeze.windows(start, end)
+        assert hours == {h for h in range(100) for each in found if each.start <= at(h) < each.end}
+        assert all(a.end < b.start for a, b in itertools.pairwise(found))
+        first = min((max(start, each.start) for each in met), default=None)
+        told = freeze.met_by(start, end)
+        assert (told is None) is (first is None)
+        if told is not None:
+            assert told.start <= first < told.end
+            assert told == freeze.window_at(first)
+
+    def test_of_a_long_calendar_are_not_gone_through_one_by_one(self):
+        """A calendar gives thousands, and is asked for each change."""
+        noon = datetime(2026, 1, 10, 12, tzinfo=UTC)
+        hour = timedelta(hours=1)
+
+        def asked(freeze):
+            assert freeze.window_at(noon) is None
+            assert freeze.met_by(noon, noon + timedelta(days=1)).start.day == 11
+            assert freeze.next_window(noon).start.day == 11
+            assert freeze.holds_throughout(noon + 12 * hour, noon + 13 * hour)
+
+        counts = []
+        for count in (20, 5_000):
+            days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=n) for n in range(count)]
+            times = [Window(start=day, end=day + hour) for day in days]
+            lines, _ = work(partial(asked, Freeze(name="nights", times=times)))
+            counts.append(lines)
+        few, many = counts
+        assert few <= many < few + 100
 
     def test_are_asked_for_with_a_zone(self):
         with pytest.raises(NaiveTimeError):

@@ -764,9 +764,9 @@ def next_free(
         rules, windows = [], []
     obstacles = heapq.merge(
         taken,
-        *(_without(_stretches(rule, first, last), free.get(rule.name, ())) for rule in rules),
+        *(_without(rule.stretches(first, last), free.get(rule.name, ())) for rule in rules),
     )
-    openings = heapq.merge(*(_stretches(each, first, last) for each in windows))
+    openings = heapq.merge(*(each.stretches(first, last) for each in windows))
     long_enough = (each for each in openings if each[1] - each[0] >= length)
     start = _first_start(
         obstacles,
@@ -819,29 +819,6 @@ def _first_start(
             return None
         start = opening[0]
     return None
-
-
-def _stretches(
-    rule: Freeze | MaintenanceWindow, start: datetime, end: datetime
-) -> Iterator[_Stretch]:
-    """Yield the stretches of a rule that meet a time, in order; those that touch are one."""
-    weekly = [each for each in rule.times if not isinstance(each, Window)]
-    once = [each for each in rule.times if isinstance(each, Window)]
-    streams: list[Iterable[Window]] = [each.windows(start, end) for each in weekly]
-    streams.append(sorted(once, key=attrgetter("start")))
-    since: datetime | None = None
-    to = start
-    for window in heapq.merge(*streams, key=attrgetter("start")):
-        if window.end <= start or end <= window.start:
-            continue
-        if since is None or to < window.start:
-            if since is not None:
-                yield since, to
-            since, to = window.start, window.end
-        else:
-            to = max(to, window.end)
-    if since is not None:
-        yield since, to
 
 
 def _without(stretches: Iterator[_Stretch], holes: Sequence[_Stretch]) -> Iterator[_Stretch]:

@@ -7,10 +7,13 @@ file or a holiday calendar says is given as stretches that come once.
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Collection, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import accumulate
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
@@ -41,7 +44,10 @@ from imcm.errors import InvalidValue
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _POINT: Final = re.compile(r"([A-Z][a-z]{2}) ((?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00)")
 _POINT_ALLOWED: Final = 'a weekday and a local time: "Fri 16:00"; "Sun 24:00" is its end'
+_DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
+_BEFORE: Final = timedelta(days=10)
+"""A week, the day at whose end it may end, one that a zone left out, and one that it is behind."""
 
 
 _FIRST_TOLD: Final = datetime(3, 1, 1, tzinfo=UTC)
@@ -113,12 +119,10 @@ class Weekly:
         end = min(checked_time("end", end), _LAST_TOLD)
         if start >= end:
             return
-        home = known_zone(self.time_zone)
-        assert home is not None
-        first = _point("start", self.start).day
-        day = start.astimezone(home).date() - timedelta(days=15)
+        first = _DAYS.index(self.start[:3])
+        day = start.astimezone(UTC).date() - _BEFORE
         day += timedelta(days=(first - day.weekday()) % 7)
-        until = end.astimezone(home).date() + timedelta(days=1)
+        until = end.astimezone(UTC).date() + _DAY
         while day <= until:
             begins, ends = _stretch(self.start, self.end, self.time_zone, day)
             if begins < end and start < ends and begins < ends:
@@ -162,6 +166,40 @@ def _utc(moment: datetime) -> datetime:
     return checked_time("times", moment).astimezone(UTC)
 
 
+class _InOrder(NamedTuple):
+    """
+    The stretches of a rule, looked up by time: a calendar gives thousands that come once.
+
+    Attributes:
+        weekly: Those of every week.
+        once: Those that come once, in the order of their starts.
+        starts: When each of these starts.
+        reach: The last end of each and of all before it.
+    """
+
+    weekly: tuple[Weekly, ...]
+    once: tuple[Window, ...]
+    starts: tuple[datetime, ...]
+    reach: tuple[datetime, ...]
+
+    def once_in(self, start: datetime, end: datetime) -> Iterator[Window]:
+        """Yield those that come once and meet [*start*, *end*), in order."""
+        for place in range(bisect_right(self.reach, start), bisect_left(self.starts, end)):
+            if start < self.once[place].end:
+                yield self.once[place]
+
+
+def _sorted_stretches(rule: _During) -> _InOrder:
+    once = [each for each in rule.times if isinstance(each, Window)]
+    once.sort(key=attrgetter("start"))
+    return _InOrder(
+        weekly=tuple(each for each in rule.times if isinstance(each, Weekly)),
+        once=tuple(once),
+        starts=tuple(each.start for each in once),
+        reach=tuple(accumulate((each.end for each in once), max)),
+    )
+
+
 @attrs.frozen(kw_only=True)
 class _During:
     """
@@ -175,6 +213,9 @@ class _During:
     services: tuple[str, ...] = attrs.field(default=(), converter=checked_services)
     environments: tuple[str, ...] = attrs.field(default=(), converter=checked_environments)
     labels: Mapping[str, str] = attrs.field(factory=dict[str, str], converter=checked_labels)
+    _in_order: _InOrder = attrs.field(
+        default=attrs.Factory(_sorted_stretches, takes_self=True), init=False, eq=False, repr=False
+    )
 
     def __attrs_post_init__(self) -> None:
         checked_id("name", self.name)
@@ -194,21 +235,32 @@ class _During:
         Args:
             start, end: Aware times.
         """
+        return [Window(start=each[0], end=each[1]) for each in self.stretches(start, end)]
+
+    def stretches(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """
+        Yield what `windows` returns, as pairs of times: each is looked for as it is asked for.
+
+        Args:
+            start, end: Aware times.
+        """
         start, end = checked_time("start", start), checked_time("end", end)
-        met = [
-            window
-            for each in self.times
-            for window in (each.windows(start, end) if isinstance(each, Weekly) else [each])
-            if window.start < end and start < window.end
-        ]
-        joined: list[Window] = []
-        for window in sorted(met, key=attrgetter("start")):
-            if joined and window.start <= joined[-1].end:
-                reaches = max(joined[-1].end, window.end)
-                joined[-1] = Window(start=joined[-1].start, end=reaches)
+        known = self._in_order
+        streams: list[Iterable[Window]] = [each.windows(start, end) for each in known.weekly]
+        if known.once:
+            streams.append(known.once_in(start, end))
+        only = len(streams) == 1
+        since: datetime | None = None
+        to = start
+        for window in streams[0] if only else heapq.merge(*streams, key=attrgetter("start")):
+            if since is None or to < window.start:
+                if since is not None:
+                    yield since, to
+                since, to = window.start, window.end
             else:
-                joined.append(window)
-        return joined
+                to = max(to, window.end)
+        if since is not None:
+            yield since, to
 
     def window_at(self, at: datetime) -> Window | None:
         """
@@ -228,7 +280,7 @@ class _During:
 
     def met_by(self, start: datetime, end: datetime) -> Window | None:
         """
-        Return a stretch that [*start*, *end*) meets, to its end; None where it meets none.
+        Return the first stretch that [*start*, *end*) meets, to its end; None where there is none.
 
         Args:
             start, end: Aware times, however far apart.
@@ -237,14 +289,14 @@ class _During:
         # What comes every week comes within two, or never.
         begin = max(start, _FIRST_TOLD)
         soon = min(end, begin + 2 * _WEEK) if begin < _LAST_TOLD else end
-        for each in self.times:
-            if isinstance(each, Weekly):
-                window = next(each.windows(start, soon), None)
-            else:
-                window = each if each.start < end and start < each.end else None
-            if window is not None:
-                return self.window_at(max(start, window.start)) or window
-        return None
+        known = self._in_order
+        found = [next(each.windows(start, soon), None) for each in known.weekly]
+        found.append(next(known.once_in(start, end), None))
+        met = [window for window in found if window is not None]
+        if not met:
+            return None
+        window = min(met, key=attrgetter("start"))
+        return self.window_at(max(start, window.start)) or window
 
     def holds_throughout(self, start: datetime, end: datetime) -> bool:
         """
@@ -259,7 +311,8 @@ class _During:
     def next_window(self, at: datetime) -> Window | None:
         """Return the stretch in which a time lies, or the next one within a year."""
         at = checked_time("at", at)
-        return next(iter(self.windows(at, at + _YEAR)), None) if _is_told(at) else None
+        first = next(self.stretches(at, at + _YEAR), None) if _is_told(at) else None
+        return None if first is None else Window(start=first[0], end=first[1])
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON and TOML; `from_dict` reads them back."""
@@ -293,7 +346,7 @@ class _During:
         """
         name = checked_text("name", name)
         given = dict(plain) if is_mapping(plain) else {}
-        fields = [field.name for field in attrs.fields(cls) if field.name != "times"]
+        fields = [each.name for each in attrs.fields(cls) if each.init and each.name != "times"]
         refuse_others(name, given, ("weekly", "windows", *fields))
         if not given.get("weekly") and not given.get("windows"):
             raise InvalidValue(f"{name}.weekly", None, "give weekly, windows or both: when it is")

@@ -19,6 +19,7 @@ from imcm.domain.policy import Content, Policy, checked_policy
 from imcm.domain.recorded import CHANGE, Recorded, checked_log, kind_and_id
 from imcm.domain.vocabulary import ChangeType, Moment, midpoint
 from imcm.errors import InvalidValue
+from imcm.gc_pause import gc_paused
 from imcm.projections.facts.fold import ChangeFacts, Facts, facts
 from imcm.projections.figures.attribution import causes_of
 from imcm.projections.figures.bounds import instants
@@ -443,12 +444,11 @@ def what_if(
     policy = checked_policy(policy)
     definition = FailedBy(window=window, time_zone=time_zone)
     if isinstance(log, Facts):
-        known, stories = log, {}
-    else:
-        events = tuple(checked_log(log))
-        known = facts(events, as_of=as_of)
-        stories = _stories(events)
-    return _judged(known, stories, policy, definition)
+        with gc_paused():
+            return _judged(log, {}, policy, definition)
+    events = tuple(checked_log(log))
+    with gc_paused():
+        return _judged(facts(events, as_of=as_of), _stories(events), policy, definition)
 
 
 def _stories(log: Iterable[Recorded]) -> dict[str, list[Any]]:
