@@ -641,7 +641,7 @@ STORED_NAMES = {
     "VoteGiven": (
         "at by authority actor valid_until content votes quorum policy why status imported"
     ),
-    "StepRefusedRecorded": "at by step guard policy imported",
+    "StepRefusedRecorded": "at by step guard policy canary baseline why imported",
     "ChangeRejected": "at by why status imported",
     "ChangeApprovedRetroactively": "at by authority actor policy why imported",
     "RetroactiveApprovalRefused": "at by authority actor policy why imported",
@@ -803,6 +803,7 @@ STORED_WORDS = {
     "ChangePlanned": "title description rollback_plan monitoring_plan test_plan",
     "ChangeRevised": "why title description rollback_plan monitoring_plan test_plan",
     "ChangeApproved": "why",
+    "StepRefusedRecorded": "why",
     "ChangeRejected": "why",
     "VoteGiven": "why",
     "ChangeApprovedRetroactively": "why",

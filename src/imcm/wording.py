@@ -311,7 +311,8 @@ def _change(event: object) -> str:
             name = f" by template {event.template.name}" if event.template else ""
             return f"submitted{name}"
         case c.StepRefusedRecorded():
-            return f"{quoted(event.step)} was refused by the guard {quoted(event.guard)}"
+            said = f"{quoted(event.step)} was refused by the guard {quoted(event.guard)}"
+            return _and(said, event.why)
         case c.ChangeApproved() | c.VoteGiven():
             votes = f" ({event.votes} of {event.quorum} votes)" if event.quorum else ""
             capacity = event.authority

@@ -2,6 +2,7 @@
 Every step of a change: when it is allowed, what refuses it, and when nothing changes.
 """
 
+import attrs
 import pytest
 
 from domain.examples import (
@@ -464,12 +465,21 @@ class TestApprove:
 
         assert "votes count from: cab" in error.why
 
-    def test_a_second_vote_changes_nothing_in_whatever_capacity(self):
-        policy = Policy(authorities=frozenset({Authority.CAB}), approvals=2)
+    def test_a_second_vote_changes_nothing_and_in_another_capacity_it_is_refused(self):
+        policy = Policy(approvals=2)
         voted = approved(authority=Authority.CAB, votes=1, quorum=2, status=None)
-        given(planned(), submitted(), voted).when(
-            change.approve, by="bea", at=at(3), authority="peer", policy=policy
+        again = given(planned(), submitted(), voted)
+        again.when(
+            change.approve, by="BEA", at=at(3), authority="cab", policy=policy
         ).then_nothing()
+        refused = again.when(change.approve, by="BEA", at=at(3), policy=policy)
+        assert refused.then_refused(guard="authority").why == (
+            "'BEA' has voted as cab (version 3), and a person has one vote; void that one to vote "
+            "as peer"
+        )
+        lapsing = attrs.evolve(policy, valid_for="1 hour")
+        lapsed = again.when(change.approve, by="bea", at=at(9), policy=lapsing)
+        assert [event.authority for event in lapsed.events] == [Authority.PEER]
 
     def test_a_hold_blocks_it(self):
         given(planned(), submitted(), HELD).when(change.approve, by="bea", at=at(3)).then_refused(

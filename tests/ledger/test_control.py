@@ -94,10 +94,36 @@ class TestRefusals:
         assert error.guard == "freeze"
         assert kept(ledger) == [
             StepRefusedRecorded(
-                at=NOW, by="ann", step="start", guard="freeze", policy=STRICT.said("refused")
+                at=NOW, by="ann", step="start", guard="freeze", policy=STRICT.said("refused"),
+                why=error.why,
             )
         ]
         assert ledger.change("CHG-1").status == "approved"
+
+    def test_of_a_canary_that_has_to_be_aborted_stays_so(self, ledger):
+        rule = RolloutRule(first=5, canary=CanaryPlan())
+        ledger.adopt(Policy(name="canary", rollouts=[rule]), by="mia")
+        approved(ledger)
+        ledger.record("CHG-1", change.start, by="ci", at=NOW, rollout_plan=(5, 100))
+        ledger.record("CHG-1", change.advance_rollout, by="ci", at=NOW, percent=5)
+        few = {"canary": Counts(requests=10, errors=0), "baseline": Counts(requests=10, errors=0)}
+        held = refused(ledger, by="ci", step=change.advance_rollout, percent=100, **few)
+        assert held.why.startswith("hold: ")
+        assert held.why.endswith("or keep it with pause_rollout")
+        bad = {
+            "canary": Counts(requests=1000, errors=450),
+            "baseline": Counts(requests=1000, errors=10),
+        }
+        for _ in range(2):  # no hour is waited for
+            error = refused(ledger, by="ci", step=change.advance_rollout, percent=100, **bad)
+            assert error.why.startswith("abort: ")
+        assert [(each.canary, each.baseline) for each in kept(ledger)] == [
+            (None, None),
+            *[tuple(bad.values())] * 2,
+        ]
+        good = dict.fromkeys(bad, Counts(requests=900_000, errors=900))
+        error = refused(ledger, by="ci", step=change.advance_rollout, percent=100, **good)
+        assert error.why.startswith("abort: ")
 
     def test_are_kept_once_an_hour_for_a_person_and_a_guard(self, ledger, clock):
         ledger.adopt(STRICT, by="mia")

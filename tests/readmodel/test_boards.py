@@ -559,8 +559,11 @@ class TestApprovals:
         [authority, *_] = Authority
         strict = Policy(name="strict", version="1", authorities=frozenset({authority}))
         [waits] = board.approvals(by="mia", policy=strict)
-        assert None is waits.possible
-        assert "authority" in waits.why
+        assert (waits.possible, waits.capacities) == (True, (authority,))
+        nobody = Policy(name="closed", version="1", members={each: ["zoe"] for each in Authority})
+        [waits] = board.approvals(by="mia", policy=nobody)
+        assert (waits.possible, waits.capacities) == (False, ())
+        assert "'mia' may not vote as peer" in waits.why
 
     def test_are_rulings_where_it_went_in_without(self, book, board):
         book.detect("INC-1")

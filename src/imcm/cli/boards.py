@@ -38,7 +38,7 @@ from imcm.cli.common import (
     show,
 )
 from imcm.domain.change_events import ChangeStatus
-from imcm.domain.vocabulary import Moment, Window
+from imcm.domain.vocabulary import Authority, Moment, Window
 from imcm.errors import InvalidValue, StoreError
 from imcm.ledger import LedgerReader
 from imcm.projections.boards.views import ChangeView, IncidentView
@@ -510,6 +510,12 @@ def list_actions(
     )  # fmt: skip
 
 
+def _fraction(votes: int, quorum: int | None) -> str:
+    if not quorum:
+        return ""
+    return f"{votes} of {quorum}" if votes <= quorum else f"{votes}, {quorum} asked"
+
+
 @list_app.command("approvals")
 def list_approvals(
     ledger: LedgerPath,
@@ -534,9 +540,12 @@ def list_approvals(
 
         def row(waiting: Any) -> Row:
             change = waiting.change
-            votes = f"{len(change.votes)} of {change.quorum}" if change.quorum else ""
+            votes = _fraction(waiting.counting, change.quorum)
             until = "" if waiting.votes_until is None else moment_text(waiting.votes_until)
+            every = len(waiting.capacities) == len(Authority)
+            as_what = "" if every else ", ".join(waiting.capacities)
             may = marks[waiting.possible] if by is not None else ""
+            may = f"{may}, as {as_what}" if as_what else may
             why = waiting.why if waiting.possible is not True else ""
             due = "" if waiting.due is None else moment_text(waiting.due)
             overdue = " (overdue)" if waiting.due is not None and waiting.due < now else ""

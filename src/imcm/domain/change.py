@@ -421,7 +421,9 @@ def _told(
     )
 
 
-def _looked(change: Change, event: RolloutAdvanced | RolloutPaused, version: int) -> Change:
+def _looked(
+    change: Change, event: RolloutAdvanced | RolloutPaused | StepRefusedRecorded, version: int
+) -> Change:
     if event.canary is None or event.baseline is None:
         return change
     look = Seen(change.percent or 0.0, event.canary, event.baseline)
@@ -581,7 +583,9 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(recovered=True)
         case ReferenceAdded():
             return change._replace(references=told(change.references, event.address, event.kind))
-        case ChangeReworded() | DurationStated() | WordsRedacted() | StepRefusedRecorded():
+        case StepRefusedRecorded():
+            return _looked(change, event, version)  # what it was refused for stays so
+        case ChangeReworded() | DurationStated() | WordsRedacted():
             return change
         case _:
             raise strange_event(event, "change")
@@ -1079,7 +1083,16 @@ def _judged(change: Change, ask: _Ask, plan: CanaryPlan) -> str | None:
     verdict = _verdict(change, ask, plan)
     if verdict.decision is RolloutDecision.PROMOTE:
         return None
-    return f"{verdict.decision.value}: {verdict.reason}"
+    if verdict.decision is RolloutDecision.HOLD:
+        return (
+            f"{verdict.decision.value}: {verdict.reason}; nothing of this is kept: next time give "
+            "all that was counted since the step, or keep it with pause_rollout"
+        )
+    return f"{CANARY_ABORTS}{verdict.reason}; say so with abort_rollout or roll_back"
+
+
+CANARY_ABORTS: Final = "abort: "
+"""How a refusal of a canary that has to be aborted begins."""
 
 
 def _verdict(change: Change, ask: _Ask, plan: CanaryPlan) -> CanaryVerdict:
@@ -1161,10 +1174,23 @@ def content_of(change: Change) -> Content:
 
 
 def _voted_in_a_capacity_that_counts(change: Change, ask: _Ask) -> str | None:
-    if ask.authority is None or (ask.by is not None and folded(ask.by) in change.votes):
-        return None  # a second vote changes nothing
+    if ask.authority is None:
+        return None
+    held = None if ask.by is None else change.votes.get(folded(ask.by))
+    if held is not None and _stands(change, ask):
+        if held.authority is ask.authority:
+            return None  # a second vote changes nothing
+        return (
+            f"{ask.by!r} has voted as {held.authority.value} (version {held.version}), and a "
+            f"person has one vote; void that one to vote as {ask.authority.value}"
+        )
     refused = _capacity_refused(ask, ask.policy)
     return refused if ask.also is None or refused else _capacity_refused(ask, ask.also)
+
+
+def _stands(change: Change, ask: _Ask) -> bool:
+    """Say whether the vote that somebody gave counts yet."""
+    return ask.at is None or folded(ask.by or "") not in _lapsed(change, ask.at, _asking(ask))
 
 
 def _capacity_refused(ask: _Ask, policy: Policy) -> str | None:
@@ -2220,7 +2246,7 @@ def approve(
     standing = {person: vote for person, vote in change.votes.items() if person not in lapsed}
     quorum, missing = _missing(change, {**standing, folded(by): mine}, asking)
     counting = len(_capacities(policy, standing)) + 1
-    said = f"{counting} {_of_votes(quorum)}"
+    said = f"{counting} of {quorum.votes} votes"
     if also is not None:
         said = f"{said}, as asked under {also.name} {also.version}, too"
     ends = [end for each in asking if (end := _ends_at(change, mine, each)) is not None]

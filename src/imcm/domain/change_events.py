@@ -285,16 +285,21 @@ class StepRefusedRecorded(DomainEvent):
 
     Attributes:
         step: Its name, such as "start".
-        guard: The guard that said no.
+        guard: The guard that said no; *why*, its reason.
         policy: Under which rules, and what they said.
+        canary, baseline: The counts by which a rollout was refused to go on for good: a verdict
+            that later looks do not take back.
     """
 
-    WORDS: ClassVar[tuple[str, ...]] = ()
+    WORDS: ClassVar[tuple[str, ...]] = ("why",)
     at: Moment | None = attrs.field(validator=aware)
     by: str
     step: str
     guard: str
     policy: PolicyRef | None = None
+    canary: Counts | None = None
+    baseline: Counts | None = None
+    why: str = ""
     imported: bool = False
 
 

@@ -34,7 +34,8 @@ def refusal_of(
     Return what is kept of a refusal; None where nothing is.
 
     Nothing is kept of what no guard of ours said, of an incident or of what is not there yet, of
-    steps that do not say who asked, and where the same was kept within the hour.
+    steps that do not say who asked, and where the same was kept within the hour. The counts by
+    which a canary has to be aborted are kept each time.
 
     Args:
         rows: Those of its stream.
@@ -47,7 +48,8 @@ def refusal_of(
         at: Moment = checked_moment("at", arguments.get("at"))
     except InvalidValue:
         return None
-    if _is_kept(refused, by, rows, now):
+    ends = refused.guard == "canary" and refused.why.startswith(change.CANARY_ABORTS)
+    if not ends and _is_kept(refused, by, rows, now):
         return None
     given = arguments.get("policy", rules.policy)
     policy = given if isinstance(given, Policy) else DEFAULT_POLICY
@@ -57,6 +59,9 @@ def refusal_of(
         step=refused.step,
         guard=refused.guard,
         policy=policy.said("refused"),
+        why=refused.why,
+        canary=arguments.get("canary") if ends else None,
+        baseline=arguments.get("baseline") if ends else None,
     )
 
 

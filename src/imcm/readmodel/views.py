@@ -28,11 +28,13 @@ from imcm.domain import change as changes_
 from imcm.domain.change import Change
 from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.incident_events import IncidentStatus
+from imcm.domain.lifecycle import Answer
 from imcm.domain.policy import DEFAULT_POLICY, Policy, checked_policy
 from imcm.domain.policy.context import Context
 from imcm.domain.recorded import CHANGE, INCIDENT, checked_known_at, stream_of
 from imcm.domain.vocabulary import (
     PRODUCTION,
+    Authority,
     Severity,
     Window,
     checked_function,
@@ -217,6 +219,20 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 def _folded(person: object) -> str | None:
     return folded(person) if isinstance(person, str) else None
+
+
+def _answer(
+    step: str,
+    state: Change,
+    by: str,
+    at: datetime,
+    policy: Policy,
+    also: Policy | None,
+    capacity: Authority,
+) -> Answer:
+    """Return whether somebody may vote or rule in a capacity."""
+    answers = changes_.next_steps(state, by=by, at=at, authority=capacity, policy=policy, also=also)
+    return next(answer for answer in answers if answer.step == step)
 
 
 class Views:
@@ -576,17 +592,31 @@ class Views:
             return attrs.evolve(approval, possible=no, guard="unread", why=str(error))
         now, also = self._now(), submitted_under(state, rules)
         if waits_for == "approval":
-            ends = [vote.valid_until for vote in view.votes if vote.valid_until is not None]
-            missing = changes_.votes_missing(state, now, policy=policy, also=also)
+            ends = [earliest(v.valid_until) for v in view.votes if v.valid_until is not None]
+            to_come = [end for end in ends if end > now]
             approval = attrs.evolve(
-                approval, missing=missing, votes_until=min(map(earliest, ends), default=None)
+                approval,
+                missing=changes_.votes_missing(state, now, policy=policy, also=also),
+                counting=len(view.votes) - len(ends) + len(to_come),
+                votes_until=min(to_come, default=None),
             )
         if by is None:
             return approval
         step = "approve" if waits_for == "approval" else "approve_retroactively"
-        answers = changes_.next_steps(state, by=by, at=now, policy=policy, also=also)
-        answer = next(answer for answer in answers if answer.step == step)
-        return attrs.evolve(approval, possible=answer.possible, guard=answer.guard, why=answer.why)
+        answers = {
+            capacity: _answer(step, state, by, now, policy, also, capacity)
+            for capacity in Authority
+        }
+        may = tuple(c for c, answer in answers.items() if answer.possible is not False)
+        # A peer may be told best why nobody may: what keeps a person from it whoever they are.
+        answer = answers[may[0] if may else Authority.PEER]
+        return attrs.evolve(
+            approval,
+            possible=bool(may),
+            capacities=may,
+            guard=answer.guard,
+            why=answer.why,
+        )
 
     def ready(
         self,

@@ -467,19 +467,23 @@ class Approval:
         waits_for: "approval", or "ruling" where it went in without one.
         since: From when it waits: its submission, or the end of what went in.
         possible: Whether the person asked for may give it; None where nobody was asked for.
+        capacities: In which capacities that person may.
         guard, why: What says no to that person, and why; "" where nothing does.
         due: By when a ruling has to be given, as the policy says; None where nobody does.
+        counting: How many of its votes count; 0 for a ruling.
         missing: What the approval still lacks, in words: "1 more and 1 as cab"; "" for a ruling.
-        votes_until: When the first of the votes it has lapses; None where none does.
+        votes_until: When the first of the votes that count lapses; None where none does.
     """
 
     change: ChangeView
     waits_for: str
     since: Moment | None = None
     due: datetime | None = None
+    counting: int = 0
     missing: str = ""
     votes_until: datetime | None = None
     possible: bool | None = None
+    capacities: tuple[Authority, ...] = ()
     guard: str = ""
     why: str = ""
 
