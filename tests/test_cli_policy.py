@@ -327,6 +327,39 @@ class TestTheGate:
         assert "no change 'CHG-9' in this log" in ran.stderr
 
 
+class TestAsked:
+    def test_gate_with_the_steps_of_a_rollout(self, ledger):
+        with Ledger(ledger, must_exist=True) as book:
+            rule = imcm.RolloutRule(first=5)
+            book.adopt(Policy(name="shop", version="9", rollouts=[rule]), by="mia")
+        given = ("gate", "CHG-3", "--ledger", ledger, "--at", "2026-03-10T12:00Z")
+        assert listed(*given, "--rollout-plan", "5,100")
+        assert "rollout plan" in failed(*given, "--rollout-plan", "50, 100")
+        assert run_here(*given, "--rollout-plan", "x").returncode == 2
+
+    def test_changes_that_went_in_without_approval(self, ledger):
+        rows = told("list", "changes", "--ledger", ledger, "--unapproved", "--json")["rows"]
+        known = {"outstanding", "approved afterwards", "refused afterwards"}
+        assert rows
+        assert {row["authorisation"] for row in rows} <= known
+
+    def test_a_ledger_is_no_policy(self, ledger):
+        ran = run_here("policy", "check", ledger)
+        assert (ran.returncode, "this is a ledger" in ran.stderr) == (1, True)
+
+    def test_a_check_says_what_is_taken_as_a_person(self, tmp_path):
+        path = tmp_path / "p.toml"
+        path.write_text('name = "x"\nstewards = ["head-of-ops"]\n[groups]\nhead_of_ops = ["a"]\n')
+        ran = run_here("policy", "check", path)
+        assert ran.returncode == 0
+        assert "'head-of-ops' is no group" in ran.stderr
+        path.write_text('name = "x"\nvalid_for = "2 working days"\n')
+        ran = run_here("policy", "check", path)
+        assert ran.returncode == 1
+        assert "p.toml: valid_for" in ran.stderr
+        assert "there are no working days" in ran.stderr
+
+
 class TestInAWindow:
     @pytest.mark.parametrize("width", [40, 80])
     def test_what_is_too_wide_stands_below_its_row(self, ledger, width):

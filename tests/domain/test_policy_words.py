@@ -74,8 +74,9 @@ def test_everything_is_told_in_words():
         "  template restart 2 is retired",
         "  template scale 1 approves standard changes",
         "  rollouts of normal changes: 5 % at most at first, 1 hour before each next step, after "
-        "smoke passed in the last 2 hours and errors judged with a false alarm in 5 % of "
-        "rollouts at most",
+        "smoke passed in the last 2 hours, errors judged with a false alarm in 5 % of rollouts at "
+        "most, 500 requests a side at each step before it is judged good and errors shown to be "
+        "under 2 times the baseline's",
         "  rollouts of normal changes: after load passed",
         "  freeze weekend: every week Fri 16:00 to Mon 08:00 UTC",
         "  freeze sale: 2026-12-01 00:00 to 2026-12-02 00:00 UTC, 2026-12-08 00:00 to 2026-12-09 "
@@ -111,3 +112,26 @@ def test_what_two_say_differently():
     assert found["freezes[weekend]"][1] == ""
     assert list(EVERYTHING.differences(EVERYTHING)) == []
     assert EVERYTHING.differences(Policy(approvers_may_start=True))
+
+
+def test_names_that_may_be_meant_for_a_group():
+    policy = Policy(
+        name="x",
+        groups={"head_of_ops": ["hanna"]},
+        stewards=["Head-of-ops", "mia"],
+        freezes=[
+            Freeze(name="f", times=Weekly(start="Fri 16:00", end="Mon 08:00"),
+                   override_by=["head of op", "HEAD_OF_OPS"]),
+        ],
+    )  # fmt: skip
+    assert policy.taken_as_people() == (
+        ("stewards", "Head-of-ops", "head_of_ops"),
+        ("freeze f", "head of op", "head_of_ops"),
+    )
+
+
+def test_a_rollout_that_is_watched_for_as_long_as_its_canary_asks():
+    rules = [RolloutRule(canary=CanaryPlan(bake="20 minutes", tolerated_ratio="any"))]
+    [line] = [each for each in Policy(name="x", rollouts=rules).explain().split("\n")
+              if "rollouts" in each.split(":")[0]]  # fmt: skip
+    assert line.endswith("before it is judged good and watched for 20 minutes at least")

@@ -10,12 +10,15 @@ import pytest
 from imcm import (
     ApprovalRule,
     ApprovedTemplate,
+    CanaryPlan,
     Context,
+    Counts,
     Dependencies,
     Freeze,
     Ledger,
     LedgerReader,
     Policy,
+    RolloutRule,
     Source,
     StepRefused,
     Template,
@@ -94,7 +97,11 @@ class TestRefusals:
         assert error.guard == "freeze"
         assert kept(ledger) == [
             StepRefusedRecorded(
-                at=NOW, by="ann", step="start", guard="freeze", policy=STRICT.said("refused"),
+                at=NOW,
+                by="ann",
+                step="start",
+                guard="freeze",
+                policy=STRICT.said("refused"),
                 why=error.why,
             )
         ]

@@ -211,6 +211,14 @@ class TestRules:
                           ChangeCompleted(at=at(1), by="ci"))  # fmt: skip
         assert check_of(only(nameless), INCIDENT).reason == "it names none"
 
+    def test_what_was_found_in_production_in_a_freeze(self):
+        found = steps("CHG-1", take("observe", 4, "cmdb", title="what?", services=["pay"]))
+        rules = ((1, adopting(FROZEN)),)
+        check = check_of(only(found, rules=rules), FREEZE)
+        assert (check.ruling, check.reason) == (Ruling.BROKEN, "it was found in sale")
+        late = steps("CHG-1", take("observe", 30, "cmdb", title="what?"))
+        assert ruled(only(late, rules=rules), FREEZE) is Ruling.HELD
+
     def test_content_corrected_after_its_approval(self):
         story = steps("CHG-1", *NORMAL, correct(9, 1, "services", ("pay",), ("web",)))
         row = only(story)
@@ -361,7 +369,9 @@ class TestTheTable:
             "what went in without approval was approved afterwards: "
         )
         assert rows[0]["events"]
-        assert rows[1]["exceptions"].startswith("unknown: ")
+        assert (rows[1]["exceptions"], rows[2]["not said"]) == ("", "")
+        assert "no freeze was asked" in rows[1]["not said"]
+        assert rows[3]["events"] == "1, 2, 3, 4, 5"
 
     def test_is_csv_in_which_nothing_is_a_formula(self):
         rows = list(csv.DictReader(StringIO(self.FOUND.to_csv(), newline="")))
@@ -375,8 +385,12 @@ class TestTheTable:
         assert plain["counts"]["what went in had its quorum"]["held"] == 2
         text = str(self.FOUND)
         assert "duties: 4 changes went in; 1 with a broken rule, and 1 more of which" in text
-        assert "  the log does not say:\n    unknown: CHG-3 (normal), approved by nobody; " in text
-        assert "broken: CHG-2 (emergency), approved by nobody; what went in without" in text
+        assert "  the log does not say:\n    unknown: CHG-3 (normal), approved by nobody\n" in text
+        assert "    broken: CHG-2 (emergency), approved by nobody\n      broken: what went" in text
+        assert "(of all time; log position" in text
+        assert "(2026-03-01T00:00:00+00:00 to 2026-04-01T00:00:00+00:00; log" in str(
+            duties(self.STORY, window="2026-03")
+        )
         assert "4 changes went in" in repr(self.FOUND)
         assert "exceptions:" not in duties(log(steps("CHG-1", *NORMAL), now=9)).explain()
 

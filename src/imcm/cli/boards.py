@@ -403,6 +403,10 @@ def list_changes(
     unauthorised: Annotated[
         bool, typer.Option("--unauthorised", help="Only what a guard would have said no to.")
     ] = False,
+    unapproved: Annotated[
+        bool,
+        typer.Option("--unapproved", help="Only what went in without approval, emergencies too."),
+    ] = False,
     order: Annotated[str, typer.Option(help="window, oldest, newest, recent, id.")] = "oldest",
     limit: Limit = 50,
     offset: Offset = 0,
@@ -418,11 +422,12 @@ def list_changes(
     def ask(kept: Views, known: Known) -> Page[Any]:
         given: Any = {"order": order}  # names that the library checks
         return kept.changes(
-            status=_statuses(status) or ("all" if unauthorised else "current"),
+            status=_statuses(status) or ("all" if unauthorised or unapproved else "current"),
             service=service,
             labels=_labels(label),
             person=person,
             unauthorised=True if unauthorised else None,
+            unapproved=unapproved,
             limit=limit,
             offset=offset,
             known_at=known,
@@ -431,9 +436,10 @@ def list_changes(
 
     def draw(page: Page[Any], now: datetime) -> None:
         columns: tuple[str, ...] = ("id", "age", "type", "status", "rollout", "services", "title")
-        if unauthorised:
+        marked = unauthorised or unapproved
+        if marked:
             columns = ("id", "age", "type", "status", "guards", "ruling", "services", "title")
-        row = _unauthorised_row if unauthorised else _change_row
+        row = _unauthorised_row if marked else _change_row
         _print(page, columns, lambda view: row(view, now), "changes", ("id", "age", "status"))
 
     _list(
@@ -458,8 +464,8 @@ def _change_row(view: ChangeView, now: datetime) -> Row:
     if view.on_hold is not None:
         rollout = f"{rollout} on hold ({view.on_hold.value})".lstrip()
     return (
-        view.id, _age(view.planned_at, now), view.type.value, view.status.value,
-        rollout, _names(view.services), view.title,
+        view.id, _age(view.planned_at or view.deployed_at, now), view.type.value,
+        view.status.value, rollout, _names(view.services), view.title,
     )  # fmt: skip
 
 
@@ -710,7 +716,8 @@ def list_ready(
         def row(ready: Any) -> Row:
             change = ready.change
             guards = "; ".join(f"{guard}: {why}" for guard, why in ready.refusals)
-            opens = "" if ready.opens_at is None else moment_text(ready.opens_at)
+            opens = "never as it stands" if ready.stuck else ""
+            opens = opens if ready.opens_at is None else moment_text(ready.opens_at)
             until = "" if ready.votes_until is None else moment_text(ready.votes_until)
             return (
                 change.id, "yes" if ready.may_start else "no", opens, until, _period(change.window),

@@ -19,6 +19,7 @@ from imcm.cli.common import (
     NoViews,
     ViewsFile,
     Zone,
+    complain,
     in_zone,
     known_at_of,
     later,
@@ -30,7 +31,7 @@ from imcm.cli.common import (
     window_of,
 )
 from imcm.domain.policy import Policy
-from imcm.errors import StepRefused
+from imcm.errors import InvalidValue, StepRefused
 from imcm.interchange.toml_files import STRICT, read_policy
 from imcm.ledger.gates import Gate
 from imcm.ledger.reading import LedgerReader
@@ -57,6 +58,9 @@ def check(file: PolicyFile, as_json: AsJson = False) -> None:
     """
     policy = read_policy(file)
     beside = _tests_beside(file)
+    for who, name, near in policy.taken_as_people():
+        hint = f"; near the group {near!r}" if near else ""
+        complain(f"{who}: {name!r} is no group, so it is taken as a person{hint}")
     if as_json:
         print_json(policy.as_dict())
     else:
@@ -332,6 +336,10 @@ def gate(
     ledger: LedgerPath,
     by: Annotated[str | None, typer.Option(help="Who would start it.")] = None,
     at: Annotated[str | None, typer.Option("--at", help="When; now if absent.")] = None,
+    rollout_plan: Annotated[
+        str | None,
+        typer.Option(help='Steps it would go up by, in percent: "5,50,100"; "" for at once.'),
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Keep a refusal in the history of the change.")
     ] = False,
@@ -348,7 +356,7 @@ def gate(
     if record and by is None:
         raise typer.BadParameter("--record needs --by")
     with unanswered():
-        when = moment("--at", at, tz)
+        when, plan = moment("--at", at, tz), _percentages(rollout_plan)
     with unanswered(), LedgerReader(ledger) as book:
         policy, context = book.rules().policy, None
         if policy is not None and policy.refuse_conflicts:
@@ -356,7 +364,7 @@ def gate(
 
             with opened_views(book, ledger, views, no_views) as kept:
                 context = kept.context(id, at=when)
-        asked = book.gate(id, by=by, at=when, context=context)
+        asked = book.gate(id, by=by, at=when, context=context, rollout_plan=plan)
     if record and not asked.open:
         with unanswered():
             _keep(ledger, asked, by or "")
@@ -366,6 +374,15 @@ def gate(
         say(in_zone(asked, tz))
     if not asked.open:
         raise typer.Exit(1)
+
+
+def _percentages(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise InvalidValue("--rollout-plan", text, 'percentages, such as "5,50,100"') from None
 
 
 def _keep(ledger: Path, asked: Gate, by: str) -> None:

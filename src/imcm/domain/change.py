@@ -1832,7 +1832,7 @@ def opens_at(
     if not is_list(refusals) or not all(isinstance(each, Refusal) for each in refusals):
         raise InvalidValue("refusals", refusals, "what start_refusals says")
     guards = {each.guard for each in refusals}
-    if not guards or not guards <= _OF_TIME:
+    if not guards or not guards <= OF_TIME:
         return None
     policy, window = checked_policy(policy), change.scheduled or change.window
     since = at if window is None else max(at, window.start)
@@ -1846,7 +1846,8 @@ def opens_at(
     return opens
 
 
-_OF_TIME: Final = frozenset({"freeze", "maintenance window", "inside the window"})
+OF_TIME: Final = frozenset({"freeze", "maintenance window", "inside the window"})
+"""Guards that time alone satisfies."""
 
 
 def first_share(change: Change, *, policy: Policy = DEFAULT_POLICY) -> float | None:

@@ -274,7 +274,8 @@ def read_policy_tests(path: str | Path) -> tuple[PolicyTest, ...]:
     plain = read_toml("tests", path)
     given = tables("tests", plain.get("tests", ()))
     if not given:
-        raise InvalidValue("tests", str(path), "a table [[tests]] for each test")
+        allowed = "a table [[tests]] for each; where they are in a file of their own, give that one"
+        raise InvalidValue("tests", str(path), allowed)
     return tuple(_test(f"tests[{number}]", each) for number, each in enumerate(given, start=1))
 
 

@@ -35,7 +35,8 @@ def read_toml(name: str, path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise InvalidValue(name, str(path), f"it can't be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise InvalidValue(name, str(path), "TOML is UTF-8; save it as that") from None
+        allowed = "a TOML file; this is a ledger" if _is_sqlite(path) else "TOML as UTF-8"
+        raise InvalidValue(name, str(path), allowed) from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidValue(name, str(path), f"it is no TOML: {error}") from None
     except (ValueError, RecursionError):  # numbers of thousands of digits, a thousand brackets
@@ -47,6 +48,14 @@ def read_toml(name: str, path: str | Path) -> dict[str, Any]:
     if size > LARGEST:
         raise InvalidValue(name, str(path), f"at most {LARGEST:,} bytes")
     return told
+
+
+def _is_sqlite(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(15) == b"SQLite format 3"
+    except OSError:
+        return False
 
 
 def read_policy(path: str | Path) -> Policy:
@@ -79,10 +88,15 @@ def read_policy(path: str | Path) -> Policy:
         InvalidValue: It can't be read, or tells no policy; see `Policy`.
     """
     told = read_toml("policy", path)
-    if "name" not in told:
-        raise InvalidValue("policy.name", None, "give it a name, by which decisions refer to it")
     told.pop("tests", None)  # those written beside it; see `read_policy_tests`
-    return Policy.from_dict(told)
+    file = Path(path).name
+    if "name" not in told:
+        allowed = "give it a name, by which decisions refer to it"
+        raise InvalidValue(f"{file}: policy.name", None, allowed)
+    try:
+        return Policy.from_dict(told)
+    except InvalidValue as error:
+        raise InvalidValue(f"{file}: {error.name}", error.value, error.allowed) from None
 
 
 def strict_policy() -> Policy:

@@ -235,6 +235,9 @@ def _answer(
     return next(answer for answer in answers if answer.step == step)
 
 
+_UNAPPROVED: Final = ("outstanding", "approved afterwards", "refused afterwards")
+
+
 class Views:
     """
     What stands now: facts for figures, boards, and tables for other tools. Made by `views`.
@@ -429,6 +432,7 @@ class Views:
         person: str | None = None,
         on_hold: bool | None = None,
         unauthorised: bool | None = None,
+        unapproved: bool = False,
         order: Literal["window", "oldest", "newest", "recent", "id"] = "oldest",
         limit: int | None = None,
         offset: int = 0,
@@ -441,6 +445,8 @@ class Views:
             status: "current" (neither closed nor cancelled), "deploying" (work in production goes
                 on), "all", or one or several statuses.
             person: Only those that this person planned or asked for.
+            unapproved: Only those that went into production without an approval, whether the
+                ruling on them is outstanding or was given.
             unauthorised: Only those of which a guard would have said no to what was done (True),
                 or no guard would have (False).
             order: "window" (planned first), "oldest" or "newest" by planning, "recent", "id".
@@ -463,6 +469,10 @@ class Views:
         where.named(service, labels)
         where.person("person", person, "requested_by", "planned_by")
         where.holds(on_hold)
+        if not isinstance(unapproved, bool):
+            raise InvalidValue("unapproved", unapproved, "True or False")
+        if unapproved:
+            where.add('"authorisation" IN (?, ?, ?)', *_UNAPPROVED)
         if unauthorised is not None:
             if not isinstance(unauthorised, bool):
                 raise InvalidValue("unauthorised", unauthorised, "True, False or None")

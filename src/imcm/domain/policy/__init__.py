@@ -200,6 +200,10 @@ class Frozen:
         }
 
 
+def _bare(name: str) -> str:
+    return "".join(sign for sign in folded(name) if sign.isalnum())
+
+
 @attrs.frozen(kw_only=True)
 class Policy:
     """
@@ -437,6 +441,25 @@ class Policy:
     def __str__(self) -> str:
         """Return what `explain` does."""
         return self.explain()
+
+    def taken_as_people(self) -> tuple[tuple[str, str, str], ...]:
+        """
+        Return which names in `stewards` and `override_by` are near a group's and none of a group.
+
+        Each with where it stands, the name, and the group that may have been meant: a group that
+        is mistyped there is a person nobody has heard of, and may do what the group should.
+        """
+        named = [("stewards", name) for name in self.stewards]
+        for freeze in self.freezes:
+            named += [(f"freeze {freeze.name}", name) for name in freeze.override_by]
+        groups = {_bare(name): name for name in self.groups}
+        known = {folded(name) for name in self.groups}
+        return tuple(
+            (where, name, groups[near[0]])
+            for where, name in named
+            if folded(name) not in known
+            and (near := get_close_matches(_bare(name), groups, n=1, cutoff=0.8))
+        )
 
     def differences(self, other: Policy) -> tuple[tuple[str, str, str], ...]:
         """

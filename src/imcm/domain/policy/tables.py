@@ -73,7 +73,10 @@ _UNITS: Final = {
     "minute": timedelta(minutes=1),
 }
 _LENGTH: Final = re.compile(rf"([1-9]\d{{0,6}}) ({'|'.join(_UNITS)})s?", re.ASCII)
-_LENGTH_ALLOWED: Final = 'a length of time in whole minutes, such as "14 days" or "36 hours"'
+_LENGTH_ALLOWED: Final = (
+    'a length of time in whole minutes, such as "15 minutes", "36 hours" or "14 days" (by the '
+    "clock: there are no working days)"
+)
 
 
 def checked_length(name: str, value: object) -> timedelta:

@@ -54,7 +54,7 @@ def explained(policy: Policy) -> Iterator[str]:
     for rollout in policy.rollouts:
         yield f"  rollouts of {_about(rollout)}: {_listed(_kept(rollout))}"
     for freeze in policy.freezes:
-        by = f"; {_listed(freeze.override_by)} may override it" if freeze.override_by else ""
+        by = f"; {_listed(freeze.override_by) or 'anybody'} may override it"
         yield f"  freeze {freeze.name}: {_when(freeze)}{_where(freeze)}{by}"
     for window in policy.maintenance:
         yield f"  maintenance {window.name}: {_when(window)}{_where(window)}"
@@ -104,8 +104,13 @@ def _kept(rollout: RolloutRule) -> Iterator[str]:
         fresh = "" if age is None else f" in the last {length_in_words(age)}"
         yield f"after {_listed(rollout.checks)} passed{fresh}"
     if rollout.canary is not None:
-        share = f"{rollout.canary.alpha * 100:g} %"
-        yield f"errors judged with a false alarm in {share} of rollouts at most"
+        canary = rollout.canary
+        yield f"errors judged with a false alarm in {canary.alpha * 100:g} % of rollouts at most"
+        yield f"{_count(canary.requests, 'request')} a side at each step before it is judged good"
+        if rollout.bake is None or canary.bake > rollout.bake:
+            yield f"watched for {length_in_words(canary.bake)} at least"
+        if canary.tolerated_ratio is not None:
+            yield f"errors shown to be under {canary.tolerated_ratio:g} times the baseline's"
 
 
 def _where(rule: Any) -> str:

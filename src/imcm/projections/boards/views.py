@@ -13,7 +13,7 @@ from typing import Any
 
 import attrs
 
-from imcm.domain.change import Refusal
+from imcm.domain.change import OF_TIME, Refusal
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.incident import OPEN
 from imcm.domain.incident_events import IncidentStatus
@@ -521,10 +521,16 @@ class Ready:
         """Whether it may start."""
         return not self.refusals
 
+    @property
+    def stuck(self) -> bool:
+        """Whether time alone is in its way, and as it stands that time never comes."""
+        guards = {guard for guard, _ in self.refusals}
+        return bool(guards) and guards <= OF_TIME and self.opens_at is None
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON."""
         plain: dict[str, Any] = jsonable(self)
-        return {**plain, "may_start": self.may_start}
+        return {**plain, "may_start": self.may_start, "stuck": self.stuck}
 
 
 @attrs.frozen(kw_only=True)

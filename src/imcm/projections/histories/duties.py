@@ -89,6 +89,11 @@ class Check:
     reason: str
     positions: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        """Return it in one line, with the positions of what shows it."""
+        where = f" (position {', '.join(map(str, self.positions))})" if self.positions else ""
+        return f"{self.ruling.value}: {self.rule}: {self.reason}{where}"
+
 
 @attrs.frozen(kw_only=True)
 class Duty:
@@ -155,24 +160,32 @@ class Duty:
             "policies": ", ".join(self.policies),
         }
         columns |= {check.rule: check.ruling.value for check in self.checks}
-        listed = self.exceptions or self.unknown
-        positions = sorted({at for check in listed for at in check.positions})
-        word = "" if self.exceptions else "unknown: "
+        shown = self.exceptions or self.unknown or self.checks
+        positions = sorted({at for check in shown for at in check.positions})
         return {
             **columns,
-            "exceptions": "; ".join(f"{word}{each.rule}: {each.reason}" for each in listed),
+            "exceptions": _reasons(self.exceptions),
+            "not said": _reasons(self.unknown),
             "events": ", ".join(map(str, positions)),
         }
 
-    def __str__(self) -> str:
-        """Return it in one line: what was broken, or how it stands."""
-        broken = "; ".join(
-            f"{check.rule}: {check.reason} (position {', '.join(map(str, check.positions))})"
-            for check in self.exceptions or self.unknown
-        )
+    def lines(self) -> tuple[str, ...]:
+        """Return it in lines: how it stands, then each rule that was broken or can't be told."""
         approved = f"approved by {', '.join(self.approved_by) or 'nobody'}"
         head = f"{quoted(self.change)} ({'unknown' if self.type is None else self.type.value})"
-        return plain(f"{self.ruling.value}: {head}, {approved}{'; ' if broken else ''}{broken}")
+        listed = (*self.exceptions, *self.unknown)
+        return (
+            plain(f"{self.ruling.value}: {head}, {approved}"),
+            *(plain(f"  {check}") for check in listed),
+        )
+
+    def __str__(self) -> str:
+        """Return what `lines` does, one below the other."""
+        return joined(self.lines())
+
+
+def _reasons(checks: Iterable[Check]) -> str:
+    return "; ".join(f"{check.rule}: {check.reason}" for check in checks)
 
 
 def _cell(text: str) -> str:
@@ -253,7 +266,8 @@ class Duties:
 
     def explain(self) -> str:
         """Return the counts of every rule, and the exceptions, as text."""
-        lines = [f"{self._head()} (log position {self.log_position:,})"]
+        since = "of all time" if self.window is None else " to ".join(map(_text, self.window))
+        lines = [f"{self._head()} ({since}; log position {self.log_position:,})"]
         for rule, of in self.counts().items():
             counts = ", ".join(
                 f"{of[each.value]:,} {each.value}" for each in Ruling if each.value in of
@@ -264,7 +278,10 @@ class Duties:
             if rows:
                 lines.append(f"  {title}:")
                 lines += excerpt(
-                    rows, lambda row: (f"    {row}",), indent="    ", what="more changes"
+                    rows,
+                    lambda row: tuple(f"    {line}" for line in row.lines()),
+                    indent="    ",
+                    what="more changes",
                 )
         return joined(lines)
 
@@ -525,8 +542,10 @@ def _outside_freezes(
     marked = _marked(stands, "freeze")
     if marked:
         return _check(FREEZE, Ruling.BROKEN, "it went in during a freeze", *marked)
-    if entry.imported or isinstance(entry.event, (changes.ChangeObserved, Unread)):
+    if entry.imported or isinstance(entry.event, Unread):
         return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
+    if isinstance(entry.event, changes.ChangeObserved):
+        return _found_in_a_freeze(entry.event, entry, adopted)
     overrides = [
         each.position for each in stands if isinstance(each.event, changes.FreezeOverridden)
     ]
@@ -538,6 +557,26 @@ def _outside_freezes(
     if not freezes:
         return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
     return _check(FREEZE, Ruling.HELD, "; ".join(freezes), entry.position, *overrides)
+
+
+def _found_in_a_freeze(
+    found: changes.ChangeObserved, entry: Decision, adopted: Sequence[_Adopted]
+) -> Check:
+    """Judge what was found in production by the policy then in force: nobody asked for it."""
+    before = [each for each in adopted if each.position < entry.position]
+    policy = before[-1].policy() if before else None
+    if policy is None or entry.at is None:
+        return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
+    content = Content(
+        kind=found.kind,
+        services=found.services,
+        environment=found.environment,
+        labels=found.labels,
+    )
+    freezes = ", ".join(quoted(each.name) for each in policy.frozen_at(content, latest(entry.at)))
+    if freezes:
+        return _check(FREEZE, Ruling.BROKEN, f"it was found in {freezes}", entry.position)
+    return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
 
 
 _LATE: Final = timedelta(hours=1)
