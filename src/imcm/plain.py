@@ -17,8 +17,10 @@ from unicodedata import category
 MOST_MARKS: Final = 8
 """How many combining marks stay on one character: more than any script needs."""
 
-_INVISIBLE: Final = frozenset("\u2800\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
-"""Letters and marks that Unicode lets nobody see: fillers, and the grapheme joiner."""
+_INVISIBLE: Final = frozenset(
+    "\u2800\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufffc\U00016fe4\U0001d159"
+)
+"""Signs that Unicode lets nobody see: fillers, the grapheme joiner, a place for an object."""
 
 _JOINERS: Final = frozenset("\u200c\u200d")
 _SELECTORS: Final = re.compile("[\u180b-\u180d\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")

@@ -13,6 +13,7 @@ from imcm import (
     Counts,
     Freeze,
     History,
+    InvalidValue,
     Ledger,
     PlanRule,
     Policy,
@@ -26,6 +27,8 @@ from imcm import (
 )
 from imcm.domain.change_events import (
     ChangeApprovedRetroactively,
+    ChangeCancelled,
+    ChangeClosed,
     ChangeCompleted,
     ChangeDeployed,
     ChangeObserved,
@@ -463,3 +466,203 @@ def test_source_that_corrects_what_was_told_here():
     )
     story.say(moved)
     assert len(story.ledger.history("change:CHG-1")) == 3
+
+
+# --- what a third attack found --------------------------------------------------------------------
+
+
+def revised_in_two(story):
+    """Put up content that came by two revisions, the earlier of which asks for less."""
+    story.plan(services=["pay"], risk="high")
+    story.do(change.revise, why="w", services=["docs"], risk="low", environment="staging")
+    story.do(change.submit)
+    story.do(change.approve, by="bob")
+
+
+def test_half_of_what_was_put_up_voided_in_a_draft():
+    story = Story(rules=[TWO_OF_PAY])
+    revised_in_two(story)
+    story.do(change.revise, why="w")
+    story.refused("content stands", change.void, version=2, why="w")
+    story.do(change.void, version=6, why="w")
+    assert story.ledger.change("CHG-1").services == ("docs",)
+
+
+def test_half_of_what_was_put_up_voided_under_a_voided_submission():
+    story = Story(rules=[TWO_OF_PAY])
+    revised_in_two(story)
+    story.do(change.void, by="bob", version=5, why="w")
+    story.do(change.void, version=4, why="w")
+    for version in (2, 3):
+        story.refused("content stands", change.void, version=version, why="w")
+
+
+def test_reference_voided_in_a_draft_under_the_approval_that_it_took():
+    story = Story(plans=[PlanRule(references=["ticket"])])
+    story.plan()
+    story.do(change.refer, kind="ticket", address="OPS-7")
+    story.do(change.submit)
+    story.do(change.approve, by="bob")
+    story.do(change.revise, why="w")
+    story.refused("content stands", change.void, version=2, why="w")
+
+
+def test_deployment_that_a_source_tells_voided_by_anybody():
+    from imcm import anomalies, duties
+
+    story = Story(approvals=2)
+    story.plan()
+    story.do(change.submit)
+    deployed = ChangeDeployed(at=at(3), by="x", imported=True)
+    story.say(deployed)
+    story.do(change.void, by="zoe", version=3, why="w")
+    log = tuple(story.ledger.replay())
+    [row] = duties(log).rows
+    assert row.exceptions or row.unknown
+    assert "decision or finding voided" in {each.oddity.value for each in anomalies(log)}
+    story.say(deployed)
+    assert story.ledger.change("CHG-1").status == "submitted"
+    story.say(ChangeDeployed(at=at(4), by="x", imported=True))  # it says something else now
+    assert story.went_in() == ("outstanding", ("approved",))
+    story.say(ChangeDeployed(at=at(4), by="x", imported=True))
+    assert len(story.ledger.change("CHG-1").past) == 5
+
+
+def test_close_that_a_source_tells_before_the_deployment():
+    story = Story(approvals=2)
+    story.plan()
+    story.do(change.submit)
+    story.say(ChangeValidated(at=at(3), by="x", check="smoke", passed=True, imported=True))
+    story.say(ChangeClosed(at=at(3), by="x", imported=True))
+    assert story.ledger.change("CHG-1").status == "submitted"
+    story.say(ChangeDeployed(at=at(3), by="x", imported=True))
+    assert story.went_in() == ("outstanding", ("approved",))
+
+
+@pytest.mark.parametrize(
+    ("rules", "plan", "guard"),
+    [
+        ({"freezes": [WEEKEND]}, {}, "freeze"),
+        ({"valid_for": DAY}, {}, "vote lapsed"),
+        ({}, {"window": Window(start=at(2), end=at(3))}, "inside the window"),
+        ({}, {}, None),
+    ],
+)
+def test_deployment_at_a_moment_that_no_source_tells(rules, plan, guard):
+    story = Story(**rules)
+    story.approve(**plan)
+    story.say(ChangeCompleted(at=None, by="x", imported=True))
+    assert story.went_in()[1] == (() if guard is None else (guard,))
+
+
+def test_deployment_that_a_source_moves_into_a_freeze():
+    from imcm import duties
+
+    story = Story(freezes=[WEEKEND])
+    story.approve()
+    story.say(ChangeDeployed(at=at(3), by="x", imported=True))
+    assert story.went_in()[1] == ()
+    story.say(ChangeDeployed(at=FRIDAY, by="x", imported=True))
+    [row] = duties(story.ledger.replay()).rows
+    assert "a source says that it was in weekend" in [each.reason for each in row.exceptions]
+
+
+def test_rollout_that_a_source_tells_of_all_at_once():
+    story = Story(rollouts=[RolloutRule(first=5)])
+    story.approve()
+    story.say(ChangeStarted(at=at(3), by="x", imported=True))
+    assert story.went_in()[0] == "outstanding"
+
+
+def test_change_of_a_source_that_is_voted_on_here_lives_here():
+    story = Story(approvals=2)
+    window = Window(start=at(5), end=at(6))
+    planned = ChangePlanned(
+        at=at(2),
+        by="src",
+        type=ChangeType.NORMAL,
+        risk=Risk.LOW,
+        has_rollback_plan=True,
+        window=window,
+        imported=True,
+    )
+    story.say(planned, ChangeSubmitted(at=at(2), by="src", imported=True))
+    story.do(change.approve, by="bob")
+    story.say(ChangeScheduled(at=at(2), by="src", window=Window(start=at(2), end=at(4)),
+                              imported=True))  # fmt: skip
+    story.do(change.approve, by="eve")
+    assert not story.gate.open
+    bare = Story()
+    bare.say(ChangePlanned(at=at(2), by="src", type=ChangeType.NORMAL, imported=True),
+             ChangeSubmitted(at=at(2), by="src", imported=True))  # fmt: skip
+    bare.refused("plans", change.approve, by="bob")
+
+
+@pytest.mark.parametrize("other", ["ana\u02d7b", "ana\u2043b", "ana - b", "ANA\u2013b"])
+def test_second_vote_of_one_person_under_another_dash(other):
+    story = Story(approvals=2)
+    story.approve("ana-b", other)
+    assert not story.gate.open
+
+
+@pytest.mark.parametrize("sign", ["\U00016fe4", "\U0001d159", "\ufffc"])
+def test_sign_that_nobody_sees_in_the_name_of_who_votes(sign):
+    story = Story()
+    story.plan()
+    story.do(change.submit)
+    with pytest.raises(InvalidValue):
+        story.do(change.approve, by=f"len{sign}a")
+
+
+def test_agent_under_another_spelling_of_its_pattern():
+    story = Story(actors={"agent": ["bot-*"], "person": ["*"]})
+    story.plan()
+    story.do(change.submit)
+    story.refused("actor", change.approve, by="bot -7")
+
+
+def test_source_that_cancels_what_is_going_in():
+    story = running(RolloutRule(first=5))
+    story.say(ChangeCancelled(at=at(4), by="x", imported=True))
+    assert story.ledger.change("CHG-1").status == "implementing"
+    story.do(change.advance_rollout, 4, by="ci", percent=100)
+
+
+def test_vote_of_who_revised_it_since_and_voided_that():
+    story = Story()
+    story.approve()
+    story.do(change.revise, by="bob", why="w")
+    story.do(change.void, by="bob", version=4, why="w")
+    story.refused("vote lapsed", change.start, 3)
+    assert not story.gate.open
+    story.do(change.approve, by="eve")
+    assert story.gate.open
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"authorities": ["cab"], "members": {"cab": ["mia"]}, "approvals": 2},
+        {"authorities": ["cab"], "members": {"cab": ["mia", "MIA"]},
+         "rules": [ApprovalRule(votes=2)]},
+    ],
+)  # fmt: skip
+def test_quorum_that_nobody_can_reach(rules):
+    with pytest.raises(InvalidValue, match="who are all that may vote"):
+        Policy(name="x", **rules)
+
+
+def test_vote_given_at_a_time_that_may_still_come():
+    story = Story(valid_for=DAY)
+    story.plan()
+    story.do(change.submit)
+    never = datetime(9999, 1, 1, tzinfo=UTC)
+    ever = Between(earliest=at(2), latest=never)
+    story.refused("not in the future", change.approve, ever, by="bob")
+
+
+def test_policy_of_the_same_name_in_other_letters():
+    story = Story()
+    with pytest.raises(StepRefused) as no:
+        story.ledger.adopt(Policy(name="S", version="1", approvals=2, stewards=["mia"]), by="mia")
+    assert no.value.guard == "name"

@@ -405,7 +405,7 @@ def _approved(change: Change, event: ChangeApproved | VoteGiven, version: int) -
     ends = None if until is None else earliest(until)
     held = VoteHeld(event.authority or Authority.PEER, event.at, ends, version)
     votes = told(change.votes, folded(event.by), held)
-    return change._replace(status=event.status or change.status, votes=votes)
+    return change._replace(status=event.status or change.status, votes=votes, lived=True)
 
 
 def _told(
@@ -468,6 +468,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 overridden=emptied(change.overridden),
                 outstanding=change.outstanding and event.imported,
                 other_content=change.other_content and event.imported,
+                lived=change.lived or not event.imported,
             )
         case ChangeRescoped():
             return change._replace(
@@ -480,6 +481,7 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
                 overridden=emptied(change.overridden),
                 outstanding=change.outstanding and event.imported,
                 other_content=change.other_content and event.imported,
+                lived=change.lived or not event.imported,
             )
         case ContentCorrectedAfterApproval():
             return change._replace(outstanding=True, other_content=True)
@@ -633,7 +635,7 @@ def _has_plans_to_vote_on(change: Change, ask: _Ask) -> str | None:
     """What was revised since it was submitted has to say what it had to say then."""
     stands = past_standing(change.past).items()
     submitted = [v for v, each in stands if isinstance(each, ChangeSubmitted) and not each.imported]
-    if not submitted or change.content < max(submitted):
+    if submitted and change.content < max(submitted):
         return None
     return _has_plans(change, ask)
 
@@ -811,6 +813,8 @@ def _missing(
 ) -> tuple[Quorum, str]:
     """Return what the approval takes under all policies, and what of it some votes lack."""
     content = content_of(change)
+    # Who revised it since, and voided that again, is an author all the same.
+    votes = {person: vote for person, vote in votes.items() if person not in change.barred}
     quorum = policies[0].quorum(content)
     for policy in policies[1:]:
         quorum = quorum.joined(policy.quorum(content))
@@ -847,12 +851,18 @@ def _votes_lapsed(change: Change, ask: _Ask) -> str | None:
     if change.status is not Status.APPROVED or ask.at is None:
         return None
     lapsed = _lapsed(change, ask.at, _asking(ask))
-    if not lapsed:
+    authors = sorted(change.barred & set(change.votes))
+    if not lapsed and not authors:
         return None
     votes = {person: vote for person, vote in change.votes.items() if person not in lapsed}
     _, missing = _missing(change, votes, _asking(ask))
     if not missing:
         return None
+    if not lapsed:
+        return (
+            f"{authors[0]!r} voted for it and has revised it since, so that vote does not count; "
+            f"missing: {missing}; have it approved again"
+        )
     last = max(lapsed, key=lapsed.__getitem__)
     return (
         f"votes have lapsed, that of {last!r} at {lapsed[last]}; missing: {missing}; have it "
@@ -862,7 +872,7 @@ def _votes_lapsed(change: Change, ask: _Ask) -> str | None:
 
 def _may_be_voted_on(change: Change, ask: _Ask) -> str | None:
     """What is approved is voted on again only where a vote has lapsed."""
-    if change.status is not Status.APPROVED:
+    if change.status is not Status.APPROVED or _votes_lapsed(change, ask) is not None:
         return None
     if not _can_lapse(change, ask):
         return "it is approved, and its votes do not lapse"
@@ -1437,17 +1447,22 @@ def _told_of(change: Change, ask: _Ask) -> int:
 def _put_up_with(change: Change, ask: _Ask) -> str | None:
     """What was submitted is revised, and not voided: who votes has to see it as it was put up."""
     target = change.past[(ask.version or 1) - 1]
-    if getattr(target, "imported", False) or change.status is Status.DRAFT:
+    if getattr(target, "imported", False):
         return None
     if not isinstance(target, ChangeRevised | ChangeRescoped | ReferenceAdded):
         return None
-    stands = past_standing(change.past).items()
-    submitted = [v for v, each in stands if isinstance(each, ChangeSubmitted) and not each.imported]
-    if not isinstance(target, ReferenceAdded) and (ask.version or 0) < change.content:
+    # Also one that was voided since: votes were given to what it put up.
+    submitted = [
+        version
+        for version, each in enumerate(change.past, start=1)
+        if isinstance(each, ChangeSubmitted) and not each.imported
+    ]
+    if submitted and max(submitted) > (ask.version or 0):
+        return f"it was put up with it, at version {max(submitted)}; revise it"
+    is_first = not isinstance(target, ReferenceAdded) and (ask.version or 0) < change.content
+    if is_first and change.status is not Status.DRAFT:
         return f"version {change.content} came after it; void that first"
-    if not submitted or max(submitted) < (ask.version or 0):
-        return None
-    return f"it was put up with it, at version {max(submitted)}; revise it, or void that first"
+    return None
 
 
 def _mark_stands(change: Change, ask: _Ask) -> str | None:
@@ -1524,6 +1539,7 @@ _APPROVED = Guard(name="approved", why_not=_counts_as_approved)
 _INSIDE = "inside the window"
 _STARTS_INSIDE = Guard(name=_INSIDE, why_not=_starts_inside, needs=_start_needed)
 _COMPLETES_INSIDE = Guard(name=_INSIDE, why_not=_completes_inside)
+_STARTS_SMALL = Guard(name="rollout plan", why_not=_starts_small, needs=_plan_needed)
 _ROLLED_OUT = Guard(name="rolled out", why_not=_rolled_out)
 _IN_ROLLOUT = Guard(name="rollout", why_not=_in_rollout)
 _NOT_FROZEN = Guard(name="freeze", why_not=_not_frozen, needs=_when_needed)
@@ -1597,7 +1613,7 @@ STEPS: Final[Mapping[str, Rule[Change]]] = {
         _NOT_FROZEN,
         _IN_MAINTENANCE,
         Guard(name="conflicts", why_not=_starts_alone, needs=_context_needed),
-        Guard(name="rollout plan", why_not=_starts_small, needs=_plan_needed),
+        _STARTS_SMALL,
         _NOT_HELD,
     ),
     "observe": _row((Status.NOTHING, *_BEFORE_START, Status.CANCELLED), "implemented"),
@@ -3007,10 +3023,8 @@ def bring_in(
                 continue
             if change.lived and isinstance(one, ChangeApproved | ChangeSubmitted):
                 placed = with_status(one, None)  # history authorises nothing still to come
-            elif (
-                change.lived and isinstance(one, ChangeValidated) and status is Status.IMPLEMENTING
-            ):
-                placed = with_status(one, None)  # the work goes on here
+            elif change.lived and _moves_what_has_not_ended(one, status):
+                placed = with_status(one, None)  # the work goes on here, or has not begun
             elif isinstance(one, _MILESTONES):
                 after = place_after(status, one.status or status, _PROGRESS)
                 placed = with_status(one, changed(status, after))
@@ -3023,6 +3037,13 @@ def bring_in(
                 status = status_after(status, placed)
             result += ((place, new) for new in marked)
     return tuple(result)
+
+
+def _moves_what_has_not_ended(event: ChangeEvent, status: Status) -> bool:
+    """Say whether a source ends what is at work here, or has not begun."""
+    if isinstance(event, ChangeValidated):
+        return status in {*_BEFORE_START, Status.IMPLEMENTING}
+    return isinstance(event, ChangeClosed) and status in _BEFORE_START
 
 
 def _as_told_before(
@@ -3101,7 +3122,7 @@ def _is_of_here(change: Change, event: Any, of: object) -> bool:
         target = change.past[event.version - 1 : event.version]
         return not (target and getattr(target[0], "imported", False))
     began = change.status not in {Status.NOTHING, *_BEFORE_START, Status.CANCELLED}
-    if began and isinstance(event, ChangeStarted | ChangeObserved):
+    if began and isinstance(event, ChangeStarted | ChangeObserved | ChangeCancelled):
         return True
     well = isinstance(event, ChangeCompleted | ChangeDeployed)
     well = well or (isinstance(event, ChangeClosed) and event.result is Result.SUCCESSFUL)
@@ -3116,7 +3137,13 @@ def _mark_guards(
     """Return the function that names the guard by which a start at a time is unasked for."""
 
     def refused_by(*guards: Guard[Change]) -> Callable[[Moment | None], str]:
-        return lambda at: _first_to_refuse(guards, change, Ask(at=at, policy=policy, also=also))
+        def guard_at(at: Moment | None) -> str:
+            # Who does not say by which steps it went up brought it to everybody at once.
+            ask = Ask(at=at, policy=policy, also=also, rollout_plan=())
+            refused = _first_to_refuse(guards, change, ask)
+            return refused or ("" if at is not None else _asks_when(change, ask))
+
+        return guard_at
 
     if change.lived and change.status is Status.IMPLEMENTING:
         return refused_by(_ROLLED_OUT, *_ADVISORY_AT_THE_END)
@@ -3126,7 +3153,22 @@ def _mark_guards(
         return lambda _: "approved"
     if change.other_content and change.type is not ChangeType.EMERGENCY:
         return lambda _: "content as approved"
-    return refused_by(*_ADVISORY_UNSTARTED)
+    return refused_by(*_ADVISORY_UNSTARTED, _STARTS_SMALL)
+
+
+def _asks_when(change: Change, ask: _Ask) -> str:
+    """Return the first guard that an unknown moment may have gone around; "" for none."""
+    if _approved_window(change) is not None:
+        return _INSIDE
+    if _lapse_needed(change, ask):
+        return "vote lapsed"
+    if change.type is ChangeType.EMERGENCY:
+        return ""
+    content = content_of(change)
+    if any(each.is_about(content) for each in ask.policy.freezes):
+        return "freeze"
+    maintained = any(each.is_about(content) for each in ask.policy.maintenance)
+    return "maintenance window" if maintained else ""
 
 
 def _marked_unasked(event: Any, guard_at: Callable[[Moment | None], str]) -> Any:

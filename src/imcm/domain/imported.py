@@ -112,11 +112,14 @@ def news(
     if not past:
         yield from enumerate(given)
         return
-    facts = [
+    stands = past_standing(past)
+    told = [
         (version, event)
         for version, event in enumerate(past, start=1)
         if getattr(event, "imported", False) and not isinstance(event, EDITS)
     ]
+    voided = [event for version, event in told if version not in stands]
+    facts = [(version, event) for version, event in told if version in stands]
     held = {
         key: version
         for (key, _), (version, _) in zip(
@@ -132,7 +135,6 @@ def news(
         for version, field in by_edits
         if 1 <= version <= len(past) and hasattr(past[version - 1], field)
     }
-    stands = past_standing(past)
     last_place = {_name(event): place for place, event in enumerate(given)}
     last_told = {_name(event): event for _, event in facts}
     edited = {_values(event) for event in past if isinstance(event, EDITS)}
@@ -142,9 +144,9 @@ def news(
             if _values(event) not in edited:  # a correction the source itself made
                 yield place, event
         elif version is None:
-            yield place, event
-        elif version not in stands:
-            continue  # what was voided stays so, whatever the source still says
+            # What was voided stays so, as long as the source says nothing else.
+            if not any(_tells_the_same(event, each) for each in voided):
+                yield place, event
         elif any(hasattr(event, field) for field in SAID_AGAIN):
             name = _name(event)
             if last_place[name] == place and _said_anew(last_told[name], event):
@@ -158,6 +160,17 @@ def news(
                 )
             for change in _changes(written, stands, version, last_given, event, correctable):
                 yield place, change
+
+
+def _tells_the_same(given: Any, told: Any) -> bool:
+    """Say whether an event of a source tells what it told before, in all that is compared."""
+    if _name(given) != _name(told):
+        return False
+    return all(
+        value == default or value in (None, (), {}) or value == getattr(told, field)
+        for field, default in _compared(given.__class__)
+        for value in (getattr(given, field),)
+    )
 
 
 def _values(event: object) -> tuple[object, ...]:

@@ -365,14 +365,14 @@ def folded(person: str) -> str:
     """
     Return the form in which ids of people are compared.
 
-    Case, the width or the style of letters, how many blanks there are and which dash it is make no
-    other person. Letters of another script that look alike do: ids should come from a directory.
-    See `reads_as`.
+    Case, the width or the style of letters, how many blanks there are (none beside a dash) and
+    which dash it is make no other person. Letters of another script that look alike do: ids should
+    come from a directory. See `reads_as`.
     """
     if person.isascii() and " " not in person:
         return person.casefold()
     told = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold())
-    return " ".join(told.translate(_DASHES).split())
+    return _AT_DASHES.sub("-", " ".join(told.translate(_DASHES).split()))
 
 
 def reads_as(person: str) -> str:
@@ -385,7 +385,10 @@ def reads_as(person: str) -> str:
     return folded(person.replace("I", "l")).translate(_LOOKS_LIKE)
 
 
-_DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
+_DASHES: Final = dict.fromkeys(
+    map(ord, "\u02d7\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2796\u10eb"), "-"
+)
+_AT_DASHES: Final = re.compile(" ?- ?")
 _LOOKS_LIKE: Final = str.maketrans(
     # Cyrillic
     "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0455\u0458\u04bb\u0501\u051b\u051d"

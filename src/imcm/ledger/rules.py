@@ -20,7 +20,7 @@ from imcm.domain.policy.context import Context
 from imcm.domain.policy.scope import is_named, named_people
 from imcm.domain.recorded import RulesAdopted
 from imcm.domain.severity import SeverityScale
-from imcm.domain.vocabulary import checked_text
+from imcm.domain.vocabulary import checked_text, folded
 from imcm.errors import ImcmError, InvalidValue, StepRefused, StoreError, UnreadEventError
 from imcm.plain import plain
 
@@ -131,7 +131,8 @@ def refuse_adoption(event: RulesAdopted, before: Sequence[RulesAdopted], in_forc
         why = f"{plain(event.by)!r} may not adopt rules; who may: {who}"
         raise StepRefused("adopt", "stewards", why, stream=stream)
     for earlier in before:
-        same = (earlier.name, earlier.version) == (event.name, event.version)
+        names = [(folded(each.name), folded(each.version)) for each in (earlier, event)]
+        same = names[0] == names[1]
         if same and earlier.sha256 != event.sha256:
             why = (
                 f"{plain(event.name)} {plain(event.version)} was adopted with other content; give "

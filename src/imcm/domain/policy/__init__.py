@@ -297,6 +297,19 @@ class Policy:
             allowed = 'who is a person, such as {"person": ["*"], "agent": ["bot-*"]}'
             raise InvalidValue("actors", dict(self.actors), allowed)
         object.__setattr__(self, "rules", tuple(map(self._checked_rule, self.rules)))
+        self._check_that_enough_may_vote()
+
+    def _check_that_enough_may_vote(self) -> None:
+        """Refuse a quorum that nobody can reach, where it is said who all may vote."""
+        if not set(self.members) >= self.authorities:
+            return
+        people = {folded(person) for each in self.authorities for person in self.members[each]}
+        allowed = f"at most {len(people)}, who are all that may vote"
+        if self.approvals > len(people):
+            raise InvalidValue("approvals", self.approvals, allowed)
+        for rule in self.rules:
+            if rule.votes > len(people):
+                raise InvalidValue("rules.votes", rule.votes, allowed)
 
     def _checked_rule(self, rule: ApprovalRule) -> ApprovalRule:
         """Return a rule if it can be kept: what it asks of a capacity or group can be given."""

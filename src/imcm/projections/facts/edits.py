@@ -105,7 +105,7 @@ def _is_decision(event: Any, type_: str) -> bool:
 def _is_marked(event: Any) -> bool:
     """Say whether it was told without approval, or past a guard."""
     marked = getattr(event, "unauthorised", "") or getattr(event, "outstanding", False)
-    return bool(marked) and not event.imported
+    return bool(marked)
 
 
 _FAILURES: Final = frozenset(

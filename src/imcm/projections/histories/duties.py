@@ -346,7 +346,7 @@ def duties(
         trail = trail_of(stream, known_at=known_at, log_position=position)
         stands = _standing(trail)
         # A start that was voided is a question, and no reason to leave a change out.
-        voided = (each for each in trail.decisions if not each.imported and entered(each))
+        voided = (each for each in trail.decisions if entered(each))
         entry = next((each for each in stands if entered(each)), None) or next(voided, None)
         if entry is None:
             continue
@@ -467,7 +467,7 @@ def _kept_window(stands: Sequence[Decision], entry: Decision, window: Window | N
     if window is None:
         return _check(WINDOW, Ruling.NOTHING, "it has no window", entry.position)
     said = f"approved for {_text(window.start)} to {_text(window.end)}"
-    if entry.imported or entry.at is None:
+    if entry.at is None or (entry.imported and not _lived(stands)):
         return _check(WINDOW, Ruling.UNKNOWN, f"{said}; only a source says when", entry.position)
     if entry.outstanding:
         reason = f"planned for {_text(window.start)} to {_text(window.end)}, and not approved"
@@ -524,10 +524,19 @@ def _corrected_into(
     """Return into which freezes, not overridden, a correction moved the start; "" into none."""
     if not entry.corrected_by or entry.at is None:
         return ""
+    return _freezes_met(stands, entry, adopted) or ""
+
+
+def _freezes_met(
+    stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopted]
+) -> str | None:
+    """Return which freezes it went in during, not overridden; None where no policy says."""
     before = [each for each in adopted if each.position < entry.position]
     policy = before[-1].policy() if before else None
     content = _content(stands, entry)
-    if policy is None or content.type is ChangeType.EMERGENCY:
+    if policy is None or entry.at is None:
+        return None
+    if content.type is ChangeType.EMERGENCY:
         return ""
     overridden = {
         each.event.freeze for each in stands if isinstance(each.event, changes.FreezeOverridden)
@@ -542,6 +551,8 @@ def _outside_freezes(
     marked = _marked(stands, "freeze")
     if marked:
         return _check(FREEZE, Ruling.BROKEN, "it went in during a freeze", *marked)
+    if entry.imported and _lived(stands) and entry.at is not None:
+        return _told_of_a_freeze(stands, entry, adopted)
     if entry.imported or isinstance(entry.event, Unread):
         return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
     if isinstance(entry.event, changes.ChangeObserved):
@@ -557,6 +568,24 @@ def _outside_freezes(
     if not freezes:
         return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
     return _check(FREEZE, Ruling.HELD, "; ".join(freezes), entry.position, *overrides)
+
+
+def _lived(stands: Iterable[Decision]) -> bool:
+    """Say whether something of a change was recorded here, and not only brought in."""
+    return any(not each.imported for each in stands)
+
+
+def _told_of_a_freeze(
+    stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopted]
+) -> Check:
+    """Judge what a source says of a change that lives here, by where it says now that it was."""
+    into = _freezes_met(stands, entry, adopted)
+    if into is None:
+        return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
+    if into:
+        reason = f"a source says that it was in {into}"
+        return _check(FREEZE, Ruling.BROKEN, reason, entry.position, *entry.corrected_by)
+    return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
 
 
 def _found_in_a_freeze(
