@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import LARGEST
 from imcm.errors import MissingExtraError, NotALedgerError, StoreError
+from imcm.ledger.notifications import Listener
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     BATCH,
@@ -79,6 +80,7 @@ class PostgresStore(RecorderStore):
         self._may_create = env.get("CREATE_TABLE", "").strip().lower() not in NOES
         super().__init__(env)
         self._may_create = False  # a server that lost the table has lost the log
+        self._listener = _listener(self._recorder)
 
     def _made(self) -> tuple[Any, Any]:
         """Return a new factory and its recorder, with the table there."""
@@ -156,6 +158,7 @@ class PostgresStore(RecorderStore):
                 factory, recorder = self._made()
                 before, self._factory, self._recorder = self._factory, factory, recorder
                 before.close()
+                self._listener.renew()  # what it is connected to may be a server that was replaced
             return self._recorder
 
     def _is_lost(self, error: Exception) -> bool:
@@ -166,6 +169,17 @@ class PostgresStore(RecorderStore):
             return False
         state = _state(error)
         return state is None or state.startswith("08") or state in _LOST
+
+    @property
+    def listener(self) -> Listener:
+        """What tells of rows as they are appended, by any process."""
+        return self._listener
+
+    def close(self) -> None:
+        """Close every connection."""
+        if os.getpid() == self._opened_in:
+            super().close()
+            self._listener.close()
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -192,8 +206,7 @@ class PostgresStore(RecorderStore):
             ).format(table)
             positions: list[int] = []
             with recorder.datastore.transaction(commit=True) as at:
-                for statement in recorder.lock_table_statements:
-                    at.execute(statement)
+                _begin_append(at, recorder)
                 for stream, version in before:
                     if at.execute(there, (stream, version)).fetchone() is None:
                         raise AppendConflict(f"{stream} has no version {version}", broken=True)
@@ -333,8 +346,7 @@ class PostgresStore(RecorderStore):
         with self._errors():
             try:
                 with recorder.datastore.transaction(commit=True) as at:
-                    for statement in recorder.lock_table_statements:
-                        at.execute(statement)
+                    _begin_append(at, recorder)
                     there = SQL("SELECT 1 FROM {} LIMIT 1").format(_table(recorder))
                     if at.execute(there).fetchone():
                         raise not_empty()
@@ -383,8 +395,7 @@ class PostgresStore(RecorderStore):
             "VALUES (%s, %s, %s, %s) RETURNING notification_id"
         ).format(table)
         with self._errors(), recorder.datastore.transaction(commit=True) as at:
-            for statement in recorder.lock_table_statements:
-                at.execute(statement)
+            _begin_append(at, recorder)
             at.execute(select, (stream,))
             wanted = choose([StoredEvent._make(row.values()) for row in at.fetchall()])
             if wanted is None:
@@ -490,14 +501,57 @@ def _reach(pool: Any) -> None:
     import psycopg
     from eventsourcing.persistence import OperationalError
 
-    given = dict(pool.kwargs)
-    if pool.get_password_func is not None:
-        given["password"] = pool.get_password_func()
     try:
-        psycopg.connect(**given).close()
+        _connected(pool).close()
         pool.open(wait=True, timeout=pool.timeout)  # asked before it is ready, it would grow
     except psycopg.Error as error:
         raise OperationalError(str(error)) from error
+
+
+def _connected(pool: Any) -> Any:
+    """Return a connection as the pool would make it, which is not the pool's."""
+    import psycopg
+
+    given = dict(pool.kwargs)
+    if pool.get_password_func is not None:
+        given["password"] = pool.get_password_func()
+    return psycopg.connect(**given, autocommit=True)
+
+
+def _begin_append(at: Any, recorder: Any) -> None:
+    """
+    Take the turn to append, and have those who follow notified when the transaction is committed.
+
+    The channel is that of the recorder, on which its own subscriptions listen. It is one for the
+    whole database, so the schema is said, and who follows a ledger in another one sleeps on.
+    """
+    from psycopg.sql import SQL, Identifier, Literal
+
+    channel, schema = Identifier(recorder.channel_name), Literal(recorder.datastore.schema)
+    notify = SQL("NOTIFY {}, {}").format(channel, schema)
+    # In one trip to the server; several statements can't be prepared.
+    at.execute(SQL("; ").join([*recorder.lock_table_statements, notify]), prepare=False)
+
+
+def _listener(recorder: Any) -> Listener:
+    """Return what is notified of appends; it connects when somebody follows."""
+    from psycopg.sql import SQL, Identifier
+
+    datastore = recorder.datastore
+    pool = datastore.pool
+    listen = SQL("LISTEN {}").format(Identifier(recorder.channel_name))
+
+    def connect() -> Any:
+        connection = _connected(pool)
+        try:
+            connection.execute(listen)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # The recorder itself, where somebody uses it beside us, says nothing of the schema.
+    return Listener(connect, frozenset({b"", datastore.schema.encode()}))
 
 
 def _close_well(datastore: Any) -> None:

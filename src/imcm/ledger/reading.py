@@ -50,7 +50,13 @@ from imcm.ledger.rules import STREAMS, Rules, in_force, submitted_under
 from imcm.ledger.settings import store_of
 from imcm.ledger.store import SELF, ReadStore, SQLiteFile, SQLiteStore
 from imcm.ledger.streams import state_of_rows, without_gaps
-from imcm.ledger.waiting import checked_kinds, checked_seconds, checked_stop
+from imcm.ledger.waiting import (
+    AsyncWaiter,
+    Waiter,
+    checked_kinds,
+    checked_seconds,
+    checked_stop,
+)
 from imcm.plain import plain
 
 if TYPE_CHECKING:
@@ -226,13 +232,15 @@ class LedgerReader:
             words: False leaves free text and names out, which is faster.
         """
         every, stop = checked_seconds("every", every), checked_stop(stop)
-        while not stop.is_set():
-            for recorded in self.replay(after=after, words=words):
-                after = recorded.position
-                yield recorded
-                if stop.is_set():
-                    return
-            stop.wait(every)
+        with Waiter(self._store.listener, every) as waiter:
+            while not stop.is_set():
+                found = False
+                for recorded in self.replay(after=after, words=words):
+                    after, found = recorded.position, True
+                    yield recorded
+                    if stop.is_set():
+                        return
+                waiter.wait(stop, found=found)
 
     async def afollow(
         self,
@@ -260,14 +268,17 @@ class LedgerReader:
 
         every, wanted = checked_seconds("every", every), checked_kinds(kinds)
         position = await asyncio.to_thread(self.begin_after, after)
-        while True:
-            batch = await asyncio.to_thread(self._some, position, words)
-            for recorded in batch:
-                position = recorded.position
-                if recorded.kind in wanted:
-                    yield recorded
-            if not batch:
-                await asyncio.sleep(every)
+        found = False
+        with AsyncWaiter(self._store.listener, every) as waiter:
+            while True:
+                batch = await asyncio.to_thread(self._some, position, words)
+                for recorded in batch:
+                    position, found = recorded.position, True
+                    if recorded.kind in wanted:
+                        yield recorded
+                if not batch:
+                    await waiter.wait(found=found)
+                    found = False
 
     def begin_after(self, begin: int | Literal["now"]) -> int:
         """
@@ -661,3 +672,13 @@ class LedgerReader:
 
     def __repr__(self) -> str:
         return f"<imcm.{type(self).__name__} {self.ledger_id}>"
+
+
+def waiter_of(reader: LedgerReader, every: float) -> Waiter:
+    """
+    Return what waits for what is recorded next, for read models that follow by a reader.
+
+    It is no method, since readers promise to yield events and not how they wait for them.
+    """
+    store: ReadStore = reader._store  # pyright: ignore[reportPrivateUsage]
+    return Waiter(store.listener, every)

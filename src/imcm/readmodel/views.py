@@ -319,7 +319,7 @@ class Views:
             stop: Set it, from any thread, to end the iteration.
         """
         first = True
-        for applied in caught_up(lambda: self.catch_up(patience=0), every, stop):
+        for applied in caught_up(self._ledger, lambda: self.catch_up(patience=0), every, stop):
             if applied or first:
                 first = False
                 yield applied
