@@ -227,7 +227,8 @@ class LedgerReader:
 
         Args:
             after: Begin behind this position.
-            every: Seconds to wait before looking again when there was nothing new.
+            every: Seconds to wait before looking again when there was nothing new. In PostgreSQL an
+                append wakes it, and it looks by itself after a minute, or after *every* if longer.
             stop: Set it, from any thread, to end the iteration.
             words: False leaves free text and names out, which is faster.
         """
@@ -262,7 +263,8 @@ class LedgerReader:
             after: Begin behind this position; "now" is behind what there is when it begins.
             words: False leaves free text and names out, which is faster.
             kinds: "incident", "change", or both; events of the ledger itself are in neither.
-            every: Seconds to wait before looking again when there was nothing new.
+            every: Seconds to wait before looking again when there was nothing new. In PostgreSQL an
+                append wakes it, and it looks by itself after a minute, or after *every* if longer.
         """
         import asyncio  # who does not follow so does not load it
 

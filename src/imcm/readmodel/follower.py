@@ -390,7 +390,8 @@ class Follower:
         Another process that holds the model's file is waited for, however long that takes.
 
         Args:
-            every: Seconds to wait before looking again when there was nothing new.
+            every: Seconds to wait before looking again when there was nothing new. In PostgreSQL an
+                append wakes it, and it looks by itself after a minute, or after *every* if longer.
             stop: Set it, from any thread, to end the iteration.
         """
         return filter(None, caught_up(self._ledger, lambda: self.catch_up(patience=0), every, stop))
