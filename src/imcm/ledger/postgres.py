@@ -10,7 +10,8 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
@@ -205,8 +206,7 @@ class PostgresStore(RecorderStore):
                 "VALUES (%s, %s, %s, %s) RETURNING notification_id"
             ).format(table)
             positions: list[int] = []
-            with recorder.datastore.transaction(commit=True) as at:
-                _begin_append(at, recorder)
+            with _appending(recorder) as at:
                 for stream, version in before:
                     if at.execute(there, (stream, version)).fetchone() is None:
                         raise AppendConflict(f"{stream} has no version {version}", broken=True)
@@ -345,8 +345,7 @@ class PostgresStore(RecorderStore):
         ).format(_table(recorder))
         with self._errors():
             try:
-                with recorder.datastore.transaction(commit=True) as at:
-                    _begin_append(at, recorder)
+                with _appending(recorder) as at:
                     there = SQL("SELECT 1 FROM {} LIMIT 1").format(_table(recorder))
                     if at.execute(there).fetchone():
                         raise not_empty()
@@ -394,8 +393,7 @@ class PostgresStore(RecorderStore):
             "INSERT INTO {} (originator_id, originator_version, topic, state) "
             "VALUES (%s, %s, %s, %s) RETURNING notification_id"
         ).format(table)
-        with self._errors(), recorder.datastore.transaction(commit=True) as at:
-            _begin_append(at, recorder)
+        with self._errors(), _appending(recorder) as at:
             at.execute(select, (stream,))
             wanted = choose([StoredEvent._make(row.values()) for row in at.fetchall()])
             if wanted is None:
@@ -518,19 +516,30 @@ def _connected(pool: Any) -> Any:
     return psycopg.connect(**given, autocommit=True)
 
 
-def _begin_append(at: Any, recorder: Any) -> None:
+@contextmanager
+def _appending(recorder: Any) -> Generator[Any]:
     """
-    Take the turn to append, and have those who follow notified when the transaction is committed.
+    Give a transaction that has the turn to append, and notify those who follow after its commit.
+
+    In the transaction NOTIFY would hold a lock of the whole server until the commit is on disk and
+    on the standby, so that ledgers side by side would record one after the other. A notification
+    that is lost, since this process ends in between, is one that nobody depends on.
 
     The channel is that of the recorder, on which its own subscriptions listen. It is one for the
     whole database, so the schema is said, and who follows a ledger in another one sleeps on.
     """
+    import psycopg
     from psycopg.sql import SQL, Identifier, Literal
 
     channel, schema = Identifier(recorder.channel_name), Literal(recorder.datastore.schema)
-    notify = SQL("NOTIFY {}, {}").format(channel, schema)
-    # In one trip to the server; several statements can't be prepared.
-    at.execute(SQL("; ").join([*recorder.lock_table_statements, notify]), prepare=False)
+    with recorder.datastore.get_connection() as connection:
+        with connection.transaction():
+            at = connection.cursor()
+            # In one trip to the server, as notifying is one more; several can't be prepared.
+            at.execute(SQL("; ").join(recorder.lock_table_statements), prepare=False)
+            yield at
+        with suppress(psycopg.Error):  # what was appended is there all the same
+            connection.execute(SQL("NOTIFY {}, {}").format(channel, schema))
 
 
 def _listener(recorder: Any) -> Listener:
