@@ -102,10 +102,10 @@ class Listener:
             session.end(wait=True)
         self._tell(False)
 
-    def _tell(self, told: bool) -> None:
+    def _tell(self, notified: bool) -> None:
         with self._lock:
             for wake in list(self._wakes):
-                wake(told)
+                wake(notified)
 
 
 class _Session:
@@ -180,10 +180,10 @@ class _Session:
                 selector.select()
                 self._hear()
                 server.consume_input()
-                told = False
-                while notified := server.notifies():
-                    told = told or notified.extra in self._payloads
-                if told:
+                ours = False
+                while notification := server.notifies():
+                    ours = ours or notification.extra in self._payloads
+                if ours:
                     self._tell(True)
         finally:
             selector.unregister(watched.fileobj)

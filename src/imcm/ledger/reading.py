@@ -235,13 +235,13 @@ class LedgerReader:
         every, stop = checked_seconds("every", every), checked_stop(stop)
         with Waiter(self._store.listener, every) as waiter:
             while not stop.is_set():
-                found = False
+                is_new = False
                 for recorded in self.replay(after=after, words=words):
-                    after, found = recorded.position, True
+                    after, is_new = recorded.position, True
                     yield recorded
                     if stop.is_set():
                         return
-                waiter.wait(stop, found=found)
+                waiter.wait(stop, is_new=is_new)
 
     async def afollow(
         self,
@@ -270,17 +270,17 @@ class LedgerReader:
 
         every, wanted = checked_seconds("every", every), checked_kinds(kinds)
         position = await asyncio.to_thread(self.begin_after, after)
-        found = False
+        is_new = False
         with AsyncWaiter(self._store.listener, every) as waiter:
             while True:
                 batch = await asyncio.to_thread(self._some, position, words)
                 for recorded in batch:
-                    position, found = recorded.position, True
+                    position, is_new = recorded.position, True
                     if recorded.kind in wanted:
                         yield recorded
                 if not batch:
-                    await waiter.wait(found=found)
-                    found = False
+                    await waiter.wait(is_new=is_new)
+                    is_new = False
 
     def begin_after(self, begin: int | Literal["now"]) -> int:
         """

@@ -121,23 +121,23 @@ class _Patience:
     def __init__(self, listener: Listener | None, every: float) -> None:
         self._listener = listener
         self._every = every
-        self._told = False  # a notification came since the last wait ended
-        self._untold = False  # something was found that no notification told of
+        self._notified = False  # a notification came since the last wait ended
+        self._unnotified = False  # something was found that no notification told of
         self._trusting = False
         self._overslept = False  # the last wait was a long one, and ended by itself
 
-    def _seconds(self, *, found: bool) -> float:
-        """Return how long to wait at most; *found* says whether there was anything new."""
-        if found and self._overslept:
-            self._untold = True
+    def _seconds(self, *, is_new: bool) -> float:
+        """Return how long to wait at most; *is_new* says whether there was anything new."""
+        if is_new and self._overslept:
+            self._unnotified = True
         listening = self._listener is not None and self._listener.listening
-        self._trusting = listening and not self._untold
+        self._trusting = listening and not self._unnotified
         return max(self._every, LOOK_ANYWAY) if self._trusting else self._every
 
     def _waited(self, *, woken: bool) -> None:
         self._overslept = self._trusting and not woken
-        if self._told:
-            self._told = self._untold = False
+        if self._notified:
+            self._notified = self._unnotified = False
 
 
 class Waiter(_Patience):
@@ -156,19 +156,19 @@ class Waiter(_Patience):
         super().__init__(listener, every)
         self._woken = threading.Event()
 
-    def wait(self, stop: threading.Event, *, found: bool) -> None:
+    def wait(self, stop: threading.Event, *, is_new: bool) -> None:
         """
         Return when it is time to look, or when *stop* is set.
 
         Args:
             stop: Ends the waiting.
-            found: Whether there was anything new since it waited last.
+            is_new: Whether there was anything new since it waited last.
         """
         if self._listener is None:
             stop.wait(self._every)
             return
         self._listener.add(self._wake)
-        end = time.monotonic() + self._seconds(found=found)
+        end = time.monotonic() + self._seconds(is_new=is_new)
         woken = False
         while not (woken or stop.is_set()):
             left = end - time.monotonic()
@@ -178,8 +178,8 @@ class Waiter(_Patience):
         self._woken.clear()
         self._waited(woken=woken)
 
-    def _wake(self, told: bool) -> None:
-        self._told = self._told or told
+    def _wake(self, notified: bool) -> None:
+        self._notified = self._notified or notified
         self._woken.set()
 
     def __enter__(self) -> Self:
@@ -205,8 +205,8 @@ class AsyncWaiter(_Patience):
         self._loop = asyncio.get_running_loop()
         self._woken = asyncio.Event()
 
-    async def wait(self, *, found: bool) -> None:
-        """Return when it is time to look; *found* as for `Waiter.wait`."""
+    async def wait(self, *, is_new: bool) -> None:
+        """Return when it is time to look; *is_new* as for `Waiter.wait`."""
         import asyncio
 
         if self._listener is None:
@@ -215,15 +215,15 @@ class AsyncWaiter(_Patience):
         self._listener.add(self._wake)
         woken = True
         try:
-            async with asyncio.timeout(self._seconds(found=found)):
+            async with asyncio.timeout(self._seconds(is_new=is_new)):
                 await self._woken.wait()
         except TimeoutError:
             woken = False
         self._woken.clear()
         self._waited(woken=woken)
 
-    def _wake(self, told: bool) -> None:
-        self._told = self._told or told
+    def _wake(self, notified: bool) -> None:
+        self._notified = self._notified or notified
         with suppress(RuntimeError):  # its loop is closed
             self._loop.call_soon_threadsafe(self._woken.set)
 

@@ -116,7 +116,7 @@ def caught_up(
         catch_up: Applies what is new and says how much that was, without waiting for others.
     """
     every, stop = checked_seconds("every", every), checked_stop(stop)
-    found = False
+    is_new = False
     with waiter_of(ledger, every) as waiter:
         while not stop.is_set():
             try:
@@ -125,10 +125,10 @@ def caught_up(
                 stop.wait(random.uniform(*_PAUSE))  # noqa: S311 (no secret)
                 continue
             yield applied
-            found = found or applied > 0
+            is_new = is_new or applied > 0
             if not applied:
-                waiter.wait(stop, found=found)
-                found = False
+                waiter.wait(stop, is_new=is_new)
+                is_new = False
 
 
 class Follower:
