@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from imcm import Ledger, audit, incident
+from imcm import Ledger, LedgerReader, audit, incident
 from imcm.domain.recorded import KeyUsed, Unread
 from imcm.errors import StoreError
 
@@ -312,6 +312,51 @@ class TestStandbyAway:
             thread.join(timeout=30)
             assert ["INC-0", "INC-1"] == ids(other)
             assert 1 == len(answers)
+
+    def test_ledgers_side_by_side_wait_for_the_standby_together(self, pair):
+        """A notification in their transactions would have each wait for the one before."""
+        primary, standby = pair
+        with opened(primary.new_schema()) as one, opened(primary.new_schema()) as two:
+            standby.stop()
+            threads = [
+                threading.Thread(target=detected, args=(ledger, "INC-1")) for ledger in (one, two)
+            ]
+            for thread in threads:
+                thread.start()
+            until(lambda: len(primary.sql(WAITING)) == 2, lambda: primary.sql(WAITING))
+            standby.start()
+            for thread in threads:
+                thread.join(timeout=30)
+            assert [["INC-1"], ["INC-1"]] == [ids(one), ids(two)]
+
+    def test_a_follower_of_a_standby_looks_by_itself_since_no_standby_can_listen(self, pair):
+        primary, standby = pair
+        settings = primary.new_schema()
+        with opened(settings) as ledger:
+            detected(ledger, "INC-0")
+            there = {**settings, "POSTGRES_HOST": str(standby.folder)}
+            seen, stop = [], threading.Event()
+
+            def follow():
+                with LedgerReader.configured(there) as reader:
+                    seen.extend(r.id for r in reader.follow(every=0.05, stop=stop) if see(r))
+
+            def see(recorded):
+                if recorded.id == "INC-1":
+                    stop.set()
+                begun.set()
+                return True
+
+            begun = threading.Event()
+            primary_has = primary.sql("SELECT pg_current_wal_lsn()")[0][0]
+            replayed = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
+            until(lambda: standby.sql(replayed, primary_has) == [(True,)], lambda: primary_has)
+            thread = threading.Thread(target=follow)
+            thread.start()
+            assert begun.wait(30)
+            detected(ledger, "INC-1")
+            thread.join(timeout=30)
+        assert ["INC-0", "INC-1"] == seen[1:]
 
     def test_asynchronous_replication_loses_what_the_standby_had_not_received(self, servers):
         """

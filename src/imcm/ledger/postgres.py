@@ -10,7 +10,8 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, LiteralString, TypeVar
 from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import LARGEST
 from imcm.errors import MissingExtraError, NotALedgerError, StoreError
+from imcm.ledger.notifications import Listener
 from imcm.ledger.store import (
     ASKED_AT_ONCE,
     BATCH,
@@ -79,6 +81,7 @@ class PostgresStore(RecorderStore):
         self._may_create = env.get("CREATE_TABLE", "").strip().lower() not in NOES
         super().__init__(env)
         self._may_create = False  # a server that lost the table has lost the log
+        self._listener = _listener(self._recorder)
 
     def _made(self) -> tuple[Any, Any]:
         """Return a new factory and its recorder, with the table there."""
@@ -156,6 +159,7 @@ class PostgresStore(RecorderStore):
                 factory, recorder = self._made()
                 before, self._factory, self._recorder = self._factory, factory, recorder
                 before.close()
+                self._listener.renew()  # what it is connected to may be a server that was replaced
             return self._recorder
 
     def _is_lost(self, error: Exception) -> bool:
@@ -166,6 +170,17 @@ class PostgresStore(RecorderStore):
             return False
         state = _state(error)
         return state is None or state.startswith("08") or state in _LOST
+
+    @property
+    def listener(self) -> Listener:
+        """What tells of rows as they are appended, by any process."""
+        return self._listener
+
+    def close(self) -> None:
+        """Close every connection."""
+        if os.getpid() == self._opened_in:
+            super().close()
+            self._listener.close()
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -191,9 +206,7 @@ class PostgresStore(RecorderStore):
                 "VALUES (%s, %s, %s, %s) RETURNING notification_id"
             ).format(table)
             positions: list[int] = []
-            with recorder.datastore.transaction(commit=True) as at:
-                for statement in recorder.lock_table_statements:
-                    at.execute(statement)
+            with _appending(recorder) as at:
                 for stream, version in before:
                     if at.execute(there, (stream, version)).fetchone() is None:
                         raise AppendConflict(f"{stream} has no version {version}", broken=True)
@@ -332,9 +345,7 @@ class PostgresStore(RecorderStore):
         ).format(_table(recorder))
         with self._errors():
             try:
-                with recorder.datastore.transaction(commit=True) as at:
-                    for statement in recorder.lock_table_statements:
-                        at.execute(statement)
+                with _appending(recorder) as at:
                     there = SQL("SELECT 1 FROM {} LIMIT 1").format(_table(recorder))
                     if at.execute(there).fetchone():
                         raise not_empty()
@@ -382,9 +393,7 @@ class PostgresStore(RecorderStore):
             "INSERT INTO {} (originator_id, originator_version, topic, state) "
             "VALUES (%s, %s, %s, %s) RETURNING notification_id"
         ).format(table)
-        with self._errors(), recorder.datastore.transaction(commit=True) as at:
-            for statement in recorder.lock_table_statements:
-                at.execute(statement)
+        with self._errors(), _appending(recorder) as at:
             at.execute(select, (stream,))
             wanted = choose([StoredEvent._make(row.values()) for row in at.fetchall()])
             if wanted is None:
@@ -490,14 +499,68 @@ def _reach(pool: Any) -> None:
     import psycopg
     from eventsourcing.persistence import OperationalError
 
-    given = dict(pool.kwargs)
-    if pool.get_password_func is not None:
-        given["password"] = pool.get_password_func()
     try:
-        psycopg.connect(**given).close()
+        _connected(pool).close()
         pool.open(wait=True, timeout=pool.timeout)  # asked before it is ready, it would grow
     except psycopg.Error as error:
         raise OperationalError(str(error)) from error
+
+
+def _connected(pool: Any) -> Any:
+    """Return a connection as the pool would make it, which is not the pool's."""
+    import psycopg
+
+    given = dict(pool.kwargs)
+    if pool.get_password_func is not None:
+        given["password"] = pool.get_password_func()
+    return psycopg.connect(**given, autocommit=True)
+
+
+@contextmanager
+def _appending(recorder: Any) -> Generator[Any]:
+    """
+    Give a transaction that has the turn to append, and notify those who follow after its commit.
+
+    In the transaction NOTIFY would hold a lock of the whole server until the commit is on disk and
+    on the standby, so that ledgers side by side would record one after the other. A notification
+    that is lost, since this process ends in between, is one that nobody depends on.
+
+    The channel is that of the recorder, on which its own subscriptions listen. It is one for the
+    whole database, so the schema is said, and who follows a ledger in another one sleeps on.
+    """
+    import psycopg
+    from psycopg.sql import SQL, Identifier, Literal
+
+    channel, schema = Identifier(recorder.channel_name), Literal(recorder.datastore.schema)
+    with recorder.datastore.get_connection() as connection:
+        with connection.transaction():
+            at = connection.cursor()
+            # In one trip to the server, as notifying is one more; several can't be prepared.
+            at.execute(SQL("; ").join(recorder.lock_table_statements), prepare=False)
+            yield at
+        with suppress(psycopg.Error):  # what was appended is there all the same
+            connection.execute(SQL("NOTIFY {}, {}").format(channel, schema))
+
+
+def _listener(recorder: Any) -> Listener:
+    """Return what is notified of appends; it connects when somebody follows."""
+    from psycopg.sql import SQL, Identifier
+
+    datastore = recorder.datastore
+    pool = datastore.pool
+    listen = SQL("LISTEN {}").format(Identifier(recorder.channel_name))
+
+    def connect() -> Any:
+        connection = _connected(pool)
+        try:
+            connection.execute(listen)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    # The recorder itself, where somebody uses it beside us, says nothing of the schema.
+    return Listener(connect, frozenset({b"", datastore.schema.encode()}))
 
 
 def _close_well(datastore: Any) -> None:

@@ -50,7 +50,13 @@ from imcm.ledger.rules import STREAMS, Rules, in_force, submitted_under
 from imcm.ledger.settings import store_of
 from imcm.ledger.store import SELF, ReadStore, SQLiteFile, SQLiteStore
 from imcm.ledger.streams import state_of_rows, without_gaps
-from imcm.ledger.waiting import checked_kinds, checked_seconds, checked_stop
+from imcm.ledger.waiting import (
+    AsyncWaiter,
+    Waiter,
+    checked_kinds,
+    checked_seconds,
+    checked_stop,
+)
 from imcm.plain import plain
 
 if TYPE_CHECKING:
@@ -221,18 +227,21 @@ class LedgerReader:
 
         Args:
             after: Begin behind this position.
-            every: Seconds to wait before looking again when there was nothing new.
+            every: Seconds to wait before looking again when there was nothing new. In PostgreSQL an
+                append wakes it, and it looks by itself after a minute, or after *every* if longer.
             stop: Set it, from any thread, to end the iteration.
             words: False leaves free text and names out, which is faster.
         """
         every, stop = checked_seconds("every", every), checked_stop(stop)
-        while not stop.is_set():
-            for recorded in self.replay(after=after, words=words):
-                after = recorded.position
-                yield recorded
-                if stop.is_set():
-                    return
-            stop.wait(every)
+        with Waiter(self._store.listener, every) as waiter:
+            while not stop.is_set():
+                is_new = False
+                for recorded in self.replay(after=after, words=words):
+                    after, is_new = recorded.position, True
+                    yield recorded
+                    if stop.is_set():
+                        return
+                waiter.wait(stop, is_new=is_new)
 
     async def afollow(
         self,
@@ -254,20 +263,24 @@ class LedgerReader:
             after: Begin behind this position; "now" is behind what there is when it begins.
             words: False leaves free text and names out, which is faster.
             kinds: "incident", "change", or both; events of the ledger itself are in neither.
-            every: Seconds to wait before looking again when there was nothing new.
+            every: Seconds to wait before looking again when there was nothing new. In PostgreSQL an
+                append wakes it, and it looks by itself after a minute, or after *every* if longer.
         """
         import asyncio  # who does not follow so does not load it
 
         every, wanted = checked_seconds("every", every), checked_kinds(kinds)
         position = await asyncio.to_thread(self.begin_after, after)
-        while True:
-            batch = await asyncio.to_thread(self._some, position, words)
-            for recorded in batch:
-                position = recorded.position
-                if recorded.kind in wanted:
-                    yield recorded
-            if not batch:
-                await asyncio.sleep(every)
+        is_new = False
+        with AsyncWaiter(self._store.listener, every) as waiter:
+            while True:
+                batch = await asyncio.to_thread(self._some, position, words)
+                for recorded in batch:
+                    position, is_new = recorded.position, True
+                    if recorded.kind in wanted:
+                        yield recorded
+                if not batch:
+                    await waiter.wait(is_new=is_new)
+                    is_new = False
 
     def begin_after(self, begin: int | Literal["now"]) -> int:
         """
@@ -661,3 +674,13 @@ class LedgerReader:
 
     def __repr__(self) -> str:
         return f"<imcm.{type(self).__name__} {self.ledger_id}>"
+
+
+def waiter_of(reader: LedgerReader, every: float) -> Waiter:
+    """
+    Return what waits for what is recorded next, for read models that follow by a reader.
+
+    It is no method, since readers promise to yield events and not how they wait for them.
+    """
+    store: ReadStore = reader._store  # pyright: ignore[reportPrivateUsage]
+    return Waiter(store.listener, every)

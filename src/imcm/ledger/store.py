@@ -22,7 +22,7 @@ from functools import partial
 from itertools import chain
 from operator import itemgetter, lt
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
 
 from imcm.codec.rows import StoredEvent, StoredTuple
 from imcm.domain.recorded import LARGEST
@@ -36,6 +36,9 @@ from imcm.errors import (
 )
 from imcm.files import reserved
 from imcm.ledger.waiting import once_free
+
+if TYPE_CHECKING:
+    from imcm.ledger.notifications import Listener
 
 T = TypeVar("T")
 
@@ -121,6 +124,11 @@ class ReadStore(Protocol):
 
     def positions(self, stream: str, rows: Sequence[StoredEvent]) -> list[int]:
         """Return the positions of the rows that `stream` gave."""
+        ...
+
+    @property
+    def listener(self) -> Listener | None:
+        """What tells of rows as they are appended, by any process; None where nothing does."""
         ...
 
     def close(self) -> None:
@@ -503,6 +511,10 @@ class SQLiteFile:
             target.unlink(missing_ok=True)  # half a copy is none, and would be in the way
             raise
 
+    @property
+    def listener(self) -> None:
+        """Nothing: SQLite tells no other process of what is appended."""
+
     def is_guarded(self) -> bool:
         """Say whether the file has all triggers that make it append-only, as we make them."""
         from imcm.verifier import APPEND_ONLY, same_statement
@@ -603,6 +615,11 @@ class RecorderStore:
     def _shown(self, error: Exception) -> Exception | None:
         """Return an error as the cause to be printed, unless it would give something away."""
         return None if any(secret in str(error) for secret in self._secrets) else error
+
+    @property
+    def listener(self) -> Listener | None:
+        """What tells of rows as they are appended: nothing that recorders have in common."""
+        return None
 
     @property
     def is_plain(self) -> bool:

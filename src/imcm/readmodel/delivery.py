@@ -73,7 +73,8 @@ def deliver(
             there is. Default: with the first event of the ledger.
         kinds: Of what events are delivered: "incident", "change", or both. Those of the ledger
             itself, which are about keys and identity, are in neither.
-        every: Seconds to wait before looking again when there was nothing new.
+        every: Seconds to wait before looking again when there was nothing new. In PostgreSQL an
+            append wakes it, and it looks by itself after a minute, or after *every* if longer.
         stop: Set it, from any thread or from the effect itself, to end.
         effect: What is called with each event.
 

@@ -27,7 +27,7 @@ from imcm.domain.recorded import checked_position
 from imcm.domain.vocabulary import checked_function, checked_number, is_among
 from imcm.errors import InvalidValue, StoreError
 from imcm.files import checked_path, made_private
-from imcm.ledger.reading import LedgerReader
+from imcm.ledger.reading import LedgerReader, waiter_of
 from imcm.ledger.store import LOCK_WAIT_SECONDS, TUPLES
 from imcm.ledger.waiting import checked_seconds, checked_stop, is_busy, once_free
 
@@ -106,24 +106,29 @@ class FileHeld(StoreError):
 
 
 def caught_up(
-    catch_up: Callable[[], int], every: float, stop: threading.Event | None
+    ledger: LedgerReader, catch_up: Callable[[], int], every: float, stop: threading.Event | None
 ) -> Iterator[int]:
     """
     Yield how many events were applied each time, without end; see `Follower.run`.
 
     Args:
+        ledger: What is followed.
         catch_up: Applies what is new and says how much that was, without waiting for others.
     """
     every, stop = checked_seconds("every", every), checked_stop(stop)
-    while not stop.is_set():
-        try:
-            applied = catch_up()
-        except FileHeld:
-            stop.wait(random.uniform(*_PAUSE))  # noqa: S311 (no secret)
-            continue
-        yield applied
-        if not applied:
-            stop.wait(every)
+    is_new = False
+    with waiter_of(ledger, every) as waiter:
+        while not stop.is_set():
+            try:
+                applied = catch_up()
+            except FileHeld:
+                stop.wait(random.uniform(*_PAUSE))  # noqa: S311 (no secret)
+                continue
+            yield applied
+            is_new = is_new or applied > 0
+            if not applied:
+                waiter.wait(stop, is_new=is_new)
+                is_new = False
 
 
 class Follower:
@@ -385,10 +390,11 @@ class Follower:
         Another process that holds the model's file is waited for, however long that takes.
 
         Args:
-            every: Seconds to wait before looking again when there was nothing new.
+            every: Seconds to wait before looking again when there was nothing new. In PostgreSQL an
+                append wakes it, and it looks by itself after a minute, or after *every* if longer.
             stop: Set it, from any thread, to end the iteration.
         """
-        return filter(None, caught_up(lambda: self.catch_up(patience=0), every, stop))
+        return filter(None, caught_up(self._ledger, lambda: self.catch_up(patience=0), every, stop))
 
     def close(self) -> None:
         """Let go of the file."""

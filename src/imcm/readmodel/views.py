@@ -334,11 +334,12 @@ class Views:
         The first time it yields at once, so that a board can be drawn.
 
         Args:
-            every: Seconds to wait before looking again when there was nothing new.
+            every: Seconds to wait before looking again when there was nothing new. In PostgreSQL an
+                append wakes it, and it looks by itself after a minute, or after *every* if longer.
             stop: Set it, from any thread, to end the iteration.
         """
         first = True
-        for applied in caught_up(lambda: self.catch_up(patience=0), every, stop):
+        for applied in caught_up(self._ledger, lambda: self.catch_up(patience=0), every, stop):
             if applied or first:
                 first = False
                 yield applied
