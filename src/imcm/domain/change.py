@@ -94,7 +94,15 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.growing import FEW, emptied, frozen, thawed, told
-from imcm.domain.imported import corrected, news, place_after, relabelled, status_after, with_status
+from imcm.domain.imported import (
+    corrected,
+    decided_before,
+    news,
+    place_after,
+    relabelled,
+    status_after,
+    with_status,
+)
 from imcm.domain.lifecycle import (
     Answer,
     Ask,
@@ -2926,7 +2934,7 @@ def _with_mark(change: Change, event: ChangeEvent) -> tuple[ChangeEvent, ...]:
     """Return a correction, with the mark in front of it where it changes what was approved."""
     if not _ends_approval(change, event):
         return (event,)
-    return (_mark(change, at=event.at, by=event.by, imported=event.imported), event)  # type: ignore[union-attr]  # no void
+    return (_mark(change, at=event.at, by=event.by, imported=event.imported), event)
 
 
 def _mark(
@@ -2971,7 +2979,8 @@ def void(
 # --- imported history -----------------------------------------------------------------------------
 
 _PROGRESS: Final = {status: rank for rank, status in enumerate(Status)}
-_EVENTS: Final = frozenset(get_args(ChangeEvent))
+CHANGE_EVENTS: Final = frozenset(get_args(ChangeEvent))
+"""The classes of all events that a change's stream can hold."""
 
 
 def bring_in(
@@ -2980,6 +2989,7 @@ def bring_in(
     events: Sequence[ChangeEvent],
     policy: Policy = DEFAULT_POLICY,
     also: Policy | None = None,
+    decided: bool = False,
 ) -> tuple[tuple[int, ChangeEvent], ...]:
     """
     Record history from elsewhere: any subset of the moments, in any order.
@@ -3000,6 +3010,12 @@ def bring_in(
     `ChangeDeployed` says that it came into production, and not how it went. Where an earlier import
     said it completed, that stands, and only its moment is compared.
 
+    Args:
+        policy, also: Those in force, and that it was submitted under: by them is marked what went
+            in unasked for.
+        decided: What is new of it was found before (`imcm.interchange.deciding`): all of it is.
+            What a source takes back of a change that lives here stays.
+
     Returns:
         What follows, each with the place in *events* of the one it comes from.
 
@@ -3008,7 +3024,9 @@ def bring_in(
         InvalidValue: An event is none of a change, or not marked as imported.
     """
     change = checked_state("change", change, Change)
-    events = _as_told_before(change.past, checked_events("events", events))
+    events = checked_events("events", events)
+    if not decided:
+        events = _as_told_before(change.past, events)
     result: list[tuple[int, ChangeEvent]] = []
     past = list(change.past)
     status = change.status  # all that is asked of the change: no state is made for each event
@@ -3016,7 +3034,18 @@ def bring_in(
     # Where all was imported, no content waits for its approval and none can be laid against it.
     lived = not all(getattr(one, "imported", False) for one in past)
     guards = _mark_guards(change, checked_policy(policy), also)
-    for place, event in news(change.past, events, CORRECTABLE, first=first, known=_EVENTS):
+    found: Iterable[tuple[int, ChangeEvent]] = (
+        decided_before(events, CHANGE_EVENTS)
+        if decided
+        else news(change.past, events, CORRECTABLE, first=first, known=CHANGE_EVENTS)
+    )
+    for place, event in found:
+        if isinstance(event, EventVoided):
+            if not change.lived:
+                status = fold([*past, event]).status
+                past.append(attrs.evolve(event, status=status.value))
+                result.append((place, past[-1]))
+            continue
         for one in _content_said(past, event) if lived else (event,):
             placed = one
             if _is_of_here(change, one, of=events[place]):

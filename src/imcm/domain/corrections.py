@@ -260,6 +260,7 @@ class EventVoided(DomainEvent):
     Attributes:
         version: Which one.
         status: The status that stands without it.
+        imported: The source that told it does so no more.
     """
 
     WORDS: ClassVar[tuple[str, ...]] = WHY
@@ -268,6 +269,7 @@ class EventVoided(DomainEvent):
     version: int
     status: str
     why: str = ""
+    imported: bool = False
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -7,7 +7,7 @@ Shared by both aggregates' `bring_in`. Nothing is invented, dropped or fixed her
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, TypeVar
 
@@ -59,7 +59,8 @@ def _named_by(kind: type) -> tuple[str, ...]:
     return tuple(a.name for a in attrs.fields(kind) if a.name in _NAMED_BY)
 
 
-def _name(event: object) -> tuple[object, ...]:
+def name_of(event: object) -> tuple[object, ...]:
+    """Return which of the events of its type it is, by what it is about."""
     kind: type = type(event)
     if getattr(event, "kind", None) is Relation.CHILD_OF:
         return (kind, Relation.CHILD_OF)  # of one alone, whichever that is now
@@ -70,7 +71,7 @@ def _numbered(events: Iterable[Ev]) -> Iterator[tuple[tuple[object, ...], Ev]]:
     """Yield each event with a key that is the same for the same fact in every import."""
     seen: Counter[tuple[object, ...]] = Counter()
     for event in events:
-        name = _name(event)
+        name = name_of(event)
         seen[name] += 1
         yield (*name, seen[name]), event
 
@@ -82,6 +83,7 @@ def news(
     *,
     first: tuple[type, ...],
     known: frozenset[type],
+    mine: Collection[int] | None = None,
 ) -> Iterator[tuple[int, Ev]]:
     """
     Yield what *given* history adds to the stream: events not there yet, and corrections.
@@ -94,6 +96,7 @@ def news(
     Args:
         first: The classes of events a stream can begin with.
         known: The classes of all events it can hold.
+        mine: Versions of what this source told; None for all that any source did.
 
     Raises:
         InvalidValue: An event is of another class, or not marked as imported.
@@ -117,6 +120,7 @@ def news(
         (version, event)
         for version, event in enumerate(past, start=1)
         if getattr(event, "imported", False) and not isinstance(event, EDITS)
+        if mine is None or version in mine
     ]
     voided = [event for version, event in told if version not in stands]
     facts = [(version, event) for version, event in told if version in stands]
@@ -135,8 +139,8 @@ def news(
         for version, field in by_edits
         if 1 <= version <= len(past) and hasattr(past[version - 1], field)
     }
-    last_place = {_name(event): place for place, event in enumerate(given)}
-    last_told = {_name(event): event for _, event in facts}
+    last_place = {name_of(event): place for place, event in enumerate(given)}
+    last_told = {name_of(event): event for _, event in facts}
     edited = {_values(event) for event in past if isinstance(event, EDITS)}
     for place, (key, event) in enumerate(_numbered(given)):
         version = held.get(key)
@@ -148,7 +152,7 @@ def news(
             if not any(_tells_the_same(event, each) for each in voided):
                 yield place, event
         elif any(hasattr(event, field) for field in SAID_AGAIN):
-            name = _name(event)
+            name = name_of(event)
             if last_place[name] == place and _said_anew(last_told[name], event):
                 yield place, event
         else:
@@ -164,13 +168,27 @@ def news(
 
 def _tells_the_same(given: Any, told: Any) -> bool:
     """Say whether an event of a source tells what it told before, in all that is compared."""
-    if _name(given) != _name(told):
+    if name_of(given) != name_of(told):
         return False
     return all(
         value == default or value in (None, (), {}) or value == getattr(told, field)
         for field, default in _compared(given.__class__)
         for value in (getattr(given, field),)
     )
+
+
+def decided_before(given: Sequence[Ev], known: frozenset[type]) -> Iterator[tuple[int, Ev]]:
+    """
+    Yield history of which somebody found before what is new, as `news` does.
+
+    Raises:
+        InvalidValue: An event is of another class, or not marked as imported.
+    """
+    for place, event in enumerate(given):
+        if event.__class__ not in known or not getattr(event, "imported", False):
+            allowed = "events of one stream, each imported=True"
+            raise InvalidValue("events", type(event).__name__, allowed)
+        yield place, event
 
 
 def _values(event: object) -> tuple[object, ...]:

@@ -47,7 +47,7 @@ from imcm.domain.corrections import (
     voided,
 )
 from imcm.domain.growing import FEW, frozen, thawed, told, untold
-from imcm.domain.imported import news, place_after, status_after, with_status
+from imcm.domain.imported import decided_before, news, place_after, status_after, with_status
 from imcm.domain.incident_events import (
     CORRECTABLE,
     ActionAdded,
@@ -1678,12 +1678,14 @@ def void(
 # --- imported history -----------------------------------------------------------------------------
 
 _PROGRESS: Final = {status: rank for rank, status in enumerate(Status)}
-_EVENTS: Final = frozenset(get_args(IncidentEvent))
+INCIDENT_EVENTS: Final = frozenset(get_args(IncidentEvent))
+"""The classes of all events that an incident's stream can hold."""
+
 _NEED_A_STATE: Final = (IncidentReopened, ReviewRecorded)
 
 
 def bring_in(
-    incident: Incident, *, events: Sequence[IncidentEvent]
+    incident: Incident, *, events: Sequence[IncidentEvent], decided: bool = False
 ) -> tuple[tuple[int, IncidentEvent], ...]:
     """
     Record history from elsewhere: any subset of the moments, in any order.
@@ -1692,6 +1694,9 @@ def bring_in(
     results is the furthest milestone given, and steps the source skipped stay absent. What
     stands already is not recorded again; a value that changed in the source becomes a
     correction, so the same history can be brought in again and again.
+
+    Args:
+        decided: What is new of it was found before (`imcm.interchange.deciding`): all of it is.
 
     Returns:
         What follows, each with the place in *events* of the one it comes from.
@@ -1708,7 +1713,18 @@ def bring_in(
     known = len(past)  # how much of it the state knows: few events ask more than the status
     status = incident.status
     first = (IncidentDetected,)
-    for place, event in news(incident.past, events, CORRECTABLE, first=first, known=_EVENTS):
+    found: Iterable[tuple[int, IncidentEvent]] = (
+        decided_before(events, INCIDENT_EVENTS)
+        if decided
+        else news(incident.past, events, CORRECTABLE, first=first, known=INCIDENT_EVENTS)
+    )
+    for place, event in found:
+        if isinstance(event, EventVoided):
+            incident = fold([*past, event])
+            past.append(attrs.evolve(event, status=incident.status.value))
+            known, status = len(past), incident.status
+            result.append((place, past[-1]))
+            continue
         if isinstance(event, _NEED_A_STATE):
             incident = thawed(incident)  # it is asked here and given to nobody
             for one in past[known:]:

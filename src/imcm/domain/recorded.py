@@ -40,6 +40,8 @@ class Source:
         id: The record's id in the source, where it differs from ours.
         recorded_at: When the source took the fact (its own clock), where it says so.
         status: The source's own word for the status, as given.
+        sequence: Its place among all that the source says of this record, where it numbers that.
+        delivery: The source's own id of the delivery that told it.
         sha256: SHA-256 of the raw payload, lower-case hexadecimal, as it is given. A ledger keeps
             it as *keyed*; read back it is there only in events of ledgers from before that.
         ledger: Id of the ledger it was appended from, where it was recorded in another one first.
@@ -52,6 +54,8 @@ class Source:
     id: str | None = None
     recorded_at: datetime | None = None
     status: str | None = None
+    sequence: int | None = None
+    delivery: str | None = None
     sha256: str | None = None
     ledger: str | None = None
     keyed: str | None = None

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import ImportRefusedError, InvalidValue
 from imcm.files import checked_path
 from imcm.interchange.csv_contract import REQUIRED, TABLES, CsvOptions
-from imcm.interchange.mapping import LABEL, Problem, duration
+from imcm.interchange.mapping import LABEL, OF_OTHER, Problem, duration
 from imcm.plain import excerpt
 
 T = TypeVar("T")
@@ -38,8 +37,6 @@ T = TypeVar("T")
 
 _BOM: Final = b"\xef\xbb\xbf"
 _FOREIGN: Final = (b"\xff\xfe", b"\xfe\xff")
-_OF_OTHER: Final = re.compile(r"(?P<source>[a-z][a-z0-9_.-]*):(?P<id>[^/:].*)", re.ASCII)
-"""An id of another tool; an address such as https://... is none."""
 _OTHER_SEPARATORS: Final = (";", "\t", "|")
 
 
@@ -227,7 +224,7 @@ class Row:
         options = self._options
         if not options.source or name == "id":
             return options.prefix + text
-        of_other = _OF_OTHER.fullmatch(text)
+        of_other = OF_OTHER.fullmatch(text)
         if of_other is not None:  # "github:42"
             return f"{of_other['source']}/{of_other['id']}"
         return f"{options.translation.refs.get(name, options.source)}/{text}"

@@ -43,6 +43,9 @@ E = TypeVar("E", bound=StrEnum)
 LABEL: Final = "label:"
 """Before a name in a mapping: the column becomes the label of that name."""
 
+OF_OTHER: Final = re.compile(r"(?P<source>[a-z][a-z0-9_.-]*):(?P<id>[^/:].*)", re.ASCII)
+"""An id of another tool, "github:42"; an address such as https://... is none."""
+
 # --- problems -------------------------------------------------------------------------------------
 
 _SHOWN: Final = 200

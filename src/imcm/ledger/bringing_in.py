@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -15,7 +15,7 @@ from imcm.codec.decoding import decode, envelope_of
 from imcm.codec.encoding import Heads, salts
 from imcm.codec.renewal import as_imported
 from imcm.codec.rows import StoredEvent, checked_rows
-from imcm.domain.policy import DEFAULT_POLICY, Policy
+from imcm.domain.policy import DEFAULT_POLICY
 from imcm.domain.recorded import CHANGE, Event, LedgerOpened, Source, kind_and_id
 from imcm.domain.vocabulary import checked_id, is_list
 from imcm.errors import (
@@ -51,29 +51,42 @@ class History:
     Attributes:
         stream: "incident:<id>" or "change:<id>".
         events: Imported events, each with where it comes from.
+        decide: Asked instead of *events*, with what stands in the stream: what is to be added to
+            it. So what is new of a source's statements is found where it is recorded, once.
     """
 
     stream: str
-    events: tuple[tuple[Event, Source | None], ...]
+    events: tuple[tuple[Event, Source | None], ...] = ()
+    decide: Callable[[tuple[Pair, ...]], Sequence[Pair]] | None = None
 
     def __repr__(self) -> str:
         """Return whose it is, and how many events there are."""
-        return f"<History of {self.stream!r}: {len(self.events):,} events>"
+        many = "as decided" if self.decide is not None else f"{len(self.events):,} events"
+        return f"<History of {self.stream!r}: {many}>"
 
 
-def _pairs(history: History) -> Sequence[tuple[Event, Source | None]]:
+Pair = tuple[Event, Source | None]
+"""An event, and where it comes from."""
+
+
+def _pairs(history: History, there: Sequence[StoredEvent]) -> Sequence[Pair]:
     """
     Return the events of a history with their sources.
 
     Raises:
         InvalidValue: It holds something else.
     """
-    for pair in history.events:
+    events: Sequence[Pair] = history.events
+    if history.decide is not None:
+        told = [decode(row) for row in there]
+        stands: Any = tuple((each.event, each.source) for each in told)  # none of them is unread
+        events = history.decide(stands)
+    for pair in events:
         members: list[object] = [*pair] if is_list(pair) else []
         if len(members) != 2 or not _is_source(members[1]):
             allowed = "pairs of an event and its Source (or None): events=((event, source), ...)"
             raise InvalidValue("events", pair, allowed)
-    return history.events
+    return events
 
 
 def _is_source(value: object) -> bool:
@@ -96,19 +109,21 @@ def added_rows(
     stream = history.stream
     kind = checked_stream(stream)
     state = state_of_rows(kind, without_gaps(there), words=False)
-    going_by: dict[str, Policy | None] = {}
+    going_by: dict[str, Any] = {}
     if kind == CHANGE and there:
         policy = rules.policy or DEFAULT_POLICY
         going_by = {"policy": policy, "also": submitted_under(state, rules)}
-    events = [event for event, _ in _pairs(history)]
+    pairs = _pairs(history, there)
+    if history.decide is not None:
+        going_by["decided"] = True
     try:
-        additions = AGGREGATES[kind].bring_in(state, events=events, **going_by)
+        additions = AGGREGATES[kind].bring_in(state, events=[e for e, _ in pairs], **going_by)
     except StepRefused as refused:
         raise refused.on(stream) from None
     if additions and not there:
         checked_id("id", kind_and_id(stream)[1])
     return [
-        readable_row(stream, version, event, head_of(heads, history.events[index][1]), salt)
+        readable_row(stream, version, event, head_of(heads, pairs[index][1]), salt)
         for version, (index, event) in enumerate(additions, start=len(state.past) + 1)
     ]
 
@@ -182,6 +197,7 @@ def bring_in(
     now: Callable[[], datetime],
     progress: Callable[[int], object] | None,
     rules: Rules,
+    refused: Callable[[History, ImcmError], object] | None = None,
 ) -> tuple[int, int]:
     """Do what `Ledger.bring_in` says."""
     record = os.urandom(16).hex()
@@ -204,9 +220,11 @@ def bring_in(
                     heads = heads or Heads(now(), record)
                     known = there.get(history.stream, [])
                     batch += added_rows(history, known, heads, salt, rules)
-                except ImcmError:
-                    _append(store, batch)
-                    raise
+                except ImcmError as error:
+                    if refused is None:
+                        _append(store, batch)
+                        raise
+                    refused(history, error)
                 pending.add(history.stream)
                 count += 1
                 if progress is not None:

@@ -942,6 +942,7 @@ class Ledger(LedgerReader):
         histories: Iterable[History],
         *,
         progress: Callable[[int], object] | None = None,
+        refused: Callable[[History, ImcmError], object] | None = None,
     ) -> tuple[int, int]:
         """
         Record history from elsewhere, in bulk.
@@ -953,6 +954,8 @@ class Ledger(LedgerReader):
             histories: Taken a few hundred at a time, so that what stands of them is asked at once.
                 Those taken together share the ledger's stamp.
             progress: Called with the number of histories done so far.
+            refused: Called with a history that can't be recorded, and why; the others are. None
+                ends the import there.
 
         Returns:
             How many histories were given, and how many events were recorded.
@@ -961,7 +964,7 @@ class Ledger(LedgerReader):
             StepRefused, InvalidValue: A history can't be recorded; those before it are.
         """
         rules = self._rules(self._writes)
-        return bring_in(self._writes, histories, self.now, progress, rules)
+        return bring_in(self._writes, histories, self.now, progress, rules, refused)
 
     def append_rows(self, rows: Iterable[StoredEvent]) -> int:
         """

@@ -1,0 +1,860 @@
+"""
+From what sources say to recorded events: one rule for all formats.
+
+- What a source says is compared with what it said itself: its last word on each fact, as the log
+  has it. What it says again is known; what it says otherwise is a correction; what it takes back is
+  voided, and an emptied resolution is a reopening.
+- Which of two statements of one source stands is decided by the source's own number or time. An
+  older one that comes late changes nothing of a later one. Where a source gives neither, what
+  arrives last counts.
+- What happened stands in the order of the moments at which it happened, whatever the order in which
+  it was told.
+- A person's correction stays until the source itself says something else than it said before.
+
+Nothing is invented: a fact that no source tells is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from imcm.domain import change_events as changes
+from imcm.domain import incident_events as incidents
+from imcm.domain.change import CHANGE_EVENTS
+from imcm.domain.corrections import (
+    CORRECTIONS,
+    EDITS,
+    Correctable,
+    DurationStated,
+    EventVoided,
+    ReferenceAdded,
+    WordsRedacted,
+    past_standing,
+    replaced,
+)
+from imcm.domain.imported import corrected, name_of, news
+from imcm.domain.incident import INCIDENT_EVENTS
+from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source
+from imcm.domain.vocabulary import (
+    ChangeType,
+    Impact,
+    Mode,
+    Moment,
+    Relation,
+    Result,
+    Role,
+    StatedDuration,
+    Verdict,
+    earliest,
+)
+from imcm.interchange.statements import Happening, Statement
+
+Pair = tuple[Event, Source | None]
+
+
+class Order(NamedTuple):
+    """Where a statement stands among those of its source; None where it does not say."""
+
+    sequence: int | None = None
+    said_at: datetime | None = None
+
+    def is_before(self, other: Order) -> bool:
+        """Say whether it is certainly older than another one."""
+        if self.sequence is not None and other.sequence is not None:
+            return self.sequence < other.sequence
+        if self.said_at is not None and other.said_at is not None:
+            return self.said_at < other.said_at
+        return False
+
+
+class Said(NamedTuple):
+    """What a source says of one fact, and when; *statement* is None for what the log has of it."""
+
+    value: Any
+    order: Order
+    statement: Statement | None = None
+
+
+def order_of(statement: Statement) -> Order:
+    """Return where a statement stands among those of its source."""
+    return Order(statement.sequence, statement.said_at)
+
+
+def in_order(statements: Iterable[Statement]) -> list[Statement]:
+    """Return statements about one thing, older ones first; those without order as they came."""
+    ordered: list[Statement] = []
+    for statement in statements:
+        place = len(ordered)
+        while place and order_of(statement).is_before(order_of(ordered[place - 1])):
+            place -= 1
+        ordered.insert(place, statement)
+    return ordered
+
+
+# --- what a source said before, as the log has it -------------------------------------------------
+
+
+class Past:
+    """
+    What one source said of an incident or a change, read back from its stream.
+
+    Attributes:
+        facts: Its last word on each fact, by name.
+        happened: What it says happened and stands, in log order: version and happening.
+        versions: Versions of all facts it told that stand.
+    """
+
+    def __init__(self, kind: str, pairs: Sequence[Pair], source: str) -> None:
+        self.kind = kind
+        self.events: tuple[Any, ...] = tuple(event for event, _ in pairs)
+        self.stands: Mapping[int, Any] = past_standing(self.events)
+        self.facts: dict[str, Said] = {}
+        self.happened: list[tuple[int, Happening]] = []
+        self.versions: set[int] = set()
+        self.redacted: set[int] = set()
+        for version, (event, origin) in enumerate(pairs, start=1):
+            if isinstance(event, WordsRedacted):
+                self.redacted.update(event.versions)
+            mine = origin is not None and origin.name == source and origin.ledger is None
+            if mine and getattr(event, "imported", False):
+                order = Order(origin.sequence, origin.recorded_at)  # type: ignore[union-attr]
+                self._read(version, event, order)
+
+    def _read(self, version: int, event: Any, order: Order) -> None:
+        if isinstance(event, CORRECTIONS):
+            self._read_correction(event, order)
+            return
+        if isinstance(event, EDITS):
+            return
+        if version in self.stands:
+            self.versions.add(version)
+            what = _HAPPENED.get(type(event))
+            if what is not None and self.kind == INCIDENT:
+                at = self.stands[version].at
+                self.happened.append((version, Happening(what, at, event.by)))
+        else:
+            return  # voided: by whomever, the source's word on it is taken back
+        for name, value in facts_of(event):
+            self._say(name, value, order)
+
+    def _read_correction(self, event: Any, order: Order) -> None:
+        target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
+        if target is None or event.version not in self.versions:
+            return
+        if event.field == "labels":
+            names = {*event.was, *event.now}
+            now = {n: event.now.get(n) for n in names if event.was.get(n) != event.now.get(n)}
+            self._say("labels", now, order)
+            return
+        for name in _named_by(type(target), event.field):
+            value: Any = event.now
+            if name == "customers":
+                value = None if value is None else value.customers
+            self._say(name, value, order)
+        if event.field == "severity":
+            self._say("severity_name", event.severity_name, order)
+
+    def _say(self, name: str, value: Any, order: Order) -> None:
+        before = self.facts.get(name)
+        if name in _BY_NAME and before is not None:
+            value = {**before.value, **value}
+        elif name in _LISTED and before is not None:
+            value = tuple(dict.fromkeys((*before.value, *value)))
+        self.facts[name] = Said(value, order)
+
+
+_BY_NAME: Final = frozenset({"labels", "marks", "references"})
+_LISTED: Final = frozenset({"caused_by", "fixed_by"})
+
+_HAPPENED: Final[Mapping[type, str]] = {
+    incidents.IncidentAcknowledged: "acknowledged",
+    incidents.IncidentMitigated: "mitigated",
+    incidents.IncidentResolved: "resolved",
+    incidents.IncidentReopened: "reopened",
+    incidents.IncidentClosed: "closed",
+}
+
+_DETECTED: Final[Mapping[str, str]] = {
+    "at": "detected_at",
+    **{
+        name: name
+        for name in (
+            *("title", "services", "symptom", "channel", "monitor", "mode", "environment"),
+            *("labels", "impact_started_at", "declared_at"),
+        )
+    },
+}
+_PLANNED: Final[Mapping[str, str]] = {
+    "at": "requested_at",
+    "incident": "fixes_incident",
+    **{
+        name: name
+        for name in (
+            *("title", "services", "environment", "labels", "type", "kind", "risk", "version"),
+            *("requested_by", "window", "repairs"),
+        )
+    },
+}
+_OBSERVED: Final[Mapping[str, str]] = {
+    "at": "deployed_at",
+    **{name: name for name in ("title", "services", "environment", "labels", "kind", "version")},
+}
+_FIELDS: Final[Mapping[type, Mapping[str, str]]] = {
+    incidents.IncidentDetected: _DETECTED,
+    incidents.IncidentDescribed: {"title": "title"},
+    incidents.IncidentTriaged: {
+        "severity": "severity",
+        "severity_name": "severity_name",
+        "impact": "customers",
+    },
+    incidents.IncidentDismissed: {"reason": "dismissed"},
+    incidents.IncidentMerged: {"into": "merged_into"},
+    incidents.ReviewRecorded: {"at": "reviewed_at"},
+    changes.ChangePlanned: _PLANNED,
+    changes.ChangeReworded: {"title": "title"},
+    changes.ChangeObserved: _OBSERVED,
+    changes.ChangeApproved: {"at": "approved_at"},
+    changes.ChangeStarted: {"at": "started_at"},
+    changes.ChangeCompleted: {"at": "deployed_at"},
+    changes.ChangeDeployed: {"at": "deployed_at"},
+    changes.ChangeRolledBack: {"at": "rolled_back_at"},
+    changes.ChangeFailed: {"at": "failed_at"},
+    changes.ChangeRecovered: {"at": "recovered_at"},
+    changes.ChangeCancelled: {"at": "cancelled_at"},
+    changes.ChangeClosed: {"at": "closed_at"},
+    changes.CommitsRecorded: {"commits": "commits"},
+}
+"""Which fact each field of an event tells."""
+
+
+def _named_by(kind: type, field: str) -> tuple[str, ...]:
+    name = _FIELDS.get(kind, {}).get(field)
+    return () if name is None else (name,)
+
+
+def facts_of(event: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the facts that an imported event tells. Any: an event of whatever kind."""
+    for field, name in _FIELDS.get(type(event), {}).items():
+        value = getattr(event, field)
+        if name == "customers":
+            value = None if value is None else value.customers
+        if value in (None, "", (), {}) or (name == "mode" and value is Mode.REAL):
+            continue
+        yield name, value
+    match event:
+        case incidents.VerdictGiven() if event.verdict in {Verdict.CAUSED, Verdict.FIXED}:
+            yield f"{event.verdict.value}_by", (event.change,)
+        case incidents.MilestoneMarked():
+            yield "marks", {event.name: event.at}
+        case incidents.IncidentRelated() if event.kind is not Relation.RELATED:
+            yield event.kind.value, event.other
+        case incidents.RoleAssigned() if event.role is Role.INCIDENT_COMMANDER:
+            yield "commander", event.person
+        case ReferenceAdded():
+            yield "references", {event.kind: event.address}
+        case DurationStated():
+            yield f"stated_{event.what.value}", event.microseconds
+        case changes.ChangePlanned() if event.unplanned:
+            yield "planned", False
+        case changes.ChangeObserved():
+            yield "type", ChangeType.OBSERVED
+        case changes.ChangeCompleted():
+            yield "status", "successful"
+        case changes.ChangeFailed():
+            yield "status", "not_deployed" if event.reached_production is False else "failed"
+        case changes.ChangeRolledBack():
+            yield "status", "rolled_back"
+        case changes.ChangeCancelled():
+            yield "status", "cancelled"
+        case _:
+            return
+
+
+# --- what it says now -----------------------------------------------------------------------------
+
+
+class Now:
+    """
+    What one source says of a thing, once some statements are added to what it said before.
+
+    Attributes:
+        facts: Its word on each fact, by name; those that it takes back are not there.
+        happened: What happened, in the order of time.
+        left: Facts it says otherwise now, and that nothing can change: name, value.
+    """
+
+    def __init__(self, past: Past, statements: Sequence[Statement]) -> None:
+        self.kind = past.kind
+        self.facts = dict(past.facts)
+        self.happened: list[tuple[Happening, Statement | None]] = [
+            (each, None) for _, each in past.happened
+        ]
+        self.spoken: set[str] = set()
+        self.superseded = 0
+        for statement in in_order(statements):
+            self._hear(statement)
+        self.facts = {name: said for name, said in self.facts.items() if said.value is not None}
+
+    def _hear(self, statement: Statement) -> None:
+        order, facts = order_of(statement), dict(statement.facts)
+        if self.kind == INCIDENT:
+            self._hear_happened(statement)
+            for name, what in _MOMENT_OF.items():
+                if name in facts:
+                    self._set_moment(what, facts.pop(name), facts, statement)
+        else:
+            facts |= self._earliest(statement)
+        for name, value in facts.items():
+            before = self.facts.get(name)
+            if before is not None and order.is_before(before.order):
+                self.superseded += 1
+                continue
+            if name in _BY_NAME and before is not None and value is not None:
+                self.facts[name] = Said({**before.value, **value}, order, statement)
+            else:
+                self.facts[name] = Said(value, order, statement)
+            self.spoken.add(name)
+
+    def _earliest(self, statement: Statement) -> dict[str, Any]:
+        """Return the moments of what happened to a change, each the earliest that is told."""
+        facts: dict[str, Any] = {}
+        for what, at, by in statement.happened:
+            name = f"{what}_at"
+            before = facts.get(name) or (self.facts[name].value if name in self.facts else None)
+            if before is None or earliest(at) < earliest(before):
+                facts[name] = at
+                person = _PERSON_OF.get(what)
+                if by is not None and person is not None:
+                    facts[person] = by
+        return facts
+
+    def _hear_happened(self, statement: Statement) -> None:
+        for each in statement.happened:
+            if each.what == "detected":
+                self._hear_detected(each, statement)
+            elif not any(_is_same(each, other) for other, _ in self.happened):
+                self.happened.append((each, statement))
+        if statement.happened:
+            self.happened.sort(key=lambda pair: _when(pair[0]))
+
+    def _hear_detected(self, each: Happening, statement: Statement) -> None:
+        """Take the first detection as that; a later one is a reopening, where it was over."""
+        before = self.facts.get("detected_at")
+        first = None if before is None else before.value
+        if first is None or earliest(each.at) < earliest(first):
+            self.facts["detected_at"] = Said(each.at, order_of(statement), statement)
+            self.spoken.add("detected_at")
+            each, first = Happening("detected", first or each.at), each.at
+        if each.at == first:
+            return
+        again = Happening("reopened", each.at, each.by)
+        if not any(_is_same(again, other) for other, _ in self.happened):
+            self.happened.append((again, statement))
+
+    def _set_moment(
+        self, what: str, at: Moment | None, facts: dict[str, Any], statement: Statement
+    ) -> None:
+        """Set a milestone as a snapshot has it: of what goes on since it was reopened last."""
+        began = max(
+            (n for n, (each, _) in enumerate(self.happened) if each.what == "reopened"), default=-1
+        )
+        since = 0 if what == "acknowledged" else began + 1
+        place = next(
+            (n for n in range(since, len(self.happened)) if self.happened[n][0].what == what), None
+        )
+        by = facts.pop("acknowledged_by", None) if what == "acknowledged" else None
+        if at is None:
+            if place is None:
+                return
+            if what == "resolved":
+                self.happened.append((Happening("reopened", _NEVER, None), statement))
+            else:
+                del self.happened[place]
+            return
+        if place is None:
+            self.happened.append((Happening(what, at, by), statement))
+        elif self.happened[place][0].at != at:
+            self.happened[place] = Happening(what, at, by), statement
+
+    def keep(self, name: str, past: Past) -> None:
+        """Say of a fact what was said before: it can't be changed."""
+        before = past.facts.get(name)
+        if before is None:
+            del self.facts[name]
+        else:
+            self.facts[name] = before
+
+    def source_of(self, names: Iterable[str]) -> Statement | None:
+        """Return the latest statement that says one of some facts; None where the log has them."""
+        told = [self.facts[name] for name in names if name in self.facts]
+        spoken = [said for said in told if said.statement is not None]
+        latest = spoken[:1]
+        for said in spoken[1:]:
+            if not said.order.is_before(latest[0].order):
+                latest = [said]
+        return latest[0].statement if latest else None
+
+    def get(self, name: str) -> Any:
+        """Return its word on a fact; None where it has none."""
+        said = self.facts.get(name)
+        return None if said is None else said.value
+
+
+_NEVER: Any = None
+"""A reopening of which no source says when: an end that was there is gone."""
+
+_MOMENT_OF: Final[Mapping[str, str]] = {
+    f"{what}_at": what for what in ("acknowledged", "mitigated", "resolved", "closed")
+}
+_PERSON_OF: Final = {"approved": "approved_by", "started": "implemented_by"}
+_FIRST_OF_ALL: Final = datetime.min.replace(tzinfo=UTC)
+_AT_ONCE: Final = ("reopened", "acknowledged", "mitigated", "resolved", "closed")
+"""In which order stands what happened at one moment."""
+
+
+def _when(each: Happening) -> tuple[datetime, int]:
+    at: Moment | None = each.at
+    return (_FIRST_OF_ALL if at is None else earliest(at)), _AT_ONCE.index(each.what)
+
+
+def _is_same(one: Happening, other: Happening) -> bool:
+    return one.what == other.what and one.at == other.at
+
+
+# --- as events ------------------------------------------------------------------------------------
+
+Made = tuple[Event, tuple[str, ...]]
+"""An event, and the names of the facts it tells."""
+
+
+def _incident_facts(now: Now, by: str) -> Iterator[Made]:
+    told: dict[str, Any] = {"at": None, "by": by, "imported": True}
+    get = now.get
+    yield (
+        incidents.IncidentDetected(
+            by=by,
+            imported=True,
+            at=get("detected_at"),
+            impact_started_at=get("impact_started_at"),
+            declared_at=get("declared_at"),
+            title=get("title") or "",
+            services=get("services") or (),
+            symptom=get("symptom"),
+            channel=get("channel"),
+            monitor=get("monitor"),
+            mode=get("mode") or Mode.REAL,
+            environment=get("environment"),
+            labels=_present(get("labels")),
+        ),
+        tuple(_DETECTED.values()),
+    )
+    if get("severity") is not None or get("customers") is not None:
+        customers = get("customers")
+        yield (
+            incidents.IncidentTriaged(
+                **told,
+                severity=get("severity"),
+                severity_name=get("severity_name") if get("severity") is not None else None,
+                impact=None if customers is None else Impact(customers=customers),
+            ),
+            ("severity", "severity_name", "customers"),
+        )
+    if get("commander") is not None:
+        role = Role.INCIDENT_COMMANDER
+        yield incidents.RoleAssigned(**told, role=role, person=get("commander")), ("commander",)
+    for name, verdict in (("caused_by", Verdict.CAUSED), ("fixed_by", Verdict.FIXED)):
+        for change in get(name) or ():
+            yield incidents.VerdictGiven(**told, change=change, verdict=verdict), (name,)
+    for mark, at in _present(get("marks")).items():
+        yield (
+            incidents.MilestoneMarked(by=by, imported=True, at=at, number=1, name=mark),
+            ("marks",),
+        )
+    for relation in (Relation.CHILD_OF, Relation.RECURRENCE_OF):
+        if get(relation.value) is not None:
+            other = get(relation.value)
+            yield incidents.IncidentRelated(**told, other=other, kind=relation), (relation.value,)
+    for what in StatedDuration:
+        name = f"stated_{what.value}"
+        if get(name) is not None:
+            yield DurationStated(**told, what=what, microseconds=get(name)), (name,)
+
+
+def _incident_ends(now: Now, by: str) -> Iterator[Made]:
+    """Yield what comes after the milestones."""
+    told: dict[str, Any] = {"at": None, "by": by, "imported": True}
+    if now.get("reviewed_at") is not None:
+        reviewed = now.get("reviewed_at")
+        yield (
+            incidents.ReviewRecorded(at=reviewed, by=by, imported=True, number=1),
+            ("reviewed_at",),
+        )
+    if now.get("dismissed") is not None:
+        yield incidents.IncidentDismissed(**told, reason=now.get("dismissed")), ("dismissed",)
+    if now.get("merged_into") is not None:
+        yield incidents.IncidentMerged(**told, into=now.get("merged_into")), ("merged_into",)
+
+
+def _references(now: Now, by: str) -> Iterator[Made]:
+    for kind, address in _present(now.get("references")).items():
+        yield (
+            ReferenceAdded(at=None, by=by, kind=kind, address=address, imported=True),
+            ("references",),
+        )
+
+
+def _present(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {name: value for name, value in (values or {}).items() if value is not None}
+
+
+def _milestone(each: Happening, by: str) -> Event:
+    told: dict[str, Any] = {"at": each.at, "by": each.by or by, "imported": True}
+    if each.what == "reopened":
+        return incidents.IncidentReopened(**told, began=incidents.IncidentStatus.RESOLVED)
+    made: Event = _MILESTONES[each.what](**told)
+    return made
+
+
+_MILESTONES: Final[Mapping[str, Callable[..., Any]]] = {
+    "acknowledged": incidents.IncidentAcknowledged,
+    "mitigated": incidents.IncidentMitigated,
+    "resolved": incidents.IncidentResolved,
+    "closed": incidents.IncidentClosed,
+}
+
+
+def _change_facts(now: Now, by: str) -> Iterator[Made]:
+    told: dict[str, Any] = {"by": by, "imported": True}
+    get, status = now.get, now.get("status")
+    observed = get("type") is ChangeType.OBSERVED
+    content: dict[str, Any] = {
+        **told,
+        "title": get("title") or "",
+        "kind": get("kind"),
+        "services": get("services") or (),
+        "environment": get("environment"),
+        "labels": _present(get("labels")),
+        "version": get("version"),
+    }
+    deployed_at = get("deployed_at")
+    if observed:
+        yield (
+            changes.ChangeObserved(**content, at=deployed_at),
+            (*_OBSERVED.values(), "type"),
+        )
+    else:
+        yield (
+            changes.ChangePlanned(
+                **content,
+                at=get("requested_at"),
+                type=get("type") or ChangeType.NORMAL,
+                risk=get("risk"),
+                window=get("window"),
+                requested_by=get("requested_by"),
+                incident=get("fixes_incident"),
+                repairs=get("repairs"),
+                unplanned=get("planned") is False,
+            ),
+            (*_PLANNED.values(), "planned"),
+        )
+    if get("approved_at") is not None or get("approved_by") is not None:
+        voter = get("approved_by") or by
+        yield (
+            changes.ChangeApproved(at=get("approved_at"), by=voter, imported=True),
+            ("approved_at", "approved_by"),
+        )
+    if get("started_at") is not None:
+        who = get("implemented_by") or by
+        yield (
+            changes.ChangeStarted(at=get("started_at"), by=who, imported=True),
+            ("started_at", "implemented_by"),
+        )
+    if get("commits"):
+        yield changes.CommitsRecorded(**told, at=None, commits=get("commits")), ("commits",)
+    yield from _outcome(now, told, status, observed=observed)
+
+
+def _outcome(
+    now: Now, told: Mapping[str, Any], status: str | None, *, observed: bool
+) -> Iterator[Made]:
+    """Yield how a change went, as docs/import.md says what is assumed."""
+    get = now.get
+    deployed_at, rolled_back_at = get("deployed_at"), get("rolled_back_at")
+    reached = True if deployed_at is not None else None
+    failed = get("failed_at") is not None or status in {"failed", "not_deployed"}
+    said = status is not None or rolled_back_at is not None or failed
+    names = ("deployed_at", "status")
+    if status == "successful" or (reached and said and not observed):
+        yield changes.ChangeCompleted(**told, at=deployed_at), names
+    elif reached and not observed:
+        yield changes.ChangeDeployed(**told, at=deployed_at), names
+    if status == "cancelled":
+        at = get("cancelled_at") or get("closed_at")
+        yield changes.ChangeCancelled(**told, at=at), ("cancelled_at", "closed_at", "status")
+    elif failed:
+        reached = False if status == "not_deployed" else reached
+        yield (
+            changes.ChangeFailed(**told, at=get("failed_at"), reached_production=reached),
+            ("failed_at", "status"),
+        )
+    if status == "rolled_back" or rolled_back_at is not None:
+        yield (
+            changes.ChangeRolledBack(**told, at=rolled_back_at, reached_production=reached),
+            ("rolled_back_at", "status"),
+        )
+    if get("recovered_at") is not None:
+        yield changes.ChangeRecovered(**told, at=get("recovered_at")), ("recovered_at",)
+    if get("closed_at") is not None and status != "cancelled":
+        result = _RESULTS.get(status or "", Result.UNSUCCESSFUL if failed else None)
+        yield changes.ChangeClosed(**told, at=get("closed_at"), result=result), ("closed_at",)
+
+
+_RESULTS: Final[Mapping[str, Result | None]] = {
+    "successful": Result.SUCCESSFUL,
+    "failed": Result.UNSUCCESSFUL,
+    "rolled_back": Result.UNSUCCESSFUL,
+    "not_deployed": Result.UNSUCCESSFUL,
+}
+
+
+# --- what is new of it ----------------------------------------------------------------------------
+
+
+class Additions(NamedTuple):
+    """
+    What statements add to a stream.
+
+    Attributes:
+        pairs: Events, each with where it comes from: corrections and voids first.
+        superseded: How many facts an older statement told that a later one had told otherwise.
+        left: Facts that a source says otherwise now and nothing can change: name and value.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    superseded: int = 0
+    left: tuple[tuple[str, object], ...] = ()
+
+
+def additions(
+    kind: str,
+    pairs: Sequence[Pair],
+    statements: Sequence[Statement],
+    *,
+    source: str,
+    by: str,
+) -> Additions:
+    """
+    Return what some statements of one source add to the stream of what they are about.
+
+    Args:
+        kind: "incident" or "change".
+        pairs: The events of the stream, each with where it came from.
+        statements: What the source says of it, in the order of their receipt.
+        source: The name of the source.
+        by: Who recorded it, where the source does not name anybody.
+    """
+    past = Past(kind, pairs, source)
+    now = Now(past, statements)
+    latest = statements[-1]
+    if not past.events:
+        made = [*_facts(kind, now, by), *_references(now, by)]
+        new = [(event, now.source_of(names) or latest) for event, names in made]
+        new += [(_milestone(each, by), said or latest) for each, said in now.happened]
+        new += [(event, now.source_of(names) or latest) for event, names in _ends(kind, now, by)]
+        return Additions(tuple(_with_sources(new, source)), now.superseded)
+    first, known, correctable = _AGGREGATES[kind]
+    left = tuple(_unchangeable(past, now, [*_facts(kind, now, by)], correctable))
+    for name, _ in left:
+        now.keep(name, past)
+    made = [*_facts(kind, now, by), *_ends(kind, now, by)]
+    if kind == INCIDENT and not any(isinstance(past.stands.get(v), first) for v in past.versions):
+        made = made[1:]  # it was told here, or by another source, what was detected
+    edits: list[Told] = [(_void(version, by), latest) for version in _taken_back(past, made)]
+    facts: list[Told] = []
+    given = tuple(event for event, _ in made)
+    for place, event in news(
+        past.events, given, correctable, first=first, known=known, mine=past.versions
+    ):
+        said = now.source_of(made[place][1]) or latest
+        (edits if isinstance(event, EDITS) else facts).append((event, said))
+    facts += _retitled(past, now, by)
+    edits += _unlabelled(past, now, by, correctable)
+    facts += [
+        (event, now.source_of(names) or latest)
+        for event, names in _references(now, by)
+        if not _has_reference(past, event)
+    ]
+    moved, milestones = _rearranged(past, now, by, correctable)
+    pairs_ = [*edits, *moved, *facts, *milestones]
+    told = [(event, said or latest) for event, said in pairs_]
+    return Additions(tuple(_with_sources(told, source)), now.superseded, left)
+
+
+Told = tuple[Any, Statement | None]
+"""An event, and the statement it comes of. Any: an event of whatever kind."""
+
+_AGGREGATES: Final[Mapping[str, tuple[tuple[type, ...], frozenset[type], Correctable]]] = {
+    INCIDENT: ((incidents.IncidentDetected,), INCIDENT_EVENTS, incidents.CORRECTABLE),
+    CHANGE: (
+        (changes.ChangePlanned, changes.ChangeObserved),
+        CHANGE_EVENTS,
+        changes.CORRECTABLE,
+    ),
+}
+
+
+def _facts(kind: str, now: Now, by: str) -> Iterator[Made]:
+    return _incident_facts(now, by) if kind == INCIDENT else _change_facts(now, by)
+
+
+def _ends(kind: str, now: Now, by: str) -> Iterator[Made]:
+    return _incident_ends(now, by) if kind == INCIDENT else iter(())
+
+
+def _with_sources(told: Iterable[Told], source: str) -> Iterator[Pair]:
+    made: dict[int, Source] = {}
+    for event, statement in told:
+        assert statement is not None  # or there would be nothing to tell
+        key = id(statement)
+        if key not in made:
+            made[key] = source_of(statement, source)
+        yield event, made[key]
+
+
+def source_of(statement: Statement, name: str) -> Source:
+    """Return where the events of a statement come from."""
+    return Source(
+        name=name,
+        id=statement.id,
+        recorded_at=statement.said_at,
+        status=statement.status or None,
+        sha256=statement.sha256,
+        sequence=statement.sequence,
+        delivery=statement.delivery,
+    )
+
+
+def _void(version: int, by: str) -> EventVoided:
+    why = "the source does not say it any more"
+    return EventVoided(at=None, by=by, version=version, status="", why=why, imported=True)
+
+
+_NEVER_TAKEN_BACK: Final = (
+    *(incidents.IncidentDetected, incidents.IncidentDescribed, incidents.RoleAssigned),
+    *(changes.ChangePlanned, changes.ChangeObserved, changes.ChangeReworded),
+    *(ReferenceAdded, *_HAPPENED),
+)
+"""What is corrected, described anew or rearranged, or stays with what comes after it."""
+
+
+def _taken_back(past: Past, made: Sequence[Made]) -> Iterator[int]:
+    """Yield the versions of facts that the source told and does not tell any more."""
+    names = {name_of(event) for event, _ in made}
+    settled = any(isinstance(event, changes.ChangeCompleted) for event, _ in made)
+    for version in sorted(past.versions):
+        event = past.stands[version]
+        if isinstance(event, _NEVER_TAKEN_BACK) or name_of(event) in names:
+            continue
+        if isinstance(event, changes.ChangeDeployed) and settled:
+            continue  # how it went is told since
+        yield version
+
+
+def _unchangeable(
+    past: Past, now: Now, made: Sequence[Made], correctable: Correctable
+) -> Iterator[tuple[str, object]]:
+    """Yield what the source says otherwise now of facts that have no correction."""
+    for event, _ in made:
+        kind = type(event)
+        told = [v for v in past.versions if name_of(past.stands[v]) == name_of(event)]
+        if not told or kind is incidents.RoleAssigned:
+            continue
+        for field, name in _FIELDS.get(kind, {}).items():
+            if field in correctable.get(kind, {}) or name in {"title", "severity_name"}:
+                continue
+            before = past.facts.get(name)
+            value = now.get(name)
+            if value is not None and value != (None if before is None else before.value):
+                yield name, value
+
+
+def _retitled(past: Past, now: Now, by: str) -> Iterator[Told]:
+    """Yield a title that is another one now; nothing of what was redacted comes back."""
+    said, before = now.facts.get("title"), past.facts.get("title")
+    if said is None or said.statement is None or past.redacted:
+        return
+    if before is not None and before.value == said.value:
+        return
+    kind = incidents.IncidentDescribed if past.kind == INCIDENT else changes.ChangeReworded
+    yield kind(at=None, by=by, title=said.value, imported=True), said.statement
+
+
+def _unlabelled(past: Past, now: Now, by: str, correctable: Correctable) -> Iterator[Told]:
+    """Yield the correction by which labels go that the source says are gone."""
+    said = now.facts.get("labels")
+    if said is None or said.statement is None:
+        return
+    gone = {name for name, text in said.value.items() if text is None}
+    for version in sorted(past.versions):
+        event = past.stands[version]
+        if not isinstance(event, (incidents.IncidentDetected, changes.ChangePlanned)):
+            continue
+        held = gone & set(event.labels)
+        if held:
+            labels = {name: text for name, text in event.labels.items() if name not in held}
+            given = replaced(past.events[version - 1], labels=labels, by=by)
+            for each in corrected(
+                past.stands,
+                correctable,
+                version=version,
+                field="labels",
+                written=past.events[version - 1],
+                given=given,
+                why="changed in the source",
+            ):
+                yield each, said.statement
+
+
+def _has_reference(past: Past, event: Any) -> bool:
+    there = (each for each in past.stands.values() if isinstance(each, ReferenceAdded))
+    return (event.kind, event.address) in {(each.kind, each.address) for each in there}
+
+
+def _rearranged(
+    past: Past, now: Now, by: str, correctable: Correctable
+) -> tuple[list[Told], list[Told]]:
+    """
+    Return how the milestones that stand become those that the source tells: edits, and new ones.
+
+    As far as they are of the same kinds in the same order, moments are corrected. What comes behind
+    the first that is of another kind is voided and told again.
+    """
+    standing, wanted = past.happened, now.happened
+    edits: list[Told] = []
+    place = 0
+    while place < min(len(standing), len(wanted)):
+        (version, old), (new, said) = standing[place], wanted[place]
+        if old.what != new.what:
+            break
+        if said is not None and new.at is not None and new.at != old.at:
+            written = past.events[version - 1]
+            if written.at != new.at or past.stands[version].at != written.at:
+                given = replaced(written, at=new.at, by=by)
+                edits += [
+                    (each, said)
+                    for each in corrected(
+                        past.stands,
+                        correctable,
+                        version=version,
+                        field="at",
+                        written=written,
+                        given=given,
+                        why="changed in the source",
+                    )
+                ]
+        place += 1
+    last = next((said for _, said in reversed(wanted) if said is not None), None)
+    edits += [(_void(version, by), last) for version, _ in reversed(standing[place:])]
+    return edits, [(_milestone(each, by), said or last) for each, said in wanted[place:]]

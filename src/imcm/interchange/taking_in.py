@@ -1,0 +1,363 @@
+"""
+Statements of a source into a ledger.
+
+    taken = record_statements(ledger, format_named("alertmanager").read(payload).statements,
+                              source="alertmanager")
+    taken.events, taken.corrected, taken.known
+
+The same statements again record nothing; in another order, in several parts or from several
+processes they end in the same facts, wherever the format has a time or a number of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final
+
+import attrs
+
+from imcm.domain.corrections import CORRECTIONS, EventVoided
+from imcm.domain.incident_events import IncidentAbsorbed
+from imcm.domain.recorded import INCIDENT, Source, kind_and_id, stream_of
+from imcm.domain.vocabulary import checked_id, known_id, optional_time
+from imcm.errors import ConflictError, ImcmError, InvalidValue
+from imcm.interchange.deciding import Pair, additions, source_of
+from imcm.interchange.mapping import OF_OTHER
+from imcm.interchange.statements import Happening, Statement
+from imcm.ledger.bringing_in import History
+from imcm.ledger.recording import Ledger
+
+__all__ = ["Left", "Refused", "Taken", "record_statements"]
+
+_AT_ONCE: Final = 5_000
+"""Statements that are gathered by what they are about."""
+
+_TRIES: Final = 5
+"""How often is begun anew where somebody else records on the same streams at the same moment."""
+
+
+@attrs.frozen(kw_only=True)
+class Left:
+    """
+    A fact that a source tells and that could not be taken.
+
+    Attributes:
+        stream: Of which incident or change.
+        fact: Its name; *value*, what the source says of it now.
+        why: Why it stays as it was.
+    """
+
+    stream: str
+    fact: str
+    value: str
+    why: str
+
+
+@attrs.frozen(kw_only=True)
+class Refused:
+    """
+    An incident or a change of which nothing that a source said could be recorded.
+
+    Attributes:
+        stream: Which.
+        why: Why.
+    """
+
+    stream: str
+    why: str
+
+
+@attrs.frozen(kw_only=True)
+class Taken:
+    """
+    What became of statements.
+
+    Attributes:
+        statements: How many there were.
+        things: Of how many incidents and changes.
+        new: How many of these were not there before.
+        known: Of how many nothing was recorded: all of it stood there.
+        events: Events that were recorded.
+        corrected: Those of them that correct; *withdrawn*, those that take something back.
+        superseded: Facts of older statements that a later one had told otherwise.
+        left: Facts that can't be changed, and stayed as they were.
+        refused: Incidents and changes of which nothing could be recorded.
+        unknown_named: Incidents and changes that the statements name and that are not there.
+    """
+
+    statements: int = 0
+    things: int = 0
+    new: int = 0
+    known: int = 0
+    events: int = 0
+    corrected: int = 0
+    withdrawn: int = 0
+    superseded: int = 0
+    left: tuple[Left, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    unknown_named: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the counts in one line."""
+        parts = [
+            f"{self.events:,} events of {self.things:,} incidents and changes: {self.new:,} new, "
+            f"{self.known:,} known"
+        ]
+        for count, what in (
+            (self.corrected, "corrections"),
+            (self.withdrawn, "taken back"),
+            (self.superseded, "facts superseded"),
+            (len(self.left), "facts left as they were"),
+            (len(self.refused), "refused"),
+            (len(self.unknown_named), "named and not known"),
+        ):
+            if count:
+                parts.append(f"{count:,} {what}")
+        return ", ".join(parts)
+
+
+def record_statements(
+    ledger: Ledger,
+    statements: Iterable[Statement],
+    *,
+    source: str,
+    by: str | None = None,
+    received_at: datetime | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Taken:
+    """
+    Record what a source says, as far as it says something new.
+
+    Args:
+        ledger: Where.
+        statements: As a format reads them. They are taken some thousands at a time.
+        source: The name of the source: every id begins with it, "alertmanager/...". Two tools of
+            one kind have two names.
+        by: Who recorded what nobody is named for; by default the source.
+        received_at: When they arrived. An incident of which its source tells no moment at all is
+            detected then, and has the label `detected_at` that says so.
+        progress: Called with the number of incidents and changes done so far.
+
+    Raises:
+        InvalidValue: An argument is not as described.
+        ConflictError: Others record on the same streams all the time; what was recorded stands, and
+            the same again adds the rest.
+        StoreError: The ledger failed.
+    """
+    if not isinstance(ledger, Ledger):
+        raise InvalidValue("ledger", ledger, "give a Ledger")
+    if "/" in checked_id("source", source):
+        raise InvalidValue("source", source, "a name without slash, which ends it in ids")
+    by = source if by is None else checked_id("by", by)
+    optional_time("received_at", received_at)
+    taking = _Taking(ledger, source, by, received_at)
+    rest = iter(statements)
+    done = 0
+    while some := list(islice(rest, _AT_ONCE)):
+        taking.take(some)
+        done = taking.things
+        if progress is not None:
+            progress(done)
+    return taking.taken()
+
+
+class _Taking:
+    def __init__(self, ledger: Ledger, source: str, by: str, received_at: datetime | None) -> None:
+        self.ledger = ledger
+        self.source = source
+        self.by = by
+        self.received_at = received_at
+        self.counts: dict[str, int] = dict.fromkeys(
+            ("statements", "new", "known", "events", "corrected", "withdrawn", "superseded"), 0
+        )
+        self.seen: set[str] = set()
+        self.left: list[Left] = []
+        self.refused: list[Refused] = []
+        self.named: set[str] = set()
+
+    @property
+    def things(self) -> int:
+        return len(self.seen)
+
+    def taken(self) -> Taken:
+        unknown = self.ledger.empty_streams(self.named)
+        return Taken(
+            **self.counts,
+            things=self.things,
+            left=tuple(self.left),
+            refused=tuple(self.refused),
+            unknown_named=tuple(sorted(kind_and_id(stream)[1] for stream in unknown)),
+        )
+
+    def take(self, some: Sequence[Statement]) -> None:
+        by_stream: dict[str, list[Statement]] = {}
+        for statement in some:
+            if not isinstance(statement, Statement):
+                raise InvalidValue("statements", statement, "what a format reads: Statement(...)")
+            mine = self._placed(statement)
+            stream = stream_of(mine.kind, f"{self.source}/{mine.id}")
+            by_stream.setdefault(stream, []).append(mine)
+        self.counts["statements"] += len(some)
+        self.seen |= by_stream.keys()
+        self._settle_merges(by_stream)
+        for attempt in range(1, _TRIES + 1):
+            tally = _Tally()
+            try:
+                self.ledger.bring_in(self._histories(by_stream, tally), refused=tally.refuse)
+            except ConflictError:
+                if attempt == _TRIES:
+                    raise
+                continue
+            break
+        for name, count in tally.counts.items():
+            self.counts[name] += count
+        self.left += tally.left
+        self.refused += tally.refused
+
+    def _placed(self, statement: Statement) -> Statement:
+        """Return a statement whose ids are those of the ledger."""
+        facts = dict(statement.facts)
+        for name, kind in _REFERS.items():
+            value = facts.get(name)
+            if value is None:
+                continue
+            listed = value if isinstance(value, tuple) else (value,)
+            ids = tuple(self._referred(name, each) for each in listed)
+            self.named.update(stream_of(kind, each) for each in ids)
+            facts[name] = ids if isinstance(value, tuple) else ids[0]
+        changed = facts != dict(statement.facts)
+        return attrs.evolve(statement, facts=facts) if changed else statement
+
+    def _referred(self, name: str, text: str) -> str:
+        of_other = OF_OTHER.fullmatch(text)
+        if of_other is not None:
+            return known_id(name, f"{of_other['source']}/{of_other['id']}")
+        return known_id(name, f"{self.source}/{text}")
+
+    def _settle_merges(self, by_stream: dict[str, list[Statement]]) -> None:
+        """Leave out merges into what is not there: nothing would go on for the incident."""
+        into = {
+            stream_of(INCIDENT, statement.facts["merged_into"])
+            for statements in by_stream.values()
+            for statement in statements
+            if statement.facts.get("merged_into") is not None
+        }
+        missing = set(self.ledger.empty_streams(into - by_stream.keys())) if into else set()
+        for stream, statements in by_stream.items():
+            for place, statement in enumerate(statements):
+                target = statement.facts.get("merged_into")
+                if target is None:
+                    continue
+                named = stream_of(INCIDENT, target)
+                if named in missing or named == stream:
+                    facts = {n: v for n, v in statement.facts.items() if n != "merged_into"}
+                    statements[place] = attrs.evolve(statement, facts=facts)
+                    why = "itself" if named == stream else "there is no such incident"
+                    self.left.append(Left(stream=stream, fact="merged_into", value=target, why=why))
+
+    def _histories(
+        self, by_stream: Mapping[str, Sequence[Statement]], tally: _Tally
+    ) -> Iterator[History]:
+        absorbed: dict[str, list[tuple[str, Statement]]] = {}
+        for stream, statements in by_stream.items():
+            yield History(stream=stream, decide=self._deciding(stream, statements, tally))
+            for statement in statements:
+                into = statement.facts.get("merged_into")
+                if into is not None:
+                    id_ = kind_and_id(stream)[1]
+                    absorbed.setdefault(stream_of(INCIDENT, into), []).append((id_, statement))
+        for stream, members in absorbed.items():
+            yield History(stream=stream, decide=self._absorbing(members, tally))
+
+    def _deciding(
+        self, stream: str, statements: Sequence[Statement], tally: _Tally
+    ) -> Callable[[tuple[Pair, ...]], Sequence[Pair]]:
+        def decide(there: tuple[Pair, ...]) -> Sequence[Pair]:
+            kind = kind_and_id(stream)[0]
+            said = statements if there else self._dated(kind, statements)
+            found = additions(kind, there, said, source=self.source, by=self.by)
+            tally.add(there, found.pairs)
+            tally.counts["superseded"] += found.superseded
+            why = "it has no correction; void the event that told it, or plan anew"
+            tally.left += [
+                Left(stream=stream, fact=name, value=str(value)[:200], why=why)
+                for name, value in found.left
+            ]
+            return found.pairs
+
+        return decide
+
+    def _absorbing(
+        self, members: Sequence[tuple[str, Statement]], tally: _Tally
+    ) -> Callable[[tuple[Pair, ...]], Sequence[Pair]]:
+        def decide(there: tuple[Pair, ...]) -> Sequence[Pair]:
+            held = {event.merged for event, _ in there if isinstance(event, IncidentAbsorbed)}
+            new: dict[str, tuple[Any, Source]] = {}
+            for id_, statement in members:
+                event = IncidentAbsorbed(at=None, by=self.by, merged=id_, imported=True)
+                if id_ not in held:
+                    new[id_] = event, source_of(statement, self.source)
+            pairs = tuple(new.values())
+            tally.counts["events"] += len(pairs)
+            return pairs
+
+        return decide
+
+    def _dated(self, kind: str, statements: Sequence[Statement]) -> Sequence[Statement]:
+        """Return statements about something new, with the receipt as its moment if it has none."""
+        if kind != INCIDENT or self.received_at is None or any(map(_has_moment, statements)):
+            return statements
+        first, *others = statements
+        labels = {**(first.facts.get("labels") or {}), "detected_at": "time of receipt"}
+        happened = (*first.happened, Happening("detected", self.received_at))
+        dated = attrs.evolve(first, facts={**first.facts, "labels": labels}, happened=happened)
+        return [dated, *others]
+
+
+def _has_moment(statement: Statement) -> bool:
+    told = any(name.endswith("_at") and at is not None for name, at in statement.facts.items())
+    return told or bool(statement.happened)
+
+
+class _Tally:
+    """What one attempt did, which counts once it is done."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = dict.fromkeys(
+            ("new", "known", "events", "corrected", "withdrawn", "superseded"), 0
+        )
+        self.left: list[Left] = []
+        self.refused: list[Refused] = []
+        self._last: tuple[Pair, ...] = ()
+
+    def add(self, there: Sequence[Pair], pairs: Sequence[Pair]) -> None:
+        self._last = tuple(pairs)
+        self._count(there, pairs, 1)
+
+    def _count(self, there: Sequence[Pair], pairs: Sequence[Pair], sign: int) -> None:
+        self.counts["new"] += sign * (not there and bool(pairs))
+        self.counts["known"] += sign * (not pairs)
+        self.counts["events"] += sign * len(pairs)
+        for event, _ in pairs:
+            self.counts["corrected"] += sign * isinstance(event, CORRECTIONS)
+            self.counts["withdrawn"] += sign * isinstance(event, EventVoided)
+
+    def refuse(self, history: History, error: ImcmError) -> None:
+        """Take back what was counted of a history that could not be recorded."""
+        self.counts["events"] -= len(self._last)
+        self._last = ()
+        self.refused.append(Refused(stream=history.stream, why=str(error)))
+
+
+_REFERS: Final[Mapping[str, str]] = {
+    "caused_by": "change",
+    "fixed_by": "change",
+    "merged_into": "incident",
+    "child_of": "incident",
+    "recurrence_of": "incident",
+    "fixes_incident": "incident",
+    "repairs": "change",
+}
+"""Facts that name others, and what they name."""
