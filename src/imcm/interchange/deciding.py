@@ -110,7 +110,7 @@ class Past:
         self.kind = kind
         self.events: tuple[Any, ...] = tuple(event for event, _ in pairs)
         self.stands: Mapping[int, Any] = past_standing(self.events)
-        self.facts: dict[str, Said] = {}
+        self.facts: dict[Name, Said] = {}
         self.happened: list[tuple[int, Happening]] = []
         self.versions: set[int] = set()
         self.redacted: set[int] = set()
@@ -158,14 +158,26 @@ class Past:
 
     def _say(self, name: str, value: Any, order: Order) -> None:
         before = self.facts.get(name)
-        if name in _BY_NAME and before is not None:
-            value = {**before.value, **value}
-        elif name in _LISTED and before is not None:
+        if name in _LISTED and before is not None:
             value = tuple(dict.fromkeys((*before.value, *value)))
-        self.facts[name] = Said(value, order)
+        for each, told in _one_by_one(name, value):
+            self.facts[each] = Said(told, order)
 
+
+Name = str | tuple[str, str]
+"""Which fact: its name; of labels, marks and references each is one, by its name within them."""
 
 _BY_NAME: Final = frozenset({"labels", "marks", "references"})
+
+
+def _one_by_one(name: str, value: Any) -> Iterator[tuple[Name, Any]]:
+    """Yield a fact, and of labels, marks and references each by itself."""
+    if name in _BY_NAME:
+        yield from (((name, key), each) for key, each in (value or {}).items())
+    else:
+        yield name, value
+
+
 _LISTED: Final = frozenset({"caused_by", "fixed_by"})
 
 _HAPPENED: Final[Mapping[type, str]] = {
@@ -291,11 +303,9 @@ class Now:
         self.happened: list[tuple[Happening, Statement | None]] = [
             (each, None) for _, each in past.happened
         ]
-        self.spoken: set[str] = set()
         self.superseded = 0
         for statement in in_order(statements):
             self._hear(statement)
-        self.facts = {name: said for name, said in self.facts.items() if said.value is not None}
 
     def _hear(self, statement: Statement) -> None:
         order, facts = order_of(statement), dict(statement.facts)
@@ -306,16 +316,13 @@ class Now:
                     self._set_moment(what, facts.pop(name), facts, statement)
         else:
             facts |= self._earliest(statement)
-        for name, value in facts.items():
-            before = self.facts.get(name)
-            if before is not None and order.is_before(before.order):
-                self.superseded += 1
-                continue
-            if name in _BY_NAME and before is not None and value is not None:
-                self.facts[name] = Said({**before.value, **value}, order, statement)
-            else:
-                self.facts[name] = Said(value, order, statement)
-            self.spoken.add(name)
+        for whole, values in facts.items():
+            for name, value in _one_by_one(whole, values):
+                before = self.facts.get(name)
+                if before is not None and order.is_before(before.order):
+                    self.superseded += 1
+                else:
+                    self.facts[name] = Said(value, order, statement)
 
     def _earliest(self, statement: Statement) -> dict[str, Any]:
         """Return the moments of what happened to a change, each the earliest that is told."""
@@ -345,7 +352,6 @@ class Now:
         first = None if before is None else before.value
         if first is None or earliest(each.at) < earliest(first):
             self.facts["detected_at"] = Said(each.at, order_of(statement), statement)
-            self.spoken.add("detected_at")
             each, first = Happening("detected", first or each.at), each.at
         if each.at == first:
             return
@@ -388,7 +394,12 @@ class Now:
 
     def source_of(self, names: Iterable[str]) -> Statement | None:
         """Return the latest statement that says one of some facts; None where the log has them."""
-        told = [self.facts[name] for name in names if name in self.facts]
+        wanted = set(names)
+        told = [
+            said
+            for name, said in self.facts.items()
+            if (name if isinstance(name, str) else name[0]) in wanted
+        ]
         spoken = [said for said in told if said.statement is not None]
         latest = spoken[:1]
         for said in spoken[1:]:
@@ -397,7 +408,10 @@ class Now:
         return latest[0].statement if latest else None
 
     def get(self, name: str) -> Any:
-        """Return its word on a fact; None where it has none."""
+        """Return its word on a fact; None where it has none. Any: a value as `FACTS` has it."""
+        if name in _BY_NAME:
+            of_it = ((key, said.value) for key, said in self.facts.items() if key[0] == name)
+            return {key[1]: value for key, value in of_it}
         said = self.facts.get(name)
         return None if said is None else said.value
 
@@ -743,6 +757,7 @@ def _void(version: int, by: str) -> EventVoided:
 
 _NEVER_TAKEN_BACK: Final = (
     *(incidents.IncidentDetected, incidents.IncidentDescribed, incidents.RoleAssigned),
+    incidents.IncidentAbsorbed,
     *(changes.ChangePlanned, changes.ChangeObserved, changes.ChangeReworded),
     *(ReferenceAdded, *_HAPPENED),
 )
@@ -793,15 +808,16 @@ def _retitled(past: Past, now: Now, by: str) -> Iterator[Told]:
 
 def _unlabelled(past: Past, now: Now, by: str, correctable: Correctable) -> Iterator[Told]:
     """Yield the correction by which labels go that the source says are gone."""
-    said = now.facts.get("labels")
-    if said is None or said.statement is None:
-        return
-    gone = {name for name, text in said.value.items() if text is None}
+    gone = {
+        name[1]: said.statement
+        for name, said in now.facts.items()
+        if name[0] == "labels" and said.value is None and said.statement is not None
+    }
     for version in sorted(past.versions):
         event = past.stands[version]
         if not isinstance(event, (incidents.IncidentDetected, changes.ChangePlanned)):
             continue
-        held = gone & set(event.labels)
+        held = gone.keys() & set(event.labels)
         if held:
             labels = {name: text for name, text in event.labels.items() if name not in held}
             given = replaced(past.events[version - 1], labels=labels, by=by)
@@ -814,7 +830,7 @@ def _unlabelled(past: Past, now: Now, by: str, correctable: Correctable) -> Iter
                 given=given,
                 why="changed in the source",
             ):
-                yield each, said.statement
+                yield each, gone[min(held)]
 
 
 def _has_reference(past: Past, event: Any) -> bool:
