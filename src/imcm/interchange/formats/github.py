@@ -152,6 +152,8 @@ def _event_of(of: Payload) -> str:
     there = {name for name in of.names() if of.raw(name) is not None}
     if "zen" in there or ("hook" in there and "action" not in there):
         return "ping"
+    if "workflow_run" in there and there & {"since", "reviewers", "approver", "requestor"}:
+        return "deployment_review"
     # What else carries one of the things below beside what it is about.
     others = {"workflow_job", "comment", "review", "thread", "deployment_callback_url"}
     if there & others:
@@ -160,8 +162,6 @@ def _event_of(of: Payload) -> str:
         return "deployment_status"
     if "deployment" in there:
         return "deployment"
-    if "workflow_run" in there and there & {"since", "reviewers", "approver", "requestor"}:
-        return "deployment_review"
     for name, event in (
         ("workflow_run", "workflow_run"),
         ("check_run", "check_run"),
@@ -271,7 +271,7 @@ def _reviewed(of: Payload, deployment: str | None, delivery: str | None) -> Stat
 
 def _ran(of: Payload, delivery: str | None) -> Statement | None:
     run = of.part("workflow_run")
-    name = run.text("name") or of.text("workflow", "name") or ""
+    name = of.text("workflow", "name") or run.text("name") or ""
     kind = of.options.word("kind", f"workflow:{name}", {})
     if not kind:
         run.drop("name", name, f'no deployment, unless values.kind says "workflow:{name}" is one')

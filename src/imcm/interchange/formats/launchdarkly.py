@@ -46,7 +46,9 @@ NO_CHANGE: Final = frozenset(
 )
 """Actions after which every user still gets what they got before."""
 
-_RESOURCE: Final = re.compile(r"proj/([^:;]+)(?:;[^:]*)?:env/([^:;]+)(?:;[^:]*)?:flag/([^:;]+)")
+_RESOURCE: Final = re.compile(
+    r"proj/([^:;]+)(?:;[^:]*)?:env/([^:;]+)(?:;[^:]*)?:flag/([^:;]+)(?:;.*)?"
+)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
