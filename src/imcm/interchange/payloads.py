@@ -203,7 +203,9 @@ class Payload:
     def drop(self, path: Path | str, value: object, why: str) -> None:
         """List something that is left out, with its reason."""
         path = (path,) if isinstance(path, str) else path
-        self.drops.append(dropped(_name((*self._at, *path)), value, why))
+        left_out = dropped(_name((*self._at, *path)), value, why)
+        if left_out not in self.drops:  # a place may be asked for more than once
+            self.drops.append(left_out)
 
     # --- values ---
 

@@ -158,7 +158,6 @@ def test_what_does_not_fit_is_listed():
     assert [(each.what, each.value) for each in read.dropped] == [
         ("status", "melted"),
         ("status_changed_at", "soon"),
-        ("status_changed_at", "soon"),
     ]
     read = READ({"object_kind": "push", "ref": "main"})
     assert (read.statements, [each.what for each in read.dropped]) == ((), ["object_kind"])
