@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,10 +18,17 @@ from zoneinfo import ZoneInfo
 import attrs
 import msgspec
 
-from imcm.domain.vocabulary import Moment, checked_id, checked_text, is_list, is_mapping
+from imcm.domain.vocabulary import (
+    Moment,
+    checked_id,
+    checked_text,
+    is_among,
+    is_list,
+    is_mapping,
+)
 from imcm.errors import InvalidValue
 from imcm.interchange.mapping import TimeRules, zone_named
-from imcm.interchange.statements import Dropped, dropped
+from imcm.interchange.statements import FACTS, Check, Dropped, dropped
 
 LARGEST: Final = 8_000_000
 """Bytes that one payload has at most."""
@@ -164,6 +171,10 @@ class Payload:
                 value = value.get(step) if isinstance(value, Mapping) else None
         return value
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of what stands here, also of what is null."""
+        return tuple(name for name in self._value if isinstance(name, str))
+
     def part(self, *path: str | int) -> Payload:
         """Return the object at a place, an empty one where there is none."""
         value = self.raw(*path)
@@ -192,7 +203,9 @@ class Payload:
     def drop(self, path: Path | str, value: object, why: str) -> None:
         """List something that is left out, with its reason."""
         path = (path,) if isinstance(path, str) else path
-        self.drops.append(dropped(_name((*self._at, *path)), value, why))
+        left_out = dropped(_name((*self._at, *path)), value, why)
+        if left_out not in self.drops:  # a place may be asked for more than once
+            self.drops.append(left_out)
 
     # --- values ---
 
@@ -207,6 +220,17 @@ class Payload:
             self.drop(path, value, "a text belongs there")
             return None
         return value.strip() or None
+
+    def each_text(self, *path: str | int) -> list[str]:
+        """Return the texts of the list at a place; none where there is no list."""
+        value = self.raw(*path)
+        if value is None:
+            return []
+        if not is_list(value) or is_mapping(value):
+            self.drop(path, value, "a list belongs there")
+            return []
+        places = range(len(list(value)))
+        return [text for place in places if (text := self.text(*path, place)) is not None]
 
     def id(self, *path: str | int) -> str | None:
         """Return a text that can be an id."""
@@ -292,7 +316,7 @@ class Payload:
         value = self.raw(*path)
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,9})?", value.strip()):
             value = float(value) if "." in value else int(value)
-        if value is None or value in {"", 0}:
+        if value is None or is_among(value, ("", 0)):
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
             self.drop(path, value, "a number that counts from 1970 on")
@@ -331,6 +355,45 @@ class Payload:
             if text is not None and isinstance(name, str):
                 labels[name] = text
         return labels
+
+    # --- facts ---
+
+    def usable(
+        self, kind: str, facts: Mapping[str, Any], *, none: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """
+        Return the facts that can stand; what can't be right is left out, listed.
+
+        Args:
+            kind: Of an "incident" or a "change".
+            facts: Values by name; None is left out, and so is an empty list or mapping.
+            none: The facts of which None says that there is none.
+        """
+        kept: dict[str, Any] = {}
+        for name, value in facts.items():
+            check = FACTS[kind][name]
+            if value is None:
+                if name in none:
+                    kept[name] = None
+            elif is_mapping(value):  # one label that can't be kept takes no other with it
+                fit = {
+                    key: inner
+                    for key, inner in value.items()
+                    if self._fits(check, f"{name}.{key}", {key: inner}, inner)
+                }
+                if fit:
+                    kept[name] = fit
+            elif value != () and self._fits(check, name, value, value):
+                kept[name] = value
+        return kept
+
+    def _fits(self, check: Check, name: str, value: object, shown: object) -> bool:
+        try:
+            check(name, value)
+        except InvalidValue as error:
+            self.drop(name, shown, error.allowed)
+            return False
+        return True
 
 
 _OFFSET: Final = re.compile(r"(Z|[+-]\d\d(:?\d\d)?)$", re.ASCII | re.IGNORECASE)

@@ -79,7 +79,16 @@ _IN: Final = "imcm.interchange.formats"
 FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "alertmanager": f"{_IN}.alertmanager:ALERTMANAGER",
-        # More of them stand here, in the order of their names.
+        "argo-rollouts": f"{_IN}.argo_rollouts:ARGO_ROLLOUTS",
+        "argocd": f"{_IN}.argocd:ARGOCD",
+        "cdevents": f"{_IN}.cdevents:CDEVENTS",
+        "devlake": f"{_IN}.devlake:DEVLAKE",
+        "github": f"{_IN}.github:GITHUB",
+        "github-deployments": f"{_IN}.github:GITHUB_DEPLOYMENTS",
+        "gitlab": f"{_IN}.gitlab:GITLAB",
+        "launchdarkly": f"{_IN}.launchdarkly:LAUNCHDARKLY",
+        "terraform": f"{_IN}.terraform:TERRAFORM",
+        "terraform-plan": f"{_IN}.terraform:TERRAFORM_PLAN",
     }
 )
 """Where each format is defined; it is loaded when it is asked for."""
