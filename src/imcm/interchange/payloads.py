@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,7 +21,7 @@ import msgspec
 from imcm.domain.vocabulary import Moment, checked_id, checked_text, is_list, is_mapping
 from imcm.errors import InvalidValue
 from imcm.interchange.mapping import TimeRules, zone_named
-from imcm.interchange.statements import Dropped, dropped
+from imcm.interchange.statements import FACTS, Dropped, dropped
 
 LARGEST: Final = 8_000_000
 """Bytes that one payload has at most."""
@@ -285,20 +285,30 @@ class Payload:
     def time(self, *path: str | int) -> datetime | None:
         """Return a time that is certain; None likewise."""
         moment = self.moment(*path)
-        return moment if isinstance(moment, datetime) else None
+        if moment is None or isinstance(moment, datetime):
+            return moment
+        self.drop(path, self.raw(*path), "it came twice, when the clock was put back")
+        return None
 
-    def epoch(self, *path: str | int, unit: timedelta) -> datetime | None:
-        """Return a time that is counted from 1970 on, in units of this length; 0 is absent."""
+    def epoch(self, *path: str | int, unit: timedelta, parts: int = 1) -> datetime | None:
+        """
+        Return a time that is counted from 1970 on, in units of this length; 0 is absent.
+
+        Args:
+            unit: What is counted.
+            parts: Into how many parts each unit is cut: nanoseconds are the 1000th parts of
+                microseconds, of which no length can be told otherwise.
+        """
         value = self.raw(*path)
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,9})?", value.strip()):
             value = float(value) if "." in value else int(value)
-        if value is None or value in {"", 0}:
+        if value is None or value == "" or value == 0:
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
             self.drop(path, value, "a number that counts from 1970 on")
             return None
         try:
-            return _EPOCH + unit * value
+            return _EPOCH + unit * value // parts
         except OverflowError:
             self.drop(path, value, "a time of the years 1 to 9999")
             return None
@@ -331,6 +341,47 @@ class Payload:
             if text is not None and isinstance(name, str):
                 labels[name] = text
         return labels
+
+    # --- what is made of them ---
+
+    def facts(
+        self, kind: str, values: Mapping[str, object], *, none: Container[str] = ()
+    ) -> dict[str, Any]:
+        """
+        Return the facts of a statement; what of them can't be kept is left out, listed.
+
+        A label or an address that can't be one does not take the others with it.
+
+        Args:
+            kind: "incident" or "change".
+            values: What the source says; what is None is left out, since it says nothing of it.
+            none: Names whose None says that there is none (no more).
+        """
+        kept: dict[str, Any] = {}
+        for name, value in values.items():
+            if value is None:
+                if name in none:
+                    kept[name] = None
+            elif isinstance(value, Mapping):
+                inner = {
+                    key: each
+                    for key, each in value.items()
+                    if each is not None and self._fits(kind, name, f"{name}.{key}", {key: each})
+                }
+                if inner:
+                    kept[name] = inner
+            elif self._fits(kind, name, name, value):
+                kept[name] = value
+        return kept
+
+    def _fits(self, kind: str, name: str, place: str, value: object) -> bool:
+        try:
+            FACTS[kind][name](name, value)
+        except InvalidValue as error:
+            told = next(iter(value.values())) if isinstance(value, Mapping) else value
+            self.drop(place, told, error.allowed)
+            return False
+        return True
 
 
 _OFFSET: Final = re.compile(r"(Z|[+-]\d\d(:?\d\d)?)$", re.ASCII | re.IGNORECASE)
