@@ -79,6 +79,7 @@ _IN: Final = "imcm.interchange.formats"
 FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "alertmanager": f"{_IN}.alertmanager:ALERTMANAGER",
+        "grafana": f"{_IN}.grafana:GRAFANA",
         # More of them stand here, in the order of their names.
     }
 )
