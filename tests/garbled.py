@@ -48,7 +48,7 @@ def garbled(draw, samples):
         if isinstance(holder, dict) and draw(st.booleans()):
             holder.pop(last)
         else:
-            holder[last] = draw(JSON)
+            holder[last] = copy.deepcopy(draw(JSON))
     return sample
 
 

@@ -80,6 +80,8 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "alertmanager": f"{_IN}.alertmanager:ALERTMANAGER",
         "grafana": f"{_IN}.grafana:GRAFANA",
+        "pagerduty": f"{_IN}.pagerduty:PAGERDUTY",
+        "pagerduty-changes": f"{_IN}.pagerduty_changes:PAGERDUTY_CHANGES",
         "signalfx": f"{_IN}.signalfx:SIGNALFX",
         "splunk": f"{_IN}.splunk:SPLUNK",
         # More of them stand here, in the order of their names.
