@@ -46,7 +46,7 @@ def garbled(draw, samples):
         for key in way:
             holder = holder[key]
         if isinstance(holder, dict) and draw(st.booleans()):
-            holder.pop(last)
+            holder.pop(last, None)
         else:
             holder[last] = copy.deepcopy(draw(JSON))
     return sample

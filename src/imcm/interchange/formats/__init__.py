@@ -80,10 +80,13 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "alertmanager": f"{_IN}.alertmanager:ALERTMANAGER",
         "grafana": f"{_IN}.grafana:GRAFANA",
+        "kubernetes": f"{_IN}.kubernetes:KUBERNETES",
+        "opsgenie": f"{_IN}.opsgenie:OPSGENIE",
         "pagerduty": f"{_IN}.pagerduty:PAGERDUTY",
         "pagerduty-changes": f"{_IN}.pagerduty_changes:PAGERDUTY_CHANGES",
         "signalfx": f"{_IN}.signalfx:SIGNALFX",
         "splunk": f"{_IN}.splunk:SPLUNK",
+        "upptime": f"{_IN}.upptime:UPPTIME",
         # More of them stand here, in the order of their names.
     }
 )
