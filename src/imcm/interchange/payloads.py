@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
 
-from imcm.domain.vocabulary import Moment, checked_id, checked_text, is_list, is_mapping
+from imcm.domain.vocabulary import (
+    Moment,
+    checked_id,
+    checked_text,
+    is_among,
+    is_list,
+    is_mapping,
+)
 from imcm.errors import InvalidValue
 from imcm.interchange.mapping import TimeRules, zone_named
-from imcm.interchange.statements import FACTS, Dropped, dropped
+from imcm.interchange.statements import FACTS, Check, Dropped, dropped
 
 LARGEST: Final = 8_000_000
 """Bytes that one payload has at most."""
@@ -126,6 +133,8 @@ DEFAULT: Final = Options()
 
 Path = tuple[str | int, ...]
 
+T = TypeVar("T")
+
 
 class Payload:
     """
@@ -163,6 +172,10 @@ class Payload:
             else:
                 value = value.get(step) if isinstance(value, Mapping) else None
         return value
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of what stands here, also of what is null."""
+        return tuple(name for name in self._value if isinstance(name, str))
 
     def part(self, *path: str | int) -> Payload:
         """Return the object at a place, an empty one where there is none."""
@@ -207,6 +220,17 @@ class Payload:
             self.drop(path, value, "a text belongs there")
             return None
         return value.strip() or None
+
+    def each_text(self, *path: str | int) -> list[str]:
+        """Return the texts of the list at a place; none where there is no list."""
+        value = self.raw(*path)
+        if value is None:
+            return []
+        if not is_list(value) or is_mapping(value):
+            self.drop(path, value, "a list belongs there")
+            return []
+        places = range(len(list(value)))
+        return [text for place in places if (text := self.text(*path, place)) is not None]
 
     def id(self, *path: str | int) -> str | None:
         """Return a text that can be an id."""
@@ -302,7 +326,7 @@ class Payload:
         value = self.raw(*path)
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,9})?", value.strip()):
             value = float(value) if "." in value else int(value)
-        if value is None or value in ("", 0):  # not in a set: it may be a list
+        if value is None or is_among(value, ("", 0)):
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
             self.drop(path, value, "a number that counts from 1970 on")
@@ -342,44 +366,42 @@ class Payload:
                 labels[name] = text
         return labels
 
-    # --- what is made of them ---
+    # --- facts ---
 
-    def facts(
-        self, kind: str, values: Mapping[str, object], *, none: Container[str] = ()
+    def usable(
+        self, kind: str, facts: Mapping[str, Any], *, none: Collection[str] = ()
     ) -> dict[str, Any]:
         """
-        Return the facts of a statement; what of them can't be kept is left out, listed.
-
-        A label or an address that can't be one does not take the others with it.
+        Return the facts that can stand; what can't be right is left out, listed.
 
         Args:
-            kind: "incident" or "change".
-            values: What the source says; what is None is left out, since it says nothing of it.
-            none: Names whose None says that there is none (no more).
+            kind: Of an "incident" or a "change".
+            facts: Values by name; None is left out, and so is an empty list or mapping.
+            none: The facts of which None says that there is none.
         """
         kept: dict[str, Any] = {}
-        for name, value in values.items():
+        for name, value in facts.items():
+            check = FACTS[kind][name]
             if value is None:
                 if name in none:
                     kept[name] = None
-            elif isinstance(value, Mapping):
-                inner = {
-                    key: each
-                    for key, each in value.items()
-                    if each is not None and self._fits(kind, name, f"{name}.{key}", {key: each})
+            elif is_mapping(value):  # one label that can't be kept takes no other with it
+                fit = {
+                    key: inner
+                    for key, inner in value.items()
+                    if self._fits(check, f"{name}.{key}", {key: inner}, inner)
                 }
-                if inner:
-                    kept[name] = inner
-            elif self._fits(kind, name, name, value):
+                if fit:
+                    kept[name] = fit
+            elif value != () and self._fits(check, name, value, value):
                 kept[name] = value
         return kept
 
-    def _fits(self, kind: str, name: str, place: str, value: object) -> bool:
+    def _fits(self, check: Check, name: str, value: object, shown: object) -> bool:
         try:
-            FACTS[kind][name](name, value)
+            check(name, value)
         except InvalidValue as error:
-            told = next(iter(value.values())) if isinstance(value, Mapping) else value
-            self.drop(place, told, error.allowed)
+            self.drop(name, shown, error.allowed)
             return False
         return True
 
@@ -398,6 +420,11 @@ def _fitted(text: str) -> str | None:
         return None
     day, clock, offset = found.groups()
     return f"{day}T{clock}{'Z' if (offset or '').upper() == 'UTC' else offset or ''}"
+
+
+def told(values: Mapping[str, T | None]) -> dict[str, T]:
+    """Return what is there of some values by name, without what is None."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _finite(value: float) -> bool:

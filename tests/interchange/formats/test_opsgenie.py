@@ -201,6 +201,11 @@ def test_an_open_alert_has_no_end_and_a_closed_one_may_not_say_when():
     assert [each.what for each in read.dropped] == ["report.closeTime", "status"]
 
 
+def test_teams_may_be_objects():
+    [said] = READ(alert_row(teams=[{"id": "a"}, {"id": "b"}])).statements
+    assert said.facts["labels"]["team"] == "a, b"
+
+
 def test_a_row_of_an_incident_tells_its_impact():
     [said] = READ(incident_row()).statements
     assert said == Statement(

@@ -25,7 +25,7 @@ from typing import Any, Final
 from imcm.domain.recorded import INCIDENT
 from imcm.domain.vocabulary import Channel
 from imcm.interchange.formats import Format
-from imcm.interchange.payloads import Options, Payload
+from imcm.interchange.payloads import Options, Payload, told
 from imcm.interchange.statements import Happening, Read, Statement, read_of
 
 SEVERITIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -93,15 +93,17 @@ def alert_statement(
         "services": None if service is None else (service,),
         "environment": alert.first(labels, options.environment_label),
         "labels": labels,
-        "references": {
-            **{kind: alert.text(field) for kind, field in links.items()},
-            "runbook": notes.get("runbook_url"),
-        },
+        "references": told(
+            {
+                **{kind: alert.text(field) for kind, field in links.items()},
+                "runbook": notes.get("runbook_url"),
+            }
+        ),
     }
     return Statement(
         kind=INCIDENT,
         id=firing_id(alert.required("fingerprint"), started, options),
-        facts=alert.facts(INCIDENT, facts),
+        facts=alert.usable(INCIDENT, facts),
         happened=tuple(happened),
         status=status,
     )

@@ -62,7 +62,7 @@ def _of_its_rule(
     rule = labels.get("rulename")
     if said is None or rule is None:
         return said
-    monitor = alert.facts(said.kind, {"monitor": rule})
+    monitor = alert.usable(said.kind, {"monitor": rule})
     return attrs.evolve(said, facts={**said.facts, **monitor})
 
 

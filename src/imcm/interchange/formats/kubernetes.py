@@ -34,7 +34,7 @@ from imcm.domain.recorded import INCIDENT
 from imcm.domain.vocabulary import Channel, Symptom
 from imcm.errors import InvalidValue
 from imcm.interchange.formats import Format
-from imcm.interchange.payloads import Options, Payload
+from imcm.interchange.payloads import Options, Payload, told
 from imcm.interchange.statements import Happening, Read, Statement, read_of
 
 _CRASH_LOOP: Final = "CrashLoopBackOff"
@@ -90,7 +90,7 @@ def _event(event: Payload) -> Iterator[Statement]:
     yield Statement(
         kind=INCIDENT,
         id=id_,
-        facts=event.facts(
+        facts=event.usable(
             INCIDENT,
             {
                 **_shared(event, labels, reason),
@@ -144,14 +144,14 @@ def _symptom(reason: str, message: str) -> Symptom | None:
 def _pod(pod: Payload) -> Iterator[Statement]:
     uid = pod.required("metadata", "uid")
     ready_at = _ready_since(pod)
-    told = False
+    ill = False
     for field in ("initContainerStatuses", "containerStatuses"):
         for container in pod.parts("status", field):
             said = _container(pod, uid, container, ready_at)
             if said is not None:
-                told = True
+                ill = True
                 yield said
-    if not told:
+    if not ill:
         pod.drop("status", pod.text("status", "phase"), "no container in a crash loop or OOMKilled")
 
 
@@ -184,7 +184,7 @@ def _container(
     return Statement(
         kind=INCIDENT,
         id=f"{uid}/{name}",
-        facts=pod.facts(
+        facts=pod.usable(
             INCIDENT,
             {
                 **_shared(pod, labels, reason),
@@ -210,14 +210,15 @@ def _ready_since(pod: Payload) -> datetime | None:
 def _object(
     kind: str | None, namespace: str | None, name: str | None, reason: str | None
 ) -> dict[str, str]:
-    told = {"object_kind": kind, "namespace": namespace, "object_name": name, "reason": reason}
-    return {label: text for label, text in told.items() if text is not None}
+    return told(
+        {"object_kind": kind, "namespace": namespace, "object_name": name, "reason": reason}
+    )
 
 
 def _shared(of: Payload, labels: Mapping[str, str], reason: str | None) -> dict[str, object]:
     place = "/".join(labels[each] for each in ("namespace", "object_name") if each in labels)
-    told = " ".join(each for each in (labels.get("object_kind"), place) if each)
-    title = ": ".join(each for each in (reason, told) if each)
+    about = " ".join(each for each in (labels.get("object_kind"), place) if each)
+    title = ": ".join(each for each in (reason, about) if each)
     service = of.first(labels, (*of.options.service_label, _APP))
     weight = None if reason is None else of.options.word("severity", reason, {})
     return {

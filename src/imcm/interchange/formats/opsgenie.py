@@ -29,8 +29,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from imcm.domain.recorded import INCIDENT
+from imcm.domain.vocabulary import is_mapping
 from imcm.interchange.formats import Format
-from imcm.interchange.payloads import Options, Payload
+from imcm.interchange.payloads import Options, Payload, told
 from imcm.interchange.statements import Happening, Read, Statement, read_of
 
 SEVERITIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -85,7 +86,7 @@ def _action(of: Payload, alert: Payload) -> Statement:
     return Statement(
         kind=INCIDENT,
         id=id_,
-        facts=alert.facts(INCIDENT, _shared(alert)),
+        facts=alert.usable(INCIDENT, _shared(alert)),
         happened=tuple(happened),
         said_at=updated,
         status=action,
@@ -115,7 +116,7 @@ def _alert(row: Payload) -> Statement:
         "resolved_at": closed,
     }
     none = ("resolved_at",) if status == "open" else ()
-    return _row(row, id_, status, row.facts(INCIDENT, facts, none=none))
+    return _row(row, id_, status, row.usable(INCIDENT, facts, none=none))
 
 
 def _after(row: Payload, created: datetime | None, field: str) -> datetime | None:
@@ -152,7 +153,7 @@ def _incident(row: Payload) -> Statement:
     if services:
         facts["services"] = tuple(services)
     none = ("resolved_at",) if status == "open" else ()
-    return _row(row, id_, status, row.facts(INCIDENT, facts, none=none))
+    return _row(row, id_, status, row.usable(INCIDENT, facts, none=none))
 
 
 def _row(row: Payload, id_: str, status: str, facts: Mapping[str, Any]) -> Statement:
@@ -179,15 +180,17 @@ def _shared(of: Payload) -> dict[str, object]:
         "severity_name": word,
         "services": None if service is None else (service,),
         "environment": of.first(details, of.options.environment_label),
-        "labels": {
-            **details,
-            "alias": of.text("alias"),
-            "number": of.text("tinyId"),
-            "entity": of.text("entity"),
-            "team": _joined(of, "teams") or of.text("ownerTeam"),
-            "tags": _joined(of, "tags"),
-        },
-        "references": {"incident": of.text("links", "web")},
+        "labels": told(
+            {
+                **details,
+                "alias": of.text("alias"),
+                "number": of.text("tinyId"),
+                "entity": of.text("entity"),
+                "team": _joined(of, "teams") or of.text("ownerTeam"),
+                "tags": _joined(of, "tags"),
+            }
+        ),
+        "references": told({"incident": of.text("links", "web")}),
     }
 
 
@@ -197,17 +200,9 @@ def _joined(of: Payload, field: str) -> str | None:
 
 def _texts(of: Payload, field: str) -> list[str]:
     """Return the texts of a list, or the ids of its objects."""
-    value = of.raw(field)
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        of.drop(field, value, "a list belongs there")
-        return []
-    texts: list[str | None] = []
-    for place, each in enumerate(value):
-        at = (field, place, "id") if isinstance(each, Mapping) else (field, place)
-        texts.append(of.text(*at))
-    return [text for text in texts if text]
+    if is_mapping(of.raw(field, 0)):
+        return [id_ for each in of.parts(field) for id_ in [each.text("id")] if id_]
+    return of.each_text(field)
 
 
 OPSGENIE: Final = Format(

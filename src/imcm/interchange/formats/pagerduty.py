@@ -30,7 +30,7 @@ from typing import Any, Final
 
 from imcm.domain.recorded import INCIDENT
 from imcm.interchange.formats import Format
-from imcm.interchange.payloads import Options, Payload
+from imcm.interchange.payloads import Options, Payload, told
 from imcm.interchange.statements import Happening, Read, Statement, read_of
 
 SEVERITIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -95,7 +95,7 @@ def _event(event: Payload) -> Statement | None:
     return Statement(
         kind=INCIDENT,
         id=id_,
-        facts=data.facts(INCIDENT, {**_shared(data), "merged_into": into}),
+        facts=data.usable(INCIDENT, {**_shared(data), "merged_into": into}),
         happened=tuple(happened),
         said_at=at,
         delivery=event.id("id"),
@@ -131,7 +131,7 @@ def _row(row: Payload) -> Statement:
     return Statement(
         kind=INCIDENT,
         id=id_,
-        facts=row.facts(INCIDENT, facts, none=none),
+        facts=row.usable(INCIDENT, facts, none=none),
         said_at=row.time("updated_at") or changed,
         status=status,
         texts=row.texts,
@@ -158,8 +158,8 @@ def _acknowledged(row: Payload) -> tuple[datetime | None, str | None]:
 
 def _shared(of: Payload) -> dict[str, object]:
     priority, urgency = of.text("priority", "summary"), of.text("urgency")
-    told = of.options.values.get("severity", {})
-    by_urgency = urgency if urgency is not None and urgency.casefold() in told else None
+    given = of.options.values.get("severity", {})
+    by_urgency = urgency if urgency is not None and urgency.casefold() in given else None
     word = priority or by_urgency
     service = of.text("service", "summary") or of.text("service", "id")
     teams = [each.text("summary") or each.text("id") for each in of.parts("teams")]
@@ -168,17 +168,21 @@ def _shared(of: Payload) -> dict[str, object]:
         "severity": of.word("severity", word, SEVERITIES),
         "severity_name": word,
         "services": None if service is None else (service,),
-        "labels": {
-            "number": of.text("number") or of.text("incident_number"),
-            "incident_key": of.text("incident_key"),
-            "urgency": urgency,
-            "escalation_policy": of.text("escalation_policy", "summary"),
-            "team": ", ".join(team for team in teams if team) or None,
-        },
-        "references": {
-            "incident": of.text("html_url"),
-            "conference": of.text("conference_bridge", "conference_url"),
-        },
+        "labels": told(
+            {
+                "number": of.text("number") or of.text("incident_number"),
+                "incident_key": of.text("incident_key"),
+                "urgency": urgency,
+                "escalation_policy": of.text("escalation_policy", "summary"),
+                "team": ", ".join(team for team in teams if team) or None,
+            }
+        ),
+        "references": told(
+            {
+                "incident": of.text("html_url"),
+                "conference": of.text("conference_bridge", "conference_url"),
+            }
+        ),
     }
 
 

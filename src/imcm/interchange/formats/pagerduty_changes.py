@@ -24,7 +24,7 @@ from typing import Any, Final
 from imcm.domain.recorded import CHANGE
 from imcm.errors import InvalidValue
 from imcm.interchange.formats import Format
-from imcm.interchange.payloads import Options, Payload
+from imcm.interchange.payloads import Options, Payload, told
 from imcm.interchange.statements import Happening, Read, Statement, read_of
 
 
@@ -53,13 +53,13 @@ def _statements(payload: Mapping[str, Any], options: Options) -> Read:
         "title": body.text("summary"),
         "services": tuple(name for name in names if name) or (None if found is None else (found,)),
         "environment": of.first(labels, options.environment_label),
-        "labels": {**labels, "source": body.text("source")},
+        "labels": told({**labels, "source": body.text("source")}),
         "references": _links(of),
     }
     said = Statement(
         kind=CHANGE,
         id=id_,
-        facts=of.facts(CHANGE, facts),
+        facts=of.usable(CHANGE, facts),
         happened=() if at is None else (Happening("deployed", at),),
         texts=body.texts,
     )
@@ -67,11 +67,11 @@ def _statements(payload: Mapping[str, Any], options: Options) -> Read:
 
 
 def _id(of: Payload, body: Payload) -> str:
-    told = {
+    content = {
         **{name: body.raw(name) for name in ("summary", "source", "timestamp", "custom_details")},
         "links": of.raw("links"),
     }
-    written = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    written = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(written.encode()).hexdigest()
 
 

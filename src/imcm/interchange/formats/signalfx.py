@@ -27,7 +27,7 @@ from typing import Any, Final
 from imcm.domain.recorded import INCIDENT
 from imcm.domain.vocabulary import Channel
 from imcm.interchange.formats import Format
-from imcm.interchange.payloads import Options, Payload
+from imcm.interchange.payloads import Options, Payload, told
 from imcm.interchange.statements import Happening, Read, Statement, read_of
 
 SEVERITIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -69,12 +69,12 @@ def _statements(payload: Mapping[str, Any], options: Options) -> Read:
         "services": None if service is None else (service,),
         "environment": of.first(labels, options.environment_label),
         "labels": labels,
-        "references": {"alert": of.text("detectorUrl"), "runbook": of.text("runbookUrl")},
+        "references": told({"alert": of.text("detectorUrl"), "runbook": of.text("runbookUrl")}),
     }
     said = Statement(
         kind=INCIDENT,
         id=id_,
-        facts=of.facts(INCIDENT, facts),
+        facts=of.usable(INCIDENT, facts),
         happened=() if what is None or at is None else (Happening(what, at),),
         said_at=at,
         status=status,

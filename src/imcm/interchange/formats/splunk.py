@@ -28,7 +28,7 @@ from typing import Any, Final
 from imcm.domain.recorded import INCIDENT
 from imcm.domain.vocabulary import Channel, Moment
 from imcm.interchange.formats import Format
-from imcm.interchange.payloads import Options, Payload
+from imcm.interchange.payloads import Options, Payload, told
 from imcm.interchange.statements import Happening, Read, Statement, read_of
 
 SEVERITIES: Final[Mapping[str, str]] = MappingProxyType(
@@ -67,13 +67,13 @@ def _statements(payload: Mapping[str, Any], options: Options) -> Read:
         "severity_name": word,
         "services": None if service is None else (service,),
         "environment": of.first(fields, options.environment_label),
-        "labels": {**fields, "splunk_app": app, "splunk_owner": of.text("owner")},
-        "references": {"alert": of.text("results_link")},
+        "labels": told({**fields, "splunk_app": app, "splunk_owner": of.text("owner")}),
+        "references": told({"alert": of.text("results_link")}),
     }
     said = Statement(
         kind=INCIDENT,
         id=id_,
-        facts=of.facts(INCIDENT, facts),
+        facts=of.usable(INCIDENT, facts),
         happened=() if at is None else (Happening("detected", at),),
         delivery=run,
         texts=row.texts,

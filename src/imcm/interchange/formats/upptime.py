@@ -24,10 +24,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from imcm.domain.recorded import INCIDENT
-from imcm.domain.vocabulary import Channel, Symptom
+from imcm.domain.vocabulary import Channel, Symptom, is_mapping
 from imcm.errors import InvalidValue
 from imcm.interchange.formats import Format
-from imcm.interchange.payloads import Options, Payload
+from imcm.interchange.payloads import Options, Payload, told
 from imcm.interchange.statements import Read, Statement, read_of
 
 _STATUS: Final = "status"
@@ -70,15 +70,15 @@ def _issue(issue: Payload, gone: bool) -> Statement | None:
         "channel": None if symptom is None else Channel.SYNTHETIC,
         "monitor": None if symptom is None else "upptime",
         "services": _services(labels, site),
-        "labels": {"http_code": None if code is None else code[1]},
-        "references": {"issue": issue.text("html_url")},
+        "labels": told({"http_code": None if code is None else code[1]}),
+        "references": told({"issue": issue.text("html_url")}),
         "detected_at": issue.time("created_at"),
         "resolved_at": None if is_open else issue.time("closed_at"),
     }
     return Statement(
         kind=INCIDENT,
         id=_id(issue),
-        facts=issue.facts(INCIDENT, facts, none=("resolved_at",) if is_open else ()),
+        facts=issue.usable(INCIDENT, facts, none=("resolved_at",) if is_open else ()),
         said_at=issue.time("updated_at"),
         status=issue.text("state") or "",
         gone=gone,
@@ -119,14 +119,9 @@ def _id(issue: Payload) -> str:
 
 
 def _labels(issue: Payload) -> list[str]:
-    labels = issue.raw("labels")
-    if not isinstance(labels, list):
-        return []
-    paths = [
-        ("labels", place, "name") if isinstance(each, Mapping) else ("labels", place)
-        for place, each in enumerate(labels)
-    ]
-    return [text for path in paths for text in [issue.text(*path)] if text]
+    if is_mapping(issue.raw("labels", 0)):
+        return [name for each in issue.parts("labels") for name in [each.text("name")] if name]
+    return issue.each_text("labels")
 
 
 def _told_by(title: str) -> tuple[str | None, Symptom | None]:
