@@ -115,7 +115,7 @@ def payloads_of(value: object, made: Format) -> Iterator[object]:
     if isinstance(value, list):
         yield from value
         return
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         for key in made.listed_in:
             if isinstance(value.get(key), list):
                 yield from value[key]
