@@ -169,3 +169,9 @@ def test_an_uncertain_start_is_listed():
 
 def test_whatever_arrives_is_answered():
     survives(READ, [group(alert(), alert(status="resolved", endsAt="2026-03-06T13:00:00Z"))])
+
+
+def test_a_status_that_is_not_known_is_listed_and_ends_nothing():
+    read = READ(group(alert(status="paused", endsAt="2026-03-06T13:00:00Z")))
+    assert [(each.what, each.value) for each in read.dropped] == [("alerts[0].status", "paused")]
+    assert [each.what for each in read.statements[0].happened] == ["detected"]

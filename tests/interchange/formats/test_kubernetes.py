@@ -297,3 +297,14 @@ def test_whatever_arrives_is_answered():
     one = container(RUNS, ended("OOMKilled"), ready=True)
     samples = [core_event(), new_event(), pod(one, ready="2026-03-06T12:06:00Z")]
     survives(READ, [*samples, {"type": "ADDED", "object": core_event()}])
+
+
+def test_an_event_of_an_older_component_is_detected_when_it_was_made():
+    old = core_event(firstTimestamp=None, lastTimestamp=None, eventTime=None)
+    [said] = READ(old).statements
+    assert (said.happened, said.said_at) == ((Happening("detected", NOON),), NOON)
+
+
+def test_a_crash_loop_said_by_its_reason_alone():
+    [said] = READ(core_event(reason="CrashLoopBackOff", message="")).statements
+    assert said.facts["symptom"] is Symptom.CRASH_LOOP

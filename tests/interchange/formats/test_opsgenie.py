@@ -258,3 +258,10 @@ def test_without_an_id_nothing_can_be_told(payload):
 
 def test_whatever_arrives_is_answered():
     survives(READ, [sent("Close"), alert_row(), incident_row()])
+
+
+@pytest.mark.parametrize("row", [alert_row(status="muted"), incident_row(status="muted")])
+def test_a_status_that_is_not_known_is_listed_and_ends_nothing(row):
+    read = READ(row)
+    assert [(each.what, each.value) for each in read.dropped] == [("status", "muted")]
+    assert "resolved_at" not in read.statements[0].facts
