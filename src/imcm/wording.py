@@ -16,6 +16,9 @@ from imcm.domain.corrections import (
     EventVoided,
     ReferenceAdded,
     SeverityCorrected,
+    SourceReinstated,
+    SourceSaid,
+    SourceWithdrew,
     WordsRedacted,
 )
 from imcm.domain.recorded import Unread
@@ -193,6 +196,8 @@ def _incident(event: object) -> str:
             return _description(event)
         case ReferenceAdded():
             return _reference(event)
+        case SourceSaid() | SourceWithdrew() | SourceReinstated():
+            return _of_a_source(event)
         case i.MilestoneMarked():
             again = f", number {event.number}" if event.number > 1 else ""
             return f"milestone {quoted(event.name)}{again}"
@@ -248,6 +253,14 @@ def _named(name: str | None, rank: str) -> str:
     return rank if name in {None, rank} else f"{quoted(name or '')} ({rank})"
 
 
+def _of_a_source(event: SourceSaid | SourceWithdrew | SourceReinstated) -> str:
+    if isinstance(event, SourceSaid):
+        return f"the source says the same of {', '.join(event.facts)}"
+    if isinstance(event, SourceWithdrew):
+        return "the source has it no more"
+    return "the source has it again"
+
+
 def _reference(event: ReferenceAdded) -> str:
     return _and(f"refers to {event.kind} {quoted(event.address)}", event.title)
 
@@ -297,6 +310,8 @@ def _change(event: object) -> str:
             return _and("revised", "; ".join(filter(None, (event.why, title, _content(event)))))
         case ReferenceAdded():
             return _reference(event)
+        case SourceSaid() | SourceWithdrew() | SourceReinstated():
+            return _of_a_source(event)
         case c.ChangeRescoped():
             labels = ", ".join(f"{name} {text}" for name, text in event.labels.items())
             scope = f"{event.environment or 'no environment named'}, labels: {labels or 'none'}"

@@ -85,6 +85,9 @@ from imcm.domain.corrections import (
     DurationStated,
     EventVoided,
     ReferenceAdded,
+    SourceReinstated,
+    SourceSaid,
+    SourceWithdrew,
     WordsRedacted,
     correction,
     correction_guards,
@@ -595,7 +598,14 @@ def _next(change: Change, event: ChangeFact, version: int) -> Change:
             return change._replace(references=told(change.references, event.address, event.kind))
         case StepRefusedRecorded():
             return _looked(change, event, version)  # what it was refused for stays so
-        case ChangeReworded() | DurationStated() | WordsRedacted():
+        case (
+            ChangeReworded()
+            | DurationStated()
+            | WordsRedacted()
+            | SourceSaid()
+            | SourceWithdrew()
+            | SourceReinstated()
+        ):
             return change
         case _:
             raise strange_event(event, "change")

@@ -25,6 +25,9 @@ from imcm.domain.corrections import (
     ReferenceAdded,
     ResultCorrected,
     ServicesCorrected,
+    SourceReinstated,
+    SourceSaid,
+    SourceWithdrew,
     WordsRedacted,
 )
 from imcm.domain.vocabulary import (
@@ -658,6 +661,9 @@ ChangeFact: TypeAlias = (
     | ChangeClosed
     | ChangeCancelled
     | ReferenceAdded
+    | SourceSaid
+    | SourceWithdrew
+    | SourceReinstated
     | DurationStated
     | WordsRedacted
 )

@@ -308,6 +308,43 @@ class ReferenceAdded(DomainEvent):
     imported: bool = False
 
 
+@attrs.frozen(kw_only=True, repr=False)
+class SourceSaid(DomainEvent):
+    """
+    A source said again what it had said, or that there is none of it: nothing changes but that an
+    older word of it, should one come late, is older than this.
+
+    Attributes:
+        facts: Which facts, by the names that imports have for them: "severity", "labels.team".
+    """
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    facts: tuple[str, ...] = ()
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class SourceWithdrew(DomainEvent):
+    """A source has it no more: it is in no figure until the source has it again."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    imported: bool = False
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class SourceReinstated(DomainEvent):
+    """A source that had it no more has it again."""
+
+    WORDS: ClassVar[tuple[str, ...]] = ()
+    at: Moment | None = attrs.field(validator=aware)
+    by: str
+    imported: bool = False
+
+
 def reference(*, at: Moment, by: str, kind: str, address: str, title: str) -> ReferenceAdded:
     """Return what either aggregate's `refer` records, its arguments checked."""
     return ReferenceAdded(

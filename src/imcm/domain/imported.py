@@ -172,7 +172,7 @@ def _tells_the_same(given: Any, told: Any) -> bool:
         return False
     return all(
         value == default or value in (None, (), {}) or value == getattr(told, field)
-        for field, default in _compared(given.__class__)
+        for field, default in compared(given.__class__)
         for value in (getattr(given, field),)
     )
 
@@ -238,8 +238,8 @@ def _says_the_same(given: Any, told: Any, field: str) -> bool:
 
 
 @cache
-def _compared(kind: type) -> tuple[tuple[str, object], ...]:
-    """Return the fields of a class in which a difference is one in the facts; with defaults."""
+def compared(kind: type) -> tuple[tuple[str, object], ...]:
+    """Return the fields of a class in which a difference is one in the facts, with defaults."""
     left_out = _NOT_COMPARED.union(getattr(kind, "WORDS", ()))  # words are no facts
     return tuple((a.name, a.default) for a in attrs.fields(kind) if a.name not in left_out)
 
@@ -255,7 +255,7 @@ def _changes(
     """Yield what an event that is there already tells now and did not tell before."""
     kind: type = given.__class__
     fields = correctable.get(kind, {})
-    for field, default in _compared(kind):
+    for field, default in compared(kind):
         value = getattr(given, field)
         if value == default or value in (None, (), {}):
             continue  # it says nothing

@@ -39,6 +39,9 @@ from imcm.domain.corrections import (
     EventVoided,
     ReferenceAdded,
     SeverityCorrected,
+    SourceReinstated,
+    SourceSaid,
+    SourceWithdrew,
     WordsRedacted,
     correction,
     correction_guards,
@@ -314,6 +317,9 @@ def _next(incident: Incident, event: IncidentFact) -> Incident:
             | IncidentDescribed()
             | ActionRevised()
             | MilestoneMarked()
+            | SourceSaid()
+            | SourceWithdrew()
+            | SourceReinstated()
         ):
             return incident
         case ReferenceAdded():

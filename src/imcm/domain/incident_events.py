@@ -27,6 +27,9 @@ from imcm.domain.corrections import (
     ReferenceAdded,
     ServicesCorrected,
     SeverityCorrected,
+    SourceReinstated,
+    SourceSaid,
+    SourceWithdrew,
     SymptomCorrected,
     WordsRedacted,
 )
@@ -588,6 +591,9 @@ IncidentFact: TypeAlias = (
     | ActionRevised
     | IncidentDescribed
     | ReferenceAdded
+    | SourceSaid
+    | SourceWithdrew
+    | SourceReinstated
     | MilestoneMarked
     | IncidentRelated
     | IncidentUnrelated

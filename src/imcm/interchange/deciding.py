@@ -16,7 +16,7 @@ Nothing is invented: a fact that no source tells is absent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -30,11 +30,12 @@ from imcm.domain.corrections import (
     DurationStated,
     EventVoided,
     ReferenceAdded,
+    SourceSaid,
     WordsRedacted,
     past_standing,
     replaced,
 )
-from imcm.domain.imported import corrected, name_of, news
+from imcm.domain.imported import compared, corrected, name_of, news
 from imcm.domain.incident import INCIDENT_EVENTS
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source
 from imcm.domain.vocabulary import (
@@ -67,6 +68,9 @@ class Order(NamedTuple):
         if self.said_at is not None and other.said_at is not None:
             return self.said_at < other.said_at
         return False
+
+
+_NO_ORDER: Final = Order()
 
 
 class Said(NamedTuple):
@@ -126,7 +130,14 @@ class Past:
         if isinstance(event, CORRECTIONS):
             self._read_correction(event, order)
             return
+        if isinstance(event, EventVoided):
+            self._read_void(event, order)
         if isinstance(event, EDITS):
+            return
+        if isinstance(event, SourceSaid):
+            for text in event.facts:
+                named = _named(text)
+                self.facts[named] = Said(self._value(named), order)
             return
         if version in self.stands:
             self.versions.add(version)
@@ -138,6 +149,17 @@ class Past:
             return  # voided: by whomever, the source's word on it is taken back
         for name, value in facts_of(event):
             self._say(name, value, order)
+
+    def _value(self, name: Name) -> Any:
+        said = self.facts.get(name)
+        return None if said is None else said.value
+
+    def _read_void(self, event: Any, order: Order) -> None:
+        """Take from when on the source says that there is none of what it told."""
+        target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
+        for whole, values in facts_of(target):
+            for name, _ in _one_by_one(whole, values):
+                self.facts[name] = Said(self._value(name), order)
 
     def _read_correction(self, event: Any, order: Order) -> None:
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
@@ -159,7 +181,7 @@ class Past:
     def _say(self, name: str, value: Any, order: Order) -> None:
         before = self.facts.get(name)
         if name in _LISTED and before is not None:
-            value = tuple(dict.fromkeys((*before.value, *value)))
+            value = tuple(dict.fromkeys((*(before.value or ()), *value)))
         for each, told in _one_by_one(name, value):
             self.facts[each] = Said(told, order)
 
@@ -168,6 +190,15 @@ Name = str | tuple[str, str]
 """Which fact: its name; of labels, marks and references each is one, by its name within them."""
 
 _BY_NAME: Final = frozenset({"labels", "marks", "references"})
+
+
+def _text_of(name: Name) -> str:
+    return name if isinstance(name, str) else ".".join(name)
+
+
+def _named(text: str) -> Name:
+    whole, dot, key = text.partition(".")
+    return (whole, key) if dot and whole in _BY_NAME else text
 
 
 def _one_by_one(name: str, value: Any) -> Iterator[tuple[Name, Any]]:
@@ -274,9 +305,11 @@ def facts_of(event: Any) -> Iterator[tuple[str, Any]]:
             yield "type", ChangeType.OBSERVED
         case changes.ChangeCompleted():
             yield "status", "successful"
-        case changes.ChangeFailed():
-            yield "status", "not_deployed" if event.reached_production is False else "failed"
-        case changes.ChangeRolledBack():
+        case changes.ChangeFailed() if event.reached_production is False:
+            yield "status", "not_deployed"
+        case changes.ChangeFailed() if event.at is None:
+            yield "status", "failed"
+        case changes.ChangeRolledBack() if event.at is None:
             yield "status", "rolled_back"
         case changes.ChangeCancelled():
             yield "status", "cancelled"
@@ -299,6 +332,7 @@ class Now:
 
     def __init__(self, past: Past, statements: Sequence[Statement]) -> None:
         self.kind = past.kind
+        self.id = statements[-1].id
         self.facts = dict(past.facts)
         self.happened: list[tuple[Happening, Statement | None]] = [
             (each, None) for _, each in past.happened
@@ -315,27 +349,29 @@ class Now:
                 if name in facts:
                     self._set_moment(what, facts.pop(name), facts, statement)
         else:
-            facts |= self._earliest(statement)
+            self._hear_earliest(statement)
         for whole, values in facts.items():
-            for name, value in _one_by_one(whole, values):
-                before = self.facts.get(name)
-                if before is not None and order.is_before(before.order):
-                    self.superseded += 1
-                else:
-                    self.facts[name] = Said(value, order, statement)
+            for each, value in _one_by_one(whole, values):
+                self._hear_fact(each, value, order, statement)
 
-    def _earliest(self, statement: Statement) -> dict[str, Any]:
-        """Return the moments of what happened to a change, each the earliest that is told."""
-        facts: dict[str, Any] = {}
+    def _hear_fact(self, name: Name, value: Any, order: Order, statement: Statement) -> None:
+        before = self.facts.get(name)
+        if before is not None and order.is_before(before.order):
+            self.superseded += 1
+        else:
+            self.facts[name] = Said(value, order, statement)
+
+    def _hear_earliest(self, statement: Statement) -> None:
+        """Take what happened to a change: of each the earliest moment that is told."""
         for what, at, by in statement.happened:
             name = f"{what}_at"
-            before = facts.get(name) or (self.facts[name].value if name in self.facts else None)
-            if before is None or earliest(at) < earliest(before):
-                facts[name] = at
-                person = _PERSON_OF.get(what)
-                if by is not None and person is not None:
-                    facts[person] = by
-        return facts
+            before = self.get(name)
+            if before is not None and earliest(before) <= earliest(at):
+                continue
+            self.facts[name] = Said(at, order_of(statement), statement)
+            person = _PERSON_OF.get(what)
+            if by is not None and person is not None:
+                self.facts[person] = Said(by, order_of(statement), statement)
 
     def _hear_happened(self, statement: Statement) -> None:
         for each in statement.happened:
@@ -393,19 +429,33 @@ class Now:
             self.facts[name] = before
 
     def source_of(self, names: Iterable[str]) -> Statement | None:
-        """Return the latest statement that says one of some facts; None where the log has them."""
+        """
+        Return the latest statement that says one of some facts; None where there is none.
+
+        Of what was said before, which is told anew, it is one with nothing but its order.
+        """
         wanted = set(names)
         told = [
             said
             for name, said in self.facts.items()
             if (name if isinstance(name, str) else name[0]) in wanted
         ]
-        spoken = [said for said in told if said.statement is not None]
-        latest = spoken[:1]
-        for said in spoken[1:]:
-            if not said.order.is_before(latest[0].order):
-                latest = [said]
-        return latest[0].statement if latest else None
+        latest = next((said for said in told if said.statement is not None), None)
+        latest = latest or next((said for said in told if said.order != _NO_ORDER), None)
+        if latest is None:
+            return None
+        for said in told:
+            spoken = latest.statement is None or said.statement is not None
+            if spoken and latest.order.is_before(said.order):
+                latest = said
+        if latest.statement is not None:
+            return latest.statement
+        return Statement(
+            kind="incident" if self.kind == INCIDENT else "change",
+            id=self.id,
+            said_at=latest.order.said_at,
+            sequence=latest.order.sequence,
+        )
 
     def get(self, name: str) -> Any:
         """Return its word on a fact; None where it has none. Any: a value as `FACTS` has it."""
@@ -597,10 +647,11 @@ def _outcome(
     get = now.get
     deployed_at, rolled_back_at = get("deployed_at"), get("rolled_back_at")
     reached = True if deployed_at is not None else None
-    failed = get("failed_at") is not None or status in {"failed", "not_deployed"}
-    said = status is not None or rolled_back_at is not None or failed
+    # What it says of how it went comes before that it failed at some time: it may have gone on.
+    failed = status in {"failed", "not_deployed"} if status else get("failed_at") is not None
+    rolled_back = status == "rolled_back" or rolled_back_at is not None
     names = ("deployed_at", "status")
-    if status == "successful" or (reached and said and not observed):
+    if status == "successful":
         yield changes.ChangeCompleted(**told, at=deployed_at), names
     elif reached and not observed:
         yield changes.ChangeDeployed(**told, at=deployed_at), names
@@ -608,12 +659,15 @@ def _outcome(
         at = get("cancelled_at") or get("closed_at")
         yield changes.ChangeCancelled(**told, at=at), ("cancelled_at", "closed_at", "status")
     elif failed:
-        reached = False if status == "not_deployed" else reached
         yield (
-            changes.ChangeFailed(**told, at=get("failed_at"), reached_production=reached),
+            changes.ChangeFailed(
+                **told,
+                at=get("failed_at"),
+                reached_production=False if status == "not_deployed" else reached,
+            ),
             ("failed_at", "status"),
         )
-    if status == "rolled_back" or rolled_back_at is not None:
+    if rolled_back:
         yield (
             changes.ChangeRolledBack(**told, at=rolled_back_at, reached_production=reached),
             ("rolled_back_at", "status"),
@@ -621,16 +675,9 @@ def _outcome(
     if get("recovered_at") is not None:
         yield changes.ChangeRecovered(**told, at=get("recovered_at")), ("recovered_at",)
     if get("closed_at") is not None and status != "cancelled":
-        result = _RESULTS.get(status or "", Result.UNSUCCESSFUL if failed else None)
+        well = Result.SUCCESSFUL if status == "successful" else None
+        result = Result.UNSUCCESSFUL if failed or rolled_back else well
         yield changes.ChangeClosed(**told, at=get("closed_at"), result=result), ("closed_at",)
-
-
-_RESULTS: Final[Mapping[str, Result | None]] = {
-    "successful": Result.SUCCESSFUL,
-    "failed": Result.UNSUCCESSFUL,
-    "rolled_back": Result.UNSUCCESSFUL,
-    "not_deployed": Result.UNSUCCESSFUL,
-}
 
 
 # --- what is new of it ----------------------------------------------------------------------------
@@ -674,9 +721,12 @@ def additions(
     latest = statements[-1]
     if not past.events:
         made = [*_facts(kind, now, by), *_references(now, by)]
-        new = [(event, now.source_of(names) or latest) for event, names in made]
+        new: list[tuple[Any, Statement]] = [
+            (event, now.source_of(names) or latest) for event, names in made
+        ]
         new += [(_milestone(each, by), said or latest) for each, said in now.happened]
         new += [(event, now.source_of(names) or latest) for event, names in _ends(kind, now, by)]
+        new += _said_again(past, now, new, by)
         return Additions(tuple(_with_sources(new, source)), now.superseded)
     first, known, correctable = _AGGREGATES[kind]
     left = tuple(_unchangeable(past, now, [*_facts(kind, now, by)], correctable))
@@ -685,11 +735,13 @@ def additions(
     made = [*_facts(kind, now, by), *_ends(kind, now, by)]
     if kind == INCIDENT and not any(isinstance(past.stands.get(v), first) for v in past.versions):
         made = made[1:]  # it was told here, or by another source, what was detected
-    edits: list[Told] = [(_void(version, by), latest) for version in _taken_back(past, made)]
+    gone = set(_taken_back(past, made, correctable))
+    gone |= set(_told_too_early(past, made, gone))
+    edits: list[Told] = [(_void(version, by), latest) for version in sorted(gone)]
     facts: list[Told] = []
     given = tuple(event for event, _ in made)
     for place, event in news(
-        past.events, given, correctable, first=first, known=known, mine=past.versions
+        past.events, given, correctable, first=first, known=known, mine=past.versions - gone
     ):
         said = now.source_of(made[place][1]) or latest
         (edits if isinstance(event, EDITS) else facts).append((event, said))
@@ -702,7 +754,8 @@ def additions(
     ]
     moved, milestones = _rearranged(past, now, by, correctable)
     pairs_ = [*edits, *moved, *facts, *milestones]
-    told = [(event, said or latest) for event, said in pairs_]
+    told: list[tuple[Any, Statement]] = [(event, said or latest) for event, said in pairs_]
+    told += _said_again(past, now, told, by)
     return Additions(tuple(_with_sources(told, source)), now.superseded, left)
 
 
@@ -750,6 +803,48 @@ def source_of(statement: Statement, name: str) -> Source:
     )
 
 
+def _said_again(
+    past: Past, now: Now, told: Sequence[tuple[Any, Statement]], by: str
+) -> Iterator[tuple[Any, Statement]]:
+    """
+    Yield, for each statement with an order, which facts it says that no event of it tells.
+
+    They are what it says again, and what it says there is none of: an older word of the source on
+    one of them, should it come late, is to be known as older.
+    """
+    kept: set[tuple[int, Name]] = set()
+    for event, statement in told:
+        kept.update((id(statement), name) for name in _told_by(event, past))
+    said_by: dict[int, tuple[Statement, list[str]]] = {}
+    for name, said in now.facts.items():
+        source, before = said.statement, past.facts.get(name)
+        if source is None or said.order == _NO_ORDER or (id(source), name) in kept:
+            continue
+        if before is not None and not before.order.is_before(said.order):
+            continue  # nothing is newer in it
+        said_by.setdefault(id(source), (source, []))[1].append(_text_of(name))
+    for statement, names in said_by.values():
+        yield SourceSaid(at=None, by=by, facts=tuple(sorted(names)), imported=True), statement
+
+
+def _told_by(event: Any, past: Past) -> Iterator[Name]:
+    """Yield the facts that an event tells, or takes back. Any: an event of whatever kind."""
+    edit: Any = event  # a type checker takes it for less, once it was asked what it is
+    if isinstance(event, CORRECTIONS):
+        if edit.field != "labels":
+            yield from _named_by(type(past.events[edit.version - 1]), edit.field)
+        if edit.field == "severity":
+            yield "severity_name"
+        if edit.field == "labels":
+            for name in {*edit.was, *edit.now}:
+                if edit.was.get(name) != edit.now.get(name):
+                    yield "labels", name
+        return
+    told = past.events[edit.version - 1] if isinstance(event, EventVoided) else event
+    for whole, values in facts_of(told):
+        yield from (name for name, _ in _one_by_one(whole, values))
+
+
 def _void(version: int, by: str) -> EventVoided:
     why = "the source does not say it any more"
     return EventVoided(at=None, by=by, version=version, status="", why=why, imported=True)
@@ -764,17 +859,66 @@ _NEVER_TAKEN_BACK: Final = (
 """What is corrected, described anew or rearranged, or stays with what comes after it."""
 
 
-def _taken_back(past: Past, made: Sequence[Made]) -> Iterator[int]:
-    """Yield the versions of facts that the source told and does not tell any more."""
-    names = {name_of(event) for event, _ in made}
+def _taken_back(past: Past, made: Sequence[Made], correctable: Correctable) -> Iterator[int]:
+    """
+    Yield the versions of facts that the source told and does not tell any more.
+
+    So are those that it tells otherwise now in what has no correction: they are told anew.
+    """
+    told = {name_of(event): event for event, _ in made}
     settled = any(isinstance(event, changes.ChangeCompleted) for event, _ in made)
-    for version in sorted(past.versions):
+    for version in past.versions:
         event = past.stands[version]
-        if isinstance(event, _NEVER_TAKEN_BACK) or name_of(event) in names:
+        if isinstance(event, _NEVER_TAKEN_BACK):
             continue
-        if isinstance(event, changes.ChangeDeployed) and settled:
-            continue  # how it went is told since
-        yield version
+        now = told.get(name_of(event))
+        if now is None:
+            if not (settled and isinstance(event, changes.ChangeDeployed)):
+                yield version  # how it went was told since
+        elif _differs(event, now, correctable.get(type(event), {})):
+            yield version
+
+
+_OUTCOMES: Final = (
+    *(changes.ChangeCompleted, changes.ChangeDeployed, changes.ChangeFailed),
+    *(changes.ChangeRolledBack, changes.ChangeRecovered, changes.ChangeCancelled),
+    changes.ChangeClosed,
+)
+"""Events that say how a change went: what is told last of them stands."""
+
+
+def _told_too_early(past: Past, made: Sequence[Made], gone: Collection[int]) -> Iterator[int]:
+    """
+    Yield the versions of what has to come after something that is told only now.
+
+    So are those that came after what is taken back: their status was what that had left.
+    """
+    taken = [version for version in gone if isinstance(past.stands[version], _OUTCOMES)]
+    places = {name_of(event): n for n, (event, _) in enumerate(made)}
+    standing = {
+        name_of(event): version
+        for version in past.versions
+        if version not in gone and isinstance(event := past.stands[version], _OUTCOMES)
+    }
+    new = [
+        places[name_of(event)]
+        for event, _ in made
+        if isinstance(event, _OUTCOMES) and name_of(event) not in standing
+    ]
+    for name, version in standing.items():
+        if (new and places.get(name, -1) > min(new)) or (taken and version > min(taken)):
+            yield version
+
+
+def _differs(told: Any, now: Any, fields: Collection[str]) -> bool:
+    """Say whether two of a kind differ in what has no correction. Any: events of all kinds."""
+    return any(
+        field not in fields
+        and value not in (default, None, (), {})
+        and value != getattr(told, field)
+        for field, default in compared(now.__class__)
+        for value in (getattr(now, field),)
+    )
 
 
 def _unchangeable(
@@ -848,29 +992,28 @@ def _rearranged(
     the first that is of another kind is voided and told again.
     """
     standing, wanted = past.happened, now.happened
+    last = next((said for _, said in reversed(wanted) if said is not None), None)
     edits: list[Told] = []
     place = 0
     while place < min(len(standing), len(wanted)):
         (version, old), (new, said) = standing[place], wanted[place]
         if old.what != new.what:
             break
-        if said is not None and new.at is not None and new.at != old.at:
-            written = past.events[version - 1]
-            if written.at != new.at or past.stands[version].at != written.at:
-                given = replaced(written, at=new.at, by=by)
-                edits += [
-                    (each, said)
-                    for each in corrected(
-                        past.stands,
-                        correctable,
-                        version=version,
-                        field="at",
-                        written=written,
-                        given=given,
-                        why="changed in the source",
-                    )
-                ]
+        written = past.events[version - 1]
+        # Where a person corrected it, only another word of the source takes that back.
+        if new.at is not None and new.at != old.at:
+            edits += [
+                (each, said or last)
+                for each in corrected(
+                    past.stands,
+                    correctable,
+                    version=version,
+                    field="at",
+                    written=written,
+                    given=replaced(written, at=new.at, by=by),
+                    why="changed in the source",
+                )
+            ]
         place += 1
-    last = next((said for _, said in reversed(wanted) if said is not None), None)
     edits += [(_void(version, by), last) for version, _ in reversed(standing[place:])]
     return edits, [(_milestone(each, by), said or last) for each, said in wanted[place:]]

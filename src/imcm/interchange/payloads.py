@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeGuard, TypeVar
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -58,7 +58,8 @@ def json_of(raw: bytes, *, largest: int = LARGEST) -> Any:
 
 
 def _depth(value: object) -> int:
-    deepest, level = 0, [value]
+    deepest = 0
+    level: list[Any] = [value]
     while level:
         deepest += 1
         if deepest > DEEPEST + 1:
@@ -66,11 +67,14 @@ def _depth(value: object) -> int:
         level = [
             inner
             for each in level
-            for inner in (
-                each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
-            )
+            for inner in (each.values() if is_mapping(each) else each if _is_array(each) else ())
         ]
     return deepest - 1
+
+
+def _is_array(value: object) -> TypeGuard[list[Any]]:
+    """Say whether it is what JSON calls an array."""
+    return isinstance(value, list)
 
 
 def _zone(value: object) -> ZoneInfo | None:
@@ -133,6 +137,8 @@ DEFAULT: Final = Options()
 
 Path = tuple[str | int, ...]
 
+T = TypeVar("T")
+
 
 class Payload:
     """
@@ -166,9 +172,9 @@ class Payload:
         value: Any = self._value
         for step in path:
             if isinstance(step, int):
-                value = value[step] if isinstance(value, list) and step < len(value) else None
+                value = value[step] if _is_array(value) and step < len(value) else None
             else:
-                value = value.get(step) if isinstance(value, Mapping) else None
+                value = value.get(step) if is_mapping(value) else None
         return value
 
     def names(self) -> tuple[str, ...]:
@@ -178,21 +184,22 @@ class Payload:
     def part(self, *path: str | int) -> Payload:
         """Return the object at a place, an empty one where there is none."""
         value = self.raw(*path)
-        if value is not None and not isinstance(value, Mapping):
+        if is_mapping(value):
+            return self._inner(value, path)
+        if value is not None:
             self.drop(path, value, "an object belongs there")
-            value = None
-        return self._inner(value or {}, path)
+        return self._inner({}, path)
 
     def parts(self, *path: str | int) -> Iterator[Payload]:
         """Yield the objects of the list at a place."""
         value = self.raw(*path)
         if value is None:
             return
-        if not isinstance(value, Sequence) or isinstance(value, str):
+        if not _is_array(value):
             self.drop(path, value, "a list belongs there")
             return
         for place, each in enumerate(value):
-            if isinstance(each, Mapping):
+            if is_mapping(each):
                 yield self._inner(each, (*path, place))
             else:
                 self.drop((*path, place), each, "an object belongs there")
@@ -226,10 +233,10 @@ class Payload:
         value = self.raw(*path)
         if value is None:
             return []
-        if not is_list(value) or is_mapping(value):
+        if not _is_array(value):
             self.drop(path, value, "a list belongs there")
             return []
-        places = range(len(list(value)))
+        places = range(len(value))
         return [text for place in places if (text := self.text(*path, place)) is not None]
 
     def id(self, *path: str | int) -> str | None:
@@ -309,10 +316,20 @@ class Payload:
     def time(self, *path: str | int) -> datetime | None:
         """Return a time that is certain; None likewise."""
         moment = self.moment(*path)
-        return moment if isinstance(moment, datetime) else None
+        if moment is None or isinstance(moment, datetime):
+            return moment
+        self.drop(path, self.raw(*path), "it came twice, when the clock was put back")
+        return None
 
-    def epoch(self, *path: str | int, unit: timedelta) -> datetime | None:
-        """Return a time that is counted from 1970 on, in units of this length; 0 is absent."""
+    def epoch(self, *path: str | int, unit: timedelta, parts: int = 1) -> datetime | None:
+        """
+        Return a time that is counted from 1970 on, in units of this length; 0 is absent.
+
+        Args:
+            unit: What is counted.
+            parts: Into how many parts each unit is cut: nanoseconds are the 1000th parts of
+                microseconds, of which no length can be told otherwise.
+        """
         value = self.raw(*path)
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,9})?", value.strip()):
             value = float(value) if "." in value else int(value)
@@ -322,7 +339,7 @@ class Payload:
             self.drop(path, value, "a number that counts from 1970 on")
             return None
         try:
-            return _EPOCH + unit * value
+            return _EPOCH + unit * value // parts
         except OverflowError:
             self.drop(path, value, "a time of the years 1 to 9999")
             return None
@@ -348,13 +365,8 @@ class Payload:
 
     def labels(self, *path: str | int) -> dict[str, str]:
         """Return the texts of the object at a place, by name; what is none is left out, listed."""
-        value = self.raw(*path)
-        labels: dict[str, str] = {}
-        for name in value if isinstance(value, Mapping) else ():
-            text = self._inner(value, path).text(name)
-            if text is not None and isinstance(name, str):
-                labels[name] = text
-        return labels
+        inner = self.part(*path)
+        return told({name: inner.text(name) for name in inner.names()})
 
     # --- facts ---
 
@@ -410,6 +422,11 @@ def _fitted(text: str) -> str | None:
         return None
     day, clock, offset = found.groups()
     return f"{day}T{clock}{'Z' if (offset or '').upper() == 'UTC' else offset or ''}"
+
+
+def told(values: Mapping[str, T | None]) -> dict[str, T]:
+    """Return what is there of some values by name, without what is None."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _finite(value: float) -> bool:

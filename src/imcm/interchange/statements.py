@@ -30,6 +30,7 @@ from imcm.domain.vocabulary import (
     Severity,
     Symptom,
     Window,
+    checked_address,
     checked_commits,
     checked_id,
     checked_member,
@@ -86,7 +87,7 @@ def _references(name: str, value: object) -> Mapping[str, str]:
     if not is_mapping(value):
         raise InvalidValue(name, value, 'addresses by kind: {"ticket": "https://..."}')
     return MappingProxyType(
-        {checked_id(name, kind): checked_id(name, address) for kind, address in value.items()}
+        {checked_id(name, kind): checked_address(name, address) for kind, address in value.items()}
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import attrs
 
-from imcm.domain.corrections import CORRECTIONS, EventVoided
+from imcm.domain.corrections import CORRECTIONS, EventVoided, SourceSaid
 from imcm.domain.incident_events import IncidentAbsorbed
 from imcm.domain.recorded import INCIDENT, Source, kind_and_id, stream_of
 from imcm.domain.vocabulary import checked_id, known_id, optional_time
@@ -78,7 +78,8 @@ class Taken:
         statements: How many there were.
         things: Of how many incidents and changes.
         new: How many of these were not there before.
-        known: Of how many nothing was recorded: all of it stood there.
+        known: Of how many nothing new was said: all of it stood there. That it was said again is
+            kept where the source has an order, so that older words are known as older.
         events: Events that were recorded.
         corrected: Those of them that correct; *withdrawn*, those that take something back.
         superseded: Facts of older statements that a later one had told otherwise.
@@ -338,7 +339,7 @@ class _Tally:
 
     def _count(self, there: Sequence[Pair], pairs: Sequence[Pair], sign: int) -> None:
         self.counts["new"] += sign * (not there and bool(pairs))
-        self.counts["known"] += sign * (not pairs)
+        self.counts["known"] += sign * all(isinstance(event, SourceSaid) for event, _ in pairs)
         self.counts["events"] += sign * len(pairs)
         for event, _ in pairs:
             self.counts["corrected"] += sign * isinstance(event, CORRECTIONS)

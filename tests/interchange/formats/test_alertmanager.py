@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from garbled import survives
 from imcm.domain.vocabulary import Channel, Severity
 from imcm.errors import InvalidValue
 from imcm.interchange.formats import format_named
@@ -117,3 +118,60 @@ def test_a_time_without_a_zone_is_refused_unless_one_is_given():
         READ(naive)
     [said] = READ(naive, Options(tz="Europe/Oslo")).statements
     assert said.happened[0].at == NOON
+
+
+@pytest.mark.parametrize(
+    ("labels", "channel", "services"),
+    [
+        ({"job": "blackbox", "instance": "https://pay.example"}, Channel.SYNTHETIC, None),
+        ({"job": "blackbox-http", "service": "pay"}, Channel.SYNTHETIC, ("pay",)),
+        ({"job": "probe/web/pay"}, Channel.SYNTHETIC, None),
+        ({"job": "pay", "probe": "Oslo"}, Channel.SYNTHETIC, ("pay",)),
+        ({"job": "pay"}, Channel.MONITORING, ("pay",)),
+        ({"job": "probes"}, Channel.MONITORING, ("probes",)),
+    ],
+)
+def test_a_probe_from_outside_is_a_synthetic_check_and_its_job_no_service(
+    labels, channel, services
+):
+    [said] = READ(group(alert(labels={"alertname": "ProbeFailed", **labels}))).statements
+    assert (said.facts["channel"], said.facts.get("services")) == (channel, services)
+    by_target = Options(service_label=("instance", "service", "job"))
+    [said] = READ(group(alert(labels=labels)), by_target).statements
+    assert said.facts.get("services") == (
+        (labels["instance"],) if "instance" in labels else services
+    )
+
+
+def test_one_label_or_address_that_can_not_be_kept_does_not_take_the_alert_with_it():
+    odd = alert(
+        labels={"alertname": "A", "": "nameless", "bad\x00": "x", "ok": "y"},
+        annotations={"runbook_url": "https://runbooks.example/a"},
+        generatorURL="https://prometheus.example/" + "x" * 400,
+    )
+    read = READ(group(odd))
+    [said] = read.statements
+    assert said.facts["labels"] == {"alertname": "A", "env": "prod", "ok": "y"}
+    assert set(said.facts["references"]) == {"alert", "runbook"}
+    assert len(read.dropped) == 2
+
+
+def test_a_group_without_alerts_says_so():
+    assert [each.what for each in READ(group()).dropped] == ["alerts"]
+    assert [each.what for each in READ({}).dropped] == ["alerts"]
+
+
+def test_an_uncertain_start_is_listed():
+    read = READ(group(alert(startsAt="2026-10-25T01:30:00")), Options(tz="Europe/London"))
+    assert read.statements == ()
+    assert "came twice" in read.dropped[0].why
+
+
+def test_whatever_arrives_is_answered():
+    survives(READ, [group(alert(), alert(status="resolved", endsAt="2026-03-06T13:00:00Z"))])
+
+
+def test_a_status_that_is_not_known_is_listed_and_ends_nothing():
+    read = READ(group(alert(status="paused", endsAt="2026-03-06T13:00:00Z")))
+    assert [(each.what, each.value) for each in read.dropped] == [("alerts[0].status", "paused")]
+    assert [each.what for each in read.statements[0].happened] == ["detected"]

@@ -86,9 +86,17 @@ FORMATS: Final[Mapping[str, str]] = MappingProxyType(
         "github": f"{_IN}.github:GITHUB",
         "github-deployments": f"{_IN}.github:GITHUB_DEPLOYMENTS",
         "gitlab": f"{_IN}.gitlab:GITLAB",
+        "grafana": f"{_IN}.grafana:GRAFANA",
+        "kubernetes": f"{_IN}.kubernetes:KUBERNETES",
         "launchdarkly": f"{_IN}.launchdarkly:LAUNCHDARKLY",
+        "opsgenie": f"{_IN}.opsgenie:OPSGENIE",
+        "pagerduty": f"{_IN}.pagerduty:PAGERDUTY",
+        "pagerduty-changes": f"{_IN}.pagerduty_changes:PAGERDUTY_CHANGES",
+        "signalfx": f"{_IN}.signalfx:SIGNALFX",
+        "splunk": f"{_IN}.splunk:SPLUNK",
         "terraform": f"{_IN}.terraform:TERRAFORM",
         "terraform-plan": f"{_IN}.terraform:TERRAFORM_PLAN",
+        "upptime": f"{_IN}.upptime:UPPTIME",
     }
 )
 """Where each format is defined; it is loaded when it is asked for."""
@@ -116,7 +124,7 @@ def payloads_of(value: object, made: Format) -> Iterator[object]:
     if isinstance(value, list):
         yield from value
         return
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         for key in made.listed_in:
             if isinstance(value.get(key), list):
                 yield from value[key]

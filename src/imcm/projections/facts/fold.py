@@ -217,6 +217,7 @@ _NO_FACTS: Final = frozenset(
         "ActionAdded",
         "ActionRevised",
         "ReferenceAdded",
+        "SourceSaid",
         "ActionCompleted",
         "ActionDropped",
         # The rows of those that are merged say which severity each of them held.

@@ -26,6 +26,9 @@ from imcm.domain.corrections import (
     DurationStated,
     EventVoided,
     ReferenceAdded,
+    SourceReinstated,
+    SourceSaid,
+    SourceWithdrew,
     WordsRedacted,
     corrects,
     replaced,
@@ -354,7 +357,10 @@ def _numbers(positions: Iterable[int]) -> str:
 _END: Final = datetime.max.replace(tzinfo=UTC)
 """Decisions are ordered by knowledge: none is cut by the time it speaks of."""
 
-_NO_DECISION: Final = (changes.CommitsRecorded, DurationStated, ReferenceAdded)
+_NO_DECISION: Final = (
+    *(changes.CommitsRecorded, DurationStated, ReferenceAdded),
+    *(SourceSaid, SourceWithdrew, SourceReinstated),
+)
 
 _WORDS: Final[Mapping[type, str]] = {
     changes.ChangePlanned: "planned",
