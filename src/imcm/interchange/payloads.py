@@ -292,7 +292,7 @@ class Payload:
         value = self.raw(*path)
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,20}(\.[0-9]{1,9})?", value.strip()):
             value = float(value) if "." in value else int(value)
-        if value is None or value in {"", 0}:
+        if value is None or value == "" or (value == 0 and not isinstance(value, bool)):
             return None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not _finite(value):
             self.drop(path, value, "a number that counts from 1970 on")

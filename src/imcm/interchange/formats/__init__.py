@@ -79,6 +79,15 @@ _IN: Final = "imcm.interchange.formats"
 FORMATS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "alertmanager": f"{_IN}.alertmanager:ALERTMANAGER",
+        "firehydrant": f"{_IN}.firehydrant:FIREHYDRANT",
+        "incident-io": f"{_IN}.incident_io:INCIDENT_IO",
+        "jira": f"{_IN}.jira:JIRA",
+        "jira-changes": f"{_IN}.jira:JIRA_CHANGES",
+        "rootly": f"{_IN}.rootly:ROOTLY",
+        "servicenow-audit": f"{_IN}.servicenow:SERVICENOW_AUDIT",
+        "servicenow-changes": f"{_IN}.servicenow:SERVICENOW_CHANGES",
+        "servicenow-incidents": f"{_IN}.servicenow:SERVICENOW_INCIDENTS",
+        "statuspage": f"{_IN}.statuspage:STATUSPAGE",
         # More of them stand here, in the order of their names.
     }
 )
