@@ -66,7 +66,7 @@ def reads_or_refuses(read, samples, options=DEFAULT):
             sample = _with(sample, draw(st.sampled_from(list(_places(sample)))), draw(JSON))
         return sample
 
-    @settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
     @given(st.dictionaries(st.text(max_size=9), JSON) | payloads())
     def check(payload):
         try:
