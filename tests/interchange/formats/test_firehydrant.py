@@ -142,6 +142,24 @@ def test_without_milestones_it_was_detected_when_it_was_opened():
     assert "resolved_at" not in READ(payload).statements[0].facts
 
 
+def test_milestones_may_stand_in_the_phases_of_a_lifecycle():
+    payload = incident(current="resolved")
+    body = payload["data"]["incident"]
+    listed = [{**each, "slug": each["type"]} for each in body.pop("milestones")]
+    for each in listed:
+        del each["type"]
+    unreached = {"slug": "resolved", "occurred_at": None}
+    body["lifecycle_phases"] = [{"type": "started", "milestones": [*listed, unreached]}]
+    told = READ(payload).statements[0].facts
+    assert (told["mitigated_at"], told["resolved_at"]) == (at("12:20"), None)
+
+
+def test_one_that_is_resolved_is_not_closed():
+    closed = [*REACHED, milestone("resolved", "12:30"), milestone("closed", "12:40")]
+    assert facts(closed, "resolved")["closed_at"] is None
+    assert facts(closed, "closed")["closed_at"] == at("12:40")
+
+
 @pytest.mark.parametrize(
     ("word", "severity", "mode"),
     [

@@ -145,6 +145,23 @@ def test_a_status_event_tells_an_end_only_where_no_timestamp_does():
     assert "resolved_at" not in facts(category="learning")
 
 
+def test_a_step_back_is_told_by_the_timestamp_that_counts_no_more_or_by_the_event():
+    def back(*stamps):
+        body = {
+            "incident": incident(*stamps, category="live"),
+            "new_status": {"category": "live"},
+            "previous_status": {"category": "closed"},
+        }
+        [said] = READ(event(STATUS, body)).statements
+        return said.happened, said.facts.get("resolved_at", "not spoken of")
+
+    reopened = (Happening("reopened", at("13:00")),)
+    assert back() == back(stamp("Resolved at")) == (reopened, "not spoken of")
+    assert back(stamp("Resolved at", "12:30")) == ((), None)
+    told = facts(stamp("Closed at", "12:40"), category="learning")
+    assert told["closed_at"] is None
+
+
 @pytest.mark.parametrize(
     ("category", "reason"),
     [

@@ -373,6 +373,22 @@ def test_fields_are_found_by_their_names_and_missed_by_name():
 
 
 @pytest.mark.parametrize(
+    ("status", "fact", "when"),
+    [
+        ("Completed", "deployed_at", at("12:45")),
+        ("Failed", "failed_at", at("12:45")),
+        ("Declined", "cancelled_at", at("12:45")),
+        ("Closed", "closed_at", at("12:45")),
+        ("Odd", "closed_at", at("12:45")),
+        ("Implementing", "closed_at", None),
+    ],
+)
+def test_without_a_changelog_it_ended_as_its_status_says(status, fact, when):
+    made = issue(log=False, status={"name": status})
+    assert CHANGES.read(made, OPTIONS).statements[0].facts[fact] == when
+
+
+@pytest.mark.parametrize(
     ("status", "what"),
     [
         ("Awaiting implementation", ["approved"]),

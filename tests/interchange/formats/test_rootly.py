@@ -96,6 +96,12 @@ def test_one_that_is_reopened_has_no_end():
     assert facts["resolved_at"] == at("12:30")
 
 
+def test_one_that_is_resolved_is_not_closed():
+    times = {"resolved_at": "2026-03-06T12:30:00Z", "closed_at": "2026-03-06T12:40:00Z"}
+    assert told(status="resolved", **times).facts["closed_at"] is None
+    assert told(status="closed", **times).facts["closed_at"] == at("12:40")
+
+
 def test_cancelled_is_dismissed_and_deleted_is_gone():
     cancelled = hook("incident.cancelled", status="cancelled")
     assert READ(cancelled).statements[0].facts["dismissed"] is DismissalReason.FALSE_POSITIVE

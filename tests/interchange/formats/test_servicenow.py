@@ -369,6 +369,16 @@ def test_each_change_of_state_of_a_change(new, what):
     assert told(approved, format_=AUDIT).happened[0].what == "approved"
 
 
+def changed(field, new):
+    return audit(field, "", new, tablename="change_request")
+
+
+@pytest.mark.parametrize("field", ["start_date", "end_date", "work_start", "approval", "journal"])
+def test_what_has_no_place_in_a_change_is_listed(field):
+    read = AUDIT.read(changed(field, "requested"))
+    assert (read.statements, len(read.dropped)) == ((), 1)
+
+
 def test_other_fields_of_the_audit_log_are_facts():
     for row, facts in [
         (audit("priority", "3", "1"), {"severity": Severity.P1, "severity_name": "1"}),
@@ -378,7 +388,18 @@ def test_other_fields_of_the_audit_log_are_facts():
         (audit("opened_at", "", "2026-03-06 12:00:00"), {"detected_at": at("12:00")}),
         (audit("assignment_group", "a", ""), {"labels": {"team": None}}),
         (audit("state", "2", "8"), {"dismissed": DismissalReason.FALSE_POSITIVE}),
-        (audit("risk", "4", "2", tablename="change_request"), {"risk": Risk.HIGH}),
+        (audit("business_service", "", "27d3"), {"services": ("27d3",)}),
+        (audit("contact_type", "", "email"), {"channel": Channel.USER}),
+        (audit("parent_incident", "", OTHER_ID), {"child_of": OTHER_ID}),
+        (changed("risk", "2"), {"risk": Risk.HIGH}),
+        (changed("type", "emergency"), {"type": ChangeType.EMERGENCY}),
+        (changed("requested_by", "6816"), {"requested_by": "6816"}),
+        (changed("assigned_to", "6817"), {"implemented_by": "6817"}),
+        (changed("category", "Other"), {"labels": {"category": "Other"}, "kind": Kind.OTHER}),
+        (
+            changed("close_code", "unsuccessful"),
+            {"labels": {"close code": "unsuccessful"}, "status": "failed"},
+        ),
     ]:
         assert dict(told(row, format_=AUDIT).facts) == facts
 

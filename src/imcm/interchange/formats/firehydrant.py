@@ -5,10 +5,11 @@ What is sent is described under docs.firehydrant.com/docs/webhooks, the objects 
 firehydrant/firehydrant-typescript-sdk. A webhook says no kind of event and no time: it holds the
 incident as it stands, so what arrives last counts. The incident is its `id`.
 
-Moments are its milestones. One that is not among them was not reached, and one that lies behind the
-current milestone is reached no more. A milestone that was reached several times counts from the
-last time for an end, from the first for the others. Milestones of a team's own are marks. Where
-none says when it was detected, it was when it was opened. An archived incident is gone.
+Moments are its milestones, which newer payloads list by the phases of a lifecycle. One that is not
+among them was not reached, and one that lies behind the current milestone is reached no more. A
+milestone that was reached several times counts from the last time for an end, from the first for
+the others. Milestones of a team's own are marks. Where none says when it was detected, it was when
+it was opened. An archived incident is gone.
 
 Of the severities that FireHydrant begins with, GAMEDAY is a drill, and MAINTENANCE and UNSET none.
 A change event becomes a change. It has no status: it began when it starts and was in production
@@ -131,11 +132,15 @@ def _incident(of: Payload) -> Statement:
 
 
 def _milestones(told: Told, current: str | None) -> None:
-    if not is_spoken_of(told.of, "milestones"):
+    of = told.of
+    if not (is_spoken_of(of, "milestones") or is_spoken_of(of, "lifecycle_phases")):
         return
+    reached = list(of.parts("milestones")) or [
+        each for phase in of.parts("lifecycle_phases") for each in phase.parts("milestones")
+    ]
     found: list[tuple[Moment, str]] = []
-    for each in told.of.parts("milestones"):
-        kind, at = each.text("type"), each.moment("occurred_at")
+    for each in reached:
+        kind, at = each.text("type") or each.text("slug"), each.moment("occurred_at")
         if kind is not None and at is not None:
             found.append((at, kind))
     for known in dict.fromkeys(MILESTONES.values()):
@@ -151,6 +156,8 @@ def _milestones(told: Told, current: str | None) -> None:
         told.still_open(current, *_ENDS)
     elif current == "mitigated":
         told.still_open(current, *_ENDS[1:])
+    elif current == "resolved":
+        told.still_open(current, "closed_at")
 
 
 def _commander(of: Payload) -> str | None:

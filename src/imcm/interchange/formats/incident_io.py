@@ -11,7 +11,8 @@ which `values.timestamp` maps ("Service back" to "resolved"); those not known ar
 an incident has noticed it at the latest by then, so where no timestamp says when it was detected,
 it was when it was reported, and else when it was created; not so for a retrospective one, which is
 created long after. What a status means is its category, since its name is a team's own. While
-that is open, timestamps of an earlier end count no more.
+that is open, timestamps of an earlier end count no more. Where no timestamp tells an end, the event
+of the new status does, and so does the event of a step back.
 
 Of a private incident only the id is told, and nothing can be said with it. Follow-ups, actions,
 memberships, post-mortem documents and alerts are no facts of an incident, and listed.
@@ -72,6 +73,7 @@ MODES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 _OPEN: Final = frozenset({"triage", "live", "paused"})
+_ENDED: Final = frozenset({"learning", "closed"})
 _MOMENTS: Final = frozenset(TIMESTAMPS.values()) - {""}
 _LINKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -93,21 +95,22 @@ def _statements(payload: Mapping[str, Any], options: Options) -> Read:
 def _told(of: Payload) -> Statement | None:
     event = of.text("event_type")
     if event is None:
-        return _incident(of.part("incident") if is_spoken_of(of, "incident") else of, None)
+        return _incident(of.part("incident") if is_spoken_of(of, "incident") else of)
     private, _, what = event.partition(".")
     if private == "private_incident":
         of.drop(event, of.raw(event, "id"), "of what is private only the id is told")
     elif "incident_status_updated" in what:
         body = of.part(event)
-        return _incident(body.part("incident"), body.text("new_status", "category"))
+        new, old = (body.text(f"{which}_status", "category") for which in ("new", "previous"))
+        return _incident(body.part("incident"), was=old, became=new)
     elif private == "public_incident" and what.startswith("incident_"):
-        return _incident(of.part(event), None)
+        return _incident(of.part(event))
     else:
         of.drop("event_type", event, "no fact of an incident has a place for it")
     return None
 
 
-def _incident(of: Payload, became: str | None) -> Statement:
+def _incident(of: Payload, *, was: str | None = None, became: str | None = None) -> Statement:
     told = Told(of, INCIDENT)
     id_ = of.required("id")
     updated = of.moment("updated_at")
@@ -123,9 +126,14 @@ def _incident(of: Payload, became: str | None) -> Statement:
     if told.facts.get("detected_at") is None:
         told.put("detected_at", told.facts.get("declared_at"))
     if category in _OPEN:
+        if was in _ENDED and told.facts.get("resolved_at") is None:
+            told.facts.pop("resolved_at", None)  # nor did a timestamp tell the end
+            told.happen("reopened", updated)
         told.still_open(category, "resolved_at", "closed_at")
         told.nothing("dismissed")
-    elif category in {"learning", "closed"}:
+    elif category in _ENDED:
+        if category == "learning":
+            told.still_open(category, "closed_at")
         told.nothing("dismissed")
         _ended(told, category, updated if became == category else None)
     elif category is not None:

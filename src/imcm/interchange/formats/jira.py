@@ -169,6 +169,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _RANKS: Final = MappingProxyType(
     {"open": 0, "acknowledged": 0, "mitigated": 1, "resolved": 2, "closed": 3, "cancelled": 3}
 )
+_CHANGE_ENDS: Final = frozenset({"deployed", "failed", "rolled_back", "cancelled", "closed"})
 _CAUSES: Final = "is caused by"
 _DUPLICATES: Final = "duplicates"
 
@@ -454,8 +455,18 @@ def _change(issue: _Issue) -> Statement:
             continue
         told.happen(what, step.at, step.by)
     if not issue.has_log:
-        told.moment("closed_at", "fields", "resolutiondate")
+        _ended_at(issue, told)
     return issue.statement(told)
+
+
+def _ended_at(issue: _Issue, told: Told) -> None:
+    """Put when a change without changelog ended, as what its status says that it ended."""
+    status = issue.fields.text("status", "name")
+    what = issue.of.word("status", status, CHANGE_STATUSES)
+    fact = f"{what}_at" if what in _CHANGE_ENDS else "closed_at"
+    told.moment(fact, "fields", "resolutiondate")
+    if what in {"open", "approved", "started"}:
+        told.still_open(status or "", "closed_at")
 
 
 def _planned(issue: _Issue, told: Told) -> None:

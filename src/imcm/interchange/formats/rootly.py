@@ -142,6 +142,8 @@ def _incident(of: Payload, status: str | None) -> Told:
         told.still_open(status, *_ENDS)
     elif status == "mitigated":
         told.still_open(status, *_ENDS[1:])
+    elif status == "resolved":
+        told.still_open(status, "closed_at")
     if status is not None:
         told.dismissed(status if status == "cancelled" else None, NO_INCIDENT)
     told.put("child_of", of.id("parent_incident_id"))

@@ -9,7 +9,8 @@ three formats, so that `caused_by` and `rfc` of an incident name a change.
 **Times.** A `value` is UTC; a `display_value` is in the zone of whoever asked, and of no use where
 the value stands beside it. A row that was asked for with sysparm_display_value=all has both; one
 with false has values; one with true shows words where the others have codes ("In Progress"), and
-then its times are of that zone: give it by `tz`, without it such a row is refused.
+then its times are of that zone: give it by `tz`, without it such a row is refused. Services, teams
+and people are called as they are displayed, where that is there, else by their sys_id: ask for all.
 
 **Order.** Rows count by `sys_updated_on`; `sys_mod_count` is told beside it, but ServiceNow itself
 warns that it is not reliable.
@@ -417,9 +418,13 @@ _TABLES: Final[Mapping[str, Literal["incident", "change"]]] = MappingProxyType(
 )
 _ENDED: Final = frozenset({"resolved", "closed", "cancelled"})
 _BY_STATE: Final = frozenset({"resolved_at", "closed_at", "work_start", "work_end"})
-_IN_AUDIT_LABELS: Final[Mapping[str, str]] = MappingProxyType(
-    {field: label for label, field in {**_CHANGE_LABELS, **_INCIDENT_LABELS}.items()}
+_LABELS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        INCIDENT: {field: label for label, field in _INCIDENT_LABELS.items()},
+        CHANGE: {field: label for label, field in _CHANGE_LABELS.items()},
+    }
 )
+"""The labels of each by their fields."""
 
 
 def _audit(payload: Mapping[str, Any], options: Options) -> Read:
@@ -461,8 +466,8 @@ def _changed(row: _Row, told: Told) -> str | None:
         told.put("title", new)
     elif field == "business_service":
         told.services([of.id(*row.path("newvalue"))])
-    elif field in _IN_AUDIT_LABELS and not (told.kind == INCIDENT and field == "priority"):
-        told.label(_IN_AUDIT_LABELS[field], new, empty=True)
+    elif field in _LABELS[told.kind]:
+        told.label(_LABELS[told.kind][field], new, empty=True)
         if field == "category" and told.kind == CHANGE:
             told.put("kind", of.word("kind", new, KINDS))
         if field == "close_code" and told.kind == CHANGE:
