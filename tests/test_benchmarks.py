@@ -30,6 +30,7 @@ KEYS = {
     "attribution_100k",
     "conflicts_100k",
     "risk_100k",
+    "git_100k",
     "memory",
     "import_time",
     "growth",
