@@ -316,6 +316,19 @@ def test_a_revert_by_commits(repo: Repository) -> None:
     assert {"repairs": bad} == outcome(told[revert])
 
 
+def test_ids_of_sha_256(tmp_path: Path) -> None:
+    """A repository with longer ids is read like others, short ids in it too."""
+    repo = Repository(tmp_path / "repo", "--object-format=sha256")
+    bad = repo.commit("Bad")
+    worse = repo.commit("Worse", bad)
+    revert = repo.on("main", repo.commit(f"Reverts: {bad}, {worse[:12]}", worse))
+    told = read(repo, by="commits", since=bad[:12])
+    assert [bad, worse, revert] == list(told)
+    assert ["rolled_back", "rolled_back", None] == [
+        each.facts.get("status") for each in told.values()
+    ]
+
+
 def test_a_revert_of_a_part_of_a_tag_is_a_failure_and_no_rollback(repo: Repository) -> None:
     good = repo.commit("Good")
     bad = repo.commit("Bad", good)

@@ -20,8 +20,9 @@ comes with the next merge.
 
 **A revert is a failure.** It names what it takes back: "This reverts commit <id>" (or "commits",
 with several), as `git revert` writes it, or a trailer `Reverts: <id>, <id>`; where no id is named,
-the request whose number ends the title or the line "Reverts owner/name#123". Ids may be short. What
-is quoted (indented, or behind a ">") names nothing, and neither do the ends of a range.
+the request whose number ends the title it quotes, or the line "Reverts owner/name#123" ("This
+reverts merge request name!123"): the commit that says it came with that request. Ids may be short.
+What is quoted (indented, or behind a ">") names nothing, and neither do the ends of a range.
 
 - The change that brought in what is taken back has the status "rolled_back" where all of its
   commits (merges aside) are taken back, or the very commit on the branch that is the change; and
@@ -42,8 +43,9 @@ and told in *drops*. Names of people are not read.
 **Times** are as git has them. An author date after the committer date, or a commit newer than its
 deployment, is told as it stands: figures list it as negative. A date beyond the year 9999 is none.
 
-**Held** of a commit are its id, two times and its parents: some 300 bytes; of messages only titles
-of changes, numbers of requests, and what reverts name. The rest streams by.
+**Held** of a commit are its id, two times and its parents, some 250 bytes; of a change some 500
+more. Of messages only titles of changes, numbers of requests, and what reverts name are held, and
+of each only the first 64 KiB are read. The rest streams by.
 """
 
 from __future__ import annotations

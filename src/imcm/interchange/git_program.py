@@ -29,7 +29,6 @@ _CHUNK: Final = 1 << 16
 
 _SAFE: Final = (
     "--no-pager",
-    "--literal-pathspecs",
     "-c", "core.fsmonitor=false",
     "-c", f"core.hooksPath={os.devnull}",
     "-c", "core.pager=cat",
@@ -109,8 +108,8 @@ class Git:
 
     def commit_of(self, name: str) -> str | None:
         """Return the commit that a full name of a ref, or a whole object id, stands for."""
-        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-        code, out, _ = self._ran(*asked)
+        # No name begins with a dash: it is "HEAD", a ref from "refs/" on, or an id.
+        code, out, _ = self._ran("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return None if code else out.decode("ascii").strip()
 
     def commits_beginning(self, digits: str) -> list[str]:
