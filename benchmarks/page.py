@@ -84,6 +84,10 @@ NOTES: dict[str, str] = {
         "Each row is looked at once for its levels, and each different combination of levels a few "
         "times for the estimate."
     ),
+    "git_100k": (
+        "git reads every commit twice, once for ids and dates and once for messages. The rest is "
+        "one number for each commit, and an object for each that is told."
+    ),
     "memory": "It is what the rows of facts take, each a Python object with its fields.",
     "import_time": (
         "All incident and change events are classes made by attrs when they are imported. It is "

@@ -45,6 +45,7 @@ from typing import Any, NamedTuple
 
 import attrs
 import control
+import git_history
 import logs
 import metrics
 import msgspec
@@ -249,6 +250,12 @@ GOALS: dict[str, Goal] = {
         "training the failure model on all changes, from facts already held",
         "the change failure rate of the same facts",
         2.5,
+        "s",
+    ),
+    "git_100k": Goal(
+        "all commits of a git repository to changes, the slowest of by tags, merges and commits",
+        "git log alone printing the same",
+        60,
         "s",
     ),
     "memory": Goal(
@@ -1493,6 +1500,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "known_before": ("known_before",),
     "recording": ("record_vs_insert", "record_vs_stock"),
     "import": ("import_vs_insert",),
+    "git": ("git_100k",),
     "memory": ("memory",),
     "growth": ("growth",),
 }
@@ -1511,6 +1519,7 @@ WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "views": measure_views,
     "boards": measure_boards,
     "known_before": measure_known_before,
+    "git": git_history.measure_git,
     "import": measure_import,
     "keep": measure_keep,
     "metrics": measure_metrics,

@@ -33,6 +33,7 @@ KEYS = {
     "frozen_100k",
     "next_free_100k",
     "risk_100k",
+    "git_100k",
     "memory",
     "import_time",
     "growth",
