@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident import OPEN
 from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import (
     ChangeType,
@@ -61,7 +62,40 @@ def indices_set(mask: bytearray) -> Sequence[int]:
 
 def indices_unset(mask: bytearray) -> Sequence[int]:
     """Return the indices at which a flag is not set, in order."""
-    return () if mask.count(1) == len(mask) else indices_set(mask.translate(_INVERTED))
+    return () if mask.count(1) == len(mask) else indices_set(logical_not(mask))
+
+
+def mask_of(indices: Sequence[int], count: int) -> bytearray:
+    """Return *count* flags that are set at some indices, all different."""
+    if len(indices) == count:
+        return bytearray(b"\1") * count
+    mask = bytearray(count)
+    for index in indices:
+        mask[index] = 1
+    return mask
+
+
+def logical_not(mask: bytearray) -> bytearray:
+    """Return flags that are set where these are not."""
+    return mask.translate(_INVERTED)
+
+
+def logical_and(first: bytearray, *others: bytearray) -> bytearray:
+    """Return flags that are set where all of these are: each column as one large number."""
+    both = int.from_bytes(first, "big")
+    for mask in others:
+        both &= int.from_bytes(mask, "big")
+    return bytearray(both.to_bytes(len(first), "big"))
+
+
+def is_exact(times: Iterable[int]) -> bytearray:
+    """Return flags that are set where a time is there and exact."""
+    return bytearray(map(UNSURE.__lt__, times))
+
+
+def is_none(times: Iterable[int]) -> bytearray:
+    """Return flags that are set where there is no time, or nobody knows it."""
+    return bytearray(map(NO_TIME.__eq__, times))
 
 
 def argsort(times: Sequence[int]) -> list[int]:
@@ -92,6 +126,7 @@ class IncidentColumns(NamedTuple):
     Attributes:
         counted: 1 for what nearly all are: real, in production, and nobody took it back.
         plain: 1 where it is one stretch between a detection and a resolution, both exact.
+        open: 1 where it is not over at `as_of`.
         merged: 1 where others are merged into it: what each of them says is in its row.
         verdicts: What was said about causes and repairs, by the change; nothing of most.
         detected, resolved: The times, in microseconds since 1970, or NO_TIME, or UNSURE; the last
@@ -103,6 +138,7 @@ class IncidentColumns(NamedTuple):
 
     counted: bytearray
     plain: bytearray
+    open: bytearray
     merged: bytearray
     verdicts: list[Mapping[str, Verdict]]
     detected: array[int]
@@ -154,6 +190,7 @@ class ChangeColumns(NamedTuple):
 _REAL: Final = Mode.REAL
 _ROLLBACK: Final = Kind.ROLLBACK
 _NO_INCIDENT: Final = IncidentStatus.NOTHING
+_RESOLVED: Final = IncidentStatus.RESOLVED
 _NO_CHANGE: Final = ChangeStatus.NOTHING
 
 
@@ -217,6 +254,10 @@ _CHANGE: Final = attrgetter(
 )
 
 
+def _is_open(status: IncidentStatus) -> bool:
+    return status is not _RESOLVED and status in OPEN
+
+
 _AT_ONCE: Final = 500
 
 
@@ -247,7 +288,7 @@ def incident_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> 
     Args:
         number: Gives the number of a list of services.
     """
-    flags = bytearray(), bytearray(), bytearray()
+    flags = bytearray(), bytearray(), bytearray(), bytearray()
     columns = IncidentColumns(*flags, [], *(array("q") for _ in range(5)))
     for fields in _in_pieces(_INCIDENT, rows):
         statuses, services, environments, modes, detections, spells, verdicts = fields[:7]
@@ -264,6 +305,7 @@ def incident_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> 
             start > UNSURE and end > UNSURE and len(some) == 1
             for start, end, some in zip(detected, resolved, spells, strict=True)
         )
+        columns.open.extend(map(_is_open, statuses))
         columns.merged.extend(map(bool, members))
         columns.verdicts.extend(verdicts)
         columns.detected.extend(detected)
