@@ -131,23 +131,25 @@ class Stretches:
     Stretches of time between exact instants, field by field.
 
     Attributes:
-        starts, ends: The instants they are between, in microseconds since 1970; no ends where
-            nobody knows of any.
+        count: How many there are.
+        starts, ends: Give the instants they are between, in microseconds since 1970; None for ends
+            of which nobody knows. Only what is placed in periods needs them.
         who: Tells by its index what it is a stretch of.
         groups: Tells by its index what groups it counts in.
     """
 
-    starts: Sequence[int]
-    ends: Sequence[int]
+    count: int
+    starts: Callable[[], Sequence[int]]
+    ends: Callable[[], Sequence[int]] | None
     who: Callable[[int], Who]
     groups: Callable[[int], tuple[str, ...]]
 
     def placing_instants(self, shape: Shape) -> Sequence[Sequence[int]]:
         """Return the columns of instants that place a stretch in a period; see `_placed`."""
-        if not self.ends:
-            return (self.starts,)
+        if self.ends is None:
+            return (self.starts(),)
         by = {"end": (self.ends,), "start": (self.starts,)}
-        return by.get(shape.in_window, (self.starts, self.ends))
+        return [column() for column in by.get(shape.in_window, (self.starts, self.ends))]
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -160,6 +162,7 @@ class Columns(Stretches):
     """
 
     values: Sequence[int]
+    ends: Callable[[], Sequence[int]]
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -212,12 +215,14 @@ class Durations:
             return bulk
         before: Sequence[Sequence[int]] = ((), (), ())
         if bulk is not None:
-            before = bulk.values, bulk.starts, bulk.ends
-        values, starts, ends = before
+            before = bulk.values, bulk.starts(), bulk.ends()
+        starts = [*before[1], *(duration.start for duration in exact)]
+        ends = [*before[2], *(duration.end for duration in exact)]
         return Columns(
-            values=[*values, *(duration.value for duration in exact)],
-            starts=[*starts, *(duration.start for duration in exact)],
-            ends=[*ends, *(duration.end for duration in exact)],
+            count=first + len(exact),
+            values=[*before[0], *(duration.value for duration in exact)],
+            starts=lambda: starts,
+            ends=lambda: ends,
             who=who,
             groups=groups,
         )
@@ -331,7 +336,7 @@ def _members(
 
 def _in_window(some: Stretches, definition: Definition, shape: Shape) -> Sequence[int]:
     """Return the indices of the stretches that are in the window."""
-    every = range(len(some.starts))
+    every = range(some.count)
     if definition.window is None:
         return every
     window = Periods((definition.window,), definition.bounds)
@@ -352,7 +357,7 @@ def with_parts(
     grouped = definition.group_by is not None
     names: list[str] = []
     if grouped:
-        theirs = (map(some.groups, range(len(some.starts))) for some in stretches)
+        theirs = (map(some.groups, range(some.count)) for some in stretches)
         names = names_of(chain(*theirs, (other.groups for other in others)))
     window = definition.window
     indices, *of_missing = (_in_window(some, definition, shape) for some in stretches)

@@ -10,7 +10,8 @@ inside; figures are in seconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import compress
 from operator import sub
@@ -41,6 +42,7 @@ from imcm.projections.facts.columns import (
     logical_and,
     logical_not,
     mask_of,
+    take,
 )
 from imcm.projections.facts.fold import Facts, IncidentFacts, Spell
 from imcm.projections.figures.clock import BusinessHours, running
@@ -514,37 +516,40 @@ def _plain(
 ) -> tuple[Durations, Sequence[int]]:
     """Return what is plain from the columns, as nearly all is, and where the rest stands."""
     columns = facts.incidents.columns
-    starts: Sequence[int] = columns.detected
-    ends: Sequence[int] = getattr(columns, definition.end[0])
-    started = logical_and(mask_of(indices, len(starts)), is_exact(starts))
-    # What comes once ends one stretch, however often it was open.
-    over = columns.plain if definition.end == ("resolved",) else is_exact(ends)
-    taken = logical_and(started, over)
+    starts = columns.detected
+    ends: array[int] = getattr(columns, definition.end[0])
+    counted = mask_of(indices, len(starts))
+    started = logical_and(counted, is_exact(starts))
+    # What comes once ends one stretch, however often it was open, and so does the last resolution.
+    one_stretch = definition.end != ("resolved",) or definition.reopened == "last"
+    taken = logical_and(started, is_exact(ends) if one_stretch else columns.plain)
     values = list(map(sub, compress(ends, taken), compress(starts, taken)))
     if min(values, default=0) < 0:
         # What is negative is told one by one.
         for index, value in zip(indices_set(taken), values, strict=True):
             taken[index] = value >= 0
         values = [value for value in values if value >= 0]
-
     never = logical_and(started, _never_came(columns, definition))
-    # Where something else than a mitigation did not come, it was over with the resolution.
-    over_at: Sequence[int] = columns.resolved if definition.end == ("acknowledged",) else ()
-    rest = logical_and(mask_of(indices, len(starts)), logical_not(taken), logical_not(never))
 
-    def told(mask: bytearray, over: Sequence[int]) -> dict[str, Any]:
+    def told(mask: bytearray) -> dict[str, Any]:
         mine = indices_set(mask)
         return {
-            "starts": list(compress(starts, mask)),
-            "ends": list(compress(over, mask)),
+            "count": len(mine),
+            "starts": lambda: take(starts, mine),
             "who": lambda here: _who(facts.incidents[mine[here]]),
             "groups": groups_at(facts.incidents, mine, definition).__getitem__,
         }
 
+    def at(times: Sequence[int], mask: bytearray) -> Callable[[], Sequence[int]]:
+        return lambda: list(compress(times, mask))
+
+    # What was never acknowledged was over with its resolution; of the mitigation nothing is known.
+    over_at = at(columns.resolved, never) if definition.end == ("acknowledged",) else None
+    reason = f"missing({definition.end[0]})"
     return Durations(
-        Columns(values=values, **told(taken, ends)),
-        [MissingColumns(reason=f"missing({definition.end[0]})", **told(never, over_at))],
-    ), indices_set(rest)
+        Columns(values=values, ends=at(ends, taken), **told(taken)),
+        [MissingColumns(reason=reason, ends=over_at, **told(never))],
+    ), indices_set(logical_and(counted, logical_not(taken), logical_not(never)))
 
 
 def _never_came(columns: IncidentColumns, definition: IncidentDuration) -> bytearray:
