@@ -132,7 +132,7 @@ def nothing_plain(table, known):
 
     def told(self, material):
         columns = filled(self, material)
-        changed = {name: bytearray(len(columns.services)) for name in ("counted", "plain")}
+        changed = {name: bytearray(len(columns.services)) for name in ("counted", "once")}
         for name in known:
             column = getattr(columns, name)[:]
             for place, time in enumerate(column):

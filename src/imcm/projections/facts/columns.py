@@ -135,19 +135,17 @@ class IncidentColumns(NamedTuple):
 
     Attributes:
         counted: 1 for what nearly all are: real, in production, and nobody took it back.
-        plain: 1 where it is one stretch between a detection and a resolution, both exact.
+        once: 1 where it was open no more than once.
         open: 1 where it is not over at `as_of`.
         merged: 1 where others are merged into it: what each of them says is in its row.
         verdicts: What was said about causes and repairs, by the change; nothing of most.
-        detected, resolved: The times, in microseconds since 1970, or NO_TIME, or UNSURE; the last
-            resolution of those that were open more than once.
-        acknowledged, mitigated: The same of these; UNSURE for the mitigation of those that were
-            open more than once.
+        detected, resolved, acknowledged, mitigated: The times, in microseconds since 1970, or
+            NO_TIME, or UNSURE; resolution and mitigation as the last time it was open says.
         services: Which of the lists of services, as `Table.services` has them.
     """
 
     counted: bytearray
-    plain: bytearray
+    once: bytearray
     open: bytearray
     merged: bytearray
     verdicts: list[Mapping[str, Verdict]]
@@ -303,28 +301,20 @@ def incident_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> 
     for fields in _in_pieces(_INCIDENT, rows):
         statuses, services, environments, modes, detections, spells, verdicts = fields[:7]
         merged_into, members, dismissed, acknowledgements = fields[7:]
-        detected = _times(detections)
-        resolved = _times(some[-1].resolved if some else None for some in spells)
         columns.counted.extend(
             map(
                 incident_counts_plainly,
                 *(statuses, environments, modes, spells, merged_into, dismissed),
             )
         )
-        columns.plain.extend(
-            start > UNSURE and end > UNSURE and len(some) == 1
-            for start, end, some in zip(detected, resolved, spells, strict=True)
-        )
+        columns.once.extend(len(some) < 2 for some in spells)
         columns.open.extend(map(_is_open, statuses))
         columns.merged.extend(map(bool, members))
         columns.verdicts.extend(verdicts)
-        columns.detected.extend(detected)
-        columns.resolved.extend(resolved)
+        columns.detected.extend(_times(detections))
+        columns.resolved.extend(_times(some[-1].resolved if some else None for some in spells))
         columns.acknowledged.extend(_times(acknowledgements))
-        mitigated = _times(some[0].mitigated if some else None for some in spells)
-        columns.mitigated.extend(
-            at if len(some) < 2 else UNSURE for at, some in zip(mitigated, spells, strict=True)
-        )
+        columns.mitigated.extend(_times(some[-1].mitigated if some else None for some in spells))
         columns.services.extend(map(number, services))
     return columns
 

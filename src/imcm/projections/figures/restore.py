@@ -520,9 +520,10 @@ def _plain(
     ends: array[int] = getattr(columns, definition.end[0])
     counted = mask_of(indices, len(starts))
     started = logical_and(counted, is_exact(starts))
-    # What comes once ends one stretch, however often it was open, and so does the last resolution.
-    one_stretch = definition.end != ("resolved",) or definition.reopened == "last"
-    taken = logical_and(started, is_exact(ends) if one_stretch else columns.plain)
+    if definition.reopened != "last" and definition.end != ("acknowledged",):
+        # Of what was open again it is not the last time alone that says how long that was.
+        started = logical_and(started, columns.once)
+    taken = logical_and(started, is_exact(ends))
     values = list(map(sub, compress(ends, taken), compress(starts, taken)))
     if min(values, default=0) < 0:
         # What is negative is told one by one.
@@ -554,12 +555,12 @@ def _plain(
 
 def _never_came(columns: IncidentColumns, definition: IncidentDuration) -> bytearray:
     """Return flags that are set where an incident is plainly over without the end asked for."""
-    name, over = definition.end[0], logical_not(columns.open)
-    if name == "mitigated":
-        return logical_and(over, is_none(columns.mitigated))
-    if name == "acknowledged" and definition.missing == "leave_out":
-        return logical_and(over, is_none(columns.acknowledged), is_exact(columns.resolved))
-    return bytearray(len(over))
+    never = logical_and(logical_not(columns.open), is_none(getattr(columns, definition.end[0])))
+    if definition.end != ("acknowledged",):
+        return never
+    if definition.missing != "leave_out":
+        return bytearray(len(never))
+    return logical_and(never, is_exact(columns.resolved))
 
 
 def _who(row: IncidentFacts) -> Who:
