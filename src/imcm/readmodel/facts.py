@@ -58,7 +58,7 @@ PIECE: Final = 50_000
 """Rows that are packed together."""
 
 
-def _decoder(kind: str) -> Callable[[bytes], Snapshot]:
+def _decoder(kind: str) -> Callable[[bytes | memoryview], Snapshot]:
     """Return what reads the rows of one kind as they were put away."""
     types = _KEPT | {"row": _ROWS[kind], "carried": _CARRIED[kind] | None}
     # Any: a tuple type made of what is given.
