@@ -364,15 +364,17 @@ class TestTheFile:
         other.close()
 
     @pytest.mark.parametrize(
-        ("number", "damage"),
+        ("number", "column", "damage"),
         [
-            (0, lambda told: b""),
-            (1, lambda told: told[:40]),
-            (1, lambda told: bytes(len(told))),
-            (1, lambda told: told.replace(b"detected", b"detectad")),
+            (0, "told", lambda told: b""),
+            (1, "told", lambda told: told[:40]),
+            (1, "told", lambda told: bytes(len(told))),
+            (1, "told", lambda told: told.replace(b"INC-1", b"INC-2")),
+            (1, "kept", lambda kept: kept.replace(b"detected", b"detectad")),
+            (1, "kept", lambda kept: kept[:-1]),
         ],
     )
-    def test_damaged_facts_say_what_to_do(self, book, model, monkeypatch, number, damage):
+    def test_damaged_facts_say_what_to_do(self, book, model, monkeypatch, number, column, damage):
         """Also where the damage shows only once somebody looks at a row."""
         monkeypatch.setattr(kept_facts, "LOOSE", -1)
         detect(book, "INC-1")
@@ -380,9 +382,9 @@ class TestTheFile:
             kept.facts()
         with closing(sqlite3.connect(model)) as connection, connection:
             which = ("incident", number)
-            select = "SELECT told FROM packed WHERE kind = ? AND number = ?"
+            select = f"SELECT {column} FROM packed WHERE kind = ? AND number = ?"
             (told,) = connection.execute(select, which).fetchone()
-            update = "UPDATE packed SET told = ? WHERE kind = ? AND number = ?"
+            update = f"UPDATE packed SET {column} = ? WHERE kind = ? AND number = ?"
             connection.execute(update, (damage(told), *which))
         with views(book, model) as kept, pytest.raises(StoreError, match="delete it, and they"):
             kept.facts().incidents[0].detected_at.isoformat()

@@ -15,9 +15,11 @@ from imcm.domain.change_events import (
     CommitsRecorded,
 )
 from imcm.domain.incident_events import (
+    IncidentAcknowledged,
     IncidentDetected,
     IncidentDismissed,
     IncidentMerged,
+    IncidentMitigated,
     IncidentReopened,
     IncidentResolved,
     IncidentStatus,
@@ -45,7 +47,11 @@ from imcm.projections.facts.tables import ChangeTable, IncidentTable
 from imcm.projections.figures.failures import change_failure_rate
 from imcm.projections.figures.lead_time import _Arrivals, lead_time
 from imcm.projections.figures.recovery import failed_deployment_recovery_time
-from imcm.projections.figures.restore import time_to_restore
+from imcm.projections.figures.restore import (
+    time_to_acknowledge,
+    time_to_mitigate,
+    time_to_restore,
+)
 from imcm.projections.reports.dora import dora_report
 from projections.log import HOUR, at, between, change, deployment, detected, incident, log, planned
 
@@ -103,6 +109,10 @@ def incidents(draw, number):
     for name in draw(st.sets(st.sampled_from(["C0", "C1", "C2", "nowhere"]), max_size=2)):
         verdict = draw(st.sampled_from(list(Verdict)))
         events.append(VerdictGiven(at=at(1), by="a", change=name, verdict=verdict))
+    if draw(st.booleans()):
+        events.append(IncidentAcknowledged(at=draw(moments), by="a"))
+    if draw(st.booleans()):
+        events.append(IncidentMitigated(at=draw(moments), by="a"))
     if not draw(seldom):
         events.append(IncidentResolved(at=draw(moments), by="a"))
         if draw(seldom):
@@ -132,7 +142,7 @@ def nothing_plain(table, known):
 
     def told(self, material):
         columns = filled(self, material)
-        changed = {name: bytearray(len(columns.services)) for name in ("counted", "plain")}
+        changed = {name: bytearray(len(columns.services)) for name in ("counted", "once")}
         for name in known:
             column = getattr(columns, name)[:]
             for place, time in enumerate(column):
@@ -146,6 +156,19 @@ def nothing_plain(table, known):
 FIGURES = {
     "report": lambda known, **given: dora_report(known, **given).as_dict(population=True),
     "restore": lambda known, **given: time_to_restore(known, **given).as_dict(population=True),
+    "restore, first": lambda known, **given: time_to_restore(
+        known, reopened="first", **given
+    ).as_dict(population=True),
+    "acknowledge": lambda known, **given: time_to_acknowledge(
+        known, in_window="either", **given
+    ).as_dict(population=True),
+    "acknowledge, censored": lambda known, **given: time_to_acknowledge(
+        known, missing="censor", **given
+    ).as_dict(population=True),
+    "mitigate": lambda known, **given: time_to_mitigate(known, **given).as_dict(population=True),
+    "mitigate, each": lambda known, **given: time_to_mitigate(
+        known, reopened="each", **given
+    ).as_dict(population=True),
     "authored": lambda known, **given: lead_time(known, start="authored", **given).as_dict(
         population=True
     ),

@@ -18,12 +18,12 @@ from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
-from typer.main import get_command
+from typer.main import get_command, get_group
 
 from imcm.cli.common import guarded, say
 
 HOMES: Final[Mapping[str, str]] = {
-    "demo": "imcm.cli.reports",
+    "demo": "imcm.cli.demo",
     "import": "imcm.cli.files",
     "export": "imcm.cli.files",
     "backup": "imcm.cli.files",
@@ -55,7 +55,7 @@ class Commands(TyperGroup):
         home = HOMES.get(cmd_name)
         if home is None:
             return None
-        group: Any = get_command(import_module(home).app)
+        group: Any = get_group(import_module(home).app)  # a group also where it is one command
         return group.commands[cmd_name]
 
 

@@ -1,15 +1,16 @@
 """
-Commands that compute figures: the report, and the demo.
+The command that computes figures: the report.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
-from typing import Annotated, Any, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -24,97 +25,35 @@ from imcm.cli.common import (
     NoViews,
     ViewsFile,
     Zone,
-    fail,
     known_at_of,
     moment,
     named_values,
     number_of,
     print_json,
-    print_timeline,
     say,
     show,
     window_of,
 )
-from imcm.demo import NO_EXCEPTIONS, StoryClock, tell
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
-from imcm.ledger.recording import Ledger
 from imcm.plain import quoted
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import day_of
 from imcm.projections.figures.definition import GROUPS, Definition
-from imcm.projections.figures.failures import change_failure_rate
 from imcm.projections.figures.figure import SHAPE, Figure
 from imcm.projections.figures.restore import (
     TimeToAcknowledge,
     TimeToMitigate,
     time_to_acknowledge,
     time_to_mitigate,
-    time_to_restore,
 )
 from imcm.projections.figures.units import SECONDS, SHARE, shown, zone
-from imcm.projections.histories.anomalies import anomalies
-from imcm.projections.histories.overrides import freeze_overrides
-from imcm.projections.histories.timeline import timeline
-from imcm.projections.reports.compare import Comparison, compare
 from imcm.projections.reports.dora import dora_report, side_by_side
-from imcm.projections.reports.what_if import what_if
+
+if TYPE_CHECKING:
+    from imcm.projections.reports.compare import Comparison
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-
-
-# --- demo -----------------------------------------------------------------------------------------
-
-
-@app.command()
-def demo(
-    ledger: Annotated[
-        Path | None, typer.Option("--ledger", help="Keep the story in this new file.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Tell a story through the library: a bad Friday evening, and a canary rollout after it."""
-    clock = StoryClock()
-    if ledger is not None and ledger.exists():
-        fail(f"{ledger} exists already; name a new file")
-    made = Ledger.in_memory(clock=clock) if ledger is None else Ledger(ledger, clock=clock)
-    refusals: list[str] = []
-    with made as book:
-        tell(book, clock, refusals.append)
-        log = tuple(book.replay())
-        entries = timeline(log, incident="INC-204")
-        known = book.facts()
-    tried = what_if(log, NO_EXCEPTIONS)
-    overrides = freeze_overrides(log)
-    figures = [
-        time_to_restore(known, start=("impact_started", "detected")),
-        time_to_restore(known),
-        time_to_mitigate(known),
-        change_failure_rate(known),
-    ]
-    if as_json:
-        print_json(
-            {
-                "refusals": refusals,
-                "timeline": [entry.as_dict() for entry in entries],
-                "figures": [figure.as_dict() for figure in figures],
-                "overrides": [override.as_dict() for override in overrides],
-                "what_if": tried.as_dict(),
-            }
-        )
-        return
-    say("A Friday evening, and what came after it", "")
-    for refusal in refusals:
-        say(f"refused, as asked for: {refusal}", "")
-    print_timeline(entries)
-    say("")
-    named = ("from the first failed payment", "from detection", "from detection", "")
-    _print_figures(figures, named)
-    for odd in anomalies(known):
-        say("", f"to be looked at: {odd.kind} {odd.id}: {odd.oddity.value} ({odd.detail})")
-    say("", *overrides, "", *tried.explain().splitlines())
-    where = "" if ledger is None else f" The ledger is {ledger}."
-    say("", f"{len(entries)} events, each kept as it was told.{where}")
 
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
@@ -128,23 +67,35 @@ def _distribution(figure: Figure) -> str:
         return "█" * full + "░" * (_BINS - full)
     if figure.unit != SECONDS:
         return ""
-    values = [value for value in figure.values() if value > 0]
-    if len(values) < 2:
+    values = figure.values()
+    first = bisect_right(values, 0)
+    if len(values) - first < 2:
         return ""
-    low, high = math.log(values[0]), math.log(values[-1])
-    counts = [0] * _BINS
-    for value in values:
+    low, high = math.log(values[first]), math.log(values[-1])
+
+    def bin_of(value: float) -> int:
         offset = 0.0 if high == low else (math.log(value) - low) / (high - low) * _BINS
-        counts[min(int(offset), _BINS - 1)] += 1
+        return min(int(offset), _BINS - 1)
+
+    # The values rise, so each bin is one stretch of them.
+    edges = [bisect_left(values, number, lo=first, key=bin_of) for number in range(_BINS)]
+    counts = [end - start for start, end in pairwise([*edges, len(values)])]
     top = max(counts)
     return "".join(" " if not c else _BLOCKS[math.ceil(c / top * 8) - 1] for c in counts)
 
 
-def _print_figures(
+def print_figures(
     figures: Iterable[Figure],
     notes: tuple[str, ...] = (),
     bands: Mapping[str, tuple[str, ...]] | None = None,
 ) -> None:
+    """
+    Print figures as a table, each with its groups and periods.
+
+    Args:
+        notes: What stands behind the name of each.
+        bands: The performance levels of figures by their names.
+    """
     figures = list(figures)
     parted = any(f.groups or f.buckets for f in figures)
     part_of = ("group, period",) if parted else ()
@@ -329,6 +280,8 @@ def report(
     ]
     comparisons: list[Comparison] = []
     if compare_to is not None:
+        from imcm.projections.reports.compare import compare
+
         first, sign, last = compare_to.partition("/")
         common["window"] = window_of(first, last, tz) if sign else compare_to
         before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
@@ -358,7 +311,7 @@ def report(
             say(*figure.explain().splitlines(), "")
     else:
         levels = {dora.figures[metric].name: levels for metric, levels in dora.bands.items()}
-        _print_figures(figures, bands=levels)
+        print_figures(figures, bands=levels)
     for comparison in comparisons:
         say("", *comparison.explain().splitlines())
     count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"

@@ -58,7 +58,7 @@ PIECE: Final = 50_000
 """Rows that are packed together."""
 
 
-def _decoder(kind: str) -> Callable[[bytes], Snapshot]:
+def _decoder(kind: str) -> Callable[[bytes | memoryview], Snapshot]:
     """Return what reads the rows of one kind as they were put away."""
     types = _KEPT | {"row": _ROWS[kind], "carried": _CARRIED[kind] | None}
     # Any: a tuple type made of what is given.
@@ -83,12 +83,17 @@ class _Head(msgspec.Struct, array_like=True):
 
 class _Piece(msgspec.Struct, array_like=True):
     """
-    Some rows: their ids, themselves with their ends, and their columns, those of numbers as bytes.
+    What is packed beside some rows, which stand one behind the other.
+
+    Attributes:
+        ids: Their ids.
+        ends, checksums: Where each of them ends, and its checksum.
+        columns: Their columns, those of numbers as bytes.
     """
 
     ids: list[str]
     ends: bytes
-    kept: bytes
+    checksums: bytes
     columns: msgspec.Raw
 
 
@@ -140,7 +145,7 @@ def _sealed(data: bytes, *names: object) -> bytes:
     return crc32(data, crc32(repr(names).encode())).to_bytes(4, "big") + data
 
 
-def _unsealed(sealed: bytes, *names: object) -> bytes:
+def _unsealed(sealed: bytes, *names: object) -> memoryview:
     """
     Return data that was sealed.
 
@@ -150,8 +155,8 @@ def _unsealed(sealed: bytes, *names: object) -> bytes:
     Raises:
         ValueError: It is not what was sealed.
     """
-    data = sealed[4:]
-    if sealed != _sealed(data, *names):
+    data = memoryview(sealed)[4:]  # they are many megabytes, which nobody copies
+    if sealed[:4] != crc32(data, crc32(repr(names).encode())).to_bytes(4, "big"):
         raise ValueError("a checksum does not fit")
     return data
 
@@ -169,23 +174,36 @@ def _readable() -> Generator[None]:
 
 
 class _Blobs:
-    """Rows as they were put away, one behind the other, each to be found by its place."""
+    """
+    Rows as they were put away, one behind the other, each to be found by its place.
+
+    Most of the bytes of a file are theirs, and few of them are looked at: each is held against its
+    checksum when it is.
+    """
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._ends: list[array[int]] = []
+        self._checksums: list[array[int]] = []
 
-    def add(self, kept: bytes, ends: bytes) -> None:
-        """Add the next piece."""
-        found = array("q")
-        found.frombytes(ends)
+    def add(self, kept: bytes, piece: _Piece) -> None:
+        """Add the rows of the next piece."""
+        ends, checksums = array("q"), array("Q")
+        ends.frombytes(piece.ends)
+        checksums.frombytes(piece.checksums)
+        if not len(ends) == len(checksums) == len(piece.ids):
+            raise ValueError(f"{len(ends)} ends of {len(piece.ids)} rows")
         self._pieces.append(kept)
-        self._ends.append(found)
+        self._ends.append(ends)
+        self._checksums.append(checksums)
 
     def __getitem__(self, place: int) -> bytes:
         number, at = divmod(place, PIECE)
         ends = self._ends[number]
-        return self._pieces[number][ends[at - 1] if at else 0 : ends[at]]
+        row = self._pieces[number][ends[at - 1] if at else 0 : ends[at]]
+        if crc32(row) != self._checksums[number][at]:
+            raise ValueError("a checksum does not fit")
+        return row
 
 
 def _put(told: object, whose: str) -> bytes:
@@ -221,7 +239,7 @@ class FactsModel:
         # It changes with the fields of a row, with a new version of what makes rows, and with the
         # order in which a machine writes the bytes of a number.
         told = f"{fields}/{sys.byteorder}/{PIECE}"
-        self.name = f"facts 6 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        self.name = f"facts 7 {hashlib.sha256(told.encode()).hexdigest()[:16]}"
         self._ledger = ledger
         self._packed = 0
         self._loose = 0  # at most: what changed twice is counted twice
@@ -245,7 +263,8 @@ class FactsModel:
         )
         connection.execute("CREATE TABLE read (one INTEGER PRIMARY KEY, told BLOB)")
         connection.execute(
-            "CREATE TABLE packed (kind TEXT, number INTEGER, told BLOB, PRIMARY KEY (kind, number))"
+            "CREATE TABLE packed (kind TEXT, number INTEGER, told BLOB, kept BLOB, "
+            "PRIMARY KEY (kind, number))"
         )
         self.forget()
 
@@ -315,9 +334,9 @@ class FactsModel:
         ids: list[str] = []
         columns = _TABLES[kind]().columns
         blobs = _Blobs()
-        for piece in self._pieces(connection, kind):
+        for piece, rows in self._pieces(connection, kind):
             ids += piece.ids
-            blobs.add(piece.kept, piece.ends)
+            blobs.add(rows, piece)
             for column, stored in zip(columns, _columns_of[kind](piece.columns), strict=True):
                 _extended(column, stored, len(piece.ids))
                 if len(column) != len(ids):
@@ -337,10 +356,13 @@ class FactsModel:
         table = _TABLES[kind](ids, places, row, columns, head.services)
         return StoredRows(table, head.notes, kept)
 
-    def _pieces(self, connection: sqlite3.Connection, kind: str) -> Iterator[_Piece]:
-        statement = "SELECT number, told FROM packed WHERE kind = ? AND number > 0 ORDER BY number"
-        for number, told in connection.execute(statement, (kind,)):
-            yield _piece_of.decode(_unsealed(told, kind, number))
+    def _pieces(self, connection: sqlite3.Connection, kind: str) -> Iterator[tuple[_Piece, bytes]]:
+        """Yield what is packed beside some rows, and these."""
+        statement = (
+            "SELECT number, told, kept FROM packed WHERE kind = ? AND number > 0 ORDER BY number"
+        )
+        for number, told, kept in connection.execute(statement, (kind,)):
+            yield _piece_of.decode(_unsealed(told, kind, number)), kept
 
     # --- writing ----------------------------------------------------------------------------------
 
@@ -391,24 +413,29 @@ class FactsModel:
                     for id_, position, kept in connection.execute(statement, (kind,))
                 }
             before: dict[str, bytes] = {}
-            for piece in self._pieces(connection, kind):
+            for piece, rows in self._pieces(connection, kind):
                 blobs = _Blobs()
-                blobs.add(piece.kept, piece.ends)
+                blobs.add(rows, piece)
                 before.update((id_, blobs[at]) for at, id_ in enumerate(piece.ids))
             filled = table.columns  # which names services
             head = _Head(self.fold.position, len(table), table.services, notes)
-            told = [_encode(head)]
+            told = [(_encode(head), b"")]
             for first in range(0, len(table), PIECE):
                 ids = table.ids[first : first + PIECE]
                 kept = [loose.get(id_) or before[id_] for id_ in ids]
                 columns = [_stored(column[first : first + PIECE]) for column in filled]
                 ends = array("q", accumulate(map(len, kept)))
+                checksums = array("Q", map(crc32, kept))
                 raw = msgspec.Raw(_encode(columns))
-                told.append(_encode(_Piece(ids, ends.tobytes(), b"".join(kept), raw)))
+                piece = _Piece(ids, ends.tobytes(), checksums.tobytes(), raw)
+                told.append((_encode(piece), b"".join(kept)))
             connection.execute("DELETE FROM packed WHERE kind = ?", (kind,))
             connection.executemany(
-                "INSERT INTO packed VALUES (?, ?, ?)",
-                [(kind, number, _sealed(one, kind, number)) for number, one in enumerate(told)],
+                "INSERT INTO packed VALUES (?, ?, ?, ?)",
+                [
+                    (kind, number, _sealed(one, kind, number), rows)
+                    for number, (one, rows) in enumerate(told)
+                ],
             )
         connection.execute("DELETE FROM facts")
         self._packed = sum(len(table) for table, _ in together.values())

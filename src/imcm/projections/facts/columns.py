@@ -7,6 +7,7 @@ column of flags is a `bytearray`, one of numbers an `array`, and rows are picked
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 from imcm.domain.change_events import ChangeStatus
+from imcm.domain.incident import OPEN
 from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.vocabulary import (
     ChangeType,
@@ -61,7 +63,49 @@ def indices_set(mask: bytearray) -> Sequence[int]:
 
 def indices_unset(mask: bytearray) -> Sequence[int]:
     """Return the indices at which a flag is not set, in order."""
-    return () if mask.count(1) == len(mask) else indices_set(mask.translate(_INVERTED))
+    return () if mask.count(1) == len(mask) else indices_set(logical_not(mask))
+
+
+def mask_of(indices: Sequence[int], count: int) -> bytearray:
+    """Return *count* flags that are set at some indices, all different."""
+    if len(indices) == count:
+        return bytearray(b"\1") * count
+    mask = bytearray(count)
+    for index in indices:
+        mask[index] = 1
+    return mask
+
+
+def logical_not(mask: bytearray) -> bytearray:
+    """Return flags that are set where these are not."""
+    return mask.translate(_INVERTED)
+
+
+def logical_and(first: bytearray, *others: bytearray) -> bytearray:
+    """Return flags that are set where all of these are: each column as one large number."""
+    both = int.from_bytes(first, "big")
+    for mask in others:
+        both &= int.from_bytes(mask, "big")
+    return bytearray(both.to_bytes(len(first), "big"))
+
+
+# A time is eight bytes, of which the first says whether it is exact: none there is lies so far
+# from 1970 that it begins as NO_TIME and UNSURE do. Those two differ in the last. So a column is
+# looked through without a number made of any of its values.
+_FIRST_BYTE, _LAST_BYTE = (7, 0) if sys.byteorder == "little" else (0, 7)
+_IS_EXACT: Final = bytes(byte != NO_TIME >> 56 & 255 for byte in range(256))
+_IS_NONE: Final = bytes(byte == NO_TIME & 255 for byte in range(256))
+
+
+def is_exact(times: array[int]) -> bytearray:
+    """Return flags that are set where a time is there and exact."""
+    return bytearray(times.tobytes()[_FIRST_BYTE::8].translate(_IS_EXACT))
+
+
+def is_none(times: array[int]) -> bytearray:
+    """Return flags that are set where there is no time, or nobody knows it."""
+    last = bytearray(times.tobytes()[_LAST_BYTE::8].translate(_IS_NONE))
+    return logical_and(logical_not(is_exact(times)), last)
 
 
 def argsort(times: Sequence[int]) -> list[int]:
@@ -91,18 +135,18 @@ class IncidentColumns(NamedTuple):
 
     Attributes:
         counted: 1 for what nearly all are: real, in production, and nobody took it back.
-        plain: 1 where it is one stretch between a detection and a resolution, both exact.
+        once: 1 where it was open no more than once.
+        open: 1 where it is not over at `as_of`.
         merged: 1 where others are merged into it: what each of them says is in its row.
         verdicts: What was said about causes and repairs, by the change; nothing of most.
-        detected, resolved: The times, in microseconds since 1970, or NO_TIME, or UNSURE; the last
-            resolution of those that were open more than once.
-        acknowledged, mitigated: The same of these; UNSURE for the mitigation of those that were
-            open more than once.
+        detected, resolved, acknowledged, mitigated: The times, in microseconds since 1970, or
+            NO_TIME, or UNSURE; resolution and mitigation as the last time it was open says.
         services: Which of the lists of services, as `Table.services` has them.
     """
 
     counted: bytearray
-    plain: bytearray
+    once: bytearray
+    open: bytearray
     merged: bytearray
     verdicts: list[Mapping[str, Verdict]]
     detected: array[int]
@@ -154,6 +198,7 @@ class ChangeColumns(NamedTuple):
 _REAL: Final = Mode.REAL
 _ROLLBACK: Final = Kind.ROLLBACK
 _NO_INCIDENT: Final = IncidentStatus.NOTHING
+_RESOLVED: Final = IncidentStatus.RESOLVED
 _NO_CHANGE: Final = ChangeStatus.NOTHING
 
 
@@ -217,6 +262,10 @@ _CHANGE: Final = attrgetter(
 )
 
 
+def _is_open(status: IncidentStatus) -> bool:
+    return status is not _RESOLVED and status in OPEN
+
+
 _AT_ONCE: Final = 500
 
 
@@ -247,32 +296,25 @@ def incident_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> 
     Args:
         number: Gives the number of a list of services.
     """
-    flags = bytearray(), bytearray(), bytearray()
+    flags = bytearray(), bytearray(), bytearray(), bytearray()
     columns = IncidentColumns(*flags, [], *(array("q") for _ in range(5)))
     for fields in _in_pieces(_INCIDENT, rows):
         statuses, services, environments, modes, detections, spells, verdicts = fields[:7]
         merged_into, members, dismissed, acknowledgements = fields[7:]
-        detected = _times(detections)
-        resolved = _times(some[-1].resolved if some else None for some in spells)
         columns.counted.extend(
             map(
                 incident_counts_plainly,
                 *(statuses, environments, modes, spells, merged_into, dismissed),
             )
         )
-        columns.plain.extend(
-            start > UNSURE and end > UNSURE and len(some) == 1
-            for start, end, some in zip(detected, resolved, spells, strict=True)
-        )
+        columns.once.extend(len(some) < 2 for some in spells)
+        columns.open.extend(map(_is_open, statuses))
         columns.merged.extend(map(bool, members))
         columns.verdicts.extend(verdicts)
-        columns.detected.extend(detected)
-        columns.resolved.extend(resolved)
+        columns.detected.extend(_times(detections))
+        columns.resolved.extend(_times(some[-1].resolved if some else None for some in spells))
         columns.acknowledged.extend(_times(acknowledgements))
-        mitigated = _times(some[0].mitigated if some else None for some in spells)
-        columns.mitigated.extend(
-            at if len(some) < 2 else UNSURE for at, some in zip(mitigated, spells, strict=True)
-        )
+        columns.mitigated.extend(_times(some[-1].mitigated if some else None for some in spells))
         columns.services.extend(map(number, services))
     return columns
 

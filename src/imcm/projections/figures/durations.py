@@ -7,6 +7,7 @@ A duration is a `Span` of whole microseconds, observed or still going on; what h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, compress
 from operator import attrgetter
@@ -22,11 +23,12 @@ from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.figure import (
     STILL_OPEN,
+    Exclusions,
     Figure,
     Included,
     LeftOut,
     Population,
-    by_reason,
+    counts_by_reason,
 )
 from imcm.projections.figures.function import unread_notes
 from imcm.projections.figures.groups import Members, names_of, with_groups
@@ -123,28 +125,56 @@ class Exact(NamedTuple):
     groups: tuple[str, ...]
 
 
-@attrs.frozen(repr=False)
-class Columns:
+@attrs.frozen(kw_only=True, repr=False)
+class Stretches:
+    """
+    Stretches of time between exact instants, field by field.
+
+    Attributes:
+        count: How many there are.
+        starts, ends: Give the instants they are between, in microseconds since 1970; None for ends
+            of which nobody knows. Only what is placed in periods needs them.
+        who: Tells by its index what it is a stretch of.
+        groups: Tells by its index what groups it counts in.
+    """
+
+    count: int
+    starts: Callable[[], Sequence[int]]
+    ends: Callable[[], Sequence[int]] | None
+    who: Callable[[int], Who]
+    groups: Callable[[int], tuple[str, ...]]
+
+    def placing_instants(self, shape: Shape) -> Sequence[Sequence[int]]:
+        """Return the columns of instants that place a stretch in a period; see `_placed`."""
+        if self.ends is None:
+            return (self.starts(),)
+        by = {"end": (self.ends,), "start": (self.starts,)}
+        return [column() for column in by.get(shape.in_window, (self.starts, self.ends))]
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Columns(Stretches):
     """
     Durations that are exact and over, field by field.
 
     Attributes:
         values: Microseconds.
-        starts, ends: The instants they are between, in microseconds since 1970.
-        who: Tells by its index what had a duration.
-        groups: Tells by its index what groups it counts in.
     """
 
     values: Sequence[int]
-    starts: Sequence[int]
-    ends: Sequence[int]
-    who: Callable[[int], Who]
-    groups: Callable[[int], tuple[str, ...]]
+    ends: Callable[[], Sequence[int]]
 
-    def placing_instants(self, shape: Shape) -> Sequence[Sequence[int]]:
-        """Return the columns of instants that place a duration in a period; see `_placed`."""
-        by = {"end": (self.ends,), "start": (self.starts,)}
-        return by.get(shape.in_window, (self.starts, self.ends))
+
+@attrs.frozen(kw_only=True, repr=False)
+class MissingColumns(Stretches):
+    """
+    What has no duration for one reason, field by field.
+
+    Attributes:
+        reason: Why they have none.
+    """
+
+    reason: str
 
 
 class Durations:
@@ -153,14 +183,16 @@ class Durations:
 
     Attributes:
         bulk: Those that are exact and over, as nearly all are, and came as columns.
+        missing: What plainly has none, and came as columns.
         exact: Where those go that are exact and over, and come one by one.
         others: Where the rest goes.
     """
 
-    __slots__ = ("bulk", "exact", "others")
+    __slots__ = ("bulk", "exact", "missing", "others")
 
-    def __init__(self, bulk: Columns | None = None) -> None:
+    def __init__(self, bulk: Columns | None = None, missing: Sequence[MissingColumns] = ()) -> None:
         self.bulk = bulk
+        self.missing = missing
         self.exact: list[Exact] = []
         self.others: list[Span | Missing] = []
 
@@ -183,12 +215,14 @@ class Durations:
             return bulk
         before: Sequence[Sequence[int]] = ((), (), ())
         if bulk is not None:
-            before = bulk.values, bulk.starts, bulk.ends
-        values, starts, ends = before
+            before = bulk.values, bulk.starts(), bulk.ends()
+        starts = [*before[1], *(duration.start for duration in exact)]
+        ends = [*before[2], *(duration.end for duration in exact)]
         return Columns(
-            values=[*values, *(duration.value for duration in exact)],
-            starts=[*starts, *(duration.start for duration in exact)],
-            ends=[*ends, *(duration.end for duration in exact)],
+            count=first + len(exact),
+            values=[*before[0], *(duration.value for duration in exact)],
+            starts=lambda: starts,
+            ends=lambda: ends,
             who=who,
             groups=groups,
         )
@@ -246,9 +280,9 @@ def _placed(shape: Shape, numbers: Iterable[tuple[int, ...]]) -> tuple[int, ...]
     return tuple(dict.fromkeys(chain(first, *others)))
 
 
-def _periods_of(columns: Columns, periods: Periods, shape: Shape) -> list[tuple[int, ...]]:
-    """Return the periods, by number, that each duration is in that is exact and over."""
-    numbers = list(map(periods.numbers, columns.placing_instants(shape)))
+def _periods_of(some: Stretches, periods: Periods, shape: Shape) -> list[tuple[int, ...]]:
+    """Return the periods, by number, that each stretch is in."""
+    numbers = list(map(periods.numbers, some.placing_instants(shape)))
     if len(numbers) == 1:
         return numbers[0]
     return [_placed(shape, pair) for pair in zip(*numbers, strict=True)]
@@ -270,16 +304,43 @@ def _periods_of_other(duration: Span | Missing, periods: Periods, shape: Shape) 
 
 
 def _periods(
-    columns: Columns, others: Iterable[Span | Missing], definition: Definition, shape: Shape
+    stretches: Iterable[Stretches],
+    others: Iterable[Span | Missing],
+    definition: Definition,
+    shape: Shape,
 ) -> Periods:
     """Return the periods that are asked for."""
     if definition.bucket_by is None:
         return Periods((), definition.bounds)
-    placing = columns.placing_instants(shape)
+    placing = chain.from_iterable(some.placing_instants(shape) for some in stretches)
     times = [end for column in placing if column for end in (min(column), max(column))]
     for duration in others:
         times += map(instant_of, _placing_moments(duration, shape))
     return Periods(buckets(definition, map(moment_of, times)), definition.bounds)
+
+
+def _members(
+    some: Stretches,
+    indices: Sequence[int],
+    periods: Periods,
+    definition: Definition,
+    shape: Shape,
+) -> Members:
+    """Return which of the stretches at some indices are in each group and in each period."""
+    return Members(
+        len(indices),
+        list(map(some.groups, indices)) if definition.group_by is not None else (),
+        take(_periods_of(some, periods, shape), indices) if periods else (),
+    )
+
+
+def _in_window(some: Stretches, definition: Definition, shape: Shape) -> Sequence[int]:
+    """Return the indices of the stretches that are in the window."""
+    every = range(some.count)
+    if definition.window is None:
+        return every
+    window = Periods((definition.window,), definition.bounds)
+    return list(compress(every, _periods_of(some, window, shape)))
 
 
 def with_parts(
@@ -291,27 +352,28 @@ def with_parts(
 ) -> Figure:
     """Return the figure of all durations, with its groups and periods."""
     columns, others = durations.columns(), durations.others
-    periods = _periods(columns, others, definition, shape)
-    indices: Sequence[int] = range(len(columns.values))
+    stretches = columns, *durations.missing
+    periods = _periods(stretches, others, definition, shape)
     grouped = definition.group_by is not None
     names: list[str] = []
     if grouped:
-        names = names_of(chain(map(columns.groups, indices), (other.groups for other in others)))
+        theirs = (map(some.groups, range(some.count)) for some in stretches)
+        names = names_of(chain(*theirs, (other.groups for other in others)))
     window = definition.window
+    indices, *of_missing = (_in_window(some, definition, shape) for some in stretches)
     if window is not None:
         in_window = Periods((window,), definition.bounds)
-        indices = list(compress(indices, _periods_of(columns, in_window, shape)))
         others = [other for other in others if _periods_of_other(other, in_window, shape)]
     if grouped or periods:
         # In the order of their lengths, which those of each part then have, too.
         indices = take(indices, argsort(take(columns.values, indices)))
     every = len(indices) == len(columns.values) and not grouped and not periods
     values = Ordered.of(columns.values if every else take(columns.values, indices))
-    exact = Members(
-        len(indices),
-        list(map(columns.groups, indices)) if grouped else (),
-        take(_periods_of(columns, periods, shape), indices) if periods else (),
-    )
+    exact = _members(columns, indices, periods, definition, shape)
+    missing = [
+        (some, mine, _members(some, mine, periods, definition, shape))
+        for some, mine in zip(durations.missing, of_missing, strict=True)
+    ]
     rest = Members(
         len(others),
         [other.groups for other in others] if grouped else (),
@@ -324,6 +386,7 @@ def with_parts(
             values if len(some) == len(values) else values.at(some),
             lambda: _included(columns, (indices[index] for index in some)),
             take(others, rest.of(name, number)),
+            [(some, take(mine, members.of(name, number))) for some, mine, members in missing],
             out if name is None and number is None else (),
             facts,
             definition,
@@ -339,6 +402,7 @@ def _summary(
     exact: Ordered,
     included: Callable[[], Iterable[Included]],
     others: Sequence[Span | Missing],
+    missing: Sequence[tuple[MissingColumns, Sequence[int]]],
     out: Sequence[LeftOut],
     facts: Facts,
     definition: Definition,
@@ -352,6 +416,7 @@ def _summary(
     Args:
         exact: The durations that are exact and over; *included* tells of each.
         others: Those that are not, and what has none.
+        missing: What plainly has none, with the indices of those of this part.
         out: What else is left out.
     """
     spans: list[Span] = []
@@ -360,7 +425,11 @@ def _summary(
         if isinstance(duration, Span) and not _lies_nowhere(duration, window, shape):
             (spans if duration.observed else waiting).append(duration)
     values = Ordered.of([*exact, *(span.value for span in spans)]) if spans else exact
-    left_out = LazySequence(lambda: _left_out(others, out, window, shape))
+    few = LazySequence(lambda: _left_out(others, out, window, shape))
+    left_out = Exclusions(
+        lambda: sorted(chain(few, _without(missing)), key=attrgetter("id")),
+        lambda: _counts(few, missing),
+    )
     still_open = sum(span.end is None for span in waiting)
     statistic = STATISTICS[shape.statistic]
     value = _seconds(statistic(values))
@@ -405,9 +474,9 @@ def _left_out(
     out: Iterable[LeftOut],
     window: Period | None,
     shape: Shape,
-) -> list[LeftOut]:
-    """Return what has no duration, or none that can be counted, and why."""
-    left_out = list(out)
+) -> Iterator[LeftOut]:
+    """Yield what has no duration, or none that can be counted, and why."""
+    yield from out
     for duration in others:
         if isinstance(duration, Missing):
             reason = duration.reason
@@ -417,8 +486,23 @@ def _left_out(
             reason = duration.why
         else:
             continue
-        left_out.append(LeftOut(duration.id, reason, duration.positions))
-    return sorted(left_out, key=attrgetter("id"))
+        yield LeftOut(duration.id, reason, duration.positions)
+
+
+def _without(missing: Iterable[tuple[MissingColumns, Sequence[int]]]) -> Iterator[LeftOut]:
+    """Yield what plainly has no duration, and why."""
+    for some, indices in missing:
+        for id_, positions in map(some.who, indices):
+            yield LeftOut(id_, some.reason, positions)
+
+
+def _counts(
+    few: Iterable[LeftOut], missing: Iterable[tuple[MissingColumns, Sequence[int]]]
+) -> Counter[str]:
+    """Return how many are left out for each reason: of what is plain nobody needs to know who."""
+    counts = Counter(entry.reason for entry in few)
+    counts.update({some.reason: len(indices) for some, indices in missing if indices})
+    return counts
 
 
 def _included(columns: Columns, indices: Iterable[int]) -> Iterator[Included]:
@@ -453,11 +537,11 @@ def _why_none(values: Sequence[float], waiting: Sequence[Span], left_out: Sequen
     return f"nothing to count, {len(left_out):,} left out: {_most(left_out)}"
 
 
-def _most(left_out: Iterable[LeftOut]) -> str:
+def _most(left_out: Sequence[LeftOut]) -> str:
     """Return the reasons for which most were left out, with how many each."""
     counts = {
-        STILL_OPEN if reason == PENDING else reason: len(some)
-        for reason, some in by_reason(left_out).items()
+        STILL_OPEN if reason == PENDING else reason: count
+        for reason, count in counts_by_reason(left_out).items()
     }
     lines = [f"{count:,} {reason}" for reason, count in counts.items()]
     if len(lines) > SOME:

@@ -6,6 +6,7 @@ and why, and how sure it is.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
@@ -75,6 +76,26 @@ class Population(LazySequence[Included]):
     ) -> None:
         super().__init__(make)
         self.values = values
+
+
+class Exclusions(LazySequence[LeftOut]):
+    """
+    Those left out, of whom it is known how many there are before who they are.
+
+    Attributes:
+        counts: Gives how many there are for each reason.
+    """
+
+    __slots__ = ("counts",)
+
+    def __init__(
+        self, make: Callable[[], Iterable[LeftOut]], counts: Callable[[], Mapping[str, int]]
+    ) -> None:
+        super().__init__(make)
+        self.counts = counts
+
+    def __len__(self) -> int:
+        return sum(self.counts().values())
 
 
 @attrs.frozen(kw_only=True)
@@ -166,7 +187,7 @@ class Figure:
 
     def why_left_out(self) -> dict[str, int]:
         """Return each reason for leaving something out with how often it applied, most first."""
-        return {reason: len(some) for reason, some in by_reason(self.left_out).items()}
+        return counts_by_reason(self.left_out)
 
     def explain(self) -> str:
         """
@@ -255,6 +276,15 @@ class Figure:
 
 def _members(entries: Iterable[Included | LeftOut]) -> list[dict[str, Any]]:
     return [entry._asdict() | {"positions": list(entry.positions)} for entry in entries]
+
+
+def counts_by_reason(left_out: Sequence[LeftOut]) -> dict[str, int]:
+    """Return how many are left out for each reason, that with most of them first."""
+    if isinstance(left_out, Exclusions):
+        counts = left_out.counts()
+    else:
+        counts = Counter(entry.reason for entry in left_out)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def by_reason(entries: Iterable[R]) -> dict[str, list[R]]:

@@ -290,13 +290,16 @@ class _Arrivals:
             behind = (position for index in load for position in deployed.change(index).positions)
             return deployed.change(brought[here]).commits[0].id, tuple(sorted(behind))
 
-        arrivals = [*plain, *map(arrived, range(len(plain), len(brought)))]
+        def arrivals() -> list[int]:
+            return [*plain, *map(arrived, range(len(plain), len(brought)))]
+
         self._measured.bulk = Columns(
+            count=len(values),
             values=values,
-            starts=[starts[index] for index in brought],
-            ends=take(at, arrivals),
+            starts=lambda: take(starts, brought),
+            ends=lambda: take(at, arrivals()),
             who=who,
-            groups=(take(deployed.groups, arrivals) if deployed.groups else ()).__getitem__,
+            groups=(take(deployed.groups, arrivals()) if deployed.groups else ()).__getitem__,
         )
         return indices_unset(taken)
 

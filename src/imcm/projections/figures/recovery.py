@@ -219,9 +219,10 @@ class _Recoveries:
         """Return all that was measured."""
         deployed, indices = self._deployed, self._indices
         bulk = Columns(
+            count=len(indices),
             values=self._values,
-            starts=[deployed.at[index] for index in indices],
-            ends=self._ends,
+            starts=lambda: [deployed.at[index] for index in indices],
+            ends=lambda: self._ends,
             who=lambda here: self._who(indices[here], self._whose[here]),
             groups=lambda here: self._groups(indices[here], self._whose[here]),
         )

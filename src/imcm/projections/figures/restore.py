@@ -10,8 +10,10 @@ inside; figures are in seconds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import compress
 from operator import sub
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -32,7 +34,16 @@ from imcm.domain.vocabulary import (
     latest,
 )
 from imcm.errors import InvalidValue
-from imcm.projections.facts.columns import UNSURE
+from imcm.projections.facts.columns import (
+    IncidentColumns,
+    indices_set,
+    is_exact,
+    is_none,
+    logical_and,
+    logical_not,
+    mask_of,
+    take,
+)
 from imcm.projections.facts.fold import Facts, IncidentFacts, Spell
 from imcm.projections.figures.clock import BusinessHours, running
 from imcm.projections.figures.definition import Definition, is_mark, names
@@ -46,6 +57,7 @@ from imcm.projections.figures.durations import (
     Columns,
     Durations,
     Missing,
+    MissingColumns,
     Shape,
     Span,
     Who,
@@ -493,7 +505,7 @@ def _durations(
         causes = causes_deployed(facts)
     durations = Durations()
     if _is_plain(definition):
-        durations.bulk, indices = _plain(facts, indices, definition)
+        durations, indices = _plain(facts, indices, definition)
     for index in indices:
         durations.others += spans_of(facts.incidents[index], definition, causes, as_of)
     return durations, out
@@ -501,35 +513,58 @@ def _durations(
 
 def _plain(
     facts: Facts, indices: Sequence[int], definition: IncidentDuration
-) -> tuple[Columns, Sequence[int]]:
-    """Return what nearly all are, one stretch between two exact times, and where the rest is."""
-    incidents = facts.incidents
-    columns = incidents.columns
-    plain, others = indices, list[int]()
-    starts: Sequence[int] = columns.detected
-    ends: Sequence[int] = getattr(columns, definition.end[0])
-    is_plain = columns.plain
-    if definition.end != ("resolved",):
-        # What comes once ends one stretch, however often it was open.
-        is_plain = bytearray(a > UNSURE and b > UNSURE for a, b in zip(starts, ends, strict=True))
-    if len(indices) < len(incidents) or is_plain.count(1) < len(incidents):
-        others = [index for index in indices if not is_plain[index]]
-        plain = [index for index in indices if is_plain[index]]
-        starts, ends = [starts[index] for index in plain], [ends[index] for index in plain]
-    values = list(map(sub, ends, starts))
+) -> tuple[Durations, Sequence[int]]:
+    """Return what is plain from the columns, as nearly all is, and where the rest stands."""
+    columns = facts.incidents.columns
+    starts = columns.detected
+    ends: array[int] = getattr(columns, definition.end[0])
+    counted = mask_of(indices, len(starts))
+    started = logical_and(counted, is_exact(starts))
+    if definition.reopened != "last" and definition.end != ("acknowledged",):
+        # Of what was open again it is not the last time alone that says how long that was.
+        started = logical_and(started, columns.once)
+    taken = logical_and(started, is_exact(ends))
+    values = list(map(sub, compress(ends, taken), compress(starts, taken)))
     if min(values, default=0) < 0:
         # What is negative is told one by one.
-        right = [here for here, value in enumerate(values) if value >= 0]
-        others = sorted([*others, *(plain[h] for h, value in enumerate(values) if value < 0)])
-        plain, values = [plain[here] for here in right], [values[here] for here in right]
-        starts, ends = [starts[here] for here in right], [ends[here] for here in right]
+        for index, value in zip(indices_set(taken), values, strict=True):
+            taken[index] = value >= 0
+        values = [value for value in values if value >= 0]
+    never = logical_and(started, _never_came(columns, definition))
 
-    def who(index: int) -> Who:
-        row = incidents[plain[index]]
-        return row.id, row.positions
+    def told(mask: bytearray) -> dict[str, Any]:
+        mine = indices_set(mask)
+        return {
+            "count": len(mine),
+            "starts": lambda: take(starts, mine),
+            "who": lambda here: _who(facts.incidents[mine[here]]),
+            "groups": groups_at(facts.incidents, mine, definition).__getitem__,
+        }
 
-    groups = groups_at(incidents, plain, definition)
-    return Columns(values, starts, ends, who, groups.__getitem__), others
+    def at(times: Sequence[int], mask: bytearray) -> Callable[[], Sequence[int]]:
+        return lambda: list(compress(times, mask))
+
+    # What was never acknowledged was over with its resolution; of the mitigation nothing is known.
+    over_at = at(columns.resolved, never) if definition.end == ("acknowledged",) else None
+    reason = f"missing({definition.end[0]})"
+    return Durations(
+        Columns(values=values, ends=at(ends, taken), **told(taken)),
+        [MissingColumns(reason=reason, ends=over_at, **told(never))],
+    ), indices_set(logical_and(counted, logical_not(taken), logical_not(never)))
+
+
+def _never_came(columns: IncidentColumns, definition: IncidentDuration) -> bytearray:
+    """Return flags that are set where an incident is plainly over without the end asked for."""
+    never = logical_and(logical_not(columns.open), is_none(getattr(columns, definition.end[0])))
+    if definition.end != ("acknowledged",):
+        return never
+    if definition.missing != "leave_out":
+        return bytearray(len(never))
+    return logical_and(never, is_exact(columns.resolved))
+
+
+def _who(row: IncidentFacts) -> Who:
+    return row.id, row.positions
 
 
 def measure(facts: Facts, definition: IncidentDuration) -> Figure:
