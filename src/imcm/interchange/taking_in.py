@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import attrs
 
-from imcm.domain.corrections import CORRECTIONS, EventVoided, SourceSaid
+from imcm.domain.corrections import CORRECTIONS, EventVoided, SourceSaid, SourceWithdrew
 from imcm.domain.incident_events import IncidentAbsorbed
 from imcm.domain.recorded import INCIDENT, Source, kind_and_id, stream_of
 from imcm.domain.vocabulary import checked_id, known_id, optional_time
@@ -126,6 +126,7 @@ def record_statements(
     source: str,
     by: str | None = None,
     received_at: datetime | None = None,
+    dry_run: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Taken:
     """
@@ -139,6 +140,7 @@ def record_statements(
         by: Who recorded what nobody is named for; by default the source.
         received_at: When they arrived. An incident of which its source tells no moment at all is
             detected then, and has the label `detected_at` that says so.
+        dry_run: Say what would be recorded, and record nothing.
         progress: Called with the number of incidents and changes done so far.
 
     Raises:
@@ -153,7 +155,7 @@ def record_statements(
         raise InvalidValue("source", source, "a name without slash, which ends it in ids")
     by = source if by is None else checked_id("by", by)
     optional_time("received_at", received_at)
-    taking = _Taking(ledger, source, by, received_at)
+    taking = _Taking(ledger, source, by, received_at, dry_run=dry_run)
     rest = iter(statements)
     done = 0
     while some := list(islice(rest, _AT_ONCE)):
@@ -165,11 +167,20 @@ def record_statements(
 
 
 class _Taking:
-    def __init__(self, ledger: Ledger, source: str, by: str, received_at: datetime | None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        source: str,
+        by: str,
+        received_at: datetime | None,
+        *,
+        dry_run: bool,
+    ) -> None:
         self.ledger = ledger
         self.source = source
         self.by = by
         self.received_at = received_at
+        self.dry_run = dry_run
         self.counts: dict[str, int] = dict.fromkeys(
             ("statements", "new", "known", "events", "corrected", "withdrawn", "superseded"), 0
         )
@@ -206,7 +217,9 @@ class _Taking:
         for attempt in range(1, _TRIES + 1):
             tally = _Tally()
             try:
-                self.ledger.bring_in(self._histories(by_stream, tally), refused=tally.refuse)
+                self.ledger.bring_in(
+                    self._histories(by_stream, tally), refused=tally.refuse, dry_run=self.dry_run
+                )
             except ConflictError:
                 if attempt == _TRIES:
                     raise
@@ -343,7 +356,7 @@ class _Tally:
         self.counts["events"] += sign * len(pairs)
         for event, _ in pairs:
             self.counts["corrected"] += sign * isinstance(event, CORRECTIONS)
-            self.counts["withdrawn"] += sign * isinstance(event, EventVoided)
+            self.counts["withdrawn"] += sign * isinstance(event, (EventVoided, SourceWithdrew))
 
     def refuse(self, history: History, error: ImcmError) -> None:
         """Take back what was counted of a history that could not be recorded."""
