@@ -5,7 +5,6 @@ A file as rows: delimiters, encodings, headers, cells.
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from typing import Final, TypeVar
 
 import attrs
 
-from imcm.domain.recorded import Source
 from imcm.domain.vocabulary import (
     A_MARK,
     MARK,
@@ -164,7 +162,7 @@ class Row:
         self.problems: list[Problem] = []
         self._path = path
         self.header = header
-        self._options = options
+        self.options = options
         self._places = header.ours
         self.fits = len(cells) == len(header.theirs)
         if not self.fits:
@@ -180,7 +178,7 @@ class Row:
 
     def text(self, name: str) -> str:
         """Return what it means to us; "" for absent."""
-        return self._options.translation.value(name, self.raw(name))
+        return self.options.translation.value(name, self.raw(name))
 
     def wrong(self, name: str, why: str) -> None:
         """Note what is wrong with one column, or with the row."""
@@ -209,19 +207,32 @@ class Row:
 
     def moment(self, name: str) -> Moment | None:
         """Return a moment, which may be uncertain."""
-        return self.get(name, self._options.times.moment)
+        return self.get(name, self.options.times.moment)
 
-    def words(self, name: str) -> str:
+    def moments(self, name: str) -> list[Moment]:
+        """Return moments, `;` between; those that never came are left out."""
+
+        def read(_: str, text: str) -> list[Moment]:
+            parts = (part.strip() for part in text.split(";"))
+            told = (self.options.times.moment(name, part) for part in parts if part)
+            return [at for at in told if at is not None]
+
+        return self.get(name, read) or []
+
+    def words(self, name: str) -> str | None:
         """Return free text."""
-        return self.get(name, checked_words) or ""
+        return self.get(name, checked_words)
 
     def reference(self, name: str) -> str | None:
         """Return an id with the prefix of its source."""
-        return self.get(name, lambda n, text: known_id(n, self._referred(n, text)))
+        return self.get(name, self._known)
+
+    def _known(self, name: str, text: str) -> str:
+        return known_id(name, self._referred(name, text))
 
     def _referred(self, name: str, text: str) -> str:
         """Return the id in the ledger: of the tool that is named, else that of the file."""
-        options = self._options
+        options = self.options
         if not options.source or name == "id":
             return options.prefix + text
         of_other = OF_OTHER.fullmatch(text)
@@ -239,22 +250,30 @@ class Row:
 
     def _several(self, name: str, form: Callable[[str], str]) -> tuple[str, ...]:
         def read(_: str, text: str) -> tuple[str, ...]:
-            told = (self._options.translation.value(name, part) for part in text.split(";"))
+            told = (self.options.translation.value(name, part) for part in text.split(";"))
             return checked_services([form(part) for part in told if part])
 
         return self.get(name, read) or ()
 
     def duration(self, name: str) -> int | None:
         """Return a duration in microseconds."""
-        unit = self._options.translation.units.get(name)
+        unit = self.options.translation.units.get(name)
         return self.get(name, lambda n, text: duration(n, text, unit))
 
-    def labels(self) -> dict[str, str]:
-        """Return what stands in the columns that are labels, by the column's name."""
-        labels: dict[str, str] = {}
+    def labels(self) -> dict[str, str | None]:
+        """
+        Return what stands in the columns that are labels, by the column's name.
+
+        One whose cell is empty is not there; None, where the mapping says that empty removes.
+        """
+        labels: dict[str, str | None] = {}
+        translation = self.options.translation
         for name, place in self.header.labels.items():
             text = self.cells[place]
-            if text and text not in self._options.translation.absent:
+            if not text or text in translation.absent:
+                if translation.empty_removes:
+                    labels[name] = None
+            else:
                 try:
                     labels[name] = checked_words(name, text)
                 except InvalidValue as error:
@@ -269,16 +288,6 @@ class Row:
                 if at is not None:
                     yield column.removeprefix(MARK), at
 
-    def source(self, raw: bytes, id_: str, status: str) -> Source:
-        """Return where the row comes from."""
-        options = self._options
-        return Source(
-            name=options.source or "csv",
-            id=id_ if options.source else None,
-            status=status or None,
-            sha256=hashlib.sha256(raw).hexdigest(),
-        )
-
 
 def table_of(given: str | Path, table: str, options: CsvOptions) -> Iterator[tuple[Row, bytes]]:
     path = checked_path(table, given)
@@ -291,7 +300,7 @@ def table_of(given: str | Path, table: str, options: CsvOptions) -> Iterator[tup
     if not there:
         raise ImportRefusedError(f"there is no file {path}; nothing was recorded")
     if not readable:
-        raise ImportRefusedError(f"{path} is not a file that can be read twice; give a CSV file")
+        raise ImportRefusedError(f"{path} is not a file; give a CSV file")
     rows = _cells(path)
     first = next(rows, None)
     if first is None:
