@@ -474,6 +474,7 @@ def test_no_terminal_obeys_a_log(
 
 
 OURS = re.compile(
-    r"[\u2800-\u28ff] importing|left out, \d|\.\.\. and \d|imcm: |  |p\.jsonl|left as|refused: |\d+ payloads|$"
+    r"[\u2800-\u28ff] importing|left out, \d|\.\.\. and \d|imcm: |  |.*/?p\.jsonl:\d|left as|"
+    r"refused: |\d+ payloads|$"
 )
 KINDS = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

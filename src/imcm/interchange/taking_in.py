@@ -21,7 +21,13 @@ import attrs
 from imcm.domain.corrections import CORRECTIONS, EventVoided, SourceSaid, SourceWithdrew
 from imcm.domain.incident_events import IncidentAbsorbed
 from imcm.domain.recorded import INCIDENT, Source, kind_and_id, stream_of
-from imcm.domain.vocabulary import checked_id, known_id, optional_time
+from imcm.domain.vocabulary import (
+    checked_function,
+    checked_id,
+    is_list,
+    known_id,
+    optional_time,
+)
 from imcm.errors import ConflictError, ImcmError, InvalidValue
 from imcm.interchange.deciding import Pair, additions, source_of
 from imcm.interchange.mapping import OF_OTHER
@@ -30,6 +36,8 @@ from imcm.ledger.bringing_in import History
 from imcm.ledger.recording import Ledger
 
 __all__ = ["Left", "Refused", "Taken", "record_statements"]
+
+_STATEMENTS: Final = "what a format reads: [Statement(...), ...]"
 
 _AT_ONCE: Final = 5_000
 """Statements that are gathered by what they are about."""
@@ -155,6 +163,12 @@ def record_statements(
         raise InvalidValue("source", source, "a name without slash, which ends it in ids")
     by = source if by is None else checked_id("by", by)
     optional_time("received_at", received_at)
+    if not isinstance(dry_run, bool):
+        raise InvalidValue("dry_run", dry_run, "True or False")
+    if progress is not None:
+        checked_function("progress", progress)
+    if not is_list(statements):
+        raise InvalidValue("statements", statements, _STATEMENTS)
     taking = _Taking(ledger, source, by, received_at, dry_run=dry_run)
     rest = iter(statements)
     done = 0
@@ -207,7 +221,7 @@ class _Taking:
         by_stream: dict[str, list[Statement]] = {}
         for statement in some:
             if not isinstance(statement, Statement):
-                raise InvalidValue("statements", statement, "what a format reads: Statement(...)")
+                raise InvalidValue("statements", statement, _STATEMENTS)
             mine = self._placed(statement)
             stream = stream_of(mine.kind, f"{self.source}/{mine.id}")
             by_stream.setdefault(stream, []).append(mine)
