@@ -671,7 +671,7 @@ class TestBadRows:
             ("detected_at", "1,0001-01-01T00:00Z", "", "no moment"),
             ("detected_at", "1,soon", "detected_at", "ISO 8601"),
             ("detected_at", "1", "", "1 cells where the header has 2; cut off"),
-            ("detected_at", "1,2024-05-01T09:00Z,x", "", "3 cells .* unquoted comma"),
+            ("detected_at", "1,2024-05-01T09:00Z,x", "", "3 cells .* unquoted delimiter"),
             ("detected_at", "a\x07b,2024-05-01T09:00Z", "id", "control"),
             ("detected_at", f"{'x' * 201},2024-05-01T09:00Z", "id", "1 to 200"),
             ("severity", "1,high", "severity", "one of P1"),
@@ -788,22 +788,17 @@ class TestBadFiles:
             (b"\xef\xbb\xbf", "is empty"),
             (b"\n\n", "is empty"),
             (b"1,2024-05-01T09:00Z\n", "no column 'id'; the first row must be the header"),
-            (b"id,detected_at,id\n", ":1: the column 'id' is there twice"),
-            (b"id,detected_at,ID\n", ":1: the column 'ID' is there twice, or stands for id"),
+            (b"id,detected_at,id\n", "the column 'id' is there twice"),
+            (b"id,detected_at,ID\n", "the column 'ID' stands for id, as another one does"),
             (b"id,team,team\n", "the column 'team' is there twice"),
-            (b"id,detected_at,\n", "column 3 has no name"),
             (b"id,a\x07b\n", "can't be a label"),
-            (b"id;detected_at\n", "separated by ';'"),
-            (b"id\tdetected_at\n", r"separated by '\\t'"),
             (b"detected_at\n", "no column 'id'"),
-            (GOOD.encode("utf-16"), "UTF-16"),
             (GOOD.encode("utf-16-le"), "NUL byte"),
-            (b"id,title\n1,caf\xe9\n", ":2: byte 0xe9 is not UTF-8"),
+            (b"id,title\n1,caf\x81\n", ":2: byte 0x81"),
             (b"id,title\n1,a\x00b\n", ":2: it holds a NUL byte"),
             (GOOD.encode() + b'2,"open\n3,x\n', ":3: a quote is opened here and never closed"),
             (GOOD.encode() + b'2,"open\n' + b"x\n" * 80_000, ":3: a quote is opened here"),
             (GOOD.encode() + b'2,"a"b\n', ":3: it is no CSV"),
-            (b"id,title\r1,x\r", "it is no CSV"),
         ],
     )
     @pytest.mark.parametrize("keep_going", [False, True])
@@ -830,13 +825,34 @@ class TestBadFiles:
         def opens(*_):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(type(path), "open", opens)
+        monkeypatch.setattr(os, "open", opens)
         assert "can't be read: Permission denied" in refused(ledger, incidents=path)
 
-    @pytest.mark.parametrize("data", [b"\xef\xbb\xbf" + GOOD.encode(), GOOD.encode()])
-    def test_with_and_without_bom(self, ledger, put, data):
-        """UTF-8 may begin with a byte order mark."""
-        assert import_csv(ledger, incidents=put(data)).events == 1
+    @pytest.mark.parametrize(
+        ("data", "said"),
+        [
+            (b"\xef\xbb\xbf" + GOOD.encode(), "commas, UTF-8"),
+            (GOOD.encode(), "commas, UTF-8"),
+            (GOOD.encode("utf-16"), "commas, UTF-16"),
+            (GOOD.replace(",", ";").encode(), "semicolons, UTF-8"),
+            (GOOD.replace(",", "\t").encode(), "tabs, UTF-8"),
+            (GOOD.replace("\n", "\r").encode(), "commas, UTF-8"),
+            ("id,detected_at,x\n1,2024-05-01T09:00Z,caf\xe9\n".encode("cp1252"), "Windows-1252"),
+            (b"id,detected_at,\n1,2024-05-01T09:00Z,\n", "without a name"),
+        ],
+    )
+    def test_what_is_found_out_about_a_file_is_said(self, ledger, put, data, said):
+        report = import_csv(ledger, incidents=put(data))
+        assert (report.events, said in report.said[0]) == (1, True)
+
+    def test_rows_need_no_file(self, ledger):
+        rows = [{"id": "1", "detected_at": at(9), "service": ["api", "web"]}]
+        assert import_csv(ledger, incidents=rows).events == 1
+        assert import_csv(ledger, incidents=rows).events == 0
+        [row] = ledger.facts().incidents
+        assert (row.detected_at, row.services) == (at(9), ("api", "web"))
+        bad = [{"id": "1", "detected_at": "soon"}]
+        assert "incidents:1: detected_at" in refused(ledger, incidents=bad)
 
     def test_a_header_alone(self, ledger, put):
         """A file without rows imports nothing."""

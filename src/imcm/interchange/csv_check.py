@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from heapq import heapify, heappop, heappush
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import attrs
@@ -51,6 +50,7 @@ class ImportReport:
         withdrawn: Incidents and changes that a complete file does not have any more; *reinstated*,
             those that it has again.
         dry_run: Nothing was recorded.
+        said: What was found out about each file: its delimiter and encoding.
     """
 
     histories: int
@@ -70,6 +70,7 @@ class ImportReport:
     withdrawn: int = 0
     reinstated: int = 0
     dry_run: bool = False
+    said: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         """Return the counts in one line; what the problems are is in `problems`."""
@@ -95,9 +96,9 @@ class Problems:
         if len(self._kept) < PROBLEMS_KEPT:
             self._kept.append(problem)
 
-    def of_file(self, path: Path) -> None:
+    def of_file(self, file: str) -> None:
         """Begin with a file: its problems stand behind those of files before it."""
-        self._files.setdefault(str(path), len(self._files))
+        self._files.setdefault(file, len(self._files))
 
     def kept(self) -> tuple[Problem, ...]:
         """Return those that are kept, in the order of the files and their lines."""
@@ -111,8 +112,8 @@ class Survey:
     It keeps a number per row and no row: the line by id, with a hash of the cells beside it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, file: str) -> None:
+        self.file = file
         self.rows = 0
         self.refused: set[str] = set()
         self._seen: dict[str, int] = {}
@@ -150,9 +151,7 @@ class Survey:
     def wrong(self, key: str, column: str, value: str, why: str) -> Problem:
         """Refuse the rows of a key, and return the problem that is the reason."""
         self.refused.add(key)
-        return Problem(
-            file=str(self.path), line=self.line(key), column=column, value=value, why=why
-        )
+        return Problem(file=self.file, line=self.line(key), column=column, value=value, why=why)
 
 
 _HASH: Final = (1 << 64) - 1

@@ -29,7 +29,6 @@ from imcm.domain.incident_events import IncidentAbsorbed, IncidentMerged, Incide
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source, kind_and_id, stream_of
 from imcm.domain.vocabulary import Commit, checked_function
 from imcm.errors import ImcmError, ImportRefusedError, InvalidValue, StepRefused, UnknownIdError
-from imcm.files import checked_path
 from imcm.interchange.csv_check import (
     NAMED_IN_MESSAGE,
     ImportReport,
@@ -39,7 +38,7 @@ from imcm.interchange.csv_check import (
 )
 from imcm.interchange.csv_contract import CsvOptions, csv_options
 from imcm.interchange.csv_statements import commit_of, id_of, read_by, statement_of
-from imcm.interchange.csv_table import Row, table_of
+from imcm.interchange.csv_table import Row, Rows
 from imcm.interchange.deciding import Pair, additions, source_of
 from imcm.interchange.mapping import Problem
 from imcm.interchange.statements import Statement
@@ -52,9 +51,9 @@ from imcm.plain import plain
 def import_csv(
     ledger: Ledger,
     *,
-    incidents: str | Path | None = None,
-    changes: str | Path | None = None,
-    commits: str | Path | None = None,
+    incidents: object = None,
+    changes: object = None,
+    commits: object = None,
     source: str | None = None,
     tz: str | None = None,
     time_format: str | Sequence[str] | None = None,
@@ -72,7 +71,8 @@ def import_csv(
     a changed value becomes a correction, and an interrupted import can simply be run again.
 
     Args:
-        incidents, changes, commits: The files; at least one.
+        incidents, changes, commits: The tables, at least one: a path, "-" for standard input, an
+            open file, a list of mappings, a frame; see `imcm.interchange.tables.read_table`.
         source: The tool they come from, put before every id; see `CsvOptions`.
         tz: IANA name of the zone of times without UTC offset; without it they are refused.
         time_format: `strptime` formats of times that are not ISO 8601.
@@ -100,9 +100,9 @@ def import_csv(
     options = csv_options(
         source=source, tz=tz, time_format=time_format, mapping=mapping, complete=complete
     )
-    named = {"incidents": incidents, "changes": changes, "commits": commits}
-    files = {table: checked_path(table, path) for table, path in named.items() if path is not None}
-    taking = _Taking(ledger, options, files, keep_going=keep_going, confirmed=confirm_withdrawals)
+    given = {"incidents": incidents, "changes": changes, "commits": commits}
+    tables = {kind: Rows(each, kind, options) for kind, each in given.items() if each is not None}
+    taking = _Taking(ledger, options, tables, keep_going=keep_going, confirmed=confirm_withdrawals)
     histories, events = ledger.bring_in(
         taking.histories(),
         together=True,
@@ -159,20 +159,20 @@ class _Taking:
         self,
         ledger: Ledger,
         options: CsvOptions,
-        files: Mapping[str, Path],
+        tables: Mapping[str, Rows],
         *,
         keep_going: bool,
         confirmed: bool,
     ) -> None:
         self.ledger = ledger
         self.options = options
-        self.files = files
+        self.tables = tables
         self.keep_going = keep_going
         self.confirmed = confirmed
         self.problems = Problems()
-        self.surveys = {table: Survey(path) for table, path in files.items()}
-        for path in files.values():
-            self.problems.of_file(path)
+        self.surveys = {kind: Survey(rows.table.name) for kind, rows in tables.items()}
+        for survey in self.surveys.values():
+            self.problems.of_file(survey.file)
         self.commits: dict[str, _Commits] = {}
         self.named: set[str] = set()
         self.tallies: dict[str, _Tally] = {}
@@ -185,21 +185,20 @@ class _Taking:
 
     def histories(self) -> Iterator[History]:
         """Yield what each row tells; commits are read first, since they go with their changes."""
-        if "commits" in self.files:
+        if "commits" in self.tables:
             self._read_commits()
         for table, kind in KINDS.items():
-            if table in self.files:
+            if table in self.tables:
                 yield from self._of_table(table, kind)
 
     def _of_table(self, table: str, kind: str) -> Iterator[History]:
         options, survey = self.options, self.surveys[table]
         if kind == INCIDENT:
             self.merges = Merges(self.ledger, survey)
-        hashed: Any = None
-        for row, raw in table_of(survey.path, table, options):
+        rows = self.tables[table]
+        hashed = hashlib.sha256(read_by(table, rows.header, options))
+        for row, raw in rows:
             survey.rows += 1
-            if hashed is None:
-                hashed = hashlib.sha256(read_by(table, row.header, options))
             id_ = id_of(row, options)
             other = None if id_ is None else survey.repeats(id_, row.line, tuple(row.cells))
             if id_ is None:
@@ -215,7 +214,7 @@ class _Taking:
             elif other:
                 self.problems.note(
                     Problem(
-                        file=str(survey.path),
+                        file=survey.file,
                         line=row.line,
                         column="id",
                         value=id_,
@@ -232,11 +231,11 @@ class _Taking:
         """Read commits, and gather those of each change."""
         options, survey = self.options, self.surveys["commits"]
         gathered: dict[str, dict[str, tuple[Commit, bytes, str]]] = {}
-        context = b""
-        for row, raw in table_of(survey.path, "commits", options):
+        rows = self.tables["commits"]
+        context = read_by("commits", rows.header, options)
+        for row, raw in rows:
             survey.rows += 1
-            context = context or read_by("commits", row.header, options)
-            read = commit_of(row, raw, options)
+            read = commit_of(row, raw, context, options)
             problems = [*read.problems]
             if read.change is not None and read.id is not None:
                 key = _key(read.change, read.id)
@@ -403,8 +402,9 @@ class _Taking:
             ImportRefusedError: They are too many, or it can't be said which they are.
         """
         for table, line in self.without_id.items():
+            place = self.tables[table].table.place(line)
             raise ImportRefusedError(
-                f"{self.files[table]}:{line}: the id of this row can't be read, so it can't be "
+                f"{place}: the id of this row can't be read, so it can't be "
                 "said what is gone from a complete file; nothing was recorded"
             )
         surveys = {KINDS[table]: s for table, s in self.surveys.items() if table in KINDS}
@@ -478,6 +478,7 @@ class _Taking:
             withdrawn=sum(tally.withdrawn for tally in told),
             reinstated=sum(tally.reinstated for tally in told),
             dry_run=dry_run,
+            said=tuple(f"{rows.table.name}: {rows.table.said}" for rows in self.tables.values()),
         )
 
 
@@ -632,4 +633,4 @@ def _key(change: str, commit: str) -> str:
 
 
 def _of_commit(survey: Survey, line: int, change: str, why: str) -> Problem:
-    return Problem(file=str(survey.path), line=line, column="change_id", value=change, why=why)
+    return Problem(file=survey.file, line=line, column="change_id", value=change, why=why)

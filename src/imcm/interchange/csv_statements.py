@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import attrs
@@ -38,7 +37,7 @@ from imcm.interchange.csv_contract import (
     STATUSES,
     CsvOptions,
 )
-from imcm.interchange.csv_table import Header, Row, table_of
+from imcm.interchange.csv_table import Header, Row, Rows
 from imcm.interchange.mapping import Problem, count, member, truth
 from imcm.interchange.statements import Happening, Statement
 
@@ -85,7 +84,10 @@ class ReadCommit:
         id: The commit's id; None where it can't be read.
         commit: None where something is wrong with it.
         problems: What is wrong with it.
-        raw: The bytes of the row, without the line end.
+        payload: What its hash is made of, as of a `ReadRow`. The commits of a change are told by
+            one event: its payload is that of the first of them, and a line end and the row of each
+            other behind it, in the order of their ids.
+        raw: The row alone.
         cells: What stands in it, for telling equal rows.
     """
 
@@ -94,35 +96,42 @@ class ReadCommit:
     id: str | None
     commit: Commit | None
     problems: tuple[Problem, ...]
+    payload: bytes
     raw: bytes
     cells: tuple[str, ...]
 
 
-def read_incidents(path: str | Path, options: CsvOptions) -> Iterator[ReadRow]:
+def read_incidents(given: object, options: CsvOptions) -> Iterator[ReadRow]:
     """
-    Yield the rows of a CSV file of incidents, bad ones with their problems.
+    Yield the rows of a table of incidents, bad ones with their problems.
+
+    Args:
+        given: A path, or whatever else `imcm.interchange.tables.read_table` reads.
+        options: How they are read.
 
     Raises:
         ImportRefusedError: The file as a whole can't be read.
     """
-    yield from _read(path, "incidents", options)
+    yield from _read(given, "incidents", options)
 
 
-def read_changes(path: str | Path, options: CsvOptions) -> Iterator[ReadRow]:
-    """Yield the rows of a CSV file of changes, as `read_incidents` does."""
-    yield from _read(path, "changes", options)
+def read_changes(given: object, options: CsvOptions) -> Iterator[ReadRow]:
+    """Yield the rows of a table of changes, as `read_incidents` does."""
+    yield from _read(given, "changes", options)
 
 
-def read_commits(path: str | Path, options: CsvOptions) -> Iterator[ReadCommit]:
-    """Yield the rows of a CSV file of commits, as `read_incidents` does."""
-    for row, raw in table_of(path, "commits", options):
-        yield commit_of(row, raw, options)
+def read_commits(given: object, options: CsvOptions) -> Iterator[ReadCommit]:
+    """Yield the rows of a table of commits, as `read_incidents` does."""
+    rows = Rows(given, "commits", options)
+    context = read_by("commits", rows.header, options)
+    for row, raw in rows:
+        yield commit_of(row, raw, context, options)
 
 
-def _read(path: str | Path, table: str, options: CsvOptions) -> Iterator[ReadRow]:
-    context: bytes | None = None
-    for row, raw in table_of(path, table, options):
-        context = context or read_by(table, row.header, options)
+def _read(given: object, table: str, options: CsvOptions) -> Iterator[ReadRow]:
+    rows = Rows(given, table, options)
+    context = read_by(table, rows.header, options)
+    for row, raw in rows:
         payload = context + raw
         id_ = id_of(row, options)
         told = statement_of(table, row, hashlib.sha256(payload).hexdigest())
@@ -386,7 +395,7 @@ def _window(row: Row) -> Window | None:
         return None
 
 
-def commit_of(row: Row, raw: bytes, options: CsvOptions) -> ReadCommit:
+def commit_of(row: Row, raw: bytes, context: bytes, options: CsvOptions) -> ReadCommit:
     """Return a row of commits."""
     change: str | None = None
     id_: str | None = None
@@ -408,6 +417,7 @@ def commit_of(row: Row, raw: bytes, options: CsvOptions) -> ReadCommit:
         id=id_,
         commit=None if row.problems else commit,
         problems=tuple(row.problems),
+        payload=context + raw,
         raw=raw,
         cells=tuple(row.cells),
     )
