@@ -25,7 +25,7 @@ from imcm.cli.common import guarded, say
 HOMES: Final[Mapping[str, str]] = {
     "demo": "imcm.cli.demo",
     "import": "imcm.cli.files",
-    "export": "imcm.cli.files",
+    "export": "imcm.cli.exports",
     "backup": "imcm.cli.files",
     "timeline": "imcm.cli.steps",
     "list": "imcm.cli.boards",
