@@ -24,7 +24,6 @@ links to the deployments; what else is known goes into `customData`, by names of
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -180,7 +179,7 @@ class _Made:
         self._source = source
         self._environment = environment
         self._ids = uuid5(NAMESPACE_URL, f"imcm:{ledger.ledger_id}")
-        self.left_out: Counter[str] = Counter()
+        self.left_out = self._log.left_out
         self._titles: dict[str, str] = {}
         self._tickets: dict[str, str] = {}
         self._deployed: dict[str, Recorded] = {}

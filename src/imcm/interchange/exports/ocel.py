@@ -21,7 +21,6 @@ bounds as attributes.
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from enum import Enum
@@ -142,7 +141,8 @@ def write_ocel(
     for number, (name, attributes) in enumerate(_OBJECTS.items()):
         file.write((b",\n" if number else b"\n") + _json(_type(name, dict(attributes))))
     file.write(b"\n]}\n")
-    return Written(count, dict(sorted(made.left_out.items())))
+    edits = {"a correction or a void, told in what it is of": log.edits} if log.edits else {}
+    return Written(count, dict(sorted({**log.left_out, **edits}.items())))
 
 
 def is_ocel(file: Ends) -> bool:
@@ -164,7 +164,6 @@ class _Made:
         self._severities: dict[str, list[tuple[datetime, str]]] = {}
         self._ids: dict[tuple[str, str], None] = {}
         self.types: dict[str, dict[str, str]] = {}
-        self.left_out: Counter[str] = Counter()
 
     # --- events -----------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ them, once for everything; memory grows with them, and not with the log.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -59,15 +60,21 @@ class StandingLog:
         self._words = words
         self.position = ledger.position_at(known_at)
         self._edits: dict[str, list[Any]] = {}
+        self.edits = 0
+        """How many corrections and voids there are."""
+        self.left_out: Counter[str] = Counter()
+        """How many events were not told, for each reason, so far."""
         kept: list[Recorded] = []
         wanted = _EDITS | keep
         for recorded in self._recorded(wanted.__contains__):
             if recorded.event.__class__.__name__ in _EDITS:
                 self._edits.setdefault(recorded.stream, []).append(recorded.event)
+                self.edits += 1
             else:
                 kept.append(recorded)
         self.kept: tuple[Recorded, ...] = tuple(self._standing(kept))
         """The events of the kept types, as they stand."""
+        self.left_out.clear()
 
     def events(self, wanted: Callable[[str], bool]) -> Iterator[Recorded]:
         """
@@ -83,7 +90,9 @@ class StandingLog:
         for row in self._ledger.rows(upto=self.position):
             if wanted(row.type) and row.stream.startswith(_KINDS):
                 recorded = decode(row, words=self._words)
-                if not isinstance(recorded.event, Unread):
+                if isinstance(recorded.event, Unread):
+                    self.left_out["not read by this version"] += 1
+                else:
                     yield recorded
 
     def _standing(self, log: Iterable[Recorded]) -> Iterator[Recorded]:
@@ -93,5 +102,7 @@ class StandingLog:
                 yield recorded
                 continue
             event = standing({recorded.version: recorded.event}, edits).get(recorded.version)
-            if event is not None:
+            if event is None:
+                self.left_out["voided"] += 1
+            else:
                 yield recorded._replace(event=event)
