@@ -62,9 +62,9 @@ def told(path: Path) -> Ledger:
                pull_request="42", opened_at=minutes(-70), merged_at=minutes(-60)),
         Commit(id="5f2a91c", pull_request="42", opened_at=minutes(-70), merged_at=minutes(-60)),
     ]  # fmt: skip
-    tell("CHG-1", change.plan, 0, title=HOSTILE[0], services=["checkout", "=cart"],
-         type=ChangeType.EMERGENCY,
-        incident="INC-1", kind=Kind.DEPLOYMENT, labels={"repository": "shop/web", "team": HOSTILE[1]})  # fmt: skip
+    labels = {"repository": "shop/web", "team": HOSTILE[1]}
+    tell("CHG-1", change.plan, 0, title=HOSTILE[0], services=["checkout", "=cart"], labels=labels,
+         type=ChangeType.EMERGENCY, incident="INC-1", kind=Kind.DEPLOYMENT)  # fmt: skip
     tell("CHG-1", change.submit, 0)
     tell("CHG-1", change.start, 1, by="pipeline", commits=commits, version="5.4")
     tell("CHG-1", change.complete, 2, by="pipeline")

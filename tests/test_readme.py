@@ -189,6 +189,7 @@ ASSUMED = {
     "README.md": readme_folder,
     "audit.md": audit_folder,
     "command-line.md": empty_folder,
+    "export.md": empty_folder,
     "import.md": import_folder,
     "views.md": empty_folder,
 }

@@ -84,7 +84,7 @@ _SIGNS: Final = (
     "\uff1d\uff0b\uff20\uff0d"  # full-width
     "\ufe66\ufe62\ufe6b\ufe63"  # small forms
     "\u207c\u207a\u207b\u208c\u208a\u208b"  # above and below the line
-    "\u2212"  # the minus of mathematics
+    "\u2212\ufb29"  # the minus of mathematics, the plus of Hebrew
 )
 _COMPUTED: Final = re.compile(rf"(^\s*|;[\s\"']*)([{_SIGNS}])")
 

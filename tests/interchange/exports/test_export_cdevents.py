@@ -169,7 +169,7 @@ def test_ids_are_unique_and_stay(ledger, tmp_path):
 
 
 def test_our_own_format_reads_it_back(ledger):
-    """Nothing is dropped but what is of source code, and moments, severities, services are there."""
+    """Nothing is dropped but what is of source code; moments, severities, services are there."""
     events, _ = written(ledger)
     said = []
     for event in events:
@@ -242,7 +242,7 @@ def test_what_is_refused(ledger):
         with pytest.raises(InvalidValue):
             written(ledger, **options)
     with pytest.raises(NaiveTimeError):
-        written(ledger, known_at=datetime(2026, 1, 1))
+        written(ledger, known_at=datetime(2026, 1, 1))  # noqa: DTZ001
     with pytest.raises(InvalidValue):
         write_cdevents(ledger, "a file")
     with pytest.raises(InvalidValue):

@@ -30,7 +30,7 @@ from imcm.interchange.exports.targets import Ends, folder_to_write
 from imcm.ledger.reading import LedgerReader
 from imcm.projections.facts.fold import Facts
 
-__all__ = ["FORMS", "arrow_table", "is_table", "write_arrow", "write_parquet", "write_table"]
+__all__ = ["FORMS", "arrow_table", "write_arrow", "write_parquet", "write_table"]
 
 Form = Literal["parquet", "arrow"]
 FORMS: Final[Mapping[str, bytes]] = {"parquet": b"PAR1", "arrow": b"ARROW1"}
@@ -164,10 +164,11 @@ def _is_named(form: Form, file: Ends) -> bool:
 
 
 def _checked_form(form: object) -> Form:
-    if form == "parquet":
-        return "parquet"
-    if form == "arrow":
-        return "arrow"
+    if isinstance(form, str):  # asked of a text only: what else there is may refuse to be compared
+        if form == "parquet":
+            return "parquet"
+        if form == "arrow":
+            return "arrow"
     raise InvalidValue("form", form, f"one of {', '.join(FORMS)}")
 
 

@@ -55,7 +55,7 @@ from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.rows import ChangeFacts, IncidentFacts
 from imcm.projections.figures.units import utc
 
-__all__ = ["SPEC", "TYPES", "Written", "is_cdevents", "write_cdevents"]
+__all__ = ["SPEC", "TYPES", "write_cdevents"]
 
 SPEC: Final = "0.5.0"
 """The version of the specification that is written."""
@@ -157,7 +157,7 @@ def _checked_source(source: str | None, ledger_id: str) -> str:
     if source is None:
         return f"/{quote(ledger_id)}"
     told = checked_text("source", source)
-    if not told or quote(told, safe=_RESERVED) != told:
+    if not told or quote(told, safe=_RESERVED, errors="replace") != told:
         raise InvalidValue("source", source, "a URI reference, such as /teams/web or https://...")
     return told
 

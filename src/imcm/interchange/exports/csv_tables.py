@@ -27,7 +27,7 @@ from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.units import utc
 
-__all__ = ["CSV_TABLES", "is_csv", "write_csv", "write_csv_folder", "write_figures_csv"]
+__all__ = ["CSV_TABLES", "write_csv", "write_csv_folder", "write_figures_csv"]
 
 CSV_TABLES: Final = tuple(name for name in TABLES if name != "log")
 """The tables that are written as CSV: those of facts."""

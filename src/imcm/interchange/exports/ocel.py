@@ -46,7 +46,7 @@ from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import utc
 from imcm.projections.histories.timeline import LINKS
 
-__all__ = ["is_ocel", "write_ocel"]
+__all__ = ["write_ocel"]
 
 _SERVICE: Final = "service"
 _PERSON: Final = "person"
@@ -124,6 +124,8 @@ def write_ocel(
     ledger = checked_reader(ledger)
     if not callable(getattr(file, "write", None)):
         raise InvalidValue("file", file, "give a file that is open for writing bytes")
+    if not isinstance(words, bool):
+        raise InvalidValue("words", words, "True or False")
     log = StandingLog(ledger, known_at=known_at, words=words)
     made = _Made(ledger.facts(known_at=log.position), words=words)
     file.write(_BEGIN)

@@ -32,7 +32,7 @@ from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.rows import ChangeFacts, IncidentFacts
 from imcm.projections.figures.units import utc
 
-__all__ = ["TABLES", "Column", "TableShape", "log_rows", "rows_of", "shape_of"]
+__all__ = ["TABLES", "log_rows", "rows_of", "shape_of"]
 
 Type = Literal["text", "whole", "number", "truth", "time", "texts", "labels"]
 Cell: TypeAlias = str | int | float | bool | datetime | tuple[str, ...] | Mapping[str, str] | None

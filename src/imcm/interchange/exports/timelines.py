@@ -19,7 +19,7 @@ import attrs
 import msgspec
 
 from imcm.domain.recorded import kind_and_id
-from imcm.domain.vocabulary import is_list
+from imcm.domain.vocabulary import checked_text, is_list
 from imcm.errors import InvalidValue
 from imcm.interchange.exports.standing_log import checked_reader
 from imcm.interchange.exports.targets import Ends
@@ -31,9 +31,6 @@ from imcm.projections.histories.timeline import Entry
 from imcm.wording import moment_text
 
 __all__ = [
-    "Timeline",
-    "is_timeline_json",
-    "is_timeline_markdown",
     "markdown_text",
     "timeline_json",
     "timeline_markdown",
@@ -163,7 +160,7 @@ def is_timeline_json(file: Ends) -> bool:
     return file.begin.startswith(_JSON_MARK)
 
 
-def markdown_text(text: object) -> str:
+def markdown_text(text: str) -> str:
     """
     Return *text* so that Markdown shows it as it is, on one line, also in a cell of a table.
 
@@ -174,7 +171,7 @@ def markdown_text(text: object) -> str:
     Args:
         text: What it is.
     """
-    return _SIGNS.sub(_as_text, plain(text))
+    return _SIGNS.sub(_as_text, plain(checked_text("text", text)))
 
 
 # A colon makes a link of a bare address or an emoji, a dot behind www a link, a dollar sign a
