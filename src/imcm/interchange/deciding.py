@@ -29,8 +29,11 @@ from imcm.domain.corrections import (
     Correctable,
     DurationStated,
     EventVoided,
+    LabelsCorrected,
     ReferenceAdded,
+    SourceReinstated,
     SourceSaid,
+    SourceWithdrew,
     WordsRedacted,
     past_standing,
     replaced,
@@ -118,13 +121,25 @@ class Past:
         self.happened: list[tuple[int, Happening]] = []
         self.versions: set[int] = set()
         self.redacted: set[int] = set()
+        self.unmerged = False
         for version, (event, origin) in enumerate(pairs, start=1):
             if isinstance(event, WordsRedacted):
                 self.redacted.update(event.versions)
+            if isinstance(event, incidents.IncidentUnmerged):
+                merges = (v for v in self.versions if self._is_merge(v))
+                self.versions.difference_update([*merges])
+                self.unmerged = True
             mine = origin is not None and origin.name == source and origin.ledger is None
             if mine and getattr(event, "imported", False):
                 order = Order(origin.sequence, origin.recorded_at)  # type: ignore[union-attr]
                 self._read(version, event, order)
+
+    def _is_merge(self, version: int) -> bool:
+        return isinstance(self.stands[version], incidents.IncidentMerged)
+
+    def word(self, name: Name) -> Any:
+        """Return its last word on a fact; None where it has none. Any: as `Now.get`."""
+        return self._value(name)
 
     def _read(self, version: int, event: Any, order: Order) -> None:
         if isinstance(event, CORRECTIONS):
@@ -133,6 +148,9 @@ class Past:
         if isinstance(event, EventVoided):
             self._read_void(event, order)
         if isinstance(event, EDITS):
+            return
+        if isinstance(event, SourceWithdrew | SourceReinstated):
+            self.facts[GONE] = Said(isinstance(event, SourceWithdrew) or None, order)
             return
         if isinstance(event, SourceSaid):
             for text in event.facts:
@@ -188,6 +206,9 @@ class Past:
 
 Name = str | tuple[str, str]
 """Which fact: its name; of labels, marks and references each is one, by its name within them."""
+
+GONE: Final = "gone"
+"""That the source has it no more, among the facts."""
 
 _BY_NAME: Final = frozenset({"labels", "marks", "references"})
 
@@ -343,6 +364,7 @@ class Now:
 
     def _hear(self, statement: Statement) -> None:
         order, facts = order_of(statement), dict(statement.facts)
+        self._hear_gone(statement, order)
         if self.kind == INCIDENT:
             self._hear_happened(statement)
             for name, what in _MOMENT_OF.items():
@@ -350,9 +372,29 @@ class Now:
                     self._set_moment(what, facts.pop(name), facts, statement)
         else:
             self._hear_earliest(statement)
+        if "severity" in facts and facts["severity"] is not None:
+            self._hear_severity(facts, order, statement)
         for whole, values in facts.items():
             for each, value in _one_by_one(whole, values):
                 self._hear_fact(each, value, order, statement)
+
+    def _hear_severity(self, facts: dict[str, Any], order: Order, statement: Statement) -> None:
+        """Take the name with the severity whose it is: another severity has it no more."""
+        before, name = self.facts.get("severity"), facts.get("severity_name")
+        if before is None or before.value == facts["severity"]:
+            return
+        if order.is_before(before.order):
+            facts.pop("severity_name", None)
+        elif name is None:
+            self.facts["severity_name"] = Said(None, order, statement)
+
+    def _hear_gone(self, statement: Statement, order: Order) -> None:
+        """Hear that the source has it no more, or has it again."""
+        if statement.gone:
+            if not any(order.is_before(said.order) for said in self.facts.values()):
+                self.facts[GONE] = Said(True, order, statement)
+        elif GONE in self.facts:
+            self._hear_fact(GONE, None, order, statement)
 
     def _hear_fact(self, name: Name, value: Any, order: Order, statement: Statement) -> None:
         before = self.facts.get(name)
@@ -378,9 +420,18 @@ class Now:
             if each.what == "detected":
                 self._hear_detected(each, statement)
             elif not any(_is_same(each, other) for other, _ in self.happened):
-                self.happened.append((each, statement))
+                self._hear_new(each, statement)
         if statement.happened:
-            self.happened.sort(key=lambda pair: _when(pair[0]))
+            self.happened = _in_time(self.happened)
+
+    def _hear_new(self, each: Happening, statement: Statement) -> None:
+        """Take what was not told before; of a reopening known without its moment, the moment."""
+        if each.what == "reopened":
+            for place, (other, _) in enumerate(self.happened):
+                if other.what == each.what and other.at is _NEVER:
+                    self.happened[place] = each, statement
+                    return
+        self.happened.append((each, statement))
 
     def _hear_detected(self, each: Happening, statement: Statement) -> None:
         """Take the first detection as that; a later one is a reopening, where it was over."""
@@ -481,6 +532,19 @@ _AT_ONCE: Final = ("reopened", "acknowledged", "mitigated", "resolved", "closed"
 def _when(each: Happening) -> tuple[datetime, int]:
     at: Moment | None = each.at
     return (_FIRST_OF_ALL if at is None else earliest(at)), _AT_ONCE.index(each.what)
+
+
+def _in_time(
+    pairs: Sequence[tuple[Happening, Statement | None]],
+) -> list[tuple[Happening, Statement | None]]:
+    """Return what happened in the order of time; what has no moment stays behind what it was."""
+    keyed = []
+    key = (_FIRST_OF_ALL, 0)
+    for pair in pairs:
+        key = key if pair[0].at is _NEVER else _when(pair[0])
+        keyed.append((key, pair))
+    keyed.sort(key=lambda each: each[0])
+    return [pair for _, pair in keyed]
 
 
 def _is_same(one: Happening, other: Happening) -> bool:
@@ -676,11 +740,24 @@ def _outcome(
         yield changes.ChangeRecovered(**told, at=get("recovered_at")), ("recovered_at",)
     if get("closed_at") is not None and status != "cancelled":
         well = Result.SUCCESSFUL if status == "successful" else None
-        result = Result.UNSUCCESSFUL if failed or rolled_back else well
+        result = Result.UNSUCCESSFUL if failed or status == "rolled_back" else well
         yield changes.ChangeClosed(**told, at=get("closed_at"), result=result), ("closed_at",)
 
 
 # --- what is new of it ----------------------------------------------------------------------------
+
+
+class Unchangeable(NamedTuple):
+    """
+    A fact that a source says otherwise now, and that no correction can change.
+
+    Attributes:
+        name: Which; *value*, what it says now; *before*, what it said when it told it.
+    """
+
+    name: str
+    value: object
+    before: object = None
 
 
 class Additions(NamedTuple):
@@ -690,12 +767,12 @@ class Additions(NamedTuple):
     Attributes:
         pairs: Events, each with where it comes from: corrections and voids first.
         superseded: How many facts an older statement told that a later one had told otherwise.
-        left: Facts that a source says otherwise now and nothing can change: name and value.
+        left: Facts that a source says otherwise now and nothing can change.
     """
 
     pairs: tuple[Pair, ...] = ()
     superseded: int = 0
-    left: tuple[tuple[str, object], ...] = ()
+    left: tuple[Unchangeable, ...] = ()
 
 
 def additions(
@@ -705,6 +782,7 @@ def additions(
     *,
     source: str,
     by: str,
+    bare: bool = False,
 ) -> Additions:
     """
     Return what some statements of one source add to the stream of what they are about.
@@ -715,6 +793,7 @@ def additions(
         statements: What the source says of it, in the order of their receipt.
         source: The name of the source.
         by: Who recorded it, where the source does not name anybody.
+        bare: The ids of the source are those of the ledger, so that its events name none besides.
     """
     past = Past(kind, pairs, source)
     now = Now(past, statements)
@@ -726,13 +805,17 @@ def additions(
         ]
         new += [(_milestone(each, by), said or latest) for each, said in now.happened]
         new += [(event, now.source_of(names) or latest) for event, names in _ends(kind, now, by)]
+        new += _withdrawn(past, now, by)
         new += _said_again(past, now, new, by)
-        return Additions(tuple(_with_sources(new, source)), now.superseded)
+        return Additions(tuple(_with_sources(new, source, bare=bare)), now.superseded)
     first, known, correctable = _AGGREGATES[kind]
     left = tuple(_unchangeable(past, now, [*_facts(kind, now, by)], correctable))
-    for name, _ in left:
-        now.keep(name, past)
+    for each in left:
+        now.keep(each.name, past)
     made = [*_facts(kind, now, by), *_ends(kind, now, by)]
+    if past.unmerged and now.get("merged_into") == past.word("merged_into"):
+        # Somebody parted them since, and the source says nothing else than it said.
+        made = [pair for pair in made if not isinstance(pair[0], incidents.IncidentMerged)]
     if kind == INCIDENT and not any(isinstance(past.stands.get(v), first) for v in past.versions):
         made = made[1:]  # it was told here, or by another source, what was detected
     gone = set(_taken_back(past, made, correctable))
@@ -746,7 +829,7 @@ def additions(
         said = now.source_of(made[place][1]) or latest
         (edits if isinstance(event, EDITS) else facts).append((event, said))
     facts += _retitled(past, now, by)
-    edits += _unlabelled(past, now, by, correctable)
+    edits = _unlabelled(past, now, by, correctable, edits)
     facts += [
         (event, now.source_of(names) or latest)
         for event, names in _references(now, by)
@@ -755,8 +838,9 @@ def additions(
     moved, milestones = _rearranged(past, now, by, correctable)
     pairs_ = [*edits, *moved, *facts, *milestones]
     told: list[tuple[Any, Statement]] = [(event, said or latest) for event, said in pairs_]
+    told += _withdrawn(past, now, by)
     told += _said_again(past, now, told, by)
-    return Additions(tuple(_with_sources(told, source)), now.superseded, left)
+    return Additions(tuple(_with_sources(told, source, bare=bare)), now.superseded, left)
 
 
 Told = tuple[Any, Statement | None]
@@ -780,21 +864,21 @@ def _ends(kind: str, now: Now, by: str) -> Iterator[Made]:
     return _incident_ends(now, by) if kind == INCIDENT else iter(())
 
 
-def _with_sources(told: Iterable[Told], source: str) -> Iterator[Pair]:
+def _with_sources(told: Iterable[Told], source: str, *, bare: bool) -> Iterator[Pair]:
     made: dict[int, Source] = {}
     for event, statement in told:
         assert statement is not None  # or there would be nothing to tell
         key = id(statement)
         if key not in made:
-            made[key] = source_of(statement, source)
+            made[key] = source_of(statement, source, bare=bare)
         yield event, made[key]
 
 
-def source_of(statement: Statement, name: str) -> Source:
-    """Return where the events of a statement come from."""
+def source_of(statement: Statement, name: str, *, bare: bool = False) -> Source:
+    """Return where the events of a statement come from; *bare*, without its id there."""
     return Source(
         name=name,
-        id=statement.id,
+        id=None if bare else statement.id,
         recorded_at=statement.said_at,
         status=statement.status or None,
         sha256=statement.sha256,
@@ -827,6 +911,16 @@ def _said_again(
         yield SourceSaid(at=None, by=by, facts=tuple(sorted(names)), imported=True), statement
 
 
+def _withdrawn(past: Past, now: Now, by: str) -> Iterator[tuple[Any, Statement]]:
+    """Yield that the source has it no more, or again, where that is another word than before."""
+    said, before = now.facts.get(GONE), past.facts.get(GONE)
+    if said is None or said.statement is None:
+        return
+    if bool(said.value) != bool(before and before.value):
+        kind = SourceWithdrew if said.value else SourceReinstated
+        yield kind(at=None, by=by, imported=True), said.statement
+
+
 def _told_by(event: Any, past: Past) -> Iterator[Name]:
     """Yield the facts that an event tells, or takes back. Any: an event of whatever kind."""
     edit: Any = event  # a type checker takes it for less, once it was asked what it is
@@ -839,6 +933,9 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
             for name in {*edit.was, *edit.now}:
                 if edit.was.get(name) != edit.now.get(name):
                     yield "labels", name
+        return
+    if isinstance(event, SourceWithdrew | SourceReinstated):
+        yield GONE
         return
     told = past.events[edit.version - 1] if isinstance(event, EventVoided) else event
     for whole, values in facts_of(told):
@@ -923,7 +1020,7 @@ def _differs(told: Any, now: Any, fields: Collection[str]) -> bool:
 
 def _unchangeable(
     past: Past, now: Now, made: Sequence[Made], correctable: Correctable
-) -> Iterator[tuple[str, object]]:
+) -> Iterator[Unchangeable]:
     """Yield what the source says otherwise now of facts that have no correction."""
     for event, _ in made:
         kind = type(event)
@@ -936,7 +1033,7 @@ def _unchangeable(
             before = past.facts.get(name)
             value = now.get(name)
             if value is not None and value != (None if before is None else before.value):
-                yield name, value
+                yield Unchangeable(name, value, None if before is None else before.value)
 
 
 def _retitled(past: Past, now: Now, by: str) -> Iterator[Told]:
@@ -950,8 +1047,10 @@ def _retitled(past: Past, now: Now, by: str) -> Iterator[Told]:
     yield kind(at=None, by=by, title=said.value, imported=True), said.statement
 
 
-def _unlabelled(past: Past, now: Now, by: str, correctable: Correctable) -> Iterator[Told]:
-    """Yield the correction by which labels go that the source says are gone."""
+def _unlabelled(
+    past: Past, now: Now, by: str, correctable: Correctable, edits: list[Told]
+) -> list[Told]:
+    """Return edits with the correction by which labels go that the source says are gone."""
     gone = {
         name[1]: said.statement
         for name, said in now.facts.items()
@@ -962,19 +1061,27 @@ def _unlabelled(past: Past, now: Now, by: str, correctable: Correctable) -> Iter
         if not isinstance(event, (incidents.IncidentDetected, changes.ChangePlanned)):
             continue
         held = gone.keys() & set(event.labels)
-        if held:
-            labels = {name: text for name, text in event.labels.items() if name not in held}
-            given = replaced(past.events[version - 1], labels=labels, by=by)
+        if not held:
+            continue
+        # One correction says what comes and what goes: each is of what stands before it.
+        of_labels = [e for e, _ in edits if isinstance(e, LabelsCorrected) and e.version == version]
+        labels = dict(of_labels[-1].now if of_labels else event.labels)
+        edits = [pair for pair in edits if pair[0] not in of_labels]
+        written = past.events[version - 1]
+        rest = {name: text for name, text in labels.items() if name not in held}
+        edits += [
+            (each, gone[min(held)])
             for each in corrected(
                 past.stands,
                 correctable,
                 version=version,
                 field="labels",
-                written=past.events[version - 1],
-                given=given,
+                written=written,
+                given=replaced(written, labels=rest, by=by),
                 why="changed in the source",
-            ):
-                yield each, gone[min(held)]
+            )
+        ]
+    return edits
 
 
 def _has_reference(past: Past, event: Any) -> bool:
@@ -991,7 +1098,28 @@ def _rearranged(
     As far as they are of the same kinds in the same order, moments are corrected. What comes behind
     the first that is of another kind is voided and told again.
     """
-    standing, wanted = past.happened, now.happened
+    edits: list[Told] = []
+    new: list[Told] = []
+    for first in (True, False):  # an acknowledgement changes no status, and stands in no order
+        standing = [pair for pair in past.happened if (pair[1].what == _FREE) is first]
+        wanted = [pair for pair in now.happened if (pair[0].what == _FREE) is first]
+        more, newer = _in_turn(past, standing, wanted, by, correctable)
+        edits += more
+        new += newer
+    return edits, new
+
+
+_FREE: Final = "acknowledged"
+
+
+def _in_turn(
+    past: Past,
+    standing: Sequence[tuple[int, Happening]],
+    wanted: Sequence[tuple[Happening, Statement | None]],
+    by: str,
+    correctable: Correctable,
+) -> tuple[list[Told], list[Told]]:
+    """Do so for milestones of which each has a meaning only behind those before it."""
     last = next((said for _, said in reversed(wanted) if said is not None), None)
     edits: list[Told] = []
     place = 0
