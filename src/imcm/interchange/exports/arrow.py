@@ -23,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal
 
+from imcm.domain.vocabulary import is_mapping
 from imcm.errors import InvalidValue, MissingExtraError
 from imcm.interchange.exports.standing_log import checked_reader
 from imcm.interchange.exports.tables import TABLES, Row, TableShape, log_rows, rows_of, shape_of
@@ -264,10 +265,7 @@ class _Told:
 
 def _plain(cell: object) -> object:
     """Return a cell as pyarrow takes it: a map as its pairs."""
-    if isinstance(cell, dict):
-        pairs: dict[str, str] = cell
-        return list(pairs.items())
-    return cell
+    return list(cell.items()) if is_mapping(cell) else cell
 
 
 def _arrow() -> Any:

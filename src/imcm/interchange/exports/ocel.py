@@ -34,7 +34,7 @@ from imcm.codec.rows import hints_of, word_fields
 from imcm.domain.corrections import EDITS, WordsRedacted
 from imcm.domain.incident_events import SeverityInherited
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
-from imcm.domain.vocabulary import Between, Impact, Severity, earliest, latest
+from imcm.domain.vocabulary import Between, Impact, Severity, earliest, is_list, latest
 from imcm.errors import InvalidValue
 from imcm.interchange.exports.cdevents import Written
 from imcm.interchange.exports.standing_log import StandingLog, checked_reader
@@ -341,10 +341,9 @@ def _value(value: Any, type_: str) -> Any:
     return _json(jsonable(value)).decode()
 
 
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, tuple):
-        items: tuple[object, ...] = value
-        yield from (item for item in items if isinstance(item, str))
+def _texts(value: Any) -> Iterator[str]:
+    if is_list(value):
+        yield from (item for item in value if isinstance(item, str))
 
 
 def _time(time: datetime) -> str:
