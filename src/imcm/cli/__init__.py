@@ -26,7 +26,7 @@ HOMES: Final[Mapping[str, str]] = {
     "demo": "imcm.cli.demo",
     "import": "imcm.cli.files",
     "formats": "imcm.cli.files",
-    "export": "imcm.cli.files",
+    "export": "imcm.cli.exports",
     "backup": "imcm.cli.files",
     "timeline": "imcm.cli.steps",
     "list": "imcm.cli.boards",
