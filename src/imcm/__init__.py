@@ -103,8 +103,12 @@ if TYPE_CHECKING:
         UnknownIdError,
         UnreadEventError,
     )
+    from imcm.interchange.dead_letters import DeadLetter, DeadLetters
     from imcm.interchange.policy_schema import policy_schema
     from imcm.interchange.policy_tests import PolicyTest, read_policy_tests, run_policy_tests
+    from imcm.interchange.receiver import WebhookSource, receiver
+    from imcm.interchange.receiver_files import ReceiverSettings, read_receiver
+    from imcm.interchange.signatures import SignatureScheme, signatures
     from imcm.interchange.toml_files import read_policy, read_severity_scale, strict_policy
     from imcm.ledger.bringing_in import History
     from imcm.ledger.gates import Gate
@@ -194,6 +198,8 @@ __all__ = [
     "Content",
     "Context",
     "Counts",
+    "DeadLetter",
+    "DeadLetters",
     "DecisionTrail",
     "Degree",
     "Dependencies",
@@ -256,6 +262,7 @@ __all__ = [
     "ProposedChange",
     "Quorum",
     "Ready",
+    "ReceiverSettings",
     "Recorded",
     "Recording",
     "Redaction",
@@ -274,6 +281,7 @@ __all__ = [
     "Severity",
     "SeverityScale",
     "SideBySide",
+    "SignatureScheme",
     "Source",
     "StatedDuration",
     "StepRefused",
@@ -286,6 +294,7 @@ __all__ = [
     "UnreadEventError",
     "Verdict",
     "Views",
+    "WebhookSource",
     "Weekly",
     "WhatIf",
     "Window",
@@ -324,12 +333,15 @@ __all__ = [
     "policy_schema",
     "read_policy",
     "read_policy_tests",
+    "read_receiver",
     "read_severity_scale",
+    "receiver",
     "restated",
     "rework_rate",
     "risk_of",
     "run_policy_tests",
     "side_by_side",
+    "signatures",
     "strict_policy",
     "time_between_failures",
     "time_to_acknowledge",
@@ -402,6 +414,14 @@ _HOMES: Final = {
     "calibration": "imcm.projections.reports.calibration",
     "ProposedChange": "imcm.projections.reports.proposed",
     "Frozen": "imcm.domain.policy",
+    "receiver": "imcm.interchange.receiver",
+    "WebhookSource": "imcm.interchange.receiver",
+    "signatures": "imcm.interchange.signatures",
+    "SignatureScheme": "imcm.interchange.signatures",
+    "DeadLetter": "imcm.interchange.dead_letters",
+    "DeadLetters": "imcm.interchange.dead_letters",
+    "read_receiver": "imcm.interchange.receiver_files",
+    "ReceiverSettings": "imcm.interchange.receiver_files",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",

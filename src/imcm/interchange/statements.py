@@ -236,6 +236,8 @@ class Statement:
             counts from when it is received.
         sequence: Its place among all that the source says of this id, where the source numbers it.
         delivery: The source's own id of this delivery.
+        received_at: When it was received, where many are recorded at once that were not received
+            at once; see `record_statements`.
         status: The source's own word for the status.
         sha256: SHA-256 of the payload or the row, in hexadecimal.
         texts: The times as they were written, by the name of their fact, where that is not what
@@ -253,6 +255,7 @@ class Statement:
     said_at: datetime | None = None
     sequence: int | None = None
     delivery: str | None = None
+    received_at: datetime | None = None
     status: str = ""
     sha256: str | None = None
     texts: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -268,6 +271,7 @@ class Statement:
         put("facts", self._checked_facts())
         put("happened", tuple(self._checked_happened()))
         put("said_at", optional_time("said_at", self.said_at))
+        put("received_at", optional_time("received_at", self.received_at))
         if self.sequence is not None:
             checked_number("sequence", self.sequence)
         checked_text("status", self.status)
