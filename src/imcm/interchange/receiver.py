@@ -721,11 +721,5 @@ def _delivery_id(delivery: _Delivery) -> str | None:
 def _with_receipt(delivery: _Delivery, statements: Sequence[Statement]) -> tuple[Statement, ...]:
     digest, id_ = sha256_of(delivery.body), _delivery_id(delivery)
     return tuple(
-        attrs.evolve(
-            each,
-            sha256=digest,
-            delivery=each.delivery or id_,
-            received_at=delivery.received_at,
-        )
-        for each in statements
+        each.received(at=delivery.received_at, sha256=digest, delivery=id_) for each in statements
     )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -275,6 +276,21 @@ class Statement:
         if self.sequence is not None:
             checked_number("sequence", self.sequence)
         checked_text("status", self.status)
+
+    def received(self, *, at: datetime, sha256: str, delivery: str | None) -> Statement:
+        """
+        Return the same statement, with what whoever received it knows of its delivery.
+
+        Args:
+            at: When it was received.
+            sha256: SHA-256 of the body as it came, in hexadecimal.
+            delivery: The id of the delivery; it counts where the statement has none of its own.
+        """
+        made = copy(self)  # what was checked is not checked again
+        object.__setattr__(made, "received_at", optional_time("at", at))
+        object.__setattr__(made, "sha256", sha256)
+        object.__setattr__(made, "delivery", self.delivery or delivery)
+        return made
 
     def _checked_facts(self) -> Mapping[str, Any]:
         known = FACTS[self.kind]
