@@ -4,6 +4,7 @@ Commands that receive webhooks, and look at what could not be read of them.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -47,6 +48,7 @@ def receive(
         import uvicorn
     except ImportError:
         raise MissingExtraError("receiving webhooks", "receiver") from None
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     with Ledger(ledger) as book:
         uvicorn.run(
             receiver(book, **settings.as_arguments()),

@@ -59,6 +59,7 @@ from imcm.interchange.signatures import SignatureScheme
 from imcm.interchange.statements import Read, Statement, sha256_of
 from imcm.interchange.taking_in import Taken, record_statements
 from imcm.ledger.recording import Ledger, utc_now
+from imcm.plain import plain
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -95,6 +96,7 @@ _RETRY_AFTER: Final = "5"
 """Seconds after which a sender that is told to is to send again."""
 
 _LOG: Final = logging.getLogger("imcm.receiver")
+_LOG.addHandler(logging.NullHandler())  # who wants to read it says where
 
 _ROUTE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OWN: Final = frozenset({"health", "metrics"})
@@ -578,7 +580,8 @@ class _Writer:
             return
         self.counts.add("dropped", delivery.path, by=len(read.dropped))
         for drop in read.dropped[:5]:
-            _LOG.info("%s: %s is left out: %s", delivery.path, drop.what or "it", drop.why)
+            what, why = plain(drop.what or "it"), plain(drop.why)[:200]
+            _LOG.info("%s: %s is left out: %s", delivery.path, what, why)
         if delivery.source.keep_dropped and delivery.source.signatures.verifies:
             drops = "; ".join(f"{drop.what}: {drop.why}" for drop in read.dropped[:20])
             letters.append((delivery, f"recorded, but for {drops}"))
