@@ -104,11 +104,14 @@ if TYPE_CHECKING:
         UnreadEventError,
     )
     from imcm.interchange.dead_letters import DeadLetter, DeadLetters
+    from imcm.interchange.formats import format_named
     from imcm.interchange.policy_schema import policy_schema
     from imcm.interchange.policy_tests import PolicyTest, read_policy_tests, run_policy_tests
     from imcm.interchange.receiver import WebhookSource, receiver
     from imcm.interchange.receiver_files import ReceiverSettings, read_receiver
     from imcm.interchange.signatures import SignatureScheme, signatures
+    from imcm.interchange.statements import Happening, Statement
+    from imcm.interchange.taking_in import Taken, record_statements
     from imcm.interchange.toml_files import read_policy, read_severity_scale, strict_policy
     from imcm.ledger.bringing_in import History
     from imcm.ledger.gates import Gate
@@ -218,6 +221,7 @@ __all__ = [
     "FreezeOverride",
     "Frozen",
     "Gate",
+    "Happening",
     "History",
     "HoldReason",
     "ImcmError",
@@ -284,9 +288,11 @@ __all__ = [
     "SignatureScheme",
     "Source",
     "StatedDuration",
+    "Statement",
     "StepRefused",
     "StoreError",
     "Symptom",
+    "Taken",
     "Template",
     "Transaction",
     "TransactionOverError",
@@ -321,6 +327,7 @@ __all__ = [
     "facts",
     "failed_deployment_recovery_time",
     "failure_model",
+    "format_named",
     "frames",
     "freeze_overrides",
     "incident",
@@ -336,6 +343,7 @@ __all__ = [
     "read_receiver",
     "read_severity_scale",
     "receiver",
+    "record_statements",
     "restated",
     "rework_rate",
     "risk_of",
@@ -422,6 +430,11 @@ _HOMES: Final = {
     "DeadLetters": "imcm.interchange.dead_letters",
     "read_receiver": "imcm.interchange.receiver_files",
     "ReceiverSettings": "imcm.interchange.receiver_files",
+    "Statement": "imcm.interchange.statements",
+    "Happening": "imcm.interchange.statements",
+    "record_statements": "imcm.interchange.taking_in",
+    "Taken": "imcm.interchange.taking_in",
+    "format_named": "imcm.interchange.formats",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",
