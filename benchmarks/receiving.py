@@ -126,6 +126,7 @@ def serving(folder: Path) -> Iterator[tuple[int, Path]]:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                 break
+            assert process.poll() is None, "imcm receive ended by itself"
             time.sleep(0.1)
         yield port, ledger
     finally:
@@ -164,7 +165,7 @@ def measure_receiver(folder: Path, events: int) -> dict[str, Any]:
     assert there == number, (there, number)
     commits = int(told.partition("\nimcm_receiver_commits_total ")[2].split("\n")[0])
     return {
-        "ratio": best["record"] / best["many"],
+        "ratio": best["many"] / best["record"],
         "seconds": best["many"] / steps,
         "baseline_seconds": best["record"] / steps,
         "beside": {
