@@ -288,7 +288,7 @@ class _Receiver:
         async def receive(request: Request) -> Response:
             status, outcome = await self._answered(request, path, source)
             self._counts.add("deliveries", path, outcome)
-            headers = {}
+            headers: dict[str, str] = {}
             if status == 503:
                 headers["Retry-After"] = _RETRY_AFTER
             if status == 401 and source.signatures.name == "basic":
@@ -538,7 +538,8 @@ class _Writer:
                 outcomes = self._recorded(batch)
             except BaseException as error:  # nobody waits for ever
                 _LOG.error("recording failed: %s", type(error).__name__)
-                outcomes = ["failed"] * len(batch)
+                failed: Outcome = "failed"
+                outcomes = [failed] * len(batch)
             self._failed_at = time.monotonic() if "failed" in outcomes else None
             _answer(batch, outcomes)
             self._clean()
