@@ -564,7 +564,7 @@ MODULES = (
     "imcm.interchange.csv_check",
     "imcm.interchange.csv_contract",
     "imcm.interchange.csv_files",
-    "imcm.interchange.csv_histories",
+    "imcm.interchange.csv_statements",
     "imcm.interchange.jsonl",
     "imcm.interchange.mapping",
     "imcm.ledger",
@@ -837,8 +837,8 @@ NO_DOORS = {
     "imcm.Facts.kept": "what figures share; called by figures alone",
     "imcm.Ledger.commit": "takes what `record` and `transaction` collected",
     "verifier.extras": "called by `verify_file` and a ledger with the connection they opened",
-    "interchange.csv_histories.ReadRow": "made by `read_incidents`",
-    "interchange.csv_histories.ReadCommit": "made by `read_commits`",
+    "interchange.csv_statements.ReadRow": "made by `read_incidents`",
+    "interchange.csv_statements.ReadCommit": "made by `read_commits`",
     "interchange.csv_check.ImportReport": "made by `import_csv`",
     "interchange.mapping.Problem": "made by `import_csv`",
     "interchange.calendars.CalendarEvent": "made by `calendar_events`",
@@ -1079,9 +1079,9 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "audit.Signer.sign": lambda: _nothing,
     "audit.Signer.from_pem.pem": lambda: new_key()[0],
     "audit.signing.key_of.vkey": lambda: new_key()[1],
-    "interchange.csv_histories.read_incidents.path": csv_file,
-    "interchange.csv_histories.read_changes.path": csv_file,
-    "interchange.csv_histories.read_commits.path": lambda: csv_file(
+    "interchange.csv_statements.read_incidents.path": csv_file,
+    "interchange.csv_statements.read_changes.path": csv_file,
+    "interchange.csv_statements.read_commits.path": lambda: csv_file(
         "change_id,commit_id\nCHG-1,abc\n"
     ),
     "interchange.mapping.read_mapping.path": lambda: csv_file(""),

@@ -109,8 +109,10 @@ class Past:
 
     Attributes:
         facts: Its last word on each fact, by name.
-        happened: What it says happened and stands, in log order: version and happening.
+        happened: What it says happened and stands, in log order: version and happening, as the
+            source has it, whatever a person corrected since.
         versions: Versions of all facts it told that stand.
+        silenced: Versions of those that somebody else voided: said again they stay so.
     """
 
     def __init__(self, kind: str, pairs: Sequence[Pair], source: str) -> None:
@@ -120,14 +122,33 @@ class Past:
         self.facts: dict[Name, Said] = {}
         self.happened: list[tuple[int, Happening]] = []
         self.versions: set[int] = set()
+        self.silenced: set[int] = set()
+        self.silent: list[Happening] = []
         self.redacted: set[int] = set()
+        self.unmerged = False
+        self._taken_back = {
+            event.version
+            for event, origin in pairs
+            if isinstance(event, EventVoided) and origin is not None and origin.name == source
+        }
         for version, (event, origin) in enumerate(pairs, start=1):
             if isinstance(event, WordsRedacted):
                 self.redacted.update(event.versions)
+            if isinstance(event, incidents.IncidentUnmerged):
+                merges = (v for v in self.versions if self._is_merge(v))
+                self.versions.difference_update([*merges])
+                self.unmerged = True
             mine = origin is not None and origin.name == source and origin.ledger is None
             if mine and getattr(event, "imported", False):
                 order = Order(origin.sequence, origin.recorded_at)  # type: ignore[union-attr]
                 self._read(version, event, order)
+
+    def _is_merge(self, version: int) -> bool:
+        return isinstance(self.stands[version], incidents.IncidentMerged)
+
+    def word(self, name: Name) -> Any:
+        """Return its last word on a fact; None where it has none. Any: as `Now.get`."""
+        return self._value(name)
 
     def _read(self, version: int, event: Any, order: Order) -> None:
         if isinstance(event, CORRECTIONS):
@@ -145,16 +166,25 @@ class Past:
                 named = _named(text)
                 self.facts[named] = Said(self._value(named), order)
             return
-        if version in self.stands:
-            self.versions.add(version)
-            what = _HAPPENED.get(type(event))
-            if what is not None and self.kind == INCIDENT:
-                at = self.stands[version].at
-                self.happened.append((version, Happening(what, at, event.by)))
-        else:
-            return  # voided: by whomever, the source's word on it is taken back
+        if version not in self.stands and version in self._taken_back:
+            return
+        (self.versions if version in self.stands else self.silenced).add(version)
+        what = _HAPPENED.get(type(event))
+        if what is not None and self.kind == INCIDENT:
+            each = Happening(what, event.at, event.by)
+            if version in self.stands:
+                self.happened.append((version, each))
+            else:
+                self.silent.append(each)
+            self._read_milestone(what, event.at, order)
         for name, value in facts_of(event):
             self._say(name, value, order)
+
+    def _read_milestone(self, what: str, at: Any, order: Order) -> None:
+        if what == "reopened":
+            self.facts["resolved_at"] = self.facts["closed_at"] = Said(None, order)
+        else:
+            self.facts[f"{what}_at"] = Said(at, order)
 
     def _value(self, name: Name) -> Any:
         said = self.facts.get(name)
@@ -163,13 +193,23 @@ class Past:
     def _read_void(self, event: Any, order: Order) -> None:
         """Take from when on the source says that there is none of what it told."""
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
+        what = _HAPPENED.get(type(target))
+        if what is not None and what != "reopened" and self.kind == INCIDENT:
+            self.facts[f"{what}_at"] = Said(None, order)
         for whole, values in facts_of(target):
             for name, _ in _one_by_one(whole, values):
                 self.facts[name] = Said(self._value(name), order)
 
     def _read_correction(self, event: Any, order: Order) -> None:
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
-        if target is None or event.version not in self.versions:
+        if target is None or event.version not in self.versions | self.silenced:
+            return
+        what = _HAPPENED.get(type(target))
+        if what is not None and self.kind == INCIDENT:
+            for place, (version, each) in enumerate(self.happened):
+                if version == event.version:
+                    self.happened[place] = version, each._replace(at=event.now)
+            self._read_milestone(what, event.now, order)
             return
         if event.field == "labels":
             names = {*event.was, *event.now}
@@ -346,6 +386,7 @@ class Now:
         self.happened: list[tuple[Happening, Statement | None]] = [
             (each, None) for _, each in past.happened
         ]
+        self.silent = tuple(past.silent)
         self.superseded = 0
         for statement in in_order(statements):
             self._hear(statement)
@@ -356,13 +397,26 @@ class Now:
         if self.kind == INCIDENT:
             self._hear_happened(statement)
             for name, what in _MOMENT_OF.items():
-                if name in facts:
-                    self._set_moment(what, facts.pop(name), facts, statement)
+                if name in facts and self._is_new(name, facts[name], order, statement):
+                    self._set_moment(what, facts[name], facts, statement)
+                facts.pop(name, None)
         else:
             self._hear_earliest(statement)
+        if "severity" in facts and facts["severity"] is not None:
+            self._hear_severity(facts, order, statement)
         for whole, values in facts.items():
             for each, value in _one_by_one(whole, values):
                 self._hear_fact(each, value, order, statement)
+
+    def _hear_severity(self, facts: dict[str, Any], order: Order, statement: Statement) -> None:
+        """Take the name with the severity whose it is: another severity has it no more."""
+        before, name = self.facts.get("severity"), facts.get("severity_name")
+        if before is None or before.value == facts["severity"]:
+            return
+        if order.is_before(before.order):
+            facts.pop("severity_name", None)
+        elif name is None:
+            self.facts["severity_name"] = Said(None, order, statement)
 
     def _hear_gone(self, statement: Statement, order: Order) -> None:
         """Hear that the source has it no more, or has it again."""
@@ -372,10 +426,19 @@ class Now:
         elif GONE in self.facts:
             self._hear_fact(GONE, None, order, statement)
 
+    def _is_new(self, name: str, at: Moment | None, order: Order, statement: Statement) -> bool:
+        """Take a milestone's moment as the source's word; say whether it was another before."""
+        before = self.facts.get(name)
+        if before is not None and order.is_before(before.order):
+            self.superseded += before.value != at
+            return False
+        self.facts[name] = Said(at, order, statement)
+        return (None if before is None else before.value) != at
+
     def _hear_fact(self, name: Name, value: Any, order: Order, statement: Statement) -> None:
         before = self.facts.get(name)
         if before is not None and order.is_before(before.order):
-            self.superseded += 1
+            self.superseded += before.value != value
         else:
             self.facts[name] = Said(value, order, statement)
 
@@ -395,10 +458,24 @@ class Now:
         for each in statement.happened:
             if each.what == "detected":
                 self._hear_detected(each, statement)
-            elif not any(_is_same(each, other) for other, _ in self.happened):
-                self.happened.append((each, statement))
+            elif not any(_is_same(each, other) for other in self._heard()):
+                self._hear_new(each, statement)
         if statement.happened:
-            self.happened.sort(key=lambda pair: _when(pair[0]))
+            self.happened = _in_time(self.happened)
+
+    def _heard(self) -> Iterator[Happening]:
+        """Yield what was told to have happened; also what somebody voided since."""
+        yield from (each for each, _ in self.happened)
+        yield from self.silent
+
+    def _hear_new(self, each: Happening, statement: Statement) -> None:
+        """Take what was not told before; of a reopening known without its moment, the moment."""
+        if each.what == "reopened":
+            for place, (other, _) in enumerate(self.happened):
+                if other.what == each.what and other.at is _NEVER:
+                    self.happened[place] = each, statement
+                    return
+        self.happened.append((each, statement))
 
     def _hear_detected(self, each: Happening, statement: Statement) -> None:
         """Take the first detection as that; a later one is a reopening, where it was over."""
@@ -410,7 +487,7 @@ class Now:
         if each.at == first:
             return
         again = Happening("reopened", each.at, each.by)
-        if not any(_is_same(again, other) for other, _ in self.happened):
+        if not any(_is_same(again, other) for other in self._heard()):
             self.happened.append((again, statement))
 
     def _set_moment(
@@ -499,6 +576,19 @@ _AT_ONCE: Final = ("reopened", "acknowledged", "mitigated", "resolved", "closed"
 def _when(each: Happening) -> tuple[datetime, int]:
     at: Moment | None = each.at
     return (_FIRST_OF_ALL if at is None else earliest(at)), _AT_ONCE.index(each.what)
+
+
+def _in_time(
+    pairs: Sequence[tuple[Happening, Statement | None]],
+) -> list[tuple[Happening, Statement | None]]:
+    """Return what happened in the order of time; what has no moment stays behind what it was."""
+    keyed = []
+    key = (_FIRST_OF_ALL, 0)
+    for pair in pairs:
+        key = key if pair[0].at is _NEVER else _when(pair[0])
+        keyed.append((key, pair))
+    keyed.sort(key=lambda each: each[0])
+    return [pair for _, pair in keyed]
 
 
 def _is_same(one: Happening, other: Happening) -> bool:
@@ -701,6 +791,19 @@ def _outcome(
 # --- what is new of it ----------------------------------------------------------------------------
 
 
+class Unchangeable(NamedTuple):
+    """
+    A fact that a source says otherwise now, and that no correction can change.
+
+    Attributes:
+        name: Which; *value*, what it says now; *before*, what it said when it told it.
+    """
+
+    name: str
+    value: object
+    before: object = None
+
+
 class Additions(NamedTuple):
     """
     What statements add to a stream.
@@ -708,12 +811,12 @@ class Additions(NamedTuple):
     Attributes:
         pairs: Events, each with where it comes from: corrections and voids first.
         superseded: How many facts an older statement told that a later one had told otherwise.
-        left: Facts that a source says otherwise now and nothing can change: name and value.
+        left: Facts that a source says otherwise now and nothing can change.
     """
 
     pairs: tuple[Pair, ...] = ()
     superseded: int = 0
-    left: tuple[tuple[str, object], ...] = ()
+    left: tuple[Unchangeable, ...] = ()
 
 
 def additions(
@@ -723,6 +826,7 @@ def additions(
     *,
     source: str,
     by: str,
+    bare: bool = False,
 ) -> Additions:
     """
     Return what some statements of one source add to the stream of what they are about.
@@ -733,6 +837,7 @@ def additions(
         statements: What the source says of it, in the order of their receipt.
         source: The name of the source.
         by: Who recorded it, where the source does not name anybody.
+        bare: The ids of the source are those of the ledger, so that its events name none besides.
     """
     past = Past(kind, pairs, source)
     now = Now(past, statements)
@@ -746,12 +851,15 @@ def additions(
         new += [(event, now.source_of(names) or latest) for event, names in _ends(kind, now, by)]
         new += _withdrawn(past, now, by)
         new += _said_again(past, now, new, by)
-        return Additions(tuple(_with_sources(new, source)), now.superseded)
+        return Additions(tuple(_with_sources(new, source, bare=bare)), now.superseded)
     first, known, correctable = _AGGREGATES[kind]
     left = tuple(_unchangeable(past, now, [*_facts(kind, now, by)], correctable))
-    for name, _ in left:
-        now.keep(name, past)
+    for each in left:
+        now.keep(each.name, past)
     made = [*_facts(kind, now, by), *_ends(kind, now, by)]
+    if past.unmerged and now.get("merged_into") == past.word("merged_into"):
+        # Somebody parted them since, and the source says nothing else than it said.
+        made = [pair for pair in made if not isinstance(pair[0], incidents.IncidentMerged)]
     if kind == INCIDENT and not any(isinstance(past.stands.get(v), first) for v in past.versions):
         made = made[1:]  # it was told here, or by another source, what was detected
     gone = set(_taken_back(past, made, correctable))
@@ -760,7 +868,12 @@ def additions(
     facts: list[Told] = []
     given = tuple(event for event, _ in made)
     for place, event in news(
-        past.events, given, correctable, first=first, known=known, mine=past.versions - gone
+        past.events,
+        given,
+        correctable,
+        first=first,
+        known=known,
+        mine=(past.versions | past.silenced) - gone,
     ):
         said = now.source_of(made[place][1]) or latest
         (edits if isinstance(event, EDITS) else facts).append((event, said))
@@ -776,7 +889,7 @@ def additions(
     told: list[tuple[Any, Statement]] = [(event, said or latest) for event, said in pairs_]
     told += _withdrawn(past, now, by)
     told += _said_again(past, now, told, by)
-    return Additions(tuple(_with_sources(told, source)), now.superseded, left)
+    return Additions(tuple(_with_sources(told, source, bare=bare)), now.superseded, left)
 
 
 Told = tuple[Any, Statement | None]
@@ -800,21 +913,21 @@ def _ends(kind: str, now: Now, by: str) -> Iterator[Made]:
     return _incident_ends(now, by) if kind == INCIDENT else iter(())
 
 
-def _with_sources(told: Iterable[Told], source: str) -> Iterator[Pair]:
+def _with_sources(told: Iterable[Told], source: str, *, bare: bool) -> Iterator[Pair]:
     made: dict[int, Source] = {}
     for event, statement in told:
         assert statement is not None  # or there would be nothing to tell
         key = id(statement)
         if key not in made:
-            made[key] = source_of(statement, source)
+            made[key] = source_of(statement, source, bare=bare)
         yield event, made[key]
 
 
-def source_of(statement: Statement, name: str) -> Source:
-    """Return where the events of a statement come from."""
+def source_of(statement: Statement, name: str, *, bare: bool = False) -> Source:
+    """Return where the events of a statement come from; *bare*, without its id there."""
     return Source(
         name=name,
-        id=statement.id,
+        id=None if bare else statement.id,
         recorded_at=statement.said_at,
         status=statement.status or None,
         sha256=statement.sha256,
@@ -861,8 +974,11 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
     """Yield the facts that an event tells, or takes back. Any: an event of whatever kind."""
     edit: Any = event  # a type checker takes it for less, once it was asked what it is
     if isinstance(event, CORRECTIONS):
+        target = type(past.events[edit.version - 1])
+        if target in _HAPPENED:
+            yield f"{_HAPPENED[target]}_at"
         if edit.field != "labels":
-            yield from _named_by(type(past.events[edit.version - 1]), edit.field)
+            yield from _named_by(target, edit.field)
         if edit.field == "severity":
             yield "severity_name"
         if edit.field == "labels":
@@ -874,6 +990,9 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
         yield GONE
         return
     told = past.events[edit.version - 1] if isinstance(event, EventVoided) else event
+    what = _HAPPENED.get(type(told))
+    if what is not None:
+        yield from ("resolved_at", "closed_at") if what == "reopened" else (f"{what}_at",)
     for whole, values in facts_of(told):
         yield from (name for name, _ in _one_by_one(whole, values))
 
@@ -956,7 +1075,7 @@ def _differs(told: Any, now: Any, fields: Collection[str]) -> bool:
 
 def _unchangeable(
     past: Past, now: Now, made: Sequence[Made], correctable: Correctable
-) -> Iterator[tuple[str, object]]:
+) -> Iterator[Unchangeable]:
     """Yield what the source says otherwise now of facts that have no correction."""
     for event, _ in made:
         kind = type(event)
@@ -969,7 +1088,7 @@ def _unchangeable(
             before = past.facts.get(name)
             value = now.get(name)
             if value is not None and value != (None if before is None else before.value):
-                yield name, value
+                yield Unchangeable(name, value, None if before is None else before.value)
 
 
 def _retitled(past: Past, now: Now, by: str) -> Iterator[Told]:

@@ -247,7 +247,7 @@ class _Taking:
     def _placed(self, statement: Statement) -> Statement:
         """Return a statement whose ids are those of the ledger."""
         facts = dict(statement.facts)
-        for name, kind in _REFERS.items():
+        for name, kind in REFERS.items():
             value = facts.get(name)
             if value is None:
                 continue
@@ -310,8 +310,8 @@ class _Taking:
             tally.counts["superseded"] += found.superseded
             why = "it has no correction; void the event that told it, or plan anew"
             tally.left += [
-                Left(stream=stream, fact=name, value=str(value)[:200], why=why)
-                for name, value in found.left
+                Left(stream=stream, fact=each.name, value=str(each.value)[:200], why=why)
+                for each in found.left
             ]
             return found.pairs
 
@@ -380,7 +380,7 @@ class _Tally:
         self.refused.append(Refused(stream=history.stream, why=str(error)))
 
 
-_REFERS: Final[Mapping[str, str]] = {
+REFERS: Final[Mapping[str, str]] = {
     "caused_by": "change",
     "fixed_by": "change",
     "merged_into": "incident",
