@@ -146,6 +146,8 @@ def recorded(ledger: Ledger, begin: int, steps: int) -> float:
 
 def measure_receiver(folder: Path, events: int) -> dict[str, Any]:
     """Deliveries a second that are durable when they are answered, and steps a second."""
+    folder = folder / "receiver"
+    folder.mkdir()
     steps = max(50, min(STEPS, events // 50))
     best = {"record": float("inf"), "many": float("inf"), "one": float("inf")}
     with Ledger(folder / "recorded.db") as ledger, serving(folder) as (port, received):
