@@ -46,6 +46,7 @@ from imcm.interchange import jsonl
 from imcm.interchange.csv_contract import csv_options
 from imcm.interchange.exports.timelines import timeline_of
 from imcm.interchange.mapping import TimeRules
+from imcm.interchange.payloads import Options
 from imcm.projections.histories.decisions import Question
 
 NOON = datetime(2026, 3, 6, 12, 0, tzinfo=UTC)
@@ -874,6 +875,14 @@ def _period():
     return NOON - timedelta(days=1), NOON + timedelta(days=1)
 
 
+def receiver_file() -> Path:
+    """Return the settings of a receiver."""
+    path = Path(fresh_path())
+    told = 'dead_letters = "x"\n[sources.a]\nformat = "alertmanager"\nsecrets = ["TOKEN"]\n'
+    path.write_text(told, encoding="utf-8")
+    return path
+
+
 _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Between.latest": lambda: NOON,
     "imcm.Window.start": lambda: NOON,
@@ -890,6 +899,38 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Statement.texts": dict,
     "imcm.Statement.gone": lambda: False,
     "imcm.format_named.name": lambda: "alertmanager",
+    "imcm.signatures.scheme": lambda: "rootly",
+    "imcm.signatures.secrets": lambda: ["a-secret-of-a-test"],
+    "imcm.signatures.header": lambda: "X-Token",
+    "imcm.signatures.username": lambda: None,
+    "imcm.signatures.tolerance": lambda: timedelta(minutes=1),
+    "imcm.signatures.timestamp_header": lambda: None,
+    "imcm.WebhookSource.format": lambda: "alertmanager",
+    "imcm.WebhookSource.signatures": lambda: imcm.signatures("none"),
+    "imcm.WebhookSource.name": lambda: "alerts",
+    "imcm.WebhookSource.options": Options,
+    "imcm.WebhookSource.largest": lambda: 1_000,
+    "imcm.WebhookSource.keep_dropped": lambda: False,
+    "imcm.receiver.sources": lambda: {
+        "alerts": imcm.WebhookSource(format="grafana", signatures=imcm.signatures("none"))
+    },
+    "imcm.receiver.dead_letters": fresh_path,
+    "imcm.receiver.keep_days": lambda: 3,
+    "imcm.receiver.largest": lambda: 1_000,
+    "imcm.receiver.timeout": lambda: 1.5,
+    "imcm.receiver.most_waiting": lambda: 3,
+    "imcm.receiver.clock": lambda: lambda: NOON,
+    "imcm.read_receiver.path": receiver_file,
+    "imcm.read_receiver.environment": lambda: {"TOKEN": "a-secret-of-a-test"},
+    "imcm.DeadLetter.id": lambda: "d-1",
+    "imcm.DeadLetter.received_at": lambda: NOON,
+    "imcm.DeadLetter.source": lambda: "alertmanager",
+    "imcm.DeadLetter.route": lambda: "alertmanager",
+    "imcm.DeadLetter.reason": lambda: "no JSON",
+    "imcm.DeadLetter.headers": lambda: {"User-Agent": "x"},
+    "imcm.DeadLetter.body": lambda: b"{",
+    "imcm.DeadLetters.path": fresh_path,
+    "imcm.DeadLetters.keep_days": lambda: 3,
     "imcm.record_statements.source": lambda: "snow",
     "imcm.record_statements.statements": lambda: [imcm.Statement(kind="incident", id="7")],
     "imcm.record_statements.received_at": lambda: NOON,
