@@ -503,13 +503,18 @@ ODD = (
 )
 
 
+def row_of(columns, view):
+    written = columns.write([columns.values(view)])
+    return [None if column is None else column[0] for column in written]
+
+
 @pytest.mark.parametrize(("columns", "view"), ODD)
 def test_a_view_is_the_same_after_it_was_a_row(columns, view):
-    assert columns.read(tuple(columns.write(view))) == view
+    assert columns.read(row_of(columns, view)) == view
 
 
 def test_parts_that_are_not_whole_are_told():
-    row = INCIDENTS.write(IncidentView(id="INC-1", impact=Impact(customers=1)))
+    row = row_of(INCIDENTS, IncidentView(id="INC-1", impact=Impact(customers=1)))
     row[INCIDENTS.names.index("impact_services")] = None
     with pytest.raises(StoreError, match="impact is not whole"):
         INCIDENTS.read(tuple(row))
