@@ -13,27 +13,20 @@ import hashlib
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from enum import Enum
-from itertools import islice, repeat
-from typing import Annotated, Any, Final, NamedTuple
+from itertools import chain, islice, repeat
+from typing import Any, Final, NamedTuple
 
 import attrs
-import msgspec
 
-from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.rows import (
     EVENT_TYPES,
-    FORMAT,
-    UNREADABLE,
-    StoredEvent,
     hints_of,
-    word_fields,
 )
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import WordsRedacted
 from imcm.domain.incident import OPEN
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, kind_and_id, stream_of
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread, kind_and_id, stream_of
 from imcm.domain.vocabulary import (
     AttemptResult,
     Authority,
@@ -45,7 +38,6 @@ from imcm.domain.vocabulary import (
     folded,
 )
 from imcm.ledger import LedgerReader
-from imcm.ledger.lean import lean_struct
 from imcm.projections.boards.assembly import (
     Extent,
     change_values,
@@ -60,7 +52,7 @@ from imcm.projections.boards.details import (
     IncidentDetails,
 )
 from imcm.projections.boards.views import ENDED, ActionItem, ChangeView, IncidentView
-from imcm.projections.facts.fold import ChangeFacts, IncidentFacts, Snapshot
+from imcm.projections.facts.fold import ChangeFacts, IncidentFacts, RawEvent, Snapshot
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.deployments import Deployments, why_no_deployment
 from imcm.projections.figures.population import in_environment, why_incident_out
@@ -75,6 +67,7 @@ __all__ = [
     "SCHEMA",
     "TABLES",
     "VIEWS",
+    "WORDED",
     "BoardsModel",
     "put_rows",
     "searchable",
@@ -693,38 +686,26 @@ def _searched(texts: Iterable[str]) -> str:
     return "\n".join((*dict.fromkeys(found), ""))
 
 
-class _Decoders(dict[str, Callable[[bytes], Any]]):
-    """By the names of types, what decodes an event and its words apart; made when needed."""
+WORDED: Final = frozenset(chain.from_iterable(DETAILS.values()))
+"""The types of events whose words are wanted, with their facts."""
 
-    def __missing__(self, name: str) -> Callable[[bytes], Any]:
-        cls = EVENT_TYPES[name]
-        hints = hints_of(cls)
-        fields: list[Any] = [
-            (word, str, "") if hints[word] is str else (word, tuple[str, ...], ())
-            for word in word_fields(cls)
-        ]
-        words = msgspec.defstruct(f"WordsOf{name}", fields, frozen=True, gc=False)
-        members: list[Any] = [
-            # A newer format is refused here, and then the stream is read by who can say so.
-            ("format", Annotated[int, msgspec.Meta(le=FORMAT)]),
-            ("event", lean_struct(cls)),
-            ("words", words, words()),
-        ]
-        state = msgspec.defstruct(f"DetailsOf{name}", members, gc=False)
-        decode = self[name] = msgspec.json.Decoder(state).decode
-        return decode
+_REREAD: Final = REAPPLIED | {Unread.__name__}
+"""After an event of these the rows of its stream are made of all its events."""
 
-
-_decoders: Final = _Decoders()
+_TOLD: Final = {
+    kind: {name: (steps.get(name), name in _NAMING) for name in {*steps, *_NAMING, *_REREAD}}
+    for kind, steps in DETAILS.items()
+}
+"""By kinds and types of events: what applies one, and whether it names another stream."""
 
 
 class _Held:
     """What is held of one stream, to go on from."""
 
-    __slots__ = ("details", "extent", "steps")
+    __slots__ = ("details", "extent", "told")
 
     def __init__(self, kind: str, details: Details, extent: Extent) -> None:
-        self.steps = DETAILS[kind]
+        self.told = _TOLD[kind]
         self.details = details
         self.extent = extent
 
@@ -742,7 +723,7 @@ class BoardsModel:
         self._ledger = ledger
         self._held: dict[str, _Held] = {}
         self._reread: set[str] = set()
-        self._last: dict[str, StoredEvent] = {}
+        self._last: dict[str, RawEvent] = {}
         self._named: dict[tuple[str, str], None] = {}
         self.erases = False
         """Whether words were taken out that may still stand somewhere in the file."""
@@ -757,11 +738,11 @@ class BoardsModel:
         for statement in _STATEMENTS:
             connection.execute(statement)
 
-    def apply(self, rows: Sequence[StoredEvent]) -> None:
-        """Apply the next events; nothing is written yet."""
+    def apply(self, events: Iterable[RawEvent]) -> None:
+        """Apply the next events, with the words of those in `WORDED`; nothing is written yet."""
         held, last, reread = self._held, self._last, self._reread
-        for row in rows:
-            stream, type_ = row.stream, row.type
+        for raw in events:
+            stream, version, position, type_, facts = raw
             mine = held.get(stream)
             if mine is None:
                 kind, _ = kind_and_id(stream)
@@ -769,31 +750,26 @@ class BoardsModel:
                 if new is None:
                     continue
                 mine = held[stream] = _Held(kind, new(), Extent())
-                if row.version != 1:
+                mine.extent.first = position
+                if version != 1:
                     reread.add(stream)
-            last[stream] = row
-            extent = mine.extent
-            if not extent.first:
-                extent.first = row.position
-            extent.last, extent.version = row.position, row.version
-            if type_ in REAPPLIED or type_ not in EVENT_TYPES:
+            last[stream] = raw
+            told = mine.told.get(type_)
+            if told is None:
+                continue
+            step, names = told
+            if type_ in _REREAD:
                 reread.add(stream)
                 self.erases = self.erases or type_ == WordsRedacted.__name__
                 continue
-            names = type_ in _NAMING
-            step = None if stream in reread else mine.steps.get(type_)
-            if step is None and not names:
-                continue
-            try:
-                state = _decoders[type_](row.state)
-                event = state.event
-            except UNREADABLE:
-                reread.add(stream)
-                event = decode(row).event if names else None
-            else:
-                mine.details.version = row.version
-                if step is not None:
-                    step(mine.details, event, state.words)
+            event = facts.event
+            if step is not None and stream not in reread:
+                words = getattr(facts, "words", None)
+                if words is None:  # which can't be read
+                    reread.add(stream)
+                else:
+                    mine.details.version = version
+                    step(mine.details, event, words)
             if names:
                 for other in named_by(event):
                     self._named[other, stream] = None
@@ -809,7 +785,7 @@ class BoardsModel:
             unread: Whether any event could not be read: then what is held may be other.
         """
         put_rows(connection, self._read(changed, unread))
-        connection.executemany("INSERT OR IGNORE INTO named VALUES (?, ?)", self._named)
+        connection.executemany("INSERT OR IGNORE INTO named VALUES (?, ?)", sorted(self._named))
         self._last, self._reread, self._named = {}, set(), {}
         while len(self._held) > HELD:
             del self._held[next(iter(self._held))]
@@ -819,10 +795,11 @@ class BoardsModel:
         for snapshot in changed:
             stream = stream_of(snapshot.kind, snapshot.row.id)
             if unread or not snapshot.whole or stream in self._reread:
-                again[stream] = self._last[stream].position
+                again[stream] = self._last[stream][2]
                 continue
+            _, version, position, _, last = self._last[stream]
             held = self._held[stream]
-            held.extent.recorded_at = datetime.fromisoformat(stamp_of(self._last[stream]))
+            held.extent.add(version, position, last.recorded_at)
             yield snapshot.row, held.details, held.extent
         for stream, events in self._events_of(again).items():
             facts, details, extent = read_stream(events)

@@ -296,13 +296,17 @@ def _each_value(told: Callable[[Any], Any] | None) -> Callable[[Any], Any] | Non
 def _parts(kind: type) -> Callable[[Any], Any] | None:
     """Return what writes the moments in an object of a class as text."""
     tells = {name: _told(hint) for name, hint in get_type_hints(kind).items()}
-    if not any(tells.values()):
+    told_parts = [(place, tell) for place, tell in enumerate(tells.values()) if tell is not None]
+    if not told_parts:
         return None
+    is_list = hasattr(kind, "_fields")
 
     def told(value: Any) -> Any:
-        parts = ((name, getattr(value, name), tell) for name, tell in tells.items())
-        made = {name: part if tell is None else tell(part) for name, part, tell in parts}
-        return list(made.values()) if isinstance(value, tuple) else made
+        made = [getattr(value, name) for name in tells]
+        for place, tell in told_parts:
+            if made[place] is not None:
+                made[place] = tell(made[place])
+        return made if is_list else dict(zip(tells, made, strict=True))
 
     return told
 
