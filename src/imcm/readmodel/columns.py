@@ -62,10 +62,10 @@ MALFORMED: Final = (
 
 def stored_moment(moment: datetime | Between | None) -> str | None:
     """Return a moment as it is stored: in UTC, or the two bounds of an uncertain one."""
-    if isinstance(moment, Between):
-        return f"{stored_moment(moment.earliest)}/{stored_moment(moment.latest)}"
     if moment is None:
         return None
+    if isinstance(moment, Between):
+        return f"{stored_moment(moment.earliest)}/{stored_moment(moment.latest)}"
     try:
         return stamp(moment)
     except OverflowError:  # in the first or the last hours there are
@@ -304,8 +304,9 @@ def _parts(kind: type) -> Callable[[Any], Any] | None:
     def told(value: Any) -> Any:
         made = [getattr(value, name) for name in tells]
         for place, tell in told_parts:
-            if made[place] is not None:
-                made[place] = tell(made[place])
+            part = made[place]
+            if part is not None:
+                made[place] = stored_moment(part) if part.__class__ is datetime else tell(part)
         return made if is_list else dict(zip(tells, made, strict=True))
 
     return told

@@ -113,7 +113,7 @@ def incident_values(
         facts.reopenings,
         reason,  # on_hold
         held,  # held_since
-        tuple(details.roles.values()),
+        tuple(details.roles.values()) if details.roles else (),
         details.update,  # last_update
         details.updates,
         details.made_attempts(),
@@ -125,7 +125,7 @@ def incident_values(
         facts.parent,
         facts.related,
         facts.milestones,
-        tuple(details.references.values()),
+        tuple(details.references.values()) if details.references else (),
         tuple(details.problems),
         details.made_actions(facts.id, facts.services),
         0 < details.resolutions <= facts.reviewed,
@@ -169,7 +169,7 @@ def change_values(facts: ChangeFacts, details: ChangeDetails, extent: Extent) ->
         facts.has_rollback_plan,
         facts.has_monitoring_plan,
         facts.has_test_plan,
-        tuple(details.votes.values()),
+        tuple(details.votes.values()) if details.votes else (),
         details.quorum,
         details.rejected_why,
         facts.withdrawn,
@@ -195,7 +195,7 @@ def change_values(facts: ChangeFacts, details: ChangeDetails, extent: Extent) ->
         reason,  # on_hold
         held,  # held_since
         facts.commits,
-        tuple(details.references.values()),
+        tuple(details.references.values()) if details.references else (),
         facts.imported,
         extent.unread,
         extent.version,

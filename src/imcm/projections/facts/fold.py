@@ -687,13 +687,14 @@ class FactsFold:
         return [self._snapshot(stream, as_of) for stream in changed.values()]
 
     def _snapshot(self, stream: _Stream, as_of: datetime) -> Snapshot:
+        row = stream.row(as_of)
+        exceptions = stream.exceptions
+        if exceptions is None and stream.latest <= as_of:  # as with most
+            carried = stream.so_far.carried()
+            return Snapshot(row, carried, stream.last, stream.latest, None, None, as_of, ())
         if stream.latest > as_of:
             self._rows[stream.kind].were_cut.add(stream.id)
-        row = stream.row(as_of)
-        carried: tuple[Any, ...] | None = None
-        if not stream.needs_events(as_of):
-            carried = stream.so_far.carried()
-        exceptions = stream.exceptions
+        carried = None if stream.needs_events(as_of) else stream.so_far.carried()
         return Snapshot(
             row,
             carried,
