@@ -912,7 +912,7 @@ class _Alone:
     """What one statement says of a thing of which nothing was said before."""
 
     def __init__(self, statement: Statement) -> None:
-        self.get = statement.facts.get
+        self.get: Callable[[str], Any] = statement.facts.get
 
 
 def _first(kind: str, statement: Statement, origin: Source, by: str) -> Additions:
