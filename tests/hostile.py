@@ -44,6 +44,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import ImcmError
 from imcm.interchange import jsonl
 from imcm.interchange.csv_contract import csv_options
+from imcm.interchange.exports.timelines import timeline_of
 from imcm.interchange.mapping import TimeRules
 from imcm.interchange.payloads import Options
 from imcm.projections.histories.decisions import Question
@@ -565,6 +566,12 @@ MODULES = (
     "imcm.interchange.csv_contract",
     "imcm.interchange.csv_files",
     "imcm.interchange.csv_statements",
+    "imcm.interchange.exports.arrow",
+    "imcm.interchange.exports.cdevents",
+    "imcm.interchange.exports.csv_tables",
+    "imcm.interchange.exports.ocel",
+    "imcm.interchange.exports.tables",
+    "imcm.interchange.exports.timelines",
     "imcm.interchange.jsonl",
     "imcm.interchange.mapping",
     "imcm.ledger",
@@ -739,6 +746,11 @@ RIGHT = {
     "target": fresh_path,
     "authority": lambda: "cab",
     "calls": tuple,
+    "folder": fresh_path,
+    "form": lambda: "parquet",
+    "ids": lambda: ["INC-7"],
+    "table": lambda: "incidents",
+    "timeline": lambda: timeline_of(ledger(), ["INC-7"]),
     "content": imcm.Content,
     "freeze": lambda: "weekend",
     "times": lambda: imcm.Weekly(start="Fri 16:00", end="Mon 08:00"),
@@ -1091,6 +1103,11 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "interchange.mapping.member.text": lambda: "P1",
     "interchange.mapping.TimeRules.moment.text": lambda: "2026-03-06T12:00:00Z",
     "interchange.mapping.TimeRules.time.text": lambda: "2026-03-06T12:00:00Z",
+    "interchange.exports.csv_tables.write_csv.facts": lambda: imcm.facts(log()),
+    "interchange.exports.csv_tables.write_csv_folder.facts": lambda: imcm.facts(log()),
+    "interchange.exports.tables.rows_of.facts": lambda: imcm.facts(log()),
+    "interchange.exports.cdevents.write_cdevents.source": lambda: "/imcm/x",
+    "interchange.exports.csv_tables.write_figures_csv.figures": lambda: [figure()],
     "interchange.jsonl.read.file": lambda: io.BytesIO(export()),
     "verifier.Key.parse.vkey": lambda: new_key()[1],
     "verifier.read_anchors.text": anchors,

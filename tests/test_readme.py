@@ -215,6 +215,7 @@ ASSUMED = {
     "README.md": readme_folder,
     "audit.md": audit_folder,
     "command-line.md": empty_folder,
+    "export.md": empty_folder,
     "formats.md": formats_folder,
     "import.md": import_folder,
     "receiver.md": receiver_folder,

@@ -414,8 +414,10 @@ def test_in_whatever_order_they_arrive_the_same_stands(kind, data):
     at_once = Ledger.in_memory()
     record_statements(at_once, received, source="pd")
     assert stands(at_once, kind) == stands(in_turn, kind)
-    assert record_statements(shuffled, statements, source="pd").known == 1
-    assert record_statements(shuffled, received, source="pd").events == 0
+    record_statements(shuffled, statements, source="pd")
+    assert stands(shuffled, kind) == stands(in_turn, kind)
+    if kind == "incident":
+        assert record_statements(shuffled, received, source="pd").events == 0
 
 
 @settings(max_examples=300, deadline=None)

@@ -27,7 +27,7 @@ HOMES: Final[Mapping[str, str]] = {
     "demo": "imcm.cli.demo",
     "import": "imcm.cli.files",
     "formats": "imcm.cli.files",
-    "export": "imcm.cli.files",
+    "export": "imcm.cli.exports",
     "backup": "imcm.cli.files",
     "receive": "imcm.cli.receive",
     "dead-letters": "imcm.cli.receive",

@@ -207,10 +207,13 @@ def salt_of(row: StoredEvent) -> str | None:
     return _salt_in(envelope_of(row))
 
 
+_words: Final = msgspec.json.Decoder(dict[str, str | tuple[str, ...]])
+
+
 def _salt_in(envelope: _Envelope) -> str | None:
     words = bytes(envelope.words)
     try:
-        members = msgspec.json.decode(words, type=dict[str, str | tuple[str, ...]]) if words else {}
+        members = _words.decode(words) if words else {}
         salt = members.get("salt")
         return salt if isinstance(salt, str) and len(bytes.fromhex(salt)) == SALT_BYTES else None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):

@@ -37,12 +37,11 @@ from imcm.interchange.csv_check import (
     Survey,
 )
 from imcm.interchange.csv_contract import CsvOptions, csv_options
-from imcm.interchange.csv_statements import commit_of, id_of, read_by, statement_of
+from imcm.interchange.csv_statements import Reading, commit_of, id_of, read_by
 from imcm.interchange.csv_table import Row, Rows
 from imcm.interchange.deciding import Pair, additions, source_of
 from imcm.interchange.mapping import Problem
-from imcm.interchange.statements import Statement
-from imcm.interchange.taking_in import REFERS
+from imcm.interchange.statements import REFERS, Statement
 from imcm.ledger.bringing_in import History, Settled
 from imcm.ledger.recording import Ledger
 from imcm.plain import plain
@@ -143,7 +142,9 @@ class _Tally:
     reinstated: int = 0
 
     def add(self, there: Sequence[Pair], pairs: Sequence[Pair]) -> None:
-        self.new = self.new or (not there and bool(pairs))
+        if not there and pairs:
+            self.new, self.known = True, False
+            return
         for event, _ in pairs:
             self.known = self.known and isinstance(event, SourceSaid)
             self.corrected += isinstance(event, CORRECTIONS)
@@ -196,20 +197,21 @@ class _Taking:
         if kind == INCIDENT:
             self.merges = Merges(self.ledger, survey)
         rows = self.tables[table]
-        hashed = hashlib.sha256(read_by(table, rows.header, options))
+        reading = Reading(table, rows.header, options)
+        hashed = hashlib.sha256(reading.by)
         for row, raw in rows:
             survey.rows += 1
             id_ = id_of(row, options)
             other = None if id_ is None else survey.repeats(id_, row.line, tuple(row.cells))
             if id_ is None:
                 self.without_id.setdefault(table, row.line)
-                statement_of(table, row, "")  # which finds what else is wrong
+                reading.statement(row, "")  # which finds what else is wrong
                 self._note(row)
             elif other is None:
                 digest = hashed.copy()
                 digest.update(raw)
                 commits = self.commits.get(id_) if kind == CHANGE else None
-                told = _OfRow(self, table, kind, id_, row, digest.hexdigest(), commits)
+                told = _OfRow(self, reading, table, kind, id_, row, digest.hexdigest(), commits)
                 yield History(stream=stream_of(kind, id_), decide=told.decide, known=told.known)
             elif other:
                 self.problems.note(
@@ -485,11 +487,12 @@ class _Taking:
 class _OfRow:
     """What one row adds to its stream."""
 
-    __slots__ = ("commits", "id", "kind", "row", "row_is_known", "sha256", "table", "taking")
+    __slots__ = ("commits", "id", "kind", "reading", "row", "sha256", "table", "taking")
 
     def __init__(
         self,
         taking: _Taking,
+        reading: Reading,
         table: str,
         kind: str,
         id_: str,
@@ -498,13 +501,13 @@ class _OfRow:
         commits: _Commits | None,
     ) -> None:
         self.taking = taking
+        self.reading = reading
         self.table = table
         self.kind = kind
         self.id = id_
         self.row = row
         self.sha256 = sha256
         self.commits = commits
-        self.row_is_known = False
 
     def known(self, there: Sequence[StoredEvent]) -> bool:
         """Say whether the source's last word is this very row, read as it is read now."""
@@ -516,10 +519,10 @@ class _OfRow:
             there, name, commits.statement.sha256 or "", of_commits=True
         ):
             return False
-        row, places = self.row, self.row.header.ours
+        row = self.row
         names: dict[str, Any] = {}
-        for column in REFERS.keys() & places.keys():
-            if row.cells[places[column]]:
+        for column in self.reading.refers:
+            if row.raw(column):
                 several = column in {"caused_by", "fixed_by"}
                 names[column] = row.references(column) if several else row.reference(column)
         if names:
@@ -536,7 +539,7 @@ class _OfRow:
     def decide(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
         """Return what it adds; nothing where something is wrong with it."""
         taking, row = self.taking, self.row
-        statement = statement_of(self.table, row, self.sha256)
+        statement = self.reading.statement(row, self.sha256)
         if statement is None:
             taking.surveys[self.table].refused.add(self.id)
             for problem in row.problems:
@@ -548,10 +551,13 @@ class _OfRow:
             statement = _not_merged_again(statement, there, into)
         said = [statement] if self.commits is None else [statement, self.commits.statement]
         pairs = taking.add(self.kind, stream, there, said)
-        self._told(statement.facts if into is None else {**statement.facts, "merged_into": into})
-        taking.sources[self.id] = source_of(
-            statement, taking.options.name, bare=taking.options.source is None
-        )
+        if into is None:
+            if self.reading.refers:
+                self._told(statement.facts)
+        else:
+            self._told({**statement.facts, "merged_into": into})
+            bare = taking.options.source is None
+            taking.sources[self.id] = source_of(statement, taking.options.name, bare=bare)
         return pairs
 
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import attrs
 
@@ -39,7 +39,7 @@ from imcm.interchange.csv_contract import (
 )
 from imcm.interchange.csv_table import Header, Row, Rows
 from imcm.interchange.mapping import Problem, count, member, truth
-from imcm.interchange.statements import Happening, Statement
+from imcm.interchange.statements import REFERS, Happening, Statement, checked_before
 
 __all__ = [
     "ReadCommit",
@@ -130,11 +130,11 @@ def read_commits(given: object, options: CsvOptions) -> Iterator[ReadCommit]:
 
 def _read(given: object, table: str, options: CsvOptions) -> Iterator[ReadRow]:
     rows = Rows(given, table, options)
-    context = read_by(table, rows.header, options)
+    reading = Reading(table, rows.header, options)
     for row, raw in rows:
-        payload = context + raw
+        payload = reading.by + raw
         id_ = id_of(row, options)
-        told = statement_of(table, row, hashlib.sha256(payload).hexdigest())
+        told = reading.statement(row, hashlib.sha256(payload).hexdigest())
         yield ReadRow(
             line=row.line,
             id=id_,
@@ -178,34 +178,67 @@ def id_of(row: Row, options: CsvOptions) -> str | None:
 
 
 def _required(row: Row, name: str, prefix: str) -> str | None:
-    if not row.text(name):
+    text = row.text(name)
+    if not text:
         row.wrong(name, "it is empty, and every row needs it")
         return None
-    return row.get(name, lambda n, text: checked_id(n, prefix + text))
+    try:
+        return checked_id(name, prefix + text)
+    except InvalidValue as error:
+        row.wrong(name, error.allowed)
+        return None
 
 
 # --- what a row says ------------------------------------------------------------------------------
 
 
-def statement_of(table: str, row: Row, sha256: str) -> Statement | None:
-    """Return what a row says that fits its header; None where something is wrong with it."""
-    if not row.fits:
-        return None
-    kind: Literal["incident", "change"] = "incident" if table == "incidents" else "change"
-    happened: list[Happening] = []
-    facts = _incident(row, happened) if kind == "incident" else _change(row)
-    said_at = row.get("updated_at", row.options.times.time)
-    if row.problems:
-        return None
-    return Statement(
-        kind=kind,
-        id=row.raw("id"),
-        facts=facts,
-        happened=tuple(happened),
-        said_at=said_at,
-        status=_status_of(row, facts.get("labels") or {}),
-        sha256=sha256,
-    )
+class Reading:
+    """
+    How the rows of one table are read.
+
+    Attributes:
+        by: What a row is read by, as text before it: importer, header and mapping, as one hash. A
+            row of which this and its bytes are the same says the same.
+        refers: Columns that name others, of those that the table has.
+    """
+
+    def __init__(self, table: str, header: Header, options: CsvOptions) -> None:
+        self._is_incident = table == "incidents"
+        readers = _INCIDENT if self._is_incident else _CHANGE
+        self._readers = [(column, *readers[column]) for column in readers if column in header.ours]
+        self.refers = tuple(column for column in REFERS if column in header.ours)
+        self._updated = "updated_at" in header.ours
+        self.by = read_by(table, header, options)
+
+    def statement(self, row: Row, sha256: str) -> Statement | None:
+        """Return what a row says; None where something is wrong with it."""
+        if not row.fits:
+            return None
+        facts: dict[str, Any] = {}
+        for column, name, read in self._readers:
+            value = read(row, column)
+            if value is not None and value != ():
+                facts[name] = value
+        labels = row.labels()
+        if labels:
+            facts["labels"] = labels
+        happened: list[Happening] = []
+        if self._is_incident:
+            _incident(row, facts, happened)
+        else:
+            _change(row, facts)
+        said_at = row.get("updated_at", row.options.times.time) if self._updated else None
+        if row.problems:
+            return None
+        return checked_before(
+            kind="incident" if self._is_incident else "change",
+            id=row.raw("id"),
+            facts=facts,
+            happened=tuple(happened),
+            said_at=said_at,
+            status=_status_of(row, labels),
+            sha256=sha256,
+        )
 
 
 def _status_of(row: Row, labels: Mapping[str, str | None]) -> str:
@@ -216,20 +249,6 @@ def _status_of(row: Row, labels: Mapping[str, str | None]) -> str:
             next((text for name, text in labels.items() if name.casefold() == "status"), "") or ""
         )
     return told
-
-
-def _facts(row: Row, readers: Mapping[str, tuple[str, _Reader]]) -> dict[str, Any]:
-    """Return what stands in the columns that each tell one fact."""
-    facts: dict[str, Any] = {}
-    for column, (name, read) in readers.items():
-        if column in row.header.ours:
-            value = read(row, column)
-            if value is not None and value != ():
-                facts[name] = value
-    labels = row.labels()
-    if labels:
-        facts["labels"] = labels
-    return facts
 
 
 _Reader = Callable[[Row, str], Any]
@@ -283,8 +302,7 @@ _INCIDENT: Final[Mapping[str, tuple[str, _Reader]]] = {
 }
 
 
-def _incident(row: Row, happened: list[Happening]) -> dict[str, Any]:
-    facts = _facts(row, _INCIDENT)
+def _incident(row: Row, facts: dict[str, Any], happened: list[Happening]) -> None:
     marks = dict(row.marks())
     if marks:
         facts["marks"] = marks
@@ -294,8 +312,10 @@ def _incident(row: Row, happened: list[Happening]) -> dict[str, Any]:
         row.wrong("severity_name", f"it is a rank, and another one than {facts['severity']}")
     if "acknowledged_at" not in facts:
         facts.pop("acknowledged_by", None)
-    for both in sorted({*facts.get("caused_by", ())} & {*facts.get("fixed_by", ())}):
-        row.wrong("fixed_by", f"{both} is in caused_by too; only one verdict on a change can stand")
+    if "caused_by" in facts and "fixed_by" in facts:
+        for both in sorted({*facts["caused_by"]} & {*facts["fixed_by"]}):
+            why = f"{both} is in caused_by too; only one verdict on a change can stand"
+            row.wrong("fixed_by", why)
     related: dict[str, str] = {}
     for relation in (Relation.CHILD_OF.value, Relation.RECURRENCE_OF.value):
         other = facts.get(relation)
@@ -312,7 +332,6 @@ def _incident(row: Row, happened: list[Happening]) -> dict[str, Any]:
         row.wrong("", f"it has no moment; give at least one of {', '.join(INCIDENT_MOMENTS)}")
     if "status" in row.header.ours or "reopened_at" in row.header.ours:
         _spells(row, facts, happened)
-    return facts
 
 
 def _spells(row: Row, facts: dict[str, Any], happened: list[Happening]) -> None:
@@ -359,8 +378,7 @@ _NOT_OBSERVED: Final = (
 )
 
 
-def _change(row: Row) -> dict[str, Any]:
-    facts = _facts(row, _CHANGE)
+def _change(row: Row, facts: dict[str, Any]) -> None:
     status = facts.get("status")
     if status in {"cancelled", "not_deployed"} and "deployed_at" in facts:
         row.wrong("deployed_at", f"its status says {status}; both can't be")
@@ -374,7 +392,6 @@ def _change(row: Row) -> dict[str, Any]:
         window = _window(row)
         if window is not None:
             facts["window"] = window
-    return facts
 
 
 def _window(row: Row) -> Window | None:

@@ -30,11 +30,19 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class Header:
-    """Where in a row each column stands."""
+    """
+    Where in a row each column stands.
+
+    Attributes:
+        ours: Places of columns of the contract; *labels*, of those that are labels.
+        theirs: What the table calls its columns.
+        as_written: No mapping changes values: cells mean what they say.
+    """
 
     ours: Mapping[str, int]
     labels: Mapping[str, int]
     theirs: tuple[str, ...]
+    as_written: bool = False
 
 
 def _header(table: Table, kind: str, options: CsvOptions) -> Header:
@@ -72,7 +80,13 @@ def _header(table: Table, kind: str, options: CsvOptions) -> Header:
             f"there is no column {missing[0]!r}; the first row must be the header, and it is "
             f"{_shown(names)}",
         )
-    return Header(ours=ours, labels=dict(sorted(labels.items())), theirs=names)
+    by = options.translation
+    return Header(
+        ours=ours,
+        labels=dict(sorted(labels.items())),
+        theirs=names,
+        as_written=not by.values and not by.absent,
+    )
 
 
 def _refused(table: Table, why: str) -> ImportRefusedError:
@@ -96,6 +110,8 @@ def _shown(cells: Sequence[str]) -> str:
 class Row:
     """One row under its header: gives values by our names, and gathers what is wrong with them."""
 
+    __slots__ = ("_file", "_places", "cells", "fits", "header", "line", "options", "problems")
+
     def __init__(self, file: str, header: Header, row: TableRow, options: CsvOptions) -> None:
         self.line = row.line
         self.cells = row.cells
@@ -115,7 +131,11 @@ class Row:
 
     def text(self, name: str) -> str:
         """Return what it means to us; "" for absent."""
-        return self.options.translation.value(name, self.raw(name))
+        place = self._places.get(name)
+        text = "" if place is None else self.cells[place]
+        if not text or self.header.as_written:
+            return text
+        return self.options.translation.value(name, text)
 
     def wrong(self, name: str, why: str) -> None:
         """Note what is wrong with one column, or with the row."""
@@ -132,8 +152,7 @@ class Row:
 
     def get(self, name: str, read: Callable[[str, str], T]) -> T | None:
         """Return the value of one column; None where it is absent or wrong."""
-        # Most columns are absent from most files, and this runs for each column of each row.
-        text = self.text(name) if name in self._places else ""
+        text = self.text(name)
         if not text:
             return None
         try:

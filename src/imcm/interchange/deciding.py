@@ -293,6 +293,11 @@ _OBSERVED: Final[Mapping[str, str]] = {
     "at": "deployed_at",
     **{name: name for name in ("title", "services", "environment", "labels", "kind", "version")},
 }
+_OF_DETECTION: Final = tuple(_DETECTED.values())
+_OF_PLAN: Final = (*_PLANNED.values(), "planned")
+_OF_OBSERVATION: Final = (*_OBSERVED.values(), "type")
+"""Which facts the event tells with which a stream begins."""
+
 _FIELDS: Final[Mapping[type, Mapping[str, str]]] = {
     incidents.IncidentDetected: _DETECTED,
     incidents.IncidentDescribed: {"title": "title"},
@@ -601,7 +606,7 @@ Made = tuple[Event, tuple[str, ...]]
 """An event, and the names of the facts it tells."""
 
 
-def _incident_facts(now: Now, by: str) -> Iterator[Made]:
+def _incident_facts(now: Now | _Alone, by: str) -> Iterator[Made]:
     told: dict[str, Any] = {"at": None, "by": by, "imported": True}
     get = now.get
     yield (
@@ -620,7 +625,7 @@ def _incident_facts(now: Now, by: str) -> Iterator[Made]:
             environment=get("environment"),
             labels=_present(get("labels")),
         ),
-        tuple(_DETECTED.values()),
+        _OF_DETECTION,
     )
     if get("severity") is not None or get("customers") is not None:
         customers = get("customers")
@@ -644,17 +649,19 @@ def _incident_facts(now: Now, by: str) -> Iterator[Made]:
             incidents.MilestoneMarked(by=by, imported=True, at=at, number=1, name=mark),
             ("marks",),
         )
-    for relation in (Relation.CHILD_OF, Relation.RECURRENCE_OF):
-        if get(relation.value) is not None:
-            other = get(relation.value)
-            yield incidents.IncidentRelated(**told, other=other, kind=relation), (relation.value,)
-    for what in StatedDuration:
-        name = f"stated_{what.value}"
+    for name, relation in _RELATIONS:
+        if get(name) is not None:
+            yield incidents.IncidentRelated(**told, other=get(name), kind=relation), (name,)
+    for name, what in _STATED:
         if get(name) is not None:
             yield DurationStated(**told, what=what, microseconds=get(name)), (name,)
 
 
-def _incident_ends(now: Now, by: str) -> Iterator[Made]:
+_RELATIONS: Final = tuple((r.value, r) for r in (Relation.CHILD_OF, Relation.RECURRENCE_OF))
+_STATED: Final = tuple((f"stated_{what.value}", what) for what in StatedDuration)
+
+
+def _incident_ends(now: Now | _Alone, by: str) -> Iterator[Made]:
     """Yield what comes after the milestones."""
     told: dict[str, Any] = {"at": None, "by": by, "imported": True}
     if now.get("reviewed_at") is not None:
@@ -669,7 +676,7 @@ def _incident_ends(now: Now, by: str) -> Iterator[Made]:
         yield incidents.IncidentMerged(**told, into=now.get("merged_into")), ("merged_into",)
 
 
-def _references(now: Now, by: str) -> Iterator[Made]:
+def _references(now: Now | _Alone, by: str) -> Iterator[Made]:
     for kind, address in _present(now.get("references")).items():
         yield (
             ReferenceAdded(at=None, by=by, kind=kind, address=address, imported=True),
@@ -678,7 +685,9 @@ def _references(now: Now, by: str) -> Iterator[Made]:
 
 
 def _present(values: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (values or {}).items() if value is not None}
+    if not values:
+        return {}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _milestone(each: Happening, by: str) -> Event:
@@ -697,7 +706,7 @@ _MILESTONES: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
-def _change_facts(now: Now, by: str) -> Iterator[Made]:
+def _change_facts(now: Now | _Alone, by: str) -> Iterator[Made]:
     told: dict[str, Any] = {"by": by, "imported": True}
     get, status = now.get, now.get("status")
     observed = get("type") is ChangeType.OBSERVED
@@ -714,7 +723,7 @@ def _change_facts(now: Now, by: str) -> Iterator[Made]:
     if observed:
         yield (
             changes.ChangeObserved(**content, at=deployed_at),
-            (*_OBSERVED.values(), "type"),
+            _OF_OBSERVATION,
         )
     else:
         yield (
@@ -729,7 +738,7 @@ def _change_facts(now: Now, by: str) -> Iterator[Made]:
                 repairs=get("repairs"),
                 unplanned=get("planned") is False,
             ),
-            (*_PLANNED.values(), "planned"),
+            _OF_PLAN,
         )
     if get("approved_at") is not None or get("approved_by") is not None:
         voter = get("approved_by") or by
@@ -749,7 +758,7 @@ def _change_facts(now: Now, by: str) -> Iterator[Made]:
 
 
 def _outcome(
-    now: Now, told: Mapping[str, Any], status: str | None, *, observed: bool
+    now: Now | _Alone, told: Mapping[str, Any], status: str | None, *, observed: bool
 ) -> Iterator[Made]:
     """Yield how a change went, as docs/import.md says what is assumed."""
     get = now.get
@@ -839,6 +848,8 @@ def additions(
         by: Who recorded it, where the source does not name anybody.
         bare: The ids of the source are those of the ledger, so that its events name none besides.
     """
+    if not pairs and len(statements) == 1 and _is_plain(statements[0]):
+        return _first(kind, statements[0], source_of(statements[0], source, bare=bare), by)
     past = Past(kind, pairs, source)
     now = Now(past, statements)
     latest = statements[-1]
@@ -892,6 +903,34 @@ def additions(
     return Additions(tuple(_with_sources(told, source, bare=bare)), now.superseded, left)
 
 
+def _is_plain(statement: Statement) -> bool:
+    """Say whether it tells nothing but facts, and no older word of its source can come after it."""
+    return not statement.happened and not statement.gone and order_of(statement) == _NO_ORDER
+
+
+class _Alone:
+    """What one statement says of a thing of which nothing was said before."""
+
+    def __init__(self, statement: Statement) -> None:
+        self.get: Callable[[str], Any] = statement.facts.get
+
+
+def _first(kind: str, statement: Statement, origin: Source, by: str) -> Additions:
+    """Return the events of the only statement of a new thing: as `additions`, in less time."""
+    now = _Alone(statement)
+    events = [event for event, _ in _facts(kind, now, by)]
+    if now.get("references"):
+        events += [event for event, _ in _references(now, by)]
+    if kind == INCIDENT:
+        for name, what in _MOMENT_OF.items():
+            at = now.get(name)
+            if at is not None:
+                who = now.get("acknowledged_by") if what == _FREE else None
+                events.append(_milestone(Happening(what, at, who), by))
+    events += [event for event, _ in _ends(kind, now, by)]
+    return Additions(tuple([(event, origin) for event in events]))
+
+
 Told = tuple[Any, Statement | None]
 """An event, and the statement it comes of. Any: an event of whatever kind."""
 
@@ -905,11 +944,11 @@ _AGGREGATES: Final[Mapping[str, tuple[tuple[type, ...], frozenset[type], Correct
 }
 
 
-def _facts(kind: str, now: Now, by: str) -> Iterator[Made]:
+def _facts(kind: str, now: Now | _Alone, by: str) -> Iterator[Made]:
     return _incident_facts(now, by) if kind == INCIDENT else _change_facts(now, by)
 
 
-def _ends(kind: str, now: Now, by: str) -> Iterator[Made]:
+def _ends(kind: str, now: Now | _Alone, by: str) -> Iterator[Made]:
     return _incident_ends(now, by) if kind == INCIDENT else iter(())
 
 
@@ -945,6 +984,8 @@ def _said_again(
     They are what it says again, and what it says there is none of: an older word of the source on
     one of them, should it come late, is to be known as older.
     """
+    if all(said.statement is None or said.order == _NO_ORDER for said in now.facts.values()):
+        return
     kept: set[tuple[int, Name]] = set()
     for event, statement in told:
         kept.update((id(statement), name) for name in _told_by(event, past))

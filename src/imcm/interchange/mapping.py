@@ -217,6 +217,8 @@ class TimeRules:
     def _placed(self, name: str, text: str, read: datetime) -> Moment | None:
         if read.year == _NEVER:
             return None
+        if read.tzinfo is UTC:
+            return read
         if read.tzinfo is not None:
             return checked_moment(name, _in_utc(name, text, read))
         if self.zone is None:

@@ -190,6 +190,17 @@ FACTS: Final[Mapping[str, Mapping[str, Check]]] = MappingProxyType(
     {INCIDENT: INCIDENT_FACTS, CHANGE: CHANGE_FACTS}
 )
 
+REFERS: Final[Mapping[str, str]] = {
+    "caused_by": "change",
+    "fixed_by": "change",
+    "merged_into": "incident",
+    "child_of": "incident",
+    "recurrence_of": "incident",
+    "fixes_incident": "incident",
+    "repairs": "change",
+}
+"""Facts that name others, and what they name."""
+
 HAPPENINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         INCIDENT: ("detected", "acknowledged", "mitigated", "resolved", "reopened", "closed"),
@@ -313,6 +324,36 @@ class Statement:
                 raise InvalidValue("happened", each, allowed)
             by = None if each.by is None else known_id("by", each.by)
             yield Happening(each.what, checked_moment(each.what, each.at), by)
+
+
+def checked_before(
+    *,
+    kind: Literal["incident", "change"],
+    id: str,
+    facts: Mapping[str, Any],
+    happened: tuple[Happening, ...] = (),
+    said_at: datetime | None = None,
+    status: str = "",
+    sha256: str | None = None,
+) -> Statement:
+    """Return a statement of which all is what a check of `FACTS` gave: it takes half the time."""
+    made: Statement = object.__new__(Statement)
+    put = object.__setattr__
+    put(made, "kind", kind)
+    put(made, "id", id)
+    put(made, "facts", MappingProxyType(facts))
+    put(made, "happened", happened)
+    put(made, "said_at", said_at)
+    put(made, "sequence", None)
+    put(made, "delivery", None)
+    put(made, "status", status)
+    put(made, "sha256", sha256)
+    put(made, "texts", _NO_TEXTS)
+    put(made, "gone", False)
+    return made
+
+
+_NO_TEXTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def sha256_of(payload: bytes | str) -> str:

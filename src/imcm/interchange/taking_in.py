@@ -31,7 +31,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import ConflictError, ImcmError, InvalidValue
 from imcm.interchange.deciding import Pair, additions, source_of
 from imcm.interchange.mapping import OF_OTHER
-from imcm.interchange.statements import Happening, Statement
+from imcm.interchange.statements import REFERS, Happening, Statement
 from imcm.ledger.bringing_in import History
 from imcm.ledger.recording import Ledger
 
@@ -378,15 +378,3 @@ class _Tally:
         self.counts["events"] -= len(self._last)
         self._last = ()
         self.refused.append(Refused(stream=history.stream, why=str(error)))
-
-
-REFERS: Final[Mapping[str, str]] = {
-    "caused_by": "change",
-    "fixed_by": "change",
-    "merged_into": "incident",
-    "child_of": "incident",
-    "recurrence_of": "incident",
-    "fixes_incident": "incident",
-    "repairs": "change",
-}
-"""Facts that name others, and what they name."""

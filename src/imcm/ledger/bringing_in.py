@@ -99,6 +99,8 @@ def _pairs(history: History, there: Sequence[StoredEvent]) -> Sequence[Pair]:
         stands: Any = tuple((each.event, each.source) for each in decoded)  # none of them is unread
         events = history.decide(stands)
     for pair in events:
+        if pair.__class__ is tuple and len(pair) == 2 and pair[1].__class__ is Source:
+            continue  # as nearly all are
         members: list[object] = [*pair] if is_list(pair) else []
         if len(members) != 2 or not _is_source(members[1]):
             allowed = "pairs of an event and its Source (or None): events=((event, source), ...)"
@@ -267,15 +269,16 @@ def bring_in_together(
 ) -> tuple[int, int]:
     """Do what `Ledger.bring_in` says, deciding all before anything is recorded."""
     gathered = _Gathered(store, now, rules, refused, progress)
-    gathered.take(histories)
-    if settle is not None:
-        settled = settle()
-        if not isinstance(settled, Settled):
-            raise InvalidValue("settle", settled, "a function that returns Settled(...)")
-        for stream in settled.left_out:
-            gathered.rows.pop(stream, None)
-        gathered.take(settled.histories)
-    return len(gathered.rows), gathered.count() if dry_run else gathered.append()
+    with gc_paused():  # what is gathered would be walked again and again
+        gathered.take(histories)
+        if settle is not None:
+            settled = settle()
+            if not isinstance(settled, Settled):
+                raise InvalidValue("settle", settled, "a function that returns Settled(...)")
+            for stream in settled.left_out:
+                gathered.rows.pop(stream, None)
+            gathered.take(settled.histories)
+        return len(gathered.rows), gathered.count() if dry_run else gathered.append()
 
 
 class _Gathered:
@@ -309,29 +312,28 @@ class _Gathered:
         """Decide histories."""
         for ahead in by_stream(histories):
             there = self._store.streams([stream for stream in ahead if is_a_stream(stream)])
-            with gc_paused():
-                for stream, history in ahead.items():
-                    is_first = stream not in self.rows
-                    before = self.rows.get(stream, ())
-                    known = there.get(stream, [])
-                    self.rows[stream] = before
-                    try:
-                        new = added_rows(
-                            history,
-                            [*known, *before] if before else known,
-                            self._heads,
-                            self._salt,
-                            self._rules,
-                        )
-                    except ImcmError as error:
-                        if self._refused is None:
-                            raise
-                        self._refused(history, error)
-                    else:
-                        if new:
-                            self.rows[stream] = [*before, *new] if before else new
-                    if is_first and self._progress is not None:
-                        self._progress(len(self.rows))
+            for stream, history in ahead.items():
+                is_first = stream not in self.rows
+                before = self.rows.get(stream, ())
+                known = there.get(stream, [])
+                self.rows[stream] = before
+                try:
+                    new = added_rows(
+                        history,
+                        [*known, *before] if before else known,
+                        self._heads,
+                        self._salt,
+                        self._rules,
+                    )
+                except ImcmError as error:
+                    if self._refused is None:
+                        raise
+                    self._refused(history, error)
+                else:
+                    if new:
+                        self.rows[stream] = [*before, *new] if before else new
+                if is_first and self._progress is not None:
+                    self._progress(len(self.rows))
 
     def count(self) -> int:
         """Return how many rows there are."""
@@ -350,8 +352,11 @@ class _Gathered:
 
     def _stamped(self, rows: list[StoredEvent]) -> list[StoredEvent]:
         """Return rows that say they are recorded now: they were decided a while ago."""
-        heads = Heads(self._now(), self._record)
-        return [row._replace(state=heads.instead_of(self._heads, row.state)) for row in rows]
+        heads, begun = Heads(self._now(), self._record), self._heads
+        return [
+            StoredEvent(0, stream, version, name, heads.instead_of(begun, state))
+            for _, stream, version, name, state in rows
+        ]
 
 
 def _counted(_: Store, rows: list[StoredEvent]) -> int:

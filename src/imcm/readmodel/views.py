@@ -55,6 +55,7 @@ from imcm.errors import InvalidValue, UnreadEventError
 from imcm.gc_pause import gc_paused
 from imcm.ledger import LedgerReader
 from imcm.ledger.around import timeline_of
+from imcm.ledger.lean import TAKEN_AT_ONCE, Lean
 from imcm.ledger.rules import Rules, submitted_under
 from imcm.ledger.store import LOCK_WAIT_SECONDS
 from imcm.ledger.streams import state_of_rows
@@ -82,6 +83,7 @@ from imcm.readmodel.boards import (
     INCIDENTS,
     SCHEMA,
     TABLES,
+    WORDED,
     BoardsModel,
     put_rows,
     searchable,
@@ -144,8 +146,10 @@ class _Model:
         self._unread = self.facts.fold.cursor.unread
 
     def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
-        self.facts.apply(rows)
-        self.boards.apply(rows)
+        for begin in range(0, len(rows), TAKEN_AT_ONCE):
+            events = list(_LEAN.taken(rows[begin : begin + TAKEN_AT_ONCE]))
+            self.facts.apply(events)
+            self.boards.apply(events)
 
     def save(self, connection: sqlite3.Connection, *, more: bool) -> None:
         changed = self.facts.save(connection, more=more)
@@ -153,6 +157,7 @@ class _Model:
         self.boards.save(connection, changed, unread=unread)
 
 
+_LEAN: Final = Lean(WORDED)
 _MATCHED: Final = ("id", "title", "status", "services")
 _OPEN: Final = '"is_open"'
 _CURRENT: Final = f'NOT "is_ended" AND "status" <> \'{ChangeStatus.NOTHING.value}\''
