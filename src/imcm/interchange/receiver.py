@@ -540,7 +540,7 @@ class _Writer:
                 outcomes = self._recorded(batch)
             except BaseException as error:  # nobody waits for ever
                 _LOG.error("recording failed: %s", type(error).__name__)
-                outcomes = [_FAILED] * len(batch)
+                outcomes = [_FAILED for _ in batch]
             self._failed_at = time.monotonic() if "failed" in outcomes else None
             _answer(batch, outcomes)
             self._clean()
