@@ -197,9 +197,7 @@ def _state(found: os.stat_result) -> tuple[int, ...]:
 
 
 def _no_file(label: Label) -> ImportRefusedError:
-    why = (
-        'it is not a file but a directory, a pipe or a device; pipe it in and give "-", or open it'
-    )
+    why = 'it is no file but a directory, a pipe or a device; give a file, or pipe it in as "-"'
     return refused(label, 0, why)
 
 

@@ -291,7 +291,7 @@ _MISSING: Final = frozenset({"NAType", "NaTType"})
 
 def _plain(value: Any) -> Any:
     """Return a value of a library as one of Python's; None for what it calls missing."""
-    kind = cast("type", type(value))
+    kind: type[Any] = type(value)
     library = kind.__module__.partition(".")[0]
     if library == "builtins":
         return value
