@@ -768,6 +768,7 @@ class TestValues:
             (-0.0, "0"),
             (1.5, "1.5"),
             (1e300, "1e+300"),
+            (1234567890123456.0, "1234567890123456"),
             (float("nan"), ""),
             (Decimal("42.00"), "42"),
             (Decimal("1.50"), "1.50"),
@@ -1039,6 +1040,16 @@ class TestWorkbook:
         assert ["checkout"] * 3 + ["search"] == [row.cells[0] for row in table]
         assert "merged cells" in table.said
 
+        def merge_header(book, sheet):
+            sheet.merge_range(0, 0, 1, 0, "service", book.add_format())
+            sheet.merge_range(0, 1, 0, 2, "id", book.add_format())
+
+        rows = [[None, None, None], [None, 1, "x"], ["search", 2]]
+        table = read_table(workbook({"S": rows}, merge_header))
+        assert ("service", "id", "column 3") == table.columns
+        assert [("", "1", "x"), ("search", "2", "")] == [row.cells for row in table]
+        assert "merged cells" not in table.said
+
     def test_bounds_that_no_memory_holds(self):
         """Two cells in far corners."""
         far = '<row r="1"><c r="A1"><v>1</v></c></row>'
@@ -1160,6 +1171,7 @@ class TestLaws:
         ),
     )
     @example(b"", "csv")
+    @example(b"\t", "csv")
     @example(b"\x1f\x8b", "gz")
     @example(b"PK\x05\x06" + b"\0" * 18, "zip")
     def test_any_bytes_give_rows_or_an_error_of_ours(self, tmp_path_factory, data, suffix):
@@ -1211,20 +1223,20 @@ class TestLaws:
 class TestMemory:
     @pytest.mark.parametrize("kind", ["csv", "jsonl"])
     def test_it_does_not_grow_with_the_file(self, tmp_path, kind):
-        """Rows come and go; twenty megabytes take no more than their part in memory."""
+        """Rows come and go; several megabytes take no more than their part in memory."""
         path = tmp_path / f"x.{kind}"
         row = '{"id":1,"title":"some words"}\n' if kind == "jsonl" else "1,some words of a title\n"
         with path.open("w") as file:
             file.write('{"id":"x"}\n' if kind == "jsonl" else "id,title\n")
             for _ in range(20):
-                file.write(row * 20_000)
+                file.write(row * 10_000)
         tracemalloc.start()
         try:
             count = sum(1 for _ in read_table(path))
             _, most = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert count >= 400_000
+        assert count >= 200_000
         assert most < 14_000_000  # 8 MB of a temporary file are kept in memory
 
 

@@ -256,7 +256,21 @@ def kept_file(
         if size > limits.unpacked:
             why = f"more than {limits.unpacked:,} bytes came; give the path of a file"
             raise refused(label, 0, why)
+        write(label, out, data)
+
+
+def write(label: Label, out: IO[bytes], data: bytes) -> None:
+    """
+    Write to a file of ours.
+
+    Raises:
+        ImportRefusedError: The folder of temporary files is full, or there is none.
+    """
+    try:
         out.write(data)
+    except OSError as error:
+        why = f"there is no room for it among temporary files: {error.strerror}"
+        raise refused(label, 0, why) from None
 
 
 def _is_nothing(label: Label, file: Any) -> bool:
@@ -304,7 +318,7 @@ def _copy(
                 else f"it unpacks to more than {limits.ratio} times its size"
             )
             raise refused(label, 0, f"{why}, which is not taken; unpack it and give the file")
-        out.write(data)
+        write(label, out, data)
     return size
 
 

@@ -233,9 +233,9 @@ def number_text(value: float | Decimal) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return ""
-        # Beyond this a float is not sure of its last digit, and repr has an exponent.
+        # Beyond this repr has an exponent.
         return (
-            f"{int(value):d}" if value.is_integer() and abs(value) < 1e15 else float.__repr__(value)
+            f"{int(value):d}" if value.is_integer() and abs(value) < 1e16 else float.__repr__(value)
         )
     if value.is_nan():
         return ""
@@ -287,11 +287,13 @@ _FORMS: Final[tuple[tuple[type, Any], ...]] = (
 )
 
 _MISSING: Final = frozenset({"NAType", "NaTType"})
+_TOLD_BY_PANDAS: Final = frozenset({"Period", "Interval"})
 
 
+# Any: of whatever.
 def _plain(value: Any) -> Any:
     """Return a value of a library as one of Python's; None for what it calls missing."""
-    kind: type[Any] = type(value)
+    kind: Any = type(value)  # Any: of whatever class
     library = kind.__module__.partition(".")[0]
     if library == "builtins":
         return value
@@ -300,13 +302,12 @@ def _plain(value: Any) -> Any:
     if library == "pandas":
         if kind.__name__ in _MISSING:
             return None
-        return value if isinstance(value, (datetime, timedelta)) else str(value)
+        return str(value) if kind.__name__ in _TOLD_BY_PANDAS else value
     if library == "numpy":
-        if kind.__name__ == "ndarray":
-            return value.tolist()
-        if kind.__name__ in {"datetime64", "timedelta64"}:
-            value = value.astype(f"{kind.__name__}[us]")
-        return value.item()
+        # Finer than microseconds they would become bare numbers.
+        if value.dtype.kind in "mM":
+            value = value.astype(f"{value.dtype.kind}8[us]")
+        return value.tolist()  # of a single value, the value
     return value
 
 

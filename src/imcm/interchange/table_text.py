@@ -184,8 +184,7 @@ def _delimiter(label: Label, line: int, lines: list[str], *, whole: bool) -> str
         if any(widths.values()) or not widths:
             return ","  # one column
         # It is no CSV by any of them, which its reader tells with the line.
-        header = next(each for each in lines if each.strip())
-        return max(widths, key=header.count)
+        return max(widths, key=next((each for each in lines if each.strip()), "").count)
     told = " or ".join(_DELIMITERS[each] for each in fitting)
     first = fitting[0].replace("\t", "\\t")
     why = f'its columns may be separated by {told}; say which, as delimiter="{first}"'

@@ -120,7 +120,7 @@ class _Sheet:
         self._label = label
         self._sheet = sheet
         self.said: list[str] = []
-        self._first = 0
+        self._first = 0  # the row of the header, counted from 1
         self._timed: set[int] = set()
         self._kept: list[int] = []
         self._merged = self._merges()
@@ -141,7 +141,7 @@ class _Sheet:
                 found[row, from_column - left] = (from_row, from_column - left)
         return found
 
-    def _numbered(self) -> Iterator[tuple[int, list[Any]]]:
+    def _numbered(self, *, fill: bool = False) -> Iterator[tuple[int, list[Any]]]:
         rows = _asked(self._label, self._sheet.iter_rows)
         number = -1
         values: dict[tuple[int, int], Any] = {}
@@ -151,13 +151,13 @@ class _Sheet:
             if row is None:
                 return
             number += 1
-            if self._merged:
+            if fill and self._merged:
                 row = list(row)
                 for place in range(len(row)):
                     if (number, place) in holders:
                         values[number, place] = row[place]
                     held = self._merged.get((number, place))
-                    if held is not None and number > self._first > 0 and held[0] >= self._first:
+                    if held is not None and held[0] >= self._first:
                         row[place] = values.get(held, row[place])
             yield number + 1, row
 
@@ -177,13 +177,14 @@ class _Sheet:
         if header is None:
             return None
         self._kept = sorted(used)
-        if self._merged:
+        # The header is counted from 1 and merged cells from 0: below it are those from it on.
+        if any(row >= self._first for row, _ in self._merged.values()):
             self.said.append("merged cells: their value stands in each of their rows")
         return [header[place] for place in self._kept]
 
     def rows(self) -> Iterator[tuple[int, Sequence[object]]]:
         """Yield the rows below the header."""
-        for number, row in self._numbered():
+        for number, row in self._numbered(fill=True):
             if number > self._first:
                 yield number, [self._value(place, row[place]) for place in self._kept]
 
