@@ -72,17 +72,18 @@ RESULTS = (
     *("DecisionTrail", "Duties", "FreezeOverride", "Anomaly", "WhatIf", "RiskAssessment"),
     *("FailureModel", "FailureRate", "Calibration", "Conflict", "CanaryVerdict"),
 )
-RECORDS = ("Recorded", "Recording", "Redaction", "Source", "History", "LogMark")
+RECORDS = ("Recorded", "Recording", "Redaction", "Source", "History", "LogMark", "Taken")
 GIVEN = (
     *("Between", "Window", "Impact", "ServiceImpact", "Commit", "Counts", "Template", "Policy"),
     *("ApprovalRule", "Quorum", "Content", "Freeze", "MaintenanceWindow", "Weekly", "Rules"),
     *("PlanRule", "ApprovedTemplate", "RolloutRule", "CanaryPlan", "Look", "Exposure", "Context"),
     *("Dependencies", "Planned", "PolicyTest", "RiskRules", "ProposedChange"),
     *("SeverityScale", "BusinessHours", "Answer", "Gate", "Ready", "Frozen"),
+    *("Statement", "Happening"),
 )
 READ = (
     *("read_policy", "strict_policy", "read_policy_tests", "policy_schema"),
-    "read_severity_scale",
+    *("read_severity_scale", "format_named", "record_statements"),
 )
 MODULES = ("audit", "events", "frames")
 

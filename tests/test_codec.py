@@ -603,6 +603,9 @@ STORED_NAMES = {
     "ActionRevised": "at by number owner due text imported",
     "IncidentDescribed": "at by title services symptom labels imported",
     "ReferenceAdded": "at by kind address title imported",
+    "SourceSaid": "at by facts imported",
+    "SourceWithdrew": "at by imported",
+    "SourceReinstated": "at by imported",
     "MilestoneMarked": "at by number name imported",
     "IncidentRelated": "at by other kind imported",
     "IncidentUnrelated": "at by other kind imported",
@@ -625,7 +628,7 @@ STORED_NAMES = {
     "EnvironmentCorrected": "at by version field was now why imported",
     "ModeCorrected": "at by version field was now why imported",
     "DismissalReasonCorrected": "at by version field was now why imported",
-    "EventVoided": "at by version status why",
+    "EventVoided": "at by version status why imported",
     "ChangePlanned": (
         "at by type kind services environment labels risk window requested_by incident "
         "repairs version unplanned has_rollback_plan has_monitoring_plan has_test_plan "
@@ -713,7 +716,7 @@ STORED_VALUES = {
     "Role": "incident_commander operations communications scribe",
     "ServiceImpact": "service degree",
     "Severity": "P1 P2 P3 P4",
-    "Source": "name id recorded_at status sha256 ledger keyed",
+    "Source": "name id recorded_at status sequence delivery sha256 ledger keyed",
     "StatedDuration": "time_to_restore time_to_repair",
     "Symptom": (
         "site_down latency errors database_connections crash_loop cpu memory disk data "

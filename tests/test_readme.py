@@ -5,6 +5,8 @@ again, and each page from its top to its end, commands exactly as printed. So is
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import re
 import shutil
@@ -181,6 +183,23 @@ def import_folder(folder: Path) -> None:
         (folder / name).write_text(shown, encoding="utf-8")
 
 
+def formats_folder(folder: Path) -> None:
+    """Deliveries of an Alertmanager, an export of ServiceNow, and a repository with a tag."""
+    alert = {"status": "firing", "fingerprint": "c0ffee", "startsAt": "2026-03-06T12:00:00Z",
+             "labels": {"alertname": "HighErrors", "severity": "page"}}  # fmt: skip
+    with gzip.open(folder / "deliveries.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write(json.dumps({"version": "4", "alerts": [alert]}) + "\n")
+    row = {"sys_id": "1", "number": "INC1", "state": "2", "opened_at": "2026-03-06 12:00:00",
+           "sys_updated_on": "2026-03-06 12:00:00"}  # fmt: skip
+    (folder / "incidents.json").write_text(json.dumps({"result": [row]}), encoding="utf-8")
+    for words in (
+        ("init", "--quiet"),
+        ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-m", "one"),
+        ("tag", "v1"),
+    ):
+        subprocess.run(["git", *words], cwd=folder, capture_output=True, check=True)
+
+
 def empty_folder(_: Path) -> None:
     """Leave the folder as it is: the page's own blocks make all there is."""
 
@@ -189,6 +208,7 @@ ASSUMED = {
     "README.md": readme_folder,
     "audit.md": audit_folder,
     "command-line.md": empty_folder,
+    "formats.md": formats_folder,
     "import.md": import_folder,
     "views.md": empty_folder,
 }

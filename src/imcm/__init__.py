@@ -103,8 +103,11 @@ if TYPE_CHECKING:
         UnknownIdError,
         UnreadEventError,
     )
+    from imcm.interchange.formats import format_named
     from imcm.interchange.policy_schema import policy_schema
     from imcm.interchange.policy_tests import PolicyTest, read_policy_tests, run_policy_tests
+    from imcm.interchange.statements import Happening, Statement
+    from imcm.interchange.taking_in import Taken, record_statements
     from imcm.interchange.toml_files import read_policy, read_severity_scale, strict_policy
     from imcm.ledger.bringing_in import History
     from imcm.ledger.gates import Gate
@@ -212,6 +215,7 @@ __all__ = [
     "FreezeOverride",
     "Frozen",
     "Gate",
+    "Happening",
     "History",
     "HoldReason",
     "ImcmError",
@@ -276,9 +280,11 @@ __all__ = [
     "SideBySide",
     "Source",
     "StatedDuration",
+    "Statement",
     "StepRefused",
     "StoreError",
     "Symptom",
+    "Taken",
     "Template",
     "Transaction",
     "TransactionOverError",
@@ -312,6 +318,7 @@ __all__ = [
     "facts",
     "failed_deployment_recovery_time",
     "failure_model",
+    "format_named",
     "frames",
     "freeze_overrides",
     "incident",
@@ -325,6 +332,7 @@ __all__ = [
     "read_policy",
     "read_policy_tests",
     "read_severity_scale",
+    "record_statements",
     "restated",
     "rework_rate",
     "risk_of",
@@ -402,6 +410,11 @@ _HOMES: Final = {
     "calibration": "imcm.projections.reports.calibration",
     "ProposedChange": "imcm.projections.reports.proposed",
     "Frozen": "imcm.domain.policy",
+    "Statement": "imcm.interchange.statements",
+    "Happening": "imcm.interchange.statements",
+    "record_statements": "imcm.interchange.taking_in",
+    "Taken": "imcm.interchange.taking_in",
+    "format_named": "imcm.interchange.formats",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",

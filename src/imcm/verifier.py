@@ -1223,7 +1223,7 @@ def _plain(text: str) -> str:
     """Return *text* with what a terminal would obey or hide written out: names are not ours."""
     # Fillers and variation selectors count as printable, and blanks of other widths do not.
     hidden = (
-        "[\u2800\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164"
+        "[\u2800\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufffc\U00016fe4\U0001d159"
         "\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
     )
     return "".join(

@@ -17,6 +17,7 @@ from imcm.domain.change_events import (
     ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeClosed,
+    ChangeCompleted,
     ChangeStatus,
     StepRefusedRecorded,
     Template,
@@ -31,7 +32,7 @@ from imcm.domain.policy import (
     Policy,
 )
 from imcm.domain.policy.context import Context
-from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
+from imcm.domain.policy.freezes import Freeze, MaintenanceWindow, Weekly
 from imcm.domain.policy.plans import PlanPart
 from imcm.domain.vocabulary import (
     Actor,
@@ -872,3 +873,45 @@ def test_what_only_a_source_says_was_approved_has_no_votes_to_count():
     state = change.fold((planned(imported=True), said))
     refusals = change.start_refusals(state, at=at(3), policy=Policy(approvals=2), anew=True)
     assert "approved" not in [guard for guard, _ in refusals]
+
+
+NIGHTS = Weekly(start="Mon 22:00", end="Tue 04:00")
+
+
+class TestWhatIsUnknown:
+    """A moment that no source tells goes around whatever asks when it was."""
+
+    @pytest.mark.parametrize(
+        ("policy", "kind", "guard"),
+        [
+            ({}, "normal", ""),
+            ({"maintenance": [MaintenanceWindow(name="m", times=NIGHTS)]}, "normal",
+             "maintenance window"),
+            ({"freezes": [Freeze(name="f", times=NIGHTS)]}, "normal", "freeze"),
+            ({"freezes": [Freeze(name="f", times=NIGHTS)]}, "emergency", ""),
+        ],
+    )  # fmt: skip
+    def test_is_marked_by_what_asks(self, policy, kind, guard):
+        rules = Policy(**policy)
+        first = emergency() if kind == "emergency" else planned()
+        state = change.fold(voted(first, submitted(1), policy=Policy()))
+        done = ChangeCompleted(at=None, by="snow", imported=True)
+        [(_, event)] = change.bring_in(state, events=[done], policy=rules)
+        assert event.unauthorised == guard
+
+
+class TestVotedOnAgain:
+    def test_without_a_time_what_is_approved_may_be(self):
+        state = change.fold(voted(*WAITS, policy=TEN))
+        answers = {each.step: each for each in change.next_steps(state, by="zoe", policy=TEN)}
+        assert answers["approve"].guard == "vote lapsed"
+        assert answers["approve"].possible is None
+
+
+class TestQuorumThatCanBeReached:
+    def test_of_rules_and_of_all(self):
+        members = {"cab": ["a", "b"], "peer": ["b", "c"], "service_owner": ["d"]}
+        assert Policy(members=members, approvals=4, rules=[ApprovalRule(votes=4)])
+        for more in ({"approvals": 5}, {"rules": [ApprovalRule(votes=5)]}):
+            with pytest.raises(InvalidValue, match="at most 4"):
+                Policy(members=members, **more)

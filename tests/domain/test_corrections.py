@@ -185,6 +185,7 @@ class TestWhatCanBeCorrected:
                 incident,
                 {
                     "DurationStated",
+                    *("SourceSaid", "SourceWithdrew", "SourceReinstated"),
                     "EventVoided",
                     "WordsRedacted",
                     # They stand in two streams.
@@ -195,7 +196,13 @@ class TestWhatCanBeCorrected:
                     "SeverityInherited",
                 },
             ),
-            (change, {"DurationStated", "EventVoided", "WordsRedacted", "CommitsRecorded"}),
+            (
+                change,
+                {
+                    *("DurationStated", "EventVoided", "WordsRedacted", "CommitsRecorded"),
+                    *("SourceSaid", "SourceWithdrew", "SourceReinstated"),
+                },
+            ),
         ],
     )
     def test_every_moment_but_those_named_here(self, module, without):

@@ -78,7 +78,7 @@ def test_everything_is_told_in_words():
         "most, 500 requests a side at each step before it is judged good and errors shown to be "
         "under 2 times the baseline's",
         "  rollouts of normal changes: after load passed",
-        "  freeze weekend: every week Fri 16:00 to Mon 08:00 UTC",
+        "  freeze weekend: every week Fri 16:00 to Mon 08:00 UTC; anybody may override it",
         "  freeze sale: 2026-12-01 00:00 to 2026-12-02 00:00 UTC, 2026-12-08 00:00 to 2026-12-09 "
         "00:00 UTC, 2026-12-15 00:00 to 2026-12-16 00:00 UTC and 2 more stretches; mia may "
         "override it",

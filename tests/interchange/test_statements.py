@@ -100,8 +100,8 @@ class TestAnIncident:
     def test_labels_are_facts_one_by_one(self):
         ledger = told(self.DOWN, said(facts={"labels": {"area": "b"}}, said_at=at(1)))
         assert row_of(ledger).labels == {"team": "a", "area": "b"}
-        told(said(facts={"labels": {"team": None}}, said_at=at(2)), ledger=ledger)
-        assert row_of(ledger).labels == {"area": "b"}
+        told(said(facts={"labels": {"team": None, "x": "1"}}, said_at=at(2)), ledger=ledger)
+        assert row_of(ledger).labels == {"area": "b", "x": "1"}
 
     def test_an_emptied_end_is_a_reopening(self):
         ended = said(facts={"detected_at": NOON, "resolved_at": at(1)}, said_at=at(1))
@@ -185,6 +185,24 @@ class TestAnIncident:
         assert (row.detected_at, row.labels) == (at(5), {"detected_at": "time of receipt"})
         record_statements(ledger, [said(facts={"title": "x"})], source="splunk", received_at=at(9))
         assert row_of(ledger).detected_at == at(5)
+
+    def test_what_the_source_has_no_more_is_in_no_figure_until_it_has_it_again(self):
+        from imcm import time_to_restore
+
+        ended = said(facts={"detected_at": NOON, "resolved_at": at(2)}, said_at=at(2))
+        ledger = told(ended)
+        gone = said(gone=True, said_at=at(3))
+        taken = record_statements(ledger, [gone], source="pd")
+        assert (taken.events, taken.withdrawn) == (1, 1)
+        figure = time_to_restore(ledger.replay())
+        assert (figure.n, row_of(ledger).withdrawn) == (0, True)
+        assert "withdrawn (its source has it no more)" in figure.explain()
+        assert record_statements(ledger, [gone], source="pd").events == 0
+        assert record_statements(ledger, [ended], source="pd").events == 0  # it is older
+        told(said(facts={"detected_at": NOON}, said_at=at(4)), ledger=ledger)
+        assert (time_to_restore(ledger.replay()).n, row_of(ledger).withdrawn) == (1, False)
+        late = told(gone, ended)
+        assert row_of(late).withdrawn
 
     def test_recorded_by_hand_is_not_detected_twice(self):
         ledger = Ledger.in_memory()

@@ -657,8 +657,10 @@ def test_vote_given_at_a_time_that_may_still_come():
     story.plan()
     story.do(change.submit)
     never = datetime(9999, 1, 1, tzinfo=UTC)
-    ever = Between(earliest=at(2), latest=never)
-    story.refused("not in the future", change.approve, ever, by="bob")
+    story.do(change.approve, Between(earliest=at(2), latest=never), by="bob")
+    assert story.gate.refusals
+    story.do(change.approve, 3, by="eve")  # it does not lapse with that of bob
+    assert story.gate.open
 
 
 def test_policy_of_the_same_name_in_other_letters():

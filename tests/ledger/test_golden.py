@@ -57,6 +57,7 @@ DESCRIBED = golden("v0.1-described.jsonl")
 NAMED = golden("v0.1-named.jsonl")
 RULES = golden("v0.1-rules.jsonl")
 CONTROL = golden("v0.1-control.jsonl")
+SOURCES = golden("v0.1-sources.jsonl")
 LOG = [decode(row) for row in ROWS]
 
 
@@ -423,9 +424,56 @@ def test_every_line_of_control_decodes_to_what_it_was():
     assert (state.status, state.outcome) == ("closed", "completed")
 
 
+EXPECTED_OF_SOURCES = """
+ledger:self 1 LedgerOpened - - -
+incident:pager/P1 1 IncidentDetected pager 2026-11-29T09:00:00+01:00 detected
+incident:pager/P1 2 IncidentTriaged pager - triaged
+incident:pager/P1 3 IncidentResolved zoë 2026-11-29T11:00:00+01:00 resolved
+incident:pager/P1 4 IncidentAcknowledged zoë 2026-11-29T10:00:00+01:00 -
+incident:pager/P1 5 SourceSaid pager - -
+incident:pager/P1 6 LabelsCorrected pager 2026-11-29T09:00:00+01:00 -
+incident:pager/P1 7 SourceWithdrew pager - -
+incident:pager/P1 8 SeverityCorrected pager - -
+incident:pager/P1 9 SourceReinstated pager - -
+change:pager/D1 1 ChangePlanned pager - draft
+change:pager/D1 2 ChangeDeployed pager 2026-11-29T09:00:00+01:00 implemented
+change:pager/D1 3 ChangeFailed pager - -
+change:pager/D1 4 EventVoided pager - implemented
+change:pager/D1 5 ChangeCompleted pager 2026-11-29T09:00:00+01:00 -
+change:pager/D2 1 ChangePlanned pager - draft
+change:pager/D2 2 SourceWithdrew pager - -
+change:pager/D2 3 SourceReinstated pager - -
+change:pager/D2 4 SourceSaid pager - -
+rules:policy 1 RulesAdopted mia - -
+change:CHG-1 1 ChangePlanned ana 2026-12-01T09:00:00+01:00 draft
+change:CHG-1 2 ChangeSubmitted ana 2026-12-01T09:00:00+01:00 submitted
+change:CHG-1 3 VoteGiven ben 2026-12-01T09:00:00+01:00 approved
+change:CHG-1 4 ChangeStarted ana 2026-12-01T09:00:00+01:00 implementing
+change:CHG-1 5 RolloutAdvanced ana 2026-12-01T09:00:00+01:00 -
+change:CHG-1 6 StepRefusedRecorded ana 2026-12-01T09:00:00+01:00 -
+"""
+
+
+def test_every_line_of_sources_decodes_to_what_it_was():
+    rows = {(row.stream, row.version): decode(row) for row in SOURCES}
+    assert EXPECTED_OF_SOURCES.strip().splitlines() == [summary(row) for row in SOURCES]
+    source = rows["incident:pager/P1", 3].source
+    assert (source.name, source.id, source.sequence, source.delivery) == ("pager", "P1", 3, "d-3")
+    assert rows["incident:pager/P1", 5].event.facts == ("severity",)
+    labels = rows["incident:pager/P1", 6].event
+    assert (labels.was, labels.now) == ({"team": "pay"}, {"area": "ost"})
+    assert rows["change:pager/D1", 4].event.imported
+    refused = rows["change:CHG-1", 6].event
+    assert refused.why.startswith("abort: ")
+    assert (refused.canary.errors, refused.baseline.errors) == (450, 10)
+
+
 def test_every_type_is_in_a_golden_log():
     """A type that is newer than these logs belongs into a newer log."""
-    every = (*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED, *NAMED, *RULES, *CONTROL)
+    every = (
+        *(*ROWS, *REDACTED, *KEYS, *APPROVALS, *MERGES, *DESCRIBED, *NAMED, *RULES, *CONTROL),
+        *SOURCES,
+    )
     assert EVENT_TYPES.keys() == {row.type for row in every}
     assert {"WordsRedacted"} == {row.type for row in REDACTED} - {row.type for row in ROWS}
 

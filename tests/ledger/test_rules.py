@@ -14,6 +14,7 @@ import pytest
 import imcm
 from imcm import (
     ApprovalRule,
+    Authority,
     Freeze,
     Ledger,
     LedgerMissingError,
@@ -234,7 +235,7 @@ class TestInForce:
         before = views.approvals(by="bea", known_at=6)
         assert () == before
         [now] = views.approvals(by="bea")
-        assert (now.possible, now.guard) == (None, "authority")
+        assert (now.possible, now.capacities) == (True, (Authority.CAB,))
 
     def test_rules_of_then_are_told(self, ledger):
         ledger.adopt(TWO, by="mia")

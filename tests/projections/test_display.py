@@ -329,7 +329,14 @@ class TestRepr:
         assert "<Effect of record 'r1', 0 events: 0.0 to 1.0>" == repr(effect)
 
     def test_columns_show_nobody(self):
-        columns = Columns([1], [0], [1], lambda _: ("INC-1", ()), lambda _: ())
+        columns = Columns(
+            count=1,
+            starts=lambda: [0],
+            ends=lambda: [1],
+            who=lambda _: ("INC-1", ()),
+            groups=lambda _: (),
+            values=[1],
+        )
         assert repr(columns).startswith("<imcm.projections.figures.durations.Columns object at ")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from imcm.domain.change_events import (
     ChangeCompleted,
+    ChangeDeployed,
     ChangePlanned,
 )
 from imcm.domain.policy import Policy
@@ -218,6 +219,18 @@ class TestRules:
         assert (check.ruling, check.reason) == (Ruling.BROKEN, "it was found in sale")
         late = steps("CHG-1", take("observe", 30, "cmdb", title="what?"))
         assert ruled(only(late, rules=rules), FREEZE) is Ruling.HELD
+
+    def test_what_a_source_says_of_a_change_that_lives_here(self):
+        told = ChangeDeployed(at=at(4), by="snow", imported=True)
+
+        def of(first, **rules):
+            story = steps("CHG-1", first, submit(), lambda _: (told,))
+            return check_of(only(story, **rules), FREEZE).ruling
+
+        frozen = {"rules": ((1, adopting(FROZEN)),)}
+        assert of(plan()) is Ruling.UNKNOWN
+        assert of(plan(), **frozen) is Ruling.BROKEN
+        assert of(emergency(), **frozen) is Ruling.HELD
 
     def test_content_corrected_after_its_approval(self):
         story = steps("CHG-1", *NORMAL, correct(9, 1, "services", ("pay",), ("web",)))

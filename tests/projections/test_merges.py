@@ -871,7 +871,7 @@ class TestColumns:
     def test_a_merged_one_is_marked(self):
         told = facts(two()).incidents.columns
 
-        assert ([0, 1], [0, 1], [0, 1]) == (list(told.merged), list(told.counted), list(told.plain))
+        assert ([0, 1], [0, 1], [1, 1]) == (list(told.merged), list(told.counted), list(told.once))
 
 
 class TestAnomalies:

@@ -25,6 +25,7 @@ from imcm.cli.common import guarded, say
 HOMES: Final[Mapping[str, str]] = {
     "demo": "imcm.cli.demo",
     "import": "imcm.cli.files",
+    "formats": "imcm.cli.files",
     "export": "imcm.cli.files",
     "backup": "imcm.cli.files",
     "timeline": "imcm.cli.steps",

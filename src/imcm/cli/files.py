@@ -5,11 +5,17 @@ Commands that bring logs in and out: import, export, backup.
 from __future__ import annotations
 
 import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import attrs
 import typer
+from typer.core import TyperGroup
 
 from imcm.cli.common import (
     AsJson,
@@ -20,17 +26,47 @@ from imcm.cli.common import (
     print_json,
     progress_bar,
     say,
+    show,
 )
-from imcm.errors import ImcmError
+from imcm.errors import ImcmError, ImportRefusedError
 from imcm.files import new_file
 from imcm.interchange import csv_files, jsonl
+from imcm.interchange.formats import FORMATS, format_named
+from imcm.interchange.payload_files import Bad, OfPayload, read_files
+from imcm.interchange.payloads import read_options
+from imcm.interchange.statements import Dropped, Statement
+from imcm.interchange.taking_in import Taken, record_statements
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.recording import Ledger
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
-import_app = typer.Typer(no_args_is_help=True, help="Bring history in.")
+class _Imports(TyperGroup):
+    """The commands of `imcm import`: one for each format besides those that have their own."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of all that can be imported. Any: a context of the library."""
+        own = [name for name in super().list_commands(ctx) if name != _BY_FORMAT]
+        return [*own, *FORMATS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command; None where there is none of that name. Any: as above."""
+        if cmd_name not in FORMATS:
+            return None if cmd_name == _BY_FORMAT else super().get_command(ctx, cmd_name)
+        command = copy(super().get_command(ctx, _BY_FORMAT))
+        if command is not None:
+            command.name = cmd_name
+            command.help = f"{format_named(cmd_name).title}."
+            command.short_help = None
+        return command
+
+
+_BY_FORMAT: Final = "any-format"
+
+import_app = typer.Typer(
+    cls=_Imports, no_args_is_help=True, help="Bring history in.", rich_markup_mode=None
+)
 export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 app.add_typer(import_app, name="import")
 app.add_typer(export_app, name="export")
@@ -98,6 +134,177 @@ def import_csv(
             complain(f"... and {report.problems_found - len(report.problems):,} more")
     if report.problems:
         raise typer.Exit(1)
+
+
+@import_app.command(_BY_FORMAT)
+def import_format(
+    ctx: typer.Context,
+    files: Annotated[
+        list[str], typer.Argument(help="JSON, or JSON lines; also .gz; - is standard input.")
+    ],
+    ledger: LedgerPath,
+    source: Annotated[
+        str | None, typer.Option(help="Its name here, before every id; by default the format's.")
+    ] = None,
+    tz: Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")] = None,
+    options: Annotated[
+        Path | None, typer.Option(help="TOML: what words mean ([values.severity]), labels, tz.")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Import what can be read, list the rest.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be recorded; record nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Record what payloads say: what is new, what changed, what was taken back."""
+    made = format_named(str(ctx.info_name))
+    known = read_options(options, tz=tz)
+    read = _Reading(read_files(files, made, known))
+    statements: Iterable[Statement] = read if keep_going else list(read)
+    if read.bad and not keep_going:
+        raise ImportRefusedError(
+            f"{len(read.bad):,} of {read.payloads:,} payloads can't be read; nothing was recorded; "
+            "--keep-going imports the others:",
+            tuple(map(str, read.bad[:_SHOWN])),
+        )
+    with _for_import(ledger) as book, progress_bar("importing") as progress:
+        taken = record_statements(
+            book, statements, source=source or made.source, dry_run=dry_run, progress=progress
+        )
+    if as_json:
+        plain = {**attrs.asdict(taken), "payloads": read.payloads}
+        plain["dropped"] = [{**key._asdict(), "count": n} for key, n in read.dropped.items()]
+        print_json({**plain, "bad": [str(bad) for bad in read.bad], "dry_run": dry_run})
+    else:
+        _say_taken(taken, read, dry_run=dry_run)
+    if read.bad or taken.refused:
+        raise typer.Exit(1)
+
+
+_SHOWN: Final = 5
+
+
+class _Reading:
+    """Statements as they are read, with what did not become one."""
+
+    def __init__(self, of_payloads: Iterable[OfPayload]) -> None:
+        self._of_payloads = of_payloads
+        self.payloads = 0
+        self.bad: list[Bad] = []
+        self.dropped: Counter[Dropped] = Counter()
+
+    def __iter__(self) -> Iterator[Statement]:
+        for each in self._of_payloads:
+            self.payloads += 1
+            if each.bad is not None:
+                self.bad.append(each.bad)
+            places = (drop._replace(what=_PLACES.sub("[]", drop.what)) for drop in each.dropped)
+            self.dropped.update(places)
+            yield from each.statements
+
+
+_PLACES: Final = re.compile(r"\[\d+\]")
+
+
+def _say_taken(taken: Taken, read: _Reading, *, dry_run: bool) -> None:
+    would = "would record " if dry_run else ""
+    say(f"{read.payloads:,} payloads, {taken.statements:,} statements: {would}{taken}")
+    if taken.unknown_named:
+        some = ", ".join(taken.unknown_named[:_SHOWN])
+        more = ", ..." if len(taken.unknown_named) > _SHOWN else ""
+        say(f"named and not known: {some}{more}")
+    for left in taken.left[:_SHOWN]:
+        complain(f"left as it was: {left.fact} of {left.stream}, now {left.value!r}: {left.why}")
+    for refused in taken.refused[:_SHOWN]:
+        complain(f"refused: {refused.why}")
+    for bad in read.bad[:_SHOWN]:
+        complain(bad)
+    for drop, count in read.dropped.most_common(_SHOWN):
+        complain(f"left out, {count:,} times: {drop.what} {drop.value!r}: {drop.why}")
+    rest = len(read.dropped) - _SHOWN
+    if rest > 0:
+        complain(f"... and {rest:,} more that were left out; --json lists all")
+
+
+@contextmanager
+def _for_import(path: Path) -> Iterator[Ledger]:
+    """Open a ledger to import into; one that was made for that and got nothing is taken away."""
+    new = not path.exists()
+    book = Ledger(path)
+    try:
+        with book:
+            yield book
+            empty = new and len(list(itertools.islice(book.rows(), 2))) == 1
+    except ImcmError:
+        if new:
+            _remove_ledger(path)
+        raise
+    if empty:
+        _remove_ledger(path)
+
+
+@import_app.command("git")
+def import_git(
+    repository: Annotated[Path, typer.Argument(help="A repository, or a folder in one.")],
+    ledger: LedgerPath,
+    by: Annotated[
+        str, typer.Option(help="What a deployment is: tags, merges or commits (to the branch).")
+    ] = "tags",
+    branch: Annotated[str | None, typer.Option(help="The branch; by default what is out.")] = None,
+    tags: Annotated[str, typer.Option(help="Which tags, as a pattern.")] = "*",
+    since: Annotated[str | None, typer.Option(help="Only what came after this tag or sha.")] = None,
+    service: Annotated[list[str] | None, typer.Option(help="Of which services it is.")] = None,
+    source: Annotated[str, typer.Option(help="Its name here, before every id.")] = "git",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be recorded; record nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Record tags, merges or commits of a repository as changes, with their commits."""
+    from imcm.interchange.git import git_changes
+
+    drops: list[Dropped] = []
+    given: Any = {"by": by}  # a name that the library checks
+    statements = git_changes(
+        repository, branch=branch, tags=tags, since=since, services=service or (), drops=drops,
+        **given,
+    )  # fmt: skip
+    with _for_import(ledger) as book, progress_bar("importing") as progress:
+        taken = record_statements(
+            book, statements, source=source, dry_run=dry_run, progress=progress
+        )
+    if as_json:
+        listed = [drop._asdict() for drop in drops]
+        print_json({**attrs.asdict(taken), "dropped": listed, "dry_run": dry_run})
+        return
+    say(f"{taken.statements:,} statements: {'would record ' if dry_run else ''}{taken}")
+    for drop in drops[:_SHOWN]:
+        complain(f"left out: {drop.what} {drop.value!r}: {drop.why}")
+    if len(drops) > _SHOWN:
+        complain(f"... and {len(drops) - _SHOWN:,} more that were left out; --json lists all")
+
+
+@app.command("formats")
+def formats(as_json: AsJson = False) -> None:
+    """List the formats that `imcm import` takes, each in one line."""
+    rows = [(name, *about) for name, about in _OWN.items()]
+    for name in FORMATS:
+        made = format_named(name)
+        rows.append((name, made.order, made.title))
+    rows.sort()
+    if as_json:
+        print_json([dict(zip(("name", "order", "what"), row, strict=True)) for row in rows])
+    else:
+        show(("format", "ordered by", "what"), rows, whole=("format", "ordered by"))
+
+
+_OWN: Final[Mapping[str, tuple[str, str]]] = {
+    "csv": ("receipt", "tables of incidents, changes and commits, with a mapping"),
+    "git": ("receipt", "a git repository: tags, merges or commits to a branch as changes"),
+    "jsonl": ("number", "a whole log that imcm wrote"),
+}
 
 
 def _remove_ledger(path: Path) -> None:

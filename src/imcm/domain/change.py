@@ -816,7 +816,9 @@ def _lapsed(change: Change, at: Moment, policies: Iterable[Policy]) -> dict[str,
     earlier *at*.
     """
     given = (each for each in change.past if isinstance(each, ChangeApproved | VoteGiven))
-    now = max([latest(at), *(latest(each.at) for each in given if each.at and not each.imported)])
+    # By when they were at the earliest: an uncertain one may have been any time since.
+    past = (earliest(each.at) for each in given if each.at and not each.imported)
+    now = max([latest(at), *past])
     asking = tuple(policies)
     lapsed: dict[str, datetime] = {}
     for person, vote in change.votes.items():
@@ -3047,7 +3049,14 @@ def bring_in(
     found: Iterable[tuple[int, ChangeEvent]] = (
         decided_before(events, CHANGE_EVENTS)
         if decided
-        else news(change.past, events, CORRECTABLE, first=first, known=CHANGE_EVENTS)
+        else news(
+            change.past,
+            events,
+            CORRECTABLE,
+            first=first,
+            known=CHANGE_EVENTS,
+            hears_again=lived,  # or one void would hide for good what went in unasked for
+        )
     )
     for place, event in found:
         if isinstance(event, EventVoided):

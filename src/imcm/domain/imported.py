@@ -84,6 +84,7 @@ def news(
     first: tuple[type, ...],
     known: frozenset[type],
     mine: Collection[int] | None = None,
+    hears_again: bool = False,
 ) -> Iterator[tuple[int, Ev]]:
     """
     Yield what *given* history adds to the stream: events not there yet, and corrections.
@@ -97,6 +98,7 @@ def news(
         first: The classes of events a stream can begin with.
         known: The classes of all events it can hold.
         mine: Versions of what this source told; None for all that any source did.
+        hears_again: What was voided is told anew where the source says it otherwise now.
 
     Raises:
         InvalidValue: An event is of another class, or not marked as imported.
@@ -148,8 +150,10 @@ def news(
             if _values(event) not in edited:  # a correction the source itself made
                 yield place, event
         elif version is None:
-            # What was voided stays so, as long as the source says nothing else.
-            if not any(_tells_the_same(event, each) for each in voided):
+            if not any(
+                _tells_the_same(event, each) if hears_again else name_of(event) == name_of(each)
+                for each in voided
+            ):
                 yield place, event
         elif any(hasattr(event, field) for field in SAID_AGAIN):
             name = name_of(event)

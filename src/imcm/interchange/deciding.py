@@ -29,8 +29,11 @@ from imcm.domain.corrections import (
     Correctable,
     DurationStated,
     EventVoided,
+    LabelsCorrected,
     ReferenceAdded,
+    SourceReinstated,
     SourceSaid,
+    SourceWithdrew,
     WordsRedacted,
     past_standing,
     replaced,
@@ -134,6 +137,9 @@ class Past:
             self._read_void(event, order)
         if isinstance(event, EDITS):
             return
+        if isinstance(event, SourceWithdrew | SourceReinstated):
+            self.facts[GONE] = Said(isinstance(event, SourceWithdrew) or None, order)
+            return
         if isinstance(event, SourceSaid):
             for text in event.facts:
                 named = _named(text)
@@ -188,6 +194,9 @@ class Past:
 
 Name = str | tuple[str, str]
 """Which fact: its name; of labels, marks and references each is one, by its name within them."""
+
+GONE: Final = "gone"
+"""That the source has it no more, among the facts."""
 
 _BY_NAME: Final = frozenset({"labels", "marks", "references"})
 
@@ -343,6 +352,7 @@ class Now:
 
     def _hear(self, statement: Statement) -> None:
         order, facts = order_of(statement), dict(statement.facts)
+        self._hear_gone(statement, order)
         if self.kind == INCIDENT:
             self._hear_happened(statement)
             for name, what in _MOMENT_OF.items():
@@ -353,6 +363,14 @@ class Now:
         for whole, values in facts.items():
             for each, value in _one_by_one(whole, values):
                 self._hear_fact(each, value, order, statement)
+
+    def _hear_gone(self, statement: Statement, order: Order) -> None:
+        """Hear that the source has it no more, or has it again."""
+        if statement.gone:
+            if not any(order.is_before(said.order) for said in self.facts.values()):
+                self.facts[GONE] = Said(True, order, statement)
+        elif GONE in self.facts:
+            self._hear_fact(GONE, None, order, statement)
 
     def _hear_fact(self, name: Name, value: Any, order: Order, statement: Statement) -> None:
         before = self.facts.get(name)
@@ -726,6 +744,7 @@ def additions(
         ]
         new += [(_milestone(each, by), said or latest) for each, said in now.happened]
         new += [(event, now.source_of(names) or latest) for event, names in _ends(kind, now, by)]
+        new += _withdrawn(past, now, by)
         new += _said_again(past, now, new, by)
         return Additions(tuple(_with_sources(new, source)), now.superseded)
     first, known, correctable = _AGGREGATES[kind]
@@ -746,7 +765,7 @@ def additions(
         said = now.source_of(made[place][1]) or latest
         (edits if isinstance(event, EDITS) else facts).append((event, said))
     facts += _retitled(past, now, by)
-    edits += _unlabelled(past, now, by, correctable)
+    edits = _unlabelled(past, now, by, correctable, edits)
     facts += [
         (event, now.source_of(names) or latest)
         for event, names in _references(now, by)
@@ -755,6 +774,7 @@ def additions(
     moved, milestones = _rearranged(past, now, by, correctable)
     pairs_ = [*edits, *moved, *facts, *milestones]
     told: list[tuple[Any, Statement]] = [(event, said or latest) for event, said in pairs_]
+    told += _withdrawn(past, now, by)
     told += _said_again(past, now, told, by)
     return Additions(tuple(_with_sources(told, source)), now.superseded, left)
 
@@ -827,6 +847,16 @@ def _said_again(
         yield SourceSaid(at=None, by=by, facts=tuple(sorted(names)), imported=True), statement
 
 
+def _withdrawn(past: Past, now: Now, by: str) -> Iterator[tuple[Any, Statement]]:
+    """Yield that the source has it no more, or again, where that is another word than before."""
+    said, before = now.facts.get(GONE), past.facts.get(GONE)
+    if said is None or said.statement is None:
+        return
+    if bool(said.value) != bool(before and before.value):
+        kind = SourceWithdrew if said.value else SourceReinstated
+        yield kind(at=None, by=by, imported=True), said.statement
+
+
 def _told_by(event: Any, past: Past) -> Iterator[Name]:
     """Yield the facts that an event tells, or takes back. Any: an event of whatever kind."""
     edit: Any = event  # a type checker takes it for less, once it was asked what it is
@@ -839,6 +869,9 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
             for name in {*edit.was, *edit.now}:
                 if edit.was.get(name) != edit.now.get(name):
                     yield "labels", name
+        return
+    if isinstance(event, SourceWithdrew | SourceReinstated):
+        yield GONE
         return
     told = past.events[edit.version - 1] if isinstance(event, EventVoided) else event
     for whole, values in facts_of(told):
@@ -950,8 +983,10 @@ def _retitled(past: Past, now: Now, by: str) -> Iterator[Told]:
     yield kind(at=None, by=by, title=said.value, imported=True), said.statement
 
 
-def _unlabelled(past: Past, now: Now, by: str, correctable: Correctable) -> Iterator[Told]:
-    """Yield the correction by which labels go that the source says are gone."""
+def _unlabelled(
+    past: Past, now: Now, by: str, correctable: Correctable, edits: list[Told]
+) -> list[Told]:
+    """Return edits with the correction by which labels go that the source says are gone."""
     gone = {
         name[1]: said.statement
         for name, said in now.facts.items()
@@ -962,19 +997,27 @@ def _unlabelled(past: Past, now: Now, by: str, correctable: Correctable) -> Iter
         if not isinstance(event, (incidents.IncidentDetected, changes.ChangePlanned)):
             continue
         held = gone.keys() & set(event.labels)
-        if held:
-            labels = {name: text for name, text in event.labels.items() if name not in held}
-            given = replaced(past.events[version - 1], labels=labels, by=by)
+        if not held:
+            continue
+        # One correction says what comes and what goes: each is of what stands before it.
+        of_labels = [e for e, _ in edits if isinstance(e, LabelsCorrected) and e.version == version]
+        labels = dict(of_labels[-1].now if of_labels else event.labels)
+        edits = [pair for pair in edits if pair[0] not in of_labels]
+        written = past.events[version - 1]
+        rest = {name: text for name, text in labels.items() if name not in held}
+        edits += [
+            (each, gone[min(held)])
             for each in corrected(
                 past.stands,
                 correctable,
                 version=version,
                 field="labels",
-                written=past.events[version - 1],
-                given=given,
+                written=written,
+                given=replaced(written, labels=rest, by=by),
                 why="changed in the source",
-            ):
-                yield each, gone[min(held)]
+            )
+        ]
+    return edits
 
 
 def _has_reference(past: Past, event: Any) -> bool:
@@ -991,7 +1034,28 @@ def _rearranged(
     As far as they are of the same kinds in the same order, moments are corrected. What comes behind
     the first that is of another kind is voided and told again.
     """
-    standing, wanted = past.happened, now.happened
+    edits: list[Told] = []
+    new: list[Told] = []
+    for first in (True, False):  # an acknowledgement changes no status, and stands in no order
+        standing = [pair for pair in past.happened if (pair[1].what == _FREE) is first]
+        wanted = [pair for pair in now.happened if (pair[0].what == _FREE) is first]
+        more, newer = _in_turn(past, standing, wanted, by, correctable)
+        edits += more
+        new += newer
+    return edits, new
+
+
+_FREE: Final = "acknowledged"
+
+
+def _in_turn(
+    past: Past,
+    standing: Sequence[tuple[int, Happening]],
+    wanted: Sequence[tuple[Happening, Statement | None]],
+    by: str,
+    correctable: Correctable,
+) -> tuple[list[Told], list[Told]]:
+    """Do so for milestones of which each has a meaning only behind those before it."""
     last = next((said for _, said in reversed(wanted) if said is not None), None)
     edits: list[Told] = []
     place = 0

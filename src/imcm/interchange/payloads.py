@@ -11,6 +11,8 @@ import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, Final, TypeGuard, TypeVar
 from zoneinfo import ZoneInfo
@@ -29,6 +31,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue
 from imcm.interchange.mapping import TimeRules, zone_named
 from imcm.interchange.statements import FACTS, Check, Dropped, dropped
+from imcm.interchange.toml_files import read_toml
 
 LARGEST: Final = 8_000_000
 """Bytes that one payload has at most."""
@@ -96,6 +99,13 @@ def _values(value: object) -> Mapping[str, Mapping[str, str]]:
     return MappingProxyType(made)
 
 
+def _names(value: object) -> tuple[str, ...]:
+    listed = [value] if isinstance(value, str) else value
+    if not is_list(listed) or not all(isinstance(name, str) for name in listed):
+        raise InvalidValue("labels", value, 'names of labels, such as ["service", "app"]')
+    return tuple(listed)
+
+
 def _refires(value: object) -> str:
     if value not in {"new", "reopens"}:
         raise InvalidValue("refires", value, '"new" or "reopens"')
@@ -122,8 +132,12 @@ class Options:
     values: Mapping[str, Mapping[str, str]] = attrs.field(
         factory=dict[str, Mapping[str, str]], converter=_values
     )
-    service_label: tuple[str, ...] = ("service", "app", "application", "job")
-    environment_label: tuple[str, ...] = ("environment", "env")
+    service_label: tuple[str, ...] = attrs.field(
+        default=("service", "app", "application", "job"), converter=_names
+    )
+    environment_label: tuple[str, ...] = attrs.field(
+        default=("environment", "env"), converter=_names
+    )
     refires: str = attrs.field(default="new", converter=_refires)
 
     def word(self, fact: str, text: str, ours: Mapping[str, str]) -> str | None:
@@ -134,6 +148,35 @@ class Options:
 
 
 DEFAULT: Final = Options()
+
+
+def read_options(path: str | FilePath | None, *, tz: str | None = None) -> Options:
+    """
+    Return the options that a TOML file tells: its keys are the arguments of `Options`.
+
+        tz = "Europe/Oslo"
+        refires = "reopens"
+        service_label = ["app"]
+
+        [values.severity]
+        critical = "P1"
+
+    Args:
+        path: The file; None for the options by default.
+        tz: The zone, before that of the file.
+
+    Raises:
+        InvalidValue: It can't be read, or holds something else.
+    """
+    told = {} if path is None else read_toml("options", path)
+    known = [field.name for field in attrs.fields(Options)]
+    for key in told:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            hint = f"; near: {near[0]}" if near else ""
+            raise InvalidValue(f"options.{key}", told[key], f"one of {', '.join(known)}{hint}")
+    return Options(**{**told, **({} if tz is None else {"tz": tz})})
+
 
 Path = tuple[str | int, ...]
 

@@ -259,7 +259,7 @@ class Statement:
     gone: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if self.kind not in FACTS:
+        if not (isinstance(self.kind, str) and self.kind in FACTS):
             raise InvalidValue("kind", self.kind, '"incident" or "change"')
         put: Callable[[str, object], None] = lambda name, value: object.__setattr__(  # noqa: E731
             self, name, value

@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -19,7 +20,7 @@ from typing import IO, Any, BinaryIO, Final, NamedTuple, cast
 
 import attrs
 
-from imcm.errors import ImportRefusedError, InvalidValue
+from imcm.errors import ImcmError, ImportRefusedError, InvalidValue
 
 CHUNK: Final = 1 << 20
 _IN_MEMORY: Final = 8 << 20
@@ -332,7 +333,7 @@ def gunzipped(label: Label, content: Content, limits: Limits, stack: ExitStack) 
     try:
         with content.open() as file, gzip.GzipFile(fileobj=file) as source:
             return _unpacked(label, cast("IO[bytes]", source), content.size, limits, stack)
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, struct.error) as error:
         raise refused(label, 0, f"it is no whole gzip file: {error}; get it again") from None
 
 
@@ -351,18 +352,9 @@ def archive_of(label: Label, content: Content, limits: Limits) -> Generator[zipf
                 if len(archive.infolist()) > limits.members:
                     raise _too_many(label, limits)
                 yield archive
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        ValueError,
-        OverflowError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-    ) as error:
-        if isinstance(error, InvalidValue):
-            raise
+    except ImcmError:
+        raise
+    except Exception as error:  # of a damaged one zipfile raises whatever its fields lead to
         raise refused(label, 0, f"it is no whole zip file: {error}; get it again") from None
 
 

@@ -293,17 +293,18 @@ _TOLD_BY_PANDAS: Final = frozenset({"Period", "Interval"})
 # Any: of whatever.
 def _plain(value: Any) -> Any:
     """Return a value of a library as one of Python's; None for what it calls missing."""
-    kind: Any = type(value)  # Any: of whatever class
-    library = kind.__module__.partition(".")[0]
+    name: str = type(value).__name__
+    module: str = type(value).__module__
+    library = module.partition(".")[0]
     if library == "builtins":
         return value
     if isinstance(value, Enum):
         return value.value
     if library == "pandas":
-        if kind.__name__ in _MISSING:
+        if name in _MISSING:
             return None
-        return str(value) if kind.__name__ in _TOLD_BY_PANDAS else value
-    if library == "numpy":
+        return str(value) if name in _TOLD_BY_PANDAS else value
+    if library == "numpy" and hasattr(value, "dtype"):
         # Finer than microseconds they would become bare numbers.
         if value.dtype.kind in "mM":
             value = value.astype(f"{value.dtype.kind}8[us]")

@@ -18,10 +18,16 @@ from typing import Any, Final
 
 import attrs
 
-from imcm.domain.corrections import CORRECTIONS, EventVoided, SourceSaid
+from imcm.domain.corrections import CORRECTIONS, EventVoided, SourceSaid, SourceWithdrew
 from imcm.domain.incident_events import IncidentAbsorbed
 from imcm.domain.recorded import INCIDENT, Source, kind_and_id, stream_of
-from imcm.domain.vocabulary import checked_id, known_id, optional_time
+from imcm.domain.vocabulary import (
+    checked_function,
+    checked_id,
+    is_list,
+    known_id,
+    optional_time,
+)
 from imcm.errors import ConflictError, ImcmError, InvalidValue
 from imcm.interchange.deciding import Pair, additions, source_of
 from imcm.interchange.mapping import OF_OTHER
@@ -30,6 +36,8 @@ from imcm.ledger.bringing_in import History
 from imcm.ledger.recording import Ledger
 
 __all__ = ["Left", "Refused", "Taken", "record_statements"]
+
+_STATEMENTS: Final = "what a format reads: [Statement(...), ...]"
 
 _AT_ONCE: Final = 5_000
 """Statements that are gathered by what they are about."""
@@ -126,6 +134,7 @@ def record_statements(
     source: str,
     by: str | None = None,
     received_at: datetime | None = None,
+    dry_run: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Taken:
     """
@@ -139,6 +148,7 @@ def record_statements(
         by: Who recorded what nobody is named for; by default the source.
         received_at: When they arrived. An incident of which its source tells no moment at all is
             detected then, and has the label `detected_at` that says so.
+        dry_run: Say what would be recorded, and record nothing.
         progress: Called with the number of incidents and changes done so far.
 
     Raises:
@@ -153,7 +163,13 @@ def record_statements(
         raise InvalidValue("source", source, "a name without slash, which ends it in ids")
     by = source if by is None else checked_id("by", by)
     optional_time("received_at", received_at)
-    taking = _Taking(ledger, source, by, received_at)
+    if not isinstance(dry_run, bool):
+        raise InvalidValue("dry_run", dry_run, "True or False")
+    if progress is not None:
+        checked_function("progress", progress)
+    if not is_list(statements):
+        raise InvalidValue("statements", statements, _STATEMENTS)
+    taking = _Taking(ledger, source, by, received_at, dry_run=dry_run)
     rest = iter(statements)
     done = 0
     while some := list(islice(rest, _AT_ONCE)):
@@ -165,11 +181,20 @@ def record_statements(
 
 
 class _Taking:
-    def __init__(self, ledger: Ledger, source: str, by: str, received_at: datetime | None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        source: str,
+        by: str,
+        received_at: datetime | None,
+        *,
+        dry_run: bool,
+    ) -> None:
         self.ledger = ledger
         self.source = source
         self.by = by
         self.received_at = received_at
+        self.dry_run = dry_run
         self.counts: dict[str, int] = dict.fromkeys(
             ("statements", "new", "known", "events", "corrected", "withdrawn", "superseded"), 0
         )
@@ -196,7 +221,7 @@ class _Taking:
         by_stream: dict[str, list[Statement]] = {}
         for statement in some:
             if not isinstance(statement, Statement):
-                raise InvalidValue("statements", statement, "what a format reads: Statement(...)")
+                raise InvalidValue("statements", statement, _STATEMENTS)
             mine = self._placed(statement)
             stream = stream_of(mine.kind, f"{self.source}/{mine.id}")
             by_stream.setdefault(stream, []).append(mine)
@@ -206,7 +231,9 @@ class _Taking:
         for attempt in range(1, _TRIES + 1):
             tally = _Tally()
             try:
-                self.ledger.bring_in(self._histories(by_stream, tally), refused=tally.refuse)
+                self.ledger.bring_in(
+                    self._histories(by_stream, tally), refused=tally.refuse, dry_run=self.dry_run
+                )
             except ConflictError:
                 if attempt == _TRIES:
                     raise
@@ -343,7 +370,7 @@ class _Tally:
         self.counts["events"] += sign * len(pairs)
         for event, _ in pairs:
             self.counts["corrected"] += sign * isinstance(event, CORRECTIONS)
-            self.counts["withdrawn"] += sign * isinstance(event, EventVoided)
+            self.counts["withdrawn"] += sign * isinstance(event, (EventVoided, SourceWithdrew))
 
     def refuse(self, history: History, error: ImcmError) -> None:
         """Take back what was counted of a history that could not be recorded."""

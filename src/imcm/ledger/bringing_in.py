@@ -78,8 +78,8 @@ def _pairs(history: History, there: Sequence[StoredEvent]) -> Sequence[Pair]:
     """
     events: Sequence[Pair] = history.events
     if history.decide is not None:
-        told = [decode(row) for row in there]
-        stands: Any = tuple((each.event, each.source) for each in told)  # none of them is unread
+        decoded = [decode(row) for row in there]
+        stands: Any = tuple((each.event, each.source) for each in decoded)  # none of them is unread
         events = history.decide(stands)
     for pair in events:
         members: list[object] = [*pair] if is_list(pair) else []
@@ -198,8 +198,11 @@ def bring_in(
     progress: Callable[[int], object] | None,
     rules: Rules,
     refused: Callable[[History, ImcmError], object] | None = None,
+    *,
+    dry_run: bool = False,
 ) -> tuple[int, int]:
     """Do what `Ledger.bring_in` says."""
+    append = _counted if dry_run else _append
     record = os.urandom(16).hex()
     salt = salts().__next__
     count = recorded = 0
@@ -207,14 +210,14 @@ def bring_in(
     pending: set[str] = set()
     for ahead in by_stream(histories):
         if not pending.isdisjoint(ahead):
-            recorded += _append(store, batch)
+            recorded += append(store, batch)
             batch, pending = [], set()
         there = store.streams([stream for stream in ahead if is_a_stream(stream)])
         heads: Heads | None = None
         with gc_paused():
             for history in ahead.values():
                 if len(batch) >= IMPORT_BATCH:
-                    recorded += _append(store, batch)
+                    recorded += append(store, batch)
                     batch, pending = [], set()
                 try:
                     heads = heads or Heads(now(), record)
@@ -222,14 +225,19 @@ def bring_in(
                     batch += added_rows(history, known, heads, salt, rules)
                 except ImcmError as error:
                     if refused is None:
-                        _append(store, batch)
+                        append(store, batch)
                         raise
                     refused(history, error)
                 pending.add(history.stream)
                 count += 1
                 if progress is not None:
                     progress(count)
-    return count, recorded + _append(store, batch)
+    return count, recorded + append(store, batch)
+
+
+def _counted(_: Store, rows: list[StoredEvent]) -> int:
+    """Do nothing but count what would be appended."""
+    return len(rows)
 
 
 def append_rows(store: Store, rows: Iterable[StoredEvent], now: Callable[[], datetime]) -> int:

@@ -26,10 +26,10 @@ from imcm.domain.vocabulary import (
     Moment,
     Relation,
     checked_member,
+    earliest,
     highest,
     is_list,
     known_id,
-    latest,
 )
 from imcm.errors import InvalidValue, StepRefused
 from imcm.ledger.streams import AGGREGATES, kind_of_step
@@ -209,8 +209,8 @@ _MOMENTS: Final = ("at", "impact_started_at", "declared_at", "now")
 def refuse_future(step: str, stream: str, event: Any, now: datetime) -> None:
     for name in _MOMENTS:
         moment = getattr(event, name, None)
-        # Also what may have been only later has not happened yet for certain.
-        if isinstance(moment, (datetime, Between)) and latest(moment) - now > AHEAD:
+        # Of the two, what is subtracted can't be beyond all times.
+        if isinstance(moment, (datetime, Between)) and earliest(moment) - now > AHEAD:
             raise StepRefused(
                 step,
                 "not in the future",

@@ -943,6 +943,7 @@ class Ledger(LedgerReader):
         *,
         progress: Callable[[int], object] | None = None,
         refused: Callable[[History, ImcmError], object] | None = None,
+        dry_run: bool = False,
     ) -> tuple[int, int]:
         """
         Record history from elsewhere, in bulk.
@@ -956,6 +957,7 @@ class Ledger(LedgerReader):
             progress: Called with the number of histories done so far.
             refused: Called with a history that can't be recorded, and why; the others are. None
                 ends the import there.
+            dry_run: Decide all of it and record nothing.
 
         Returns:
             How many histories were given, and how many events were recorded.
@@ -964,7 +966,9 @@ class Ledger(LedgerReader):
             StepRefused, InvalidValue: A history can't be recorded; those before it are.
         """
         rules = self._rules(self._writes)
-        return bring_in(self._writes, histories, self.now, progress, rules, refused)
+        return bring_in(
+            self._writes, histories, self.now, progress, rules, refused, dry_run=dry_run
+        )
 
     def append_rows(self, rows: Iterable[StoredEvent]) -> int:
         """

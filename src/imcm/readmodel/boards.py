@@ -114,7 +114,7 @@ MORE: Final[Mapping[str, Mapping[str, Told]]] = {
             "INTEGER",
             "0 or 1",
             "Figures count it unless they are told otherwise: it is real, hit production, and is "
-            "neither dismissed, merged into another nor voided.",
+            "neither dismissed, merged into another, voided nor withdrawn by its source.",
         ),
         "commander": Told("TEXT", "text", "Who leads it now; NULL where nobody does."),
         "people": Told("TEXT", "text", "Whoever holds a role now, in lower case, line by line."),

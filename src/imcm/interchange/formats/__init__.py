@@ -115,6 +115,9 @@ def format_named(name: str) -> Format:
     """
     Return a format by its name.
 
+    Args:
+        name: One of `FORMATS`, as `imcm formats` lists them.
+
     Raises:
         InvalidValue: There is none of this name.
     """

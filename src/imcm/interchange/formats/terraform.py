@@ -246,6 +246,6 @@ TERRAFORM_PLAN: Final = Format(
     title="Terraform: a plan (terraform show -json) with the id of its run",
     source="terraform",
     order="time",
-    statuses={},
+    statuses={"planned": "nothing yet: a plan tells what would change, and of what kind it is"},
     statements=_plan,
 )

@@ -216,6 +216,7 @@ class IncidentView:
         attempts: What was tried so that users are no longer hurt, the first one first.
         verdicts: By the ids of changes, what the last verdict on each says.
         dismissed: Why it was no incident after all; None where it was one.
+        withdrawn: Its source has it no more: it is in no figure.
         merged_into: The incident that it is merged into: ask there. None where it is in none.
         merged: The incidents that are merged into this one.
         parent: The incident that it is a child of.
@@ -267,6 +268,7 @@ class IncidentView:
     attempts: tuple[Attempt, ...] = ()
     verdicts: Mapping[str, Verdict] = NOTHING_TOLD
     dismissed: DismissalReason | None = None
+    withdrawn: bool = False
     merged_into: str | None = None
     merged: tuple[str, ...] = ()
     parent: str | None = None
@@ -352,6 +354,7 @@ class ChangeView:
         votes: The approvals of the content as it stands; of earlier content they are void.
         quorum: How many the last vote needed; None where there was none.
         rejected_why: Why it was last sent back; "" where it was not, or nobody said.
+        withdrawn: Its source has it no more: it is in no figure.
         authorisation: "approved", "pre-approved", "approved afterwards", "refused afterwards",
             "outstanding", "not asked" or "unknown", as in facts.
         unauthorised: Guards that would have said no to what was done, each once.
@@ -412,6 +415,7 @@ class ChangeView:
     votes: tuple[Vote, ...] = ()
     quorum: int | None = None
     rejected_why: str = ""
+    withdrawn: bool = False
     authorisation: str = "not asked"
     unauthorised: tuple[str, ...] = ()
     planned_at: Moment | None = None

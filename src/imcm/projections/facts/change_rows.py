@@ -81,6 +81,7 @@ class ChangeSoFar:
         self.window: Window | None = None
         self.imported: bool | None = None
         self.unplanned: bool = False
+        self.withdrawn: bool = False
         self.has_rollback_plan: bool = False
         self.has_monitoring_plan: bool = False
         self.has_test_plan: bool = False
@@ -152,6 +153,7 @@ class ChangeSoFar:
                 self.window,
                 bool(self.imported),
                 self.unplanned,
+                self.withdrawn,
                 self.has_rollback_plan,
                 self.has_monitoring_plan,
                 self.has_test_plan,
@@ -498,8 +500,18 @@ def _stated(row: ChangeSoFar, event: Any) -> None:
     row.stated = {**row.stated, event.what: event.microseconds}
 
 
+def _withdrew(row: ChangeSoFar, _: Any) -> None:
+    row.withdrawn = True
+
+
+def _reinstated(row: ChangeSoFar, _: Any) -> None:
+    row.withdrawn = False
+
+
 APPLY: Final[Mapping[str, Callable[[ChangeSoFar, Any], None]]] = {
     "ChangePlanned": _planned,
+    "SourceWithdrew": _withdrew,
+    "SourceReinstated": _reinstated,
     "ChangeRevised": _revised,
     "ChangeRescoped": _rescoped,
     "ContentCorrectedAfterApproval": _corrected_after_approval,

@@ -209,10 +209,12 @@ def incident_counts_plainly(
     spells: Sequence[Spell],
     merged_into: str | None,
     dismissed: DismissalReason | None,
+    withdrawn: bool,
 ) -> bool:
     """Say whether an incident is what nearly all are: it counts wherever nothing else is asked."""
     return (
         mode is _REAL
+        and not withdrawn
         and merged_into is None
         and dismissed is None
         and environment is None
@@ -222,7 +224,11 @@ def incident_counts_plainly(
 
 
 def change_counts_plainly(
-    status: ChangeStatus, environment: str | None, kind: Kind | None, deployed: int
+    status: ChangeStatus,
+    environment: str | None,
+    kind: Kind | None,
+    deployed: int,
+    withdrawn: bool,
 ) -> bool:
     """Say whether a change is what nearly all are: it counts wherever nothing else is asked."""
     return (
@@ -230,6 +236,7 @@ def change_counts_plainly(
         and environment is None
         and kind is not _ROLLBACK
         and status is not _NO_CHANGE
+        and not withdrawn
     )
 
 
@@ -245,6 +252,7 @@ _INCIDENT: Final = attrgetter(
     "members",
     "dismissed",
     "acknowledged_at",
+    "withdrawn",
 )
 _CHANGE: Final = attrgetter(
     "status",
@@ -259,6 +267,7 @@ _CHANGE: Final = attrgetter(
     "recovered_at",
     "commits",
     "outcome",
+    "withdrawn",
 )
 
 
@@ -300,11 +309,11 @@ def incident_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> 
     columns = IncidentColumns(*flags, [], *(array("q") for _ in range(5)))
     for fields in _in_pieces(_INCIDENT, rows):
         statuses, services, environments, modes, detections, spells, verdicts = fields[:7]
-        merged_into, members, dismissed, acknowledgements = fields[7:]
+        merged_into, members, dismissed, acknowledgements, withdrawn = fields[7:]
         columns.counted.extend(
             map(
                 incident_counts_plainly,
-                *(statuses, environments, modes, spells, merged_into, dismissed),
+                *(statuses, environments, modes, spells, merged_into, dismissed, withdrawn),
             )
         )
         columns.once.extend(len(some) < 2 for some in spells)
@@ -334,9 +343,11 @@ def change_columns(rows: Sequence[Any], number: Callable[[Services], int]) -> Ch
     completed, emergency = Outcome.COMPLETED, ChangeType.EMERGENCY
     for fields in _in_pieces(_CHANGE, rows):
         statuses, types, kinds, services, environments, unplanned, repairs = fields[:7]
-        deployments, roll_backs, recoveries, loads, outcomes = fields[7:]
+        deployments, roll_backs, recoveries, loads, outcomes, withdrawn = fields[7:]
         deployed = _times(deployments)
-        columns.counted.extend(map(change_counts_plainly, statuses, environments, kinds, deployed))
+        columns.counted.extend(
+            map(change_counts_plainly, statuses, environments, kinds, deployed, withdrawn)
+        )
         columns.outcome.extend(
             COMPLETED if outcome is completed else OUTCOMES.index(outcome) for outcome in outcomes
         )

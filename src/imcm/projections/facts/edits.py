@@ -61,6 +61,8 @@ def edits_of(events: Mapping[int, Any], edits: Iterable[Any]) -> tuple[Edit, ...
             continue
         type_, by = target.__class__.__name__, edit.by
         if isinstance(edit, EventVoided):
+            if edit.imported:
+                continue  # a source takes back its own word
             own = folded(by) == folded(target.by)
             worse = _makes_worse(target, type_)
             undoes = _is_marked(target) or (not own and (worse or _is_decision(target, type_)))

@@ -102,6 +102,7 @@ class IncidentSoFar:
         self.dismissed: DismissalReason | None = None
         self.stated: Mapping[StatedDuration, int] = NOTHING_TOLD
         self.reviewed: int = 0
+        self.withdrawn: bool = False
         self.edits: tuple[Edit, ...] = ()
         self.late: tuple[int, ...] = ()
         self.source_clock_back: bool = False
@@ -170,6 +171,7 @@ class IncidentSoFar:
                 self.dismissed,
                 self.stated,
                 self.reviewed,
+                self.withdrawn,
                 self.edits,
                 self.late,
                 self.source_clock_back,
@@ -384,6 +386,14 @@ def _reviewed(row: IncidentSoFar, event: Any) -> None:
         tags.update(dict.fromkeys(event.cause_tags))
 
 
+def _withdrew(row: IncidentSoFar, _: Any) -> None:
+    row.withdrawn = True
+
+
+def _reinstated(row: IncidentSoFar, _: Any) -> None:
+    row.withdrawn = False
+
+
 def _stated(row: IncidentSoFar, event: Any) -> None:
     row.stated = {**row.stated, event.what: event.microseconds}
 
@@ -412,5 +422,7 @@ APPLY: Final[Mapping[str, Callable[[IncidentSoFar, Any], None]]] = {
     "MilestoneMarked": _marked,
     "IncidentRelated": _related,
     "IncidentUnrelated": _unrelated,
+    "SourceWithdrew": _withdrew,
+    "SourceReinstated": _reinstated,
 }
 """How an event is applied to the row so far, by the name of its type; others change no row."""

@@ -99,6 +99,7 @@ class IncidentFacts(NamedTuple):
             whole, this one first (`merges`). Empty of all others.
         stated: Durations the source itself gave, in microseconds.
         reviewed: How many of its resolutions a review covers.
+        withdrawn: Its source has it no more: it is in no figure.
         edits: Corrections and voids that were recorded live, in log order.
         late: Versions of events whose moment lies after the time they were recorded.
         source_clock_back: The source's stamps went back within this stream.
@@ -152,6 +153,7 @@ class IncidentFacts(NamedTuple):
     dismissed: DismissalReason | None = None
     stated: Mapping[StatedDuration, int] = NOTHING_TOLD
     reviewed: int = 0
+    withdrawn: bool = False
     edits: tuple[Edit, ...] = ()
     late: tuple[int, ...] = ()
     source_clock_back: bool = False
@@ -215,6 +217,7 @@ class ChangeFacts(NamedTuple):
         version: What it brings in, the last said.
         imported: Whether it is history from elsewhere.
         unplanned: Whether a source says that this was no planned work.
+        withdrawn: Its source has it no more: it is in no figure.
         has_rollback_plan, has_monitoring_plan, has_test_plan: Whether there is one.
         requested_by, approved_by: Ids of who asked for it, and of those who approved its content
             before it went in.
@@ -238,6 +241,7 @@ class ChangeFacts(NamedTuple):
     window: Window | None = None
     imported: bool = False
     unplanned: bool = False
+    withdrawn: bool = False
     has_rollback_plan: bool = False
     has_monitoring_plan: bool = False
     has_test_plan: bool = False

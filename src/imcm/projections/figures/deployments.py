@@ -24,6 +24,7 @@ from imcm.projections.figures.excerpt import named
 from imcm.projections.figures.figure import LeftOut
 from imcm.projections.figures.groups import shared_out
 from imcm.projections.figures.population import (
+    WITHDRAWN,
     change_matches,
     groups_at,
     in_environment,
@@ -240,12 +241,16 @@ class CountableChange(Protocol):
     def outcome(self) -> Outcome | None: ...
     @property
     def reached_production(self) -> bool | None: ...
+    @property
+    def withdrawn(self) -> bool: ...
 
 
 def why_no_deployment(row: CountableChange, definition: Deployments) -> str | None:
     """Return why a change is no deployment under the definition, or None where it is one."""
     if row.status is ChangeStatus.NOTHING:
         return "never happened (voided, or later than as_of)"
+    if row.withdrawn:
+        return WITHDRAWN
     if not in_environment(row.environment, definition):
         return f"environment {row.environment or 'production'}"
     if row.kind is Kind.ROLLBACK and definition.rollbacks == "leave_out":

@@ -29,6 +29,9 @@ def in_environment(environment: str | None, definition: Definition) -> bool:
     return any(wanted in (ANY, name) for wanted in map(str.casefold, definition.environments))
 
 
+WITHDRAWN: Final = "withdrawn (its source has it no more)"
+
+
 class CountableIncident(Protocol):
     """What is looked at to say whether an incident counts: of facts, and of views alike."""
 
@@ -41,6 +44,8 @@ class CountableIncident(Protocol):
     @property
     def dismissed(self) -> DismissalReason | None: ...
     @property
+    def withdrawn(self) -> bool: ...
+    @property
     def environment(self) -> str | None: ...
 
 
@@ -48,6 +53,8 @@ def why_incident_out(row: CountableIncident, definition: Definition) -> str | No
     """Return why an incident does not count under the definition, or None where it does."""
     if row.status is IncidentStatus.NOTHING:
         return "never happened (voided, or later than as_of)"
+    if row.withdrawn:
+        return WITHDRAWN
     if row.mode is not Mode.REAL:
         return f"is a {row.mode.value}"
     if row.merged_into is not None:

@@ -532,7 +532,7 @@ def _plain(
         values = [value for value in values if value >= 0]
     never = logical_and(started, _never_came(columns, definition))
 
-    def told(mask: bytearray) -> dict[str, Any]:
+    def stretches(mask: bytearray) -> dict[str, Any]:
         mine = indices_set(mask)
         return {
             "count": len(mine),
@@ -548,8 +548,8 @@ def _plain(
     over_at = at(columns.resolved, never) if definition.end == ("acknowledged",) else None
     reason = f"missing({definition.end[0]})"
     return Durations(
-        Columns(values=values, ends=at(ends, taken), **told(taken)),
-        [MissingColumns(reason=reason, ends=over_at, **told(never))],
+        Columns(values=values, ends=at(ends, taken), **stretches(taken)),
+        [MissingColumns(reason=reason, ends=over_at, **stretches(never))],
     ), indices_set(logical_and(counted, logical_not(taken), logical_not(never)))
 
 

@@ -556,7 +556,7 @@ def _outside_freezes(
     if entry.imported or isinstance(entry.event, Unread):
         return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
     if isinstance(entry.event, changes.ChangeObserved):
-        return _found_in_a_freeze(entry.event, entry, adopted)
+        return _observed_in_a_freeze(entry.event, entry, adopted)
     overrides = [
         each.position for each in stands if isinstance(each.event, changes.FreezeOverridden)
     ]
@@ -588,8 +588,8 @@ def _told_of_a_freeze(
     return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
 
 
-def _found_in_a_freeze(
-    found: changes.ChangeObserved, entry: Decision, adopted: Sequence[_Adopted]
+def _observed_in_a_freeze(
+    event: changes.ChangeObserved, entry: Decision, adopted: Sequence[_Adopted]
 ) -> Check:
     """Judge what was found in production by the policy then in force: nobody asked for it."""
     before = [each for each in adopted if each.position < entry.position]
@@ -597,10 +597,10 @@ def _found_in_a_freeze(
     if policy is None or entry.at is None:
         return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
     content = Content(
-        kind=found.kind,
-        services=found.services,
-        environment=found.environment,
-        labels=found.labels,
+        kind=event.kind,
+        services=event.services,
+        environment=event.environment,
+        labels=event.labels,
     )
     freezes = ", ".join(quoted(each.name) for each in policy.frozen_at(content, latest(entry.at)))
     if freezes:

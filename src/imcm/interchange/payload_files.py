@@ -1,0 +1,175 @@
+"""
+Payloads in files: one JSON text, a list of them, or one a line; also packed by gzip.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final, NamedTuple
+
+from imcm.errors import ImportRefusedError, InvalidValue
+from imcm.files import checked_path
+from imcm.interchange.formats import Format, payloads_of
+from imcm.interchange.payloads import DEFAULT, LARGEST, Options, json_of
+from imcm.interchange.statements import Dropped, Read, Statement, sha256_of
+
+LARGEST_FILE: Final = 1_000_000_000
+"""Bytes that a file of payloads has at most, unpacked."""
+
+_WHOLE: Final = 200_000_000
+"""Bytes of a file that is one JSON text: it is read whole."""
+
+
+class Bad(NamedTuple):
+    """
+    A payload that could not be read.
+
+    Attributes:
+        where: The file and the line, or the place in its list.
+        why: What is wrong with it.
+    """
+
+    where: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return both in one line."""
+        return f"{self.where}: {self.why}"
+
+
+class OfPayload(NamedTuple):
+    """
+    What one payload of a file says.
+
+    Attributes:
+        where: The file and the line, or the place in its list.
+        statements: What was read.
+        dropped: What of it did not fit.
+        bad: Why it could not be read; None where it could.
+    """
+
+    where: str
+    statements: tuple[Statement, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    bad: Bad | None = None
+
+
+def read_files(
+    paths: Iterable[str | Path], made: Format, options: Options = DEFAULT
+) -> Iterator[OfPayload]:
+    """
+    Yield what the payloads of some files say, in their order.
+
+    Args:
+        paths: Files of JSON, of JSON lines, or of either packed by gzip (`.gz`); "-" is the
+            standard input.
+        made: The format they are of.
+        options: How they are read.
+
+    Raises:
+        ImportRefusedError: A file can't be read, is no JSON, or is too large.
+    """
+    for path in paths:
+        for where, payload, digest in _payloads(path, made):
+            if isinstance(payload, Bad):
+                yield OfPayload(where, bad=payload)
+                continue
+            try:
+                read = made.read(payload, options)
+            except InvalidValue as error:
+                yield OfPayload(where, bad=Bad(where, str(error)))
+                continue
+            yield OfPayload(where, _with_digest(read, digest), read.dropped)
+
+
+def _with_digest(read: Read, digest: str) -> tuple[Statement, ...]:
+    import attrs
+
+    return tuple(attrs.evolve(each, sha256=digest) for each in read.statements)
+
+
+def _payloads(given: str | Path, made: Format) -> Iterator[tuple[str, Any, str]]:
+    if str(given) == "-":
+        yield from _of_stream("standard input", sys.stdin.buffer, made)
+        return
+    path = checked_path("files", given)
+    try:
+        if not path.is_file():
+            what = "is not a file" if path.exists() else "is not there"
+            raise ImportRefusedError(f"{path} {what}; nothing was recorded")
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield from _of_stream(str(path), file, made)  # type: ignore[arg-type]
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ImportRefusedError(f"{path} can't be read: {why}") from None
+
+
+def _of_stream(name: str, file: BinaryIO, made: Format) -> Iterator[tuple[str, Any, str]]:
+    """Yield each payload with where it stands, and the hash of its text."""
+    first = _line(name, file)
+    while first and not first.strip():
+        first = _line(name, file)
+    if _is_whole(first):
+        yield from _of_lines(name, first, file, made)
+        return
+    rest = file.read(_WHOLE + 1)
+    if len(rest) > _WHOLE:
+        raise ImportRefusedError(f"{name} is one JSON text of more than {_WHOLE:,} bytes")
+    try:
+        value = json_of(first + rest, largest=_WHOLE + LARGEST)
+    except InvalidValue as error:
+        raise ImportRefusedError(
+            f"{name} is neither JSON nor JSON lines: {error.allowed}"
+        ) from None
+    yield from _each(name, value, first + rest, made)
+
+
+def _is_whole(line: bytes) -> bool:
+    """Say whether one line is a JSON text by itself."""
+    try:
+        json_of(line)
+    except InvalidValue:
+        return False
+    return True
+
+
+def _of_lines(
+    name: str, line: bytes, file: BinaryIO, made: Format
+) -> Iterator[tuple[str, Any, str]]:
+    number = size = 0
+    while line:
+        number += 1
+        size += len(line)
+        if size > LARGEST_FILE:
+            raise ImportRefusedError(f"{name} has more than {LARGEST_FILE:,} bytes")
+        if line.strip():
+            where = f"{name}:{number}"
+            try:
+                value = json_of(line)
+            except InvalidValue as error:
+                yield where, Bad(where, str(error)), ""
+            else:
+                yield from _each(where, value, line, made)
+        line = _line(name, file)
+
+
+def _each(where: str, value: object, raw: bytes, made: Format) -> Iterator[tuple[str, Any, str]]:
+    digest = sha256_of(raw.strip())
+    several = list(payloads_of(value, made))
+    for place, payload in enumerate(several, start=1):
+        named = where if len(several) == 1 else f"{where} [{place}]"
+        yield named, payload, digest if len(several) == 1 else sha256_of(f"{digest} {place}")
+
+
+def _line(name: str, file: BinaryIO) -> bytes:
+    line = file.readline(LARGEST + 1)
+    if len(line) > LARGEST and not line.endswith(b"\n"):
+        rest = file.read(_WHOLE)
+        if len(rest) == _WHOLE:
+            raise ImportRefusedError(f"{name} is one JSON text of more than {_WHOLE:,} bytes")
+        return line + rest
+    return line
