@@ -637,8 +637,8 @@ class TestPacked:
         locked = bytearray(data)
         locked[data.rfind(b"PK\x01\x02") + 8] |= 1
         assert "password" in refused(bytes(locked))
-        nameless = bytearray(archive({"": JIRA}))
-        assert "incidents" in refused(bytes(nameless))
+        nameless = data.replace(b"a.csv", b"\0.csv")
+        assert "no whole zip file" in refused(nameless)
 
     def test_names_that_say_what_is_not_so(self, put):
         """Whoever named it is told."""

@@ -349,8 +349,7 @@ def archive_of(label: Label, content: Content, limits: Limits) -> Generator[zipf
         with content.open() as file:
             _check_listing(label, file, content.size, limits)
             with zipfile.ZipFile(file) as archive:
-                if len(archive.infolist()) > limits.members:
-                    raise _too_many(label, limits)
+                _check_members(label, len(archive.infolist()), limits)
                 yield archive
     except ImcmError:
         raise
@@ -373,12 +372,13 @@ def _check_listing(label: Label, file: BinaryIO, size: int, limits: Limits) -> N
         begin = tail.rfind(b"PK\x06\x06")
         listing = int.from_bytes(tail[begin + 40 : begin + 48], "little") if begin >= 0 else 0
     file.seek(0)
-    if listing > _LISTED * limits.members:
-        raise _too_many(label, limits)
+    _check_members(label, listing // _LISTED, limits)
 
 
-def _too_many(label: Label, limits: Limits) -> ImportRefusedError:
-    return refused(label, 0, f"more than {limits.members:,} files are in it; give the table alone")
+def _check_members(label: Label, count: int, limits: Limits) -> None:
+    if count > limits.members:
+        why = f"more than {limits.members:,} files are in it; give the table alone"
+        raise refused(label, 0, why)
 
 
 def listed_members(label: Label, content: Content, limits: Limits) -> list[str]:
