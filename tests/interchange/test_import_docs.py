@@ -13,8 +13,9 @@ def test_examples(tmp_path, monkeypatch):
     text = DOCS.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     files = SHOWN.findall(text)
-    assert {"incidents.csv", "changes.csv", "servicenow.toml", "export.csv", "bad.csv"} == {
-        name for name, _ in files
+    assert {name for name, _ in files} == {
+        *("incidents.csv", "changes.csv", "servicenow.toml", "export.csv", "bad.csv"),
+        *("monday.csv", "tuesday.csv", "tool.toml"),
     }
     for name, shown in files:
         (tmp_path / name).write_text(shown, encoding="utf-8")
@@ -22,7 +23,7 @@ def test_examples(tmp_path, monkeypatch):
     told = []
     runner = doctest.DocTestRunner()
     runner.run(test, out=told.append, clear_globs=False)
-    for name in ("ledger", "ours", "copy"):
+    for name in ("ledger", "ours", "copy", "again"):
         test.globs[name].close()
     assert runner.summarize(verbose=False).failed == 0, "".join(told)
     assert len(test.examples) >= 10

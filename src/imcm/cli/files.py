@@ -1,5 +1,5 @@
 """
-Commands that bring logs in and out: import, export, backup.
+Commands that bring logs in, and copy them: import, backup.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ from imcm.cli.common import (
     AsJson,
     LedgerPath,
     complain,
-    json_lines,
     opened,
     print_json,
     progress_bar,
     say,
     show,
 )
-from imcm.errors import ImcmError, ImportRefusedError
-from imcm.files import new_file
+from imcm.errors import ImportRefusedError
 from imcm.interchange import csv_files, jsonl
+from imcm.interchange.csv_check import ImportReport
 from imcm.interchange.formats import FORMATS, format_named
 from imcm.interchange.payload_files import Bad, OfPayload, read_files
 from imcm.interchange.payloads import read_options
@@ -67,20 +66,18 @@ _BY_FORMAT: Final = "any-format"
 import_app = typer.Typer(
     cls=_Imports, no_args_is_help=True, help="Bring history in.", rich_markup_mode=None
 )
-export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 app.add_typer(import_app, name="import")
-app.add_typer(export_app, name="export")
 
 
-# --- import and export ----------------------------------------------------------------------------
+# --- import ---------------------------------------------------------------------------------------
 
 
 @import_app.command("csv")
 def import_csv(
     ledger: LedgerPath,
-    incidents: Annotated[Path | None, typer.Option(help="CSV file of incidents.")] = None,
-    changes: Annotated[Path | None, typer.Option(help="CSV file of changes.")] = None,
-    commits: Annotated[Path | None, typer.Option(help="CSV file of commits.")] = None,
+    incidents: Annotated[str | None, typer.Option(help="Table of incidents; - is input.")] = None,
+    changes: Annotated[str | None, typer.Option(help="Table of changes.")] = None,
+    commits: Annotated[str | None, typer.Option(help="Table of commits.")] = None,
     source: Annotated[str | None, typer.Option(help="Name of the tool it comes from.")] = None,
     tz: Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")] = None,
     time_format: Annotated[
@@ -92,48 +89,69 @@ def import_csv(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Import the good rows, list the bad ones.")
     ] = False,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="All that the source has: withdraw what is gone.")
+    ] = False,
+    confirm_withdrawals: Annotated[
+        bool, typer.Option("--confirm-withdrawals", help="Also where that is more than a tenth.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be recorded; record nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Import incidents, changes and commits from CSV files; run it again after a change."""
     if incidents is None and changes is None and commits is None:
         raise typer.BadParameter("give at least one of --incidents, --changes, --commits")
-    new = not ledger.exists()
-    with Ledger(ledger) as book, progress_bar("importing") as progress:
-        try:
-            report = csv_files.import_csv(
-                book,
-                incidents=incidents,
-                changes=changes,
-                commits=commits,
-                source=source,
-                tz=tz,
-                time_format=time_format,
-                mapping=mapping,
-                keep_going=keep_going,
-                progress=progress,
-            )
-        except ImcmError:
-            if new and len(list(itertools.islice(book.rows(), 2))) == 1:
-                book.close()
-                _remove_ledger(ledger)  # made a moment ago for this import, and still empty
-            raise
+    with _for_import(ledger) as book, progress_bar("importing") as progress:
+        report = csv_files.import_csv(
+            book,
+            incidents=incidents,
+            changes=changes,
+            commits=commits,
+            source=source,
+            tz=tz,
+            time_format=time_format,
+            mapping=mapping,
+            keep_going=keep_going,
+            complete=complete,
+            confirm_withdrawals=confirm_withdrawals,
+            dry_run=dry_run,
+            progress=progress,
+        )
     if as_json:
         print_json(attrs.asdict(report))
     else:
-        say(
-            f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
-            f"{report.histories:,} incidents and changes, {report.events:,} new events"
-        )
-        if report.unknown_named:
-            count, some = len(report.unknown_named), ", ".join(report.unknown_named[:5])
-            more = ", ..." if count > 5 else ""
-            say(f"{count:,} of {report.named:,} ids that rows name are not known: {some}{more}")
-        for problem in report.problems:
-            complain(problem)
-        if report.problems_found > len(report.problems):
-            complain(f"... and {report.problems_found - len(report.problems):,} more")
+        _say_imported(report)
     if report.problems:
         raise typer.Exit(1)
+
+
+def _say_imported(report: ImportReport) -> None:
+    would = " (nothing was recorded: a dry run)" if report.dry_run else ""
+    say(
+        f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
+        f"{report.histories:,} incidents and changes, {report.events:,} new events{would}"
+    )
+    counts = (
+        (report.new, "new"),
+        (report.known, "known"),
+        (report.corrected, "corrections"),
+        (report.taken_back, "taken back"),
+        (report.superseded, "older than what stands"),
+        (report.withdrawn, "withdrawn"),
+        (report.reinstated, "there again"),
+        (report.rows_refused, "rows refused"),
+    )
+    say(", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing")
+    if report.unknown_named:
+        count, some = len(report.unknown_named), ", ".join(report.unknown_named[:_SHOWN])
+        more = ", ..." if count > _SHOWN else ""
+        say(f"{count:,} of {report.named:,} ids that rows name are not known: {some}{more}")
+    for problem in report.problems:
+        complain(problem)
+    if report.problems_found > len(report.problems):
+        complain(f"... and {report.problems_found - len(report.problems):,} more")
 
 
 @import_app.command(_BY_FORMAT)
@@ -232,17 +250,16 @@ def _say_taken(taken: Taken, read: _Reading, *, dry_run: bool) -> None:
 def _for_import(path: Path) -> Iterator[Ledger]:
     """Open a ledger to import into; one that was made for that and got nothing is taken away."""
     new = not path.exists()
-    book = Ledger(path)
+    empty = False
     try:
-        with book:
-            yield book
-            empty = new and len(list(itertools.islice(book.rows(), 2))) == 1
-    except ImcmError:
-        if new:
+        with Ledger(path) as book:
+            try:
+                yield book
+            finally:
+                empty = new and len(list(itertools.islice(book.rows(), 2))) == 1
+    finally:
+        if empty:
             _remove_ledger(path)
-        raise
-    if empty:
-        _remove_ledger(path)
 
 
 @import_app.command("git")
@@ -333,30 +350,6 @@ def import_jsonl(
         print_json({"events": count})
     else:
         say(f"{count:,} events in {ledger}")
-
-
-@export_app.command("jsonl")
-def export_jsonl(
-    ledger: LedgerPath,
-    to: Annotated[
-        Path | None, typer.Option(help="File to write; standard output if absent.")
-    ] = None,
-    words: Annotated[
-        bool, typer.Option("--words/--no-words", help="Leave free text and names out.")
-    ] = True,
-) -> None:
-    """
-    Write the log, one recorded event a line, byte for byte as it is stored.
-
-    On a terminal signs that it would obey are escaped, so what is copied from there is not a log.
-    """
-    with LedgerReader(ledger) as book:
-        if to is None:
-            jsonl.write(book.rows(), json_lines(), words=words)
-            return
-        with new_file(to) as file:
-            count = jsonl.write(book.rows(), file, words=words)
-    say(f"{count:,} events written to {to}")
 
 
 @app.command()

@@ -204,9 +204,16 @@ def _naive_stamp(row: StoredEvent) -> StoreError:
 
 def salt_of(row: StoredEvent) -> str | None:
     """Return the salt of a row's words; None where it has none, or they were taken out."""
-    words = bytes(envelope_of(row).words)
+    return _salt_in(envelope_of(row))
+
+
+_words: Final = msgspec.json.Decoder(dict[str, str | tuple[str, ...]])
+
+
+def _salt_in(envelope: _Envelope) -> str | None:
+    words = bytes(envelope.words)
     try:
-        members = msgspec.json.decode(words, type=dict[str, str | tuple[str, ...]]) if words else {}
+        members = _words.decode(words) if words else {}
         salt = members.get("salt")
         return salt if isinstance(salt, str) and len(bytes.fromhex(salt)) == SALT_BYTES else None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
@@ -222,16 +229,21 @@ def is_of_payload(row: StoredEvent, payload: bytes) -> bool | None:
     Raises:
         StoreError: The state is not a stored event at all.
     """
-    source = envelope_of(row).source
     if not isinstance(payload, bytes):
         raise InvalidValue("payload", payload, "give the bytes of the payload")
-    if source is None:
-        return None
     import hashlib
+
+    return is_of_hash(envelope_of(row), hashlib.sha256(payload).hexdigest())
+
+
+def is_of_hash(envelope: _Envelope, sha256: str) -> bool | None:
+    """Say of what `envelope_of` gave whether its payload had this hash; None as `is_of_payload`."""
     import hmac
 
-    digest = hashlib.sha256(payload).hexdigest()
+    source = envelope.source
+    if source is None:
+        return None
     if source.keyed is None:
-        return None if source.sha256 is None else hmac.compare_digest(source.sha256, digest)
-    salt = salt_of(row)
-    return None if salt is None else hmac.compare_digest(source.keyed, keyed_hash(salt, digest))
+        return None if source.sha256 is None else hmac.compare_digest(source.sha256, sha256)
+    salt = _salt_in(envelope)
+    return None if salt is None else hmac.compare_digest(source.keyed, keyed_hash(salt, sha256))

@@ -319,6 +319,10 @@ class Heads:
             self._head, self._source = self._head_of(source), source
         return self._head
 
+    def instead_of(self, others: Heads, state: bytes) -> bytes:
+        """Return a state that was made with other ones as these would have made it."""
+        return self._opening + state[len(others._opening) :]
+
     def _head_of(self, source: Source | None) -> Head:
         if source is None:
             return Head(self._opening, certain=True)

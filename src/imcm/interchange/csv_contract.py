@@ -24,6 +24,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import InvalidValue
 from imcm.interchange.mapping import TimeRules, Translation, read_mapping, zone_named
+from imcm.interchange.statements import OUTCOMES
 
 # --- the contract ---------------------------------------------------------------------------------
 
@@ -56,7 +57,22 @@ INCIDENT_COLUMNS: Final = (
     "severity_name",
     "child_of",
     "recurrence_of",
+    "status",
+    "reopened_at",
+    "acknowledged_by",
+    "commander",
+    "reviewed_at",
+    "updated_at",
     A_MARK,
+)
+CHANGE_MOMENTS: Final = (
+    "requested_at",
+    "approved_at",
+    "started_at",
+    "deployed_at",
+    "rolled_back_at",
+    "recovered_at",
+    "closed_at",
 )
 CHANGE_COLUMNS: Final = (
     "id",
@@ -69,16 +85,15 @@ CHANGE_COLUMNS: Final = (
     "version",
     "requested_by",
     "status",
-    "requested_at",
-    "approved_at",
-    "started_at",
-    "deployed_at",
-    "rolled_back_at",
-    "recovered_at",
-    "closed_at",
+    *CHANGE_MOMENTS,
     "fixes_incident",
     "repairs",
     "planned",
+    "planned_start",
+    "planned_end",
+    "approved_by",
+    "implemented_by",
+    "updated_at",
 )
 COMMIT_COLUMNS: Final = (
     "change_id",
@@ -102,7 +117,12 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "commits": ("change_id", "commit_id"),
 }
 
-STATUSES: Final = ("successful", "failed", "rolled_back", "cancelled", "not_deployed")
+STATUSES: Final = OUTCOMES
+"""What `status` of a change can be."""
+
+OPEN: Final = ("open", "acknowledged", "mitigated")
+INCIDENT_STATUSES: Final = (*OPEN, "resolved", "closed")
+"""What `status` of an incident can be, and with which of them it is not over."""
 
 CLOSED: Final[Mapping[str, tuple[str, ...]]] = {
     "severity": tuple(Severity),
@@ -112,7 +132,7 @@ CLOSED: Final[Mapping[str, tuple[str, ...]]] = {
     "type": tuple(ChangeType),
     "kind": tuple(Kind),
     "risk": tuple(Risk),
-    "status": STATUSES,
+    "status": (*STATUSES, *INCIDENT_STATUSES),
     "planned": ("true", "false"),
 }
 """Columns whose values are a closed list, and that list."""
@@ -128,11 +148,18 @@ class CsvOptions:
             "INC1" of "servicenow" is "servicenow/INC1". None keeps ids as they are.
         times: How times are read.
         translation: How other names and values become ours.
+        complete: The files are the whole list of their source: what is gone from them is withdrawn.
     """
 
     source: str | None = None
     times: TimeRules = attrs.field(factory=TimeRules)
     translation: Translation = attrs.field(factory=Translation)
+    complete: bool = False
+
+    @property
+    def name(self) -> str:
+        """How the events' sources are called."""
+        return self.source or "csv"
 
     @property
     def by(self) -> str:
@@ -151,6 +178,7 @@ def csv_options(
     tz: str | None = None,
     time_format: str | Sequence[str] | None = None,
     mapping: str | Path | None = None,
+    complete: bool = False,
 ) -> CsvOptions:
     """
     Return options from the words a caller has for them.
@@ -160,6 +188,8 @@ def csv_options(
         tz: IANA name of the zone of times without offset; overrides the mapping's.
         time_format: One or several `strptime` formats; override the mapping's.
         mapping: A TOML file that renames columns and values.
+        complete: The files are the whole list of their source; so they are where the mapping says
+            that they are.
 
     Raises:
         InvalidValue: One of them can't be right.
@@ -177,4 +207,11 @@ def csv_options(
         zone=None if tz is None else zone_named("tz", tz),
         formats=tuple(formats or ()) or translation.time_formats,
     )
-    return CsvOptions(source=source, times=times, translation=translation)
+    if not isinstance(complete, bool):
+        raise InvalidValue("complete", complete, "True or False")
+    return CsvOptions(
+        source=source,
+        times=times,
+        translation=translation,
+        complete=complete or translation.complete,
+    )

@@ -3,61 +3,89 @@ The plain CSV door: incidents, changes and commits from a spreadsheet or another
 
     report = import_csv(ledger, incidents="incidents.csv", changes="changes.csv", tz="Europe/Oslo")
 
-Files are read twice: first everything is checked, then it is recorded. docs/import.md tells what
-each column means and what is assumed where a file is silent.
+Files are read once, and all of them are decided before anything is recorded. docs/import.md tells
+what each column means and what is assumed where a file is silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
-from imcm.domain.incident_events import IncidentAbsorbed
+import attrs
+
+from imcm.codec.decoding import envelope_of, is_of_hash
+from imcm.codec.rows import EVENT_TYPES, StoredEvent
+from imcm.domain.corrections import (
+    CORRECTIONS,
+    EventVoided,
+    SourceReinstated,
+    SourceSaid,
+    SourceWithdrew,
+)
+from imcm.domain.incident_events import IncidentAbsorbed, IncidentMerged, IncidentUnmerged
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source, kind_and_id, stream_of
-from imcm.domain.vocabulary import checked_function
-from imcm.errors import ImportRefusedError, InvalidValue
-from imcm.files import checked_path
-from imcm.interchange.csv_check import NAMED_IN_MESSAGE, Check, ImportReport, Survey
-from imcm.interchange.csv_contract import csv_options
-from imcm.interchange.csv_histories import ReadRow, read_changes, read_incidents
+from imcm.domain.vocabulary import Commit, checked_function
+from imcm.errors import ImcmError, ImportRefusedError, InvalidValue, StepRefused, UnknownIdError
+from imcm.interchange.csv_check import (
+    NAMED_IN_MESSAGE,
+    ImportReport,
+    Merges,
+    Problems,
+    Survey,
+)
+from imcm.interchange.csv_contract import CsvOptions, csv_options
+from imcm.interchange.csv_statements import Reading, commit_of, id_of, read_by
+from imcm.interchange.csv_table import Row, Rows
+from imcm.interchange.deciding import Pair, additions, source_of
 from imcm.interchange.mapping import Problem
-from imcm.ledger.bringing_in import History
+from imcm.interchange.statements import REFERS, Statement
+from imcm.ledger.bringing_in import History, Settled
 from imcm.ledger.recording import Ledger
 from imcm.plain import plain
-
-# --- the second pass: it is recorded --------------------------------------------------------------
 
 
 def import_csv(
     ledger: Ledger,
     *,
-    incidents: str | Path | None = None,
-    changes: str | Path | None = None,
-    commits: str | Path | None = None,
+    incidents: object = None,
+    changes: object = None,
+    commits: object = None,
     source: str | None = None,
     tz: str | None = None,
     time_format: str | Sequence[str] | None = None,
     mapping: str | Path | None = None,
     keep_going: bool = False,
+    complete: bool = False,
+    confirm_withdrawals: bool = False,
+    dry_run: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> ImportReport:
     """
     Record the history that CSV files tell.
 
-    Everything is checked before anything is recorded. What stands already is not recorded again,
+    Everything is decided before anything is recorded. What stands already is not recorded again,
     a changed value becomes a correction, and an interrupted import can simply be run again.
 
     Args:
-        incidents, changes, commits: The files; at least one.
+        incidents, changes, commits: The tables, at least one: a path, "-" for standard input, an
+            open file, a list of mappings, a frame; see `imcm.interchange.tables.read_table`.
         source: The tool they come from, put before every id; see `CsvOptions`.
         tz: IANA name of the zone of times without UTC offset; without it they are refused.
         time_format: `strptime` formats of times that are not ISO 8601.
         mapping: A TOML file that renames columns and values.
         keep_going: Import the good rows and report the bad ones, instead of recording nothing.
-        progress: Called with the number of incidents and changes recorded so far.
+        complete: The files are the whole list of their source: incidents or changes that it told
+            before and that are in them no more are withdrawn.
+        confirm_withdrawals: Withdraw also where that is more than a tenth of what stands.
+        dry_run: Say what would be recorded, and record nothing.
+        progress: Called with the number of incidents and changes decided so far.
 
     Raises:
-        ImportRefusedError: A file can't be read, or rows are bad and `keep_going` is False.
+        ImportRefusedError: A file can't be read, rows are bad and `keep_going` is False, or too
+            much would be withdrawn.
         InvalidValue: An option or the mapping can't be right.
         StoreError, ConflictError: The ledger failed, or somebody else recorded the same ids
             meanwhile; what was recorded before that stands, and running again adds the rest.
@@ -68,84 +96,547 @@ def import_csv(
         raise InvalidValue("ledger", ledger, "give a Ledger")
     if progress is not None:
         checked_function("progress", progress)
-    options = csv_options(source=source, tz=tz, time_format=time_format, mapping=mapping)
-    check = Check(ledger, options)
-    if incidents is not None:
-        path = checked_path("incidents", incidents)
-        check.rows("incidents", path, INCIDENT, read_incidents(path, options))
-        check.settle_merges()
-    if changes is not None:
-        path = checked_path("changes", changes)
-        check.rows("changes", path, CHANGE, read_changes(path, options))
-    if commits is not None:
-        check.commit_rows(checked_path("commits", commits))
-    read = sum(survey.rows for survey in check.surveys.values())
-    if check.found and not keep_going:
-        raise _refused_rows(check.problems, check.found, read)
-    for survey in check.surveys.values():
-        if not survey.unchanged():
-            raise ImportRefusedError(f"{survey.path} was changed while it was read; run it again")
-    histories, events = ledger.bring_in(_histories(check), progress=progress)
-    imported = sum(survey.good for survey in check.surveys.values())
-    unknown = ledger.empty_streams(check.named)
-    return ImportReport(
-        histories=histories,
-        events=events,
-        rows_read=read,
-        rows_imported=imported,
-        rows_refused=read - imported,
-        problems=tuple(check.problems),
-        problems_found=check.found,
-        named=len(check.named),
-        unknown_named=tuple(sorted(kind_and_id(stream)[1] for stream in unknown)),
+    options = csv_options(
+        source=source, tz=tz, time_format=time_format, mapping=mapping, complete=complete
     )
-
-
-def _refused_rows(problems: Sequence[Problem], found: int, rows: int) -> ImportRefusedError:
-    named = [plain(problem) for problem in problems[:NAMED_IN_MESSAGE]]
-    if found > len(named):
-        named.append(f"and {found - len(named):,} more")
-    return ImportRefusedError(
-        f"{found:,} problem(s) in {rows:,} rows; nothing was recorded; correct them, or import "
-        "the other rows with keep_going=True (--keep-going):",
-        tuple(named),
+    given = {"incidents": incidents, "changes": changes, "commits": commits}
+    tables = {kind: Rows(each, kind, options) for kind, each in given.items() if each is not None}
+    taking = _Taking(ledger, options, tables, keep_going=keep_going, confirmed=confirm_withdrawals)
+    histories, events = ledger.bring_in(
+        taking.histories(),
+        together=True,
+        settle=taking.settle,
+        refused=taking.refuse,
+        progress=progress,
+        dry_run=dry_run,
     )
+    return taking.report(histories, events, dry_run=dry_run)
 
 
-def _histories(check: Check) -> Iterator[History]:
-    options = check.options
-    absorbed: dict[str, list[tuple[Event, Source | None]]] = {}
-    for id_, (into, source) in check.merges.items():
-        event = IncidentAbsorbed(at=None, by=options.by, merged=id_, imported=True)
-        absorbed.setdefault(into, []).append((event, source))
-    survey = check.surveys.get("incidents")
-    if survey is not None:
-        for row in _good(survey, read_incidents(survey.path, options)):
-            id_ = row.id or ""
-            yield _history(INCIDENT, id_, [*_told(row), *absorbed.pop(id_, ())])
-    for into, told in absorbed.items():  # their targets are in the ledger only
-        yield _history(INCIDENT, into, told)
-    survey = check.surveys.get("changes")
-    if survey is not None:
-        for row in _good(survey, read_changes(survey.path, options)):
-            id_ = row.id or ""
-            yield _history(CHANGE, id_, [*_told(row), *check.commits_of(id_)])
-    for change in list(check.commits):  # so are their changes
-        yield _history(CHANGE, change, check.commits_of(change))
+KINDS: Final[Mapping[str, str]] = {"incidents": INCIDENT, "changes": CHANGE}
+
+_BESIDE: Final = frozenset({"IncidentAbsorbed"})
+_OF_COMMITS: Final = frozenset({"CommitsRecorded", "CommitsCorrected"})
+"""Types of events that are told beside what a row of incidents or changes says."""
 
 
-def _history(kind: str, id_: str, events: Iterable[tuple[Event, Source | None]]) -> History:
-    return History(stream=stream_of(kind, id_), events=tuple(events))
+@attrs.define
+class _Commits:
+    """The commits of one change, as their file has them."""
+
+    statement: Statement
+    keys: tuple[str, ...]
+    taken: bool = False
 
 
-def _told(row: ReadRow) -> Iterator[tuple[Event, Source | None]]:
-    for event in row.events:
-        yield event, row.source
+@attrs.define
+class _Tally:
+    """What was decided of one stream."""
+
+    new: bool = False
+    known: bool = True
+    corrected: int = 0
+    taken_back: int = 0
+    superseded: int = 0
+    withdrawn: int = 0
+    reinstated: int = 0
+
+    def add(self, there: Sequence[Pair], pairs: Sequence[Pair]) -> None:
+        if not there and pairs:
+            self.new, self.known = True, False
+            return
+        for event, _ in pairs:
+            self.known = self.known and isinstance(event, SourceSaid)
+            self.corrected += isinstance(event, CORRECTIONS)
+            self.taken_back += isinstance(event, EventVoided)
+            self.withdrawn += isinstance(event, SourceWithdrew)
+            self.reinstated += isinstance(event, SourceReinstated)
 
 
-def _good(survey: Survey, rows: Iterable[ReadRow]) -> Iterator[ReadRow]:
-    for row in rows:
-        if row.id is not None and survey.holds(row.id):
-            survey.good += 1  # an equal repeat is good too, but it is not recorded again
-            if survey.line(row.id) == row.line:
-                yield row
+class _Taking:
+    """One import: histories out of rows, and what was found of each."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        options: CsvOptions,
+        tables: Mapping[str, Rows],
+        *,
+        keep_going: bool,
+        confirmed: bool,
+    ) -> None:
+        self.ledger = ledger
+        self.options = options
+        self.tables = tables
+        self.keep_going = keep_going
+        self.confirmed = confirmed
+        self.problems = Problems()
+        self.surveys = {kind: Survey(rows.table.name) for kind, rows in tables.items()}
+        for survey in self.surveys.values():
+            self.problems.of_file(survey.file)
+        self.commits: dict[str, _Commits] = {}
+        self.named: set[str] = set()
+        self.tallies: dict[str, _Tally] = {}
+        self.merges: Merges | None = None
+        self.sources: dict[str, Source] = {}
+        self.without_id: dict[str, int] = {}
+        self.settled = False
+
+    # --- rows as histories
+
+    def histories(self) -> Iterator[History]:
+        """Yield what each row tells; commits are read first, since they go with their changes."""
+        if "commits" in self.tables:
+            self._read_commits()
+        for table, kind in KINDS.items():
+            if table in self.tables:
+                yield from self._of_table(table, kind)
+
+    def _of_table(self, table: str, kind: str) -> Iterator[History]:
+        options, survey = self.options, self.surveys[table]
+        if kind == INCIDENT:
+            self.merges = Merges(self.ledger, survey)
+        rows = self.tables[table]
+        reading = Reading(table, rows.header, options)
+        hashed = hashlib.sha256(reading.by)
+        for row, raw in rows:
+            survey.rows += 1
+            id_ = id_of(row, options)
+            other = None if id_ is None else survey.repeats(id_, row.line, tuple(row.cells))
+            if id_ is None:
+                self.without_id.setdefault(table, row.line)
+                reading.statement(row, "")  # which finds what else is wrong
+                self._note(row)
+            elif other is None:
+                digest = hashed.copy()
+                digest.update(raw)
+                commits = self.commits.get(id_) if kind == CHANGE else None
+                told = _OfRow(self, reading, table, kind, id_, row, digest.hexdigest(), commits)
+                yield History(stream=stream_of(kind, id_), decide=told.decide, known=told.known)
+            elif other:
+                self.problems.note(
+                    Problem(
+                        file=survey.file,
+                        line=row.line,
+                        column="id",
+                        value=id_,
+                        why=f"line {other} has this id with other values",
+                    )
+                )
+                survey.refused.add(id_)
+
+    def _note(self, row: Row) -> None:
+        for problem in row.problems:
+            self.problems.note(problem)
+
+    def _read_commits(self) -> None:
+        """Read commits, and gather those of each change."""
+        options, survey = self.options, self.surveys["commits"]
+        gathered: dict[str, dict[str, tuple[Commit, bytes, str]]] = {}
+        rows = self.tables["commits"]
+        context = read_by("commits", rows.header, options)
+        for row, raw in rows:
+            survey.rows += 1
+            read = commit_of(row, raw, context, options)
+            problems = [*read.problems]
+            if read.change is not None and read.id is not None:
+                key = _key(read.change, read.id)
+                other = survey.repeats(key, row.line, read.cells)
+                if other:
+                    why = f"line {other} has this commit with other values"
+                    problems.append(_of_commit(survey, row.line, read.change, why))
+                elif other is None and read.commit is not None:
+                    of_it = gathered.setdefault(read.change, {})
+                    of_it[read.id] = (read.commit, raw, row.raw("change_id"))
+                if problems:
+                    survey.refused.add(key)
+            for problem in problems:
+                self.problems.note(problem)
+        for change, of_it in gathered.items():
+            # In the order of their ids, so that rows in another order are the same commits.
+            good = [of_it[id_] for id_ in sorted(of_it) if survey.holds(_key(change, id_))]
+            if good:
+                statement = Statement(
+                    kind="change",
+                    id=good[-1][2],
+                    facts={"commits": [commit for commit, _, _ in good]},
+                    sha256=hashlib.sha256(
+                        context + b"\n".join(raw for _, raw, _ in good)
+                    ).hexdigest(),
+                )
+                keys = tuple(_key(change, commit.id) for commit, _, _ in good)
+                self.commits[change] = _Commits(statement, keys)
+
+    # --- what is decided
+
+    def add(
+        self, kind: str, stream: str, there: tuple[Pair, ...], statements: Sequence[Statement]
+    ) -> Sequence[Pair]:
+        """
+        Return what statements add to a stream.
+
+        Raises:
+            StepRefused: They say something otherwise that can't be changed.
+        """
+        options = self.options
+        found = additions(
+            kind,
+            there,
+            statements,
+            source=options.name,
+            by=options.by,
+            bare=options.source is None,
+        )
+        for each in found.left:
+            raise StepRefused(
+                "bring_in",
+                "correctable",
+                f"{each.name} was {each.before} when first imported and is {each.value} now, "
+                "which no correction can change",
+            )
+        tally = self.tally(stream)
+        tally.superseded += found.superseded
+        tally.add(there, found.pairs)
+        return found.pairs
+
+    def tally(self, stream: str) -> _Tally:
+        """Return what was decided of a stream so far."""
+        return self.tallies.setdefault(stream, _Tally())
+
+    def name(self, names: Mapping[str, Any]) -> None:
+        """Note which others a good row names."""
+        for name, kind in REFERS.items():
+            value = names.get(name)
+            if value:
+                listed = value if isinstance(value, tuple) else (value,)
+                self.named.update(stream_of(kind, id_) for id_ in listed)
+
+    def refuse(self, history: History, error: ImcmError) -> None:
+        """Refuse the row of a history that can't be recorded."""
+        if self.settled and not self.keep_going:
+            raise error
+        kind, id_ = kind_and_id(history.stream)
+        why = error.why if isinstance(error, StepRefused) else str(error)
+        survey = self.surveys.get("incidents" if kind == INCIDENT else "changes")
+        if survey is not None and survey.holds(id_):
+            self.problems.note(survey.wrong(id_, "id", id_, why))
+        elif id_ in self.commits:
+            self._refuse_commits(id_, why)
+        self.tallies.pop(history.stream, None)
+
+    def _refuse_commits(self, change: str, why: str) -> None:
+        survey = self.surveys["commits"]
+        for key in self.commits[change].keys:
+            self.problems.note(survey.wrong(key, "change_id", change, why))
+
+    # --- once all is decided
+
+    def settle(self) -> Settled:
+        """
+        Return what is left out after all, and what follows from all rows together.
+
+        Raises:
+            ImportRefusedError: Rows are bad, or too much would be withdrawn.
+        """
+        for problem in () if self.merges is None else self.merges.refused():
+            self.problems.note(problem)
+        late = self._late_commits()
+        if self.problems.found and not self.keep_going:
+            raise self._refused_rows()
+        left_out = [
+            stream_of(kind, id_)
+            for table, kind in KINDS.items()
+            if table in self.surveys
+            for id_ in self.surveys[table].refused
+        ]
+        for stream in left_out:
+            self.tallies.pop(stream, None)
+        gone = self._gone() if self.options.complete else []
+        self.settled = True
+        return Settled(left_out, self._following(late, gone))
+
+    def _following(self, late: Sequence[str], gone: Sequence[str]) -> Iterator[History]:
+        yield from self._absorbing()
+        for change in late:
+            stream, statement = stream_of(CHANGE, change), self.commits[change].statement
+            yield History(stream=stream, decide=_Saying(self, CHANGE, stream, statement))
+        for stream in gone:
+            kind, id_ = kind_and_id(stream)
+            statement = Statement(
+                kind="incident" if kind == INCIDENT else "change",
+                id=id_.removeprefix(self.options.prefix),
+                gone=True,
+            )
+            yield History(stream=stream, decide=_Saying(self, kind, stream, statement))
+
+    def _absorbing(self) -> Iterator[History]:
+        """Yield of the incidents that go on for others, that they do."""
+        into: dict[str, list[str]] = {}
+        for id_, other in ({} if self.merges is None else self.merges.into).items():
+            into.setdefault(other, []).append(id_)
+        for other, merged in into.items():
+            stream = stream_of(INCIDENT, other)
+            yield History(stream=stream, decide=_Absorbing(self, stream, merged))
+
+    def _late_commits(self) -> list[str]:
+        """Return the changes of commits that did not go with their row; refuse those of none."""
+        late: list[str] = []
+        rows = self.surveys.get("changes")
+        for change in self.commits:
+            if rows is not None and rows.holds(change):
+                continue
+            try:
+                self.ledger.change(change)
+            except UnknownIdError:
+                why = f"its change {change} is neither in the files nor in the ledger"
+                self._refuse_commits(change, why)
+            except ImcmError as error:
+                self._refuse_commits(change, str(error))
+            else:
+                late.append(change)
+        return late
+
+    def _gone(self) -> list[str]:
+        """
+        Return the streams of which the source told, and that are in its files no more.
+
+        Raises:
+            ImportRefusedError: They are too many, or it can't be said which they are.
+        """
+        for table, line in self.without_id.items():
+            place = self.tables[table].table.place(line)
+            raise ImportRefusedError(
+                f"{place}: the id of this row can't be read, so it can't be "
+                "said what is gone from a complete file; nothing was recorded"
+            )
+        surveys = {KINDS[table]: s for table, s in self.surveys.items() if table in KINDS}
+        stands: dict[str, bool] = {}
+        for row in self.ledger.rows():
+            kind, id_ = kind_and_id(row.stream)
+            if kind in surveys and row.type not in _BESIDE and self._is_mine(row, id_):
+                if row.type in {"SourceWithdrew", "SourceReinstated"}:
+                    stands[row.stream] = row.type == "SourceReinstated"
+                else:
+                    stands.setdefault(row.stream, True)
+        there = [stream for stream, is_there in stands.items() if is_there]
+        gone = []
+        for stream in there:
+            kind, id_ = kind_and_id(stream)
+            if not surveys[kind].knows(id_):
+                gone.append(stream)
+        if len(gone) * 10 > len(there) and not self.confirmed:
+            some = ", ".join(plain(kind_and_id(stream)[1]) for stream in gone[:NAMED_IN_MESSAGE])
+            more = ", ..." if len(gone) > NAMED_IN_MESSAGE else ""
+            raise ImportRefusedError(
+                f"{len(gone):,} of {len(there):,} incidents and changes of {self.options.name} "
+                f"are in the files no more ({some}{more}), and a file that was cut off looks the "
+                "same; nothing was recorded; if they are gone, confirm it with "
+                "confirm_withdrawals=True (--confirm-withdrawals)"
+            )
+        return gone
+
+    def _is_mine(self, row: StoredEvent, id_: str) -> bool:
+        if not id_.startswith(self.options.prefix):
+            return False
+        source = envelope_of(row).source
+        return source is not None and source.name == self.options.name and source.ledger is None
+
+    def _refused_rows(self) -> ImportRefusedError:
+        rows = sum(survey.rows for survey in self.surveys.values())
+        found, problems = self.problems.found, self.problems.kept()
+        named = [plain(problem) for problem in problems[:NAMED_IN_MESSAGE]]
+        if found > len(named):
+            named.append(f"and {found - len(named):,} more")
+        return ImportRefusedError(
+            f"{found:,} problem(s) in {rows:,} rows; nothing was recorded; correct them, or import "
+            "the other rows with keep_going=True (--keep-going):",
+            tuple(named),
+        )
+
+    def report(self, histories: int, events: int, *, dry_run: bool) -> ImportReport:
+        """Return what was done."""
+        read = sum(survey.rows for survey in self.surveys.values())
+        imported = sum(survey.good for survey in self.surveys.values())
+        unknown = self.ledger.empty_streams(self.named)
+        told = self.tallies.values()
+        made = {stream for stream, tally in self.tallies.items() if tally.new}
+        return ImportReport(
+            histories=histories,
+            events=events,
+            rows_read=read,
+            rows_imported=imported,
+            rows_refused=read - imported,
+            problems=self.problems.kept(),
+            problems_found=self.problems.found,
+            named=len(self.named),
+            unknown_named=tuple(
+                sorted(kind_and_id(stream)[1] for stream in unknown if stream not in made)
+            ),
+            new=len(made),
+            known=histories - sum(not tally.known for tally in told),
+            corrected=sum(tally.corrected for tally in told),
+            taken_back=sum(tally.taken_back for tally in told),
+            superseded=sum(tally.superseded for tally in told),
+            withdrawn=sum(tally.withdrawn for tally in told),
+            reinstated=sum(tally.reinstated for tally in told),
+            dry_run=dry_run,
+            said=tuple(f"{rows.table.name}: {rows.table.said}" for rows in self.tables.values()),
+        )
+
+
+class _OfRow:
+    """What one row adds to its stream."""
+
+    __slots__ = ("commits", "id", "kind", "reading", "row", "sha256", "table", "taking")
+
+    def __init__(
+        self,
+        taking: _Taking,
+        reading: Reading,
+        table: str,
+        kind: str,
+        id_: str,
+        row: Row,
+        sha256: str,
+        commits: _Commits | None,
+    ) -> None:
+        self.taking = taking
+        self.reading = reading
+        self.table = table
+        self.kind = kind
+        self.id = id_
+        self.row = row
+        self.sha256 = sha256
+        self.commits = commits
+
+    def known(self, there: Sequence[StoredEvent]) -> bool:
+        """Say whether the source's last word is this very row, read as it is read now."""
+        name = self.taking.options.name
+        if not _is_last(there, name, self.sha256, of_commits=False):
+            return False
+        commits = self.commits
+        if commits is not None and not _is_last(
+            there, name, commits.statement.sha256 or "", of_commits=True
+        ):
+            return False
+        row = self.row
+        names: dict[str, Any] = {}
+        for column in self.reading.refers:
+            if row.raw(column):
+                several = column in {"caused_by", "fixed_by"}
+                names[column] = row.references(column) if several else row.reference(column)
+        if names:
+            self._told(names)
+        return True
+
+    def _told(self, facts: Mapping[str, Any]) -> None:
+        """Note which others a row names; the one it was merged into is asked for at the end."""
+        taking, into = self.taking, facts.get("merged_into")
+        taking.name(facts)
+        if into is not None and taking.merges is not None:
+            taking.merges.into[self.id] = into
+
+    def decide(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
+        """Return what it adds; nothing where something is wrong with it."""
+        taking, row = self.taking, self.row
+        statement = self.reading.statement(row, self.sha256)
+        if statement is None:
+            taking.surveys[self.table].refused.add(self.id)
+            for problem in row.problems:
+                taking.problems.note(problem)
+            return ()
+        stream = stream_of(self.kind, self.id)
+        into = statement.facts.get("merged_into")
+        if into is not None and there:
+            statement = _not_merged_again(statement, there, into)
+        said = [statement] if self.commits is None else [statement, self.commits.statement]
+        pairs = taking.add(self.kind, stream, there, said)
+        if into is None:
+            if self.reading.refers:
+                self._told(statement.facts)
+        else:
+            self._told({**statement.facts, "merged_into": into})
+            bare = taking.options.source is None
+            taking.sources[self.id] = source_of(statement, taking.options.name, bare=bare)
+        return pairs
+
+
+def _not_merged_again(statement: Statement, there: Sequence[Pair], into: str) -> Statement:
+    """
+    Return a statement without the merge that stands, by whomever.
+
+    Raises:
+        StepRefused: It stands otherwise.
+    """
+    stands: str | None = None
+    for event, _ in there:
+        if isinstance(event, IncidentMerged):
+            stands = event.into
+        elif isinstance(event, IncidentUnmerged):
+            stands = None
+    if stands is None:
+        return statement
+    if stands != into:
+        why = f"the ledger holds it as merged into {stands}; unmerge it first"
+        raise StepRefused("bring_in", "merged", why)
+    facts = {name: value for name, value in statement.facts.items() if name != "merged_into"}
+    return attrs.evolve(statement, facts=facts)
+
+
+class _Saying:
+    """What a statement that stands in no row adds to its stream."""
+
+    def __init__(self, taking: _Taking, kind: str, stream: str, statement: Statement) -> None:
+        self.taking = taking
+        self.kind = kind
+        self.stream = stream
+        self.statement = statement
+
+    def __call__(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
+        return self.taking.add(self.kind, self.stream, there, [self.statement])
+
+
+class _Absorbing:
+    """Which incidents go on in one, of those that their rows say."""
+
+    def __init__(self, taking: _Taking, stream: str, merged: Sequence[str]) -> None:
+        self.taking = taking
+        self.stream = stream
+        self.merged = merged
+
+    def __call__(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
+        held = {event.merged for event, _ in there if isinstance(event, IncidentAbsorbed)}
+        options = self.taking.options
+        pairs: list[tuple[Event, Source | None]] = []
+        for id_ in self.merged:
+            if id_ not in held:
+                event = IncidentAbsorbed(at=None, by=options.by, merged=id_, imported=True)
+                pairs.append((event, self.taking.sources.get(id_, Source(name=options.name))))
+        self.taking.tally(self.stream).add(there, pairs)
+        return pairs
+
+
+def _is_last(there: Sequence[StoredEvent], name: str, sha256: str, *, of_commits: bool) -> bool:
+    """
+    Say whether the last that a source told in a stream is of a row with this hash.
+
+    Where an event can't be read, nothing is said of it: half a stream must not decide.
+    """
+    for row in there:
+        if row.type not in EVENT_TYPES:
+            return False
+    for row in reversed(there):
+        if (row.type in _OF_COMMITS) is of_commits and row.type not in _BESIDE:
+            envelope = envelope_of(row)
+            source = envelope.source
+            if source is not None and source.name == name and source.ledger is None:
+                return bool(is_of_hash(envelope, sha256))
+    return False
+
+
+def _key(change: str, commit: str) -> str:
+    return f"{change}\0{commit}"
+
+
+def _of_commit(survey: Survey, line: int, change: str, why: str) -> Problem:
+    return Problem(file=survey.file, line=line, column="change_id", value=change, why=why)

@@ -109,8 +109,10 @@ class Past:
 
     Attributes:
         facts: Its last word on each fact, by name.
-        happened: What it says happened and stands, in log order: version and happening.
+        happened: What it says happened and stands, in log order: version and happening, as the
+            source has it, whatever a person corrected since.
         versions: Versions of all facts it told that stand.
+        silenced: Versions of those that somebody else voided: said again they stay so.
     """
 
     def __init__(self, kind: str, pairs: Sequence[Pair], source: str) -> None:
@@ -120,14 +122,33 @@ class Past:
         self.facts: dict[Name, Said] = {}
         self.happened: list[tuple[int, Happening]] = []
         self.versions: set[int] = set()
+        self.silenced: set[int] = set()
+        self.silent: list[Happening] = []
         self.redacted: set[int] = set()
+        self.unmerged = False
+        self._taken_back = {
+            event.version
+            for event, origin in pairs
+            if isinstance(event, EventVoided) and origin is not None and origin.name == source
+        }
         for version, (event, origin) in enumerate(pairs, start=1):
             if isinstance(event, WordsRedacted):
                 self.redacted.update(event.versions)
+            if isinstance(event, incidents.IncidentUnmerged):
+                merges = (v for v in self.versions if self._is_merge(v))
+                self.versions.difference_update([*merges])
+                self.unmerged = True
             mine = origin is not None and origin.name == source and origin.ledger is None
             if mine and getattr(event, "imported", False):
                 order = Order(origin.sequence, origin.recorded_at)  # type: ignore[union-attr]
                 self._read(version, event, order)
+
+    def _is_merge(self, version: int) -> bool:
+        return isinstance(self.stands[version], incidents.IncidentMerged)
+
+    def word(self, name: Name) -> Any:
+        """Return its last word on a fact; None where it has none. Any: as `Now.get`."""
+        return self._value(name)
 
     def _read(self, version: int, event: Any, order: Order) -> None:
         if isinstance(event, CORRECTIONS):
@@ -145,16 +166,25 @@ class Past:
                 named = _named(text)
                 self.facts[named] = Said(self._value(named), order)
             return
-        if version in self.stands:
-            self.versions.add(version)
-            what = _HAPPENED.get(type(event))
-            if what is not None and self.kind == INCIDENT:
-                at = self.stands[version].at
-                self.happened.append((version, Happening(what, at, event.by)))
-        else:
-            return  # voided: by whomever, the source's word on it is taken back
+        if version not in self.stands and version in self._taken_back:
+            return
+        (self.versions if version in self.stands else self.silenced).add(version)
+        what = _HAPPENED.get(type(event))
+        if what is not None and self.kind == INCIDENT:
+            each = Happening(what, event.at, event.by)
+            if version in self.stands:
+                self.happened.append((version, each))
+            else:
+                self.silent.append(each)
+            self._read_milestone(what, event.at, order)
         for name, value in facts_of(event):
             self._say(name, value, order)
+
+    def _read_milestone(self, what: str, at: Any, order: Order) -> None:
+        if what == "reopened":
+            self.facts["resolved_at"] = self.facts["closed_at"] = Said(None, order)
+        else:
+            self.facts[f"{what}_at"] = Said(at, order)
 
     def _value(self, name: Name) -> Any:
         said = self.facts.get(name)
@@ -163,13 +193,23 @@ class Past:
     def _read_void(self, event: Any, order: Order) -> None:
         """Take from when on the source says that there is none of what it told."""
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
+        what = _HAPPENED.get(type(target))
+        if what is not None and what != "reopened" and self.kind == INCIDENT:
+            self.facts[f"{what}_at"] = Said(None, order)
         for whole, values in facts_of(target):
             for name, _ in _one_by_one(whole, values):
                 self.facts[name] = Said(self._value(name), order)
 
     def _read_correction(self, event: Any, order: Order) -> None:
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
-        if target is None or event.version not in self.versions:
+        if target is None or event.version not in self.versions | self.silenced:
+            return
+        what = _HAPPENED.get(type(target))
+        if what is not None and self.kind == INCIDENT:
+            for place, (version, each) in enumerate(self.happened):
+                if version == event.version:
+                    self.happened[place] = version, each._replace(at=event.now)
+            self._read_milestone(what, event.now, order)
             return
         if event.field == "labels":
             names = {*event.was, *event.now}
@@ -253,6 +293,11 @@ _OBSERVED: Final[Mapping[str, str]] = {
     "at": "deployed_at",
     **{name: name for name in ("title", "services", "environment", "labels", "kind", "version")},
 }
+_OF_DETECTION: Final = tuple(_DETECTED.values())
+_OF_PLAN: Final = (*_PLANNED.values(), "planned")
+_OF_OBSERVATION: Final = (*_OBSERVED.values(), "type")
+"""Which facts the event tells with which a stream begins."""
+
 _FIELDS: Final[Mapping[type, Mapping[str, str]]] = {
     incidents.IncidentDetected: _DETECTED,
     incidents.IncidentDescribed: {"title": "title"},
@@ -346,6 +391,7 @@ class Now:
         self.happened: list[tuple[Happening, Statement | None]] = [
             (each, None) for _, each in past.happened
         ]
+        self.silent = tuple(past.silent)
         self.superseded = 0
         for statement in in_order(statements):
             self._hear(statement)
@@ -356,13 +402,26 @@ class Now:
         if self.kind == INCIDENT:
             self._hear_happened(statement)
             for name, what in _MOMENT_OF.items():
-                if name in facts:
-                    self._set_moment(what, facts.pop(name), facts, statement)
+                if name in facts and self._is_new(name, facts[name], order, statement):
+                    self._set_moment(what, facts[name], facts, statement)
+                facts.pop(name, None)
         else:
             self._hear_earliest(statement)
+        if "severity" in facts and facts["severity"] is not None:
+            self._hear_severity(facts, order, statement)
         for whole, values in facts.items():
             for each, value in _one_by_one(whole, values):
                 self._hear_fact(each, value, order, statement)
+
+    def _hear_severity(self, facts: dict[str, Any], order: Order, statement: Statement) -> None:
+        """Take the name with the severity whose it is: another severity has it no more."""
+        before, name = self.facts.get("severity"), facts.get("severity_name")
+        if before is None or before.value == facts["severity"]:
+            return
+        if order.is_before(before.order):
+            facts.pop("severity_name", None)
+        elif name is None:
+            self.facts["severity_name"] = Said(None, order, statement)
 
     def _hear_gone(self, statement: Statement, order: Order) -> None:
         """Hear that the source has it no more, or has it again."""
@@ -372,10 +431,19 @@ class Now:
         elif GONE in self.facts:
             self._hear_fact(GONE, None, order, statement)
 
+    def _is_new(self, name: str, at: Moment | None, order: Order, statement: Statement) -> bool:
+        """Take a milestone's moment as the source's word; say whether it was another before."""
+        before = self.facts.get(name)
+        if before is not None and order.is_before(before.order):
+            self.superseded += before.value != at
+            return False
+        self.facts[name] = Said(at, order, statement)
+        return (None if before is None else before.value) != at
+
     def _hear_fact(self, name: Name, value: Any, order: Order, statement: Statement) -> None:
         before = self.facts.get(name)
         if before is not None and order.is_before(before.order):
-            self.superseded += 1
+            self.superseded += before.value != value
         else:
             self.facts[name] = Said(value, order, statement)
 
@@ -395,10 +463,24 @@ class Now:
         for each in statement.happened:
             if each.what == "detected":
                 self._hear_detected(each, statement)
-            elif not any(_is_same(each, other) for other, _ in self.happened):
-                self.happened.append((each, statement))
+            elif not any(_is_same(each, other) for other in self._heard()):
+                self._hear_new(each, statement)
         if statement.happened:
-            self.happened.sort(key=lambda pair: _when(pair[0]))
+            self.happened = _in_time(self.happened)
+
+    def _heard(self) -> Iterator[Happening]:
+        """Yield what was told to have happened; also what somebody voided since."""
+        yield from (each for each, _ in self.happened)
+        yield from self.silent
+
+    def _hear_new(self, each: Happening, statement: Statement) -> None:
+        """Take what was not told before; of a reopening known without its moment, the moment."""
+        if each.what == "reopened":
+            for place, (other, _) in enumerate(self.happened):
+                if other.what == each.what and other.at is _NEVER:
+                    self.happened[place] = each, statement
+                    return
+        self.happened.append((each, statement))
 
     def _hear_detected(self, each: Happening, statement: Statement) -> None:
         """Take the first detection as that; a later one is a reopening, where it was over."""
@@ -410,7 +492,7 @@ class Now:
         if each.at == first:
             return
         again = Happening("reopened", each.at, each.by)
-        if not any(_is_same(again, other) for other, _ in self.happened):
+        if not any(_is_same(again, other) for other in self._heard()):
             self.happened.append((again, statement))
 
     def _set_moment(
@@ -501,6 +583,19 @@ def _when(each: Happening) -> tuple[datetime, int]:
     return (_FIRST_OF_ALL if at is None else earliest(at)), _AT_ONCE.index(each.what)
 
 
+def _in_time(
+    pairs: Sequence[tuple[Happening, Statement | None]],
+) -> list[tuple[Happening, Statement | None]]:
+    """Return what happened in the order of time; what has no moment stays behind what it was."""
+    keyed = []
+    key = (_FIRST_OF_ALL, 0)
+    for pair in pairs:
+        key = key if pair[0].at is _NEVER else _when(pair[0])
+        keyed.append((key, pair))
+    keyed.sort(key=lambda each: each[0])
+    return [pair for _, pair in keyed]
+
+
 def _is_same(one: Happening, other: Happening) -> bool:
     return one.what == other.what and one.at == other.at
 
@@ -511,7 +606,7 @@ Made = tuple[Event, tuple[str, ...]]
 """An event, and the names of the facts it tells."""
 
 
-def _incident_facts(now: Now, by: str) -> Iterator[Made]:
+def _incident_facts(now: Now | _Alone, by: str) -> Iterator[Made]:
     told: dict[str, Any] = {"at": None, "by": by, "imported": True}
     get = now.get
     yield (
@@ -530,7 +625,7 @@ def _incident_facts(now: Now, by: str) -> Iterator[Made]:
             environment=get("environment"),
             labels=_present(get("labels")),
         ),
-        tuple(_DETECTED.values()),
+        _OF_DETECTION,
     )
     if get("severity") is not None or get("customers") is not None:
         customers = get("customers")
@@ -554,17 +649,19 @@ def _incident_facts(now: Now, by: str) -> Iterator[Made]:
             incidents.MilestoneMarked(by=by, imported=True, at=at, number=1, name=mark),
             ("marks",),
         )
-    for relation in (Relation.CHILD_OF, Relation.RECURRENCE_OF):
-        if get(relation.value) is not None:
-            other = get(relation.value)
-            yield incidents.IncidentRelated(**told, other=other, kind=relation), (relation.value,)
-    for what in StatedDuration:
-        name = f"stated_{what.value}"
+    for name, relation in _RELATIONS:
+        if get(name) is not None:
+            yield incidents.IncidentRelated(**told, other=get(name), kind=relation), (name,)
+    for name, what in _STATED:
         if get(name) is not None:
             yield DurationStated(**told, what=what, microseconds=get(name)), (name,)
 
 
-def _incident_ends(now: Now, by: str) -> Iterator[Made]:
+_RELATIONS: Final = tuple((r.value, r) for r in (Relation.CHILD_OF, Relation.RECURRENCE_OF))
+_STATED: Final = tuple((f"stated_{what.value}", what) for what in StatedDuration)
+
+
+def _incident_ends(now: Now | _Alone, by: str) -> Iterator[Made]:
     """Yield what comes after the milestones."""
     told: dict[str, Any] = {"at": None, "by": by, "imported": True}
     if now.get("reviewed_at") is not None:
@@ -579,7 +676,7 @@ def _incident_ends(now: Now, by: str) -> Iterator[Made]:
         yield incidents.IncidentMerged(**told, into=now.get("merged_into")), ("merged_into",)
 
 
-def _references(now: Now, by: str) -> Iterator[Made]:
+def _references(now: Now | _Alone, by: str) -> Iterator[Made]:
     for kind, address in _present(now.get("references")).items():
         yield (
             ReferenceAdded(at=None, by=by, kind=kind, address=address, imported=True),
@@ -588,7 +685,9 @@ def _references(now: Now, by: str) -> Iterator[Made]:
 
 
 def _present(values: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {name: value for name, value in (values or {}).items() if value is not None}
+    if not values:
+        return {}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _milestone(each: Happening, by: str) -> Event:
@@ -607,7 +706,7 @@ _MILESTONES: Final[Mapping[str, Callable[..., Any]]] = {
 }
 
 
-def _change_facts(now: Now, by: str) -> Iterator[Made]:
+def _change_facts(now: Now | _Alone, by: str) -> Iterator[Made]:
     told: dict[str, Any] = {"by": by, "imported": True}
     get, status = now.get, now.get("status")
     observed = get("type") is ChangeType.OBSERVED
@@ -624,7 +723,7 @@ def _change_facts(now: Now, by: str) -> Iterator[Made]:
     if observed:
         yield (
             changes.ChangeObserved(**content, at=deployed_at),
-            (*_OBSERVED.values(), "type"),
+            _OF_OBSERVATION,
         )
     else:
         yield (
@@ -639,7 +738,7 @@ def _change_facts(now: Now, by: str) -> Iterator[Made]:
                 repairs=get("repairs"),
                 unplanned=get("planned") is False,
             ),
-            (*_PLANNED.values(), "planned"),
+            _OF_PLAN,
         )
     if get("approved_at") is not None or get("approved_by") is not None:
         voter = get("approved_by") or by
@@ -659,7 +758,7 @@ def _change_facts(now: Now, by: str) -> Iterator[Made]:
 
 
 def _outcome(
-    now: Now, told: Mapping[str, Any], status: str | None, *, observed: bool
+    now: Now | _Alone, told: Mapping[str, Any], status: str | None, *, observed: bool
 ) -> Iterator[Made]:
     """Yield how a change went, as docs/import.md says what is assumed."""
     get = now.get
@@ -701,6 +800,19 @@ def _outcome(
 # --- what is new of it ----------------------------------------------------------------------------
 
 
+class Unchangeable(NamedTuple):
+    """
+    A fact that a source says otherwise now, and that no correction can change.
+
+    Attributes:
+        name: Which; *value*, what it says now; *before*, what it said when it told it.
+    """
+
+    name: str
+    value: object
+    before: object = None
+
+
 class Additions(NamedTuple):
     """
     What statements add to a stream.
@@ -708,12 +820,12 @@ class Additions(NamedTuple):
     Attributes:
         pairs: Events, each with where it comes from: corrections and voids first.
         superseded: How many facts an older statement told that a later one had told otherwise.
-        left: Facts that a source says otherwise now and nothing can change: name and value.
+        left: Facts that a source says otherwise now and nothing can change.
     """
 
     pairs: tuple[Pair, ...] = ()
     superseded: int = 0
-    left: tuple[tuple[str, object], ...] = ()
+    left: tuple[Unchangeable, ...] = ()
 
 
 def additions(
@@ -723,6 +835,7 @@ def additions(
     *,
     source: str,
     by: str,
+    bare: bool = False,
 ) -> Additions:
     """
     Return what some statements of one source add to the stream of what they are about.
@@ -733,7 +846,10 @@ def additions(
         statements: What the source says of it, in the order of their receipt.
         source: The name of the source.
         by: Who recorded it, where the source does not name anybody.
+        bare: The ids of the source are those of the ledger, so that its events name none besides.
     """
+    if not pairs and len(statements) == 1 and _is_plain(statements[0]):
+        return _first(kind, statements[0], source_of(statements[0], source, bare=bare), by)
     past = Past(kind, pairs, source)
     now = Now(past, statements)
     latest = statements[-1]
@@ -746,12 +862,15 @@ def additions(
         new += [(event, now.source_of(names) or latest) for event, names in _ends(kind, now, by)]
         new += _withdrawn(past, now, by)
         new += _said_again(past, now, new, by)
-        return Additions(tuple(_with_sources(new, source)), now.superseded)
+        return Additions(tuple(_with_sources(new, source, bare=bare)), now.superseded)
     first, known, correctable = _AGGREGATES[kind]
     left = tuple(_unchangeable(past, now, [*_facts(kind, now, by)], correctable))
-    for name, _ in left:
-        now.keep(name, past)
+    for each in left:
+        now.keep(each.name, past)
     made = [*_facts(kind, now, by), *_ends(kind, now, by)]
+    if past.unmerged and now.get("merged_into") == past.word("merged_into"):
+        # Somebody parted them since, and the source says nothing else than it said.
+        made = [pair for pair in made if not isinstance(pair[0], incidents.IncidentMerged)]
     if kind == INCIDENT and not any(isinstance(past.stands.get(v), first) for v in past.versions):
         made = made[1:]  # it was told here, or by another source, what was detected
     gone = set(_taken_back(past, made, correctable))
@@ -760,7 +879,12 @@ def additions(
     facts: list[Told] = []
     given = tuple(event for event, _ in made)
     for place, event in news(
-        past.events, given, correctable, first=first, known=known, mine=past.versions - gone
+        past.events,
+        given,
+        correctable,
+        first=first,
+        known=known,
+        mine=(past.versions | past.silenced) - gone,
     ):
         said = now.source_of(made[place][1]) or latest
         (edits if isinstance(event, EDITS) else facts).append((event, said))
@@ -776,7 +900,35 @@ def additions(
     told: list[tuple[Any, Statement]] = [(event, said or latest) for event, said in pairs_]
     told += _withdrawn(past, now, by)
     told += _said_again(past, now, told, by)
-    return Additions(tuple(_with_sources(told, source)), now.superseded, left)
+    return Additions(tuple(_with_sources(told, source, bare=bare)), now.superseded, left)
+
+
+def _is_plain(statement: Statement) -> bool:
+    """Say whether it tells nothing but facts, and no older word of its source can come after it."""
+    return not statement.happened and not statement.gone and order_of(statement) == _NO_ORDER
+
+
+class _Alone:
+    """What one statement says of a thing of which nothing was said before."""
+
+    def __init__(self, statement: Statement) -> None:
+        self.get: Callable[[str], Any] = statement.facts.get
+
+
+def _first(kind: str, statement: Statement, origin: Source, by: str) -> Additions:
+    """Return the events of the only statement of a new thing: as `additions`, in less time."""
+    now = _Alone(statement)
+    events = [event for event, _ in _facts(kind, now, by)]
+    if now.get("references"):
+        events += [event for event, _ in _references(now, by)]
+    if kind == INCIDENT:
+        for name, what in _MOMENT_OF.items():
+            at = now.get(name)
+            if at is not None:
+                who = now.get("acknowledged_by") if what == _FREE else None
+                events.append(_milestone(Happening(what, at, who), by))
+    events += [event for event, _ in _ends(kind, now, by)]
+    return Additions(tuple([(event, origin) for event in events]))
 
 
 Told = tuple[Any, Statement | None]
@@ -792,29 +944,29 @@ _AGGREGATES: Final[Mapping[str, tuple[tuple[type, ...], frozenset[type], Correct
 }
 
 
-def _facts(kind: str, now: Now, by: str) -> Iterator[Made]:
+def _facts(kind: str, now: Now | _Alone, by: str) -> Iterator[Made]:
     return _incident_facts(now, by) if kind == INCIDENT else _change_facts(now, by)
 
 
-def _ends(kind: str, now: Now, by: str) -> Iterator[Made]:
+def _ends(kind: str, now: Now | _Alone, by: str) -> Iterator[Made]:
     return _incident_ends(now, by) if kind == INCIDENT else iter(())
 
 
-def _with_sources(told: Iterable[Told], source: str) -> Iterator[Pair]:
+def _with_sources(told: Iterable[Told], source: str, *, bare: bool) -> Iterator[Pair]:
     made: dict[int, Source] = {}
     for event, statement in told:
         assert statement is not None  # or there would be nothing to tell
         key = id(statement)
         if key not in made:
-            made[key] = source_of(statement, source)
+            made[key] = source_of(statement, source, bare=bare)
         yield event, made[key]
 
 
-def source_of(statement: Statement, name: str) -> Source:
-    """Return where the events of a statement come from."""
+def source_of(statement: Statement, name: str, *, bare: bool = False) -> Source:
+    """Return where the events of a statement come from; *bare*, without its id there."""
     return Source(
         name=name,
-        id=statement.id,
+        id=None if bare else statement.id,
         recorded_at=statement.said_at,
         status=statement.status or None,
         sha256=statement.sha256,
@@ -832,6 +984,8 @@ def _said_again(
     They are what it says again, and what it says there is none of: an older word of the source on
     one of them, should it come late, is to be known as older.
     """
+    if all(said.statement is None or said.order == _NO_ORDER for said in now.facts.values()):
+        return
     kept: set[tuple[int, Name]] = set()
     for event, statement in told:
         kept.update((id(statement), name) for name in _told_by(event, past))
@@ -861,8 +1015,11 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
     """Yield the facts that an event tells, or takes back. Any: an event of whatever kind."""
     edit: Any = event  # a type checker takes it for less, once it was asked what it is
     if isinstance(event, CORRECTIONS):
+        target = type(past.events[edit.version - 1])
+        if target in _HAPPENED:
+            yield f"{_HAPPENED[target]}_at"
         if edit.field != "labels":
-            yield from _named_by(type(past.events[edit.version - 1]), edit.field)
+            yield from _named_by(target, edit.field)
         if edit.field == "severity":
             yield "severity_name"
         if edit.field == "labels":
@@ -874,6 +1031,9 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
         yield GONE
         return
     told = past.events[edit.version - 1] if isinstance(event, EventVoided) else event
+    what = _HAPPENED.get(type(told))
+    if what is not None:
+        yield from ("resolved_at", "closed_at") if what == "reopened" else (f"{what}_at",)
     for whole, values in facts_of(told):
         yield from (name for name, _ in _one_by_one(whole, values))
 
@@ -956,7 +1116,7 @@ def _differs(told: Any, now: Any, fields: Collection[str]) -> bool:
 
 def _unchangeable(
     past: Past, now: Now, made: Sequence[Made], correctable: Correctable
-) -> Iterator[tuple[str, object]]:
+) -> Iterator[Unchangeable]:
     """Yield what the source says otherwise now of facts that have no correction."""
     for event, _ in made:
         kind = type(event)
@@ -969,7 +1129,7 @@ def _unchangeable(
             before = past.facts.get(name)
             value = now.get(name)
             if value is not None and value != (None if before is None else before.value):
-                yield name, value
+                yield Unchangeable(name, value, None if before is None else before.value)
 
 
 def _retitled(past: Past, now: Now, by: str) -> Iterator[Told]:

@@ -217,6 +217,8 @@ class TimeRules:
     def _placed(self, name: str, text: str, read: datetime) -> Moment | None:
         if read.year == _NEVER:
             return None
+        if read.tzinfo is UTC:
+            return read
         if read.tzinfo is not None:
             return checked_moment(name, _in_utc(name, text, read))
         if self.zone is None:
@@ -376,6 +378,8 @@ class Translation:
         time_formats: `strptime` formats of their times.
         units: Our column of durations to the unit of numbers alone in it.
         refs: Our column of ids to the tool whose ids they are, where it is another one.
+        complete: The files are the whole list of their source.
+        empty_removes: A label whose column is there and whose cell is empty is gone.
     """
 
     columns: Mapping[str, Mapping[str, tuple[str, ...]]] = attrs.field(
@@ -387,6 +391,8 @@ class Translation:
     time_formats: tuple[str, ...] = ()
     units: Mapping[str, str] = attrs.field(factory=dict[str, str])
     refs: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    complete: bool = False
+    empty_removes: bool = False
 
     def value(self, column: str, text: str) -> str:
         """Return what *text* in our *column* means to us; "" where it means absent."""
@@ -420,7 +426,7 @@ def read_mapping(
         if not is_mapping(lists) or not all(is_list(names) for names in lists.values()):
             raise InvalidValue(name, lists, "give a mapping of names to lists of names")
     told = read_toml("mapping", path)
-    _known(str(path), told, (*tables, "values", "tz", "time_formats", "absent", "units", "refs"))
+    _known(str(path), told, (*tables, "values", *_SETTINGS))
     ours = {column for columns in tables.values() for column in columns}
     columns = {name: _columns(name, told.get(name, {}), tables[name]) for name in tables}
     values: dict[str, Mapping[str, str]] = {}
@@ -450,7 +456,18 @@ def read_mapping(
         time_formats=formats,
         units=units,
         refs=refs,
+        complete=_yes_or_no("complete", told.get("complete", False)),
+        empty_removes=_yes_or_no("empty_removes", told.get("empty_removes", False)),
     )
+
+
+_SETTINGS: Final = ("tz", "time_formats", "absent", "units", "refs", "complete", "empty_removes")
+
+
+def _yes_or_no(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidValue(name, value, "true or false, without quotes")
+    return value
 
 
 DURATIONS: Final = ("stated_time_to_restore", "stated_time_to_repair")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -189,6 +190,17 @@ FACTS: Final[Mapping[str, Mapping[str, Check]]] = MappingProxyType(
     {INCIDENT: INCIDENT_FACTS, CHANGE: CHANGE_FACTS}
 )
 
+REFERS: Final[Mapping[str, str]] = {
+    "caused_by": "change",
+    "fixed_by": "change",
+    "merged_into": "incident",
+    "child_of": "incident",
+    "recurrence_of": "incident",
+    "fixes_incident": "incident",
+    "repairs": "change",
+}
+"""Facts that name others, and what they name."""
+
 HAPPENINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         INCIDENT: ("detected", "acknowledged", "mitigated", "resolved", "reopened", "closed"),
@@ -236,6 +248,8 @@ class Statement:
             counts from when it is received.
         sequence: Its place among all that the source says of this id, where the source numbers it.
         delivery: The source's own id of this delivery.
+        received_at: When it was received, where many are recorded at once that were not received
+            at once; see `record_statements`.
         status: The source's own word for the status.
         sha256: SHA-256 of the payload or the row, in hexadecimal.
         texts: The times as they were written, by the name of their fact, where that is not what
@@ -253,6 +267,7 @@ class Statement:
     said_at: datetime | None = None
     sequence: int | None = None
     delivery: str | None = None
+    received_at: datetime | None = None
     status: str = ""
     sha256: str | None = None
     texts: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -268,9 +283,25 @@ class Statement:
         put("facts", self._checked_facts())
         put("happened", tuple(self._checked_happened()))
         put("said_at", optional_time("said_at", self.said_at))
+        put("received_at", optional_time("received_at", self.received_at))
         if self.sequence is not None:
             checked_number("sequence", self.sequence)
         checked_text("status", self.status)
+
+    def received(self, *, at: datetime, sha256: str, delivery: str | None) -> Statement:
+        """
+        Return the same statement, with what whoever received it knows of its delivery.
+
+        Args:
+            at: When it was received.
+            sha256: SHA-256 of the body as it came, in hexadecimal.
+            delivery: The id of the delivery; it counts where the statement has none of its own.
+        """
+        made = copy(self)  # what was checked is not checked again
+        object.__setattr__(made, "received_at", optional_time("at", at))
+        object.__setattr__(made, "sha256", sha256)
+        object.__setattr__(made, "delivery", self.delivery or delivery)
+        return made
 
     def _checked_facts(self) -> Mapping[str, Any]:
         known = FACTS[self.kind]
@@ -293,6 +324,36 @@ class Statement:
                 raise InvalidValue("happened", each, allowed)
             by = None if each.by is None else known_id("by", each.by)
             yield Happening(each.what, checked_moment(each.what, each.at), by)
+
+
+def checked_before(
+    *,
+    kind: Literal["incident", "change"],
+    id: str,
+    facts: Mapping[str, Any],
+    happened: tuple[Happening, ...] = (),
+    said_at: datetime | None = None,
+    status: str = "",
+    sha256: str | None = None,
+) -> Statement:
+    """Return a statement of which all is what a check of `FACTS` gave: it takes half the time."""
+    made: Statement = object.__new__(Statement)
+    put = object.__setattr__
+    put(made, "kind", kind)
+    put(made, "id", id)
+    put(made, "facts", MappingProxyType(facts))
+    put(made, "happened", happened)
+    put(made, "said_at", said_at)
+    put(made, "sequence", None)
+    put(made, "delivery", None)
+    put(made, "status", status)
+    put(made, "sha256", sha256)
+    put(made, "texts", _NO_TEXTS)
+    put(made, "gone", False)
+    return made
+
+
+_NO_TEXTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def sha256_of(payload: bytes | str) -> str:

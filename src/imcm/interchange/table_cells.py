@@ -37,6 +37,7 @@ class Columns:
     Attributes:
         written: A name for each cell of the header.
         names: Each of them once.
+        again: Those that come more than once.
         said: What was odd about them, in words.
     """
 
@@ -58,6 +59,7 @@ class Columns:
         self.names = tuple(dict.fromkeys(written))
         self.said: list[str] = []
         times = {name: count for name, count in Counter(written).items() if count > 1}
+        self.again = tuple(times)
         if times:
             told = _told([f"{excerpt(name)!r} ({count} times)" for name, count in times.items()])
             self.said.append(f"columns that come again, joined by {SEPARATOR}: {told}")

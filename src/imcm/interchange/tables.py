@@ -80,6 +80,7 @@ class Table:
             by its position, "column 3".
         said: What was found out about it, in words for a report.
         name: What errors call it: its path, or what it was given as.
+        again: Names that several columns of it have: their cells are joined.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Table:
         said: Sequence[str],
         label: Label,
         rows: Callable[[], Iterator[TableRow]],
+        again: Iterable[str] = (),
     ) -> None:
         self.columns = tuple(columns)
+        self.again = frozenset(again)
         self.said = ", ".join(said)
         self.name = label.name
         self._label = label
@@ -372,7 +375,7 @@ class _Reading:
                     why = f"it has {len(cells)} cells where the header has {width}; {more}"
                     yield TableRow(line, cells, raw, why)
 
-        return Table(columns.names, self._said, label, each)
+        return Table(columns.names, self._said, label, each, columns.again)
 
     def _of_rows(
         self, label: Label, names: Sequence[object], rows: Iterable[tuple[int, Sequence[object]]]
@@ -392,7 +395,9 @@ class _Reading:
                 yield line, dict(zip(columns.names, columns.row(texts), strict=True))
 
         content = self._kept_rows(named())
-        return Table(columns.names, self._said, label, _read_again(content, columns.names))
+        return Table(
+            columns.names, self._said, label, _read_again(content, columns.names), columns.again
+        )
 
     def _of_mappings(self, label: Label, rows: Iterable[tuple[int, object]]) -> Table:
         """Return the table of mappings: its columns are all that any of them has."""

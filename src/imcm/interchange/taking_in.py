@@ -31,7 +31,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import ConflictError, ImcmError, InvalidValue
 from imcm.interchange.deciding import Pair, additions, source_of
 from imcm.interchange.mapping import OF_OTHER
-from imcm.interchange.statements import Happening, Statement
+from imcm.interchange.statements import REFERS, Happening, Statement
 from imcm.ledger.bringing_in import History
 from imcm.ledger.recording import Ledger
 
@@ -247,7 +247,7 @@ class _Taking:
     def _placed(self, statement: Statement) -> Statement:
         """Return a statement whose ids are those of the ledger."""
         facts = dict(statement.facts)
-        for name, kind in _REFERS.items():
+        for name, kind in REFERS.items():
             value = facts.get(name)
             if value is None:
                 continue
@@ -310,8 +310,8 @@ class _Taking:
             tally.counts["superseded"] += found.superseded
             why = "it has no correction; void the event that told it, or plan anew"
             tally.left += [
-                Left(stream=stream, fact=name, value=str(value)[:200], why=why)
-                for name, value in found.left
+                Left(stream=stream, fact=each.name, value=str(each.value)[:200], why=why)
+                for each in found.left
             ]
             return found.pairs
 
@@ -335,11 +335,12 @@ class _Taking:
 
     def _dated(self, kind: str, statements: Sequence[Statement]) -> Sequence[Statement]:
         """Return statements about something new, with the receipt as its moment if it has none."""
-        if kind != INCIDENT or self.received_at is None or any(map(_has_moment, statements)):
-            return statements
         first, *others = statements
+        received_at = first.received_at or self.received_at
+        if kind != INCIDENT or received_at is None or any(map(_has_moment, statements)):
+            return statements
         labels = {**(first.facts.get("labels") or {}), "detected_at": "time of receipt"}
-        happened = (*first.happened, Happening("detected", self.received_at))
+        happened = (*first.happened, Happening("detected", received_at))
         dated = attrs.evolve(first, facts={**first.facts, "labels": labels}, happened=happened)
         return [dated, *others]
 
@@ -377,15 +378,3 @@ class _Tally:
         self.counts["events"] -= len(self._last)
         self._last = ()
         self.refused.append(Refused(stream=history.stream, why=str(error)))
-
-
-_REFERS: Final[Mapping[str, str]] = {
-    "caused_by": "change",
-    "fixed_by": "change",
-    "merged_into": "incident",
-    "child_of": "incident",
-    "recurrence_of": "incident",
-    "fixes_incident": "incident",
-    "repairs": "change",
-}
-"""Facts that name others, and what they name."""

@@ -5,9 +5,9 @@ History from elsewhere, and the rows of other ledgers.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -36,6 +36,7 @@ from imcm.plain import plain
 
 __all__ = [
     "History",
+    "Settled",
 ]
 
 
@@ -53,16 +54,32 @@ class History:
         events: Imported events, each with where it comes from.
         decide: Asked instead of *events*, with what stands in the stream: what is to be added to
             it. So what is new of a source's statements is found where it is recorded, once.
+        known: Asked before that, with the rows of a stream in which something stands: whether all
+            of the history is there already, so that nothing is to be decided.
     """
 
     stream: str
     events: tuple[tuple[Event, Source | None], ...] = ()
     decide: Callable[[tuple[Pair, ...]], Sequence[Pair]] | None = None
+    known: Callable[[Sequence[StoredEvent]], bool] | None = None
 
     def __repr__(self) -> str:
         """Return whose it is, and how many events there are."""
         many = "as decided" if self.decide is not None else f"{len(self.events):,} events"
         return f"<History of {self.stream!r}: {many}>"
+
+
+class Settled(NamedTuple):
+    """
+    What becomes of histories once all of them are decided, for `Ledger.bring_in`.
+
+    Attributes:
+        left_out: Streams of which nothing is recorded after all.
+        histories: Further ones: they see what was decided, and was not left out.
+    """
+
+    left_out: Collection[str] = ()
+    histories: Iterable[History] = ()
 
 
 Pair = tuple[Event, Source | None]
@@ -82,6 +99,8 @@ def _pairs(history: History, there: Sequence[StoredEvent]) -> Sequence[Pair]:
         stands: Any = tuple((each.event, each.source) for each in decoded)  # none of them is unread
         events = history.decide(stands)
     for pair in events:
+        if pair.__class__ is tuple and len(pair) == 2 and pair[1].__class__ is Source:
+            continue  # as nearly all are
         members: list[object] = [*pair] if is_list(pair) else []
         if len(members) != 2 or not _is_source(members[1]):
             allowed = "pairs of an event and its Source (or None): events=((event, source), ...)"
@@ -108,6 +127,8 @@ def added_rows(
     """
     stream = history.stream
     kind = checked_stream(stream)
+    if there and history.known is not None and history.known(there):
+        return []
     state = state_of_rows(kind, without_gaps(there), words=False)
     going_by: dict[str, Any] = {}
     if kind == CHANGE and there:
@@ -233,6 +254,109 @@ def bring_in(
                 if progress is not None:
                     progress(count)
     return count, recorded + append(store, batch)
+
+
+def bring_in_together(
+    store: Store,
+    histories: Iterable[History],
+    now: Callable[[], datetime],
+    progress: Callable[[int], object] | None,
+    rules: Rules,
+    refused: Callable[[History, ImcmError], object] | None = None,
+    settle: Callable[[], Settled] | None = None,
+    *,
+    dry_run: bool = False,
+) -> tuple[int, int]:
+    """Do what `Ledger.bring_in` says, deciding all before anything is recorded."""
+    gathered = _Gathered(store, now, rules, refused, progress)
+    with gc_paused():  # what is gathered would be walked again and again
+        gathered.take(histories)
+        if settle is not None:
+            settled = settle()
+            if not isinstance(settled, Settled):
+                raise InvalidValue("settle", settled, "a function that returns Settled(...)")
+            for stream in settled.left_out:
+                gathered.rows.pop(stream, None)
+            gathered.take(settled.histories)
+        return len(gathered.rows), gathered.count() if dry_run else gathered.append()
+
+
+class _Gathered:
+    """
+    What is decided and not recorded yet.
+
+    Attributes:
+        rows: New ones by stream, in the order in which streams were given; none where nothing is
+            new.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        now: Callable[[], datetime],
+        rules: Rules,
+        refused: Callable[[History, ImcmError], object] | None,
+        progress: Callable[[int], object] | None,
+    ) -> None:
+        self.rows: dict[str, Sequence[StoredEvent]] = {}
+        self._store = store
+        self._now = now
+        self._rules = rules
+        self._refused = refused
+        self._progress = progress
+        self._record = os.urandom(16).hex()
+        self._heads = Heads(now(), self._record)
+        self._salt = salts().__next__
+
+    def take(self, histories: Iterable[History]) -> None:
+        """Decide histories."""
+        for ahead in by_stream(histories):
+            there = self._store.streams([stream for stream in ahead if is_a_stream(stream)])
+            for stream, history in ahead.items():
+                is_first = stream not in self.rows
+                before = self.rows.get(stream, ())
+                known = there.get(stream, [])
+                self.rows[stream] = before
+                try:
+                    new = added_rows(
+                        history,
+                        [*known, *before] if before else known,
+                        self._heads,
+                        self._salt,
+                        self._rules,
+                    )
+                except ImcmError as error:
+                    if self._refused is None:
+                        raise
+                    self._refused(history, error)
+                else:
+                    if new:
+                        self.rows[stream] = [*before, *new] if before else new
+                if is_first and self._progress is not None:
+                    self._progress(len(self.rows))
+
+    def count(self) -> int:
+        """Return how many rows there are."""
+        return sum(map(len, self.rows.values()))
+
+    def append(self) -> int:
+        """Record them, no stream in part, with the stamp of when that is."""
+        batch: list[StoredEvent] = []
+        count = 0
+        for rows in self.rows.values():
+            if len(batch) >= IMPORT_BATCH:
+                count += _append(self._store, self._stamped(batch))
+                batch = []
+            batch += rows
+        return count + _append(self._store, self._stamped(batch))
+
+    def _stamped(self, rows: list[StoredEvent]) -> list[StoredEvent]:
+        """Return rows that say they are recorded now: they were decided a while ago."""
+        heads, begun = Heads(self._now(), self._record), self._heads
+        return [
+            StoredEvent(0, stream, version, name, heads.instead_of(begun, state))
+            for _, stream, version, name, state in rows
+        ]
 
 
 def _counted(_: Store, rows: list[StoredEvent]) -> int:

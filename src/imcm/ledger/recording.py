@@ -70,8 +70,10 @@ from imcm.errors import (
 from imcm.files import checked_path, locked
 from imcm.ledger.bringing_in import (
     History,
+    Settled,
     append_rows,
     bring_in,
+    bring_in_together,
     first_row,
     given_rows,
 )
@@ -944,6 +946,8 @@ class Ledger(LedgerReader):
         progress: Callable[[int], object] | None = None,
         refused: Callable[[History, ImcmError], object] | None = None,
         dry_run: bool = False,
+        together: bool = False,
+        settle: Callable[[], Settled] | None = None,
     ) -> tuple[int, int]:
         """
         Record history from elsewhere, in bulk.
@@ -958,14 +962,28 @@ class Ledger(LedgerReader):
             refused: Called with a history that can't be recorded, and why; the others are. None
                 ends the import there.
             dry_run: Decide all of it and record nothing.
+            together: Decide all of it before anything is recorded: what is new is held in memory,
+                and of a stream that is given twice the second history sees what the first added.
+                What ends the import, ends it with nothing recorded. Streams are counted, each once.
+            settle: Only with *together*: called when all is decided. It says what is left out after
+                all, and may give further histories; what it raises ends the import.
 
         Returns:
             How many histories were given, and how many events were recorded.
 
         Raises:
-            StepRefused, InvalidValue: A history can't be recorded; those before it are.
+            StepRefused, InvalidValue: A history can't be recorded; those before it are, but
+                *together*.
         """
         rules = self._rules(self._writes)
+        if settle is not None:
+            checked_function("settle", settle)
+            if not together:
+                raise InvalidValue("settle", settle, "None, but where together=True")
+        if together:
+            return bring_in_together(
+                self._writes, histories, self.now, progress, rules, refused, settle, dry_run=dry_run
+            )
         return bring_in(
             self._writes, histories, self.now, progress, rules, refused, dry_run=dry_run
         )

@@ -428,13 +428,13 @@ class FactsModel:
             told = [(_encode(head), b"")]
             for first in range(0, len(table), PIECE):
                 ids = table.ids[first : first + PIECE]
-                kept = [loose.get(id_) or before[id_] for id_ in ids]
+                stored = [loose.get(id_) or before[id_] for id_ in ids]
                 columns = [_stored(column[first : first + PIECE]) for column in filled]
-                ends = array("q", accumulate(map(len, kept)))
-                checksums = array("Q", map(crc32, kept))
+                ends = array("q", accumulate(map(len, stored)))
+                checksums = array("Q", map(crc32, stored))
                 raw = msgspec.Raw(_encode(columns))
                 piece = _Piece(ids, ends.tobytes(), checksums.tobytes(), raw)
-                told.append((_encode(piece), b"".join(kept)))
+                told.append((_encode(piece), b"".join(stored)))
             connection.execute("DELETE FROM packed WHERE kind = ?", (kind,))
             connection.executemany(
                 "INSERT INTO packed VALUES (?, ?, ?, ?)",
