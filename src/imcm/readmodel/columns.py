@@ -204,7 +204,7 @@ def _unless_none(write: Callable[[Any], Any]) -> Write:
 
 def _stored_moments(moments: Sequence[datetime | Between | None]) -> Sequence[str | None]:
     """Return what `stored_moment` gives of each; plain times in UTC are written all at once."""
-    zones = {moment.tzinfo for moment in moments if moment.__class__ is datetime}
+    zones = {moment.tzinfo for moment in moments if isinstance(moment, datetime)}
     if zones != {UTC} or not set(map(type, moments)) <= _PLAIN_TIMES:
         return list(map(stored_moment, moments))
     return [

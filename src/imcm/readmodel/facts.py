@@ -400,7 +400,8 @@ class FactsModel:
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
             [
                 (kind, id_, position, _sealed(kept, kind, id_, position))
-                for kind, id_, kept in map(_put_row, some)
+                # In the order of their keys, so that no page is written twice.
+                for kind, id_, kept in sorted(map(_put_row, some))
             ],
         )
 
@@ -408,14 +409,14 @@ class FactsModel:
         """Pack all rows, those that changed and are not written yet too, with their columns."""
         together, renewed = self.fold.to_store(changed)
         new: dict[str, dict[str, bytes]] = {kind: {} for kind in together}
-        for kind, id_, kept in map(_put_row, chain(changed, renewed)):
-            new[kind][id_] = kept
+        for kind, id_, put in map(_put_row, chain(changed, renewed)):
+            new[kind][id_] = put
         for kind, (table, notes) in together.items():
             statement = "SELECT id, position, kept FROM facts WHERE kind = ?"
             loose: dict[str, bytes | memoryview] = {}
             with _readable():
-                for id_, position, kept in connection.execute(statement, (kind,)):
-                    loose[id_] = _unsealed(kept, kind, id_, position)
+                for id_, position, sealed in connection.execute(statement, (kind,)):
+                    loose[id_] = _unsealed(sealed, kind, id_, position)
             loose.update(new[kind])
             before: dict[str, bytes] = {}
             for piece, rows in self._pieces(connection, kind):

@@ -158,6 +158,10 @@ class _Model:
 
 
 _LEAN: Final = Lean(WORDED)
+
+CACHE_KIB: Final = 32 * 1024
+"""At most so much of the file is held in memory: what many rows are put into is written once."""
+
 _MATCHED: Final = ("id", "title", "status", "services")
 _OPEN: Final = '"is_open"'
 _CURRENT: Final = f'NOT "is_ended" AND "status" <> \'{ChangeStatus.NOTHING.value}\''
@@ -271,6 +275,7 @@ class Views:
             self._follower.connection.create_function(FOLDED, 1, _folded, deterministic=True)
             # Words that were taken out of the log are not to be found in free pages of this file.
             self._follower.connection.execute("PRAGMA secure_delete = ON")
+            self._follower.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB:d}")
 
     # --- being current ----------------------------------------------------------------------------
 
