@@ -746,8 +746,9 @@ def _outcome(
     if get("recovered_at") is not None:
         yield changes.ChangeRecovered(**told, at=get("recovered_at")), ("recovered_at",)
     if get("closed_at") is not None and status != "cancelled":
-        well = Result.SUCCESSFUL if status == "successful" else None
-        result = Result.UNSUCCESSFUL if failed or status == "rolled_back" else well
+        result = Result.UNSUCCESSFUL if failed or rolled_back else None
+        if status == "successful":  # it is what the source says, also of what was rolled back
+            result = Result.SUCCESSFUL
         yield changes.ChangeClosed(**told, at=get("closed_at"), result=result), ("closed_at",)
 
 
