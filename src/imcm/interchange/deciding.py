@@ -473,7 +473,7 @@ class Now:
             return
         if place is None:
             self.happened.append((Happening(what, at, by), statement))
-        elif self.happened[place][0].at != at:
+        elif self.happened[place][0].at != at or by not in {None, self.happened[place][0].by}:
             self.happened[place] = Happening(what, at, by), statement
 
     def keep(self, name: str, past: Past) -> None:
@@ -829,6 +829,7 @@ def additions(
     if kind == INCIDENT and not any(isinstance(past.stands.get(v), first) for v in past.versions):
         made = made[1:]  # it was told here, or by another source, what was detected
     gone = set(_taken_back(past, made, correctable))
+    gone |= set(_of_another(past, now))
     gone |= set(_told_too_early(past, made, gone))
     edits: list[Told] = [(_void(version, by), latest) for version in sorted(gone)]
     facts: list[Told] = []
@@ -1017,6 +1018,24 @@ def _taken_back(past: Past, made: Sequence[Made], correctable: Correctable) -> I
             yield version
 
 
+def _of_another(past: Past, now: Now) -> Iterator[int]:
+    """Yield the versions of what somebody else did, as the source says it now."""
+    for name, kind in _DONE_BY.items():
+        said = now.facts.get(name)
+        if said is None or said.statement is None or said.value is None:
+            continue
+        for version in past.versions:
+            event = past.stands[version]
+            if isinstance(event, kind) and event.by != said.value:
+                yield version
+
+
+_DONE_BY: Final[Mapping[str, Any]] = {
+    "approved_by": changes.ChangeApproved,
+    "implemented_by": changes.ChangeStarted,
+}
+"""Facts that say who did something, and what."""
+
 _OUTCOMES: Final = (
     *(changes.ChangeCompleted, changes.ChangeDeployed, changes.ChangeFailed),
     *(changes.ChangeRolledBack, changes.ChangeRecovered, changes.ChangeCancelled),
@@ -1166,7 +1185,7 @@ def _in_turn(
     place = 0
     while place < min(len(standing), len(wanted)):
         (version, old), (new, said) = standing[place], wanted[place]
-        if old.what != new.what:
+        if old.what != new.what or (said is not None and new.by not in {None, old.by}):
             break
         written = past.events[version - 1]
         # Where a person corrected it, only another word of the source takes that back.
