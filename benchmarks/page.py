@@ -88,6 +88,11 @@ NOTES: dict[str, str] = {
         "git reads every commit twice, once for ids and dates and once for messages. The rest is "
         "one number for each commit, and an object for each that is told."
     ),
+    "receiver": (
+        "Half of a delivery is HTTP, in Python, on the loop of the server; the other half reads "
+        "the payload and decides what of it is new, in the thread that records. Both are Python, "
+        "so one process does one of them at a time."
+    ),
     "memory": "It is what the rows of facts take, each a Python object with its fields.",
     "import_time": (
         "All incident and change events are classes made by attrs when they are imported. It is "

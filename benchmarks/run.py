@@ -49,6 +49,7 @@ import git_history
 import logs
 import metrics
 import msgspec
+import receiving
 import whole
 
 from imcm import (
@@ -257,6 +258,11 @@ GOALS: dict[str, Goal] = {
         "git log alone printing the same",
         60,
         "s",
+    ),
+    "receiver": Goal(
+        "one delivery to a receiver of webhooks, of 32 senders at once, durable when answered",
+        "one step recorded in a loop",
+        2,
     ),
     "memory": Goal(
         "the most memory held while a whole log becomes a report",
@@ -1501,6 +1507,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "recording": ("record_vs_insert", "record_vs_stock"),
     "import": ("import_vs_insert",),
     "git": ("git_100k",),
+    "receiver": ("receiver",),
     "memory": ("memory",),
     "growth": ("growth",),
 }
@@ -1520,6 +1527,7 @@ WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "boards": measure_boards,
     "known_before": measure_known_before,
     "git": git_history.measure_git,
+    "receiver": receiving.measure_receiver,
     "import": measure_import,
     "keep": measure_keep,
     "metrics": measure_metrics,

@@ -80,10 +80,12 @@ GIVEN = (
     *("Dependencies", "Planned", "PolicyTest", "RiskRules", "ProposedChange"),
     *("SeverityScale", "BusinessHours", "Answer", "Gate", "Ready", "Frozen"),
     *("Statement", "Happening"),
+    *("WebhookSource", "SignatureScheme", "DeadLetter", "DeadLetters", "ReceiverSettings"),
 )
 READ = (
     *("read_policy", "strict_policy", "read_policy_tests", "policy_schema"),
     *("read_severity_scale", "format_named", "record_statements"),
+    *("receiver", "read_receiver", "signatures"),
 )
 MODULES = ("audit", "events", "frames")
 

@@ -44,7 +44,9 @@ from imcm.domain.vocabulary import (
 from imcm.errors import ImcmError
 from imcm.interchange import jsonl
 from imcm.interchange.csv_contract import csv_options
+from imcm.interchange.exports.timelines import timeline_of
 from imcm.interchange.mapping import TimeRules
+from imcm.interchange.payloads import Options
 from imcm.projections.histories.decisions import Question
 
 NOON = datetime(2026, 3, 6, 12, 0, tzinfo=UTC)
@@ -564,6 +566,12 @@ MODULES = (
     "imcm.interchange.csv_contract",
     "imcm.interchange.csv_files",
     "imcm.interchange.csv_statements",
+    "imcm.interchange.exports.arrow",
+    "imcm.interchange.exports.cdevents",
+    "imcm.interchange.exports.csv_tables",
+    "imcm.interchange.exports.ocel",
+    "imcm.interchange.exports.tables",
+    "imcm.interchange.exports.timelines",
     "imcm.interchange.jsonl",
     "imcm.interchange.mapping",
     "imcm.ledger",
@@ -738,6 +746,11 @@ RIGHT = {
     "target": fresh_path,
     "authority": lambda: "cab",
     "calls": tuple,
+    "folder": fresh_path,
+    "form": lambda: "parquet",
+    "ids": lambda: ["INC-7"],
+    "table": lambda: "incidents",
+    "timeline": lambda: timeline_of(ledger(), ["INC-7"]),
     "content": imcm.Content,
     "freeze": lambda: "weekend",
     "times": lambda: imcm.Weekly(start="Fri 16:00", end="Mon 08:00"),
@@ -862,6 +875,14 @@ def _period():
     return NOON - timedelta(days=1), NOON + timedelta(days=1)
 
 
+def receiver_file() -> Path:
+    """Return the settings of a receiver."""
+    path = Path(fresh_path())
+    told = 'dead_letters = "x"\n[sources.a]\nformat = "alertmanager"\nsecrets = ["TOKEN"]\n'
+    path.write_text(told, encoding="utf-8")
+    return path
+
+
 _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Between.latest": lambda: NOON,
     "imcm.Window.start": lambda: NOON,
@@ -878,6 +899,38 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "imcm.Statement.texts": dict,
     "imcm.Statement.gone": lambda: False,
     "imcm.format_named.name": lambda: "alertmanager",
+    "imcm.signatures.scheme": lambda: "rootly",
+    "imcm.signatures.secrets": lambda: ["a-secret-of-a-test"],
+    "imcm.signatures.header": lambda: "X-Token",
+    "imcm.signatures.username": lambda: None,
+    "imcm.signatures.tolerance": lambda: timedelta(minutes=1),
+    "imcm.signatures.timestamp_header": lambda: None,
+    "imcm.WebhookSource.format": lambda: "alertmanager",
+    "imcm.WebhookSource.signatures": lambda: imcm.signatures("none"),
+    "imcm.WebhookSource.name": lambda: "alerts",
+    "imcm.WebhookSource.options": Options,
+    "imcm.WebhookSource.largest": lambda: 1_000,
+    "imcm.WebhookSource.keep_dropped": lambda: False,
+    "imcm.receiver.sources": lambda: {
+        "alerts": imcm.WebhookSource(format="grafana", signatures=imcm.signatures("none"))
+    },
+    "imcm.receiver.dead_letters": fresh_path,
+    "imcm.receiver.keep_days": lambda: 3,
+    "imcm.receiver.largest": lambda: 1_000,
+    "imcm.receiver.timeout": lambda: 1.5,
+    "imcm.receiver.most_waiting": lambda: 3,
+    "imcm.receiver.clock": lambda: lambda: NOON,
+    "imcm.read_receiver.path": receiver_file,
+    "imcm.read_receiver.environment": lambda: {"TOKEN": "a-secret-of-a-test"},
+    "imcm.DeadLetter.id": lambda: "d-1",
+    "imcm.DeadLetter.received_at": lambda: NOON,
+    "imcm.DeadLetter.source": lambda: "alertmanager",
+    "imcm.DeadLetter.route": lambda: "alertmanager",
+    "imcm.DeadLetter.reason": lambda: "no JSON",
+    "imcm.DeadLetter.headers": lambda: {"User-Agent": "x"},
+    "imcm.DeadLetter.body": lambda: b"{",
+    "imcm.DeadLetters.path": fresh_path,
+    "imcm.DeadLetters.keep_days": lambda: 3,
     "imcm.record_statements.source": lambda: "snow",
     "imcm.record_statements.statements": lambda: [imcm.Statement(kind="incident", id="7")],
     "imcm.record_statements.received_at": lambda: NOON,
@@ -1050,6 +1103,11 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "interchange.mapping.member.text": lambda: "P1",
     "interchange.mapping.TimeRules.moment.text": lambda: "2026-03-06T12:00:00Z",
     "interchange.mapping.TimeRules.time.text": lambda: "2026-03-06T12:00:00Z",
+    "interchange.exports.csv_tables.write_csv.facts": lambda: imcm.facts(log()),
+    "interchange.exports.csv_tables.write_csv_folder.facts": lambda: imcm.facts(log()),
+    "interchange.exports.tables.rows_of.facts": lambda: imcm.facts(log()),
+    "interchange.exports.cdevents.write_cdevents.source": lambda: "/imcm/x",
+    "interchange.exports.csv_tables.write_figures_csv.figures": lambda: [figure()],
     "interchange.jsonl.read.file": lambda: io.BytesIO(export()),
     "verifier.Key.parse.vkey": lambda: new_key()[1],
     "verifier.read_anchors.text": anchors,

@@ -34,6 +34,7 @@ KEYS = {
     "next_free_100k",
     "risk_100k",
     "git_100k",
+    "receiver",
     "memory",
     "import_time",
     "growth",

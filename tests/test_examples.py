@@ -1,6 +1,6 @@
 """
-The examples: two on the real logs they were made for, where those are present, and two that run
-by themselves, with several processes.
+The examples: two on the real logs they were made for, where those are present, and those that run
+by themselves, with several processes or over sockets.
 """
 
 from __future__ import annotations
@@ -171,5 +171,25 @@ def test_deploy_pipeline() -> None:
         "lead time for changes 3 h 30 min, median of 4",
         "change failure rate 33.33 % [6.149 %, 79.23 %], n = 3",
         "live: checkout 5.4.1 by CHG-4, after CHG-1",
+    ):
+        assert f"  {line}\n" in text
+
+
+def test_webhook_receiver() -> None:
+    """What is theirs is recorded once; what is not is refused; what nobody can read is kept."""
+    pytest.importorskip("uvicorn", reason="the receiver is an extra")
+    text = shown("webhook_receiver.py")
+    for line in (
+        "an alert that fires: 200 recorded",
+        "the same again: 200 recorded",
+        "what nobody can read: 200 dead_letter",
+        "signed with the secret before: 200 recorded",
+        "signed by somebody else: 401 refused",
+        "1 incidents, 1 changes",
+        'imcm_receiver_deliveries_total{source="github",result="refused"} 1',
+        "alertmanager/c2f8a1@20260201T091000Z: resolved, checkout",
+        "github/42: implemented, checkout",
+        "time to restore 45 min, median of 1",
+        "0 are left",
     ):
         assert f"  {line}\n" in text

@@ -183,6 +183,13 @@ def import_folder(folder: Path) -> None:
         (folder / name).write_text(shown, encoding="utf-8")
 
 
+def receiver_folder(folder: Path) -> None:
+    """The settings that the page itself shows."""
+    pytest.importorskip("starlette", reason="the receiver is an extra")
+    for name, shown in SHOWN_FILE.findall(text_of("receiver.md")):
+        (folder / name).write_text(shown, encoding="utf-8")
+
+
 def formats_folder(folder: Path) -> None:
     """Deliveries of an Alertmanager, an export of ServiceNow, and a repository with a tag."""
     alert = {"status": "firing", "fingerprint": "c0ffee", "startsAt": "2026-03-06T12:00:00Z",
@@ -208,11 +215,17 @@ ASSUMED = {
     "README.md": readme_folder,
     "audit.md": audit_folder,
     "command-line.md": empty_folder,
+    "export.md": empty_folder,
     "formats.md": formats_folder,
     "import.md": import_folder,
+    "receiver.md": receiver_folder,
     "views.md": empty_folder,
 }
 """What is there before a page's first command, for each page that has one to be run."""
+
+NAMED = re.findall(r'"([A-Z_]+)"', text_of("receiver.md"))
+SET = dict.fromkeys(NAMED, "a-secret-of-a-test")
+"""Variables that the pages name, which whoever reads them has set."""
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -222,7 +235,7 @@ def environment(folder: Path) -> dict[str, str]:
         program = folder / name
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
         program.chmod(0o755)
-    return os.environ | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    return os.environ | SET | {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
 @pytest.mark.parametrize("page", ASSUMED)

@@ -103,9 +103,13 @@ if TYPE_CHECKING:
         UnknownIdError,
         UnreadEventError,
     )
+    from imcm.interchange.dead_letters import DeadLetter, DeadLetters
     from imcm.interchange.formats import format_named
     from imcm.interchange.policy_schema import policy_schema
     from imcm.interchange.policy_tests import PolicyTest, read_policy_tests, run_policy_tests
+    from imcm.interchange.receiver import WebhookSource, receiver
+    from imcm.interchange.receiver_files import ReceiverSettings, read_receiver
+    from imcm.interchange.signatures import SignatureScheme, signatures
     from imcm.interchange.statements import Happening, Statement
     from imcm.interchange.taking_in import Taken, record_statements
     from imcm.interchange.toml_files import read_policy, read_severity_scale, strict_policy
@@ -197,6 +201,8 @@ __all__ = [
     "Content",
     "Context",
     "Counts",
+    "DeadLetter",
+    "DeadLetters",
     "DecisionTrail",
     "Degree",
     "Dependencies",
@@ -260,6 +266,7 @@ __all__ = [
     "ProposedChange",
     "Quorum",
     "Ready",
+    "ReceiverSettings",
     "Recorded",
     "Recording",
     "Redaction",
@@ -279,6 +286,7 @@ __all__ = [
     "Severity",
     "SeverityScale",
     "SideBySide",
+    "SignatureScheme",
     "Source",
     "StatedDuration",
     "Statement",
@@ -293,6 +301,7 @@ __all__ = [
     "UnreadEventError",
     "Verdict",
     "Views",
+    "WebhookSource",
     "Weekly",
     "WhatIf",
     "Window",
@@ -332,13 +341,16 @@ __all__ = [
     "policy_schema",
     "read_policy",
     "read_policy_tests",
+    "read_receiver",
     "read_severity_scale",
+    "receiver",
     "record_statements",
     "restated",
     "rework_rate",
     "risk_of",
     "run_policy_tests",
     "side_by_side",
+    "signatures",
     "strict_policy",
     "time_between_failures",
     "time_to_acknowledge",
@@ -411,6 +423,14 @@ _HOMES: Final = {
     "calibration": "imcm.projections.reports.calibration",
     "ProposedChange": "imcm.projections.reports.proposed",
     "Frozen": "imcm.domain.policy",
+    "receiver": "imcm.interchange.receiver",
+    "WebhookSource": "imcm.interchange.receiver",
+    "signatures": "imcm.interchange.signatures",
+    "SignatureScheme": "imcm.interchange.signatures",
+    "DeadLetter": "imcm.interchange.dead_letters",
+    "DeadLetters": "imcm.interchange.dead_letters",
+    "read_receiver": "imcm.interchange.receiver_files",
+    "ReceiverSettings": "imcm.interchange.receiver_files",
     "Statement": "imcm.interchange.statements",
     "Happening": "imcm.interchange.statements",
     "record_statements": "imcm.interchange.taking_in",

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from imcm.errors import InvalidValue, StoreError
 
-__all__ = ["checked_path", "locked", "new_file", "replaced", "reserved"]
+__all__ = ["checked_path", "locked", "new_file", "replaced", "reserved", "settled"]
 
 
 def checked_path(name: str, value: object) -> Path:
@@ -142,7 +142,7 @@ def replaced(path: Path) -> Generator[BinaryIO]:
             with contextlib.suppress(FileNotFoundError):
                 aside.chmod(target.stat().st_mode & 0o777)
             aside.replace(target)
-            _settled(target.parent)
+            settled(target.parent)
         except OSError as error:
             raise _cannot("be written", path, error) from None
     except BaseException:
@@ -150,7 +150,7 @@ def replaced(path: Path) -> Generator[BinaryIO]:
         raise
 
 
-def _settled(folder: Path) -> None:
+def settled(folder: Path) -> None:
     """Have the name of a file be as safe on the disk as what is in it."""
     if sys.platform != "win32":
         opened = os.open(folder, os.O_RDONLY)

@@ -67,6 +67,28 @@ def plain(text: object) -> str:
     return "".join(shown)
 
 
+def cell(text: object) -> str:
+    """
+    Return *text* as a cell of a CSV file: `plain`, and nothing that a spreadsheet computes.
+
+    A spreadsheet takes a cell for a formula that begins with =, +, - or @, blanks before it or not;
+    some read full-width and other forms of these signs as the signs themselves. An apostrophe in
+    front makes it text. One stands behind a semicolon, too, where such a sign follows it: in many
+    countries that is what separates the cells of such a file.
+    """
+    return _COMPUTED.sub(r"\1'\2", plain(text))
+
+
+_SIGNS: Final = (
+    "-=+@"
+    "\uff1d\uff0b\uff20\uff0d"  # full-width
+    "\ufe66\ufe62\ufe6b\ufe63"  # small forms
+    "\u207c\u207a\u207b\u208c\u208a\u208b"  # above and below the line
+    "\u2212\ufb29"  # the minus of mathematics, the plus of Hebrew
+)
+_COMPUTED: Final = re.compile(rf"(^\s*|;[\s\"']*)([{_SIGNS}])")
+
+
 def quoted(id_: str) -> str:
     """
     Return an id as it stands in a sentence: bare where it can be nothing but an id, else in quotes.

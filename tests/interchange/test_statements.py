@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,6 +125,39 @@ class TestAnIncident:
         row = row_of(ledger)
         assert (row.acknowledged_at, row.spells[0].resolved) == (None, at(3))
         assert [type(event) for event in events(ledger)][-2:].count(EventVoided) == 1
+
+    def test_an_older_row_that_comes_late_reopens_nothing(self):
+        opened = said(facts={"detected_at": NOON, "resolved_at": None}, said_at=at(1))
+        ended = said(facts={"detected_at": NOON, "acknowledged_at": at(1), "resolved_at": at(3)},
+                     said_at=at(3))  # fmt: skip
+        ledger = told(opened, ended)
+        for _ in range(3):
+            assert record_statements(ledger, [opened], source="pd").events == 0
+            assert record_statements(ledger, [opened, ended], source="pd").events == 0
+        row = row_of(ledger)
+        assert (row.status, row.reopenings, row.acknowledged_at) == ("resolved", 0, at(1))
+
+    @pytest.mark.parametrize(
+        "again",
+        [
+            said(facts={"acknowledged_at": at(1), "resolved_at": at(3)}, said_at=at(9)),
+            happened(("acknowledged", at(1)), ("resolved", at(3)), said_at=at(9)),
+        ],
+        ids=["a row", "events"],
+    )
+    def test_what_a_person_corrected_or_voided_stays(self, again):
+        ledger = told(attrs.evolve(again, said_at=at(3)))
+        versions = {type(event).__name__: n for n, event in enumerate(events(ledger), start=1)}
+        ledger.record("pd/1", incident.correct, by="ann", at=at(5), field="at", was=at(3),
+                      now=at(2), version=versions["IncidentResolved"], why="no")  # fmt: skip
+        ledger.record("pd/1", incident.void, by="ann", at=at(5), why="nobody did",
+                      version=versions["IncidentAcknowledged"])  # fmt: skip
+        for _ in range(2):
+            told(again, ledger=ledger)
+            row = row_of(ledger)
+            assert (row.spells[0].resolved, row.acknowledged_at) == (at(2), None)
+        told(said(facts={"resolved_at": at(4)}, said_at=at(10)), ledger=ledger)
+        assert row_of(ledger).spells[0].resolved == at(4)
 
     def test_verdicts_marks_relations_and_references(self):
         more = {
@@ -303,6 +337,15 @@ INCIDENT_HAPPENINGS = st.lists(
     ),
     max_size=2,
 )
+ROWS = st.fixed_dictionaries(
+    {"detected_at": st.just(NOON)},
+    optional={
+        "severity": st.sampled_from(["P1", "P2", "P3"]),
+        "acknowledged_at": st.none() | HOURS.map(at),
+        "resolved_at": st.none() | HOURS.map(at),
+        "labels": st.dictionaries(st.sampled_from("xy"), st.sampled_from("12") | st.none()),
+    },
+)
 CHANGE_SCALARS = st.fixed_dictionaries(
     {},
     optional={
@@ -324,13 +367,15 @@ CHANGE_HAPPENINGS = st.lists(
 
 
 @st.composite
-def deliveries(draw, kind):
+def deliveries(draw, kind, *, rows=False):
     """Statements about one thing, each with a time of its own, and another order of receipt."""
     scalars, happenings = (
         (SCALARS, INCIDENT_HAPPENINGS)
         if kind == "incident"
         else (CHANGE_SCALARS, CHANGE_HAPPENINGS)
     )
+    if rows:
+        scalars, happenings = ROWS, st.just([])
     count = draw(st.integers(min_value=1, max_value=6))
     statements = [
         Statement(
@@ -369,5 +414,25 @@ def test_in_whatever_order_they_arrive_the_same_stands(kind, data):
     at_once = Ledger.in_memory()
     record_statements(at_once, received, source="pd")
     assert stands(at_once, kind) == stands(in_turn, kind)
+    record_statements(shuffled, statements, source="pd")
+    assert stands(shuffled, kind) == stands(in_turn, kind)
+    if kind == "incident":
+        assert record_statements(shuffled, received, source="pd").events == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_rows_in_whatever_order_they_arrive_the_last_one_stands(data):
+    """Of rows, what was passed over on the way is not made up: only the last word counts."""
+    statements, received = data.draw(deliveries("incident", rows=True))
+    shuffled = told(*received)
+    row, last = row_of(shuffled), {}
+    for statement in statements:
+        labels = {**last.get("labels", {}), **(statement.facts.get("labels") or {})}
+        last |= {**statement.facts, "labels": labels}
+    assert row.acknowledged_at == last.get("acknowledged_at")
+    assert row.severity_last == last.get("severity")
+    assert row.labels == {name: text for name, text in last["labels"].items() if text is not None}
+    assert row.spells[-1].resolved == last.get("resolved_at")
     assert record_statements(shuffled, statements, source="pd").known == 1
     assert record_statements(shuffled, received, source="pd").events == 0

@@ -20,6 +20,7 @@ from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -48,7 +49,7 @@ from imcm.domain.incident_events import IncidentDetected, IncidentResolved
 from imcm.domain.policy import Policy
 from imcm.domain.vocabulary import Authority, ChangeType, Outcome
 from imcm.errors import InvalidValue, NaiveTimeError, StepRefused, StoreError, UnknownIdError
-from imcm.projections.boards.assembly import views_of
+from imcm.projections.boards.assembly import read_stream, view_of_stream, views_of
 from imcm.readmodel import boards as boards_model
 from imcm.testing import change_steps, incident_steps
 
@@ -1194,3 +1195,48 @@ class TestAnySteps:
                     assert view == board.incident(view.id)
         with imcm.views(ledger) as from_nothing:
             assert now == told(from_nothing)
+
+
+# --- what rows are made of ------------------------------------------------------------------------
+
+
+def test_values_of_a_view_stand_in_the_order_of_its_fields(book):
+    """Told by what facts and details call the same: no value may stand at the place of another."""
+    book.detect("INC-1", severity=Severity.P1, services=["pay"], environment="live")
+    book.take("INC-1", incident.assign_role, role=Role.INCIDENT_COMMANDER, person="mia")
+    book.take("INC-1", incident.post_update, text="Looking at it")
+    book.take("INC-1", incident.link_change, change="CHG-1", verdict=Verdict.SUSPECTED)
+    book.take("INC-1", incident.hold, reason=HoldReason.VENDOR)
+    book.deploy("CHG-1", 0, version="1.2", labels={"team": "pay"}, description="It is better")
+    log = list(book.ledger.replay())
+    for stream, least in (("incident:INC-1", 15), ("change:CHG-1", 25)):
+        events = [recorded for recorded in log if recorded.stream == stream]
+        view, (facts, details, extent) = view_of_stream(events), read_stream(events)
+        compared = 0
+        for name in attrs.fields_dict(type(view)):
+            for source in (facts, details):
+                value = getattr(source, name, None)
+                if not isinstance(value, (type(None), dict)) and name != "version":
+                    assert getattr(view, name) == value
+                    compared += 1
+        assert compared >= least
+        assert (view.first_position, view.last_position) == (extent.first, extent.last)
+        assert (view.version, view.last_recorded_at) == (extent.version, extent.recorded_at)
+        assert (view.unread, view.imported) == (0, False)
+
+
+def test_words_that_cannot_be_read_leave_the_rest_as_it_is(path, book, board):
+    book.detect("INC-1", services=["pay"])
+    book.detect("INC-2", services=["basket"])
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE stored_events SET state = replace(CAST(state AS TEXT), ?, ?) "
+            "WHERE originator_id = 'incident:INC-1' AND originator_version = 1",
+            ('"title of INC-1"', "7"),
+        )
+        connection.execute("UPDATE stored_events SET state = CAST(state AS BLOB)")
+    book.take("INC-1", incident.post_update, text="Still there")
+    assert told(board) == replayed(book.ledger.replay())
+    one, two = board.incidents(order="id")
+    assert (one.title, one.services, one.last_update.text) == ("", ("pay",), "Still there")
+    assert two.title == "title of INC-2"

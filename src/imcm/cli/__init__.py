@@ -1,7 +1,8 @@
 """
 The command line: a few lines over the library for each command.
 
-Reading commands open the ledger read-only; only `demo`, `import` and `backup` create a ledger.
+Reading commands open the ledger read-only; only `demo`, `import`, `receive` and `backup` create
+one.
 Exit status: 0 done, 1 refused or failed, 2 wrong usage, 130 interrupted; one line on standard error
 says what is wrong and what to do.
 
@@ -26,8 +27,10 @@ HOMES: Final[Mapping[str, str]] = {
     "demo": "imcm.cli.demo",
     "import": "imcm.cli.files",
     "formats": "imcm.cli.files",
-    "export": "imcm.cli.files",
+    "export": "imcm.cli.exports",
     "backup": "imcm.cli.files",
+    "receive": "imcm.cli.receive",
+    "dead-letters": "imcm.cli.receive",
     "timeline": "imcm.cli.steps",
     "list": "imcm.cli.boards",
     "search": "imcm.cli.boards",

@@ -264,6 +264,32 @@ def json_lines() -> BinaryIO:
     return out
 
 
+class _Bytes:
+    """Standard output for bytes that are no text: as they are, and never closed by who writes."""
+
+    closed = False
+
+    def write(self, some: bytes) -> int:
+        with _written():
+            sys.stdout.buffer.write(some)
+        return len(some)
+
+    def flush(self) -> None:
+        with _written():
+            sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        """Leave it open: it is not theirs."""
+
+
+def standard_output() -> BinaryIO:
+    """Return standard output as a file of bytes."""
+    sys.stdout.flush()
+    raw: Any = _Bytes()
+    out: BinaryIO = raw
+    return out
+
+
 @contextmanager
 def progress_bar(what: str) -> Generator[Callable[[int], None]]:
     """Count on standard error while something long goes on, where that is a terminal."""

@@ -1,5 +1,5 @@
 """
-Commands that bring logs in and out: import, export, backup.
+Commands that bring logs in, and copy them: import, backup.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from imcm.cli.common import (
     AsJson,
     LedgerPath,
     complain,
-    json_lines,
     opened,
     print_json,
     progress_bar,
@@ -29,7 +28,6 @@ from imcm.cli.common import (
     show,
 )
 from imcm.errors import ImportRefusedError
-from imcm.files import new_file
 from imcm.interchange import csv_files, jsonl
 from imcm.interchange.csv_check import ImportReport
 from imcm.interchange.formats import FORMATS, format_named
@@ -68,12 +66,10 @@ _BY_FORMAT: Final = "any-format"
 import_app = typer.Typer(
     cls=_Imports, no_args_is_help=True, help="Bring history in.", rich_markup_mode=None
 )
-export_app = typer.Typer(no_args_is_help=True, help="Write the log out.")
 app.add_typer(import_app, name="import")
-app.add_typer(export_app, name="export")
 
 
-# --- import and export ----------------------------------------------------------------------------
+# --- import ---------------------------------------------------------------------------------------
 
 
 @import_app.command("csv")
@@ -354,30 +350,6 @@ def import_jsonl(
         print_json({"events": count})
     else:
         say(f"{count:,} events in {ledger}")
-
-
-@export_app.command("jsonl")
-def export_jsonl(
-    ledger: LedgerPath,
-    to: Annotated[
-        Path | None, typer.Option(help="File to write; standard output if absent.")
-    ] = None,
-    words: Annotated[
-        bool, typer.Option("--words/--no-words", help="Leave free text and names out.")
-    ] = True,
-) -> None:
-    """
-    Write the log, one recorded event a line, byte for byte as it is stored.
-
-    On a terminal signs that it would obey are escaped, so what is copied from there is not a log.
-    """
-    with LedgerReader(ledger) as book:
-        if to is None:
-            jsonl.write(book.rows(), json_lines(), words=words)
-            return
-        with new_file(to) as file:
-            count = jsonl.write(book.rows(), file, words=words)
-    say(f"{count:,} events written to {to}")
 
 
 @app.command()

@@ -25,6 +25,7 @@ from imcm.cli.common import (
     NoViews,
     ViewsFile,
     Zone,
+    json_lines,
     known_at_of,
     moment,
     named_values,
@@ -243,11 +244,15 @@ def report(
     population: Annotated[
         bool, typer.Option("--population", help="With --json: list who was counted and who not.")
     ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the figures as CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the DORA metrics and the times to acknowledge, mitigate and restore, with intervals."""
     if population and not as_json:
         raise typer.BadParameter("--population goes with --json")
+    if as_csv and (as_json or explain or side is not None or compare_to is not None):
+        others = "--json, --explain, --side-by-side and --compare"
+        raise typer.BadParameter(f"--csv goes without {others}")
     with LedgerReader(ledger) as book:
         if as_of is None and known_at is None:
             known = facts_now(book, ledger, views, no_views)
@@ -305,6 +310,11 @@ def report(
                 **_read(known),
             }
         )
+        return
+    if as_csv:
+        from imcm.interchange.exports.csv_tables import write_figures_csv
+
+        write_figures_csv(figures, json_lines())
         return
     if explain:
         for figure in figures:

@@ -109,8 +109,10 @@ class Past:
 
     Attributes:
         facts: Its last word on each fact, by name.
-        happened: What it says happened and stands, in log order: version and happening.
+        happened: What it says happened and stands, in log order: version and happening, as the
+            source has it, whatever a person corrected since.
         versions: Versions of all facts it told that stand.
+        silenced: Versions of those that somebody else voided: said again they stay so.
     """
 
     def __init__(self, kind: str, pairs: Sequence[Pair], source: str) -> None:
@@ -120,8 +122,15 @@ class Past:
         self.facts: dict[Name, Said] = {}
         self.happened: list[tuple[int, Happening]] = []
         self.versions: set[int] = set()
+        self.silenced: set[int] = set()
+        self.silent: list[Happening] = []
         self.redacted: set[int] = set()
         self.unmerged = False
+        self._taken_back = {
+            event.version
+            for event, origin in pairs
+            if isinstance(event, EventVoided) and origin is not None and origin.name == source
+        }
         for version, (event, origin) in enumerate(pairs, start=1):
             if isinstance(event, WordsRedacted):
                 self.redacted.update(event.versions)
@@ -157,16 +166,25 @@ class Past:
                 named = _named(text)
                 self.facts[named] = Said(self._value(named), order)
             return
-        if version in self.stands:
-            self.versions.add(version)
-            what = _HAPPENED.get(type(event))
-            if what is not None and self.kind == INCIDENT:
-                at = self.stands[version].at
-                self.happened.append((version, Happening(what, at, event.by)))
-        else:
-            return  # voided: by whomever, the source's word on it is taken back
+        if version not in self.stands and version in self._taken_back:
+            return
+        (self.versions if version in self.stands else self.silenced).add(version)
+        what = _HAPPENED.get(type(event))
+        if what is not None and self.kind == INCIDENT:
+            each = Happening(what, event.at, event.by)
+            if version in self.stands:
+                self.happened.append((version, each))
+            else:
+                self.silent.append(each)
+            self._read_milestone(what, event.at, order)
         for name, value in facts_of(event):
             self._say(name, value, order)
+
+    def _read_milestone(self, what: str, at: Any, order: Order) -> None:
+        if what == "reopened":
+            self.facts["resolved_at"] = self.facts["closed_at"] = Said(None, order)
+        else:
+            self.facts[f"{what}_at"] = Said(at, order)
 
     def _value(self, name: Name) -> Any:
         said = self.facts.get(name)
@@ -175,13 +193,23 @@ class Past:
     def _read_void(self, event: Any, order: Order) -> None:
         """Take from when on the source says that there is none of what it told."""
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
+        what = _HAPPENED.get(type(target))
+        if what is not None and what != "reopened" and self.kind == INCIDENT:
+            self.facts[f"{what}_at"] = Said(None, order)
         for whole, values in facts_of(target):
             for name, _ in _one_by_one(whole, values):
                 self.facts[name] = Said(self._value(name), order)
 
     def _read_correction(self, event: Any, order: Order) -> None:
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
-        if target is None or event.version not in self.versions:
+        if target is None or event.version not in self.versions | self.silenced:
+            return
+        what = _HAPPENED.get(type(target))
+        if what is not None and self.kind == INCIDENT:
+            for place, (version, each) in enumerate(self.happened):
+                if version == event.version:
+                    self.happened[place] = version, each._replace(at=event.now)
+            self._read_milestone(what, event.now, order)
             return
         if event.field == "labels":
             names = {*event.was, *event.now}
@@ -363,6 +391,7 @@ class Now:
         self.happened: list[tuple[Happening, Statement | None]] = [
             (each, None) for _, each in past.happened
         ]
+        self.silent = tuple(past.silent)
         self.superseded = 0
         for statement in in_order(statements):
             self._hear(statement)
@@ -373,8 +402,9 @@ class Now:
         if self.kind == INCIDENT:
             self._hear_happened(statement)
             for name, what in _MOMENT_OF.items():
-                if name in facts:
-                    self._set_moment(what, facts.pop(name), facts, statement)
+                if name in facts and self._is_new(name, facts[name], order, statement):
+                    self._set_moment(what, facts[name], facts, statement)
+                facts.pop(name, None)
         else:
             self._hear_earliest(statement)
         if "severity" in facts and facts["severity"] is not None:
@@ -401,10 +431,19 @@ class Now:
         elif GONE in self.facts:
             self._hear_fact(GONE, None, order, statement)
 
+    def _is_new(self, name: str, at: Moment | None, order: Order, statement: Statement) -> bool:
+        """Take a milestone's moment as the source's word; say whether it was another before."""
+        before = self.facts.get(name)
+        if before is not None and order.is_before(before.order):
+            self.superseded += before.value != at
+            return False
+        self.facts[name] = Said(at, order, statement)
+        return (None if before is None else before.value) != at
+
     def _hear_fact(self, name: Name, value: Any, order: Order, statement: Statement) -> None:
         before = self.facts.get(name)
         if before is not None and order.is_before(before.order):
-            self.superseded += 1
+            self.superseded += before.value != value
         else:
             self.facts[name] = Said(value, order, statement)
 
@@ -424,10 +463,15 @@ class Now:
         for each in statement.happened:
             if each.what == "detected":
                 self._hear_detected(each, statement)
-            elif not any(_is_same(each, other) for other, _ in self.happened):
+            elif not any(_is_same(each, other) for other in self._heard()):
                 self._hear_new(each, statement)
         if statement.happened:
             self.happened = _in_time(self.happened)
+
+    def _heard(self) -> Iterator[Happening]:
+        """Yield what was told to have happened; also what somebody voided since."""
+        yield from (each for each, _ in self.happened)
+        yield from self.silent
 
     def _hear_new(self, each: Happening, statement: Statement) -> None:
         """Take what was not told before; of a reopening known without its moment, the moment."""
@@ -448,7 +492,7 @@ class Now:
         if each.at == first:
             return
         again = Happening("reopened", each.at, each.by)
-        if not any(_is_same(again, other) for other, _ in self.happened):
+        if not any(_is_same(again, other) for other in self._heard()):
             self.happened.append((again, statement))
 
     def _set_moment(
@@ -835,7 +879,12 @@ def additions(
     facts: list[Told] = []
     given = tuple(event for event, _ in made)
     for place, event in news(
-        past.events, given, correctable, first=first, known=known, mine=past.versions - gone
+        past.events,
+        given,
+        correctable,
+        first=first,
+        known=known,
+        mine=(past.versions | past.silenced) - gone,
     ):
         said = now.source_of(made[place][1]) or latest
         (edits if isinstance(event, EDITS) else facts).append((event, said))
@@ -967,8 +1016,11 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
     """Yield the facts that an event tells, or takes back. Any: an event of whatever kind."""
     edit: Any = event  # a type checker takes it for less, once it was asked what it is
     if isinstance(event, CORRECTIONS):
+        target = type(past.events[edit.version - 1])
+        if target in _HAPPENED:
+            yield f"{_HAPPENED[target]}_at"
         if edit.field != "labels":
-            yield from _named_by(type(past.events[edit.version - 1]), edit.field)
+            yield from _named_by(target, edit.field)
         if edit.field == "severity":
             yield "severity_name"
         if edit.field == "labels":
@@ -980,6 +1032,9 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
         yield GONE
         return
     told = past.events[edit.version - 1] if isinstance(event, EventVoided) else event
+    what = _HAPPENED.get(type(told))
+    if what is not None:
+        yield from ("resolved_at", "closed_at") if what == "reopened" else (f"{what}_at",)
     for whole, values in facts_of(told):
         yield from (name for name, _ in _one_by_one(whole, values))
 

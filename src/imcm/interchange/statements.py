@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -40,6 +41,7 @@ from imcm.domain.vocabulary import (
     checked_services,
     checked_text,
     checked_words,
+    earliest,
     is_list,
     is_mapping,
     known_id,
@@ -247,6 +249,8 @@ class Statement:
             counts from when it is received.
         sequence: Its place among all that the source says of this id, where the source numbers it.
         delivery: The source's own id of this delivery.
+        received_at: When it was received, where many are recorded at once that were not received
+            at once; see `record_statements`.
         status: The source's own word for the status.
         sha256: SHA-256 of the payload or the row, in hexadecimal.
         texts: The times as they were written, by the name of their fact, where that is not what
@@ -264,6 +268,7 @@ class Statement:
     said_at: datetime | None = None
     sequence: int | None = None
     delivery: str | None = None
+    received_at: datetime | None = None
     status: str = ""
     sha256: str | None = None
     texts: Mapping[str, str] = attrs.field(factory=dict[str, str])
@@ -279,9 +284,25 @@ class Statement:
         put("facts", self._checked_facts())
         put("happened", tuple(self._checked_happened()))
         put("said_at", optional_time("said_at", self.said_at))
+        put("received_at", optional_time("received_at", self.received_at))
         if self.sequence is not None:
             checked_number("sequence", self.sequence)
         checked_text("status", self.status)
+
+    def received(self, *, at: datetime, sha256: str, delivery: str | None) -> Statement:
+        """
+        Return the same statement, with what whoever received it knows of its delivery.
+
+        Args:
+            at: When it was received.
+            sha256: SHA-256 of the body as it came, in hexadecimal.
+            delivery: The id of the delivery; it counts where the statement has none of its own.
+        """
+        made = copy(self)  # what was checked is not checked again
+        object.__setattr__(made, "received_at", optional_time("at", at))
+        object.__setattr__(made, "sha256", sha256)
+        object.__setattr__(made, "delivery", self.delivery or delivery)
+        return made
 
     def _checked_facts(self) -> Mapping[str, Any]:
         known = FACTS[self.kind]
@@ -376,6 +397,27 @@ class Read(NamedTuple):
 
     statements: tuple[Statement, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+
+
+def with_outcomes(read: Read) -> Read:
+    """
+    Return what was read with how changes went, for sources whose word for it is their own verdict.
+
+    That a tool says "success" of a deployment is that it went well, not only that it is there.
+    Which of two verdicts stands is decided as for all facts.
+    """
+    return Read(tuple(map(_with_outcome, read.statements)), read.dropped)
+
+
+def _with_outcome(statement: Statement) -> Statement:
+    told = [each for each in statement.happened if each.what in _OUTCOME_OF]
+    if statement.kind != CHANGE or not told or "status" in statement.facts:
+        return statement
+    last = max(told, key=lambda each: earliest(each.at))
+    return attrs.evolve(statement, facts={**statement.facts, "status": _OUTCOME_OF[last.what]})
+
+
+_OUTCOME_OF: Final = {"deployed": "successful", "failed": "failed", "rolled_back": "rolled_back"}
 
 
 def read_of(statements: Iterable[Statement], drops: Iterable[Dropped] = ()) -> Read:

@@ -335,11 +335,12 @@ class _Taking:
 
     def _dated(self, kind: str, statements: Sequence[Statement]) -> Sequence[Statement]:
         """Return statements about something new, with the receipt as its moment if it has none."""
-        if kind != INCIDENT or self.received_at is None or any(map(_has_moment, statements)):
-            return statements
         first, *others = statements
+        received_at = first.received_at or self.received_at
+        if kind != INCIDENT or received_at is None or any(map(_has_moment, statements)):
+            return statements
         labels = {**(first.facts.get("labels") or {}), "detected_at": "time of receipt"}
-        happened = (*first.happened, Happening("detected", self.received_at))
+        happened = (*first.happened, Happening("detected", received_at))
         dated = attrs.evolve(first, facts={**first.facts, "labels": labels}, happened=happened)
         return [dated, *others]
 

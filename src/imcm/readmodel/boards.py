@@ -13,24 +13,20 @@ import hashlib
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from enum import Enum
-from typing import Annotated, Any, Final, NamedTuple
+from itertools import chain, islice, repeat
+from typing import Any, Final, NamedTuple
 
-import msgspec
+import attrs
 
-from imcm.codec.decoding import decode, stamp_of
 from imcm.codec.rows import (
     EVENT_TYPES,
-    FORMAT,
-    UNREADABLE,
-    StoredEvent,
     hints_of,
-    word_fields,
 )
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import WordsRedacted
-from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, kind_and_id, stream_of
+from imcm.domain.incident import OPEN
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread, kind_and_id, stream_of
 from imcm.domain.vocabulary import (
     AttemptResult,
     Authority,
@@ -42,8 +38,12 @@ from imcm.domain.vocabulary import (
     folded,
 )
 from imcm.ledger import LedgerReader
-from imcm.ledger.lean import lean_struct
-from imcm.projections.boards.assembly import Extent, read_stream, view_of, view_of_stream
+from imcm.projections.boards.assembly import (
+    Extent,
+    change_values,
+    incident_values,
+    read_stream,
+)
 from imcm.projections.boards.details import (
     DETAILS,
     REAPPLIED,
@@ -51,13 +51,13 @@ from imcm.projections.boards.details import (
     Details,
     IncidentDetails,
 )
-from imcm.projections.boards.views import ActionItem, ChangeView, IncidentView
-from imcm.projections.facts.fold import Snapshot
+from imcm.projections.boards.views import ENDED, ActionItem, ChangeView, IncidentView
+from imcm.projections.facts.fold import ChangeFacts, IncidentFacts, RawEvent, Snapshot
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.deployments import Deployments, why_no_deployment
 from imcm.projections.figures.population import in_environment, why_incident_out
 from imcm.projections.histories.timeline import LINKS, named_by
-from imcm.readmodel.columns import Columns, sealed
+from imcm.readmodel.columns import Columns, seal
 
 __all__ = [
     "ACTIONS",
@@ -67,6 +67,7 @@ __all__ = [
     "SCHEMA",
     "TABLES",
     "VIEWS",
+    "WORDED",
     "BoardsModel",
     "put_rows",
     "searchable",
@@ -548,62 +549,124 @@ _NEW: Final[Mapping[str, Callable[[], Details]]] = {
 }
 
 
-_PLACES: Final = {
-    name: ", ".join("?" * (len(columns.names) + len(MORE[name])))
-    for name, columns in _COLUMNS.items()
-}
-"""Where the values of a row come in a statement, by the name of its table."""
+Read = tuple[IncidentFacts | ChangeFacts, Details, Extent]
+"""What the rows of one incident or change are made of, as `view_of` takes it."""
+
+AT_ONCE: Final = 500
+"""So many rows are made at once, column by column: they stay in a processor's cache."""
+
+_NAMES: Final = {name: (*columns.names, *MORE[name]) for name, columns in _COLUMNS.items()}
+"""The columns of the tables in their order, the checksum last."""
 
 
-def put_rows(
-    connection: sqlite3.Connection, views: Iterable[IncidentView | ChangeView], prefix: str = ""
-) -> None:
+def put_rows(connection: sqlite3.Connection, read: Iterable[Read], prefix: str = "") -> None:
     """
-    Write the rows of views in place of those that are there.
+    Write the rows of incidents and changes in place of those that are there.
 
     Args:
         prefix: Of the names of the tables; nothing for those that are kept.
     """
-    rows = {name: list[list[Any]]() for name in TABLES}
-    incidents: list[tuple[str]] = []
-    for view in views:
-        if isinstance(view, IncidentView):
-            rows["incident"].append(_row_of_view(view))
-            rows["action"] += [sealed(ACTIONS.write(action)) for action in view.actions]
-            incidents.append((view.id,))
-        else:
-            rows["change"].append(_row_of_view(view))
-    connection.executemany(f"DELETE FROM {prefix}action WHERE incident = ?", incidents)
-    for name, values in rows.items():
-        statement = f"INSERT OR REPLACE INTO {prefix}{name} VALUES ({_PLACES[name]})"
-        connection.executemany(statement, values)
+    read = iter(read)
+    while some := list(islice(read, AT_ONCE)):
+        incidents: list[tuple[Any, ...]] = []
+        changes: list[tuple[Any, ...]] = []
+        of_incidents: list[list[Any]] = []
+        of_changes: list[list[Any]] = []
+        actions: list[ActionItem] = []
+        for facts, details, extent in some:
+            if isinstance(facts, IncidentFacts):
+                assert isinstance(details, IncidentDetails)
+                values = incident_values(facts, details, extent)
+                items: tuple[ActionItem, ...] = values[_ACTIONS]
+                incidents.append(values)
+                of_incidents.append(_more_of_incident(facts, details, items))
+                actions += items
+            else:
+                assert isinstance(details, ChangeDetails)
+                changes.append(change_values(facts, details, extent))
+                of_changes.append(_more_of_change(facts, details))
+        ids = [values[:1] for values in incidents]
+        connection.executemany(f"DELETE FROM {prefix}action WHERE incident = ?", ids)
+        _insert(connection, prefix, "incident", INCIDENTS, incidents, of_incidents)
+        _insert(connection, prefix, "change", CHANGES, changes, of_changes)
+        _insert(connection, prefix, "action", ACTIONS, map(ACTIONS.values, actions), [])
 
 
-def _row_of_view(view: IncidentView | ChangeView) -> list[Any]:
-    """Return the values of a view's row, those that are only there to be asked for at the end."""
-    if isinstance(view, IncidentView):
-        people = list(dict.fromkeys(held.person for held in view.roles))
-        named = [view.id, view.title, *view.services, *view.labels.values(), *people]
-        named += [text for item in view.references for text in (item.address, item.title)]
-        named += [text for action in view.actions for text in (action.text, action.owner or "")]
-        named += [*view.problems, *view.milestones, *view.causes, *view.cause_tags]
-        if view.last_update is not None:
-            named.append(view.last_update.text)
-        listed = "\n".join(map(folded, people)) or None
-        counted = why_incident_out(view, _USUAL) is None
-        more = [int(view.is_open), int(counted), view.commander, listed, _searched(named)]
-        return sealed(INCIDENTS.write(view) + more)
-    named = [view.id, view.title, view.description, *view.services, *view.labels.values()]
-    named += [view.requested_by or "", view.planned_by or "", view.deployed_version or ""]
-    named += [vote.by for vote in view.votes]
-    named += [text for item in view.references for text in (item.address, item.title)]
-    named += [commit.id for commit in view.commits]
-    deployed = why_no_deployment(view, _DEPLOYMENTS) is None
-    production = in_environment(view.environment, _DEPLOYMENTS)
-    more = [int(view.is_ended), int(production), int(deployed), _searched(named)]
-    return sealed(CHANGES.write(view) + more)
+_ACTIONS: Final = [field.name for field in attrs.fields(IncidentView)].index("actions")
 
 
+def _insert(
+    connection: sqlite3.Connection,
+    prefix: str,
+    name: str,
+    columns: Columns[Any],
+    views: Iterable[tuple[Any, ...]],
+    more: Sequence[Sequence[Any]],
+) -> None:
+    """
+    Insert rows of one table, or put them in place of those with their keys.
+
+    Args:
+        views: The values of the fields of their views.
+        more: For each of them, what its row has besides.
+    """
+    views = list(views)
+    if not views:
+        return
+    written = columns.write(views)
+    written += zip(*more, strict=True)
+    whole = zip(*(repeat(None) if one is None else one for one in written), strict=False)
+    seals = [seal(row) for row in islice(whole, len(views))]
+    # What is NULL in all of them is not named: to bind it takes half as long as all the rest.
+    named = [
+        (column, values)
+        for column, values in zip(_NAMES[name], (*written, seals), strict=True)
+        if values is not None
+    ]
+    names = ", ".join(f'"{column}"' for column, _ in named)
+    places = ", ".join("?" * len(named))
+    connection.executemany(
+        f"INSERT OR REPLACE INTO {prefix}{name} ({names}) VALUES ({places})",
+        zip(*(values for _, values in named), strict=True),
+    )
+
+
+def _more_of_incident(
+    facts: IncidentFacts, details: IncidentDetails, actions: Iterable[ActionItem]
+) -> list[Any]:
+    """Return what the row of an incident has to be asked for by, in the order of `MORE`."""
+    people: list[str] = []
+    commander = None
+    for held in details.roles.values():
+        people.append(held.person)
+        if commander is None and held.role is _COMMANDER:
+            commander = held.person
+    people = list(dict.fromkeys(people))
+    named = [facts.id, details.title, *facts.services, *facts.labels.values(), *people]
+    named += [text for item in details.references.values() for text in (item.address, item.title)]
+    named += [text for action in actions for text in (action.text, action.owner or "")]
+    named += [*details.problems, *facts.milestones, *details.causes, *facts.cause_tags]
+    if details.update is not None:
+        named.append(details.update.text)
+    listed = "\n".join(map(folded, people)) or None
+    counted = why_incident_out(facts, _USUAL) is None
+    return [int(facts.status in OPEN), int(counted), commander, listed, _searched(named)]
+
+
+def _more_of_change(facts: ChangeFacts, details: ChangeDetails) -> list[Any]:
+    """Return what the row of a change has to be asked for by, likewise."""
+    named = [facts.id, details.title, details.description, *facts.services]
+    named += [*facts.labels.values(), facts.requested_by or "", details.planned_by or ""]
+    named.append(facts.version or "")
+    named += [vote.by for vote in details.votes.values()]
+    named += [text for item in details.references.values() for text in (item.address, item.title)]
+    named += [commit.id for commit in facts.commits]
+    deployed = why_no_deployment(facts, _DEPLOYMENTS) is None
+    production = in_environment(facts.environment, _DEPLOYMENTS)
+    return [int(facts.status in ENDED), int(production), int(deployed), _searched(named)]
+
+
+_COMMANDER: Final = Role.INCIDENT_COMMANDER
 _USUAL: Final = Definition()
 _DEPLOYMENTS: Final = Deployments()
 
@@ -615,41 +678,34 @@ def searchable(text: str) -> str:
 
 def _searched(texts: Iterable[str]) -> str:
     """Return what a search looks through, each text ended by a line feed; the id comes first."""
-    return "".join(f"{text}\n" for text in dict.fromkeys(map(searchable, filter(None, texts))))
+    texts = list(filter(None, texts))
+    # All at once, which changes no letter at the edge of a line, unless a text has several lines.
+    found = searchable("\n".join(texts)).split("\n")
+    if len(found) != len(texts):
+        found = list(map(searchable, texts))
+    return "\n".join((*dict.fromkeys(found), ""))
 
 
-class _Decoders(dict[str, Callable[[bytes], Any]]):
-    """By the names of types, what decodes an event and its words apart; made when needed."""
+WORDED: Final = frozenset(chain.from_iterable(DETAILS.values()))
+"""The types of events whose words are wanted, with their facts."""
 
-    def __missing__(self, name: str) -> Callable[[bytes], Any]:
-        cls = EVENT_TYPES[name]
-        hints = hints_of(cls)
-        fields: list[Any] = [
-            (word, str, "") if hints[word] is str else (word, tuple[str, ...], ())
-            for word in word_fields(cls)
-        ]
-        words = msgspec.defstruct(f"WordsOf{name}", fields, frozen=True, gc=False)
-        members: list[Any] = [
-            # A newer format is refused here, and then the stream is read by who can say so.
-            ("format", Annotated[int, msgspec.Meta(le=FORMAT)]),
-            ("event", lean_struct(cls)),
-            ("words", words, words()),
-        ]
-        state = msgspec.defstruct(f"DetailsOf{name}", members, gc=False)
-        decode = self[name] = msgspec.json.Decoder(state).decode
-        return decode
+_REREAD: Final = REAPPLIED | {Unread.__name__}
+"""After an event of these the rows of its stream are made of all its events."""
 
-
-_decoders: Final = _Decoders()
+_TOLD: Final = {
+    kind: {name: (steps.get(name), name in _NAMING) for name in {*steps, *_NAMING, *_REREAD}}
+    for kind, steps in DETAILS.items()
+}
+"""By kinds and types of events: what applies one, and whether it names another stream."""
 
 
 class _Held:
     """What is held of one stream, to go on from."""
 
-    __slots__ = ("details", "extent", "steps")
+    __slots__ = ("details", "extent", "told")
 
     def __init__(self, kind: str, details: Details, extent: Extent) -> None:
-        self.steps = DETAILS[kind]
+        self.told = _TOLD[kind]
         self.details = details
         self.extent = extent
 
@@ -667,7 +723,7 @@ class BoardsModel:
         self._ledger = ledger
         self._held: dict[str, _Held] = {}
         self._reread: set[str] = set()
-        self._last: dict[str, StoredEvent] = {}
+        self._last: dict[str, RawEvent] = {}
         self._named: dict[tuple[str, str], None] = {}
         self.erases = False
         """Whether words were taken out that may still stand somewhere in the file."""
@@ -682,11 +738,11 @@ class BoardsModel:
         for statement in _STATEMENTS:
             connection.execute(statement)
 
-    def apply(self, rows: Sequence[StoredEvent]) -> None:
-        """Apply the next events; nothing is written yet."""
+    def apply(self, events: Iterable[RawEvent]) -> None:
+        """Apply the next events, with the words of those in `WORDED`; nothing is written yet."""
         held, last, reread = self._held, self._last, self._reread
-        for row in rows:
-            stream, type_ = row.stream, row.type
+        for raw in events:
+            stream, version, position, type_, facts = raw
             mine = held.get(stream)
             if mine is None:
                 kind, _ = kind_and_id(stream)
@@ -694,31 +750,26 @@ class BoardsModel:
                 if new is None:
                     continue
                 mine = held[stream] = _Held(kind, new(), Extent())
-                if row.version != 1:
+                mine.extent.first = position
+                if version != 1:
                     reread.add(stream)
-            last[stream] = row
-            extent = mine.extent
-            if not extent.first:
-                extent.first = row.position
-            extent.last, extent.version = row.position, row.version
-            if type_ in REAPPLIED or type_ not in EVENT_TYPES:
+            last[stream] = raw
+            told = mine.told.get(type_)
+            if told is None:
+                continue
+            step, names = told
+            if type_ in _REREAD:
                 reread.add(stream)
                 self.erases = self.erases or type_ == WordsRedacted.__name__
                 continue
-            names = type_ in _NAMING
-            step = None if stream in reread else mine.steps.get(type_)
-            if step is None and not names:
-                continue
-            try:
-                state = _decoders[type_](row.state)
-                event = state.event
-            except UNREADABLE:
-                reread.add(stream)
-                event = decode(row).event if names else None
-            else:
-                mine.details.version = row.version
-                if step is not None:
-                    step(mine.details, event, state.words)
+            event = facts.event
+            if step is not None and stream not in reread:
+                words = getattr(facts, "words", None)
+                if words is None:  # which can't be read
+                    reread.add(stream)
+                else:
+                    mine.details.version = version
+                    step(mine.details, event, words)
             if names:
                 for other in named_by(event):
                     self._named[other, stream] = None
@@ -733,32 +784,31 @@ class BoardsModel:
             changed: The facts of each of them.
             unread: Whether any event could not be read: then what is held may be other.
         """
-        put_rows(connection, self._views(changed, unread))
-        connection.executemany("INSERT OR IGNORE INTO named VALUES (?, ?)", self._named)
+        put_rows(connection, self._read(changed, unread))
+        connection.executemany("INSERT OR IGNORE INTO named VALUES (?, ?)", sorted(self._named))
         self._last, self._reread, self._named = {}, set(), {}
         while len(self._held) > HELD:
             del self._held[next(iter(self._held))]
 
-    def _views(
-        self, changed: Iterable[Snapshot], unread: bool
-    ) -> Iterator[IncidentView | ChangeView]:
+    def _read(self, changed: Iterable[Snapshot], unread: bool) -> Iterator[Read]:
         again: dict[str, int] = {}
         for snapshot in changed:
             stream = stream_of(snapshot.kind, snapshot.row.id)
             if unread or not snapshot.whole or stream in self._reread:
-                again[stream] = self._last[stream].position
+                again[stream] = self._last[stream][2]
                 continue
+            _, version, position, _, last = self._last[stream]
             held = self._held[stream]
-            held.extent.recorded_at = datetime.fromisoformat(stamp_of(self._last[stream]))
-            yield view_of(snapshot.row, held.details, held.extent)
+            held.extent.add(version, position, last.recorded_at)
+            yield snapshot.row, held.details, held.extent
         for stream, events in self._events_of(again).items():
             facts, details, extent = read_stream(events)
             self._held[stream] = _Held(kind_and_id(stream)[0], details, extent)
-            yield view_of(facts, details, extent)
+            yield facts, details, extent
 
-    def reread(self, streams: Mapping[str, int]) -> Iterator[IncidentView | ChangeView]:
-        """Yield the views of streams, each up to a position, made of their events."""
-        return map(view_of_stream, self._events_of(streams).values())
+    def reread(self, streams: Mapping[str, int]) -> Iterator[Read]:
+        """Yield what the rows of streams are made of, each up to a position, from their events."""
+        return map(read_stream, self._events_of(streams).values())
 
     def _events_of(self, streams: Mapping[str, int]) -> dict[str, list[Recorded]]:
         if not streams:

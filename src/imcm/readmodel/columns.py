@@ -10,8 +10,8 @@ most rows are short.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from enum import Enum
 from operator import attrgetter
 from types import NoneType, UnionType
@@ -31,7 +31,7 @@ from zlib import crc32
 import attrs
 import msgspec
 
-from imcm.codec.encoding import stamp
+from imcm.codec.encoding import stamp, to_json
 from imcm.domain.vocabulary import NOTHING_TOLD, Between
 from imcm.errors import StoreError
 
@@ -41,7 +41,7 @@ __all__ = [
     "Columns",
     "damaged",
     "read_moment",
-    "sealed",
+    "seal",
     "stored_moment",
     "unsealed",
 ]
@@ -62,10 +62,10 @@ MALFORMED: Final = (
 
 def stored_moment(moment: datetime | Between | None) -> str | None:
     """Return a moment as it is stored: in UTC, or the two bounds of an uncertain one."""
-    if isinstance(moment, Between):
-        return f"{stored_moment(moment.earliest)}/{stored_moment(moment.latest)}"
     if moment is None:
         return None
+    if isinstance(moment, Between):
+        return f"{stored_moment(moment.earliest)}/{stored_moment(moment.latest)}"
     try:
         return stamp(moment)
     except OverflowError:  # in the first or the last hours there are
@@ -88,30 +88,35 @@ class Column(NamedTuple):
 
     Attributes:
         name, type: Of the column, in SQL.
-        write, read: From the value of the field, where there is one, and back; None where it is
-            stored as it is.
+        write: From values of the field to those of the column, of many rows at once; None where
+            they are stored as they are.
+        read: From the value of the column back; None likewise.
         holds: What values it has, in words.
         field: The field it is, or is a part of.
     """
 
     name: str
     type: str
-    write: Callable[[Any], Any] | None
+    write: Write | None
     read: Callable[[Any], Any] | None
     holds: str
     field: str
 
 
+Write = Callable[[Sequence[Any]], Sequence[Any]]
+"""From the values of a field of many rows to those of its column. Any: a field is of any type."""
+
+
 _pack: Final = msgspec.msgpack.Encoder().encode
 
 
-def sealed(values: list[Any]) -> list[Any]:
+def seal(values: Sequence[Any]) -> int:
     """
-    Return the values of a row with their checksum behind them.
+    Return the checksum of the values of a row, which stands behind them.
 
     A bit of a disk goes bad: what is read then may be in every form right, and another answer.
     """
-    return [*values, crc32(_pack(values))]
+    return crc32(_pack(values))
 
 
 def unsealed(row: Sequence[Any]) -> Sequence[Any]:
@@ -121,8 +126,8 @@ def unsealed(row: Sequence[Any]) -> Sequence[Any]:
     Raises:
         ValueError: They are not what was sealed.
     """
-    *values, seal = row
-    if crc32(_pack(values)) != seal:
+    *values, told = row
+    if seal(values) != told:
         raise ValueError("a checksum does not fit")
     return values
 
@@ -149,19 +154,21 @@ def _column(name: str, field: str, hint: Any, default: Any) -> Column:
     types = set(choices) - {NoneType}
     if types <= {datetime, Between}:
         holds = "moment" if Between in types else "time"
-        return Column(name, "TEXT", stored_moment, read_moment, holds, field)
+        return Column(name, "TEXT", _stored_moments, read_moment, holds, field)
     [kind] = types if len(types) == 1 else [None]
     if kind is bool:
-        return Column(name, "INTEGER", int, _flag, "0 or 1", field)
+        return Column(name, "INTEGER", _unless_none(int), _flag, "0 or 1", field)
     if kind in _PLAIN:
         type_, holds = _PLAIN[kind]
         # What was given as a whole number comes back as SQLite keeps it.
-        return Column(name, type_, float if kind is float else None, None, holds, field)
+        return Column(
+            name, type_, _unless_none(float) if kind is float else None, None, holds, field
+        )
     if kind is date:
-        return Column(name, "TEXT", _day_text, _day, "day", field)
+        return Column(name, "TEXT", _unless_none(date.isoformat), _day, "day", field)
     if isinstance(kind, type) and issubclass(kind, Enum):
         holds = ", ".join(f"`{member.value}`" for member in kind)
-        return Column(name, "TEXT", _member_text, _member(kind), holds, field)
+        return Column(name, "TEXT", _member_texts, _member(kind), holds, field)
     holds = "JSON object" if get_origin(kind) is Mapping else "JSON list"
     return Column(name, "TEXT", *_json(hint, default), holds, field)
 
@@ -183,15 +190,32 @@ def _flag(number: int | None) -> bool | None:
     return None if number is None else bool(number)
 
 
-def _day_text(day: date) -> str:
-    return day.isoformat()
-
-
 def _day(text: str | None) -> date | None:
     return None if text is None else date.fromisoformat(text)
 
 
-_member_text: Final = attrgetter("_value_")
+def _member_texts(members: Sequence[Any]) -> Sequence[Any]:
+    return [None if member is None else member._value_ for member in members]
+
+
+def _unless_none(write: Callable[[Any], Any]) -> Write:
+    return lambda values: [None if value is None else write(value) for value in values]
+
+
+def _stored_moments(moments: Sequence[datetime | Between | None]) -> Sequence[str | None]:
+    """Return what `stored_moment` gives of each; plain times in UTC are written all at once."""
+    zones = {moment.tzinfo for moment in moments if isinstance(moment, datetime)}
+    if zones != {UTC} or not set(map(type, moments)) <= _PLAIN_TIMES:
+        return list(map(stored_moment, moments))
+    return [
+        text if text is None or len(text) == _LENGTH else f"{text[:-1]}.000000Z"
+        for text in _texts_of(to_json(moments))
+    ]
+
+
+_PLAIN_TIMES: Final = frozenset({datetime, NoneType})
+_LENGTH: Final = len("2026-03-02T12:00:00.000000Z")
+_texts_of: Final = msgspec.json.Decoder(list[str | None]).decode
 
 
 def _member(kind: type[Enum]) -> Callable[[Any], Any]:
@@ -208,14 +232,17 @@ _ALWAYS: Final = object()
 """The default of what is written whatever it is."""
 
 
-def _json(hint: Any, default: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+def _json(hint: Any, default: Any) -> tuple[Write, Callable[[Any], Any]]:
     decode = msgspec.json.Decoder(hint).decode
     told = _told(hint)
 
-    def write(value: Any) -> str | None:
-        if value is default or value == default:
+    def written(value: Any) -> str | None:
+        if value is default or value is None or value == default:
             return None
         return _encode(value if told is None else told(value)).decode()
+
+    def write(values: Sequence[Any]) -> Sequence[Any]:
+        return [None if value is default else written(value) for value in values]
 
     def read(text: str | None) -> Any:
         return default if text is None else decode(text)
@@ -230,7 +257,7 @@ def _told(hint: Any) -> Callable[[Any], Any] | None:
         found = {type_: told for type_ in inner if (told := _told(type_)) is not None}
         if not found:
             return None
-        return _told_moment if found.keys() <= {datetime, Between} else _unless_none(found)
+        return _told_moment if found.keys() <= {datetime, Between} else _told_unless_none(found)
     if hint in {datetime, Between}:
         return _told_moment
     if origin is tuple:
@@ -251,7 +278,7 @@ def _told_moment(moment: datetime | Between | None) -> Any:
     return stored_moment(moment)
 
 
-def _unless_none(found: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Any]:
+def _told_unless_none(found: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Any]:
     [told] = found.values()
     return lambda value: None if value is None else told(value)
 
@@ -269,13 +296,18 @@ def _each_value(told: Callable[[Any], Any] | None) -> Callable[[Any], Any] | Non
 def _parts(kind: type) -> Callable[[Any], Any] | None:
     """Return what writes the moments in an object of a class as text."""
     tells = {name: _told(hint) for name, hint in get_type_hints(kind).items()}
-    if not any(tells.values()):
+    told_parts = [(place, tell) for place, tell in enumerate(tells.values()) if tell is not None]
+    if not told_parts:
         return None
+    is_list = hasattr(kind, "_fields")
 
     def told(value: Any) -> Any:
-        parts = ((name, getattr(value, name), tell) for name, tell in tells.items())
-        made = {name: part if tell is None else tell(part) for name, part, tell in parts}
-        return list(made.values()) if isinstance(value, tuple) else made
+        made = [getattr(value, name) for name in tells]
+        for place, tell in told_parts:
+            part = made[place]
+            if part is not None:
+                made[place] = stored_moment(part) if part.__class__ is datetime else tell(part)
+        return made if is_list else dict(zip(tells, made, strict=True))
 
     return told
 
@@ -299,13 +331,13 @@ class _Spread:
         ]
         self._names = names
 
-    def write(self, value: Any) -> list[Any]:
-        if value is None:
+    def write(self, values: Sequence[Any]) -> list[Sequence[Any] | None]:
+        """Return the columns of the values of the field, each None where it is empty."""
+        if _is_empty(values):
             return [None] * len(self.columns)
-        parts = [getattr(value, name) for name in self._names]
         return [
-            part if part is None or column.write is None else column.write(part)
-            for part, column in zip(parts, self.columns, strict=True)
+            _written(column, [None if value is None else getattr(value, name) for value in values])
+            for name, column in zip(self._names, self.columns, strict=True)
         ]
 
     def read(self, fields: dict[str, Any]) -> Any:
@@ -316,6 +348,19 @@ class _Spread:
         if _ALWAYS in parts:
             raise ValueError(f"{self.field} is not whole")
         return self.kind(**dict(zip(self._names, parts, strict=True)))
+
+
+def _written(column: Column, values: Sequence[Any]) -> Sequence[Any] | None:
+    """Return a column of values of a field; None where it is empty, as many are."""
+    if _is_empty(values):
+        return None
+    written = values if column.write is None else column.write(values)
+    return None if _is_empty(written) else written
+
+
+def _is_empty(values: Sequence[Any]) -> bool:
+    # Most that are not are seen not to be by the first.
+    return values[0] is None and values.count(None) == len(values)
 
 
 class Columns(Generic[V]):
@@ -350,12 +395,10 @@ class Columns(Generic[V]):
         self._spread = [_Spread(field, _only(hints[field])) for field in spread]
         self.columns = (*plain, *(column for one in self._spread for column in one.columns))
         self.names = tuple(column.name for column in self.columns)
-        self._values: Callable[[V], tuple[Any, ...]] = attrgetter(
-            *(column.field for column in plain)
-        )
-        self._writes = tuple(
-            (index, column.write) for index, column in enumerate(plain) if column.write is not None
-        )
+        places = {field.name: place for place, field in enumerate(attrs.fields(made))}
+        self._values: Callable[[V], tuple[Any, ...]] = attrgetter(*places)
+        self._plain = tuple((places[column.field], column) for column in plain)
+        self._spread_at = tuple((places[one.field], one) for one in self._spread)
         parts = self.columns[len(plain) :]
         self._reads = tuple(
             [(column.field, column.read) for column in plain]
@@ -367,16 +410,24 @@ class Columns(Generic[V]):
         """The columns as CREATE TABLE takes them."""
         return ", ".join(f'"{column.name}" {column.type}' for column in self.columns)
 
-    def write(self, view: V) -> list[Any]:
-        """Return the values of a view in the order of the columns."""
-        values = list(self._values(view))
-        for index, write in self._writes:
-            value = values[index]
-            if value is not None:
-                values[index] = write(value)
-        for one in self._spread:
-            values += one.write(getattr(view, one.field))
-        return values
+    def values(self, view: V) -> tuple[Any, ...]:
+        """Return the values of all fields of a view in their order."""
+        return self._values(view)
+
+    def write(self, views: Iterable[Sequence[Any]]) -> list[Sequence[Any] | None]:
+        """
+        Return the columns of views, each of which is given as the values of its fields.
+
+        One column after the other: most are of one kind of values throughout, and many are empty.
+
+        Returns:
+            The columns in their order, each with a value for each view; None where all are NULL.
+        """
+        fields = tuple(zip(*views, strict=True))
+        written = [_written(column, fields[place]) for place, column in self._plain]
+        for place, one in self._spread_at:
+            written += one.write(fields[place])
+        return written
 
     def field(self, values: Sequence[Any], name: str) -> Any:
         """Return one field of the view that was stored as these values. Any: of any type."""

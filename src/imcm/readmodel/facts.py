@@ -8,7 +8,7 @@ import hashlib
 import sqlite3
 import sys
 from array import array
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, chain
 from typing import Any, Final, cast, get_type_hints
@@ -16,12 +16,10 @@ from zlib import crc32
 
 import msgspec
 
-from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import NOTHING_TOLD, Verdict
 from imcm.errors import StoreError
 from imcm.ledger.facts import loaded
-from imcm.ledger.lean import take_facts
 from imcm.ledger.reading import LedgerReader
 from imcm.projections.facts import change_rows, incident_rows
 from imcm.projections.facts.columns import ChangeColumns, IncidentColumns
@@ -31,6 +29,7 @@ from imcm.projections.facts.fold import (
     IncidentFacts,
     LogCursor,
     Notes,
+    RawEvent,
     Snapshot,
     StoredRows,
 )
@@ -224,6 +223,12 @@ def _put(told: object, whose: str) -> bytes:
         raise StoreError(f"{message}: it is not kept; correct it, or use ledger.facts()") from None
 
 
+def _put_row(one: Snapshot) -> tuple[str, str, bytes]:
+    """Return of which kind and whose a row is, and the row as it is put away."""
+    kind, id_ = one.kind, one.row.id
+    return kind, id_, _put(one, f"{kind} {id_}")
+
+
 class FactsModel:
     """
     One row for each incident and change, as the fold made it, and what else the fold knows.
@@ -366,8 +371,9 @@ class FactsModel:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def apply(self, rows: Sequence[StoredEvent]) -> None:
-        take_facts(rows, self.fold)
+    def apply(self, events: Iterable[RawEvent]) -> None:
+        """Apply the next events; nothing is written yet."""
+        self.fold.apply(events)
 
     def save(self, connection: sqlite3.Connection, *, more: bool) -> list[Snapshot]:
         """
@@ -377,41 +383,41 @@ class FactsModel:
             more: Whether more is to come at once: packing would only be done again.
         """
         changed = self.fold.changed()
-        self._put_away(connection, changed)
-        if not more and self._loose > LOOSE + self._packed // 16:
-            self._pack(connection)
+        loose = self._loose + len(changed)
+        if not more and loose > LOOSE + self._packed // 16:
+            self._pack(connection, changed)
+        else:
+            self._put_away(connection, changed)
+            self._loose = loose
         [loose] = connection.execute("SELECT count(*) FROM facts").fetchone()
         read = _sealed(_put((loose, self._packed, self.fold.cursor), "the log"), self.fold.position)
         connection.execute("INSERT OR REPLACE INTO read VALUES (1, ?)", (read,))
         return changed
 
-    def _put_away(self, connection: sqlite3.Connection, some: Sequence[Snapshot]) -> None:
+    def _put_away(self, connection: sqlite3.Connection, some: Iterable[Snapshot]) -> None:
         position = self.fold.position
-        self._loose += len(some)
         connection.executemany(
             "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)",
             [
-                (
-                    one.kind,
-                    one.row.id,
-                    position,
-                    _sealed(_put(one, f"{one.kind} {one.row.id}"), one.kind, one.row.id, position),
-                )
-                for one in some
+                (kind, id_, position, _sealed(kept, kind, id_, position))
+                # In the order of their keys, so that no page is written twice.
+                for kind, id_, kept in sorted(map(_put_row, some))
             ],
         )
 
-    def _pack(self, connection: sqlite3.Connection) -> None:
-        """Pack all rows, and their columns with them."""
-        together, renewed = self.fold.to_store()
-        self._put_away(connection, renewed)
+    def _pack(self, connection: sqlite3.Connection, changed: Sequence[Snapshot]) -> None:
+        """Pack all rows, those that changed and are not written yet too, with their columns."""
+        together, renewed = self.fold.to_store(changed)
+        new: dict[str, dict[str, bytes]] = {kind: {} for kind in together}
+        for kind, id_, put in map(_put_row, chain(changed, renewed)):
+            new[kind][id_] = put
         for kind, (table, notes) in together.items():
             statement = "SELECT id, position, kept FROM facts WHERE kind = ?"
+            loose: dict[str, bytes | memoryview] = {}
             with _readable():
-                loose = {
-                    id_: _unsealed(kept, kind, id_, position)
-                    for id_, position, kept in connection.execute(statement, (kind,))
-                }
+                for id_, position, sealed in connection.execute(statement, (kind,)):
+                    loose[id_] = _unsealed(sealed, kind, id_, position)
+            loose.update(new[kind])
             before: dict[str, bytes] = {}
             for piece, rows in self._pieces(connection, kind):
                 blobs = _Blobs()
@@ -422,13 +428,13 @@ class FactsModel:
             told = [(_encode(head), b"")]
             for first in range(0, len(table), PIECE):
                 ids = table.ids[first : first + PIECE]
-                kept = [loose.get(id_) or before[id_] for id_ in ids]
+                stored = [loose.get(id_) or before[id_] for id_ in ids]
                 columns = [_stored(column[first : first + PIECE]) for column in filled]
-                ends = array("q", accumulate(map(len, kept)))
-                checksums = array("Q", map(crc32, kept))
+                ends = array("q", accumulate(map(len, stored)))
+                checksums = array("Q", map(crc32, stored))
                 raw = msgspec.Raw(_encode(columns))
                 piece = _Piece(ids, ends.tobytes(), checksums.tobytes(), raw)
-                told.append((_encode(piece), b"".join(kept)))
+                told.append((_encode(piece), b"".join(stored)))
             connection.execute("DELETE FROM packed WHERE kind = ?", (kind,))
             connection.executemany(
                 "INSERT INTO packed VALUES (?, ?, ?, ?)",

@@ -297,8 +297,8 @@ class Follower:
         if not self._ahead or self._before != position:
             # What was fetched before stays right: rows are only ever added behind it.
             fetched = max(self._batch, TUPLES)
-            self._ahead = list(islice(self._ledger.rows(after=position), fetched))[::-1]
-        batch = [self._ahead.pop() for _ in range(min(self._batch, len(self._ahead)))]
+            self._ahead = list(islice(self._ledger.rows(after=position), fetched))
+        batch, self._ahead = self._ahead[: self._batch], self._ahead[self._batch :]
         self._before = batch[-1].position if batch else position
         return batch
 

@@ -55,6 +55,7 @@ from imcm.errors import InvalidValue, UnreadEventError
 from imcm.gc_pause import gc_paused
 from imcm.ledger import LedgerReader
 from imcm.ledger.around import timeline_of
+from imcm.ledger.lean import TAKEN_AT_ONCE, Lean
 from imcm.ledger.rules import Rules, submitted_under
 from imcm.ledger.store import LOCK_WAIT_SECONDS
 from imcm.ledger.streams import state_of_rows
@@ -82,6 +83,7 @@ from imcm.readmodel.boards import (
     INCIDENTS,
     SCHEMA,
     TABLES,
+    WORDED,
     BoardsModel,
     put_rows,
     searchable,
@@ -144,14 +146,21 @@ class _Model:
         self._unread = self.facts.fold.cursor.unread
 
     def apply(self, connection: sqlite3.Connection, rows: Sequence[StoredEvent]) -> None:
-        self.facts.apply(rows)
-        self.boards.apply(rows)
+        for begin in range(0, len(rows), TAKEN_AT_ONCE):
+            events = list(_LEAN.taken(rows[begin : begin + TAKEN_AT_ONCE]))
+            self.facts.apply(events)
+            self.boards.apply(events)
 
     def save(self, connection: sqlite3.Connection, *, more: bool) -> None:
         changed = self.facts.save(connection, more=more)
         unread = self.facts.fold.cursor.unread != self._unread
         self.boards.save(connection, changed, unread=unread)
 
+
+_LEAN: Final = Lean(WORDED)
+
+CACHE_KIB: Final = 32 * 1024
+"""At most so much of the file is held in memory: what many rows are put into is written once."""
 
 _MATCHED: Final = ("id", "title", "status", "services")
 _OPEN: Final = '"is_open"'
@@ -266,6 +275,7 @@ class Views:
             self._follower.connection.create_function(FOLDED, 1, _folded, deterministic=True)
             # Words that were taken out of the log are not to be found in free pages of this file.
             self._follower.connection.execute("PRAGMA secure_delete = ON")
+            self._follower.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB:d}")
 
     # --- being current ----------------------------------------------------------------------------
 

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import attrs
+
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Unread
-from imcm.domain.vocabulary import highest
+from imcm.domain.vocabulary import HoldReason, Moment, highest
 from imcm.errors import InvalidValue
 from imcm.projections.boards.details import (
     ChangeDetails,
@@ -22,7 +24,16 @@ from imcm.projections.boards.details import (
 from imcm.projections.boards.views import ChangeView, IncidentView
 from imcm.projections.facts.fold import ChangeFacts, FactsFold, IncidentFacts
 
-__all__ = ["END", "Extent", "read_stream", "view_of", "view_of_stream", "views_of"]
+__all__ = [
+    "END",
+    "Extent",
+    "change_values",
+    "incident_values",
+    "read_stream",
+    "view_of",
+    "view_of_stream",
+    "views_of",
+]
 
 END: Final = datetime.max.replace(tzinfo=UTC)
 """A board shows all that was recorded, also what is said to happen a little later than now."""
@@ -54,118 +65,150 @@ def view_of(
         details: What its row leaves out.
         extent: Which part of the log it was made of.
     """
-    common: dict[str, Any] = {
-        "id": facts.id,
-        "status": facts.status,
-        "services": facts.services,
-        "environment": facts.environment,
-        "labels": facts.labels,
-        "imported": facts.imported,
-        "title": details.title,
-        "references": tuple(details.references.values()),
-        "unread": extent.unread,
-        "version": extent.version,
-        "last_recorded_at": extent.recorded_at,
-        "first_position": extent.first,
-        "last_position": extent.last,
-    }
-    if facts.holds and facts.holds[-1].released is None:
-        common |= {"on_hold": facts.holds[-1].reason, "held_since": facts.holds[-1].held}
     if isinstance(facts, IncidentFacts):
         assert isinstance(details, IncidentDetails)
-        return _incident(facts, details, common)
+        values = incident_values(facts, details, extent)
+        return IncidentView(**dict(zip(_INCIDENT_FIELDS, values, strict=True)))
     assert isinstance(details, ChangeDetails)
-    return _change(facts, details, common)
+    values = change_values(facts, details, extent)
+    return ChangeView(**dict(zip(_CHANGE_FIELDS, values, strict=True)))
 
 
-def _incident(
-    facts: IncidentFacts, details: IncidentDetails, common: dict[str, Any]
-) -> IncidentView:
-    return IncidentView(
-        **common,
-        severity=facts.severity_last,
-        severity_name=facts.severity_last_name,
-        severity_highest=highest(facts.severity_highest, details.inherited),
-        symptom=facts.symptom,
-        channel=facts.channel,
-        monitor=facts.monitor,
-        mode=facts.mode,
-        impact=facts.impact,
-        impact_started_at=facts.impact_started_at,
-        detected_at=facts.detected_at,
-        declared_at=facts.declared_at,
-        acknowledged_at=facts.acknowledged_at,
-        triaged_at=facts.triaged_at,
-        mitigated_at=facts.mitigated_at,
-        resolved_at=facts.resolved_at,
-        closed_at=facts.closed_at,
-        reopenings=facts.reopenings,
-        roles=tuple(details.roles.values()),
-        last_update=details.update,
-        updates=details.updates,
-        attempts=details.made_attempts(),
-        verdicts=facts.verdicts,
-        dismissed=facts.dismissed,
-        withdrawn=facts.withdrawn,
-        merged_into=facts.merged_into,
-        parent=facts.parent,
-        related=facts.related,
-        milestones=facts.milestones,
-        problems=tuple(details.problems),
-        actions=details.made_actions(facts.id, facts.services),
-        merged=tuple(details.merged),
-        reviewed=0 < details.resolutions <= facts.reviewed,
-        reviewed_at=details.reviewed_at,
-        cause_tags=facts.cause_tags,
-        causes=tuple(details.causes),
+_INCIDENT_FIELDS: Final = tuple(field.name for field in attrs.fields(IncidentView))
+_CHANGE_FIELDS: Final = tuple(field.name for field in attrs.fields(ChangeView))
+
+
+def incident_values(
+    facts: IncidentFacts, details: IncidentDetails, extent: Extent
+) -> tuple[Any, ...]:
+    """
+    Return the values of the view of an incident in the order of its fields.
+
+    For who needs no object of it: a row of a table is made of these. Any: of each field's type.
+    """
+    reason, held = _hold(facts)
+    return (
+        facts.id,
+        details.title,
+        facts.status,
+        facts.severity_last,
+        facts.severity_last_name,  # severity_name
+        highest(facts.severity_highest, details.inherited),
+        facts.services,
+        facts.environment,
+        facts.labels,
+        facts.symptom,
+        facts.channel,
+        facts.monitor,
+        facts.mode,
+        facts.impact,
+        facts.impact_started_at,
+        facts.detected_at,
+        facts.declared_at,
+        facts.acknowledged_at,
+        facts.triaged_at,
+        facts.mitigated_at,
+        facts.resolved_at,
+        facts.closed_at,
+        facts.reopenings,
+        reason,  # on_hold
+        held,  # held_since
+        tuple(details.roles.values()) if details.roles else (),
+        details.update,  # last_update
+        details.updates,
+        details.made_attempts(),
+        facts.verdicts,
+        facts.dismissed,
+        facts.withdrawn,
+        facts.merged_into,
+        tuple(details.merged),
+        facts.parent,
+        facts.related,
+        facts.milestones,
+        tuple(details.references.values()) if details.references else (),
+        tuple(details.problems),
+        details.made_actions(facts.id, facts.services),
+        0 < details.resolutions <= facts.reviewed,
+        details.reviewed_at,
+        facts.cause_tags,
+        tuple(details.causes),
+        facts.imported,
+        extent.unread,
+        extent.version,
+        extent.recorded_at,  # last_recorded_at
+        extent.first,  # first_position
+        extent.last,  # last_position
     )
 
 
-def _change(facts: ChangeFacts, details: ChangeDetails, common: dict[str, Any]) -> ChangeView:
-    return ChangeView(
-        **common,
-        description=details.description,
-        type=facts.type,
-        kind=facts.kind,
-        risk=facts.risk,
-        deployed_version=facts.version,
-        window=facts.window,
-        requested_by=facts.requested_by,
-        planned_by=details.planned_by,
-        incident=facts.incident,
-        repairs=facts.repairs,
-        template=details.template,
-        rollback_plan=details.rollback_plan,
-        monitoring_plan=details.monitoring_plan,
-        test_plan=details.test_plan,
-        has_rollback_plan=facts.has_rollback_plan,
-        has_monitoring_plan=facts.has_monitoring_plan,
-        has_test_plan=facts.has_test_plan,
-        votes=tuple(details.votes.values()),
-        quorum=details.quorum,
-        rejected_why=details.rejected_why,
-        withdrawn=facts.withdrawn,
-        authorisation=facts.authorisation,
-        unauthorised=facts.unauthorised,
-        planned_at=facts.planned_at,
-        submitted_at=facts.submitted_at,
-        approved_at=facts.approved_at,
-        started_at=facts.started_at,
-        deployed_at=facts.deployed_at,
-        ended_at=facts.ended_at,
-        rolled_back_at=facts.rolled_back_at,
-        recovered_at=facts.recovered_at,
-        validated_at=facts.validated_at,
-        closed_at=facts.closed_at,
-        reached_production=facts.reached_production,
-        outcome=facts.outcome,
-        result=facts.result,
-        percent=facts.rollout[-1].percent if facts.rollout else None,
-        percent_since=facts.rollout[-1].at if facts.rollout else None,
-        paused=details.paused,
-        rollout=facts.rollout,
-        commits=facts.commits,
+def change_values(facts: ChangeFacts, details: ChangeDetails, extent: Extent) -> tuple[Any, ...]:
+    """Return the values of the view of a change in the order of its fields, likewise."""
+    reason, held = _hold(facts)
+    step = facts.rollout[-1] if facts.rollout else None
+    return (
+        facts.id,
+        details.title,
+        details.description,
+        facts.status,
+        facts.type,
+        facts.kind,
+        facts.risk,
+        facts.services,
+        facts.environment,
+        facts.labels,
+        facts.version,  # deployed_version
+        facts.window,
+        facts.requested_by,
+        details.planned_by,
+        facts.incident,
+        facts.repairs,
+        details.template,
+        details.rollback_plan,
+        details.monitoring_plan,
+        details.test_plan,
+        facts.has_rollback_plan,
+        facts.has_monitoring_plan,
+        facts.has_test_plan,
+        tuple(details.votes.values()) if details.votes else (),
+        details.quorum,
+        details.rejected_why,
+        facts.withdrawn,
+        facts.authorisation,
+        facts.unauthorised,
+        facts.planned_at,
+        facts.submitted_at,
+        facts.approved_at,
+        facts.started_at,
+        facts.deployed_at,
+        facts.ended_at,
+        facts.rolled_back_at,
+        facts.recovered_at,
+        facts.validated_at,
+        facts.closed_at,
+        facts.reached_production,
+        facts.outcome,
+        facts.result,
+        None if step is None else step.percent,
+        None if step is None else step.at,  # percent_since
+        details.paused,
+        facts.rollout,
+        reason,  # on_hold
+        held,  # held_since
+        facts.commits,
+        tuple(details.references.values()) if details.references else (),
+        facts.imported,
+        extent.unread,
+        extent.version,
+        extent.recorded_at,  # last_recorded_at
+        extent.first,  # first_position
+        extent.last,  # last_position
     )
+
+
+def _hold(facts: IncidentFacts | ChangeFacts) -> tuple[HoldReason | None, Moment | None]:
+    """Return why it waits for somebody else, and since when; None for both where it does not."""
+    hold = facts.holds[-1] if facts.holds else None
+    return (None, None) if hold is None or hold.released is not None else (hold.reason, hold.held)
 
 
 def view_of_stream(events: Iterable[Recorded]) -> IncidentView | ChangeView:

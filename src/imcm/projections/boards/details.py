@@ -58,10 +58,14 @@ class IncidentDetails:
 
     def made_attempts(self) -> tuple[Attempt, ...]:
         """Return the attempts, the first one first."""
+        if not self.attempts:
+            return ()
         return tuple(Attempt(**self.attempts[number]) for number in sorted(self.attempts))
 
     def made_actions(self, incident: str, services: tuple[str, ...]) -> tuple[ActionItem, ...]:
         """Return the action items, the first one first."""
+        if not self.actions:
+            return ()
         return tuple(
             ActionItem(incident=incident, services=services, **self.actions[number])
             for number in sorted(self.actions)
@@ -219,10 +223,12 @@ def _content(change: ChangeDetails, event: Any, words: Any) -> None:
     change.content = change.version
     change.title = words.title or change.title
     change.description = words.description or change.description
-    for plan in ("rollback_plan", "monitoring_plan", "test_plan"):
-        said = getattr(words, plan)
-        if said or not getattr(event, f"has_{plan}"):
-            setattr(change, plan, said)
+    if words.rollback_plan or not event.has_rollback_plan:
+        change.rollback_plan = words.rollback_plan
+    if words.monitoring_plan or not event.has_monitoring_plan:
+        change.monitoring_plan = words.monitoring_plan
+    if words.test_plan or not event.has_test_plan:
+        change.test_plan = words.test_plan
 
 
 def _revised(change: ChangeDetails, event: Any, words: Any) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -48,6 +48,7 @@ from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import utc
 
 __all__ = [
+    "ENDED",
     "ActionItem",
     "Approval",
     "Attempt",
@@ -171,6 +172,10 @@ class ActionItem:
         """Return it as plain values for JSON."""
         plain: dict[str, Any] = jsonable(self)
         return plain
+
+
+ENDED: Final = frozenset({ChangeStatus.CLOSED, ChangeStatus.CANCELLED})
+"""Statuses of a change of which nothing more is to come."""
 
 
 def _age(since: Moment | None, now: datetime) -> timedelta | None:
@@ -449,7 +454,7 @@ class ChangeView:
     @property
     def is_ended(self) -> bool:
         """Whether nothing more is to come: closed or cancelled."""
-        return self.status in {ChangeStatus.CLOSED, ChangeStatus.CANCELLED}
+        return self.status in ENDED
 
     def age(self, now: datetime) -> timedelta | None:
         """Return the time since it was planned; None where nobody knows when that was."""

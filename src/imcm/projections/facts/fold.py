@@ -24,6 +24,7 @@ from imcm.domain.corrections import CORRECTIONS, EDITS, EventVoided, MomentCorre
 from imcm.domain.incident_events import IncidentEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, LogMark, Recorded, Unread, known
 from imcm.domain.vocabulary import (
+    NOTHING_TOLD,
     Between,
     Moment,
     checked_time,
@@ -632,14 +633,22 @@ class FactsFold:
             self._merged.update(dict.fromkeys(theirs.notes.merged, ""))
 
     def to_store(
-        self,
+        self, changed: Iterable[Snapshot] = ()
     ) -> tuple[Mapping[str, tuple[IncidentTable | ChangeTable, Notes]], list[Snapshot]]:
-        """Return all rows as they stand, and new snapshots of those that were cut in theirs."""
+        """
+        Return all rows as they stand, and new snapshots of those that were cut in theirs.
+
+        Args:
+            changed: What `changed` just gave, with nothing applied since: those rows are made.
+        """
         as_of = self._newest
+        made: dict[str, dict[str, Any]] = {kind: {} for kind in self._rows}
+        for snapshot in changed:
+            made[snapshot.kind][snapshot.row.id] = snapshot.row
         tables: dict[str, tuple[IncidentTable | ChangeTable, Notes]] = {}
         renewed: list[Snapshot] = []
         for kind, mine in self._rows.items():
-            self._bring_to(kind, as_of)
+            self._bring_to(kind, as_of, made[kind])
             streams = [self._stream(kind, id_) for id_ in sorted(mine.were_cut)]
             mine.were_cut = set()
             self._fetch(self._needing(streams, as_of))
@@ -678,13 +687,14 @@ class FactsFold:
         return [self._snapshot(stream, as_of) for stream in changed.values()]
 
     def _snapshot(self, stream: _Stream, as_of: datetime) -> Snapshot:
+        row = stream.row(as_of)
+        exceptions = stream.exceptions
+        if exceptions is None and stream.latest <= as_of:  # as with most
+            carried = stream.so_far.carried()
+            return Snapshot(row, carried, stream.last, stream.latest, None, None, as_of, ())
         if stream.latest > as_of:
             self._rows[stream.kind].were_cut.add(stream.id)
-        row = stream.row(as_of)
-        carried: tuple[Any, ...] | None = None
-        if not stream.needs_events(as_of):
-            carried = stream.so_far.carried()
-        exceptions = stream.exceptions
+        carried = None if stream.needs_events(as_of) else stream.so_far.carried()
         return Snapshot(
             row,
             carried,
@@ -878,8 +888,13 @@ class FactsFold:
         if kind == INCIDENT:
             _noted(self._merged, id_, row.merged_into)
 
-    def _bring_to(self, kind: str, as_of: datetime) -> None:
-        """Bring the rows of one kind to what stood at a time."""
+    def _bring_to(self, kind: str, as_of: datetime, made: Mapping[str, Any] = NOTHING_TOLD) -> None:
+        """
+        Bring the rows of one kind to what stood at a time.
+
+        Args:
+            made: By their ids rows that stand as they were at that time already.
+        """
         mine = self._rows[kind]
         stale, self._stale[kind] = self._stale[kind], []
         if as_of < mine.as_of:
@@ -904,7 +919,7 @@ class FactsFold:
                 if not incidents or so_far.merged_into is None:
                     new[stream.id] = so_far
                     continue
-            row: Any = stream.row(as_of)
+            row: Any = made.get(stream.id) or stream.row(as_of)
             new[stream.id] = row
             cut = as_of if stream.latest > as_of else None
             merged = incidents and row.merged_into is not None

@@ -38,7 +38,7 @@ from imcm.domain.vocabulary import (
     midpoint,
     time_after,
 )
-from imcm.plain import joined, plain, quoted
+from imcm.plain import cell, joined, plain, quoted
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.days import day_of, midnight
@@ -188,11 +188,6 @@ def _reasons(checks: Iterable[Check]) -> str:
     return "; ".join(f"{check.rule}: {check.reason}" for check in checks)
 
 
-def _cell(text: str) -> str:
-    shown = plain(text)
-    return f"'{shown}" if shown.startswith(tuple("=+-@＝＋－＠﹦﹢﹣﹫−")) else shown
-
-
 def _text(moment: Moment | None) -> str:
     if moment is None:
         return ""
@@ -246,7 +241,7 @@ class Duties:
         columns = list(rows[0]) if rows else ["change"]
         writer = csv.writer(text)
         writer.writerow(columns)
-        writer.writerows([_cell(row[column]) for column in columns] for row in rows)
+        writer.writerows([cell(row[column]) for column in columns] for row in rows)
         return text.getvalue()
 
     def __repr__(self) -> str:
