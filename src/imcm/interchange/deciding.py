@@ -402,7 +402,10 @@ class Now:
         if self.kind == INCIDENT:
             self._hear_happened(statement)
             for name, what in _MOMENT_OF.items():
-                if name in facts and self._is_new(name, facts[name], order, statement):
+                if name in facts and (
+                    self._is_new(name, facts[name], order, statement)
+                    or self._is_of_another(name, facts, statement)
+                ):
                     self._set_moment(what, facts[name], facts, statement)
                 facts.pop(name, None)
         else:
@@ -439,6 +442,13 @@ class Now:
             return False
         self.facts[name] = Said(at, order, statement)
         return (None if before is None else before.value) != at
+
+    def _is_of_another(self, name: str, facts: Mapping[str, Any], statement: Statement) -> bool:
+        """Say whether the latest word on an acknowledgement names another person for it."""
+        who = facts.get("acknowledged_by")
+        if name != "acknowledged_at" or who is None or self.facts[name].statement is not statement:
+            return False
+        return any(each.what == _FREE and each.by != who for each, _ in self.happened)
 
     def _hear_fact(self, name: Name, value: Any, order: Order, statement: Statement) -> None:
         before = self.facts.get(name)
