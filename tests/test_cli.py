@@ -353,6 +353,42 @@ def test_import_again_adds_nothing_and_a_changed_value_corrects(
     assert restore["value"] == 9000.0
 
 
+def test_a_dry_run_of_an_import_says_what_would_be(ledger: Path, tmp_path: Path) -> None:
+    """Nothing is recorded, and no ledger is made for it."""
+    file, before = tmp_path / "incidents.csv", digest(ledger)
+    file.write_text(INCIDENTS.replace("2026-03-02T11:00Z", "2026-03-02T12:00Z"))
+    words = ("import", "csv", "--incidents", file, "--dry-run", "--ledger")
+    ran = imcm(*words, ledger)
+    assert "1 new events (nothing was recorded: a dry run)" in ran.stdout
+    assert "1 corrections" in ran.stdout
+    assert digest(ledger) == before
+    told = json.loads(imcm(*words, tmp_path / "new.db", "--json").stdout)
+    assert (told["dry_run"], told["events"] > 0) == (True, True)
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_what_is_gone_from_a_complete_file_is_withdrawn_once_it_is_confirmed(
+    ledger: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "incidents.csv"
+    file.write_text("".join(INCIDENTS.splitlines(keepends=True)[:2]))
+    words = ("import", "csv", "--incidents", file, "--ledger", ledger, "--complete")
+    refused = imcm(*words)
+    assert refused.returncode != 0
+    assert "--confirm-withdrawals" in refused.stderr
+    ran = imcm(*words, "--confirm-withdrawals")
+    assert "1 withdrawn" in ran.stdout
+
+
+def test_a_table_may_come_through_a_pipe(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "imcm", "import", "csv", "--incidents", "-",
+         "--ledger", tmp_path / "l.db"],
+        input="id;detected_at\n1;2024-05-01T09:00Z\n", text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    assert "1 of 1 rows imported" in ran.stdout
+
+
 BAD = {
     "a misspelt path": (("report", "--ledger", "lodger.db"), "there is no ledger at lodger.db"),
     "a directory": (("report", "--ledger", "."), "is a directory"),

@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imcm import Ledger, facts, incident, time_to_restore
-from imcm.domain.change_events import ChangeReworded, ChangeStarted
+from imcm.domain.change_events import (
+    ChangeApproved,
+    ChangeCompleted,
+    ChangePlanned,
+    ChangeReworded,
+    ChangeStarted,
+)
 from imcm.domain.corrections import EventVoided, SourceReinstated, SourceSaid, SourceWithdrew
 from imcm.domain.incident_events import (
     IncidentAcknowledged,
@@ -175,6 +181,30 @@ class TestPeople:
         planned, approved, started, _ = events(ledger, "change:1")
         assert planned.window == Window(start=at(9), end=at(11))
         assert (approved.by, started.by, type(started)) == ("ana", "ben", ChangeStarted)
+
+    def test_who_did_it_is_told_anew_where_it_is_another(self, told, ledger):
+        head = "id,detected_at,acknowledged_at,acknowledged_by,resolved_at"
+        for who in ("", "ana", "ben", ""):
+            told(head, f"1,@09:00Z,@10:00Z,{who},@11:00Z")
+        [recorded] = [
+            e for e in deciding.past_standing(events(ledger)).values()
+            if isinstance(e, IncidentAcknowledged)
+        ]  # fmt: skip
+        assert (recorded.by, recorded.at) == ("ben", at(10))
+        assert row_of(ledger).status == "resolved"
+        head = "id,approved_at,approved_by,started_at,implemented_by,deployed_at,status"
+        for approved, done in (("", ""), ("ana", ""), ("ana", "zoe"), ("ben", "zoe"), ("", "")):
+            row = f"1,@08:00Z,{approved},@09:00Z,{done},@10:00Z,successful"
+            told(head, row, table="changes")
+            assert told(head, row + ",", table="changes", keep_going=True).events == 0
+        stands = deciding.past_standing(events(ledger, "change:1"))
+        assert {type(e): e.by for e in stands.values()} == {
+            **dict.fromkeys((ChangePlanned, ChangeCompleted), "import"),
+            ChangeApproved: "ben",
+            ChangeStarted: "zoe",
+        }
+        [change] = ledger.facts().changes
+        assert (change.outcome, change.started_at) == ("completed", at(9))
 
     @pytest.mark.parametrize(
         ("cells", "why"),

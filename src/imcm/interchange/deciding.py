@@ -402,7 +402,10 @@ class Now:
         if self.kind == INCIDENT:
             self._hear_happened(statement)
             for name, what in _MOMENT_OF.items():
-                if name in facts and self._is_new(name, facts[name], order, statement):
+                if name in facts and (
+                    self._is_new(name, facts[name], order, statement)
+                    or self._is_of_another(name, facts, statement)
+                ):
                     self._set_moment(what, facts[name], facts, statement)
                 facts.pop(name, None)
         else:
@@ -439,6 +442,13 @@ class Now:
             return False
         self.facts[name] = Said(at, order, statement)
         return (None if before is None else before.value) != at
+
+    def _is_of_another(self, name: str, facts: Mapping[str, Any], statement: Statement) -> bool:
+        """Say whether the latest word on an acknowledgement names another person for it."""
+        who = facts.get("acknowledged_by")
+        if name != "acknowledged_at" or who is None or self.facts[name].statement is not statement:
+            return False
+        return any(each.what == _FREE and each.by != who for each, _ in self.happened)
 
     def _hear_fact(self, name: Name, value: Any, order: Order, statement: Statement) -> None:
         before = self.facts.get(name)
@@ -517,7 +527,7 @@ class Now:
             return
         if place is None:
             self.happened.append((Happening(what, at, by), statement))
-        elif self.happened[place][0].at != at:
+        elif self.happened[place][0].at != at or by not in {None, self.happened[place][0].by}:
             self.happened[place] = Happening(what, at, by), statement
 
     def keep(self, name: str, past: Past) -> None:
@@ -790,8 +800,9 @@ def _outcome(
     if get("recovered_at") is not None:
         yield changes.ChangeRecovered(**told, at=get("recovered_at")), ("recovered_at",)
     if get("closed_at") is not None and status != "cancelled":
-        well = Result.SUCCESSFUL if status == "successful" else None
-        result = Result.UNSUCCESSFUL if failed or rolled_back else well
+        result = Result.UNSUCCESSFUL if failed or rolled_back else None
+        if status == "successful":  # it is what the source says, also of what was rolled back
+            result = Result.SUCCESSFUL
         yield changes.ChangeClosed(**told, at=get("closed_at"), result=result), ("closed_at",)
 
 
@@ -872,6 +883,7 @@ def additions(
     if kind == INCIDENT and not any(isinstance(past.stands.get(v), first) for v in past.versions):
         made = made[1:]  # it was told here, or by another source, what was detected
     gone = set(_taken_back(past, made, correctable))
+    gone |= set(_of_another(past, now))
     gone |= set(_told_too_early(past, made, gone))
     edits: list[Told] = [(_void(version, by), latest) for version in sorted(gone)]
     facts: list[Told] = []
@@ -1071,6 +1083,24 @@ def _taken_back(past: Past, made: Sequence[Made], correctable: Correctable) -> I
             yield version
 
 
+def _of_another(past: Past, now: Now) -> Iterator[int]:
+    """Yield the versions of what somebody else did, as the source says it now."""
+    for name, kind in _DONE_BY.items():
+        said = now.facts.get(name)
+        if said is None or said.statement is None or said.value is None:
+            continue
+        for version in past.versions:
+            event = past.stands[version]
+            if isinstance(event, kind) and event.by != said.value:
+                yield version
+
+
+_DONE_BY: Final[Mapping[str, Any]] = {
+    "approved_by": changes.ChangeApproved,
+    "implemented_by": changes.ChangeStarted,
+}
+"""Facts that say who did something, and what."""
+
 _OUTCOMES: Final = (
     *(changes.ChangeCompleted, changes.ChangeDeployed, changes.ChangeFailed),
     *(changes.ChangeRolledBack, changes.ChangeRecovered, changes.ChangeCancelled),
@@ -1220,7 +1250,7 @@ def _in_turn(
     place = 0
     while place < min(len(standing), len(wanted)):
         (version, old), (new, said) = standing[place], wanted[place]
-        if old.what != new.what:
+        if old.what != new.what or (said is not None and new.by not in {None, old.by}):
             break
         written = past.events[version - 1]
         # Where a person corrected it, only another word of the source takes that back.

@@ -345,16 +345,19 @@ def checked_before(
     put(made, "facts", MappingProxyType(facts))
     put(made, "happened", happened)
     put(made, "said_at", said_at)
-    put(made, "sequence", None)
-    put(made, "delivery", None)
     put(made, "status", status)
     put(made, "sha256", sha256)
-    put(made, "texts", _NO_TEXTS)
-    put(made, "gone", False)
+    for name, nothing in _NOT_GIVEN:
+        put(made, name, nothing)
     return made
 
 
-_NO_TEXTS: Final[Mapping[str, str]] = MappingProxyType({})
+_GIVEN: Final = frozenset({"kind", "id", "facts", "happened", "said_at", "status", "sha256"})
+_NOT_GIVEN: Final[tuple[tuple[str, object], ...]] = tuple(
+    (each.name, getattr(Statement(kind="incident", id="-"), each.name))
+    for each in attrs.fields(Statement)
+    if each.name not in _GIVEN
+)
 
 
 def sha256_of(payload: bytes | str) -> str:
