@@ -72,7 +72,7 @@ RESULTS = (
     *("DecisionTrail", "Duties", "FreezeOverride", "Anomaly", "WhatIf", "RiskAssessment"),
     *("FailureModel", "FailureRate", "Calibration", "Conflict", "CanaryVerdict"),
 )
-RECORDS = ("Recorded", "Recording", "Redaction", "Source", "History", "LogMark", "Taken")
+RECORDS = ("Recorded", "Recording", "Redaction", "Source", "History", "Settled", "LogMark", "Taken")
 GIVEN = (
     *("Between", "Window", "Impact", "ServiceImpact", "Commit", "Counts", "Template", "Policy"),
     *("ApprovalRule", "Quorum", "Content", "Freeze", "MaintenanceWindow", "Weekly", "Rules"),

@@ -1091,9 +1091,9 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "audit.Signer.sign": lambda: _nothing,
     "audit.Signer.from_pem.pem": lambda: new_key()[0],
     "audit.signing.key_of.vkey": lambda: new_key()[1],
-    "interchange.csv_statements.read_incidents.path": csv_file,
-    "interchange.csv_statements.read_changes.path": csv_file,
-    "interchange.csv_statements.read_commits.path": lambda: csv_file(
+    "interchange.csv_statements.read_incidents.given": csv_file,
+    "interchange.csv_statements.read_changes.given": csv_file,
+    "interchange.csv_statements.read_commits.given": lambda: csv_file(
         "change_id,commit_id\nCHG-1,abc\n"
     ),
     "interchange.mapping.read_mapping.path": lambda: csv_file(""),

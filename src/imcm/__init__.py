@@ -113,7 +113,7 @@ if TYPE_CHECKING:
     from imcm.interchange.statements import Happening, Statement
     from imcm.interchange.taking_in import Taken, record_statements
     from imcm.interchange.toml_files import read_policy, read_severity_scale, strict_policy
-    from imcm.ledger.bringing_in import History
+    from imcm.ledger.bringing_in import History, Settled
     from imcm.ledger.gates import Gate
     from imcm.ledger.reading import LedgerReader, Replay
     from imcm.ledger.recording import Ledger
@@ -282,6 +282,7 @@ __all__ = [
     "RolloutRule",
     "Rules",
     "ServiceImpact",
+    "Settled",
     "Severity",
     "SeverityScale",
     "SideBySide",
@@ -435,6 +436,7 @@ _HOMES: Final = {
     "record_statements": "imcm.interchange.taking_in",
     "Taken": "imcm.interchange.taking_in",
     "format_named": "imcm.interchange.formats",
+    "Settled": "imcm.ledger.bringing_in",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",
     "Degree": "imcm.domain.vocabulary",

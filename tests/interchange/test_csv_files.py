@@ -812,9 +812,9 @@ class TestBadFiles:
     def test_no_file(self, ledger, tmp_path):
         """Nothing there, a folder, something that is no file, or no file given."""
         assert "there is no file" in refused(ledger, incidents=tmp_path / "none.csv")
-        assert "not a file" in refused(ledger, incidents=str(tmp_path))
+        assert "no file but a directory" in refused(ledger, incidents=str(tmp_path))
         os.mkfifo(tmp_path / "pipe")
-        assert "not a file" in refused(ledger, changes=tmp_path / "pipe")
+        assert "no file but a directory" in refused(ledger, changes=tmp_path / "pipe")
         with pytest.raises(InvalidValue, match="at least one"):
             import_csv(ledger)
 

@@ -336,13 +336,13 @@ def test_a_revert_of_a_part_of_a_tag_is_a_failure_and_no_rollback(repo: Reposito
     revert = repo.commit(f"Take it back\n\nReverts: {bad}\n", bad, hour=7)
     repo.tag("v2", revert, hour=9)
     told = read(repo)
-    assert {"status": "failed", "recovered_at": at(7)} == outcome(told["v1"])
+    assert {"status": "failed", "recovered_at": at(9)} == outcome(told["v1"])
     assert {"repairs": "v1"} == outcome(told["v2"])
     # The other commit follows: now all of it is taken back.
     last = repo.commit(f"This reverts commit {good[:10]}", revert, hour=11)
     repo.tag("v3", last, hour=12)
     told = read(repo)
-    assert {"status": "rolled_back", "rolled_back_at": at(11)} == outcome(told["v1"])
+    assert {"status": "rolled_back", "rolled_back_at": at(12)} == outcome(told["v1"])
     assert {"repairs": "v1"} == outcome(told["v3"])
 
 
@@ -521,7 +521,7 @@ def test_of_several_reverts_of_one_commit_the_first_counts(repo: Repository) -> 
     repo.tag("v2", here, hour=9)
     repo.tag("v1.1", there, hour=7)
     told = read(repo)
-    assert at(4) == told["v1"].facts["rolled_back_at"]
+    assert at(7) == told["v1"].facts["rolled_back_at"]
     assert ["v1", "v1"] == [told[each].facts["repairs"] for each in ("v1.1", "v2")]
 
 

@@ -308,8 +308,8 @@ class _Taking:
         for name, kind in REFERS.items():
             value = names.get(name)
             if value:
-                listed = value if isinstance(value, tuple) else (value,)
-                self.named.update(stream_of(kind, id_) for id_ in listed)
+                ids: Sequence[str] = (value,) if isinstance(value, str) else value
+                self.named.update(stream_of(kind, id_) for id_ in ids)
 
     def refuse(self, history: History, error: ImcmError) -> None:
         """Refuse the row of a history that can't be recorded."""
@@ -419,7 +419,7 @@ class _Taking:
                 else:
                     stands.setdefault(row.stream, True)
         there = [stream for stream, is_there in stands.items() if is_there]
-        gone = []
+        gone: list[str] = []
         for stream in there:
             kind, id_ = kind_and_id(stream)
             if not surveys[kind].knows(id_):

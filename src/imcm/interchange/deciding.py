@@ -587,13 +587,11 @@ def _in_time(
     pairs: Sequence[tuple[Happening, Statement | None]],
 ) -> list[tuple[Happening, Statement | None]]:
     """Return what happened in the order of time; what has no moment stays behind what it was."""
-    keyed = []
-    key = (_FIRST_OF_ALL, 0)
-    for pair in pairs:
-        key = key if pair[0].at is _NEVER else _when(pair[0])
-        keyed.append((key, pair))
-    keyed.sort(key=lambda each: each[0])
-    return [pair for _, pair in keyed]
+    keys: list[tuple[datetime, int]] = []
+    for each, _ in pairs:
+        at: Moment | None = each.at
+        keys.append(keys[-1] if at is None and keys else _when(each))
+    return [pairs[place] for place in sorted(range(len(pairs)), key=keys.__getitem__)]
 
 
 def _is_same(one: Happening, other: Happening) -> bool:
@@ -912,6 +910,7 @@ class _Alone:
     """What one statement says of a thing of which nothing was said before."""
 
     def __init__(self, statement: Statement) -> None:
+        # Any: a value as `FACTS` has it.
         self.get: Callable[[str], Any] = statement.facts.get
 
 

@@ -27,10 +27,10 @@ What is quoted (indented, or behind a ">") names nothing, and neither do the end
 - The change that brought in what is taken back has the status "rolled_back" where all of its
   commits (merges aside) are taken back, or the very commit on the branch that is the change; and
   `rolled_back_at`. Where only some are, it is "failed", stays in production, and has `recovered_at`
-  instead. Either moment is the commit time of the revert; of several reverts of one commit the
-  first, of several commits the last. A revert that was written before the change was brought in
-  took effect only with its own change: then it is the moment of that. Where even that is earlier,
-  a clock was wrong, and no moment is told.
+  instead. Either moment is that of the change which brought the revert in, since production was
+  well again only then; of several reverts of one commit the first, of several commits the last.
+  Where that lies before the change that failed, a clock was wrong: then it is the commit time of
+  the revert, or where even that is earlier, none.
 - The change that brings in the revert `repairs` that change; of several the one brought in last.
 - What is reverted before it was ever brought in, in the same change, is no failure.
 - A revert of a revert takes nothing back: what failed has failed, and bringing it in again is a
@@ -598,7 +598,7 @@ class _History:
 
     def _over_at(self, revert: int, failed: _Point, later: _Point) -> int | None:
         """Return when what was taken back was out of production; None where no clock can say."""
-        moments = (self._committed[revert], later.moment)
+        moments = (later.moment, self._committed[revert])
         return next((each for each in moments if each >= failed.moment), None)
 
     def _is_merge(self, commit: int) -> bool:

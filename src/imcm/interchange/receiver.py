@@ -243,6 +243,8 @@ def _checked_sources(sources: object) -> Mapping[str, WebhookSource]:
 
 Outcome = Literal["recorded", "nothing", "dead_letter", "unreadable", "failed"]
 
+_FAILED: Final[Outcome] = "failed"
+
 
 class _Delivery(NamedTuple):
     """One body that came from whom it should, and who waits for its answer."""
@@ -538,8 +540,7 @@ class _Writer:
                 outcomes = self._recorded(batch)
             except BaseException as error:  # nobody waits for ever
                 _LOG.error("recording failed: %s", type(error).__name__)
-                failed: Outcome = "failed"
-                outcomes = [failed] * len(batch)
+                outcomes = [_FAILED for _ in batch]
             self._failed_at = time.monotonic() if "failed" in outcomes else None
             _answer(batch, outcomes)
             self._clean()

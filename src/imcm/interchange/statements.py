@@ -41,6 +41,7 @@ from imcm.domain.vocabulary import (
     checked_services,
     checked_text,
     checked_words,
+    earliest,
     is_list,
     is_mapping,
     known_id,
@@ -396,6 +397,27 @@ class Read(NamedTuple):
 
     statements: tuple[Statement, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+
+
+def with_outcomes(read: Read) -> Read:
+    """
+    Return what was read with how changes went, for sources whose word for it is their own verdict.
+
+    That a tool says "success" of a deployment is that it went well, not only that it is there.
+    Which of two verdicts stands is decided as for all facts.
+    """
+    return Read(tuple(map(_with_outcome, read.statements)), read.dropped)
+
+
+def _with_outcome(statement: Statement) -> Statement:
+    told = [each for each in statement.happened if each.what in _OUTCOME_OF]
+    if statement.kind != CHANGE or not told or "status" in statement.facts:
+        return statement
+    last = max(told, key=lambda each: earliest(each.at))
+    return attrs.evolve(statement, facts={**statement.facts, "status": _OUTCOME_OF[last.what]})
+
+
+_OUTCOME_OF: Final = {"deployed": "successful", "failed": "failed", "rolled_back": "rolled_back"}
 
 
 def read_of(statements: Iterable[Statement], drops: Iterable[Dropped] = ()) -> Read:

@@ -9,6 +9,7 @@ import gzip
 import io
 import os
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -19,7 +20,7 @@ from typing import IO, Any, BinaryIO, Final, NamedTuple, cast
 
 import attrs
 
-from imcm.errors import ImportRefusedError, InvalidValue
+from imcm.errors import ImcmError, ImportRefusedError, InvalidValue
 
 CHUNK: Final = 1 << 20
 _IN_MEMORY: Final = 8 << 20
@@ -197,9 +198,7 @@ def _state(found: os.stat_result) -> tuple[int, ...]:
 
 
 def _no_file(label: Label) -> ImportRefusedError:
-    why = (
-        'it is not a file but a directory, a pipe or a device; pipe it in and give "-", or open it'
-    )
+    why = 'it is no file but a directory, a pipe or a device; give a file, or pipe it in as "-"'
     return refused(label, 0, why)
 
 
@@ -258,7 +257,21 @@ def kept_file(
         if size > limits.unpacked:
             why = f"more than {limits.unpacked:,} bytes came; give the path of a file"
             raise refused(label, 0, why)
+        write(label, out, data)
+
+
+def write(label: Label, out: IO[bytes], data: bytes) -> None:
+    """
+    Write to a file of ours.
+
+    Raises:
+        ImportRefusedError: The folder of temporary files is full, or there is none.
+    """
+    try:
         out.write(data)
+    except OSError as error:
+        why = f"there is no room for it among temporary files: {error.strerror}"
+        raise refused(label, 0, why) from None
 
 
 def _is_nothing(label: Label, file: Any) -> bool:
@@ -306,7 +319,7 @@ def _copy(
                 else f"it unpacks to more than {limits.ratio} times its size"
             )
             raise refused(label, 0, f"{why}, which is not taken; unpack it and give the file")
-        out.write(data)
+        write(label, out, data)
     return size
 
 
@@ -320,7 +333,7 @@ def gunzipped(label: Label, content: Content, limits: Limits, stack: ExitStack) 
     try:
         with content.open() as file, gzip.GzipFile(fileobj=file) as source:
             return _unpacked(label, cast("IO[bytes]", source), content.size, limits, stack)
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, struct.error) as error:
         raise refused(label, 0, f"it is no whole gzip file: {error}; get it again") from None
 
 
@@ -336,21 +349,11 @@ def archive_of(label: Label, content: Content, limits: Limits) -> Generator[zipf
         with content.open() as file:
             _check_listing(label, file, content.size, limits)
             with zipfile.ZipFile(file) as archive:
-                if len(archive.infolist()) > limits.members:
-                    raise _too_many(label, limits)
+                _check_members(label, len(archive.infolist()), limits)
                 yield archive
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        ValueError,
-        OverflowError,
-        NotImplementedError,
-        RuntimeError,
-        OSError,
-    ) as error:
-        if isinstance(error, InvalidValue):
-            raise
+    except ImcmError:
+        raise
+    except Exception as error:  # of a damaged one zipfile raises whatever its fields lead to
         raise refused(label, 0, f"it is no whole zip file: {error}; get it again") from None
 
 
@@ -369,12 +372,13 @@ def _check_listing(label: Label, file: BinaryIO, size: int, limits: Limits) -> N
         begin = tail.rfind(b"PK\x06\x06")
         listing = int.from_bytes(tail[begin + 40 : begin + 48], "little") if begin >= 0 else 0
     file.seek(0)
-    if listing > _LISTED * limits.members:
-        raise _too_many(label, limits)
+    _check_members(label, listing // _LISTED, limits)
 
 
-def _too_many(label: Label, limits: Limits) -> ImportRefusedError:
-    return refused(label, 0, f"more than {limits.members:,} files are in it; give the table alone")
+def _check_members(label: Label, count: int, limits: Limits) -> None:
+    if count > limits.members:
+        why = f"more than {limits.members:,} files are in it; give the table alone"
+        raise refused(label, 0, why)
 
 
 def listed_members(label: Label, content: Content, limits: Limits) -> list[str]:

@@ -235,9 +235,9 @@ def number_text(value: float | Decimal) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return ""
-        # Beyond this a float is not sure of its last digit, and repr has an exponent.
+        # Beyond this repr has an exponent.
         return (
-            f"{int(value):d}" if value.is_integer() and abs(value) < 1e15 else float.__repr__(value)
+            f"{int(value):d}" if value.is_integer() and abs(value) < 1e16 else float.__repr__(value)
         )
     if value.is_nan():
         return ""
@@ -289,26 +289,28 @@ _FORMS: Final[tuple[tuple[type, Any], ...]] = (
 )
 
 _MISSING: Final = frozenset({"NAType", "NaTType"})
+_TOLD_BY_PANDAS: Final = frozenset({"Period", "Interval"})
 
 
+# Any: of whatever.
 def _plain(value: Any) -> Any:
     """Return a value of a library as one of Python's; None for what it calls missing."""
-    kind = cast("type", type(value))
-    library = kind.__module__.partition(".")[0]
+    name: str = type(value).__name__
+    module: str = type(value).__module__
+    library = module.partition(".")[0]
     if library == "builtins":
         return value
     if isinstance(value, Enum):
         return value.value
     if library == "pandas":
-        if kind.__name__ in _MISSING:
+        if name in _MISSING:
             return None
-        return value if isinstance(value, (datetime, timedelta)) else str(value)
-    if library == "numpy":
-        if kind.__name__ == "ndarray":
-            return value.tolist()
-        if kind.__name__ in {"datetime64", "timedelta64"}:
-            value = value.astype(f"{kind.__name__}[us]")
-        return value.item()
+        return str(value) if name in _TOLD_BY_PANDAS else value
+    if library == "numpy" and hasattr(value, "dtype"):
+        # Finer than microseconds they would become bare numbers.
+        if value.dtype.kind in "mM":
+            value = value.astype(f"{value.dtype.kind}8[us]")
+        return value.tolist()  # of a single value, the value
     return value
 
 

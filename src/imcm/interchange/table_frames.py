@@ -98,6 +98,9 @@ def _polars(frame: Any) -> tuple[list[object], Iterator[Sequence[object]]]:
 
 def _duckdb(relation: Any) -> tuple[list[object], Iterator[Sequence[object]]]:
     def rows() -> Iterator[Sequence[object]]:
+        if hasattr(relation, "iter_rows"):  # from version 2 on
+            yield from relation.iter_rows()
+            return
         done = relation.execute()  # from its beginning, whatever was fetched of it before
         while some := done.fetchmany(_AT_ONCE):
             yield from some

@@ -54,7 +54,7 @@ _MULTI: Final = re.compile(
     rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}"
 )
 _ASCII: Final = bytes(range(128))
-_MOSTLY: Final = 4
+_MOSTLY: Final = 3
 """How many times as many bytes must be of Windows-1252 alone as could be of UTF-8 as well."""
 
 
@@ -173,26 +173,22 @@ def _widths(lines: list[str], delimiter: str, *, whole: bool) -> list[int]:
 
 def _delimiter(label: Label, line: int, lines: list[str], *, whole: bool) -> str:
     """Return the delimiter by which the header has several cells, and the rows as many."""
-    header = next((each for each in lines if each.strip()), "")
-    there = [each for each in _DELIMITERS if each in header]
-    if not there:
-        return ","  # one column
-    widths = {each: _widths(lines, each, whole=whole) for each in there}
-    several = [each for each in there if widths[each] and widths[each][0] > 1]
+    sample = "".join(lines)
+    widths = {each: _widths(lines, each, whole=whole) for each in _DELIMITERS if each in sample}
+    several = [each for each in widths if widths[each] and widths[each][0] > 1]
     even = [each for each in several if len({*widths[each]}) == 1]
     fitting = even or several
     if len(fitting) == 1:
         return fitting[0]
-    if not several:
-        # By none of them the header has two cells: they stand in quotes, or no quote is closed.
-        readable = [each for each in there if widths[each]]
-        if readable or len(there) == 1:
-            return "," if readable else there[0]
-    told = " or ".join(_DELIMITERS[each] for each in fitting or there)
-    why = (
-        f'its columns may be separated by {told}; say which, as delimiter="{(fitting or there)[0]}"'
-    )
-    raise refused(label, line, why.replace("\t", "\\t"))
+    if not fitting:
+        if any(widths.values()) or not widths:
+            return ","  # one column
+        # It is no CSV by any of them, which its reader tells with the line.
+        return max(widths, key=next((each for each in lines if each.strip()), "").count)
+    told = " or ".join(_DELIMITERS[each] for each in fitting)
+    first = fitting[0].replace("\t", "\\t")
+    why = f'its columns may be separated by {told}; say which, as delimiter="{first}"'
+    raise refused(label, line, why)
 
 
 # --- texts ----------------------------------------------------------------------------------------
@@ -233,7 +229,6 @@ class Text(NamedTuple):
         """
         codec, skip, called = _encoding(label, content, encoding)
         begins = 1
-        said: list[str] = []
         with _lines(label, content, codec, skip, limits) as numbered:
             lines = (text for _, text in numbered)
             first = next(lines, "")
@@ -245,7 +240,6 @@ class Text(NamedTuple):
                     why = f"it says {excerpt(first.strip())!r}; say another delimiter"
                     raise refused(label, 1, why)
                 delimiter = delimiter or named
-                said.append("it says so in its first line")
                 first = ""
             if delimiter is None:
                 sample, size, whole = [first], 0, True
@@ -256,7 +250,8 @@ class Text(NamedTuple):
                     sample.append(text)
                     size += len(text)
                 delimiter = _delimiter(label, begins, sample, whole=whole)
-        return cls(codec, skip, delimiter, begins, (_DELIMITERS[delimiter], called, *said))
+        stated = _DELIMITERS[delimiter] + (" (its first line says so)" if begins > 1 else "")
+        return cls(codec, skip, delimiter, begins, (stated, called))
 
 
 @contextmanager

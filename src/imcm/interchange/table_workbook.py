@@ -28,7 +28,7 @@ from imcm.interchange.table_bytes import (
 
 _WORKBOOK: Final = "xl/workbook.xml"
 
-_CELL: Final = re.compile(rb"""\br\s*=\s*["']\s*([A-Za-z]{0,9})([0-9]{0,9})""")
+_PLACE: Final = re.compile(rb"""\br\s*=\s*["']\s*([A-Za-z]*)([0-9]+)\s*["']""")
 _ROW_TAG: Final = re.compile(rb"<(?:[\w.-]+:)?row[\s/>]")
 _ROW_WITH: Final = re.compile(rb"<(?:[\w.-]+:)?row\s[^<>]*?\br\s*=")
 _CELL_TAG: Final = re.compile(rb"<(?:[\w.-]+:)?c[\s/>]")
@@ -40,7 +40,7 @@ _MOST_MERGED: Final = 1_000_000
 def is_workbook(label: Label, content: Content, limits: Limits) -> bool:
     """Say whether what is in a zip archive is a workbook."""
     with archive_of(label, content, limits) as archive:
-        return _WORKBOOK in archive.namelist()
+        return any(name.lower() == _WORKBOOK for name in archive.namelist())
 
 
 def _library() -> Any:
@@ -86,7 +86,9 @@ def workbook_rows(
             said = [_said(names, name, asked=sheet is not None), *rows.said]
             return said, header, rows.rows()
     empty = (
-        f"the sheet {sheet!r} is empty" if sheet is not None else f"no sheet holds a row: {told}"
+        f"no sheet that is shown holds a row (there are {told})"
+        if sheet is None
+        else f"the sheet {sheet!r} is empty"
     )
     raise refused(label, 0, f"{empty}; its first row must be the header")
 
@@ -118,7 +120,7 @@ class _Sheet:
         self._label = label
         self._sheet = sheet
         self.said: list[str] = []
-        self._first = 0
+        self._first = 0  # the row of the header, counted from 1
         self._timed: set[int] = set()
         self._kept: list[int] = []
         self._merged = self._merges()
@@ -139,7 +141,7 @@ class _Sheet:
                 found[row, from_column - left] = (from_row, from_column - left)
         return found
 
-    def _numbered(self) -> Iterator[tuple[int, list[Any]]]:
+    def _numbered(self, *, fill: bool = False) -> Iterator[tuple[int, list[Any]]]:
         rows = _asked(self._label, self._sheet.iter_rows)
         number = -1
         values: dict[tuple[int, int], Any] = {}
@@ -149,13 +151,13 @@ class _Sheet:
             if row is None:
                 return
             number += 1
-            if self._merged:
+            if fill and self._merged:
                 row = list(row)
                 for place in range(len(row)):
                     if (number, place) in holders:
                         values[number, place] = row[place]
                     held = self._merged.get((number, place))
-                    if held is not None and number > self._first > 0 and held[0] >= self._first:
+                    if held is not None and held[0] >= self._first:
                         row[place] = values.get(held, row[place])
             yield number + 1, row
 
@@ -175,13 +177,14 @@ class _Sheet:
         if header is None:
             return None
         self._kept = sorted(used)
-        if self._merged:
+        # The header is counted from 1 and merged cells from 0: below it are those from it on.
+        if any(row >= self._first for row, _ in self._merged.values()):
             self.said.append("merged cells: their value stands in each of their rows")
         return [header[place] for place in self._kept]
 
     def rows(self) -> Iterator[tuple[int, Sequence[object]]]:
         """Yield the rows below the header."""
-        for number, row in self._numbered():
+        for number, row in self._numbered(fill=True):
             if number > self._first:
                 yield number, [self._value(place, row[place]) for place in self._kept]
 
@@ -232,13 +235,17 @@ def _check(label: Label, files: dict[str, bytes], limits: Limits) -> None:
 def _bounds(data: bytes, cells: int) -> tuple[int, int]:
     """Return how many rows and columns a sheet can have: never fewer than it has."""
     height = width = 0
-    for found in _CELL.finditer(data):
+    columns: set[bytes] = set()
+    for found in _PLACE.finditer(data):
         letters, digits = found.groups()
+        # What is longer is no place in any sheet; whatever a reader makes of it, it is refused.
+        columns.add(letters[:12])
+        height = max(height, int(digits[:12]))
+    for letters in columns:
         column = 0
         for letter in letters.upper():
             column = column * 26 + letter - 64
         width = max(width, column)
-        height = max(height, int(digits or 0))
     # Those that do not say where they are come after the one before.
     height += sum(1 for _ in _ROW_TAG.finditer(data)) - sum(1 for _ in _ROW_WITH.finditer(data))
     width += cells - sum(1 for _ in _CELL_WITH.finditer(data))

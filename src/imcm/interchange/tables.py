@@ -42,6 +42,7 @@ from imcm.interchange.table_bytes import (
     refused,
     temporary,
     unpacked,
+    write,
 )
 from imcm.interchange.table_cells import Cells, Columns, canonical
 from imcm.interchange.table_frames import frame_rows, is_frame
@@ -394,7 +395,7 @@ class _Reading:
                 ]
                 yield line, dict(zip(columns.names, columns.row(texts), strict=True))
 
-        content = self._kept_rows(named())
+        content = self._kept_rows(label, named())
         return Table(
             columns.names, self._said, label, _read_again(content, columns.names), columns.again
         )
@@ -410,18 +411,18 @@ class _Reading:
                     raise refused(label, line, what)
                 yield line, cells.flat(line, value)
 
-        content = self._kept_rows(flat())
+        content = self._kept_rows(label, flat())
         names = cells.columns()
         return Table(names, self._said, label, _read_again(content, names))
 
-    def _kept_rows(self, rows: Iterable[tuple[int, dict[str, str]]]) -> Content:
+    def _kept_rows(self, label: Label, rows: Iterable[tuple[int, dict[str, str]]]) -> Content:
         """Return rows as lines of a file of ours: a number, a blank, the cells as JSON."""
         file: IO[bytes] = temporary(self._stack)
         count = 0
         for line, row in rows:
             there = {name: text for name, text in row.items() if text}
             if there:
-                file.write(b"%d %b\n" % (line, canonical(there)))
+                write(label, file, b"%d %b\n" % (line, canonical(there)))
                 count += 1
         if not count:
             self._said.append("no rows")

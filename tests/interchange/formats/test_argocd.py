@@ -58,6 +58,7 @@ def test_a_sync_is_a_change():
     )
     assert dict(said.facts) == {
         "title": "successfully synced (all tasks run)",
+        "status": "successful",
         "kind": Kind.DEPLOYMENT,
         "services": ("shop",),
         "version": SHA,

@@ -73,6 +73,7 @@ def test_the_hook_tells_what_happened_at_a_time_that_is_not_quite_iso():
     assert said.happened == (Happening("deployed", CHANGED, "ann"),)
     assert dict(said.facts) == {
         "title": "Vouchers",
+        "status": "successful",
         "kind": Kind.DEPLOYMENT,
         "services": ("web",),
         "environment": "production",

@@ -23,7 +23,7 @@ import attrs
 from imcm.domain.vocabulary import checked_text, is_mapping
 from imcm.errors import InvalidValue
 from imcm.interchange.payloads import DEFAULT, Options
-from imcm.interchange.statements import Read
+from imcm.interchange.statements import Read, with_outcomes
 
 __all__ = ["FORMATS", "Format", "format_named", "payloads_of"]
 
@@ -43,6 +43,8 @@ class Format:
             source gives; "receipt" where it gives none, so that what arrives last counts.
         statuses: The source's own words, and what each is to us; for the docs.
         severities: Our severities by the source's words, in small letters, where none are given.
+        verdicts: Whether what the source calls deployed or failed is its verdict on how the change
+            went, and not only that it is there.
         listed_in: Keys under which a file has a list of payloads: {"result": [...]}.
         statements: The function that reads one payload.
     """
@@ -53,6 +55,7 @@ class Format:
     order: Order
     statuses: Mapping[str, str]
     severities: Mapping[str, str] = MappingProxyType({})
+    verdicts: bool = False
     listed_in: tuple[str, ...] = ()
     statements: Callable[[Any, Options], Read] = attrs.field(repr=False)
 
@@ -72,7 +75,8 @@ class Format:
             raise InvalidValue("options", options, "give Options(tz=..., values=...)")
         if not is_mapping(payload):
             raise InvalidValue("payload", type(payload).__name__, "a JSON object")
-        return self.statements(payload, options)
+        read = self.statements(payload, options)
+        return with_outcomes(read) if self.verdicts else read
 
 
 _IN: Final = "imcm.interchange.formats"

@@ -132,5 +132,6 @@ ARGO_ROLLOUTS: Final = Format(
         "Paused": "nothing: a step like any other",
     },
     listed_in=("items",),
+    verdicts=True,
     statements=_statements,
 )

@@ -150,5 +150,6 @@ ARGOCD: Final = Format(
         "Degraded (health)": "nothing; a label",
     },
     listed_in=("items",),
+    verdicts=True,
     statements=_statements,
 )

@@ -587,6 +587,7 @@ GITHUB: Final = Format(
         "issue: closed, not_planned": "closed at closed_at, not resolved",
     },
     severities=SEVERITIES,
+    verdicts=True,
     statements=_statements,
 )
 
@@ -597,5 +598,6 @@ GITHUB_DEPLOYMENTS: Final = Format(
     order="time",
     statuses=_STATUSES,
     listed_in=("deployments",),
+    verdicts=True,
     statements=_rows,
 )

@@ -211,5 +211,6 @@ GITLAB: Final = Format(
         "canceled": "cancelled",
         "skipped": "not deployed",
     },
+    verdicts=True,
     statements=_statements,
 )
