@@ -787,8 +787,9 @@ class BoardsModel:
         put_rows(connection, self._read(changed, unread))
         connection.executemany("INSERT OR IGNORE INTO named VALUES (?, ?)", sorted(self._named))
         self._last, self._reread, self._named = {}, set(), {}
-        while len(self._held) > HELD:
-            del self._held[next(iter(self._held))]
+        # All at once: each search for the first one would go through those that were deleted.
+        for stream in list(islice(self._held, max(0, len(self._held) - HELD))):
+            del self._held[stream]
 
     def _read(self, changed: Iterable[Snapshot], unread: bool) -> Iterator[Read]:
         again: dict[str, int] = {}
