@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -247,7 +247,7 @@ def _say_taken(taken: Taken, read: _Reading, *, dry_run: bool) -> None:
 
 
 @contextmanager
-def _for_import(path: Path) -> Iterator[Ledger]:
+def _for_import(path: Path) -> Generator[Ledger]:
     """Open a ledger to import into; one that was made for that and got nothing is taken away."""
     new = not path.exists()
     empty = False

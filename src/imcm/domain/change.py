@@ -3187,7 +3187,7 @@ def _mark_guards(
     def refused_by(*guards: Guard[Change]) -> Callable[[Moment | None], str]:
         def guard_at(at: Moment | None) -> str:
             # Who does not say by which steps it went up brought it to everybody at once.
-            ask = Ask(at=at, policy=policy, also=also, rollout_plan=())
+            ask: _Ask = Ask(at=at, policy=policy, also=also, rollout_plan=())
             refused = _first_to_refuse(guards, change, ask)
             return refused or ("" if at is not None else _asks_when(change, ask))
 

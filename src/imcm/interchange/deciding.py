@@ -169,9 +169,10 @@ class Past:
         if version not in self.stands and version in self._taken_back:
             return
         (self.versions if version in self.stands else self.silenced).add(version)
-        what = _HAPPENED.get(type(event))
+        what = _happened(event)
         if what is not None and self.kind == INCIDENT:
-            each = Happening(what, event.at, event.by)
+            at: Any = event.at  # a reopening may have none
+            each = Happening(what, at, event.by)
             if version in self.stands:
                 self.happened.append((version, each))
             else:
@@ -193,7 +194,7 @@ class Past:
     def _read_void(self, event: Any, order: Order) -> None:
         """Take from when on the source says that there is none of what it told."""
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
-        what = _HAPPENED.get(type(target))
+        what = _happened(target)
         if what is not None and what != "reopened" and self.kind == INCIDENT:
             self.facts[f"{what}_at"] = Said(None, order)
         for whole, values in facts_of(target):
@@ -204,7 +205,7 @@ class Past:
         target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
         if target is None or event.version not in self.versions | self.silenced:
             return
-        what = _HAPPENED.get(type(target))
+        what = _happened(target)
         if what is not None and self.kind == INCIDENT:
             for place, (version, each) in enumerate(self.happened):
                 if version == event.version:
@@ -216,7 +217,7 @@ class Past:
             now = {n: event.now.get(n) for n in names if event.was.get(n) != event.now.get(n)}
             self._say("labels", now, order)
             return
-        for name in _named_by(type(target), event.field):
+        for name in _named_by(_kind_of(target), event.field):
             value: Any = event.now
             if name == "customers":
                 value = None if value is None else value.customers
@@ -253,7 +254,8 @@ def _named(text: str) -> Name:
 def _one_by_one(name: str, value: Any) -> Iterator[tuple[Name, Any]]:
     """Yield a fact, and of labels, marks and references each by itself."""
     if name in _BY_NAME:
-        yield from (((name, key), each) for key, each in (value or {}).items())
+        several: Mapping[str, Any] = value or {}
+        yield from (((name, key), each) for key, each in several.items())
     else:
         yield name, value
 
@@ -326,6 +328,15 @@ _FIELDS: Final[Mapping[type, Mapping[str, str]]] = {
 """Which fact each field of an event tells."""
 
 
+def _kind_of(event: object) -> type[Any]:
+    return type(event)
+
+
+def _happened(event: Any) -> str | None:
+    """Return what an event says happened to an incident; None where it says nothing of that."""
+    return _HAPPENED.get(_kind_of(event))
+
+
 def _named_by(kind: type, field: str) -> tuple[str, ...]:
     name = _FIELDS.get(kind, {}).get(field)
     return () if name is None else (name,)
@@ -333,7 +344,7 @@ def _named_by(kind: type, field: str) -> tuple[str, ...]:
 
 def facts_of(event: Any) -> Iterator[tuple[str, Any]]:
     """Yield the facts that an imported event tells. Any: an event of whatever kind."""
-    for field, name in _FIELDS.get(type(event), {}).items():
+    for field, name in _FIELDS.get(_kind_of(event), {}).items():
         value = getattr(event, field)
         if name == "customers":
             value = None if value is None else value.customers
@@ -588,8 +599,13 @@ _AT_ONCE: Final = ("reopened", "acknowledged", "mitigated", "resolved", "closed"
 """In which order stands what happened at one moment."""
 
 
+def _moment_of(each: Happening) -> Moment | None:
+    """Return when it happened; None of a reopening of which no source says when."""
+    return each.at
+
+
 def _when(each: Happening) -> tuple[datetime, int]:
-    at: Moment | None = each.at
+    at = _moment_of(each)
     return (_FIRST_OF_ALL if at is None else earliest(at)), _AT_ONCE.index(each.what)
 
 
@@ -599,7 +615,7 @@ def _in_time(
     """Return what happened in the order of time; what has no moment stays behind what it was."""
     keys: list[tuple[datetime, int]] = []
     for each, _ in pairs:
-        at: Moment | None = each.at
+        at = _moment_of(each)
         keys.append(keys[-1] if at is None and keys else _when(each))
     return [pairs[place] for place in sorted(range(len(pairs)), key=keys.__getitem__)]
 
@@ -1026,7 +1042,7 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
     """Yield the facts that an event tells, or takes back. Any: an event of whatever kind."""
     edit: Any = event  # a type checker takes it for less, once it was asked what it is
     if isinstance(event, CORRECTIONS):
-        target = type(past.events[edit.version - 1])
+        target = _kind_of(past.events[edit.version - 1])
         if target in _HAPPENED:
             yield f"{_HAPPENED[target]}_at"
         if edit.field != "labels":
@@ -1042,7 +1058,7 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
         yield GONE
         return
     told = past.events[edit.version - 1] if isinstance(event, EventVoided) else event
-    what = _HAPPENED.get(type(told))
+    what = _happened(told)
     if what is not None:
         yield from ("resolved_at", "closed_at") if what == "reopened" else (f"{what}_at",)
     for whole, values in facts_of(told):
@@ -1079,7 +1095,7 @@ def _taken_back(past: Past, made: Sequence[Made], correctable: Correctable) -> I
         if now is None:
             if not (settled and isinstance(event, changes.ChangeDeployed)):
                 yield version  # how it went was told since
-        elif _differs(event, now, correctable.get(type(event), {})):
+        elif _differs(event, now, correctable.get(_kind_of(event), {})):
             yield version
 
 
@@ -1148,7 +1164,7 @@ def _unchangeable(
 ) -> Iterator[Unchangeable]:
     """Yield what the source says otherwise now of facts that have no correction."""
     for event, _ in made:
-        kind = type(event)
+        kind = _kind_of(event)
         told = [v for v in past.versions if name_of(past.stands[v]) == name_of(event)]
         if not told or kind is incidents.RoleAssigned:
             continue
@@ -1254,7 +1270,7 @@ def _in_turn(
             break
         written = past.events[version - 1]
         # Where a person corrected it, only another word of the source takes that back.
-        if new.at is not None and new.at != old.at:
+        if _moment_of(new) is not None and new.at != old.at:
             edits += [
                 (each, said or last)
                 for each in corrected(

@@ -228,7 +228,8 @@ class _Taking:
         self.counts["statements"] += len(some)
         self.seen |= by_stream.keys()
         self._settle_merges(by_stream)
-        for attempt in range(1, _TRIES + 1):
+        attempt = 1
+        while True:
             tally = _Tally()
             try:
                 self.ledger.bring_in(
@@ -237,8 +238,9 @@ class _Taking:
             except ConflictError:
                 if attempt == _TRIES:
                     raise
-                continue
-            break
+                attempt += 1
+            else:
+                break
         for name, count in tally.counts.items():
             self.counts[name] += count
         self.left += tally.left
@@ -251,8 +253,7 @@ class _Taking:
             value = facts.get(name)
             if value is None:
                 continue
-            listed = value if isinstance(value, tuple) else (value,)
-            ids = tuple(self._referred(name, each) for each in listed)
+            ids = tuple(self._referred(name, each) for each in _listed(value))
             self.named.update(stream_of(kind, each) for each in ids)
             facts[name] = ids if isinstance(value, tuple) else ids[0]
         changed = facts != dict(statement.facts)
@@ -272,7 +273,9 @@ class _Taking:
             for statement in statements
             if statement.facts.get("merged_into") is not None
         }
-        missing = set(self.ledger.empty_streams(into - by_stream.keys())) if into else set()
+        missing = set[str]()
+        if into:
+            missing.update(self.ledger.empty_streams(into - by_stream.keys()))
         for stream, statements in by_stream.items():
             for place, statement in enumerate(statements):
                 target = statement.facts.get("merged_into")
@@ -339,10 +342,16 @@ class _Taking:
         received_at = first.received_at or self.received_at
         if kind != INCIDENT or received_at is None or any(map(_has_moment, statements)):
             return statements
-        labels = {**(first.facts.get("labels") or {}), "detected_at": "time of receipt"}
+        said: Mapping[str, str] = first.facts.get("labels") or {}
+        labels = {**said, "detected_at": "time of receipt"}
         happened = (*first.happened, Happening("detected", received_at))
         dated = attrs.evolve(first, facts={**first.facts, "labels": labels}, happened=happened)
         return [dated, *others]
+
+
+def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the ids of a fact that names one thing, or several."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _has_moment(statement: Statement) -> bool:

@@ -534,10 +534,15 @@ def _plain(
 
     def stretches(mask: bytearray) -> dict[str, Any]:
         mine = indices_set(mask)
+
+        def who(here: int) -> Who:
+            row = facts.incidents[mine[here]]
+            return row.id, row.positions
+
         return {
             "count": len(mine),
             "starts": lambda: take(starts, mine),
-            "who": lambda here: _who(facts.incidents[mine[here]]),
+            "who": who,
             "groups": groups_at(facts.incidents, mine, definition).__getitem__,
         }
 
@@ -561,10 +566,6 @@ def _never_came(columns: IncidentColumns, definition: IncidentDuration) -> bytea
     if definition.missing != "leave_out":
         return bytearray(len(never))
     return logical_and(never, is_exact(columns.resolved))
-
-
-def _who(row: IncidentFacts) -> Who:
-    return row.id, row.positions
 
 
 def measure(facts: Facts, definition: IncidentDuration) -> Figure:
