@@ -87,6 +87,11 @@ def is_terminal(stream: TextIO) -> bool:
     return not stream.closed and (bool(os.environ.get("FORCE_COLOR")) or stream.isatty())
 
 
+def is_shown() -> bool:
+    """Say whether somebody looks at standard output."""
+    return is_terminal(sys.stdout)
+
+
 @contextmanager
 def _written() -> Generator[None]:
     """Tell a full disk beneath standard output from one beneath another file."""
@@ -141,7 +146,7 @@ def show(
         struck: Places of rows whose last cell is struck through where that can be shown.
     """
     cells = [[plain(text) for text in row] for row in rows]
-    if not is_terminal(sys.stdout):
+    if not is_shown():
         widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
         for row in (columns, *cells):
             padded = [
@@ -249,7 +254,7 @@ class _JsonLines:
     """Standard output for lines of JSON: as they are, but to a terminal nothing it would obey."""
 
     def write(self, line: bytes) -> None:
-        if is_terminal(sys.stdout):
+        if is_shown():
             _write(_escaped(line.decode()))
             return
         with _written():

@@ -4,7 +4,6 @@ Commands that write a ledger out: whole, or as other tools take it.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,7 @@ from imcm.cli.common import (
     KnownAt,
     LedgerPath,
     Zone,
-    is_terminal,
+    is_shown,
     json_lines,
     known_at_of,
     moment,
@@ -168,7 +167,7 @@ def _export_tables(
             write = write_parquet if form == "parquet" else write_arrow
             _tell_tables(write(book, _folder(out), **asked), out)
             return
-        if out == "-" and is_terminal(sys.stdout):
+        if out == "-" and is_shown():
             raise InvalidValue("--out", out, "a file, or a pipe: no terminal can show it")
         kind = f"such a table (.{form})"
         with _target(out, kind, lambda file: is_table(form, file), is_binary=True) as file:
