@@ -317,7 +317,6 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
             (*L, "--out", "new"),
             (*L, "--out", "new.json", "--table", "incidents"),
             (*L, "--out", "new", "--table", "{}"),
-            (*L, "--out", "{}"),
         ]
         for form in ("parquet", "arrow")
     },

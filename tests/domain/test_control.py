@@ -150,6 +150,8 @@ class TestVotesThatLapse:
         )
         [event] = asked(*both).when(change.start, by="ann", at=at(13), policy=one).events
         assert not event.outstanding
+        [more] = vote(*both, by="eve", hours=13, policy=one).events  # one of them may be renewed
+        assert (more.status, more.votes) == (None, 2)
 
     def test_can_be_given_again_then_by_the_same_person_and_not_before(self):
         once = voted(*WAITS)

@@ -41,6 +41,7 @@ from imcm.domain.change_events import (
     ChangeRolledBack,
     ChangeStatus,
     ChangeValidated,
+    ContentCorrectedAfterApproval,
     RolloutAborted,
 )
 from imcm.domain.corrections import (
@@ -745,6 +746,15 @@ class TestRefusals:
         found = ChangeObserved(at=at(0), by="scanner", title="hotfix", imported=True)
 
         assert [found] == bring_in(change, change.INITIAL, [found])[1]
+
+    def test_a_label_of_a_live_change_is_told_once(self):
+        lived = change.fold([planned(labels={"team": "core", "tier": "1"}), submitted()])
+        says = planned(labels={"tier": "2"}, imported=True)
+
+        state, (corrected, after_approval) = bring_in(change, lived, [says])
+        assert ("labels", {"team": "core", "tier": "2"}) == (corrected.field, corrected.now)
+        assert isinstance(after_approval, ContentCorrectedAfterApproval)
+        assert [] == bring_in(change, state, [says])[1]
 
 
 class TestApprovals:

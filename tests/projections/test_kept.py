@@ -157,7 +157,7 @@ def test_at_every_stage_and_however_often_it_was_packed(cuts, looked):
         done = cut
         together, renewed = {}, fold.changed()
         made |= {(type(one.row), one.row.id): one for one in renewed}
-        together, renewed = fold.to_store()
+        together, renewed = fold.to_store(renewed)
         made |= {(type(one.row), one.row.id): one for one in renewed}
         read = fold.cursor
         if looked:
