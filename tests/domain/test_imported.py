@@ -751,7 +751,7 @@ class TestRefusals:
         lived = change.fold([planned(labels={"team": "core", "tier": "1"}), submitted()])
         says = planned(labels={"tier": "2"}, imported=True)
 
-        state, (corrected, after_approval) = bring_in(change, lived, [says])
+        state, (after_approval, corrected) = bring_in(change, lived, [says])
         assert ("labels", {"team": "core", "tier": "2"}) == (corrected.field, corrected.now)
         assert isinstance(after_approval, ContentCorrectedAfterApproval)
         assert [] == bring_in(change, state, [says])[1]
