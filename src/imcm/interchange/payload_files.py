@@ -4,7 +4,9 @@ Payloads in files: one JSON text, a list of them, or one a line; also packed by 
 
 from __future__ import annotations
 
+import codecs
 import gzip
+import io
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -22,6 +24,8 @@ LARGEST_FILE: Final = 1_000_000_000
 
 _WHOLE: Final = 200_000_000
 """Bytes of a file that is one JSON text: it is read whole."""
+
+_NOTHING: Final = "nothing was recorded"
 
 
 class Bad(NamedTuple):
@@ -100,7 +104,7 @@ def _payloads(given: str | Path, made: Format) -> Iterator[tuple[str, Any, str]]
     try:
         if not path.is_file():
             what = "is not a file" if path.exists() else "is not there"
-            raise ImportRefusedError(f"{path} {what}; nothing was recorded")
+            raise ImportRefusedError(f"{path} {what}; {_NOTHING}")
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             yield from _of_stream(str(path), file, made)  # type: ignore[arg-type]
     except (OSError, EOFError, zlib.error) as error:
@@ -110,11 +114,17 @@ def _payloads(given: str | Path, made: Format) -> Iterator[tuple[str, Any, str]]
 
 def _of_stream(name: str, file: BinaryIO, made: Format) -> Iterator[tuple[str, Any, str]]:
     """Yield each payload with where it stands, and the hash of its text."""
-    first = _line(name, file)
+    first = file.readline(LARGEST + 1)
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ImportRefusedError(f"{name} is UTF-16; JSON is UTF-8: save it so; {_NOTHING}")
+    first = first.removeprefix(codecs.BOM_UTF8)
+    blank = 0
     while first and not first.strip():
-        first = _line(name, file)
+        first, blank = file.readline(LARGEST + 1), blank + 1
+    if not first:
+        raise ImportRefusedError(f"{name} is empty; {_NOTHING}")
     if _is_whole(first):
-        yield from _of_lines(name, first, file, made)
+        yield from _of_lines(name, blank, first, file, made)
         return
     rest = file.read(_WHOLE + 1)
     if len(rest) > _WHOLE:
@@ -122,8 +132,11 @@ def _of_stream(name: str, file: BinaryIO, made: Format) -> Iterator[tuple[str, A
     try:
         value = json_of(first + rest, largest=_WHOLE + LARGEST)
     except InvalidValue as error:
+        if _is_cut(first) and b"\n" in rest:
+            yield from _of_lines(name, blank, first, io.BytesIO(rest), made)
+            return
         raise ImportRefusedError(
-            f"{name} is neither JSON nor JSON lines: {error.allowed}"
+            f"{name} is neither JSON nor JSON lines: {error.allowed}; {_NOTHING}"
         ) from None
     yield from _each(name, value, first + rest, made)
 
@@ -138,23 +151,41 @@ def _is_whole(line: bytes) -> bool:
 
 
 def _of_lines(
-    name: str, line: bytes, file: BinaryIO, made: Format
+    name: str, before: int, line: bytes, file: BinaryIO, made: Format
 ) -> Iterator[tuple[str, Any, str]]:
-    number = size = 0
+    number, size = before, 0
     while line:
         number += 1
-        size += len(line)
+        where = f"{name}:{number}"
+        length = len(line) + (_skipped(file) if _is_cut(line) else 0)
+        size += length
         if size > LARGEST_FILE:
             raise ImportRefusedError(f"{name} has more than {LARGEST_FILE:,} bytes")
-        if line.strip():
-            where = f"{name}:{number}"
+        if _is_cut(line):
+            yield where, Bad(where, f"a line of {length:,} bytes; at most {LARGEST:,}"), ""
+        elif line.strip():
             try:
                 value = json_of(line)
             except InvalidValue as error:
                 yield where, Bad(where, str(error)), ""
             else:
                 yield from _each(where, value, line, made)
-        line = _line(name, file)
+        line = file.readline(LARGEST + 1)
+
+
+def _is_cut(line: bytes) -> bool:
+    """Say whether a line is longer than what was read of it."""
+    return len(line) > LARGEST and not line.endswith(b"\n")
+
+
+def _skipped(file: BinaryIO) -> int:
+    """Leave the rest of a line out, and return how many bytes that was."""
+    size = 0
+    while part := file.readline(LARGEST):
+        size += len(part)
+        if part.endswith(b"\n"):
+            break
+    return size
 
 
 def _each(where: str, value: object, raw: bytes, made: Format) -> Iterator[tuple[str, Any, str]]:
@@ -163,13 +194,3 @@ def _each(where: str, value: object, raw: bytes, made: Format) -> Iterator[tuple
     for place, payload in enumerate(several, start=1):
         named = where if len(several) == 1 else f"{where} [{place}]"
         yield named, payload, digest if len(several) == 1 else sha256_of(f"{digest} {place}")
-
-
-def _line(name: str, file: BinaryIO) -> bytes:
-    line = file.readline(LARGEST + 1)
-    if len(line) > LARGEST and not line.endswith(b"\n"):
-        rest = file.read(_WHOLE)
-        if len(rest) == _WHOLE:
-            raise ImportRefusedError(f"{name} is one JSON text of more than {_WHOLE:,} bytes")
-        return line + rest
-    return line
