@@ -451,6 +451,16 @@ def test_wrong_usage_has_status_2(words: tuple[str, ...]) -> None:
     assert imcm(*words).returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [(("lst",), "list"), (("import", "alertmanagr"), "alertmanager"), (("zzzz",), "")],
+)
+def test_a_command_that_is_spelt_nearly_so_is_named(words: tuple[str, ...], near: str) -> None:
+    ran = imcm(*words)
+    assert (f"; near: {near};" in ran.stderr) is bool(near)
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+
+
 def test_bad_rows_are_listed_and_the_rest_is_imported_when_told_to(tmp_path: Path) -> None:
     """With --keep-going the good rows are imported, the bad one is named with its line."""
     file = tmp_path / "incidents.csv"

@@ -412,7 +412,18 @@ def _misused(error: Any) -> None:
         sys.stderr.write(f"{error.ctx.get_help()}\n")
         return
     hint = "" if error.ctx is None else f"; see {error.ctx.command_path} --help"
-    _fault(f"{error.format_message().rstrip('.')}{hint}")
+    _fault(f"{error.format_message().rstrip('.')}{_near_command(error)}{hint}")
+
+
+def _near_command(error: Any) -> str:
+    """Return in words which command is spelt nearly as the one given; "" where none is."""
+    given = re.match(r"No such command '(.*)'", error.format_message())
+    if given is None or error.ctx is None:
+        return ""
+    from difflib import get_close_matches
+
+    near = get_close_matches(given[1][:99], error.ctx.command.list_commands(error.ctx), n=1)
+    return f"; near: {near[0]}" if near else ""
 
 
 def _flushed(stream: TextIO) -> str:

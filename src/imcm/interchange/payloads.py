@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path as FilePath
@@ -78,6 +78,13 @@ def _depth(value: object) -> int:
 def _is_array(value: object) -> TypeGuard[list[Any]]:
     """Say whether it is what JSON calls an array."""
     return isinstance(value, list)
+
+
+def _some_of(words: Iterable[str], at_most: int = 12) -> str:
+    """Return words for a person to read: those with letters first, and how many more there are."""
+    listed = sorted(words, key=lambda word: (not any(map(str.isalpha, word)), word))
+    more = len(listed) - at_most
+    return ", ".join(listed[:at_most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _zone(value: object) -> ZoneInfo | None:
@@ -345,7 +352,7 @@ class Payload:
         naive = _OFFSET.search(fitted) is None
         if naive and self.options.tz is None:
             name = _name((*self._at, *path))
-            allowed = 'it has no UTC offset; say which clock it is of: tz="Europe/London"'
+            allowed = 'it has no UTC offset; say which clock it is of: tz="Europe/London", or --tz'
             raise InvalidValue(name, text, allowed)
         try:
             moment = self._times.moment(_name(path), fitted)
@@ -398,7 +405,7 @@ class Payload:
             return None
         word = self.options.word(fact, text, ours)
         if word is None:
-            known = ", ".join(sorted({*ours, *self.options.values.get(fact, {})})[:12])
+            known = _some_of({*ours, *self.options.values.get(fact, {})})
             self.drop(fact, text, f"not known ({known}); say what it means under values.{fact}")
         return word or None
 

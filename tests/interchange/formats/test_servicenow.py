@@ -430,3 +430,24 @@ def test_anything_is_read_or_refused(made):
     samples += [audit("rfc", "", "x"), audit("approval", "", "approved")]
     reads_or_refuses(made.read, samples)
     reads_or_refuses(made.read, samples, Options(tz="Europe/Oslo"))
+
+
+@pytest.mark.parametrize(
+    ("format_", "row", "why"),
+    [
+        (INCIDENTS, {"state": "Resolved"}, "no resolved_at"),
+        (INCIDENTS, {"state": "7"}, "no resolved_at"),
+        (CHANGES, {"state": "3", "sys_class_name": "change_request"}, "no closed_at"),
+    ],
+)
+def test_an_end_of_which_no_moment_is_told_is_listed(format_, row, why):
+    """It is over by its status, and no figure can say since when: nothing is invented."""
+    read = format_.read(incident(**row), Options(tz="UTC"))
+    assert why in {each.what: each.why for each in read.dropped}["state"]
+    assert read.statements[0].happened == ()
+
+
+def test_words_that_are_taken_are_told_before_numbers():
+    [dropped] = INCIDENTS.read(incident(state="Bananas"), Options(tz="UTC")).dropped
+    assert "not known (active, " in dropped.why
+    assert " more); say what it means under values.status" in dropped.why

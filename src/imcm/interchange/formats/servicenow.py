@@ -334,8 +334,12 @@ def _incident(row: _Row) -> Statement:
     told.severity(_mapped(of, "severity", priority, shown), SEVERITIES, name=shown)
     told.put("channel", of.word("channel", row.value("contact_type"), CHANNELS))
     row.moment("opened_at", told, "detected_at")
-    row.moment("resolved_at", told, "resolved_at")
-    row.moment("closed_at", told, "closed_at")
+    ends = (
+        row.moment("resolved_at", told, "resolved_at"),
+        row.moment("closed_at", told, "closed_at"),
+    )
+    if status in {"resolved", "closed"} and not any(ends):
+        of.drop("state", row.shown("state") or status, "it is not said when: no resolved_at")
     told.add("marks", "work started", row.moment("work_start"))
     if status in {"open", "acknowledged"}:
         told.still_open(row.shown("state") or status, "resolved_at", "closed_at")
@@ -399,7 +403,9 @@ def _change(row: _Row) -> Statement:
         row.moment("closed_at", told, "cancelled_at")
         told.put("status", "cancelled")
     else:
-        row.moment("closed_at", told, "closed_at")
+        closed_at = row.moment("closed_at", told, "closed_at")
+        if status == "closed" and closed_at is None:
+            of.drop("state", row.shown("state") or status, "it is not said when: no closed_at")
         told.put("status", of.word("outcome", row.value("close_code"), OUTCOMES))
         if status is not None and status != "closed":
             told.still_open(row.shown("state") or status, "closed_at")
