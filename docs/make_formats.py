@@ -83,7 +83,7 @@ critical = "P1"
 sev9 = ""                           # absent
 ```
 
-What is read is checked: a payload has at most 8 MB, 64 levels, and decides no path, code or
+What is read is checked: a payload (a line of JSON lines, too) has at most 8 MB, 64 levels, and decides no path, code or
 query. An incident of which a source tells no moment at all is detected when it arrives, where
 that is known, and has a label that says so.
 

@@ -11,7 +11,7 @@ from imcm.domain.change_events import (
     ChangeRevised,
     ChangeRolledBack,
 )
-from imcm.domain.corrections import EventVoided
+from imcm.domain.corrections import EventVoided, SourceSaid
 from imcm.domain.incident_events import IncidentDetected, IncidentResolved
 from imcm.domain.recorded import LedgerOpened, Recorded, Source, Unread
 from imcm.domain.vocabulary import Between, ChangeType
@@ -191,6 +191,16 @@ def test_events_that_cannot_be_read_are_there():
 
     assert [(None, "INC-1", "IncidentSung"), (1.0, "INC-1", "IncidentDetected")] == told(entries)
     assert (unread, "") == (entries[0].event, entries[0].by)
+
+
+def test_that_a_source_said_it_again_is_nothing_that_happened_and_is_in_the_replay():
+    again = SourceSaid(at=None, by="snow", facts=("severity",), imported=True)
+    events = log(incident("INC-1", detected(0), lambda _: (again,), resolved(2)))
+
+    assert ["IncidentDetected", "IncidentResolved"] == [e.what for e in timeline(events)]
+    assert ["IncidentDetected", "SourceSaid", "IncidentResolved"] == [
+        e.what for e in replayed(events)
+    ]
 
 
 def test_the_ledgers_own_rows_are_no_part_of_it():

@@ -2,7 +2,8 @@
 Timelines: what happened when, as data, of one incident, one change, a service or a period.
 
 Incidents and changes are interleaved by the time things happened, as corrected. Nothing is
-hidden: what was voided or corrected later is there and says so. Prose is made at the edge.
+hidden: what was voided or corrected later is there and says so. That a source said again what it
+had said is nothing that happened, and stands in `replayed` only. Prose is made at the edge.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 import attrs
 
 from imcm.domain.change_events import ChangeObserved
-from imcm.domain.corrections import EDITS, EventVoided, standing
+from imcm.domain.corrections import EDITS, EventVoided, SourceSaid, standing
 from imcm.domain.incident_events import IncidentDescribed
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Recorded, Unread, known, stream_of
 from imcm.domain.vocabulary import Moment, checked_text, is_list, optional_time
@@ -97,6 +98,8 @@ def timeline(
     """
     Return what happened, in order of time; things without a known time come first.
 
+    That a source said again what it had said (`SourceSaid`) is left out: nothing happened then.
+
     Args:
         log: Recorded events in log order.
         incident, change: Only this one (and, with *linked*, those it names or that name it).
@@ -126,7 +129,9 @@ def timeline(
         entry
         for name in wanted
         for entry in entries[name]
-        if inside(entry.at, window, "[)") and _had_happened(entry, cut)
+        if inside(entry.at, window, "[)")
+        and _had_happened(entry, cut)
+        and not isinstance(entry.event, SourceSaid)
     ]
     selected.sort(key=_order)
     return tuple(selected)
