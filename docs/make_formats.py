@@ -83,9 +83,9 @@ critical = "P1"
 sev9 = ""                           # absent
 ```
 
-What is read is checked: a payload (a line of JSON lines, too) has at most 8 MB, 64 levels, and decides no path, code or
-query. An incident of which a source tells no moment at all is detected when it arrives, where
-that is known, and has a label that says so.
+What is read is checked: a payload, or a line of JSON lines, has at most 8 MB and 64 levels, and
+decides no path, code or query. An incident of which a source tells no moment at all is detected
+when it arrives, where that is known, and has a label that says so.
 
 ## The formats
 """
