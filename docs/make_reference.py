@@ -130,7 +130,7 @@ INDEX: Final[Mapping[str, tuple[str, ...]]] = {
     "[The ledger](#the-ledger)": (*RECORDING, "deliver", "adeliver"),
     "[Boards](#boards)": ("views", "Views", *BOARDS),
     "[What it gives back](#what-the-ledger-gives-back)": RECORDS,
-    "[Facts](#facts-and-rows)": ("facts", *ROWS, "as_source_knew"),
+    "[Facts](#facts-and-rows)": ("facts", "from_frames", *ROWS, "as_source_knew"),
     "[Figures](#figures): durations": DURATIONS,
     "Figures: deployments": DEPLOYMENTS,
     "Figures: outages": OUTAGES,
@@ -965,6 +965,7 @@ def parts() -> Iterator[str]:
     yield "## Facts and rows"
     yield "One row for each incident and each change, as it stands: what figures are made of."
     yield from function("facts")
+    yield from function("from_frames")
     for name in ROWS:
         yield from members(name, getattr(imcm, name))
     yield from function("as_source_knew")

@@ -1069,6 +1069,7 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "interchange.calendars.holidays_in.years": lambda: 2026,
     "interchange.calendars.read_calendar.source": lambda: CALENDAR,
     "interchange.csv_files.import_csv.incidents": lambda: csv_file("id,title\n"),
+    "imcm.from_frames.incidents": lambda: csv_file("id,title\n"),
     "interchange.csv_files.import_csv.ledger": lambda: Ledger.in_memory(clock=clock),
     "imcm.LedgerReader.path": ledger_file,
     "imcm.LedgerReader.configured.settings": lambda: {

@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         UnknownIdError,
         UnreadEventError,
     )
+    from imcm.interchange.csv_files import from_frames
     from imcm.interchange.dead_letters import DeadLetter, DeadLetters
     from imcm.interchange.formats import format_named
     from imcm.interchange.policy_schema import policy_schema
@@ -331,6 +332,7 @@ __all__ = [
     "format_named",
     "frames",
     "freeze_overrides",
+    "from_frames",
     "incident",
     "increments",
     "judge",
@@ -436,6 +438,7 @@ _HOMES: Final = {
     "record_statements": "imcm.interchange.taking_in",
     "Taken": "imcm.interchange.taking_in",
     "format_named": "imcm.interchange.formats",
+    "from_frames": "imcm.interchange.csv_files",
     "Settled": "imcm.ledger.bringing_in",
     "DEFAULT_POLICY": "imcm.domain.policy",
     "DecisionTrail": "imcm.projections.histories.decisions",

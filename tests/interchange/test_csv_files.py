@@ -2,11 +2,12 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 import attrs
 import pytest
 
-from imcm import Ledger, change, change_failure_rate, facts, incident
+from imcm import Ledger, change, change_failure_rate, facts, from_frames, incident
 from imcm.audit import is_of_payload
 from imcm.codec.rows import StoredEvent
 from imcm.domain.change_events import (
@@ -1206,3 +1207,77 @@ def test_many_rows(tmp_path):
             file.write(f"{number},{began.isoformat()},{over.isoformat()},P{number % 4 + 1}\n")
     ledger = Ledger.in_memory()
     assert import_csv(ledger, incidents=path).events == 15_000
+
+
+class TestFromFrames:
+    """Facts without a ledger are those of a ledger that the same tables came into."""
+
+    INCIDENTS = (
+        {"Nr": "7", "Opened": "2024-05-01 09:00", "Solved": "2024-05-01 10:30", "Prio": "high"},
+        {"Nr": "8", "Opened": "2024-05-02 09:00", "Solved": None, "Prio": "low"},
+    )
+    MAPPING: ClassVar = {
+        "tz": "Europe/Oslo",
+        "incidents": {
+            "columns": {
+                "Nr": "id", "Opened": "detected_at", "Solved": "resolved_at", "Prio": "severity"
+            }
+        },
+        "values": {"severity": {"high": "P1", "low": "P4"}},
+    }  # fmt: skip
+
+    def test_are_those_of_a_ledger(self, ledger):
+        changes = [{"id": "C1", "deployed_at": "2024-05-01T08:50Z", "status": "successful"}]
+        commits = [{"change_id": "C1", "commit_id": "abc1234", "committed_at": "2024-05-01T08:00Z"}]
+        tables = {"incidents": self.INCIDENTS, "changes": changes, "commits": commits}
+        import_csv(ledger, **tables, mapping=self.MAPPING)
+
+        held = from_frames(**tables, mapping=self.MAPPING)
+
+        theirs = facts(ledger.replay())
+        assert len(held.incidents) == 2
+        assert [row.severity_last for row in held.incidents] == [Severity.P1, Severity.P4]
+        for mine, other in zip(held.incidents, theirs.incidents, strict=True):
+            assert (mine.id, mine.status, mine.spells) == (other.id, other.status, other.spells)
+        assert [row.commits for row in held.changes] == [row.commits for row in theirs.changes]
+
+    def test_a_mapping_in_place_says_what_its_file_says(self, tmp_path):
+        file = tmp_path / "m.toml"
+        file.write_text(
+            'tz = "Europe/Oslo"\n[incidents.columns]\nNr = "id"\nOpened = "detected_at"\n'
+            'Solved = "resolved_at"\nPrio = "severity"\n'
+            '[values.severity]\nhigh = "P1"\nlow = "P4"\n'
+        )
+        both = [
+            [(row.id, row.spells, row.severity_last) for row in held.incidents]
+            for held in (
+                from_frames(incidents=self.INCIDENTS, mapping=given)
+                for given in (file, self.MAPPING)
+            )
+        ]
+        assert both[0] == both[1]
+
+    def test_as_of_cuts(self):
+        noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
+        held = from_frames(incidents=self.INCIDENTS, mapping=self.MAPPING, as_of=noon)
+        assert [len(row.spells) for row in held.incidents] == [1, 0]
+
+    @pytest.mark.parametrize(
+        ("mapping", "why"),
+        [
+            ({1: "x"}, "give text"),
+            ({"columns": {}}, "one of incidents, changes, commits"),
+            ({"incidents": {"columns": {"Nr": object()}}}, "write it as text"),
+            ({"values": {"severity": 3}}, "write it as a table"),
+            ({"a": {"a": {"a": {"a": {"a": {"a": {"a": 1}}}}}}}, "nested deeper"),
+            ([], "give a path"),
+        ],
+    )
+    def test_a_mapping_that_can_not_be_right_is_refused(self, mapping, why):
+        with pytest.raises(InvalidValue, match=why):
+            from_frames(incidents=self.INCIDENTS, mapping=mapping)
+
+    def test_rows_that_can_not_be_right_are_named(self):
+        rows = [*self.INCIDENTS, {"Nr": "9", "Opened": "yesterday"}]
+        with pytest.raises(ImportRefusedError, match="yesterday"):
+            from_frames(incidents=rows, mapping=self.MAPPING)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -177,7 +177,7 @@ def csv_options(
     source: str | None = None,
     tz: str | None = None,
     time_format: str | Sequence[str] | None = None,
-    mapping: str | Path | None = None,
+    mapping: str | Path | Mapping[str, Any] | None = None,
     complete: bool = False,
 ) -> CsvOptions:
     """
@@ -187,7 +187,7 @@ def csv_options(
         source: See `CsvOptions`. It can't hold a slash, which ends it in ids.
         tz: IANA name of the zone of times without offset; overrides the mapping's.
         time_format: One or several `strptime` formats; override the mapping's.
-        mapping: A TOML file that renames columns and values.
+        mapping: A TOML file that renames columns and values, or what such a file tells.
         complete: The files are the whole list of their source; so they are where the mapping says
             that they are.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from imcm.domain.corrections import (
 )
 from imcm.domain.incident_events import IncidentAbsorbed, IncidentMerged, IncidentUnmerged
 from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source, kind_and_id, stream_of
-from imcm.domain.vocabulary import Commit, checked_function
+from imcm.domain.vocabulary import Commit, checked_function, optional_time
 from imcm.errors import ImcmError, ImportRefusedError, InvalidValue, StepRefused, UnknownIdError
 from imcm.interchange.csv_check import (
     NAMED_IN_MESSAGE,
@@ -45,6 +46,7 @@ from imcm.interchange.statements import REFERS, Statement
 from imcm.ledger.bringing_in import History, Settled
 from imcm.ledger.recording import Ledger
 from imcm.plain import plain
+from imcm.projections.facts.fold import Facts
 
 
 def import_csv(
@@ -56,7 +58,7 @@ def import_csv(
     source: str | None = None,
     tz: str | None = None,
     time_format: str | Sequence[str] | None = None,
-    mapping: str | Path | None = None,
+    mapping: str | Path | Mapping[str, Any] | None = None,
     keep_going: bool = False,
     complete: bool = False,
     confirm_withdrawals: bool = False,
@@ -75,7 +77,7 @@ def import_csv(
         source: The tool they come from, put before every id; see `CsvOptions`.
         tz: IANA name of the zone of times without UTC offset; without it they are refused.
         time_format: `strptime` formats of times that are not ISO 8601.
-        mapping: A TOML file that renames columns and values.
+        mapping: A TOML file that renames columns and values, or what such a file tells.
         keep_going: Import the good rows and report the bad ones, instead of recording nothing.
         complete: The files are the whole list of their source: incidents or changes that it told
             before and that are in them no more are withdrawn.
@@ -111,6 +113,50 @@ def import_csv(
         dry_run=dry_run,
     )
     return taking.report(histories, events, dry_run=dry_run)
+
+
+def from_frames(
+    *,
+    incidents: object = None,
+    changes: object = None,
+    commits: object = None,
+    tz: str | None = None,
+    time_format: str | Sequence[str] | None = None,
+    mapping: str | Path | Mapping[str, Any] | None = None,
+    as_of: datetime | None = None,
+) -> Facts:
+    """
+    Return facts of tables, for figures: what `import_csv` would record, without any ledger.
+
+    Rows are decided by the same rules as in a file, and nothing is kept: to follow what changes,
+    and to have an audit, import them into a ledger.
+
+    Args:
+        incidents, changes, commits: The tables, at least one: a frame of pandas, polars or duckdb,
+            a list of mappings, a path; see `imcm.interchange.tables.read_table`.
+        tz: IANA name of the zone of times without UTC offset; without it they are refused.
+        time_format: `strptime` formats of times that are not ISO 8601.
+        mapping: What renames columns and values: as a TOML file of a mapping, or what it tells,
+            such as `{"incidents": {"columns": {"Opened": "detected_at"}}}`.
+        as_of: World facts later than this are cut; see `imcm.facts`.
+
+    Raises:
+        ImportRefusedError: A row can't be right; it names the rows.
+        InvalidValue: An option or the mapping can't be right.
+        NaiveTimeError: `as_of` has no zone.
+    """
+    as_of = optional_time("as_of", as_of)
+    ledger = Ledger.in_memory()
+    import_csv(
+        ledger,
+        incidents=incidents,
+        changes=changes,
+        commits=commits,
+        tz=tz,
+        time_format=time_format,
+        mapping=mapping,
+    )
+    return ledger.facts(as_of=as_of)
 
 
 KINDS: Final[Mapping[str, str]] = {"incidents": INCIDENT, "changes": CHANGE}

@@ -406,15 +406,16 @@ class Translation:
 
 
 def read_mapping(
-    path: str | Path,
+    path: str | Path | Mapping[str, Any],
     *,
     tables: Mapping[str, Collection[str]],
     closed: Mapping[str, Iterable[str]],
 ) -> Translation:
     """
-    Read a mapping from a TOML file.
+    Read a mapping from a TOML file, or from what such a file tells.
 
     Args:
+        path: The file; or its tables, as a mapping of mappings. Any: its parts are checked here.
         tables: Name of each table of columns and the names that are ours in it.
         closed: Our columns whose values are a closed list, and that list.
 
@@ -425,8 +426,8 @@ def read_mapping(
     for name, lists in (("tables", tables), ("closed", closed)):
         if not is_mapping(lists) or not all(is_list(names) for names in lists.values()):
             raise InvalidValue(name, lists, "give a mapping of names to lists of names")
-    told = read_toml("mapping", path)
-    _known(str(path), told, (*tables, "values", *_SETTINGS))
+    where, told = _given(path)
+    _known(where, told, (*tables, "values", *_SETTINGS))
     ours = {column for columns in tables.values() for column in columns}
     columns = {name: _columns(name, told.get(name, {}), tables[name]) for name in tables}
     values: dict[str, Mapping[str, str]] = {}
@@ -434,9 +435,9 @@ def read_mapping(
     _known("values", given, sorted(ours))
     for column, table in given.items():
         values[column] = _values(f"values.{column}", table, closed.get(column))
-    tz = told.get("tz")
+    tz = None if told.get("tz") is None else _text("tz", told["tz"])
     if tz is not None:
-        zone_named("tz", _text("tz", tz))
+        zone_named("tz", tz)
     formats = tuple(_texts("time_formats", told.get("time_formats", [])))
     TimeRules(formats=formats)  # refuses a format that tells too little
     absent = frozenset(text.strip() for text in _texts("absent", told.get("absent", [])))
@@ -459,6 +460,29 @@ def read_mapping(
         complete=_yes_or_no("complete", told.get("complete", False)),
         empty_removes=_yes_or_no("empty_removes", told.get("empty_removes", False)),
     )
+
+
+def _given(mapping: Any) -> tuple[str, Mapping[str, object]]:
+    """Return how errors call a mapping, and what it tells."""
+    if is_mapping(mapping):
+        return "mapping", _table("mapping", _plain("mapping", mapping))
+    told = read_toml("mapping", mapping)
+    return str(mapping), told
+
+
+_DEEPEST: Final = 5
+
+
+def _plain(where: str, value: object, depth: int = 0) -> object:
+    """Return what somebody gave as a file would tell it: tables and lists of plain values."""
+    if depth > _DEEPEST:
+        raise InvalidValue(where, "nested deeper", f"at most {_DEEPEST} tables in each other")
+    if is_mapping(value):
+        keys = [checked_text(where, key) for key in value]
+        return {key: _plain(f"{where}.{key}", value[key], depth + 1) for key in keys}
+    if not isinstance(value, str) and is_list(value):
+        return [_plain(where, each, depth + 1) for each in value]
+    return value
 
 
 _SETTINGS: Final = ("tz", "time_formats", "absent", "units", "refs", "complete", "empty_removes")
