@@ -668,6 +668,19 @@ class TestByHand:
         assert [] == bring_in(incident, state, later)[1]
         assert EventVoided in {type(event) for event in state.past}
 
+    def test_of_a_change_that_lives_here_another_word_is_heard_behind_a_void(self):
+        lived = change.fold([planned(), submitted()])
+        deployed = ChangeDeployed(at=at(4), by="snow", imported=True)
+        state, _ = bring_in(change, lived, [deployed])
+        (void,) = change.void(state, by="bea", at=at(9), version=3, why="it never came there")
+        state = change.evolve(state, void)
+        failed = ChangeFailed(at=at(5), by="snow", imported=True)
+
+        [told] = bring_in(change, state, [failed, deployed])[1]
+
+        assert (told.at, told.unauthorised) == (at(5), "approved")
+        assert isinstance(told, ChangeFailed)
+
 
 class TestVerdicts:
     def test_are_replaced_by_being_given_again(self):
