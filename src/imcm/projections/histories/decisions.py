@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Any, Final
@@ -52,7 +52,7 @@ from imcm.projections.figures.excerpt import SOME, excerpt, named, short
 from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import utc
-from imcm.projections.histories.timeline import Entry, timeline
+from imcm.projections.histories.timeline import Entry, replayed
 
 __all__ = ["Altered", "Decision", "DecisionTrail", "Finding", "Question", "Ruling"]
 
@@ -354,7 +354,6 @@ def _numbers(positions: Iterable[int]) -> str:
 
 # --- the trail ------------------------------------------------------------------------------------
 
-_END: Final = datetime.max.replace(tzinfo=UTC)
 """Decisions are ordered by knowledge: none is cut by the time it speaks of."""
 
 _NO_DECISION: Final = (
@@ -471,8 +470,8 @@ def trail_of(
         known_at, log_position: What was asked for, and how far the log was read.
     """
     change = kind_and_id(stream[0].stream)[1]
-    entries = timeline(stream, change=change, linked=False, as_of=_END)
-    decisions = _decisions(stream, sorted(entries, key=lambda entry: entry.position))
+    entries = replayed(stream, change=change)
+    decisions = _decisions(stream, entries)
     votes = [decision for decision in decisions if _approves(decision)]
     people = _People.of(decisions)
     return DecisionTrail(
