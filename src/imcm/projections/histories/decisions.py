@@ -354,8 +354,6 @@ def _numbers(positions: Iterable[int]) -> str:
 
 # --- the trail ------------------------------------------------------------------------------------
 
-"""Decisions are ordered by knowledge: none is cut by the time it speaks of."""
-
 _NO_DECISION: Final = (
     *(changes.CommitsRecorded, DurationStated, ReferenceAdded),
     *(SourceSaid, SourceWithdrew, SourceReinstated),
@@ -470,6 +468,7 @@ def trail_of(
         known_at, log_position: What was asked for, and how far the log was read.
     """
     change = kind_and_id(stream[0].stream)[1]
+    # Decisions are ordered by knowledge: none is cut by the time it speaks of.
     entries = replayed(stream, change=change)
     decisions = _decisions(stream, entries)
     votes = [decision for decision in decisions if _approves(decision)]
