@@ -26,8 +26,8 @@ from imcm.domain.corrections import (
     SourceSaid,
     SourceWithdrew,
 )
-from imcm.domain.incident_events import IncidentAbsorbed, IncidentMerged, IncidentUnmerged
-from imcm.domain.recorded import CHANGE, INCIDENT, Event, Source, kind_and_id, stream_of
+from imcm.domain.incident_events import IncidentMerged, IncidentUnmerged
+from imcm.domain.recorded import CHANGE, INCIDENT, Source, kind_and_id, stream_of
 from imcm.domain.vocabulary import Commit, checked_function, optional_time
 from imcm.errors import ImcmError, ImportRefusedError, InvalidValue, StepRefused, UnknownIdError
 from imcm.interchange.csv_check import (
@@ -40,9 +40,9 @@ from imcm.interchange.csv_check import (
 from imcm.interchange.csv_contract import CsvOptions, csv_options
 from imcm.interchange.csv_statements import Reading, commit_of, id_of, read_by
 from imcm.interchange.csv_table import Row, Rows
-from imcm.interchange.deciding import Pair, additions, source_of
+from imcm.interchange.deciding import Pair, absorptions, additions, is_of, source_of
 from imcm.interchange.mapping import Problem
-from imcm.interchange.statements import REFERS, Statement
+from imcm.interchange.statements import Statement, streams_of
 from imcm.ledger.bringing_in import History, Settled
 from imcm.ledger.recording import Ledger
 from imcm.plain import plain
@@ -252,7 +252,7 @@ class _Taking:
             if id_ is None:
                 self.without_id.setdefault(table, row.line)
                 reading.statement(row, "")  # which finds what else is wrong
-                self._note(row)
+                self.note(row)
             elif other is None:
                 digest = hashed.copy()
                 digest.update(raw)
@@ -271,7 +271,8 @@ class _Taking:
                 )
                 survey.refused.add(id_)
 
-    def _note(self, row: Row) -> None:
+    def note(self, row: Row) -> None:
+        """Note what is wrong with a row."""
         for problem in row.problems:
             self.problems.note(problem)
 
@@ -351,11 +352,7 @@ class _Taking:
 
     def name(self, names: Mapping[str, Any]) -> None:
         """Note which others a good row names."""
-        for name, kind in REFERS.items():
-            value = names.get(name)
-            if value:
-                ids: Sequence[str] = (value,) if isinstance(value, str) else value
-                self.named.update(stream_of(kind, id_) for id_ in ids)
+        self.named.update(streams_of(names))
 
     def refuse(self, history: History, error: ImcmError) -> None:
         """Refuse the row of a history that can't be recorded."""
@@ -484,8 +481,7 @@ class _Taking:
     def _is_mine(self, row: StoredEvent, id_: str) -> bool:
         if not id_.startswith(self.options.prefix):
             return False
-        source = envelope_of(row).source
-        return source is not None and source.name == self.options.name and source.ledger is None
+        return is_of(envelope_of(row).source, self.options.name)
 
     def _refused_rows(self) -> ImportRefusedError:
         rows = sum(survey.rows for survey in self.surveys.values())
@@ -566,11 +562,9 @@ class _OfRow:
         ):
             return False
         row = self.row
-        names: dict[str, Any] = {}
-        for column in self.reading.refers:
-            if row.raw(column):
-                several = column in {"caused_by", "fixed_by"}
-                names[column] = row.references(column) if several else row.reference(column)
+        names = {
+            column: read(row, column) for column, read in self.reading.refers if row.raw(column)
+        }
         if names:
             self._told(names)
         return True
@@ -588,8 +582,7 @@ class _OfRow:
         statement = self.reading.statement(row, self.sha256)
         if statement is None:
             taking.surveys[self.table].refused.add(self.id)
-            for problem in row.problems:
-                taking.problems.note(problem)
+            taking.note(row)
             return ()
         stream = stream_of(self.kind, self.id)
         into = statement.facts.get("merged_into")
@@ -625,8 +618,7 @@ def _not_merged_again(statement: Statement, there: Sequence[Pair], into: str) ->
     if stands != into:
         why = f"the ledger holds it as merged into {stands}; unmerge it first"
         raise StepRefused("bring_in", "merged", why)
-    facts = {name: value for name, value in statement.facts.items() if name != "merged_into"}
-    return attrs.evolve(statement, facts=facts)
+    return statement.without("merged_into")
 
 
 class _Saying:
@@ -651,13 +643,10 @@ class _Absorbing:
         self.merged = merged
 
     def __call__(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
-        held = {event.merged for event, _ in there if isinstance(event, IncidentAbsorbed)}
-        options = self.taking.options
-        pairs: list[tuple[Event, Source | None]] = []
-        for id_ in self.merged:
-            if id_ not in held:
-                event = IncidentAbsorbed(at=None, by=options.by, merged=id_, imported=True)
-                pairs.append((event, self.taking.sources.get(id_, Source(name=options.name))))
+        options, sources = self.taking.options, self.taking.sources
+        bare = Source(name=options.name)
+        members = ((id_, sources.get(id_, bare)) for id_ in self.merged)
+        pairs = absorptions(there, members, options.by)
         self.taking.tally(self.stream).add(there, pairs)
         return pairs
 
@@ -674,8 +663,7 @@ def _is_last(there: Sequence[StoredEvent], name: str, sha256: str, *, of_commits
     for row in reversed(there):
         if (row.type in _OF_COMMITS) is of_commits and row.type not in _BESIDE:
             envelope = envelope_of(row)
-            source = envelope.source
-            if source is not None and source.name == name and source.ledger is None:
+            if is_of(envelope.source, name):
                 return bool(is_of_hash(envelope, sha256))
     return False
 

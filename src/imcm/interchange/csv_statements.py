@@ -199,14 +199,14 @@ class Reading:
     Attributes:
         by: What a row is read by, as text before it: importer, header and mapping, as one hash. A
             row of which this and its bytes are the same says the same.
-        refers: Columns that name others, of those that the table has.
+        refers: Columns that name others, of those that the table has, and what reads each.
     """
 
     def __init__(self, table: str, header: Header, options: CsvOptions) -> None:
         self._is_incident = table == "incidents"
         readers = _INCIDENT if self._is_incident else _CHANGE
         self._readers = [(column, *readers[column]) for column in readers if column in header.ours]
-        self.refers = tuple(column for column in REFERS if column in header.ours)
+        self.refers = tuple((column, read) for column, _, read in self._readers if column in REFERS)
         self._updated = "updated_at" in header.ours
         self.by = read_by(table, header, options)
 

@@ -175,10 +175,6 @@ class Row:
 
         return self.get(name, read) or []
 
-    def words(self, name: str) -> str | None:
-        """Return free text."""
-        return self.get(name, checked_words)
-
     def reference(self, name: str) -> str | None:
         """Return an id with the prefix of its source."""
         return self.get(name, self._known)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from imcm.domain import change_events as changes
 from imcm.domain import incident_events as incidents
@@ -138,17 +138,16 @@ class Past:
                 merges = (v for v in self.versions if self._is_merge(v))
                 self.versions.difference_update([*merges])
                 self.unmerged = True
-            mine = origin is not None and origin.name == source and origin.ledger is None
-            if mine and getattr(event, "imported", False):
-                order = Order(origin.sequence, origin.recorded_at)  # type: ignore[union-attr]
-                self._read(version, event, order)
+            if is_of(origin, source) and getattr(event, "imported", False):
+                self._read(version, event, Order(origin.sequence, origin.recorded_at))
 
     def _is_merge(self, version: int) -> bool:
         return isinstance(self.stands[version], incidents.IncidentMerged)
 
     def word(self, name: Name) -> Any:
         """Return its last word on a fact; None where it has none. Any: as `Now.get`."""
-        return self._value(name)
+        said = self.facts.get(name)
+        return None if said is None else said.value
 
     def _read(self, version: int, event: Any, order: Order) -> None:
         if isinstance(event, CORRECTIONS):
@@ -164,7 +163,7 @@ class Past:
         if isinstance(event, SourceSaid):
             for text in event.facts:
                 named = _named(text)
-                self.facts[named] = Said(self._value(named), order)
+                self.facts[named] = Said(self.word(named), order)
             return
         if version not in self.stands and version in self._taken_back:
             return
@@ -187,22 +186,22 @@ class Past:
         else:
             self.facts[f"{what}_at"] = Said(at, order)
 
-    def _value(self, name: Name) -> Any:
-        said = self.facts.get(name)
-        return None if said is None else said.value
+    def _target(self, edit: Any) -> Any:
+        """Return what a void or a correction speaks of; None where there is no such version."""
+        return self.events[edit.version - 1] if 0 < edit.version <= len(self.events) else None
 
     def _read_void(self, event: Any, order: Order) -> None:
         """Take from when on the source says that there is none of what it told."""
-        target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
+        target = self._target(event)
         what = _happened(target)
         if what is not None and what != "reopened" and self.kind == INCIDENT:
             self.facts[f"{what}_at"] = Said(None, order)
         for whole, values in facts_of(target):
             for name, _ in _one_by_one(whole, values):
-                self.facts[name] = Said(self._value(name), order)
+                self.facts[name] = Said(self.word(name), order)
 
     def _read_correction(self, event: Any, order: Order) -> None:
-        target = self.events[event.version - 1] if 0 < event.version <= len(self.events) else None
+        target = self._target(event)
         if target is None or event.version not in self.versions | self.silenced:
             return
         what = _happened(target)
@@ -700,7 +699,7 @@ def _incident_ends(now: Now | _Alone, by: str) -> Iterator[Made]:
         yield incidents.IncidentMerged(**told, into=now.get("merged_into")), ("merged_into",)
 
 
-def _references(now: Now | _Alone, by: str) -> Iterator[Made]:
+def _references(now: Now | _Alone, by: str) -> Iterator[tuple[ReferenceAdded, tuple[str, ...]]]:
     for kind, address in _present(now.get("references")).items():
         yield (
             ReferenceAdded(at=None, by=by, kind=kind, address=address, imported=True),
@@ -889,10 +888,13 @@ def additions(
         new += _said_again(past, now, new, by)
         return Additions(tuple(_with_sources(new, source, bare=bare)), now.superseded)
     first, known, correctable = _AGGREGATES[kind]
-    left = tuple(_unchangeable(past, now, [*_facts(kind, now, by)], correctable))
-    for each in left:
-        now.keep(each.name, past)
-    made = [*_facts(kind, now, by), *_ends(kind, now, by)]
+    of_facts = [*_facts(kind, now, by)]
+    left = tuple(_unchangeable(past, now, of_facts, correctable))
+    if left:
+        for each in left:
+            now.keep(each.name, past)
+        of_facts = [*_facts(kind, now, by)]
+    made = [*of_facts, *_ends(kind, now, by)]
     if past.unmerged and now.get("merged_into") == past.word("merged_into"):
         # Somebody parted them since, and the source says nothing else than it said.
         made = [pair for pair in made if not isinstance(pair[0], incidents.IncidentMerged)]
@@ -916,10 +918,11 @@ def additions(
         (edits if isinstance(event, EDITS) else facts).append((event, said))
     facts += _retitled(past, now, by)
     edits = _unlabelled(past, now, by, correctable, edits)
+    held = {(e.kind, e.address) for e in past.stands.values() if isinstance(e, ReferenceAdded)}
     facts += [
         (event, now.source_of(names) or latest)
         for event, names in _references(now, by)
-        if not _has_reference(past, event)
+        if (event.kind, event.address) not in held
     ]
     moved, milestones = _rearranged(past, now, by, correctable)
     pairs_ = [*edits, *moved, *facts, *milestones]
@@ -987,6 +990,24 @@ def _with_sources(told: Iterable[Told], source: str, *, bare: bool) -> Iterator[
         if key not in made:
             made[key] = source_of(statement, source, bare=bare)
         yield event, made[key]
+
+
+def is_of(origin: Source | None, name: str) -> TypeGuard[Source]:
+    """Say whether something is the own word of a source of this name, not another ledger's."""
+    return origin is not None and origin.name == name and origin.ledger is None
+
+
+def absorptions(
+    there: Sequence[Pair], members: Iterable[tuple[str, Source]], by: str
+) -> tuple[Pair, ...]:
+    """Return what goes on in an incident, of those that were merged into it, and is not there."""
+    held = {event.merged for event, _ in there if isinstance(event, incidents.IncidentAbsorbed)}
+    new: dict[str, Pair] = {}
+    for id_, source in members:
+        if id_ not in held:
+            event = incidents.IncidentAbsorbed(at=None, by=by, merged=id_, imported=True)
+            new[id_] = event, source
+    return tuple(new.values())
 
 
 def source_of(statement: Statement, name: str, *, bare: bool = False) -> Source:
@@ -1163,18 +1184,17 @@ def _unchangeable(
     past: Past, now: Now, made: Sequence[Made], correctable: Correctable
 ) -> Iterator[Unchangeable]:
     """Yield what the source says otherwise now of facts that have no correction."""
+    told = {name_of(past.stands[version]) for version in past.versions}
     for event, _ in made:
         kind = _kind_of(event)
-        told = [v for v in past.versions if name_of(past.stands[v]) == name_of(event)]
-        if not told or kind is incidents.RoleAssigned:
+        if name_of(event) not in told or kind is incidents.RoleAssigned:
             continue
         for field, name in _FIELDS.get(kind, {}).items():
             if field in correctable.get(kind, {}) or name in {"title", "severity_name"}:
                 continue
-            before = past.facts.get(name)
-            value = now.get(name)
-            if value is not None and value != (None if before is None else before.value):
-                yield Unchangeable(name, value, None if before is None else before.value)
+            before, value = past.word(name), now.get(name)
+            if value is not None and value != before:
+                yield Unchangeable(name, value, before)
 
 
 def _retitled(past: Past, now: Now, by: str) -> Iterator[Told]:
@@ -1223,11 +1243,6 @@ def _unlabelled(
             )
         ]
     return edits
-
-
-def _has_reference(past: Past, event: Any) -> bool:
-    there = (each for each in past.stands.values() if isinstance(each, ReferenceAdded))
-    return (event.kind, event.address) in {(each.kind, each.address) for each in there}
 
 
 def _rearranged(

@@ -35,6 +35,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.domain.zones import known_zone
 from imcm.errors import InvalidValue
+from imcm.interchange.statements import REFERS
 from imcm.interchange.toml_files import read_toml
 from imcm.plain import excerpt
 
@@ -445,7 +446,7 @@ def read_mapping(
     for column, unit in units.items():
         if unit not in UNITS:
             raise InvalidValue(f"units.{column}", unit, f"one of {', '.join(UNITS)}")
-    refs = _chosen("refs", told.get("refs", {}), ours & {*REFERENCES})
+    refs = _chosen("refs", told.get("refs", {}), ours & REFERS.keys())
     for column, source in refs.items():
         if "/" in checked_id(f"refs.{column}", source):
             raise InvalidValue(f"refs.{column}", source, "the name of a tool, without slash")
@@ -495,11 +496,7 @@ def _yes_or_no(name: str, value: object) -> bool:
 
 
 DURATIONS: Final = ("stated_time_to_restore", "stated_time_to_repair")
-REFERENCES: Final = (
-    *("caused_by", "fixed_by", "fixes_incident", "repairs", "merged_into"),
-    *("child_of", "recurrence_of"),
-)
-"""Columns of durations, and of ids of other incidents and changes."""
+"""Columns of durations."""
 
 
 def _chosen(where: str, told: object, ours: Collection[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from imcm.errors import ImportRefusedError, InvalidValue
 from imcm.files import checked_path
 from imcm.interchange.formats import Format, payloads_of
 from imcm.interchange.payloads import DEFAULT, LARGEST, Options, json_of
-from imcm.interchange.statements import Dropped, Read, Statement, sha256_of
+from imcm.interchange.statements import Dropped, Statement, sha256_of
 
 LARGEST_FILE: Final = 1_000_000_000
 """Bytes that a file of payloads has at most, unpacked."""
@@ -87,13 +87,8 @@ def read_files(
             except InvalidValue as error:
                 yield OfPayload(where, bad=Bad(where, str(error)))
                 continue
-            yield OfPayload(where, _with_digest(read, digest), read.dropped)
-
-
-def _with_digest(read: Read, digest: str) -> tuple[Statement, ...]:
-    import attrs
-
-    return tuple(attrs.evolve(each, sha256=digest) for each in read.statements)
+            told = tuple(each.with_digest(digest) for each in read.statements)
+            yield OfPayload(where, told, read.dropped)
 
 
 def _payloads(given: str | Path, made: Format) -> Iterator[tuple[str, Any, str]]:
@@ -129,8 +124,9 @@ def _of_stream(name: str, file: BinaryIO, made: Format) -> Iterator[tuple[str, A
     rest = file.read(_WHOLE + 1)
     if len(rest) > _WHOLE:
         raise ImportRefusedError(f"{name} is one JSON text of more than {_WHOLE:,} bytes")
+    whole = first + rest
     try:
-        value = json_of(first + rest, largest=_WHOLE + LARGEST)
+        value = json_of(whole, largest=_WHOLE + LARGEST)
     except InvalidValue as error:
         if _is_cut(first) and b"\n" in rest:
             yield from _of_lines(name, blank, first, io.BytesIO(rest), made)
@@ -138,7 +134,7 @@ def _of_stream(name: str, file: BinaryIO, made: Format) -> Iterator[tuple[str, A
         raise ImportRefusedError(
             f"{name} is neither JSON nor JSON lines: {error.allowed}; {_NOTHING}"
         ) from None
-    yield from _each(name, value, first + rest, made)
+    yield from _each(name, value, whole, made)
 
 
 def _is_whole(line: bytes) -> bool:

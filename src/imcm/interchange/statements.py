@@ -11,7 +11,7 @@ of two statements stands) is decided in one place for all of them, in `imcm.inte
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import attrs
 
-from imcm.domain.recorded import CHANGE, INCIDENT
+from imcm.domain.recorded import CHANGE, INCIDENT, stream_of
 from imcm.domain.vocabulary import (
     ChangeType,
     Channel,
@@ -202,6 +202,20 @@ REFERS: Final[Mapping[str, str]] = {
 }
 """Facts that name others, and what they name."""
 
+
+def listed(value: str | Sequence[str]) -> Sequence[str]:
+    """Return the ids of a fact that names one thing, or several."""
+    return (value,) if isinstance(value, str) else value
+
+
+def streams_of(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the streams of what facts name, by their ids in the ledger."""
+    for name, kind in REFERS.items():
+        value = facts.get(name)
+        if value:
+            yield from (stream_of(kind, id_) for id_ in listed(value))
+
+
 HAPPENINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         INCIDENT: ("detected", "acknowledged", "mitigated", "resolved", "reopened", "closed"),
@@ -298,10 +312,25 @@ class Statement:
             sha256: SHA-256 of the body as it came, in hexadecimal.
             delivery: The id of the delivery; it counts where the statement has none of its own.
         """
+        return self._but(
+            received_at=optional_time("at", at),
+            sha256=sha256,
+            delivery=self.delivery or delivery,
+        )
+
+    def with_digest(self, sha256: str) -> Statement:
+        """Return the same statement, of a payload of this SHA-256 in hexadecimal."""
+        return self._but(sha256=sha256)
+
+    def without(self, fact: str) -> Statement:
+        """Return the same statement without its word on a fact."""
+        facts = {name: value for name, value in self.facts.items() if name != fact}
+        return self._but(facts=MappingProxyType(facts))
+
+    def _but(self, **values: object) -> Statement:
         made = copy(self)  # what was checked is not checked again
-        object.__setattr__(made, "received_at", optional_time("at", at))
-        object.__setattr__(made, "sha256", sha256)
-        object.__setattr__(made, "delivery", self.delivery or delivery)
+        for name, value in values.items():
+            object.__setattr__(made, name, value)
         return made
 
     def _checked_facts(self) -> Mapping[str, Any]:
@@ -353,8 +382,9 @@ def checked_before(
 
 
 _GIVEN: Final = frozenset({"kind", "id", "facts", "happened", "said_at", "status", "sha256"})
+_EMPTY: Final = Statement(kind="incident", id="-")
 _NOT_GIVEN: Final[tuple[tuple[str, object], ...]] = tuple(
-    (each.name, getattr(Statement(kind="incident", id="-"), each.name))
+    (each.name, getattr(_EMPTY, each.name))
     for each in attrs.fields(Statement)
     if each.name not in _GIVEN
 )

@@ -19,8 +19,7 @@ from typing import Any, Final
 import attrs
 
 from imcm.domain.corrections import CORRECTIONS, EventVoided, SourceSaid, SourceWithdrew
-from imcm.domain.incident_events import IncidentAbsorbed
-from imcm.domain.recorded import INCIDENT, Source, kind_and_id, stream_of
+from imcm.domain.recorded import INCIDENT, kind_and_id, stream_of
 from imcm.domain.vocabulary import (
     checked_function,
     checked_id,
@@ -29,9 +28,9 @@ from imcm.domain.vocabulary import (
     optional_time,
 )
 from imcm.errors import ConflictError, ImcmError, InvalidValue
-from imcm.interchange.deciding import Pair, additions, source_of
+from imcm.interchange.deciding import Pair, absorptions, additions, source_of
 from imcm.interchange.mapping import OF_OTHER
-from imcm.interchange.statements import REFERS, Happening, Statement
+from imcm.interchange.statements import REFERS, Happening, Statement, listed, streams_of
 from imcm.ledger.bringing_in import History
 from imcm.ledger.recording import Ledger
 
@@ -171,12 +170,10 @@ def record_statements(
         raise InvalidValue("statements", statements, _STATEMENTS)
     taking = _Taking(ledger, source, by, received_at, dry_run=dry_run)
     rest = iter(statements)
-    done = 0
     while some := list(islice(rest, _AT_ONCE)):
         taking.take(some)
-        done = taking.things
         if progress is not None:
-            progress(done)
+            progress(taking.things)
     return taking.taken()
 
 
@@ -248,16 +245,16 @@ class _Taking:
 
     def _placed(self, statement: Statement) -> Statement:
         """Return a statement whose ids are those of the ledger."""
-        facts = dict(statement.facts)
-        for name, kind in REFERS.items():
-            value = facts.get(name)
-            if value is None:
-                continue
-            ids = tuple(self._referred(name, each) for each in _listed(value))
-            self.named.update(stream_of(kind, each) for each in ids)
-            facts[name] = ids if isinstance(value, tuple) else ids[0]
-        changed = facts != dict(statement.facts)
-        return attrs.evolve(statement, facts=facts) if changed else statement
+        placed: dict[str, Any] = {}
+        for name in REFERS:
+            value = statement.facts.get(name)
+            if value is not None:
+                ids = tuple(self._referred(name, each) for each in listed(value))
+                placed[name] = ids if isinstance(value, tuple) else ids[0]
+        if not placed:
+            return statement
+        self.named.update(streams_of(placed))
+        return attrs.evolve(statement, facts={**statement.facts, **placed})
 
     def _referred(self, name: str, text: str) -> str:
         of_other = OF_OTHER.fullmatch(text)
@@ -283,8 +280,7 @@ class _Taking:
                     continue
                 named = stream_of(INCIDENT, target)
                 if named in missing or named == stream:
-                    facts = {n: v for n, v in statement.facts.items() if n != "merged_into"}
-                    statements[place] = attrs.evolve(statement, facts=facts)
+                    statements[place] = statement.without("merged_into")
                     why = "itself" if named == stream else "there is no such incident"
                     self.left.append(Left(stream=stream, fact="merged_into", value=target, why=why))
 
@@ -324,13 +320,8 @@ class _Taking:
         self, members: Sequence[tuple[str, Statement]], tally: _Tally
     ) -> Callable[[tuple[Pair, ...]], Sequence[Pair]]:
         def decide(there: tuple[Pair, ...]) -> Sequence[Pair]:
-            held = {event.merged for event, _ in there if isinstance(event, IncidentAbsorbed)}
-            new: dict[str, tuple[Any, Source]] = {}
-            for id_, statement in members:
-                event = IncidentAbsorbed(at=None, by=self.by, merged=id_, imported=True)
-                if id_ not in held:
-                    new[id_] = event, source_of(statement, self.source)
-            pairs = tuple(new.values())
+            of_each = ((id_, source_of(each, self.source)) for id_, each in members)
+            pairs = absorptions(there, of_each, self.by)
             tally.counts["events"] += len(pairs)
             return pairs
 
@@ -349,11 +340,6 @@ class _Taking:
         return [dated, *others]
 
 
-def _listed(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return the ids of a fact that names one thing, or several."""
-    return value if isinstance(value, tuple) else (value,)
-
-
 def _has_moment(statement: Statement) -> bool:
     told = any(name.endswith("_at") and at is not None for name, at in statement.facts.items())
     return told or bool(statement.happened)
@@ -368,22 +354,19 @@ class _Tally:
         )
         self.left: list[Left] = []
         self.refused: list[Refused] = []
-        self._last: tuple[Pair, ...] = ()
+        self._last = 0
 
     def add(self, there: Sequence[Pair], pairs: Sequence[Pair]) -> None:
-        self._last = tuple(pairs)
-        self._count(there, pairs, 1)
-
-    def _count(self, there: Sequence[Pair], pairs: Sequence[Pair], sign: int) -> None:
-        self.counts["new"] += sign * (not there and bool(pairs))
-        self.counts["known"] += sign * all(isinstance(event, SourceSaid) for event, _ in pairs)
-        self.counts["events"] += sign * len(pairs)
+        self._last = len(pairs)
+        self.counts["new"] += not there and bool(pairs)
+        self.counts["known"] += all(isinstance(event, SourceSaid) for event, _ in pairs)
+        self.counts["events"] += len(pairs)
         for event, _ in pairs:
-            self.counts["corrected"] += sign * isinstance(event, CORRECTIONS)
-            self.counts["withdrawn"] += sign * isinstance(event, (EventVoided, SourceWithdrew))
+            self.counts["corrected"] += isinstance(event, CORRECTIONS)
+            self.counts["withdrawn"] += isinstance(event, (EventVoided, SourceWithdrew))
 
     def refuse(self, history: History, error: ImcmError) -> None:
         """Take back what was counted of a history that could not be recorded."""
-        self.counts["events"] -= len(self._last)
-        self._last = ()
+        self.counts["events"] -= self._last
+        self._last = 0
         self.refused.append(Refused(stream=history.stream, why=str(error)))
