@@ -74,7 +74,8 @@ def cell(text: object) -> str:
     A spreadsheet takes a cell for a formula that begins with =, +, - or @, blanks before it or not;
     some read full-width and other forms of these signs as the signs themselves. An apostrophe in
     front makes it text. One stands behind a semicolon, too, where such a sign follows it: in many
-    countries that is what separates the cells of such a file.
+    countries that is what separates the cells of such a file. What was returned once is returned
+    unchanged.
     """
     return _COMPUTED.sub(r"\1'\2", plain(text))
 
@@ -86,7 +87,7 @@ _SIGNS: Final = (
     "\u207c\u207a\u207b\u208c\u208a\u208b"  # above and below the line
     "\u2212\ufb29"  # the minus of mathematics, the plus of Hebrew
 )
-_COMPUTED: Final = re.compile(rf"(^\s*|;[\s\"']*)([{_SIGNS}])")
+_COMPUTED: Final = re.compile(rf"(^\s*|;[\s\"']*(?<!'))([{_SIGNS}])")
 
 
 def quoted(id_: str) -> str:

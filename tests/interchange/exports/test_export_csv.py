@@ -73,7 +73,21 @@ def test_what_needs_no_apostrophe_has_none():
         assert cell(text) == text
 
 
-@given(st.text(max_size=60))
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (";=1", ";'=1"),
+        ('a;"=1', "a;\"'=1"),
+        ("a;'\"=1", "a;'\"'=1"),
+        ("=1;+2; -3", "'=1;'+2; '-3"),
+    ],
+)
+def test_behind_a_semicolon_one_apostrophe_is_enough(text, told):
+    assert cell(text) == told
+    assert cell(told) == told
+
+
+@given(st.text(alphabet=st.sampled_from(";='\" +a\t"), max_size=8) | st.text(max_size=60))
 def test_cells_are_inert_and_stay(text):
     """No text is computed, and what was made inert once is so for good."""
     told = cell(text)
