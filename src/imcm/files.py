@@ -40,6 +40,17 @@ def checked_path(name: str, value: object) -> Path:
     return Path(value)
 
 
+def checked_output(file: object) -> None:
+    """
+    Refuse what bytes can't be written to.
+
+    Raises:
+        InvalidValue: It is no file that is open for writing.
+    """
+    if not callable(getattr(file, "write", None)):
+        raise InvalidValue("file", file, "give a file that is open for writing bytes")
+
+
 @contextmanager
 def new_file(path: Path, *, mode: int = 0o666) -> Generator[BinaryIO]:
     """

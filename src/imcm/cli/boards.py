@@ -43,8 +43,7 @@ from imcm.errors import InvalidValue, StoreError
 from imcm.ledger import LedgerReader
 from imcm.projections.boards.views import ChangeView, IncidentView
 from imcm.projections.facts.fold import Facts
-from imcm.projections.figures.figure import SHAPE
-from imcm.projections.figures.units import SECONDS, shown
+from imcm.projections.figures.units import SECONDS, SHAPE, shown
 from imcm.readmodel.views import Page, Views, views
 
 if TYPE_CHECKING:

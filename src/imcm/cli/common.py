@@ -146,8 +146,8 @@ def show(
         struck: Places of rows whose last cell is struck through where that can be shown.
     """
     cells = [[plain(text) for text in row] for row in rows]
+    widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
     if not is_shown():
-        widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
         for row in (columns, *cells):
             padded = [
                 _padded(text, width, left=column not in right)
@@ -159,9 +159,9 @@ def show(
     from rich.text import Text
 
     console = _console(stderr=False)
-    below = _below(columns, cells, console.width, whole)
+    below = _below(columns, cells, widths, console.width, whole)
     if below:
-        _write(_drawn_in_two(console, columns, cells, below, right, struck))
+        _write(_drawn_in_two(console, columns, cells, widths, below, right, struck))
         return
     made = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -181,11 +181,11 @@ _GAP: Final = 2
 def _below(
     columns: Sequence[str],
     cells: Sequence[Sequence[str]],
+    widths: Sequence[int],
     width: int,
     whole: Collection[str],
 ) -> frozenset[int]:
     """Return which columns stand below their rows for the rest to fit; none where it never does."""
-    widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
     movable = [place for place in range(1, len(columns)) if columns[place] not in whole]
     empty = {place for place in movable if not any(row[place] for row in cells)}
     movable.sort(key=lambda place: (place in empty, widths[place], place))  # the last goes first
@@ -201,6 +201,7 @@ def _drawn_in_two(
     console: Console,
     columns: Sequence[str],
     cells: Sequence[Sequence[str]],
+    widths: Sequence[int],
     below: Collection[int],
     right: Collection[str],
     struck: Collection[int],
@@ -209,7 +210,6 @@ def _drawn_in_two(
     from rich.text import Text
 
     beside = [place for place in range(len(columns)) if place not in below]
-    widths = [max(map(cell_len, texts)) for texts in zip(columns, *cells, strict=True)]
 
     def line(row: Sequence[str]) -> str:
         padded = (_padded(row[n], widths[n], left=columns[n] not in right) for n in beside)

@@ -7,11 +7,11 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import attrs
 import typer
@@ -28,15 +28,16 @@ from imcm.cli.common import (
     show,
 )
 from imcm.errors import ImportRefusedError
-from imcm.interchange import csv_files, jsonl
-from imcm.interchange.csv_check import ImportReport
+from imcm.interchange import jsonl
 from imcm.interchange.formats import FORMATS, format_named
-from imcm.interchange.payload_files import Bad, OfPayload, read_files
-from imcm.interchange.payloads import read_options
-from imcm.interchange.statements import Dropped, Statement
-from imcm.interchange.taking_in import Taken, record_statements
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.recording import Ledger
+
+if TYPE_CHECKING:  # each command loads what it reads with
+    from imcm.interchange.csv_check import ImportReport
+    from imcm.interchange.payload_files import Bad, OfPayload
+    from imcm.interchange.statements import Dropped, Statement
+    from imcm.interchange.taking_in import Taken
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -71,6 +72,11 @@ app.add_typer(import_app, name="import")
 
 # --- import ---------------------------------------------------------------------------------------
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be recorded; record nothing.")
+]
+Zone = Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")]
+
 
 @import_app.command("csv")
 def import_csv(
@@ -79,7 +85,7 @@ def import_csv(
     changes: Annotated[str | None, typer.Option(help="Table of changes.")] = None,
     commits: Annotated[str | None, typer.Option(help="Table of commits.")] = None,
     source: Annotated[str | None, typer.Option(help="Name of the tool it comes from.")] = None,
-    tz: Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")] = None,
+    tz: Zone = None,
     time_format: Annotated[
         list[str] | None, typer.Option(help="A strptime format; may be given again.")
     ] = None,
@@ -95,12 +101,12 @@ def import_csv(
     confirm_withdrawals: Annotated[
         bool, typer.Option("--confirm-withdrawals", help="Also where that is more than a tenth.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be recorded; record nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Import incidents, changes and commits from CSV files; run it again after a change."""
+    from imcm.interchange import csv_files
+
     if incidents is None and changes is None and commits is None:
         raise typer.BadParameter("give at least one of --incidents, --changes, --commits")
     with _for_import(ledger) as book, progress_bar("importing") as progress:
@@ -145,9 +151,8 @@ def _say_imported(report: ImportReport) -> None:
     )
     say(", ".join(f"{count:,} {what}" for count, what in counts if count) or "nothing")
     if report.unknown_named:
-        count, some = len(report.unknown_named), ", ".join(report.unknown_named[:_SHOWN])
-        more = ", ..." if count > _SHOWN else ""
-        say(f"{count:,} of {report.named:,} ids that rows name are not known: {some}{more}")
+        count, some = len(report.unknown_named), _first(report.unknown_named)
+        say(f"{count:,} of {report.named:,} ids that rows name are not known: {some}")
     for problem in report.problems:
         complain(problem)
     if report.problems_found > len(report.problems):
@@ -164,19 +169,21 @@ def import_format(
     source: Annotated[
         str | None, typer.Option(help="Its name here, before every id; by default the format's.")
     ] = None,
-    tz: Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")] = None,
+    tz: Zone = None,
     options: Annotated[
         Path | None, typer.Option(help="TOML: what words mean ([values.severity]), labels, tz.")
     ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Import what can be read, list the rest.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be recorded; record nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Record what payloads say: what is new, what changed, what was taken back."""
+    from imcm.interchange.payload_files import read_files
+    from imcm.interchange.payloads import read_options
+    from imcm.interchange.taking_in import record_statements
+
     made = format_named(str(ctx.info_name))
     known = read_options(options, tz=tz)
     read = _Reading(read_files(files, made, known))
@@ -202,6 +209,10 @@ def import_format(
 
 
 _SHOWN: Final = 5
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 class _Reading:
@@ -230,9 +241,7 @@ def _say_taken(taken: Taken, read: _Reading, *, dry_run: bool) -> None:
     would = "would record " if dry_run else ""
     say(f"{read.payloads:,} payloads, {taken.statements:,} statements: {would}{taken}")
     if taken.unknown_named:
-        some = ", ".join(taken.unknown_named[:_SHOWN])
-        more = ", ..." if len(taken.unknown_named) > _SHOWN else ""
-        say(f"named and not known: {some}{more}")
+        say(f"named and not known: {_first(taken.unknown_named)}")
     for left in taken.left[:_SHOWN]:
         complain(f"left as it was: {left.fact} of {left.stream}, now {left.value!r}: {left.why}")
     for refused in taken.refused[:_SHOWN]:
@@ -241,7 +250,10 @@ def _say_taken(taken: Taken, read: _Reading, *, dry_run: bool) -> None:
         complain(bad)
     for drop, count in read.dropped.most_common(_SHOWN):
         complain(f"left out, {count:,} times: {drop.what} {drop.value!r}: {drop.why}")
-    rest = len(read.dropped) - _SHOWN
+    _say_rest(len(read.dropped) - _SHOWN)
+
+
+def _say_rest(rest: int) -> None:
     if rest > 0:
         complain(f"... and {rest:,} more that were left out; --json lists all")
 
@@ -274,13 +286,12 @@ def import_git(
     since: Annotated[str | None, typer.Option(help="Only what came after this tag or sha.")] = None,
     service: Annotated[list[str] | None, typer.Option(help="Of which services it is.")] = None,
     source: Annotated[str, typer.Option(help="Its name here, before every id.")] = "git",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be recorded; record nothing.")
-    ] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Record tags, merges or commits of a repository as changes, with their commits."""
     from imcm.interchange.git import git_changes
+    from imcm.interchange.taking_in import record_statements
 
     drops: list[Dropped] = []
     given: Any = {"by": by}  # a name that the library checks
@@ -299,8 +310,7 @@ def import_git(
     say(f"{taken.statements:,} statements: {'would record ' if dry_run else ''}{taken}")
     for drop in drops[:_SHOWN]:
         complain(f"left out: {drop.what} {drop.value!r}: {drop.why}")
-    if len(drops) > _SHOWN:
-        complain(f"... and {len(drops) - _SHOWN:,} more that were left out; --json lists all")
+    _say_rest(len(drops) - _SHOWN)
 
 
 @app.command("formats")

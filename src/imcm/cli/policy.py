@@ -35,7 +35,7 @@ from imcm.errors import InvalidValue, StepRefused
 from imcm.interchange.toml_files import STRICT, read_policy
 from imcm.ledger.gates import Gate
 from imcm.ledger.reading import LedgerReader
-from imcm.projections.figures.figure import SHAPE
+from imcm.projections.figures.units import SHAPE
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 policy_app = typer.Typer(

@@ -14,8 +14,6 @@ import typer
 from imcm.cli.common import AsJson, LedgerPath, print_json, say, show
 from imcm.errors import MissingExtraError
 from imcm.interchange.dead_letters import DeadLetters
-from imcm.interchange.receiver import receiver
-from imcm.interchange.receiver_files import read_receiver
 from imcm.ledger.recording import Ledger
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -38,6 +36,9 @@ def receive(
     ] = False,
 ) -> None:
     """Receive webhooks and record what they say; put it behind what ends TLS."""
+    from imcm.interchange.receiver import receiver
+    from imcm.interchange.receiver_files import read_receiver
+
     settings = read_receiver(config)
     if check:
         for path, source in settings.sources.items():

@@ -41,14 +41,14 @@ from imcm.plain import quoted
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import day_of
 from imcm.projections.figures.definition import GROUPS, Definition
-from imcm.projections.figures.figure import SHAPE, Figure
+from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.restore import (
     TimeToAcknowledge,
     TimeToMitigate,
     time_to_acknowledge,
     time_to_mitigate,
 )
-from imcm.projections.figures.units import SECONDS, SHARE, shown, zone
+from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, shown, zone
 from imcm.projections.reports.dora import dora_report, side_by_side
 
 if TYPE_CHECKING:

@@ -34,12 +34,13 @@ from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
 from imcm.domain.vocabulary import Window, checked_id, checked_time, checked_words, is_list
 from imcm.domain.zones import local_instant
 from imcm.errors import InvalidValue, MissingExtraError, shown
+from imcm.files import checked_output
 from imcm.interchange.calendar_files import Happening, happenings, libraries, read_bytes
 from imcm.interchange.calendar_zones import checked_zone
 from imcm.plain import joined, plain
 from imcm.projections.boards.views import ChangeView
-from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.jsonable import jsonable
+from imcm.projections.figures.units import SHAPE
 
 __all__ = [
     "CalendarEvent",
@@ -547,8 +548,7 @@ def write_calendar(
         NaiveTimeError: A time without a zone.
         MissingExtraError: The extra `calendars` is not installed.
     """
-    if not callable(getattr(file, "write", None)):
-        raise InvalidValue("file", file, "give a file that is open for writing bytes")
+    checked_output(file)
     stamp = checked_time("at", at)
     origin, title = checked_id("origin", origin), checked_words("title", title)
     entries = [*_changes(changes, stamp, origin), *_freezes(freezes, since, until, stamp, origin)]

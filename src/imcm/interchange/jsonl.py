@@ -24,6 +24,7 @@ import msgspec
 from imcm.codec.rows import StoredEvent, checked_rows
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue, MalformedLineError, StoreError
+from imcm.files import checked_output
 from imcm.plain import quoted_briefly
 from imcm.verifier import redact, split_words
 
@@ -63,8 +64,7 @@ def write(rows: Iterable[StoredEvent], file: BinaryIO, *, words: bool = True) ->
     Raises:
         StoreError: Words are to be left out of a state in which they can't be told apart.
     """
-    if not callable(getattr(file, "write", None)):
-        raise InvalidValue("file", file, "give a file that is open for writing bytes")
+    checked_output(file)
     count = 0
     for row in checked_rows(rows):
         file.write(_written(row if words else row._replace(state=_without_words(row))))

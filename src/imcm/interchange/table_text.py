@@ -334,7 +334,7 @@ def records(label: Label, content: Content, text: Text, limits: Limits) -> Gener
                 if cells is not None and size > limits.cell:
                     _check_cells(label, begin, cells, limits)
             except csv.Error as error:
-                if "field limit" not in str(error) and "field larger" not in str(error):
+                if "field limit" not in str(error):
                     raise refused(label, begin, _why(error)) from None
                 cells = _long(label, begin, raw, source, text.delimiter, limits)
                 reader = csv.reader(source, delimiter=text.delimiter, strict=True)
@@ -379,7 +379,7 @@ def _long(
         try:
             cells = next(again)
         except csv.Error as error:
-            why = _UNCLOSED.format(f"{limits.row:,}") if "limit" in str(error) else _why(error)
+            why = _why(error)
             if "limit" in str(error):
                 why = (
                     "a quote is opened here and never closed, or a cell has more than "

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, Final, Literal
 
 from imcm.domain.vocabulary import is_mapping
 from imcm.errors import InvalidValue, MissingExtraError
+from imcm.files import checked_output
 from imcm.interchange.exports.standing_log import checked_reader
 from imcm.interchange.exports.tables import TABLES, Row, TableShape, log_rows, rows_of, shape_of
 from imcm.interchange.exports.targets import Ends, folder_to_write
@@ -98,8 +99,7 @@ def write_table(
         InvalidValue: There is no such table, or no such form.
         MissingExtraError: pyarrow is not installed.
     """
-    if not callable(getattr(file, "write", None)):
-        raise InvalidValue("file", file, "give a file that is open for writing bytes")
+    checked_output(file)
     checked = _checked_form(form)
     told = _Told(ledger, as_of=as_of, known_at=known_at, words=words)
     return told.write(shape_of(table), file, checked)

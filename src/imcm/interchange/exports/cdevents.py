@@ -48,6 +48,7 @@ from imcm.domain.vocabulary import (
     latest,
 )
 from imcm.errors import InvalidValue
+from imcm.files import checked_output
 from imcm.interchange.exports.standing_log import StandingLog, checked_reader
 from imcm.interchange.exports.targets import Ends
 from imcm.ledger.reading import LedgerReader
@@ -131,8 +132,7 @@ def write_cdevents(
         NaiveTimeError: A time without a zone.
     """
     ledger = checked_reader(ledger)
-    if not callable(getattr(file, "write", None)):
-        raise InvalidValue("file", file, "give a file that is open for writing bytes")
+    checked_output(file)
     made = _Made(
         ledger,
         _checked_source(source, ledger.ledger_id),

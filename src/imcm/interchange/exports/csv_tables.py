@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Final
 
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue
+from imcm.files import checked_output
 from imcm.interchange.exports.tables import TABLES, Row, TableShape, rows_of, shape_of
 from imcm.interchange.exports.targets import Ends, folder_to_write
 from imcm.plain import cell
@@ -175,8 +176,7 @@ def _figure(figure: Figure) -> Row:
 
 
 def _written(head: Iterable[str], rows: Iterable[Row], file: BinaryIO, *, bom: bool) -> int:
-    if not callable(getattr(file, "write", None)):
-        raise InvalidValue("file", file, "give a file that is open for writing bytes")
+    checked_output(file)
     file.write((_MARK if bom else b"") + _line(head))
     count = 0
     for row in rows:

@@ -36,6 +36,7 @@ from imcm.domain.incident_events import SeverityInherited
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
 from imcm.domain.vocabulary import Between, Impact, Severity, earliest, is_list, latest
 from imcm.errors import InvalidValue
+from imcm.files import checked_output
 from imcm.interchange.exports.cdevents import Written
 from imcm.interchange.exports.standing_log import StandingLog, checked_reader
 from imcm.interchange.exports.targets import Ends
@@ -44,7 +45,7 @@ from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.rows import ChangeFacts, IncidentFacts
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import utc
-from imcm.projections.histories.timeline import LINKS
+from imcm.projections.histories.timeline import LINKS, links_of
 
 __all__ = ["write_ocel"]
 
@@ -122,29 +123,31 @@ def write_ocel(
         NaiveTimeError: A time without a zone.
     """
     ledger = checked_reader(ledger)
-    if not callable(getattr(file, "write", None)):
-        raise InvalidValue("file", file, "give a file that is open for writing bytes")
+    checked_output(file)
     if not isinstance(words, bool):
         raise InvalidValue("words", words, "True or False")
     log = StandingLog(ledger, known_at=known_at, words=words)
     made = _Made(ledger.facts(known_at=log.position), words=words)
     file.write(_BEGIN)
-    count = 0
-    for recorded in log.events(lambda name: name not in _LEFT_OUT):
-        file.write((b",\n" if count else b"\n") + _json(made.event(recorded)))
-        count += 1
+    count = _write_list(file, map(made.event, log.events(lambda name: name not in _LEFT_OUT)))
     file.write(b'\n],"objects":[')
-    for number, told in enumerate(made.objects()):
-        file.write((b",\n" if number else b"\n") + _json(told))
+    _write_list(file, made.objects())
     file.write(b'\n],"eventTypes":[')
-    for number, name in enumerate(sorted(made.types)):
-        file.write((b",\n" if number else b"\n") + _json(_type(name, made.types[name])))
+    _write_list(file, (_type(name, made.types[name]) for name in sorted(made.types)))
     file.write(b'\n],"objectTypes":[')
-    for number, (name, attributes) in enumerate(_OBJECTS.items()):
-        file.write((b",\n" if number else b"\n") + _json(_type(name, dict(attributes))))
+    _write_list(file, (_type(name, dict(attributes)) for name, attributes in _OBJECTS.items()))
     file.write(b"\n]}\n")
     edits = {"a correction or a void, told in what it is of": log.edits} if log.edits else {}
     return Written(count, dict(sorted({**log.left_out, **edits}.items())))
+
+
+def _write_list(file: BinaryIO, items: Iterable[object]) -> int:
+    """Write what stands between the brackets of a list, and return how many that are."""
+    count = 0
+    for item in items:
+        file.write((b",\n" if count else b"\n") + _json(item))
+        count += 1
+    return count
 
 
 def is_ocel(file: Ends) -> bool:
@@ -219,14 +222,11 @@ class _Made:
         if isinstance(impact, Impact):
             for affected in impact.services:
                 yield _SERVICE, affected.service, affected.degree.value
-        for field in LINKS:
-            other = getattr(event, field, None)
-            if isinstance(other, str):
-                kind = CHANGE if field in {"change", "repairs"} else INCIDENT
-                how = getattr(event, "verdict", None) or (
-                    getattr(event, "kind", None) if field == "other" else None
-                )
-                yield kind, other, getattr(how, "value", field)
+        for field, kind, other in links_of(event):
+            how = getattr(event, "verdict", None) or (
+                getattr(event, "kind", None) if field == "other" else None
+            )
+            yield kind, other, getattr(how, "value", field)
 
     def _object(self, kind: str, id_: str) -> str:
         self._ids.setdefault((kind, id_))

@@ -27,6 +27,7 @@ from imcm.codec.rows import StoredEvent
 from imcm.domain.recorded import kind_and_id
 from imcm.domain.vocabulary import Between, Moment, earliest, latest
 from imcm.errors import InvalidValue
+from imcm.interchange.exports.standing_log import checked_reader
 from imcm.ledger.reading import LedgerReader
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.rows import ChangeFacts, IncidentFacts
@@ -286,8 +287,7 @@ def log_rows(
             after T. None takes the whole log.
         words: False leaves the column `words` empty: free text and names, as JSON.
     """
-    if not isinstance(ledger, LedgerReader):
-        raise InvalidValue("ledger", ledger, "a Ledger or a LedgerReader")
+    ledger = checked_reader(ledger)
     upto = ledger.position_at(known_at)
     return (_log_row(row, words=words) for row in ledger.rows(upto=upto))
 

@@ -25,8 +25,7 @@ from imcm.interchange.exports.standing_log import checked_reader
 from imcm.interchange.exports.targets import Ends
 from imcm.ledger.reading import LedgerReader
 from imcm.plain import plain
-from imcm.projections.figures.figure import SHAPE
-from imcm.projections.figures.units import instant_of
+from imcm.projections.figures.units import SHAPE, instant_of
 from imcm.projections.histories.timeline import Entry
 from imcm.wording import moment_text
 

@@ -18,11 +18,8 @@ from imcm.plain import joined
 from imcm.projections.figures.definition import Definition, json_value
 from imcm.projections.figures.excerpt import excerpt, named, short
 from imcm.projections.figures.lazy import LazySequence
-from imcm.projections.figures.units import COUNT, SECONDS, SHARE, minute, shown, zone
+from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, SHARE, minute, shown, zone
 from imcm.projections.statistics.intervals import Interval
-
-SHAPE: Final = 1
-"""The version of the shape that results have as plain values: see docs/json.md."""
 
 STILL_OPEN: Final = "still open"
 """In the counts of a figure: how many are not over."""

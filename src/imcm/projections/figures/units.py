@@ -16,6 +16,9 @@ from imcm.domain.zones import known_zone
 from imcm.errors import InvalidValue
 from imcm.projections.facts.instants import FIRST, LAST, MICROSECOND, instant
 
+SHAPE: Final = 1
+"""The version of the shape that results have as plain values: see docs/json.md."""
+
 SECONDS: Final = "seconds"
 SHARE: Final = "share"
 COUNT: Final = "count"

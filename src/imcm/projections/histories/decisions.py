@@ -49,9 +49,8 @@ from imcm.domain.vocabulary import (
 from imcm.errors import UnknownIdError
 from imcm.plain import joined, quoted
 from imcm.projections.figures.excerpt import SOME, excerpt, named, short
-from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.units import utc
+from imcm.projections.figures.units import SHAPE, utc
 from imcm.projections.histories.timeline import Entry, replayed
 
 __all__ = ["Altered", "Decision", "DecisionTrail", "Finding", "Question", "Ruling"]

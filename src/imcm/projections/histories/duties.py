@@ -44,9 +44,8 @@ from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.days import day_of, midnight
 from imcm.projections.figures.deployments import Deployments
 from imcm.projections.figures.excerpt import excerpt
-from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.units import SECONDS, shown, zone
+from imcm.projections.figures.units import SECONDS, SHAPE, shown, zone
 from imcm.projections.figures.windows import Relative, last_days
 from imcm.projections.histories.decisions import (
     Decision,

@@ -37,14 +37,14 @@ from imcm.plain import joined, quoted
 from imcm.projections.facts.fold import Facts, FactsFold
 from imcm.projections.figures.excerpt import excerpt
 from imcm.projections.figures.failures import change_failure_rate
-from imcm.projections.figures.figure import SHAPE, Figure
+from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.frequency import deployment_frequency, rework_rate
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.lead_time import lead_time
 from imcm.projections.figures.recovery import failed_deployment_recovery_time
 from imcm.projections.figures.restore import time_to_restore
-from imcm.projections.figures.units import shown, utc
+from imcm.projections.figures.units import SHAPE, shown, utc
 from imcm.projections.reports.restated import Restatement, newest, points, restated
 
 __all__ = [

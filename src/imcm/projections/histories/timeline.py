@@ -247,13 +247,18 @@ def _named(
     return wanted
 
 
-def named_by(event: object) -> Iterator[str]:
-    """Yield the streams that an event links its own to."""
+def links_of(event: object) -> Iterator[tuple[str, str, str]]:
+    """Yield what an event names: by which field, the kind and the id."""
     for field in LINKS:
         other = getattr(event, field, None)
         if isinstance(other, str):
-            kind = CHANGE if field in {"change", "repairs"} else INCIDENT
-            yield stream_of(kind, other)
+            yield field, CHANGE if field in {"change", "repairs"} else INCIDENT, other
+
+
+def named_by(event: object) -> Iterator[str]:
+    """Yield the streams that an event links its own to."""
+    for _, kind, other in links_of(event):
+        yield stream_of(kind, other)
 
 
 def _services(history: Iterable[Entry]) -> tuple[str, ...]:

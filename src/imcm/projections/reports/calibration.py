@@ -24,10 +24,9 @@ from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
 from imcm.projections.figures.days import midnight
 from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.failures import FAILED_BY
-from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.function import facts_of
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.units import SHARE, shown, zone
+from imcm.projections.figures.units import SHAPE, SHARE, shown, zone
 from imcm.projections.reports.failure_history import (
     FACTORS,
     NEVER,

@@ -22,8 +22,8 @@ import attrs
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.figures.durations import STATISTICS
-from imcm.projections.figures.figure import SHAPE, Figure, Included
-from imcm.projections.figures.units import SECONDS, SHARE, shown
+from imcm.projections.figures.figure import Figure, Included
+from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, shown
 from imcm.projections.statistics.intervals import Interval, critical_z, wilson
 from imcm.projections.statistics.planning import (
     sample_size_for_ratio,

@@ -26,7 +26,7 @@ from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import local
 from imcm.projections.figures.excerpt import FEW, SOME, excerpt, named, one_of
 from imcm.projections.figures.failures import DIVIDES, ChangeFailureRate, change_failures
-from imcm.projections.figures.figure import SHAPE, Figure, Included, by_reason
+from imcm.projections.figures.figure import Figure, Included, by_reason
 from imcm.projections.figures.frequency import (
     DeploymentFrequency,
     ReworkRate,
@@ -39,7 +39,7 @@ from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.lead_time import LeadTime, measure_lead_time
 from imcm.projections.figures.recovery import FailedDeploymentRecovery, recover
 from imcm.projections.figures.restore import measure
-from imcm.projections.figures.units import COUNT, SECONDS, shown, zone
+from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, shown, zone
 from imcm.projections.reports.bands import band, bands_of, spanned
 from imcm.projections.reports.presets import METRICS, PRESETS, MetricDefinition, Preset, preset_of
 

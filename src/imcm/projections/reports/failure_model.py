@@ -33,10 +33,9 @@ from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.failures import FAILED_BY, FailedBy
-from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.function import facts_of
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.units import SHARE, minute, shown, utc, zone
+from imcm.projections.figures.units import SHAPE, SHARE, minute, shown, utc, zone
 from imcm.projections.reports.failure_history import (
     FACTORS,
     LIKE,

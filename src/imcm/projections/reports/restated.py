@@ -22,9 +22,9 @@ from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.facts.fold import Facts, FactsFold
 from imcm.projections.figures.excerpt import SOME, excerpt
-from imcm.projections.figures.figure import SHAPE, Figure
+from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.lazy import LazySequence
-from imcm.projections.figures.units import shown
+from imcm.projections.figures.units import SHAPE, shown
 
 __all__ = ["Added", "Effect", "Restatement", "restated"]
 

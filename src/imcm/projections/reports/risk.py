@@ -38,10 +38,9 @@ from imcm.plain import joined
 from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
 from imcm.projections.figures.excerpt import excerpt, named, near, one_of
-from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.function import facts_of
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.units import SECONDS, SHARE, minute, shown, utc, zone
+from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, minute, shown, utc, zone
 from imcm.projections.reports.failure_history import FACTORS, NEVER, FailureHistory
 from imcm.projections.reports.failure_model import (
     HALF_LIFE,

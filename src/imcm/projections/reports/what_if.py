@@ -25,10 +25,9 @@ from imcm.projections.figures.attribution import causes_of
 from imcm.projections.figures.bounds import instants
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.failures import FailedBy, failures
-from imcm.projections.figures.figure import SHAPE
 from imcm.projections.figures.function import settled
 from imcm.projections.figures.jsonable import jsonable
-from imcm.projections.figures.units import SECONDS, SHARE, shown
+from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, shown
 from imcm.projections.statistics.intervals import Interval, median_interval, wilson
 
 __all__ = ["Judged", "Share", "Versus", "WhatIf", "what_if"]
