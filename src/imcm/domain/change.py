@@ -842,6 +842,13 @@ def _missing(
     return quorum, next(filter(None, lacks), "")
 
 
+def _missing_at(change: Change, at: Moment, policies: Sequence[Policy]) -> tuple[Quorum, str]:
+    """Return what `_missing` does, of the votes that have not lapsed at a time."""
+    lapsed = _lapsed(change, at, policies)
+    votes = {person: vote for person, vote in change.votes.items() if person not in lapsed}
+    return _missing(change, votes, policies)
+
+
 def _of_votes(quorum: Quorum) -> str:
     return f"of {quorum.votes} vote{'' if quorum.votes == 1 else 's'}"
 
@@ -1812,9 +1819,7 @@ def votes_missing(
     asking = (checked_policy(policy),) if also is None else (policy, checked_policy(also))
     if change.status not in {Status.SUBMITTED, Status.APPROVED}:
         return ""
-    lapsed = _lapsed(change, at, asking)
-    votes = {person: vote for person, vote in change.votes.items() if person not in lapsed}
-    return _missing(change, votes, asking)[1]
+    return _missing_at(change, at, asking)[1]
 
 
 def votes_until(
@@ -1882,7 +1887,7 @@ def opens_at(
     return opens
 
 
-OF_TIME: Final = frozenset({"freeze", "maintenance window", "inside the window"})
+OF_TIME: Final = frozenset({_NOT_FROZEN.name, _IN_MAINTENANCE.name, _INSIDE})
 """Guards that time alone satisfies."""
 
 
@@ -1929,10 +1934,7 @@ def _votes_suffice(change: Change, ask: _Ask) -> str | None:
         return None
     if change.status is Status.APPROVED and not _is_approved_here(change):
         return None  # what only a source says was approved has no votes to count
-    asking = _asking(ask)
-    lapsed = _lapsed(change, ask.at, asking)
-    votes = {person: vote for person, vote in change.votes.items() if person not in lapsed}
-    quorum, missing = _missing(change, votes, asking)
+    quorum, missing = _missing_at(change, ask.at, _asking(ask))
     return f"{_of_votes(quorum)}, missing: {missing}" if missing else None
 
 

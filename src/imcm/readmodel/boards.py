@@ -587,9 +587,9 @@ def put_rows(connection: sqlite3.Connection, read: Iterable[Read], prefix: str =
                 of_changes.append(_more_of_change(facts, details))
         ids = [values[:1] for values in incidents]
         connection.executemany(f"DELETE FROM {prefix}action WHERE incident = ?", ids)
-        _insert(connection, prefix, "incident", INCIDENTS, incidents, of_incidents)
-        _insert(connection, prefix, "change", CHANGES, changes, of_changes)
-        _insert(connection, prefix, "action", ACTIONS, map(ACTIONS.values, actions), [])
+        _insert(connection, prefix, "incident", incidents, of_incidents)
+        _insert(connection, prefix, "change", changes, of_changes)
+        _insert(connection, prefix, "action", map(ACTIONS.values, actions), [])
 
 
 _ACTIONS: Final = [field.name for field in attrs.fields(IncidentView)].index("actions")
@@ -599,7 +599,6 @@ def _insert(
     connection: sqlite3.Connection,
     prefix: str,
     name: str,
-    columns: Columns[Any],
     views: Iterable[tuple[Any, ...]],
     more: Sequence[Sequence[Any]],
 ) -> None:
@@ -613,7 +612,7 @@ def _insert(
     views = list(views)
     if not views:
         return
-    written = columns.write(views)
+    written = _COLUMNS[name].write(views)
     written += zip(*more, strict=True)
     whole = zip(*(repeat(None) if one is None else one for one in written), strict=False)
     seals = [seal(row) for row in islice(whole, len(views))]
@@ -635,13 +634,9 @@ def _more_of_incident(
     facts: IncidentFacts, details: IncidentDetails, actions: Iterable[ActionItem]
 ) -> list[Any]:
     """Return what the row of an incident has to be asked for by, in the order of `MORE`."""
-    people: list[str] = []
-    commander = None
-    for held in details.roles.values():
-        people.append(held.person)
-        if commander is None and held.role is _COMMANDER:
-            commander = held.person
-    people = list(dict.fromkeys(people))
+    roles = details.roles.values()
+    people = list(dict.fromkeys(held.person for held in roles))
+    commander = next((held.person for held in roles if held.role is _COMMANDER), None)
     named = [facts.id, details.title, *facts.services, *facts.labels.values(), *people]
     named += [text for item in details.references.values() for text in (item.address, item.title)]
     named += [text for action in actions for text in (action.text, action.owner or "")]

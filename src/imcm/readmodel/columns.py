@@ -237,7 +237,7 @@ def _json(hint: Any, default: Any) -> tuple[Write, Callable[[Any], Any]]:
     told = _told(hint)
 
     def written(value: Any) -> str | None:
-        if value is default or value is None or value == default:
+        if value is None or value == default:
             return None
         return _encode(value if told is None else told(value)).decode()
 
@@ -396,7 +396,7 @@ class Columns(Generic[V]):
         self.columns = (*plain, *(column for one in self._spread for column in one.columns))
         self.names = tuple(column.name for column in self.columns)
         places = {field.name: place for place, field in enumerate(attrs.fields(made))}
-        self._values: Callable[[V], tuple[Any, ...]] = attrgetter(*places)
+        self.values: Callable[[V], tuple[Any, ...]] = attrgetter(*places)
         self._plain = tuple((places[column.field], column) for column in plain)
         self._spread_at = tuple((places[one.field], one) for one in self._spread)
         parts = self.columns[len(plain) :]
@@ -409,10 +409,6 @@ class Columns(Generic[V]):
     def definition(self) -> str:
         """The columns as CREATE TABLE takes them."""
         return ", ".join(f'"{column.name}" {column.type}' for column in self.columns)
-
-    def values(self, view: V) -> tuple[Any, ...]:
-        """Return the values of all fields of a view in their order."""
-        return self._values(view)
 
     def write(self, views: Iterable[Sequence[Any]]) -> list[Sequence[Any] | None]:
         """

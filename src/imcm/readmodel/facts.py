@@ -141,7 +141,11 @@ def _extended(column: Any, stored: Any, count: int) -> None:
 
 def _sealed(data: bytes, *names: object) -> bytes:
     """Return data with a checksum in front, of it and of what it is stored as."""
-    return crc32(data, crc32(repr(names).encode())).to_bytes(4, "big") + data
+    return _checksum(data, names) + data
+
+
+def _checksum(data: bytes | memoryview, names: tuple[object, ...]) -> bytes:
+    return crc32(data, crc32(repr(names).encode())).to_bytes(4, "big")
 
 
 def _unsealed(sealed: bytes, *names: object) -> memoryview:
@@ -155,7 +159,7 @@ def _unsealed(sealed: bytes, *names: object) -> memoryview:
         ValueError: It is not what was sealed.
     """
     data = memoryview(sealed)[4:]  # they are many megabytes, which nobody copies
-    if sealed[:4] != crc32(data, crc32(repr(names).encode())).to_bytes(4, "big"):
+    if sealed[:4] != _checksum(data, names):
         raise ValueError("a checksum does not fit")
     return data
 

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
@@ -575,12 +576,14 @@ class Views:
         limit, offset = paging(limit, offset)
         with self._asked(known_at) as at:
             page = self._page("change", CHANGES, where, waits, "since", None, 0, at)
-            waiting = [view for view in page if self._waits(view, rules, at)]
+            upto = self._upto(at)
+            state_of = cache(lambda change_id: self._state_at(change_id, upto))  # both ask for what may lapse
+            waiting = [view for view in page if self._waits(view, rules, state_of)]
             some = waiting[offset : None if limit < 0 else offset + limit]
-            approvals = [self._approval(view, by, rules, at) for view in some]
+            approvals = [self._approval(view, by, rules, state_of) for view in some]
         return Page[Approval].of(approvals, total=len(waiting), position=page.position)
 
-    def _waits(self, view: ChangeView, rules: Rules, at: int | None) -> bool:
+    def _waits(self, view: ChangeView, rules: Rules, state_of: Callable[[str], Change]) -> bool:
         """Say whether a change waits for somebody, as what is approved does for lapsed votes."""
         if view.status is not ChangeStatus.APPROVED or view.authorisation == "outstanding":
             return True
@@ -589,14 +592,20 @@ class Views:
         if not fading and all(_may_fade(policy) is False for policy in policies):
             return False
         try:
-            state = self._state_at(view.id, self._upto(at))
+            state = state_of(view.id)
         except UnreadEventError:
             return False
         policy, also = rules.policy or DEFAULT_POLICY, submitted_under(state, rules)
         until = changes_.votes_until(state, policy=policy, also=also)
         return until is not None and until <= self._now()
 
-    def _approval(self, view: ChangeView, by: str | None, rules: Rules, at: int | None) -> Approval:
+    def _approval(
+        self,
+        view: ChangeView,
+        by: str | None,
+        rules: Rules,
+        state_of: Callable[[str], Change],
+    ) -> Approval:
         waits_for = "approval" if view.status in _WAITS_FOR_VOTES else "ruling"
         since = view.submitted_at
         if waits_for == "ruling":
@@ -607,7 +616,7 @@ class Views:
             due = time_after(utc(began), policy.ruling_due)
         approval = Approval(change=view, waits_for=waits_for, since=since, due=due)
         try:
-            state = self._state_at(view.id, self._upto(at))
+            state = state_of(view.id)
         except UnreadEventError as error:
             no = None if by is None else False
             return attrs.evolve(approval, possible=no, guard="unread", why=str(error))

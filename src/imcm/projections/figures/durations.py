@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import chain, compress
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 import attrs
+from attrs.converters import optional
 
 from imcm.domain.vocabulary import Between, Moment, earliest, latest
 from imcm.projections.facts.columns import argsort, take
@@ -125,6 +127,11 @@ class Exact(NamedTuple):
     groups: tuple[str, ...]
 
 
+def _once(column: Callable[[], Sequence[int]]) -> Callable[[], Sequence[int]]:
+    """Return what gives a column and makes it once, however often it is placed in periods."""
+    return cache(column)
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Stretches:
     """
@@ -139,8 +146,8 @@ class Stretches:
     """
 
     count: int
-    starts: Callable[[], Sequence[int]]
-    ends: Callable[[], Sequence[int]] | None
+    starts: Callable[[], Sequence[int]] = attrs.field(converter=_once)
+    ends: Callable[[], Sequence[int]] | None = attrs.field(converter=optional(_once))
     who: Callable[[int], Who]
     groups: Callable[[int], tuple[str, ...]]
 
@@ -162,7 +169,7 @@ class Columns(Stretches):
     """
 
     values: Sequence[int]
-    ends: Callable[[], Sequence[int]]
+    ends: Callable[[], Sequence[int]] = attrs.field(converter=_once)
 
 
 @attrs.frozen(kw_only=True, repr=False)

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from io import StringIO
 from itertools import pairwise
 from typing import Any, Final
@@ -347,7 +348,7 @@ def duties(
         told_at_first, _ = uncorrected_moment(entry, trail.decisions)
         if not (_inside(entry.at, definition) or _inside(told_at_first, definition)):
             continue
-        rows.append(_duty(trail, entry, adopted, incidents, newest))
+        rows.append(_duty(trail, stands, entry, adopted, incidents, newest))
     rows.sort(key=_order)
     return Duties(
         window=period, rows=tuple(rows), not_in=len(streams) - len(rows), log_position=position
@@ -361,12 +362,20 @@ class _Adopted:
     position: int
     event: RulesAdopted
 
-    def policy(self) -> Policy | None:
-        """Return it; None where this version can't read it."""
-        try:
-            return Policy.from_dict(json.loads(self.event.text))
-        except (ValueError, RecursionError):
-            return None
+
+@lru_cache(maxsize=64)
+def _policy_of(text: str) -> Policy | None:
+    """Return a policy as it was adopted; None where this version can't read it."""
+    try:
+        return Policy.from_dict(json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _in_force(adopted: Sequence[_Adopted], position: int) -> Policy | None:
+    """Return the policy in force before a position; None where none was, or it can't be read."""
+    before = [each for each in adopted if each.position < position]
+    return _policy_of(before[-1].event.text) if before else None
 
 
 def _inside(at: Moment | None, definition: Deployments) -> bool:
@@ -387,12 +396,12 @@ def _standing(trail: DecisionTrail) -> list[Decision]:
 
 def _duty(
     trail: DecisionTrail,
+    stands: Sequence[Decision],
     entry: Decision,
     adopted: Sequence[_Adopted],
     incidents: Container[str],
     newest: datetime | None,
 ) -> Duty:
-    stands = _standing(trail)
     planned = [each.event for each in stands if hasattr(each.event, "type")]
     type_ = getattr(planned[-1], "type", None) if planned else None
     window = _window(stands, entry)
@@ -518,16 +527,14 @@ def _corrected_into(
     """Return into which freezes, not overridden, a correction moved the start; "" into none."""
     if not entry.corrected_by or entry.at is None:
         return ""
-    return _freezes_met(stands, entry, adopted) or ""
+    return _freezes_met(_content(stands, entry), stands, entry, adopted) or ""
 
 
 def _freezes_met(
-    stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopted]
+    content: Content, stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopted]
 ) -> str | None:
     """Return which freezes it went in during, not overridden; None where no policy says."""
-    before = [each for each in adopted if each.position < entry.position]
-    policy = before[-1].policy() if before else None
-    content = _content(stands, entry)
+    policy = _in_force(adopted, entry.position)
     if policy is None or entry.at is None:
         return None
     if content.type is ChangeType.EMERGENCY:
@@ -573,33 +580,32 @@ def _told_of_a_freeze(
     stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopted]
 ) -> Check:
     """Judge what a source says of a change that lives here, by where it says now that it was."""
-    into = _freezes_met(stands, entry, adopted)
+    into = _freezes_met(_content(stands, entry), stands, entry, adopted)
+    said = "a source says that it was in"
+    return _met(into, said, entry.position, *entry.corrected_by)
+
+
+def _met(into: str | None, said: str, position: int, *corrected: int) -> Check:
+    """Judge by the freezes that something went in during; None where no policy says which."""
     if into is None:
-        return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
+        return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", position)
     if into:
-        reason = f"a source says that it was in {into}"
-        return _check(FREEZE, Ruling.BROKEN, reason, entry.position, *entry.corrected_by)
-    return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
+        return _check(FREEZE, Ruling.BROKEN, f"{said} {into}", position, *corrected)
+    return _check(FREEZE, Ruling.HELD, "no freeze held", position)
 
 
 def _observed_in_a_freeze(
     event: changes.ChangeObserved, entry: Decision, adopted: Sequence[_Adopted]
 ) -> Check:
     """Judge what was found in production by the policy then in force: nobody asked for it."""
-    before = [each for each in adopted if each.position < entry.position]
-    policy = before[-1].policy() if before else None
-    if policy is None or entry.at is None:
-        return _check(FREEZE, Ruling.UNKNOWN, "no freeze was asked", entry.position)
     content = Content(
         kind=event.kind,
         services=event.services,
         environment=event.environment,
         labels=event.labels,
     )
-    freezes = ", ".join(quoted(each.name) for each in policy.frozen_at(content, latest(entry.at)))
-    if freezes:
-        return _check(FREEZE, Ruling.BROKEN, f"it was found in {freezes}", entry.position)
-    return _check(FREEZE, Ruling.HELD, "no freeze held", entry.position)
+    # No override was for it: nobody knew of it.
+    return _met(_freezes_met(content, (), entry, adopted), "it was found in", entry.position)
 
 
 _LATE: Final = timedelta(hours=1)
@@ -630,8 +636,7 @@ def _recorded_in_time(
         reason = f"recorded at {_text(recorded)}, within an hour"
         return _check(TOLD_IN_TIME, Ruling.HELD, reason, entry.position)
     between: list[str] = []
-    before = [each for each in adopted if each.position < entry.position]
-    policy = before[-1].policy() if before else None
+    policy = _in_force(adopted, entry.position)
     content = _content(stands, entry)
     if policy is not None and content.type is not ChangeType.EMERGENCY:
         between += [
@@ -671,10 +676,9 @@ def _baked(stands: Sequence[Decision], entry: Decision, adopted: Sequence[_Adopt
         if isinstance(each.event, changes.RolloutAdvanced) and not each.imported
     ]
     asked = False
+    content = _content(stands, entry)
     for (before, _), (step, percent) in pairwise(steps):  # before the first nobody has it
-        policies = [each for each in adopted if each.position < step.position]
-        policy = policies[-1].policy() if policies else None
-        content = _content(stands, entry)
+        policy = _in_force(adopted, step.position)
         rules = () if policy is None else policy.rollouts
         bake = max((r.bake for r in rules if r.bake and r.is_about(content)), default=None)
         if bake is None:
@@ -737,8 +741,7 @@ def _in_time(
     opened = next((each for each in stands if each.outstanding and not each.imported), None)
     if opened is None:
         return _check(IN_TIME, Ruling.NOTHING, "nothing went in without approval")
-    before = [each for each in adopted if each.position < opened.position]
-    policy = before[-1].policy() if before else None
+    policy = _in_force(adopted, opened.position)
     ruling = next(
         (each for each in stands if isinstance(each.event, _RULINGS)
          and each.position > opened.position),
