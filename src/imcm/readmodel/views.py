@@ -577,7 +577,8 @@ class Views:
         with self._asked(known_at) as at:
             page = self._page("change", CHANGES, where, waits, "since", None, 0, at)
             upto = self._upto(at)
-            state_of = cache(lambda change_id: self._state_at(change_id, upto))  # both ask for what may lapse
+            # Both that follow ask for what may lapse.
+            state_of = cache(lambda change_id: self._state_at(change_id, upto))
             waiting = [view for view in page if self._waits(view, rules, state_of)]
             some = waiting[offset : None if limit < 0 else offset + limit]
             approvals = [self._approval(view, by, rules, state_of) for view in some]
