@@ -534,7 +534,7 @@ def test_no_terminal_obeys_a_log(
 
 
 OURS = re.compile(
-    r"[\u2800-\u28ff] importing|left out, \d|\.\.\. and \d|imcm: |  |.*/?p\.jsonl:\d|left as|"
+    r"[\u2800-\u28ff] importing|left out[,:] |\.\.\. and \d|imcm: |  |.*/?p\.jsonl:\d|left as|"
     r"refused: |\d+ payloads|$"
 )
 KINDS = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

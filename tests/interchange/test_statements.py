@@ -1,5 +1,6 @@
 """Statements of sources into a ledger: known, corrected, taken back, and in any order."""
 
+import sqlite3
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -283,6 +284,24 @@ class TestAChange:
         assert [(each.fact, each.value) for each in taken.left] == [("risk", "high")]
         row = row_of(ledger, "changes")
         assert (row.risk, row.services) == (Risk.LOW, ("b",))
+
+
+def test_what_is_refused_is_counted_as_refused_alone(tmp_path):
+    """Of a stream that can't be read nothing is counted, and of the one before it all is."""
+    path = tmp_path / "ledger.db"
+    with Ledger(path) as ledger:
+        told(happened(("detected", NOON)), happened(("resolved", at(1))), ledger=ledger)
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE stored_events SET topic = 'IncidentDreamt' WHERE originator_version = 2")
+    db.close()
+    with Ledger(path) as ledger:
+        before = len(list(ledger.rows()))
+        new = said(id="0", facts={"detected_at": NOON, "severity": "P1"})
+        again = said(facts={"detected_at": NOON, "severity": "P2"})
+        taken = record_statements(ledger, [new, again], source="pd")
+        assert len(list(ledger.rows())) - before == taken.events == 2
+        assert (1, 0, 0, 2) == (taken.new, taken.known, taken.corrected, taken.things)
+        assert ["incident:pd/1"] == [each.stream for each in taken.refused]
 
 
 class TestWhatIsNoStatement:

@@ -203,12 +203,19 @@ def import_format(
         plain["dropped"] = [{**key._asdict(), "count": n} for key, n in read.dropped.items()]
         print_json({**plain, "bad": [str(bad) for bad in read.bad], "dry_run": dry_run})
     else:
-        _say_taken(taken, read, dry_run=dry_run)
+        _say_taken(taken, f"{_counted(read.payloads, 'payload')}, ", dry_run=dry_run)
+        for bad in read.bad[:_SHOWN]:
+            complain(bad)
+        _say_dropped(read.dropped)
     if read.bad or taken.refused:
         raise typer.Exit(1)
 
 
 _SHOWN: Final = 5
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _first(names: Sequence[str]) -> str:
@@ -237,23 +244,22 @@ class _Reading:
 _PLACES: Final = re.compile(r"\[\d+\]")
 
 
-def _say_taken(taken: Taken, read: _Reading, *, dry_run: bool) -> None:
+def _say_taken(taken: Taken, before: str = "", *, dry_run: bool) -> None:
     would = "would record " if dry_run else ""
-    say(f"{read.payloads:,} payloads, {taken.statements:,} statements: {would}{taken}")
+    say(f"{before}{_counted(taken.statements, 'statement')}: {would}{taken}")
     if taken.unknown_named:
         say(f"named and not known: {_first(taken.unknown_named)}")
     for left in taken.left[:_SHOWN]:
         complain(f"left as it was: {left.fact} of {left.stream}, now {left.value!r}: {left.why}")
     for refused in taken.refused[:_SHOWN]:
         complain(f"refused: {refused.why}")
-    for bad in read.bad[:_SHOWN]:
-        complain(bad)
-    for drop, count in read.dropped.most_common(_SHOWN):
-        complain(f"left out, {count:,} times: {drop.what} {drop.value!r}: {drop.why}")
-    _say_rest(len(read.dropped) - _SHOWN)
 
 
-def _say_rest(rest: int) -> None:
+def _say_dropped(drops: Counter[Dropped]) -> None:
+    for drop, count in drops.most_common(_SHOWN):
+        times = "" if count == 1 else f", {count:,} times"
+        complain(f"left out{times}: {drop.what} {drop.value!r}: {drop.why}")
+    rest = len(drops) - _SHOWN
     if rest > 0:
         complain(f"... and {rest:,} more that were left out; --json lists all")
 
@@ -306,11 +312,11 @@ def import_git(
     if as_json:
         listed = [drop._asdict() for drop in drops]
         print_json({**attrs.asdict(taken), "dropped": listed, "dry_run": dry_run})
-        return
-    say(f"{taken.statements:,} statements: {'would record ' if dry_run else ''}{taken}")
-    for drop in drops[:_SHOWN]:
-        complain(f"left out: {drop.what} {drop.value!r}: {drop.why}")
-    _say_rest(len(drops) - _SHOWN)
+    else:
+        _say_taken(taken, dry_run=dry_run)
+        _say_dropped(Counter(drops))
+    if taken.refused:
+        raise typer.Exit(1)
 
 
 @app.command("formats")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -238,9 +238,10 @@ class _Taking:
                 attempt += 1
             else:
                 break
-        for name, count in tally.counts.items():
-            self.counts[name] += count
-        self.left += tally.left
+        for of_it in tally.done.values():
+            for name, count in of_it.counts.items():
+                self.counts[name] += count
+            self.left += of_it.left
         self.refused += tally.refused
 
     def _placed(self, statement: Statement) -> Statement:
@@ -289,45 +290,16 @@ class _Taking:
     ) -> Iterator[History]:
         absorbed: dict[str, list[tuple[str, Statement]]] = {}
         for stream, statements in by_stream.items():
-            yield History(stream=stream, decide=self._deciding(stream, statements, tally))
+            yield History(stream=stream, decide=_Saying(self, tally, stream, statements))
             for statement in statements:
                 into = statement.facts.get("merged_into")
                 if into is not None:
                     id_ = kind_and_id(stream)[1]
                     absorbed.setdefault(stream_of(INCIDENT, into), []).append((id_, statement))
         for stream, members in absorbed.items():
-            yield History(stream=stream, decide=self._absorbing(members, tally))
+            yield History(stream=stream, decide=_Absorbing(self, tally, members))
 
-    def _deciding(
-        self, stream: str, statements: Sequence[Statement], tally: _Tally
-    ) -> Callable[[tuple[Pair, ...]], Sequence[Pair]]:
-        def decide(there: tuple[Pair, ...]) -> Sequence[Pair]:
-            kind = kind_and_id(stream)[0]
-            said = statements if there else self._dated(kind, statements)
-            found = additions(kind, there, said, source=self.source, by=self.by)
-            tally.add(there, found.pairs)
-            tally.counts["superseded"] += found.superseded
-            why = "it has no correction; void the event that told it, or plan anew"
-            tally.left += [
-                Left(stream=stream, fact=each.name, value=str(each.value)[:200], why=why)
-                for each in found.left
-            ]
-            return found.pairs
-
-        return decide
-
-    def _absorbing(
-        self, members: Sequence[tuple[str, Statement]], tally: _Tally
-    ) -> Callable[[tuple[Pair, ...]], Sequence[Pair]]:
-        def decide(there: tuple[Pair, ...]) -> Sequence[Pair]:
-            of_each = ((id_, source_of(each, self.source)) for id_, each in members)
-            pairs = absorptions(there, of_each, self.by)
-            tally.counts["events"] += len(pairs)
-            return pairs
-
-        return decide
-
-    def _dated(self, kind: str, statements: Sequence[Statement]) -> Sequence[Statement]:
+    def dated(self, kind: str, statements: Sequence[Statement]) -> Sequence[Statement]:
         """Return statements about something new, with the receipt as its moment if it has none."""
         first, *others = statements
         received_at = first.received_at or self.received_at
@@ -345,28 +317,67 @@ def _has_moment(statement: Statement) -> bool:
     return told or bool(statement.happened)
 
 
+@attrs.frozen(eq=False)
+class _Saying:
+    """What statements about one thing add to its stream."""
+
+    taking: _Taking
+    tally: _Tally
+    stream: str
+    statements: Sequence[Statement]
+
+    def __call__(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
+        taking, kind = self.taking, kind_and_id(self.stream)[0]
+        said = self.statements if there else taking.dated(kind, self.statements)
+        found = additions(kind, there, said, source=taking.source, by=taking.by)
+        why = "it has no correction; void the event that told it, or plan anew"
+        left = [
+            Left(stream=self.stream, fact=each.name, value=str(each.value)[:200], why=why)
+            for each in found.left
+        ]
+        pairs = found.pairs
+        counts = {
+            "new": not there and bool(pairs),
+            "known": all(isinstance(event, SourceSaid) for event, _ in pairs),
+            "events": len(pairs),
+            "corrected": sum(isinstance(event, CORRECTIONS) for event, _ in pairs),
+            "withdrawn": sum(isinstance(e, (EventVoided, SourceWithdrew)) for e, _ in pairs),
+            "superseded": found.superseded,
+        }
+        self.tally.done[self] = _Done(counts, left)
+        return pairs
+
+
+@attrs.frozen(eq=False)
+class _Absorbing:
+    """That incidents go on in another one, in its stream."""
+
+    taking: _Taking
+    tally: _Tally
+    members: Sequence[tuple[str, Statement]]
+
+    def __call__(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
+        of_each = ((id_, source_of(each, self.taking.source)) for id_, each in self.members)
+        pairs = absorptions(there, of_each, self.taking.by)
+        self.tally.done[self] = _Done({"events": len(pairs)})
+        return pairs
+
+
+class _Done(NamedTuple):
+    """What one history adds, counted; and what of it could not be taken."""
+
+    counts: Mapping[str, int]
+    left: Sequence[Left] = ()
+
+
 class _Tally:
     """What one attempt did, which counts once it is done."""
 
     def __init__(self) -> None:
-        self.counts: dict[str, int] = dict.fromkeys(
-            ("new", "known", "events", "corrected", "withdrawn", "superseded"), 0
-        )
-        self.left: list[Left] = []
+        self.done: dict[object, _Done] = {}
         self.refused: list[Refused] = []
-        self._last = 0
-
-    def add(self, there: Sequence[Pair], pairs: Sequence[Pair]) -> None:
-        self._last = len(pairs)
-        self.counts["new"] += not there and bool(pairs)
-        self.counts["known"] += all(isinstance(event, SourceSaid) for event, _ in pairs)
-        self.counts["events"] += len(pairs)
-        for event, _ in pairs:
-            self.counts["corrected"] += isinstance(event, CORRECTIONS)
-            self.counts["withdrawn"] += isinstance(event, (EventVoided, SourceWithdrew))
 
     def refuse(self, history: History, error: ImcmError) -> None:
-        """Take back what was counted of a history that could not be recorded."""
-        self.counts["events"] -= self._last
-        self._last = 0
+        """Count nothing of a history that could not be recorded."""
+        self.done.pop(history.decide, None)
         self.refused.append(Refused(stream=history.stream, why=str(error)))
