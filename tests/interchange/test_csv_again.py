@@ -245,7 +245,9 @@ class TestWhatIsSaidNow:
         assert (report.events, report.superseded > 0) == (0, True)
         assert ledger.history("incident:1")[0].source.recorded_at == at(12)
         report = told(head, "1,@09:00Z,P2,@13:00Z")
-        assert (report.corrected, row_of(ledger).severity_last) == (1, "P2")
+        row = row_of(ledger)  # what it became is another event: the highest stays known
+        assert (report.corrected, row.severity_last) == (0, "P2")
+        assert (row.severity_first, row.severity_highest) == ("P1", "P1")
 
     def test_the_same_said_later_is_known(self, told, ledger):
         head = "id,detected_at,severity,updated_at"

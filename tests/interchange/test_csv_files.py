@@ -791,7 +791,7 @@ class TestBadFiles:
             (b"1,2024-05-01T09:00Z\n", "no column 'id'; the first row must be the header"),
             (b"id,detected_at,id\n", "the column 'id' is there twice"),
             (b"id,detected_at,ID\n", "the column 'ID' stands for id, as another one does"),
-            (b"id,team,team\n", "the column 'team' is there twice"),
+            (b"id,title,title\n", "the column 'title' is there twice, and title has one value"),
             (b"id,a\x07b\n", "can't be a label"),
             (b"detected_at\n", "no column 'id'"),
             (GOOD.encode("utf-16-le"), "NUL byte"),
@@ -1171,11 +1171,18 @@ class TestMapping:
         [row] = ledger.facts().incidents
         assert {"vendor called": (at(10),)} == row.milestones
 
-    def test_a_column_left_out_that_is_there_twice(self, ledger, put):
-        """Leaving out a name that two columns have would leave out both: say so."""
-        path = put("id,detected_at,x,x\n1,2024-05-01T09:00Z,,\n")
+    def test_columns_that_are_there_twice_are_one(self, ledger, put):
+        """As exports of Jira have one for each label: they are left out, or kept, together."""
+        path = put(
+            "id,detected_at,x,Labels,service,Labels,x,service\n"
+            "1,2024-05-01T09:00Z,1,pay,a,eu,2,b\n2,2024-05-01T09:00Z,1,,a,eu,,\n"
+        )
         mapping = put('[incidents.columns]\n"x" = ""\n', "m.toml")
-        assert "there twice" in refused(ledger, incidents=path, mapping=mapping)
+        report = import_csv(ledger, incidents=path, mapping=mapping)
+        first, second = ledger.facts().incidents
+        assert ({"Labels": "pay;eu"}, ("a", "b")) == (first.labels, first.services)
+        assert ({"Labels": "eu"}, ("a",)) == (second.labels, second.services)
+        assert "columns that come again, joined by ;" in report.said[0]
 
     def test_problems_name_their_column(self, ledger, put):
         """A problem calls the column and the value as the file does."""

@@ -14,6 +14,7 @@ from imcm.domain.vocabulary import (
     A_MARK,
     ChangeType,
     DismissalReason,
+    HoldReason,
     Kind,
     Mode,
     Risk,
@@ -63,6 +64,8 @@ INCIDENT_COLUMNS: Final = (
     "commander",
     "reviewed_at",
     "updated_at",
+    "field",
+    "value",
     A_MARK,
 )
 CHANGE_MOMENTS: Final = (
@@ -94,6 +97,8 @@ CHANGE_COLUMNS: Final = (
     "approved_by",
     "implemented_by",
     "updated_at",
+    "field",
+    "value",
 )
 COMMIT_COLUMNS: Final = (
     "change_id",
@@ -111,6 +116,12 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "commits": COMMIT_COLUMNS,
 }
 
+OF_LOGS: Final = ("field", "value")
+"""Columns of tables alone whose rows are states over time: which field, and what it became."""
+
+SEVERAL: Final = frozenset({"service", "caused_by", "fixed_by", "reopened_at"})
+"""Columns that can hold several, with `;` between."""
+
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "incidents": ("id",),
     "changes": ("id",),
@@ -120,9 +131,18 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
 STATUSES: Final = OUTCOMES
 """What `status` of a change can be."""
 
-OPEN: Final = ("open", "acknowledged", "mitigated")
+HOLDS: Final[Mapping[str, HoldReason]] = {
+    "held": HoldReason.OTHER,
+    **{f"held:{reason.value}": reason for reason in HoldReason},
+}
+"""Words for a status in which work waits for somebody else, and for whom."""
+
+OPEN: Final = ("open", "acknowledged", "mitigated", *HOLDS)
 INCIDENT_STATUSES: Final = (*OPEN, "resolved", "closed")
 """What `status` of an incident can be, and with which of them it is not over."""
+
+LOG_STATUSES: Final = (*STATUSES, "open", "approved", "started", "deployed", "recovered", "closed")
+"""What `status` of a change can be in a table whose rows are states over time."""
 
 CLOSED: Final[Mapping[str, tuple[str, ...]]] = {
     "severity": tuple(Severity),
@@ -132,7 +152,7 @@ CLOSED: Final[Mapping[str, tuple[str, ...]]] = {
     "type": tuple(ChangeType),
     "kind": tuple(Kind),
     "risk": tuple(Risk),
-    "status": (*STATUSES, *INCIDENT_STATUSES),
+    "status": tuple(dict.fromkeys((*LOG_STATUSES, *INCIDENT_STATUSES))),
     "planned": ("true", "false"),
 }
 """Columns whose values are a closed list, and that list."""

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
@@ -38,11 +38,12 @@ from imcm.interchange.csv_check import (
     Survey,
 )
 from imcm.interchange.csv_contract import CsvOptions, csv_options
-from imcm.interchange.csv_statements import Reading, commit_of, id_of, read_by
+from imcm.interchange.csv_log import Log, Story
+from imcm.interchange.csv_statements import Reading, Refers, commit_of, id_of, read_by
 from imcm.interchange.csv_table import Row, Rows
 from imcm.interchange.deciding import Pair, absorptions, additions, is_of, source_of
 from imcm.interchange.mapping import Problem
-from imcm.interchange.statements import Statement, streams_of
+from imcm.interchange.statements import REFERS, Statement, streams_of
 from imcm.ledger.bringing_in import History, Settled
 from imcm.ledger.recording import Ledger
 from imcm.plain import plain
@@ -243,6 +244,9 @@ class _Taking:
         if kind == INCIDENT:
             self.merges = Merges(self.ledger, survey)
         rows = self.tables[table]
+        if table in options.translation.logs:
+            yield from self._of_log(Log(rows, table, options), survey)
+            return
         reading = Reading(table, rows.header, options)
         hashed = hashlib.sha256(reading.by)
         for row, raw in rows:
@@ -257,7 +261,9 @@ class _Taking:
                 digest = hashed.copy()
                 digest.update(raw)
                 commits = self.commits.get(id_) if kind == CHANGE else None
-                told = _OfRow(self, reading, table, kind, id_, row, digest.hexdigest(), commits)
+                sha256 = digest.hexdigest()
+                say = _AsRow(reading, row, sha256)
+                told = _OfRow(self, say, reading.refers, table, kind, id_, sha256, commits)
                 yield History(stream=stream_of(kind, id_), decide=told.decide, known=told.known)
             elif other:
                 self.problems.note(
@@ -270,6 +276,28 @@ class _Taking:
                     )
                 )
                 survey.refused.add(id_)
+
+    def _of_log(self, log: Log, survey: Survey) -> Iterator[History]:
+        def note(row: Row, id_: str | None) -> None:
+            survey.rows += 1
+            if id_ is None:
+                self.without_id.setdefault(log.table, row.line)
+            else:
+                survey.repeats(id_, row.line, ())
+                survey.refused |= {id_} if row.problems else set()
+            self.note(row)
+
+        kind = log.kind
+        for story in log.stories(note):
+            if survey.holds(story.id):
+                say, commits = _AsStory(log, story), self.commits.get(story.id)
+                told = _OfRow(
+                    self, say, log.reading.refers, log.table, kind, story.id, story.sha256,
+                    commits if kind == CHANGE else None,
+                )  # fmt: skip
+                yield History(
+                    stream=stream_of(kind, story.id), decide=told.decide, known=told.known
+                )
 
     def note(self, row: Row) -> None:
         """Note what is wrong with a row."""
@@ -526,28 +554,60 @@ class _Taking:
         )
 
 
-class _OfRow:
-    """What one row adds to its stream."""
+class _AsRow(NamedTuple):
+    """What a row says."""
 
-    __slots__ = ("commits", "id", "kind", "reading", "row", "sha256", "table", "taking")
+    reading: Reading
+    row: Row
+    sha256: str
+
+    def said(self) -> tuple[Sequence[Statement], Row]:
+        """Return its statement, none where something is wrong with it; and the row."""
+        statement = self.reading.statement(self.row, self.sha256)
+        return () if statement is None else (statement,), self.row
+
+    def last(self) -> Row:
+        """Return the row."""
+        return self.row
+
+
+class _AsStory(NamedTuple):
+    """What all rows of one id say that are states over time."""
+
+    log: Log
+    story: Story
+
+    def said(self) -> tuple[Sequence[Statement], Row]:
+        """Return their statements, none where something is wrong with one; and the last row."""
+        return self.log.statements(self.story)
+
+    def last(self) -> Row:
+        """Return the last row."""
+        return self.log.last(self.story)
+
+
+class _OfRow:
+    """What one row adds to its stream, or all rows of one id."""
+
+    __slots__ = ("commits", "id", "kind", "refers", "say", "sha256", "table", "taking")
 
     def __init__(
         self,
         taking: _Taking,
-        reading: Reading,
+        say: _AsRow | _AsStory,
+        refers: Refers,
         table: str,
         kind: str,
         id_: str,
-        row: Row,
         sha256: str,
         commits: _Commits | None,
     ) -> None:
         self.taking = taking
-        self.reading = reading
+        self.say = say
+        self.refers = refers
         self.table = table
         self.kind = kind
         self.id = id_
-        self.row = row
         self.sha256 = sha256
         self.commits = commits
 
@@ -561,12 +621,11 @@ class _OfRow:
             there, name, commits.statement.sha256 or "", of_commits=True
         ):
             return False
-        row = self.row
-        names = {
-            column: read(row, column) for column, read in self.reading.refers if row.raw(column)
-        }
-        if names:
-            self._told(names)
+        if self.refers:
+            row = self.say.last()
+            names = {column: read(row, column) for column, read in self.refers if row.raw(column)}
+            if names:
+                self._told(names)
         return True
 
     def _told(self, facts: Mapping[str, Any]) -> None:
@@ -578,25 +637,27 @@ class _OfRow:
 
     def decide(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
         """Return what it adds; nothing where something is wrong with it."""
-        taking, row = self.taking, self.row
-        statement = self.reading.statement(row, self.sha256)
-        if statement is None:
+        taking = self.taking
+        said, row = self.say.said()
+        if row.problems or not said:
             taking.surveys[self.table].refused.add(self.id)
             taking.note(row)
             return ()
         stream = stream_of(self.kind, self.id)
-        into = statement.facts.get("merged_into")
+        facts = said[0].facts
+        if self.refers:
+            facts = {name: each.facts[name] for each in said for name in REFERS & each.facts.keys()}
+        into = facts.get("merged_into")
         if into is not None and there:
-            statement = _not_merged_again(statement, there, into)
-        said = [statement] if self.commits is None else [statement, self.commits.statement]
+            said = [_not_merged_again(each, there, into) for each in said]
+        if self.commits is not None:
+            said = [*said, self.commits.statement]
         pairs = taking.add(self.kind, stream, there, said)
-        if into is None:
-            if self.reading.refers:
-                self._told(statement.facts)
-        else:
-            self._told({**statement.facts, "merged_into": into})
+        if self.refers:
+            self._told(facts)
+        if into is not None:
             bare = taking.options.source is None
-            taking.sources[self.id] = source_of(statement, taking.options.name, bare=bare)
+            taking.sources[self.id] = source_of(said[0], taking.options.name, bare=bare)
         return pairs
 
 
@@ -613,7 +674,7 @@ def _not_merged_again(statement: Statement, there: Sequence[Pair], into: str) ->
             stands = event.into
         elif isinstance(event, IncidentUnmerged):
             stands = None
-    if stands is None:
+    if stands is None or "merged_into" not in statement.facts:
         return statement
     if stands != into:
         why = f"the ledger holds it as merged into {stands}; unmerge it first"

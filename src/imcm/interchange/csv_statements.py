@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -155,7 +155,7 @@ def read_by(table: str, header: Header, options: CsvOptions) -> bytes:
     A row of which this and its bytes are the same says the same.
     """
     by = options.translation
-    told = {
+    told: dict[str, Any] = {
         "table": table,
         "header": header.theirs,
         "source": options.source,
@@ -168,6 +168,13 @@ def read_by(table: str, header: Header, options: CsvOptions) -> bytes:
         "refs": by.refs,
         "empty_removes": by.empty_removes,
     }
+    more: dict[str, Any] = {
+        "made": {name: attrs.astuple(how) for name, how in by.made.get(table, {}).items()},
+        "log": table in by.logs,
+        "final": sorted(by.final),
+    }
+    if any(more.values()):  # a mapping without them reads as before, and so does its hash
+        told |= more
     text = json.dumps(told, sort_keys=True, default=dict)
     return b"csv %d %s\n" % (READING, hashlib.sha256(text.encode()).hexdigest().encode())
 
@@ -202,16 +209,29 @@ class Reading:
         refers: Columns that name others, of those that the table has, and what reads each.
     """
 
-    def __init__(self, table: str, header: Header, options: CsvOptions) -> None:
+    def __init__(
+        self, table: str, header: Header, options: CsvOptions, *, by: Header | None = None
+    ) -> None:
         self._is_incident = table == "incidents"
         readers = _INCIDENT if self._is_incident else _CHANGE
         self._readers = [(column, *readers[column]) for column in readers if column in header.ours]
         self.refers = tuple((column, read) for column, _, read in self._readers if column in REFERS)
         self._updated = "updated_at" in header.ours
-        self.by = read_by(table, header, options)
+        self.by = read_by(table, by or header, options)
 
-    def statement(self, row: Row, sha256: str) -> Statement | None:
-        """Return what a row says; None where something is wrong with it."""
+    def columns_of(self, fact: str) -> list[str]:
+        """Return the columns that tell a fact, of those that the table has."""
+        if fact == "window":
+            return ["planned_start", "planned_end"]
+        return [column for column, name, _ in self._readers if name == fact]
+
+    def statement(self, row: Row, sha256: str, *, of_log: str | None = None) -> Statement | None:
+        """
+        Return what a row says; None where something is wrong with it.
+
+        Args:
+            of_log: Of the last row of a log, the id: the rows before it have the moments.
+        """
         if not row.fits:
             return None
         facts: dict[str, Any] = {}
@@ -224,7 +244,7 @@ class Reading:
             facts["labels"] = labels
         happened: list[Happening] = []
         if self._is_incident:
-            _incident(row, facts, happened)
+            _incident(row, facts, happened, alone=of_log is None)
         else:
             _change(row, facts)
         said_at = row.get("updated_at", row.options.times.time) if self._updated else None
@@ -232,7 +252,7 @@ class Reading:
             return None
         return checked_before(
             kind="incident" if self._is_incident else "change",
-            id=row.raw("id"),
+            id=row.raw("id") if of_log is None else of_log,
             facts=facts,
             happened=tuple(happened),
             said_at=said_at,
@@ -254,6 +274,9 @@ def _status_of(row: Row, labels: Mapping[str, str | None]) -> str:
 _Reader = Callable[[Row, str], Any]
 """Reads one column of a row. Any: a value as `FACTS` has it."""
 
+Refers = Sequence[tuple[str, _Reader]]
+"""Columns that name others, and what reads each."""
+
 
 def _by(read: Callable[[str, str], Any]) -> _Reader:
     return lambda row, column: row.get(column, read)
@@ -267,7 +290,8 @@ def _member(members: Any, name: str, text: str) -> Any:
     return member(name, text, members)
 
 
-def _word(words: tuple[str, ...], name: str, text: str) -> str:
+def word(words: tuple[str, ...], name: str, text: str) -> str:
+    """Return a word of a closed list, whatever its case."""
     if text.casefold() not in words:
         allowed = f"one of {', '.join(words)}; other words need a mapping"
         raise InvalidValue(name, text, allowed)
@@ -302,7 +326,7 @@ _INCIDENT: Final[Mapping[str, tuple[str, _Reader]]] = {
 }
 
 
-def _incident(row: Row, facts: dict[str, Any], happened: list[Happening]) -> None:
+def _incident(row: Row, facts: dict[str, Any], happened: list[Happening], *, alone: bool) -> None:
     marks = dict(row.marks())
     if marks:
         facts["marks"] = marks
@@ -328,7 +352,7 @@ def _incident(row: Row, facts: dict[str, Any], happened: list[Happening]) -> Non
         related[other] = relation
     if "merged_into" in facts and facts["merged_into"] == row.reference("id"):
         row.wrong("merged_into", "an incident can't be merged into itself")
-    if not row.problems and not any(name in facts for name in INCIDENT_MOMENTS):
+    if alone and not row.problems and not any(name in facts for name in INCIDENT_MOMENTS):
         row.wrong("", f"it has no moment; give at least one of {', '.join(INCIDENT_MOMENTS)}")
     if "status" in row.header.ours or "reopened_at" in row.header.ours:
         _spells(row, facts, happened)
@@ -336,7 +360,7 @@ def _incident(row: Row, facts: dict[str, Any], happened: list[Happening]) -> Non
 
 def _spells(row: Row, facts: dict[str, Any], happened: list[Happening]) -> None:
     """Tell what was over and came again from what is over, or is not."""
-    status = row.get("status", partial(_word, INCIDENT_STATUSES))
+    status = row.get("status", partial(word, INCIDENT_STATUSES))
     reopened = row.moments("reopened_at")
     happened += [Happening("reopened", at) for at in reopened]
     last = max(map(earliest, reopened), default=None)
@@ -357,7 +381,7 @@ def _spells(row: Row, facts: dict[str, Any], happened: list[Happening]) -> None:
 
 
 _CHANGE: Final[Mapping[str, tuple[str, _Reader]]] = {
-    "status": ("status", _by(partial(_word, STATUSES))),
+    "status": ("status", _by(partial(word, STATUSES))),
     **{name: (name, Row.moment) for name in CHANGE_MOMENTS},
     "type": ("type", _of(ChangeType)),
     "planned": ("planned", _by(truth)),

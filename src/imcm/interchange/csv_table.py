@@ -4,7 +4,7 @@ A table as rows of our contract: what its columns stand for, and its cells as va
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import attrs
@@ -20,8 +20,9 @@ from imcm.domain.vocabulary import (
     known_id,
 )
 from imcm.errors import ImportRefusedError, InvalidValue
-from imcm.interchange.csv_contract import REQUIRED, TABLES, CsvOptions
-from imcm.interchange.mapping import LABEL, OF_OTHER, Problem, duration
+from imcm.interchange.csv_contract import OF_LOGS, REQUIRED, SEVERAL, TABLES, CsvOptions
+from imcm.interchange.made_columns import LINE, Made
+from imcm.interchange.mapping import LABEL, OF_OTHER, Problem, Translation, duration
 from imcm.interchange.tables import Table, TableRow, read_table
 from imcm.plain import excerpt
 
@@ -35,34 +36,50 @@ class Header:
 
     Attributes:
         ours: Places of columns of the contract; *labels*, of those that are labels.
-        theirs: What the table calls its columns.
+        theirs: What the table calls its columns; those that are made stand behind them.
         as_written: No mapping changes values: cells mean what they say.
+        made: Columns that are made of several: the name of each, and the places of its parts.
     """
 
     ours: Mapping[str, int]
     labels: Mapping[str, int]
     theirs: tuple[str, ...]
     as_written: bool = False
+    made: tuple[tuple[str, Made, tuple[int, ...]], ...] = ()
 
 
 def _header(table: Table, kind: str, options: CsvOptions) -> Header:
-    renamed = options.translation.columns.get(kind, {})
+    by = options.translation
     names = table.columns
-    for theirs, targets in renamed.items():
-        if targets and theirs not in names:
-            why = f"the mapping names a column {theirs!r}; the file has {_shown(names)}"
-            raise _refused(table, why)
+    place_of = _Places(table)
+    renamed = {
+        place_of(theirs, needed=bool(targets)): targets
+        for theirs, targets in by.columns.get(kind, {}).items()
+    }
+    made = by.made.get(kind, {})
+    parts = {
+        name: tuple(-1 if part == LINE else place_of(part) for part in how.of)
+        for name, how in made.items()
+    }
+    used = {place for places in parts.values() for place in places}
     ours: dict[str, int] = {}
     labels: dict[str, int] = {}
-    for place, theirs in enumerate(names):
-        if theirs in table.again:
-            raise _refused(table, f"the column {excerpt(theirs)!r} is there twice")
-        # What the mapping leaves out stands for nothing.
-        for target in renamed.get(theirs, (_default(kind, theirs),)):
+    columns = [
+        # What the mapping leaves out stands for nothing, and so does what others are made of.
+        (theirs, renamed.get(place, () if place in used else (_default(kind, theirs, by),)))
+        for place, theirs in enumerate(names)
+    ]
+    columns += [(f"{name} (made)", (name,)) for name in made]
+    for place, (theirs, targets) in enumerate(columns):
+        for target in targets:
             into = labels if target.startswith(LABEL) else ours
             name = target.removeprefix(LABEL)
             if name in into:
                 why = f"stands for {excerpt(name)}, as another one does"
+                raise _refused(table, f"the column {excerpt(theirs)!r} {why}")
+            if theirs in table.again and into is ours and name not in SEVERAL:
+                why = f"is there twice, and {excerpt(name)} has one value; rename one of them, or "
+                why += f'keep it as a label ("{LABEL}<name>")'
                 raise _refused(table, f"the column {excerpt(theirs)!r} {why}")
             into[name] = place
             try:
@@ -80,29 +97,54 @@ def _header(table: Table, kind: str, options: CsvOptions) -> Header:
             f"there is no column {missing[0]!r}; the first row must be the header, and it is "
             f"{_shown(names)}",
         )
-    by = options.translation
     return Header(
         ours=ours,
         labels=dict(sorted(labels.items())),
-        theirs=names,
+        theirs=tuple(theirs for theirs, _ in columns),
         as_written=not by.values and not by.absent,
+        made=tuple((name, how, parts[name]) for name, how in made.items()),
     )
+
+
+class _Places:
+    """Where the columns stand that a mapping names: as they are written, or in another case."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._written = {name: place for place, name in enumerate(table.columns)}
+        self._folded: dict[str, list[int]] = {}
+        for name, place in self._written.items():
+            self._folded.setdefault(name.casefold(), []).append(place)
+
+    def __call__(self, theirs: str, *, needed: bool = True) -> int:
+        """Return the place of a column; of one that need not be there, perhaps none: -1."""
+        place = self._written.get(theirs)
+        if place is not None:
+            return place
+        near = self._folded.get(theirs.casefold(), [])
+        if len(near) == 1:
+            return near[0]
+        if not needed:
+            return -1
+        why = "has it more than once, in other cases" if near else f"has {_shown(self._written)}"
+        raise _refused(self._table, f"the mapping names a column {theirs!r}; the file {why}")
 
 
 def _refused(table: Table, why: str) -> ImportRefusedError:
     return ImportRefusedError(f"{table.name}: {why}; nothing was recorded")
 
 
-def _default(table: str, theirs: str) -> str:
+def _default(table: str, theirs: str, by: Translation) -> str:
     """Return what a column stands for that no mapping renames: what nobody knows is a label."""
-    if theirs.casefold() in TABLES[table] and theirs.casefold() != A_MARK:
+    known = theirs.casefold() in TABLES[table] and theirs.casefold() != A_MARK
+    if known and (table in by.logs or theirs.casefold() not in OF_LOGS):
         return theirs.casefold()
     if theirs.startswith(MARK) and theirs != MARK and A_MARK in TABLES[table]:
         return theirs
     return LABEL + theirs
 
 
-def _shown(cells: Sequence[str]) -> str:
+def _shown(cells: Iterable[str]) -> str:
     """Return what stands in a row, for an error: a little of it, since it may be any file."""
     return excerpt(", ".join(cells))
 
@@ -256,12 +298,37 @@ class Rows:
     def __init__(self, given: object, kind: str, options: CsvOptions) -> None:
         if not isinstance(options, CsvOptions):
             raise InvalidValue("options", options, "give what csv_options returns")
-        self.table = read_table(given, name=kind)
+        by = options.translation
+        self.table = read_table(given, name=kind, encoding=by.encoding, delimiter=by.delimiter)
         self.header = _header(self.table, kind, options)
         self._options = options
 
     def __iter__(self) -> Iterator[tuple[Row, bytes]]:
         """Yield each row, also one that does not fit the header, with what it was read from."""
         name, header, options = self.table.name, self.header, self._options
+        if header.made:
+            yield from self._made()
+            return
         for row in self.table.each():
             yield Row(name, header, row, options), row.raw
+
+    def _made(self) -> Iterator[tuple[Row, bytes]]:
+        """Yield each row with the cells that are made of its others behind them."""
+        header, options = self.header, self._options
+        absent, time = options.translation.absent, options.times.time
+        for given in self.table.each():
+            cells, wrong = [*given.cells], list[tuple[str, str]]()
+            for name, how, places in () if given.wrong else header.made:
+                parts = [str(given.line) if at < 0 else given.cells[at] for at in places]
+                loose = name == "title" or name.startswith(LABEL)
+                try:
+                    cells.append(how.cell(parts, absent, time, loose=loose))
+                except InvalidValue as error:
+                    cells.append("")
+                    wrong.append(
+                        (name, f"{error.name}: {excerpt(str(error.value))!r}: {error.allowed}")
+                    )
+            row = Row(self.table.name, header, given._replace(cells=cells), options)
+            for name, why in wrong:
+                row.wrong(name, why)
+            yield row, given.raw

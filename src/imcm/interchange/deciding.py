@@ -16,6 +16,7 @@ Nothing is invented: a fact that no source tells is absent.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypeGuard
@@ -113,6 +114,9 @@ class Past:
             source has it, whatever a person corrected since.
         versions: Versions of all facts it told that stand.
         silenced: Versions of those that somebody else voided: said again they stay so.
+        triaged: The severity and its name as they were told at first, or corrected since: what it
+            became is among what happened.
+        first_severity: The same, where it was told as something that happened at a moment.
     """
 
     def __init__(self, kind: str, pairs: Sequence[Pair], source: str) -> None:
@@ -124,6 +128,8 @@ class Past:
         self.versions: set[int] = set()
         self.silenced: set[int] = set()
         self.silent: list[Happening] = []
+        self.triaged: dict[Name, Said] = {}
+        self.first_severity: Happening | None = None
         self.redacted: set[int] = set()
         self.unmerged = False
         self._taken_back = {
@@ -170,8 +176,7 @@ class Past:
         (self.versions if version in self.stands else self.silenced).add(version)
         what = _happened(event)
         if what is not None and self.kind == INCIDENT:
-            at: Any = event.at  # a reopening may have none
-            each = Happening(what, at, event.by)
+            each = _as_happening(what, event)
             if version in self.stands:
                 self.happened.append((version, each))
             else:
@@ -179,12 +184,20 @@ class Past:
             self._read_milestone(what, event.at, order)
         for name, value in facts_of(event):
             self._say(name, value, order)
+        if isinstance(event, incidents.SeverityChanged):
+            self._say("severity", event.severity, order)
+            self._say("severity_name", event.severity_name, order)
+        elif isinstance(event, incidents.IncidentTriaged) and event.severity is not None:
+            self._read_triage(event.at, event.by, event.severity, event.severity_name, order)
+
+    def _read_triage(self, at: Any, by: str, severity: Any, name: Any, order: Order) -> None:
+        self.triaged = {"severity": Said(severity, order), "severity_name": Said(name, order)}
+        if at is not None:
+            self.first_severity = Happening(_SEVERITY, at, by, severity, name)
 
     def _read_milestone(self, what: str, at: Any, order: Order) -> None:
-        if what == "reopened":
-            self.facts["resolved_at"] = self.facts["closed_at"] = Said(None, order)
-        else:
-            self.facts[f"{what}_at"] = Said(at, order)
+        for name in _spoken_of(what):
+            self.facts[name] = Said(None if what == "reopened" else at, order)
 
     def _target(self, edit: Any) -> Any:
         """Return what a void or a correction speaks of; None where there is no such version."""
@@ -195,7 +208,7 @@ class Past:
         target = self._target(event)
         what = _happened(target)
         if what is not None and what != "reopened" and self.kind == INCIDENT:
-            self.facts[f"{what}_at"] = Said(None, order)
+            self._read_milestone(what, None, order)
         for whole, values in facts_of(target):
             for name, _ in _one_by_one(whole, values):
                 self.facts[name] = Said(self.word(name), order)
@@ -223,6 +236,21 @@ class Past:
             self._say(name, value, order)
         if event.field == "severity":
             self._say("severity_name", event.severity_name, order)
+        if isinstance(target, incidents.IncidentTriaged) and event.field in {"severity", "at"}:
+            self._read_corrected_triage(target, event, order)
+
+    def _read_corrected_triage(self, target: Any, event: Any, order: Order) -> None:
+        first = self.first_severity
+        at, by = (target.at, target.by) if first is None else (first.at, first.by or target.by)
+        severity, name = (
+            None if each is None else each.value
+            for each in map(self.triaged.get, (_SEVERITY, "severity_name"))
+        )
+        if event.field == "at":
+            at = event.now
+        else:
+            severity, name = event.now, event.severity_name
+        self._read_triage(at, by, severity, name, order)
 
     def _say(self, name: str, value: Any, order: Order) -> None:
         before = self.facts.get(name)
@@ -263,6 +291,9 @@ _LISTED: Final = frozenset({"caused_by", "fixed_by"})
 
 _HAPPENED: Final[Mapping[type, str]] = {
     incidents.IncidentAcknowledged: "acknowledged",
+    incidents.SeverityChanged: "severity",
+    incidents.IncidentHeld: "held",
+    incidents.IncidentReleased: "released",
     incidents.IncidentMitigated: "mitigated",
     incidents.IncidentResolved: "resolved",
     incidents.IncidentReopened: "reopened",
@@ -336,6 +367,25 @@ def _happened(event: Any) -> str | None:
     return _HAPPENED.get(_kind_of(event))
 
 
+def _as_happening(what: str, event: Any) -> Happening:
+    """Return what happened as its source told it. Any: an event of whatever kind."""
+    at: Any = event.at  # a reopening may have none
+    match event:
+        case incidents.SeverityChanged():
+            return Happening(what, at, event.by, event.severity, event.severity_name)
+        case incidents.IncidentHeld():
+            return Happening(what, at, event.by, event.reason)
+        case _:
+            return Happening(what, at, event.by)
+
+
+def _spoken_of(what: str) -> tuple[str, ...]:
+    """Return which moments a source speaks of by saying that something happened."""
+    if what == "reopened":
+        return "resolved_at", "closed_at"
+    return (f"{what}_at",) if f"{what}_at" in _MOMENT_OF else ()
+
+
 def _named_by(kind: type, field: str) -> tuple[str, ...]:
     name = _FIELDS.get(kind, {}).get(field)
     return () if name is None else (name,)
@@ -390,7 +440,7 @@ class Now:
 
     Attributes:
         facts: Its word on each fact, by name; those that it takes back are not there.
-        happened: What happened, in the order of time.
+        happened: What happened, in the order of time; *severities*, what its severity became.
         left: Facts it says otherwise now, and that nothing can change: name, value.
     """
 
@@ -398,13 +448,20 @@ class Now:
         self.kind = past.kind
         self.id = statements[-1].id
         self.facts = dict(past.facts)
-        self.happened: list[tuple[Happening, Statement | None]] = [
-            (each, None) for _, each in past.happened
-        ]
+        told: list[tuple[Happening, Statement | None]] = [(each, None) for _, each in past.happened]
+        self.happened = [pair for pair in told if pair[0].what != _SEVERITY]
+        self.severities = [pair for pair in told if pair[0].what == _SEVERITY]
         self.silent = tuple(past.silent)
+        self.triaged = dict(past.triaged)
+        self.triaged_at: Moment | None = None
+        self.triaged_by: str | None = None
+        if past.first_severity is not None:  # which may be another one by now
+            self.triaged = {}
+            self.severities.insert(0, (past.first_severity, None))
         self.superseded = 0
         for statement in in_order(statements):
             self._hear(statement)
+        self._settle_severity()
 
     def _hear(self, statement: Statement) -> None:
         order, facts = order_of(statement), dict(statement.facts)
@@ -420,21 +477,69 @@ class Now:
                 facts.pop(name, None)
         else:
             self._hear_earliest(statement)
-        if "severity" in facts and facts["severity"] is not None:
-            self._hear_severity(facts, order, statement)
+        if "severity" in facts:
+            value, name = facts.pop("severity"), facts.pop("severity_name", None)
+            self._hear_severity(value, name, order, statement)
         for whole, values in facts.items():
             for each, value in _one_by_one(whole, values):
                 self._hear_fact(each, value, order, statement)
 
-    def _hear_severity(self, facts: dict[str, Any], order: Order, statement: Statement) -> None:
-        """Take the name with the severity whose it is: another severity has it no more."""
-        before, name = self.facts.get("severity"), facts.get("severity_name")
-        if before is None or before.value == facts["severity"]:
+    def _hear_severity(
+        self, value: Any, name: str | None, order: Order, statement: Statement
+    ) -> None:
+        """
+        Take a severity, and its name with it. Any: as `get`.
+
+        Another one than before, said at a later time, is what it became; without a time, or said
+        of the same one, it is a correction of what it was.
+        """
+        before = self.facts.get("severity")
+        if before is not None and order.is_before(before.order):
+            self.superseded += before.value != value
             return
-        if order.is_before(before.order):
-            facts.pop("severity_name", None)
-        elif name is None:
-            self.facts["severity_name"] = Said(None, order, statement)
+        was = None if before is None else before.value
+        if self.severities:
+            was = self.severities[-1][0].value
+        if (
+            None not in {was, value}
+            and was != value
+            and order.said_at is not None
+            and before is not None
+            and before.order.is_before(order)
+        ):
+            became = Happening(_SEVERITY, order.said_at, None, value, name)
+            self.severities = _in_time([*self.severities, (became, statement)])
+        elif was != value:
+            self.triaged = {
+                "severity": Said(value, order, statement),
+                "severity_name": Said(name, order, statement),
+            }
+        elif name is not None and not self.severities:
+            self.triaged["severity_name"] = Said(name, order, statement)
+        self.facts["severity"] = Said(value, order, statement)
+        if name is not None or (was != value and "severity_name" in self.facts):
+            self.facts["severity_name"] = Said(name, order, statement)
+
+    def _settle_severity(self) -> None:
+        """Let the first of all severities that are told be that with which it was triaged."""
+        changed = self.severities
+        if not changed:
+            return
+        base = self.triaged.get("severity")
+        since = None if base is None else base.order.said_at
+        if base is None or (since is not None and earliest(changed[0][0].at) < since):
+            if base is not None and since is not None and base.value is not None:
+                name = self.triaged["severity_name"].value
+                became = Happening(_SEVERITY, since, None, base.value, name)
+                changed = _in_time([*changed, (became, base.statement)])
+            (first, statement), *changed = changed
+            order = _NO_ORDER if statement is None else order_of(statement)
+            self.triaged = {
+                "severity": Said(first.value, order, statement),
+                "severity_name": Said(first.name, order, statement),
+            }
+            self.triaged_at, self.triaged_by = first.at, first.by
+            self.severities = changed
 
     def _hear_gone(self, statement: Statement, order: Order) -> None:
         """Hear that the source has it no more, or has it again."""
@@ -469,7 +574,8 @@ class Now:
 
     def _hear_earliest(self, statement: Statement) -> None:
         """Take what happened to a change: of each the earliest moment that is told."""
-        for what, at, by in statement.happened:
+        for each in statement.happened:
+            what, at, by = each.what, each.at, each.by
             name = f"{what}_at"
             before = self.get(name)
             if before is not None and earliest(before) <= earliest(at):
@@ -480,17 +586,22 @@ class Now:
                 self.facts[person] = Said(by, order_of(statement), statement)
 
     def _hear_happened(self, statement: Statement) -> None:
+        if not statement.happened:
+            return
+        before = Counter(map(_which, self._heard()))
         for each in statement.happened:
             if each.what == "detected":
                 self._hear_detected(each, statement)
-            elif not any(_is_same(each, other) for other in self._heard()):
+            elif not before[_which(each)]:
                 self._hear_new(each, statement)
-        if statement.happened:
-            self.happened = _in_time(self.happened)
+                before[_which(each)] += not statement.in_order
+            elif statement.in_order:  # what came twice in one minute is there twice
+                before[_which(each)] -= 1
+        self.happened = _in_time(self.happened)
 
     def _heard(self) -> Iterator[Happening]:
         """Yield what was told to have happened; also what somebody voided since."""
-        yield from (each for each, _ in self.happened)
+        yield from (each for each, _ in (*self.happened, *self.severities))
         yield from self.silent
 
     def _hear_new(self, each: Happening, statement: Statement) -> None:
@@ -500,7 +611,10 @@ class Now:
                 if other.what == each.what and other.at is _NEVER:
                     self.happened[place] = each, statement
                     return
-        self.happened.append((each, statement))
+        if each.what != _SEVERITY:
+            self.happened.append((each, statement))
+        else:
+            self.severities = _in_time([*self.severities, (each, statement)])
 
     def _hear_detected(self, each: Happening, statement: Statement) -> None:
         """Take the first detection as that; a later one is a reopening, where it was over."""
@@ -512,7 +626,7 @@ class Now:
         if each.at == first:
             return
         again = Happening("reopened", each.at, each.by)
-        if not any(_is_same(again, other) for other in self._heard()):
+        if _which(again) not in map(_which, self._heard()):
             self.happened.append((again, statement))
 
     def _set_moment(
@@ -557,7 +671,7 @@ class Now:
         wanted = set(names)
         told = [
             said
-            for name, said in self.facts.items()
+            for name, said in (self.facts | self.triaged).items()
             if (name if isinstance(name, str) else name[0]) in wanted
         ]
         latest = next((said for said in told if said.statement is not None), None)
@@ -582,10 +696,12 @@ class Now:
         if name in _BY_NAME:
             of_it = ((key, said.value) for key, said in self.facts.items() if key[0] == name)
             return {key[1]: value for key, value in of_it}
-        said = self.facts.get(name)
+        said = (self.triaged if name in _TRIAGED else self.facts).get(name)
         return None if said is None else said.value
 
 
+_SEVERITY: Final = "severity"
+_TRIAGED: Final = frozenset({_SEVERITY, "severity_name"})
 _NEVER: Any = None
 """A reopening of which no source says when: an end that was there is gone."""
 
@@ -594,8 +710,11 @@ _MOMENT_OF: Final[Mapping[str, str]] = {
 }
 _PERSON_OF: Final = {"approved": "approved_by", "started": "implemented_by"}
 _FIRST_OF_ALL: Final = datetime.min.replace(tzinfo=UTC)
-_AT_ONCE: Final = ("reopened", "acknowledged", "mitigated", "resolved", "closed")
-"""In which order stands what happened at one moment."""
+_AT_ONCE: Final = (
+    *("reopened", "released", "acknowledged", "held", "mitigated", "resolved", "closed"),
+    "severity",
+)
+"""In which order stands what happened at one moment, but for what one statement tells in order."""
 
 
 def _moment_of(each: Happening) -> Moment | None:
@@ -603,24 +722,36 @@ def _moment_of(each: Happening) -> Moment | None:
     return each.at
 
 
-def _when(each: Happening) -> tuple[datetime, int]:
+def _when(each: Happening) -> tuple[datetime, int, str]:
     at = _moment_of(each)
-    return (_FIRST_OF_ALL if at is None else earliest(at)), _AT_ONCE.index(each.what)
+    rank, value = _AT_ONCE.index(each.what), each.value or ""
+    return (_FIRST_OF_ALL if at is None else earliest(at)), rank, value
 
 
 def _in_time(
     pairs: Sequence[tuple[Happening, Statement | None]],
 ) -> list[tuple[Happening, Statement | None]]:
-    """Return what happened in the order of time; what has no moment stays behind what it was."""
-    keys: list[tuple[datetime, int]] = []
-    for each, _ in pairs:
-        at = _moment_of(each)
-        keys.append(keys[-1] if at is None and keys else _when(each))
+    """
+    Return what happened in the order of time; what has no moment stays behind what it was.
+
+    What a statement tells in order stays in that order, and so does what the log has of it.
+    """
+    keys: list[tuple[datetime, int, str]] = []
+    before: Statement | None = None
+    for each, statement in pairs:
+        key = _when(each)
+        if keys and _moment_of(each) is None:
+            key = keys[-1]
+        elif keys and statement is before and (statement is None or statement.in_order):
+            key = max(key, keys[-1]) if key[0] == keys[-1][0] else key
+        keys.append(key)
+        before = statement
     return [pairs[place] for place in sorted(range(len(pairs)), key=keys.__getitem__)]
 
 
-def _is_same(one: Happening, other: Happening) -> bool:
-    return one.what == other.what and one.at == other.at
+def _which(each: Happening) -> tuple[object, ...]:
+    """Return what tells one happening from another: who did it does not."""
+    return each.what, each.at, each.value
 
 
 # --- as events ------------------------------------------------------------------------------------
@@ -654,7 +785,9 @@ def _incident_facts(now: Now | _Alone, by: str) -> Iterator[Made]:
         customers = get("customers")
         yield (
             incidents.IncidentTriaged(
-                **told,
+                at=now.triaged_at,
+                by=now.triaged_by or by,
+                imported=True,
                 severity=get("severity"),
                 severity_name=get("severity_name") if get("severity") is not None else None,
                 impact=None if customers is None else Impact(customers=customers),
@@ -715,17 +848,21 @@ def _present(values: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _milestone(each: Happening, by: str) -> Event:
     told: dict[str, Any] = {"at": each.at, "by": each.by or by, "imported": True}
-    if each.what == "reopened":
-        return incidents.IncidentReopened(**told, began=incidents.IncidentStatus.RESOLVED)
+    match each.what:
+        case "reopened":
+            told["began"] = incidents.IncidentStatus.RESOLVED
+        case "severity":
+            told |= {"severity": each.value, "severity_name": each.name}
+        case "held":
+            told["reason"] = each.value
+        case _:
+            pass
     made: Event = _MILESTONES[each.what](**told)
     return made
 
 
 _MILESTONES: Final[Mapping[str, Callable[..., Any]]] = {
-    "acknowledged": incidents.IncidentAcknowledged,
-    "mitigated": incidents.IncidentMitigated,
-    "resolved": incidents.IncidentResolved,
-    "closed": incidents.IncidentClosed,
+    what: kind for kind, what in _HAPPENED.items()
 }
 
 
@@ -882,7 +1019,8 @@ def additions(
         new: list[tuple[Any, Statement]] = [
             (event, now.source_of(names) or latest) for event, names in made
         ]
-        new += [(_milestone(each, by), said or latest) for each, said in now.happened]
+        became = (*now.severities, *now.happened)
+        new += [(_milestone(each, by), said or latest) for each, said in became]
         new += [(event, now.source_of(names) or latest) for event, names in _ends(kind, now, by)]
         new += _withdrawn(past, now, by)
         new += _said_again(past, now, new, by)
@@ -941,6 +1079,8 @@ class _Alone:
     """What one statement says of a thing of which nothing was said before."""
 
     def __init__(self, statement: Statement) -> None:
+        self.triaged_at: Moment | None = None
+        self.triaged_by: str | None = None
         # Any: a value as `FACTS` has it.
         self.get: Callable[[str], Any] = statement.facts.get
 
@@ -1064,8 +1204,8 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
     edit: Any = event  # a type checker takes it for less, once it was asked what it is
     if isinstance(event, CORRECTIONS):
         target = _kind_of(past.events[edit.version - 1])
-        if target in _HAPPENED:
-            yield f"{_HAPPENED[target]}_at"
+        if target in _HAPPENED and target is not incidents.IncidentReopened:
+            yield from _spoken_of(_HAPPENED[target])
         if edit.field != "labels":
             yield from _named_by(target, edit.field)
         if edit.field == "severity":
@@ -1081,7 +1221,7 @@ def _told_by(event: Any, past: Past) -> Iterator[Name]:
     told = past.events[edit.version - 1] if isinstance(event, EventVoided) else event
     what = _happened(told)
     if what is not None:
-        yield from ("resolved_at", "closed_at") if what == "reopened" else (f"{what}_at",)
+        yield from _TRIAGED if what == _SEVERITY else _spoken_of(what)
     for whole, values in facts_of(told):
         yield from (name for name, _ in _one_by_one(whole, values))
 
@@ -1256,9 +1396,14 @@ def _rearranged(
     """
     edits: list[Told] = []
     new: list[Told] = []
-    for first in (True, False):  # an acknowledgement changes no status, and stands in no order
-        standing = [pair for pair in past.happened if (pair[1].what == _FREE) is first]
-        wanted = [pair for pair in now.happened if (pair[0].what == _FREE) is first]
+    told = (*now.happened, *now.severities)
+    for which in (_FREE, _SEVERITY, None):  # these change no status, and stand in no order
+        standing = [pair for pair in past.happened if _turn_of(pair[1]) == which]
+        wanted = [pair for pair in told if _turn_of(pair[0]) == which]
+        if which == _SEVERITY and now.get(which) is not None and not past.triaged:
+            # What it was at first is told only now, and stands before what it became.
+            edits += [(_void(version, by), None) for version, _ in reversed(standing)]
+            standing = []
         more, newer = _in_turn(past, standing, wanted, by, correctable)
         edits += more
         new += newer
@@ -1266,6 +1411,10 @@ def _rearranged(
 
 
 _FREE: Final = "acknowledged"
+
+
+def _turn_of(each: Happening) -> str | None:
+    return each.what if each.what in {_FREE, _SEVERITY} else None
 
 
 def _in_turn(
@@ -1281,7 +1430,9 @@ def _in_turn(
     place = 0
     while place < min(len(standing), len(wanted)):
         (version, old), (new, said) = standing[place], wanted[place]
-        if old.what != new.what or (said is not None and new.by not in {None, old.by}):
+        if (old.what, old.value) != (new.what, new.value):
+            break
+        if said is not None and new.by not in {None, old.by}:
             break
         written = past.events[version - 1]
         # Where a person corrected it, only another word of the source takes that back.

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import EnumMeta, StrEnum
 from functools import cache
@@ -35,6 +35,7 @@ from imcm.domain.vocabulary import (
 )
 from imcm.domain.zones import known_zone
 from imcm.errors import InvalidValue
+from imcm.interchange.made_columns import Made, read_made
 from imcm.interchange.statements import REFERS
 from imcm.interchange.toml_files import read_toml
 from imcm.plain import excerpt
@@ -89,6 +90,13 @@ _ISO: Final = re.compile(
     re.ASCII,
 )
 _PROBE: Final = datetime(2023, 11, 25, 13, 47, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_COUNTED: Final = {
+    "epoch seconds": timedelta(seconds=1),
+    "epoch milliseconds": timedelta(milliseconds=1),
+}
+"""Formats of times that count from 1970 on, and what they count."""
+_COUNT: Final = re.compile(r"(\d{1,15})(?:\.(\d{1,9})0*)?", re.ASCII)
 _NEVER: Final = 1
 """The year of 0001-01-01, by which some tools say "not yet"."""
 
@@ -113,6 +121,8 @@ def _checked_format(_: object, __: object, formats: tuple[str, ...]) -> None:
         raise InvalidValue("time_format", formats, "give a strptime format, or several")
     for given in formats:
         checked_text("time_format", given)
+        if given in _COUNTED:
+            continue
         try:
             told = datetime.strptime(_PROBE.strftime(given), given)  # noqa: DTZ007 (any format)
             enough = told.replace(tzinfo=UTC) == _PROBE and "%Z" not in given
@@ -121,7 +131,7 @@ def _checked_format(_: object, __: object, formats: tuple[str, ...]) -> None:
         if not enough:
             allowed = (
                 "it must tell year, month, day, hour and minute, as %Y-%m-%d %H:%M does; %Z is "
-                "ambiguous, use %z or name the zone"
+                f"ambiguous, use %z or name the zone; or {' or '.join(_COUNTED)}"
             )
             raise InvalidValue("time_format", given, allowed)
 
@@ -133,7 +143,8 @@ class TimeRules:
 
     Attributes:
         zone: Whose clock a time without UTC offset was read from; None refuses such times.
-        formats: `strptime` formats. Where there are some, they and ISO 8601 with an offset count.
+        formats: `strptime` formats, or "epoch seconds" and "epoch milliseconds" for numbers that
+            count from 1970 on. Where there are some, they and ISO 8601 with an offset count.
     """
 
     zone: zoneinfo.ZoneInfo | None = None
@@ -198,11 +209,15 @@ class TimeRules:
         readings: set[datetime] = set()
         for given in self.formats:
             try:
+                if given in _COUNTED:
+                    counted = _counted(text, _COUNTED[given])
+                    readings |= set() if counted is None else {counted}
+                    continue
                 readings.add(datetime.strptime(text, given))  # noqa: DTZ007 (zone comes later)
             except ValueError:
                 continue
-        if len(readings) > 1:
-            told = " or ".join(sorted(str(reading) for reading in readings))
+        if len(readings) > 1:  # as texts: some have an offset and some have none
+            told = " or ".join(sorted(map(str, readings)))
             raise InvalidValue(name, text, f"the formats given read it differently: {told}")
         if readings:
             return readings.pop()
@@ -241,6 +256,18 @@ class TimeRules:
                 "over it; give it with its UTC offset",
             )
         return checked_moment(name, Between(earliest=first, latest=second))
+
+
+def _counted(text: str, unit: timedelta) -> datetime | None:
+    """Return the time of a number that counts from 1970 on; None where it is no such number."""
+    found = _COUNT.fullmatch(text)
+    if found is None:
+        return None
+    parts = Decimal(f"{found[1]}.{found[2] or 0}") * (unit // timedelta(microseconds=1))
+    try:
+        return _EPOCH + timedelta(microseconds=int(parts))
+    except OverflowError:
+        return None
 
 
 def _in_utc(name: str, text: str, read: datetime) -> datetime:
@@ -381,6 +408,10 @@ class Translation:
         refs: Our column of ids to the tool whose ids they are, where it is another one.
         complete: The files are the whole list of their source.
         empty_removes: A label whose column is there and whose cell is empty is gone.
+        made: Table to our columns that are made of several of theirs, or of none, and how.
+        logs: Tables whose rows are states over time, the same id in many of them.
+        final: Our columns of such a table that hold in every row what was known at the end.
+        encoding, delimiter: Those of a CSV text, where they are not to be found out.
     """
 
     columns: Mapping[str, Mapping[str, tuple[str, ...]]] = attrs.field(
@@ -394,16 +425,22 @@ class Translation:
     refs: Mapping[str, str] = attrs.field(factory=dict[str, str])
     complete: bool = False
     empty_removes: bool = False
+    made: Mapping[str, Mapping[str, Made]] = attrs.field(factory=dict[str, Mapping[str, Made]])
+    logs: frozenset[str] = frozenset()
+    final: frozenset[str] = frozenset()
+    encoding: str | None = None
+    delimiter: str | None = None
 
     def value(self, column: str, text: str) -> str:
         """Return what *text* in our *column* means to us; "" where it means absent."""
         text = text.strip()
         if not text:
             return ""
-        mapped = self.values.get(column, {}).get(text.casefold())
+        values = self.values.get(column, {})
+        mapped = values.get(text.casefold())
         if mapped is not None:
             return mapped
-        return "" if text in self.absent else text
+        return "" if text in self.absent else values.get(ELSE, text)
 
 
 def read_mapping(
@@ -430,12 +467,25 @@ def read_mapping(
     where, told = _given(path)
     _known(where, told, (*tables, "values", *_SETTINGS))
     ours = {column for columns in tables.values() for column in columns}
-    columns = {name: _columns(name, told.get(name, {}), tables[name]) for name in tables}
+    columns: dict[str, Mapping[str, tuple[str, ...]]] = {}
+    made: dict[str, Mapping[str, Made]] = {}
+    logs: set[str] = set()
+    for name in tables:
+        table = _table(name, told.get(name, {}))
+        _known(name, table, ("columns", "made", "kind"))
+        kind = _text(f"{name}.kind", table.get("kind", "rows"))
+        if kind not in {"rows", "log"}:
+            raise InvalidValue(f"{name}.kind", kind, '"rows" or "log"')
+        logs |= {name} if kind == "log" else set()
+        seen: set[str] = set()
+        columns[name] = _columns(f"{name}.columns", table.get("columns", {}), tables[name], seen)
+        if "made" in table:
+            made[name] = _made_columns(f"{name}.made", table["made"], tables[name], seen)
     values: dict[str, Mapping[str, str]] = {}
     given = _table("values", told.get("values", {}))
     _known("values", given, sorted(ours))
-    for column, table in given.items():
-        values[column] = _values(f"values.{column}", table, closed.get(column))
+    for column, words in given.items():
+        values[column] = _values(f"values.{column}", words, closed.get(column))
     tz = None if told.get("tz") is None else _text("tz", told["tz"])
     if tz is not None:
         zone_named("tz", tz)
@@ -460,7 +510,23 @@ def read_mapping(
         refs=refs,
         complete=_yes_or_no("complete", told.get("complete", False)),
         empty_removes=_yes_or_no("empty_removes", told.get("empty_removes", False)),
+        made=made,
+        logs=frozenset(logs),
+        final=frozenset(_final(told.get("final", []), ours)),
+        encoding=None if told.get("encoding") is None else _text("encoding", told["encoding"]),
+        delimiter=None if told.get("delimiter") is None else _text("delimiter", told["delimiter"]),
     )
+
+
+ELSE: Final = "*"
+"""Among the values of a column: all that are not named, and that are not ours already."""
+
+
+def _final(told: object, ours: Collection[str]) -> Iterator[str]:
+    for name in _texts("final", told):
+        if name not in ours and not name.startswith(LABEL):
+            raise InvalidValue("final", name, f'"{LABEL}<name>", or {", ".join(sorted(ours))}')
+        yield name
 
 
 def _given(mapping: Any) -> tuple[str, Mapping[str, object]]:
@@ -486,7 +552,10 @@ def _plain(where: str, value: object, depth: int = 0) -> object:
     return value
 
 
-_SETTINGS: Final = ("tz", "time_formats", "absent", "units", "refs", "complete", "empty_removes")
+_SETTINGS: Final = (
+    *("tz", "time_formats", "absent", "units", "refs", "complete", "empty_removes", "final"),
+    *("encoding", "delimiter"),
+)
 
 
 def _yes_or_no(name: str, value: object) -> bool:
@@ -530,42 +599,63 @@ def _texts(where: str, value: object) -> list[str]:
     return [_text(where, one) for one in cast("list[object]", value)]
 
 
-def _columns(table: str, told: object, ours: Collection[str]) -> dict[str, tuple[str, ...]]:
-    given = _table(table, told)
-    _known(table, given, ("columns",))
-    where = f"{table}.columns"
+def _columns(
+    where: str, told: object, ours: Collection[str], seen: set[str]
+) -> dict[str, tuple[str, ...]]:
     columns: dict[str, tuple[str, ...]] = {}
-    seen: set[str] = set()
-    for theirs, value in _table(where, given.get("columns", {})).items():
+    for theirs, value in _table(where, told).items():
         here = f"{where}.{theirs!r}"
         names = _texts(here, value) if is_list(value) else [_text(here, value)]
         for name in filter(None, names):
-            if name.startswith(LABEL):
-                checked_id(here, name.removeprefix(LABEL))
-            elif name.startswith(MARK) and A_MARK in ours and name != A_MARK:
-                checked_milestone(here, name.removeprefix(MARK))
-            elif name not in ours or name == A_MARK:
-                allowed = f'"" to leave it out, "{LABEL}<name>" for a label, or {", ".join(ours)}'
-                raise InvalidValue(here, name, allowed)
-            if name in seen:
-                raise InvalidValue(here, name, "another column is mapped to it")
-            seen.add(name)
+            _target(here, name, ours, seen)
         if theirs.strip() in columns:
             raise InvalidValue(where, theirs, "the column is there twice, but for blanks")
         columns[theirs.strip()] = tuple(filter(None, names))
     return columns
 
 
+def _target(here: str, name: str, ours: Collection[str], seen: set[str]) -> str:
+    """Return the name of what a column stands for, which no other one stands for."""
+    if name.startswith(LABEL):
+        checked_id(here, name.removeprefix(LABEL))
+    elif name.startswith(MARK) and A_MARK in ours and name != A_MARK:
+        checked_milestone(here, name.removeprefix(MARK))
+    elif name not in ours or name == A_MARK:
+        allowed = f'"" to leave it out, "{LABEL}<name>" for a label, or {", ".join(ours)}'
+        raise InvalidValue(here, name, allowed)
+    if name in seen:
+        raise InvalidValue(here, name, "another column is mapped to it")
+    seen.add(name)
+    return name
+
+
+def _made_columns(
+    where: str, told: object, ours: Collection[str], seen: set[str]
+) -> dict[str, Made]:
+    made = read_made(where, told, lambda here, name: _target(here, name, ours, seen))
+    for name, each in made.items():
+        if each.how == "between" and name not in DURATIONS:
+            allowed = f"only {', '.join(DURATIONS)} can be between two times"
+            raise InvalidValue(f"{where}.{name}", each.how, allowed)
+    return made
+
+
 def _values(where: str, told: object, members: Iterable[str] | None) -> dict[str, str]:
     known = None if members is None else {one.casefold() for one in members}
-    values: dict[str, str] = {}
-    for theirs, value in _table(where, told).items():
+    given = _table(where, told)
+    # What is ours already needs no mapping, also where everything else is something.
+    values = {one: one for one in known or ()} if ELSE in given else {}
+    own = set(values)
+    for theirs, value in given.items():
         ours = _text(f"{where}.{theirs!r}", value).strip()
         if ours and known is not None and ours.casefold() not in known:
             allowed = f'"" for absent, or one of {", ".join(members or ())}'
             raise InvalidValue(f"{where}.{theirs!r}", ours, allowed)
         key = theirs.strip().casefold()
-        if values.setdefault(key, ours) != ours:
+        if key in own:
+            own.discard(key)
+            values[key] = ours
+        elif values.setdefault(key, ours) != ours:
             raise InvalidValue(
                 f"{where}.{theirs!r}", ours, f"{theirs!r} in another case means {values[key]!r}"
             )

@@ -24,6 +24,7 @@ from imcm.domain.vocabulary import (
     ChangeType,
     Channel,
     DismissalReason,
+    HoldReason,
     Kind,
     Mode,
     Moment,
@@ -218,7 +219,8 @@ def streams_of(facts: Mapping[str, Any]) -> Iterator[str]:
 
 HAPPENINGS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        INCIDENT: ("detected", "acknowledged", "mitigated", "resolved", "reopened", "closed"),
+        INCIDENT: ("detected", "acknowledged", "severity", "held", "released", "mitigated",
+                   "resolved", "reopened", "closed"),
         CHANGE: ("approved", "started", "deployed", "failed", "rolled_back", "recovered",
                  "cancelled", "closed"),
     }
@@ -231,14 +233,19 @@ class Happening(NamedTuple):
     Something that happened at a moment.
 
     Attributes:
-        what: One of `HAPPENINGS`.
+        what: One of `HAPPENINGS`; "severity" is that it became another one.
         at: When, by the source's clock; a moment may be uncertain.
         by: Id of who did it; None where the source does not say.
+        value: The `Severity` that it became, or the `HoldReason` for which it was "held"; None of
+            all others.
+        name: What the source calls that severity.
     """
 
     what: str
     at: Moment
     by: str | None = None
+    value: Severity | HoldReason | None = None
+    name: str | None = None
 
 
 # --- the statement --------------------------------------------------------------------------------
@@ -270,6 +277,8 @@ class Statement:
         texts: The times as they were written, by the name of their fact, where that is not what
             stands there now: without zone, in another format.
         gone: The source has it no more.
+        in_order: What happened is told in the order in which it happened, also what happened at one
+            moment: of a log whose clock has minutes, the order of its rows.
 
     Raises:
         InvalidValue: A name is not known, or a value can't be right.
@@ -287,6 +296,7 @@ class Statement:
     sha256: str | None = None
     texts: Mapping[str, str] = attrs.field(factory=dict[str, str])
     gone: bool = False
+    in_order: bool = False
 
     def __attrs_post_init__(self) -> None:
         if not (isinstance(self.kind, str) and self.kind in FACTS):
@@ -353,7 +363,26 @@ class Statement:
                 allowed = f"Happening of {', '.join(HAPPENINGS[self.kind])}"
                 raise InvalidValue("happened", each, allowed)
             by = None if each.by is None else known_id("by", each.by)
-            yield Happening(each.what, checked_moment(each.what, each.at), by)
+            at = checked_moment(each.what, each.at)
+            yield Happening(each.what, at, by, *_checked_value(each))
+
+
+def _checked_value(each: Happening) -> tuple[Severity | HoldReason | None, str | None]:
+    """Return what a happening is about besides its moment, and how the source calls that."""
+    members = _VALUES.get(each.what)
+    if members is None:
+        for argument, value in (("value", each.value), ("name", each.name)):
+            if value is not None:
+                raise InvalidValue(argument, value, f"leave it out: {each.what} has none")
+        return None, None
+    name = None if each.name is None else checked_id("name", each.name)
+    if name is not None and each.what != "severity":
+        raise InvalidValue("name", name, f"leave it out: {each.what} has none")
+    return checked_member("value", each.value, members), name
+
+
+_VALUES: Final[Mapping[str, Any]] = {"severity": Severity, "held": HoldReason}
+"""What a happening is about besides its moment, by which happening it is."""
 
 
 def checked_before(

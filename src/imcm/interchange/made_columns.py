@@ -1,0 +1,127 @@
+"""
+Columns that no single column of a table holds: made of several, or of none.
+
+    [incidents.made]
+    id = {join = ["Project", "Nr"], with = "-"}
+    resolved_at = {first = ["Solved", "Closed"]}
+    environment = {always = "production"}
+    stated_time_to_restore = {between = ["Opened", "Solved"]}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import attrs
+
+from imcm.domain.vocabulary import is_list, is_mapping
+from imcm.errors import InvalidValue
+
+LINE: Final = "#line"
+"""Among the columns that are joined: on which line the row begins."""
+
+_HOW: Final = ("first", "join", "always", "between")
+
+Time: TypeAlias = Callable[[str, str], datetime | None]
+"""Reads a time: its name and its text; raises InvalidValue where it is none."""
+
+
+@attrs.frozen(kw_only=True)
+class Made:
+    """
+    How the cell of one column is made.
+
+    Attributes:
+        how: "first" takes the first of some columns that is not empty. "join" puts several after
+            each other: a title or a label of what there is; everything else is empty where a part
+            is missing. "always" is the same in every row. "between" is the duration from one time
+            to another, in seconds; empty where one is missing.
+        of: The columns it is made of, as the table calls them; LINE is the line of the row.
+        text: What stands between joined parts; or what it always is.
+    """
+
+    how: Literal["first", "join", "always", "between"]
+    of: tuple[str, ...] = ()
+    text: str = ""
+
+    def cell(
+        self, parts: Sequence[str], absent: Collection[str], time: Time, *, loose: bool
+    ) -> str:
+        """
+        Return the cell.
+
+        Args:
+            parts: What stands in the columns of *of*.
+            absent: What means that there is nothing.
+            time: Reads a time.
+            loose: It is joined of what there is.
+
+        Raises:
+            InvalidValue: A time can't be read, or the end is before the beginning.
+        """
+        if self.how == "always":
+            return self.text
+        there = ["" if part in absent else part for part in parts]
+        if self.how == "first":
+            return next(filter(None, there), "")
+        if self.how == "join":
+            return self.text.join(filter(None, there)) if loose or all(there) else ""
+        pairs = zip(self.of, there, strict=True)
+        begin, end = (time(name, text) if text else None for name, text in pairs)
+        if begin is None or end is None:
+            return ""
+        seconds = (end - begin).total_seconds()
+        if seconds < 0:
+            raise InvalidValue(self.of[1], there[1], f"it is before {self.of[0]}: {there[0]}")
+        return f"{seconds:f} s"
+
+
+def read_made(where: str, told: object, allowed: Callable[[str, str], str]) -> dict[str, Made]:
+    """
+    Return how columns are made, by our names, of what a mapping tells.
+
+    Args:
+        where: How errors call the table.
+        allowed: Returns the name of ours that a key names, or raises; it is given where, and it.
+
+    Raises:
+        InvalidValue: It is not as described.
+    """
+    if not is_mapping(told):
+        raise InvalidValue(where, told, f"write it as a table: [{where}]")
+    return {
+        allowed(f"{where}.{name!r}", name): _made(f"{where}.{name}", how)
+        for name, how in cast("Mapping[str, object]", told).items()
+    }
+
+
+def _made(where: str, told: object) -> Made:
+    ways = '{first = ["A", "B"]}, {join = ["A", "B"], with = "-"}, {always = "text"} or '
+    ways += '{between = ["begin", "end"]}'
+    if not is_mapping(told):
+        raise InvalidValue(where, told, ways)
+    given: Mapping[str, Any] = told
+    named = [how for how in _HOW if how in given]
+    extra = set(given) - {*named, *(["with"] if named == ["join"] else [])}
+    if len(named) != 1 or extra:
+        raise InvalidValue(where, ", ".join(map(str, given)), ways)
+    how = cast("Literal['first', 'join', 'always', 'between']", named[0])
+    value, between = given[how], given.get("with", "")
+    if how == "always":
+        if not isinstance(value, str) or not value.strip():
+            raise InvalidValue(where, value, "a text that is not empty")
+        return Made(how=how, text=value.strip())
+    if not is_list(value) or not all(isinstance(each, str) and each.strip() for each in value):
+        raise InvalidValue(where, value, 'the names of columns, as ["A", "B"]')
+    of = tuple(each.strip() for each in cast("Sequence[str]", value))
+    if len(of) < 2 and of != (LINE,):
+        raise InvalidValue(where, value, "at least two columns; one is renamed under columns")
+    if how == "between" and len(of) != 2:
+        raise InvalidValue(where, value, "two columns: where it begins, and where it ends")
+    if LINE in of and how != "join":
+        raise InvalidValue(where, LINE, "columns; the line can only be joined")
+    if not isinstance(between, str):
+        raise InvalidValue(where, between, "a text")
+    return Made(how=how, of=of, text=between)
