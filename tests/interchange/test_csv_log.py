@@ -196,7 +196,11 @@ def test_changes_have_states_too():
     ledger = Ledger.in_memory()
     import_csv(ledger, changes=rows, mapping=OF_CHANGES)
     first, second, third = ledger.facts().changes
-    assert (at(10), at(11), "completed") == (first.started_at, first.deployed_at, str(first.outcome))
+    assert (at(10), at(11), "completed") == (
+        first.started_at,
+        first.deployed_at,
+        str(first.outcome),
+    )
     assert at(10) == second.rolled_back_at
     assert any(isinstance(e, changes.ChangeCancelled) for e in events(ledger, "change:C3"))
     assert "cancelled" == third.status
@@ -220,9 +224,11 @@ def test_what_is_wrong_refuses_the_whole_story(cells, why):
     ledger = Ledger.in_memory()
     report = import_csv(ledger, incidents=[*rows, row("8", 9)], mapping=LOG, keep_going=True)
     assert 1 == report.problems_found
-    assert ["8"] if cells.get("id") != "" else ["7", "8"] == [
-        each.id for each in ledger.facts().incidents
-    ]
+    assert (
+        ["8"]
+        if cells.get("id") != ""
+        else ["7", "8"] == [each.id for each in ledger.facts().incidents]
+    )
 
 
 def test_what_can_stand_in_a_mapping_of_a_log():

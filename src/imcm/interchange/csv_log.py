@@ -8,7 +8,8 @@ Tables whose rows are states over time: what each row says that the one before d
 
 A row is either all that stood at its time, or one field and what it became (`field` and `value`).
 Rows of one id are put in the order of their times; those of one time stay in the order of the
-table, whichever of the two directions that has. A status that follows another one is something
+table, whichever of the two directions that has. A table in which hardly a row is out of order is
+left in its own. A status that follows another one is something
 that happened; so is another severity. Everything else stands since the row from which on it is
 told as it is told last.
 """
@@ -37,7 +38,7 @@ from imcm.interchange.csv_contract import (
 from imcm.interchange.csv_statements import Reading, id_of, read_by, word
 from imcm.interchange.csv_table import Header, Row, Rows, target_of, why_no_target
 from imcm.interchange.mapping import LABEL, member
-from imcm.interchange.statements import Happening, Statement
+from imcm.interchange.statements import Happening, Statement, checked_before
 from imcm.interchange.tables import TableRow
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
 
 _OF_STORY: Final = frozenset({"id", "updated_at", "status", "severity", "field", "value"})
 """Columns that the story itself reads, row by row; the others are read as they are told last."""
+
+
+_RARE: Final = 100
+"""Where one row in so many, or fewer, is out of order, its clock is wrong and not its place."""
 
 
 class State(NamedTuple):
@@ -101,9 +106,20 @@ class Log:
         self.kind: Literal["incident", "change"] = "incident" if table == "incidents" else "change"
         self._rows = rows
         self._by = read_by(table, rows.header, options)
-        self._field = rows.header.ours.get("field")
         self._falls = self._rises = 0
-        self._under(rows.header)
+        header = rows.header
+        # Of a row only what something is read of is kept: an export has dozens of columns.
+        used = sorted({*header.ours.values(), *header.labels.values()})
+        self._used = tuple(used)
+        self._under(
+            attrs.evolve(
+                header,
+                ours={name: used.index(at) for name, at in header.ours.items()},
+                labels={name: used.index(at) for name, at in header.labels.items()},
+                theirs=tuple(header.theirs[at] for at in used),
+            )
+        )
+        self._field = self.header.ours.get("field")
 
     def _under(self, header: Header) -> None:
         """Read under a header."""
@@ -127,31 +143,29 @@ class Log:
         """
         stories: dict[str, Story] = {}
         hashed = hashlib.sha256(self._by)
-        header = self._rows.header
+        header = self.header
         ours, labels, theirs = dict(header.ours), dict(header.labels), [*header.theirs]
-        times: dict[str, datetime | None] = {}
-        before: datetime | None = None
+        used, time = self._used, self.options.times.time
         for row, raw in self._rows:
             id_ = id_of(row, self.options)
-            text = row.text("updated_at")
-            if text not in times:
-                times[text] = row.get("updated_at", self.options.times.time)
-            at = times[text]
+            at = row.get("updated_at", time)
             if at is None and not row.problems:
                 row.wrong("updated_at", "it is empty, and a row of a log needs its time")
             into = None if self._field is None else self._spoken_of(row, ours, labels, theirs)
             note(row, id_)
             if id_ is None or at is None or row.problems:
                 continue
-            if before is not None:
-                self._falls += at < before
-                self._rises += at > before
-            before = at
             story = stories.get(id_)
             if story is None:
                 story = stories[id_] = Story(id_, row.raw("id"), [], hashed.copy())
+            else:
+                before = story.states[-1].at
+                self._falls += at < before
+                self._rises += at > before
             story.hashed.update(b"\n" + raw)
-            story.states.append(State(at, row.line, tuple(map(intern, row.cells)), into))
+            cells = row.cells
+            kept = tuple([intern(cells[place]) for place in used])
+            story.states.append(State(at, row.line, kept, into))
         if self._field is not None:
             labels = dict(sorted(labels.items()))
             self._under(attrs.evolve(header, ours=ours, labels=labels, theirs=tuple(theirs)))
@@ -192,7 +206,8 @@ class Log:
             facts.setdefault(at, {})
         sha256 = story.sha256
         return [
-            Statement(
+            checked_before(
+                in_order=True,
                 kind=self.kind,
                 id=story.raw,
                 facts=facts[at],
@@ -200,9 +215,9 @@ class Log:
                 said_at=at,
                 status=words.get(at, ""),
                 sha256=sha256,
-                in_order=True,
             )
-            for at in sorted(facts)
+            for at in dict.fromkeys(state.at for state in states)
+            if at in facts
         ], last
 
     def _facts(self, states: Sequence[State], last: Row) -> dict[datetime, dict[str, Any]]:
@@ -256,7 +271,10 @@ class Log:
 
     def _in_order(self, states: Sequence[State]) -> list[State]:
         turned = self._falls > self._rises  # newest first, also among those of one time
-        return sorted(reversed(states) if turned else states, key=lambda state: state.at)
+        ordered = states[::-1] if turned else [*states]
+        if min(self._falls, self._rises) * _RARE > max(self._falls, self._rises):
+            ordered.sort(key=lambda state: state.at)
+        return ordered
 
     def _carried(self, states: Sequence[State]) -> list[State]:
         """Return rows of one field each as all that stood after each of them."""
