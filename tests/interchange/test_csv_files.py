@@ -1282,7 +1282,7 @@ class TestMapping:
             + "".join(
                 f"{n},2024-05-01T09:00Z,{text}\n"
                 for n, text in enumerate(["Crit", "p2", "whatever", "-", "", "*"])
-            )  # fmt: skip
+            )
         )
         import_csv(ledger, incidents=path, mapping=mapping)
         assert ["P1", "P2", "P4", None, None, "P4"] == [
@@ -1290,7 +1290,7 @@ class TestMapping:
         ]
 
     def test_a_mapping_names_what_can_not_be_found_out(self, ledger, put):
-        path = put("id|title,detected_at\n".encode() + "1|caf\u00e9,x\n".encode("latin-1"))
+        path = put(b"id|title,detected_at\n" + "1|caf\u00e9,x\n".encode("latin-1"))
         mapping = {"encoding": "latin-1", "delimiter": "|",
                    "incidents": {"columns": {"title,detected_at": "title"},
                                  "made": {"detected_at": {"always": "2024-05-01T09:00Z"}}}}  # fmt: skip

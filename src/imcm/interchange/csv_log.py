@@ -17,7 +17,7 @@ told as it is told last.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -174,7 +174,7 @@ class Log:
     def _spoken_of(
         self, row: Row, ours: dict[str, int], labels: dict[str, int], theirs: list[str]
     ) -> int | None:
-        """Return the place of the column that a row of one field speaks of, a new one if need be."""
+        """Return the place of the column that a row of one field speaks of, perhaps a new one."""
         name = row.text("field")
         if not name:
             return None
