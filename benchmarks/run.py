@@ -476,7 +476,7 @@ def decoded(ledger: LedgerReader) -> Iterator[tuple[Any, ...]]:
     """Yield what rows tell of facts, as a fold takes it."""
     rows = ledger._store.tuples()
     while some := list(itertools.islice(rows, lean.TAKEN_AT_ONCE)):
-        yield from lean._taken(some)
+        yield from lean._LEAN.taken(some)
 
 
 def looked_at(ledger: LedgerReader) -> int:
