@@ -213,6 +213,7 @@ def empty_folder(_: Path) -> None:
 
 ASSUMED = {
     "README.md": readme_folder,
+    "agents.md": empty_folder,
     "audit.md": audit_folder,
     "command-line.md": empty_folder,
     "export.md": empty_folder,

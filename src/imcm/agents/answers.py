@@ -9,11 +9,12 @@ is held by the tools that are on and by the policy in force, not by what it read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, cast
 
 import msgspec
 
+from imcm.domain.vocabulary import is_mapping
 from imcm.errors import InvalidValue
 from imcm.plain import plain
 
@@ -42,11 +43,12 @@ def bounded(value: Any) -> Any:
         text = plain(value[:LONGEST_TEXT])
         missing = len(value) - LONGEST_TEXT
         return text if missing <= 0 else f"{text} [{missing:,} characters more]"
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         return {bounded(name): bounded(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        items = [bounded(item) for item in value[:LONGEST_LIST]]
-        missing = len(value) - LONGEST_LIST
+        several = cast("Sequence[Any]", value)
+        items = [bounded(item) for item in several[:LONGEST_LIST]]
+        missing = len(several) - LONGEST_LIST
         return items if missing <= 0 else [*items, f"[{missing:,} more]"]
     return value
 

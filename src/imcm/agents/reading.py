@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from typing import Any, Final, Literal, Protocol
 
 import attrs
 
 from imcm.agents.answers import answered, paged
-from imcm.agents.schemas import literals
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.incident_events import IncidentStatus
 from imcm.domain.lifecycle import Answer
@@ -22,7 +22,16 @@ from imcm.domain.recorded import CHANGE, kind_and_id, stream_of
 from imcm.domain.vocabulary import Authority, Severity
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
+from imcm.projections.figures import (
+    availability,
+    failures,
+    frequency,
+    lead_time,
+    recovery,
+    restore,
+)
 from imcm.projections.figures.figure import Figure
+from imcm.projections.reports.dora import dora_report
 from imcm.readmodel.views import Page, Views
 
 Plain = dict[str, Any]
@@ -366,7 +375,9 @@ def next_steps(session: Session, *, id: str, authority: Authority | None = None)
         authority=authority,
         context=context_of(session, name) if kind == CHANGE else None,
     )
-    return answered({"kind": kind, "id": name, "steps": [_answer(session, kind, a) for a in answers]})
+    return answered(
+        {"kind": kind, "id": name, "steps": [_answer(session, kind, a) for a in answers]}
+    )
 
 
 def _answer(session: Session, kind: str, answer: Answer) -> Plain:
@@ -415,7 +426,23 @@ FigureName = Literal[
     "time_between_failures",
     "user_impact",
 ]
-FIGURES: Final = literals(FigureName)
+FIGURES: Final[Mapping[FigureName, Callable[..., Figure]]] = {
+    "time_to_detect": restore.time_to_detect,
+    "time_to_acknowledge": restore.time_to_acknowledge,
+    "time_to_mitigate": restore.time_to_mitigate,
+    "time_to_restore": restore.time_to_restore,
+    "time_to_repair": restore.time_to_repair,
+    "mean_time_to_restore": restore.mean_time_to_restore,
+    "deployment_frequency": frequency.deployment_frequency,
+    "lead_time": lead_time.lead_time,
+    "change_failure_rate": failures.change_failure_rate,
+    "failed_deployment_recovery_time": recovery.failed_deployment_recovery_time,
+    "rework_rate": frequency.rework_rate,
+    "downtime": availability.downtime,
+    "availability": availability.availability,
+    "time_between_failures": availability.time_between_failures,
+    "user_impact": availability.user_impact,
+}
 
 
 def figure(
@@ -429,7 +456,7 @@ def figure(
     settings: dict[str, Any] | None = None,
 ) -> Plain:
     """
-    Return one figure: its value with interval and count, and in words what it counts and leaves out.
+    Return one figure with its interval, and in words what it counts and what it leaves out.
 
     Quote `explanation` with a number: without its definition it means nothing.
 
@@ -443,10 +470,12 @@ def figure(
         settings: More arguments of the figure, as {"statistic": "mean"}; a wrong one is answered
             with those there are.
     """
-    import imcm
-
-    compute: Callable[..., Figure] = getattr(imcm, name)
+    compute = FIGURES[name]
     common = _period(window, group_by, bucket_by, time_zone)
+    takes = [argument for argument in signature(compute).parameters if argument != "log"]
+    for argument, value in (settings or {}).items():
+        if argument not in takes:
+            raise InvalidValue(argument, value, f"{name} takes {', '.join(takes)}")
     made = compute(session.views.facts(), **{**(settings or {}), **common})
     return answered({"figure": made.as_dict(), "explanation": made.explain().splitlines()})
 
@@ -473,16 +502,14 @@ def report(
         preset: As which tool counts: dora, devlake, middleware, four_keys, gitlab, ...
         year: Performance bands of this report year.
     """
-    import imcm
-
-    asked: dict[str, Any] = _period(window, group_by, bucket_by, time_zone)
-    made = imcm.dora_report(session.views.facts(), preset=preset, year=year, **asked)
+    asked = _period(window, group_by, bucket_by, time_zone)
+    made = dora_report(session.views.facts(), preset=preset, year=year, **asked)
     return answered({"report": made.as_dict(), "explanation": made.explain().splitlines()})
 
 
 def _period(
     window: str | None, group_by: str | None, bucket_by: str | int | None, time_zone: str
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     return {
         "window": window, "group_by": group_by, "bucket_by": bucket_by, "time_zone": time_zone
     }  # fmt: skip

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from inspect import Parameter, signature
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import msgspec
 
@@ -48,7 +48,7 @@ def arguments_of(
     required: list[tuple[str, Any]] = []
     for argument, (type_, meaning) in (more or {}).items():
         if argument in optional:
-            fields.append((argument, _described(Union[type_, None], meaning), None))  # noqa: UP007
+            fields.append((argument, _described(type_ | None, meaning), None))
         else:
             required.append((argument, _described(type_, meaning)))
     for parameter in list(signature(function).parameters.values())[1:]:
@@ -59,8 +59,7 @@ def arguments_of(
         if parameter.default is not Parameter.empty:
             fields.append((parameter.name, _described(type_, meaning), parameter.default))
         elif parameter.name in optional:
-            maybe = Union[type_, None]  # noqa: UP007 (made at run time)
-            fields.append((parameter.name, _described(maybe, meaning), None))
+            fields.append((parameter.name, _described(type_ | None, meaning), None))
         else:
             required.append((parameter.name, _described(type_, meaning)))
     return msgspec.defstruct(
@@ -79,7 +78,10 @@ def _as_json(hint: Any) -> Any:
         members = tuple(dict.fromkeys(_as_json(member) for member in inner))
         if str in members:  # of which a name of a closed list is one
             members = tuple(m for m in members if not _is_enum(m))
-        return Union[members]
+        union = members[0]
+        for member in members[1:]:
+            union = union | member
+        return union
     if origin in _LISTS:
         return list[_as_json(inner[0])]  # type: ignore[misc]  # a type made at run time
     if origin is Mapping:
@@ -115,9 +117,3 @@ def read_arguments(arguments: type[msgspec.Struct], given: Mapping[str, Any]) ->
     except msgspec.ValidationError as wrong:
         raise InvalidValue("arguments", given, str(wrong)) from None
     return {name: getattr(read, name) for name in names if given.get(name) is not None}
-
-
-def literals(kind: Any) -> tuple[str, ...]:
-    """Return the members of a closed list that is written as a `Literal`."""
-    assert get_origin(kind) is Literal
-    return get_args(kind)

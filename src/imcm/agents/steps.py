@@ -232,4 +232,3 @@ def _recorded(recording: Recording) -> Plain:
             "notes": list(recording.notes),
         }
     )
-
