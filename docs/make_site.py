@@ -88,7 +88,7 @@ def gallery() -> list[tuple[str, str]]:
     if not script.is_file() or importlib.util.find_spec("matplotlib") is None:
         return []
     folder = PAGES / "gallery"
-    subprocess.run([sys.executable, str(script), str(folder), "svg"], check=True)
+    subprocess.run([sys.executable, str(script), str(folder), "svg"], check=True)  # noqa: S603
     parts = ["# Gallery", "Every picture that imcm draws, from one log that is made up."]
     for picture in sorted(folder.glob("*.svg")):
         title = picture.stem.replace("-", " ").capitalize()
@@ -103,7 +103,9 @@ def settings(made: list[tuple[str, str]], drawn: list[tuple[str, str]]) -> Path:
     text = text.replace('"build/', '"').replace('["src", "docs"]', '["../src", "../docs"]')
     text = text.replace('"docs/shared_entries.py"', '"../docs/shared_entries.py"')
     entries = "".join(f'    {{ "{title}" = "{file}" }},\n' for title, file in made)
-    text = text.replace('    { "JSON" = "json.md" },\n', f'    {{ "JSON" = "json.md" }},\n{entries}')
+    text = text.replace(
+        '    { "JSON" = "json.md" },\n', f'    {{ "JSON" = "json.md" }},\n{entries}'
+    )
     more = "".join(f'  {{ "{title}" = "{file}" }},\n' for title, file in drawn)
     text = text.replace("\n]\n\n[project.theme]", f"\n{more}]\n\n[project.theme]")
     path = PAGES.parent / "zensical.toml"
@@ -117,7 +119,8 @@ def build() -> Path:
     config = settings(list(api()), gallery())
     shutil.rmtree(PAGES.parent / "site", ignore_errors=True)
     program = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
-    subprocess.run([*program, "--config-file", config.name], cwd=config.parent, check=True)
+    program += ["--config-file", config.name]
+    subprocess.run(program, cwd=config.parent, check=True)  # noqa: S603 (no input from outside)
     return PAGES.parent / "site"
 
 

@@ -93,7 +93,7 @@ def test_the_map_leads_where_it_says() -> None:
         assert hasattr(module, name), f"{path}::{name}"
 
 
-@pytest.mark.parametrize("page", ["lifecycles", "events", "reference", "views", "formats"])
+@pytest.mark.parametrize("page", ["lifecycles", "events", "reference", "views", "formats", "mttr"])
 def test_what_is_documented_is_what_is_used(page: str) -> None:
     """The tables of steps, stored events and columns, and the reference, are of the code."""
     ran = subprocess.run(
