@@ -15,8 +15,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from imcm import Ledger, LedgerReader, Policy, Severity, Window, change, incident
+from any_json import ANY
+from imcm import Ledger, LedgerReader, Policy, Severity, Window, change, incident, views
+from imcm.errors import ImcmError
 
 pytest.importorskip("mcp", reason="serving agents is an extra")
 
@@ -25,9 +29,9 @@ import mcp
 from mcp.client.stdio import stdio_client
 
 from imcm.agents.answers import LARGEST, LONGEST_TEXT, WHOSE_WORDS
-from imcm.agents.reading import FIGURES, FigureName
+from imcm.agents.reading import FIGURES, FigureName, Session
 from imcm.agents.steps import ACTS, GIVEN_TO_AGENTS, LEFT_OUT, Act
-from imcm.agents.toolbox import all_tools, chosen
+from imcm.agents.toolbox import all_tools, call_tool, chosen, refusal
 
 ROOT = Path(__file__).parents[1]
 AGENTS = Policy(
@@ -556,3 +560,95 @@ def test_a_server_killed_between_record_and_answer(path: Path, tmp_path: Path) -
     run(again)
     with LedgerReader(path) as ledger:
         assert position == ledger.position_at()
+
+
+# --- anything at all ------------------------------------------------------------------------------
+
+TOOLS = all_tools()
+SENSIBLE: dict[str, Any] = {
+    "id": st.sampled_from(["INC-7", "CHG-3", "incident:INC-7", "change:CHG-3", "INC-99"]),
+    "key": st.text(min_size=1, max_size=5),
+    "at": st.sampled_from(["2026-03-06T12:00:00Z", "2999-01-01T00:00:00Z"]),
+    "version": st.integers(1, 4),
+    "number": st.integers(1, 2),
+    "name": st.sampled_from(sorted(FIGURES)),
+    "title": st.just("x"),
+    "why": st.just("x"),
+    "text": st.just("x"),
+}
+
+
+def fitting(schema: dict[str, Any], parts: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Return what a schema lets pass, by its type."""
+    if "anyOf" in schema:
+        return st.one_of([fitting(each, parts) for each in schema["anyOf"]])
+    if "$ref" in schema:
+        return fitting(parts[schema["$ref"].rpartition("/")[2]], parts)
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    match schema.get("type"):
+        case "string":
+            return st.sampled_from(["x", "INC-7", "CHG-3", "2026-03-06T12:00:00Z", "2026-03-09"])
+        case "integer":
+            return st.integers(-1, 3)
+        case "number":
+            return st.sampled_from([0, 0.5, 5, 100])
+        case "boolean":
+            return st.booleans()
+        case "array":
+            return st.lists(fitting(schema.get("items", {}), parts), max_size=2)
+        case "object" if "properties" in schema:
+            fields = {name: fitting(each, parts) for name, each in schema["properties"].items()}
+            return st.fixed_dictionaries(fields)
+        case "object":
+            return st.dictionaries(st.just("team"), st.just("core"), max_size=1)
+        case _:
+            return st.none()
+
+
+@st.composite
+def calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """Any tool, with what its schema lets pass, and now and then with anything."""
+    tool = TOOLS[draw(st.sampled_from(sorted(TOOLS)))]
+    parts = tool.schema.get("$defs", {})
+    given: dict[str, Any] = {}
+    for name, schema in tool.schema["properties"].items():
+        required = name in tool.schema["required"]
+        if draw(st.integers(0, 19)) > (0 if required else 15):
+            fits = SENSIBLE.get(name, fitting(schema, parts))
+            given[name] = draw(ANY if draw(st.integers(0, 19)) == 19 else fits)
+    if draw(st.integers(0, 19)) == 19:
+        given[draw(st.text(max_size=5))] = draw(ANY)
+    return tool.name, given
+
+
+@settings(max_examples=150, deadline=None)
+@given(made=st.lists(calls(), min_size=1, max_size=6))
+def test_whatever_is_asked_only_our_errors_come_back(
+    made: list[tuple[str, dict[str, Any]]],
+) -> None:
+    """No call ends in a fault of ours, and each answer and refusal is bounded, plain JSON."""
+    now = datetime(2026, 3, 6, 12, tzinfo=UTC)
+    with Ledger.in_memory(clock=lambda: now) as ledger, views(ledger) as boards:
+        ledger.adopt(AGENTS, by="mia")
+        ledger.record("INC-7", incident.detect, by="responder", at=now, title=HOSTILE)
+        ledger.record("CHG-3", change.plan, by="responder", at=now, title="x")
+        session = Session(
+            ledger=ledger, views=boards, agent="responder", tools=frozenset(TOOLS),
+            clock=lambda: now,
+        )  # fmt: skip
+        for name, arguments in made:
+            try:
+                answer = call_tool(session, TOOLS, name, arguments)
+                assert WHOSE_WORDS == answer["words"]
+            except (ImcmError, OSError) as error:
+                answer = refusal(error)
+            assert len(json.dumps(answer, allow_nan=False)) <= 1.1 * LARGEST
+
+
+def test_a_fault_of_ours_says_no_more_than_its_class() -> None:
+    """Its words may hold anything that was read."""
+    assert {"error": "bug", "message": "this is a bug in imcm (ValueError)"} == refusal(
+        ValueError("a secret")
+    )
+    assert "No space left" in refusal(OSError(28, "No space left on device"))["message"]
