@@ -27,6 +27,11 @@ GROUPS: Final = {
     "ledger": ("The ledger", ("Ledger", "Transaction", "Once", "LedgerReader", "Replay")),
     "boards": ("Boards", ("views", "Views", "IncidentView", "ChangeView", "ActionItem", "Approval",
                           "LiveVersion", "Match", "Page", "Follower", "deliver", "adeliver")),
+    "figures": ("Figures", ("time_to_detect", "time_to_acknowledge", "time_to_mitigate",
+                            "time_to_restore", "time_to_repair", "mean_time_to_restore",
+                            "deployment_frequency", "lead_time", "change_failure_rate",
+                            "failed_deployment_recovery_time", "rework_rate", "downtime",
+                            "availability", "time_between_failures", "user_impact", "causes")),
     "reports": ("Reports and histories",
                 ("Figure", "dora_report", "DoraReport", "side_by_side", "SideBySide", "compare",
                  "Comparison", "restated", "Restatement", "timeline", "Entry", "decision_trail",
@@ -67,12 +72,17 @@ def pages() -> None:
             shutil.copy(path, PAGES)
 
 
+def home(name: str) -> str:
+    """Return the module that a public name is from."""
+    return imcm._HOMES[name]
+
+
 def api() -> Iterator[tuple[str, str]]:
     """Write a page for each group of public names, and yield its title and file."""
     folder = PAGES / "api"
     folder.mkdir()
     for name, (title, members) in GROUPS.items():
-        shown = [f"::: {getattr(imcm, each).__module__}.{each}" for each in members]
+        shown = [f"::: {home(each)}.{each}" for each in members]
         (folder / f"{name}.md").write_text("\n\n".join([f"# {title}", *shown]) + "\n")
         yield title, f"api/{name}.md"
     for name, (title, module) in MODULES.items():
@@ -92,7 +102,7 @@ def gallery() -> list[tuple[str, str]]:
     parts = ["# Gallery", "Every picture that imcm draws, from one log that is made up."]
     for picture in sorted(folder.glob("*.svg")):
         title = picture.stem.replace("-", " ").capitalize()
-        parts.append(f"## {title}\n\n![{title}](gallery/{picture.name})")
+        parts.append(f"## {title}\n\n![{title}](gallery/{picture.name}){{ loading=lazy }}")
     (PAGES / "gallery.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return [("Gallery", "gallery.md")]
 

@@ -5,19 +5,29 @@ from elsewhere, and its real table is what the real log says.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
+import shutil
 import subprocess
 import sys
+import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
 pytest.importorskip("zensical", reason="the site is an extra")
 pytest.importorskip("mkdocstrings", reason="the site is an extra")
+
+import imcm
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("IMCM_REAL_DATA", ROOT.parent / "shared" / "data"))
@@ -127,8 +137,85 @@ def test_classes_come_with_every_argument(site: Path) -> None:
     ledger = (site / "api" / "ledger.html").read_text(encoding="utf-8")
     for argument in ("clock", "scale", "policy", "must_exist", "record_refusals"):
         assert re.search(rf"<code>{argument}</code>", ledger), argument
+    figures = (site / "api" / "figures.html").read_text(encoding="utf-8")
+    for argument in inspect.signature(imcm.time_to_restore).parameters:
+        assert re.search(rf"<code>{argument}</code>", figures), argument
+    assert "figure_function" not in figures
     for name in ("incident", "change", "reports", "rules", "boards", "audit", "frames", "errors"):
         assert len((site / "api" / f"{name}.html").read_text(encoding="utf-8")) > 20_000, name
+
+
+class Strict(SimpleHTTPRequestHandler):
+    """Serves files; a browser may load from here alone, and reports what it was asked to besides."""
+
+    reported: ClassVar[list[str]] = []
+    asked: ClassVar[list[str]] = []
+
+    def end_headers(self) -> None:
+        sources = "'self' 'unsafe-inline' data: blob:"
+        self.send_header("Content-Security-Policy", f"default-src {sources}; report-uri /reports")
+        super().end_headers()
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        super().do_GET()
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        self.reported.append(self.rfile.read(length).decode())
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on this machine."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Strict, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def seen(address: str, profile: Path) -> str:
+    """Return a page as a real browser has it, its scripts run; no request leaves the machine."""
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("no Chromium here")
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync "
+        f"--user-data-dir={profile} --virtual-time-budget=4000 --dump-dom"
+    )
+    nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    Strict.reported.clear()
+    Strict.asked.clear()
+    ran = subprocess.run(
+        [browser, *flags.split(), nowhere, address],
+        capture_output=True, text=True, check=True, timeout=90,
+    )  # fmt: skip
+    return ran.stdout
+
+
+def test_pages_run_in_a_browser_and_ask_no_other_host(site: Path, tmp_path: Path) -> None:
+    """The browser has nothing to report of a page, and its scripts come from the site."""
+    with served(site) as address:
+        for name in ("index", "mttr", "api/ledger"):
+            assert "md-content" in seen(f"{address}/{name}.html", tmp_path / "profile")
+            assert [] == Strict.reported
+            assert any(path.endswith(".js") for path in Strict.asked)
+
+
+def test_a_browser_reports_what_comes_from_elsewhere(tmp_path: Path) -> None:
+    """The test above would see a picture of another host."""
+    (tmp_path / "page.html").write_text("<p>x<img src='https://example.org/x.png'>")
+    with served(tmp_path) as address:
+        seen(f"{address}/page.html", tmp_path / "profile")
+    assert any("example.org" in report for report in Strict.reported)
 
 
 @pytest.mark.real_data
