@@ -258,6 +258,8 @@ def test_next_steps_say_why_not_and_with_which_tool(path: Path) -> None:
     async def asks() -> None:
         async with served(path, "--allow-writes") as agent:
             steps = (await agent.call("next_steps", id="CHG-3"))["steps"]
+            order = [step["possible"] for step in steps]
+            assert order == sorted(order, key=[True, None, False].index)
             said = {step["step"]: step for step in steps}
             assert (False, "actor", None) == tuple(
                 said["approve"][name] for name in ("possible", "guard", "tool")

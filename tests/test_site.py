@@ -146,7 +146,7 @@ def test_classes_come_with_every_argument(site: Path) -> None:
 
 
 class Strict(SimpleHTTPRequestHandler):
-    """Serves files; a browser may load from here alone, and reports what it was asked to besides."""
+    """Serves files; a browser may load from here alone, and reports what else it was asked."""
 
     reported: ClassVar[list[str]] = []
     asked: ClassVar[list[str]] = []

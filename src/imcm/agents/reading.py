@@ -359,7 +359,7 @@ def next_steps(session: Session, *, id: str, authority: Authority | None = None)
     """
     Say what this agent can do next with an incident or a change, and of the rest, why not.
 
-    `tool` is the tool that does it, null where that is off here. `possible` is null where it
+    What is possible comes first, then what depends on something, then the rest. `tool` is the tool that does it, null where that is off here. `possible` is null where it
     depends on what stands in `needs`.
 
     Args:
@@ -375,9 +375,9 @@ def next_steps(session: Session, *, id: str, authority: Authority | None = None)
         authority=authority,
         context=context_of(session, name) if kind == CHANGE else None,
     )
-    return answered(
-        {"kind": kind, "id": name, "steps": [_answer(session, kind, a) for a in answers]}
-    )
+    first = sorted(answers, key=lambda a: (a.possible is False, a.possible is None))
+    steps = [_answer(session, kind, answer) for answer in first]
+    return answered({"kind": kind, "id": name, "steps": steps})
 
 
 def _answer(session: Session, kind: str, answer: Answer) -> Plain:
