@@ -359,8 +359,9 @@ def next_steps(session: Session, *, id: str, authority: Authority | None = None)
     """
     Say what this agent can do next with an incident or a change, and of the rest, why not.
 
-    What is possible comes first, then what depends on something, then the rest. `tool` is the tool that does it, null where that is off here. `possible` is null where it
-    depends on what stands in `needs`.
+    What is possible comes first, then what depends on something, then the rest. `tool` is the
+    tool that does it, null where that is off here. `possible` is null where it depends on what
+    stands in `needs`.
 
     Args:
         id: Its id, "INC-7"; with its kind in front where there is an incident and a change of it.
