@@ -93,7 +93,7 @@ def test_the_map_leads_where_it_says() -> None:
         assert hasattr(module, name), f"{path}::{name}"
 
 
-@pytest.mark.parametrize("page", ["lifecycles", "events", "reference", "views", "formats"])
+@pytest.mark.parametrize("page", ["lifecycles", "events", "reference", "views", "formats", "mttr"])
 def test_what_is_documented_is_what_is_used(page: str) -> None:
     """The tables of steps, stored events and columns, and the reference, are of the code."""
     ran = subprocess.run(
@@ -104,6 +104,27 @@ def test_what_is_documented_is_what_is_used(page: str) -> None:
         check=True,
     )
     assert ran.stdout == (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+
+MOMENTS = {
+    "users are hit": "impact_started",
+    "detection": "detected",
+    "somebody takes it": "acknowledged",
+    "users are no longer hurt": "mitigated",
+    "the last resolution": "resolved",
+}
+
+
+def test_the_page_of_definitions_has_the_defaults() -> None:
+    """From when to when each duration is by default, as its page says it."""
+    page = (ROOT / "docs" / "definitions.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (time to \w+) \| ([^|]+) \| ([^|]+) \|", page, re.M)
+    assert len(rows) == 5
+    for name, start, end in rows:
+        given = inspect.signature(getattr(imcm, name.replace(" ", "_"))).parameters
+        assert given["start"].default == (MOMENTS[start],), name
+        assert given["end"].default == (MOMENTS[end],), name
+        assert (given["statistic"].default, given["reopened"].default) == ("median", "last")
 
 
 @pytest.fixture(scope="module")

@@ -87,8 +87,12 @@ def promised(code: str) -> list[str]:
     return re.findall(r"^ *print\(.*\) *# ([^\s,]+?)[,:]?(?:\s|$)", code, re.MULTILINE)
 
 
-def runs(code: str, folder: Path) -> None:
-    """Run a Python block: it succeeds, silently on standard error, and prints what it says."""
+def runs(code: str, folder: Path) -> str:
+    """
+    Run a Python block: it succeeds, silently on standard error, and prints what it says.
+
+    Returns what it prints.
+    """
     script = folder / "block.py"
     script.write_text(code, encoding="utf-8")
     ran = subprocess.run(
@@ -99,6 +103,7 @@ def runs(code: str, folder: Path) -> None:
     lines = iter(ran.stdout.splitlines())
     for value in promised(code):
         assert any(is_told(line, value) for line in lines), f"{value} is not in {ran.stdout}"
+    return ran.stdout
 
 
 def is_told(line: str, value: str) -> bool:
@@ -207,21 +212,32 @@ def formats_folder(folder: Path) -> None:
         subprocess.run(["git", *words], cwd=folder, capture_output=True, check=True)
 
 
+def verifier_folder(folder: Path) -> None:
+    """The verifier, copied out."""
+    shutil.copy(verifier.__file__, folder / "verifier.py")
+
+
 def empty_folder(_: Path) -> None:
     """Leave the folder as it is: the page's own blocks make all there is."""
 
 
 ASSUMED = {
     "README.md": readme_folder,
+    "agents.md": empty_folder,
     "audit.md": audit_folder,
     "command-line.md": empty_folder,
     "export.md": empty_folder,
     "formats.md": formats_folder,
     "import.md": import_folder,
+    "quarter.md": verifier_folder,
     "receiver.md": receiver_folder,
+    "tutorial.md": empty_folder,
     "views.md": empty_folder,
 }
 """What is there before a page's first command, for each page that has one to be run."""
+
+SHOWN = {"quarter.md", "tutorial.md"}
+"""Pages whose blocks of text are lines of what was printed before them."""
 
 NAMED = re.findall(r'"([A-Z_]+)"', text_of("receiver.md"))
 SET = dict.fromkeys(NAMED, "a-secret-of-a-test")
@@ -246,9 +262,12 @@ def test_the_page_runs_from_top_to_end_as_printed(page: str, tmp_path: Path) -> 
     folder = tmp_path / "reader"
     folder.mkdir()
     ASSUMED[page](folder)
+    printed: list[str] = []
     for language, code in blocks(page):
         if is_script(language, code):
-            runs(code, folder)
+            printed += runs(code, folder).splitlines()
+        if language == "text" and page in SHOWN:
+            assert [] == [line for line in code.splitlines() if line not in printed]
         for command in commands(code) if language == "sh" else ():
             if command.startswith(RUN):
                 ran = subprocess.run(
@@ -256,6 +275,7 @@ def test_the_page_runs_from_top_to_end_as_printed(page: str, tmp_path: Path) -> 
                     cwd=folder, env=around, capture_output=True, text=True, check=False,
                 )  # fmt: skip
                 assert (command, "", 0) == (command, ran.stderr, ran.returncode), ran.stdout
+                printed += ran.stdout.splitlines()
                 assert not re.search("nothing (was recorded|happened) there", ran.stdout), command
 
 

@@ -41,6 +41,7 @@ HOMES: Final[Mapping[str, str]] = {
     "what-if": "imcm.cli.policy",
     "risk": "imcm.cli.policy",
     "duties": "imcm.cli.policy",
+    "mcp": "imcm.cli.mcp",
     "report": "imcm.cli.reports",
     "audit": "imcm.cli.audit",
 }

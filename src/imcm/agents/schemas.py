@@ -1,0 +1,119 @@
+"""
+The arguments of a tool, made from the signature and the docstring of a function.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from enum import Enum
+from inspect import Parameter, signature
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+import msgspec
+
+from imcm.docstrings import Docstring
+from imcm.errors import InvalidValue
+
+# Any: functions of any signature, and values that are plain JSON.
+Function = typing.Callable[..., Any]
+
+_LISTS: Final = (Iterable, Sequence, Collection)
+
+
+def arguments_of(
+    name: str,
+    function: Function,
+    *,
+    meanings: Sequence[Docstring],
+    hidden: Collection[str],
+    optional: Collection[str] = (),
+    more: Mapping[str, tuple[Any, str]] | None = None,
+) -> type[msgspec.Struct]:
+    """
+    Return a class that holds the arguments of a tool, and refuses others.
+
+    Args:
+        name: The tool's.
+        function: What it calls; its first parameter, the state or the session, is no argument.
+        meanings: Docstrings that say what arguments mean, the nearest first.
+        hidden: Arguments that whoever calls the tool does not give.
+        optional: Those that the function needs and the tool can do without.
+        more: Arguments of the tool alone, each with its type and its meaning; they are required,
+            but for those in *optional*.
+    """
+    hints = typing.get_type_hints(function)
+    fields: list[tuple[str, Any, Any]] = []
+    required: list[tuple[str, Any]] = []
+    for argument, (type_, meaning) in (more or {}).items():
+        if argument in optional:
+            fields.append((argument, _described(type_ | None, meaning), None))
+        else:
+            required.append((argument, _described(type_, meaning)))
+    for parameter in list(signature(function).parameters.values())[1:]:
+        if parameter.name in hidden:
+            continue
+        type_ = _as_json(hints[parameter.name])
+        meaning = next(filter(None, (doc.meaning(parameter.name) for doc in meanings)), "")
+        if parameter.default is not Parameter.empty:
+            fields.append((parameter.name, _described(type_, meaning), parameter.default))
+        elif parameter.name in optional:
+            fields.append((parameter.name, _described(type_ | None, meaning), None))
+        else:
+            required.append((parameter.name, _described(type_, meaning)))
+    return msgspec.defstruct(
+        name, [*required, *fields], forbid_unknown_fields=True, kw_only=True, frozen=True
+    )
+
+
+def _described(type_: Any, meaning: str) -> Any:
+    return Annotated[type_, msgspec.Meta(description=meaning)] if meaning else type_
+
+
+def _as_json(hint: Any) -> Any:
+    """Return the type of what stands in JSON for values of a type."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        members = tuple(dict.fromkeys(_as_json(member) for member in inner))
+        if str in members:  # of which a name of a closed list is one
+            members = tuple(m for m in members if not _is_enum(m))
+        union = members[0]
+        for member in members[1:]:
+            union = union | member
+        return union
+    if origin in _LISTS:
+        return list[_as_json(inner[0])]  # type: ignore[misc]  # a type made at run time
+    if origin is Mapping:
+        return dict[inner[0], _as_json(inner[1])]  # type: ignore[misc,valid-type]
+    return hint
+
+
+def _is_enum(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, Enum)
+
+
+def schema_of(arguments: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the JSON Schema of a tool's arguments: an object, with what it names beside it."""
+    made = msgspec.json.schema(arguments)
+    parts: dict[str, Any] = made.get("$defs", {})
+    top: dict[str, Any] = parts.pop(made["$ref"].rpartition("/")[2])
+    return {**top, "$defs": parts} if parts else top
+
+
+def read_arguments(arguments: type[msgspec.Struct], given: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the arguments of a call as values, those that were given and no others.
+
+    Raises:
+        InvalidValue: One is missing, is none of the tool's, or is of another type.
+    """
+    names = [field.name for field in msgspec.structs.fields(arguments)]
+    for name in given:
+        if name not in names:
+            raise InvalidValue(name, given[name], f"this tool takes {', '.join(names)}")
+    try:
+        read = msgspec.convert(given, arguments)
+    except msgspec.ValidationError as wrong:
+        raise InvalidValue("arguments", given, str(wrong)) from None
+    return {name: getattr(read, name) for name in names if given.get(name) is not None}
