@@ -37,6 +37,7 @@ from imcm.domain.change_events import (
 from imcm.domain.incident_events import IncidentResolved
 from imcm.domain.vocabulary import ChangeType, Commit
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
+from imcm.frames.days import Days
 from projections.log import (
     acknowledged,
     at,
@@ -206,7 +207,7 @@ def test_figures_of_periods_are_those_of_the_core(known, engine, by, time_zone):
 
     for name, compute in (CORE | COUNTS).items():
         for part in compute(known, bucket_by=by, time_zone=time_zone).buckets:
-            begins = frames._Days(time_zone).period_columns([part.window[0]])[by][0]
+            begins = Days(time_zone).period_columns([part.window[0]])[by][0]
             row = rows.get(begins)
             wanted = part.n if name in COUNTS else part.value
             assert same(wanted, row[name]) if row is not None else not wanted, (name, begins)
@@ -237,7 +238,7 @@ def test_days_are_a_window_of_the_core(engine):
     weeks = by_frames(known, engine, "week", days=days)
     for name, compute in CORE.items():
         for part in compute(known, window=window, bucket_by="week").buckets:
-            row = weeks[frames._Days("UTC").period_columns([part.window[0]])["week"][0]]
+            row = weeks[Days("UTC").period_columns([part.window[0]])["week"][0]]
             assert same(part.value, row[name]), name
 
 
@@ -312,7 +313,7 @@ def test_days_are_those_of_the_zone():
 def test_a_date_that_comes_twice_is_cut_as_figures_cut_it():
     """In 2005 the clocks of St. John's went from a minute past midnight back over it."""
     midnight = datetime(2005, 10, 30, 2, 30, tzinfo=UTC)
-    days = frames._Days("America/St_Johns")
+    days = Days("America/St_Johns")
     moments = [midnight + timedelta(seconds=s) for s in (-1, 0, 120, 3600, 90_000)]
 
     assert [30 - (n == 0) + (n == 4) for n in range(5)] == [days.of(m).day for m in moments]
