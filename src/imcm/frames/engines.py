@@ -25,12 +25,12 @@ _ENGINES: Final = ("pandas", "polars", "duckdb", "pyspark")
 """Where the median is exact, and where tests hold that figures agree."""
 
 _REFUSED: Final = {
-    "pyarrow": "the median of its groups is approximate; polars.from_arrow(table) is one step",
-    "dask": "its median is approximate",
-    "sqlframe": "the median of what is behind it may be approximate; give that engine's own frame",
-    "ibis": "the median of what is behind it may be approximate; give that engine's own frame",
+    "pyarrow": "that of its groups is: polars.from_arrow(table) is one step",
+    "dask": "its own is",
+    "sqlframe": "give a frame of the engine behind it",
+    "ibis": "give a frame of the engine behind it",
 }
-_UNTRIED: Final = "it was never compared with the core"
+_UNTRIED: Final = "it was never compared with the core's"
 _EXACT_SPARK: Final = (3, 4)
 """Older ones have no exact median, only percentile_approx."""
 
@@ -206,7 +206,8 @@ def _frame(nw: Any, name: str, given: object, needed: Iterable[str]) -> Any:
         raise InvalidValue(name, given, allowed) from None
     engine = frame.implementation.value
     if engine not in _ENGINES:
-        allowed = f"a frame of {', '.join(_ENGINES)}: {_REFUSED.get(engine, _UNTRIED)}"
+        why = _REFUSED.get(engine, _UNTRIED)
+        allowed = f"a frame of {', '.join(_ENGINES)}: medians of others may be approximate ({why})"
         raise InvalidValue(name, engine, allowed)
     if engine == "pyspark":
         version = import_module("pyspark").__version__
