@@ -145,9 +145,8 @@ def streams(draw, ledger="", everything=None):
     names = [f"{ledger}CHG-{n}" for n in range(draw(st.integers(0, most)))]
     others = names if everything is None else everything
     drawn = [draw(deployed(name, services, commits, others)) for name in names]
-    for n in range(draw(st.integers(0, most))):
-        drawn.append(draw(hurt(f"{ledger}INC-{n}", services, others)))
-    return drawn
+    hurting = [f"{ledger}INC-{n}" for n in range(draw(st.integers(0, most)))]
+    return drawn + [draw(hurt(name, services, others)) for name in hurting]
 
 
 @st.composite

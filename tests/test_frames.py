@@ -19,11 +19,9 @@ from hypothesis import strategies as st
 from figures_by_engines import (
     CORE,
     COUNTS,
-    LEDGERS,
     TABLES,
     assert_agree,
     joined,
-    linked,
     logs,
     same,
     several,
@@ -33,7 +31,7 @@ from figures_by_engines import (
 from imcm import dora_report, facts, frames, lead_time
 from imcm.domain.change_events import ChangeFailed, CommitsRecorded
 from imcm.domain.incident_events import IncidentResolved
-from imcm.domain.vocabulary import Commit, Verdict
+from imcm.domain.vocabulary import Commit
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from imcm.frames.days import Days
 from projections.log import (
@@ -42,15 +40,14 @@ from projections.log import (
     change,
     deployment,
     detected,
-    dismissed,
     imported,
     incident,
     log,
     planned,
     resolved,
-    triaged,
 )
 from projections.two_services import LOG
+
 
 def streamed(table):
     """Return a frame of polars that is computed in batches, as what doesn't fit in memory is."""
@@ -174,7 +171,9 @@ def test_figures_of_several_ledgers_are_those_of_the_core(parts, engine):
 def test_the_whole_of_several_ledgers_is_that_of_the_core(parts, engine):
     stacked = {}
     for name in TABLES:
-        native = [nw.from_native(ENGINES[engine](getattr(frames, name)(one, labels=()))) for one in parts]
+        native = [
+            nw.from_native(ENGINES[engine](getattr(frames, name)(one, labels=()))) for one in parts
+        ]
         stacked[name] = nw.concat(native).to_native()
     assert_agree(computed(engine, **stacked)[0], whole(joined(parts)))
 

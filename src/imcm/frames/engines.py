@@ -179,7 +179,9 @@ def _checked_days(days: Any) -> Span | None:
 def _checked_by(by: Any) -> tuple[str, ...]:
     # Any: what was given may be anything.
     several = is_list(by) and not is_mapping(by)
-    names = tuple(checked_text("by", name) for name in (by if several else (by,)) if name is not None)
+    names = tuple(
+        checked_text("by", name) for name in (by if several else (by,)) if name is not None
+    )
     if len(set(names)) < len(names):
         raise InvalidValue("by", by, "each column once")
     for name in names:
@@ -213,12 +215,17 @@ def _frame(nw: Any, name: str, given: object, needed: Iterable[str]) -> Any:
         version = import_module("pyspark").__version__
         if tuple(map(int, version.split(".")[:2])) < _EXACT_SPARK:
             raise InvalidValue(name, f"pyspark {version}", "3.4 or newer: it has an exact median")
+    _require(nw, name, frame, needed)
+    return frame
+
+
+def _require(nw: Any, name: str, frame: Any, needed: Iterable[str]) -> None:
+    """Refuse a frame that lacks a column."""
     # The schema of an eager frame of pandas would be guessed from all its texts.
     there = frame.collect_schema().names() if _is_lazy(nw, frame) else frame.columns
     for column in needed:
         if column not in there:
             raise InvalidValue(name, there, f"a frame with the column {column!r}")
-    return frame
 
 
 def _is_lazy(nw: Any, frame: Any) -> bool:
@@ -238,18 +245,13 @@ def _in_days(nw: Any, frame: Any, days: Span | None) -> Any:
 
 
 def _linked(nw: Any, deployments: Any, given: object) -> Any:
-    """Return deployments with what links say of them: whether each failed, and when it recovered."""
+    """Return deployments with what links say of each: whether it failed, and how it recovered."""
     if deployments is None:
         raise InvalidValue("links", None, "give deployments, too: links say something of them")
     links = _frame(nw, "links", given, _NEEDED["links"])
-    if links.implementation is not deployments.implementation or _is_lazy(nw, links) is not _is_lazy(
-        nw, deployments
-    ):
+    if (type(links), links.implementation) != (type(deployments), deployments.implementation):
         raise InvalidValue("links", links.implementation.value, "a frame as deployments is one")
-    there = deployments.collect_schema().names() if _is_lazy(nw, deployments) else deployments.columns
-    for column in _LINKED:
-        if column not in there:
-            raise InvalidValue("deployments", there, f"a frame with the column {column!r}")
+    _require(nw, "deployments", deployments, _LINKED)
     ended = nw.col("recovers") & ~nw.col("resolved_us").is_null()
     of_changes = (
         links.with_columns(

@@ -21,7 +21,7 @@ from imcm.gc_pause import gc_paused
 from imcm.projections.facts.columns import NO_TIME
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.facts.instants import moment_of
-from imcm.projections.figures.attribution import Attribution, causes_of
+from imcm.projections.figures.attribution import causes_of
 from imcm.projections.figures.bounds import inside
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.deployments import Deployments as DeploymentChoices
@@ -214,13 +214,13 @@ def _own_recoveries(
             continue
         change = deployed.change(index)
         # It is there: the column says so.
-        end = cast("Moment", change.rolled_back_at if name == "rolled_back" else change.recovered_at)
+        end = cast(
+            "Moment", change.rolled_back_at if name == "rolled_back" else change.recovered_at
+        )
         value, _, _ = difference(deployed.moment(index), end)
         if early(value):
             value = 0
         yield rounded(value) / _MICROSECONDS if value >= 0 else None
-
-
 
 
 # --- lead times -----------------------------------------------------------------------------------
@@ -273,8 +273,6 @@ def _lead_times(facts: Facts, definition: LeadTime, labels: _Names) -> Table:
         **label_columns([deployed.change(index) for index, _ in pairs], labels),
     }
     return Table(columns, _OF_LEAD_TIMES, services)
-
-
 
 
 # --- incidents ------------------------------------------------------------------------------------
@@ -374,8 +372,6 @@ def _marks_of(rows: Sequence[IncidentFacts]) -> dict[str, Sequence[datetime | No
         return None if at is None else utc(at)
 
     return {f"mark:{name}": [first(row, name) for row in rows] for name in names}
-
-
 
 
 # --- links ----------------------------------------------------------------------------------------

@@ -65,9 +65,7 @@ _OF_FIGURES: Final[Mapping[str, Type]] = {
 PARTS: Final = ("all", "totals", "periods")
 
 
-def report(
-    figures: DoraReport | Figure | Iterable[Figure], /, *, parts: str = "all"
-) -> Table:
+def report(figures: DoraReport | Figure | Iterable[Figure], /, *, parts: str = "all") -> Table:
     """
     Return one row for each figure, for each of its groups, and for each of their periods.
 
