@@ -421,7 +421,7 @@ def test_a_table_is_a_workbook_with_one_argument(ledger, tmp_path):
 
     assert len(table) == len(rows)
     cells = dict(zip(header, rows[0], strict=True))
-    assert cells["at (UTC)"] == datetime(2026, 3, 6, 12, 10)  # noqa: DTZ001: what a worksheet holds
+    assert cells["at (UTC)"] == datetime(2026, 3, 6, 12, 10)  # noqa: DTZ001
     assert cells["by"] == "=ana"
     frames.incidents(log(*LABELLED)).to_excel(path)  # replaced, and without rows
     assert ("id", []) == (read_back(path)[0][0], read_back(path)[1])
@@ -434,6 +434,13 @@ def test_a_time_that_no_worksheet_holds_is_text(tmp_path):
     frames.incidents(told).to_excel(str(path))
     header, rows = read_back(path)
     assert "1899-12-31T23:00:00Z" == rows[0][header.index("detected_at (UTC)")]
+
+
+def test_a_text_that_no_cell_holds_is_cut_and_says_so(tmp_path):
+    frames.Table({"words": ["x" * 40_000, "y" * 32_767]}).to_excel(tmp_path / "long.xlsx")
+    _, (cut, whole) = read_back(tmp_path / "long.xlsx")
+    assert ["x" * 32_764 + "..."] == cut
+    assert ["y" * 32_767] == whole
 
 
 def test_more_rows_than_a_worksheet_holds_are_refused(tmp_path):

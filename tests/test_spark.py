@@ -6,7 +6,11 @@ Its step in the gate installs Java and the extra `spark`; elsewhere it is left o
 
 from __future__ import annotations
 
+import os
 import random
+import re
+import subprocess
+import sys
 import warnings
 from datetime import UTC, date, datetime
 from itertools import count
@@ -260,6 +264,25 @@ def test_figures_of_nothing_are_undefined(frames_of):
     }
     assert {None} == {row[name] for name in CORE}
     assert [] == frames.figures(**none, by="month").rows()
+
+
+def test_the_page_on_many_ledgers_runs(tmp_path):
+    """Each ledger writes its tables, and a session of its own computes what the page says."""
+    page = Path(__file__).parents[1] / "docs" / "scaling.md"
+    text = page.read_text(encoding="utf-8").split("## Figures on a cluster")[1]
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert [False, True] == ["pyspark" in block for block in blocks]
+    around = os.environ | {
+        "PYSPARK_SUBMIT_ARGS": "--master local[1] --conf spark.ui.enabled=false pyspark-shell",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+    for block in blocks:
+        ran = subprocess.run(
+            [sys.executable, "-c", block],
+            cwd=tmp_path, env=around, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert 0 == ran.returncode, ran.stderr
+        assert re.findall(r"# ([\d.]+)(?:$|:)", block, re.MULTILINE) == ran.stdout.split()
 
 
 def test_links_must_be_of_the_same_engine(frames_of, parts):

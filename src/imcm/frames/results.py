@@ -227,7 +227,7 @@ def facts(
     """
     Return facts as they stand, nothing counted and nothing left out, in the order of ids.
 
-    The tables are those that `imcm export` writes, and docs/interchange.md says what their columns
+    The tables are those that `imcm export` writes, and docs/export.md says what their columns
     are: "incidents", "changes", "causes", "relations", "spells" and "commits". Times are in UTC,
     of an uncertain moment the midpoint, with its bounds in `uncertain`, as JSON. Several texts are
     joined by ", ". Labels are columns, `label:<name>`.
@@ -257,7 +257,7 @@ def log(
     """
     Return one row for each event of a ledger as it is stored, in log order.
 
-    The columns are those of the table `log` that `imcm export` writes, see docs/interchange.md:
+    The columns are those of the table `log` that `imcm export` writes, see docs/export.md:
     nothing is corrected there, and facts and words are JSON.
 
     Args:

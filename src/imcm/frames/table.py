@@ -39,8 +39,9 @@ _IN_PANDAS: Final[Mapping[Type, str]] = {
     "some whole": "Int64",
 }
 _SHEET_ROWS: Final = 1_048_576
+_CELL: Final = 32_767
 _FIRST_YEAR: Final = 1900
-"""What a worksheet can hold: so many rows, and no time before that year."""
+"""What a worksheet can hold: so many rows, so much text in a cell, and no time before that year."""
 
 
 class Table:
@@ -179,7 +180,7 @@ class Table:
 
         A worksheet knows no zones: times are in UTC, and their columns say so. Those from before
         1900, which it can't hold, are ISO 8601 text. A text that looks like a formula or a link
-        stays text.
+        stays text, and one of more than 32,767 characters is cut there and ends in "...".
 
         Raises:
             InvalidValue: More rows than a worksheet holds, 1,048,575.
@@ -233,6 +234,8 @@ def _shown(cell: Value) -> str:
 
 
 def _in_a_sheet(cell: Value) -> Value:
+    if isinstance(cell, str) and len(cell) > _CELL:
+        return f"{cell[: _CELL - 3]}..."
     if not isinstance(cell, datetime):
         return cell
     plain = cell.replace(tzinfo=None)
