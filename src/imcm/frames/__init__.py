@@ -15,7 +15,7 @@ Needs `pip install 'imcm[frames]'`, but not for `rows()`, `columns()` and `_repr
 """
 
 from imcm.frames.engines import figures
-from imcm.frames.facts import deployments, incidents, lead_times, links
+from imcm.frames.populations import deployments, incidents, lead_times, links
 from imcm.frames.results import facts, log, report, timeline
 from imcm.frames.table import Table, Value
 

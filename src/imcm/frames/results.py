@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import Between, earliest, is_list, is_mapping, latest
 from imcm.errors import InvalidValue
-from imcm.frames.facts import joined_texts, label_names
+from imcm.frames.populations import joined_texts, label_names
 from imcm.frames.table import LABEL, Table, Type, Value
 from imcm.gc_pause import gc_paused
 from imcm.projections.figures.excerpt import one_of
