@@ -54,6 +54,9 @@ pytestmark = [
 ]
 WORKERS = 2
 CLUSTER = f"local-cluster[{WORKERS},1,1024]"
+DRIVER = "spark.driver.extraJavaOptions"
+QUICK = "-XX:TieredStopAtLevel=1"
+"""Of a JVM that lives for a minute: what is compiled well is seldom run twice."""
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +75,8 @@ def spark(tmp_path_factory):
         # It begins when both executors are there.
         "spark.scheduler.minRegisteredResourcesRatio": "1.0",
         "spark.scheduler.maxRegisteredResourcesWaitingTime": "120s",
-        # Short runs: what is compiled well is seldom run twice.
-        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        DRIVER: QUICK,
+        "spark.executor.extraJavaOptions": QUICK,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "700m",
@@ -272,8 +274,10 @@ def test_the_page_on_many_ledgers_runs(tmp_path):
     text = page.read_text(encoding="utf-8").split("## Figures on a cluster")[1]
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert [False, True] == ["pyspark" in block for block in blocks]
+    settings = "spark.ui.enabled=false", "spark.sql.shuffle.partitions=2", f"{DRIVER}={QUICK}"
+    words = ["--master", "local[1]", *(word for one in settings for word in ("--conf", one))]
     around = os.environ | {
-        "PYSPARK_SUBMIT_ARGS": "--master local[1] --conf spark.ui.enabled=false pyspark-shell",
+        "PYSPARK_SUBMIT_ARGS": " ".join([*words, "pyspark-shell"]),
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
     for block in blocks:
@@ -283,6 +287,14 @@ def test_the_page_on_many_ledgers_runs(tmp_path):
         )  # fmt: skip
         assert 0 == ran.returncode, ran.stderr
         assert re.findall(r"# ([\d.]+)(?:$|:)", block, re.MULTILINE) == ran.stdout.split()
+
+
+def test_a_spark_without_an_exact_median_is_refused(frames_of, monkeypatch):
+    import pyspark
+
+    monkeypatch.setattr(pyspark, "__version__", "3.3.4")
+    with pytest.raises(InvalidValue, match=r"'pyspark 3.3.4' is not allowed; 3.4 or newer"):
+        frames.figures(frames_of()["deployments"])
 
 
 def test_links_must_be_of_the_same_engine(frames_of, parts):
