@@ -50,8 +50,13 @@ def blocks(page: str) -> list[tuple[str, str]]:
 
 
 def is_script(language: str, code: str) -> bool:
-    """Sessions with a prompt are doctests, run by the test of what they are about."""
-    return language == "python" and not code.startswith(">>>")
+    """
+    Say whether a block is a script.
+
+    Sessions with a prompt are doctests, run by the test of what they are about, and what needs a
+    cluster is run by the test of that.
+    """
+    return language == "python" and not code.startswith((">>>", "from pyspark"))
 
 
 def scripts() -> list[Any]:

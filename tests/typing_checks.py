@@ -40,6 +40,7 @@ def typed(ledger: Ledger, reader: LedgerReader, now: datetime) -> None:
     assert_type(change_failure_rate(facts(reader.replay()), group_by="service"), Figure)
     assert_type(frames.deployments(reader.replay(), time_zone="Europe/London"), frames.Table)
     assert_type(frames.incidents(reader.replay()).columns(), dict[str, list[frames.Value]])
+    assert_type(frames.links(reader.replay(), time_zone="UTC", labels=("team",)), frames.Table)
 
 
 def my_step(state: Incident, *, by: str) -> tuple[IncidentEvent, ...]:

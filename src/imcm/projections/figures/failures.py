@@ -196,9 +196,7 @@ def _failures(facts: Facts, definition: FailedBy) -> Classified:
         outcomes = deployed.outcomes
         others = {index: [signs[outcomes[index]]] for index in deployed.ended(*signs)}
     if "repaired" in by:
-        repairs = [facts.changes[index] for index in indices_set(facts.changes.columns.rework)]
-        repaired = {of: row.id for row in repairs if (of := row.repairs) and of != row.id}
-        for id_, repair in repaired.items():
+        for id_, repair in repairs_of(facts).items():
             _sign(others, facts, deployed, id_, f"repaired by {repair}")
     if "version_returned" in by:
         for id_, version in _versions_returned(all_deployments(facts, definition)).items():
@@ -206,6 +204,12 @@ def _failures(facts: Facts, definition: FailedBy) -> Classified:
     by_incident = "incident" in by
     failed = Failed(deployed, attributed if by_incident else None, others)
     return Classified(deployed, failed, unattributed, attributed.notes() if by_incident else ())
+
+
+def repairs_of(facts: Facts) -> dict[str, str]:
+    """Return the changes that others name as repaired, each with the last that does, by id."""
+    repairs = [facts.changes[index] for index in indices_set(facts.changes.columns.rework)]
+    return {of: row.id for row in repairs if (of := row.repairs) and of != row.id}
 
 
 def _sign(

@@ -19,7 +19,7 @@ import attrs
 from imcm.domain.vocabulary import ChangeType, Verdict
 from imcm.errors import InvalidValue
 from imcm.projections.facts.columns import COMPLETED, UNKNOWN, indices_set
-from imcm.projections.facts.fold import ChangeFacts, Facts
+from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts
 from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
 from imcm.projections.facts.merges import said
 from imcm.projections.figures.days import day_of, midnight, next_midnight
@@ -399,21 +399,13 @@ def _fixed(
     out: list[LeftOut] = []
     unknown: list[str] = []
     count = 0
-    if "fixed" not in definition.rework_by:
-        return fixed, out, ()
-    verdicts, merged = facts.incidents.columns.verdicts, facts.incidents.columns.merged
-    for index in compress(range(len(verdicts)), verdicts):
-        if not merged[index] and Verdict.FIXED not in verdicts[index].values():
-            continue
-        row = facts.incidents[index]
-        named = said(row, Verdict.FIXED)
+    for row, named, why in fixes_of(facts, definition):
         known = [change for id_ in named if (change := facts.changes.index_of(id_)) is not None]
         changes = [
             deployment
             for change in known
             if (deployment := deployed.deployment_indices[change]) >= 0
         ]
-        why = why_incident_out(row, definition)
         if why is None:
             count += len(named)
             unknown += (id_ for id_ in named if facts.changes.index_of(id_) is None)
@@ -422,6 +414,20 @@ def _fixed(
         elif changes:
             out.append(LeftOut(id=row.id, reason=why, positions=row.positions))
     return fixed, out, unknown_notes("fixes", count, unknown)
+
+
+def fixes_of(
+    facts: Facts, definition: ReworkRate
+) -> Iterator[tuple[IncidentFacts, Sequence[str], str | None]]:
+    """Yield the incidents that name changes as their fix, the names, and why one doesn't count."""
+    if "fixed" not in definition.rework_by:
+        return
+    verdicts, merged = facts.incidents.columns.verdicts, facts.incidents.columns.merged
+    for index in compress(range(len(verdicts)), verdicts):
+        if not merged[index] and Verdict.FIXED not in verdicts[index].values():
+            continue
+        row = facts.incidents[index]
+        yield row, said(row, Verdict.FIXED), why_incident_out(row, definition)
 
 
 def _signs(row: ChangeFacts, fixed: Iterable[str], definition: ReworkRate) -> list[str]:

@@ -200,6 +200,20 @@ def _level(metric: str, figure: Figure, year: int) -> _Level:
     return _Level(band(asked, value, year=year), reached=reached)
 
 
+def levels_of(metric: str, figure: Figure, year: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """
+    Return the levels of a figure, and all levels that its interval reaches, the best first.
+
+    Both are empty where the bands of that year do not speak of it, or it is undefined.
+
+    Args:
+        metric: One of `METRICS`: which one the figure is of.
+        year: Of the DORA report whose bands they are.
+    """
+    rating = _level(metric, figure, year)
+    return rating.levels, rating.reached
+
+
 # --- the report -----------------------------------------------------------------------------------
 
 
