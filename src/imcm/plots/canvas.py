@@ -1,0 +1,229 @@
+"""
+What all pictures share: axes, inks that differ without colour, text that nothing obeys, units.
+
+matplotlib is loaded by `axes_for`, which every picture calls first, so that `import imcm.plots`
+costs nothing and what is missing is said by name.
+"""
+
+# The annotations of matplotlib leave arguments untyped.
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from imcm.errors import InvalidValue, MissingExtraError
+from imcm.plain import plain
+from imcm.projections.figures.figure import Figure
+from imcm.projections.figures.units import SECONDS, SHARE, shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+# --- inks -----------------------------------------------------------------------------------------
+# The colours of Okabe and Ito, which people of all kinds of colour vision tell apart. None of them
+# stands alone: a line has its dashes, a point its shape, an area its hatching.
+
+BLUE: Final = "#0072B2"
+VERMILLION: Final = "#D55E00"
+GREEN: Final = "#009E73"
+ORANGE: Final = "#E69F00"
+PURPLE: Final = "#CC79A7"
+BLACK: Final = "#000000"
+GREY: Final = "#595959"
+PALE: Final = "#D9D9D9"
+
+
+class Ink(NamedTuple):
+    """How one of several curves is drawn: its colour, dashes and points."""
+
+    colour: str
+    dashes: str | tuple[int, tuple[int, ...]]
+    marker: str
+
+
+INKS: Final = (
+    Ink(BLUE, "-", "o"),
+    Ink(VERMILLION, (0, (5, 2)), "s"),
+    Ink(GREEN, (0, (1, 1)), "^"),
+    Ink(BLACK, (0, (6, 2, 1, 2)), "D"),
+    Ink(PURPLE, (0, (9, 3)), "v"),
+)
+"""As many curves as can be told apart in one picture."""
+
+# --- axes -----------------------------------------------------------------------------------------
+
+
+def axes_for(ax: Axes | None, *, width: float = 8.0, height: float = 4.5) -> Axes:
+    """
+    Return the axes to draw into: those given, or the only ones of a new figure of pyplot.
+
+    A notebook shows figures of pyplot by itself, and no others.
+
+    Args:
+        width, height: Of a new figure, in inches.
+
+    Raises:
+        MissingExtraError: The extra `plot` is not installed.
+        InvalidValue: *ax* is no Axes.
+    """
+    try:
+        from matplotlib import pyplot
+        from matplotlib.axes import Axes
+    except ImportError:
+        raise MissingExtraError("drawing", "plot") from None
+    if ax is None:
+        _, ax = pyplot.subplots(figsize=(width, height), layout="constrained")
+    elif not isinstance(ax, Axes):
+        raise InvalidValue("ax", ax, "Axes of matplotlib, or None for new ones")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def words(text: object, longest: int = 60) -> str:
+    """
+    Return text from outside as it can stand in a picture: one line, which nothing obeys.
+
+    matplotlib reads what stands between two dollar signs as a formula; here they are signs.
+    """
+    line = plain(text)
+    if len(line) > longest:
+        line = line[: longest - 1].rstrip() + "…"
+    return line.replace("$", r"\$")
+
+
+def headed(ax: Axes, title: str, *lines: str) -> None:
+    """Write a title, and smaller lines below it; each was made by `words` or holds none."""
+    said = [line for line in lines if line]
+    ax.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=7 + 13 * len(said))
+    for number, line in enumerate(reversed(said)):
+        ax.annotate(
+            line,
+            xy=(0, 1),
+            xycoords="axes fraction",
+            xytext=(0, 6 + 13 * number),
+            textcoords="offset points",
+            fontsize=9,
+            color=GREY,
+        )
+
+
+def finished(ax: Axes) -> Axes:
+    """Return the axes, all of whose text is read as `words` wrote it, whatever the settings."""
+    from matplotlib.text import Text
+
+    for text in ax.findobj(Text):
+        if isinstance(text, Text):
+            text.set_usetex(False)
+            text.set_parse_math(True)
+    return ax
+
+
+def said(ax: Axes, title: str, reason: str) -> Axes:
+    """Say in words why there is nothing to draw, in place of an empty picture."""
+    ax.set_axis_off()
+    ax.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    ax.text(
+        0.5,
+        0.5,
+        reason,
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        wrap=True,
+        color=GREY,
+    )
+    return finished(ax)
+
+
+def titled(figure: Figure) -> str:
+    """Return what a figure is of, as a title."""
+    name = words(figure.name[:1].upper() + figure.name[1:])
+    return name if figure.group is None else f"{name}, {words(figure.group, 40)}"
+
+
+def of_how_many(figure: Figure) -> str:
+    """Return how a number came about: the statistic, of how many, and what is still open."""
+    statistic = getattr(figure.definition, "statistic", None) if figure.unit == SECONDS else None
+    text = f"n = {figure.n:,}" if statistic is None else f"{statistic} of {figure.n:,}"
+    open_ = figure.counts.get("still open", 0)
+    return f"{text}, {open_:,} still open" if open_ else text
+
+
+def level_of(figures: Iterable[Figure]) -> str:
+    """Return what the bars of figures are, in words; nothing where no figure has an interval."""
+    for figure in figures:
+        interval = figure.interval
+        if interval is not None and (interval.low is not None or interval.high is not None):
+            return f"bars: {100 * interval.level:g} % intervals ({interval.method})"
+    return ""
+
+
+# --- scales ---------------------------------------------------------------------------------------
+
+_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
+_UNITS: Final = ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes"), (1.0, "seconds"))
+_STEPS: Final = (
+    *(step * 1.0 for step in (1, 2, 5, 10, 15, 30)),
+    *(step * _MINUTE for step in (1, 2, 5, 10, 15, 30)),
+    *(step * _HOUR for step in (1, 2, 3, 4, 6, 12)),
+    *(step * _DAY for step in (1, 2, 3, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1_825, 3_650)),
+)
+_MARKS: Final = (
+    *(1.0, 10.0, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 4 * _HOUR, 12 * _HOUR),
+    *(_DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY, 365 * _DAY, 3_650 * _DAY),
+)
+"""Where a logarithmic axis of durations is labelled, in seconds."""
+
+_WIDE: Final = 100
+"""From this ratio of the longest to the shortest on, durations are drawn on a logarithmic axis."""
+
+
+def is_wide(values: Sequence[float]) -> bool:
+    """Say whether durations, the smallest first, are drawn on a logarithmic axis."""
+    return bool(values) and values[0] > 0 and values[-1] / values[0] >= _WIDE
+
+
+def scaled(axis: Axis, unit: str, low: float, high: float, *, log: bool = False) -> str:
+    """
+    Give an axis the ticks of a unit, for values between *low* and *high*; return the unit in words.
+
+    The values drawn are those of the figure, in its unit: only the ticks are in hours, or in %.
+    """
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
+
+    if unit == SHARE:
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}"))
+        return "%"
+    if unit != SECONDS:
+        return unit
+    if log:
+        inside = [mark for mark in _MARKS if low * 0.8 <= mark <= high * 1.2]
+        axis.set_major_locator(FixedLocator(inside[:: 1 + (len(inside) - 1) // 10] or [high]))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: shown(value, SECONDS)))
+        return "logarithmic"
+    size, name = next(
+        (each for each in _UNITS if max(abs(low), abs(high)) >= 2 * each[0]), _UNITS[-1]
+    )
+    span = max(high - low, 1e-9)
+    step = next((step for step in _STEPS if span / step <= 7), None)
+    if step is not None and span >= 1:
+        axis.set_major_locator(MultipleLocator(step))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(value / size, 6):g}"))
+    return name
+
+
+def with_unit(name: str, unit: str) -> str:
+    """Return the label of an axis: what it has, and in which unit."""
+    return f"{name} ({unit})"
+
+
+def spread(count: int, most: int) -> list[int]:
+    """Return at most so many indices out of *count*, evenly spread from the first to the last."""
+    if count <= most:
+        return list(range(count))
+    return sorted({round(index * (count - 1) / (most - 1)) for index in range(most)})
