@@ -16,9 +16,9 @@ from imcm import frames
 from imcm.domain.policy import Policy
 from imcm.domain.policy.freezes import Freeze, listed
 from imcm.domain.recorded import Recorded
-from imcm.plots.canvas import BLACK, GREY, VERMILLION, axes_for, finished, headed, said
+from imcm.plots.canvas import BLACK, VERMILLION, axes_for, count_of, finished, headed, said
 from imcm.projections.facts.fold import Facts
-from imcm.projections.figures.days import day_of, midnight
+from imcm.projections.figures.days import day_of, midnight, next_midnight
 from imcm.projections.figures.definition import checked_period
 from imcm.projections.figures.function import facts_of
 from imcm.projections.figures.units import zone
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_WEEKS: Final = 53
 """Of a longer time the last so many weeks are drawn."""
 
+HATCHED: Final = "#8C8C8C"
 _DAY: Final = timedelta(days=1)
 
 
@@ -87,7 +88,7 @@ def calendar(
     frozen = {
         day
         for freeze in given
-        for start, end in freeze.stretches(midnight(first, home), midnight(last + _DAY, home))
+        for start, end in freeze.stretches(midnight(first, home), next_midnight(last, home))
         for day in _days_of(start.astimezone(home), end.astimezone(home))
         if first <= day <= last
     }
@@ -98,9 +99,9 @@ def calendar(
     _labels(axes, monday, weeks, last)
     cut = f"the last {weeks} weeks of {whole:,}; " if whole > weeks else ""
     counts = (
-        f"{sum(deployed[day] for day in days):,} deployments, "
-        f"{sum(detected[day] for day in days):,} incidents detected, "
-        f"{len(frozen):,} days with a freeze"
+        f"{count_of(sum(deployed[day] for day in days), 'deployment')}, "
+        f"{count_of(sum(detected[day] for day in days), 'incident')} detected, "
+        f"{count_of(len(frozen), 'day')} with a freeze"
     )
     headed(axes, title, f"{cut}{first} to {last} ({time_zone}): {counts}")
     return finished(axes)
@@ -155,14 +156,14 @@ def _frozen(axes: Axes, days: Sequence[date], monday: date) -> None:
         PatchCollection(
             squares,
             facecolor="none",
-            edgecolor=GREY,
+            edgecolor=HATCHED,
             hatch="////",
             linewidth=0,
             label="frozen",
         )
     )
     axes.add_patch(
-        Rectangle((-9, -9), 1, 1, facecolor="none", edgecolor=GREY, hatch="////", label="freeze")
+        Rectangle((-9, -9), 1, 1, facecolor="none", edgecolor=HATCHED, hatch="////", label="freeze")
     )
 
 
@@ -173,7 +174,7 @@ def _dots(axes: Axes, days: Sequence[tuple[date, int]], monday: date) -> None:
     axes.scatter(
         [column + 0.5 for column, _ in places],
         [row + 0.5 for _, row in places],
-        s=[min(14 + 10 * (count - 1), 64) for _, count in days],
+        s=[min(32 + 24 * (count - 1), 104) for _, count in days],
         color=VERMILLION,
         edgecolors="white",
         linewidths=0.8,
@@ -189,9 +190,9 @@ def _labels(axes: Axes, monday: date, weeks: int, last: date) -> None:
     axes.set_yticks([row + 0.5 for row in range(7)], labels=names, fontsize=8)
     ticks: dict[int, str] = {}
     for week in range(weeks):
-        days = [monday + _DAY * (7 * week + offset) for offset in range(7)]
-        for day in days:
-            if day.day == 1 and day <= last:
+        for offset in range(min(7, (last - monday).days - 7 * week + 1)):
+            day = monday + _DAY * (7 * week + offset)
+            if day.day == 1:
                 ticks[week] = f"{day:%b\n%Y}" if day.month == 1 or not ticks else f"{day:%b}"
     if not ticks or min(ticks) > 3:
         ticks[0] = f"{monday:%d %b\n%Y}"

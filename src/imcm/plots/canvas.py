@@ -10,7 +10,8 @@ costs nothing and what is missing is said by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from imcm.errors import InvalidValue, MissingExtraError
@@ -99,7 +100,7 @@ def headed(ax: Axes, title: str, *lines: str) -> None:
     """Write a title, and smaller lines below it; each was made by `words` or holds none."""
     said = [line for line in lines if line]
     ax.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=7 + 13 * len(said))
-    for number, line in enumerate(reversed(said)):
+    for number, line in zip(reversed(range(len(said))), said, strict=True):
         ax.annotate(
             line,
             xy=(0, 1),
@@ -148,18 +149,41 @@ def titled(figure: Figure) -> str:
 def of_how_many(figure: Figure) -> str:
     """Return how a number came about: the statistic, of how many, and what is still open."""
     statistic = getattr(figure.definition, "statistic", None) if figure.unit == SECONDS else None
+    statistic = None if statistic is None else str(statistic).replace("_", " ")
     text = f"n = {figure.n:,}" if statistic is None else f"{statistic} of {figure.n:,}"
     open_ = figure.counts.get("still open", 0)
     return f"{text}, {open_:,} still open" if open_ else text
 
 
 def level_of(figures: Iterable[Figure]) -> str:
-    """Return what the bars of figures are, in words; nothing where no figure has an interval."""
+    """Return what the bars of figures are, in words, and what it means where there is none."""
+    text, bare = "", False
     for figure in figures:
-        interval = figure.interval
-        if interval is not None and (interval.low is not None or interval.high is not None):
-            return f"bars: {100 * interval.level:g} % intervals ({interval.method})"
-    return ""
+        low, high = ends(figure)
+        if low is None and high is None:
+            bare |= figure.value is not None
+        elif not text and figure.interval is not None:
+            level = f"{100 * figure.interval.level:g} %"
+            text = f"bars: {level} intervals ({figure.interval.method})"
+    if not bare:
+        return text
+    return f"{text}; none: no interval" if text else "no value has an interval"
+
+
+def ends(figure: Figure) -> tuple[float | None, float | None]:
+    """Return the bounds of a figure's interval, None for each that it does not have."""
+    interval = figure.interval
+    return (None, None) if interval is None else (interval.low, interval.high)
+
+
+def count_of(number: int, what: str) -> str:
+    """Return a number with what it counts: "1 incident", "2 incidents"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def lines_of(text: object, width: int = 95, most: int = 3) -> list[str]:
+    """Return a sentence from outside as a few lines, each as `words` makes it."""
+    return [words(line, width) for line in wrap(plain(text), width)[:most]]
 
 
 # --- scales ---------------------------------------------------------------------------------------
@@ -193,10 +217,10 @@ def scaled(axis: Axis, unit: str, low: float, high: float, *, log: bool = False)
 
     The values drawn are those of the figure, in its unit: only the ticks are in hours, or in %.
     """
-    from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
 
     if unit == SHARE:
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(100 * value, 6):g}"))
+        ticks_read(axis, lambda value: f"{round(100 * value, 6):g}")
         return "%"
     if unit != SECONDS:
         return unit
@@ -204,7 +228,7 @@ def scaled(axis: Axis, unit: str, low: float, high: float, *, log: bool = False)
         inside = [mark for mark in _MARKS if low * 0.8 <= mark <= high * 1.2]
         axis.set_major_locator(FixedLocator(inside[:: 1 + (len(inside) - 1) // 10] or [high]))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda value, _: shown(value, SECONDS)))
+        ticks_read(axis, lambda value: shown(value, SECONDS))
         return "logarithmic"
     size, name = next(
         (each for each in _UNITS if max(abs(low), abs(high)) >= 2 * each[0]), _UNITS[-1]
@@ -213,8 +237,18 @@ def scaled(axis: Axis, unit: str, low: float, high: float, *, log: bool = False)
     step = next((step for step in _STEPS if span / step <= 7), None)
     if step is not None and span >= 1:
         axis.set_major_locator(MultipleLocator(step))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{round(value / size, 6):g}"))
+    ticks_read(axis, lambda value: f"{round(value / size, 6):g}")
     return name
+
+
+def ticks_read(axis: Axis, text_of: Callable[[float], str]) -> None:
+    """Write at each tick of an axis what a function says of its value."""
+    from matplotlib.ticker import FuncFormatter
+
+    def text(value: float, _: int | None) -> str:
+        return text_of(value)
+
+    axis.set_major_formatter(FuncFormatter(text))
 
 
 def with_unit(name: str, unit: str) -> str:

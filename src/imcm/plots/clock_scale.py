@@ -31,6 +31,9 @@ LONG: Final = 0.6
 CUT: Final = 0.07
 """How wide a cut is drawn, as a part of all that is drawn to scale."""
 
+APART: Final = 0.085
+"""How far labels are apart at least, as a part of the whole width."""
+
 _TICKS: Final = (
     *(1, 2, 5, 10, 15, 30),
     *(60 * step for step in (1, 2, 5, 10, 15, 30)),
@@ -70,7 +73,7 @@ class ClockScale:
         for start, end in kept:
             self.segments.append(Segment(start, end, x))
             x += end - start + self._cut
-        self.width = x - self._cut
+        self.width = max(x - self._cut, 1.0)
         self._starts = [segment.start for segment in self.segments]
 
     def x(self, moment: datetime) -> float:
@@ -86,7 +89,7 @@ class ClockScale:
 
     def on(self, axes: Axes) -> None:
         """Give the axis below its ticks, mark the cuts, and say in which zone times are."""
-        ticks = list(self._ticks())
+        ticks = self._ticks()
         axes.set_xticks([x for x, _ in ticks], labels=[label for _, label in ticks], fontsize=8)
         room = 0.02 * self.width or 1.0
         axes.set_xlim(-room, self.width + room)
@@ -116,21 +119,25 @@ class ClockScale:
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
             )
 
-    def _ticks(self) -> Iterator[tuple[float, str]]:
-        wanted = self.width / 8
-        step = next((step for step in _TICKS if step >= wanted), _TICKS[-1])
-        last_x, last_day = -self.width, None
+    def _ticks(self) -> list[tuple[float, str]]:
+        """Return where the axis is labelled: where each segment begins, and at round times."""
+        step = next((step for step in _TICKS if step >= self.width / 8), _TICKS[-1])
+        ticks: list[tuple[float, float]] = []
         for segment in self.segments:
-            first = True
-            for time in (segment.start, *self._round_times(segment, step)):
+            if ticks and segment.x - ticks[-1][0] < APART * self.width:
+                ticks.pop()  # where a segment begins is told rather than a round time before it
+            ticks.append((segment.x, segment.start))
+            for time in self._round_times(segment, step):
                 x = segment.x + time - segment.start
-                apart = 0.045 if first else 0.09
-                if x - last_x < apart * self.width and last_day is not None:
-                    continue
-                moment = self._local(time)
-                day = moment.date()
-                yield x, _tick(moment, step, new_day=day != last_day)
-                last_x, last_day, first = x, day, False
+                if x - ticks[-1][0] >= APART * self.width:
+                    ticks.append((x, time))
+        labels: list[tuple[float, str]] = []
+        day = None
+        for x, time in ticks:
+            moment = self._local(time)
+            labels.append((x, _tick(moment, step, new_day=moment.date() != day)))
+            day = moment.date()
+        return labels
 
     def _round_times(self, segment: Segment, step: int) -> Iterator[float]:
         """Yield the times of a segment that are round by the clock of the zone."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+from imcm.domain.recorded import kind_and_id
 from imcm.errors import InvalidValue
 from imcm.plots.canvas import (
     BLACK,
@@ -21,8 +22,10 @@ from imcm.plots.canvas import (
     PALE,
     VERMILLION,
     axes_for,
+    count_of,
     finished,
     headed,
+    lines_of,
     said,
     scaled,
     with_unit,
@@ -57,24 +60,14 @@ def before_and_after(comparison: Comparison, /, *, ax: Axes | None = None) -> Ax
     """
     if not isinstance(comparison, Comparison):
         raise InvalidValue("comparison", comparison, "what compare(...) returns")
-    title = f"{words(comparison.name)}: {words(comparison.verdict, 110)}"
-    title = title[:1].upper() + title[1:]
-    lines = _wrapped(title)
-    warnings = [words(warning, 100) for warning in comparison.warnings[:2]]
-    sides = [(f"{name}, {_side(f)}", f) for name, f in _sides(comparison)]
+    title = words(comparison.name[:1].upper() + comparison.name[1:]) + ", before and after"
+    lines = lines_of(comparison.verdict)
+    for warning in comparison.warnings[:2]:
+        lines += lines_of(warning, most=1)
+    sides = [(f"{name}, {_side(each)}", each) for name, each in _sides(comparison)]
     if comparison.unit == SECONDS:
-        rest = [*lines[1:], f"bands: {100 * comparison.level:g} % intervals; +: still open"]
-        return curves(sides, title=lines[0], lines=[*rest, *warnings], figure=comparison.b, ax=ax)
-    return _shares(comparison, sides, lines[0], [*lines[1:], *warnings], ax)
-
-
-def _wrapped(title: str) -> list[str]:
-    """Return a long title as lines, the first of which is the title."""
-    head, _, rest = title.partition("; ")
-    if len(head) > 80:
-        head, _, more = head.partition(": ")
-        rest = "; ".join(filter(None, [more, rest]))
-    return [head, rest] if rest else [head]
+        return curves(sides, title=title, lines=lines, figure=comparison.b, ax=ax)
+    return _shares(comparison, sides, title, lines, ax)
 
 
 def _sides(comparison: Comparison) -> list[tuple[str, Figure]]:
@@ -118,7 +111,7 @@ def _shares(
         most = max(most, high)
     unit = scaled(axes.xaxis, comparison.unit, 0.0, most)
     axes.set_xlim(0, most * 1.1 or 1.0)
-    axes.set_yticks([0, 1], labels=[name for name, _ in sides])
+    axes.set_yticks([0, 1], labels=[name.replace(", ", "\n", 1) for name, _ in sides])
     axes.set_ylim(1.5, -0.7)
     axes.set_xlabel(with_unit(words(comparison.name), unit))
     axes.grid(axis="x", color=PALE, linewidth=0.6)
@@ -151,7 +144,7 @@ def restatement(result: Restatement, /, *, ax: Axes | None = None) -> Axes:
     if not isinstance(result, Restatement):
         raise InvalidValue("result", result, "what restated(...) returns")
     unit, name = result.after.unit, words(result.after.name)
-    title = f"{name[:1].upper()}{name[1:]}: what moved it since it was published"
+    title = f"{name[:1].upper()}{name[1:]} since it was published"
     effects = _largest(result.changes)
     axes = axes_for(ax, height=2.2 + 0.36 * len(effects))
     values = [result.before.value, result.after.value]
@@ -163,6 +156,11 @@ def restatement(result: Restatement, /, *, ax: Axes | None = None) -> Axes:
     _total(axes, 0, result.before)
     for row, effect in enumerate(effects, start=1):
         _bar(axes, row, effect, unit)
+        if effect.value_before is not None:
+            # From the row above, where the value came from.
+            axes.vlines(
+                [effect.value_before], [row - 1], [row], color=GREY, linewidth=0.7, zorder=0
+            )
         rows.append(_record(result.after, effect))
     more = len(result.changes) - len(effects)
     if more:
@@ -182,9 +180,9 @@ def restatement(result: Restatement, /, *, ax: Axes | None = None) -> Axes:
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.set_xlabel(with_unit(name, scaled(axes.xaxis, unit, low, high)))
-    quiet = f"{result.without_effect:,} of {result.events:,} events since moved nothing"
-    moved = f"from {shown(result.before.value, unit)} to {shown(result.after.value, unit)}"
-    headed(axes, title, f"{moved}; {quiet}")
+    moved = f"{shown(result.before.value, unit)} became {shown(result.after.value, unit)}"
+    known_since = f"{count_of(result.events, 'event')} became known since"
+    headed(axes, title, moved, f"{known_since}, {result.without_effect:,} of them without effect")
     return finished(axes)
 
 
@@ -256,7 +254,7 @@ def _record(figure: Figure, effect: Effect) -> str:
     """Return what a record is, as the label of its row: its first event, of what, and when."""
     first = effect.events[0]
     what = re.sub(r"(?<!^)(?=[A-Z])", " ", first.type).lower()
-    _, _, id_ = first.stream.partition("-")
+    _, id_ = kind_and_id(first.stream)
     more = f" and {len(effect.events) - 1:,} more" if len(effect.events) > 1 else ""
     day = f"{effect.recorded_at.astimezone(zone(figure.time_zone)):%Y-%m-%d}"
-    return f"{day}  {words(id_ or first.stream, 16)}: {words(what, 30)}{more}"
+    return f"{day}  {words(id_, 16)}: {words(what, 30)}{more}"

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 MOST_POINTS: Final = 1_500
 """Of a longer curve this many points are drawn: more than a picture has columns."""
 
+MOST_BANDS: Final = 2
+"""More bands than these lie on each other and say nothing."""
+
 MOST_MARKS: Final = 300
 """How many of those still open are marked on one curve."""
 
@@ -49,9 +52,10 @@ def survival(figure: Figure, /, *, ax: Axes | None = None) -> Axes:
     """
     Draw how long it takes: the share that is not over yet, for each duration.
 
-    The curve is that of Kaplan and Meier with its pointwise confidence band. What is still open
-    counts for as long as it is known to last, and is marked with a "+" there. A dotted line goes to
-    the median. Of a figure with groups, the curves of the five with most values are drawn.
+    The curve is that of Kaplan and Meier, and its band the pointwise confidence interval, where
+    there are at most two curves. What is still open counts for as long as it is known to last, and
+    is marked with a "+" there. A dotted line goes to the median. Of a figure with groups, the
+    curves of the five with most values are drawn.
 
     Durations are in seconds; an axis is logarithmic where the longest is a hundred times the
     shortest.
@@ -69,7 +73,7 @@ def survival(figure: Figure, /, *, ax: Axes | None = None) -> Axes:
     counted = [each for each in figure.groups if each.n or each.censored]
     largest = sorted(counted, key=lambda each: (-each.n, each.group or ""))[: len(INKS)]
     drawn = [each for each in counted if each in largest] or [figure]
-    lines = [f"bands: {100 * figure.definition.level:g} % intervals; +: still open, censored there"]
+    lines: list[str] = []
     if len(counted) > len(drawn):
         lines.append(f"the {len(drawn)} groups with most of {len(counted):,}")
     names = [words(each.group, 30) if figure.groups else "" for each in drawn]
@@ -110,6 +114,8 @@ def curves(
     for (name, each), (ended, open_), ink in zip(named, columns, INKS, strict=False):
         whole = curve(ended, open_, level=figure.definition.level)
         _draw(axes, whole, ink, _label(name, each, whole), least=least * 0.8)
+        if len(named) <= MOST_BANDS:
+            _band(axes, whole, ink, least=least * 0.8)
     if log:
         axes.set_xscale("log")
     unit = scaled(axes.xaxis, SECONDS, least, values[-1], log=log)
@@ -120,7 +126,10 @@ def curves(
     axes.set_xlabel(with_unit(words(figure.name), unit))
     axes.set_ylabel("not over yet (%)")
     axes.legend(frameon=False, loc="best", fontsize=9)
-    headed(axes, title, *lines)
+    notes = ["medians count what is still open (Kaplan-Meier), which is marked +"]
+    if len(named) <= MOST_BANDS:
+        notes.append(f"bands: {100 * figure.definition.level:g} % intervals")
+    headed(axes, title, *lines, "; ".join(notes))
     return finished(axes)
 
 
@@ -144,17 +153,6 @@ def _draw(axes: Axes, whole: KaplanMeier, ink: Ink, label: str, *, least: float)
         linewidth=1.8,
         label=label,
     )
-    low, high = ([1.0, *(bound[row] for row in rows)] for bound in (whole.low, whole.high))
-    nan = float("nan")
-    axes.fill_between(
-        x,
-        [nan if bound is None else bound for bound in low],
-        [nan if bound is None else bound for bound in high],
-        step="post",
-        color=ink.colour,
-        alpha=0.15,
-        linewidth=0,
-    )
     open_ = [float(whole.open[index]) for index in spread(len(whole.open), MOST_MARKS)]
     axes.plot(
         open_,
@@ -173,3 +171,18 @@ def _draw(axes: Axes, whole: KaplanMeier, ink: Ink, label: str, *, least: float)
             linewidth=0.9,
             linestyle=":",
         )
+
+
+def _band(axes: Axes, whole: KaplanMeier, ink: Ink, *, least: float) -> None:
+    rows = spread(len(whole.times), MOST_POINTS)
+    low, high = ([1.0, *(bound[row] for row in rows)] for bound in (whole.low, whole.high))
+    nan = float("nan")
+    axes.fill_between(
+        [least, *(whole.times[row] for row in rows)],
+        [nan if bound is None else bound for bound in low],
+        [nan if bound is None else bound for bound in high],
+        step="post",
+        color=ink.colour,
+        alpha=0.15,
+        linewidth=0,
+    )

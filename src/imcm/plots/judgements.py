@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from imcm.domain.policy.judging import CanaryPlan, CanaryVerdict, Look, evidence_path, judge
+from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue
 from imcm.plots.canvas import (
     BLACK,
@@ -26,9 +27,11 @@ from imcm.plots.canvas import (
     axes_for,
     finished,
     headed,
+    lines_of,
     said,
     scaled,
     spread,
+    ticks_read,
     with_unit,
     words,
 )
@@ -66,7 +69,7 @@ def calibration(result: Calibration, /, *, ax: Axes | None = None) -> Axes:
     x, y = [each.predicted for each in bins], [each.observed for each in bins]
     highs = [high for each in bins if (high := each.interval.high) is not None]
     most = max(*x, *y, *highs, 1e-6)
-    axes.plot([0, most], [0, most], color=GREY, linestyle="--", linewidth=1, label="as predicted")
+    axes.plot([0, most], [0, most], color=GREY, linestyle="--", linewidth=1)
     for each in bins:
         low, high = each.interval.low, each.interval.high
         if low is not None and high is not None:
@@ -78,7 +81,6 @@ def calibration(result: Calibration, /, *, ax: Axes | None = None) -> Axes:
         linestyle="none",
         marker="o",
         markersize=7,
-        label=f"observed, with {100 * bins[0].interval.level:g} % intervals",
     )
     for axis in (axes.xaxis, axes.yaxis):
         scaled(axis, SHARE, 0.0, most)
@@ -87,17 +89,17 @@ def calibration(result: Calibration, /, *, ax: Axes | None = None) -> Axes:
     axes.set_xlabel("predicted failures (%)")
     axes.set_ylabel("observed failures (%)")
     axes.grid(color=PALE, linewidth=0.6)
-    axes.legend(frameon=False, loc="upper left", fontsize=9)
     counts = sorted({each.n for each in bins})
     size = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    lines = [f"{len(bins)} parts of {size} deployments each, by what was predicted", repr(result)]
-    headed(axes, title, lines[0], *_halves(lines[1]))
+    level = 100 * bins[0].interval.level
+    headed(
+        axes,
+        title,
+        f"{len(bins)} parts of {size} deployments each, by what was predicted",
+        f"dashed: as predicted; bars: {level:g} % intervals ({bins[0].interval.method})",
+        *lines_of(result, 75),
+    )
     return finished(axes)
-
-
-def _halves(line: str) -> tuple[str, str]:
-    head, comma, rest = line.partition("deployments, ")
-    return head + comma.rstrip(), rest
 
 
 # --- canary ---------------------------------------------------------------------------------------
@@ -127,19 +129,23 @@ def canary(
         InvalidValue: As of `judge`.
         MissingExtraError: The extra `plot` is not installed.
     """
-    given = {name: list(each) for name, each in looks.items()} if isinstance(looks, Mapping) else {}
-    every: list[Look] | dict[str, list[Look]] = given or list(_only(looks))
-    verdict, path = judge(every, plan), evidence_path(every, plan)
+    kept: Any = (
+        {name: _kept(each) for name, each in looks.items()} if is_mapping(looks) else _kept(looks)
+    )
+    verdict, path = judge(kept, plan), evidence_path(kept, plan)
+    names = list(plan.metrics)
+    looks_of: Mapping[str, Sequence[Look]] = (
+        kept if is_mapping(kept) else {name: kept for name in names}
+    )
     axes = axes_for(ax)
     title = f"Canary: {verdict.decision.value}"
     if not path:
         return said(axes, title, "no looks yet")
     threshold = -math.log10(plan.alpha)
-    lines = {"all metrics": path} if len(plan.metrics) > 1 else {words(plan.metrics[0]): path}
-    if len(plan.metrics) > 1:
-        for name in plan.metrics[: len(INKS) - 1]:
-            alone = evidence_path({name: given[name]}, attrs.evolve(plan, metrics=(name,)))
-            lines[words(name, 30)] = alone
+    lines = {"all metrics" if len(names) > 1 else words(names[0], 30): path}
+    for name in names[: len(INKS) - 1] if len(names) > 1 else ():
+        alone = evidence_path({name: looks_of[name]}, attrs.evolve(plan, metrics=(name,)))
+        lines[words(name, 30)] = alone
     for number, ((name, each), ink) in enumerate(zip(lines.items(), INKS, strict=False)):
         rows = spread(len(each), MOST_LOOKS)
         axes.plot(
@@ -166,17 +172,16 @@ def canary(
             markeredgecolor=BLACK,
             label=f"enough to abort, look {at:,}",
         )
-    _finish_canary(axes, plan, threshold, [value for each in lines.values() for value in each])
-    first = given[plan.metrics[0]] if given else every
-    _stages(axes, [look.percent for look in first if isinstance(look, Look)])
-    headed(axes, title, words(verdict.reason, 110), _rest(verdict, plan))
+    _finish_canary(axes, threshold, [value for each in lines.values() for value in each])
+    _stages(axes, [look.percent for look in looks_of[names[0]]])
+    headed(axes, title, *lines_of(verdict.reason, 90), _rest(verdict, plan))
     return finished(axes)
 
 
-def _only(looks: object) -> Iterable[Look]:
-    if not isinstance(looks, Iterable) or isinstance(looks, Mapping):
-        raise InvalidValue("looks", looks, "a list of Look(canary=..., baseline=...), in order")
-    return looks
+# Any: what is no list of looks is refused by `judge`, which says so.
+def _kept(value: object) -> Any:
+    """Return a list that can be gone through more than once; what is none as it is."""
+    return tuple(value) if is_list(value) and not is_mapping(value) else value
 
 
 def _rest(verdict: CanaryVerdict, plan: CanaryPlan) -> str:
@@ -186,18 +191,18 @@ def _rest(verdict: CanaryVerdict, plan: CanaryPlan) -> str:
     )
 
 
-def _finish_canary(axes: Axes, plan: CanaryPlan, threshold: float, values: Sequence[float]) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+def _finish_canary(axes: Axes, threshold: float, values: Sequence[float]) -> None:
+    from matplotlib.ticker import MaxNLocator
 
     low = min([0.0, *values]) / math.log(10)
     high = max(threshold, *(value / math.log(10) for value in values))
     room = 0.12 * (high - low)
     axes.set_ylim(low - room, high + 1.6 * room)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _power(round(value))))
+    ticks_read(axes.yaxis, lambda value: _power(round(value)))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
     axes.set_xlabel("look (number)")
-    axes.set_ylabel(with_unit("evidence that the canary fails more", "times as likely"))
+    axes.set_ylabel(with_unit("evidence of failing more", "times as likely"))
     axes.legend(frameon=False, loc="best", fontsize=9)
 
 

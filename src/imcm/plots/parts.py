@@ -17,6 +17,7 @@ from imcm.plots.canvas import (
     GREY,
     PALE,
     axes_for,
+    ends,
     finished,
     headed,
     is_wide,
@@ -39,6 +40,7 @@ MOST_BARS: Final = 60
 """With more periods than this, intervals are a band instead of bars."""
 
 MOST_TICKS: Final = 12
+MOST_LONG_TICKS: Final = 8
 MOST_ROWS: Final = 30
 """Of more groups, those with most values are drawn."""
 
@@ -72,8 +74,7 @@ def over_time(figure: Figure, /, *, group: str | None = None, ax: Axes | None = 
     nan = float("nan")
     numbers = range(len(parts))
     values = [nan if part.value is None else part.value for part in parts]
-    lows, highs = zip(*map(_bounds, parts), strict=True)
-    _intervals(axes, values, lows, highs)
+    _intervals(axes, parts)
     many = len(parts) > MOST_BARS
     axes.plot(
         numbers,
@@ -84,7 +85,8 @@ def over_time(figure: Figure, /, *, group: str | None = None, ax: Axes | None = 
         markersize=5,
         label=words(figure.name),
     )
-    empty = [number for number in numbers if parts[number].value is None]
+    # Crosses side by side would be a line: where there are many, gaps have to do.
+    empty = [number for number in numbers if parts[number].value is None and not many]
     axes.plot(
         empty,
         [0.0] * len(empty),
@@ -95,7 +97,7 @@ def over_time(figure: Figure, /, *, group: str | None = None, ax: Axes | None = 
         clip_on=False,
         label="undefined",
     )
-    known = [value for part in parts for value in (part.value, *_ends(part)) if value is not None]
+    known = [value for part in parts for value in (part.value, *ends(part)) if value is not None]
     if figure.value is not None:
         known.append(figure.value)
         axes.axhline(figure.value, color=BLACK, linewidth=1, linestyle=":")
@@ -103,7 +105,8 @@ def over_time(figure: Figure, /, *, group: str | None = None, ax: Axes | None = 
     axes.set_ylim(least * 1.06, most * 1.08 or 1.0)
     unit = scaled(axes.yaxis, figure.unit, least, most * 1.08)
     axes.set_ylabel(with_unit(words(figure.name), unit))
-    every = -(-len(parts) // MOST_TICKS)
+    short = figure.definition.bucket_by in {"month", "quarter", "year"}
+    every = -(-len(parts) // (MOST_TICKS if short else MOST_LONG_TICKS))
     ticks = list(numbers)[::every]
     axes.set_xticks(ticks, labels=[f"{_period(parts[n])}\nn = {parts[n].n:,}" for n in ticks])
     axes.tick_params(axis="x", labelsize=8)
@@ -111,7 +114,7 @@ def over_time(figure: Figure, /, *, group: str | None = None, ax: Axes | None = 
     axes.set_xlabel(f"{_period_name(figure)} ({figure.time_zone})")
     axes.grid(axis="y", color=PALE, linewidth=0.6)
     whole = f"dotted: the whole, {shown(figure.value, figure.unit)}, {of_how_many(figure)}"
-    undefined = "x: undefined" if empty else ""
+    undefined = "x: undefined" if empty else "gaps: undefined" if many else ""
     bars = level_of(parts).replace("bars", "band") if many else level_of(parts)
     headed(axes, titled(figure), "; ".join(filter(None, [bars, undefined])), whole)
     return finished(axes)
@@ -125,28 +128,34 @@ def _group_of(figure: Figure, name: str) -> Figure:
     raise InvalidValue("group", name, f"one of its groups: {there_are or 'it has none'}")
 
 
-def _intervals(
-    axes: Axes, values: Sequence[float], lows: Sequence[float], highs: Sequence[float]
-) -> None:
-    numbers = range(len(values))
-    if len(values) > MOST_BARS:
+def _intervals(axes: Axes, parts: Sequence[Figure]) -> None:
+    numbers = range(len(parts))
+    bounds = list(map(_bounds, parts))
+    if len(parts) > MOST_BARS:
+        lows, highs = ([pair[end] for pair in bounds] for end in (0, 1))
         axes.fill_between(numbers, lows, highs, color=BLUE, alpha=0.18, linewidth=0)
         return
-    axes.vlines(numbers, lows, highs, color=BLUE, linewidth=1.2)
-    for ends in (lows, highs):
-        axes.plot(numbers, ends, linestyle="none", marker="_", markersize=7, color=BLUE)
-
-
-def _ends(figure: Figure) -> tuple[float | None, float | None]:
-    interval = figure.interval
-    return (None, None) if interval is None else (interval.low, interval.high)
+    bars = list(map(_bar, parts))
+    axes.vlines(
+        numbers, [low for low, _ in bars], [high for _, high in bars], color=BLUE, linewidth=1.2
+    )
+    for end in (0, 1):
+        caps = [pair[end] for pair in bounds]
+        axes.plot(numbers, caps, linestyle="none", marker="_", markersize=7, color=BLUE)
 
 
 def _bounds(figure: Figure) -> tuple[float, float]:
-    """Return where the bar of a figure begins and ends; not beyond its value where no bound is."""
+    """Return where the bar of a figure begins and ends; not a number where there is no bound."""
+    low, high = ends(figure)
+    nan = float("nan")
+    return nan if low is None else low, nan if high is None else high
+
+
+def _bar(figure: Figure) -> tuple[float, float]:
+    """Return from where to where the bar of a figure is drawn: to its value where no bound is."""
+    low, high = ends(figure)
     nan = float("nan")
     middle = nan if figure.value is None else figure.value
-    low, high = _ends(figure)
     return middle if low is None else low, middle if high is None else high
 
 
@@ -213,7 +222,7 @@ def side_by_side(result: SideBySide, /, *, ax: Axes | None = None) -> Axes:
     if not isinstance(result, SideBySide):
         raise InvalidValue("result", result, "what side_by_side(...) returns")
     rows = [(words(name, 32), figure) for name, figure in result.figures.items()]
-    name = words(result.metric.replace("_", " "))
+    name = words(next((each.name for each in result.figures.values()), result.metric))
     lines = ["the same log, as each tool counts it", level_of(result.figures.values())]
     return _forest(rows, None, f"{name[:1].upper()}{name[1:]} side by side", lines, ax)
 
@@ -236,7 +245,7 @@ def _forest(
     [unit] = units
     drawn = [figure for _, figure in every if figure.value is not None]
     numbers = sorted(
-        end for figure in drawn for end in (figure.value, *_ends(figure)) if end is not None
+        end for figure in drawn for end in (figure.value, *ends(figure)) if end is not None
     )
     log = unit == SECONDS and is_wide(numbers)
     for row, (_, figure) in enumerate(every):
@@ -266,10 +275,12 @@ def _row(axes: Axes, row: int, figure: Figure, *, is_whole: bool) -> None:
     if figure.value is None:
         text = f"undefined: {words(figure.reason or '', 40)}"
     else:
-        low, high = _bounds(figure)
+        low, high = _bar(figure)
         ink = BLACK if is_whole else BLUE
         axes.hlines([row], [low], [high], color=ink, linewidth=1.6)
-        axes.plot([low, high], [row, row], linestyle="none", marker="|", markersize=7, color=ink)
+        axes.plot(
+            _bounds(figure), [row, row], linestyle="none", marker="|", markersize=7, color=ink
+        )
         axes.plot(
             [figure.value],
             [row],

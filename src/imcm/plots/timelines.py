@@ -20,7 +20,7 @@ from imcm.domain.change_events import (
 from imcm.domain.corrections import EDITS
 from imcm.domain.incident_events import IncidentStatus, VerdictGiven
 from imcm.domain.recorded import CHANGE, INCIDENT
-from imcm.domain.vocabulary import Between, Verdict
+from imcm.domain.vocabulary import Between, Verdict, earliest, is_list, is_mapping, latest
 from imcm.errors import InvalidValue
 from imcm.plots.canvas import (
     BLACK,
@@ -31,6 +31,7 @@ from imcm.plots.canvas import (
     PALE,
     VERMILLION,
     axes_for,
+    count_of,
     finished,
     headed,
     said,
@@ -38,13 +39,14 @@ from imcm.plots.canvas import (
 )
 from imcm.plots.clock_scale import ClockScale
 from imcm.projections.figures.units import utc, zone
-from imcm.projections.histories.timeline import Entry
+from imcm.projections.histories.timeline import Entry, links_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_EVENTS: Final = 60
 MOST_LANES: Final = 40
+DEEP: Final = "#00263D"
 
 # --- lanes ----------------------------------------------------------------------------------------
 
@@ -224,7 +226,7 @@ def lanes(entries: Iterable[Entry], /, *, time_zone: str = "UTC", ax: Axes | Non
 
 
 def _checked(entries: object) -> list[Entry]:
-    if isinstance(entries, (str, Mapping)) or not isinstance(entries, Iterable):
+    if is_mapping(entries) or not is_list(entries):
         raise InvalidValue("entries", entries, "what timeline(...) returns")
     checked: list[Entry] = []
     for entry in entries:
@@ -236,7 +238,8 @@ def _checked(entries: object) -> list[Entry]:
 
 def _counted(every: Sequence[Lane]) -> str:
     incidents = sum(lane.kind == INCIDENT for lane in every)
-    return f"{incidents:,} incidents and {len(every) - incidents:,} changes"
+    changes = len(every) - incidents
+    return f"{count_of(incidents, 'incident')} and {count_of(changes, 'change')}"
 
 
 def _most_telling(every: Sequence[Lane]) -> list[Lane]:
@@ -306,20 +309,19 @@ def _staircase(
     shares = [percent / 100 for _, percent in steps]
     y = [row + height * (0.5 - share) for share in (*shares, shares[-1])]
     axes.fill_between(
-        x, y, row + height / 2, step="post", color=BLACK, alpha=0.45, linewidth=0, zorder=2
-    )
-    axes.step(
         x,
         y,
-        where="post",
-        color=BLACK,
-        linewidth=1.6,
-        label="share of users in a rollout",
+        row + height / 2,
+        step="post",
+        color=DEEP,
+        linewidth=0,
         zorder=2,
+        label="share of users in a rollout",
     )
+    axes.step(x, y, where="post", color="white", linewidth=1.2, zorder=2)
     last = -scale.width
     for (_, percent), at in zip(steps, x, strict=False):
-        if at - last < 0.035 * scale.width:
+        if at - last < 0.05 * scale.width:
             continue  # two labels would lie on each other
         last = at
         axes.text(
@@ -420,10 +422,10 @@ def timeline(
     """
     Draw the story of an incident or a change: a row for each event, and bars of statuses above.
 
-    A filled point is an event of the one that has most of them, a hollow one of another; a cross is
-    what was voided. A line between two bars is a moment that is only known to lie between them.
-    What nobody knows the time of stands first, at the left edge. Of more than sixty events those
-    that change a status come first, and the picture says how many there are.
+    A filled point is an event of the one that most others are linked to, a hollow one of another; a
+    cross is what was voided. A line between two bars is a moment that is only known to lie between
+    them. What nobody knows the time of stands first, at the left edge. Of more than sixty events
+    those that change a status come first, and the picture says how many there are.
 
     Args:
         entries: As `imcm.timeline` returns them, such as those of an incident.
@@ -437,9 +439,13 @@ def timeline(
     home = zone(time_zone)
     every = _checked(entries)
     kept = _events(every)
-    known = [utc(entry.at) for entry in every if entry.at is not None]
-    above = sorted(lanes_of(every), key=lambda lane: -len(lane.entries))[:4]
-    above = [lane for lane in above if lane.moments()]
+    known = [
+        utc(moment)
+        for entry in every
+        if entry.at is not None
+        for moment in (entry.at, earliest(entry.at), latest(entry.at))
+    ]
+    above = [lane for lane in _by_links(lanes_of(every)) if lane.moments()][:4]
     count = len(kept) + len(above)
     axes = axes_for(ax, width=10.0, height=1.6 + 0.25 * count + 0.15 * len(above))
     title = f"Timeline of {words(above[0].label, 60)}" if above else "Timeline"
@@ -460,9 +466,26 @@ def timeline(
     axes.set_ylim(len(kept) - 0.3, -1.5 * len(above) - 0.8)
     _plain_left(axes)
     cut = f"{len(kept)} of " if len(kept) < len(every) else ""
-    headed(axes, title, f"{cut}{len(every):,} events")
+    headed(axes, title, cut + count_of(len(every), "event"))
     _legend(axes)
     return finished(axes)
+
+
+def _by_links(every: Sequence[Lane]) -> list[Lane]:
+    """Return lanes in order: first that which most others are linked to, which it is all about."""
+    partners: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    for lane in every:
+        key = lane.kind, lane.id
+        for entry in lane.entries:
+            for _, kind, other in links_of(entry.event):
+                partners.setdefault(key, set()).add((kind, other))
+                partners.setdefault((kind, other), set()).add(key)
+
+    def rank(lane: Lane) -> tuple[int, bool, int]:
+        linked = len(partners.get((lane.kind, lane.id), ()))
+        return -linked, lane.kind != INCIDENT, -len(lane.entries)
+
+    return sorted(every, key=rank)
 
 
 def _events(every: Sequence[Entry]) -> list[Entry]:
