@@ -16,6 +16,7 @@ from imcm import (
     Between,
     InvalidValue,
     Ledger,
+    Risk,
     Timeline,
     Verdict,
     change,
@@ -54,11 +55,11 @@ def test_bands_are_the_statuses_that_events_say(story: Ledger) -> None:
     [lane] = lanes_of(story.timeline("INC-204", linked=False))
     bands = list(lane.bands())
     assert [band.status for band in bands] == [
-        *("detected", "triaged", "mitigating", "mitigating", "mitigated", "resolved", "closed")
+        *("detected", "triaged", "mitigating", "mitigated", "resolved", "closed")
     ]
     assert [band.end for band in bands] == [*(band.start for band in bands[1:]), None]
     row = next(row for row in story.facts().incidents if row.id == "INC-204")
-    assert bands[5].start == row.resolved_at
+    assert bands[4].start == row.resolved_at
 
 
 def test_a_rollout_is_a_staircase(story: Ledger) -> None:
@@ -76,9 +77,8 @@ def test_an_aborted_rollout_comes_down() -> None:
     """After the abort nobody has it."""
     ledger = Ledger.in_memory()
     by = {"by": "ana"}
-    ledger.record("CHG-1", change.plan, at=NOON, title="v", services=["a"], **by)
-    plan = {"rollback_plan": "back"}
-    ledger.record("CHG-1", change.revise, at=NOON, **plan, **by)
+    plan = {"rollback_plan": "back", "services": ["a"], "risk": Risk.LOW}
+    ledger.record("CHG-1", change.plan, at=NOON, title="v", **plan, **by)
     ledger.record("CHG-1", change.submit, at=NOON, **by)
     ledger.record("CHG-1", change.approve, at=NOON, by="mia")
     ledger.record("CHG-1", change.start, at=NOON, rollout_plan=(5, 100), **by)
@@ -101,8 +101,8 @@ def test_arrows_are_what_was_stated_last(story: Ledger) -> None:
     axes = timeline(story.replay(), service="checkout").plot("lanes")
     assert {"arrow: caused", "arrow: ended"} <= legend(axes)
     ledger = deployed([("a", True)])
-    dismissed = {"change": "CHG-0", "verdict": Verdict.DISMISSED}
-    ledger.record("INC-0", incident.link_change, by="ana", at=NOON, **dismissed)
+    assert len(links_between(lanes_of(ledger.timeline("INC-0")))) == 1
+    ledger.record("INC-0", incident.dismiss_link, by="ana", at=NOON, change="CHG-0", why="no")
     assert not links_between(lanes_of(ledger.timeline("INC-0")))
 
 
@@ -151,11 +151,11 @@ def test_kinds_of_pictures_of_a_timeline(story: Ledger) -> None:
 
 
 def test_a_timeline_is_a_tuple_of_its_entries(story: Ledger) -> None:
-    """As before it could be drawn: equal, hashable, sliced, pickled."""
+    """As before it could be drawn: equal, sliced, pickled."""
     entries = story.timeline("INC-204")
     assert isinstance(entries, Timeline)
     assert entries == tuple(entries)
-    assert hash(entries) == hash(tuple(entries))
+    assert entries[:2] == tuple(entries)[:2]
     assert pickle.loads(pickle.dumps(entries)) == entries
     assert isinstance(timeline(story.replay(), incident="INC-204"), Timeline)
 
@@ -209,7 +209,7 @@ def test_what_is_open_goes_on_to_the_edge() -> None:
 # --- the scale ------------------------------------------------------------------------------------
 
 MOMENTS = st.lists(
-    st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    st.integers(-2_000_000_000, 4_000_000_000).map(lambda n: datetime.fromtimestamp(n, UTC)),
     min_size=1,
     max_size=30,
 )

@@ -113,6 +113,8 @@ def _shares(
     axes.set_xlim(0, most * 1.1 or 1.0)
     axes.set_yticks([0, 1], labels=[name.replace(", ", "\n", 1) for name, _ in sides])
     axes.set_ylim(1.5, -0.7)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
     axes.set_xlabel(with_unit(words(comparison.name), unit))
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     headed(axes, title, *lines)
