@@ -70,7 +70,8 @@ for number in range(24):
 
 # %%
 now = datetime(2026, 4, 2, 9, tzinfo=UTC)
-published = dora_report(ledger.facts(), window=QUARTER)
+MEAN = {"restore.statistic": "mean"}  # the team reports the mean, as it always did
+published = dora_report(ledger.facts(), window=QUARTER, overrides=MEAN)
 print(published)
 
 # %% [markdown]
@@ -107,7 +108,7 @@ ledger.record(
 now = datetime(2026, 7, 1, 9, tzinfo=UTC)
 restore = published.restore
 then = facts(ledger.replay(), as_of=restore.as_of, known_at=restore.log_position)
-again = dora_report(then, window=QUARTER)
+again = dora_report(then, window=QUARTER, overrides=MEAN)
 assert {n: f.value for n, f in again.figures.items()} == {
     n: f.value for n, f in published.figures.items()
 }
@@ -118,7 +119,9 @@ print(again)
 
 # %%
 of_restore = restated(
-    ledger.replay(), lambda known: time_to_restore(known, window=QUARTER), known_at_a=restore
+    ledger.replay(),
+    lambda known: time_to_restore(known, window=QUARTER, statistic="mean"),
+    known_at_a=restore,
 )
 print(of_restore.explain())
 of_restore.plot()

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # The DORA metrics from a spreadsheet
 #
-# An export as it comes: column names of its own, times of day without a zone, tickets that are still
+# An export as it comes: column names of its own, times without a zone, tickets that are still
 # open. Ten lines bring it to the five metrics and to a picture.
 #
 # The first cell only makes such an export, so that this notebook runs by itself; take your own

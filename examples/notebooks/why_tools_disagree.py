@@ -30,10 +30,13 @@ def text(days: float) -> str:
 
 
 changes = [
-    {"id": f"CHG-{n}", "service": "checkout", "deployed_at": text(3 * n), "rolled_back_at": ""}
+    {"id": f"CHG-{n}", "service": "checkout", "status": "successful", "deployed_at": text(3 * n)}
     for n in range(30)
 ]
-changes[11]["rolled_back_at"] = text(33.1)  # no incident was opened for this one
+changes[11] |= {
+    "status": "rolled_back",
+    "rolled_back_at": text(33.1),
+}  # no incident was opened for this one
 incidents = [
     # Two incidents of one change, both stated to be caused by it.
     {"id": "INC-1", "detected_at": text(9.1), "resolved_at": text(9.3), "caused_by": "CHG-3"},
@@ -47,6 +50,7 @@ incidents = [
     {"id": "INC-11", "detected_at": text(84.2), "caused_by": "CHG-28"},
 ]
 every = [{"service": "checkout", "resolved_at": "", "caused_by": ""} | row for row in incidents]
+changes = [{"rolled_back_at": ""} | row for row in changes]
 facts = from_frames(changes=changes, incidents=every)
 
 # %% [markdown]

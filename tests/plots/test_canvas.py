@@ -102,6 +102,8 @@ def test_inks_differ_without_colour() -> None:
         ("seconds", 3_600.0, "minutes", 600.0, "10"),
         ("seconds", 7_200.0, "hours", 5_400.0, "1.5"),
         ("seconds", 864_000.0, "days", 172_800.0, "2"),
+        ("seconds", 129_600.0, "hours", 43_200.0, "12"),
+        ("seconds", 1.0, "seconds", 0.5, "0.5"),
         ("share", 1.0, "%", 0.125, "12.5"),
     ],
 )
@@ -116,6 +118,21 @@ def test_ticks_are_in_the_unit_that_is_said(
     formatter = axes.yaxis.get_major_formatter()
     assert formatter(value, 0).replace("\N{MINUS SIGN}", "-") == tick
     finished(axes)
+
+
+@given(st.floats(1e-6, 1e9), st.floats(0, 1))
+def test_ticks_of_durations_are_few_and_short(high: float, part: float) -> None:
+    """Between two and eight of them, wherever the axis begins, each of few digits."""
+    low = high * part * 0.999
+    axes = axes_for(pyplot.gca())
+    axes.set_xlim(low, high)
+    scaled(axes.xaxis, "seconds", low, high)
+    ticks = [tick for tick in axes.xaxis.get_major_locator()() if low <= tick <= high]
+    assert len(ticks) <= 12
+    if high - low > 2:
+        labels = [axes.xaxis.get_major_formatter()(tick, 0) for tick in ticks]
+        assert len(labels) == len(set(labels)) >= 1
+        assert all(len(label.partition(".")[2]) <= 2 for label in labels)
 
 
 @given(st.integers(1, 5_000), st.integers(2, 300))

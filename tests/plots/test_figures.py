@@ -272,3 +272,24 @@ def test_a_hundred_thousand_values_are_few_points() -> None:
     drawn = line(axes, "median").get_xydata()
     for time, share in drawn[1::100]:
         assert share == whole.survival_at(float(time))
+
+
+@pytest.mark.parametrize(
+    ("hours", "scale", "label"),
+    [
+        ((0, 0.1, 3, 40, 900), "symlog", "time to restore (logarithmic from 6 min on)"),
+        ((1e-9, 3, 40, 2_000), "symlog", "time to restore (logarithmic from 7.2 s on)"),
+        ((0, 0, 0), "linear", "time to restore (seconds)"),
+        ((0, 1, 2), "linear", "time to restore (hours)"),
+    ],
+)
+def test_what_took_no_time_is_on_the_axis(hours: tuple[float, ...], scale: str, label: str) -> None:
+    """A logarithmic axis has no place for 0, so it begins with a linear part, and says so."""
+    figure = time_to_restore(restored(*hours).facts())
+    axes = figure.plot()
+    assert axes.get_xscale() == scale
+    assert axes.get_xlabel() == label
+    low, high = axes.get_xlim()
+    assert low == 0.0
+    assert high > figure.values()[-1]
+    assert list(line(axes, "median").get_xdata())[1:] == sorted(set(figure.values()))

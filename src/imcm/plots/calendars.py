@@ -194,7 +194,7 @@ def _labels(axes: Axes, monday: date, weeks: int, last: date) -> None:
             day = monday + _DAY * (7 * week + offset)
             if day.day == 1:
                 ticks[week] = f"{day:%b\n%Y}" if day.month == 1 or not ticks else f"{day:%b}"
-    if not ticks or min(ticks) > 3:
+    if not ticks or min(ticks) > 2:
         ticks[0] = f"{monday:%d %b\n%Y}"
     axes.set_xticks([week + 0.5 for week in ticks], labels=list(ticks.values()), fontsize=8)
     axes.set_xlabel("week", fontsize=8)

@@ -230,15 +230,24 @@ def scaled(axis: Axis, unit: str, low: float, high: float, *, log: bool = False)
         axis.set_minor_locator(NullLocator())
         ticks_read(axis, lambda value: shown(value, SECONDS))
         return "logarithmic"
-    size, name = next(
-        (each for each in _UNITS if max(abs(low), abs(high)) >= 2 * each[0]), _UNITS[-1]
-    )
-    span = max(high - low, 1e-9)
-    step = next((step for step in _STEPS if span / step <= 7), None)
-    if step is not None and span >= 1:
+    size, name, step = _ticks_of(low, high)
+    if step is not None:
         axis.set_major_locator(MultipleLocator(step))
     ticks_read(axis, lambda value: f"{round(value / size, 6):g}")
     return name
+
+
+def _ticks_of(low: float, high: float) -> tuple[float, str, float | None]:
+    """Return the unit in which durations read best, its name, and how far ticks are apart."""
+    longest, span = max(abs(low), abs(high)), high - low
+    for size, name in _UNITS:
+        parts = () if size == 1 else (size / 4, size / 2)
+        steps = (*parts, *(step for step in _STEPS if step >= size and step % size == 0))
+        step = next((step for step in steps if span / step <= 7), None)
+        # Two labels at least, and none like 3.1667.
+        if longest >= 2 * size and (step is None or span / step >= 1.5):
+            return size, name, step
+    return 1.0, "seconds", None
 
 
 def ticks_read(axis: Axis, text_of: Callable[[float], str]) -> None:

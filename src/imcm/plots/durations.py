@@ -7,6 +7,7 @@ How long it takes: survival curves, with what is still open counted for as long 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 MOST_POINTS: Final = 1_500
 """Of a longer curve this many points are drawn: more than a picture has columns."""
 
+LEAST: Final = 1e-6
+"""What is shorter than this part of the longest is drawn as next to nothing."""
+
 MOST_BANDS: Final = 2
 """More bands than these lie on each other and say nothing."""
 
@@ -57,8 +61,8 @@ def survival(figure: Figure, /, *, ax: Axes | None = None) -> Axes:
     is marked with a "+" there. A dotted line goes to the median. Of a figure with groups, the
     curves of the five with most values are drawn.
 
-    Durations are in seconds; an axis is logarithmic where the longest is a hundred times the
-    shortest.
+    Durations are in seconds; the axis is logarithmic where the longest is a hundred times the
+    shortest above 0, and then begins with a linear part where some are 0.
 
     Args:
         figure: Of durations, such as `time_to_restore` returns.
@@ -109,17 +113,25 @@ def curves(
     if values[0] < 0:
         allowed = "durations of 0 or more: a survival curve knows no others"
         raise InvalidValue("figure", values[0], allowed)
-    log = is_wide(values)
-    least = values[0] if log else 0.0
+    positive = values[bisect_right(values, 0.0) :]
+    log = is_wide(positive)
+    # What is 0, or next to it, has no place on a logarithmic axis: up to *least* it is linear.
+    least = max(positive[0], values[-1] * LEAST) if log else 0.0
+    linear = log and values[0] < least
+    left = 0.0 if linear else least * 0.8
     for (name, each), (ended, open_), ink in zip(named, columns, INKS, strict=False):
         whole = curve(ended, open_, level=figure.definition.level)
-        _draw(axes, whole, ink, _label(name, each, whole), least=least * 0.8)
+        _draw(axes, whole, ink, _label(name, each, whole), left=left)
         if len(named) <= MOST_BANDS:
-            _band(axes, whole, ink, least=least * 0.8)
-    if log:
+            _band(axes, whole, ink, left=left)
+    if linear:
+        axes.set_xscale("symlog", linthresh=least, linscale=0.4)
+    elif log:
         axes.set_xscale("log")
     unit = scaled(axes.xaxis, SECONDS, least, values[-1], log=log)
-    axes.set_xlim(least * 0.8, values[-1] * (1.25 if log else 1.04) or 1.0)
+    if linear:
+        unit += f" from {shown(least, SECONDS)} on"
+    axes.set_xlim(left, values[-1] * (1.25 if log else 1.04) or 1.0)
     axes.axhline(0.5, color=GREY, linewidth=0.6, linestyle=":", zorder=0)
     axes.set_ylim(0, 1.03)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], labels=["0", "25", "50", "75", "100"])
@@ -141,9 +153,9 @@ def _label(name: str, figure: Figure, whole: KaplanMeier) -> str:
     return f"{name + ': ' if name else ''}median {median}, {count}"
 
 
-def _draw(axes: Axes, whole: KaplanMeier, ink: Ink, label: str, *, least: float) -> None:
+def _draw(axes: Axes, whole: KaplanMeier, ink: Ink, label: str, *, left: float) -> None:
     rows = spread(len(whole.times), MOST_POINTS)
-    x = [least, *(whole.times[row] for row in rows)]
+    x = [left, *(whole.times[row] for row in rows)]
     axes.step(
         x,
         [1.0, *(whole.survival[row] for row in rows)],
@@ -173,12 +185,12 @@ def _draw(axes: Axes, whole: KaplanMeier, ink: Ink, label: str, *, least: float)
         )
 
 
-def _band(axes: Axes, whole: KaplanMeier, ink: Ink, *, least: float) -> None:
+def _band(axes: Axes, whole: KaplanMeier, ink: Ink, *, left: float) -> None:
     rows = spread(len(whole.times), MOST_POINTS)
     low, high = ([1.0, *(bound[row] for row in rows)] for bound in (whole.low, whole.high))
     nan = float("nan")
     axes.fill_between(
-        [least, *(whole.times[row] for row in rows)],
+        [left, *(whole.times[row] for row in rows)],
         [nan if bound is None else bound for bound in low],
         [nan if bound is None else bound for bound in high],
         step="post",

@@ -135,7 +135,7 @@ def canary(
     verdict, path = judge(kept, plan), evidence_path(kept, plan)
     names = list(plan.metrics)
     looks_of: Mapping[str, Sequence[Look]] = (
-        kept if is_mapping(kept) else {name: kept for name in names}
+        kept if is_mapping(kept) else dict.fromkeys(names, kept)
     )
     axes = axes_for(ax)
     title = f"Canary: {verdict.decision.value}"
