@@ -241,7 +241,7 @@ def main(folder: str, form: str = "svg") -> None:
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     for name, draw in pictures():
-        figure = draw().get_figure(root=True)
+        figure = draw().figure
         # Without a date and with ids that are the same each time, so are the files.
         with matplotlib.rc_context({"svg.hashsalt": name}):
             figure.savefig(

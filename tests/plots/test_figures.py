@@ -5,6 +5,7 @@ Figures as pictures: what is drawn are the figure's own numbers.
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
@@ -16,6 +17,7 @@ from imcm import (
     compare,
     deployment_frequency,
     dora_report,
+    incident,
     lead_time,
     plots,
     side_by_side,
@@ -23,6 +25,7 @@ from imcm import (
 )
 from imcm.plots.parts import MOST_BARS, MOST_ROWS
 from imcm.projections.figures.figure import Included
+from imcm.projections.statistics.intervals import Interval
 from imcm.projections.statistics.survival import kaplan_meier
 from plots.logs import NOON, deployed, restored
 
@@ -209,6 +212,65 @@ def test_presets_stand_side_by_side_with_their_own_numbers() -> None:
     assert drawn == [each.value for each in result.figures.values() if each.value is not None]
     with pytest.raises(InvalidValue, match="side_by_side"):
         plots.side_by_side({})  # type: ignore[arg-type]
+
+
+def test_numbers_in_another_unit_stand_beside_the_axis() -> None:
+    """Deployments per week have no point on an axis of days, and say their value."""
+    log = deployed([("a", False)] * 30).facts()
+    result = side_by_side(log, metric="deployment_frequency", window=(NOON, NOON.replace(day=30)))
+    axes = result.plot()
+    units = [each.unit for each in result.figures.values() if each.value is not None]
+    assert len(set(units)) > 1
+    points = [each for each in axes.get_lines() if each.get_marker() == "o"]
+    assert len(points) == max(units.count(unit) for unit in units)
+    assert "without a point: in another unit" in texts(axes)
+    assert sum("per week" in text for text in texts(axes)) >= 1
+
+
+def test_wide_groups_are_on_a_logarithmic_axis() -> None:
+    """Where one group takes a hundred times as long as another; values stay as they are."""
+    ledger = restored(0.01, service="a")
+    for number, hours in enumerate((10, 20)):
+        id_, at = f"INC-9{number}", NOON
+        ledger.record(id_, incident.detect, by="ana", at=at, title="b", services=["b"])
+        ledger.record(id_, incident.resolve, by="ana", at=at + timedelta(hours=hours))
+    axes = time_to_restore(ledger.facts(), group_by="service").plot("groups")
+    assert axes.get_xscale() == "log"
+    assert sorted(each.get_xdata()[0] for each in axes.get_lines() if each.get_marker() == "o") == [
+        *(36.0, 54_000.0)
+    ]
+    with pytest.raises(InvalidValue, match="a figure, such as"):
+        plots.groups("service")  # type: ignore[arg-type]
+
+
+def test_a_window_of_a_year_without_end_and_an_interval_without_bound() -> None:
+    """Periods at either end of the calendar have names, and a missing bound no cap."""
+    figure = time_to_restore(restored(1, 2, 3).facts(), bucket_by="year")
+    [part] = figure.buckets
+    ends = (
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(9999, 1, 1, tzinfo=UTC),
+    )
+    half = Interval(low=None, high=9_000.0, level=0.95, method="made up")
+    parts = tuple(
+        attrs.evolve(part, window=(start, start + timedelta(days=9)), interval=half)
+        for start in ends
+    )
+    axes = attrs.evolve(figure, buckets=parts, value=None).plot("over_time")
+    assert [label.split("\n")[0] for label in labels(axes, "x")] in (
+        ["1", "9999"],
+        ["0001", "9999"],
+    )
+    low, high = [each for each in axes.get_lines() if each.get_marker() == "_"]
+    assert all(math.isnan(each) for each in low.get_ydata())
+    assert list(high.get_ydata()) == [9_000.0, 9_000.0]
+
+
+def test_durations_below_0_have_no_survival_curve() -> None:
+    """A definition may count them; the curve refuses them with the reason."""
+    figure = time_to_restore(restored(1, 2).facts())
+    with pytest.raises(InvalidValue, match="durations of 0 or more"):
+        plots.survival(attrs.evolve(figure, included=[Included("INC-1", -3.0)]))
 
 
 # --- reports and what a result has ----------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_all_pictures_are_looked_at() -> None:
 def test_a_picture_is_legible(name: str) -> None:
     """No two labels of an axis lie on each other, both axes say what they have, and it is drawn."""
     axes = pictures()[name]()
-    figure = axes.get_figure(root=True)
+    figure = axes.figure
     out = BytesIO()
     figure.savefig(out, format="png", bbox_inches="tight")
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):

@@ -8,6 +8,7 @@ import math
 import random
 from datetime import datetime, timedelta
 
+import attrs
 import pytest
 
 from imcm import (
@@ -73,6 +74,8 @@ def test_two_shares_are_two_points_with_their_intervals() -> None:
     assert bars == [(each.interval.low, each.interval.high) for each in (a, b)]
     assert axes.get_xlabel() == "change failure rate (%)"
     nothing = change_failure_rate(Ledger.in_memory().facts())
+    half = compare(nothing, attrs.evolve(b, interval=None)).plot()
+    assert [each.get_xdata()[0] for each in half.get_lines()] == [b.value]
     assert len(texts(compare(nothing, nothing).plot())) == 1
     with pytest.raises(InvalidValue, match="compare"):
         plots.before_and_after(a)  # type: ignore[arg-type]
@@ -143,6 +146,18 @@ def test_a_value_that_became_defined_is_said() -> None:
     axes = result.plot()
     assert "from undefined" in texts(axes)
     assert not axes.patches
+    back = attrs.evolve(
+        result,
+        before=result.after,
+        after=result.before,
+        changes=[
+            attrs.evolve(result.changes[0], value_before=7_200.0, value_after=None),
+            attrs.evolve(result.changes[0], value_before=None, value_after=None),
+        ],
+    )
+    assert {"to undefined", "from undefined"} <= set(texts(back.plot()))
+    never = attrs.evolve(result, after=result.before, changes=[])
+    assert texts(never.plot()) == ["all are still open"]
     with pytest.raises(InvalidValue, match="restated"):
         plots.restatement(published)  # type: ignore[arg-type]
 

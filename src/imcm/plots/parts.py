@@ -7,6 +7,7 @@ A figure in parts: over time, by group, by preset. Each part has its interval an
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -166,8 +167,7 @@ def _period_name(figure: Figure) -> str:
 
 def _period(part: Figure) -> str:
     """Return the name of a period: its month, quarter or year, else the day it begins."""
-    if part.window is None:
-        return ""
+    assert part.window is not None  # each period has one
     by, start = part.definition.bucket_by, part.window[0]
     if start.year not in {1, 9999}:  # at either end of the calendar there may be no other zone
         start = start.astimezone(zone(part.time_zone))
@@ -236,20 +236,18 @@ def _forest(
 ) -> Axes:
     every = [*rows, *([] if whole is None else [("all together", whole)])]
     axes = axes_for(ax, height=1.7 + 0.32 * len(every))
-    units = {figure.unit for _, figure in every if figure.value is not None}
+    units = Counter(figure.unit for _, figure in every if figure.value is not None)
     if not units:
         reason = whole.reason if whole is not None else "no preset has a value"
         return said(axes, title, words(reason or "nothing to count", 200))
-    if len(units) > 1:
-        return said(axes, title, f"in different units: {', '.join(sorted(units))}")
-    [unit] = units
-    drawn = [figure for _, figure in every if figure.value is not None]
+    [(unit, _)] = units.most_common(1)
+    drawn = [figure for _, figure in every if figure.value is not None and figure.unit == unit]
     numbers = sorted(
         end for figure in drawn for end in (figure.value, *ends(figure)) if end is not None
     )
     log = unit == SECONDS and is_wide(numbers)
     for row, (_, figure) in enumerate(every):
-        _row(axes, row, figure, is_whole=figure is whole)
+        _row(axes, row, figure, unit, is_whole=figure is whole)
     if whole is not None and whole.value is not None and rows:
         axes.axvline(whole.value, color=BLACK, linewidth=1, linestyle=":", zorder=0)
     if log:
@@ -266,15 +264,17 @@ def _forest(
     what = words_of_unit if unit != COUNT else "number"
     axes.set_xlabel(with_unit(name, what))
     axes.grid(axis="x", color=PALE, linewidth=0.6)
+    if len(units) > 1:
+        lines = [*lines, "without a point: in another unit"]
     headed(axes, title, *lines)
     return finished(axes)
 
 
-def _row(axes: Axes, row: int, figure: Figure, *, is_whole: bool) -> None:
+def _row(axes: Axes, row: int, figure: Figure, unit: str, *, is_whole: bool) -> None:
     text = f"{shown(figure.value, figure.unit)}   {of_how_many(figure)}"
     if figure.value is None:
         text = f"undefined: {words(figure.reason or '', 40)}"
-    else:
+    elif figure.unit == unit:
         low, high = _bar(figure)
         ink = BLACK if is_whole else BLUE
         axes.hlines([row], [low], [high], color=ink, linewidth=1.6)
@@ -297,6 +297,6 @@ def _row(axes: Axes, row: int, figure: Figure, *, is_whole: bool) -> None:
         textcoords="offset points",
         va="center",
         fontsize=9,
-        color=GREY if figure.value is None else BLACK,
+        color=BLACK if figure.value is not None and figure.unit == unit else GREY,
         annotation_clip=False,
     )

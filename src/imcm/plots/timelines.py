@@ -408,9 +408,7 @@ def _below(axes: Axes) -> object:
     """Return the axes' own coordinates, moved down by the ticks and the label of the time axis."""
     from matplotlib.transforms import ScaledTranslation
 
-    figure = axes.get_figure(root=True)
-    assert figure is not None  # axes that were drawn into
-    return axes.transAxes + ScaledTranslation(0, -0.55, figure.dpi_scale_trans)
+    return axes.transAxes + ScaledTranslation(0, -0.55, axes.figure.dpi_scale_trans)
 
 
 # --- events ---------------------------------------------------------------------------------------
