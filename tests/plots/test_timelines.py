@@ -27,7 +27,7 @@ from imcm import (
 from imcm.demo import StoryClock, tell
 from imcm.interchange.csv_files import import_csv
 from imcm.plots.clock_scale import ClockScale
-from imcm.plots.timelines import MOST_EVENTS, MOST_LANES, lanes_of, links_between
+from imcm.plots.timelines import MOST_BARS, MOST_EVENTS, MOST_LANES, lanes_of, links_between
 from plots.logs import NOON, deployed, restored
 
 
@@ -205,12 +205,26 @@ def test_verdicts_are_taken_in_the_order_of_the_log() -> None:
 
 def test_a_hundred_thousand_events_are_a_light_picture() -> None:
     """Both pictures of a long log are drawn from a few of its entries."""
-    entries = deployed([("a", n % 50 == 0) for n in range(400)]).replay()
-    many = Timeline([*timeline(entries)] * 70)
-    assert len(many) > 25_000
+    first = list(timeline(deployed([("a", n % 50 == 0) for n in range(400)]).replay()))
+    many = Timeline(first * 250)
+    assert len(many) >= 100_000
     for kind in ("events", "lanes"):
         axes = many.plot(kind)
-        assert len(axes.get_lines()) + len(axes.patches) < 1_000
+        assert len(axes.get_lines()) + len(axes.patches) < 1_500
+
+
+def test_of_many_statuses_those_that_stood_longest_are_drawn() -> None:
+    """An incident that came again a hundred times has thirty bars, the last of them."""
+    ledger = restored(-1)
+    with ledger.transaction() as tx:
+        for hour in range(1, 101):
+            at = NOON + timedelta(hours=hour)
+            tx.record("INC-0", incident.resolve, by="ana", at=at)
+            again = at + timedelta(minutes=hour // 2)
+            tx.record("INC-0", incident.reopen, by="ana", at=again, why="again")
+    axes = ledger.timeline("INC-0").plot("lanes")
+    assert len(axes.patches) == MOST_BARS
+    assert max(bar.get_x() + bar.get_width() for bar in axes.patches) > 360_000
 
 
 def test_of_many_lanes_incidents_and_what_caused_them_are_drawn() -> None:

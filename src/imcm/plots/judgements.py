@@ -134,8 +134,9 @@ def canary(
     )
     verdict, path = judge(kept, plan), evidence_path(kept, plan)
     names = list(plan.metrics)
+    of_one: Sequence[Look] = () if is_mapping(kept) else kept
     looks_of: Mapping[str, Sequence[Look]] = (
-        kept if is_mapping(kept) else dict.fromkeys(names, kept)
+        kept if is_mapping(kept) else dict.fromkeys(names, of_one)
     )
     axes = axes_for(ax)
     title = f"Canary: {verdict.decision.value}"

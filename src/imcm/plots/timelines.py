@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 MOST_EVENTS: Final = 60
 MOST_LANES: Final = 40
+MOST_BARS: Final = 30
+"""Of more statuses in one lane, those that stood longest are drawn."""
+
 DEEP: Final = "#00263D"
 
 # --- lanes ----------------------------------------------------------------------------------------
@@ -187,11 +190,11 @@ def lanes(entries: Iterable[Entry], /, *, time_zone: str = "UTC", ax: Axes | Non
     """
     Draw incidents and changes side by side: a lane for each, and what caused or ended what.
 
-    A lane has a bar for each status while it stood, and for a rollout the share of users as a
-    staircase. An arrow goes from a change to the incident it caused (solid), is suspected of
-    (dashed) or ended (dotted), as stated last. What is not over goes on to the right edge. Of more
-    than forty, incidents and the changes linked to them come first, and the picture says how many
-    there are.
+    A lane has a bar for each status while it stood (of more than thirty for those that stood
+    longest), and for a rollout the share of users as a staircase. An arrow goes from a change to
+    the incident it caused (solid), is suspected of (dashed) or ended (dotted), as stated last. What
+    is not over goes on to the right edge. Of more than forty, incidents and the changes linked to
+    them come first, and the picture says how many there are.
 
     Args:
         entries: As `imcm.timeline` returns them, such as those of a service.
@@ -258,10 +261,8 @@ def _most_telling(every: Sequence[Lane]) -> list[Lane]:
 
 def _lane(axes: Axes, row: float, lane: Lane, scale: ClockScale, *, height: float = 0.56) -> None:
     looks = _LOOKS[lane.kind]
-    for band in lane.bands():
-        look = looks.get(band.status)
-        if look is None:
-            continue
+    for band in _longest(lane.bands(), looks):
+        look = looks[band.status]
         start = scale.x(band.start)
         end = scale.width * 1.02 if band.end is None else scale.x(band.end)
         axes.barh(
@@ -292,6 +293,20 @@ def _lane(axes: Axes, row: float, lane: Lane, scale: ClockScale, *, height: floa
             markeredgecolor=BLACK,
             zorder=3,
         )
+
+
+def _longest(bands: Iterable[Band], looks: Mapping[str, Pattern]) -> list[Band]:
+    """Return the bands of statuses that last, in order: of many those that stood longest."""
+    lasting = [band for band in bands if band.status in looks]
+    if len(lasting) <= MOST_BARS:
+        return lasting
+
+    def stood(index: int) -> tuple[bool, float]:
+        start, end = lasting[index].start, lasting[index].end
+        return end is None, 0.0 if end is None else (end - start).total_seconds()
+
+    longest = sorted(range(len(lasting)), key=stood)[-MOST_BARS:]
+    return [lasting[index] for index in sorted(longest)]
 
 
 def _staircase(
