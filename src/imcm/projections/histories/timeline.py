@@ -89,6 +89,13 @@ class Timeline(tuple[Entry, ...]):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        """Return of how many events and of what it is, in one line."""
+        streams = {(entry.kind, entry.id) for entry in self}
+        incidents = sum(kind == INCIDENT for kind, _ in streams)
+        changes = len(streams) - incidents
+        return f"timeline of {len(self):,} events: {incidents:,} incidents, {changes:,} changes"
+
     def plot(self, kind: str | None = None, *, ax: Axes | None = None) -> Axes:
         """
         Draw it; see `imcm.plots.timeline` and `imcm.plots.lanes`.
