@@ -411,7 +411,7 @@ def _legend(axes: Axes) -> None:
             [first[label] for label in order],
             order,
             loc="upper left",
-            bbox_to_anchor=(0, -0.02),
+            bbox_to_anchor=(0, 0),
             bbox_transform=_below(axes),
             ncols=4,
             frameon=False,
@@ -423,7 +423,7 @@ def _below(axes: Axes) -> object:
     """Return the axes' own coordinates, moved down by the ticks and the label of the time axis."""
     from matplotlib.transforms import ScaledTranslation
 
-    return axes.transAxes + ScaledTranslation(0, -0.55, axes.figure.dpi_scale_trans)
+    return axes.transAxes + ScaledTranslation(0, -0.6, axes.figure.dpi_scale_trans)
 
 
 # --- events ---------------------------------------------------------------------------------------
