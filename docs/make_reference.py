@@ -22,7 +22,7 @@ from typing import Any, Final
 import attrs
 
 import imcm
-from imcm import audit, change, errors, frames, incident
+from imcm import audit, change, errors, frames, incident, plots
 from imcm.codec.rows import EVENT_TYPES
 from imcm.docstrings import Docstring, parsed
 from imcm.domain import change_events, corrections, incident_events
@@ -65,10 +65,27 @@ REPORTS = (
 )
 CONTROL = (
     *("what_if", "risk_of", "failure_model", "calibration"),
-    *("conflicts", "conflicts_of", "next_free", "judge", "increments", "run_policy_tests"),
+    *(
+        "conflicts",
+        "conflicts_of",
+        "next_free",
+        "judge",
+        "increments",
+        "evidence_path",
+        "run_policy_tests",
+    ),
 )
 RESULTS = (
-    *("Figure", "DoraReport", "SideBySide", "Comparison", "Restatement", "Learned", "Entry"),
+    *(
+        "Figure",
+        "DoraReport",
+        "SideBySide",
+        "Comparison",
+        "Restatement",
+        "Learned",
+        "Entry",
+        "Timeline",
+    ),
     *("DecisionTrail", "Duties", "FreezeOverride", "Anomaly", "WhatIf", "RiskAssessment"),
     *("FailureModel", "FailureRate", "Calibration", "Conflict", "CanaryVerdict"),
 )
@@ -87,7 +104,7 @@ READ = (
     *("read_severity_scale", "format_named", "record_statements"),
     *("receiver", "read_receiver", "signatures"),
 )
-MODULES = ("audit", "events", "frames")
+MODULES = ("audit", "events", "frames", "plots")
 
 
 def anchor(heading: str) -> str:
@@ -918,7 +935,12 @@ def all_errors() -> Iterator[str]:
     yield table("error, what it says, what to do, attributes", rows)
 
 
-PAGES: Final = {"audit": "audit.md", "frames": "frames.md", "events": "events.md"}
+PAGES: Final = {
+    "audit": "audit.md",
+    "frames": "frames.md",
+    "events": "events.md",
+    "plots": "plots.md",
+}
 
 
 def modules() -> Iterator[str]:
@@ -931,7 +953,7 @@ def modules() -> Iterator[str]:
     rows.append(('<a id="__version__"></a>`imcm.__version__`', "The version, as text.", ""))
     yield table("name, what it is, more", rows)
     rows = []
-    for module in (audit, frames):
+    for module in (audit, frames, plots):
         for name in module.__all__:
             told = getattr(module, name)
             if callable(told):

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from imcm import audit, events, frames
+    from imcm import audit, events, frames, plots
     from imcm.domain import change, incident
     from imcm.domain.change_events import ChangeStatus, Template
     from imcm.domain.incident_events import IncidentStatus
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         Exposure,
         Look,
         RolloutDecision,
+        evidence_path,
         increments,
         judge,
     )
@@ -157,7 +158,7 @@ if TYPE_CHECKING:
     from imcm.projections.histories.duties import Duties, duties
     from imcm.projections.histories.learned import Learned, learned
     from imcm.projections.histories.overrides import FreezeOverride, freeze_overrides
-    from imcm.projections.histories.timeline import Entry, timeline
+    from imcm.projections.histories.timeline import Entry, Timeline, timeline
     from imcm.projections.reports.calibration import Calibration, calibration
     from imcm.projections.reports.compare import Comparison, compare
     from imcm.projections.reports.dora import DoraReport, SideBySide, dora_report, side_by_side
@@ -296,6 +297,7 @@ __all__ = [
     "Symptom",
     "Taken",
     "Template",
+    "Timeline",
     "Transaction",
     "TransactionOverError",
     "UnknownIdError",
@@ -326,6 +328,7 @@ __all__ = [
     "downtime",
     "duties",
     "events",
+    "evidence_path",
     "facts",
     "failed_deployment_recovery_time",
     "failure_model",
@@ -340,6 +343,7 @@ __all__ = [
     "learned",
     "mean_time_to_restore",
     "next_free",
+    "plots",
     "policy_schema",
     "read_policy",
     "read_policy_tests",
@@ -533,6 +537,9 @@ _HOMES: Final = {
     "facts": "imcm.projections.facts.fold",
     "failed_deployment_recovery_time": "imcm.projections.figures.recovery",
     "frames": "imcm.frames",
+    "plots": "imcm.plots",
+    "Timeline": "imcm.projections.histories.timeline",
+    "evidence_path": "imcm.domain.policy.judging",
     "incident": "imcm.domain.incident",
     "lead_time": "imcm.projections.figures.lead_time",
     "learned": "imcm.projections.histories.learned",
@@ -560,7 +567,7 @@ _HOMES: Final = {
     "Match": "imcm.projections.boards.views",
 }
 
-_MODULES: Final = frozenset({"audit", "change", "events", "frames", "incident"})
+_MODULES: Final = frozenset({"audit", "change", "events", "frames", "incident", "plots"})
 """Public names that are modules, used through them, as in incident.resolve."""
 
 

@@ -23,6 +23,7 @@ from imcm.domain.policy.judging import (
     Exposure,
     Look,
     RolloutDecision,
+    evidence_path,
     increments,
     judge,
 )
@@ -413,6 +414,26 @@ class TestMetrics:
         plan = CanaryPlan(metrics=("errors", "restarts"), tolerated_ratio="any")
         looks = {"errors": [look(9, 900, 9, 900)], "restarts": [timed(0, 5.0, 1, 5.0)]}
         assert RolloutDecision.PROMOTE is judge(looks, plan, baked=HOUR).decision
+
+
+class TestPath:
+    @pytest.mark.parametrize("plan", [PLAN, TWO])
+    def test_is_what_was_judged_after_each_look(self, plan):
+        looks = [look(n, 400, 9, 4_000, percent=10) for n in (0, 2, 9, 3, 12)]
+        seen = looks if plan is PLAN else {"errors": looks, "timeouts": looks[::-1]}
+
+        def upto(n):
+            return seen[:n] if plan is PLAN else {name: each[:n] for name, each in seen.items()}
+
+        path = evidence_path(seen, plan)
+        assert list(path) == [judge(upto(n), plan).log_evidence for n in range(1, 6)]
+        assert evidence_path(upto(0), plan) == ()
+
+    def test_refused(self):
+        with pytest.raises(InvalidValue, match="CanaryPlan"):
+            evidence_path([], "plan")
+        with pytest.raises(InvalidValue, match="looks"):
+            evidence_path(7, PLAN)
 
 
 class TestRefused:

@@ -39,7 +39,7 @@ from imcm.projections.histories import decisions
 from imcm.projections.histories.anomalies import Anomaly
 from imcm.projections.histories.decisions import Decision, DecisionTrail
 from imcm.projections.histories.learned import Learned, Learnt, Moved
-from imcm.projections.histories.timeline import Entry
+from imcm.projections.histories.timeline import Entry, Timeline
 from imcm.projections.reports.compare import Comparison
 from imcm.projections.reports.dora import Difference, DoraReport, SideBySide
 from imcm.projections.reports.presets import PRESETS, Preset
@@ -155,7 +155,7 @@ ROWS = (IncidentFacts, ChangeFacts, Entry, Learnt, Decision, Anomaly, Recorded)
 SHOWN = {
     ChangeColumns, ChangeTable, Comparison, DecisionTrail, Difference, DoraReport, Effect, Facts,
     Figure, IncidentColumns, IncidentTable, KaplanMeier, Learned, LazySequence, Moved, Population,
-    Preset, Restatement, SideBySide, TimeToRestore,
+    Preset, Restatement, SideBySide, TimeToRestore, Timeline,
 }  # fmt: skip
 
 

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from imcm.projections.facts.fold import Facts
     from imcm.projections.figures.windows import Period
     from imcm.projections.histories.decisions import DecisionTrail
-    from imcm.projections.histories.timeline import Entry
+    from imcm.projections.histories.timeline import Timeline
 
 __all__ = [
     "LedgerReader",
@@ -383,7 +383,7 @@ class LedgerReader:
         linked: bool = True,
         as_of: datetime | None = None,
         known_at: int | datetime | None = None,
-    ) -> tuple[Entry, ...]:
+    ) -> Timeline:
         """
         Return what happened to one incident or change, in order of time.
 

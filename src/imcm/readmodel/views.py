@@ -76,7 +76,7 @@ from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.failures import FailedBy, failures
 from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
-from imcm.projections.histories.timeline import Entry
+from imcm.projections.histories.timeline import Timeline
 from imcm.readmodel.asking import FOLDED, Where, members_of, paging, table_at
 from imcm.readmodel.boards import (
     ACTIONS,
@@ -1087,7 +1087,7 @@ class Views:
         linked: bool = True,
         as_of: datetime | None = None,
         known_at: int | datetime | None = None,
-    ) -> tuple[Entry, ...]:
+    ) -> Timeline:
         """
         Return what happened to one incident or change, in order of time.
 

@@ -715,7 +715,7 @@ def judge(
     many = len(looks_of)
     prior = _prior(plan.sought_ratio)
     paths = {name: _path(prior, each) for name, each in looks_of.items()}
-    path = [_log_sum(each) - math.log(many) for each in zip(*paths.values(), strict=True)]
+    path = _mean_path(paths)
     corrected = plan.alpha / many
     metrics = tuple(
         _measured(name, each, paths[name], plan, corrected) for name, each in looks_of.items()
@@ -749,6 +749,34 @@ def judge(
         percent=stages[-1] if stages else None,
         metrics=metrics,
     )
+
+
+def evidence_path(
+    looks: Iterable[Look] | Mapping[str, Iterable[Look]], plan: CanaryPlan
+) -> tuple[float, ...]:
+    """
+    Return, after each look, the natural logarithm of the evidence that the canary fails more.
+
+    Of several metrics it is that of the mean of theirs. The last one is the `log_evidence` of what
+    `judge` returns; the canary is aborted where it first reaches -log(alpha).
+
+    Args:
+        looks, plan: As `judge` takes them. Without looks the path is empty.
+
+    Raises:
+        InvalidValue: As of `judge`.
+    """
+    if not isinstance(plan, CanaryPlan):
+        raise InvalidValue("plan", plan, "give a CanaryPlan, as in CanaryPlan(alpha=0.05)")
+    prior = _prior(plan.sought_ratio)
+    paths = {name: _path(prior, each) for name, each in _by_metric(looks, plan).items()}
+    return tuple(_mean_path(paths))
+
+
+def _mean_path(paths: Mapping[str, Sequence[float]]) -> list[float]:
+    """Return the logarithm of the mean of the evidence of all metrics, after each look."""
+    many = len(paths)
+    return [_log_sum(each) - math.log(many) for each in zip(*paths.values(), strict=True)]
 
 
 def _by_metric(value: object, plan: CanaryPlan) -> dict[str, tuple[Look, ...]]:

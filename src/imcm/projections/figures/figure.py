@@ -9,17 +9,21 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import attrs
 
 from imcm.domain.recorded import LogMark
 from imcm.plain import joined
 from imcm.projections.figures.definition import Definition, json_value
+from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.excerpt import excerpt, named, short
 from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, SHARE, minute, shown, zone
 from imcm.projections.statistics.intervals import Interval
+
+if TYPE_CHECKING:
+    from imcm.projections.figures.drawing import Axes
 
 STILL_OPEN: Final = "still open"
 """In the counts of a figure: how many are not over."""
@@ -232,6 +236,21 @@ class Figure:
             lines.append(f"    {key} = {value}{mark}")
         lines += [f"  note: {note}" for note in self.notes]
         return joined(lines)
+
+    def plot(self, kind: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """
+        Draw it; see `imcm.plots`.
+
+        Args:
+            kind: "over_time" where it has periods, "groups", or "survival" where it is of
+                durations. None takes the first of these that it has.
+            ax: Axes of matplotlib to draw into; None makes new ones.
+
+        Raises:
+            InvalidValue: It has no such picture.
+            MissingExtraError: The extra `plot` is not installed.
+        """
+        return drawn(self, kind, ax=ax)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -23,8 +23,12 @@ from imcm.errors import InvalidValue, UnknownIdError
 from imcm.projections.facts.fold import is_statement
 from imcm.projections.figures.bounds import inside
 from imcm.projections.figures.definition import checked_period
+from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
+
+if TYPE_CHECKING:
+    from imcm.projections.figures.drawing import Axes
 
 
 @attrs.frozen(kw_only=True)
@@ -80,6 +84,34 @@ class Entry:
         return plain
 
 
+class Timeline(tuple[Entry, ...]):
+    """What happened, in order of time: a tuple of entries that can be drawn."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return of how many events and of what it is, in one line."""
+        streams = {(entry.kind, entry.id) for entry in self}
+        incidents = sum(kind == INCIDENT for kind, _ in streams)
+        changes = len(streams) - incidents
+        return f"timeline of {len(self):,} events: {incidents:,} incidents, {changes:,} changes"
+
+    def plot(self, kind: str | None = None, *, ax: Axes | None = None) -> Axes:
+        """
+        Draw it; see `imcm.plots.timeline` and `imcm.plots.lanes`.
+
+        Args:
+            kind: "events", a row for each, or "lanes", a lane for each incident and change. None
+                takes events where there are at most four incidents and changes.
+            ax: Axes of matplotlib to draw into; None makes new ones.
+
+        Raises:
+            InvalidValue: There is no such picture.
+            MissingExtraError: The extra `plot` is not installed.
+        """
+        return drawn(self, kind, ax=ax)
+
+
 LINKS: Final = ("change", "incident", "merged", "into", "repairs", "other")
 """Fields of events that name another incident or change."""
 
@@ -94,7 +126,7 @@ def timeline(
     linked: bool = True,
     as_of: datetime | None = None,
     known_at: int | datetime | None = None,
-) -> tuple[Entry, ...]:
+) -> Timeline:
     """
     Return what happened, in order of time; things without a known time come first.
 
@@ -134,7 +166,7 @@ def timeline(
         and not isinstance(entry.event, SourceSaid)
     ]
     selected.sort(key=_order)
-    return tuple(selected)
+    return Timeline(selected)
 
 
 def replayed(

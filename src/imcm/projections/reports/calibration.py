@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -22,6 +22,7 @@ from imcm.plain import joined
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.instants import MICROSECOND, instant, moment_of
 from imcm.projections.figures.days import midnight
+from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.failures import FAILED_BY
 from imcm.projections.figures.function import facts_of
@@ -43,6 +44,9 @@ from imcm.projections.reports.failure_model import (
     trained_model,
 )
 from imcm.projections.statistics.intervals import Interval, critical_z, wilson
+
+if TYPE_CHECKING:
+    from imcm.projections.figures.drawing import Axes
 
 __all__ = ["Bin", "Calibration", "Score", "calibration"]
 
@@ -163,6 +167,18 @@ class Calibration:
         if self.not_predicted:
             lines.append(f"  {self.not_predicted:,} came before there was anything to learn from")
         return joined(lines)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """
+        Draw predicted against observed failures; see `imcm.plots.calibration`.
+
+        Args:
+            ax: Axes of matplotlib to draw into; None makes new ones.
+
+        Raises:
+            MissingExtraError: The extra `plot` is not installed.
+        """
+        return drawn(self, ax=ax)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain values for JSON; the keys are always there."""

@@ -15,12 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
 from imcm.errors import InvalidValue
 from imcm.plain import joined
+from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.durations import STATISTICS
 from imcm.projections.figures.figure import Figure, Included
 from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, shown
@@ -40,6 +41,9 @@ from imcm.projections.statistics.two_samples import (
     hodges_lehmann,
     mann_whitney,
 )
+
+if TYPE_CHECKING:
+    from imcm.projections.figures.drawing import Axes
 
 __all__ = ["Comparison", "compare", "fisher_exact", "newcombe", "sample_size_for_shares"]
 
@@ -179,6 +183,18 @@ class Comparison:
         unseen = shown(self.shortening_unseen, SHARE)
         yield f"  a true shortening by 10 % would have looked no better: {unseen} of the time"
         yield f"  all draws: seed {self.seed}, {self.runs:,} runs"
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """
+        Draw both sides and the verdict; see `imcm.plots.before_and_after`.
+
+        Args:
+            ax: Axes of matplotlib to draw into; None makes new ones.
+
+        Raises:
+            MissingExtraError: The extra `plot` is not installed.
+        """
+        return drawn(self, ax=ax)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import combinations
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
@@ -24,6 +24,7 @@ from imcm.gc_pause import gc_paused
 from imcm.plain import joined
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import local
+from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.excerpt import FEW, SOME, excerpt, named, one_of
 from imcm.projections.figures.failures import DIVIDES, ChangeFailureRate, change_failures
 from imcm.projections.figures.figure import Figure, Included, by_reason
@@ -42,6 +43,9 @@ from imcm.projections.figures.restore import measure
 from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, shown, zone
 from imcm.projections.reports.bands import band, bands_of, spanned
 from imcm.projections.reports.presets import METRICS, PRESETS, MetricDefinition, Preset, preset_of
+
+if TYPE_CHECKING:
+    from imcm.projections.figures.drawing import Axes
 
 __all__ = [
     "Changed",
@@ -294,6 +298,25 @@ class DoraReport:
             lines.append(line)
         lines += [f"  note: {note}" for note in self.notes]
         return "\n\n".join([joined(lines), *(f.explain() for f in self.figures.values())])
+
+    def plot(
+        self, kind: str | None = None, *, metric: str | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """
+        Draw one of its figures; see `imcm.plots`.
+
+        Args:
+            kind: "over_time" where it has periods, "groups", or "survival" of durations. None takes
+                the first of these that the figure has.
+            metric: Which figure, by its name in `figures`; None takes the change failure rate, for
+                "survival" time to restore.
+            ax: Axes of matplotlib to draw into; None makes new ones.
+
+        Raises:
+            InvalidValue: There is no such metric, or no such picture of it.
+            MissingExtraError: The extra `plot` is not installed.
+        """
+        return drawn(self, kind, metric=metric, ax=ax)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """
@@ -612,6 +635,18 @@ class SideBySide:
             for name, figure in self.figures.items()
         ]
         return "\n\n".join([joined(lines), *(d.explain() for d in self.differences)])
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """
+        Draw the numbers of all presets; see `imcm.plots.side_by_side`.
+
+        Args:
+            ax: Axes of matplotlib to draw into; None makes new ones.
+
+        Raises:
+            MissingExtraError: The extra `plot` is not installed.
+        """
+        return drawn(self, ax=ax)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -21,10 +21,14 @@ from imcm.domain.vocabulary import checked_function, optional_time
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.facts.fold import Facts, FactsFold
+from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.excerpt import SOME, excerpt
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import SHAPE, shown
+
+if TYPE_CHECKING:
+    from imcm.projections.figures.drawing import Axes
 
 __all__ = ["Added", "Effect", "Restatement", "restated"]
 
@@ -155,6 +159,18 @@ class Restatement:
         if rest:
             lines.append(f"  across undefined values: {shown(float(rest), unit)}")
         return joined(lines)
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """
+        Draw what moved the figure since it was published; see `imcm.plots.restatement`.
+
+        Args:
+            ax: Axes of matplotlib to draw into; None makes new ones.
+
+        Raises:
+            MissingExtraError: The extra `plot` is not installed.
+        """
+        return drawn(self, ax=ax)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
         """

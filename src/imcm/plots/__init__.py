@@ -1,0 +1,34 @@
+"""
+Pictures of figures, reports and timelines, drawn by matplotlib.
+
+    from imcm import plots, time_to_restore
+
+    plots.survival(time_to_restore(ledger.replay()))
+
+Each function takes what the library computed, draws its numbers and computes none of its own,
+returns the Axes, and takes `ax=` to draw into. None changes settings of matplotlib or shows
+anything. Needs `pip install 'imcm[plot]'`; importing this module does not load matplotlib.
+"""
+
+from imcm.plots.calendars import calendar
+from imcm.plots.choosing import plot
+from imcm.plots.differences import before_and_after, restatement
+from imcm.plots.durations import survival
+from imcm.plots.judgements import calibration, canary
+from imcm.plots.parts import groups, over_time, side_by_side
+from imcm.plots.timelines import lanes, timeline
+
+__all__ = [
+    "before_and_after",
+    "calendar",
+    "calibration",
+    "canary",
+    "groups",
+    "lanes",
+    "over_time",
+    "plot",
+    "restatement",
+    "side_by_side",
+    "survival",
+    "timeline",
+]
