@@ -87,8 +87,7 @@ def spark(tmp_path_factory):
     }
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")
-        # Workers keep their files in a folder of this name, else in the installed package.
-        patch.setenv("SPARK_WORKER_DIR", str(folder / "work"))
+        # Its workers keep what executors say in `work` of the installed package: it can't be told.
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         builder = SparkSession.builder.master(CLUSTER).appName("imcm")
         for name, value in settings.items():
