@@ -49,6 +49,11 @@ class Outside:
     rows: int
 
 
+def rows_in_words(rows: int) -> str:
+    """Return how many rows, in words."""
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
 PASTED: Final = 30
 """So many lines to paste stand in a message; the report has them all."""
 
@@ -67,7 +72,7 @@ def paste_lines(outside: Sequence[Outside]) -> list[str]:
             before = each.column
             allowed = ", ".join(CLOSED.get(before, ()))
             lines.append(f"[values.{before}]  # one of {allowed}; or \"\" for absent")
-        rows = "1 row" if each.rows == 1 else f"{each.rows:,} rows"
+        rows = rows_in_words(each.rows)
         lines.append(f"{toml_text(each.value)} = {toml_text(BLANK)}  # {rows}")
     if len(outside) > PASTED:
         lines.append(f"# and {len(outside) - PASTED:,} more")

@@ -48,7 +48,18 @@ class Header:
     made: tuple[tuple[str, Made, tuple[int, ...]], ...] = ()
 
 
-def _header(table: Table, kind: str, options: CsvOptions) -> Header:
+def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
+    """
+    Return what the columns of a table stand for.
+
+    Args:
+        table: The table.
+        kind: Which of `TABLES` it is.
+        options: How it is read.
+
+    Raises:
+        ImportRefusedError: It has not the columns that it needs, or two stand for the same.
+    """
     by = options.translation
     names = table.columns
     place_of = _Places(table)
@@ -328,7 +339,7 @@ class Rows:
         by = options.translation.of(kind)
         self.options = options = attrs.evolve(options, translation=by)
         self.table = read_table(given, name=kind, encoding=by.encoding, delimiter=by.delimiter)
-        self.header = _header(self.table, kind, options)
+        self.header = header_of(self.table, kind, options)
 
     def __iter__(self) -> Iterator[tuple[Row, bytes]]:
         """Yield each row, also one that does not fit the header, with what it was read from."""
