@@ -71,7 +71,7 @@ def paste_lines(outside: Sequence[Outside]) -> list[str]:
         if each.column != before:
             before = each.column
             allowed = ", ".join(CLOSED.get(before, ()))
-            lines.append(f"[values.{before}]  # one of {allowed}; or \"\" for absent")
+            lines.append(f'[values.{before}]  # one of {allowed}; or "" for absent')
         rows = rows_in_words(each.rows)
         lines.append(f"{toml_text(each.value)} = {toml_text(BLANK)}  # {rows}")
     if len(outside) > PASTED:

@@ -21,7 +21,14 @@ def _words(column: str) -> str:
 
 _BOTH: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("number", "nr", "no", "key", "ticket", "ticket id", "ticket nr", "reference", "ref"),
-    "service": ("services", "affected service", "affected services", "system", "application", "app"),
+    "service": (
+        "services",
+        "affected service",
+        "affected services",
+        "system",
+        "application",
+        "app",
+    ),
     "environment": ("env", "stage"),
     "title": ("summary", "subject", "name", "headline"),
     "updated_at": ("updated", "last updated", "modified", "last modified", "changed"),
@@ -54,7 +61,14 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
                 *("duration", "duration min", "duration minutes", "duration in minutes"),
                 *("duration h", "duration hours", "duration seconds", "duration s"),
                 *("downtime", "downtime min", "downtime minutes", "outage minutes"),
-                *("ttr", "ttr min", "ttr minutes", "mttr", "time to resolve", "time to restore min"),
+                *(
+                    "ttr",
+                    "ttr min",
+                    "ttr minutes",
+                    "mttr",
+                    "time to resolve",
+                    "time to restore min",
+                ),
                 *("time to restore minutes", "minutes to restore", "minutes to resolve"),
                 *("seconds to resolve", "hours to resolve", "time to resolve minutes"),
             ),
@@ -72,14 +86,28 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "changes": _by_name(
         {
             **_BOTH,
-            "id": (*_BOTH["id"], "change", "change id", "change number", "deployment id", "release"),
+            "id": (
+                *_BOTH["id"],
+                "change",
+                "change id",
+                "change number",
+                "deployment id",
+                "release",
+            ),
             "type": ("change type",),
             "kind": (),
             "risk": ("risk level", "change risk"),
             "version": ("tag",),
             "requested_by": ("requester", "requested for"),
             "status": ("result", "outcome", "close code"),
-            "requested_at": ("requested", "created", "created at", "created on", "opened", "opened at"),
+            "requested_at": (
+                "requested",
+                "created",
+                "created at",
+                "created on",
+                "opened",
+                "opened at",
+            ),
             "approved_at": ("approved", "approved on"),
             "started_at": ("started", "start", "actual start", "actual start date", "begin"),
             "deployed_at": (
@@ -114,13 +142,30 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
 
 WORDS: Final[Mapping[str, Mapping[str, str]]] = {
     "severity": {
-        **{f"{sev}{between}{rank}": f"P{min(rank, 4)}" for rank in range(1, 6)
-           for sev in ("sev", "severity", "p", "prio", "priority") for between in ("", " ")},
+        **{
+            f"{sev}{between}{rank}": f"P{min(rank, 4)}"
+            for rank in range(1, 6)
+            for sev in ("sev", "severity", "p", "prio", "priority")
+            for between in ("", " ")
+        },
         **{str(rank): f"P{min(rank, 4)}" for rank in range(1, 6)},
-        **{"critical": "P1", "1 critical": "P1", "blocker": "P1", "highest": "P1"},
-        **{"high": "P2", "2 high": "P2", "major": "P2"},
-        **{"medium": "P3", "moderate": "P3", "3 moderate": "P3", "3 medium": "P3", "minor": "P3"},
-        **{"low": "P4", "4 low": "P4", "lowest": "P4", "5 planning": "P4", "trivial": "P4"},
+        "critical": "P1",
+        "1 critical": "P1",
+        "blocker": "P1",
+        "highest": "P1",
+        "high": "P2",
+        "2 high": "P2",
+        "major": "P2",
+        "medium": "P3",
+        "moderate": "P3",
+        "3 moderate": "P3",
+        "3 medium": "P3",
+        "minor": "P3",
+        "low": "P4",
+        "4 low": "P4",
+        "lowest": "P4",
+        "5 planning": "P4",
+        "trivial": "P4",
     },
     "status": {
         **dict.fromkeys(("new", "todo", "to do", "reopened", "waiting", "pending"), "open"),

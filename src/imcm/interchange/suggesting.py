@@ -161,7 +161,12 @@ def _spaced(name: str) -> str:
 def _guessed(read: Table, table: str | None) -> _Basis:
     """Return what columns are by their names; of the tables, the one with most that are known."""
     tries = [_guess(read, each) for each in (TABLES if table is None else [table])]
-    return max(tries, key=lambda each: (len(each.columns) + len(_own(read, each.table))))
+    return max(tries, key=_known)
+
+
+def _known(basis: _Basis) -> int:
+    """Return how many columns stand for one of ours, less those that are missing."""
+    return len(basis.header.ours) - 2 * len(basis.missing)
 
 
 def _own(read: Table, table: str) -> set[str]:
@@ -272,7 +277,8 @@ class _Seen:
     def _word(self, name: str, cell: str) -> None:
         if not cell or self._is_absent(cell):
             return
-        if self._basis.translation.value(name, cell).casefold() in {"", *allowed(self._table, name)}:
+        meant = self._basis.translation.value(name, cell).casefold()
+        if meant in {"", *allowed(self._table, name)}:
             return
         words = self.words.setdefault(name, Counter())
         folded = cell.strip().casefold()
@@ -309,9 +315,7 @@ def _places(header: Header, columns: int) -> dict[str, tuple[int, ...]]:
         for name, how, parts in header.made
         if how.how in {"first", "join"}
     }
-    return {
-        name: (at,) if at < columns else made.get(name, ()) for name, at in header.ours.items()
-    }
+    return {name: (at,) if at < columns else made.get(name, ()) for name, at in header.ours.items()}
 
 
 # --- as text --------------------------------------------------------------------------------------
@@ -335,8 +339,8 @@ def _head(basis: _Basis, seen: _Seen) -> Iterator[str]:
 def _zone(basis: _Basis, found: Found) -> Iterator[str]:
     if found.naive and basis.translation.tz is None:
         yield (
-            f'# tz = "{_ZONE}"  # times without an offset: {found.naive:,}; say whose clock it was, '
-            "here or by --tz"
+            f'# tz = "{_ZONE}"  # times without an offset: {found.naive:,}; say whose clock '
+            "it was, here or by --tz"
         )
 
 
