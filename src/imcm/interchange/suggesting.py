@@ -56,7 +56,8 @@ _COUNTED: Final = 1_000
 _LONGEST: Final = 200
 _SHOWN: Final = 40
 _RECOGNISED: Final = 4
-"""So many columns of a ready mapping a table has, to be taken for an export of that tool."""
+"""So many columns of a ready mapping a table has, to be taken for an export of that tool; one of them
+at least is called as only that tool calls it."""
 _ZONE: Final = "Europe/Berlin"
 _NUMBER: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
 _UNIT_IN_NAME: Final = (
@@ -128,7 +129,7 @@ def _ready_for(read: Table, table: str | None) -> _Basis | None:
         for kind in TABLES if table is None else [table]:
             named = _named_by(whole, kind)
             has = [each for each in read.columns if each.casefold() in named]
-            own = [each for each in has if _spaced(each) != each.casefold()]
+            own = [each for each in has if each.casefold() not in COLUMNS[kind]]
             if len(has) < _RECOGNISED or not own or (best and len(has) <= best[0]):
                 continue
             by = whole.of(kind)
