@@ -15,7 +15,7 @@ def test_examples(tmp_path, monkeypatch):
     files = SHOWN.findall(text)
     assert {name for name, _ in files} == {
         *("incidents.csv", "changes.csv", "servicenow.toml", "export.csv", "bad.csv"),
-        *("monday.csv", "tuesday.csv", "tool.toml"),
+        *("monday.csv", "tuesday.csv", "tool.toml", "incident.csv", "workbook.csv"),
     }
     for name, shown in files:
         (tmp_path / name).write_text(shown, encoding="utf-8")

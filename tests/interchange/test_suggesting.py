@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.interchange.test_ready_mappings import EXPORTS
 
 from imcm import Ledger, facts
-from imcm.errors import ImcmError, ImportRefusedError, InvalidValue
+from imcm.errors import ImcmError, InvalidValue
 from imcm.interchange.csv_contract import CLOSED, TABLES
 from imcm.interchange.csv_files import import_csv
 from imcm.interchange.mapping import read_mapping
 from imcm.interchange.ready_mappings import ready_mappings
 from imcm.interchange.suggesting import suggest_mapping
 from imcm.interchange.time_shapes import Times
-from tests.interchange.test_ready_mappings import EXPORTS
 
 GERMAN = """\
 Nr;Title;Priority;Status;Detected;Resolved;Duration (min);Team
@@ -87,7 +87,9 @@ def test_what_is_said_of_it(tmp_path: Path) -> None:
     file = tmp_path / "workbook.csv"
     file.write_text(GERMAN, "utf-8")
     lines = suggest_mapping(file, table="incidents").splitlines()
-    assert lines[0] == '# A first mapping for incidents: "workbook.csv", 3 rows (semicolons, UTF-8).'
+    assert (
+        lines[0] == '# A first mapping for incidents: "workbook.csv", 3 rows (semicolons, UTF-8).'
+    )
     assert 'time_formats = ["%d.%m.%Y %H:%M"]  # tried against all values' in lines
     assert 'absent = ["-"]  # a guess; cells that have one: 1' in lines
     assert '"Nr" = "id"  # a guess by its name' in lines
@@ -216,7 +218,9 @@ def test_what_differs_from_a_ready_mapping(tmp_path: Path) -> None:
 
 def test_which_table_it_is() -> None:
     """By most columns that are known; or as it is said."""
-    rows = [{"Release": "1", "Deployed": "2024-03-04T09:00Z", "Outcome": "Success", "Risk": "Medium"}]
+    rows = [
+        {"Release": "1", "Deployed": "2024-03-04T09:00Z", "Outcome": "Success", "Risk": "Medium"}
+    ]
     text = suggest_mapping(rows)
     assert "for changes" in text
     assert tomllib.loads(text)["changes"]["values"] == {
@@ -323,13 +327,11 @@ def test_any_table_gives_a_mapping_or_an_error_of_ours(
     read_mapping(told, tables=TABLES, closed=CLOSED)
     kind = re.search(r"# A first mapping for (\w+):", text)
     assert kind is not None
-    if "No column looks like" not in text:
-        try:
-            import_csv(
-                Ledger.in_memory(), **{kind[1]: rows}, mapping=told, tz="UTC", keep_going=True
-            )
-        except ImportRefusedError as refused:  # the header is taken, whatever stands in the rows
-            assert "column" not in str(refused).split(";")[0]
+    if "No column looks like" not in text:  # the header is taken, whatever stands in the rows
+        tables = {kind[1]: rows}
+        ledger = Ledger.in_memory()
+        report = import_csv(ledger, **tables, mapping=told, tz="UTC", keep_going=True)
+        assert report.rows_read >= report.rows_imported
 
 
 @settings(deadline=None, max_examples=200)

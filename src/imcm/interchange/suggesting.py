@@ -56,8 +56,8 @@ _COUNTED: Final = 1_000
 _LONGEST: Final = 200
 _SHOWN: Final = 40
 _RECOGNISED: Final = 4
-"""So many columns of a ready mapping a table has, to be taken for an export of that tool; one of them
-at least is called as only that tool calls it."""
+"""So many columns of a ready mapping a table has, to be taken for an export of that tool; at least
+one of them is called as that tool alone calls it."""
 _ZONE: Final = "Europe/Berlin"
 _NUMBER: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
 _UNIT_IN_NAME: Final = (
