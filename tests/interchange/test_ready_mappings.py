@@ -23,8 +23,8 @@ SERVICENOW = """\
 "number","short_description","priority","severity","state","opened_at","resolved_at","closed_at",\
 "business_service","caused_by","description","assignment_group"
 "INC0010001","Checkout is down","1 - Critical","3 - Low","Closed","2024-03-04 10:00:00",\
-"2024-03-04 11:30:00","2024-03-06 09:00:00","Checkout","CHG0030001","Nobody can pay, ""at all"" now",\
-"Web"
+"2024-03-04 11:30:00","2024-03-06 09:00:00","Checkout","CHG0030001",\
+"Nobody can pay, ""at all"" now","Web"
 "INC0010002","Search is slow","3 - Moderate","3 - Low","In Progress","2024-03-05 10:00:00","","",\
 "Search","","","Search"
 "INC0010003","A test","4 - Low","3 - Low","Canceled","2024-03-05 12:00:00","","","Search","","",""

@@ -17,6 +17,7 @@ from imcm.interchange.csv_contract import CLOSED
 from imcm.interchange.mapping import BLANK, Problem
 from imcm.interchange.toml_files import toml_text
 from imcm.ledger.recording import Ledger
+from imcm.plain import excerpt
 
 __all__ = [
     "PROBLEMS_KEPT",
@@ -73,7 +74,11 @@ def paste_lines(outside: Sequence[Outside]) -> list[str]:
             allowed = ", ".join(CLOSED.get(before, ()))
             lines.append(f'[values.{before}]  # one of {allowed}; or "" for absent')
         rows = rows_in_words(each.rows)
-        lines.append(f"{toml_text(each.value)} = {toml_text(BLANK)}  # {rows}")
+        shown = excerpt(each.value, _LONGEST_VALUE - 1)
+        if shown == each.value:
+            lines.append(f"{toml_text(shown)} = {toml_text(BLANK)}  # {rows}")
+        else:  # it is cut, or it looks like a key: no line can name it
+            lines.append(f"# {toml_text(shown)}: {rows}")
     if len(outside) > PASTED:
         lines.append(f"# and {len(outside) - PASTED:,} more")
     return lines
