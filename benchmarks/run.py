@@ -50,6 +50,7 @@ import logs
 import metrics
 import msgspec
 import receiving
+import tables
 import whole
 
 from imcm import (
@@ -177,6 +178,22 @@ GOALS: dict[str, Goal] = {
         "bulk import through the domain",
         "executemany of the same rows in transactions of the same size",
         3,
+    ),
+    "csv_vs_bring_in": Goal(
+        "CSV files of incidents and changes of another tool, by a mapping, all rules included",
+        "bringing in the events that they make",
+        1.4,
+    ),
+    "log_vs_bring_in": Goal(
+        "an audit log with one row for each state of an incident, by a mapping",
+        "bringing in the events that it makes",
+        1.4,
+    ),
+    "csv_again": Goal(
+        f"a file of {tables.AGAIN:,} incidents once more, in which nothing is new",
+        "its first import",
+        1,
+        "s",
     ),
     "follow_catch_up": Goal(
         f"kept facts brought up to date after {NEW:,} new events",
@@ -1506,6 +1523,7 @@ MEASUREMENTS: dict[str, tuple[str, ...]] = {
     "known_before": ("known_before",),
     "recording": ("record_vs_insert", "record_vs_stock"),
     "import": ("import_vs_insert",),
+    "tables": ("csv_vs_bring_in", "log_vs_bring_in", "csv_again"),
     "git": ("git_100k",),
     "receiver": ("receiver",),
     "memory": ("memory",),
@@ -1529,6 +1547,7 @@ WITHIN: dict[str, Callable[[Path, int], dict[str, Any]]] = {
     "git": git_history.measure_git,
     "receiver": receiving.measure_receiver,
     "import": measure_import,
+    "tables": tables.measure_tables,
     "keep": measure_keep,
     "metrics": measure_metrics,
     "by_month": measure_by_month,

@@ -1184,6 +1184,125 @@ class TestMapping:
         assert ({"Labels": "eu"}, ("a",)) == (second.labels, second.services)
         assert "columns that come again, joined by ;" in report.said[0]
 
+    def test_names_of_columns_are_found_in_any_case(self, ledger, put):
+        path = put("NUMBER,Opened At,x\n1,2024-05-01T09:00Z,a\n")
+        mapping = put(
+            '[incidents.columns]\n"number" = "id"\n"opened at" = "detected_at"\n"X" = ""\n',
+            "m.toml",
+        )
+        import_csv(ledger, incidents=path, mapping=mapping)
+        [row] = ledger.facts().incidents
+        assert ("1", at(9), {}) == (row.id, row.detected_at, row.labels)
+        two = put("NUMBER,Number,Opened At\n1,2,2024-05-01T09:00Z\n", "two.csv")
+        assert "more than once, in other cases" in refused(ledger, incidents=two, mapping=mapping)
+
+    def test_columns_made_of_several(self, ledger, put):
+        """The first there is, several joined, one text for all, the time between two."""
+        made = {
+            "id": {"join": ["P", "N"], "with": "-"},
+            "title": {"join": ["A", "B"], "with": ": "},
+            "resolved_at": {"first": ["R", "C"]},
+            "environment": {"always": "eu"},
+            "stated_time_to_restore": {"between": ["O", "C"]},
+            "label:row": {"join": ["#line"]},
+            "service": {"join": ["S", "T"], "with": "/"},
+        }
+        mapping = {
+            "incidents": {"columns": {"O": "detected_at"}, "made": made},
+            "absent": ["-"],
+        }
+        path = put(
+            "P,N,A,B,O,R,C,S,T\n"
+            "X,1,down,hard,2024-05-01T09:00Z,-,2024-05-01T10:30Z,pay,api\n"
+            "X,2,down,,2024-05-01T09:00Z,2024-05-01T09:30Z,,pay,\n"
+        )
+        import_csv(ledger, incidents=path, mapping=mapping)
+        first, second = ledger.facts().incidents
+        assert ("X-1", at(10, 30), "eu", ("pay/api",), {"row": "2"}) == (
+            *(first.id, first.resolved_at, first.environment, first.services, first.labels),
+        )
+        assert [90 * 60 * 1_000_000] == list(first.stated.values())
+        assert ("X-2", at(9, 30), (), {}) == (
+            *(second.id, second.resolved_at, second.services, second.stated),
+        )
+        assert ["down: hard", "down"] == [
+            events(ledger, f"incident:{each.id}")[0].title for each in (first, second)
+        ]
+        assert 0 == import_csv(ledger, incidents=path, mapping=mapping).events
+
+    def test_a_cell_that_is_made_of_what_can_not_be_read(self, ledger, put):
+        mapping = {
+            "incidents": {
+                "made": {
+                    "id": {"join": ["P", "N"]},
+                    "stated_time_to_restore": {"between": ["detected_at", "C"]},
+                }
+            }
+        }
+        path = put(
+            "P,N,detected_at,C\nX,1,2024-05-01T09:00Z,soon\nX,2,2024-05-01T09:00Z,2024-05-01T08:00Z\n"
+            "X,,2024-05-01T09:00Z,\n"
+        )
+        told = refused(ledger, incidents=path, mapping=mapping)
+        assert ":2: stated_time_to_restore (made): '': C: 'soon': give a date" in told
+        assert ":3: stated_time_to_restore (made): '': C: '2024-05-01T08:00Z': it is before" in told
+        assert ":4: id (made): '': it is empty, and every row needs it" in told
+
+    @pytest.mark.parametrize(
+        ("made", "why"),
+        [
+            ({"id": "P"}, "join"),
+            ({"id": {"join": ["P"]}}, "at least two"),
+            ({"id": {"join": ["P", 1]}}, "names of columns"),
+            ({"id": {"join": ["P", "Q"], "first": ["P", "Q"]}}, "always"),
+            ({"id": {"first": ["P", "Q"], "with": "-"}}, "always"),
+            ({"id": {"join": ["P", "Q"], "with": 1}}, "a text"),
+            ({"id": {"always": ""}}, "not empty"),
+            ({"id": {"first": ["P", "#line"]}}, "can only be joined"),
+            ({"id": {"between": ["P", "Q"]}}, "only stated_time_to_restore"),
+            ({"stated_time_to_repair": {"between": ["P", "Q", "R"]}}, "two columns"),
+            ({"ids": {"always": "x"}}, "to leave it out"),
+            ({"detected_at": {"first": ["P", "Q"]}}, "another column is mapped to it"),
+        ],
+    )
+    def test_refuses_what_can_not_be_made(self, made, why):
+        mapping = {"incidents": {"columns": {"O": "detected_at"}, "made": made}}
+        with pytest.raises(InvalidValue, match=why):
+            csv_options(mapping=mapping)
+
+    def test_made_of_a_column_that_is_not_there(self, ledger, put):
+        mapping = {"incidents": {"made": {"title": {"join": ["A", "Bee"]}}}}
+        path = put("id,detected_at,A\n1,2024-05-01T09:00Z,x\n")
+        assert "names a column 'Bee'" in refused(ledger, incidents=path, mapping=mapping)
+
+    def test_everything_else_is_a_value_too(self, ledger, put):
+        mapping = {"values": {"severity": {"crit": "P1", "*": "P4"}}, "absent": ["-"]}
+        path = put(
+            "id,detected_at,severity\n"
+            + "".join(
+                f"{n},2024-05-01T09:00Z,{text}\n"
+                for n, text in enumerate(["Crit", "p2", "whatever", "-", "", "*"])
+            )
+        )
+        import_csv(ledger, incidents=path, mapping=mapping)
+        assert ["P1", "P2", "P4", None, None, "P4"] == [
+            row.severity_last for row in ledger.facts().incidents
+        ]
+
+    def test_a_mapping_names_what_can_not_be_found_out(self, ledger, put):
+        path = put(b"id|title,detected_at\n" + "1|caf\u00e9,x\n".encode("latin-1"))
+        mapping = {"encoding": "latin-1", "delimiter": "|",
+                   "incidents": {"columns": {"title,detected_at": "title"},
+                                 "made": {"detected_at": {"always": "2024-05-01T09:00Z"}}}}  # fmt: skip
+        import_csv(ledger, incidents=path, mapping=mapping)
+        assert "caf\u00e9,x" == events(ledger, "incident:1")[0].title
+        rows = [{"id": "2", "title,detected_at": "x"}]
+        with pytest.raises(InvalidValue, match="leave it out"):
+            import_csv(ledger, incidents=rows, mapping=mapping)
+        for key in ("encoding", "delimiter"):
+            with pytest.raises(InvalidValue, match=key):
+                import_csv(ledger, incidents=path, mapping={key: "??"})
+
     def test_problems_name_their_column(self, ledger, put):
         """A problem calls the column and the value as the file does."""
         path = put("Number,Opened\n1,soon\n")

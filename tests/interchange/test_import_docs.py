@@ -16,6 +16,7 @@ def test_examples(tmp_path, monkeypatch):
     assert {name for name, _ in files} == {
         *("incidents.csv", "changes.csv", "servicenow.toml", "export.csv", "bad.csv"),
         *("monday.csv", "tuesday.csv", "tool.toml", "incident.csv", "workbook.csv"),
+        *("made.toml", "made.csv", "log.toml", "audit.csv"),
     }
     for name, shown in files:
         (tmp_path / name).write_text(shown, encoding="utf-8")
@@ -23,7 +24,7 @@ def test_examples(tmp_path, monkeypatch):
     told = []
     runner = doctest.DocTestRunner()
     runner.run(test, out=told.append, clear_globs=False)
-    for name in ("ledger", "ours", "copy", "again"):
+    for name in ("ledger", "ours", "copy", "again", "made", "log"):
         test.globs[name].close()
     assert runner.summarize(verbose=False).failed == 0, "".join(told)
     assert len(test.examples) >= 10

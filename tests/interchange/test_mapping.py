@@ -165,6 +165,38 @@ class TestTimes:
                 zone_named("tz", bad)
 
 
+class TestTimesThatCount:
+    @pytest.mark.parametrize(
+        ("given", "text", "when"),
+        [
+            ("epoch seconds", "1709640000", datetime(2024, 3, 5, 12, tzinfo=UTC)),
+            ("epoch seconds", "1709640000.25", datetime(2024, 3, 5, 12, 0, 0, 250_000, UTC)),
+            ("epoch milliseconds", "1709640000001", datetime(2024, 3, 5, 12, 0, 0, 1000, UTC)),
+            ("epoch seconds", "0", datetime(1970, 1, 1, tzinfo=UTC)),
+            ("epoch seconds", "2024-03-05T12:00Z", datetime(2024, 3, 5, 12, tzinfo=UTC)),
+        ],
+    )
+    def test_reads(self, given, text, when):
+        assert when == TimeRules(formats=(given,)).moment("at", text)
+
+    @pytest.mark.parametrize("text", ["-1", "1e9", "999999999999999", "17096400x", ""])
+    def test_refuses(self, text):
+        with pytest.raises(InvalidValue):
+            TimeRules(formats=("epoch seconds",)).moment("at", text)
+
+    def test_one_of_two_readings_is_no_guess(self):
+        rules = TimeRules(formats=("epoch seconds", "epoch milliseconds"))
+        with pytest.raises(InvalidValue, match="read it differently"):
+            rules.moment("at", "1709640000")
+
+    def test_the_same_text_is_read_the_same_again(self):
+        rules = TimeRules(formats=("epoch seconds",))
+        assert rules.moment("at", "1709640000") == rules.moment("at", "1709640000")
+        for _ in range(2):
+            with pytest.raises(InvalidValue):
+                rules.moment("at", "soon")
+
+
 class TestFormats:
     DAY_FIRST = TimeRules(formats=("%d/%m/%Y %H:%M",), zone=zone_named("tz", "UTC"))
 

@@ -659,7 +659,12 @@ class _OfRow:
             said = [_not_merged_again(each, there, into) for each in said]
         if self.commits is not None:
             said = [*said, self.commits.statement]
-        pairs = taking.add(self.kind, stream, there, said)
+        pairs: Sequence[Pair] = ()
+        if not there and len(said) > 1 and said[0].in_order:
+            # What was found first is known since then, and what is told otherwise later, later.
+            pairs = taking.add(self.kind, stream, (), said[:1])
+            said = said[1:]
+        pairs = (*pairs, *taking.add(self.kind, stream, (*there, *pairs), said))
         if self.refers:
             self._told(facts)
         if into is not None:

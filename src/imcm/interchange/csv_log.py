@@ -8,7 +8,8 @@ Tables whose rows are states over time: what each row says that the one before d
 
 A row is either all that stood at its time, or one field and what it became (`field` and `value`).
 Rows of one id are put in the order of their times; those of one time stay in the order of the
-table, whichever of the two directions that has. A status that follows another one is something
+table, whichever of the two directions that has. A table in which hardly a row is out of order is
+left in its own. A status that follows another one is something
 that happened; so is another severity. Everything else stands since the row from which on it is
 told as it is told last.
 """
@@ -16,7 +17,7 @@ told as it is told last.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -34,10 +35,10 @@ from imcm.interchange.csv_contract import (
     STATUSES,
     CsvOptions,
 )
-from imcm.interchange.csv_statements import Reading, id_of, word
-from imcm.interchange.csv_table import Row, Rows
+from imcm.interchange.csv_statements import Reading, id_of, read_by, word
+from imcm.interchange.csv_table import Header, Row, Rows, target_of, why_no_target
 from imcm.interchange.mapping import LABEL, member
-from imcm.interchange.statements import Happening, Statement
+from imcm.interchange.statements import Happening, Statement, checked_before
 from imcm.interchange.tables import TableRow
 
 if TYPE_CHECKING:
@@ -47,12 +48,24 @@ _OF_STORY: Final = frozenset({"id", "updated_at", "status", "severity", "field",
 """Columns that the story itself reads, row by row; the others are read as they are told last."""
 
 
+_RARE: Final = 100
+"""Where one row in so many, or fewer, is out of order, its clock is wrong and not its place."""
+
+
 class State(NamedTuple):
-    """One row, as much of it as is told: when, on which line, and the cells by their places."""
+    """
+    One row, as much of it as is told.
+
+    Attributes:
+        at: When; *line*, on which line it begins.
+        cells: Its cells, by the places of the header.
+        into: Of a row of one field, the place of the column that it speaks of.
+    """
 
     at: datetime
     line: int
     cells: tuple[str, ...]
+    into: int | None = None
 
 
 @attrs.define
@@ -78,24 +91,48 @@ class Story:
 
 
 class Log:
-    """The rows of a table as stories, by id."""
+    """
+    The rows of a table as stories, by id.
+
+    Attributes:
+        table: "incidents" or "changes"; *kind*, of what their stories are.
+        header: Its columns; where rows tell one field each, with those that they speak of.
+        reading: How a last row is read.
+    """
 
     def __init__(self, rows: Rows, table: str, options: CsvOptions) -> None:
         self.table = table
-        self.header = rows.header
         self.options = options
         self.kind: Literal["incident", "change"] = "incident" if table == "incidents" else "change"
-        # What the story reads by itself is no fact of a single row.
-        ours = self.header.ours
-        self._last = attrs.evolve(
-            self.header, ours={name: at for name, at in ours.items() if name not in _OF_STORY}
-        )
-        self.reading = Reading(table, self._last, options, by=self.header)
         self._rows = rows
-        self._field = self.header.ours.get("field")
-        self._into = {name.casefold(): at for name, at in ours.items()}
-        self._into |= {f"{LABEL}{name}".casefold(): at for name, at in self.header.labels.items()}
+        self._by = read_by(table, rows.header, options)
         self._falls = self._rises = 0
+        header = rows.header
+        # Of a row only what something is read of is kept: an export has dozens of columns.
+        used = sorted({*header.ours.values(), *header.labels.values()})
+        self._used = tuple(used)
+        self._under(
+            attrs.evolve(
+                header,
+                ours={name: used.index(at) for name, at in header.ours.items()},
+                labels={name: used.index(at) for name, at in header.labels.items()},
+                theirs=tuple(header.theirs[at] for at in used),
+            )
+        )
+        self._field = self.header.ours.get("field")
+
+    def _under(self, header: Header) -> None:
+        """Read under a header."""
+        self.header = header
+        # What the story reads by itself is no fact of a single row.
+        ours = {name: at for name, at in header.ours.items() if name not in _OF_STORY}
+        self._last = attrs.evolve(header, ours=ours)
+        final = self.options.translation.final
+        places = {**header.ours, **{LABEL + name: at for name, at in header.labels.items()}}
+        self._final = {at for name, at in places.items() if name in final}
+        # Only what a fact is read of: a column of which nothing is made changes nothing.
+        self._story = {*range(len(header.theirs))} - {*ours.values(), *header.labels.values()}
+        self.reading = Reading(self.table, self._last, self.options)
 
     def stories(self, note: Callable[[Row, str | None], object]) -> Iterator[Story]:
         """
@@ -105,70 +142,120 @@ class Log:
             note: Called with each row, also one with problems, and the id it is of or None.
         """
         stories: dict[str, Story] = {}
-        hashed = hashlib.sha256(self.reading.by)
-        times: dict[str, datetime | None] = {}
-        before: datetime | None = None
+        hashed = hashlib.sha256(self._by)
+        header = self.header
+        ours, labels, theirs = dict(header.ours), dict(header.labels), [*header.theirs]
+        used, time = self._used, self.options.times.time
         for row, raw in self._rows:
             id_ = id_of(row, self.options)
-            text = row.text("updated_at")
-            if text not in times:
-                times[text] = row.get("updated_at", self.options.times.time)
-            at = times[text]
+            at = row.get("updated_at", time)
             if at is None and not row.problems:
                 row.wrong("updated_at", "it is empty, and a row of a log needs its time")
+            into = None if self._field is None else self._spoken_of(row, ours, labels, theirs)
             note(row, id_)
             if id_ is None or at is None or row.problems:
                 continue
-            if before is not None:
-                self._falls += at < before
-                self._rises += at > before
-            before = at
             story = stories.get(id_)
             if story is None:
                 story = stories[id_] = Story(id_, row.raw("id"), [], hashed.copy())
+            else:
+                before = story.states[-1].at
+                self._falls += at < before
+                self._rises += at > before
             story.hashed.update(b"\n" + raw)
-            story.states.append(State(at, row.line, tuple(map(intern, row.cells))))
+            cells = row.cells
+            kept = tuple([intern(cells[place]) for place in used])
+            story.states.append(State(at, row.line, kept, into))
+        if self._field is not None:
+            labels = dict(sorted(labels.items()))
+            self._under(attrs.evolve(header, ours=ours, labels=labels, theirs=tuple(theirs)))
         yield from stories.values()
+
+    def _spoken_of(
+        self, row: Row, ours: dict[str, int], labels: dict[str, int], theirs: list[str]
+    ) -> int | None:
+        """Return the place of the column that a row of one field speaks of, perhaps a new one."""
+        name = row.text("field")
+        if not name:
+            return None
+        target = target_of(self.table, name)
+        into = labels if target.startswith(LABEL) else ours
+        key = target.removeprefix(LABEL)
+        if key not in into:
+            if (why := why_no_target(target)) is not None:
+                row.wrong("field", why)
+                return None
+            into[key] = len(theirs)
+            theirs.append(name)
+        return into[key]
 
     # --- a story as statements
 
     def statements(self, story: Story) -> tuple[list[Statement], Row]:
-        """Return what a story says, row by row; and its last row, with what is wrong with it."""
+        """Return what a story says, row by row; and its last row, with what is wrong with any."""
         states = self._states(story)
         last = self._row(states[-1])
-        said = self.reading.statement(last, story.sha256, of_log=story.raw)
-        if said is None:
-            return [], last
-        facts: dict[datetime, dict[str, Any]] = {}
-        for name, value in self._each(said.facts):
-            since = self._since(states, name)
-            of_then = facts.setdefault(since, {})
-            if isinstance(name, tuple):
-                of_then.setdefault(name[0], {})[name[1]] = value
-            else:
-                of_then[name] = value
+        facts = self._facts(states, last)
         happened: dict[datetime, list[Happening]] = {}
         words: dict[datetime, str] = {}
         self._statuses(states, last, happened, words, facts)
         self._severities(states, last, happened, facts)
-        if self.kind == INCIDENT and "detected_at" not in said.facts:
-            facts.setdefault(states[0].at, {})["detected_at"] = states[0].at
-        for at, each in happened.items():
+        if last.problems:
+            return [], last
+        for at in happened:
             facts.setdefault(at, {})
-            each.sort(key=lambda one: one.what == "severity")
+        sha256 = story.sha256
         return [
-            Statement(
+            checked_before(
+                in_order=True,
                 kind=self.kind,
                 id=story.raw,
                 facts=facts[at],
                 happened=tuple(happened.get(at, ())),
                 said_at=at,
                 status=words.get(at, ""),
-                sha256=story.sha256,
-                in_order=True,
+                sha256=sha256,
             )
-            for at in sorted(facts)
+            for at in dict.fromkeys(state.at for state in states)
+            if at in facts
         ], last
+
+    def _facts(self, states: Sequence[State], last: Row) -> dict[datetime, dict[str, Any]]:
+        """Return what each row says that none before it said, by its time; note what is wrong."""
+        facts: dict[datetime, dict[str, Any]] = {states[0].at: {}}
+        told: dict[str, Any] = {}
+        before: tuple[str, ...] | None = None
+        end = len(states) - 1
+        for place, state in enumerate(states):
+            cells = self._known_then(state, at_end=place == end)
+            if cells == before:
+                continue
+            before = cells
+            row = last if place == end else self._row(state._replace(cells=cells))
+            said = self.reading.statement(row, "", of_log=self.table)
+            if said is None:
+                last.problems[:] = row.problems
+                break
+            new = facts.setdefault(state.at, {})
+            for name, value in said.facts.items():
+                if name in {"labels", "marks"}:
+                    was = told.setdefault(name, {})
+                    changed = {key: each for key, each in value.items() if was.get(key) != each}
+                    was |= changed
+                    if changed:
+                        new[name] = {**new.get(name, {}), **changed}
+                elif told.get(name) != value:
+                    new[name] = told[name] = value
+        if self.kind == INCIDENT and "detected_at" not in told:
+            facts[states[0].at]["detected_at"] = states[0].at
+        return facts
+
+    def _known_then(self, state: State, *, at_end: bool) -> tuple[str, ...]:
+        """Return the cells of which facts are read; of what is known at the end, only there."""
+        cells = list(state.cells)
+        for place in self._story if at_end else self._story | self._final:
+            cells[place] = ""
+        return tuple(cells)
 
     def last(self, story: Story) -> Row:
         """Return the last row of a story."""
@@ -184,51 +271,24 @@ class Log:
 
     def _in_order(self, states: Sequence[State]) -> list[State]:
         turned = self._falls > self._rises  # newest first, also among those of one time
-        return sorted(reversed(states) if turned else states, key=lambda state: state.at)
+        ordered = states[::-1] if turned else [*states]
+        if min(self._falls, self._rises) * _RARE > max(self._falls, self._rises):
+            ordered.sort(key=lambda state: state.at)
+        return ordered
 
     def _carried(self, states: Sequence[State]) -> list[State]:
         """Return rows of one field each as all that stood after each of them."""
-        field, value = self.header.ours["field"], self.header.ours.get("value")
+        value = self.header.ours.get("value")
         carried: list[State] = []
         stands: list[str] = [""] * len(self.header.theirs)
         for state in states:
-            name = self.options.translation.value("field", state.cells[field])
-            place = self._into.get(name.casefold(), self._into.get(f"{LABEL}{name}".casefold()))
             for at, cell in enumerate(state.cells):
-                if cell and at not in {field, value}:
+                if cell:
                     stands[at] = cell
-            if place is not None and value is not None:
-                stands[place] = state.cells[value]
+            if state.into is not None:
+                stands[state.into] = "" if value is None else state.cells[value]
             carried.append(state._replace(cells=tuple(stands)))
         return carried
-
-    def _each(self, facts: Mapping[str, Any]) -> Iterator[tuple[str | tuple[str, str], Any]]:
-        for name, value in facts.items():
-            if name in {"labels", "marks"}:
-                yield from (((name, key), each) for key, each in value.items())
-            else:
-                yield name, value
-
-    def _since(self, states: Sequence[State], name: str | tuple[str, str]) -> datetime:
-        """Return since which row a fact is told as it is told last."""
-        if isinstance(name, tuple):
-            label = name[0] == "labels"
-            columns = [name[1]] if label else [f"mark:{name[1]}"]
-            places = [(self.header.labels if label else self.header.ours)[each] for each in columns]
-        else:
-            columns = self.reading.columns_of(name)
-            places = [self.header.ours[each] for each in columns]
-            label = False
-        final = self.options.translation.final
-        if any((LABEL + each if label else each) in final for each in columns):
-            return states[-1].at
-        last = states[-1].cells
-        since = states[-1].at
-        for state in reversed(states):
-            if any(state.cells[at] != last[at] for at in places):
-                break
-            since = state.at
-        return since
 
     def _told(self, states: Sequence[State], column: str) -> Iterator[tuple[State, str, str]]:
         """Yield where a column became another one, what it means to us, and how it is written."""

@@ -209,21 +209,13 @@ class Reading:
         refers: Columns that name others, of those that the table has, and what reads each.
     """
 
-    def __init__(
-        self, table: str, header: Header, options: CsvOptions, *, by: Header | None = None
-    ) -> None:
+    def __init__(self, table: str, header: Header, options: CsvOptions) -> None:
         self._is_incident = table == "incidents"
         readers = _INCIDENT if self._is_incident else _CHANGE
         self._readers = [(column, *readers[column]) for column in readers if column in header.ours]
         self.refers = tuple((column, read) for column, _, read in self._readers if column in REFERS)
         self._updated = "updated_at" in header.ours
-        self.by = read_by(table, by or header, options)
-
-    def columns_of(self, fact: str) -> list[str]:
-        """Return the columns that tell a fact, of those that the table has."""
-        if fact == "window":
-            return ["planned_start", "planned_end"]
-        return [column for column, name, _ in self._readers if name == fact]
+        self.by = read_by(table, header, options)
 
     def statement(self, row: Row, sha256: str, *, of_log: str | None = None) -> Statement | None:
         """

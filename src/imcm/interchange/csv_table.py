@@ -95,14 +95,9 @@ def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
                 why += f'keep it as a label ("{LABEL}<name>")'
                 raise _refused(table, f"the column {excerpt(theirs)!r} {why}")
             into[name] = place
-            try:
-                if into is labels:
-                    checked_id("label", name)
-                elif name.startswith(MARK):
-                    checked_milestone("milestone", name.removeprefix(MARK))
-            except InvalidValue as error:
-                why = f"the column {excerpt(theirs)!r} can't be a {error.name}: {error.allowed}"
-                raise _refused(table, why) from None
+            wrong = why_no_target(target)
+            if wrong is not None:
+                raise _refused(table, f"the column {excerpt(theirs)!r} {wrong}")
     missing = [name for name in REQUIRED[kind] if name not in ours]
     if missing:
         raise _refused(
@@ -161,12 +156,30 @@ def _refused(table: Table, why: str) -> ImportRefusedError:
 
 def _default(table: str, theirs: str, by: Translation) -> str:
     """Return what a column stands for that no mapping renames: what nobody knows is a label."""
-    known = theirs.casefold() in TABLES[table] and theirs.casefold() != A_MARK
-    if known and (table in by.logs or theirs.casefold() not in OF_LOGS):
-        return theirs.casefold()
-    if theirs.startswith(MARK) and theirs != MARK and A_MARK in TABLES[table]:
-        return theirs
-    return LABEL + theirs
+    if table not in by.logs and theirs.casefold() in OF_LOGS:
+        return LABEL + theirs
+    return target_of(table, theirs)
+
+
+def target_of(table: str, name: str) -> str:
+    """Return what a name stands for in a table: one of ours, a milestone, else a label."""
+    if name.casefold() in TABLES[table] and name.casefold() != A_MARK:
+        return name.casefold()
+    if name.startswith(MARK) and name != MARK and A_MARK in TABLES[table]:
+        return name
+    return name if name.startswith(LABEL) else LABEL + name
+
+
+def why_no_target(target: str) -> str | None:
+    """Return why something can't be the name of a label or a milestone; None where it can."""
+    try:
+        if target.startswith(LABEL):
+            checked_id("label", target.removeprefix(LABEL))
+        elif target.startswith(MARK):
+            checked_milestone("milestone", target.removeprefix(MARK))
+    except InvalidValue as error:
+        return f"can't be a {error.name}: {error.allowed}"
+    return None
 
 
 def _shown(cells: Iterable[str]) -> str:

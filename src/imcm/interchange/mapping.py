@@ -98,6 +98,7 @@ _COUNTED: Final = {
 }
 """Formats of times that count from 1970 on, and what they count."""
 _COUNT: Final = re.compile(r"(\d{1,15})(?:\.(\d{1,9})0*)?", re.ASCII)
+_REMEMBERED: Final = 50_000
 _NEVER: Final = 1
 """The year of 0001-01-01, by which some tools say "not yet"."""
 
@@ -150,6 +151,10 @@ class TimeRules:
 
     zone: zoneinfo.ZoneInfo | None = None
     formats: tuple[str, ...] = attrs.field(default=(), validator=_checked_format)
+    # The same minute stands in many rows of a log.
+    _read_before: dict[str, Moment | None] = attrs.field(
+        factory=dict[str, Moment | None], init=False, eq=False, repr=False
+    )
 
     def moment(self, name: str, text: str) -> Moment | None:
         """
@@ -162,7 +167,16 @@ class TimeRules:
             InvalidValue: It is no time, has no offset and no zone is known, is a local time that
                 never came because the clock was put forward, or has two readings.
         """
-        single = self._read(name, checked_text(name, text))
+        before = self._read_before
+        if checked_text(name, text) in before:
+            return before[text]
+        if len(before) >= _REMEMBERED:
+            before.clear()
+        moment = before[text] = self._moment(name, text)
+        return moment
+
+    def _moment(self, name: str, text: str) -> Moment | None:
+        single = self._read(name, text)
         if single is not None:
             return self._placed(name, text, single)
         parts = text.split("/")

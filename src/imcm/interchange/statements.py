@@ -394,6 +394,7 @@ def checked_before(
     said_at: datetime | None = None,
     status: str = "",
     sha256: str | None = None,
+    in_order: bool = False,
 ) -> Statement:
     """Return a statement of which all is what a check of `FACTS` gave: it takes half the time."""
     made: Statement = object.__new__(Statement)
@@ -405,12 +406,15 @@ def checked_before(
     put(made, "said_at", said_at)
     put(made, "status", status)
     put(made, "sha256", sha256)
+    put(made, "in_order", in_order)
     for name, nothing in _NOT_GIVEN:
         put(made, name, nothing)
     return made
 
 
-_GIVEN: Final = frozenset({"kind", "id", "facts", "happened", "said_at", "status", "sha256"})
+_GIVEN: Final = frozenset(
+    {"kind", "id", "facts", "happened", "said_at", "status", "sha256", "in_order"}
+)
 _EMPTY: Final = Statement(kind="incident", id="-")
 _NOT_GIVEN: Final[tuple[tuple[str, object], ...]] = tuple(
     (each.name, getattr(_EMPTY, each.name))
