@@ -222,6 +222,15 @@ def verifier_folder(folder: Path) -> None:
     shutil.copy(verifier.__file__, folder / "verifier.py")
 
 
+def workbook_folder(folder: Path) -> None:
+    """An export of a workbook, and one of its changes."""
+    (folder / "workbook.csv").write_text(
+        "Nr;Title;Priority;Detected;Resolved\n"
+        "4711;Kasse steht;Critical;05.03.2026 09:10;05.03.2026 10:25\n"
+    )
+    (folder / "changes.csv").write_text("id;Title;Deployed\nC1;Basket;2026-03-05T09:00Z\n")
+
+
 def empty_folder(_: Path) -> None:
     """Leave the folder as it is: the page's own blocks make all there is."""
 
@@ -230,7 +239,7 @@ ASSUMED = {
     "README.md": readme_folder,
     "agents.md": empty_folder,
     "audit.md": audit_folder,
-    "command-line.md": empty_folder,
+    "command-line.md": workbook_folder,
     "export.md": empty_folder,
     "formats.md": formats_folder,
     "import.md": import_folder,

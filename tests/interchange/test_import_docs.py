@@ -15,7 +15,7 @@ def test_examples(tmp_path, monkeypatch):
     files = SHOWN.findall(text)
     assert {name for name, _ in files} == {
         *("incidents.csv", "changes.csv", "servicenow.toml", "export.csv", "bad.csv"),
-        *("monday.csv", "tuesday.csv", "tool.toml"),
+        *("monday.csv", "tuesday.csv", "tool.toml", "incident.csv", "workbook.csv"),
         *("made.toml", "made.csv", "log.toml", "audit.csv"),
     }
     for name, shown in files:

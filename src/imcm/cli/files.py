@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -28,6 +29,7 @@ from imcm.cli.common import (
     show,
 )
 from imcm.errors import ImportRefusedError
+from imcm.files import new_file
 from imcm.interchange import jsonl
 from imcm.interchange.formats import FORMATS, format_named
 from imcm.ledger.reading import LedgerReader
@@ -37,6 +39,7 @@ if TYPE_CHECKING:  # each command loads what it reads with
     from imcm.interchange.csv_check import ImportReport
     from imcm.interchange.payload_files import Bad, OfPayload
     from imcm.interchange.statements import Dropped, Statement
+    from imcm.interchange.suggesting import TableName
     from imcm.interchange.taking_in import Taken
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -78,9 +81,17 @@ DryRun = Annotated[
 Zone = Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")]
 
 
+class _TableName(StrEnum):
+    INCIDENTS = "incidents"
+    CHANGES = "changes"
+    COMMITS = "commits"
+
+
 @import_app.command("csv")
 def import_csv(
-    ledger: LedgerPath,
+    ledger: Annotated[
+        Path | None, typer.Option(help="The ledger file.", envvar="IMCM_LEDGER")
+    ] = None,
     incidents: Annotated[str | None, typer.Option(help="Table of incidents; - is input.")] = None,
     changes: Annotated[str | None, typer.Option(help="Table of changes.")] = None,
     commits: Annotated[str | None, typer.Option(help="Table of commits.")] = None,
@@ -90,7 +101,18 @@ def import_csv(
         list[str] | None, typer.Option(help="A strptime format; may be given again.")
     ] = None,
     mapping: Annotated[
-        Path | None, typer.Option(help="TOML file that renames columns and values.")
+        Path | None,
+        typer.Option(help="TOML file that renames columns and values, or servicenow, jira, ..."),
+    ] = None,
+    suggest: Annotated[
+        str | None,
+        typer.Option(help="Write a first mapping for this table, or print a ready one by name."),
+    ] = None,
+    table: Annotated[
+        _TableName | None, typer.Option("--as", help="With --suggest: what its rows are.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --suggest: a new file, instead of the output.")
     ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Import the good rows, list the bad ones.")
@@ -105,6 +127,15 @@ def import_csv(
     as_json: AsJson = False,
 ) -> None:
     """Import incidents, changes and commits from CSV files; run it again after a change."""
+    if suggest is not None:
+        if incidents is not None or changes is not None or commits is not None:
+            raise typer.BadParameter("--suggest takes the table itself, and records nothing")
+        _suggest(suggest, None if table is None else table.value, out)
+        return
+    if table is not None or out is not None:
+        raise typer.BadParameter("--as and --out go with --suggest")
+    if ledger is None:
+        raise typer.BadParameter("Missing option '--ledger'.")
     from imcm.interchange import csv_files
 
     if incidents is None and changes is None and commits is None:
@@ -133,7 +164,26 @@ def import_csv(
         raise typer.Exit(1)
 
 
+def _suggest(given: str, table: TableName | None, out: Path | None) -> None:
+    """Write a first mapping for a table; or a ready one, where a bare name is that of one."""
+    from imcm.interchange.ready_mappings import ready_mapping, ready_mappings
+    from imcm.interchange.suggesting import suggest_mapping
+
+    if given in ready_mappings() and not Path(given).is_file():
+        text = ready_mapping(given)
+    else:
+        text = suggest_mapping(given, table=table)
+    if out is None:
+        say(*text.removesuffix("\n").split("\n"))
+    else:
+        with new_file(out) as file:
+            file.write(text.encode())
+        say(f"written to {out}")
+
+
 def _say_imported(report: ImportReport) -> None:
+    from imcm.interchange.csv_check import paste_lines
+
     would = " (nothing was recorded: a dry run)" if report.dry_run else ""
     say(
         f"{report.rows_imported:,} of {report.rows_read:,} rows imported: "
@@ -157,6 +207,8 @@ def _say_imported(report: ImportReport) -> None:
         complain(problem)
     if report.problems_found > len(report.problems):
         complain(f"... and {report.problems_found - len(report.problems):,} more")
+    for line in paste_lines(report.outside):
+        complain(line)
 
 
 @import_app.command(_BY_FORMAT)
@@ -322,7 +374,12 @@ def import_git(
 @app.command("formats")
 def formats(as_json: AsJson = False) -> None:
     """List the formats that `imcm import` takes, each in one line."""
+    from imcm.interchange.ready_mappings import ready_mappings
+
     rows = [(name, *about) for name, about in _OWN.items()]
+    rows += [
+        (f"csv --mapping {name}", _OWN["csv"][0], what) for name, what in ready_mappings().items()
+    ]
     for name in FORMATS:
         made = format_named(name)
         rows.append((name, made.order, made.title))

@@ -5,7 +5,7 @@ What an import finds: problems, rows that say the same, merges that can't be; an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Final
@@ -13,18 +13,75 @@ from typing import Final
 import attrs
 
 from imcm.errors import ImcmError, UnknownIdError
-from imcm.interchange.mapping import Problem
+from imcm.interchange.csv_contract import CLOSED
+from imcm.interchange.mapping import BLANK, Problem
+from imcm.interchange.toml_files import toml_text
 from imcm.ledger.recording import Ledger
+from imcm.plain import excerpt
 
 __all__ = [
     "PROBLEMS_KEPT",
     "ImportReport",
+    "Outside",
 ]
 
 PROBLEMS_KEPT: Final = 1_000
 """How many problems a report names; the others are only counted."""
 
 NAMED_IN_MESSAGE: Final = 5
+
+
+_LONGEST_VALUE: Final = 200
+
+
+@attrs.frozen(kw_only=True)
+class Outside:
+    """
+    A value that is none of a closed list, and that no mapping names.
+
+    Attributes:
+        column: Our column.
+        value: What stands there, cut after 200 characters.
+        rows: How many rows have it.
+    """
+
+    column: str
+    value: str
+    rows: int
+
+
+def rows_in_words(rows: int) -> str:
+    """Return how many rows, in words."""
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
+PASTED: Final = 30
+"""So many lines to paste stand in a message; the report has them all."""
+
+
+def paste_lines(outside: Sequence[Outside]) -> list[str]:
+    """Return lines for a mapping, in which each "?" is to be filled in; none for no values."""
+    if not outside:
+        return []
+    lines = [
+        f"{len(outside):,} value(s) need a mapping: paste these lines into it, under the heading "
+        f'where that is there already, and fill in each "{BLANK}":'
+    ]
+    before = ""
+    for each in outside[:PASTED]:
+        if each.column != before:
+            before = each.column
+            allowed = ", ".join(CLOSED.get(before, ()))
+            lines.append(f'[values.{before}]  # one of {allowed}; or "" for absent')
+        rows = rows_in_words(each.rows)
+        shown = excerpt(each.value, _LONGEST_VALUE - 1)
+        if shown == each.value:
+            lines.append(f"{toml_text(shown)} = {toml_text(BLANK)}  # {rows}")
+        else:  # it is cut, or it looks like a key: no line can name it
+            lines.append(f"# {toml_text(shown)}: {rows}")
+    if len(outside) > PASTED:
+        lines.append(f"# and {len(outside) - PASTED:,} more")
+    return lines
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +108,8 @@ class ImportReport:
             those that it has again.
         dry_run: Nothing was recorded.
         said: What was found out about each file: its delimiter and encoding.
+        outside: Values outside of closed lists that no mapping names, each once, the most frequent
+            first in each column; at most 1,000.
     """
 
     histories: int
@@ -71,6 +130,7 @@ class ImportReport:
     reinstated: int = 0
     dry_run: bool = False
     said: tuple[str, ...] = ()
+    outside: tuple[Outside, ...] = ()
 
     def __repr__(self) -> str:
         """Return the counts in one line; what the problems are is in `problems`."""
@@ -88,6 +148,7 @@ class Problems:
         self.found = 0
         self._kept: list[Problem] = []
         self._files: dict[str, int] = {}
+        self._outside: Counter[tuple[str, str]] = Counter()
 
     def note(self, problem: Problem) -> None:
         """Count one problem, and keep it while they are few."""
@@ -95,6 +156,19 @@ class Problems:
         self._files.setdefault(problem.file, len(self._files))
         if len(self._kept) < PROBLEMS_KEPT:
             self._kept.append(problem)
+
+    def note_outside(self, column: str, value: str) -> None:
+        """Count a value of a closed list's column that is no word of ours."""
+        key = column, value[:_LONGEST_VALUE]
+        if key in self._outside or len(self._outside) < PROBLEMS_KEPT:
+            self._outside[key] += 1
+
+    def outside(self) -> tuple[Outside, ...]:
+        """Return the values outside of closed lists, each once, with how many rows have it."""
+        by_column = sorted(self._outside.items(), key=lambda each: (each[0][0], -each[1], each[0]))
+        return tuple(
+            Outside(column=column, value=value, rows=rows) for (column, value), rows in by_column
+        )
 
     def of_file(self, file: str) -> None:
         """Begin with a file: its problems stand behind those of files before it."""

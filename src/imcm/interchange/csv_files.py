@@ -36,6 +36,7 @@ from imcm.interchange.csv_check import (
     Merges,
     Problems,
     Survey,
+    paste_lines,
 )
 from imcm.interchange.csv_contract import CsvOptions, csv_options
 from imcm.interchange.csv_log import Log, Story
@@ -240,10 +241,11 @@ class _Taking:
                 yield from self._of_table(table, kind)
 
     def _of_table(self, table: str, kind: str) -> Iterator[History]:
-        options, survey = self.options, self.surveys[table]
+        survey = self.surveys[table]
         if kind == INCIDENT:
             self.merges = Merges(self.ledger, survey)
         rows = self.tables[table]
+        options = rows.options
         if table in options.translation.logs:
             yield from self._of_log(Log(rows, table, options), survey)
             return
@@ -303,12 +305,15 @@ class _Taking:
         """Note what is wrong with a row."""
         for problem in row.problems:
             self.problems.note(problem)
+        for column, value in row.outside:
+            self.problems.note_outside(column, value)
 
     def _read_commits(self) -> None:
         """Read commits, and gather those of each change."""
-        options, survey = self.options, self.surveys["commits"]
+        survey = self.surveys["commits"]
         gathered: dict[str, dict[str, tuple[Commit, bytes, str]]] = {}
         rows = self.tables["commits"]
+        options = rows.options
         context = read_by("commits", rows.header, options)
         for row, raw in rows:
             survey.rows += 1
@@ -517,6 +522,7 @@ class _Taking:
         named = [plain(problem) for problem in problems[:NAMED_IN_MESSAGE]]
         if found > len(named):
             named.append(f"and {found - len(named):,} more")
+        named += paste_lines(self.problems.outside())
         return ImportRefusedError(
             f"{found:,} problem(s) in {rows:,} rows; nothing was recorded; correct them, or import "
             "the other rows with keep_going=True (--keep-going):",
@@ -538,6 +544,7 @@ class _Taking:
             rows_refused=read - imported,
             problems=self.problems.kept(),
             problems_found=self.problems.found,
+            outside=self.problems.outside(),
             named=len(self.named),
             unknown_named=tuple(
                 sorted(kind_and_id(stream)[1] for stream in unknown if stream not in made)

@@ -319,6 +319,7 @@ class Log:
                 status = word(allowed, "status", meant)
             except InvalidValue as error:
                 row.wrong("status", f"{text!r}: {error.allowed}")
+                row.outside.append(("status", text))
                 return
             if status == before:
                 continue
@@ -347,6 +348,7 @@ class Log:
                 severity = member("severity", meant, Severity)
             except InvalidValue as error:
                 row.wrong("severity", f"{text!r}: {error.allowed}")
+                row.outside.append(("severity", text))
                 return
             name = None if named is None else state.cells[named] or None
             if before is None:

@@ -5,7 +5,7 @@ A table as rows of our contract: what its columns stand for, and its cells as va
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
@@ -20,7 +20,7 @@ from imcm.domain.vocabulary import (
     known_id,
 )
 from imcm.errors import ImportRefusedError, InvalidValue
-from imcm.interchange.csv_contract import OF_LOGS, REQUIRED, SEVERAL, TABLES, CsvOptions
+from imcm.interchange.csv_contract import CLOSED, OF_LOGS, REQUIRED, SEVERAL, TABLES, CsvOptions
 from imcm.interchange.made_columns import LINE, Made
 from imcm.interchange.mapping import LABEL, OF_OTHER, Problem, Translation, duration
 from imcm.interchange.tables import Table, TableRow, read_table
@@ -48,19 +48,32 @@ class Header:
     made: tuple[tuple[str, Made, tuple[int, ...]], ...] = ()
 
 
-def _header(table: Table, kind: str, options: CsvOptions) -> Header:
+def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
+    """
+    Return what the columns of a table stand for.
+
+    Args:
+        table: The table.
+        kind: Which of `TABLES` it is.
+        options: How it is read.
+
+    Raises:
+        ImportRefusedError: It has not the columns that it needs, or two stand for the same.
+    """
     by = options.translation
     names = table.columns
     place_of = _Places(table)
     renamed = {
-        place_of(theirs, needed=bool(targets)): targets
+        place_of(theirs, needed=bool(targets) and not by.optional): targets
         for theirs, targets in by.columns.get(kind, {}).items()
     }
-    made = by.made.get(kind, {})
     parts = {
-        name: tuple(-1 if part == LINE else place_of(part) for part in how.of)
-        for name, how in made.items()
+        name: tuple(
+            _LINE if part == LINE else place_of(part, needed=not by.optional) for part in how.of
+        )
+        for name, how in by.made.get(kind, {}).items()
     }
+    made = {name: how for name, how in by.made.get(kind, {}).items() if _can_be(how, parts[name])}
     used = {place for places in parts.values() for place in places}
     ours: dict[str, int] = {}
     labels: dict[str, int] = {}
@@ -101,6 +114,18 @@ def _header(table: Table, kind: str, options: CsvOptions) -> Header:
     )
 
 
+_LINE: Final = -2
+"""Where a part of a made column stands that is the line of the row; _NOWHERE: there is none."""
+_NOWHERE: Final = -1
+
+
+def _can_be(how: Made, places: tuple[int, ...]) -> bool:
+    """Say whether a column can be made where some of those that it is made of may be missing."""
+    if how.how == "between":
+        return _NOWHERE not in places
+    return not places or any(at != _NOWHERE for at in places)
+
+
 class _Places:
     """Where the columns stand that a mapping names: as they are written, or in another case."""
 
@@ -112,7 +137,7 @@ class _Places:
             self._folded.setdefault(name.casefold(), []).append(place)
 
     def __call__(self, theirs: str, *, needed: bool = True) -> int:
-        """Return the place of a column; of one that need not be there, perhaps none: -1."""
+        """Return the place of a column; of one that need not be there, perhaps _NOWHERE."""
         place = self._written.get(theirs)
         if place is not None:
             return place
@@ -120,7 +145,7 @@ class _Places:
         if len(near) == 1:
             return near[0]
         if not needed:
-            return -1
+            return _NOWHERE
         why = "has it more than once, in other cases" if near else f"has {_shown(self._written)}"
         raise _refused(self._table, f"the mapping names a column {theirs!r}; the file {why}")
 
@@ -165,12 +190,16 @@ def _shown(cells: Iterable[str]) -> str:
 class Row:
     """One row under its header: gives values by our names, and gathers what is wrong with them."""
 
-    __slots__ = ("_file", "_places", "cells", "fits", "header", "line", "options", "problems")
+    __slots__ = (
+        *("_file", "_places", "cells", "fits", "header", "line", "options"),
+        *("outside", "problems"),
+    )
 
     def __init__(self, file: str, header: Header, row: TableRow, options: CsvOptions) -> None:
         self.line = row.line
         self.cells = row.cells
         self.problems: list[Problem] = []
+        self.outside: list[tuple[str, str]] = []  # our column, what stands there: no word of ours
         self.header = header
         self.options = options
         self.fits = not row.wrong
@@ -214,6 +243,8 @@ class Row:
             return read(name, text)
         except InvalidValue as error:
             self.wrong(name, error.allowed)
+            if name in CLOSED:
+                self.outside.append((name, self.raw(name)))
             return None
 
     def moment(self, name: str) -> Moment | None:
@@ -296,6 +327,12 @@ class Row:
                     yield column.removeprefix(MARK), at
 
 
+def _part(row: TableRow, place: int) -> str:
+    if place == _LINE:
+        return str(row.line)
+    return "" if place == _NOWHERE else row.cells[place]
+
+
 class Rows:
     """
     The rows of a table under its header.
@@ -303,6 +340,7 @@ class Rows:
     Attributes:
         table: The table.
         header: What its columns stand for.
+        options: How it is read, with the values of its own table.
 
     Raises:
         ImportRefusedError: It can't be read as a whole.
@@ -311,14 +349,14 @@ class Rows:
     def __init__(self, given: object, kind: str, options: CsvOptions) -> None:
         if not isinstance(options, CsvOptions):
             raise InvalidValue("options", options, "give what csv_options returns")
-        by = options.translation
+        by = options.translation.of(kind)
+        self.options = options = attrs.evolve(options, translation=by)
         self.table = read_table(given, name=kind, encoding=by.encoding, delimiter=by.delimiter)
-        self.header = _header(self.table, kind, options)
-        self._options = options
+        self.header = header_of(self.table, kind, options)
 
     def __iter__(self) -> Iterator[tuple[Row, bytes]]:
         """Yield each row, also one that does not fit the header, with what it was read from."""
-        name, header, options = self.table.name, self.header, self._options
+        name, header, options = self.table.name, self.header, self.options
         if header.made:
             yield from self._made()
             return
@@ -327,12 +365,12 @@ class Rows:
 
     def _made(self) -> Iterator[tuple[Row, bytes]]:
         """Yield each row with the cells that are made of its others behind them."""
-        header, options = self.header, self._options
+        header, options = self.header, self.options
         absent, time = options.translation.absent, options.times.time
         for given in self.table.each():
             cells, wrong = [*given.cells], list[tuple[str, str]]()
             for name, how, places in () if given.wrong else header.made:
-                parts = [str(given.line) if at < 0 else given.cells[at] for at in places]
+                parts = [_part(given, at) for at in places]
                 loose = name == "title" or name.startswith(LABEL)
                 try:
                     cells.append(how.cell(parts, absent, time, loose=loose))

@@ -36,6 +36,7 @@ from imcm.domain.vocabulary import (
 from imcm.domain.zones import known_zone
 from imcm.errors import InvalidValue
 from imcm.interchange.made_columns import Made, read_made
+from imcm.interchange.ready_mappings import mapping_file
 from imcm.interchange.statements import REFERS
 from imcm.interchange.toml_files import read_toml
 from imcm.plain import excerpt
@@ -426,6 +427,8 @@ class Translation:
         logs: Tables whose rows are states over time, the same id in many of them.
         final: Our columns of such a table that hold in every row what was known at the end.
         encoding, delimiter: Those of a CSV text, where they are not to be found out.
+        optional: A column that the mapping names need not be in the table.
+        own_values: Table to values as above that are meant in that table alone.
     """
 
     columns: Mapping[str, Mapping[str, tuple[str, ...]]] = attrs.field(
@@ -444,6 +447,20 @@ class Translation:
     final: frozenset[str] = frozenset()
     encoding: str | None = None
     delimiter: str | None = None
+    optional: bool = False
+    own_values: Mapping[str, Mapping[str, Mapping[str, str]]] = attrs.field(
+        factory=dict[str, Mapping[str, Mapping[str, str]]]
+    )
+
+    def of(self, table: str) -> Translation:
+        """Return how names and values of one table become ours: its own values come first."""
+        own = self.own_values.get(table)
+        if not own:
+            return self
+        values = {**self.values}
+        for column, words in own.items():
+            values[column] = {**self.values.get(column, {}), **words}
+        return attrs.evolve(self, values=values, own_values={})
 
     def value(self, column: str, text: str) -> str:
         """Return what *text* in our *column* means to us; "" where it means absent."""
@@ -467,7 +484,8 @@ def read_mapping(
     Read a mapping from a TOML file, or from what such a file tells.
 
     Args:
-        path: The file; or its tables, as a mapping of mappings. Any: its parts are checked here.
+        path: The file, or the name of a mapping that ships; or its tables, as a mapping of
+            mappings. Any: its parts are checked here.
         tables: Name of each table of columns and the names that are ours in it.
         closed: Our columns whose values are a closed list, and that list.
 
@@ -483,10 +501,11 @@ def read_mapping(
     ours = {column for columns in tables.values() for column in columns}
     columns: dict[str, Mapping[str, tuple[str, ...]]] = {}
     made: dict[str, Mapping[str, Made]] = {}
+    own_values: dict[str, Mapping[str, Mapping[str, str]]] = {}
     logs: set[str] = set()
     for name in tables:
         table = _table(name, told.get(name, {}))
-        _known(name, table, ("columns", "made", "kind"))
+        _known(name, table, ("columns", "made", "kind", "values"))
         kind = _text(f"{name}.kind", table.get("kind", "rows"))
         if kind not in {"rows", "log"}:
             raise InvalidValue(f"{name}.kind", kind, '"rows" or "log"')
@@ -495,11 +514,9 @@ def read_mapping(
         columns[name] = _columns(f"{name}.columns", table.get("columns", {}), tables[name], seen)
         if "made" in table:
             made[name] = _made_columns(f"{name}.made", table["made"], tables[name], seen)
-    values: dict[str, Mapping[str, str]] = {}
-    given = _table("values", told.get("values", {}))
-    _known("values", given, sorted(ours))
-    for column, words in given.items():
-        values[column] = _values(f"values.{column}", words, closed.get(column))
+        if "values" in table:
+            own_values[name] = _all_values(f"{name}.values", table["values"], tables[name], closed)
+    values = _all_values("values", told.get("values", {}), ours, closed)
     tz = None if told.get("tz") is None else _text("tz", told["tz"])
     if tz is not None:
         zone_named("tz", tz)
@@ -517,6 +534,8 @@ def read_mapping(
     return Translation(
         columns=columns,
         values=values,
+        own_values=own_values,
+        optional=_yes_or_no("optional", told.get("optional", False)),
         absent=absent,
         tz=tz,
         time_formats=formats,
@@ -531,6 +550,9 @@ def read_mapping(
         delimiter=None if told.get("delimiter") is None else _text("delimiter", told["delimiter"]),
     )
 
+
+BLANK: Final = "?"
+"""A value that is yet to be filled in: no closed list has it, so a mapping with it is refused."""
 
 ELSE: Final = "*"
 """Among the values of a column: all that are not named, and that are not ours already."""
@@ -547,7 +569,7 @@ def _given(mapping: Any) -> tuple[str, Mapping[str, object]]:
     """Return how errors call a mapping, and what it tells."""
     if is_mapping(mapping):
         return "mapping", _table("mapping", _plain("mapping", mapping))
-    told = read_toml("mapping", mapping)
+    told = read_toml("mapping", mapping_file(mapping))
     return str(mapping), told
 
 
@@ -568,7 +590,7 @@ def _plain(where: str, value: object, depth: int = 0) -> object:
 
 _SETTINGS: Final = (
     *("tz", "time_formats", "absent", "units", "refs", "complete", "empty_removes", "final"),
-    *("encoding", "delimiter"),
+    *("encoding", "delimiter", "optional"),
 )
 
 
@@ -652,6 +674,17 @@ def _made_columns(
             allowed = f"only {', '.join(DURATIONS)} can be between two times"
             raise InvalidValue(f"{where}.{name}", each.how, allowed)
     return made
+
+
+def _all_values(
+    where: str, told: object, ours: Collection[str], closed: Mapping[str, Iterable[str]]
+) -> dict[str, Mapping[str, str]]:
+    given = _table(where, told)
+    _known(where, given, sorted(ours))
+    return {
+        column: _values(f"{where}.{column}", words, closed.get(column))
+        for column, words in given.items()
+    }
 
 
 def _values(where: str, told: object, members: Iterable[str] | None) -> dict[str, str]:

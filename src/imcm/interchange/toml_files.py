@@ -12,6 +12,7 @@ from imcm.domain.policy import Policy
 from imcm.domain.severity import SeverityScale
 from imcm.errors import InvalidValue
 from imcm.files import checked_path
+from imcm.plain import plain
 
 LARGEST = 10_000_000
 """Bytes that a file of settings has at most."""
@@ -48,6 +49,25 @@ def read_toml(name: str, path: str | Path) -> dict[str, Any]:
     if size > LARGEST:
         raise InvalidValue(name, str(path), f"at most {LARGEST:,} bytes")
     return told
+
+
+def toml_text(text: str) -> str:
+    """
+    Return a text as TOML writes it, in quotes, on one line, in which nothing is hidden.
+
+    Lone surrogates, which no TOML can hold, become U+FFFD.
+    """
+    return f'"{"".join(map(_escaped, text))}"'
+
+
+def _escaped(sign: str) -> str:
+    if sign in '"\\':
+        return f"\\{sign}"
+    if "\ud800" <= sign <= "\udfff":
+        return "\ufffd"
+    if sign == " " or plain(sign) == sign:
+        return sign
+    return f"\\u{ord(sign):04x}" if ord(sign) < 0x10000 else f"\\U{ord(sign):08x}"
 
 
 def _is_sqlite(path: Path) -> bool:
