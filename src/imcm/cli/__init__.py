@@ -42,6 +42,7 @@ HOMES: Final[Mapping[str, str]] = {
     "risk": "imcm.cli.policy",
     "duties": "imcm.cli.policy",
     "report": "imcm.cli.reports",
+    "page": "imcm.cli.page",
     "audit": "imcm.cli.audit",
 }
 """Which file has a command, in the order in which help lists them."""
