@@ -34,7 +34,7 @@ __all__ = [
 Spec = dict[str, Any]
 """A specification in Vega-Lite: JSON, whose shape is that language's."""
 
-WIDTHS: Final[Mapping[str, int]] = {"wide": 720, "narrow": 340}
+WIDTHS: Final[Mapping[str, int]] = {"wide": 600, "narrow": 340}
 """How wide each drawing is made, in pixels: for a desk and paper, and for a phone."""
 
 _VEGA_LITE: Final = "5.20"
@@ -65,8 +65,14 @@ _CONFIG: Final[Spec] = {
     },
 }
 
-MOST_NUMBERED: Final[Mapping[str, int]] = {"wide": 14, "narrow": 7}
-"""With more periods, the numbers above them would run into each other."""
+_LABELLED: Final[Mapping[str, int]] = {"wide": 7, "narrow": 4}
+"""How many periods are named below them: the font that a browser has may be a wide one."""
+
+_DIGIT: Final = 7
+"""How wide a digit of the numbers above points is, in pixels, with some room."""
+
+_LONGEST: Final[Mapping[str, int]] = {"wide": 22, "narrow": 13}
+"""How many characters of a name stand beside its lane; all of them stand in the table."""
 
 
 class Bar(NamedTuple):
@@ -196,6 +202,12 @@ def _ends(figure: Figure) -> tuple[float | None, float | None]:
     return (None, None) if interval is None else (interval.low, interval.high)
 
 
+def _named(figure: Figure) -> str:
+    statistic = getattr(figure.definition, "statistic", None)
+    is_duration = figure.unit == SECONDS and statistic is not None
+    return f"{statistic} {figure.name}" if is_duration else figure.name
+
+
 def by_period(figure: Figure, *, labels: Sequence[str], shape: Literal["wide", "narrow"]) -> Spec:
     """
     Return the picture of a figure in each of its periods: a point, its interval, and n above it.
@@ -218,24 +230,25 @@ def by_period(figure: Figure, *, labels: Sequence[str], shape: Literal["wide", "
         }
         for part, label, (value, low, high) in zip(figure.buckets, labels, parts, strict=True)
     ]
+    every = -(-len(labels) // _LABELLED[shape])
     x: Spec = {
         "field": "period",
         "type": "ordinal",
-        "sort": None,
-        "scale": {"paddingOuter": 0.3},
-        "axis": {"title": None, "labelAngle": 0, "labelOverlap": "greedy", "labelPadding": 6},
+        # All of them and in this order, also those that a layer leaves out.
+        "scale": {"domain": list(labels), "paddingOuter": 0.4},
+        "axis": {"title": None, "labelAngle": 0, "labelPadding": 6, "values": labels[::every]},
     }
     y: Spec = {
         "field": "value",
         "type": "quantitative",
-        "scale": {"domain": [0, top or 1], "nice": True},
+        "scale": {"domain": [0, 1.05 * top or 1], "nice": True},
         "axis": {
-            "title": f"{figure.name} ({unit})",
+            "title": f"{_named(figure)} ({unit})",
             "titleAngle": 0,
             "titleAlign": "left",
             "titleAnchor": "start",
             "titleX": 0,
-            "titleY": -22,
+            "titleY": -26,
             "tickCount": 5,
         },
     }
@@ -251,11 +264,12 @@ def by_period(figure: Figure, *, labels: Sequence[str], shape: Literal["wide", "
             "encoding": {"x": x, "y": y},
         },
     ]
-    if len(rows) <= MOST_NUMBERED[shape]:
+    longest = max((len(row["n"]) for row in rows), default=0)
+    if len(rows) * (longest + 1) * _DIGIT <= WIDTHS[shape]:
         layers.append(
             {
                 "mark": {"type": "text", "color": _SOFT, "fontSize": 11},
-                "encoding": {"x": x, "y": {"value": -6}, "text": {"field": "n"}},
+                "encoding": {"x": x, "y": {"value": -8}, "text": {"field": "n"}},
             }
         )
     return _sized({"data": {"values": rows}, "layer": layers}, shape, 180)
@@ -263,7 +277,15 @@ def by_period(figure: Figure, *, labels: Sequence[str], shape: Literal["wide", "
 
 def _sized(spec: Spec, shape: Literal["wide", "narrow"], height: float) -> Spec:
     autosize = {"type": "fit-x", "contains": "padding"}
-    return {"width": WIDTHS[shape], "height": height, "autosize": autosize, "padding": 4, **spec}
+    # At the left there is room for a font that is wider than the one the renderer measures by.
+    padding = {"left": 14, "top": 4, "right": 12, "bottom": 4}
+    return {
+        "width": WIDTHS[shape],
+        "height": height,
+        "autosize": autosize,
+        "padding": padding,
+        **spec,
+    }
 
 
 # --- groups side by side --------------------------------------------------------------------------
@@ -296,14 +318,8 @@ def by_group(
     y: Spec = {
         "field": "group",
         "type": "nominal",
-        "sort": None,
-        "axis": {
-            "title": None,
-            "labelLimit": 170 if shape == "wide" else 100,
-            "ticks": False,
-            "domain": False,
-            "labelPadding": 8,
-        },
+        "scale": {"domain": [row["group"] for row in rows]},
+        "axis": _lane_axis(shape),
     }
     x: Spec = {
         "field": "value",
@@ -323,8 +339,7 @@ def by_group(
             "encoding": {"y": y, "x": x},
         },
         {
-            "mark": {"type": "text", "align": "right", "dx": -2, "dy": -10, "fontSize": 11,
-                     "color": _SOFT},
+            "mark": {"type": "text", "align": "left", "dx": 10, "fontSize": 11, "color": _SOFT},
             "encoding": {"y": y, "x": {"value": "width"}, "text": {"field": "n"}},
         },
     ]  # fmt: skip
@@ -338,6 +353,20 @@ def by_group(
             },
         )
     return _sized({"data": {"values": rows}, "layer": layers}, shape, 30 * len(rows) + 10)
+
+
+def _lane_axis(shape: Literal["wide", "narrow"]) -> Spec:
+    longest = _LONGEST[shape]
+    return {
+        "title": None,
+        "labelExpr": f"length(datum.label) > {longest} "
+        f"? slice(datum.label, 0, {longest - 1}) + '\u2026' : datum.label",
+        "labelLimit": 0,
+        "ticks": False,
+        "domain": False,
+        "labelPadding": 8,
+        "grid": False,
+    }
 
 
 # --- a survival curve -----------------------------------------------------------------------------
@@ -461,7 +490,7 @@ def story(
 
     start, end = window
     span = (end - start).total_seconds()
-    least = span / 240  # what is over at once is still seen
+    least = span / 150  # what is over at once is still seen
     x_format, title = _time_axis(span)
 
     def cut(moment: datetime) -> float:
@@ -507,14 +536,7 @@ def story(
         "type": "nominal",
         "sort": None,
         "scale": {"domain": [plain(lane) for lane in lanes]},
-        "axis": {
-            "title": None,
-            "labelLimit": 170 if shape == "wide" else 100,
-            "ticks": False,
-            "domain": False,
-            "labelPadding": 8,
-            "grid": False,
-        },
+        "axis": _lane_axis(shape),
     }
 
     def at(field: str) -> Spec:
@@ -524,19 +546,20 @@ def story(
     layers: list[Spec] = [
         {
             "data": {"values": bar_rows},
-            "mark": {"type": "bar", "height": 12, "color": _ALERT, "opacity": 0.85,
+            "mark": {"type": "bar", "height": 9, "yOffset": 7, "color": _ALERT,
                      "cornerRadius": 2},
             "encoding": {"x": at("start"), "x2": {"field": "end"}, "y": y},
         },
         {
             "data": {"values": [row for row in bar_rows if row["on"]]},
             "mark": {"type": "point", "shape": "triangle-right", "filled": True, "color": _ALERT,
-                     "size": 110, "opacity": 1, "xOffset": 5},
+                     "size": 110, "opacity": 1, "xOffset": 5, "yOffset": 7},
             "encoding": {"x": at("end"), "y": y},
         },
         {
             "data": {"values": link_rows},
-            "mark": {"type": "rule", "color": _INK, "strokeWidth": 1, "strokeDash": [3, 2]},
+            "mark": {"type": "rule", "color": _INK, "strokeWidth": 1, "strokeDash": [3, 2],
+                     "yOffset": -6, "y2Offset": 4},
             "encoding": {
                 "x": at("at"),
                 "x2": {"field": "to"},
@@ -547,18 +570,18 @@ def story(
         {
             "data": {"values": [row for row in point_rows if not row["failed"]]},
             "mark": {"type": "point", "shape": "circle", "filled": True, "color": _MARK,
-                     "stroke": _PAPER, "strokeWidth": 1, "size": 80, "opacity": 1},
+                     "stroke": _PAPER, "strokeWidth": 1, "size": 80, "opacity": 1, "yOffset": -6},
             "encoding": {"x": at("at"), "y": y},
         },
         {
             "data": {"values": [row for row in point_rows if row["failed"]]},
             "mark": {"type": "point", "shape": _CROSS, "filled": False, "color": _INK,
-                     "size": 110, "strokeWidth": 2.5, "opacity": 1},
+                     "size": 110, "strokeWidth": 2.5, "opacity": 1, "yOffset": -6},
             "encoding": {"x": at("at"), "y": y},
         },
     ]  # fmt: skip
     filled = [layer for layer in layers if layer["data"]["values"]]
-    return _sized({"layer": filled}, shape, 26 * len(lanes) + 10)
+    return _sized({"layer": filled}, shape, 36 * len(lanes) + 10)
 
 
 _CROSS: Final = "M-0.5,-0.5L0.5,0.5M-0.5,0.5L0.5,-0.5"

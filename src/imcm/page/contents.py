@@ -47,7 +47,9 @@ from imcm.projections.figures.restore import (
     time_to_restore,
 )
 from imcm.projections.figures.units import (
+    COUNT,
     SECONDS,
+    SHARE,
     instant_of,
     minute,
     shown,
@@ -444,9 +446,11 @@ def _interval(figure: Figure) -> str:
     interval = figure.interval
     if interval is None or interval.low is None or interval.high is None:
         return ""
-    low, high = (shown(_rounded(end, figure.unit), figure.unit)
-                 for end in (interval.low, interval.high))  # fmt: skip
-    return f"{low} to {high}"
+    unit = figure.unit
+    low, high = (_rounded(end, unit) for end in (interval.low, interval.high))
+    # "1.04 to 1.52 per day": what is counted per what is said once.
+    first = unit if unit in {SECONDS, SHARE} else COUNT
+    return f"{shown(low, first)} to {shown(high, unit)}"
 
 
 # --- pictures -------------------------------------------------------------------------------------
@@ -504,7 +508,12 @@ def _period_pictures(
 
 
 def _over_time(known: _Known, figure: Figure, title: str) -> Picture:
-    labels = [_bucket_label(part, known.home) for part in figure.buckets]
+    days = [_first_day(part, known.home) for part in figure.buckets]
+    by = figure.definition.bucket_by
+    labels = [_bucket_label(day, by) for day in days]
+    short = [f"{day.day} {day:%b}" for day in days] if by not in _BY_NAME else labels
+    if len(set(short)) < len(short):
+        short = labels
     id = f"over-time-{figure.name.replace(' ', '-')}"
     level = next((f.interval.level for f in figure.buckets if f.interval is not None), 0.95)
     interval = f"{100 * level:g} % interval"
@@ -523,23 +532,27 @@ def _over_time(known: _Known, figure: Figure, title: str) -> Picture:
     )
     table = Table(id=f"{id}-data", caption=title, columns=columns, rows=rows, total=len(rows))
     says = (
-        f"A point for each period; the line through it is its {interval}; the number above it is "
-        "how many were counted. Where there is no point the figure is undefined."
+        f"A point for each period; the line through it is its {interval}, where enough were "
+        "counted for one; a number above is how many that were. Where there is no point the figure "
+        "is undefined."
     )
-    specs = {shape: by_period(figure, labels=labels, shape=shape) for shape in _SHAPES}
+    specs = {shape: by_period(figure, labels=short, shape=shape) for shape in _SHAPES}
     return _picture(id, title, says, table, specs)
 
 
-def _bucket_label(part: Figure, home: ZoneInfo) -> str:
-    if part.window is None:
-        return ""
-    start = day_of(part.window[0], home)
-    by = part.definition.bucket_by
+def _first_day(part: Figure, home: ZoneInfo) -> date:
+    return date.min if part.window is None else day_of(part.window[0], home)
+
+
+_BY_NAME: Final = ("month", "quarter", "year")
+
+
+def _bucket_label(start: date, by: object) -> str:
     if by == "year":
         return f"{start.year}"
     if by == "quarter":
         return f"{start.year}-Q{(start.month + 2) // 3}"
-    return f"{start:%Y-%m}" if by == "month" else f"{start}"
+    return start.isoformat()[:7] if by == "month" else start.isoformat()
 
 
 def _survival_picture(figure: Figure) -> Picture | None:
@@ -1238,7 +1251,7 @@ def _durations(known: _Known, id: str) -> Table:
             )
         )
     columns = (
-        *(Column("from detection, unless it says otherwise"), Column("this incident", True)),
+        *(Column("figure"), Column("this incident", True)),
         *(Column("median of all", True), Column("95 % interval"), Column("n", True)),
     )
     return Table(
@@ -1260,7 +1273,7 @@ def _parts(
             known.when(attempt.at),
             Cell(attempt.by),
             Cell(attempt.change or ""),
-            Cell("goes on" if attempt.result is None else _words(attempt.result.value)),
+            Cell("not told" if attempt.result is None else _words(attempt.result.value)),
             Cell(attempt.note),
         )
         for attempt in view.attempts

@@ -28,9 +28,9 @@ function makeSortable(table) {
     const numeric = head.classList.contains("number");
     const button = document.createElement("button");
     button.type = "button";
-    button.append(...head.childNodes);
+    button.setAttribute("aria-label", `Sort by ${head.textContent}`);
     head.append(button);
-    button.addEventListener("click", () => {
+    head.addEventListener("click", () => { // of the button, too, which is in it
       const down = head.getAttribute("aria-sort") === "ascending";
       heads.forEach((each) => each.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
