@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from imcm.ledger.redaction import Redaction
     from imcm.ledger.rules import Rules
     from imcm.ledger.transactions import Once, Transaction
+    from imcm.page import HtmlPage, html_page
     from imcm.projections.boards.views import (
         ActionItem,
         Approval,
@@ -225,6 +226,7 @@ __all__ = [
     "Happening",
     "History",
     "HoldReason",
+    "HtmlPage",
     "ImcmError",
     "Impact",
     "ImportRefusedError",
@@ -333,6 +335,7 @@ __all__ = [
     "frames",
     "freeze_overrides",
     "from_frames",
+    "html_page",
     "incident",
     "increments",
     "judge",
@@ -452,6 +455,7 @@ _HOMES: Final = {
     "ForkedLedgerError": "imcm.errors",
     "History": "imcm.ledger.bringing_in",
     "HoldReason": "imcm.domain.vocabulary",
+    "HtmlPage": "imcm.page",
     "ImcmError": "imcm.errors",
     "Impact": "imcm.domain.vocabulary",
     "ImportRefusedError": "imcm.errors",
@@ -533,6 +537,7 @@ _HOMES: Final = {
     "facts": "imcm.projections.facts.fold",
     "failed_deployment_recovery_time": "imcm.projections.figures.recovery",
     "frames": "imcm.frames",
+    "html_page": "imcm.page",
     "incident": "imcm.domain.incident",
     "lead_time": "imcm.projections.figures.lead_time",
     "learned": "imcm.projections.histories.learned",

@@ -31,7 +31,7 @@ HOSTILE = (
     "{{ 7 * 7 }} {% raw %} ${7*7} javascript:alert(1)",
     "'\"><a href='https://example.org/'>here</a>",
     "\u202egnihton si siht\u202c \x1b[31mred\x1b[0m \u200bhidden",
-    "=HYPERLINK(\"https://example.org/\",\"x\")",
+    '=HYPERLINK("https://example.org/","x")',
 )
 """What a title, a name or a note may be, as anybody writes them."""
 
@@ -67,7 +67,11 @@ def told(path: Path | None = None, *, seed: int = 7, changes: int = 120) -> Ledg
                  risk=Risk.LOW, rollback_plan="the version before")  # fmt: skip
             tell(id_, change.submit, at, "lena")
             tell(id_, change.approve, at + timedelta(minutes=5), "mia")
-            commits = [Commit(id=f"{place:07x}", committed_at=at - timedelta(hours=draw.expovariate(1 / 20)))]
+            commits = [
+                Commit(
+                    id=f"{place:07x}", committed_at=at - timedelta(hours=draw.expovariate(1 / 20))
+                )
+            ]
             tell(id_, change.start, at + timedelta(minutes=10), "pipeline", commits=commits)
             done = at + timedelta(minutes=20)
             tell(id_, change.complete, done, "pipeline", version=f"{service} {place}")
@@ -79,7 +83,9 @@ def told(path: Path | None = None, *, seed: int = 7, changes: int = 120) -> Ledg
             title = HOSTILE[number - 1] if number <= len(HOSTILE) else f"{service} answers late"
             tell(name, incident.detect, seen, "prometheus", title=title, services=[service],
                  impact_started_at=seen - timedelta(minutes=4))  # fmt: skip
-            tell(name, incident.acknowledge, seen + timedelta(minutes=draw.expovariate(1 / 6)), "ana")
+            tell(
+                name, incident.acknowledge, seen + timedelta(minutes=draw.expovariate(1 / 6)), "ana"
+            )
             severity = draw.choice(list(Severity))
             tell(name, incident.triage, seen + timedelta(minutes=8), "ana", severity=severity)
             tell(name, incident.assign_role, seen + timedelta(minutes=8), "ana",

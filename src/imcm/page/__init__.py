@@ -113,7 +113,8 @@ def html_page(
         NaiveTimeError: A time without a zone.
         MissingExtraError: What makes the page is not installed.
     """
-    from imcm.page.contents import Asked, gathered
+    from imcm.page.contents import gathered
+    from imcm.page.parts import Asked
     from imcm.page.template import rendered
     from imcm.readmodel import views as boards
 

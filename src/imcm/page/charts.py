@@ -20,10 +20,13 @@ from imcm.projections.figures.units import SECONDS, SHARE, zone
 from imcm.projections.statistics.survival import KaplanMeier
 
 __all__ = [
+    "SHAPES",
     "WIDTHS",
     "Bar",
     "Link",
     "Point",
+    "Shape",
+    "Spec",
     "by_group",
     "by_period",
     "drawn",
@@ -34,7 +37,12 @@ __all__ = [
 Spec = dict[str, Any]
 """A specification in Vega-Lite: JSON, whose shape is that language's."""
 
-WIDTHS: Final[Mapping[str, int]] = {"wide": 600, "narrow": 340}
+Shape = Literal["wide", "narrow"]
+"""For a desk and paper, or for a phone."""
+
+SHAPES: Final[tuple[Shape, ...]] = ("wide", "narrow")
+
+WIDTHS: Final[Mapping[Shape, int]] = {"wide": 600, "narrow": 340}
 """How wide each drawing is made, in pixels: for a desk and paper, and for a phone."""
 
 _VEGA_LITE: Final = "5.20"
@@ -65,13 +73,13 @@ _CONFIG: Final[Spec] = {
     },
 }
 
-_LABELLED: Final[Mapping[str, int]] = {"wide": 7, "narrow": 4}
+_LABELLED: Final[Mapping[Shape, int]] = {"wide": 7, "narrow": 4}
 """How many periods are named below them: the font that a browser has may be a wide one."""
 
 _DIGIT: Final = 7
 """How wide a digit of the numbers above points is, in pixels, with some room."""
 
-_LONGEST: Final[Mapping[str, int]] = {"wide": 22, "narrow": 13}
+_LONGEST: Final[Mapping[Shape, int]] = {"wide": 22, "narrow": 13}
 """How many characters of a name stand beside its lane; all of them stand in the table."""
 
 
@@ -208,7 +216,7 @@ def _named(figure: Figure) -> str:
     return f"{statistic} {figure.name}" if is_duration else figure.name
 
 
-def by_period(figure: Figure, *, labels: Sequence[str], shape: Literal["wide", "narrow"]) -> Spec:
+def by_period(figure: Figure, *, labels: Sequence[str], shape: Shape) -> Spec:
     """
     Return the picture of a figure in each of its periods: a point, its interval, and n above it.
 
@@ -275,7 +283,7 @@ def by_period(figure: Figure, *, labels: Sequence[str], shape: Literal["wide", "
     return _sized({"data": {"values": rows}, "layer": layers}, shape, 180)
 
 
-def _sized(spec: Spec, shape: Literal["wide", "narrow"], height: float) -> Spec:
+def _sized(spec: Spec, shape: Shape, height: float) -> Spec:
     autosize = {"type": "fit-x", "contains": "padding"}
     # At the left there is room for a font that is wider than the one the renderer measures by.
     padding = {"left": 14, "top": 4, "right": 12, "bottom": 4}
@@ -291,9 +299,7 @@ def _sized(spec: Spec, shape: Literal["wide", "narrow"], height: float) -> Spec:
 # --- groups side by side --------------------------------------------------------------------------
 
 
-def by_group(
-    figure: Figure, groups: Sequence[Figure], *, shape: Literal["wide", "narrow"]
-) -> Spec:
+def by_group(figure: Figure, groups: Sequence[Figure], *, shape: Shape) -> Spec:
     """
     Return the picture of a share in some groups, one below the other, with that of all as a line.
 
@@ -314,7 +320,7 @@ def by_group(
                 "n": f"n = {group.n:,}",
             }
         )
-    top = max((row[key] for row in rows for key in ("value", "high") if row[key] is not None))
+    top = max(row[key] for row in rows for key in ("value", "high") if row[key] is not None)
     y: Spec = {
         "field": "group",
         "type": "nominal",
@@ -355,7 +361,7 @@ def by_group(
     return _sized({"data": {"values": rows}, "layer": layers}, shape, 30 * len(rows) + 10)
 
 
-def _lane_axis(shape: Literal["wide", "narrow"]) -> Spec:
+def _lane_axis(shape: Shape) -> Spec:
     longest = _LONGEST[shape]
     return {
         "title": None,
@@ -372,9 +378,9 @@ def _lane_axis(shape: Literal["wide", "narrow"]) -> Spec:
 # --- a survival curve -----------------------------------------------------------------------------
 
 _TICKS: Final = (
-    *((1, "1 s"), (10, "10 s"), (60, "1 min"), (600, "10 min"), (3_600, "1 h"), (21_600, "6 h")),
-    *((86_400, "1 d"), (604_800, "7 d"), (2_592_000, "30 d"), (31_536_000, "1 y")),
-    (315_360_000, "10 y"),
+    *((1, "1 s"), (5, "5 s"), (20, "20 s"), (60, "1 min"), (300, "5 min"), (900, "15 min")),
+    *((3_600, "1 h"), (10_800, "3 h"), (43_200, "12 h"), (172_800, "2 d"), (604_800, "7 d")),
+    *((2_592_000, "30 d"), (7_776_000, "90 d"), (31_536_000, "1 y"), (157_680_000, "5 y")),
 )
 """Where a person looks on an axis of durations that grows by factors."""
 
@@ -382,7 +388,7 @@ MOST_STEPS: Final = 400
 """A curve of more steps looks the same with so many."""
 
 
-def survival(curve: KaplanMeier, *, shape: Literal["wide", "narrow"]) -> Spec:
+def survival(curve: KaplanMeier, *, shape: Shape) -> Spec:
     """
     Return the picture of a survival curve with its band, and a mark where one was last seen open.
 
@@ -411,8 +417,7 @@ def survival(curve: KaplanMeier, *, shape: Literal["wide", "narrow"]) -> Spec:
             }
         )
     ticks = [(at, label) for at, label in _TICKS if start <= at <= longest]
-    if shape == "narrow" and len(ticks) > 5:
-        ticks = ticks[::2]
+    ticks = ticks[:: -(-len(ticks) // _LABELLED[shape]) or 1]
     names = " : ".join(f"datum.value == {at} ? '{label}'" for at, label in ticks)
     x: Spec = {
         "field": "t",
@@ -468,7 +473,7 @@ def story(
     links: Iterable[Link],
     window: tuple[datetime, datetime],
     time_zone: str,
-    shape: Literal["wide", "narrow"],
+    shape: Shape,
 ) -> Spec:
     """
     Return the picture of what happened when: a lane for each service, or each incident and change.
@@ -595,5 +600,3 @@ def _time_axis(seconds: float) -> tuple[str, str]:
     if days <= 366:
         return "%d %b", "day"
     return "%b %Y", "month"
-
-

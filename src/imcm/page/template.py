@@ -1,5 +1,5 @@
 """
-A page written as HTML: escaped, with its style and its script in it, and both allowed by hash alone.
+A page written as HTML: escaped, with its style and its script in it, both allowed by hash alone.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from importlib.resources import files
 from typing import Final
 
 from imcm.errors import MissingExtraError
-from imcm.page.contents import Contents
+from imcm.page.parts import Contents
 from imcm.plain import plain
 
 __all__ = ["rendered"]
-
 
 
 def rendered(contents: Contents) -> str:
