@@ -101,7 +101,7 @@ def told(path: Path | None = None, *, seed: int = 7, changes: int = 120) -> Ledg
             tell(name, incident.resolve, over, "ana")
             if number % 3 == 0:
                 tell(name, incident.record_review, over + timedelta(hours=1), "mia",
-                     what_happened="it was not tried under load", causes=["no load test"])  # fmt: skip
+                     what_happened="not tried under load", causes=["no load test"])  # fmt: skip
                 tell(name, incident.add_action, over + timedelta(hours=1), "mia",
                      text=f"a load test, for {title}", owner="lena",
                      due=date(2026, 3, 1) + timedelta(days=number))  # fmt: skip
