@@ -52,7 +52,7 @@ __all__ = ["MOST_LANES", "begun", "period_pictures", "story_picture"]
 MOST_LANES: Final = 24
 """More incidents and changes than that can't be told apart in one picture."""
 
-MOST_MARKS: Final = 1_500
+MOST_MARKS: Final = 400
 """More than that in one picture is a smear, and makes the page heavy."""
 
 MOST_PERIODS: Final = 60
