@@ -218,6 +218,7 @@ ASSUMED = {
     "export.md": empty_folder,
     "formats.md": formats_folder,
     "import.md": import_folder,
+    "page.md": empty_folder,
     "receiver.md": receiver_folder,
     "views.md": empty_folder,
 }

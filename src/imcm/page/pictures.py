@@ -62,7 +62,7 @@ MOST_PERIODS: Final = 60
 def _picture(
     id: str, title: str, says: str, table: Table, spec_of: Callable[[Shape], Spec]
 ) -> Picture:
-    drawings = {
+    drawings: dict[Shape, str] = {
         shape: drawn(spec_of(shape), id=f"{id}-{shape}", title=title, description=says)
         for shape in SHAPES
     }
