@@ -102,6 +102,10 @@ def _period_page(known: Known) -> Contents:
     whole = dora_report(known.facts, preset=asked.preset, year=asked.year, **common)
     window = whole.restore.window
     period = window or _extent(known.facts)
+    as_of = known.facts.as_of
+    lasting = period  # what is still open goes on up to the newest event
+    if window is None and period is not None and as_of is not None:
+        lasting = period[0], max(period[1], utc(as_of))
     bucket = asked.bucket_by
     if bucket is None:
         bucket = _bucket_for(period)
@@ -122,7 +126,7 @@ def _period_page(known: Known) -> Contents:
             cards=(*dora_cards(report), *(card_of(figure) for figure in others)),
         ),
     ]
-    pictures, silent = period_pictures(known, report, bucket, period, incidents, changes)
+    pictures, silent = period_pictures(known, report, bucket, lasting, incidents, changes)
     sections.append(Section(id="pictures", title="Pictures", words=silent, pictures=pictures))
     sections.append(boards_section(known))
     restore = {row.id: row.value for row in report.restore.included}
@@ -186,10 +190,7 @@ def _extent(facts: Facts) -> Period | None:
     """Return from when to when the log tells of incidents and deployments."""
     columns = facts.incidents.columns, facts.changes.columns
     times = [t for t in (*columns[0].detected, *columns[1].deployed) if abs(t) < NEVER]
-    if not times:
-        return None
-    end = facts.as_of or _moment(max(times))
-    return _moment(min(times)), max(end, _moment(max(times)) + timedelta(microseconds=1))
+    return (_moment(min(times)), _moment(max(times) + 1)) if times else None
 
 
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
