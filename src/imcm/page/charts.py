@@ -388,12 +388,13 @@ MOST_STEPS: Final = 400
 """A curve of more steps looks the same with so many."""
 
 
-def survival(curve: KaplanMeier, *, shape: Shape) -> Spec:
+def survival(curve: KaplanMeier, *, name: str, shape: Shape) -> Spec:
     """
     Return the picture of a survival curve with its band, and a mark where one was last seen open.
 
     Args:
         curve: Of at least one duration, in seconds.
+        name: Of the figure whose durations they are.
         shape: How wide it is.
     """
     longest = max(curve.times[-1], 2.0)
@@ -424,7 +425,7 @@ def survival(curve: KaplanMeier, *, shape: Shape) -> Spec:
         "type": "quantitative",
         "scale": {"type": "log", "domain": [start, longest], "nice": False},
         "axis": {
-            "title": "time since detection",
+            "title": name,
             "values": [at for at, _ in ticks],
             "labelExpr": f"{names} : ''" if ticks else "''",
         },

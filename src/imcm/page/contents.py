@@ -177,7 +177,8 @@ def _provenance(known: Known) -> tuple[tuple[str, str], ...]:
         ("time zone", known.asked.time_zone),
         ("ledger", known.ledger.ledger_id),
         ("log position", f"{facts.log_position:,}"),
-        ("in the log", f"{len(facts.incidents):,} incidents, {len(facts.changes):,} changes"),
+        ("incidents in the log", f"{len(facts.incidents):,}"),
+        ("changes in the log", f"{len(facts.changes):,}"),
     ]
     rows += [
         ("not read by this version", f"{count:,} events of type {name}")
@@ -226,10 +227,12 @@ def _incident_page(known: Known, incident: str) -> Contents:
     rows, gone_in = known.facts.incidents, known.facts.changes
     incidents = [rows[index] for id_ in named if (index := rows.index_of(id_)) is not None]
     changes = [gone_in[index] for id_ in others if (index := gone_in.index_of(id_)) is not None]
-    period = _lived(known, incidents, changes)
+    # What only came of it, such as the change that an action item led to, may be weeks later.
+    judged = [change for change in changes if change.id in view.verdicts]
+    period = _lived(known, incidents, judged)
     pictures: list[Picture] = []
     if period is not None:
-        picture = story_picture(known, period, incidents, changes)
+        picture = story_picture(known, period, incidents, judged)
         pictures += [] if picture is None else [picture]
     sections = [
         Section(id="summary", title="Summary", about=_summary(known, view)),

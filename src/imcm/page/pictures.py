@@ -197,7 +197,9 @@ def _survival_picture(figure: Figure) -> Picture | None:
         rows=tuple(rows),
         total=len(rows),
     )
-    return _picture("lasting", title, says, table, lambda shape: survival(curve, shape=shape))
+    return _picture(
+        "lasting", title, says, table, lambda shape: survival(curve, name=figure.name, shape=shape)
+    )
 
 
 def _forest(known: Known, report: DoraReport) -> Picture | None:
