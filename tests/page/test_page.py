@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from commands import run_here
+from exported import LOGS, golden
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sample import HOSTILE, Clock, told
@@ -501,3 +502,17 @@ def test_a_page_tells_what_it_is(pages):
     assert isinstance(page, HtmlPage)
     assert repr(page).startswith("<HtmlPage 'Incidents and changes, 2026-01-01 to 2026-04-01', ")
     assert len(repr(page)) < 120
+
+
+# --- every kind of log ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_every_golden_log_makes_pages(name, tmp_path):
+    """Merges, corrections, voids, uncertain times, imports: of all, and of some incidents."""
+    with golden(name, tmp_path / "ledger.db") as ledger, views(ledger) as kept:
+        assert read(html_page(ledger, views=kept)).first("h1")
+        for id in ledger.facts().incidents.ids[:3]:
+            root = read(html_page(ledger, incident=id, views=kept))
+            entries = ledger.timeline(f"incident:{id}")
+            assert [row[1] for row in rows_of(root, "timeline")] == [e.id for e in entries]
