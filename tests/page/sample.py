@@ -46,7 +46,7 @@ class Clock:
         return self.now
 
 
-def told(path: Path | None = None, *, seed: int = 7, changes: int = 120) -> Ledger:
+def sample_ledger(path: Path | None = None, *, seed: int = 7, changes: int = 120) -> Ledger:
     """Return a ledger with that many changes, of which some caused incidents."""
     draw = random.Random(seed)
     clock = Clock()
@@ -59,22 +59,22 @@ def told(path: Path | None = None, *, seed: int = 7, changes: int = 120) -> Ledg
             clock.now = max(clock.now, at)
             story.record(id_, step, by=by, at=at, **said)
 
-        for place in range(1, changes + 1):
-            at = BEGAN + timedelta(minutes=place * (90 * 24 * 60 // changes))
+        for count in range(1, changes + 1):
+            at = BEGAN + timedelta(minutes=count * (90 * 24 * 60 // changes))
             [service] = draw.choices(SERVICES, WEIGHTS)
-            id_ = f"CHG-{place:04}"
-            tell(id_, change.plan, at, "lena", title=f"{service} {place}", services=[service],
+            id_ = f"CHG-{count:04}"
+            tell(id_, change.plan, at, "lena", title=f"{service} {count}", services=[service],
                  risk=Risk.LOW, rollback_plan="the version before")  # fmt: skip
             tell(id_, change.submit, at, "lena")
             tell(id_, change.approve, at + timedelta(minutes=5), "mia")
             commits = [
                 Commit(
-                    id=f"{place:07x}", committed_at=at - timedelta(hours=draw.expovariate(1 / 20))
+                    id=f"{count:07x}", committed_at=at - timedelta(hours=draw.expovariate(1 / 20))
                 )
             ]
             tell(id_, change.start, at + timedelta(minutes=10), "pipeline", commits=commits)
             done = at + timedelta(minutes=20)
-            tell(id_, change.complete, done, "pipeline", version=f"{service} {place}")
+            tell(id_, change.complete, done, "pipeline", version=f"{service} {count}")
             if draw.random() > 0.2:
                 continue
             number += 1

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sample import told
+from sample import sample_ledger
 
 from imcm import html_page
 
@@ -46,7 +46,7 @@ def missing(what):
 def files(tmp_path_factory):
     pytest.importorskip("vl_convert", reason="the page is an extra")
     folder = tmp_path_factory.mktemp("pages")
-    with told() as ledger:
+    with sample_ledger() as ledger:
         for kind, asked in KINDS.items():
             html_page(ledger, **asked).write(folder / f"{kind}.html")
             # What is looked at element by element has a few rows of each kind.
@@ -128,9 +128,9 @@ def test_it_loads_fits_and_is_accessible(kind, viewport, scheme, opened, axe):
     page.evaluate(axe)
     violations = page.evaluate("axe.run(document)")["violations"]
     serious = [
-        (one["id"], one["impact"], one["nodes"][0]["html"][:200])
-        for one in violations
-        if one["impact"] in {"serious", "critical"}
+        (rule["id"], rule["impact"], rule["nodes"][0]["html"][:200])
+        for rule in violations
+        if rule["impact"] in {"serious", "critical"}
     ]
     assert serious == []
     drawing = "wide" if viewport is DESK else "narrow"

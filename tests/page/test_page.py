@@ -24,7 +24,7 @@ from commands import run_here
 from exported import LOGS, golden
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sample import HOSTILE, Clock, told
+from sample import HOSTILE, Clock, sample_ledger
 
 from imcm import (
     HtmlPage,
@@ -117,7 +117,7 @@ def rows_of(root, id):
 
 @pytest.fixture(scope="module")
 def ledger():
-    with told() as made:
+    with sample_ledger() as made:
         yield made
 
 
@@ -145,8 +145,8 @@ def test_its_numbers_are_those_of_the_core(ledger, pages):
         card = root.first("article", id=f"figure-{figure.name.replace(' ', '-')}")
         assert str(figure.n) in card.first("span", class_="basis").text
         lines = card.first("pre").text.splitlines()
-        told_lines = figure.explain().splitlines()[1:]
-        assert [line for line in told_lines if "bucket_by" not in line] == [
+        wanted_lines = figure.explain().splitlines()[1:]
+        assert [line for line in wanted_lines if "bucket_by" not in line] == [
             line for line in lines if "bucket_by" not in line
         ]
 
@@ -372,7 +372,7 @@ def test_any_title_and_any_service(title, service):
 def test_the_same_log_gives_the_same_bytes(tmp_path):
     """In another process, at another time of day, in another zone of the machine."""
     path = tmp_path / "ledger.db"
-    told(path, changes=40).close()
+    sample_ledger(path, changes=40).close()
     code = (
         "import sys; from imcm import LedgerReader, html_page\n"
         "with LedgerReader(sys.argv[1]) as ledger:\n"
@@ -392,7 +392,7 @@ def test_the_same_log_gives_the_same_bytes(tmp_path):
 
 def test_what_was_published_can_be_printed_again(tmp_path):
     """At its position a log says what it said, whatever was recorded since."""
-    with told(tmp_path / "ledger.db", changes=40) as ledger:
+    with sample_ledger(tmp_path / "ledger.db", changes=40) as ledger:
         first = html_page(ledger, window=QUARTER)
         ledger.record("INC-NEW", incident.detect, by="ana", at=ledger.now(), title="Later")
         again = html_page(ledger, window=QUARTER, known_at=first.log_position)
@@ -406,7 +406,7 @@ def test_what_was_published_can_be_printed_again(tmp_path):
 def test_kept_views_give_the_same_page(tmp_path):
     """What was read before is what is read now."""
     path = tmp_path / "ledger.db"
-    told(path, changes=40).close()
+    sample_ledger(path, changes=40).close()
     with LedgerReader(path) as ledger, views(ledger, tmp_path / "kept.views") as kept:
         assert html_page(ledger, views=kept) == html_page(ledger)
 
@@ -453,7 +453,7 @@ def test_neither_library_is_loaded_before_a_page_is_made():
 @pytest.fixture
 def stored(tmp_path):
     path = tmp_path / "ledger.db"
-    told(path, changes=40).close()
+    sample_ledger(path, changes=40).close()
     return path
 
 

@@ -162,12 +162,12 @@ def _embedded(svg: str, *, id: str, title: str, description: str) -> str:
     root.attrib.pop("class", None)
     root.set("role", "img")
     root.set("aria-labelledby", f"{id}-title {id}-says")
-    for place, (tag, ending, text) in enumerate(
+    for index, (tag, ending, text) in enumerate(
         (("title", "title", title), ("desc", "says", description))
     ):
         named = ElementTree.Element(tag, {"id": f"{id}-{ending}"})
         named.text = plain(text)
-        root.insert(place, named)
+        root.insert(index, named)
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -9,14 +9,14 @@ function valueOf(cell) {
   return cell.dataset.value === undefined ? null : Number(cell.dataset.value);
 }
 
-function sortBy(body, index, numeric, sign) {
-  const rows = [...body.rows].map((row, place) => ({ row, place, cell: row.cells[index] }));
-  rows.sort((one, other) => {
-    const a = numeric ? valueOf(one.cell) : one.cell.textContent;
-    const b = numeric ? valueOf(other.cell) : other.cell.textContent;
+function sortBy(body, column, numeric, sign) {
+  const rows = [...body.rows].map((row, at) => ({ row, at, cell: row.cells[column] }));
+  rows.sort((left, right) => {
+    const a = numeric ? valueOf(left.cell) : left.cell.textContent;
+    const b = numeric ? valueOf(right.cell) : right.cell.textContent;
     const empty = [a, b].map((value) => value === null || value === "");
-    if (empty[0] || empty[1]) return empty[0] - empty[1] || one.place - other.place; // last, always
-    return sign * (numeric ? a - b : order.compare(a, b)) || one.place - other.place;
+    if (empty[0] || empty[1]) return empty[0] - empty[1] || left.at - right.at; // last, always
+    return sign * (numeric ? a - b : order.compare(a, b)) || left.at - right.at;
   });
   body.append(...rows.map((item) => item.row));
 }
@@ -48,8 +48,8 @@ function makeFilterable(tools, table) {
   input.addEventListener("input", () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let left = 0;
-    rows.forEach((row, place) => {
-      row.hidden = !words.every((word) => texts[place].includes(word));
+    rows.forEach((row, index) => {
+      row.hidden = !words.every((word) => texts[index].includes(word));
       left += row.hidden ? 0 : 1;
     });
     output.textContent = words.length ? `${left} of ${rows.length} rows` : "";

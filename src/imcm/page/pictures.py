@@ -124,12 +124,12 @@ def _over_time(known: Known, figure: Figure, title: str) -> Picture:
     )
     rows = tuple(
         (
-            Cell(label, float(place)),
+            Cell(label, float(index)),
             Cell(value_text(part), part.value),
             Cell(interval_text(part)),
             Cell(f"{part.n:,}", float(part.n)),
         )
-        for place, (label, part) in enumerate(zip(labels, figure.buckets, strict=True))
+        for index, (label, part) in enumerate(zip(labels, figure.buckets, strict=True))
     )
     table = Table(id=f"{id}-data", caption=title, columns=columns, rows=rows, total=len(rows))
     says = (
