@@ -188,7 +188,7 @@ def policies(folder: Path, ending: str) -> None:
     )  # fmt: skip
 
 
-PATHS = re.compile(r"\w+\.(?:db|jsonl|csv|toml|txt|json|pem|ics)|new")
+PATHS = re.compile(r"\w+\.(?:db|jsonl|csv|toml|txt|json|pem|ics|html)|new")
 
 
 def here(folder: Path, *words: str, **environment: str) -> Ran:
