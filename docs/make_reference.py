@@ -61,7 +61,7 @@ OUTAGES = ("downtime", "availability", "time_between_failures", "user_impact")
 FIGURES = (*DURATIONS, *DEPLOYMENTS, *OUTAGES)
 REPORTS = (
     *("dora_report", "side_by_side", "compare", "restated", "learned", "timeline"),
-    *("decision_trail", "duties", "freeze_overrides", "anomalies"),
+    *("decision_trail", "duties", "freeze_overrides", "anomalies", "html_page"),
 )
 CONTROL = (
     *("what_if", "risk_of", "failure_model", "calibration"),
@@ -87,7 +87,7 @@ RESULTS = (
         "Timeline",
     ),
     *("DecisionTrail", "Duties", "FreezeOverride", "Anomaly", "WhatIf", "RiskAssessment"),
-    *("FailureModel", "FailureRate", "Calibration", "Conflict", "CanaryVerdict"),
+    *("FailureModel", "FailureRate", "Calibration", "Conflict", "CanaryVerdict", "HtmlPage"),
 )
 RECORDS = ("Recorded", "Recording", "Redaction", "Source", "History", "Settled", "LogMark", "Taken")
 GIVEN = (

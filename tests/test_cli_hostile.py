@@ -188,7 +188,7 @@ def policies(folder: Path, ending: str) -> None:
     )  # fmt: skip
 
 
-PATHS = re.compile(r"\w+\.(?:db|jsonl|csv|toml|txt|json|pem|ics)|new")
+PATHS = re.compile(r"\w+\.(?:db|jsonl|csv|toml|txt|json|pem|ics|html)|new")
 
 
 def here(folder: Path, *words: str, **environment: str) -> Ran:
@@ -440,6 +440,14 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("strict.toml", *L, "--json", "--versus", "freeze.toml"),
         ("strict.toml", *L, "--window", "{}"),
     ],
+    "page": [
+        *(("new.html", *book) for book in (L, C)),
+        ("new.html", *L, "--incident", "INC-1{}"),
+        ("new.html", *L, "--incident", "{}"),
+        ("new.html", *L, "--service", "checkout{}"),
+        ("new.html", *L, "--service", "{}"),
+        ("new.html", *L, "--window", "{}"),
+    ],
     "duties": [
         *((*book, *how) for book in (L, C) for how in ((), ("--table",), ("--csv",), ("--json",))),
         (*L, "--window", "{}"),
@@ -451,7 +459,10 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     ],
 }
 LINES = [(command, words) for command, told in COMMANDS.items() for words in told]
-MAKES = ("new.json", "new.db", "new.jsonl", "demo.db", "b.db", "k.pem", "kept.db", "new.ics")
+MAKES = (
+    *("new.json", "new.db", "new.jsonl", "demo.db", "b.db", "k.pem", "kept.db", "new.ics"),
+    "new.html",
+)
 
 
 def test_every_command_is_tried() -> None:

@@ -243,6 +243,7 @@ ASSUMED = {
     "export.md": empty_folder,
     "formats.md": formats_folder,
     "import.md": import_folder,
+    "page.md": empty_folder,
     "quarter.md": verifier_folder,
     "receiver.md": receiver_folder,
     "tutorial.md": empty_folder,

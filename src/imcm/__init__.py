@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     from imcm.ledger.redaction import Redaction
     from imcm.ledger.rules import Rules
     from imcm.ledger.transactions import Once, Transaction
+    from imcm.page import HtmlPage, html_page
     from imcm.projections.boards.views import (
         ActionItem,
         Approval,
@@ -226,6 +227,7 @@ __all__ = [
     "Happening",
     "History",
     "HoldReason",
+    "HtmlPage",
     "ImcmError",
     "Impact",
     "ImportRefusedError",
@@ -336,6 +338,7 @@ __all__ = [
     "frames",
     "freeze_overrides",
     "from_frames",
+    "html_page",
     "incident",
     "increments",
     "judge",
@@ -456,6 +459,7 @@ _HOMES: Final = {
     "ForkedLedgerError": "imcm.errors",
     "History": "imcm.ledger.bringing_in",
     "HoldReason": "imcm.domain.vocabulary",
+    "HtmlPage": "imcm.page",
     "ImcmError": "imcm.errors",
     "Impact": "imcm.domain.vocabulary",
     "ImportRefusedError": "imcm.errors",
@@ -540,6 +544,7 @@ _HOMES: Final = {
     "plots": "imcm.plots",
     "Timeline": "imcm.projections.histories.timeline",
     "evidence_path": "imcm.domain.policy.judging",
+    "html_page": "imcm.page",
     "incident": "imcm.domain.incident",
     "lead_time": "imcm.projections.figures.lead_time",
     "learned": "imcm.projections.histories.learned",

@@ -43,6 +43,7 @@ HOMES: Final[Mapping[str, str]] = {
     "duties": "imcm.cli.policy",
     "mcp": "imcm.cli.mcp",
     "report": "imcm.cli.reports",
+    "page": "imcm.cli.page",
     "audit": "imcm.cli.audit",
 }
 """Which file has a command, in the order in which help lists them."""
