@@ -30,6 +30,8 @@ from typing import Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
+from imcm.documents.fields import fields_document
+from imcm.documents.structure import Document, html_of
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDIT_CLASSES,
@@ -92,7 +94,7 @@ from imcm.domain.incident_events import (
     VerdictGiven,
 )
 from imcm.domain.lifecycle import (
-    Answer,
+    Answers,
     Ask,
     Guard,
     Rule,
@@ -225,6 +227,16 @@ class Incident(NamedTuple):
         fields = {**self._asdict(), "past": f"<{len(self.past)} events>"}
         told = (f"{n}={v!s}" if n == "past" else f"{n}={v!r}" for n, v in fields.items())
         return f"Incident({', '.join(told)})"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return what stands as a document; of the past only how long it is."""
+        del most  # of fields there are few
+        title = f"incident, {self.status.value}, after {len(self.past):,} events"
+        return fields_document(title, self, leave_out=("past",))
+
+    def _repr_html_(self) -> str:
+        """Return what stands for a notebook, every text escaped."""
+        return html_of(self)
 
 
 INITIAL: Final = Incident()
@@ -630,7 +642,7 @@ def next_steps(
     by: str | None = None,
     at: Moment | None = None,
     policy: Policy = DEFAULT_POLICY,
-) -> tuple[Answer, ...]:
+) -> Answers:
     """
     Return, for each step, whether it is possible now; and if not, which guard says no and why.
 
@@ -650,7 +662,7 @@ def next_steps(
     given = {"by": by, "at": at, "policy": ask.policy}
     known = {name: value for name, value in given.items() if value is not None}
     asked = answers(STEPS, incident, ask)
-    return tuple(tried(asked, globals().__getitem__, evolve, incident, known))
+    return Answers(tried(asked, globals().__getitem__, evolve, incident, known))
 
 
 def _require(

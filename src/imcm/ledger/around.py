@@ -28,7 +28,7 @@ from imcm.domain.vocabulary import Between
 from imcm.ledger.store import ReadStore
 from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
-from imcm.projections.histories.timeline import Entry, named_by, timeline
+from imcm.projections.histories.timeline import Entries, named_by, timeline
 
 if TYPE_CHECKING:
     from imcm.ledger.reading import LedgerReader
@@ -79,7 +79,7 @@ def timeline_of(
     naming: Iterable[str] | None,
     window: Period | None,
     as_of: datetime | None,
-) -> tuple[Entry, ...]:
+) -> Entries:
     """
     Return what `imcm.timeline` says of one stream, of which only some of the log is decoded.
 

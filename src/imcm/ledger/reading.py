@@ -20,7 +20,7 @@ from imcm.codec.rows import StoredEvent
 from imcm.domain import change, incident
 from imcm.domain.change import Change
 from imcm.domain.incident import Incident
-from imcm.domain.lifecycle import Answer
+from imcm.domain.lifecycle import Answers
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import (
     CHANGE,
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from imcm.projections.facts.fold import Facts
     from imcm.projections.figures.windows import Period
     from imcm.projections.histories.decisions import DecisionTrail
-    from imcm.projections.histories.timeline import Entry
+    from imcm.projections.histories.timeline import Entries
 
 __all__ = [
     "LedgerReader",
@@ -383,7 +383,7 @@ class LedgerReader:
         linked: bool = True,
         as_of: datetime | None = None,
         known_at: int | datetime | None = None,
-    ) -> tuple[Entry, ...]:
+    ) -> Entries:
         """
         Return what happened to one incident or change, in order of time.
 
@@ -465,7 +465,7 @@ class LedgerReader:
         policy: Policy | None = None,
         authority: Authority | None = None,
         context: Context | None = None,
-    ) -> tuple[Answer, ...]:
+    ) -> Answers:
         """
         Return what can be done next with an incident or a change, and of what can't be, why not.
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
 import attrs
 
 from imcm.codec.rows import StoredEvent
+from imcm.documents.structure import Document, html_of
 from imcm.domain import change as changes_
 from imcm.domain.change import Change
 from imcm.domain.change_events import ChangeStatus, Template
@@ -76,7 +77,7 @@ from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.failures import FailedBy, failures
 from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
-from imcm.projections.histories.timeline import Entry
+from imcm.projections.histories.timeline import Entries
 from imcm.readmodel.asking import FOLDED, Where, members_of, paging, table_at
 from imcm.readmodel.boards import (
     ACTIONS,
@@ -120,6 +121,20 @@ class Page(tuple[T, ...], Generic[T]):
         page = Page(rows)
         page.total, page.position = total, position
         return page
+
+    def __repr__(self) -> str:
+        """Return in one line how many rows there are here, and in all."""
+        return f"<page of {len(self):,} of {self.total:,} rows, log position {self.position:,}>"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows; None for all of the page."""
+        from imcm.projections.boards.display import page_document
+
+        return page_document(self, total=self.total, most=most)
+
+    def _repr_html_(self) -> str:
+        """Return the first rows for a notebook, and how many more there are."""
+        return html_of(self)
 
 
 class _Model:
@@ -1087,7 +1102,7 @@ class Views:
         linked: bool = True,
         as_of: datetime | None = None,
         known_at: int | datetime | None = None,
-    ) -> tuple[Entry, ...]:
+    ) -> Entries:
         """
         Return what happened to one incident or change, in order of time.
 

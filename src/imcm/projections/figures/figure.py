@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import attrs
 
+from imcm.documents.structure import Document, Shown
 from imcm.domain.recorded import LogMark
 from imcm.plain import joined
 from imcm.projections.figures.definition import Definition, json_value
@@ -96,7 +97,7 @@ class Exclusions(LazySequence[LeftOut]):
 
 
 @attrs.frozen(kw_only=True)
-class Figure:
+class Figure(Shown):
     """
     A number that can be explained.
 
@@ -165,6 +166,12 @@ class Figure:
         if self.groups:
             line += f", {len(self.groups):,} groups"
         return f"{line}, {len(self.buckets):,} periods" if self.buckets else line
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.figures.display import figure_document  # which knows this class, too
+
+        return figure_document(self, most=most)
 
     @property
     def time_zone(self) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import attrs
 
+from imcm.documents.structure import Document, Shown
 from imcm.domain import change_events as changes
 from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.corrections import (
@@ -193,7 +194,7 @@ class Finding:
 
 
 @attrs.frozen(kw_only=True)
-class DecisionTrail:
+class DecisionTrail(Shown):
     """
     Who decided what on one change, in the order in which it became known.
 
@@ -227,6 +228,12 @@ class DecisionTrail:
         counts = ", ".join(f"{verdicts.count(ruling)} {ruling.value}" for ruling in Ruling)
         many = f"{len(self.decisions):,} decisions"
         return f"decisions on change {short(self.change)}: {many}; questions: {counts}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.histories.display import trail_document  # which knows this class, too
+
+        return trail_document(self, most=most)
 
     @property
     def revisions(self) -> tuple[Decision, ...]:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import attrs
 
+from imcm.documents.structure import Document, Shown
 from imcm.domain import change_events as changes
 from imcm.domain.policy import Content, Policy
 from imcm.domain.recorded import (
@@ -196,7 +197,7 @@ def _text(moment: Moment | None) -> str:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Duties:
+class Duties(Shown):
     """
     Every change that went in within a period, exceptions first: what an auditor samples.
 
@@ -212,6 +213,14 @@ class Duties:
     rows: tuple[Duty, ...]
     not_in: int = 0
     log_position: int = 0
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.histories.display import (
+            duties_document,  # which knows this class, too
+        )
+
+        return duties_document(self, most=most)
 
     @property
     def exceptions(self) -> tuple[Duty, ...]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from imcm.documents.structure import Document, html_of
 from imcm.domain.change_events import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, SourceSaid, standing
 from imcm.domain.incident_events import IncidentDescribed
@@ -80,6 +81,27 @@ class Entry:
         return plain
 
 
+class Entries(tuple[Entry, ...]):
+    """What happened, in order: a tuple of `Entry` that shows itself as a table in a notebook."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return in one line how much happened, and to how many."""
+        ids = {(entry.kind, entry.id) for entry in self}
+        return f"<timeline of {len(self):,} entries about {len(ids):,} incidents and changes>"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.histories.display import timeline_document
+
+        return timeline_document(self, most=most)
+
+    def _repr_html_(self) -> str:
+        """Return the first entries for a notebook, and how many more there are."""
+        return html_of(self)
+
+
 LINKS: Final = ("change", "incident", "merged", "into", "repairs", "other")
 """Fields of events that name another incident or change."""
 
@@ -94,7 +116,7 @@ def timeline(
     linked: bool = True,
     as_of: datetime | None = None,
     known_at: int | datetime | None = None,
-) -> tuple[Entry, ...]:
+) -> Entries:
     """
     Return what happened, in order of time; things without a known time come first.
 
@@ -134,7 +156,7 @@ def timeline(
         and not isinstance(entry.event, SourceSaid)
     ]
     selected.sort(key=_order)
-    return tuple(selected)
+    return Entries(selected)
 
 
 def replayed(
@@ -147,7 +169,7 @@ def replayed(
     what: Iterable[str] | None = None,
     recorded: Period | None = None,
     known_at: int | datetime | None = None,
-) -> tuple[Entry, ...]:
+) -> Entries:
     """
     Return what was recorded, in the order in which it became known.
 
@@ -183,7 +205,7 @@ def replayed(
         and (types is None or entry.what in types)
         and inside(entry.recorded_at, period, "[)")
     ]
-    return tuple(sorted(selected, key=lambda entry: entry.position))
+    return Entries(sorted(selected, key=lambda entry: entry.position))
 
 
 def _texts(name: str, value: object) -> frozenset[str]:

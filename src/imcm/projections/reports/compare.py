@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import attrs
 
+from imcm.documents.structure import Document, Shown
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.figures.durations import STATISTICS
@@ -71,7 +72,7 @@ TIES: Final = 1e-7
 
 
 @attrs.frozen(kw_only=True)
-class Comparison:
+class Comparison(Shown):
     """
     What can be said of the difference between two figures; every difference is b minus a.
 
@@ -145,6 +146,14 @@ class Comparison:
     def __repr__(self) -> str:
         """Return what was compared, and the answer, in one line."""
         return f"{self.name} ({self.statistic}), b against a: {self.verdict}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.reports.display import (
+            comparison_document,  # which knows this class, too
+        )
+
+        return comparison_document(self, most=most)
 
     def explain(self) -> str:
         """Return all of it as text for a person."""

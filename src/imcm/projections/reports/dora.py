@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
+from imcm.documents.structure import Document, Shown
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import checked_text, is_among, is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
@@ -222,7 +223,7 @@ class Row(NamedTuple):
 
 
 @attrs.frozen(kw_only=True)
-class DoraReport:
+class DoraReport(Shown):
     """
     The five DORA metrics of one log, and time to restore beside them.
 
@@ -260,6 +261,12 @@ class DoraReport:
             f"{figure.name} {shown(figure.value, figure.unit)}" for figure in figures
         )
         return f"DORA metrics, preset {self.preset!r}: {values}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.reports.display import report_document  # which knows this class, too
+
+        return report_document(self, most=most)
 
     @property
     def figures(self) -> dict[str, Figure]:
@@ -556,7 +563,7 @@ def _plainly(value: object) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class SideBySide:
+class SideBySide(Shown):
     """
     One metric of one log by several presets.
 
@@ -576,6 +583,14 @@ class SideBySide:
             f"{name} {shown(figure.value, figure.unit)}" for name, figure in self.figures.items()
         ]
         return f"{self.metric} side by side: {named(values, SOME)}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.reports.display import (
+            side_by_side_document,  # which knows this class, too
+        )
+
+        return side_by_side_document(self, most=most)
 
     def between(self, one: str, other: str) -> Difference:
         """

@@ -16,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from imcm.documents.structure import Document, Shown
 from imcm.domain.recorded import LogMark, Recorded, Unread, checked_log, known
 from imcm.domain.vocabulary import checked_function, optional_time
 from imcm.errors import InvalidValue
@@ -73,7 +74,7 @@ class Effect:
 
 
 @attrs.frozen(kw_only=True)
-class Restatement:
+class Restatement(Shown):
     """
     A figure at two points of knowledge, and what happened to it between them.
 
@@ -95,6 +96,14 @@ class Restatement:
         """Return both values in one line, and how many records made the difference."""
         records = f"{len(self.changes):,} records changed it"
         return f"{self._head()}; {records}, {self.events:,} events between"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.reports.display import (
+            restatement_document,  # which knows this class, too
+        )
+
+        return restatement_document(self, most=most)
 
     def _head(self) -> str:
         before, after = (shown(f.value, self.after.unit) for f in (self.before, self.after))

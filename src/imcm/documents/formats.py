@@ -1,0 +1,51 @@
+"""
+Which forms a document can have.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from imcm.documents.data import csv_of, json_of
+from imcm.documents.html import html_page
+from imcm.documents.markdown import markdown_of
+from imcm.documents.structure import Document
+from imcm.documents.text import plain_text
+from imcm.documents.workbook import workbook_of
+from imcm.errors import InvalidValue
+
+FORMATS: Final = ("text", "md", "html", "csv", "json", "xlsx")
+"""Names of the forms that a document can have."""
+
+
+def rendered(document: Document, format: str) -> bytes:
+    """
+    Return a document in one of the `FORMATS`, as the bytes of a file.
+
+    The same document is the same bytes in every zone, locale and process.
+
+    Args:
+        document: What is shown.
+        format: "text", "md", "html", "csv", "json" or "xlsx".
+
+    Raises:
+        InvalidValue: There is no such format.
+        MissingExtraError: A workbook is asked for, and xlsxwriter is not installed.
+    """
+    match format:
+        case "text":
+            text = plain_text(document)
+        case "md":
+            text = markdown_of(document)
+        case "html":
+            text = html_page(document)
+        case "csv":
+            text = csv_of(document)
+        case "json":
+            text = json_of(document)
+        case "xlsx":
+            return workbook_of(document)
+        case _:
+            raise InvalidValue("format", format, f"one of {', '.join(FORMATS)}")
+    # Half of a surrogate pair is no text in UTF-8; `plain` writes it out, JSON escapes it.
+    return text.encode()
