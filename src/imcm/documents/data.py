@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
 from typing import Any, Final
@@ -55,7 +55,7 @@ def _head(column: Column) -> str:
     return f"{column.name} (UTC)" if column.kind == "time" else column.head
 
 
-def _lines(document: Document) -> Iterator[list[str | int | float]]:
+def _lines(document: Document) -> Iterator[Sequence[str | int | float]]:
     part = inert(document.title)
     yield ["part", "kind", "content"]
     yield [part, "text", inert(document.title)]

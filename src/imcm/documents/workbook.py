@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from importlib import import_module
 from io import BytesIO
 from typing import Any, Final
 
@@ -45,12 +46,12 @@ def workbook_of(document: Document) -> bytes:
         MissingExtraError: xlsxwriter is not installed.
     """
     try:
-        import xlsxwriter
+        # Any: a library without types.
+        xlsxwriter: Any = import_module("xlsxwriter")
     except ImportError:
         raise MissingExtraError("a workbook", "workbooks") from None
     file = BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
-    # Any: a library without types.
     book: Any = xlsxwriter.Workbook(file, options)
     book.set_properties({"title": plain(document.title)[:200], "created": _MADE})
     formats: dict[str, Any] = {

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from imcm.documents.structure import Cell, Column, Document, Items, Table
+from imcm.projections.figures.days import day_of
 from imcm.projections.figures.definition import json_value
 from imcm.projections.figures.excerpt import SOME, named
 from imcm.projections.figures.units import COUNT, SECONDS, SHARE, minute, shown, zone
@@ -38,7 +39,9 @@ def scale_of(values: Iterable[float | None], unit: str) -> Scale:
     if unit == SHARE:
         return Scale("%", 0.01)
     if unit != SECONDS:
-        return Scale("" if unit == COUNT else unit.removeprefix("deployments "), 1.0)
+        return Scale(
+            "" if unit == COUNT else unit.removeprefix("deployments ").replace("per ", "/"), 1.0
+        )
     sizes = sorted(abs(value) for value in values if value is not None)
     middle = sizes[len(sizes) // 2] if sizes else 0.0
     fitting = [Scale(name, size) for name, size in _CLOCK if middle >= 2 * size]
@@ -53,11 +56,29 @@ def period_text(figure: Figure) -> str:
     return " to ".join(minute(moment, home) for moment in figure.window)
 
 
-def start_text(figure: Figure) -> str:
-    """Return when the window of a figure begins, in its own zone; "" where it has none."""
-    if figure.window is None:
+def bucket_text(bucket: Figure) -> str:
+    """
+    Return which period a figure is of, as windows are written: "2026-03", "2026-W09", "2026-Q1".
+
+    A period that the window or the end of the log cuts has the name of the whole one; of a number
+    of days it is the first one.
+    """
+    if bucket.window is None:
         return ""
-    return minute(figure.window[0], zone(figure.time_zone))
+    home = zone(bucket.time_zone)
+    day = day_of(bucket.window[0], home)
+    match bucket.definition.bucket_by:
+        case "week" if getattr(bucket.definition, "week_starts", "monday") == "monday":
+            year, week, _ = day.isocalendar()
+            return f"{year}-W{week:02}"
+        case "month":
+            return f"{day:%Y-%m}"
+        case "quarter":
+            return f"{day.year}-Q{(day.month + 2) // 3}"
+        case "year":
+            return str(day.year)
+        case _:
+            return f"{day}"
 
 
 def bounds_of(figure: Figure) -> tuple[float | None, float | None]:
@@ -114,16 +135,16 @@ class Part(NamedTuple):
     """A figure of one group, one period, or both; "" for all groups, or all periods."""
 
     group: str
-    start: str
+    period: str
     figure: Figure
 
 
 def parts_of(figure: Figure) -> list[Part]:
     """Return the periods, the groups, and the periods of each group."""
-    parts = [Part("", start_text(bucket), bucket) for bucket in figure.buckets]
+    parts = [Part("", bucket_text(bucket), bucket) for bucket in figure.buckets]
     for group in figure.groups:
         parts.append(Part(str(group.group), "", group))
-        parts += [Part(str(group.group), start_text(bucket), bucket) for bucket in group.buckets]
+        parts += [Part(str(group.group), bucket_text(bucket), bucket) for bucket in group.buckets]
     return parts
 
 
@@ -137,7 +158,7 @@ def parts_table(figure: Figure, parts: Sequence[Part], *, most: int | None = Non
     if figure.groups:
         columns.append(Column(name="group"))
     if figure.buckets:
-        columns.append(Column(name="from"))
+        columns.append(Column(name="period"))
     columns += [
         Column(name="value", kind="number", unit=scale.unit),
         Column(name="low", kind="number", unit=end),
@@ -148,7 +169,7 @@ def parts_table(figure: Figure, parts: Sequence[Part], *, most: int | None = Non
     for part in shown_parts:
         low, high = map(scale.of, bounds_of(part.figure))
         head = (part.group or "all",) if figure.groups else ()
-        begun = (part.start or "all",) if figure.buckets else ()
+        begun = (part.period or "all",) if figure.buckets else ()
         rows.append((*head, *begun, scale.of(part.figure.value), low, high, part.figure.n))
     return Table(
         title="groups and periods",

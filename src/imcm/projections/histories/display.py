@@ -13,7 +13,6 @@ from imcm.documents.structure import (
     Cell,
     Column,
     Document,
-    Heading,
     Items,
     Paragraph,
     Table,
@@ -23,7 +22,6 @@ from imcm.documents.structure import (
 from imcm.domain.vocabulary import Between, Moment
 from imcm.plain import quoted
 from imcm.projections.figures.display import scale_of
-from imcm.projections.figures.units import shown
 from imcm.projections.histories.decisions import Ruling
 from imcm.projections.reports.display import restatement_blocks
 
@@ -367,20 +365,3 @@ def anomalies_document(anomalies: Sequence[Anomaly], *, most: int | None = None)
         more=len(anomalies) - len(listed),
     )
     return Document(title="anomalies", blocks=(table,))
-
-
-__all__ = [
-    "Heading",
-    "anomalies_document",
-    "duties_document",
-    "duty_tables",
-    "learned_document",
-    "log_text",
-    "moment_cell",
-    "moved_table",
-    "ruling_cell",
-    "shown",
-    "timeline_document",
-    "timeline_table",
-    "trail_document",
-]

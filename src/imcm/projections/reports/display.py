@@ -20,7 +20,6 @@ from imcm.documents.structure import (
     Word,
 )
 from imcm.projections.figures.display import (
-    Part,
     bounds_of,
     level_of,
     parts_of,
@@ -65,6 +64,9 @@ _TONES: Final[Mapping[str, Tone]] = {
 }
 
 
+_FURTHER: Final[Mapping[str, str]] = {"worse than low": "below low"}
+
+
 class Levels(NamedTuple):
     """The performance levels of a figure, and all those that its interval reaches."""
 
@@ -78,7 +80,8 @@ class Levels(NamedTuple):
         own = "/".join(self.levels)
         if len(self.reached) < 2 or set(self.reached) <= set(self.levels):
             return own
-        return f"{own}, {self.reached[0]} to {self.reached[-1]}"
+        first, last = (_FURTHER.get(level, level) for level in (self.reached[0], self.reached[-1]))
+        return f"{own}, {first} to {last}"
 
     def word(self) -> Cell:
         """Return it as a cell, with the tone of its worst level."""
@@ -97,6 +100,7 @@ def figures_document(
     figures: Sequence[Figure],
     *,
     title: str,
+    names: Sequence[str] = (),
     levels: Mapping[str, Levels] | None = None,
     year: int | None = None,
     comparisons: Sequence[Comparison] = (),
@@ -109,12 +113,15 @@ def figures_document(
     Args:
         figures: The most wanted first. Their groups and periods are those of the first.
         title: What it is.
+        names: What each is called; by default their own names, long ones made short.
         levels: Performance levels by the names of figures, of the report of *year*.
         comparisons: With an earlier period.
         notes: What a reader should know before trusting it.
         most: How many groups and periods are shown; None for all.
     """
-    blocks: list[Block] = [_whole(figures, levels or {}, year)]
+    blocks: list[Block] = [
+        _whole(figures, names or [SHORT.get(f.name, f.name) for f in figures], levels or {}, year)
+    ]
     undefined = [f"{f.name} is undefined: {f.reason}" for f in figures if f.value is None]
     if undefined:
         blocks.append(Items(tuple(undefined)))
@@ -122,11 +129,17 @@ def figures_document(
         blocks.append(_by_part(figures, most=most))
     for comparison in comparisons:
         blocks += _compared(comparison)
-    blocks += [Paragraph(note) for note in notes]
+    if notes:
+        blocks.append(Items(tuple(notes)))
     return Document(title=title, blocks=tuple(blocks))
 
 
-def _whole(figures: Sequence[Figure], levels: Mapping[str, Levels], year: int | None) -> Table:
+def _whole(
+    figures: Sequence[Figure],
+    names: Sequence[str],
+    levels: Mapping[str, Levels],
+    year: int | None,
+) -> Table:
     level = level_of(figures)
     columns = [
         Column(name="figure"),
@@ -141,36 +154,35 @@ def _whole(figures: Sequence[Figure], levels: Mapping[str, Levels], year: int | 
         columns.append(Column(name=f"band of {year}"))
     columns += [Column(name="distribution", wide=True), Column(name="left out", wide=True)]
     rows: list[tuple[Cell, ...]] = []
-    for figure in figures:
+    for name, figure in zip(names, figures, strict=True):
         scale = scale_of([figure.value], figure.unit)
         low, high = map(scale.of, bounds_of(figure))
-        head = (SHORT.get(figure.name, figure.name), scale.of(figure.value), scale.unit)
+        head = (name, scale.of(figure.value), scale.unit)
         band = (levels.get(figure.name, Levels()).word(),) if has_levels else ()
         left = ", ".join(f"{count:,} {why}" for why, count in figure.why_left_out().items())
         rows.append((*head, low, high, figure.n, *band, distribution(figure), left))
-    return Table(title="all together", columns=tuple(columns), rows=rows)
+    return Table(title="figures", columns=tuple(columns), rows=rows)
 
 
 def _by_part(figures: Sequence[Figure], *, most: int | None) -> Table:
     parts: dict[tuple[str, str], list[Figure | None]] = {}
     for number, figure in enumerate(figures):
         for part in parts_of(figure):
-            key = part.group, part.start
+            key = part.group, part.period
             parts.setdefault(key, [None] * len(figures))[number] = part.figure
     grouped = any(figure.groups for figure in figures)
     in_periods = any(figure.buckets for figure in figures)
     columns = [Column(name="group")] if grouped else []
     if in_periods:
-        columns.append(Column(name="from"))
+        columns.append(Column(name="period"))
     scales = [
-        scale_of((each[n].value for each in parts.values() if each[n] is not None), figure.unit)  # type: ignore[union-attr]
-        for n, figure in enumerate(figures)
+        scale_of((own.value for each in parts.values() if (own := each[n]) is not None), f.unit)
+        for n, f in enumerate(figures)
     ]
-    first_of_all = _FIRST_OF_ALL
     for number, (figure, scale) in enumerate(zip(figures, scales, strict=True)):
         name = _HEADS.get(figure.name, SHORT.get(figure.name, figure.name))
         columns.append(
-            Column(name=name, kind="number", unit=scale.unit, wide=number >= first_of_all)
+            Column(name=name, kind="number", unit=scale.unit, wide=number >= _FIRST_OF_ALL)
         )
     for figure, scale in zip(figures, scales, strict=True):
         name = _HEADS.get(figure.name, SHORT.get(figure.name, figure.name))
@@ -182,13 +194,13 @@ def _by_part(figures: Sequence[Figure], *, most: int | None) -> Table:
             Column(name=f"{name} n", kind="number", wide=True),
         ]
     rows: list[tuple[Cell, ...]] = []
-    for (group, start), each in list(parts.items())[:most]:
+    for (group, period), each in list(parts.items())[:most]:
         row: list[Cell] = [group or "all"] if grouped else []
         if in_periods:
-            row.append(start or "all")
+            row.append(period or "all")
         row += [scale.of(f.value) if f else None for f, scale in zip(each, scales, strict=True)]
-        for part, scale in zip(each, scales, strict=True):
-            row += [None] * 3 if part is None else [*map(scale.of, bounds_of(part)), part.n]
+        for own, scale in zip(each, scales, strict=True):
+            row += [None] * 3 if own is None else [*map(scale.of, bounds_of(own)), own.n]
         rows.append(tuple(row))
     kinds = [word for word, there in (("group", grouped), ("period", in_periods)) if there]
     return Table(
@@ -365,19 +377,3 @@ def restatement_document(restatement: Restatement, *, most: int | None = None) -
         *restatement_blocks(restatement, most=most),
     )
     return Document(title=repr(restatement), blocks=blocks)
-
-
-__all__ = [
-    "SHORT",
-    "Levels",
-    "Part",
-    "comparison_document",
-    "distribution",
-    "figures_document",
-    "levels_of",
-    "report_document",
-    "report_title",
-    "restatement_blocks",
-    "restatement_document",
-    "side_by_side_document",
-]
