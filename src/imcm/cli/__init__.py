@@ -42,6 +42,7 @@ HOMES: Final[Mapping[str, str]] = {
     "risk": "imcm.cli.policy",
     "duties": "imcm.cli.policy",
     "report": "imcm.cli.reports",
+    "review": "imcm.cli.review",
     "audit": "imcm.cli.audit",
 }
 """Which file has a command, in the order in which help lists them."""

@@ -44,6 +44,7 @@ from imcm.cli.common import (
     say,
     show,
     window_of,
+    write_document,
 )
 from imcm.codec.rows import EVENT_TYPES, StoredEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, RulesAdopted, kind_and_id, stream_of
@@ -421,6 +422,70 @@ def trail(
         print_document(decisions.document(), format)
     else:
         say(*decisions.explain().splitlines())
+
+
+@audit_app.command("report")
+def report(
+    ledger: LedgerPath,
+    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
+    ] = None,
+    anchors: Annotated[
+        Path | None, typer.Option("--anchors", help="The file of checkpoints kept elsewhere.")
+    ] = None,
+    keys: Keys = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", help="An index or a trigger on the table that you know."),
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            help="When figures of the period were published: a log position, or a time; else "
+            "the end of the period."
+        ),
+    ] = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="A new file; .md, .html, .csv, .json, .xlsx or .txt."),
+    ] = None,
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
+) -> None:
+    """
+    Write the one document that an auditor attaches: what was verified, duties, what moved since.
+
+    Exit with 1 where the log does not match its anchors; the document says so, too.
+    """
+    from imcm.audit.report import audit_report
+
+    format = format_of(format, as_json)
+    if window is not None and (start is not None or end is not None):
+        raise typer.BadParameter("--window goes without --from and --to")
+    period = window_of(start, end, tz) if window is None else window
+    if period is None:
+        raise typer.BadParameter("give the period: --from and --to, or --window")
+    text = "" if anchors is None else _anchors(anchors)[0]
+    with LedgerReader(ledger) as book, progress_bar("verifying") as progress:
+        made = audit_report(
+            book,
+            ledger,
+            window=period,
+            anchors=text,
+            keys=keys or (),
+            allow=allow or (),
+            time_zone=tz,
+            published=known_at_of(published, tz, book),
+            known_at=known_at_of(known_at, tz, book),
+            on_progress=progress,
+        )
+    write_document(made.document, format, out)
+    if made.verdict.outcome not in {verifier.OK, verifier.NO_ANCHORS}:
+        fail(f"the log is not what its anchors say: {made.verdict.outcome}; see the document")
 
 
 @audit_app.command("anomalies")

@@ -261,15 +261,23 @@ def format_of(format: Format, as_json: bool) -> Format:
     return Format.JSON if as_json else format
 
 
-def print_document(document: Document, format: Format, *, wide: bool = False) -> None:
-    """Print a document; as text it is fitted to the window, and coloured where somebody looks."""
+def print_document(
+    document: Document, format: Format, *, wide: bool = True, columns: bool = False
+) -> None:
+    """
+    Print a document; as text it is fitted to the window, and coloured where somebody looks.
+
+    Args:
+        wide: Whether Markdown and HTML have all columns.
+        columns: Whether text has all columns in full, however wide that is.
+    """
     if format is Format.TEXT:
         from imcm.documents.text import WIDTH, plain_text
 
         shown = is_shown()
         width = _console(stderr=False).width if shown else WIDTH
         colour = shown and "NO_COLOR" not in os.environ
-        _write(plain_text(document, width=width, wide=wide, colour=colour))
+        _write(plain_text(document, width=width, wide=columns, colour=colour))
         return
     from imcm.documents.formats import rendered
 
@@ -277,8 +285,24 @@ def print_document(document: Document, format: Format, *, wide: bool = False) ->
         raise typer.BadParameter("a workbook is no text: send it to a file, as in > report.xlsx")
     flush()
     out = standard_output()
-    out.write(rendered(document, format.value))
+    out.write(rendered(document, format.value, wide=wide))
     out.flush()
+
+
+def write_document(document: Document, format: Format, out: Path | None) -> None:
+    """Print a document, or write it to a new file, whose name says in which form."""
+    if out is None:
+        print_document(document, format)
+        return
+    from imcm.documents.formats import SUFFIXES, rendered
+    from imcm.files import new_file
+
+    form = SUFFIXES.get(out.suffix.casefold()) if format is Format.TEXT else format.value
+    if form is None:
+        raise InvalidValue("--out", str(out), f"a name that ends in one of {', '.join(SUFFIXES)}")
+    with new_file(out) as file:
+        file.write(rendered(document, form))
+    say(f"written to {out}")
 
 
 def print_json(value: object) -> None:

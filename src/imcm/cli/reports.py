@@ -211,6 +211,7 @@ def report(
         *dora.figures.values(),
     ]
     comparisons: list[Comparison] = []
+    not_compared: list[str] = []
     if compare_to is not None:
         from imcm.projections.reports.compare import compare
 
@@ -220,6 +221,9 @@ def report(
                      (before.change_failure_rate, dora.change_failure_rate)):  # fmt: skip
             if a.value is not None and b.value is not None:
                 comparisons.append(compare(a, b, tried=3))
+            else:
+                when = "in the earlier period" if a.value is None else "now"
+                not_compared.append(f"{a.name} is not compared: it is undefined {when}")
     if as_json:
         plain = dora.as_dict()
         print_json(
@@ -242,7 +246,7 @@ def report(
 
         write_figures_csv(figures, json_lines())
         return
-    notes = [_count(known), *dora.notes]
+    notes = [_count(known), *not_compared, *dora.notes]
     if views is not None:
         kept = f"from what {views} kept: whoever can write that file can change these numbers"
         notes.append(kept)
@@ -268,6 +272,7 @@ def report(
         ),
         format,
         wide=wide,
+        columns=wide,
     )
 
 

@@ -4,12 +4,13 @@ Which forms a document can have.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from imcm.documents.data import csv_of, json_of
 from imcm.documents.html import html_page
 from imcm.documents.markdown import markdown_of
-from imcm.documents.structure import Document
+from imcm.documents.structure import Document, narrowed
 from imcm.documents.text import plain_text
 from imcm.documents.workbook import workbook_of
 from imcm.errors import InvalidValue
@@ -18,7 +19,18 @@ FORMATS: Final = ("text", "md", "html", "csv", "json", "xlsx")
 """Names of the forms that a document can have."""
 
 
-def rendered(document: Document, format: str) -> bytes:
+SUFFIXES: Final[Mapping[str, str]] = {
+    ".txt": "text",
+    ".md": "md",
+    ".html": "html",
+    ".csv": "csv",
+    ".json": "json",
+    ".xlsx": "xlsx",
+}
+"""How files of each form end."""
+
+
+def rendered(document: Document, format: str, *, wide: bool = True) -> bytes:
     """
     Return a document in one of the `FORMATS`, as the bytes of a file.
 
@@ -27,6 +39,8 @@ def rendered(document: Document, format: str) -> bytes:
     Args:
         document: What is shown.
         format: "text", "md", "html", "csv", "json" or "xlsx".
+        wide: Whether Markdown and HTML have the columns that a terminal shows only when asked;
+            CSV, JSON and workbooks have all.
 
     Raises:
         InvalidValue: There is no such format.
@@ -36,9 +50,9 @@ def rendered(document: Document, format: str) -> bytes:
         case "text":
             text = plain_text(document)
         case "md":
-            text = markdown_of(document)
+            text = markdown_of(document if wide else narrowed(document))
         case "html":
-            text = html_page(document)
+            text = html_page(document if wide else narrowed(document))
         case "csv":
             text = csv_of(document)
         case "json":

@@ -122,6 +122,21 @@ class Document:
         return tuple(block for block in self.blocks if isinstance(block, Table))
 
 
+def narrowed(document: Document) -> Document:
+    """Return a document without the columns that are shown only when asked for."""
+    blocks = (_narrowed(each) if isinstance(each, Table) else each for each in document.blocks)
+    return attrs.evolve(document, blocks=tuple(blocks))
+
+
+def _narrowed(table: Table) -> Table:
+    kept = [number for number, column in enumerate(table.columns) if not column.wide]
+    return attrs.evolve(
+        table,
+        columns=tuple(table.columns[number] for number in kept),
+        rows=[tuple(row[number] for number in kept) for row in table.rows],
+    )
+
+
 class HasDocument(Protocol):
     """What can be shown as a document."""
 

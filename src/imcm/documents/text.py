@@ -1,15 +1,15 @@
 """
 Documents as plain text, for a terminal, a pipe or a mail.
 
-No cell is ever broken over two lines. Where a table is too wide, its widest texts stand below
-their row; what still does not fit is cut in its middle, and `wide` shows everything.
+No cell is ever broken over two lines, and none is cut. Where a table is too wide, its widest texts
+stand below their rows with the name of their column.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 from unicodedata import category, east_asian_width
 
 from imcm.documents.structure import (
@@ -29,8 +29,7 @@ WIDTH: Final = 80
 """How wide text is where nobody says otherwise."""
 
 _GAP: Final = 2
-_LONG: Final = 24
-_SHORTEST: Final = 6
+_SHORT: Final = 12
 
 _COLOURS: Final[Mapping[str, str]] = {
     "good": "\x1b[32m",
@@ -87,6 +86,21 @@ def _wrapped(text: str, width: int, first: str, later: str) -> list[str]:
     return lines or [first.rstrip()]
 
 
+class _Layout(NamedTuple):
+    """
+    How the columns of a table lie in lines of some width.
+
+    Attributes:
+        widths: How wide each column is.
+        below: Columns whose texts stand below their rows.
+        spilling: The last column, where only its longer texts stand below; None where it fits.
+    """
+
+    widths: tuple[int, ...]
+    below: frozenset[int]
+    spilling: int | None = None
+
+
 def _table(table: Table, *, width: int, wide: bool, colour: bool) -> list[str]:
     if not table.rows:
         return [f"{_line(table.title)}: none"]
@@ -94,22 +108,20 @@ def _table(table: Table, *, width: int, wide: bool, colour: bool) -> list[str]:
     columns = [table.columns[n] for n in shown]
     cells = [[row[n] for n in shown] for row in table.rows]
     texts = [[plain(cell_text(cell)) for cell in row] for row in cells]
-    # The unit has a line of its own in the head, so that a column is no wider than its numbers.
-    has_units = any(column.unit for column in columns)
     heads = [plain(column.name) for column in columns]
     units = [plain(column.unit) for column in columns]
     widths = [
         max(columns_of(text) for text in (head, unit, *each))
         for head, unit, each in zip(heads, units, zip(*texts, strict=True), strict=True)
     ]
-    below = () if wide else _below(columns, widths, width)
+    layout = _Layout(tuple(widths), frozenset())
     if not wide:
-        _narrow(columns, widths, below, width)
-    beside = [n for n in range(len(columns)) if n not in below]
+        layout = _laid_out(columns, heads, widths, width)
+    beside = [n for n in range(len(columns)) if n not in layout.below]
 
     def line(row: Sequence[str], own: Sequence[Cell] | None) -> str:
         parts = [
-            _set(row[n], widths[n], columns[n], None if own is None else own[n], colour)
+            _set(row[n], layout.widths[n], columns[n], None if own is None else own[n], colour)
             for n in beside
         ]
         return (" " * _GAP).join(parts).rstrip()
@@ -117,77 +129,71 @@ def _table(table: Table, *, width: int, wide: bool, colour: bool) -> list[str]:
     bold, end = (_BOLD, _PLAIN_AGAIN) if colour else ("", "")
     lines = [_line(table.title)] if table.title else []
     lines.append(f"{bold}{line(heads, None)}{end}")
-    if has_units:
+    # The unit has a line of its own in the head, so that a column is no wider than its numbers.
+    if any(units):
         lines.append(line(units, None))
     for row, own in zip(texts, cells, strict=True):
-        lines.append(line(row, own))
+        inline = list(row)
+        if columns_of(row[0]) > layout.widths[0]:
+            lines.append(row[0])
+            inline[0] = ""
+        below = [n for n in sorted(layout.below) if row[n]]
+        last = layout.spilling
+        if last is not None and columns_of(row[last]) > layout.widths[last]:
+            inline[last] = ""
+            below.append(last)
+        lines.append(line(inline, own))
         for n in below:
-            if row[n]:
-                lines += _wrapped(f"{heads[n]}: {row[n]}", width, "    ", "      ")
+            lines += _wrapped(f"{heads[n]}: {row[n]}", width, "    ", "      ")
     if table.more:
         lines.append(f"... and {table.more:,} more")
     return lines
 
 
-def _below(columns: Sequence[Column], widths: Sequence[int], width: int) -> tuple[int, ...]:
-    """Return which texts stand below their rows, since the table is too wide and they are long."""
-    below: list[int] = []
-    while _total(widths, below) > width:
+def _laid_out(
+    columns: Sequence[Column], heads: Sequence[str], widths: Sequence[int], width: int
+) -> _Layout:
+    """
+    Return a layout in which a row fits, as far as numbers and times let it.
+
+    The widest texts go below their rows; of the last column only those that have no room. A first
+    column that is too wide has its long texts on a line of their own.
+    """
+    laid = list(widths)
+    below: set[int] = set()
+    last = len(columns) - 1
+    spilling: int | None = None
+    while _total(laid, below) > width:
         movable = [
             n
             for n, column in enumerate(columns)
-            if n and n not in below and column.kind == "text" and widths[n] > _LONG
-        ]
+            if n and n not in below and n != spilling and column.kind == "text"
+            and laid[n] > _SHORT
+        ]  # fmt: skip
         if not movable:
             break
-        below.append(max(movable, key=lambda n: widths[n]))
-    return tuple(sorted(below))
+        widest = max(movable, key=lambda n: laid[n])
+        room = laid[last] - (_total(laid, below) - width)
+        if widest == last and room >= max(columns_of(heads[last]), _SHORT):
+            laid[last], spilling = room, last
+        else:
+            below.add(widest)
+    over = _total(laid, below) - width
+    if over > 0 and columns[0].kind == "text":
+        laid[0] = max(columns_of(heads[0]), _SHORT, laid[0] - over)
+    return _Layout(tuple(laid), frozenset(below), spilling)
 
 
-def _narrow(columns: Sequence[Column], widths: list[int], below: Sequence[int], width: int) -> None:
-    """Make texts narrower, the widest first, until a row fits; numbers and times stay whole."""
-    while (over := _total(widths, below) - width) > 0:
-        texts = [
-            n
-            for n, column in enumerate(columns)
-            if n not in below and column.kind == "text" and widths[n] > _SHORTEST
-        ]
-        if not texts:
-            return
-        widest = max(texts, key=lambda n: widths[n])
-        widths[widest] = max(_SHORTEST, widths[widest] - over)
-
-
-def _total(widths: Sequence[int], below: Sequence[int]) -> int:
+def _total(widths: Sequence[int], below: Collection[int]) -> int:
     beside = [width for n, width in enumerate(widths) if n not in below]
     return sum(beside) + _GAP * (len(beside) - 1)
 
 
 def _set(text: str, width: int, column: Column, own: Cell, colour: bool) -> str:
-    text = _cut(text, width)
     space = " " * (width - columns_of(text))
-    if colour and isinstance(own, Word):
+    if colour and isinstance(own, Word) and text:
         text = f"{_COLOURS[own.tone]}{text}{_PLAIN_AGAIN}"
     return space + text if column.kind == "number" else text + space
-
-
-def _cut(text: str, width: int) -> str:
-    """Return text that is no wider than that: of what is longer the beginning and the end."""
-    if columns_of(text) <= width:
-        return text
-    head = _taken(text, width // 2)
-    tail = _taken(text[::-1], width - 1 - columns_of(head))[::-1]
-    return f"{head}…{tail}"
-
-
-def _taken(text: str, width: int) -> str:
-    taken, used = "", 0
-    for c in text:
-        used += columns_of(c)
-        if used > width:
-            break
-        taken += c
-    return taken
 
 
 def columns_of(text: str) -> int:

@@ -39,9 +39,8 @@ def scale_of(values: Iterable[float | None], unit: str) -> Scale:
     if unit == SHARE:
         return Scale("%", 0.01)
     if unit != SECONDS:
-        return Scale(
-            "" if unit == COUNT else unit.removeprefix("deployments ").replace("per ", "/"), 1.0
-        )
+        name = "" if unit == COUNT else unit.removeprefix("deployments ").replace("per ", "/")
+        return Scale(name, 1.0)
     sizes = sorted(abs(value) for value in values if value is not None)
     middle = sizes[len(sizes) // 2] if sizes else 0.0
     fitting = [Scale(name, size) for name, size in _CLOCK if middle >= 2 * size]

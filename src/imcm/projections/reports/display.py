@@ -28,6 +28,7 @@ from imcm.projections.figures.display import (
 )
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.units import SHARE, shown
+from imcm.projections.reports.bands import WORSE_THAN_LOW
 
 if TYPE_CHECKING:
     from imcm.projections.figures.figure import Figure
@@ -61,10 +62,11 @@ _TONES: Final[Mapping[str, Tone]] = {
     "high": "fair",
     "medium": "poor",
     "low": "bad",
+    WORSE_THAN_LOW: "bad",
 }
 
 
-_FURTHER: Final[Mapping[str, str]] = {"worse than low": "below low"}
+_FURTHER: Final[Mapping[str, str]] = {WORSE_THAN_LOW: "below low"}
 
 
 class Levels(NamedTuple):
@@ -77,7 +79,7 @@ class Levels(NamedTuple):
         """
         Return it in words: "high", or "high, elite to medium" where the interval reaches further.
         """
-        own = "/".join(self.levels)
+        own = "/".join(_FURTHER.get(level, level) for level in self.levels)
         if len(self.reached) < 2 or set(self.reached) <= set(self.levels):
             return own
         first, last = (_FURTHER.get(level, level) for level in (self.reached[0], self.reached[-1]))
