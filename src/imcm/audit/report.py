@@ -180,7 +180,7 @@ def _what_this_is(
         ("made by", f"imcm {metadata.version('imcm')}"),
     ]
     yield Heading("Which log")
-    yield Table(title="the log", columns=(Column(name="of it"), Column(name="says")), rows=rows)
+    yield Table(title="the log", columns=(Column(name="what"), Column(name="value")), rows=rows)
 
 
 # --- what was verified ----------------------------------------------------------------------------

@@ -109,7 +109,8 @@ def _blocks(document: Document) -> Iterator[str]:
                     cells = zip(block.columns, row, strict=True)
                     yield f"<tr>{''.join(_td(column, cell) for column, cell in cells)}</tr>"
                 yield "</tbody></table></div>"
-                yield from _more(block)
+                if block.more:
+                    yield f'<p class="more">... and {block.more:,} more</p>'
             case Table():
                 yield f"<p>{_text(block.title)}: none</p>"
 
@@ -127,11 +128,6 @@ def _cell(cell: Cell) -> str:
     if not isinstance(cell, Word):
         return text
     return f"<s>{text}</s>" if cell.tone == "struck" else f'<span class="{cell.tone}">{text}</span>'
-
-
-def _more(table: Table) -> Iterator[str]:
-    if table.more:
-        yield f'<p class="more">... and {table.more:,} more</p>'
 
 
 def _text(text: str) -> str:
@@ -179,7 +175,8 @@ def _bare_table(table: Table) -> Iterator[str]:
         cells = (f"<td{side}>{_weighed(cell)}</td>" for side, cell in zip(sides, row, strict=True))
         yield f"<tr>{''.join(cells)}</tr>"
     yield "</tbody></table>"
-    yield from _more(table)
+    if table.more:
+        yield f"<p>... and {table.more:,} more</p>"
 
 
 def _weighed(cell: Cell) -> str:

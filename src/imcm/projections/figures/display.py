@@ -121,7 +121,7 @@ def figure_document(figure: Figure, *, most: int | None = None) -> Document:
     ]
     own = Table(
         title=figure.name,
-        columns=(Column(name="of it"), Column(name="says")),
+        columns=(Column(name="what"), Column(name="value")),
         rows=rows,
     )
     parts = parts_of(figure)
