@@ -66,17 +66,17 @@ def ledger(tmp_path: Path) -> Path:
         record("CHG-1", change.start, hour(2), by="bot")
         record("CHG-1", change.complete, hour(2.5), by="bot")
         record("CHG-2", change.observe, hour(3), by="bot", title="Nobody asked", services=["pay"])
-        for number, hours in enumerate((1, 3, 5), start=1):
+        for number, hours in enumerate((1, 4, 6), start=1):
             id = f"INC-{number}"
             record(id, incident.detect, hour(10 * number), title=EVIL, services=["pay"])
             record(id, incident.resolve, hour(10 * number + hours))
         clock.now = Q2
         # One's own incident is made shorter, another one was none, and words are taken out.
+        record("INC-2", incident.dismiss, Q2, by="ben", reason="false_positive", why="a probe")
         record(
-            "INC-3", incident.correct, Q2, version=2, field="at", was=hour(35), now=hour(31),
+            "INC-3", incident.correct, Q2, version=2, field="at", was=hour(36), now=hour(32),
             why="the graphs",
         )  # fmt: skip
-        record("INC-2", incident.dismiss, Q2, by="ben", reason="false_positive", why="a probe")
         record("INC-1", incident.link_change, Q2, by="ben", change="CHG-1", verdict=Verdict.CAUSED)
         book.redact("incident:INC-1", by="dpo", at=Q2, reason="asked for", versions=[1])
     ran = imcm("audit", "checkpoint", "--ledger", path, "--anchors", tmp_path / "anchors.txt")
@@ -133,23 +133,23 @@ def test_it_says_which_log_and_what_was_verified(ledger):
 
 
 def test_it_says_what_moved_and_because_of_what(ledger):
-    """Time to restore was 3 h of three and is 1 h of two; each event and row is named."""
+    """Time to restore was 4 h of three and is 1.5 h of two; each event and row is named."""
     made = report_of(ledger)
     with LedgerReader(ledger) as book:
         known_then = book.position_at(datetime(2026, 4, 1, tzinfo=UTC))
         published = time_to_restore(book.facts(known_at=known_then), window="2026-Q1")
-        assert published.value == 3 * 3600
+        assert published.value == 4 * 3600
     [restore] = [each for each in made.moved if each.name == "time to restore"]
     assert (restore.before.value, restore.before.n) == (published.value, published.n)
-    assert (restore.after.value, restore.after.n) == (3600.0, 2)
+    assert (restore.after.value, restore.after.n) == (5400.0, 2)
     rows = {row[0]: row[1:] for row in table(made.document, "rows of time to restore")}
-    assert rows["INC-2"][:3] == ("fell out", "3 h", "")
+    assert rows["INC-2"][:3] == ("fell out", "4 h", "")
     assert "dismissed" in rows["INC-2"][3]
-    assert rows["INC-3"][:3] == ("counts otherwise", "5 h", "1 h")
+    assert rows["INC-3"][:3] == ("counts otherwise", "6 h", "2 h")
     assert "INC-1" not in rows
     events = [row[2] for row in table(made.document, "what moved time to restore")]
     assert any("IncidentDismissed of incident:INC-2" in event for event in events)
-    assert sum(float(row[5]) for row in table(made.document, "what moved time to restore")) == -2.0
+    assert sum(float(row[5]) for row in table(made.document, "what moved time to restore")) == -2.5
     rate = {row[0]: row[1:] for row in table(made.document, "rows of change failure rate")}
     assert rate["CHG-1"][1:3] == ("does not count", "counts")
 
@@ -160,9 +160,9 @@ def test_exceptions_come_first_and_nothing_is_hidden(ledger):
     exceptions = table(made.document, "exceptions, and what the log does not say")
     assert {row[0] for row in exceptions if row[1] == "broken"} == {"CHG-2"}
     titles = [each.title for each in made.document.tables]
-    first, *rest = [t for t in titles if t in {"exceptions, and what the log does not say", "rules",
-                                               "every change that went in"}]  # fmt: skip
-    assert first == "exceptions, and what the log does not say"
+    assert titles.index("exceptions, and what the log does not say") < titles.index(
+        "every change that went in"
+    )
     assert len(table(made.document, "every change that went in")) == 2
     [late] = table(made.document, "overdue rulings")
     assert late[:2] == ("CHG-2", "broken")
@@ -170,15 +170,14 @@ def test_exceptions_come_first_and_nothing_is_hidden(ledger):
 
 
 def test_own_corrections_and_redactions_are_listed(ledger):
-    """Whoever took part in it and corrected it is named, in whose favour, and what was taken out."""
+    """Whoever took part and corrected is named, in whose favour, and what was taken out."""
     made = report_of(ledger)
     [own] = table(made.document, "corrections of one's own work")
     assert own[2:4] == ("incident:INC-3", "ana")
     assert own[5] == "in their own favour"
     [taken] = table(made.document, "words taken out")
     assert taken[2:] == ("incident:INC-1", "1", "dpo", "asked for")
-    [adopted] = [row for row in table(made.document, "rules")[-1:]]
-    assert "Ms Lindqvist" not in plain_text(made.document).split("timeline")[0] or adopted
+    assert "Ms Lindqvist" not in plain_text(made.document)
 
 
 def test_it_is_the_same_bytes_again(ledger, tmp_path):
@@ -232,14 +231,7 @@ def test_the_command_it_names_makes_it_again(ledger, tmp_path):
 def test_an_altered_log_is_said_and_fails(ledger, tmp_path):
     """The document is written all the same, says where it differs, and the command ends with 1."""
     with closing(sqlite3.connect(ledger)) as database:
-        database.execute("DROP TRIGGER IF EXISTS x")
-        [name] = database.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%originator_id%' "
-            "AND name LIKE '%event%'"
-        ).fetchone()
-        database.execute(
-            f"UPDATE {name} SET state = replace(state, 'mia', 'eve') WHERE state LIKE '%mia%'"
-        )
+        database.execute("UPDATE stored_events SET topic = 'IncidentClosed' WHERE rowid = 9")
         database.commit()
     out = tmp_path / "audit.md"
     ran = imcm("audit", "report", "--ledger", ledger, "--anchors", tmp_path / "anchors.txt",
@@ -292,4 +284,4 @@ def test_the_demo_can_be_audited(tmp_path):
         anchors = audit.checkpoint(book.rows(), anchors="", at=Q2)
         made = audit_report(book, tmp_path / "s.db", window="2026-03", anchors=anchors)
     assert table(made.document, "exceptions, and what the log does not say")[0][0] == "CHG-1041"
-    assert table(made.document, "rules")[-1:] != []
+    assert table(made.document, "rules adopted") != []

@@ -88,7 +88,7 @@ def results(ledger):
         yield "live", views.live()
         yield "matches", views.search("customers")
         yield "no rows", views.incidents(service="none")
-        yield "planned", views.calendar()
+        yield "planned", views.calendar(NOON, NOON + timedelta(days=30))
 
 
 def tree(text):

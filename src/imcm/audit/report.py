@@ -496,7 +496,7 @@ def _rules(log: Sequence[Recorded]) -> Iterator[Block]:
             rows.append((recorded.position, recorded.recorded_at, event.kind.replace("_", " "),
                          event.name, event.version, event.by, kept))  # fmt: skip
     yield Table(
-        title="rules",
+        title="rules adopted",
         columns=(
             Column(name="position", kind="number"),
             Column(name="recorded", kind="time"),

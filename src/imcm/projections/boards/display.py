@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from imcm.documents.fields import fields_document, rows_table
 from imcm.documents.structure import Column, Document
-from imcm.plain import quoted
+from imcm.plain import plain, quoted
 from imcm.projections.boards.views import (
     ActionItem,
     Approval,
@@ -113,7 +113,7 @@ def view_line(view: IncidentView | ChangeView) -> str:
     parts = [view.status.value, *([severity.value] if severity else ())]
     if view.services:
         parts.append(f"on {', '.join(map(quoted, view.services))}")
-    title = f": {view.title}" if view.title else ""
+    title = f": {plain(view.title)}" if view.title else ""
     return f"{kind} {quoted(view.id)} {', '.join(parts)}{title}"
 
 

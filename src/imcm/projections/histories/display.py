@@ -182,7 +182,7 @@ def _decision_row(decision: Decision) -> tuple[Cell, ...]:
 def duty_tables(duties: Duties, *, most: int | None = None) -> tuple[Table, ...]:
     """Return duties as tables: the rules, what was broken or is not said, and every change."""
     rules = Table(
-        title="rules",
+        title="how each rule held",
         columns=(
             Column(name="rule"),
             *(Column(name=each.value, kind="number") for each in Ruling),
