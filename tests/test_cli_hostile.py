@@ -223,7 +223,13 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         (*L, "INC-1{}"),
         (*L, "{}"),
         (*L, "--service", "checkout{}"),
-        (*L, "--json"),
+        *((*L, "--format", form) for form in ("md", "html", "csv", "json")),
+    ],
+    "review": [
+        *(("INC-1{}", *L, "--format", form) for form in ("text", "md", "html", "csv", "json")),
+        ("INC-1{}", *L, "--names"),
+        ("{}", *L),
+        ("CHG-1{}", *L),
     ],
     "report": [
         L,
@@ -378,9 +384,13 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("CHG-1{}", *L),
         ("CHG-2{}", *L),
         ("{}", *L),
-        ("CHG-1{}", *L, "--json"),
+        *(("CHG-1{}", *L, "--format", form) for form in ("md", "html", "csv", "json")),
     ],
-    "audit anomalies": [L, (*L, "--json")],
+    "audit anomalies": [L, *((*L, "--format", form) for form in ("md", "html", "csv", "json"))],
+    "audit report": [
+        (*L, "--window", "2026-Q1", *how)
+        for how in ((), *(("--format", form) for form in ("md", "html", "csv", "json")))
+    ],
     "audit rules": [L, (*L, "--json"), (*L, "--known-at", "3")],
     "audit redact": [
         ("INC-1{}", "--ledger", "other.db", "--by", "x", "--reason", "r"),
@@ -441,7 +451,11 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("strict.toml", *L, "--window", "{}"),
     ],
     "duties": [
-        *((*book, *how) for book in (L, C) for how in ((), ("--table",), ("--csv",), ("--json",))),
+        *(
+            (*book, *how)
+            for book in (L, C)
+            for how in ((), ("--table",), ("--format", "csv"), ("--json",))
+        ),
         (*L, "--window", "{}"),
     ],
     "risk": [

@@ -194,7 +194,7 @@ def test_the_command(ledger, tmp_path):
     path = tmp_path / "ledger.db"
     ran = imcm("review", "INC-1", "--ledger", path)
     assert ran.returncode == 0
-    assert ran.stdout == plain_text(incident_review(ledger, "INC-1"))
+    assert ran.stdout == plain_text(incident_review(ledger, "INC-1"), width=None)
     forms = {
         "r.md": b"# Post-incident review of INC-1\\: Payments fail \\<b\\>",
         "r.html": b"<!DOCTYPE html>",

@@ -272,11 +272,12 @@ def print_document(
         columns: Whether text has all columns in full, however wide that is.
     """
     if format is Format.TEXT:
-        from imcm.documents.text import WIDTH, plain_text
+        from imcm.documents.text import plain_text
 
         shown = is_shown()
-        width = _console(stderr=False).width if shown else WIDTH
-        colour = shown and "NO_COLOR" not in os.environ
+        # What goes elsewhere has each row in one line, for grep and diff.
+        width = _console(stderr=False).width if shown else None
+        colour = shown and not os.environ.get("NO_COLOR")
         _write(plain_text(document, width=width, wide=columns, colour=colour))
         return
     from imcm.documents.formats import rendered

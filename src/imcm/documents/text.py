@@ -43,14 +43,15 @@ _BOLD: Final = "\x1b[1m"
 
 
 def plain_text(
-    document: Document, *, width: int = WIDTH, wide: bool = False, colour: bool = False
+    document: Document, *, width: int | None = WIDTH, wide: bool = False, colour: bool = False
 ) -> str:
     """
     Return a document as text, nothing of which a terminal obeys but the colours asked for.
 
     Args:
         document: What is shown.
-        width: How wide lines may be, in columns of a terminal.
+        width: How wide lines may be, in columns of a terminal; None for as wide as they are, so
+            that each row is one line.
         wide: Whether every column is there in full, however wide lines become.
         colour: Whether words that are meant well or badly are coloured, and heads bold.
     """
@@ -74,7 +75,9 @@ def _line(text: str) -> str:
     return plain(text)
 
 
-def _wrapped(text: str, width: int, first: str, later: str) -> list[str]:
+def _wrapped(text: str, width: int | None, first: str, later: str) -> list[str]:
+    if width is None:
+        return [f"{first}{plain(text)}"]
     lines = textwrap.wrap(
         plain(text),
         max(width, 20),
@@ -101,7 +104,7 @@ class _Layout(NamedTuple):
     spilling: int | None = None
 
 
-def _table(table: Table, *, width: int, wide: bool, colour: bool) -> list[str]:
+def _table(table: Table, *, width: int | None, wide: bool, colour: bool) -> list[str]:
     if not table.rows:
         return [f"{_line(table.title)}: none"]
     shown = [n for n, column in enumerate(table.columns) if wide or not column.wide]
@@ -115,7 +118,7 @@ def _table(table: Table, *, width: int, wide: bool, colour: bool) -> list[str]:
         for head, unit, each in zip(heads, units, zip(*texts, strict=True), strict=True)
     ]
     layout = _Layout(tuple(widths), frozenset())
-    if not wide:
+    if not wide and width is not None:
         layout = _laid_out(columns, heads, widths, width)
     beside = [n for n in range(len(columns)) if n not in layout.below]
 

@@ -315,7 +315,7 @@ def side_by_side_document(sides: SideBySide, *, most: int | None = None) -> Docu
         title="why they differ",
         columns=(Column(name="preset"), Column(name="and"), Column(name="what differs")),
         rows=[
-            (each.one, each.other, line.strip())
+            (*each.presets, line.strip())
             for each in sides.differences
             for line in each.explain().splitlines()[1 : SOME + 1]
         ],

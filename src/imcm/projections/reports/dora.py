@@ -484,6 +484,11 @@ class Difference:
             f"values, {len(self.arguments):,} other arguments"
         )
 
+    @property
+    def presets(self) -> tuple[str, str]:
+        """The names of both presets."""
+        return self.one, self.other
+
     def explain(self) -> str:
         """
         Return the difference for a person: a few ids stand for each reason.
