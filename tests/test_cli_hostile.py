@@ -533,6 +533,8 @@ def test_no_terminal_obeys_a_log(
         if command.startswith("export ") and mode == "plain" and one is ran[0].stdout:
             continue  # for another program to read
         text = OWN.sub("", one) if mode == "terminal" else one
+        if "csv" in words:
+            text = text.replace("\r\n", "\n")  # as RFC 4180 ends its lines
         bad = {c for c in text if category(c) in KINDS and c != "\n"}
         assert bad == set()
         assert verifier._plain(text.replace("\n", "")) == text.replace("\n", "")

@@ -214,6 +214,7 @@ def empty_folder(_: Path) -> None:
 ASSUMED = {
     "README.md": readme_folder,
     "audit.md": audit_folder,
+    "documents.md": empty_folder,
     "command-line.md": empty_folder,
     "export.md": empty_folder,
     "formats.md": formats_folder,
