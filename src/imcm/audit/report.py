@@ -220,7 +220,7 @@ def _verification(
         notes = [note for note in verifier.read_anchors(anchors) if note.size <= verdict.size]
         yield anchors_table(notes)
     yield Heading("What can't be verified", 3)
-    lines = list(_CANNOT)
+    lines: list[str] = [*_CANNOT]
     if not anchors:
         lines.append(
             "Whether the log was altered since it was written: no anchors were given, so there "

@@ -78,17 +78,24 @@ def value_text(value: object) -> str:
         case timedelta():
             return str(value)
         case Mapping():
-            pairs: Mapping[Any, Any] = value
-            return _few([f"{value_text(name)}: {value_text(each)}" for name, each in pairs.items()])
+            return _few(_pairs(value))
         case _ if fields := _fields(value):
             texts = [value_text(each) for _, each in fields if not _says_nothing(each)]
             return " ".join(texts)
         case tuple() | list() | set() | frozenset():
-            members: Collection[Any] = value
-            ordered = members if isinstance(members, Sequence) else sorted(members, key=str)
-            return _few([value_text(each) for each in ordered])
+            return _few(_members(value))
         case _:
             return str(value)
+
+
+def _pairs(value: Any) -> list[str]:
+    # Any, here and below: names and values of every kind.
+    return [f"{value_text(name)}: {value_text(each)}" for name, each in value.items()]
+
+
+def _members(value: Any) -> list[str]:
+    texts = [value_text(each) for each in value]
+    return texts if isinstance(value, (tuple, list)) else sorted(texts)
 
 
 def _few(texts: Sequence[str]) -> str:
@@ -107,7 +114,5 @@ def _fields(value: object) -> list[tuple[str, Any]]:
     return []
 
 
-def _says_nothing(value: object) -> bool:
-    if isinstance(value, Collection) and not isinstance(value, str):
-        return not len(value)
-    return value in _UNSAID
+def _says_nothing(value: Any) -> bool:
+    return value in _UNSAID or (hasattr(value, "__len__") and not len(value))

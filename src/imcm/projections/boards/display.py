@@ -4,7 +4,7 @@ Boards as documents: pages of incidents, changes and what else is listed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from imcm.documents.fields import fields_document, rows_table
@@ -29,61 +29,87 @@ class _Shape(NamedTuple):
     row: Callable[[Any], tuple[object, ...]]
 
 
-def _text(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name=name) for name in names)
+def _columns(*names: str, times: Collection[str] = ()) -> tuple[Column, ...]:
+    return tuple(Column(name=name, kind="time" if name in times else "text") for name in names)
 
 
-_TIME: Final = "time"
+def _incident(view: IncidentView) -> tuple[object, ...]:
+    severity = view.severity_name or view.severity
+    head = (view.id, severity, view.status, view.detected_at)
+    return (*head, view.services, view.commander, view.title)
+
+
+def _change(view: ChangeView) -> tuple[object, ...]:
+    head = (view.id, view.type, view.status, view.planned_at)
+    return (*head, view.services, view.risk, view.title)
+
+
+def _action(item: ActionItem) -> tuple[object, ...]:
+    return item.incident, str(item.number), item.status, item.due, item.owner, item.text
+
+
+def _approval(waiting: Approval) -> tuple[object, ...]:
+    head = (waiting.change.id, waiting.waits_for, waiting.since, waiting.missing)
+    return (*head, waiting.possible, waiting.why, waiting.change.title)
+
+
+def _ready(ready: Ready) -> tuple[object, ...]:
+    why = "; ".join(f"{guard}: {reason}" for guard, reason in ready.refusals)
+    return ready.change.id, ready.may_start, why, ready.opens_at, ready.change.title
+
+
+def _live(live: LiveVersion) -> tuple[object, ...]:
+    head = (live.service, live.environment, live.version)
+    return (*head, live.change, live.since, live.status)
+
+
+def _match(match: Match) -> tuple[object, ...]:
+    return match.kind, match.id, match.status, match.services, match.title
+
+
+def _any(row: object) -> tuple[object, ...]:
+    return (str(row),)
+
 
 _SHAPES: Final[Mapping[type[Any], _Shape]] = {
     IncidentView: _Shape(
         "incidents",
-        (*_text("id", "severity", "status"), Column(name="detected", kind=_TIME),
-         *_text("services", "commander", "title")),
-        lambda each: (each.id, each.severity_name or each.severity, each.status,
-                      each.detected_at, each.services, each.commander, each.title),
+        _columns("id", "severity", "status", "detected", "services", "commander", "title",
+                 times=("detected",)),
+        _incident,
     ),
     ChangeView: _Shape(
         "changes",
-        (*_text("id", "type", "status"), Column(name="planned", kind=_TIME),
-         *_text("services", "risk", "title")),
-        lambda each: (each.id, each.type, each.status, each.planned_at, each.services,
-                      each.risk, each.title),
+        _columns("id", "type", "status", "planned", "services", "risk", "title",
+                 times=("planned",)),
+        _change,
     ),
     ActionItem: _Shape(
         "action items",
-        _text("incident", "number", "status", "due", "owner", "text"),
-        lambda each: (each.incident, str(each.number), each.status, each.due, each.owner,
-                      each.text),
+        _columns("incident", "number", "status", "due", "owner", "text"),
+        _action,
     ),
     Approval: _Shape(
         "approvals",
-        (*_text("change", "waits for"), Column(name="since", kind=_TIME),
-         *_text("missing", "possible", "why", "title")),
-        lambda each: (each.change.id, each.waits_for, each.since, each.missing, each.possible,
-                      each.why, each.change.title),
+        _columns("change", "waits for", "since", "missing", "possible", "why", "title",
+                 times=("since",)),
+        _approval,
     ),
     Ready: _Shape(
         "approved changes",
-        (*_text("change", "may start", "why not"), Column(name="opens", kind=_TIME),
-         *_text("title")),
-        lambda each: (each.change.id, each.may_start,
-                      "; ".join(f"{guard}: {why}" for guard, why in each.refusals),
-                      each.opens_at, each.change.title),
+        _columns("change", "may start", "why not", "opens", "title", times=("opens",)),
+        _ready,
     ),
     LiveVersion: _Shape(
         "live versions",
-        (*_text("service", "environment", "version", "change"), Column(name="since", kind=_TIME),
-         *_text("status")),
-        lambda each: (each.service, each.environment, each.version, each.change, each.since,
-                      each.status),
+        _columns("service", "environment", "version", "change", "since", "status",
+                 times=("since",)),
+        _live,
     ),
-    Match: _Shape(
-        "matches",
-        _text("kind", "id", "status", "services", "title"),
-        lambda each: (each.kind, each.id, each.status, each.services, each.title),
-    ),
+    Match: _Shape("matches", _columns("kind", "id", "status", "services", "title"), _match),
 }  # fmt: skip
+
+_OTHER: Final = _Shape("rows", _columns("row"), _any)
 
 
 def page_document(rows: Sequence[object], *, total: int, most: int | None = None) -> Document:
@@ -95,9 +121,7 @@ def page_document(rows: Sequence[object], *, total: int, most: int | None = None
         total: How many there are, on other pages, too.
         most: How many rows are shown; None for all that are given.
     """
-    shape = _SHAPES.get(type(rows[0])) if rows else None
-    if shape is None:
-        shape = _Shape("rows", _text("row"), lambda each: (str(each),))
+    shape = _SHAPES.get(type(rows[0]), _OTHER) if rows else _OTHER
     shown = (shape.row(each) for each in rows[:most])
     table = rows_table(shape.title, shape.columns, shown, total=total)
     return Document(title=f"{shape.title}: {total:,}", blocks=(table,))
