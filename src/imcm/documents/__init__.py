@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from imcm.documents.formats import FORMATS, rendered
     from imcm.documents.html import html_fragment, html_page
     from imcm.documents.markdown import markdown_text
+    from imcm.documents.shown import Shown
     from imcm.documents.structure import (
         Block,
         Cell,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
         Heading,
         Items,
         Paragraph,
-        Shown,
         Table,
         Word,
     )
@@ -51,6 +51,7 @@ __all__ = [
 
 _HOMES: Final = {
     "FORMATS": "formats",
+    "Shown": "shown",
     "html_fragment": "html",
     "html_page": "html",
     "markdown_text": "markdown",

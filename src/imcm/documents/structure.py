@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 
@@ -135,46 +135,6 @@ def _narrowed(table: Table) -> Table:
         columns=tuple(table.columns[number] for number in kept),
         rows=[tuple(row[number] for number in kept) for row in table.rows],
     )
-
-
-class HasDocument(Protocol):
-    """What can be shown as a document."""
-
-    def document(self, *, most: int | None = None) -> Document:
-        """Return it as a document with tables of at most so many rows."""
-        ...
-
-
-def html_of(result: HasDocument) -> str:
-    """Return a result for a notebook: the first rows of its tables, and how many more there are."""
-    from imcm.documents.html import html_fragment  # few look at a result in a notebook
-
-    return html_fragment(result.document(most=FIRST_ROWS))
-
-
-class Shown:
-    """
-    A result that notebooks show as a small table: whoever has `document` has `_repr_html_`.
-    """
-
-    __slots__ = ()
-
-    def document(self, *, most: int | None = None) -> Document:
-        """
-        Return it as a document.
-
-        Args:
-            most: How many rows a table has at most; None for all.
-        """
-        raise NotImplementedError
-
-    def _repr_html_(self) -> str:
-        """Return it for a notebook: the first rows, and how many more there are."""
-        return html_of(self)
-
-
-FIRST_ROWS: Final = 20
-"""How many rows of a table a notebook shows."""
 
 
 # --- cells for people -----------------------------------------------------------------------------

@@ -38,8 +38,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
-from imcm.documents.fields import fields_document
-from imcm.documents.structure import Document, html_of
+from imcm.documents.shown import html_of
 from imcm.domain.change_events import (
     CONTENT,
     CORRECTABLE,
@@ -177,6 +176,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
     from imcm.domain.policy.judging import CanaryPlan, CanaryVerdict
     from imcm.domain.policy.rollouts import RolloutRule
@@ -315,6 +315,8 @@ class Change(NamedTuple):
     def document(self, *, most: int | None = None) -> Document:
         """Return what stands as a document; of the past only how long it is."""
         del most  # of fields there are few
+        from imcm.documents.fields import fields_document
+
         title = f"change, {self.status.value}, after {len(self.past):,} events"
         return fields_document(title, self, leave_out=("past",))
 

@@ -26,12 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
-from imcm.documents.fields import fields_document
-from imcm.documents.structure import Document, html_of
+from imcm.documents.shown import html_of
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDIT_CLASSES,
@@ -155,6 +154,9 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import InvalidValue
 
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
+
 Status = IncidentStatus
 
 OPEN: Final = frozenset({Status.DETECTED, Status.TRIAGED, Status.MITIGATING, Status.MITIGATED})
@@ -231,6 +233,8 @@ class Incident(NamedTuple):
     def document(self, *, most: int | None = None) -> Document:
         """Return what stands as a document; of the past only how long it is."""
         del most  # of fields there are few
+        from imcm.documents.fields import fields_document
+
         title = f"incident, {self.status.value}, after {len(self.past):,} events"
         return fields_document(title, self, leave_out=("past",))
 

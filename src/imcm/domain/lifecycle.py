@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Never, Protoc
 
 import attrs
 
-from imcm.documents.structure import Cell, Column, Document, Table, Word, html_of
+from imcm.documents.shown import html_of
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     Authority,
@@ -33,6 +33,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue, StepRefused
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.domain.change_events import Template
     from imcm.domain.policy.context import Context
 
@@ -215,6 +216,8 @@ class Answers(tuple[Answer, ...]):
 
     def document(self, *, most: int | None = None) -> Document:
         """Return it as a document, what is possible first. *most* rows; None for all."""
+        from imcm.documents.structure import Cell, Column, Document, Table, Word
+
         words: dict[bool | None, Cell] = {
             True: Word("yes", "good"),
             False: Word("no", "bad"),

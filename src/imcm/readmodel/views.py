@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
 import attrs
 
 from imcm.codec.rows import StoredEvent
-from imcm.documents.structure import Document, html_of
+from imcm.documents.shown import html_of
 from imcm.domain import change as changes_
 from imcm.domain.change import Change
 from imcm.domain.change_events import ChangeStatus, Template
@@ -95,6 +95,7 @@ from imcm.readmodel.facts import FactsModel
 from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower, caught_up
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.domain.policy.conflicts import Conflict, Planned
 
 __all__ = ["Page", "Views", "views"]

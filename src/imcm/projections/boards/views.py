@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.structure import Document, Shown
+from imcm.documents.shown import Shown
 from imcm.domain.change import OF_TIME, Refusal
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.incident import OPEN
@@ -47,6 +47,9 @@ from imcm.domain.vocabulary import (
 from imcm.projections.facts.rows import RolloutStep
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import utc
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = [
     "ENDED",

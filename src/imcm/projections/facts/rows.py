@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from imcm.documents.fields import fields_document
-from imcm.documents.structure import Document, html_of
+from imcm.documents.shown import html_of
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import replaced
 from imcm.domain.incident_events import IncidentStatus
@@ -45,6 +44,9 @@ from imcm.domain.vocabulary import (
 )
 from imcm.plain import quoted
 from imcm.projections.facts.edits import Edit
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 T = TypeVar("T")
 
@@ -195,6 +197,8 @@ class IncidentFacts(NamedTuple):
     def document(self, *, most: int | None = None) -> Document:
         """Return what stands of it as a document; see `imcm.documents`."""
         del most  # of fields there are few
+        from imcm.documents.fields import fields_document
+
         return fields_document(repr(self), self, leave_out=_FOR_MACHINES)
 
     def _repr_html_(self) -> str:
@@ -298,6 +302,8 @@ class ChangeFacts(NamedTuple):
     def document(self, *, most: int | None = None) -> Document:
         """Return what stands of it as a document; see `imcm.documents`."""
         del most  # of fields there are few
+        from imcm.documents.fields import fields_document
+
         return fields_document(repr(self), self, leave_out=_FOR_MACHINES)
 
     def _repr_html_(self) -> str:

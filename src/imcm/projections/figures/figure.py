@@ -9,11 +9,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import attrs
 
-from imcm.documents.structure import Document, Shown
+from imcm.documents.shown import Shown
 from imcm.domain.recorded import LogMark
 from imcm.plain import joined
 from imcm.projections.figures.definition import Definition, json_value
@@ -21,6 +21,9 @@ from imcm.projections.figures.excerpt import excerpt, named, short
 from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, SHARE, minute, shown, zone
 from imcm.projections.statistics.intervals import Interval
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 STILL_OPEN: Final = "still open"
 """In the counts of a figure: how many are not over."""

@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.structure import Document, Shown
+from imcm.documents.shown import Shown
 from imcm.domain import change_events as changes
 from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.corrections import (
@@ -53,6 +53,9 @@ from imcm.projections.figures.excerpt import SOME, excerpt, named, short
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import SHAPE, utc
 from imcm.projections.histories.timeline import Entry, replayed
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = ["Altered", "Decision", "DecisionTrail", "Finding", "Question", "Ruling"]
 

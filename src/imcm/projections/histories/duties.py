@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from io import StringIO
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.structure import Document, Shown
+from imcm.documents.shown import Shown
 from imcm.domain import change_events as changes
 from imcm.domain.policy import Content, Policy
 from imcm.domain.recorded import (
@@ -57,6 +57,9 @@ from imcm.projections.histories.decisions import (
     trail_of,
     uncorrected_moment,
 )
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = ["Check", "Duties", "Duty", "duties"]
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.structure import Document, Shown
+from imcm.documents.shown import Shown
 from imcm.domain.corrections import CORRECTIONS, EDITS, EventVoided, WordsRedacted
 from imcm.domain.incident_events import (
     IncidentMerged,
@@ -47,6 +47,9 @@ from imcm.projections.figures.recovery import failed_deployment_recovery_time
 from imcm.projections.figures.restore import time_to_restore
 from imcm.projections.figures.units import SHAPE, shown, utc
 from imcm.projections.reports.restated import Restatement, newest, points, restated
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = [
     "FIGURES",

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.structure import Document, html_of
+from imcm.documents.shown import html_of
 from imcm.domain.change_events import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, SourceSaid, standing
 from imcm.domain.incident_events import IncidentDescribed
@@ -26,6 +26,9 @@ from imcm.projections.figures.bounds import inside
 from imcm.projections.figures.definition import checked_period
 from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 
 @attrs.frozen(kw_only=True)

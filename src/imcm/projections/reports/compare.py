@@ -15,11 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from imcm.documents.structure import Document, Shown
+from imcm.documents.shown import Shown
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.figures.durations import STATISTICS
@@ -41,6 +41,9 @@ from imcm.projections.statistics.two_samples import (
     hodges_lehmann,
     mann_whitney,
 )
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = ["Comparison", "compare", "fisher_exact", "newcombe", "sample_size_for_shares"]
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import combinations
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
-from imcm.documents.structure import Document, Shown
+from imcm.documents.shown import Shown
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import checked_text, is_among, is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
@@ -43,6 +43,9 @@ from imcm.projections.figures.restore import measure
 from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, shown, zone
 from imcm.projections.reports.bands import band, bands_of, spanned
 from imcm.projections.reports.presets import METRICS, PRESETS, MetricDefinition, Preset, preset_of
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = [
     "Changed",

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from fractions import Fraction
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from imcm.documents.structure import Document, Shown
+from imcm.documents.shown import Shown
 from imcm.domain.recorded import LogMark, Recorded, Unread, checked_log, known
 from imcm.domain.vocabulary import checked_function, optional_time
 from imcm.errors import InvalidValue
@@ -26,6 +26,9 @@ from imcm.projections.figures.excerpt import SOME, excerpt
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import SHAPE, shown
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = ["Added", "Effect", "Restatement", "restated"]
 
