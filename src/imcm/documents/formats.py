@@ -43,9 +43,11 @@ def rendered(document: Document, format: str, *, wide: bool = True) -> bytes:
             CSV, JSON and workbooks have all.
 
     Raises:
-        InvalidValue: There is no such format.
+        InvalidValue: There is no such format, or it is no document.
         MissingExtraError: A workbook is asked for, and xlsxwriter is not installed.
     """
+    if not isinstance(document, Document):
+        raise InvalidValue("document", document, "a Document, such as figure.document()")
     match format:
         case "text":
             text = plain_text(document)

@@ -6,11 +6,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from imcm.errors import InvalidValue
+
 if TYPE_CHECKING:
     from imcm.documents.structure import Document
 
 FIRST_ROWS: Final = 20
 """How many rows of a table a notebook shows."""
+
+
+def checked_most(most: object) -> int | None:
+    """
+    Return how many rows a table may have; None for all.
+
+    Raises:
+        InvalidValue: It is no number of rows.
+    """
+    if most is None:
+        return None
+    if type(most) is not int or most < 0:
+        raise InvalidValue("most", most, "a whole number of rows, 0 or more, or None for all")
+    return most
 
 
 class HasDocument(Protocol):
@@ -41,6 +57,9 @@ class Shown:
 
         Args:
             most: How many rows a table has at most; None for all.
+
+        Raises:
+            InvalidValue: *most* is no number of rows.
         """
         raise NotImplementedError
 

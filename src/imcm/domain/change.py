@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
-from imcm.documents.shown import html_of
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.change_events import (
     CONTENT,
     CORRECTABLE,
@@ -314,7 +314,7 @@ class Change(NamedTuple):
 
     def document(self, *, most: int | None = None) -> Document:
         """Return what stands as a document; of the past only how long it is."""
-        del most  # of fields there are few
+        checked_most(most)  # of fields there are few
         from imcm.documents.fields import fields_document
 
         title = f"change, {self.status.value}, after {len(self.past):,} events"

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
-from imcm.documents.shown import html_of
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDIT_CLASSES,
@@ -232,7 +232,7 @@ class Incident(NamedTuple):
 
     def document(self, *, most: int | None = None) -> Document:
         """Return what stands as a document; of the past only how long it is."""
-        del most  # of fields there are few
+        checked_most(most)  # of fields there are few
         from imcm.documents.fields import fields_document
 
         title = f"incident, {self.status.value}, after {len(self.past):,} events"

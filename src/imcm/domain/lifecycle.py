@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Never, Protoc
 
 import attrs
 
-from imcm.documents.shown import html_of
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     Authority,
@@ -227,7 +227,7 @@ class Answers(tuple[Answer, ...]):
         rows: list[tuple[Cell, ...]] = [
             (each.step, words[each.possible], each.status, ", ".join(each.needs), each.guard,
              each.why)
-            for each in ordered[:most]
+            for each in ordered[: checked_most(most)]
         ]  # fmt: skip
         names = ("step", "possible", "then it is", "needs", "guard", "why not")
         table = Table(

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
 import attrs
 
 from imcm.codec.rows import StoredEvent
-from imcm.documents.shown import html_of
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain import change as changes_
 from imcm.domain.change import Change
 from imcm.domain.change_events import ChangeStatus, Template
@@ -131,7 +131,7 @@ class Page(tuple[T, ...], Generic[T]):
         """Return it as a document; see `imcm.documents`. *most* rows; None for all of the page."""
         from imcm.projections.boards.display import page_document
 
-        return page_document(self, total=self.total, most=most)
+        return page_document(self, total=self.total, most=checked_most(most))
 
     def _repr_html_(self) -> str:
         """Return the first rows for a notebook, and how many more there are."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.shown import Shown
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.change import OF_TIME, Refusal
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.incident import OPEN
@@ -307,7 +307,7 @@ class IncidentView(Shown):
         """Return what stands of it as a document; see `imcm.documents`."""
         from imcm.projections.boards.display import view_document
 
-        del most  # of fields there are few
+        checked_most(most)  # of fields there are few
         return view_document(self)
 
     @property
@@ -478,7 +478,7 @@ class ChangeView(Shown):
         """Return what stands of it as a document; see `imcm.documents`."""
         from imcm.projections.boards.display import view_document
 
-        del most  # of fields there are few
+        checked_most(most)  # of fields there are few
         return view_document(self)
 
     @property

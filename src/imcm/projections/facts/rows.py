@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from imcm.documents.shown import html_of
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import replaced
 from imcm.domain.incident_events import IncidentStatus
@@ -196,7 +196,7 @@ class IncidentFacts(NamedTuple):
 
     def document(self, *, most: int | None = None) -> Document:
         """Return what stands of it as a document; see `imcm.documents`."""
-        del most  # of fields there are few
+        checked_most(most)  # of fields there are few
         from imcm.documents.fields import fields_document
 
         return fields_document(repr(self), self, leave_out=_FOR_MACHINES)
@@ -301,7 +301,7 @@ class ChangeFacts(NamedTuple):
 
     def document(self, *, most: int | None = None) -> Document:
         """Return what stands of it as a document; see `imcm.documents`."""
-        del most  # of fields there are few
+        checked_most(most)  # of fields there are few
         from imcm.documents.fields import fields_document
 
         return fields_document(repr(self), self, leave_out=_FOR_MACHINES)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import attrs
 
-from imcm.documents.shown import Shown
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.recorded import LogMark
 from imcm.plain import joined
 from imcm.projections.figures.definition import Definition, json_value
@@ -174,7 +174,7 @@ class Figure(Shown):
         """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
         from imcm.projections.figures.display import figure_document  # which knows this class, too
 
-        return figure_document(self, most=most)
+        return figure_document(self, most=checked_most(most))
 
     @property
     def time_zone(self) -> str:

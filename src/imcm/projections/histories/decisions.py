@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.shown import Shown
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain import change_events as changes
 from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.corrections import (
@@ -236,7 +236,7 @@ class DecisionTrail(Shown):
         """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
         from imcm.projections.histories.display import trail_document  # which knows this class, too
 
-        return trail_document(self, most=most)
+        return trail_document(self, most=checked_most(most))
 
     @property
     def revisions(self) -> tuple[Decision, ...]:

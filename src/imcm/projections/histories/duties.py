@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.shown import Shown
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain import change_events as changes
 from imcm.domain.policy import Content, Policy
 from imcm.domain.recorded import (
@@ -223,7 +223,7 @@ class Duties(Shown):
             duties_document,  # which knows this class, too
         )
 
-        return duties_document(self, most=most)
+        return duties_document(self, most=checked_most(most))
 
     @property
     def exceptions(self) -> tuple[Duty, ...]:

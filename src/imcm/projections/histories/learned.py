@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.shown import Shown
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.corrections import CORRECTIONS, EDITS, EventVoided, WordsRedacted
 from imcm.domain.incident_events import (
     IncidentMerged,
@@ -288,7 +288,7 @@ class Learned(Shown):
             learned_document,  # which knows this class, too
         )
 
-        return learned_document(self, most=most)
+        return learned_document(self, most=checked_most(most))
 
     def _head(self) -> str:
         b = "the end of the log" if self.known_at_b is None else self.known_at_b

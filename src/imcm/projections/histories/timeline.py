@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from imcm.documents.shown import html_of
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.change_events import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, SourceSaid, standing
 from imcm.domain.incident_events import IncidentDescribed
@@ -98,7 +98,7 @@ class Entries(tuple[Entry, ...]):
         """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
         from imcm.projections.histories.display import timeline_document
 
-        return timeline_document(self, most=most)
+        return timeline_document(self, most=checked_most(most))
 
     def _repr_html_(self) -> str:
         """Return the first entries for a notebook, and how many more there are."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
-from imcm.documents.shown import Shown
+from imcm.documents.shown import Shown, checked_most
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.figures.durations import STATISTICS
@@ -156,7 +156,7 @@ class Comparison(Shown):
             comparison_document,  # which knows this class, too
         )
 
-        return comparison_document(self, most=most)
+        return comparison_document(self, most=checked_most(most))
 
     def explain(self) -> str:
         """Return all of it as text for a person."""

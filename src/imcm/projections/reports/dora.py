@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
-from imcm.documents.shown import Shown
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import checked_text, is_among, is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
@@ -269,7 +269,7 @@ class DoraReport(Shown):
         """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
         from imcm.projections.reports.display import report_document  # which knows this class, too
 
-        return report_document(self, most=most)
+        return report_document(self, most=checked_most(most))
 
     @property
     def figures(self) -> dict[str, Figure]:
@@ -598,7 +598,7 @@ class SideBySide(Shown):
             side_by_side_document,  # which knows this class, too
         )
 
-        return side_by_side_document(self, most=most)
+        return side_by_side_document(self, most=checked_most(most))
 
     def between(self, one: str, other: str) -> Difference:
         """

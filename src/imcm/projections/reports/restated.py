@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from imcm.documents.shown import Shown
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.recorded import LogMark, Recorded, Unread, checked_log, known
 from imcm.domain.vocabulary import checked_function, optional_time
 from imcm.errors import InvalidValue
@@ -106,7 +106,7 @@ class Restatement(Shown):
             restatement_document,  # which knows this class, too
         )
 
-        return restatement_document(self, most=most)
+        return restatement_document(self, most=checked_most(most))
 
     def _head(self) -> str:
         before, after = (shown(f.value, self.after.unit) for f in (self.before, self.after))
