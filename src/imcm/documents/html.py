@@ -50,13 +50,15 @@ th, td { padding: .3rem .7rem .3rem 0; text-align: left; vertical-align: top;
 th { white-space: nowrap; color: var(--faint); font-weight: 600; }
 th.number, td.number { text-align: right; }
 td.number, td.time { white-space: nowrap; }
+td:first-child { min-width: 5.5rem; }
 tbody tr:nth-child(even) { background: var(--band); }
 .good { color: var(--good); } .fair { color: var(--fair); } .poor { color: var(--poor); }
 .bad { color: var(--bad); font-weight: 600; }
 .more { color: var(--faint); }
 @media print { body { font-size: 10pt; } main { max-width: none; padding: 0; }
   .scroll { overflow: visible; } tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
-  th { white-space: normal; } td { overflow-wrap: anywhere; } }
+  table { font-size: 8pt; } th { white-space: normal; } th, td { padding-right: .4rem; } }
+@page { size: landscape; margin: 12mm; }
 """
 
 _HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
