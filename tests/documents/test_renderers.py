@@ -54,6 +54,7 @@ HOSTILE = (
     "=== ",
     "---",
     "@everyone #7 www.e.vil",
+    "@# `@` \\@",
     '=HYPERLINK("http://e.vil","x")',
     "+1+cmd|' /C calc'!A0",
     "-2+3",

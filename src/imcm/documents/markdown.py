@@ -87,9 +87,9 @@ def markdown_text(text: str) -> str:
 
 # A colon makes a link of a bare address or an emoji, a dot behind www a link, a dollar sign a
 # formula, braces a template.
-_SIGNS: Final = re.compile(r"[\\`*_{}\[\]<>#|~&:@^$]|(?<=www)\.", re.IGNORECASE)
-_CODE: Final = frozenset("@#")
+_SIGNS: Final = re.compile(r"([@#]+)|[\\`*_{}\[\]<>|~&:^$]|(?<=www)\.", re.IGNORECASE)
 
 
 def _as_text(sign: re.Match[str]) -> str:
-    return f"`{sign[0]}`" if sign[0] in _CODE else f"\\{sign[0]}"
+    # Several at once are one piece of code: two pieces side by side would not be told apart.
+    return f"`{sign[0]}`" if sign[1] else f"\\{sign[0]}"
