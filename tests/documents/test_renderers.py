@@ -285,7 +285,15 @@ def test_a_workbook_knows_numbers_times_and_names_of_sheets():
     columns = (Column(name="when", kind="time"), Column(name="n", kind="number"))
     early = datetime(1600, 1, 1, tzinfo=UTC)
     rows = [(NOON, 12_345), (early, 2.5), (None, float("nan")), ("x" * 40_000, 10**20)]
-    titles = ("a/b:c*d?e[f]g", "A b c d e f g", "history", "x" * 60, "x" * 60, "")
+    titles = (
+        "a/b:c*d?e[f]g",
+        "A b c d e f g",
+        "history",
+        "x" * 60,
+        "x" * 60,
+        "",
+        "\U0001d11e" * 31,
+    )
     tables = tuple(Table(title=title, columns=columns, rows=rows, more=3) for title in titles)
     made = rendered(Document(title="d", blocks=tables), "xlsx")
     book = CalamineWorkbook.from_filelike(BytesIO(made))

@@ -53,7 +53,7 @@ def workbook_of(document: Document) -> bytes:
     file = BytesIO()
     options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
     book: Any = xlsxwriter.Workbook(file, options)
-    book.set_properties({"title": plain(document.title)[:200], "created": _MADE})
+    book.set_properties({"title": _cut(plain(document.title), 200), "created": _MADE})
     formats: dict[str, Any] = {
         "head": book.add_format({"bold": True, "bottom": 1}),
         "title": book.add_format({"bold": True, "font_size": 14}),
@@ -74,14 +74,14 @@ def workbook_of(document: Document) -> bytes:
 
 def _sheet_name(title: str, taken: set[str]) -> str:
     """Return a name that a sheet can have and no other one has, whatever its case."""
-    name = _NO_SHEET_NAME.sub(" ", plain(title)).strip()[:31].strip() or "table"
+    name = _cut(_NO_SHEET_NAME.sub(" ", plain(title)).strip(), 31).strip() or "table"
     if name.casefold() == "history":  # Excel keeps that one for itself
         name = "history of it"
     number = 1
     tried = name
     while tried.casefold() in taken:
         number += 1
-        tried = f"{name[: 30 - len(str(number))]} {number}"
+        tried = f"{_cut(name, 30 - len(str(number)))} {number}"
     taken.add(tried.casefold())
     return tried
 
@@ -149,4 +149,9 @@ def _write_cell(sheet: Any, line: int, number: int, cell: Cell, formats: dict[st
 
 def _text(text: str) -> str:
     shown = plain(text)
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
+    return shown if _cut(shown, _LONGEST) == shown else f"{_cut(shown, _LONGEST - 3)}..."
+
+
+def _cut(text: str, longest: int) -> str:
+    """Return the beginning of a text, as long as workbooks count: signs beyond 65,535 are two."""
+    return text.encode("utf-16-le")[: 2 * longest].decode("utf-16-le", errors="ignore")
