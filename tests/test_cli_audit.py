@@ -378,7 +378,7 @@ class TestWhatIsNotThere:
         )
         ran = imcm("report", "--ledger", ledger)
         said = "not read by this version, and in no number: 1 of type IncidentReopenedX"
-        assert said in ran.stdout.splitlines()
+        assert f"- {said}" in ran.stdout.splitlines()
         ran = imcm("audit", "anomalies", "--ledger", ledger)
         assert "ledger self: events that can't be read (1 of type IncidentReopenedX)" in ran.stdout
 

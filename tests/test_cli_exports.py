@@ -147,13 +147,13 @@ def test_jsonl_takes_out_as_well(ledger, tmp_path):
 
 def test_figures_as_csv(ledger):
     """The report as CSV has a row for each figure, and nothing else."""
-    ran = run_here("report", "--ledger", ledger, "--csv", "--by", "service")
+    ran = run_here("report", "--ledger", ledger, "--format", "csv", "--by", "service")
     assert ran.returncode == 0
     head, *rows = ran.stdout.splitlines()
     assert head.startswith('"figure","group","from"')
     assert len(rows) > 7
     assert any('"\'=cart"' in row for row in rows)
-    assert run_here("report", "--ledger", ledger, "--csv", "--json").returncode == 2
+    assert run_here("report", "--ledger", ledger, "--format", "csv", "--json").returncode == 2
 
 
 # --- files and folders ----------------------------------------------------------------------------

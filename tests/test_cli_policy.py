@@ -241,7 +241,7 @@ class TestDuties:
         table = words(listed(*given, "--table"))
         assert table[0].startswith("change type ruling requested by approved by implemented by")
         assert any(line.startswith("CHG-1 normal") and "mia ci" in line for line in table)
-        rows = list(csv.DictReader(listed(*given, "--csv")))
+        rows = list(csv.DictReader(listed(*given, "--format", "csv")))
         assert [row["change"] for row in rows] == ["CHG-1", "CHG-2"]
         assert [row["approved by"] for row in rows] == ["mia", "mia"]
         assert "zoe" in rows[1]["freezes"]

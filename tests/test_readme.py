@@ -239,6 +239,7 @@ ASSUMED = {
     "README.md": readme_folder,
     "agents.md": empty_folder,
     "audit.md": audit_folder,
+    "documents.md": empty_folder,
     "command-line.md": workbook_folder,
     "export.md": empty_folder,
     "formats.md": formats_folder,

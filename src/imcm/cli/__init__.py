@@ -44,6 +44,7 @@ HOMES: Final[Mapping[str, str]] = {
     "mcp": "imcm.cli.mcp",
     "report": "imcm.cli.reports",
     "page": "imcm.cli.page",
+    "review": "imcm.cli.review",
     "audit": "imcm.cli.audit",
 }
 """Which file has a command, in the order in which help lists them."""

@@ -19,25 +19,32 @@ import typer
 
 from imcm import audit, verifier
 from imcm.audit import Signer
+from imcm.audit.documents import verdict_document
 from imcm.cli.common import (
+    AsFormat,
     AsJson,
+    AsJsonFormat,
+    Format,
     KnownAt,
     LedgerPath,
     ShownIn,
     Zone,
     complain,
     fail,
+    format_of,
     in_zone,
     known_at_of,
     moment,
     named,
     opened,
+    print_document,
     print_json,
     progress_bar,
     refuse_device,
     say,
     show,
     window_of,
+    write_document,
 )
 from imcm.codec.rows import EVENT_TYPES, StoredEvent
 from imcm.domain.recorded import CHANGE, INCIDENT, RulesAdopted, kind_and_id, stream_of
@@ -53,6 +60,7 @@ from imcm.projections.figures.excerpt import near
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import zone
 from imcm.projections.histories.anomalies import anomalies as odd_things
+from imcm.projections.histories.display import anomalies_document
 from imcm.projections.histories.learned import learned
 from imcm.projections.histories.timeline import replayed
 from imcm.wording import entry_line, moment_text
@@ -157,16 +165,20 @@ def verify(
             "--allow", help="An index or a trigger on the table that you know; may be given again."
         ),
     ] = None,
-    as_json: AsJson = False,
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
 ) -> None:
     """Compare the log with every checkpoint, and say what can be said where it differs."""
+    format = format_of(format, as_json)
     text, _ = _anchors(anchors)
     with progress_bar("verifying") as progress:
         verdict = audit.verify_file(
             ledger, text, keys=keys or (), allow=allow or (), on_progress=progress
         )
-    if as_json:
+    if format is Format.JSON:
         print_json(verdict.as_json())
+    elif format is not Format.TEXT:
+        print_document(verdict_document(verdict), format)
     else:
         say(*verdict.describe())
     if verdict.outcome != verifier.OK:
@@ -366,9 +378,11 @@ def diff(
         bool, typer.Option("--details", help="Name the events that moved each figure.")
     ] = False,
     tz: ShownIn = None,
-    as_json: AsJson = False,
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
 ) -> None:
     """Say what was learned or corrected between two moments, and which figures it moved."""
+    format = format_of(format, as_json)
     if len(known_at) not in {1, 2}:
         raise typer.BadParameter("give --known-at once (up to the end of the log) or twice")
     with LedgerReader(ledger) as book:
@@ -381,8 +395,10 @@ def diff(
             details=details,
         )
     result = in_zone(result, tz)
-    if as_json:
+    if format is Format.JSON:
         print_json(result.as_dict())
+    elif format is not Format.TEXT:
+        print_document(result.document(), format)
     else:
         say(*result.explain().splitlines())
 
@@ -393,29 +409,105 @@ def trail(
     ledger: LedgerPath,
     known_at: KnownAt = None,
     tz: ShownIn = None,
-    as_json: AsJson = False,
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
 ) -> None:
     """Show who approved what of a change, under which policy, and what was revised after."""
+    format = format_of(format, as_json)
     with LedgerReader(ledger) as book:
         decisions = in_zone(book.trail(id, known_at=known_at_of(known_at, tz, book)), tz)
-    if as_json:
+    if format is Format.JSON:
         print_json(decisions.as_dict())
+    elif format is not Format.TEXT:
+        print_document(decisions.document(), format)
     else:
         say(*decisions.explain().splitlines())
 
 
+@audit_app.command("report")
+def report(
+    ledger: LedgerPath,
+    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
+    ] = None,
+    anchors: Annotated[
+        Path | None, typer.Option("--anchors", help="The file of checkpoints kept elsewhere.")
+    ] = None,
+    keys: Keys = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option("--allow", help="An index or a trigger on the table that you know."),
+    ] = None,
+    published: Annotated[
+        str | None,
+        typer.Option(
+            help="When figures of the period were published: a log position, or a time; else "
+            "the end of the period."
+        ),
+    ] = None,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="A new file; .md, .html, .csv, .json, .xlsx or .txt."),
+    ] = None,
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
+) -> None:
+    """
+    Write the one document that an auditor attaches: what was verified, duties, what moved since.
+
+    Exit with 1 where the log does not match its anchors; the document says so, too.
+    """
+    from imcm.audit.report import audit_report
+
+    format = format_of(format, as_json)
+    if window is not None and (start is not None or end is not None):
+        raise typer.BadParameter("--window goes without --from and --to")
+    period = window_of(start, end, tz) if window is None else window
+    if period is None:
+        raise typer.BadParameter("give the period: --from and --to, or --window")
+    text = "" if anchors is None else _anchors(anchors)[0]
+    with LedgerReader(ledger) as book, progress_bar("verifying") as progress:
+        made = audit_report(
+            book,
+            ledger,
+            window=period,
+            anchors=text,
+            keys=keys or (),
+            allow=allow or (),
+            time_zone=tz,
+            published=known_at_of(published, tz, book),
+            known_at=known_at_of(known_at, tz, book),
+            on_progress=progress,
+        )
+    write_document(made.document, format, out)
+    if made.verdict.outcome not in {verifier.OK, verifier.NO_ANCHORS}:
+        fail(f"the log is not what its anchors say: {made.verdict.outcome}; see the document")
+
+
 @audit_app.command("anomalies")
 def anomalies(
-    ledger: LedgerPath, known_at: KnownAt = None, tz: Zone = "UTC", as_json: AsJson = False
+    ledger: LedgerPath,
+    known_at: KnownAt = None,
+    tz: Zone = "UTC",
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
 ) -> None:
     """List everything odd in the log; nothing was refused or mended for it."""
+    format = format_of(format, as_json)
     with LedgerReader(ledger) as book:
         known = book.facts(known_at=known_at_of(known_at, tz, book))
     oddities = odd_things(known)
-    if as_json:
+    if format is Format.JSON:
         print_json(
             [{**attrs.asdict(anomaly), "oddity": anomaly.oddity.value} for anomaly in oddities]
         )
+        return
+    if format is not Format.TEXT:
+        print_document(anomalies_document(oddities), format)
         return
     for anomaly in oddities:
         say(f"{anomaly.kind} {quoted(anomaly.id)}: {anomaly.oddity.value} ({anomaly.detail})")

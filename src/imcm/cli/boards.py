@@ -47,7 +47,7 @@ from imcm.projections.figures.units import SECONDS, SHAPE, shown
 from imcm.readmodel.views import Page, Views, views
 
 if TYPE_CHECKING:
-    from imcm.projections.histories.timeline import Entry
+    from imcm.projections.histories.timeline import Timeline
 from imcm.wording import moment_text
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -118,7 +118,7 @@ def _kept(book: LedgerReader, ledger: Path) -> Path | None:
 
 def timeline_now(
     book: LedgerReader, ledger: Path, id: str, file: Path | None, no_views: bool, **asked: Any
-) -> tuple[Entry, ...]:
+) -> Timeline:
     """
     Return the timeline of one id: by what is kept of the ledger where that is, else by the log.
 

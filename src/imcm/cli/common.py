@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from enum import StrEnum
 from operator import is_
 from pathlib import Path
 from types import TracebackType
@@ -53,6 +54,7 @@ from imcm.projections.figures.units import zone
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from imcm.documents.structure import Document
     from imcm.projections.histories.timeline import Entry
 
 T = TypeVar("T")
@@ -61,6 +63,24 @@ LedgerPath = Annotated[
     Path, typer.Option("--ledger", help="The ledger file.", envvar="IMCM_LEDGER")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+
+class Format(StrEnum):
+    """What a command prints: text for a person, or a document."""
+
+    TEXT = "text"
+    MARKDOWN = "md"
+    HTML = "html"
+    CSV = "csv"
+    JSON = "json"
+    WORKBOOK = "xlsx"
+
+
+AsFormat = Annotated[
+    Format,
+    typer.Option("--format", help="What to print: text, or a document for elsewhere."),
+]
+AsJsonFormat = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 ViewsFile = Annotated[
     Path | None,
     typer.Option(
@@ -232,6 +252,58 @@ def _drawn_in_two(
 def _padded(text: str, width: int, *, left: bool) -> str:
     space = " " * (width - cell_len(text))
     return text + space if left else space + text
+
+
+def format_of(format: Format, as_json: bool) -> Format:
+    """Return what is to be printed; --json is short for --format json."""
+    if as_json and format not in {Format.TEXT, Format.JSON}:
+        raise typer.BadParameter(f"--json goes without --format {format.value}")
+    return Format.JSON if as_json else format
+
+
+def print_document(
+    document: Document, format: Format, *, wide: bool = True, columns: bool = False
+) -> None:
+    """
+    Print a document; as text it is fitted to the window, and coloured where somebody looks.
+
+    Args:
+        wide: Whether Markdown and HTML have all columns.
+        columns: Whether text has all columns in full, however wide that is.
+    """
+    if format is Format.TEXT:
+        from imcm.documents.text import plain_text
+
+        shown = is_shown()
+        # What goes elsewhere has each row in one line, for grep and diff.
+        width = _console(stderr=False).width if shown else None
+        colour = shown and not os.environ.get("NO_COLOR")
+        _write(plain_text(document, width=width, wide=columns, colour=colour))
+        return
+    from imcm.documents.formats import rendered
+
+    if format is Format.WORKBOOK and is_shown():
+        raise typer.BadParameter("a workbook is no text: send it to a file, as in > report.xlsx")
+    flush()
+    out = standard_output()
+    out.write(rendered(document, format.value, wide=wide))
+    out.flush()
+
+
+def write_document(document: Document, format: Format, out: Path | None) -> None:
+    """Print a document, or write it to a new file, whose name says in which form."""
+    if out is None:
+        print_document(document, format)
+        return
+    from imcm.documents.formats import SUFFIXES, rendered
+    from imcm.files import new_file
+
+    form = SUFFIXES.get(out.suffix.casefold()) if format is Format.TEXT else format.value
+    if form is None:
+        raise InvalidValue("--out", str(out), f"a name that ends in one of {', '.join(SUFFIXES)}")
+    with new_file(out) as file:
+        file.write(rendered(document, form))
+    say(f"written to {out}")
 
 
 def print_json(value: object) -> None:

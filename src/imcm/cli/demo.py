@@ -9,8 +9,15 @@ from typing import Annotated
 
 import typer
 
-from imcm.cli.common import AsJson, fail, print_json, print_timeline, say
-from imcm.cli.reports import print_figures
+from imcm.cli.common import (
+    AsJson,
+    Format,
+    fail,
+    print_document,
+    print_json,
+    print_timeline,
+    say,
+)
 from imcm.demo import NO_EXCEPTIONS, StoryClock, tell
 from imcm.ledger.recording import Ledger
 from imcm.projections.figures.failures import change_failure_rate
@@ -18,6 +25,7 @@ from imcm.projections.figures.restore import time_to_mitigate, time_to_restore
 from imcm.projections.histories.anomalies import anomalies
 from imcm.projections.histories.overrides import freeze_overrides
 from imcm.projections.histories.timeline import timeline
+from imcm.projections.reports.display import figures_document
 from imcm.projections.reports.what_if import what_if
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -65,8 +73,13 @@ def demo(
         say(f"refused, as asked for: {refusal}", "")
     print_timeline(entries)
     say("")
-    named = ("from the first failed payment", "from detection", "from detection", "")
-    print_figures(figures, named)
+    named = (
+        "restored, from the first failed payment",
+        "restored, from detection",
+        "mitigated, from detection",
+        "change failure rate",
+    )
+    print_document(figures_document(figures, title="Figures", names=named), Format.TEXT)
     for odd in anomalies(known):
         say("", f"to be looked at: {odd.kind} {odd.id}: {odd.oddity.value} ({odd.detail})")
     say("", *overrides, "", *tried.explain().splitlines())

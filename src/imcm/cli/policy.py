@@ -12,18 +12,23 @@ from typing import Annotated
 import typer
 
 from imcm.cli.common import (
+    AsFormat,
     AsJson,
+    AsJsonFormat,
     AsOf,
+    Format,
     KnownAt,
     LedgerPath,
     NoViews,
     ViewsFile,
     Zone,
     complain,
+    format_of,
     in_zone,
     known_at_of,
     later,
     moment,
+    print_document,
     print_json,
     say,
     show,
@@ -278,10 +283,11 @@ def duties_(
     known_at: KnownAt = None,
     tz: Zone = "UTC",
     table: Annotated[bool, typer.Option("--table", help="Print a row for each change.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print it as CSV.")] = False,
-    as_json: AsJson = False,
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
 ) -> None:
     """List who did what on every change that went in, and which rules held; exceptions first."""
+    format = format_of(format, as_json)
     from imcm.projections.histories.duties import duties
 
     if window is not None and (start is not None or end is not None):
@@ -290,10 +296,14 @@ def duties_(
     with LedgerReader(ledger) as book:
         known = known_at_of(known_at, tz, book)
         found = duties(book.replay(), window=period, time_zone=tz, known_at=known)
-    if as_json:
+    if table and format is not Format.TEXT:
+        raise typer.BadParameter("--table is text: leave out --format")
+    if format is Format.JSON:
         print_json(found.as_dict())
-    elif as_csv:
+    elif format is Format.CSV:
         say(*found.to_csv().splitlines())
+    elif format is not Format.TEXT:
+        print_document(found.document(), format)
     elif table:
         columns = ("change", "type", "ruling", "requested by", "approved by", "implemented by",
                    "exceptions", "events")  # fmt: skip

@@ -5,41 +5,40 @@ The command that computes figures: the report.
 from __future__ import annotations
 
 import json
-import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 import attrs
 import typer
 
 from imcm.cli.boards import facts_now
 from imcm.cli.common import (
-    AsJson,
+    AsFormat,
+    AsJsonFormat,
     AsOf,
+    Format,
     KnownAt,
     LedgerPath,
     NoViews,
     ViewsFile,
     Zone,
+    format_of,
     json_lines,
     known_at_of,
     moment,
     named_values,
     number_of,
+    print_document,
     print_json,
     say,
-    show,
     window_of,
 )
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
 from imcm.plain import quoted
 from imcm.projections.facts.fold import Facts
-from imcm.projections.figures.days import day_of
+from imcm.projections.facts.instants import FIRST, LAST
 from imcm.projections.figures.definition import GROUPS, Definition
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.restore import (
@@ -48,102 +47,15 @@ from imcm.projections.figures.restore import (
     time_to_acknowledge,
     time_to_mitigate,
 )
-from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, shown, zone
+from imcm.projections.figures.units import SHAPE, zone
+from imcm.projections.figures.windows import period_before
+from imcm.projections.reports.display import figures_document, levels_of, report_title
 from imcm.projections.reports.dora import dora_report, side_by_side
 
 if TYPE_CHECKING:
     from imcm.projections.reports.compare import Comparison
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-
-
-_BLOCKS: Final = "▁▂▃▄▅▆▇█"
-_BINS: Final = 12
-
-
-def _distribution(figure: Figure) -> str:
-    """Return a small histogram of durations on a log scale, or a bar for a share."""
-    if figure.unit == SHARE and figure.value is not None:
-        full = round(min(figure.value, 1.0) * _BINS)
-        return "█" * full + "░" * (_BINS - full)
-    if figure.unit != SECONDS:
-        return ""
-    values = figure.values()
-    first = bisect_right(values, 0)
-    if len(values) - first < 2:
-        return ""
-    low, high = math.log(values[first]), math.log(values[-1])
-
-    def bin_of(value: float) -> int:
-        offset = 0.0 if high == low else (math.log(value) - low) / (high - low) * _BINS
-        return min(int(offset), _BINS - 1)
-
-    # The values rise, so each bin is one stretch of them.
-    edges = [bisect_left(values, number, lo=first, key=bin_of) for number in range(_BINS)]
-    counts = [end - start for start, end in pairwise([*edges, len(values)])]
-    top = max(counts)
-    return "".join(" " if not c else _BLOCKS[math.ceil(c / top * 8) - 1] for c in counts)
-
-
-def print_figures(
-    figures: Iterable[Figure],
-    notes: tuple[str, ...] = (),
-    bands: Mapping[str, tuple[str, ...]] | None = None,
-) -> None:
-    """
-    Print figures as a table, each with its groups and periods.
-
-    Args:
-        notes: What stands behind the name of each.
-        bands: The performance levels of figures by their names.
-    """
-    figures = list(figures)
-    parted = any(f.groups or f.buckets for f in figures)
-    part_of = ("group, period",) if parted else ()
-    columns = ("figure", *part_of, "value", "n", "interval", "short to long", "left out")
-    rows: list[list[str]] = []
-    for number, figure in enumerate(figures):
-        note = notes[number] if number < len(notes) else ""
-        level = "/".join((bands or {}).get(figure.name, ()))
-        name = f"{figure.name}{f' ({note})' if note else ''}{f' [{level}]' if level else ''}"
-        for label, part in _parts(figure):
-            cells = [name, label] if parted else [name]
-            cells += [_value(part), f"{part.n:,}", _interval(part), _distribution(part), _out(part)]
-            rows.append(cells)
-            name = ""
-    show(columns, rows, right=("n",))
-
-
-def _parts(figure: Figure) -> Iterator[tuple[str, Figure]]:
-    """Yield the figure, its periods, its groups, and their periods, each with its name."""
-    yield ("all" if figure.groups or figure.buckets else ""), figure
-    home = zone(figure.time_zone)
-    for bucket in figure.buckets:
-        yield f"from {_day(bucket, home)}", bucket
-    for group in figure.groups:
-        yield str(group.group), group
-        for bucket in group.buckets:
-            yield f"{group.group} from {_day(bucket, home)}", bucket
-
-
-def _day(figure: Figure, home: ZoneInfo) -> str:
-    return "" if figure.window is None else f"{day_of(figure.window[0], home)}"
-
-
-def _value(figure: Figure) -> str:
-    value = shown(figure.value, figure.unit)
-    return f"{value} ({figure.reason})" if figure.reason else value
-
-
-def _interval(figure: Figure) -> str:
-    interval = figure.interval
-    if interval is None or interval.low is None or interval.high is None:
-        return ""
-    return f"{shown(interval.low, figure.unit)} to {shown(interval.high, figure.unit)}"
-
-
-def _out(figure: Figure) -> str:
-    return ", ".join(f"{n} {why}" for why, n in list(figure.why_left_out().items())[:3])
 
 
 def _settings(given: list[str] | None) -> dict[str, Any]:
@@ -216,6 +128,9 @@ def report(
     window: Annotated[
         str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
     ] = None,
+    last_quarter: Annotated[
+        bool, typer.Option("--last-quarter", help='Short for --window "last quarter".')
+    ] = False,
     by: Annotated[
         str | None,
         typer.Option("--by", help=f"Group by one of {', '.join(GROUPS)}, or label:<name>."),
@@ -232,7 +147,7 @@ def report(
     ] = None,
     compare_to: Annotated[
         str | None,
-        typer.Option("--compare", help="An earlier period, FROM/TO or 2025-Q4, to compare with."),
+        typer.Option("--compare", help="A period to compare with: previous, FROM/TO, or 2025-Q4."),
     ] = None,
     side: Annotated[
         str | None, typer.Option("--side-by-side", help="One metric under every preset, and why.")
@@ -244,15 +159,25 @@ def report(
     population: Annotated[
         bool, typer.Option("--population", help="With --json: list who was counted and who not.")
     ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print the figures as CSV.")] = False,
-    as_json: AsJson = False,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="Print every column in full, however wide.")
+    ] = False,
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
 ) -> None:
     """Print the DORA metrics and the times to acknowledge, mitigate and restore, with intervals."""
+    format = format_of(format, as_json)
+    as_json = format is Format.JSON
     if population and not as_json:
         raise typer.BadParameter("--population goes with --json")
-    if as_csv and (as_json or explain or side is not None or compare_to is not None):
-        others = "--json, --explain, --side-by-side and --compare"
-        raise typer.BadParameter(f"--csv goes without {others}")
+    if explain and format is not Format.TEXT:
+        raise typer.BadParameter("--explain is text: leave out --format")
+    if format is Format.CSV and (side is not None or compare_to is not None):
+        raise typer.BadParameter("--format csv goes without --side-by-side and --compare")
+    if last_quarter:
+        if window is not None:
+            raise typer.BadParameter("--last-quarter goes without --window")
+        window = "last quarter"
     with LedgerReader(ledger) as book:
         if as_of is None and known_at is None:
             known = facts_now(book, ledger, views, no_views)
@@ -274,8 +199,10 @@ def report(
         if as_json:
             shape = {**_REPORT, "side_by_side": both.as_dict(population=population)}
             print_json({**shape, **_read(known)})
-        else:
+        elif format is Format.TEXT:
             say(*both.explain().splitlines())
+        else:
+            print_document(both.document(), format)
         return
     dora = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
     figures = [
@@ -284,16 +211,19 @@ def report(
         *dora.figures.values(),
     ]
     comparisons: list[Comparison] = []
+    not_compared: list[str] = []
     if compare_to is not None:
         from imcm.projections.reports.compare import compare
 
-        first, sign, last = compare_to.partition("/")
-        common["window"] = window_of(first, last, tz) if sign else compare_to
+        common["window"] = _earlier(compare_to, dora.restore, tz)
         before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
         for a, b in ((before.restore, dora.restore), (before.recovery, dora.recovery),
                      (before.change_failure_rate, dora.change_failure_rate)):  # fmt: skip
             if a.value is not None and b.value is not None:
                 comparisons.append(compare(a, b, tried=3))
+            else:
+                when = "in the earlier period" if a.value is None else "now"
+                not_compared.append(f"{a.name} is not compared: it is undefined {when}")
     if as_json:
         plain = dora.as_dict()
         print_json(
@@ -311,22 +241,52 @@ def report(
             }
         )
         return
-    if as_csv:
+    if format is Format.CSV:
         from imcm.interchange.exports.csv_tables import write_figures_csv
 
         write_figures_csv(figures, json_lines())
         return
+    notes = [_count(known), *not_compared, *dora.notes]
+    if views is not None:
+        kept = f"from what {views} kept: whoever can write that file can change these numbers"
+        notes.append(kept)
+    notes += [
+        f"not read by this version, and in no number: {unread:,} of type {quoted(name)}"
+        for name, unread in known.unread.items()
+    ]
     if explain:
         for figure in figures:
             say(*figure.explain().splitlines(), "")
-    else:
-        levels = {dora.figures[metric].name: levels for metric, levels in dora.bands.items()}
-        print_figures(figures, bands=levels)
-    for comparison in comparisons:
-        say("", *comparison.explain().splitlines())
+        for comparison in comparisons:
+            say(*comparison.explain().splitlines(), "")
+        say(*notes)
+        return
+    print_document(
+        figures_document(
+            [*dora.figures.values(), *figures[:2]],
+            title=report_title(dora.deployment_frequency, preset),
+            levels=levels_of(dora),
+            year=year,
+            comparisons=comparisons,
+            notes=notes,
+        ),
+        format,
+        wide=wide,
+        columns=wide,
+    )
+
+
+def _count(known: Facts) -> str:
+    """Return of how many incidents and changes, and how far the log was read."""
     count = f"{len(known.incidents):,} incidents and {len(known.changes):,} changes"
-    say("", f"{count} as of {known.as_of}, log position {known.log_position:,}", *dora.notes)
-    if views is not None:
-        say(f"from what {views} kept: whoever can write that file can change these numbers")
-    for name, unread in known.unread.items():
-        say(f"not read by this version, and in no number: {unread:,} of type {quoted(name)}")
+    return f"{count} as of {known.as_of}, log position {known.log_position:,}"
+
+
+def _earlier(text: str, figure: Figure, tz: str) -> str | tuple[datetime, datetime] | None:
+    """Return the period to compare with: the one before that of a figure, or the one named."""
+    if text == "previous":
+        if figure.window is None or {FIRST, LAST} & {*figure.window}:
+            raise typer.BadParameter("--compare previous needs a period with both its ends")
+        return period_before(figure.window, zone(tz))
+    first, sign, last = text.partition("/")
+    return window_of(first, last, tz) if sign else text

@@ -10,19 +10,24 @@ from typing import Annotated, Any
 import typer
 
 from imcm.cli.common import (
+    AsFormat,
     AsJson,
+    AsJsonFormat,
     AsOf,
+    Format,
     KnownAt,
     LedgerPath,
     NoViews,
     ShownIn,
     ViewsFile,
     Zone,
+    format_of,
     in_zone,
     kinds_of,
     known_at_of,
     moment,
     named,
+    print_document,
     print_json,
     print_timeline,
     say,
@@ -52,9 +57,11 @@ def show_timeline(
     tz: ShownIn = None,
     views: ViewsFile = None,
     no_views: NoViews = False,
-    as_json: AsJson = False,
+    format: AsFormat = Format.TEXT,
+    as_json: AsJsonFormat = False,
 ) -> None:
     """Show what happened when: of one incident or change, of a service, or of a period."""
+    format = format_of(format, as_json)
     with LedgerReader(ledger) as book:
         asked: dict[str, Any] = {
             "window": window_of(start, end, tz),
@@ -71,8 +78,13 @@ def show_timeline(
             asked |= {"service": service, **named(book, id)}
             entries = timeline(book.replay(), **asked)
     entries = in_zone(entries, tz)
-    if as_json:
+    if format is Format.JSON:
         print_json([entry.as_dict() for entry in entries])
+    elif format is not Format.TEXT:
+        from imcm.projections.histories.display import timeline_document
+
+        whose = " of ".join(filter(None, ("timeline", id or service)))
+        print_document(timeline_document(entries, title=whose), format)
     elif entries:
         print_timeline(entries)
     else:

@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.change_events import (
     CONTENT,
     CORRECTABLE,
@@ -107,7 +108,7 @@ from imcm.domain.imported import (
     with_status,
 )
 from imcm.domain.lifecycle import (
-    Answer,
+    Answers,
     Ask,
     Guard,
     Rule,
@@ -175,6 +176,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.domain.policy.freezes import Freeze, MaintenanceWindow
     from imcm.domain.policy.judging import CanaryPlan, CanaryVerdict
     from imcm.domain.policy.rollouts import RolloutRule
@@ -309,6 +311,18 @@ class Change(NamedTuple):
         fields = {**self._asdict(), "past": f"<{len(self.past)} events>"}
         told = (f"{n}={v!s}" if n == "past" else f"{n}={v!r}" for n, v in fields.items())
         return f"Change({', '.join(told)})"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return what stands as a document; of the past only how long it is."""
+        checked_most(most)  # of fields there are few
+        from imcm.documents.fields import fields_document
+
+        title = f"change, {self.status.value}, after {len(self.past):,} events"
+        return fields_document(title, self, leave_out=("past",))
+
+    def _repr_html_(self) -> str:
+        """Return what stands for a notebook, every text escaped."""
+        return html_of(self)
 
 
 INITIAL: Final = Change()
@@ -1703,7 +1717,7 @@ def next_steps(
     policy: Policy = DEFAULT_POLICY,
     also: Policy | None = None,
     context: Context | None = None,
-) -> tuple[Answer, ...]:
+) -> Answers:
     """
     Return, for each step, whether it is possible now; and if not, which guard says no and why.
 
@@ -1734,7 +1748,7 @@ def next_steps(
     given |= {"also": both, "context": context}
     known = {name: value for name, value in given.items() if value is not None}
     asked = answers(STEPS, change, ask)
-    return tuple(tried(asked, globals().__getitem__, evolve, change, known))
+    return Answers(tried(asked, globals().__getitem__, evolve, change, known))
 
 
 class Refusal(NamedTuple):

@@ -26,10 +26,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Final, NamedTuple, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, get_args
 
 import attrs
 
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.corrections import (
     CORRECTIONS,
     EDIT_CLASSES,
@@ -92,7 +93,7 @@ from imcm.domain.incident_events import (
     VerdictGiven,
 )
 from imcm.domain.lifecycle import (
-    Answer,
+    Answers,
     Ask,
     Guard,
     Rule,
@@ -152,6 +153,9 @@ from imcm.domain.vocabulary import (
     required_words,
 )
 from imcm.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 Status = IncidentStatus
 
@@ -225,6 +229,18 @@ class Incident(NamedTuple):
         fields = {**self._asdict(), "past": f"<{len(self.past)} events>"}
         told = (f"{n}={v!s}" if n == "past" else f"{n}={v!r}" for n, v in fields.items())
         return f"Incident({', '.join(told)})"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return what stands as a document; of the past only how long it is."""
+        checked_most(most)  # of fields there are few
+        from imcm.documents.fields import fields_document
+
+        title = f"incident, {self.status.value}, after {len(self.past):,} events"
+        return fields_document(title, self, leave_out=("past",))
+
+    def _repr_html_(self) -> str:
+        """Return what stands for a notebook, every text escaped."""
+        return html_of(self)
 
 
 INITIAL: Final = Incident()
@@ -630,7 +646,7 @@ def next_steps(
     by: str | None = None,
     at: Moment | None = None,
     policy: Policy = DEFAULT_POLICY,
-) -> tuple[Answer, ...]:
+) -> Answers:
     """
     Return, for each step, whether it is possible now; and if not, which guard says no and why.
 
@@ -650,7 +666,7 @@ def next_steps(
     given = {"by": by, "at": at, "policy": ask.policy}
     known = {name: value for name, value in given.items() if value is not None}
     asked = answers(STEPS, incident, ask)
-    return tuple(tried(asked, globals().__getitem__, evolve, incident, known))
+    return Answers(tried(asked, globals().__getitem__, evolve, incident, known))
 
 
 def _require(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Never, Protoc
 
 import attrs
 
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.vocabulary import (
     Authority,
@@ -32,6 +33,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue, StepRefused
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.domain.change_events import Template
     from imcm.domain.policy.context import Context
 
@@ -198,6 +200,47 @@ class Answer:
     records: tuple[str, ...] = ()
     status: str | None = None
     needs: tuple[str, ...] = ()
+
+
+class Answers(tuple[Answer, ...]):
+    """What can be done next: a tuple of `Answer` that shows itself as a table in a notebook."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return in one line which steps are possible, and how many are not."""
+        steps = ", ".join(answer.step for answer in self if answer.possible) or "none"
+        depends = sum(answer.possible is None for answer in self)
+        refused = sum(answer.possible is False for answer in self)
+        return f"<next steps: {steps}; {depends} that depend on more, {refused} not possible>"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document, what is possible first. *most* rows; None for all."""
+        from imcm.documents.structure import Cell, Column, Document, Table, Word
+
+        words: dict[bool | None, Cell] = {
+            True: Word("yes", "good"),
+            False: Word("no", "bad"),
+            None: Word("depends", "poor"),
+        }
+        ordered = sorted(self, key=lambda each: (each.possible is False, each.possible is None))
+        rows: list[tuple[Cell, ...]] = [
+            (each.step, words[each.possible], each.status, ", ".join(each.needs), each.guard,
+             each.why)
+            for each in ordered[: checked_most(most)]
+        ]  # fmt: skip
+        names = ("step", "possible", "then it is", "needs", "guard", "why not")
+        table = Table(
+            title="next steps",
+            columns=tuple(Column(name=name) for name in names),
+            rows=rows,
+            more=len(self) - len(rows),
+        )
+        return Document(title="next steps", blocks=(table,))
+
+    def _repr_html_(self) -> str:
+        """Return it for a notebook, every text escaped."""
+        return html_of(self)
 
 
 def _status_guard(rule: Rule[S], step: str, state: S) -> str | None:

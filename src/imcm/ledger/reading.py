@@ -20,7 +20,7 @@ from imcm.codec.rows import StoredEvent
 from imcm.domain import change, incident
 from imcm.domain.change import Change
 from imcm.domain.incident import Incident
-from imcm.domain.lifecycle import Answer
+from imcm.domain.lifecycle import Answers
 from imcm.domain.policy import DEFAULT_POLICY, Policy
 from imcm.domain.recorded import (
     CHANGE,
@@ -465,7 +465,7 @@ class LedgerReader:
         policy: Policy | None = None,
         authority: Authority | None = None,
         context: Context | None = None,
-    ) -> tuple[Answer, ...]:
+    ) -> Answers:
         """
         Return what can be done next with an incident or a change, and of what can't be, why not.
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar
 import attrs
 
 from imcm.codec.rows import StoredEvent
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain import change as changes_
 from imcm.domain.change import Change
 from imcm.domain.change_events import ChangeStatus, Template
@@ -94,6 +95,7 @@ from imcm.readmodel.facts import FactsModel
 from imcm.readmodel.follower import BATCHES, IN_MEMORY, Follower, caught_up
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.domain.policy.conflicts import Conflict, Planned
 
 __all__ = ["Page", "Views", "views"]
@@ -120,6 +122,20 @@ class Page(tuple[T, ...], Generic[T]):
         page = Page(rows)
         page.total, page.position = total, position
         return page
+
+    def __repr__(self) -> str:
+        """Return in one line how many rows there are here, and in all."""
+        return f"<page of {len(self):,} of {self.total:,} rows, log position {self.position:,}>"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows; None for all of the page."""
+        from imcm.projections.boards.display import page_document
+
+        return page_document(self, total=self.total, most=checked_most(most))
+
+    def _repr_html_(self) -> str:
+        """Return the first rows for a notebook, and how many more there are."""
+        return html_of(self)
 
 
 class _Model:

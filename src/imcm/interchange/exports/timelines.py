@@ -10,7 +10,6 @@ picture, no tag, no mention of a person, no cell of its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
@@ -18,13 +17,13 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+from imcm.documents.markdown import markdown_text
 from imcm.domain.recorded import kind_and_id
-from imcm.domain.vocabulary import checked_text, is_list
+from imcm.domain.vocabulary import is_list
 from imcm.errors import InvalidValue
 from imcm.interchange.exports.standing_log import checked_reader
 from imcm.interchange.exports.targets import Ends
 from imcm.ledger.reading import LedgerReader
-from imcm.plain import plain
 from imcm.projections.figures.units import SHAPE, instant_of
 from imcm.projections.histories.timeline import Entry
 from imcm.wording import moment_text
@@ -157,30 +156,6 @@ def is_timeline_markdown(file: Ends) -> bool:
 def is_timeline_json(file: Ends) -> bool:
     """Say whether a file is what `timeline_json` makes."""
     return file.begin.startswith(_JSON_MARK)
-
-
-def markdown_text(text: str) -> str:
-    """
-    Return *text* so that Markdown shows it as it is, on one line, also in a cell of a table.
-
-    What a terminal would obey or hide is written out, as `imcm.plain.plain` does; every sign that
-    Markdown could take for its own has a backslash in front. Sites make links of @name and #7
-    whatever stands before them, so these two signs stand as code.
-
-    Args:
-        text: What it is.
-    """
-    return _SIGNS.sub(_as_text, plain(checked_text("text", text)))
-
-
-# A colon makes a link of a bare address or an emoji, a dot behind www a link, a dollar sign a
-# formula, braces a template.
-_SIGNS: Final = re.compile(r"[\\`*_{}\[\]<>#|~&:@^$]|(?<=www)\.", re.IGNORECASE)
-_CODE: Final = frozenset("@#")
-
-
-def _as_text(sign: re.Match[str]) -> str:
-    return f"`{sign[0]}`" if sign[0] in _CODE else f"\\{sign[0]}"
 
 
 def _checked(value: object) -> Timeline:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.change import OF_TIME, Refusal
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.incident import OPEN
@@ -46,6 +47,9 @@ from imcm.domain.vocabulary import (
 from imcm.projections.facts.rows import RolloutStep
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import utc
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = [
     "ENDED",
@@ -184,7 +188,7 @@ def _age(since: Moment | None, now: datetime) -> timedelta | None:
 
 
 @attrs.frozen(kw_only=True)
-class IncidentView:
+class IncidentView(Shown):
     """
     Everything that stands of one incident, corrections applied, words included.
 
@@ -293,6 +297,19 @@ class IncidentView:
     first_position: int = 0
     last_position: int = 0
 
+    def __repr__(self) -> str:
+        """Return what stands of it in one line."""
+        from imcm.projections.boards.display import view_line  # which knows this class, too
+
+        return f"<{view_line(self)}>"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return what stands of it as a document; see `imcm.documents`."""
+        from imcm.projections.boards.display import view_document
+
+        checked_most(most)  # of fields there are few
+        return view_document(self)
+
     @property
     def is_open(self) -> bool:
         """Whether it is not over: detected, triaged, mitigating or mitigated."""
@@ -327,7 +344,7 @@ class IncidentView:
 
 
 @attrs.frozen(kw_only=True)
-class ChangeView:
+class ChangeView(Shown):
     """
     Everything that stands of one change, corrections applied, words included.
 
@@ -450,6 +467,19 @@ class ChangeView:
     last_recorded_at: datetime | None = None
     first_position: int = 0
     last_position: int = 0
+
+    def __repr__(self) -> str:
+        """Return what stands of it in one line."""
+        from imcm.projections.boards.display import view_line  # which knows this class, too
+
+        return f"<{view_line(self)}>"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return what stands of it as a document; see `imcm.documents`."""
+        from imcm.projections.boards.display import view_document
+
+        checked_most(most)  # of fields there are few
+        return view_document(self)
 
     @property
     def is_ended(self) -> bool:

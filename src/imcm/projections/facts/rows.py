@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.change_events import ChangeStatus
 from imcm.domain.corrections import replaced
 from imcm.domain.incident_events import IncidentStatus
@@ -41,7 +42,11 @@ from imcm.domain.vocabulary import (
     latest,
     midpoint,
 )
+from imcm.plain import quoted
 from imcm.projections.facts.edits import Edit
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 T = TypeVar("T")
 
@@ -185,6 +190,21 @@ class IncidentFacts(NamedTuple):
         """How many times it was reopened after it was over."""
         return max(0, len(self.spells) - 1)
 
+    def __repr__(self) -> str:
+        """Return what stands of it in one line."""
+        return row_line("incident", self)
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return what stands of it as a document; see `imcm.documents`."""
+        checked_most(most)  # of fields there are few
+        from imcm.documents.fields import fields_document
+
+        return fields_document(repr(self), self, leave_out=_FOR_MACHINES)
+
+    def _repr_html_(self) -> str:
+        """Return what stands of it for a notebook, every text escaped."""
+        return html_of(self)
+
 
 class RolloutStep(NamedTuple):
     """One step of a rollout: the share of users from then on."""
@@ -274,6 +294,34 @@ class ChangeFacts(NamedTuple):
     source_clock_back: bool = False
     sources_disagree: bool = False
     positions: tuple[int, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return what stands of it in one line."""
+        return row_line("change", self)
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return what stands of it as a document; see `imcm.documents`."""
+        checked_most(most)  # of fields there are few
+        from imcm.documents.fields import fields_document
+
+        return fields_document(repr(self), self, leave_out=_FOR_MACHINES)
+
+    def _repr_html_(self) -> str:
+        """Return what stands of it for a notebook, every text escaped."""
+        return html_of(self)
+
+
+_FOR_MACHINES: Final = ("positions", "members", "edits")
+
+
+def row_line(kind: str, row: IncidentFacts | ChangeFacts) -> str:
+    """Return what stands of an incident or a change in one line, as its repr."""
+    parts = [row.status.value]
+    if isinstance(row, IncidentFacts) and row.severity_last is not None:
+        parts.append(row.severity_last.value)
+    if row.services:
+        parts.append(f"on {', '.join(map(quoted, row.services))}")
+    return f"<{kind} {quoted(row.id)} {', '.join(parts)}; {len(row.positions):,} events>"
 
 
 # --- what stands ----------------------------------------------------------------------------------

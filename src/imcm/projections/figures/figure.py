@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import attrs
 
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.recorded import LogMark
 from imcm.plain import joined
 from imcm.projections.figures.definition import Definition, json_value
@@ -23,6 +24,7 @@ from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, SHARE, minute,
 from imcm.projections.statistics.intervals import Interval
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.projections.figures.drawing import Axes
 
 STILL_OPEN: Final = "still open"
@@ -100,7 +102,7 @@ class Exclusions(LazySequence[LeftOut]):
 
 
 @attrs.frozen(kw_only=True)
-class Figure:
+class Figure(Shown):
     """
     A number that can be explained.
 
@@ -169,6 +171,12 @@ class Figure:
         if self.groups:
             line += f", {len(self.groups):,} groups"
         return f"{line}, {len(self.buckets):,} periods" if self.buckets else line
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.figures.display import figure_document  # which knows this class, too
+
+        return figure_document(self, most=checked_most(most))
 
     @property
     def time_zone(self) -> str:

@@ -10,8 +10,11 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
+from imcm.errors import InvalidValue
 from imcm.projections.facts.instants import FIRST, LAST
+from imcm.projections.figures.days import local, midnight
 
 Period = tuple[datetime, datetime]
 
@@ -95,6 +98,28 @@ def months_later(first: date, months: int) -> date:
     """Return the first of the month so many months after, or before, the month of a date."""
     month = 12 * first.year + first.month - 1 + months
     return date(month // 12, month % 12 + 1, 1)
+
+
+def period_before(window: tuple[datetime, datetime], home: ZoneInfo) -> tuple[datetime, datetime]:
+    """
+    Return the period of the same kind before one: of whole months as many, else as long a time.
+
+    Days are those of the zone, so that the week before one in which clocks change has seven days.
+
+    Raises:
+        InvalidValue: There is none, since calendars begin with the year 1.
+    """
+    start, end = (local(moment, home) for moment in window)
+    try:
+        if any(moment != midnight(moment.date(), home) for moment in (start, end)):
+            return window[0] - (window[1] - window[0]), window[0]
+        first, last = start.date(), end.date()
+        if first.day == last.day == 1:
+            months = 12 * (last.year - first.year) + last.month - first.month
+            return midnight(months_later(first, -months), home), window[0]
+        return midnight(first - (last - first), home), window[0]
+    except (ValueError, OverflowError):
+        raise InvalidValue("window", window, "a period with another one before it") from None
 
 
 def last_days(unit: str, today: date, week_starts: str) -> tuple[date, date]:

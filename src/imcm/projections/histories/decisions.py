@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain import change_events as changes
 from imcm.domain.change_events import ChangeStatus, Template
 from imcm.domain.corrections import (
@@ -52,6 +53,9 @@ from imcm.projections.figures.excerpt import SOME, excerpt, named, short
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import SHAPE, utc
 from imcm.projections.histories.timeline import Entry, replayed
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = ["Altered", "Decision", "DecisionTrail", "Finding", "Question", "Ruling"]
 
@@ -193,7 +197,7 @@ class Finding:
 
 
 @attrs.frozen(kw_only=True)
-class DecisionTrail:
+class DecisionTrail(Shown):
     """
     Who decided what on one change, in the order in which it became known.
 
@@ -227,6 +231,12 @@ class DecisionTrail:
         counts = ", ".join(f"{verdicts.count(ruling)} {ruling.value}" for ruling in Ruling)
         many = f"{len(self.decisions):,} decisions"
         return f"decisions on change {short(self.change)}: {many}; questions: {counts}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.histories.display import trail_document  # which knows this class, too
+
+        return trail_document(self, most=checked_most(most))
 
     @property
     def revisions(self) -> tuple[Decision, ...]:

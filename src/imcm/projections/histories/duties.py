@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from io import StringIO
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain import change_events as changes
 from imcm.domain.policy import Content, Policy
 from imcm.domain.recorded import (
@@ -56,6 +57,9 @@ from imcm.projections.histories.decisions import (
     trail_of,
     uncorrected_moment,
 )
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = ["Check", "Duties", "Duty", "duties"]
 
@@ -196,7 +200,7 @@ def _text(moment: Moment | None) -> str:
 
 
 @attrs.frozen(kw_only=True, repr=False)
-class Duties:
+class Duties(Shown):
     """
     Every change that went in within a period, exceptions first: what an auditor samples.
 
@@ -212,6 +216,14 @@ class Duties:
     rows: tuple[Duty, ...]
     not_in: int = 0
     log_position: int = 0
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.histories.display import (
+            duties_document,  # which knows this class, too
+        )
+
+        return duties_document(self, most=checked_most(most))
 
     @property
     def exceptions(self) -> tuple[Duty, ...]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.corrections import CORRECTIONS, EDITS, EventVoided, WordsRedacted
 from imcm.domain.incident_events import (
     IncidentMerged,
@@ -46,6 +47,9 @@ from imcm.projections.figures.recovery import failed_deployment_recovery_time
 from imcm.projections.figures.restore import time_to_restore
 from imcm.projections.figures.units import SHAPE, shown, utc
 from imcm.projections.reports.restated import Restatement, newest, points, restated
+
+if TYPE_CHECKING:
+    from imcm.documents.structure import Document
 
 __all__ = [
     "FIGURES",
@@ -99,6 +103,11 @@ class Learnt:
     version: int
     record: str
     imported: bool = False
+
+    @property
+    def line(self) -> str:
+        """What it says, in one line, without where it stands."""
+        return _line(self).partition(": ")[2]
 
 
 @attrs.frozen(kw_only=True)
@@ -227,7 +236,7 @@ class Moved:
 
 
 @attrs.frozen(kw_only=True)
-class Learned:
+class Learned(Shown):
     """
     What became known between two points, in log order, and the figures at both.
 
@@ -269,9 +278,17 @@ class Learned:
 
     def __repr__(self) -> str:
         """Return in one line how much was learned, and how many figures it moved."""
-        counts = [f"{len(pieces):,} {name}" for name, pieces in self._pieces() if pieces]
+        counts = [f"{len(pieces):,} {name}" for name, pieces in self.pieces() if pieces]
         moved = f"{len(self.moved)} of {len(self.figures)} figures moved"
         return f"{self._head()}: {self.events:,} events; {', '.join([*counts, moved])}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.histories.display import (
+            learned_document,  # which knows this class, too
+        )
+
+        return learned_document(self, most=checked_most(most))
 
     def _head(self) -> str:
         b = "the end of the log" if self.known_at_b is None else self.known_at_b
@@ -292,7 +309,7 @@ class Learned:
         All pieces are in the lists by their kinds.
         """
         lines = [self._head(), f"  events between: {self.events:,}"]
-        for name, pieces in self._pieces():
+        for name, pieces in self.pieces():
             if pieces:
                 lines.append(f"  {name}: {len(pieces):,}")
                 lines += excerpt(pieces, _piece_lines, indent="    ")
@@ -326,7 +343,7 @@ class Learned:
             "moment_a": jsonable(self.moment_a),
             "events": self.events,
             "types": dict(self.types),
-            **{name.replace(" ", "_"): jsonable(pieces) for name, pieces in self._pieces()},
+            **{name.replace(" ", "_"): jsonable(pieces) for name, pieces in self.pieces()},
             "figures": [
                 {
                     "name": figure.name,
@@ -342,7 +359,8 @@ class Learned:
             ],
         }
 
-    def _pieces(self) -> tuple[tuple[str, Sequence[Learnt]], ...]:
+    def pieces(self) -> tuple[tuple[str, Sequence[Learnt]], ...]:
+        """Return the lists of what was learned, each with its name."""
         return (
             ("incidents", self.incidents),
             ("changes", self.changes),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from imcm.documents.shown import checked_most, html_of
 from imcm.domain.change_events import ChangeObserved
 from imcm.domain.corrections import EDITS, EventVoided, SourceSaid, standing
 from imcm.domain.incident_events import IncidentDescribed
@@ -28,6 +29,7 @@ from imcm.projections.figures.units import utc
 from imcm.projections.figures.windows import Period
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.projections.figures.drawing import Axes
 
 
@@ -85,16 +87,24 @@ class Entry:
 
 
 class Timeline(tuple[Entry, ...]):
-    """What happened, in order of time: a tuple of entries that can be drawn."""
+    """What happened, in order of time: a tuple of entries that shows itself and can be drawn."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Return of how many events and of what it is, in one line."""
-        streams = {(entry.kind, entry.id) for entry in self}
-        incidents = sum(kind == INCIDENT for kind, _ in streams)
-        changes = len(streams) - incidents
-        return f"timeline of {len(self):,} events: {incidents:,} incidents, {changes:,} changes"
+        """Return in one line how much happened, and to how many."""
+        ids = {(entry.kind, entry.id) for entry in self}
+        return f"<timeline of {len(self):,} entries about {len(ids):,} incidents and changes>"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.histories.display import timeline_document
+
+        return timeline_document(self, most=checked_most(most))
+
+    def _repr_html_(self) -> str:
+        """Return the first entries for a notebook, and how many more there are."""
+        return html_of(self)
 
     def plot(self, kind: str | None = None, *, ax: Axes | None = None) -> Axes:
         """
@@ -179,7 +189,7 @@ def replayed(
     what: Iterable[str] | None = None,
     recorded: Period | None = None,
     known_at: int | datetime | None = None,
-) -> tuple[Entry, ...]:
+) -> Timeline:
     """
     Return what was recorded, in the order in which it became known.
 
@@ -215,7 +225,7 @@ def replayed(
         and (types is None or entry.what in types)
         and inside(entry.recorded_at, period, "[)")
     ]
-    return tuple(sorted(selected, key=lambda entry: entry.position))
+    return Timeline(sorted(selected, key=lambda entry: entry.position))
 
 
 def _texts(name: str, value: object) -> frozenset[str]:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
+from imcm.documents.shown import Shown, checked_most
 from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.figures.drawing import drawn
@@ -43,6 +44,7 @@ from imcm.projections.statistics.two_samples import (
 )
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.projections.figures.drawing import Axes
 
 __all__ = ["Comparison", "compare", "fisher_exact", "newcombe", "sample_size_for_shares"]
@@ -75,7 +77,7 @@ TIES: Final = 1e-7
 
 
 @attrs.frozen(kw_only=True)
-class Comparison:
+class Comparison(Shown):
     """
     What can be said of the difference between two figures; every difference is b minus a.
 
@@ -149,6 +151,14 @@ class Comparison:
     def __repr__(self) -> str:
         """Return what was compared, and the answer, in one line."""
         return f"{self.name} ({self.statistic}), b against a: {self.verdict}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.reports.display import (
+            comparison_document,  # which knows this class, too
+        )
+
+        return comparison_document(self, most=checked_most(most))
 
     def explain(self) -> str:
         """Return all of it as text for a person."""

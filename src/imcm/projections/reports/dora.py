@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import attrs
 
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.recorded import Recorded
 from imcm.domain.vocabulary import checked_text, is_among, is_list, is_mapping
 from imcm.errors import InvalidValue, NaiveTimeError
@@ -45,6 +46,7 @@ from imcm.projections.reports.bands import band, bands_of, spanned
 from imcm.projections.reports.presets import METRICS, PRESETS, MetricDefinition, Preset, preset_of
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.projections.figures.drawing import Axes
 
 __all__ = [
@@ -240,7 +242,7 @@ class Row(NamedTuple):
 
 
 @attrs.frozen(kw_only=True)
-class DoraReport:
+class DoraReport(Shown):
     """
     The five DORA metrics of one log, and time to restore beside them.
 
@@ -278,6 +280,12 @@ class DoraReport:
             f"{figure.name} {shown(figure.value, figure.unit)}" for figure in figures
         )
         return f"DORA metrics, preset {self.preset!r}: {values}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.reports.display import report_document  # which knows this class, too
+
+        return report_document(self, most=checked_most(most))
 
     @property
     def figures(self) -> dict[str, Figure]:
@@ -514,6 +522,11 @@ class Difference:
             f"values, {len(self.arguments):,} other arguments"
         )
 
+    @property
+    def presets(self) -> tuple[str, str]:
+        """The names of both presets."""
+        return self.one, self.other
+
     def explain(self) -> str:
         """
         Return the difference for a person: a few ids stand for each reason.
@@ -593,7 +606,7 @@ def _plainly(value: object) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class SideBySide:
+class SideBySide(Shown):
     """
     One metric of one log by several presets.
 
@@ -613,6 +626,14 @@ class SideBySide:
             f"{name} {shown(figure.value, figure.unit)}" for name, figure in self.figures.items()
         ]
         return f"{self.metric} side by side: {named(values, SOME)}"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.reports.display import (
+            side_by_side_document,  # which knows this class, too
+        )
+
+        return side_by_side_document(self, most=checked_most(most))
 
     def between(self, one: str, other: str) -> Difference:
         """

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from imcm.documents.shown import Shown, checked_most
 from imcm.domain.recorded import LogMark, Recorded, Unread, checked_log, known
 from imcm.domain.vocabulary import checked_function, optional_time
 from imcm.errors import InvalidValue
@@ -28,6 +29,7 @@ from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import SHAPE, shown
 
 if TYPE_CHECKING:
+    from imcm.documents.structure import Document
     from imcm.projections.figures.drawing import Axes
 
 __all__ = ["Added", "Effect", "Restatement", "restated"]
@@ -77,7 +79,7 @@ class Effect:
 
 
 @attrs.frozen(kw_only=True)
-class Restatement:
+class Restatement(Shown):
     """
     A figure at two points of knowledge, and what happened to it between them.
 
@@ -99,6 +101,14 @@ class Restatement:
         """Return both values in one line, and how many records made the difference."""
         records = f"{len(self.changes):,} records changed it"
         return f"{self._head()}; {records}, {self.events:,} events between"
+
+    def document(self, *, most: int | None = None) -> Document:
+        """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""
+        from imcm.projections.reports.display import (
+            restatement_document,  # which knows this class, too
+        )
+
+        return restatement_document(self, most=checked_most(most))
 
     def _head(self) -> str:
         before, after = (shown(f.value, self.after.unit) for f in (self.before, self.after))

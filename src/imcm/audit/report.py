@@ -1,0 +1,549 @@
+"""
+The audit report: the one document that an auditor attaches.
+
+It says of which ledger it is, what was verified and what can't be, whether duties held, which
+published figures are others now and because of which events, who corrected their own work, which
+rulings are overdue, and what was taken out. Everything in it is of the log, the anchors and the
+version of imcm: no clock is read, so whoever has the three makes the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import attrs
+
+from imcm import audit, verifier
+from imcm.audit.documents import anchors_table, verdict_blocks
+from imcm.documents.structure import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Heading,
+    Items,
+    Paragraph,
+    Table,
+    Word,
+)
+from imcm.domain.corrections import EDIT_CLASSES, EDITS, WordsRedacted
+from imcm.domain.recorded import (
+    CHANGE,
+    INCIDENT,
+    Recorded,
+    RulesAdopted,
+    Unread,
+    stream_of,
+)
+from imcm.domain.vocabulary import folded
+from imcm.errors import InvalidValue
+from imcm.ledger.reading import LedgerReader
+from imcm.ledger.rules import is_as_adopted
+from imcm.projections.facts.edits import Edit
+from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.figure import Figure
+from imcm.projections.figures.units import SHARE, minute, shown, zone
+from imcm.projections.figures.windows import Period
+from imcm.projections.histories.anomalies import anomalies
+from imcm.projections.histories.decisions import Ruling
+from imcm.projections.histories.display import duty_tables, moved_table, ruling_cell
+from imcm.projections.histories.duties import IN_TIME, Duties, duties
+from imcm.projections.histories.learned import FIGURES, Moved, learned
+from imcm.projections.reports.display import restatement_blocks
+from imcm.verifier import Verdict
+from imcm.wording import event_line
+
+__all__ = ["AuditReport", "audit_report"]
+
+_CANNOT: Final = (
+    "Whether what was recorded is true: the log says who said what, and when it was recorded.",
+    "Whether something that happened was never recorded.",
+    "Whether an id is the person it names: who may write under an id is not the log's to know.",
+)
+
+
+@attrs.frozen(kw_only=True)
+class AuditReport:
+    """
+    An audit report, with what a program asks of it besides the document.
+
+    Attributes:
+        document: What is attached.
+        verdict: What comparing the log with its anchors found.
+        duties: Who did what on every change of the period, and which rules held.
+        moved: The published figures, as they were known and as they are known.
+    """
+
+    document: Document
+    verdict: Verdict
+    duties: Duties
+    moved: tuple[Moved, ...]
+
+
+def audit_report(
+    ledger: LedgerReader,
+    path: str | Path,
+    *,
+    window: Period | str,
+    anchors: str = "",
+    keys: Sequence[str] = (),
+    allow: Collection[str] = (),
+    time_zone: str = "UTC",
+    published: int | datetime | None = None,
+    known_at: int | datetime | None = None,
+    on_progress: Callable[[int], object] | None = None,
+) -> AuditReport:
+    """
+    Return the audit report of one period of a ledger.
+
+    Reads the log some times over. Each published figure that is another one now costs one
+    computation of all facts and of the figure for each record since.
+
+    Args:
+        ledger: The ledger.
+        path: Its file, which is verified.
+        window: The period, as figures take it: [start, end), or "2026-Q1".
+        anchors: The text of the anchors file; "" for none, which the report then says.
+        keys: Public keys that must have signed every anchor.
+        allow: Names of indexes and triggers on the table of events that are known.
+        time_zone: The zone in which the period and its days are meant.
+        published: What was known when figures of the period were published: a log position, or a
+            time. None is the end of the period.
+        known_at: Up to which position or time the log is read; None is all of it.
+        on_progress: Is told how many rows were read, as the log is verified.
+
+    Raises:
+        InvalidValue: An argument can't be right, or nothing was known yet at *known_at*.
+        StoreError: The file can't be read.
+    """
+    position = ledger.position_at(known_at)
+    if position == 0:
+        raise InvalidValue("known_at", known_at, "a point by which something was recorded")
+    log = list(ledger.replay(upto=position))
+    held = duties(log, window=window, time_zone=time_zone)
+    if held.window is None:
+        raise InvalidValue("window", window, 'a period with both its ends, such as "2026-Q1"')
+    period = held.window
+    first_known = period[1] if published is None else published
+    before = min(ledger.position_at(first_known), position)
+    facts = ledger.facts(known_at=position)
+    verdict = _verified(ledger, path, position, anchors, keys, allow, on_progress)
+    moved = _moved(ledger, log, before, position, period, time_zone)
+    home = zone(time_zone)
+    days = " to ".join(minute(moment, home) for moment in period)
+    document = Document(
+        title=f"Audit of {ledger.ledger_id}, {days} ({time_zone})",
+        blocks=(
+            *_what_this_is(ledger, log, position, before, period, time_zone),
+            *_verification(verdict, anchors, position, log),
+            *_duties(held),
+            *_overdue(held),
+            *_figures(moved, before),
+            *_corrections(log, facts, period[0]),
+            *_redactions(log),
+            *_rules(log),
+            *_anomalies(facts),
+            *_again(ledger, position, before, period, time_zone),
+        ),
+    )
+    return AuditReport(document=document, verdict=verdict, duties=held, moved=moved)
+
+
+# --- which log ------------------------------------------------------------------------------------
+
+
+def _what_this_is(
+    ledger: LedgerReader,
+    log: Sequence[Recorded],
+    position: int,
+    before: int,
+    period: Period,
+    time_zone: str,
+) -> Iterator[Block]:
+    newest = max(recorded.recorded_at for recorded in log)
+    mark = ledger.mark_at(position)
+    rows: list[tuple[Cell, ...]] = [
+        ("ledger", ledger.ledger_id),
+        ("period begins", period[0].isoformat()),
+        ("period ends before", period[1].isoformat()),
+        ("time zone of its days", time_zone),
+        ("read up to log position", str(position)),
+        ("events up to there", f"{len(log):,}"),
+        ("newest of them recorded at", newest.isoformat()),
+        ("leaf of the event there", mark.leaf if mark else ""),
+        ("figures published at position", str(before)),
+        ("made by", f"imcm {metadata.version('imcm')}"),
+    ]
+    yield Heading("Which log")
+    yield Table(title="the log", columns=(Column(name="what"), Column(name="value")), rows=rows)
+
+
+# --- what was verified ----------------------------------------------------------------------------
+
+
+def _verified(
+    ledger: LedgerReader,
+    path: str | Path,
+    position: int,
+    anchors: str,
+    keys: Sequence[str],
+    allow: Collection[str],
+    on_progress: Callable[[int], object] | None,
+) -> Verdict:
+    """
+    Return what comparing the log with its anchors found.
+
+    The file is verified as a whole. Where it is as it should be, the verdict is told of the log up
+    to *position*, with the anchors made by then: so the report stays the same while the log grows.
+    """
+    whole = audit.verify_file(path, anchors, keys=keys, allow=allow, on_progress=on_progress)
+    if whole.outcome not in {verifier.OK, verifier.NO_ANCHORS}:
+        return whole
+    events = sum(1 for _ in ledger.rows(upto=position))
+    notes = [note for note in verifier.read_anchors(anchors) if note.size <= events]
+    text = "".join(note.note() for note in notes)
+    made = audit.verify(ledger.rows(upto=position), text, keys=keys)
+    return made._replace(checked=whole.checked, added=whole.added)
+
+
+def _verification(
+    verdict: Verdict, anchors: str, position: int, log: Sequence[Recorded]
+) -> Iterator[Block]:
+    yield Heading("What was verified")
+    yield from verdict_blocks(verdict)
+    if anchors:
+        notes = [note for note in verifier.read_anchors(anchors) if note.size <= verdict.size]
+        yield anchors_table(notes)
+    yield Heading("What can't be verified", 3)
+    lines: list[str] = [*_CANNOT]
+    if not anchors:
+        lines.append(
+            "Whether the log was altered since it was written: no anchors were given, so there "
+            "is nothing kept elsewhere to compare it with."
+        )
+    elif verdict.newer:
+        lines.append(
+            f"Whether the last {verdict.newer:,} of {len(log):,} events were altered: they are "
+            "newer than the last anchor that matches."
+        )
+    unread = [recorded for recorded in log if isinstance(recorded.event, Unread)]
+    if unread:
+        lines.append(
+            f"What {len(unread):,} events say, which this version can't read; the first stands "
+            f"at position {unread[0].position}."
+        )
+    imported = sum(bool(getattr(recorded.event, "imported", False)) for recorded in log)
+    if imported:
+        lines.append(
+            f"What the sources of {imported:,} imported events did before they were brought in."
+        )
+    yield Items(tuple(lines))
+
+
+# --- duties and rulings ---------------------------------------------------------------------------
+
+
+def _duties(held: Duties) -> Iterator[Block]:
+    rules, exceptions, every = duty_tables(held)
+    yield Heading("Duties")
+    unknown = sum(row.ruling is Ruling.UNKNOWN for row in held.rows)
+    yield Paragraph(
+        f"{len(held.rows):,} changes went in; {len(held.exceptions):,} with a broken rule, and "
+        f"{unknown:,} more of which the log does not say whether all rules held. "
+        f"Changes that did not go in, or not in this period: {held.not_in:,}."
+    )
+    yield exceptions
+    yield rules
+    yield every
+
+
+def _overdue(held: Duties) -> Iterator[Block]:
+    late = [
+        (row.change, ruling_cell(check.ruling), check.reason, _positions(check.positions))
+        for row in held.rows
+        for check in row.checks
+        if check.rule == IN_TIME and check.ruling in {Ruling.BROKEN, Ruling.UNKNOWN}
+    ]
+    waiting = [
+        (row.change, ruling_cell(check.ruling), check.reason, _positions(check.positions))
+        for row in held.rows
+        for check in row.checks
+        if check.rule == IN_TIME
+        and check.ruling is Ruling.NOTHING
+        and check.reason.startswith("outstanding")
+    ]
+    yield Heading("Rulings on what went in without approval")
+    names = ("change", "ruling", "what the log says", "positions")
+    yield Table(
+        title="overdue rulings",
+        columns=tuple(Column(name=name) for name in names),
+        rows=[*late, *waiting],
+    )
+
+
+def _positions(positions: Sequence[int]) -> str:
+    return ", ".join(map(str, positions))
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def _moved(
+    ledger: LedgerReader,
+    log: Sequence[Recorded],
+    before: int,
+    position: int,
+    period: Period,
+    time_zone: str,
+) -> tuple[Moved, ...]:
+    """Return the figures of the period as they were known when published, and as they are known."""
+    if before == 0:
+        return ()
+    figures: dict[str, Callable[[Facts], Figure]] = {}
+    for name, figure_of in FIGURES.items():
+        # Any: every figure takes these two, and a type can't say so.
+        given: Any = {"window": period, "time_zone": time_zone}
+        figures[name] = partial(figure_of, **given)
+    # The digits that were printed then are those of the world up to then.
+    as_of = ledger.facts(known_at=before).as_of
+    result = learned(
+        log,
+        known_at_a=before,
+        known_at_b=position,
+        as_of=as_of,
+        figures=figures,
+        details=True,
+    )
+    return result.figures
+
+
+def _figures(moved: Sequence[Moved], before: int) -> Iterator[Block]:
+    yield Heading("Figures as published, and as known now")
+    if not moved:
+        yield Paragraph("Nothing was recorded yet when figures of this period were published.")
+        return
+    as_of = moved[0].after.as_of
+    yield Paragraph(
+        f"Both are as of {as_of}: the first as known at log position {before}, the second as known "
+        "at the end of what was read. They differ by what became known since, and by nothing else."
+    )
+    yield moved_table(moved, title="figures of the period")
+    for figure in moved:
+        if figure.restatement is None:
+            continue
+        yield Heading(f"Why {figure.name} is another one", 3)
+        yield from restatement_blocks(figure.restatement, title=figure.name)
+        yield _rows_moved(figure)
+
+
+class _Counted(NamedTuple):
+    """What one thing contributed to a figure, once for each time it counts, and why."""
+
+    values: tuple[float, ...]
+    why: str
+
+
+def _counted(figure: Figure) -> dict[str, _Counted]:
+    counted: dict[str, _Counted] = {}
+    for member in figure.included:
+        values, why = counted.get(member.id, _Counted((), ""))
+        counted[member.id] = _Counted((*values, member.value), why or member.why)
+    return counted
+
+
+def _rows_moved(figure: Moved) -> Table:
+    """Return which rows fell out of a figure, came in, or count otherwise, each with the reason."""
+    first, last = _counted(figure.before), _counted(figure.after)
+    was_out = {entry.id: entry.reason for entry in figure.before.left_out}
+    is_out = {entry.id: entry.reason for entry in figure.after.left_out}
+    unit = figure.after.unit
+    absent = "it is not in the period, or not among those asked for"
+    rows: list[tuple[Cell, ...]] = []
+    for id in sorted(first.keys() | last.keys()):
+        here, there = first.get(id), last.get(id)
+        if here == there:
+            continue
+        row: tuple[Cell, ...]
+        if there is None:
+            row = (Word("fell out", "poor"), _value(here, unit), "", is_out.get(id, absent))
+        elif here is None:
+            out = was_out.get(id, "it was not in the period, or not known")
+            row = (Word("came in", "fair"), "", _value(there, unit), f"before: {out}")
+        else:
+            why = there.why or "its moments are others"
+            row = ("counts otherwise", _value(here, unit), _value(there, unit), why)
+        rows.append((id, *row))
+    names = ("id", "what", "before", "now", "why")
+    return Table(
+        title=f"rows of {figure.name}",
+        columns=tuple(Column(name=name) for name in names),
+        rows=rows,
+    )
+
+
+def _value(counted: _Counted | None, unit: str) -> str:
+    if counted is None:
+        return ""
+    if unit == SHARE:
+        return " + ".join("counts" if value else "does not count" for value in counted.values)
+    return " + ".join(shown(value, unit) for value in counted.values)
+
+
+# --- corrections, redactions, rules ---------------------------------------------------------------
+
+
+def _corrections(log: Sequence[Recorded], facts: Facts, since: datetime) -> Iterator[Block]:
+    yield Heading("Corrections by people about their own work")
+    yield Paragraph(
+        "Corrections and voids recorded since the period began, by somebody who took part in what "
+        "they corrected. Nothing is wrong with one as such; those that make a figure or a ruling "
+        "look better, or take back a decision, say so."
+    )
+    took_part = _took_part(log)
+    favours = _favours(facts)
+    rows: list[tuple[Cell, ...]] = []
+    for recorded in log:
+        event: Any = recorded.event
+        is_edit = event.__class__ in EDIT_CLASSES
+        if not is_edit or recorded.recorded_at < since or event.imported:
+            continue
+        if folded(event.by) not in took_part.get(recorded.stream, frozenset()):
+            continue
+        edit = favours.get((recorded.stream, event.version, getattr(event, "field", "")))
+        mark: Cell = ""
+        if edit is not None and edit.in_own_favour:
+            mark = Word("in their own favour", "bad")
+        elif edit is not None and edit.undoes:
+            mark = Word("takes back a decision", "bad")
+        rows.append(
+            (recorded.position, recorded.recorded_at, recorded.stream, event.by,
+             event_line(event), mark)
+        )  # fmt: skip
+    yield Table(
+        title="corrections of one's own work",
+        columns=(
+            Column(name="position", kind="number"),
+            Column(name="recorded", kind="time"),
+            Column(name="of"),
+            Column(name="who"),
+            Column(name="what"),
+            Column(name="mark"),
+        ),
+        rows=rows,
+    )
+
+
+def _took_part(log: Sequence[Recorded]) -> dict[str, frozenset[str]]:
+    """Return who took part in each incident and change, in the form in which ids are compared."""
+    people: dict[str, set[str]] = {}
+    for recorded in log:
+        if recorded.kind not in {INCIDENT, CHANGE} or isinstance(recorded.event, EDITS):
+            continue
+        there = people.setdefault(recorded.stream, set())
+        for name in ("by", "requested_by", "person", "owner"):
+            who = getattr(recorded.event, name, None)
+            if isinstance(who, str):
+                there.add(folded(who))
+    return {stream: frozenset(there) for stream, there in people.items()}
+
+
+def _favours(facts: Facts) -> Mapping[tuple[str, int, str], Edit]:
+    edits = [
+        (stream_of(INCIDENT, member.id), edit)
+        for row in facts.incidents
+        for member in row.members or (row,)
+        for edit in member.edits
+    ]
+    edits += [(stream_of(CHANGE, row.id), edit) for row in facts.changes for edit in row.edits]
+    return {(stream, edit.version, edit.field): edit for stream, edit in edits}
+
+
+def _redactions(log: Sequence[Recorded]) -> Iterator[Block]:
+    yield Heading("Redactions")
+    rows: list[tuple[Cell, ...]] = []
+    for recorded in log:
+        event = recorded.event
+        if isinstance(event, WordsRedacted):
+            versions = ", ".join(map(str, event.versions))
+            rows.append((recorded.position, recorded.recorded_at, recorded.stream, versions,
+                         event.by, event.reason))  # fmt: skip
+    yield Table(
+        title="words taken out",
+        columns=(
+            Column(name="position", kind="number"),
+            Column(name="recorded", kind="time"),
+            Column(name="of"),
+            Column(name="versions"),
+            Column(name="who"),
+            Column(name="why"),
+        ),
+        rows=rows,
+    )
+
+
+def _rules(log: Sequence[Recorded]) -> Iterator[Block]:
+    yield Heading("Rules adopted")
+    rows: list[tuple[Cell, ...]] = []
+    for recorded in log:
+        event = recorded.event
+        if isinstance(event, RulesAdopted):
+            kept: Cell = "" if is_as_adopted(event) else Word("text altered since", "bad")
+            rows.append((recorded.position, recorded.recorded_at, event.kind.replace("_", " "),
+                         event.name, event.version, event.by, kept))  # fmt: skip
+    yield Table(
+        title="rules adopted",
+        columns=(
+            Column(name="position", kind="number"),
+            Column(name="recorded", kind="time"),
+            Column(name="kind"),
+            Column(name="name"),
+            Column(name="version"),
+            Column(name="by"),
+            Column(name="mark"),
+        ),
+        rows=rows,
+    )
+
+
+def _anomalies(facts: Facts) -> Iterator[Block]:
+    yield Heading("What is odd in the log")
+    counts: dict[str, list[str]] = {}
+    for anomaly in anomalies(facts):
+        counts.setdefault(anomaly.oddity.value, []).append(anomaly.id)
+    yield Table(
+        title="anomalies, all of the log",
+        columns=(
+            Column(name="what"),
+            Column(name="how many", kind="number"),
+            Column(name="the first of them"),
+        ),
+        rows=[
+            (oddity, len(ids), ", ".join(dict.fromkeys(ids[:5])))
+            for oddity, ids in sorted(counts.items(), key=lambda item: (-len(item[1]), item[0]))
+        ],
+    )
+
+
+def _again(
+    ledger: LedgerReader, position: int, before: int, period: Period, time_zone: str
+) -> Iterator[Block]:
+    start, end = (moment.isoformat() for moment in period)
+    yield Heading("How to make this again")
+    yield Paragraph(
+        f"Whoever has the ledger {ledger.ledger_id}, the same anchors and the same version of imcm "
+        "makes this document again, byte for byte, in any time zone:"
+    )
+    yield Items(
+        (
+            f"imcm audit report --ledger FILE --anchors ANCHORS --from {start} --to {end} "
+            f"--tz {time_zone} --known-at {position} --published {before}",
+            "python verifier.py FILE ANCHORS says without imcm whether the log is what its "
+            "anchors say.",
+            "imcm audit prove ID proves an event to somebody who has no log.",
+        )
+    )

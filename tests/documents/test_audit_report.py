@@ -1,0 +1,304 @@
+"""
+The document an auditor attaches: what it says of a ledger, and that it is the same bytes again.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from commands import run_here as imcm
+from imcm import Ledger, Policy, Risk, Verdict, audit, change, incident, time_to_restore
+from imcm.audit.report import audit_report
+from imcm.documents import Document, Heading, Items, Paragraph, Table, plain_text
+from imcm.documents.structure import cell_text
+from imcm.errors import InvalidValue
+from imcm.ledger.reading import LedgerReader
+
+pytest.importorskip("typer", reason="the command line is an extra")
+
+Q1 = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+Q2 = datetime(2026, 4, 2, 8, 0, tzinfo=UTC)
+EVIL = "<b>Ms Lindqvist</b> | =1+1 \x1b[31m"
+
+
+class Clock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.now = Q1
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """Give a ledger of a quarter, and of what was learned of it in the next one."""
+    path = tmp_path / "ledger.db"
+    clock = Clock()
+    rules = Policy(name="house", version="1", ruling_due=timedelta(days=2))
+    with Ledger(path, clock=clock) as book:
+        book.adopt(rules, by="steward")
+
+        def record(id: str, step: object, when: datetime, by: str = "ana", **more: object) -> None:
+            clock.now = max(clock.now, when)
+            book.record(id, step, by=by, at=when, **more)  # type: ignore[call-overload]
+
+        def hour(hours: float) -> datetime:
+            return Q1 + timedelta(hours=hours)
+
+        plan = {"services": ["pay"], "risk": Risk.LOW, "rollback_plan": "back"}
+        record("CHG-1", change.plan, hour(1), by="lena", title="Basket", **plan)
+        record("CHG-1", change.submit, hour(1.1), by="lena")
+        record("CHG-1", change.approve, hour(1.2), by="mia")
+        record("CHG-1", change.start, hour(2), by="bot")
+        record("CHG-1", change.complete, hour(2.5), by="bot")
+        record("CHG-2", change.observe, hour(3), by="bot", title="Nobody asked", services=["pay"])
+        for number, hours in enumerate((1, 4, 6), start=1):
+            id = f"INC-{number}"
+            record(id, incident.detect, hour(10 * number), title=EVIL, services=["pay"])
+            record(id, incident.resolve, hour(10 * number + hours))
+        clock.now = Q2
+        # One's own incident is made shorter, another one was none, and words are taken out.
+        record("INC-2", incident.dismiss, Q2, by="ben", reason="false_positive", why="a probe")
+        record(
+            "INC-3", incident.correct, Q2, version=2, field="at", was=hour(36), now=hour(32),
+            why="the graphs",
+        )  # fmt: skip
+        record("INC-1", incident.link_change, Q2, by="ben", change="CHG-1", verdict=Verdict.CAUSED)
+        book.redact("incident:INC-1", by="dpo", at=Q2, reason="asked for", versions=[1])
+    ran = imcm("audit", "checkpoint", "--ledger", path, "--anchors", tmp_path / "anchors.txt")
+    assert ran.returncode == 0
+    return path
+
+
+def report_of(ledger: Path, **more):
+    with LedgerReader(ledger) as book:
+        given = {"window": "2026-Q1", "anchors": (ledger.parent / "anchors.txt").read_text()}
+        return audit_report(book, ledger, **{**given, **more})
+
+
+def table(document: Document, title: str) -> list[tuple[str, ...]]:
+    """Return the cells of one table as text."""
+    [there] = [each for each in document.tables if each.title == title]
+    return [tuple(map(cell_text, row)) for row in there.rows]
+
+
+def text_of(document: Document) -> str:
+    """Return all sentences of a document."""
+    lines = [document.title]
+    for block in document.blocks:
+        match block:
+            case Heading() | Paragraph():
+                lines.append(block.text)
+            case Items():
+                lines += block.texts
+            case Table():
+                lines.append(block.title)
+    return "\n".join(lines)
+
+
+def test_it_says_which_log_and_what_was_verified(ledger):
+    """The ledger, how far it was read, the anchors, and what nobody can verify."""
+    made = report_of(ledger)
+    with LedgerReader(ledger) as book:
+        position, mark = book.position_at(), book.mark_at(book.position_at())
+        name = book.ledger_id
+    log = dict(table(made.document, "the log"))
+    assert log["ledger"] == name
+    assert log["read up to log position"] == str(position)
+    assert log["leaf of the event there"] == mark.leaf
+    assert made.verdict.outcome == "OK"
+    assert table(made.document, "verdict") == [("OK: the log matches every anchor",)]
+    [anchor] = table(made.document, "anchors")
+    assert anchor[2] == str(position)
+    text = text_of(made.document)
+    assert "Whether what was recorded is true" in text
+    assert "no anchors were given" not in text
+    none = report_of(ledger, anchors="")
+    assert "no anchors were given" in text_of(none.document)
+    assert table(none.document, "verdict")[0][0].startswith("NO ANCHORS")
+
+
+def test_it_says_what_moved_and_because_of_what(ledger):
+    """Time to restore was 4 h of three and is 1.5 h of two; each event and row is named."""
+    made = report_of(ledger)
+    with LedgerReader(ledger) as book:
+        known_then = book.position_at(datetime(2026, 4, 1, tzinfo=UTC))
+        published = time_to_restore(book.facts(known_at=known_then), window="2026-Q1")
+        assert published.value == 4 * 3600
+    [restore] = [each for each in made.moved if each.name == "time to restore"]
+    assert (restore.before.value, restore.before.n) == (published.value, published.n)
+    assert (restore.after.value, restore.after.n) == (5400.0, 2)
+    rows = {row[0]: row[1:] for row in table(made.document, "rows of time to restore")}
+    assert rows["INC-2"][:3] == ("fell out", "4 h", "")
+    assert "dismissed" in rows["INC-2"][3]
+    assert rows["INC-3"][:3] == ("counts otherwise", "6 h", "2 h")
+    assert "INC-1" not in rows
+    events = [row[2] for row in table(made.document, "what moved time to restore")]
+    assert any("IncidentDismissed of incident:INC-2" in event for event in events)
+    assert sum(float(row[5]) for row in table(made.document, "what moved time to restore")) == -2.5
+    rate = {row[0]: row[1:] for row in table(made.document, "rows of change failure rate")}
+    assert rate["CHG-1"][1:3] == ("does not count", "counts")
+
+
+def test_exceptions_come_first_and_nothing_is_hidden(ledger):
+    """What nobody asked for is an exception, and its ruling is overdue."""
+    made = report_of(ledger)
+    exceptions = table(made.document, "exceptions, and what the log does not say")
+    assert {row[0] for row in exceptions if row[1] == "broken"} == {"CHG-2"}
+    titles = [each.title for each in made.document.tables]
+    assert titles.index("exceptions, and what the log does not say") < titles.index(
+        "every change that went in"
+    )
+    assert len(table(made.document, "every change that went in")) == 2
+    [late] = table(made.document, "overdue rulings")
+    assert late[:2] == ("CHG-2", "broken")
+    assert "overdue since 2026-03-04" in late[2]
+
+
+def test_own_corrections_and_redactions_are_listed(ledger):
+    """Whoever took part and corrected is named, in whose favour, and what was taken out."""
+    made = report_of(ledger)
+    [own] = table(made.document, "corrections of one's own work")
+    assert own[2:4] == ("incident:INC-3", "ana")
+    assert own[5] == "in their own favour"
+    [taken] = table(made.document, "words taken out")
+    assert taken[2:] == ("incident:INC-1", "1", "dpo", "asked for")
+    assert "Ms Lindqvist" not in plain_text(made.document)
+
+
+MAKE = """
+import sys
+from pathlib import Path
+from imcm import LedgerReader
+from imcm.audit.report import audit_report
+from imcm.documents import rendered
+
+ledger, folder = map(Path, sys.argv[1:])
+anchors = ledger.with_name("anchors.txt").read_text()
+with LedgerReader(ledger) as book:
+    made = audit_report(book, ledger, window="2026-Q1", anchors=anchors)
+for form in ("md", "html", "csv", "json", "xlsx"):
+    (folder / form).write_bytes(rendered(made.document, form))
+"""
+
+
+def test_it_is_the_same_bytes_again(ledger, tmp_path):
+    """Made in other zones, with other seeds and locales, every form is the same to the byte."""
+    places = (
+        {"TZ": "UTC", "PYTHONHASHSEED": "1", "LC_ALL": "C"},
+        {"TZ": "Asia/Kolkata", "PYTHONHASHSEED": "77", "LC_ALL": "C.UTF-8"},
+    )
+    folders = [tmp_path / place["PYTHONHASHSEED"] for place in places]
+    for place, folder in zip(places, folders, strict=True):
+        folder.mkdir()
+        subprocess.run(
+            [sys.executable, "-c", MAKE, str(ledger), str(folder)],
+            env={**os.environ, **place},
+            check=True,
+            capture_output=True,
+        )
+    for form in ("md", "html", "csv", "json", "xlsx"):
+        first, second = ((folder / form).read_bytes() for folder in folders)
+        assert first == second, form
+        assert len(first) > 1000
+
+
+def test_it_stays_the_same_while_the_log_grows(ledger, tmp_path):
+    """Of an earlier position it says the same when more was recorded and anchored since."""
+    with LedgerReader(ledger) as book:
+        position = book.position_at()
+    before = report_of(ledger, known_at=position).document
+    with Ledger(ledger) as book:
+        now = datetime.now(UTC)
+        book.record("INC-9", incident.detect, by="ana", at=now, title="Another one")
+    imcm("audit", "checkpoint", "--ledger", ledger, "--anchors", tmp_path / "anchors.txt")
+    assert report_of(ledger, known_at=position).document == before
+    assert report_of(ledger).document != before
+
+
+def test_the_command_it_names_makes_it_again(ledger, tmp_path):
+    """The last lines are a command; with the names of the files it prints the same document."""
+    anchors = tmp_path / "anchors.txt"
+    first = imcm("audit", "report", "--ledger", ledger, "--anchors", anchors, "--window",
+                 "2026-Q1", "--format", "md").stdout  # fmt: skip
+    document = json.loads(
+        imcm("audit", "report", "--ledger", ledger, "--anchors", anchors, "--window", "2026-Q1",
+             "--json").stdout
+    )  # fmt: skip
+    [command] = [text for block in document["blocks"] for text in block.get("texts", ())
+                 if text.startswith("imcm audit report")]  # fmt: skip
+    words = command.replace("FILE", str(ledger)).replace("ANCHORS", str(anchors)).split()[1:]
+    assert imcm(*words, "--format", "md").stdout == first
+
+
+def test_an_altered_log_is_said_and_fails(ledger, tmp_path):
+    """The document is written all the same, says where it differs, and the command ends with 1."""
+    with closing(sqlite3.connect(ledger)) as database:
+        database.execute("UPDATE stored_events SET topic = 'IncidentClosed' WHERE rowid = 9")
+        database.commit()
+    out = tmp_path / "audit.md"
+    ran = imcm("audit", "report", "--ledger", ledger, "--anchors", tmp_path / "anchors.txt",
+               "--window", "2026-Q1", "--out", out)  # fmt: skip
+    assert ran.returncode == 1
+    assert "the log is not what its anchors say: DIFFERS" in ran.stderr
+    assert "DIFFERS" in out.read_text()
+
+
+def test_csv_is_one_table_of_parts(ledger):
+    """Each line says which part it belongs to, and exceptions can be filtered by it."""
+    ran = imcm("audit", "report", "--ledger", ledger, "--window", "2026-Q1", "--format", "csv")
+    rows = list(csv.reader(StringIO(ran.stdout)))
+    assert len({len(row) for row in rows}) == 1
+    wanted = "exceptions, and what the log does not say"
+    parts = [row for row in rows if row[:2] == [wanted, "row"]]
+    assert {row[2] for row in parts} == {"CHG-2"}
+
+
+def test_what_is_wrong_is_refused(ledger, tmp_path):
+    """No period, two of them, a form that there is not, a file that is there, too early a time."""
+    base = ("audit", "report", "--ledger", ledger)
+    for words, status, why in (
+        ((), 2, "give the period"),
+        (("--window", "2026-Q1", "--from", "2026-01-01"), 2, "--window goes without"),
+        (("--window", "2026-Q1", "--out", tmp_path / "x.pdf"), 1, "a name that ends in one of"),
+        (("--window", "2026-Q1", "--out", ledger.with_name("anchors.txt")), 1, "exists already"),
+        (("--window", "2026-Q1", "--known-at", "2020-01-01"), 1, "something was recorded"),
+        (("--window", "2026-Q1", "--json", "--format", "md"), 2, "--json goes without"),
+    ):
+        ran = imcm(*base, *words)
+        assert ran.returncode == status, words
+        assert why in ran.stderr, words
+    with pytest.raises(InvalidValue, match="a period with both its ends"):
+        report_of(ledger, window=None)
+
+
+def test_a_period_before_anything_was_known(ledger):
+    """Where nothing was recorded yet when figures were published, none is restated."""
+    made = report_of(ledger, window="2025-Q4")
+    assert made.moved == ()
+    assert "Nothing was recorded yet" in text_of(made.document)
+    assert table(made.document, "every change that went in") == []
+
+
+def test_the_demo_can_be_audited(tmp_path):
+    """Rules, rulings and freezes of the story: the broken change is the first of all."""
+    imcm("demo", "--ledger", tmp_path / "s.db")
+    with LedgerReader(tmp_path / "s.db") as book:
+        anchors = audit.checkpoint(book.rows(), anchors="", at=Q2)
+        made = audit_report(book, tmp_path / "s.db", window="2026-03", anchors=anchors)
+    assert table(made.document, "exceptions, and what the log does not say")[0][0] == "CHG-1041"
+    assert table(made.document, "rules adopted") != []
