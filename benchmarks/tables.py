@@ -23,8 +23,9 @@ AGAIN = 40_000
 """Rows of the file that is imported again."""
 
 MAPPING: dict[str, Any] = {
-    "incidents": {"columns": {"Number": "id", "Opened": "detected_at", "Answered": "acknowledged_at",
-                              "Solved": "resolved_at", "Priority": ["severity", "severity_name"],
+    "incidents": {"columns": {"Number": "id", "Opened": "detected_at",
+                              "Answered": "acknowledged_at", "Solved": "resolved_at",
+                              "Priority": ["severity", "severity_name"],
                               "Service": "service", "Summary": "title", "Group": "label:team"}},
     "changes": {"columns": {"Number": "id", "Started": "started_at", "Done": "deployed_at",
                             "Result": "status", "Service": "service", "Summary": "title"}},

@@ -22,24 +22,14 @@
 # %%
 import os
 import random
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from imcm import Facts, Ledger, compare, from_frames, mean_time_to_restore, time_to_restore
+from imcm import Facts, compare, from_frames, mean_time_to_restore, time_to_restore
 
 real = (
     Path(os.environ.get("IMCM_REAL_DATA", "")) / "uci_servicenow_incidents/incident_event_log.zip"
 )
-
-
-def real_facts() -> Facts:
-    sys.path.insert(0, str(Path.cwd().parent))
-    from servicenow_log import histories
-
-    with Ledger.in_memory() as ledger:
-        ledger.bring_in(histories(real))
-        return ledger.facts()
 
 
 def drawn_facts() -> Facts:
@@ -51,7 +41,8 @@ def drawn_facts() -> Facts:
     return from_frames(incidents=[{name: str(cell) for name, cell in row.items()} for row in rows])
 
 
-facts = real_facts() if real.is_file() else drawn_facts()
+mapping = Path.cwd().parent / "servicenow_log.toml"
+facts = from_frames(incidents=real, mapping=mapping) if real.is_file() else drawn_facts()
 source = "a real log" if real.is_file() else "a made-up log"
 print(f"{len(facts.incidents):,} incidents, from {source}")
 

@@ -1291,9 +1291,9 @@ class TestMapping:
 
     def test_a_mapping_names_what_can_not_be_found_out(self, ledger, put):
         path = put(b"id|title,detected_at\n" + "1|caf\u00e9,x\n".encode("latin-1"))
-        mapping = {"encoding": "latin-1", "delimiter": "|",
-                   "incidents": {"columns": {"title,detected_at": "title"},
-                                 "made": {"detected_at": {"always": "2024-05-01T09:00Z"}}}}  # fmt: skip
+        made = {"detected_at": {"always": "2024-05-01T09:00Z"}}
+        table = {"columns": {"title,detected_at": "title"}, "made": made}
+        mapping = {"encoding": "latin-1", "delimiter": "|", "incidents": table}
         import_csv(ledger, incidents=path, mapping=mapping)
         assert "caf\u00e9,x" == events(ledger, "incident:1")[0].title
         rows = [{"id": "2", "title,detected_at": "x"}]

@@ -271,7 +271,7 @@ class Log:
 
     def _in_order(self, states: Sequence[State]) -> list[State]:
         turned = self._falls > self._rises  # newest first, also among those of one time
-        ordered = states[::-1] if turned else [*states]
+        ordered = [*reversed(states)] if turned else [*states]
         if min(self._falls, self._rises) * _RARE > max(self._falls, self._rises):
             ordered.sort(key=lambda state: state.at)
         return ordered
