@@ -20,7 +20,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from sys import intern
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import attrs
 
@@ -40,9 +40,6 @@ from imcm.interchange.csv_table import Header, Row, Rows, target_of, why_no_targ
 from imcm.interchange.mapping import LABEL, member
 from imcm.interchange.statements import Happening, Statement, checked_before
 from imcm.interchange.tables import TableRow
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 _OF_STORY: Final = frozenset({"id", "updated_at", "status", "severity", "field", "value"})
 """Columns that the story itself reads, row by row; the others are read as they are told last."""
@@ -82,12 +79,13 @@ class Story:
     id: str
     raw: str
     states: list[State]
-    hashed: _Hash
+    hashed: Any  # what hashlib makes; its class has no public name
 
     @property
     def sha256(self) -> str:
         """Hash of the whole story, in hexadecimal."""
-        return self.hashed.hexdigest()
+        digest: str = self.hashed.hexdigest()
+        return digest
 
 
 class Log:

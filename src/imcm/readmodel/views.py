@@ -593,8 +593,11 @@ class Views:
         with self._asked(known_at) as at:
             page = self._page("change", CHANGES, where, waits, "since", None, 0, at)
             upto = self._upto(at)
-            # Both that follow ask for what may lapse.
-            state_of = cache(lambda change_id: self._state_at(change_id, upto))
+
+            @cache  # both that follow ask for what may lapse
+            def state_of(change_id: str) -> Change:
+                return self._state_at(change_id, upto)
+
             waiting = [view for view in page if self._waits(view, rules, state_of)]
             some = waiting[offset : None if limit < 0 else offset + limit]
             approvals = [self._approval(view, by, rules, state_of) for view in some]
