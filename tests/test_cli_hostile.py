@@ -349,6 +349,12 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
         ("--ledger", "new.db", "--config", "{}"),
         ("--ledger", "new.db", "--config", "map.toml", "--check"),
     ],
+    "mcp": [
+        (*L, "--as", "{}", "--list"),
+        (*L, "--as", "{}"),
+        (*L, "--as", "agent:{}", "--tool", "{}", "--list"),
+        (*L, "--as", "agent:{}", "--without", "{}", "--list"),
+    ],
     "dead-letters list": [("d.jsonl",), ("d.jsonl", "--json"), ("l.jsonl",)],
     "dead-letters show": [("d.jsonl", "{}"), *(("d.jsonl", each) for each in LETTERS)],
     "dead-letters take-out": [("d.jsonl", "{}"), ("l.jsonl", "{}")],

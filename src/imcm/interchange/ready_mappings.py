@@ -55,11 +55,18 @@ def mapping_file(given: str | Path) -> Path:
         InvalidValue: It is no path, or a bare name that no file and no ready mapping has.
     """
     path = checked_path("mapping", given)
-    if path.is_file() or path.suffix or path.name != str(path):
+    if path.suffix or path.name != str(path) or _is_file(path):
         return path
     if path.name not in ready_mappings():
         raise _unknown(path.name)
     return _FOLDER / f"{path.name}.toml"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no file can have a name as long as this one
+        return False
 
 
 def _unknown(name: object) -> InvalidValue:
