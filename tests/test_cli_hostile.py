@@ -358,6 +358,11 @@ COMMANDS: dict[str, list[tuple[str, ...]]] = {
     "dead-letters list": [("d.jsonl",), ("d.jsonl", "--json"), ("l.jsonl",)],
     "dead-letters show": [("d.jsonl", "{}"), *(("d.jsonl", each) for each in LETTERS)],
     "dead-letters take-out": [("d.jsonl", "{}"), ("l.jsonl", "{}")],
+    "dead-letters read-again": [
+        ("d.jsonl", *L, "--config", "hooks.toml", "--dry-run"),
+        ("d.jsonl", *L, "--config", "hooks.toml"),
+        ("d.jsonl", *L, "--config", "{}"),
+    ],
     "dead-letters end-old": [("l.jsonl", "--days", "1")],
     "audit checkpoint": [A, ("--ledger", "cut.db", "--anchors", "a.txt")],
     "audit verify": [

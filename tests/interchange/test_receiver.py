@@ -43,6 +43,8 @@ from imcm import (
     receiver,
     signatures,
 )
+from imcm.interchange.payloads import Options
+from imcm.interchange.receiver import read_again
 
 uvicorn = pytest.importorskip("uvicorn", reason="the receiver is an extra")
 pytest.importorskip("starlette", reason="the receiver is an extra")
@@ -818,3 +820,42 @@ def test_arguments_that_can_not_be(more: dict[str, Any], ledger: Ledger) -> None
         receiver(told.pop("ledger"), told.pop("sources"), **told)
     with pytest.raises(InvalidValue):
         bearer(**({"name": "a/b"} if name == "timeout" else {"largest": -1}))
+
+
+def test_dead_letters_are_read_again_once_it_is_known_how(
+    ledger: Ledger, letters: DeadLetters
+) -> None:
+    """A word that nobody knew, a body that nobody can read, and a path that is no more."""
+    naive = alert(1).replace(b"2026-01-01T00:00:00Z", b"2026-01-01T00:00:00")
+    sources = {"alertmanager": bearer(), "old": bearer(name="old")}
+    with served(receiver(ledger, sources, dead_letters=letters)) as server:
+        for path, body in (("alertmanager", naive), ("alertmanager", b"no"), ("old", b"no")):
+            assert server.post(body, path=f"/{path}") == (200, "dead_letter")
+    unread = read_again(ledger, letters, {"alertmanager": bearer()})
+    assert ((), 0, 3) == (unread.read, unread.events, len(unread.left))
+    assert "no source of the path 'old'" in unread.left[2][1]
+    mended = {"alertmanager": bearer(options=Options(tz="UTC"))}
+    would = read_again(ledger, letters, mended, dry_run=True)
+    assert (1, 3) == (len(would.read), len(list(letters)))
+    assert [] == list(facts(ledger.replay()).incidents)
+    came = next(iter(letters)).received_at
+    done = read_again(ledger, letters, mended)
+    assert (would.read, would.events) == (done.read, done.events)
+    assert would.events > 0
+    assert 2 == len(list(letters))
+    [row] = facts(ledger.replay()).incidents
+    assert datetime(2026, 1, 1, tzinfo=UTC) == row.detected_at
+    assert done.read[0] not in {each.id for each in letters}
+    assert came is not None
+    assert ((), 0) == read_again(ledger, letters, mended)[:2]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"ledger": 1}, {"letters": "d.jsonl"}, {"sources": []}, {"dry_run": 1}]
+)
+def test_reading_again_takes_what_it_says(
+    ledger: Ledger, letters: DeadLetters, wrong: dict[str, Any]
+) -> None:
+    right = {"ledger": ledger, "letters": letters, "sources": {"a": bearer()}, "dry_run": False}
+    with pytest.raises(InvalidValue, match=next(iter(wrong))):
+        read_again(**right | wrong)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from imcm.cli.common import AsJson, LedgerPath, print_json, say, show
+from imcm.cli.common import AsJson, LedgerPath, complain, print_json, say, show
 from imcm.errors import MissingExtraError
 from imcm.interchange.dead_letters import DeadLetters
 from imcm.ledger.recording import Ledger
@@ -84,6 +84,8 @@ def list_letters(file: LettersFile, as_json: AsJson = False) -> None:
         right={"bytes"},
         whole={"id"},
     )  # fmt: skip
+    if not file.exists():
+        say(f"there is no file {file}: nothing was kept in it")
     if letters.torn:
         say(f"{letters.torn} lines were cut off, and tell no delivery")
 
@@ -103,6 +105,34 @@ def take_out(
     """Take one delivery out of the file, with its body."""
     letter = DeadLetters(file).take_out(id)
     say(f"{letter.id} of {letter.source}, {len(letter.body):,} bytes, was taken out")
+
+
+@letters_app.command("read-again")
+def read_again(
+    file: LettersFile,
+    ledger: LedgerPath,
+    config: Annotated[Path, typer.Option(help="TOML file: who sends, and how it is read.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be; change nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read all of them once more, after options or versions changed; take out what can be read."""
+    from imcm.interchange.receiver import read_again as again
+    from imcm.interchange.receiver_files import read_receiver
+
+    sources = read_receiver(config).sources
+    with Ledger(ledger) as book:
+        done = again(book, DeadLetters(file), sources, dry_run=dry_run)
+    if as_json:
+        print_json({**done._asdict(), "dry_run": dry_run})
+    else:
+        would = "could be" if dry_run else "were"
+        say(f"{len(done.read):,} {would} read, {done.events:,} events; {len(done.left):,} stay")
+        for id_, why in done.left:
+            complain(f"{id_}: {why}")
+    if done.left:
+        raise typer.Exit(1)
 
 
 @letters_app.command("end-old")

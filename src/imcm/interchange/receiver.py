@@ -50,7 +50,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 import attrs
 
 from imcm.domain.vocabulary import checked_id, checked_number, checked_time, is_mapping
-from imcm.errors import ConflictError, ImcmError, InvalidValue, MissingExtraError, StoreError
+from imcm.errors import (
+    ConflictError,
+    ImcmError,
+    InvalidValue,
+    MissingExtraError,
+    StoreError,
+    UnknownIdError,
+)
 from imcm.interchange.dead_letters import KEPT_HEADERS, DeadLetter, DeadLetters
 from imcm.interchange.formats import Format, format_named
 from imcm.interchange.payloads import DEFAULT, Options, json_of
@@ -256,6 +263,20 @@ class _Delivery(NamedTuple):
     received_at: datetime
     answer: asyncio.Future[Outcome]
     loop: asyncio.AbstractEventLoop
+
+    @property
+    def came(self) -> _Came:
+        """What came, whoever waits."""
+        return _Came(self.source, self.headers, self.body, self.received_at)
+
+
+class _Came(NamedTuple):
+    """What of a delivery is read."""
+
+    source: WebhookSource
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
 
 
 class _TooLarge(Exception):
@@ -552,7 +573,7 @@ class _Writer:
         for delivery in batch:
             source = delivery.source
             try:
-                read = _read(delivery)
+                read = _read(delivery.came)
             except ImcmError as error:
                 why = str(error)
             except Exception as error:
@@ -561,7 +582,7 @@ class _Writer:
                 self._note_drops(delivery, read, letters)
                 outcomes[id(delivery)] = "recorded" if read.statements else "nothing"
                 if read.statements:
-                    mine = _ToRecord(delivery, _with_receipt(delivery, read.statements))
+                    mine = _ToRecord(delivery, _with_receipt(delivery.came, read.statements))
                     together.setdefault(delivery.path, []).append(mine)
                 continue
             if source.signatures.verifies:
@@ -707,24 +728,106 @@ def _letter(delivery: _Delivery, why: str) -> DeadLetter:
     )
 
 
-def _read(delivery: _Delivery) -> Read:
-    source = delivery.source
-    payload = json_of(delivery.body)
-    event = delivery.headers.get("x-github-event")
+def _read(came: _Came) -> Read:
+    source = came.source
+    payload = json_of(came.body)
+    event = came.headers.get("x-github-event")
     if source.format.name == "github" and event is not None:
-        payload = {"event": event, "payload": payload, "delivery": _delivery_id(delivery)}
+        payload = {"event": event, "payload": payload, "delivery": _delivery_id(came)}
     return source.format.read(payload, source.options)
 
 
-def _delivery_id(delivery: _Delivery) -> str | None:
-    for name in _DELIVERY_IN.get(delivery.source.format.name, ()):
+def _delivery_id(came: _Came) -> str | None:
+    for name in _DELIVERY_IN.get(came.source.format.name, ()):
         with contextlib.suppress(InvalidValue):
-            return checked_id(name, delivery.headers.get(name))
+            return checked_id(name, came.headers.get(name))
     return None
 
 
-def _with_receipt(delivery: _Delivery, statements: Sequence[Statement]) -> tuple[Statement, ...]:
-    digest, id_ = sha256_of(delivery.body), _delivery_id(delivery)
+def _with_receipt(came: _Came, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    digest, id_ = sha256_of(came.body), _delivery_id(came)
     return tuple(
-        each.received(at=delivery.received_at, sha256=digest, delivery=id_) for each in statements
+        each.received(at=came.received_at, sha256=digest, delivery=id_) for each in statements
     )
+
+
+# --- dead letters read again ----------------------------------------------------------------------
+
+
+class ReadAgain(NamedTuple):
+    """
+    What became of dead letters that were read again.
+
+    Attributes:
+        read: Ids of those that could be read now, all of them; they are in the file no more.
+        events: Events recorded of them.
+        left: Id and reason of each that stays.
+    """
+
+    read: tuple[str, ...]
+    events: int
+    left: tuple[tuple[str, str], ...]
+
+
+def read_again(
+    ledger: Ledger,
+    letters: DeadLetters,
+    sources: Mapping[str, WebhookSource],
+    *,
+    dry_run: bool = False,
+) -> ReadAgain:
+    """
+    Read dead letters once more, by what is known now: other options, another version.
+
+    What can be read is recorded as if it had been when it came, and taken out of the file once it
+    is. Each is tried by itself, in the order in which they came.
+
+    Args:
+        sources: By their paths, as `receiver` takes them. A letter whose path is not among them, or
+            is another source's now, stays.
+        dry_run: Say what would become of them, and change neither ledger nor file.
+
+    Raises:
+        InvalidValue: An argument is not as described.
+        StoreError, ConflictError: The ledger or the file failed; what was done before stands.
+    """
+    for name, value, kind in (("ledger", ledger, Ledger), ("letters", letters, DeadLetters)):
+        if not isinstance(value, kind):
+            raise InvalidValue(name, value, f"give a {kind.__name__}")
+    by_path = _checked_sources(sources)
+    if not isinstance(dry_run, bool):
+        raise InvalidValue("dry_run", dry_run, "True or False")
+    read: list[str] = []
+    left: list[tuple[str, str]] = []
+    events = 0
+    for letter in list(letters):
+        try:
+            taken, why = _taken_again(ledger, letter, by_path.get(letter.route), dry_run=dry_run)
+        except (StoreError, ConflictError):
+            raise
+        except Exception as error:
+            taken, why = 0, _why(error)
+        events += taken
+        if why:
+            left.append((letter.id, why))
+            continue
+        read.append(letter.id)
+        if not dry_run:
+            with contextlib.suppress(UnknownIdError):  # somebody else took it out meanwhile
+                letters.take_out(letter.id)
+    return ReadAgain(tuple(read), events, tuple(left))
+
+
+def _taken_again(
+    ledger: Ledger, letter: DeadLetter, source: WebhookSource | None, *, dry_run: bool
+) -> tuple[int, str]:
+    """Return how many events a letter became, and why it stays; "" where it need not."""
+    if source is None or source.name != letter.source:
+        return 0, f"no source of the path {letter.route!r} is called {letter.source!r}"
+    came = _Came(source, letter.headers, letter.body, letter.received_at)
+    told = _read(came)
+    statements = _with_receipt(came, told.statements)
+    taken = record_statements(ledger, statements, source=source.name, dry_run=dry_run)
+    whys = [f"{each.stream}: {each.why}" for each in taken.refused]
+    whys += [f"{drop.what}: {drop.why}" for drop in told.dropped]
+    return taken.events, "; ".join(whys[:20])
