@@ -29,9 +29,12 @@ from imcm import (
 )
 from imcm.demo import StoryClock, tell
 from imcm.documents.fields import fields_document, value_text
+from imcm.documents.formats import rendered
 from imcm.projections.boards.views import IncidentView
+from imcm.projections.figures.display import parts_of
 from imcm.projections.histories.duties import duties
 from imcm.projections.histories.timeline import Timeline
+from imcm.projections.reports.display import figures_document
 from imcm.readmodel.views import Page
 
 NOON = datetime(2026, 3, 6, 12, 0, tzinfo=UTC)
@@ -208,3 +211,43 @@ def test_a_change_shows_itself(story):
     made = story.change("CHG-1050")
     assert f"after {len(made.past):,} events" in made.document().title
     assert change.next_steps(made).document().title == "next steps"
+
+
+@pytest.mark.parametrize(
+    ("bucket_by", "names"),
+    [
+        ("day", {"2026-03-06"}),
+        ("week", {"2026-W10"}),
+        ("month", {"2026-03"}),
+        ("quarter", {"2026-Q1"}),
+        ("year", {"2026"}),
+    ],
+)
+def test_a_period_is_called_as_a_window_is(story, bucket_by, names):
+    figure = time_to_restore(story.facts(), bucket_by=bucket_by)
+    assert names <= {part.period for part in parts_of(figure)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "heads"),
+    [({"group_by": "service"}, ["group"]), ({"bucket_by": "month"}, ["period"])],
+)
+def test_a_report_has_a_table_of_its_parts(story, asked, heads):
+    report = dora_report(story.facts(), **asked)
+    [table] = [
+        block
+        for block in report.document().blocks
+        if getattr(block, "title", "") == f"by {heads[0]}"
+    ]
+    assert heads == [column.name for column in table.columns][:1]
+    assert len(table.rows) > 1
+
+
+def test_figures_say_why_they_are_undefined_and_what_an_earlier_period_was(story):
+    facts = story.facts()
+    now, none = (time_to_restore(facts, window=window) for window in ("2026-Q1", "2025-Q4"))
+    document = figures_document("Figures", [now, none], comparisons=[compare(now, now)])
+    text = rendered(document, "md").decode()
+    assert "is undefined: " in text
+    assert "time to restore" in text
+    assert len(document.blocks) > 2
