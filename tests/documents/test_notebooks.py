@@ -245,6 +245,6 @@ def test_figures_say_why_they_are_undefined_and_what_an_earlier_period_was(story
     now, none = (time_to_restore(facts, window=window) for window in ("2026-Q1", "2025-Q4"))
     document = figures_document([now, none], title="Figures", comparisons=[compare(now, now)])
     text = rendered(document, "md").decode()
-    assert "is undefined: " in text
+    assert "is undefined\\: " in text
     assert "time to restore" in text
     assert len(document.blocks) > 2
