@@ -275,3 +275,30 @@ def test_a_severity_may_have_a_name():
         facts.severity_last,
         facts.severity_last_name,
     )
+
+
+@pytest.mark.parametrize("cut", range(1, len(STORY)))
+def test_a_log_may_come_in_parts(cut):
+    """The rows since the last import, or all of them after only the last ones came."""
+    whole = stands(told(STORY))
+    assert whole == stands(told(STORY[cut:], ledger=told(STORY[:cut])))
+    ledger = told(STORY[cut:])
+    told(STORY, ledger=ledger)
+    assert whole == stands(ledger)
+    assert 0 == import_csv(ledger, incidents=STORY, mapping=LOG).events
+
+
+def test_a_row_that_repeats_what_stands_says_nothing():
+    ledger = told(STORY)
+    again = row("7", 16, status="Done", severity="P2", title="Checkout is down", team="web")
+    before = stands(ledger)["7"]
+    told([again], ledger=ledger)
+    after = stands(ledger)["7"]
+    assert before[0] == after[0]
+    assert ({"team": "web"}, before[2:]) == (after[1], after[2:])
+
+
+def test_a_word_that_is_none_of_ours_is_named_where_it_stands():
+    rows = [row("7", 9, status="New"), row("7", 10, status="Wrking"), row("7", 11, status="Done")]
+    with pytest.raises(ImportRefusedError, match="incidents:2: status: 'Wrking': one of"):
+        told(rows)

@@ -568,8 +568,9 @@ class _AsRow(NamedTuple):
     row: Row
     sha256: str
 
-    def said(self) -> tuple[Sequence[Statement], Row]:
+    def said(self, there: Sequence[Pair]) -> tuple[Sequence[Statement], Row]:
         """Return its statement, none where something is wrong with it; and the row."""
+        del there  # a row stands by itself
         statement = self.reading.statement(self.row, self.sha256)
         return () if statement is None else (statement,), self.row
 
@@ -584,9 +585,9 @@ class _AsStory(NamedTuple):
     log: Log
     story: Story
 
-    def said(self) -> tuple[Sequence[Statement], Row]:
+    def said(self, there: Sequence[Pair]) -> tuple[Sequence[Statement], Row]:
         """Return their statements, none where something is wrong with one; and the last row."""
-        return self.log.statements(self.story)
+        return self.log.statements(self.story, there)
 
     def last(self) -> Row:
         """Return the last row."""
@@ -645,7 +646,7 @@ class _OfRow:
     def decide(self, there: tuple[Pair, ...]) -> Sequence[Pair]:
         """Return what it adds; nothing where something is wrong with it."""
         taking = self.taking
-        said, row = self.say.said()
+        said, row = self.say.said(there)
         if row.problems or not said:
             taking.surveys[self.table].refused.add(self.id)
             taking.note(row)

@@ -17,7 +17,7 @@ told as it is told last.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from sys import intern
 from typing import Any, Final, Literal, NamedTuple
@@ -25,7 +25,7 @@ from typing import Any, Final, Literal, NamedTuple
 import attrs
 
 from imcm.domain.recorded import INCIDENT
-from imcm.domain.vocabulary import Severity
+from imcm.domain.vocabulary import Severity, earliest
 from imcm.errors import InvalidValue
 from imcm.interchange.csv_contract import (
     HOLDS,
@@ -37,7 +37,8 @@ from imcm.interchange.csv_contract import (
 )
 from imcm.interchange.csv_statements import Reading, id_of, read_by, word
 from imcm.interchange.csv_table import Header, Row, Rows, target_of, why_no_target
-from imcm.interchange.mapping import LABEL, member
+from imcm.interchange.deciding import Pair, Past
+from imcm.interchange.mapping import LABEL, Problem, member
 from imcm.interchange.statements import Happening, Statement, checked_before
 from imcm.interchange.tables import TableRow
 
@@ -189,34 +190,67 @@ class Log:
 
     # --- a story as statements
 
-    def statements(self, story: Story) -> tuple[list[Statement], Row]:
-        """Return what a story says, row by row; and its last row, with what is wrong with any."""
+    def statements(self, story: Story, there: Sequence[Pair]) -> tuple[list[Statement], Row]:
+        """
+        Return what a story says, row by row; and its last row, with what is wrong with any.
+
+        Args:
+            there: What its stream holds: a log that begins later than the story goes on from it.
+        """
         states = self._states(story)
         last = self._row(states[-1])
+        past = Past(self.kind, there, self.options.name) if there else None
         facts = self._facts(states, last)
         happened: dict[datetime, list[Happening]] = {}
         words: dict[datetime, str] = {}
-        self._statuses(states, last, happened, words, facts)
-        self._severities(states, last, happened, facts)
+        self._statuses(states, last, happened, words, facts, past)
+        self._severities(states, last, happened, facts, past)
+        begun = self._begun(states[0].at, facts, past)
         if last.problems:
             return [], last
         for at in happened:
             facts.setdefault(at, {})
         sha256 = story.sha256
-        return [
+        first = [] if begun is None else [
             checked_before(
+                kind=self.kind, id=story.raw, facts={"detected_at": begun}, sha256=sha256,
                 in_order=True,
-                kind=self.kind,
-                id=story.raw,
-                facts=facts[at],
-                happened=tuple(happened.get(at, ())),
-                said_at=at,
-                status=words.get(at, ""),
-                sha256=sha256,
             )
-            for at in dict.fromkeys(state.at for state in states)
-            if at in facts
+        ]  # fmt: skip
+        return [
+            *first,
+            *(
+                checked_before(
+                    in_order=True,
+                    kind=self.kind,
+                    id=story.raw,
+                    facts=facts[at],
+                    happened=tuple(happened.get(at, ())),
+                    said_at=at,
+                    status=words.get(at, ""),
+                    sha256=sha256,
+                )
+                for at in dict.fromkeys(state.at for state in states)
+                if at in facts
+            ),
         ], last
+
+    def _begun(
+        self, at: datetime, facts: Mapping[datetime, dict[str, Any]], past: Past | None
+    ) -> datetime | None:
+        """
+        Tell since when it is known of, where no column says it: since its first row.
+
+        Of what is there already it is returned, where this is earlier: no time of its own goes with
+        it, since the row that says so is older than what stands.
+        """
+        if self.kind != INCIDENT or any("detected_at" in each for each in facts.values()):
+            return None
+        if past is None:
+            facts[at]["detected_at"] = at
+            return None
+        known = past.word("detected_at")
+        return at if known is None or at < earliest(known) else None
 
     def _facts(self, states: Sequence[State], last: Row) -> dict[datetime, dict[str, Any]]:
         """Return what each row says that none before it said, by its time; note what is wrong."""
@@ -244,8 +278,6 @@ class Log:
                         new[name] = {**new.get(name, {}), **changed}
                 elif told.get(name) != value:
                     new[name] = told[name] = value
-        if self.kind == INCIDENT and "detected_at" not in told:
-            facts[states[0].at]["detected_at"] = states[0].at
         return facts
 
     def _known_then(self, state: State, *, at_end: bool) -> tuple[str, ...]:
@@ -308,16 +340,17 @@ class Log:
         happened: dict[datetime, list[Happening]],
         words: dict[datetime, str],
         facts: dict[datetime, dict[str, Any]],
+        past: Past | None,
     ) -> None:
         allowed = INCIDENT_STATUSES if self.kind == INCIDENT else LOG_STATUSES
-        before = ""
-        for (at, *_), meant, text in self._told(states, "status"):
+        before = "" if past is None else _status_at(past, states[0].at)
+        for state, meant, text in self._told(states, "status"):
+            at = state.at
             words[at] = text
             try:
                 status = word(allowed, "status", meant)
             except InvalidValue as error:
-                row.wrong("status", f"{text!r}: {error.allowed}")
-                row.outside.append(("status", text))
+                self._outside(row, state, "status", text, error)
                 return
             if status == before:
                 continue
@@ -331,31 +364,66 @@ class Log:
                     facts.setdefault(at, {})["status"] = status
             before = status
 
+    def _outside(self, row: Row, state: State, column: str, text: str, error: InvalidValue) -> None:
+        """Note a word that is none of ours, where it stands."""
+        theirs = self.header.theirs[self.header.ours[column]]
+        file = self._rows.table.name
+        row.problems.append(
+            Problem(file=file, line=state.line, column=theirs, value=text, why=error.allowed)
+        )
+        row.outside.append((column, text))
+
     def _severities(
         self,
         states: Sequence[State],
         row: Row,
         happened: dict[datetime, list[Happening]],
         facts: dict[datetime, dict[str, Any]],
+        past: Past | None,
     ) -> None:
         named = self.header.ours.get("severity_name")
-        before: Severity | None = None
+        before = None if past is None else _severity_at(past, states[0].at)
         for state, meant, text in self._told(states, "severity"):
             at = state.at
             try:
                 severity = member("severity", meant, Severity)
             except InvalidValue as error:
-                row.wrong("severity", f"{text!r}: {error.allowed}")
-                row.outside.append(("severity", text))
+                self._outside(row, state, "severity", text, error)
                 return
             name = None if named is None else state.cells[named] or None
-            if before is None:
+            if before is None and past is None:
                 facts.setdefault(at, {})["severity"] = severity
                 if name is not None:
                     facts[at]["severity_name"] = name
             elif severity != before:
                 happened.setdefault(at, []).append(Happening("severity", at, None, severity, name))
             before = severity
+
+
+def _status_at(past: Past, at: datetime) -> str:
+    """Return the status that what is known from before a time leaves; "" for nothing known."""
+    status = ""
+    for _, each in past.happened:
+        known: Any = each.at  # a reopening may have none
+        if known is None or earliest(known) >= at or each.what == "severity":
+            continue
+        if each.what in {"reopened", "released"}:
+            status = "open"
+        else:
+            status = each.what if each.value is None else f"{each.what}:{each.value.value}"
+    return status
+
+
+def _severity_at(past: Past, at: datetime) -> Severity | None:
+    """Return the severity that is known from before a time; None for none."""
+    base = past.triaged.get("severity")
+    severity = None
+    if base is not None and base.order.said_at is not None and base.order.said_at <= at:
+        severity = base.value
+    for _, each in past.happened:
+        if isinstance(each.value, Severity) and earliest(each.at) < at:
+            severity = each.value
+    return severity
 
 
 def _of_incident(before: str, now: str, at: datetime) -> Iterator[Happening]:
