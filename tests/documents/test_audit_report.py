@@ -302,3 +302,79 @@ def test_the_demo_can_be_audited(tmp_path):
         made = audit_report(book, tmp_path / "s.db", window="2026-03", anchors=anchors)
     assert table(made.document, "exceptions, and what the log does not say")[0][0] == "CHG-1041"
     assert table(made.document, "rules adopted") != []
+
+
+def day(month: int, number: int, hour: int = 9) -> datetime:
+    """Return an hour of a day of 2026."""
+    return datetime(2026, month, number, hour, tzinfo=UTC)
+
+
+@pytest.fixture
+def third_quarter(tmp_path: Path) -> Path:
+    """Give a ledger of a third quarter, of whose last days more is told in October."""
+    path = tmp_path / "q3.db"
+    clock = Clock()
+    with Ledger(path, clock=clock) as book:
+
+        def record(id: str, step: object, told_at: datetime, at: datetime, **more: object) -> None:
+            clock.now = max(clock.now, told_at)
+            book.record(id, step, by="ana", at=at, **more)  # type: ignore[call-overload]
+
+        record("CHG-1", change.observe, day(9, 1), day(9, 1), title="One", services=["pay"])
+        record("INC-1", incident.detect, day(9, 10), day(9, 10), title="First")
+        record("INC-1", incident.resolve, day(9, 10, 10), day(9, 10, 10))
+        # Of the 29th, told on 25 October.
+        record("INC-2", incident.detect, day(10, 25), day(9, 29, 14), title="Told late")
+        record("INC-2", incident.resolve, day(10, 25), day(9, 29, 17))
+        record("CHG-2", change.observe, day(10, 25), day(9, 29), title="Two", services=["pay"])
+    return path
+
+
+@pytest.mark.parametrize("published", [None, 4, day(10, 1)])
+def test_what_is_told_late_of_the_last_days_counts(third_quarter, published):
+    """The figures go up to the end of the period, and not to the newest event before publication."""
+    with LedgerReader(third_quarter) as book:
+        assert book.position_at(day(10, 1)) == 4
+        made = audit_report(book, third_quarter, window="2026-Q3", published=published)
+    log = dict(table(made.document, "the log"))
+    assert log["figures published at position"] == "4"
+    assert log["figures are as of"] == "2026-10-01T00:00:00+00:00"
+    rows = {row[0]: row[1:] for row in table(made.document, "rows of time to restore")}
+    assert rows["INC-2"][:3] == ("came in", "", "3 h")
+    moved = {figure.name: figure for figure in made.moved}
+    assert [moved["time to restore"].before.value, moved["time to restore"].after.value] == [
+        3600.0,
+        7200.0,
+    ]
+    assert (moved["deployment frequency"].before.n, moved["deployment frequency"].after.n) == (1, 2)
+    came = {row[0]: row[1] for row in table(made.document, "rows of deployment frequency")}
+    assert came == {"CHG-2": "came in"}
+
+
+def test_figures_published_within_the_period_end_there(third_quarter):
+    """A time within it is their end; of a position it is the record's, where another follows."""
+    with LedgerReader(third_quarter) as book:
+        for published, as_of in (
+            (day(9, 20), day(9, 20)),
+            (3, next(each.recorded_at for each in book.replay() if each.position == 3)),
+            (0, day(10, 1, 0)),
+            (7, day(10, 1, 0)),
+        ):
+            made = audit_report(book, third_quarter, window="2026-Q3", published=published)
+            log = dict(table(made.document, "the log"))
+            assert log["figures are as of"] == as_of.isoformat(), published
+            assert log.get("figures published at") == (
+                published.isoformat() if isinstance(published, datetime) else None
+            )
+            [command] = [
+                text
+                for block in made.document.blocks
+                if isinstance(block, Items)
+                for text in block.texts
+                if text.startswith("imcm audit report")
+            ]
+            given = command.split("--published ")[1]
+            again = int(given) if given.isdigit() else datetime.fromisoformat(given)
+            assert audit_report(
+                book, third_quarter, window="2026-Q3", published=again, known_at=book.position_at()
+            ).document == made.document  # fmt: skip

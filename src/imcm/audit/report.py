@@ -133,22 +133,23 @@ def audit_report(
     before = min(ledger.position_at(first_known), position)
     facts = ledger.facts(known_at=position)
     verdict = _verified(ledger, path, position, anchors, keys, allow, on_progress)
-    moved = _moved(ledger, log, before, position, period, time_zone)
+    as_of = _as_of(log, published, before, period)
+    moved = _moved(log, before, position, as_of, period, time_zone)
     home = zone(time_zone)
     days = " to ".join(minute(moment, home) for moment in period)
     document = Document(
         title=f"Audit of {ledger.ledger_id}, {days} ({time_zone})",
         blocks=(
-            *_what_this_is(ledger, log, position, before, period, time_zone),
+            *_what_this_is(ledger, log, position, before, published, as_of, period, time_zone),
             *_verification(verdict, anchors, position, log),
             *_duties(held),
             *_overdue(held),
-            *_figures(moved, before),
+            *_figures(moved, before, as_of),
             *_corrections(log, facts, period[0]),
             *_redactions(log),
             *_rules(log),
             *_anomalies(facts),
-            *_again(ledger, position, before, period, time_zone),
+            *_again(ledger, position, before, published, period, time_zone),
         ),
     )
     return AuditReport(document=document, verdict=verdict, duties=held, moved=moved)
@@ -162,6 +163,8 @@ def _what_this_is(
     log: Sequence[Recorded],
     position: int,
     before: int,
+    published: int | datetime | None,
+    as_of: datetime,
     period: Period,
     time_zone: str,
 ) -> Iterator[Block]:
@@ -177,8 +180,12 @@ def _what_this_is(
         ("newest of them recorded at", newest.isoformat()),
         ("leaf of the event there", mark.leaf if mark else ""),
         ("figures published at position", str(before)),
+        ("figures are as of", as_of.isoformat()),
         ("made by", f"imcm {metadata.version('imcm')}"),
     ]
+    if isinstance(published, datetime):
+        row = ("figures published at", published.isoformat())
+        rows.insert(-2, row)
     yield Heading("Which log")
     yield Table(title="the log", columns=(Column(name="what"), Column(name="value")), rows=rows)
 
@@ -293,11 +300,33 @@ def _positions(positions: Sequence[int]) -> str:
 # --- figures --------------------------------------------------------------------------------------
 
 
+def _as_of(
+    log: Sequence[Recorded], published: int | datetime | None, before: int, period: Period
+) -> datetime:
+    """
+    Return up to when figures of the period tell of the world: its end, or when they were published.
+
+    What is told later of the last days of the period belongs to the figures, however early the
+    newest event before the publication stands. A position does not say when it was read: it was
+    once the period was over, unless the next event was recorded before that.
+    """
+    end = period[1]
+    if isinstance(published, datetime):
+        return min(published, end)
+    if published is None:
+        return end
+    there = [recorded for recorded in log if recorded.position <= before]
+    following = log[len(there) :]
+    if not there or not following or following[0].recorded_at >= end:
+        return end
+    return min(there[-1].recorded_at, end)
+
+
 def _moved(
-    ledger: LedgerReader,
     log: Sequence[Recorded],
     before: int,
     position: int,
+    as_of: datetime,
     period: Period,
     time_zone: str,
 ) -> tuple[Moved, ...]:
@@ -309,8 +338,6 @@ def _moved(
         # Any: every figure takes these two, and a type can't say so.
         given: Any = {"window": period, "time_zone": time_zone}
         figures[name] = partial(figure_of, **given)
-    # The digits that were printed then are those of the world up to then.
-    as_of = ledger.facts(known_at=before).as_of
     result = learned(
         log,
         known_at_a=before,
@@ -322,14 +349,13 @@ def _moved(
     return result.figures
 
 
-def _figures(moved: Sequence[Moved], before: int) -> Iterator[Block]:
+def _figures(moved: Sequence[Moved], before: int, as_of: datetime) -> Iterator[Block]:
     yield Heading("Figures as published, and as known now")
     if not moved:
         yield Paragraph("Nothing was recorded yet when figures of this period were published.")
         return
-    as_of = moved[0].after.as_of
     yield Paragraph(
-        f"Both are as of {as_of}: the first as known at log position {before}, the second as known "
+        f"Both are as of {as_of.isoformat()}: the first as known at log position {before}, the second as known "
         "at the end of what was read. They differ by what became known since, and by nothing else."
     )
     yield moved_table(moved, title="figures of the period")
@@ -530,9 +556,16 @@ def _anomalies(facts: Facts) -> Iterator[Block]:
 
 
 def _again(
-    ledger: LedgerReader, position: int, before: int, period: Period, time_zone: str
+    ledger: LedgerReader,
+    position: int,
+    before: int,
+    published: int | datetime | None,
+    period: Period,
+    time_zone: str,
 ) -> Iterator[Block]:
     start, end = (moment.isoformat() for moment in period)
+    # A time says more than a position: up to when figures tell of the world.
+    given = published.isoformat() if isinstance(published, datetime) else str(before)
     yield Heading("How to make this again")
     yield Paragraph(
         f"Whoever has the ledger {ledger.ledger_id}, the same anchors and the same version of imcm "
@@ -541,7 +574,7 @@ def _again(
     yield Items(
         (
             f"imcm audit report --ledger FILE --anchors ANCHORS --from {start} --to {end} "
-            f"--tz {time_zone} --known-at {position} --published {before}",
+            f"--tz {time_zone} --known-at {position} --published {given}",
             "python verifier.py FILE ANCHORS says without imcm whether the log is what its "
             "anchors say.",
             "imcm audit prove ID proves an event to somebody who has no log.",
