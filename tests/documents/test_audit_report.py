@@ -149,7 +149,12 @@ def test_it_says_what_moved_and_because_of_what(ledger):
     assert "INC-1" not in rows
     events = [row[2] for row in table(made.document, "what moved time to restore")]
     assert any("IncidentDismissed of incident:INC-2" in event for event in events)
-    assert sum(float(row[5]) for row in table(made.document, "what moved time to restore")) == -2.5
+    assert sum(float(row[6]) for row in table(made.document, "what moved time to restore")) == -2.5
+    said = [row[3] for row in table(made.document, "what moved time to restore")]
+    assert "ben: a probe" in said
+    assert "ana: at was 2026-03-03T20:00:00+00:00, is 2026-03-03T16:00:00+00:00 (the graphs)" in said
+    [verdict] = table(made.document, "what moved change failure rate")
+    assert verdict[3] == "ben: verdict on change CHG-1 is caused"
     rate = {row[0]: row[1:] for row in table(made.document, "rows of change failure rate")}
     assert rate["CHG-1"][1:3] == ("does not count", "counts")
 
@@ -332,7 +337,7 @@ def third_quarter(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("published", [None, 4, day(10, 1)])
 def test_what_is_told_late_of_the_last_days_counts(third_quarter, published):
-    """The figures go up to the end of the period, and not to the newest event before publication."""
+    """Figures go up to the end of the period, not to the newest event before publication."""
     with LedgerReader(third_quarter) as book:
         assert book.position_at(day(10, 1)) == 4
         made = audit_report(book, third_quarter, window="2026-Q3", published=published)

@@ -355,8 +355,9 @@ def _figures(moved: Sequence[Moved], before: int, as_of: datetime) -> Iterator[B
         yield Paragraph("Nothing was recorded yet when figures of this period were published.")
         return
     yield Paragraph(
-        f"Both are as of {as_of.isoformat()}: the first as known at log position {before}, the second as known "
-        "at the end of what was read. They differ by what became known since, and by nothing else."
+        f"Both are as of {as_of.isoformat()}: the first as known at log position {before}, the "
+        "second as known at the end of what was read. They differ by what became known since, "
+        "and by nothing else."
     )
     yield moved_table(moved, title="figures of the period")
     for figure in moved:
