@@ -22,6 +22,7 @@ from imcm import Ledger, Policy, Risk, Verdict, audit, change, incident, time_to
 from imcm.audit.report import audit_report
 from imcm.documents import Document, Heading, Items, Paragraph, Table, plain_text
 from imcm.documents.structure import cell_text
+from imcm.domain.change_events import ChangeApproved, VoteGiven
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
 
@@ -152,7 +153,9 @@ def test_it_says_what_moved_and_because_of_what(ledger):
     assert sum(float(row[6]) for row in table(made.document, "what moved time to restore")) == -2.5
     said = [row[3] for row in table(made.document, "what moved time to restore")]
     assert "ben: a probe" in said
-    assert "ana: at was 2026-03-03T20:00:00+00:00, is 2026-03-03T16:00:00+00:00 (the graphs)" in said
+    assert (
+        "ana: at was 2026-03-03T20:00:00+00:00, is 2026-03-03T16:00:00+00:00 (the graphs)" in said
+    )
     [verdict] = table(made.document, "what moved change failure rate")
     assert verdict[3] == "ben: verdict on change CHG-1 is caused"
     rate = {row[0]: row[1:] for row in table(made.document, "rows of change failure rate")}
@@ -168,7 +171,15 @@ def test_exceptions_come_first_and_nothing_is_hidden(ledger):
     assert titles.index("exceptions, and what the log does not say") < titles.index(
         "every change that went in"
     )
-    assert len(table(made.document, "every change that went in")) == 2
+    every = {row[0]: row[1:] for row in table(made.document, "every change that went in")}
+    assert every.keys() == {"CHG-1", "CHG-2"}
+    assert every["CHG-1"][:3] == ("Basket", "pay", "normal")
+    assert every["CHG-1"][5] == "completed"
+    with LedgerReader(ledger) as book:
+        [vote] = [
+            each for each in book.replay() if isinstance(each.event, (ChangeApproved, VoteGiven))
+        ]
+    assert every["CHG-1"][7] == f"mia 2026-03-02 09:12Z ({vote.position})"
     [late] = table(made.document, "overdue rulings")
     assert late[:2] == ("CHG-2", "broken")
     assert "overdue since 2026-03-04" in late[2]
@@ -383,3 +394,32 @@ def test_figures_published_within_the_period_end_there(third_quarter):
             assert audit_report(
                 book, third_quarter, window="2026-Q3", published=again, known_at=book.position_at()
             ).document == made.document  # fmt: skip
+
+
+def test_every_ruling_is_listed_and_what_did_not_go_in_is_named(tmp_path):
+    """Who ruled, when, what, and why, also where nothing is overdue; and what was only planned."""
+    path = tmp_path / "rulings.db"
+    clock = Clock()
+    with Ledger(path, clock=clock) as book:
+        book.adopt(Policy(name="house", version="1", ruling_due=timedelta(days=2)), by="steward")
+        for number, step in ((1, change.approve_retroactively), (2, change.refuse_retroactively)):
+            id, at = f"CHG-{number}", Q1 + timedelta(hours=number)
+            clock.now = at
+            book.record(id, change.observe, by="bot", at=at, title="Found", services=["pay"])
+            clock.now = at + timedelta(hours=1)
+            book.record(id, step, by="mia", at=clock.now, why=f"looked at {number}")
+        book.record("CHG-3", change.plan, by="lena", at=clock.now, title="Not yet", risk="low",
+                    services=["pay"], rollback_plan="back")  # fmt: skip
+    with LedgerReader(path) as book:
+        made = audit_report(book, path, window="2026-Q1")
+    rulings = table(made.document, "rulings given")
+    assert [(row[1], row[2], row[3], row[6]) for row in rulings] == [
+        ("CHG-1", "approved afterwards", "mia", "looked at 1"),
+        ("CHG-2", "refused afterwards", "mia", "looked at 2"),
+    ]
+    assert table(made.document, "changes that did not go in") == [("CHG-3", "pay", "draft", "lena")]
+    assert "Changes that did not go in: 1; that went in at another time: 0." in text_of(
+        made.document
+    )
+    every = {row[0]: row for row in table(made.document, "every change that went in")}
+    assert every["CHG-1"][8].endswith(f"({rulings[0][0]}, afterwards)")

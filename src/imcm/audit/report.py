@@ -10,7 +10,7 @@ version of imcm: no clock is read, so whoever has the three makes the same bytes
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +31,14 @@ from imcm.documents.structure import (
     Table,
     Word,
 )
+from imcm.domain.change_events import (
+    ChangeApprovedRetroactively,
+    ChangeObserved,
+    ChangePlanned,
+    ChangeRevised,
+    ChangeReworded,
+    RetroactiveApprovalRefused,
+)
 from imcm.domain.corrections import EDIT_CLASSES, EDITS, WordsRedacted
 from imcm.domain.recorded import (
     CHANGE,
@@ -40,18 +48,20 @@ from imcm.domain.recorded import (
     Unread,
     stream_of,
 )
-from imcm.domain.vocabulary import folded
+from imcm.domain.vocabulary import Authority, Moment, earliest, folded, latest
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.rules import is_as_adopted
+from imcm.plain import quoted
 from imcm.projections.facts.edits import Edit
 from imcm.projections.facts.fold import Facts
+from imcm.projections.facts.rows import ChangeFacts
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.units import SHARE, minute, shown, zone
 from imcm.projections.figures.windows import Period
 from imcm.projections.histories.anomalies import anomalies
-from imcm.projections.histories.decisions import Ruling
-from imcm.projections.histories.display import duty_tables, moved_table, ruling_cell
+from imcm.projections.histories.decisions import Decision, DecisionTrail, Ruling, trail_of
+from imcm.projections.histories.display import duty_tables, moment_cell, moved_table, ruling_cell
 from imcm.projections.histories.duties import IN_TIME, Duties, duties
 from imcm.projections.histories.learned import FIGURES, Moved, learned
 from imcm.projections.reports.display import restatement_blocks
@@ -135,6 +145,7 @@ def audit_report(
     verdict = _verified(ledger, path, position, anchors, keys, allow, on_progress)
     as_of = _as_of(log, published, before, period)
     moved = _moved(log, before, position, as_of, period, time_zone)
+    trails = _trails(log, held, position)
     home = zone(time_zone)
     days = " to ".join(minute(moment, home) for moment in period)
     document = Document(
@@ -142,8 +153,8 @@ def audit_report(
         blocks=(
             *_what_this_is(ledger, log, position, before, published, as_of, period, time_zone),
             *_verification(verdict, anchors, position, log),
-            *_duties(held),
-            *_overdue(held),
+            *_duties(held, trails, facts),
+            *_rulings(held, trails),
             *_figures(moved, before, as_of),
             *_corrections(log, facts, period[0]),
             *_redactions(log),
@@ -255,21 +266,125 @@ def _verification(
 # --- duties and rulings ---------------------------------------------------------------------------
 
 
-def _duties(held: Duties) -> Iterator[Block]:
-    rules, exceptions, every = duty_tables(held)
+def _trails(log: Sequence[Recorded], held: Duties, position: int) -> Mapping[str, DecisionTrail]:
+    """Return the decision trails of the changes that went in, by the ids of the changes."""
+    streams: dict[str, list[Recorded]] = {stream_of(CHANGE, row.change): [] for row in held.rows}
+    for recorded in log:
+        if recorded.stream in streams:
+            streams[recorded.stream].append(recorded)
+    trails = (trail_of(stream, log_position=position) for stream in streams.values())
+    return {trail.change: trail for trail in trails}
+
+
+def _duties(held: Duties, trails: Mapping[str, DecisionTrail], facts: Facts) -> Iterator[Block]:
+    rules, exceptions, _ = duty_tables(held)
     yield Heading("Duties")
     unknown = sum(row.ruling is Ruling.UNKNOWN for row in held.rows)
+    rows = {row.id: row for row in facts.changes}
+    never = [
+        row
+        for row in rows.values()
+        if row.id not in trails and row.started_at is None and row.deployed_at is None
+    ]
     yield Paragraph(
         f"{len(held.rows):,} changes went in; {len(held.exceptions):,} with a broken rule, and "
         f"{unknown:,} more of which the log does not say whether all rules held. "
-        f"Changes that did not go in, or not in this period: {held.not_in:,}."
+        f"Changes that did not go in: {len(never):,}; that went in at another time: "
+        f"{held.not_in - len(never):,}."
     )
     yield exceptions
     yield rules
-    yield every
+    yield _every(held, trails, rows)
+    names = ("change", "services", "status", "requester")
+    yield Table(
+        title="changes that did not go in",
+        columns=tuple(Column(name=name) for name in names),
+        rows=[
+            (row.id, ", ".join(row.services), row.status.value, row.requested_by) for row in never
+        ],
+    )
 
 
-def _overdue(held: Duties) -> Iterator[Block]:
+def _every(
+    held: Duties, trails: Mapping[str, DecisionTrail], rows: Mapping[str, ChangeFacts]
+) -> Table:
+    """Return every change that went in: what it was, who did what on it, and how it ended."""
+    cells: list[tuple[Cell, ...]] = []
+    for duty in held.rows:
+        texts, trail, row = duty.row(), trails[duty.change], rows.get(duty.change)
+        outcome = "" if row is None or row.outcome is None else row.outcome.value
+        cells.append(
+            (
+                duty.change,
+                _title(trail),
+                "" if row is None else ", ".join(row.services),
+                texts["type"],
+                moment_cell(duty.went_in_at),
+                ruling_cell(duty.ruling),
+                outcome.replace("_", " "),
+                duty.requested_by,
+                ", ".join(_approver(each) for each in trail.decisions if each.counts),
+                ", ".join(duty.implemented_by),
+                texts["window"],
+                texts["freezes"],
+                texts["policies"],
+            )
+        )
+    return Table(
+        title="every change that went in",
+        columns=(
+            Column(name="change"),
+            Column(name="title"),
+            Column(name="services"),
+            Column(name="type", wide=True),
+            Column(name="went in", kind="time"),
+            Column(name="ruling"),
+            Column(name="outcome"),
+            Column(name="requester"),
+            Column(name="approvers (position)"),
+            Column(name="implementers"),
+            Column(name="window", wide=True),
+            Column(name="freezes", wide=True),
+            Column(name="policies", wide=True),
+        ),
+        rows=cells,
+    )
+
+
+def _title(trail: DecisionTrail) -> str:
+    """Return the title that stood last; "" where there is none, or it was taken out."""
+    title = ""
+    for decision in trail.decisions:
+        event: Any = decision.event  # Any: what an event carries depends on its class.
+        if decision.voided_by is None and isinstance(event, _TITLED):
+            title = event.title or title
+    return title
+
+
+_TITLED: Final = (ChangePlanned, ChangeRevised, ChangeReworded, ChangeObserved)
+"""Events that say what a change is called."""
+
+
+def _approver(decision: Decision) -> str:
+    """Return who approved, when, and where that stands: "mia 2026-07-03 10:12Z (14)"."""
+    afterwards = ", afterwards" if isinstance(decision.event, ChangeApprovedRetroactively) else ""
+    capacity = decision.authority
+    word = "" if capacity in {None, Authority.PEER} else f" ({capacity})"
+    where = f"({decision.position}{afterwards})"
+    return f"{quoted(decision.by)}{word} {_when(decision.at)} {where}"
+
+
+def _when(at: Moment | None) -> str:
+    """Return a moment in UTC to the minute; of an uncertain one both bounds."""
+    if at is None:
+        return "at an unknown time"
+    bounds = dict.fromkeys(
+        f"{bound.astimezone(UTC):%Y-%m-%d %H:%M}Z" for bound in (earliest(at), latest(at))
+    )
+    return " to ".join(bounds)
+
+
+def _rulings(held: Duties, trails: Mapping[str, DecisionTrail]) -> Iterator[Block]:
     late = [
         (row.change, ruling_cell(check.ruling), check.reason, _positions(check.positions))
         for row in held.rows
@@ -290,6 +405,28 @@ def _overdue(held: Duties) -> Iterator[Block]:
         title="overdue rulings",
         columns=tuple(Column(name=name) for name in names),
         rows=[*late, *waiting],
+    )
+    given: list[tuple[Cell, ...]] = []
+    rulings = (ChangeApprovedRetroactively, RetroactiveApprovalRefused)
+    decisions = [(trail.change, each) for trail in trails.values() for each in trail.decisions]
+    for change, each in sorted(decisions, key=lambda pair: pair[1].position):
+        if isinstance(each.event, rulings):
+            voided = each.voided_by is not None
+            what: Cell = Word(f"{each.what} (voided)", "struck") if voided else each.what
+            when = moment_cell(each.at)
+            given.append((each.position, change, what, each.by, when, each.recorded_at, each.why))
+    yield Table(
+        title="rulings given",
+        columns=(
+            Column(name="position", kind="number"),
+            Column(name="change"),
+            Column(name="ruling"),
+            Column(name="who"),
+            Column(name="when", kind="time"),
+            Column(name="recorded", kind="time"),
+            Column(name="reason"),
+        ),
+        rows=given,
     )
 
 
