@@ -20,7 +20,7 @@ import pytest
 from commands import run_here as imcm
 from imcm import Ledger, Policy, Risk, Verdict, audit, change, incident, time_to_restore
 from imcm.audit.report import audit_report
-from imcm.documents import Document, Heading, Items, Paragraph, Table, plain_text
+from imcm.documents import Document, Heading, Items, Paragraph, Table, plain_text, rendered
 from imcm.documents.structure import cell_text
 from imcm.domain.change_events import ChangeApproved, VoteGiven
 from imcm.errors import InvalidValue
@@ -423,3 +423,67 @@ def test_every_ruling_is_listed_and_what_did_not_go_in_is_named(tmp_path):
     )
     every = {row[0]: row for row in table(made.document, "every change that went in")}
     assert every["CHG-1"][8].endswith(f"({rulings[0][0]}, afterwards)")
+
+
+def test_words_that_nobody_says_they_took_out_are_listed(ledger):
+    """Where the event that accounts for a redaction is gone, the section says so, too."""
+    assert "nobody says" not in text_of(report_of(ledger).document)
+    with closing(sqlite3.connect(ledger)) as database:
+        gone = database.execute("DELETE FROM stored_events WHERE topic = 'WordsRedacted'")
+        assert gone.rowcount == 1
+        database.commit()
+    made = report_of(ledger)
+    assert made.verdict.unaccounted_total == 1
+    assert table(made.document, "words taken out") == []
+    assert table(made.document, "words missing, and nobody says who took them out") == [
+        ("incident:INC-1", "1")
+    ]
+
+
+def first_sentence(document: Document) -> str:
+    """Return what stands at the very top of a document; "" where that is a heading."""
+    top = document.blocks[0]
+    return top.text if isinstance(top, Paragraph) else ""
+
+
+def test_what_is_not_ok_stands_at_the_top(ledger):
+    """A verdict is read first; where no anchor matches nothing is "newer" than one that does."""
+    assert first_sentence(report_of(ledger).document) == ""
+    none = first_sentence(report_of(ledger, anchors="").document)
+    assert none.startswith("Nothing shows that the log was not altered: NO ANCHORS.")
+    with closing(sqlite3.connect(ledger)) as database:
+        database.execute("UPDATE stored_events SET topic = 'IncidentClosed' WHERE rowid = 9")
+        database.commit()
+    made = report_of(ledger)
+    assert (made.verdict.outcome, made.verdict.matched) == ("DIFFERS", 0)
+    top = first_sentence(made.document)
+    assert top.startswith("The log is not what its anchors say: DIFFERS.")
+    text = text_of(made.document)
+    assert "newer than the last anchor that matches" not in text
+    assert "no anchor matches, so none says of any event that it is as it was" in text
+    assert "no anchor that was given matches the log" in text
+
+
+def test_ids_that_read_alike_are_told_apart(tmp_path):
+    """A Cyrillic letter in an id is written out where the two votes are named, in every form."""
+    path = tmp_path / "alike.db"
+    clock = Clock()
+    rules = Policy(name="two", version="1", approvals=2)
+    with Ledger(path, clock=clock) as book:
+        book.adopt(rules, by="steward")
+        for step, by, more in (
+            (change.plan, "lena", {"title": "x", "risk": "low", "services": ["pay"],
+                                   "rollback_plan": "back"}),
+            (change.submit, "lena", {}),
+            (change.approve, "mia", {}),
+            (change.approve, "mi\u0430", {}),
+            (change.start, "bot", {}),
+            (change.complete, "bot", {}),
+        ):  # fmt: skip
+            book.record("CHG-1", step, by=by, at=clock(), **more)
+    with LedgerReader(path) as book:
+        made = audit_report(book, path, window="2026-Q1").document
+    reasons = [row[3] for row in table(made, "exceptions, and what the log does not say")]
+    assert any("ids that read alike voted: mia, mi\\u0430" in reason for reason in reasons)
+    for form in ("html", "md"):
+        assert b"u0430" in rendered(made, form), form

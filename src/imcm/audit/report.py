@@ -52,7 +52,7 @@ from imcm.domain.vocabulary import Authority, Moment, earliest, folded, latest
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.rules import is_as_adopted
-from imcm.plain import quoted
+from imcm.plain import plain, quoted
 from imcm.projections.facts.edits import Edit
 from imcm.projections.facts.fold import Facts
 from imcm.projections.facts.rows import ChangeFacts
@@ -151,6 +151,7 @@ def audit_report(
     document = Document(
         title=f"Audit of {ledger.ledger_id}, {days} ({time_zone})",
         blocks=(
+            *_warning(verdict),
             *_what_this_is(ledger, log, position, before, published, as_of, period, time_zone),
             *_verification(verdict, anchors, position, log),
             *_duties(held, trails, facts),
@@ -229,6 +230,28 @@ def _verified(
     return made._replace(checked=whole.checked, added=whole.added)
 
 
+_NOT_OK: Final[Mapping[str, str]] = {
+    verifier.NO_ANCHORS: "Nothing shows that the log was not altered",
+    verifier.ADDED: "The ledger file holds more than a ledger does",
+    verifier.NOT_SIGNED: "The anchors are not signed as was asked for",
+}
+"""What verdicts say that are neither OK nor that the log is another one."""
+
+
+def _warning(verdict: Verdict) -> Iterator[Block]:
+    """Yield what has to be read before anything else, where the verdict is not OK."""
+    if verdict.outcome == verifier.OK:
+        return
+    said = _NOT_OK.get(verdict.outcome, "The log is not what its anchors say")
+    why = "".join(f" {sentence}." for sentence in verdict.why)
+    yield Paragraph(
+        plain(
+            f"{said}: {verdict.outcome}.{why} What follows is what the file says, and rests on "
+            "no more than that."
+        )
+    )
+
+
 def _verification(
     verdict: Verdict, anchors: str, position: int, log: Sequence[Recorded]
 ) -> Iterator[Block]:
@@ -243,6 +266,10 @@ def _verification(
         lines.append(
             "Whether the log was altered since it was written: no anchors were given, so there "
             "is nothing kept elsewhere to compare it with."
+        )
+    elif not verdict.matched:
+        lines.append(
+            "Whether any event is as it was written: no anchor that was given matches the log."
         )
     elif verdict.newer:
         lines.append(
@@ -630,9 +657,16 @@ def _favours(facts: Facts) -> Mapping[tuple[str, int, str], Edit]:
 def _redactions(log: Sequence[Recorded]) -> Iterator[Block]:
     yield Heading("Redactions")
     rows: list[tuple[Cell, ...]] = []
+    taken: dict[str, list[int]] = {}
+    accounted: set[tuple[str, int]] = set()
     for recorded in log:
         event = recorded.event
+        if recorded.redacted:
+            taken.setdefault(recorded.stream, []).append(recorded.version)
         if isinstance(event, WordsRedacted):
+            # As the verifier has it: an event can only speak of those before it.
+            before = (version for version in event.versions if version < recorded.version)
+            accounted |= {(recorded.stream, version) for version in before}
             versions = ", ".join(map(str, event.versions))
             rows.append((recorded.position, recorded.recorded_at, recorded.stream, versions,
                          event.by, event.reason))  # fmt: skip
@@ -648,6 +682,21 @@ def _redactions(log: Sequence[Recorded]) -> Iterator[Block]:
         ),
         rows=rows,
     )
+    unsaid: list[tuple[Cell, ...]] = []
+    for stream, versions in taken.items():
+        orphaned = [version for version in versions if (stream, version) not in accounted]
+        if orphaned:
+            unsaid.append((Word(stream, "bad"), ", ".join(map(str, orphaned))))
+    if unsaid:
+        yield Paragraph(
+            "Words are missing of which no event says who took them out, or why. An export "
+            "without words looks like this, too."
+        )
+        yield Table(
+            title="words missing, and nobody says who took them out",
+            columns=(Column(name="of"), Column(name="versions")),
+            rows=unsaid,
+        )
 
 
 def _rules(log: Sequence[Recorded]) -> Iterator[Block]:
