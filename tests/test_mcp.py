@@ -256,7 +256,7 @@ def test_next_steps_say_why_not_and_with_which_tool(path: Path) -> None:
     """What this agent may do, which tool does it, and which guard refuses the rest."""
 
     async def asks() -> None:
-        async with served(path, "--allow-writes") as agent:
+        async with served(path, "--allow-writes", "--tool", "change_cancel") as agent:
             steps = (await agent.call("next_steps", id="CHG-3"))["steps"]
             order = [step["possible"] for step in steps]
             assert order == sorted(order, key=[True, None, False].index)
@@ -330,8 +330,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("incident_detect", {"key": "k", "title": "x"}, "tool"),
     ("nothing", {}, "tool"),
     ("incidents", {"nonsense": 1}, "nonsense"),
-    ("incidents", {"status": ["opened"]}, "arguments"),
-    ("incidents", {"limit": "all"}, "arguments"),
+    ("incidents", {"status": ["opened"]}, "status"),
+    ("incidents", {"limit": "all"}, "limit"),
     ("incidents", {"known_at": "2026-03-06T12:00:00"}, "known_at"),
     ("figure", {"name": "time_to_restore", "settings": {"nonsense": 1}}, "nonsense"),
     ("figure", {"name": "time_to_restore", "settings": {"statistic": "mode"}}, "statistic"),
@@ -487,7 +487,8 @@ def test_what_other_changes_say_is_gathered_for_the_step(path: Path) -> None:
             ledger.record(id, change.approve, by="mia", at=now)
 
     async def acts() -> None:
-        async with served(path, "--allow-writes") as agent:
+        on = ("--tool", "change_start", "--tool", "change_cancel")
+        async with served(path, "--allow-writes", *on) as agent:
             refused = await agent.refused("change_start", id="CHG-4", key="1")
             assert "conflicts" == refused["guard"]
             assert "CHG-5" in refused["why"]
