@@ -44,7 +44,9 @@ class Added:
     One event that became known between the two points.
 
     Attributes:
-        position, stream, version: Where it stands.
+        position: Its log position.
+        stream: Of what it tells, such as "incident:INC-7".
+        version: Which event of its stream it is.
         type: Its type name.
         by: Id of who, or what, told it; "" where the event can't be read.
         why: The reason given, in words; "" where none was, or the words were taken out.
