@@ -683,8 +683,8 @@ def _redactions(log: Sequence[Recorded]) -> Iterator[Block]:
         rows=rows,
     )
     unsaid: list[tuple[Cell, ...]] = []
-    for stream, versions in taken.items():
-        orphaned = [version for version in versions if (stream, version) not in accounted]
+    for stream, redacted in taken.items():
+        orphaned = [version for version in redacted if (stream, version) not in accounted]
         if orphaned:
             unsaid.append((Word(stream, "bad"), ", ".join(map(str, orphaned))))
     if unsaid:
