@@ -450,14 +450,14 @@ def test_what_is_not_ok_stands_at_the_top(ledger):
     """A verdict is read first; where no anchor matches nothing is "newer" than one that does."""
     assert first_sentence(report_of(ledger).document) == ""
     none = first_sentence(report_of(ledger, anchors="").document)
-    assert none.startswith("Nothing shows that the log was not altered: NO ANCHORS.")
+    assert none.startswith("Nothing shows that the log was not altered: NO ANCHORS (")
     with closing(sqlite3.connect(ledger)) as database:
         database.execute("UPDATE stored_events SET topic = 'IncidentClosed' WHERE rowid = 9")
         database.commit()
     made = report_of(ledger)
     assert (made.verdict.outcome, made.verdict.matched) == ("DIFFERS", 0)
     top = first_sentence(made.document)
-    assert top.startswith("The log is not what its anchors say: DIFFERS.")
+    assert top.startswith("The log is not what its anchors say: DIFFERS (")
     text = text_of(made.document)
     assert "newer than the last anchor that matches" not in text
     assert "no anchor matches, so none says of any event that it is as it was" in text

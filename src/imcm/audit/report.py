@@ -243,10 +243,10 @@ def _warning(verdict: Verdict) -> Iterator[Block]:
     if verdict.outcome == verifier.OK:
         return
     said = _NOT_OK.get(verdict.outcome, "The log is not what its anchors say")
-    why = "".join(f" {sentence}." for sentence in verdict.why)
+    why = f" ({'; '.join(verdict.why)})" if verdict.why else ""
     yield Paragraph(
         plain(
-            f"{said}: {verdict.outcome}.{why} What follows is what the file says, and rests on "
+            f"{said}: {verdict.outcome}{why}. What follows is what the file says, and rests on "
             "no more than that."
         )
     )
