@@ -5,6 +5,7 @@ A ledger served to agents: the server is a real process, the client is the proto
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -256,7 +257,7 @@ def test_next_steps_say_why_not_and_with_which_tool(path: Path) -> None:
     """What this agent may do, which tool does it, and which guard refuses the rest."""
 
     async def asks() -> None:
-        async with served(path, "--allow-writes") as agent:
+        async with served(path, "--allow-writes", "--tool", "change_cancel") as agent:
             steps = (await agent.call("next_steps", id="CHG-3"))["steps"]
             order = [step["possible"] for step in steps]
             assert order == sorted(order, key=[True, None, False].index)
@@ -330,8 +331,8 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("incident_detect", {"key": "k", "title": "x"}, "tool"),
     ("nothing", {}, "tool"),
     ("incidents", {"nonsense": 1}, "nonsense"),
-    ("incidents", {"status": ["opened"]}, "arguments"),
-    ("incidents", {"limit": "all"}, "arguments"),
+    ("incidents", {"status": ["opened"]}, "status"),
+    ("incidents", {"limit": "all"}, "limit"),
     ("incidents", {"known_at": "2026-03-06T12:00:00"}, "known_at"),
     ("figure", {"name": "time_to_restore", "settings": {"nonsense": 1}}, "nonsense"),
     ("figure", {"name": "time_to_restore", "settings": {"statistic": "mode"}}, "statistic"),
@@ -487,7 +488,8 @@ def test_what_other_changes_say_is_gathered_for_the_step(path: Path) -> None:
             ledger.record(id, change.approve, by="mia", at=now)
 
     async def acts() -> None:
-        async with served(path, "--allow-writes") as agent:
+        on = ("--tool", "change_start", "--tool", "change_cancel")
+        async with served(path, "--allow-writes", *on) as agent:
             refused = await agent.refused("change_start", id="CHG-4", key="1")
             assert "conflicts" == refused["guard"]
             assert "CHG-5" in refused["why"]
@@ -654,3 +656,110 @@ def test_a_fault_of_ours_says_no_more_than_its_class() -> None:
         ValueError("a secret")
     )
     assert "No space left" in refusal(OSError(28, "No space left on device"))["message"]
+
+
+ALLOWED = {
+    "incident_detect", "incident_declare", "incident_acknowledge", "incident_triage",
+    "incident_attempt_mitigation", "incident_conclude_attempt", "incident_mitigate",
+    "incident_resolve", "incident_reopen", "incident_hold", "incident_release",
+    "incident_change_severity", "incident_assign_role", "incident_update_impact",
+    "incident_post_update", "incident_mark", "incident_record_review", "incident_add_action",
+    "incident_complete_action", "incident_link_problem", "incident_refer", "incident_relate",
+    "incident_link_change", "change_plan", "change_submit", "change_schedule", "change_hold",
+    "change_release", "change_observe", "change_advance_rollout", "change_pause_rollout",
+    "change_complete", "change_fail", "change_recover", "change_validate", "change_refer",
+}  # fmt: skip
+
+
+def test_allow_writes_turns_on_what_the_page_lists() -> None:
+    """Exactly these; what rewords or ends what somebody else made is only on by its name."""
+    tools = all_tools()
+    on = chosen(tools, allow_writes=True) - chosen(tools)
+    assert on == ALLOWED
+    [line] = [
+        line
+        for line in (ROOT / "docs" / "agents.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("`--allow-writes` alone turns on")
+    ]
+    assert set(re.findall(r"`((?:incident|change)_\w+)`", line)) == ALLOWED
+
+
+def test_what_others_made_needs_the_tool_by_name(path: Path) -> None:
+    """With --allow-writes alone nothing of another person's is reworded, ended or started."""
+    others = (
+        ("change_reword", {"id": "CHG-3", "title": "Mine"}),
+        ("change_revise", {"id": "CHG-3", "title": "Mine", "why": "x"}),
+        ("change_cancel", {"id": "CHG-3", "why": "x"}),
+        ("change_roll_back", {"id": "CHG-3"}),
+        ("change_start", {"id": "CHG-3"}),
+        ("change_abort_rollout", {"id": "CHG-3"}),
+        ("incident_drop_action", {"id": "INC-7", "number": 1, "why": "x"}),
+        ("incident_revise_action", {"id": "INC-7", "number": 1, "text": "x"}),
+        ("incident_describe", {"id": "INC-7", "title": "Mine"}),
+    )
+    with LedgerReader(path) as ledger:
+        before = ledger.position_at()
+
+    async def acts() -> None:
+        async with served(path, "--allow-writes") as agent:
+            for name, arguments in others:
+                refused = await agent.refused(name, **arguments, key="1")
+                assert "tool" == refused["argument"], name
+                assert "exists, and is off here" in refused["allowed"], name
+                assert f"--tool {name}" in refused["allowed"]
+            unknown = await agent.refused("change_undo", id="CHG-3")
+            assert "exists" not in unknown["allowed"]
+
+    run(acts)
+    with LedgerReader(path) as ledger:
+        assert before == ledger.position_at()
+
+    async def reworded() -> None:
+        async with served(path, "--tool", "change_reword") as agent:
+            await agent.call("change_reword", id="CHG-3", title="By name", key="1")
+
+    run(reworded)
+    with LedgerReader(path) as ledger:
+        assert before < ledger.position_at()
+
+
+def test_a_wrong_argument_is_named_with_what_is_allowed(path: Path) -> None:
+    """Which one, and the values of a closed list; what is missing says that it is required."""
+
+    async def asks() -> None:
+        async with served(path, "--allow-writes") as agent:
+            for name, arguments, argument, allowed in (
+                ("incidents", {"severity": ["p9"]}, "severity", "P1, P2, P3, P4"),
+                ("incident_relate", {"id": "a", "to": "b", "kind": "x", "key": "1"}, "kind",
+                 "child_of, recurrence_of, related"),
+                ("incident_post_update", {"id": "INC-7", "text": "x"}, "key", "it is required"),
+                ("change_schedule",
+                 {"id": "CHG-3", "key": "1", "window": {"start": "2026-12-01T10:00:00Z"}},
+                 "window", "missing required field `end`"),
+                ("incidents", {"labels": {"a": 1}}, "labels", "Expected `str`"),
+            ):  # fmt: skip
+                refused = await agent.refused(name, **arguments)
+                assert (argument, "InvalidValue") == (refused["argument"], refused["error"])
+                assert allowed in refused["allowed"], refused
+
+    run(asks)
+
+
+def test_a_key_that_comes_again_says_what_it_recorded(path: Path) -> None:
+    """Under another step: what the first recorded. With other words: that the first ones stand."""
+
+    async def acts() -> None:
+        async with served(path, "--allow-writes") as agent:
+            first = await agent.call("incident_post_update", id="INC-7", text="One", key="1")
+            reused = await agent.refused("incident_acknowledge", id="INC-7", key="1")
+            assert "KeyReusedError" == reused["error"]
+            assert reused["recorded"] == first["recorded"]
+            same = await agent.call("incident_post_update", id="INC-7", text=" One ", key="1")
+            assert (True, []) == (same["repeated"], same["notes"])
+            other = await agent.call("incident_post_update", id="INC-7", text="Two", key="1")
+            assert other["repeated"]
+            [note] = other["notes"]
+            assert note.startswith("text is not what the first call under this key gave")
+            assert other["recorded"] == first["recorded"]
+
+    run(acts)

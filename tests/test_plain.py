@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imcm import verifier
 from imcm.errors import ImcmError, StoreError
-from imcm.plain import MOST_MARKS, excerpt, joined, plain, quoted, quoted_briefly
+from imcm.plain import MOST_MARKS, excerpt, joined, plain, quoted, quoted_briefly, told_apart
 
 ESC, RLO, ZWSP, ZWNJ, ZWJ, BOM = "\x1b", "\u202e", "\u200b", "\u200c", "\u200d", "\ufeff"
 
@@ -153,3 +153,11 @@ def test_an_error_shows_nothing_that_a_terminal_obeys() -> None:
         assert "\x1b" not in str(error)
         assert "\x07" not in str(error)
     assert str(StoreError("first\n  second \x07")) == "first\n  second \\x07"
+
+
+def test_ids_that_read_alike_are_told_apart() -> None:
+    """A letter outside ASCII is written out; an id of ASCII alone stands as `quoted` has it."""
+    assert told_apart("mia") == "mia"
+    assert told_apart("mi\u0430") == r"mi\u0430"
+    assert told_apart("mia: yes") == quoted("mia: yes")
+    assert told_apart("a\u202eb") == r"a\u202eb"

@@ -102,6 +102,16 @@ def quoted(id_: str) -> str:
     return told if bare else '"' + told.replace('"', '\\"') + '"'
 
 
+def told_apart(id_: str) -> str:
+    """
+    Return an id as `quoted` does, with every letter outside ASCII written out.
+
+    For where ids that read alike are named: a Cyrillic letter is then seen to be one.
+    """
+    spelled = "".join(c if c.isascii() else written_out(c) for c in plain(id_))
+    return quoted(spelled)
+
+
 def _ends_a_phrase(c: str) -> bool:
     """Say whether a character is punctuation of another script, as ASCII's commas are of ours."""
     return not c.isascii() and category(c)[0] == "P"

@@ -1187,11 +1187,13 @@ class Verdict(NamedTuple):
             lines += _and_more(self.unaccounted_total - len(self.unaccounted))
         if self.last_made:
             lines.append(f"the last anchor that matches was made at {_plain(self.last_made)}")
-        if self.newer:
+        if self.matched and self.newer:
             lines.append(
                 f"{_count(self.newer, 'event')} newer than the last anchor that matches: changes "
                 "among them can't be detected"
             )
+        elif self.anchors and not self.matched:
+            lines.append("no anchor matches, so none says of any event that it is as it was")
         if self.added:
             lines.append(f"added to the table of events: {', '.join(self.added)}")
         if self.checked:

@@ -20,8 +20,9 @@ import pytest
 from commands import run_here as imcm
 from imcm import Ledger, Policy, Risk, Verdict, audit, change, incident, time_to_restore
 from imcm.audit.report import audit_report
-from imcm.documents import Document, Heading, Items, Paragraph, Table, plain_text
+from imcm.documents import Document, Heading, Items, Paragraph, Table, plain_text, rendered
 from imcm.documents.structure import cell_text
+from imcm.domain.change_events import ChangeApproved, VoteGiven
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
 
@@ -149,7 +150,14 @@ def test_it_says_what_moved_and_because_of_what(ledger):
     assert "INC-1" not in rows
     events = [row[2] for row in table(made.document, "what moved time to restore")]
     assert any("IncidentDismissed of incident:INC-2" in event for event in events)
-    assert sum(float(row[5]) for row in table(made.document, "what moved time to restore")) == -2.5
+    assert sum(float(row[6]) for row in table(made.document, "what moved time to restore")) == -2.5
+    said = [row[3] for row in table(made.document, "what moved time to restore")]
+    assert "ben: a probe" in said
+    assert (
+        "ana: at was 2026-03-03T20:00:00+00:00, is 2026-03-03T16:00:00+00:00 (the graphs)" in said
+    )
+    [verdict] = table(made.document, "what moved change failure rate")
+    assert verdict[3] == "ben: verdict on change CHG-1 is caused"
     rate = {row[0]: row[1:] for row in table(made.document, "rows of change failure rate")}
     assert rate["CHG-1"][1:3] == ("does not count", "counts")
 
@@ -163,7 +171,15 @@ def test_exceptions_come_first_and_nothing_is_hidden(ledger):
     assert titles.index("exceptions, and what the log does not say") < titles.index(
         "every change that went in"
     )
-    assert len(table(made.document, "every change that went in")) == 2
+    every = {row[0]: row[1:] for row in table(made.document, "every change that went in")}
+    assert every.keys() == {"CHG-1", "CHG-2"}
+    assert every["CHG-1"][:3] == ("Basket", "pay", "normal")
+    assert every["CHG-1"][5] == "completed"
+    with LedgerReader(ledger) as book:
+        [vote] = [
+            each for each in book.replay() if isinstance(each.event, (ChangeApproved, VoteGiven))
+        ]
+    assert every["CHG-1"][7] == f"mia 2026-03-02 09:12Z ({vote.position})"
     [late] = table(made.document, "overdue rulings")
     assert late[:2] == ("CHG-2", "broken")
     assert "overdue since 2026-03-04" in late[2]
@@ -302,3 +318,172 @@ def test_the_demo_can_be_audited(tmp_path):
         made = audit_report(book, tmp_path / "s.db", window="2026-03", anchors=anchors)
     assert table(made.document, "exceptions, and what the log does not say")[0][0] == "CHG-1041"
     assert table(made.document, "rules adopted") != []
+
+
+def day(month: int, number: int, hour: int = 9) -> datetime:
+    """Return an hour of a day of 2026."""
+    return datetime(2026, month, number, hour, tzinfo=UTC)
+
+
+@pytest.fixture
+def third_quarter(tmp_path: Path) -> Path:
+    """Give a ledger of a third quarter, of whose last days more is told in October."""
+    path = tmp_path / "q3.db"
+    clock = Clock()
+    with Ledger(path, clock=clock) as book:
+
+        def record(id: str, step: object, told_at: datetime, at: datetime, **more: object) -> None:
+            clock.now = max(clock.now, told_at)
+            book.record(id, step, by="ana", at=at, **more)  # type: ignore[call-overload]
+
+        record("CHG-1", change.observe, day(9, 1), day(9, 1), title="One", services=["pay"])
+        record("INC-1", incident.detect, day(9, 10), day(9, 10), title="First")
+        record("INC-1", incident.resolve, day(9, 10, 10), day(9, 10, 10))
+        # Of the 29th, told on 25 October.
+        record("INC-2", incident.detect, day(10, 25), day(9, 29, 14), title="Told late")
+        record("INC-2", incident.resolve, day(10, 25), day(9, 29, 17))
+        record("CHG-2", change.observe, day(10, 25), day(9, 29), title="Two", services=["pay"])
+    return path
+
+
+@pytest.mark.parametrize("published", [None, 4, day(10, 1)])
+def test_what_is_told_late_of_the_last_days_counts(third_quarter, published):
+    """Figures go up to the end of the period, not to the newest event before publication."""
+    with LedgerReader(third_quarter) as book:
+        assert book.position_at(day(10, 1)) == 4
+        made = audit_report(book, third_quarter, window="2026-Q3", published=published)
+    log = dict(table(made.document, "the log"))
+    assert log["figures published at position"] == "4"
+    assert log["figures are as of"] == "2026-10-01T00:00:00+00:00"
+    rows = {row[0]: row[1:] for row in table(made.document, "rows of time to restore")}
+    assert rows["INC-2"][:3] == ("came in", "", "3 h")
+    moved = {figure.name: figure for figure in made.moved}
+    assert [moved["time to restore"].before.value, moved["time to restore"].after.value] == [
+        3600.0,
+        7200.0,
+    ]
+    assert (moved["deployment frequency"].before.n, moved["deployment frequency"].after.n) == (1, 2)
+    came = {row[0]: row[1] for row in table(made.document, "rows of deployment frequency")}
+    assert came == {"CHG-2": "came in"}
+
+
+def test_figures_published_within_the_period_end_there(third_quarter):
+    """A time within it is their end; of a position it is the record's, where another follows."""
+    with LedgerReader(third_quarter) as book:
+        for published, as_of in (
+            (day(9, 20), day(9, 20)),
+            (3, next(each.recorded_at for each in book.replay() if each.position == 3)),
+            (0, day(10, 1, 0)),
+            (7, day(10, 1, 0)),
+        ):
+            made = audit_report(book, third_quarter, window="2026-Q3", published=published)
+            log = dict(table(made.document, "the log"))
+            assert log["figures are as of"] == as_of.isoformat(), published
+            assert log.get("figures published at") == (
+                published.isoformat() if isinstance(published, datetime) else None
+            )
+            [command] = [
+                text
+                for block in made.document.blocks
+                if isinstance(block, Items)
+                for text in block.texts
+                if text.startswith("imcm audit report")
+            ]
+            given = command.split("--published ")[1]
+            again = int(given) if given.isdigit() else datetime.fromisoformat(given)
+            assert audit_report(
+                book, third_quarter, window="2026-Q3", published=again, known_at=book.position_at()
+            ).document == made.document  # fmt: skip
+
+
+def test_every_ruling_is_listed_and_what_did_not_go_in_is_named(tmp_path):
+    """Who ruled, when, what, and why, also where nothing is overdue; and what was only planned."""
+    path = tmp_path / "rulings.db"
+    clock = Clock()
+    with Ledger(path, clock=clock) as book:
+        book.adopt(Policy(name="house", version="1", ruling_due=timedelta(days=2)), by="steward")
+        for number, step in ((1, change.approve_retroactively), (2, change.refuse_retroactively)):
+            id, at = f"CHG-{number}", Q1 + timedelta(hours=number)
+            clock.now = at
+            book.record(id, change.observe, by="bot", at=at, title="Found", services=["pay"])
+            clock.now = at + timedelta(hours=1)
+            book.record(id, step, by="mia", at=clock.now, why=f"looked at {number}")
+        book.record("CHG-3", change.plan, by="lena", at=clock.now, title="Not yet", risk="low",
+                    services=["pay"], rollback_plan="back")  # fmt: skip
+    with LedgerReader(path) as book:
+        made = audit_report(book, path, window="2026-Q1")
+    rulings = table(made.document, "rulings given")
+    assert [(row[1], row[2], row[3], row[6]) for row in rulings] == [
+        ("CHG-1", "approved afterwards", "mia", "looked at 1"),
+        ("CHG-2", "refused afterwards", "mia", "looked at 2"),
+    ]
+    assert table(made.document, "changes that did not go in") == [("CHG-3", "pay", "draft", "lena")]
+    assert "Changes that did not go in: 1; that went in at another time: 0." in text_of(
+        made.document
+    )
+    every = {row[0]: row for row in table(made.document, "every change that went in")}
+    assert every["CHG-1"][8].endswith(f"({rulings[0][0]}, afterwards)")
+
+
+def test_words_that_nobody_says_they_took_out_are_listed(ledger):
+    """Where the event that accounts for a redaction is gone, the section says so, too."""
+    assert "nobody says" not in text_of(report_of(ledger).document)
+    with closing(sqlite3.connect(ledger)) as database:
+        gone = database.execute("DELETE FROM stored_events WHERE topic = 'WordsRedacted'")
+        assert gone.rowcount == 1
+        database.commit()
+    made = report_of(ledger)
+    assert made.verdict.unaccounted_total == 1
+    assert table(made.document, "words taken out") == []
+    assert table(made.document, "words missing, and nobody says who took them out") == [
+        ("incident:INC-1", "1")
+    ]
+
+
+def first_sentence(document: Document) -> str:
+    """Return what stands at the very top of a document; "" where that is a heading."""
+    top = document.blocks[0]
+    return top.text if isinstance(top, Paragraph) else ""
+
+
+def test_what_is_not_ok_stands_at_the_top(ledger):
+    """A verdict is read first; where no anchor matches nothing is "newer" than one that does."""
+    assert first_sentence(report_of(ledger).document) == ""
+    none = first_sentence(report_of(ledger, anchors="").document)
+    assert none.startswith("Nothing shows that the log was not altered: NO ANCHORS (")
+    with closing(sqlite3.connect(ledger)) as database:
+        database.execute("UPDATE stored_events SET topic = 'IncidentClosed' WHERE rowid = 9")
+        database.commit()
+    made = report_of(ledger)
+    assert (made.verdict.outcome, made.verdict.matched) == ("DIFFERS", 0)
+    top = first_sentence(made.document)
+    assert top.startswith("The log is not what its anchors say: DIFFERS (")
+    text = text_of(made.document)
+    assert "newer than the last anchor that matches" not in text
+    assert "no anchor matches, so none says of any event that it is as it was" in text
+    assert "no anchor that was given matches the log" in text
+
+
+def test_ids_that_read_alike_are_told_apart(tmp_path):
+    """A Cyrillic letter in an id is written out where the two votes are named, in every form."""
+    path = tmp_path / "alike.db"
+    clock = Clock()
+    rules = Policy(name="two", version="1", approvals=2)
+    with Ledger(path, clock=clock) as book:
+        book.adopt(rules, by="steward")
+        for step, by, more in (
+            (change.plan, "lena", {"title": "x", "risk": "low", "services": ["pay"],
+                                   "rollback_plan": "back"}),
+            (change.submit, "lena", {}),
+            (change.approve, "mia", {}),
+            (change.approve, "mi\u0430", {}),
+            (change.start, "bot", {}),
+            (change.complete, "bot", {}),
+        ):  # fmt: skip
+            book.record("CHG-1", step, by=by, at=clock(), **more)
+    with LedgerReader(path) as book:
+        made = audit_report(book, path, window="2026-Q1").document
+    reasons = [row[3] for row in table(made, "exceptions, and what the log does not say")]
+    assert any("ids that read alike voted: mia, mi\\u0430" in reason for reason in reasons)
+    for form in ("html", "md"):
+        assert b"u0430" in rendered(made, form), form

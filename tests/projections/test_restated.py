@@ -1,7 +1,7 @@
 """A published figure and what is known of it later: which events changed it, and by how much."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import accumulate
 
@@ -98,7 +98,17 @@ class TestWorkedExample:
         found = restated(QUARTER, mean_of(), known_at_a=4, known_at_b=5)
         (one,) = found.changes
         assert one.events == (
-            Added(position=5, stream="incident:INC-1", version=3, type="MomentCorrected"),
+            Added(
+                position=5,
+                stream="incident:INC-1",
+                version=3,
+                type="MomentCorrected",
+                by="ann",
+                why="misread",
+                field="at",
+                was=datetime(2026, 3, 1, 15, tzinfo=UTC),
+                now=datetime(2026, 3, 1, 14, tzinfo=UTC),
+            ),
         )
         assert one.record == "record 5"
         assert at(5 / 60) == one.recorded_at
@@ -278,12 +288,13 @@ class TestTold:
             "  events between: 4; without effect: 1",
             "  from 3 h to 2 h 30 min, effect -30 min: record record 5 of "
             "2026-03-02 09:05:00+00:00",
-            "    position 5: MomentCorrected of incident:INC-1",
+            "    position 5: MomentCorrected of incident:INC-1, ann: "
+            "at was 2026-03-01T15:00:00+00:00, is 2026-03-01T14:00:00+00:00 (misread)",
             "  from 2 h 30 min to 4 h 40 min, effect 2 h 10 min: record record 7 of "
             "2026-03-02 09:07:00+00:00",
-            "    position 7: IncidentResolved of incident:INC-3",
+            "    position 7: IncidentResolved of incident:INC-3, ann",
             "  from 4 h 40 min to 5 h, effect 20 min: record record 8 of 2026-03-02 09:08:00+00:00",
-            "    position 8: EventVoided of incident:INC-2",
+            "    position 8: EventVoided of incident:INC-2, ann: a slip",
         ]
 
     def test_undefined_effects_are_said_to_be(self):

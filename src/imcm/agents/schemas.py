@@ -4,9 +4,10 @@ The arguments of a tool, made from the signature and the docstring of a function
 
 from __future__ import annotations
 
+import re
 import types
 import typing
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from inspect import Parameter, signature
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -115,5 +116,39 @@ def read_arguments(arguments: type[msgspec.Struct], given: Mapping[str, Any]) ->
     try:
         read = msgspec.convert(given, arguments)
     except msgspec.ValidationError as wrong:
-        raise InvalidValue("arguments", given, str(wrong)) from None
+        raise _refused(arguments, given, str(wrong)) from None
     return {name: getattr(read, name) for name in names if given.get(name) is not None}
+
+
+_ABSENT: Final = re.compile(r"missing required field `(\w+)`$")
+_WHERE: Final = re.compile(r" - at `(?:key in )?\$\.?(\w+)")
+
+
+def _refused(arguments: type[msgspec.Struct], given: Mapping[str, Any], why: str) -> InvalidValue:
+    """Return what is wrong with a call: the argument, what was given, and what is allowed."""
+    schema = schema_of(arguments)
+    absent, where = _ABSENT.search(why), _WHERE.search(why)
+    name = where[1] if where else absent[1] if absent else ""
+    if name not in schema["properties"]:
+        return InvalidValue("arguments", given, why)
+    said = schema["properties"][name]
+    choices = list(dict.fromkeys(_choices(said, schema.get("$defs", {}))))
+    allowed = "it is required" if name not in given else why.partition(" - at ")[0]
+    if choices:
+        allowed += f"; allowed: {', '.join(map(str, choices))}"
+    elif name not in given and said.get("description"):
+        allowed += f": {said['description']}"
+    return InvalidValue(name, given.get(name), allowed)
+
+
+def _choices(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> Iterator[object]:
+    """Yield the values of the closed lists that an argument, or each item of it, takes."""
+    yield from schema.get("enum", ())
+    if "const" in schema:
+        yield schema["const"]
+    if "$ref" in schema:
+        yield from _choices(parts[schema["$ref"].rpartition("/")[2]], parts)
+    for inner in schema.get("anyOf", ()):
+        yield from _choices(inner, parts)
+    if isinstance(schema.get("items"), dict):
+        yield from _choices(schema["items"], parts)

@@ -8,7 +8,7 @@ does such a thing when nobody named it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
@@ -22,7 +22,7 @@ from imcm.docstrings import Docstring, parsed
 from imcm.domain import change, incident
 from imcm.domain.lifecycle import parameters
 from imcm.domain.policy import Policy
-from imcm.domain.recorded import CHANGE, INCIDENT, Recording
+from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Recording, Unread
 from imcm.domain.vocabulary import Actor
 from imcm.errors import StepRefused
 from imcm.ledger.recording import Ledger
@@ -36,8 +36,8 @@ class Act(StrEnum):
     PROPOSE = "propose"  # asks others to decide
     TELL = "tell"  # says what happened, or what was done
     LINK = "link"  # says what belongs to what
-    DECIDE = "decide"  # a vote, a ruling, an override, the end of an incident or a change
-    EDIT = "edit"  # takes back what was recorded, or joins it to something else
+    DECIDE = "decide"  # a vote, a ruling, an override; that a change goes in, is taken out or ends
+    EDIT = "edit"  # rewords, ends, takes back or joins what somebody else may have made
 
 
 GIVEN_TO_AGENTS: Final = frozenset({Act.PROPOSE, Act.TELL, Act.LINK})
@@ -45,20 +45,21 @@ GIVEN_TO_AGENTS: Final = frozenset({Act.PROPOSE, Act.TELL, Act.LINK})
 
 _INCIDENT: Final[Mapping[Act, str]] = {
     Act.TELL: "detect declare acknowledge triage attempt_mitigation conclude_attempt mitigate "
-    "resolve reopen hold release change_severity assign_role release_role update_impact "
-    "post_update describe mark record_review",
-    Act.PROPOSE: "add_action revise_action complete_action drop_action",
-    Act.LINK: "link_problem refer relate unrelate link_change dismiss_link",
+    "resolve reopen hold release change_severity assign_role update_impact post_update mark "
+    "record_review complete_action",
+    Act.PROPOSE: "add_action",
+    Act.LINK: "link_problem refer relate link_change",
     Act.DECIDE: "dismiss close",
-    Act.EDIT: "merge unmerge void",
+    Act.EDIT: "describe release_role revise_action drop_action unrelate dismiss_link merge unmerge "
+    "void",
 }
 _CHANGE: Final[Mapping[Act, str]] = {
-    Act.PROPOSE: "plan revise reword submit schedule cancel",
-    Act.TELL: "hold release start observe advance_rollout pause_rollout abort_rollout complete "
-    "fail roll_back recover validate",
+    Act.PROPOSE: "plan submit schedule",
+    Act.TELL: "hold release observe advance_rollout pause_rollout complete fail recover validate",
     Act.LINK: "refer",
-    Act.DECIDE: "approve reject approve_retroactively refuse_retroactively override_freeze close",
-    Act.EDIT: "void",
+    Act.DECIDE: "approve reject approve_retroactively refuse_retroactively override_freeze start "
+    "abort_rollout roll_back cancel close",
+    Act.EDIT: "revise reword void",
 }
 ACTS: Final[Mapping[str, Act]] = MappingProxyType(
     {
@@ -198,7 +199,25 @@ def record_step(session: Session, kind: str, step: str, arguments: Mapping[str, 
             context = context_of(session, id_, **asked)
             given |= {} if context is None else {"context": context}
         recording = once.record(id_, function, **given)
-    return _recorded(recording)
+    return _recorded(recording, _unlike(recording, given) if recording.repeated else ())
+
+
+def _unlike(recording: Recording, given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield, of a call that was repeated, which texts are others than those of the first."""
+    for name, text in given.items():
+        if name == "by" or not isinstance(text, str):
+            continue
+        # Of words that were taken out nobody can say whether they are the same.
+        stand = [
+            getattr(each.event, name)
+            for each in recording
+            if not each.redacted and isinstance(getattr(each.event, name, None), str)
+        ]
+        if stand and all(" ".join(text.split()) != " ".join(each.split()) for each in stand):
+            yield (
+                f"{name} is not what the first call under this key gave: the first stands, and "
+                "nothing was recorded now; another call takes another key"
+            )
 
 
 _DOORS: Final[Mapping[str, Callable[[Once, str, Mapping[str, Any]], Recording]]] = {
@@ -214,21 +233,28 @@ def source_of_agent(id: str) -> str:
     return f"{Actor.AGENT.value}:{id}"
 
 
-def _recorded(recording: Recording) -> Plain:
+def _recorded(recording: Recording, notes: Iterable[str] = ()) -> Plain:
     return answered(
         {
             "repeated": recording.repeated,
-            "recorded": [
-                {
-                    "kind": event.stream.partition(":")[0],
-                    "id": event.id,
-                    "event": type(event.event).__name__,
-                    "version": event.version,
-                    "log_position": event.position,
-                    "recorded_at": event.recorded_at.isoformat(),
-                }
-                for event in recording
-            ],
-            "notes": list(recording.notes),
+            "recorded": rows_of(recording),
+            "notes": [*recording.notes, *notes],
         }
     )
+
+
+def rows_of(events: Iterable[Recorded]) -> list[Plain]:
+    """Return which events were recorded and where they stand, as plain JSON."""
+    return [
+        {
+            "kind": each.stream.partition(":")[0],
+            "id": each.id,
+            "event": each.event.type
+            if isinstance(each.event, Unread)
+            else type(each.event).__name__,
+            "version": each.version,
+            "log_position": each.position,
+            "recorded_at": each.recorded_at.isoformat(),
+        }
+        for each in events
+    ]

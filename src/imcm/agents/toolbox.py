@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from imcm.agents.answers import LARGEST, size_of
+from imcm.agents.answers import LARGEST, bounded, size_of
 from imcm.agents.reading import READING, Plain, Session
 from imcm.agents.schemas import arguments_of, read_arguments, schema_of
 from imcm.agents.steps import (
@@ -18,6 +18,7 @@ from imcm.agents.steps import (
     GIVEN_TO_AGENTS,
     Act,
     record_step,
+    rows_of,
     step_arguments,
     step_meaning,
     step_names,
@@ -146,8 +147,14 @@ def call_tool(
         ImcmError: What the tool raises.
     """
     if name not in session.tools:
-        what = "a tool that is on here" if name in tools else "the name of a tool"
-        raise InvalidValue("tool", name, f"{what}; tools/list has them")
+        if name in tools:
+            allowed = (
+                "it exists, and is off here: whoever starts the server turns it on with "
+                f"--tool {name}; tools/list has those that are on"
+            )
+        else:
+            allowed = "the name of a tool; tools/list has them"
+        raise InvalidValue("tool", name, allowed)
     size = size_of(given)
     if size > LARGEST:
         raise InvalidValue("arguments", f"{size:,} bytes", f"{LARGEST:,} bytes at most")
@@ -161,7 +168,7 @@ def refusal(error: Exception) -> Plain:
 
     Of an error that is not ours only its class is said: its words may hold anything.
     """
-    from imcm.errors import ImcmError, StepRefused
+    from imcm.errors import ImcmError, KeyReusedError, StepRefused
 
     if not isinstance(error, (ImcmError, OSError)):
         return {"error": "bug", "message": f"this is a bug in imcm ({type(error).__name__})"}
@@ -170,6 +177,8 @@ def refusal(error: Exception) -> Plain:
     said: Plain = {"error": type(error).__name__, "message": str(error)[:2_000]}
     if isinstance(error, StepRefused):
         said |= {"step": error.step, "guard": error.guard, "why": joined([error.why])[:2_000]}
+    elif isinstance(error, KeyReusedError):
+        said["recorded"] = bounded(rows_of(error.recorded))
     elif isinstance(error, InvalidValue):
         said |= {"argument": error.name[:200], "allowed": joined([error.allowed])[:2_000]}
     return said

@@ -10,7 +10,7 @@ version of imcm: no clock is read, so whoever has the three makes the same bytes
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +31,14 @@ from imcm.documents.structure import (
     Table,
     Word,
 )
+from imcm.domain.change_events import (
+    ChangeApprovedRetroactively,
+    ChangeObserved,
+    ChangePlanned,
+    ChangeRevised,
+    ChangeReworded,
+    RetroactiveApprovalRefused,
+)
 from imcm.domain.corrections import EDIT_CLASSES, EDITS, WordsRedacted
 from imcm.domain.recorded import (
     CHANGE,
@@ -40,18 +48,20 @@ from imcm.domain.recorded import (
     Unread,
     stream_of,
 )
-from imcm.domain.vocabulary import folded
+from imcm.domain.vocabulary import Authority, Moment, earliest, folded, latest
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.rules import is_as_adopted
+from imcm.plain import plain, quoted
 from imcm.projections.facts.edits import Edit
 from imcm.projections.facts.fold import Facts
+from imcm.projections.facts.rows import ChangeFacts
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.units import SHARE, minute, shown, zone
 from imcm.projections.figures.windows import Period
 from imcm.projections.histories.anomalies import anomalies
-from imcm.projections.histories.decisions import Ruling
-from imcm.projections.histories.display import duty_tables, moved_table, ruling_cell
+from imcm.projections.histories.decisions import Decision, DecisionTrail, Ruling, trail_of
+from imcm.projections.histories.display import duty_tables, moment_cell, moved_table, ruling_cell
 from imcm.projections.histories.duties import IN_TIME, Duties, duties
 from imcm.projections.histories.learned import FIGURES, Moved, learned
 from imcm.projections.reports.display import restatement_blocks
@@ -133,22 +143,25 @@ def audit_report(
     before = min(ledger.position_at(first_known), position)
     facts = ledger.facts(known_at=position)
     verdict = _verified(ledger, path, position, anchors, keys, allow, on_progress)
-    moved = _moved(ledger, log, before, position, period, time_zone)
+    as_of = _as_of(log, published, before, period)
+    moved = _moved(log, before, position, as_of, period, time_zone)
+    trails = _trails(log, held, position)
     home = zone(time_zone)
     days = " to ".join(minute(moment, home) for moment in period)
     document = Document(
         title=f"Audit of {ledger.ledger_id}, {days} ({time_zone})",
         blocks=(
-            *_what_this_is(ledger, log, position, before, period, time_zone),
+            *_warning(verdict),
+            *_what_this_is(ledger, log, position, before, published, as_of, period, time_zone),
             *_verification(verdict, anchors, position, log),
-            *_duties(held),
-            *_overdue(held),
-            *_figures(moved, before),
+            *_duties(held, trails, facts),
+            *_rulings(held, trails),
+            *_figures(moved, before, as_of),
             *_corrections(log, facts, period[0]),
             *_redactions(log),
             *_rules(log),
             *_anomalies(facts),
-            *_again(ledger, position, before, period, time_zone),
+            *_again(ledger, position, before, published, period, time_zone),
         ),
     )
     return AuditReport(document=document, verdict=verdict, duties=held, moved=moved)
@@ -162,6 +175,8 @@ def _what_this_is(
     log: Sequence[Recorded],
     position: int,
     before: int,
+    published: int | datetime | None,
+    as_of: datetime,
     period: Period,
     time_zone: str,
 ) -> Iterator[Block]:
@@ -177,8 +192,12 @@ def _what_this_is(
         ("newest of them recorded at", newest.isoformat()),
         ("leaf of the event there", mark.leaf if mark else ""),
         ("figures published at position", str(before)),
+        ("figures are as of", as_of.isoformat()),
         ("made by", f"imcm {metadata.version('imcm')}"),
     ]
+    if isinstance(published, datetime):
+        row = ("figures published at", published.isoformat())
+        rows.insert(-2, row)
     yield Heading("Which log")
     yield Table(title="the log", columns=(Column(name="what"), Column(name="value")), rows=rows)
 
@@ -211,6 +230,28 @@ def _verified(
     return made._replace(checked=whole.checked, added=whole.added)
 
 
+_NOT_OK: Final[Mapping[str, str]] = {
+    verifier.NO_ANCHORS: "Nothing shows that the log was not altered",
+    verifier.ADDED: "The ledger file holds more than a ledger does",
+    verifier.NOT_SIGNED: "The anchors are not signed as was asked for",
+}
+"""What verdicts say that are neither OK nor that the log is another one."""
+
+
+def _warning(verdict: Verdict) -> Iterator[Block]:
+    """Yield what has to be read before anything else, where the verdict is not OK."""
+    if verdict.outcome == verifier.OK:
+        return
+    said = _NOT_OK.get(verdict.outcome, "The log is not what its anchors say")
+    why = f" ({'; '.join(verdict.why)})" if verdict.why else ""
+    yield Paragraph(
+        plain(
+            f"{said}: {verdict.outcome}{why}. What follows is what the file says, and rests on "
+            "no more than that."
+        )
+    )
+
+
 def _verification(
     verdict: Verdict, anchors: str, position: int, log: Sequence[Recorded]
 ) -> Iterator[Block]:
@@ -225,6 +266,10 @@ def _verification(
         lines.append(
             "Whether the log was altered since it was written: no anchors were given, so there "
             "is nothing kept elsewhere to compare it with."
+        )
+    elif not verdict.matched:
+        lines.append(
+            "Whether any event is as it was written: no anchor that was given matches the log."
         )
     elif verdict.newer:
         lines.append(
@@ -248,21 +293,125 @@ def _verification(
 # --- duties and rulings ---------------------------------------------------------------------------
 
 
-def _duties(held: Duties) -> Iterator[Block]:
-    rules, exceptions, every = duty_tables(held)
+def _trails(log: Sequence[Recorded], held: Duties, position: int) -> Mapping[str, DecisionTrail]:
+    """Return the decision trails of the changes that went in, by the ids of the changes."""
+    streams: dict[str, list[Recorded]] = {stream_of(CHANGE, row.change): [] for row in held.rows}
+    for recorded in log:
+        if recorded.stream in streams:
+            streams[recorded.stream].append(recorded)
+    trails = (trail_of(stream, log_position=position) for stream in streams.values())
+    return {trail.change: trail for trail in trails}
+
+
+def _duties(held: Duties, trails: Mapping[str, DecisionTrail], facts: Facts) -> Iterator[Block]:
+    rules, exceptions, _ = duty_tables(held)
     yield Heading("Duties")
     unknown = sum(row.ruling is Ruling.UNKNOWN for row in held.rows)
+    rows = {row.id: row for row in facts.changes}
+    never = [
+        row
+        for row in rows.values()
+        if row.id not in trails and row.started_at is None and row.deployed_at is None
+    ]
     yield Paragraph(
         f"{len(held.rows):,} changes went in; {len(held.exceptions):,} with a broken rule, and "
         f"{unknown:,} more of which the log does not say whether all rules held. "
-        f"Changes that did not go in, or not in this period: {held.not_in:,}."
+        f"Changes that did not go in: {len(never):,}; that went in at another time: "
+        f"{held.not_in - len(never):,}."
     )
     yield exceptions
     yield rules
-    yield every
+    yield _every(held, trails, rows)
+    names = ("change", "services", "status", "requester")
+    yield Table(
+        title="changes that did not go in",
+        columns=tuple(Column(name=name) for name in names),
+        rows=[
+            (row.id, ", ".join(row.services), row.status.value, row.requested_by) for row in never
+        ],
+    )
 
 
-def _overdue(held: Duties) -> Iterator[Block]:
+def _every(
+    held: Duties, trails: Mapping[str, DecisionTrail], rows: Mapping[str, ChangeFacts]
+) -> Table:
+    """Return every change that went in: what it was, who did what on it, and how it ended."""
+    cells: list[tuple[Cell, ...]] = []
+    for duty in held.rows:
+        texts, trail, row = duty.row(), trails[duty.change], rows.get(duty.change)
+        outcome = "" if row is None or row.outcome is None else row.outcome.value
+        cells.append(
+            (
+                duty.change,
+                _title(trail),
+                "" if row is None else ", ".join(row.services),
+                texts["type"],
+                moment_cell(duty.went_in_at),
+                ruling_cell(duty.ruling),
+                outcome.replace("_", " "),
+                duty.requested_by,
+                ", ".join(_approver(each) for each in trail.decisions if each.counts),
+                ", ".join(duty.implemented_by),
+                texts["window"],
+                texts["freezes"],
+                texts["policies"],
+            )
+        )
+    return Table(
+        title="every change that went in",
+        columns=(
+            Column(name="change"),
+            Column(name="title"),
+            Column(name="services"),
+            Column(name="type", wide=True),
+            Column(name="went in", kind="time"),
+            Column(name="ruling"),
+            Column(name="outcome"),
+            Column(name="requester"),
+            Column(name="approvers (position)"),
+            Column(name="implementers"),
+            Column(name="window", wide=True),
+            Column(name="freezes", wide=True),
+            Column(name="policies", wide=True),
+        ),
+        rows=cells,
+    )
+
+
+def _title(trail: DecisionTrail) -> str:
+    """Return the title that stood last; "" where there is none, or it was taken out."""
+    title = ""
+    for decision in trail.decisions:
+        event: Any = decision.event  # Any: what an event carries depends on its class.
+        if decision.voided_by is None and isinstance(event, _TITLED):
+            title = event.title or title
+    return title
+
+
+_TITLED: Final = (ChangePlanned, ChangeRevised, ChangeReworded, ChangeObserved)
+"""Events that say what a change is called."""
+
+
+def _approver(decision: Decision) -> str:
+    """Return who approved, when, and where that stands: "mia 2026-07-03 10:12Z (14)"."""
+    afterwards = ", afterwards" if isinstance(decision.event, ChangeApprovedRetroactively) else ""
+    capacity = decision.authority
+    word = "" if capacity in {None, Authority.PEER} else f" ({capacity})"
+    where = f"({decision.position}{afterwards})"
+    return f"{quoted(decision.by)}{word} {_when(decision.at)} {where}"
+
+
+def _when(at: Moment | None) -> str:
+    """Return a moment in UTC to the minute; of an uncertain one both bounds."""
+    if at is None:
+        return "at an unknown time"
+    bounds = dict.fromkeys(
+        f"{bound.astimezone(UTC):%Y-%m-%d %H:%M}Z" for bound in (earliest(at), latest(at))
+    )
+    return " to ".join(bounds)
+
+
+def _rulings(held: Duties, trails: Mapping[str, DecisionTrail]) -> Iterator[Block]:
     late = [
         (row.change, ruling_cell(check.ruling), check.reason, _positions(check.positions))
         for row in held.rows
@@ -284,6 +433,28 @@ def _overdue(held: Duties) -> Iterator[Block]:
         columns=tuple(Column(name=name) for name in names),
         rows=[*late, *waiting],
     )
+    given: list[tuple[Cell, ...]] = []
+    rulings = (ChangeApprovedRetroactively, RetroactiveApprovalRefused)
+    decisions = [(trail.change, each) for trail in trails.values() for each in trail.decisions]
+    for change, each in sorted(decisions, key=lambda pair: pair[1].position):
+        if isinstance(each.event, rulings):
+            voided = each.voided_by is not None
+            what: Cell = Word(f"{each.what} (voided)", "struck") if voided else each.what
+            when = moment_cell(each.at)
+            given.append((each.position, change, what, each.by, when, each.recorded_at, each.why))
+    yield Table(
+        title="rulings given",
+        columns=(
+            Column(name="position", kind="number"),
+            Column(name="change"),
+            Column(name="ruling"),
+            Column(name="who"),
+            Column(name="when", kind="time"),
+            Column(name="recorded", kind="time"),
+            Column(name="reason"),
+        ),
+        rows=given,
+    )
 
 
 def _positions(positions: Sequence[int]) -> str:
@@ -293,11 +464,33 @@ def _positions(positions: Sequence[int]) -> str:
 # --- figures --------------------------------------------------------------------------------------
 
 
+def _as_of(
+    log: Sequence[Recorded], published: int | datetime | None, before: int, period: Period
+) -> datetime:
+    """
+    Return up to when figures of the period tell of the world: its end, or when they were published.
+
+    What is told later of the last days of the period belongs to the figures, however early the
+    newest event before the publication stands. A position does not say when it was read: it was
+    once the period was over, unless the next event was recorded before that.
+    """
+    end = period[1]
+    if isinstance(published, datetime):
+        return min(published, end)
+    if published is None:
+        return end
+    there = [recorded for recorded in log if recorded.position <= before]
+    following = log[len(there) :]
+    if not there or not following or following[0].recorded_at >= end:
+        return end
+    return min(there[-1].recorded_at, end)
+
+
 def _moved(
-    ledger: LedgerReader,
     log: Sequence[Recorded],
     before: int,
     position: int,
+    as_of: datetime,
     period: Period,
     time_zone: str,
 ) -> tuple[Moved, ...]:
@@ -309,8 +502,6 @@ def _moved(
         # Any: every figure takes these two, and a type can't say so.
         given: Any = {"window": period, "time_zone": time_zone}
         figures[name] = partial(figure_of, **given)
-    # The digits that were printed then are those of the world up to then.
-    as_of = ledger.facts(known_at=before).as_of
     result = learned(
         log,
         known_at_a=before,
@@ -322,15 +513,15 @@ def _moved(
     return result.figures
 
 
-def _figures(moved: Sequence[Moved], before: int) -> Iterator[Block]:
+def _figures(moved: Sequence[Moved], before: int, as_of: datetime) -> Iterator[Block]:
     yield Heading("Figures as published, and as known now")
     if not moved:
         yield Paragraph("Nothing was recorded yet when figures of this period were published.")
         return
-    as_of = moved[0].after.as_of
     yield Paragraph(
-        f"Both are as of {as_of}: the first as known at log position {before}, the second as known "
-        "at the end of what was read. They differ by what became known since, and by nothing else."
+        f"Both are as of {as_of.isoformat()}: the first as known at log position {before}, the "
+        "second as known at the end of what was read. They differ by what became known since, "
+        "and by nothing else."
     )
     yield moved_table(moved, title="figures of the period")
     for figure in moved:
@@ -466,9 +657,16 @@ def _favours(facts: Facts) -> Mapping[tuple[str, int, str], Edit]:
 def _redactions(log: Sequence[Recorded]) -> Iterator[Block]:
     yield Heading("Redactions")
     rows: list[tuple[Cell, ...]] = []
+    taken: dict[str, list[int]] = {}
+    accounted: set[tuple[str, int]] = set()
     for recorded in log:
         event = recorded.event
+        if recorded.redacted:
+            taken.setdefault(recorded.stream, []).append(recorded.version)
         if isinstance(event, WordsRedacted):
+            # As the verifier has it: an event can only speak of those before it.
+            before = (version for version in event.versions if version < recorded.version)
+            accounted |= {(recorded.stream, version) for version in before}
             versions = ", ".join(map(str, event.versions))
             rows.append((recorded.position, recorded.recorded_at, recorded.stream, versions,
                          event.by, event.reason))  # fmt: skip
@@ -484,6 +682,21 @@ def _redactions(log: Sequence[Recorded]) -> Iterator[Block]:
         ),
         rows=rows,
     )
+    unsaid: list[tuple[Cell, ...]] = []
+    for stream, redacted in taken.items():
+        orphaned = [version for version in redacted if (stream, version) not in accounted]
+        if orphaned:
+            unsaid.append((Word(stream, "bad"), ", ".join(map(str, orphaned))))
+    if unsaid:
+        yield Paragraph(
+            "Words are missing of which no event says who took them out, or why. An export "
+            "without words looks like this, too."
+        )
+        yield Table(
+            title="words missing, and nobody says who took them out",
+            columns=(Column(name="of"), Column(name="versions")),
+            rows=unsaid,
+        )
 
 
 def _rules(log: Sequence[Recorded]) -> Iterator[Block]:
@@ -530,9 +743,16 @@ def _anomalies(facts: Facts) -> Iterator[Block]:
 
 
 def _again(
-    ledger: LedgerReader, position: int, before: int, period: Period, time_zone: str
+    ledger: LedgerReader,
+    position: int,
+    before: int,
+    published: int | datetime | None,
+    period: Period,
+    time_zone: str,
 ) -> Iterator[Block]:
     start, end = (moment.isoformat() for moment in period)
+    # A time says more than a position: up to when figures tell of the world.
+    given = published.isoformat() if isinstance(published, datetime) else str(before)
     yield Heading("How to make this again")
     yield Paragraph(
         f"Whoever has the ledger {ledger.ledger_id}, the same anchors and the same version of imcm "
@@ -541,7 +761,7 @@ def _again(
     yield Items(
         (
             f"imcm audit report --ledger FILE --anchors ANCHORS --from {start} --to {end} "
-            f"--tz {time_zone} --known-at {position} --published {before}",
+            f"--tz {time_zone} --known-at {position} --published {given}",
             "python verifier.py FILE ANCHORS says without imcm whether the log is what its "
             "anchors say.",
             "imcm audit prove ID proves an event to somebody who has no log.",

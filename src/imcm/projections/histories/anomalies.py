@@ -30,7 +30,7 @@ from imcm.domain.vocabulary import (
     latest,
     reads_as,
 )
-from imcm.plain import quoted
+from imcm.plain import quoted, told_apart
 from imcm.projections.facts.fold import ChangeFacts, Facts, IncidentFacts, Spell
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.excerpt import SOME, named
@@ -316,10 +316,10 @@ def _change(row: ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     if requester is not None and folded(requester) in {folded(by) for by in row.approved_by}:
         yield Oddity.SELF_APPROVED, quoted(requester)
     elif requester is not None and reads_as(requester) in map(reads_as, row.approved_by):
-        by = ", ".join(map(quoted, row.approved_by))
-        yield Oddity.READ_ALIKE, f"asked for by {quoted(requester)}, approved by {by}"
+        by = ", ".join(map(told_apart, row.approved_by))
+        yield Oddity.READ_ALIKE, f"asked for by {told_apart(requester)}, approved by {by}"
     if len({reads_as(by) for by in row.approved_by}) < len({folded(by) for by in row.approved_by}):
-        yield Oddity.READ_ALIKE, f"approved by {', '.join(map(quoted, row.approved_by))}"
+        yield Oddity.READ_ALIKE, f"approved by {', '.join(map(told_apart, row.approved_by))}"
     began = row.status not in _NOT_BEGUN
     if began and row.authorisation in {"outstanding", "refused afterwards"}:
         yield Oddity.UNAPPROVED, row.authorisation

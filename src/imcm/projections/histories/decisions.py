@@ -48,7 +48,7 @@ from imcm.domain.vocabulary import (
     reads_as,
 )
 from imcm.errors import UnknownIdError
-from imcm.plain import joined, quoted
+from imcm.plain import joined, quoted, told_apart
 from imcm.projections.figures.excerpt import SOME, excerpt, named, short
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import SHAPE, utc
@@ -845,8 +845,8 @@ def _apart(
     if alike is not None:
         doer, voter = alike
         reason = (
-            f"{quoted(doer.name)} {word} it and {quoted(voter.name)} approved it: ids that read "
-            "alike, so whether they are two people the log does not say"
+            f"{told_apart(doer.name)} {word} it and {told_apart(voter.name)} approved it: ids that "
+            "read alike, so whether they are two people the log does not say"
         )
         return _finding(question, Ruling.UNKNOWN, reason, _positions(alike))
     if not all(person.named for person in who):
@@ -1014,7 +1014,7 @@ def _doubts(
         where = _numbers(_at(unapproved))
         yield f"it had gone in without approval, voided: position {where}", _at(unapproved)
     if len({reads_as(vote.by) for vote in votes}) < len({folded(vote.by) for vote in votes}):
-        names = ", ".join(quoted(vote.by) for vote in votes)
+        names = ", ".join(told_apart(vote.by) for vote in votes)
         yield f"ids that read alike voted: {names}", _at(votes)
 
 

@@ -345,12 +345,14 @@ def restatement_blocks(
         )
         if len(change.events) > SOME:
             kinds += f", ... and {len(change.events) - SOME:,} more"
+        said = "; ".join(dict.fromkeys(filter(None, (e.said() for e in change.events[:SOME]))))
         effect = None if change.effect is None else scale.of(float(change.effect))
         rows.append(
             (
                 positions,
                 change.recorded_at,
                 kinds,
+                said,
                 scale.of(change.value_before),
                 scale.of(change.value_after),
                 effect,
@@ -362,6 +364,7 @@ def restatement_blocks(
             Column(name="positions"),
             Column(name="recorded", kind="time"),
             Column(name="events"),
+            Column(name="who, and why"),
             Column(name="from", kind="number", unit=scale.unit),
             Column(name="to", kind="number", unit=scale.unit),
             Column(name="effect", kind="number", unit=scale.unit),

@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from imcm.documents.shown import Shown, checked_most
+from imcm.domain.corrections import CORRECTIONS
+from imcm.domain.incident_events import VerdictGiven
 from imcm.domain.recorded import LogMark, Recorded, Unread, checked_log, known
 from imcm.domain.vocabulary import checked_function, optional_time
 from imcm.errors import InvalidValue
-from imcm.plain import joined
+from imcm.plain import joined, plain, quoted
 from imcm.projections.facts.fold import Facts, FactsFold
 from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.excerpt import SOME, excerpt
 from imcm.projections.figures.figure import Figure
+from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.units import SHAPE, shown
 
@@ -37,12 +40,40 @@ __all__ = ["Added", "Effect", "Restatement", "restated"]
 
 @attrs.frozen(kw_only=True)
 class Added:
-    """One event that became known between the two points: where it stands, and its type."""
+    """
+    One event that became known between the two points.
+
+    Attributes:
+        position: Its log position.
+        stream: Of what it tells, such as "incident:INC-7".
+        version: Which event of its stream it is.
+        type: Its type name.
+        by: Id of who, or what, told it; "" where the event can't be read.
+        why: The reason given, in words; "" where none was, or the words were taken out.
+        field: What it corrects, or on which change it gives a verdict; "" where it does neither.
+        was, now: The value of the field before and since; None where the event does not say, or
+            nothing stood there.
+    """
 
     position: int
     stream: str
     version: int
     type: str
+    by: str = ""
+    why: str = ""
+    field: str = ""
+    was: object = None
+    now: object = None
+
+    def said(self) -> str:
+        """Return in words who told it, what it was and is, and why; "" where nobody knows."""
+        fact = ""
+        if self.field:
+            was = "" if self.was is None else f"was {jsonable(self.was)}, "
+            now = "not known" if self.now is None else jsonable(self.now)
+            fact = f"{self.field} {was}is {now}"
+        what = f"{fact} ({self.why})" if fact and self.why else fact or self.why
+        return plain(": ".join(filter(None, (quoted(self.by) if self.by else "", what))))
 
 
 @attrs.frozen(kw_only=True)
@@ -204,7 +235,7 @@ class Restatement(Shown):
                 {
                     "record": change.record,
                     "recorded_at": change.recorded_at.isoformat(),
-                    "events": [attrs.asdict(event) for event in change.events],
+                    "events": [jsonable(event) for event in change.events],
                     "value_before": change.value_before,
                     "value_after": change.value_after,
                     "effect": _rounded(change.effect),
@@ -227,7 +258,8 @@ def _most(changes: Sequence[Effect]) -> list[Effect]:
 
 
 def _added(event: Added) -> Iterator[str]:
-    yield f"    position {event.position}: {event.type} of {event.stream}"
+    said = event.said()
+    yield f"    position {event.position}: {event.type} of {event.stream}{said and f', {said}'}"
 
 
 def restated(
@@ -376,20 +408,31 @@ def _effect(events: list[Recorded], before: float | None, after: float | None) -
     return Effect(
         record=events[0].record,
         recorded_at=events[0].recorded_at,
-        events=LazySequence.of(
-            Added(
-                position=recorded.position,
-                stream=recorded.stream,
-                version=recorded.version,
-                type=recorded.event.type
-                if isinstance(recorded.event, Unread)
-                else type(recorded.event).__name__,
-            )
-            for recorded in events
-        ),
+        events=LazySequence.of(_added_by(recorded) for recorded in events),
         value_before=before,
         value_after=after,
         effect=_difference(before, after),
+    )
+
+
+def _added_by(recorded: Recorded) -> Added:
+    """Return what is told of one event: where it stands, who told it, and why."""
+    event: Any = recorded.event  # Any: what an event carries depends on its class.
+    field, was, now = "", None, None
+    if type(event) in CORRECTIONS:
+        field, was, now = event.field, event.was, event.now
+    elif isinstance(event, VerdictGiven):
+        field, now = f"verdict on change {quoted(event.change)}", event.verdict
+    return Added(
+        position=recorded.position,
+        stream=recorded.stream,
+        version=recorded.version,
+        type=event.type if isinstance(event, Unread) else type(event).__name__,
+        by=getattr(event, "by", ""),
+        why="" if isinstance(event, Unread) else getattr(event, "why", ""),
+        field=field,
+        was=was,
+        now=now,
     )
 
 
