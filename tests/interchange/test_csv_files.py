@@ -1407,3 +1407,58 @@ class TestFromFrames:
         rows = [*self.INCIDENTS, {"Nr": "9", "Opened": "yesterday"}]
         with pytest.raises(ImportRefusedError, match="yesterday"):
             from_frames(incidents=rows, mapping=self.MAPPING)
+
+
+def _stated(rows, **mapping):
+    told = read_incidents(rows, csv_options(tz="UTC", mapping={"units": _MINUTES, **mapping}))
+    return [
+        "; ".join(map(str, row.problems))
+        if row.statement is None
+        else timedelta(microseconds=row.statement.facts["stated_time_to_restore"])
+        for row in told
+    ]
+
+
+_MINUTES = {"stated_time_to_restore": "minutes"}
+
+
+class TestNumbersOfDurations:
+    """A fraction, or thousands: the mapping says it, or the type of the cells."""
+
+    @staticmethod
+    def row(stated):
+        return {
+            "id": str(stated),
+            "detected_at": "2026-03-04T09:00",
+            "stated_time_to_restore": stated,
+        }
+
+    def test_a_text_that_may_be_two_is_refused(self):
+        (why,) = _stated([self.row("2.880")])
+        assert "stated_time_to_restore: '2.880': it is 2 and a fraction, or 2880" in why
+
+    def test_the_mapping_says_it(self):
+        assert _stated([self.row("2.880")], decimal=",") == [timedelta(minutes=2880)]
+        assert _stated([self.row("2.880")], decimal=".") == [timedelta(minutes=2.88)]
+
+    def test_numbers_by_their_type_are_open_to_no_doubt(self):
+        rows = [self.row(2.125), self.row(3)]
+        whole = [timedelta(minutes=2.125), timedelta(minutes=3)]
+        assert _stated(rows) == _stated(rows, decimal=",") == whole
+        assert "it is 2 and a fraction, or 2125" in _stated([*rows, self.row("4 min")])[0]
+
+
+def test_times_by_their_type_are_read_whatever_the_formats():
+    """The formats are those of another file's texts."""
+    rows = [{"id": "1", "detected_at": datetime(2026, 3, 4, 12)}]  # noqa: DTZ001 (as in a workbook)
+    texts = [{"id": "C1", "requested_at": "04.03.2026 11:00"}]
+    held = from_frames(
+        incidents=rows, changes=texts, tz="Europe/Berlin", time_format="%d.%m.%Y %H:%M"
+    )
+    assert held.incidents[0].detected_at == datetime(2026, 3, 4, 11, tzinfo=UTC)
+    with pytest.raises(ImportRefusedError, match=r"or in ISO 8601 with an offset or a T"):
+        from_frames(
+            incidents=[{"id": "1", "detected_at": "2026-03-04 12:00"}],
+            tz="UTC",
+            time_format="%d.%m.%Y %H:%M",
+        )

@@ -173,6 +173,8 @@ def read_by(table: str, header: Header, options: CsvOptions) -> bytes:
         "log": table in by.logs,
         "final": sorted(by.final),
     }
+    if by.decimal is not None:
+        told["decimal"] = by.decimal
     if any(more.values()):  # a mapping without them reads as before, and so does its hash
         told |= more
     text = json.dumps(told, sort_keys=True, default=dict)

@@ -39,6 +39,7 @@ class Header:
         theirs: What the table calls its columns; those that are made stand behind them.
         as_written: No mapping changes values: cells mean what they say.
         made: Columns that are made of several: the name of each, and the places of its parts.
+        numbers: Places of columns whose cells all are numbers by their type.
     """
 
     ours: Mapping[str, int]
@@ -46,6 +47,7 @@ class Header:
     theirs: tuple[str, ...]
     as_written: bool = False
     made: tuple[tuple[str, Made, tuple[int, ...]], ...] = ()
+    numbers: frozenset[int] = frozenset()
 
 
 def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
@@ -111,6 +113,7 @@ def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
         theirs=tuple(theirs for theirs, _ in columns),
         as_written=not by.values and not by.absent,
         made=tuple((name, how, parts[name]) for name, how in made.items()),
+        numbers=frozenset(place for place, name in enumerate(names) if name in table.numbers),
     )
 
 
@@ -295,8 +298,11 @@ class Row:
 
     def duration(self, name: str) -> int | None:
         """Return a duration in microseconds."""
-        unit = self.options.translation.units.get(name)
-        return self.get(name, lambda n, text: duration(n, text, unit))
+        by = self.options.translation
+        unit = by.units.get(name)
+        # A number by its type was written by us, with a point.
+        decimal = "." if self._places.get(name) in self.header.numbers else by.decimal
+        return self.get(name, lambda n, text: duration(n, text, unit, decimal))
 
     def labels(self) -> dict[str, str | None]:
         """
