@@ -471,7 +471,8 @@ class Translation:
         decimal: The sign before the fraction of durations' numbers, "." or ","; None: not said.
         refs: Our column of ids to the tool whose ids they are, where it is another one.
         complete: The files are the whole list of their source.
-        empty_removes: A label whose column is there and whose cell is empty is gone.
+        empty_removes: A label whose column is there and whose cell is empty is gone; so are causes,
+            fixes and services.
         made: Table to our columns that are made of several of theirs, or of none, and how.
         logs: Tables whose rows are states over time, the same id in many of them.
         final: Our columns of such a table that hold in every row what was known at the end.
