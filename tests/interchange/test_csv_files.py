@@ -1462,3 +1462,58 @@ def test_times_by_their_type_are_read_whatever_the_formats():
             tz="UTC",
             time_format="%d.%m.%Y %H:%M",
         )
+
+
+class TestWhatARefusalShows:
+    """A problem of each kind, columns with their names, and words of the table concerned."""
+
+    @staticmethod
+    def refusal(**given):
+        with pytest.raises(ImportRefusedError) as refused:
+            from_frames(tz="UTC", **given)
+        return str(refused.value).splitlines()
+
+    def test_one_problem_of_each_kind_comes_first(self):
+        severities = ("hoch", "Hoch", "HOCH", "mittel", "hoch", "hoch")
+        rows = [
+            {"id": str(n), "detected_at": "2026-03-04T09:00", "severity": word}
+            for n, word in enumerate(severities)
+        ]
+        rows += [{"id": "8", "detected_at": when} for when in ("gestern",)]
+        rows += [{"id": "9", "detected_at": "2026-03-04T09:00", "stated_time_to_repair": "2.880 h"}]
+        lines = self.refusal(incidents=rows)
+        named = [line.split(": ", 3)[:3] for line in lines if line.startswith("  incidents:")]
+        assert [column for _, column, _ in named] == [
+            *["severity"] * 3, "detected_at", "stated_time_to_repair"
+        ]  # fmt: skip
+        assert "  and 3 more" in lines
+        assert lines[-2:] == ['  "hoch" = "?"  # 5 rows', '  "mittel" = "?"  # 1 row']
+
+    def test_the_words_are_those_of_the_table(self):
+        when = "2026-03-04T09:00"
+        incidents = [{"id": "1", "detected_at": when, "status": "neu"}]
+        changes = [{"id": "C", "deployed_at": when, "status": "neu"}]
+        of_incidents = "one of open, acknowledged, mitigated, resolved, closed; or"
+        of_changes = "one of successful, failed, rolled_back, cancelled, not_deployed; or"
+        heads = [x for x in self.refusal(incidents=incidents) if "[" in x and "values." in x]
+        assert heads == [f'  [values.status]  # {of_incidents} "" for absent']
+        both = self.refusal(incidents=incidents, changes=changes)
+        assert [line for line in both if "values." in line] == [
+            f'  [changes.values.status]  # {of_changes} "" for absent',
+            f'  [incidents.values.status]  # {of_incidents} "" for absent',
+        ]
+        log = self.refusal(
+            incidents=[{**incidents[0], "updated_at": when}],
+            mapping={"incidents": {"kind": "log"}},
+        )
+        assert any("[values.status]" in line and "held:vendor" in line for line in log)
+
+    def test_a_misspelt_column_has_a_hint(self):
+        row = {"Number": "1", "Opened": "2026-03-04T09:00", "A long name of a column": "x"}
+        columns = {"Number": "id", "Opned": "detected_at"}
+        [line, *_] = self.refusal(incidents=[row], mapping={"incidents": {"columns": columns}})
+        assert "the file has Number, Opened, A long name of a column; near: 'Opened'" in line
+        commits = [{"chang_id": "1", "commit_id": "2"}]
+        [line, *_] = self.refusal(commits=commits)
+        assert "no column 'change_id'" in line
+        assert "it is chang_id, commit_id; near: 'chang_id'" in line

@@ -4,6 +4,7 @@ A table as rows of our contract: what its columns stand for, and its cells as va
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
@@ -105,7 +106,7 @@ def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
         raise _refused(
             table,
             f"there is no column {missing[0]!r}; the first row must be the header, and it is "
-            f"{_shown(names)}",
+            f"{_shown(names)}{_near(missing[0], names)}",
         )
     return Header(
         ours=ours,
@@ -149,7 +150,9 @@ class _Places:
             return near[0]
         if not needed:
             return _NOWHERE
-        why = "has it more than once, in other cases" if near else f"has {_shown(self._written)}"
+        why = f"has {_shown(self._written)}{_near(theirs, self._written)}"
+        if near:
+            why = "has it more than once, in other cases"
         raise _refused(self._table, f"the mapping names a column {theirs!r}; the file {why}")
 
 
@@ -186,8 +189,28 @@ def why_no_target(target: str) -> str | None:
 
 
 def _shown(cells: Iterable[str]) -> str:
-    """Return what stands in a row, for an error: a little of it, since it may be any file."""
-    return excerpt(", ".join(cells))
+    """
+    Return the names of columns, for an error, up to 300 characters.
+
+    Each is cut, and where there is only one it is cut short: it may be any file.
+    """
+    names = [*cells]
+    longest = _NAME if len(names) > 1 else _NAME // 2
+    whole = ", ".join(names)
+    if excerpt(whole, len(whole)) != whole:
+        return excerpt(whole)  # it looks like a key
+    return excerpt(", ".join(excerpt(name, longest) for name in names), _NAMES)
+
+
+_NAME: Final = 40
+_NAMES: Final = 300
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    """Return a hint at a column that is called almost so; "" where none is."""
+    by_name = {each.casefold(): each for each in names if len(each) <= _NAME}
+    near = difflib.get_close_matches(name.casefold(), by_name, n=1, cutoff=0.7)
+    return f"; near: {by_name[near[0]]!r}" if near else ""
 
 
 class Row:

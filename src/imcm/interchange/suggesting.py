@@ -28,6 +28,7 @@ from imcm.interchange.csv_contract import (
     STATUSES,
     TABLES,
     CsvOptions,
+    words_for,
 )
 from imcm.interchange.csv_table import Header, header_of
 from imcm.interchange.guesses import COLUMNS, WORDS
@@ -450,8 +451,7 @@ def _units(basis: _Basis, seen: _Seen) -> Iterator[str]:
 
 
 def _one_of(table: str, column: str) -> str:
-    words = allowed(table, column) if column == "status" else CLOSED[column]
-    return f'one of {", ".join(words)}; or "" for absent'
+    return f'one of {", ".join(words_for(table, column))}; or "" for absent'
 
 
 def _words(basis: _Basis, seen: _Seen, column: str) -> Iterator[str]:
