@@ -200,7 +200,8 @@ class Problems:
     def outside(self) -> tuple[Outside, ...]:
         """Return the values outside of closed lists, each once, with how many rows have it."""
         by_column = sorted(
-            self._outside.items(), key=lambda each: (each[0][1], each[0][0], -each[1], each[0])
+            self._outside.items(),
+            key=lambda each: (each[0][1], each[0][0], -each[1], self._written[each[0]]),
         )
         return tuple(
             Outside(
