@@ -279,11 +279,11 @@ class _Seen:
             rest.take(row.cells)
             repeats.take(row.cells)
         self.timed = rest.found()
-        self.again, at = repeats.found({*moments, *map(read.columns.index, self.timed)})
+        self.again, moving = repeats.found({*moments, *map(read.columns.index, self.timed)})
         updated = places.get("updated_at", ())
-        may = at is not None and read.columns[at] not in {*basis.kept, *read.again}
-        if at is not None and may and (not updated or at in updated):
-            self.moves = read.columns[at]
+        if moving is not None and (not updated or moving in updated):
+            name = read.columns[moving]
+            self.moves = "" if name in basis.kept or name in read.again else name
         wanted = (
             [*self.timed] if not moments else [name for name in self.timed if name == self.moves]
         )
@@ -535,7 +535,10 @@ def _as_guess(basis: _Basis, seen: _Seen) -> Iterator[str]:
     moments = {*INCIDENT_MOMENTS} & basis.header.ours.keys()
     if table == "incidents" and not moments and not seen.moves:
         names = ", ".join(INCIDENT_MOMENTS)
-        yield f'# No column looks like a moment by its name, and one is needed: "<column>" = one of {names}'
+        yield (
+            "# No column looks like a moment by its name, and one is needed: "
+            f'"<column>" = one of {names}'
+        )
     for column in CLOSED:
         if column in seen.words:
             yield ""
