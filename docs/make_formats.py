@@ -87,6 +87,35 @@ What is read is checked: a payload, or a line of JSON lines, has at most 8 MB an
 decides no path, code or query. An incident of which a source tells no moment at all is detected
 when it arrives, where that is known, and has a label that says so.
 
+## A git repository
+
+`imcm import git FOLDER --ledger ledger.db` reads the log of a clone with its whole history; in
+Python it is `imcm.interchange.git.git_changes`, whose statements `record_statements` takes. What a
+change is, a deployment each, is said by `--by`:
+
+| `--by` | a change is | deployed at | it brings in |
+|---|---|---|---|
+| `tags` (by default) | each tag that `--tags` matches | the tagger's date; of a lightweight tag, which has none, the committer date of its commit, and the label `tag` says `lightweight` | the commits that no earlier tag has in its history |
+| `merges` | each merge on the first-parent line of the branch | its committer date | the commits of the merge, and those straight to the branch since the one before |
+| `commits` | each commit on the first-parent line of the branch | its committer date | itself; of a merge, what it merged besides |
+
+- **`--tags` is a glob**, no regular expression: `"v*"`, `"shop-[0-9]*"`; on the command line it is
+  `*`, all tags, in Python `v*`. Release candidates are tags like others: `v2.0-rc1` counts as a
+  deployment, and the commits that it was the first to hold are its own, unless the glob leaves it
+  out: `"v[0-9].[0-9]"`.
+- **Lead time** is from a commit's committer date to the date of the change that brought it in. By tags and
+  merges it is how long a commit waited for its tag or merge. By commits it is 0 by construction for
+  what was committed straight to the branch, since the commit is the deployment; the command says so.
+  It says nothing of how fast a team is.
+- **A revert is a failure.** It is found by its message: `This reverts commit <id>`, as `git revert`
+  writes it, a trailer `Reverts: <id>`, or the number of a request (`Reverts owner/name#123`, or at
+  the end of the title that it quotes). The change that brought in what is taken back is
+  `rolled_back` where all of it is taken back, else `failed`, until the change that brought in the
+  revert, which repairs it. A revert before anything was deployed, and a revert of a revert, are no
+  failure. A change that nobody reverted has no status: git does not know how it went.
+- `--since` tells only what came after a tag or commit; `--branch` names the branch. What can't be
+  followed is left out and listed. Names of people are not read. A shallow clone is refused.
+
 ## The formats
 """
 

@@ -307,6 +307,51 @@ class TestLabels:
         told("id,detected_at,team", "1,@09:00Z,web", mapping=removing)
         assert row_of(ledger).labels == {"tier": "1", "team": "web"}
 
+    def test_an_emptied_list_takes_away_where_the_mapping_says_so(self, told, ledger, mapping):
+        """Causes, fixes and services: else an emptied cell says nothing, as all do."""
+        head, full = "id,detected_at,caused_by,fixed_by,service", "1,@09:00Z,C1;C2,C3,a;b"
+
+        def stands():
+            row = row_of(ledger)
+            return sorted(row.verdicts), row.services
+
+        told(head, full)
+        before = stands()
+        assert told(head, "1,@09:00Z,,,").events == 0
+        removing = mapping("empty_removes = true\n")
+        one = told(head, "1,@09:00Z,C1,C3,a;b", mapping=removing)
+        assert (one.taken_back, one.corrected) == (1, 0)
+        none = told(head, "1,@09:00Z,,,", mapping=removing)
+        assert (none.taken_back, none.corrected, none.events) == (2, 1, 3)
+        assert stands() == ([], ())
+        assert told(head, "1,@09:00Z,,,", mapping=removing).events == 0
+        told(head, full, mapping=removing)
+        assert stands() == before
+        assert told(head, "1,@09:00Z,,,", mapping=removing).events == 4
+        assert stands() == ([], ())
+        told("id,detected_at,caused_by", "1,@09:00Z,C1", mapping=removing)
+        assert len(row_of(ledger).verdicts) == 1
+
+    def test_services_that_somebody_put_right_stay(self, told, ledger, mapping):
+        """An emptied cell is told once, and a later row that is empty too says nothing new."""
+        head, removing = "id,detected_at,service,title", mapping("empty_removes = true\n")
+        told(head, "1,@09:00Z,a,x", mapping=removing)
+        told(head, "1,@09:00Z,,x", mapping=removing)
+        ledger.record(
+            "1",
+            incident.correct,
+            by="ada",
+            at=at(12),
+            version=1,
+            field="services",
+            was=(),
+            now=("b",),
+            why="seen in the logs",
+        )
+        assert row_of(ledger).services == ("b",)
+        told(head, "1,@09:00Z,,y", mapping=removing)
+        assert row_of(ledger).services == ("b",)
+
     @pytest.mark.parametrize("name", ["empty_removes", "complete"])
     def test_it_is_said_with_true_or_false(self, mapping, name):
         with pytest.raises(InvalidValue, match="true or false"):

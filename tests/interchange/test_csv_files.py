@@ -1407,3 +1407,113 @@ class TestFromFrames:
         rows = [*self.INCIDENTS, {"Nr": "9", "Opened": "yesterday"}]
         with pytest.raises(ImportRefusedError, match="yesterday"):
             from_frames(incidents=rows, mapping=self.MAPPING)
+
+
+def _stated(rows, **mapping):
+    told = read_incidents(rows, csv_options(tz="UTC", mapping={"units": _MINUTES, **mapping}))
+    return [
+        "; ".join(map(str, row.problems))
+        if row.statement is None
+        else timedelta(microseconds=row.statement.facts["stated_time_to_restore"])
+        for row in told
+    ]
+
+
+_MINUTES = {"stated_time_to_restore": "minutes"}
+
+
+class TestNumbersOfDurations:
+    """A fraction, or thousands: the mapping says it, or the type of the cells."""
+
+    @staticmethod
+    def row(stated):
+        return {
+            "id": str(stated),
+            "detected_at": "2026-03-04T09:00",
+            "stated_time_to_restore": stated,
+        }
+
+    def test_a_text_that_may_be_two_is_refused(self):
+        (why,) = _stated([self.row("2.880")])
+        assert "stated_time_to_restore: '2.880': it is 2 and a fraction, or 2880" in why
+
+    def test_the_mapping_says_it(self):
+        assert _stated([self.row("2.880")], decimal=",") == [timedelta(minutes=2880)]
+        assert _stated([self.row("2.880")], decimal=".") == [timedelta(minutes=2.88)]
+
+    def test_numbers_by_their_type_are_open_to_no_doubt(self):
+        rows = [self.row(2.125), self.row(3)]
+        whole = [timedelta(minutes=2.125), timedelta(minutes=3)]
+        assert _stated(rows) == _stated(rows, decimal=",") == whole
+        assert "it is 2 and a fraction, or 2125" in _stated([*rows, self.row("4 min")])[0]
+
+
+def test_times_by_their_type_are_read_whatever_the_formats():
+    """The formats are those of another file's texts."""
+    rows = [{"id": "1", "detected_at": datetime(2026, 3, 4, 12)}]  # noqa: DTZ001 (as in a workbook)
+    texts = [{"id": "C1", "requested_at": "04.03.2026 11:00"}]
+    held = from_frames(
+        incidents=rows, changes=texts, tz="Europe/Berlin", time_format="%d.%m.%Y %H:%M"
+    )
+    assert held.incidents[0].detected_at == datetime(2026, 3, 4, 11, tzinfo=UTC)
+    with pytest.raises(ImportRefusedError, match=r"or in ISO 8601 with an offset or a T"):
+        from_frames(
+            incidents=[{"id": "1", "detected_at": "2026-03-04 12:00"}],
+            tz="UTC",
+            time_format="%d.%m.%Y %H:%M",
+        )
+
+
+class TestWhatARefusalShows:
+    """A problem of each kind, columns with their names, and words of the table concerned."""
+
+    @staticmethod
+    def refusal(**given):
+        with pytest.raises(ImportRefusedError) as refused:
+            from_frames(tz="UTC", **given)
+        return str(refused.value).splitlines()
+
+    def test_one_problem_of_each_kind_comes_first(self):
+        severities = ("hoch", "Hoch", "HOCH", "mittel", "hoch", "hoch")
+        rows = [
+            {"id": str(n), "detected_at": "2026-03-04T09:00", "severity": word}
+            for n, word in enumerate(severities)
+        ]
+        rows += [{"id": "8", "detected_at": when} for when in ("gestern",)]
+        rows += [{"id": "9", "detected_at": "2026-03-04T09:00", "stated_time_to_repair": "2.880 h"}]
+        lines = self.refusal(incidents=rows)
+        named = [line.split(": ", 3)[:3] for line in lines if line.startswith("  incidents:")]
+        assert [column for _, column, _ in named] == [
+            *["severity"] * 3, "detected_at", "stated_time_to_repair"
+        ]  # fmt: skip
+        assert "  and 3 more" in lines
+        assert lines[-2:] == ['  "hoch" = "?"  # 5 rows', '  "mittel" = "?"  # 1 row']
+
+    def test_the_words_are_those_of_the_table(self):
+        when = "2026-03-04T09:00"
+        incidents = [{"id": "1", "detected_at": when, "status": "neu"}]
+        changes = [{"id": "C", "deployed_at": when, "status": "neu"}]
+        of_incidents = "one of open, acknowledged, mitigated, resolved, closed; or"
+        of_changes = "one of successful, failed, rolled_back, cancelled, not_deployed; or"
+        heads = [x for x in self.refusal(incidents=incidents) if "[" in x and "values." in x]
+        assert heads == [f'  [values.status]  # {of_incidents} "" for absent']
+        both = self.refusal(incidents=incidents, changes=changes)
+        assert [line for line in both if "values." in line] == [
+            f'  [changes.values.status]  # {of_changes} "" for absent',
+            f'  [incidents.values.status]  # {of_incidents} "" for absent',
+        ]
+        log = self.refusal(
+            incidents=[{**incidents[0], "updated_at": when}],
+            mapping={"incidents": {"kind": "log"}},
+        )
+        assert any("[values.status]" in line and "held:vendor" in line for line in log)
+
+    def test_a_misspelt_column_has_a_hint(self):
+        row = {"Number": "1", "Opened": "2026-03-04T09:00", "A long name of a column": "x"}
+        columns = {"Number": "id", "Opned": "detected_at"}
+        [line, *_] = self.refusal(incidents=[row], mapping={"incidents": {"columns": columns}})
+        assert "the file has Number, Opened, A long name of a column; near: 'Opened'" in line
+        commits = [{"chang_id": "1", "commit_id": "2"}]
+        [line, *_] = self.refusal(commits=commits)
+        assert "no column 'change_id'" in line
+        assert "it is chang_id, commit_id; near: 'chang_id'" in line

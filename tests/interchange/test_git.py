@@ -880,3 +880,20 @@ def test_each_tag_brings_in_what_no_tag_before_it_holds(
             left += parents[commit]
         held = [n for n, name in enumerate(order) if tags[int(name[1:])][0] in reached]
         assert told[held[-1] + 1 if held else 0 :] == list(git_changes(place, since=ids[since]))
+
+
+def test_by_commits_the_command_says_that_there_is_no_lead_time(
+    repo: Repository, tmp_path: Path
+) -> None:
+    repo.on("main", repo.commit("one"))
+
+    def said(by: str) -> str:
+        ledger = tmp_path / f"{by}.db"
+        words = ("import", "git", str(repo.path), "--by", by, "--ledger", str(ledger))
+        ran = subprocess.run(
+            (sys.executable, "-m", "imcm", *words), capture_output=True, check=True, text=True
+        )
+        return ran.stdout
+
+    assert "its lead time is 0 by construction" in said("commits")
+    assert "lead time" not in said("merges")

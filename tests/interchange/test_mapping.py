@@ -221,11 +221,11 @@ class TestFormats:
         assert told.latest - told.earliest == timedelta(hours=1)
 
     def test_iso_with_offset_goes_on_counting(self):
-        """Beside formats ISO 8601 counts where it says its offset, and only there."""
+        """Beside formats ISO 8601 counts where it says its offset or has a T, and only there."""
         expected = datetime(2024, 3, 14, 9, 30, tzinfo=UTC)
         assert expected == self.DAY_FIRST.moment("at", "2024-03-14T09:30Z")
         with pytest.raises(InvalidValue, match="%d/%m/%Y"):
-            self.DAY_FIRST.moment("at", "2024-03-14T09:30")
+            self.DAY_FIRST.moment("at", "2024-03-14 09:30")
 
     def test_several_that_disagree(self):
         """Where two formats read a value differently, neither is chosen."""
@@ -306,6 +306,47 @@ class TestValues:
             duration("stated", "180")
         with pytest.raises(InvalidValue, match="one of weeks, days"):
             duration("stated", "180", "fortnights")
+
+    @pytest.mark.parametrize(
+        ("text", "decimal", "seconds"),
+        [
+            ("1.5", None, 90),
+            ("1,5", None, 90),
+            ("0.125", None, 7.5),
+            ("2880", None, 172_800),
+            ("1234.567", None, 74_074.02),
+            ("2.880", ",", 172_800),
+            ("2.880", ".", 172.8),
+            ("2,880", ",", 172.8),
+            ("2,880", ".", 172_800),
+            ("1.234.567,5 s", ",", 1_234_567.5),
+            ("1,234,567.5 s", ".", 1_234_567.5),
+        ],
+    )
+    def test_the_sign_before_a_fraction(self, text, decimal, seconds):
+        """What has one reading is read; of the rest the mapping says which sign it is."""
+        assert duration("stated", text, "minutes", decimal) == round(seconds * 1_000_000)
+
+    @pytest.mark.parametrize("text", ["2.880", "2,880", "1.500 h"])
+    def test_a_fraction_that_may_be_thousands_is_refused(self, text):
+        with pytest.raises(InvalidValue, match=r'2880|1500.*decimal = "," or decimal = "\."'):
+            duration("stated", text, "minutes")
+
+    @pytest.mark.parametrize(
+        ("text", "decimal"),
+        [("1.5", ","), ("1,5", "."), ("12.34.567", ","), ("1.234,5", None), ("1.234.567", None)],
+    )
+    def test_a_number_that_is_written_otherwise_is_refused(self, text, decimal):
+        with pytest.raises(InvalidValue, match="a number as"):
+            duration("stated", text, "minutes", decimal)
+
+    def test_refuses_another_sign_before_fractions(self):
+        for call in (
+            lambda: duration("stated", "5", "minutes", ";"),
+            lambda: read_mapping({"decimal": ";"}, tables={}, closed={}),
+        ):
+            with pytest.raises(InvalidValue, match=r'one of "\.", ","'):
+                call()
 
     @pytest.mark.parametrize(
         "text",

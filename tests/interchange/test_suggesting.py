@@ -353,3 +353,72 @@ def test_any_texts_are_times_or_none(texts: list[str]) -> None:
     read = sum(times.add(text) for text in texts)
     found = times.found()
     assert (found.read, found.read + found.wrongs) == (read, len(texts))
+
+
+def test_german_headers_are_guessed() -> None:
+    """And what means nothing in a column of numbers is a word for absent."""
+    head = ("Nr", "Störung", "Priorität", "Dienst", "Beginn", "Gemeldet", "Behoben", "Dauer (min)")
+    cells = ("7", "Kasse steht", "1", "Kasse", *["13.03.2024 09:00"] * 3)
+    rows = [dict(zip(head, (*cells, last), strict=True)) for last in ("2.880", "-", "30")]
+    for number, row in enumerate(rows):
+        row["Nr"] = str(number)
+    told = tomllib.loads(suggest_mapping(rows))
+    assert told["incidents"]["columns"] == {
+        "Nr": "id",
+        "Störung": "title",
+        "Priorität": ["severity", "severity_name"],
+        "Dienst": "service",
+        "Beginn": "impact_started_at",
+        "Gemeldet": "detected_at",
+        "Behoben": "resolved_at",
+        "Dauer (min)": "stated_time_to_restore",
+    }
+    assert told["absent"] == ["-"]
+    assert told["units"] == {"stated_time_to_restore": "minutes"}
+    assert told["decimal"] == "?"
+    for more in ("Ticket", "Ende", "Erstellt", "Dauer"):
+        assert more in tomllib.loads(suggest_mapping([{more: "1"}], table="incidents"))[
+            "incidents"
+        ]["columns"]  # fmt: skip
+
+
+def test_times_are_known_by_their_values() -> None:
+    """Where no name tells a moment they are blanks; where one does they are only named."""
+    rows = [
+        {"Nr": str(n), "Ausfall ab": f"{n + 12}.03.2024 09:00", "Team": "Kasse"} for n in range(12)
+    ]
+    rows[3]["Ausfall ab"] = "gestern"
+    rows[4]["Ausfall ab"] = "-"
+    text = suggest_mapping(rows, table="incidents")
+    told = tomllib.loads(text)
+    assert told["incidents"]["columns"] == {"Nr": "id", "Ausfall ab": "?"}
+    assert told["time_formats"] == ["%d.%m.%Y %H:%M"]
+    assert told["absent"] == ["-"]
+    assert '"Ausfall ab" = "?"  # times as ["%d.%m.%Y %H:%M"] in 10 of 11 rows' in text
+    with pytest.raises(InvalidValue, match=r"detected_at"):
+        import_csv(Ledger.in_memory(), incidents=rows, mapping=told)
+    told["incidents"]["columns"]["Ausfall ab"] = "detected_at"
+    del rows[3:5]
+    assert import_csv(Ledger.in_memory(), incidents=rows, mapping=told, tz="UTC").histories == 10
+    known = suggest_mapping([{**row, "Detected": "2024-03-04T09:00Z"} for row in rows])
+    assert '# "Ausfall ab": times as' in known
+    assert '# Kept as labels: "Team".' in known
+
+
+def test_ids_that_come_again_with_another_time_are_states() -> None:
+    """As an audit log has them: the time that moves is when the row was said."""
+    rows = [
+        {"Ticket": "7", "When": f"2024-05-01T{9 + n:02}:00Z", "State": state, "Prio": "P3"}
+        for n, state in enumerate(["open", "held:vendor", "Weg"])
+    ]
+    text = suggest_mapping(rows, table="incidents")
+    told = tomllib.loads(text)
+    assert told["incidents"]["kind"] == "log"
+    assert told["incidents"]["columns"]["When"] == "updated_at"
+    assert "a guess: 2 rows with an id that was there before" in text
+    assert "held:vendor, " in text
+    told["incidents"]["values"]["status"]["Weg"] = "resolved"
+    report = import_csv(Ledger.in_memory(), incidents=rows, mapping=told)
+    assert (report.histories, report.rows_imported) == (1, 3)
+    single = [{**row, "Ticket": str(n)} for n, row in enumerate(rows)]
+    assert "kind" not in tomllib.loads(suggest_mapping(single, table="incidents"))["incidents"]

@@ -340,7 +340,7 @@ def import_git(
         str, typer.Option(help="What a deployment is: tags, merges or commits (to the branch).")
     ] = "tags",
     branch: Annotated[str | None, typer.Option(help="The branch; by default what is out.")] = None,
-    tags: Annotated[str, typer.Option(help="Which tags, as a pattern.")] = "*",
+    tags: Annotated[str, typer.Option(help='Which tags, as a glob: "v*".')] = "*",
     since: Annotated[str | None, typer.Option(help="Only what came after this tag or sha.")] = None,
     service: Annotated[list[str] | None, typer.Option(help="Of which services it is.")] = None,
     source: Annotated[str, typer.Option(help="Its name here, before every id.")] = "git",
@@ -366,9 +366,17 @@ def import_git(
         print_json({**attrs.asdict(taken), "dropped": listed, "dry_run": dry_run})
     else:
         _say_taken(taken, dry_run=dry_run)
+        if by == "commits":
+            say(_NO_LEAD_TIME)
         _say_dropped(Counter(drops))
     if taken.refused:
         raise typer.Exit(1)
+
+
+_NO_LEAD_TIME: Final = (
+    "by commits, a commit straight to the branch is its own deployment: its lead time is 0 by "
+    "construction; --by tags or merges measures one"
+)
 
 
 @app.command("formats")

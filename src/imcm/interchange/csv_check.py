@@ -4,8 +4,9 @@ What an import finds: problems, rows that say the same, merges that can't be; an
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import islice
 from typing import Final
@@ -13,7 +14,6 @@ from typing import Final
 import attrs
 
 from imcm.errors import ImcmError, UnknownIdError
-from imcm.interchange.csv_contract import CLOSED
 from imcm.interchange.mapping import BLANK, Problem
 from imcm.interchange.toml_files import toml_text
 from imcm.ledger.recording import Ledger
@@ -29,7 +29,10 @@ PROBLEMS_KEPT: Final = 1_000
 """How many problems a report names; the others are only counted."""
 
 NAMED_IN_MESSAGE: Final = 5
-
+_KINDS_NAMED: Final = 10
+_KIND: Final = 60
+_VALUES: Final = re.compile(r"\d+|'[^']*'")
+"""What of a reason may be another one in each row."""
 
 _LONGEST_VALUE: Final = 200
 
@@ -41,13 +44,17 @@ class Outside:
 
     Attributes:
         column: Our column.
-        value: What stands there, cut after 200 characters.
+        value: What stands there, in the case in which it came first, cut after 200 characters.
         rows: How many rows have it.
+        table: Which of the tables: "incidents" or "changes".
+        allowed: What a mapping can make of it there.
     """
 
     column: str
     value: str
     rows: int
+    table: str
+    allowed: tuple[str, ...]
 
 
 def rows_in_words(rows: int) -> str:
@@ -67,12 +74,16 @@ def paste_lines(outside: Sequence[Outside]) -> list[str]:
         f"{len(outside):,} value(s) need a mapping: paste these lines into it, under the heading "
         f'where that is there already, and fill in each "{BLANK}":'
     ]
+    tables: dict[str, set[str]] = {}
+    for each in outside:
+        tables.setdefault(each.column, set()).add(each.table)
     before = ""
     for each in outside[:PASTED]:
-        if each.column != before:
-            before = each.column
-            allowed = ", ".join(CLOSED.get(before, ()))
-            lines.append(f'[values.{before}]  # one of {allowed}; or "" for absent')
+        own = f"{each.table}." if len(tables[each.column]) > 1 else ""
+        heading = f"[{own}values.{each.column}]"
+        if heading != before:
+            before = heading
+            lines.append(f'{heading}  # one of {", ".join(each.allowed)}; or "" for absent')
         rows = rows_in_words(each.rows)
         shown = excerpt(each.value, _LONGEST_VALUE - 1)
         if shown == each.value:
@@ -148,7 +159,10 @@ class Problems:
         self.found = 0
         self._kept: list[Problem] = []
         self._files: dict[str, int] = {}
-        self._outside: Counter[tuple[str, str]] = Counter()
+        self._kinds: dict[tuple[str, str], list[Problem]] = {}
+        self._outside: Counter[tuple[str, str, str]] = Counter()
+        self._written: dict[tuple[str, str, str], str] = {}
+        self._allowed: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def note(self, problem: Problem) -> None:
         """Count one problem, and keep it while they are few."""
@@ -156,18 +170,48 @@ class Problems:
         self._files.setdefault(problem.file, len(self._files))
         if len(self._kept) < PROBLEMS_KEPT:
             self._kept.append(problem)
+        kind = problem.column, _VALUES.sub("", problem.why)[:_KIND]
+        some = self._kinds.get(kind)
+        if some is None and len(self._kinds) < PROBLEMS_KEPT:
+            some = self._kinds[kind] = []
+        if some is not None and len(some) < NAMED_IN_MESSAGE:
+            some.append(problem)
 
-    def note_outside(self, column: str, value: str) -> None:
-        """Count a value of a closed list's column that is no word of ours."""
-        key = column, value[:_LONGEST_VALUE]
+    def note_outside(self, table: str, column: str, value: str, allowed: tuple[str, ...]) -> None:
+        """Count a value of a closed list's column that is no word of ours, whatever its case."""
+        value = value.strip()[:_LONGEST_VALUE]
+        key = table, column, value.casefold()
         if key in self._outside or len(self._outside) < PROBLEMS_KEPT:
             self._outside[key] += 1
+            self._written.setdefault(key, value)
+            self._allowed[table, column] = allowed
+
+    def named(self) -> list[Problem]:
+        """
+        Return the few that a message names: one of each kind, then more of them up to five.
+
+        A kind is one column and one reason; of the kinds, the first ten.
+        """
+        kinds = [*self._kinds.values()][:_KINDS_NAMED]
+        chosen = [some[0] for some in kinds]
+        rest = self._in_order(problem for some in kinds for problem in some[1:])
+        return self._in_order([*chosen, *rest[: max(0, NAMED_IN_MESSAGE - len(chosen))]])
 
     def outside(self) -> tuple[Outside, ...]:
         """Return the values outside of closed lists, each once, with how many rows have it."""
-        by_column = sorted(self._outside.items(), key=lambda each: (each[0][0], -each[1], each[0]))
+        by_column = sorted(
+            self._outside.items(),
+            key=lambda each: (each[0][1], each[0][0], -each[1], self._written[each[0]]),
+        )
         return tuple(
-            Outside(column=column, value=value, rows=rows) for (column, value), rows in by_column
+            Outside(
+                column=key[1],
+                value=self._written[key],
+                rows=rows,
+                table=key[0],
+                allowed=self._allowed[key[:2]],
+            )
+            for key, rows in by_column
         )
 
     def of_file(self, file: str) -> None:
@@ -176,7 +220,10 @@ class Problems:
 
     def kept(self) -> tuple[Problem, ...]:
         """Return those that are kept, in the order of the files and their lines."""
-        return tuple(sorted(self._kept, key=lambda one: (self._files[one.file], one.line)))
+        return tuple(self._in_order(self._kept))
+
+    def _in_order(self, problems: Iterable[Problem]) -> list[Problem]:
+        return sorted(problems, key=lambda each: (self._files[each.file], each.line))
 
 
 class Survey:

@@ -158,6 +158,22 @@ CLOSED: Final[Mapping[str, tuple[str, ...]]] = {
 """Columns whose values are a closed list, and that list."""
 
 
+def words_for(table: str, column: str, *, log: bool = False) -> tuple[str, ...]:
+    """
+    Return what a mapping can make of the values of a column in one table.
+
+    Args:
+        table: Which of `TABLES`.
+        column: A column of `CLOSED`.
+        log: The rows of the table are states over time: then a status can also be a wait.
+    """
+    if column != "status":
+        return CLOSED[column]
+    if table == "incidents":
+        return INCIDENT_STATUSES if log else tuple(w for w in INCIDENT_STATUSES if w not in HOLDS)
+    return LOG_STATUSES if log else STATUSES
+
+
 @attrs.frozen(kw_only=True)
 class CsvOptions:
     """

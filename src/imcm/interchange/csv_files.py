@@ -38,7 +38,7 @@ from imcm.interchange.csv_check import (
     Survey,
     paste_lines,
 )
-from imcm.interchange.csv_contract import CsvOptions, csv_options
+from imcm.interchange.csv_contract import CsvOptions, csv_options, words_for
 from imcm.interchange.csv_log import Log, Story
 from imcm.interchange.csv_statements import Reading, Refers, commit_of, id_of, read_by
 from imcm.interchange.csv_table import Row, Rows
@@ -258,7 +258,7 @@ class _Taking:
             if id_ is None:
                 self.without_id.setdefault(table, row.line)
                 reading.statement(row, "")  # which finds what else is wrong
-                self.note(row)
+                self.note(table, row)
             elif other is None:
                 digest = hashed.copy()
                 digest.update(raw)
@@ -287,7 +287,7 @@ class _Taking:
             else:
                 survey.repeats(id_, row.line, ())
                 survey.refused |= {id_} if row.problems else set()
-            self.note(row)
+            self.note(log.table, row)
 
         kind = log.kind
         for story in log.stories(note):
@@ -301,12 +301,13 @@ class _Taking:
                     stream=stream_of(kind, story.id), decide=told.decide, known=told.known
                 )
 
-    def note(self, row: Row) -> None:
-        """Note what is wrong with a row."""
+    def note(self, table: str, row: Row) -> None:
+        """Note what is wrong with a row of one table."""
+        log = table in self.options.translation.logs
         for problem in row.problems:
             self.problems.note(problem)
         for column, value in row.outside:
-            self.problems.note_outside(column, value)
+            self.problems.note_outside(table, column, value, words_for(table, column, log=log))
 
     def _read_commits(self) -> None:
         """Read commits, and gather those of each change."""
@@ -518,8 +519,8 @@ class _Taking:
 
     def _refused_rows(self) -> ImportRefusedError:
         rows = sum(survey.rows for survey in self.surveys.values())
-        found, problems = self.problems.found, self.problems.kept()
-        named = [plain(problem) for problem in problems[:NAMED_IN_MESSAGE]]
+        found = self.problems.found
+        named = [plain(problem) for problem in self.problems.named()]
         if found > len(named):
             named.append(f"and {found - len(named):,} more")
         named += paste_lines(self.problems.outside())
@@ -649,7 +650,7 @@ class _OfRow:
         said, row = self.say.said(there)
         if row.problems or not said:
             taking.surveys[self.table].refused.add(self.id)
-            taking.note(row)
+            taking.note(self.table, row)
             return ()
         stream = stream_of(self.kind, self.id)
         facts = said[0].facts

@@ -144,6 +144,9 @@ def _read(given: object, table: str, options: CsvOptions) -> Iterator[ReadRow]:
         )
 
 
+EMPTIED: Final = ("caused_by", "fixed_by", "service")
+"""Columns of lists whose empty cell takes away what was said, where the mapping says so."""
+
 READING: Final = 1
 """Of this importer: a greater number where it reads the same row otherwise than it did."""
 
@@ -166,13 +169,15 @@ def read_by(table: str, header: Header, options: CsvOptions) -> bytes:
         "absent": sorted(by.absent),
         "units": by.units,
         "refs": by.refs,
-        "empty_removes": by.empty_removes,
+        "empty_removes": EMPTIED if by.empty_removes else False,
     }
     more: dict[str, Any] = {
         "made": {name: attrs.astuple(how) for name, how in by.made.get(table, {}).items()},
         "log": table in by.logs,
         "final": sorted(by.final),
     }
+    if by.decimal is not None:
+        told["decimal"] = by.decimal
     if any(more.values()):  # a mapping without them reads as before, and so does its hash
         told |= more
     text = json.dumps(told, sort_keys=True, default=dict)
@@ -215,6 +220,7 @@ class Reading:
         self._readers = [(column, *readers[column]) for column in readers if column in header.ours]
         self.refers = tuple((column, read) for column, _, read in self._readers if column in REFERS)
         self._updated = "updated_at" in header.ours
+        self._emptied = EMPTIED if options.translation.empty_removes else ()
         self.by = read_by(table, header, options)
 
     def statement(self, row: Row, sha256: str, *, of_log: str | None = None) -> Statement | None:
@@ -231,6 +237,8 @@ class Reading:
             value = read(row, column)
             if value is not None and value != ():
                 facts[name] = value
+            elif column in self._emptied and of_log is None and not row.text(column):
+                facts[name] = ()
         labels = row.labels()
         if labels:
             facts["labels"] = labels

@@ -4,6 +4,7 @@ A table as rows of our contract: what its columns stand for, and its cells as va
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar
 
@@ -39,6 +40,7 @@ class Header:
         theirs: What the table calls its columns; those that are made stand behind them.
         as_written: No mapping changes values: cells mean what they say.
         made: Columns that are made of several: the name of each, and the places of its parts.
+        numbers: Places of columns whose cells all are numbers by their type.
     """
 
     ours: Mapping[str, int]
@@ -46,6 +48,7 @@ class Header:
     theirs: tuple[str, ...]
     as_written: bool = False
     made: tuple[tuple[str, Made, tuple[int, ...]], ...] = ()
+    numbers: frozenset[int] = frozenset()
 
 
 def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
@@ -103,7 +106,7 @@ def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
         raise _refused(
             table,
             f"there is no column {missing[0]!r}; the first row must be the header, and it is "
-            f"{_shown(names)}",
+            f"{_shown(names)}{_near(missing[0], names)}",
         )
     return Header(
         ours=ours,
@@ -111,6 +114,7 @@ def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
         theirs=tuple(theirs for theirs, _ in columns),
         as_written=not by.values and not by.absent,
         made=tuple((name, how, parts[name]) for name, how in made.items()),
+        numbers=frozenset(place for place, name in enumerate(names) if name in table.numbers),
     )
 
 
@@ -146,7 +150,9 @@ class _Places:
             return near[0]
         if not needed:
             return _NOWHERE
-        why = "has it more than once, in other cases" if near else f"has {_shown(self._written)}"
+        why = f"has {_shown(self._written)}{_near(theirs, self._written)}"
+        if near:
+            why = "has it more than once, in other cases"
         raise _refused(self._table, f"the mapping names a column {theirs!r}; the file {why}")
 
 
@@ -183,8 +189,28 @@ def why_no_target(target: str) -> str | None:
 
 
 def _shown(cells: Iterable[str]) -> str:
-    """Return what stands in a row, for an error: a little of it, since it may be any file."""
-    return excerpt(", ".join(cells))
+    """
+    Return the names of columns, for an error, up to 300 characters.
+
+    Each is cut, and where there is only one it is cut short: it may be any file.
+    """
+    names = [*cells]
+    longest = _NAME if len(names) > 1 else _NAME // 2
+    whole = ", ".join(names)
+    if excerpt(whole, len(whole)) != whole:
+        return excerpt(whole)  # it looks like a key
+    return excerpt(", ".join(excerpt(name, longest) for name in names), _NAMES)
+
+
+_NAME: Final = 40
+_NAMES: Final = 300
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    """Return a hint at a column that is called almost so; "" where none is."""
+    by_name = {each.casefold(): each for each in names if len(each) <= _NAME}
+    near = difflib.get_close_matches(name.casefold(), by_name, n=1, cutoff=0.7)
+    return f"; near: {by_name[near[0]]!r}" if near else ""
 
 
 class Row:
@@ -295,8 +321,11 @@ class Row:
 
     def duration(self, name: str) -> int | None:
         """Return a duration in microseconds."""
-        unit = self.options.translation.units.get(name)
-        return self.get(name, lambda n, text: duration(n, text, unit))
+        by = self.options.translation
+        unit = by.units.get(name)
+        # A number by its type was written by us, with a point.
+        decimal = "." if self._places.get(name) in self.header.numbers else by.decimal
+        return self.get(name, lambda n, text: duration(n, text, unit, decimal))
 
     def labels(self) -> dict[str, str | None]:
         """

@@ -1056,6 +1056,7 @@ def additions(
         (edits if isinstance(event, EDITS) else facts).append((event, said))
     facts += _retitled(past, now, by)
     edits = _unlabelled(past, now, by, correctable, edits)
+    edits += _without_services(past, now, by, correctable)
     held = {(e.kind, e.address) for e in past.stands.values() if isinstance(e, ReferenceAdded)}
     facts += [
         (event, now.source_of(names) or latest)
@@ -1383,6 +1384,27 @@ def _unlabelled(
             )
         ]
     return edits
+
+
+def _without_services(past: Past, now: Now, by: str, correctable: Correctable) -> Iterator[Told]:
+    """Yield the correction by which services go that the source said, and says are none."""
+    said = now.facts.get("services")
+    if said is None or said.statement is None or said.value or not past.word("services"):
+        return
+    for version in sorted(past.versions):
+        event = past.stands[version]
+        if "services" in correctable.get(_kind_of(event), {}) and event.services:
+            written = past.events[version - 1]
+            for each in corrected(
+                past.stands,
+                correctable,
+                version=version,
+                field="services",
+                written=written,
+                given=replaced(written, services=(), by=by),
+                why="changed in the source",
+            ):
+                yield each, said.statement
 
 
 def _rearranged(

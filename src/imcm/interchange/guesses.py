@@ -20,7 +20,18 @@ def _words(column: str) -> str:
 
 
 _BOTH: Final[Mapping[str, tuple[str, ...]]] = {
-    "id": ("number", "nr", "no", "key", "ticket", "ticket id", "ticket nr", "reference", "ref"),
+    "id": (
+        "number",
+        "nr",
+        "no",
+        "key",
+        "ticket",
+        "ticket id",
+        "ticket nr",
+        "reference",
+        "ref",
+        *("nummer", "ticketnummer", "kennung"),
+    ),
     "service": (
         "services",
         "affected service",
@@ -28,11 +39,18 @@ _BOTH: Final[Mapping[str, tuple[str, ...]]] = {
         "system",
         "application",
         "app",
+        *("dienst", "dienste", "betroffener dienst", "anwendung"),
     ),
-    "environment": ("env", "stage"),
-    "title": ("summary", "subject", "name", "headline"),
-    "updated_at": ("updated", "last updated", "modified", "last modified", "changed"),
-    "closed_at": ("closed", "closed on", "close time", "closed date"),
+    "environment": ("env", "stage", "umgebung"),
+    "title": (
+        *("summary", "subject", "name", "headline"),
+        *("titel", "betreff", "zusammenfassung", "kurzbeschreibung"),
+    ),
+    "updated_at": (
+        *("updated", "last updated", "modified", "last modified", "changed"),
+        *("geändert", "zuletzt geändert", "geändert am", "aktualisiert"),
+    ),
+    "closed_at": ("closed", "closed on", "close time", "closed date", "geschlossen"),
 }
 
 COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -40,12 +58,17 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
         {
             **_BOTH,
             "id": (*_BOTH["id"], "incident", "incident id", "incident number", "incident nr"),
-            "severity": ("sev", "priority", "prio"),
+            "title": (*_BOTH["title"], "störung", "störungsmeldung"),
+            "severity": ("sev", "priority", "prio", "priorität", "schweregrad", "dringlichkeit"),
             "symptom": (),
-            "impact_started_at": ("impact start", "impact started", "started", "start", "begin"),
+            "impact_started_at": (
+                *("impact start", "impact started", "started", "start", "begin"),
+                *("beginn", "störungsbeginn"),
+            ),
             "detected_at": (
                 *("detected", "detected on", "opened", "opened at", "opened on", "created"),
                 *("created at", "created on", "reported", "reported at", "open time"),
+                *("gemeldet", "gemeldet am", "erstellt", "erstellt am", "erkannt", "eröffnet"),
             ),
             "declared_at": ("declared",),
             "acknowledged_at": ("acknowledged", "acked", "acked at", "ack time"),
@@ -53,6 +76,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
             "resolved_at": (
                 *("resolved", "resolved on", "solved", "solved at", "fixed", "fixed at"),
                 *("restored", "restored at", "end", "ended", "ended at"),
+                *("behoben", "behoben am", "gelöst", "gelöst am", "ende", "störungsende"),
             ),
             "customers": ("customers affected", "affected customers", "users affected"),
             "caused_by": ("cause change", "caused by change"),
@@ -71,9 +95,11 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
                 ),
                 *("time to restore minutes", "minutes to restore", "minutes to resolve"),
                 *("seconds to resolve", "hours to resolve", "time to resolve minutes"),
+                *("dauer", "dauer min", "dauer minuten", "dauer h", "dauer std", "dauer stunden"),
+                *("dauer in minuten", "dauer in stunden", "ausfallzeit", "ausfalldauer"),
             ),
             "stated_time_to_repair": ("time to repair minutes", "minutes to repair"),
-            "status": ("state",),
+            "status": ("state", "zustand"),
             "acknowledged_by": (),
             "commander": ("incident commander", "incident lead"),
             "reopened_at": ("reopened",),
@@ -107,13 +133,21 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
                 "created on",
                 "opened",
                 "opened at",
+                *("erstellt", "erstellt am", "beantragt"),
             ),
             "approved_at": ("approved", "approved on"),
-            "started_at": ("started", "start", "actual start", "actual start date", "begin"),
+            "started_at": (
+                "started",
+                "start",
+                "actual start",
+                "actual start date",
+                "begin",
+                "beginn",
+            ),
             "deployed_at": (
                 *("deployed", "deployed on", "deployment time", "released", "released at", "end"),
                 *("implemented", "implemented at", "actual end", "actual end date", "finished"),
-                "finished at",
+                *("finished at", "ausgerollt", "ausgerollt am", "ende"),
             ),
             "rolled_back_at": ("rolled back", "rollback", "rollback at"),
             "recovered_at": ("recovered",),

@@ -146,7 +146,9 @@ class TimeRules:
     Attributes:
         zone: Whose clock a time without UTC offset was read from; None refuses such times.
         formats: `strptime` formats, or "epoch seconds" and "epoch milliseconds" for numbers that
-            count from 1970 on. Where there are some, they and ISO 8601 with an offset count.
+            count from 1970 on. Where there are some, they come first; of ISO 8601, what has an
+            offset or a `T` before its clock counts besides, as cells that are times by their type
+            are written.
     """
 
     zone: zoneinfo.ZoneInfo | None = None
@@ -216,7 +218,7 @@ class TimeRules:
         ways = "a date and a time in ISO 8601, as 2024-05-01T09:30:00Z"
         if self.formats:
             formats = ", ".join(repr(given) for given in self.formats)
-            ways = f"a time in the format {formats}, or in ISO 8601 with an offset"
+            ways = f"a time in the format {formats}, or in ISO 8601 with an offset or a T"
         return f"give {ways}; an uncertain one as earliest/latest"
 
     def _read(self, name: str, text: str) -> datetime | None:
@@ -238,7 +240,7 @@ class TimeRules:
             return readings.pop()
         upper = text.upper()
         found = _ISO.fullmatch(upper)
-        if found is None or (self.formats and found[1] is None):
+        if found is None or (self.formats and found[1] is None and "T" not in upper):
             return None
         try:
             return datetime.fromisoformat(upper)
@@ -328,7 +330,17 @@ def count(name: str, text: str) -> int:
     return int(text)
 
 
-_NUMBER: Final = re.compile(r"(?P<number>\d{1,12}(?:\.\d+)?)(?: ?(?P<unit>[A-Z]+))?", re.ASCII)
+_NUMBER: Final = re.compile(
+    r"(?P<number>\d{1,12}(?:[.,]\d{1,12}){0,4})(?: ?(?P<unit>[A-Z]+))?", re.ASCII
+)
+_EITHER: Final = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+"""One sign and three digits behind it: a fraction, or thousands."""
+_PLAIN: Final = re.compile(r"\d+(?:[.,]\d+)?", re.ASCII)
+_GROUPED: Final = {
+    ".": re.compile(r"(?:\d+|\d{1,3}(?:,\d{3})+)(?:\.\d+)?", re.ASCII),
+    ",": re.compile(r"(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?", re.ASCII),
+}
+"""Numbers by the sign that stands before their fraction; the other one parts thousands."""
 _CLOCK: Final = re.compile(
     r"(?P<hours>\d{1,9}):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d(?:\.\d+)?)", re.ASCII
 )
@@ -357,7 +369,42 @@ UNITS: Final = tuple(_UNIT)
 """Units that a mapping can give to the numbers of a column."""
 
 
-def duration(name: str, text: str, unit: str | None = None) -> int:
+def number(name: str, text: str, decimal: str | None = None) -> Decimal:
+    """
+    Return a number of 0 or more, with or without a fraction.
+
+    Args:
+        decimal: The sign before the fraction, "." or ","; the other one parts thousands, in groups
+            of three. None takes a number with one sign at most, and refuses those that it could
+            make a thousand times as great: "2.880".
+
+    Raises:
+        InvalidValue: It is no such number, or may be two.
+    """
+    if decimal is not None and not (isinstance(decimal, str) and decimal in _GROUPED):
+        raise InvalidValue("decimal", decimal, 'one of ".", ","')
+    checked_text(name, text)
+    says = 'the mapping says which sign stands before the fraction: decimal = "," or decimal = "."'
+    if decimal is None:
+        if _EITHER.fullmatch(text):
+            whole, sign, rest = re.split("([.,])", text)
+            why = f"it is {whole} and a fraction, or {whole}{rest} with {sign!r} between thousands"
+            raise InvalidValue(name, text, f"{why}; a number with one reading, or {says}")
+        if not _PLAIN.fullmatch(text):
+            raise InvalidValue(
+                name, text, f"a number as 1.5 or 1,5; where thousands are parted, {says}"
+            )
+        return Decimal(text.replace(",", "."))
+    if not _GROUPED[decimal].fullmatch(text):
+        other = "," if decimal == "." else "."
+        allowed = f"{decimal!r} before the fraction, and {other!r} between thousands"
+        raise InvalidValue(name, text, f"a number as the mapping says it: {allowed}")
+    return Decimal(
+        text.translate({ord(","): ".", ord("."): ""}) if decimal == "," else text.replace(",", "")
+    )
+
+
+def duration(name: str, text: str, unit: str | None = None, decimal: str | None = None) -> int:
     """
     Return a duration in microseconds (finer digits are rounded).
 
@@ -367,9 +414,10 @@ def duration(name: str, text: str, unit: str | None = None) -> int:
 
     Args:
         unit: That of numbers alone, one of `UNITS`; None refuses them.
+        decimal: The sign before the fraction of a number, as `number` takes it.
 
     Raises:
-        InvalidValue: It is none of these.
+        InvalidValue: It is none of these, or its number may be two: "2.880".
     """
     written = checked_text(name, text).upper()
     if unit is not None and not (isinstance(unit, str) and unit in UNITS):
@@ -378,7 +426,7 @@ def duration(name: str, text: str, unit: str | None = None) -> int:
     if found is not None:
         of = unit if found["unit"] is None else _UNIT_WORDS.get(found["unit"])
         if of is not None:
-            return _microseconds(name, text, Decimal(found["number"]) * _UNIT[of])
+            return _microseconds(name, text, number(name, found["number"], decimal) * _UNIT[of])
         if found["unit"] is None:
             allowed = (
                 f'with its unit, as "{found["number"]} minutes", or a mapping that says it: '
@@ -420,9 +468,11 @@ class Translation:
         tz: IANA name of the zone of times without offset.
         time_formats: `strptime` formats of their times.
         units: Our column of durations to the unit of numbers alone in it.
+        decimal: The sign before the fraction of durations' numbers, "." or ","; None: not said.
         refs: Our column of ids to the tool whose ids they are, where it is another one.
         complete: The files are the whole list of their source.
-        empty_removes: A label whose column is there and whose cell is empty is gone.
+        empty_removes: A label whose column is there and whose cell is empty is gone; so are causes,
+            fixes and services.
         made: Table to our columns that are made of several of theirs, or of none, and how.
         logs: Tables whose rows are states over time, the same id in many of them.
         final: Our columns of such a table that hold in every row what was known at the end.
@@ -439,6 +489,7 @@ class Translation:
     tz: str | None = None
     time_formats: tuple[str, ...] = ()
     units: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    decimal: str | None = None
     refs: Mapping[str, str] = attrs.field(factory=dict[str, str])
     complete: bool = False
     empty_removes: bool = False
@@ -527,6 +578,9 @@ def read_mapping(
     for column, unit in units.items():
         if unit not in UNITS:
             raise InvalidValue(f"units.{column}", unit, f"one of {', '.join(UNITS)}")
+    decimal = None if told.get("decimal") is None else _text("decimal", told["decimal"])
+    if decimal is not None and decimal not in _GROUPED:
+        raise InvalidValue("decimal", decimal, 'one of ".", ","')
     refs = _chosen("refs", told.get("refs", {}), ours & REFERS.keys())
     for column, source in refs.items():
         if "/" in checked_id(f"refs.{column}", source):
@@ -540,6 +594,7 @@ def read_mapping(
         tz=tz,
         time_formats=formats,
         units=units,
+        decimal=decimal,
         refs=refs,
         complete=_yes_or_no("complete", told.get("complete", False)),
         empty_removes=_yes_or_no("empty_removes", told.get("empty_removes", False)),
@@ -590,7 +645,7 @@ def _plain(where: str, value: object, depth: int = 0) -> object:
 
 _SETTINGS: Final = (
     *("tz", "time_formats", "absent", "units", "refs", "complete", "empty_removes", "final"),
-    *("encoding", "delimiter", "optional"),
+    *("encoding", "delimiter", "optional", "decimal"),
 )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -28,6 +28,7 @@ from imcm.interchange.csv_contract import (
     STATUSES,
     TABLES,
     CsvOptions,
+    words_for,
 )
 from imcm.interchange.csv_table import Header, header_of
 from imcm.interchange.guesses import COLUMNS, WORDS
@@ -59,12 +60,18 @@ _RECOGNISED: Final = 4
 """So many columns of a ready mapping a table has, to be taken for an export of that tool; at least
 one of them is called as that tool alone calls it."""
 _ZONE: Final = "Europe/Berlin"
-_NUMBER: Final = re.compile(r"\d{1,12}(?:\.\d+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"\d{1,12}(?:[.,]\d{1,12}){0,4}", re.ASCII)
+_EITHER: Final = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
+"""A number that may be a fraction, or thousands."""
+_NEARLY: Final = 10
+"""Of so many values of a column of times, one may be none."""
+_IDS: Final = 100_000
+"""Of so many ids it is looked whether they come again."""
 _UNIT_IN_NAME: Final = (
     ("minutes", re.compile(r"\b(?:min|mins|minute|minutes|minuten)\b")),
-    ("hours", re.compile(r"\b(?:h|hr|hrs|hour|hours)\b")),
-    ("seconds", re.compile(r"\b(?:s|sec|secs|second|seconds)\b")),
-    ("days", re.compile(r"\b(?:d|day|days)\b")),
+    ("hours", re.compile(r"\b(?:h|hr|hrs|hour|hours|std|stunden)\b")),
+    ("seconds", re.compile(r"\b(?:s|sec|secs|second|seconds|sek|sekunden)\b")),
+    ("days", re.compile(r"\b(?:d|day|days|tage)\b")),
 )
 
 
@@ -241,6 +248,10 @@ class _Seen:
         self.more: set[str] = set()
         self.absent: Counter[str] = Counter()
         self.bare: Counter[str] = Counter()
+        self.either: Counter[str] = Counter()
+        self.again = 0  # rows whose id was there before, with other values
+        self.moves = ""  # the column whose time is another one in nearly each of them
+        self.timed: dict[str, Found] = {}  # columns of times that no name tells
         self._written: dict[tuple[str, str], str] = {}
         self._basis = basis
         places = _places(basis.header, len(read.columns))
@@ -248,6 +259,8 @@ class _Seen:
         self.times = {read.columns[at]: Times() for at in sorted(moments)}
         closed = {name: places[name] for name in CLOSED if name in places}
         durations = {name: places[name] for name in DURATIONS if name in places}
+        rest = _Unnamed(read, _open_labels(read, basis))
+        repeats = _Repeats(() if basis.ready else places.get("id", ()), {*moments, *rest.times})
         for row in read.each():
             self.rows += 1
             if row.wrong:
@@ -259,7 +272,31 @@ class _Seen:
                 self._word(name, next((row.cells[at] for at in parts if row.cells[at]), ""))
             for name, parts in durations.items():
                 text = next((row.cells[at] for at in parts if row.cells[at]), "")
-                self.bare[name] += _NUMBER.fullmatch(text) is not None
+                if text and not self._is_absent(text) and _NUMBER.fullmatch(text):
+                    self.bare[name] += 1
+                    typed = all(read.columns[at] in read.numbers for at in parts)
+                    self.either[name] += not typed and _EITHER.fullmatch(text) is not None
+            rest.take(row.cells)
+            repeats.take(row.cells)
+        self.timed = rest.found()
+        self.again, moving = repeats.found({*moments, *map(read.columns.index, self.timed)})
+        updated = places.get("updated_at", ())
+        if moving is not None and (not updated or moving in updated):
+            name = read.columns[moving]
+            self.moves = "" if name in basis.kept or name in read.again else name
+        wanted = (
+            [*self.timed] if not moments else [name for name in self.timed if name == self.moves]
+        )
+        for name in wanted:
+            self.times[name] = Times()
+            self._again(read, name)
+
+    def _again(self, read: Table, name: str) -> None:
+        """Take the times of a column that only its values tell."""
+        at = read.columns.index(name)
+        for row in read.each():
+            if not row.wrong:
+                self._time(name, row.cells[at])
 
     def _is_absent(self, text: str) -> bool:
         if text in self._basis.translation.absent:
@@ -300,6 +337,79 @@ class _Seen:
             (self._written[name, folded], rows)
             for folded, rows in sorted(words, key=lambda each: (-each[1], each[0]))
         ]
+
+
+def _open_labels(read: Table, basis: _Basis) -> Iterator[int]:
+    """Yield where the columns are of which a guess could say something, and none does."""
+    for at in () if basis.ready else basis.header.labels.values():
+        name = read.columns[at] if at < len(read.columns) else ""
+        if name and name == name.strip() and name not in {*basis.columns, *read.again}:
+            yield at
+
+
+class _Unnamed:
+    """Columns whose names tell nothing: which of them hold times, or nearly only times."""
+
+    def __init__(self, read: Table, places: Iterable[int]) -> None:
+        self._columns = read.columns
+        self.times = {at: Times() for at in places if at < len(read.columns)}
+        self._tried: Counter[int] = Counter()
+        self._wrong: Counter[int] = Counter()
+
+    def take(self, cells: Sequence[str]) -> None:
+        for at in [*self.times]:
+            text = cells[at]
+            if not text or text.casefold() in _ABSENT:
+                continue
+            self._tried[at] += 1
+            self._wrong[at] += not self.times[at].add(text)
+            if self._wrong[at] > 1 and self._wrong[at] * _NEARLY > self._tried[at] + _NEARLY:
+                del self.times[at]  # so that texts cost nothing any more
+
+    def found(self) -> dict[str, Found]:
+        """Return them, in order; bare numbers are no times by themselves."""
+        return {
+            self._columns[at]: found
+            for at, times in self.times.items()
+            if self._tried[at] and self._wrong[at] * _NEARLY <= self._tried[at]
+            if not _EPOCHS.intersection((found := times.found()).formats)
+        }
+
+
+_EPOCHS: Final = frozenset({"epoch seconds", "epoch milliseconds"})
+
+
+class _Repeats:
+    """Ids that come again, and which times are others then."""
+
+    def __init__(self, ids: Sequence[int], times: Iterable[int]) -> None:
+        self._id = ids[0] if len(ids) == 1 else None
+        self._times = sorted(times)
+        self._last: dict[str, tuple[str, ...]] = {}
+        self._moved: Counter[int] = Counter()
+        self._again = 0
+
+    def take(self, cells: Sequence[str]) -> None:
+        if self._id is None or not cells[self._id]:
+            return
+        id_, now = cells[self._id], tuple([cells[at] for at in self._times])
+        before = self._last.get(id_)
+        if before is None and len(self._last) >= _IDS:
+            return
+        self._last[id_] = now
+        if before is None or before == now:
+            return
+        self._again += 1
+        for at, was, new in zip(self._times, before, now, strict=True):
+            self._moved[at] += bool(new) and was != new
+
+    def found(self, times: Collection[int]) -> tuple[int, int | None]:
+        """Return how many rows have an id again, and the time that moves in nearly all of them."""
+        moving = [at for at in self._times if at in times]
+        at = max(moving, key=lambda each: self._moved[each], default=None)
+        if at is None or not self._again or (self._again - self._moved[at]) * _NEARLY > self._again:
+            return self._again, None
+        return self._again, at
 
 
 def allowed(table: str, column: str) -> tuple[str, ...]:
@@ -387,15 +497,32 @@ def _as_guess(basis: _Basis, seen: _Seen) -> Iterator[str]:
     yield from _zone(basis, found)
     yield from _formats(basis, found)
     yield from _absent(basis, seen)
+    either = sum(seen.either.values())
+    if either:
+        yield (
+            f'decimal = "{BLANK}"  # numbers as "2.880" in {rows_in_words(either)}: which sign '
+            'stands before the fraction, "," or "."?'
+        )
     yield from _units(basis, seen)
     yield ""
+    if seen.moves:
+        yield f"[{table}]"
+        yield (
+            f'kind = "log"  # a guess: {rows_in_words(seen.again)} with an id that was there '
+            f"before, and another {_q(seen.moves)}: states over time"
+        )
+        yield ""
     yield f"[{table}.columns]"
     own = sorted(_own_of(basis, seen.columns))
     if own:
         yield f"# Called as ours are: {', '.join(own)}."
     for name in seen.columns:
-        yield from _column(basis, name)
-    labels = [name for name in basis.header.labels if name not in basis.columns]
+        yield from _column(basis, seen, name)
+    labels = [
+        name
+        for name in basis.header.labels
+        if name not in basis.columns and name not in seen.timed and name != seen.moves
+    ]
     if table != "commits" and labels:
         some = ", ".join(_q(name) for name in labels[:_LISTED])
         more = ", ..." if len(labels) > _LISTED else ""
@@ -405,13 +532,17 @@ def _as_guess(basis: _Basis, seen: _Seen) -> Iterator[str]:
             f"# No column looks like {name!r}, and every row needs one: write it as "
             f'"<column>" = "{name}"'
         )
-    if table == "incidents" and not {*INCIDENT_MOMENTS} & basis.header.ours.keys():
+    moments = {*INCIDENT_MOMENTS} & basis.header.ours.keys()
+    if table == "incidents" and not moments and not seen.moves:
         names = ", ".join(INCIDENT_MOMENTS)
-        yield f'# No column looks like a moment, and one is needed: "<column>" = one of {names}'
+        yield (
+            "# No column looks like a moment by its name, and one is needed: "
+            f'"<column>" = one of {names}'
+        )
     for column in CLOSED:
         if column in seen.words:
             yield ""
-            yield f"[{table}.values.{column}]  # {_one_of(table, column)}"
+            yield f"[{table}.values.{column}]  # {_one_of(table, column, log=bool(seen.moves))}"
             yield from _words(basis, seen, column)
 
 
@@ -421,7 +552,21 @@ def _own_of(basis: _Basis, columns: Sequence[str]) -> Iterator[str]:
             yield name.casefold()
 
 
-def _column(basis: _Basis, name: str) -> Iterator[str]:
+def _column(basis: _Basis, seen: _Seen, name: str) -> Iterator[str]:
+    if name == seen.moves and name not in _places_of(basis, seen, "updated_at"):
+        yield f'{toml_text(name)} = "updated_at"  # a guess: its time moves with the rows of an id'
+        return
+    if name in seen.timed:
+        found = seen.timed[name]
+        how = f" as {_list(found.formats)}" if found.formats else ""
+        all_of = found.read + found.wrongs
+        one_of = ", ".join(sorted(_MOMENTS[basis.table]))
+        what = f"times{how} in {found.read:,} of {rows_in_words(all_of)}"
+        if name in seen.times:
+            yield f'{toml_text(name)} = "{BLANK}"  # {what}: one of {one_of}; or "" to leave it out'
+        else:
+            yield f"# {toml_text(name)}: {what}; kept as a label, or it is one of {one_of}"
+        return
     targets = basis.columns.get(name)
     if targets is None:
         return
@@ -429,6 +574,12 @@ def _column(basis: _Basis, name: str) -> Iterator[str]:
     stands = '""' if not targets else stands
     why = basis.kept.get(name, "a guess by its name")
     yield f"{toml_text(name)} = {stands}  # {why}"
+
+
+def _places_of(basis: _Basis, seen: _Seen, column: str) -> list[str]:
+    """Return what the table calls one of our columns."""
+    places = _places(basis.header, len(seen.columns)).get(column, ())
+    return [seen.columns[at] for at in places]
 
 
 def _list(texts: Iterable[str]) -> str:
@@ -449,9 +600,8 @@ def _units(basis: _Basis, seen: _Seen) -> Iterator[str]:
         yield f"{name} = {toml_text(unit or BLANK)}  # {_q(column)}, numbers alone in {rows}: {why}"
 
 
-def _one_of(table: str, column: str) -> str:
-    words = allowed(table, column) if column == "status" else CLOSED[column]
-    return f'one of {", ".join(words)}; or "" for absent'
+def _one_of(table: str, column: str, *, log: bool = False) -> str:
+    return f'one of {", ".join(words_for(table, column, log=log))}; or "" for absent'
 
 
 def _words(basis: _Basis, seen: _Seen, column: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from numbers import Number
 from pathlib import PurePath
 from typing import Any, Final, cast
 from uuid import UUID
@@ -102,6 +103,8 @@ class Cells:
         self._limits = limits
         self._columns: dict[str, bool] = {}
         self._inner: set[str] = set()
+        self._numbers: set[str] = set()
+        self._others: set[str] = set()
 
     def columns(self) -> tuple[str, ...]:
         """
@@ -112,6 +115,10 @@ class Cells:
         return tuple(
             [name for name, told in self._columns.items() if told or name not in self._inner]
         )
+
+    def numbers(self) -> frozenset[str]:
+        """Return the names of columns whose cells so far all are numbers by their type."""
+        return frozenset(self._numbers - self._others)
 
     # --- mappings ---
 
@@ -165,6 +172,8 @@ class Cells:
             text = value.strip()
             if not text.isascii():
                 self._check_unicode(line, name, text)
+            if text:
+                self._others.add(name)
         else:
             try:
                 text = self._told(value)
@@ -175,6 +184,8 @@ class Cells:
             except (ValueError, OverflowError, TypeError, RecursionError) as error:
                 allowed = f"give text: it can't be told as such ({excerpt(str(error), 80)})"
                 raise InvalidValue(self._place(line, name), value, allowed) from None
+            if text:
+                (self._numbers if isinstance(value, Number) else self._others).add(name)
         if len(text) > self._limits.cell:
             raise too_long(self._label, line, name, len(text), self._limits)
         return text

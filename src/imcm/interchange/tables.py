@@ -82,6 +82,7 @@ class Table:
         said: What was found out about it, in words for a report.
         name: What errors call it: its path, or what it was given as.
         again: Names that several columns of it have: their cells are joined.
+        numbers: Columns whose cells all are numbers by their type, as in a frame; none in CSV.
     """
 
     def __init__(
@@ -91,9 +92,11 @@ class Table:
         label: Label,
         rows: Callable[[], Iterator[TableRow]],
         again: Iterable[str] = (),
+        numbers: Iterable[str] = (),
     ) -> None:
         self.columns = tuple(columns)
         self.again = frozenset(again)
+        self.numbers = frozenset(numbers) - self.again
         self.said = ", ".join(said)
         self.name = label.name
         self._label = label
@@ -397,7 +400,12 @@ class _Reading:
 
         content = self._kept_rows(label, named())
         return Table(
-            columns.names, self._said, label, _read_again(content, columns.names), columns.again
+            columns.names,
+            self._said,
+            label,
+            _read_again(content, columns.names),
+            columns.again,
+            cells.numbers(),
         )
 
     def _of_mappings(self, label: Label, rows: Iterable[tuple[int, object]]) -> Table:
@@ -413,7 +421,8 @@ class _Reading:
 
         content = self._kept_rows(label, flat())
         names = cells.columns()
-        return Table(names, self._said, label, _read_again(content, names))
+        rows_again = _read_again(content, names)
+        return Table(names, self._said, label, rows_again, numbers=cells.numbers())
 
     def _kept_rows(self, label: Label, rows: Iterable[tuple[int, dict[str, str]]]) -> Content:
         """Return rows as lines of a file of ours: a number, a blank, the cells as JSON."""
