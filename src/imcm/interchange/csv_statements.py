@@ -147,7 +147,7 @@ def _read(given: object, table: str, options: CsvOptions) -> Iterator[ReadRow]:
 EMPTIED: Final = ("caused_by", "fixed_by", "service")
 """Columns of lists whose empty cell takes away what was said, where the mapping says so."""
 
-READING: Final = 1
+READING: Final = 2
 """Of this importer: a greater number where it reads the same row otherwise than it did."""
 
 
