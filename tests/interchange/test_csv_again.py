@@ -469,7 +469,7 @@ class TestKnownRows:
         told("id,impact_started_at,detected_at", "1,@09:00Z,@10:00Z")
         told("id,detected_at,impact_started_at", "1,@09:00Z,@10:00Z")
         assert len(decided) == 2
-        monkeypatch.setattr("imcm.interchange.csv_statements.READING", 2)
+        monkeypatch.setattr("imcm.interchange.csv_statements.READING", 9)
         told("id,detected_at,impact_started_at", "1,@09:00Z,@10:00Z")
         assert len(decided) == 3
 
