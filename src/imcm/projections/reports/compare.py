@@ -743,8 +743,12 @@ def _summary(
     statistic: str, a: Figure, b: Figure, difference: float | None, interval: Interval
 ) -> str:
     before, after = shown(a.value, a.unit), shown(b.value, b.unit)
-    apart, range_ = _apart(difference, a.unit), _bounds(interval, a.unit)
-    return f"{statistic} {after} after {before}, {apart}, {range_}"
+    return f"{statistic} {after} after {before}, {difference_text(difference, interval, a.unit)}"
+
+
+def difference_text(difference: float | None, interval: Interval, unit: str) -> str:
+    """Return a difference and its interval in words, as the verdict has them."""
+    return f"{_apart(difference, unit)}, {_bounds(interval, unit)}"
 
 
 def _why_undefined(*sides: tuple[Figure, float | None]) -> str:
