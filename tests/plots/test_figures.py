@@ -82,7 +82,7 @@ def test_the_number_in_the_legend_is_the_value_of_the_figure(
     [label] = [text.get_text() for text in axes.get_legend().get_texts()]
     assert label == f"{name} {shown(figure.value, 'seconds')}, n = {len(minutes)}"
     [mark] = [each for each in axes.get_lines() if list(each.get_xdata()) == [figure.value] * 2]
-    assert list(mark.get_ydata())[0] == 0
+    assert mark.get_ydata()[0] == 0
 
 
 def test_the_band_is_that_of_the_core() -> None:

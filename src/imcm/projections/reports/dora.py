@@ -42,7 +42,7 @@ from imcm.projections.figures.lead_time import LeadTime, measure_lead_time
 from imcm.projections.figures.recovery import FailedDeploymentRecovery, recover
 from imcm.projections.figures.restore import measure
 from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, shown, zone
-from imcm.projections.reports.bands import band, bands_of, spanned
+from imcm.projections.reports.bands import band, bands_of, level_text, spanned
 from imcm.projections.reports.presets import METRICS, PRESETS, MetricDefinition, Preset, preset_of
 
 if TYPE_CHECKING:
@@ -298,11 +298,8 @@ class DoraReport(Shown):
         lines = [f"DORA metrics, preset {self.preset}, {bands}"]
         for metric, figure in self.figures.items():
             line = f"  {metric}: {_value_text(figure)}, n = {figure.n:,}"
-            if self.bands[metric]:
-                line += f", {' and '.join(self.bands[metric])}"
-            reached = self.interval_bands.get(metric, ())
-            if set(reached) > set(self.bands[metric]):
-                line += f" (its interval spans {', '.join(reached)})"
+            if level := level_text(self.bands[metric], self.interval_bands.get(metric, ())):
+                line += f", {level}"
             lines.append(line)
         lines += [f"  note: {note}" for note in self.notes]
         return "\n\n".join([joined(lines), *(f.explain() for f in self.figures.values())])
