@@ -551,3 +551,11 @@ def test_every_golden_log_makes_pages(name, tmp_path):
             root = read(html_page(ledger, incident=id, views=kept))
             entries = ledger.timeline(f"incident:{id}")
             assert [row[1] for row in rows_of(root, "timeline")] == [e.id for e in entries]
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own(pages):
+    """The frame holds the page as it is, and nothing of it is markup of the notebook."""
+    page = pages["incident"]
+    [frame] = Reader(page._repr_html_()).root.children
+    assert (frame.tag, frame.attributes["sandbox"]) == ("iframe", "allow-scripts")
+    assert frame.attributes["srcdoc"] == page.html

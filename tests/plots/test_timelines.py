@@ -133,7 +133,7 @@ def test_what_is_resolved_or_done_is_over_though_nobody_closed_it() -> None:
     assert tall.get_width() == 3_600
     ledger = Ledger.in_memory()
     ledger.record("INC-0", incident.detect, by="ana", at=NOON, title="Slow", services=["a"])
-    ledger.record("INC-0", incident.triage, by="ana", at=NOON, severity=Severity.SEV3)
+    ledger.record("INC-0", incident.triage, by="ana", at=NOON, severity=Severity.P3)
     ledger.record("INC-0", incident.resolve, by="ana", at=NOON + timedelta(hours=1))
     ledger.record("INC-0", incident.close, by="ana", at=NOON + timedelta(hours=5))
     assert "incident resolved, until closed" in legend(ledger.timeline("INC-0").plot("lanes"))

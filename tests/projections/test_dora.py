@@ -301,7 +301,7 @@ class TestTelling:
         level, reaches = "performance level:", "; its interval reaches"
         assert [
             "DORA metrics, preset dora, bands of 2024",
-            f"  deployment_frequency: 0.214286 per day, n = 6, {level} high{reaches} high, medium",
+            f"  deployment_frequency: 0.214 per day, n = 6, {level} high{reaches} high, medium",
             "  lead_time: 4 h 15 s, n = 4, performance level: elite",
             f"  change_failure_rate: 50 %, n = 6, {level} worse than low{reaches} "
             "high, medium, low, worse than low",

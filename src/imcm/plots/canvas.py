@@ -197,11 +197,6 @@ def ends(figure: Figure) -> tuple[float | None, float | None]:
     return (None, None) if interval is None else (interval.low, interval.high)
 
 
-def count_of(number: int, what: str) -> str:
-    """Return a number with what it counts: "1 incident", "2 incidents"."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def lines_of(text: object, width: int = 95, most: int = 3) -> list[str]:
     """
     Return a sentence from outside as a few lines, each as `words` makes it.

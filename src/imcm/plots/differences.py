@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from imcm.domain.recorded import kind_and_id
 from imcm.errors import InvalidValue
+from imcm.plain import count_of
 from imcm.plots.canvas import (
     BLACK,
     BLUE,
@@ -22,7 +23,6 @@ from imcm.plots.canvas import (
     PALE,
     VERMILLION,
     axes_for,
-    count_of,
     finished,
     headed,
     lines_of,

@@ -22,6 +22,7 @@ from imcm.domain.incident_events import IncidentStatus, VerdictGiven
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import Between, Verdict, earliest, is_list, is_mapping, latest
 from imcm.errors import InvalidValue
+from imcm.plain import count_of
 from imcm.plots.canvas import (
     BLACK,
     BLUE,
@@ -31,7 +32,6 @@ from imcm.plots.canvas import (
     PALE,
     VERMILLION,
     axes_for,
-    count_of,
     finished,
     headed,
     said,
