@@ -57,10 +57,10 @@ def boards_section(known: Known, window: Period | None = None) -> Section:
     )
     filled = tuple(table for table in tables if table.rows)
     empty = [table.caption.lower() for table in tables if not table.rows]
-    words = (_as_of(known, window),)
+    words = [_as_of(known, window)]
     if empty:
-        words += (f"Nothing of these: {', '.join(empty)}.",)
-    return Section(id="boards", title="What stands", words=words, tables=filled)
+        words.append(f"Nothing of these: {', '.join(empty)}.")
+    return Section(id="boards", title="What stands", words=tuple(words), tables=filled)
 
 
 def _as_of(known: Known, window: Period | None) -> str:
