@@ -192,3 +192,8 @@ def _joins(c: str) -> str:
 def _selects(before: str) -> bool:
     """Say whether a variation selector after *before* chooses how that is drawn."""
     return before > "\x7f" and before.isprintable() and is_plain(before)
+
+
+def count_of(number: int, what: str) -> str:
+    """Return a number with what it counts: "1 incident", "2 incidents"."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

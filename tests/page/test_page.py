@@ -30,6 +30,7 @@ from imcm import (
     HtmlPage,
     Ledger,
     LedgerReader,
+    change,
     change_failure_rate,
     html_page,
     incident,
@@ -202,6 +203,40 @@ def test_boards_are_those_of_the_views(ledger, pages):
     root = read(pages["period"])
     assert [row[0] for row in rows_of(root, "open-incidents")] == wanted
     assert [row[0] for row in rows_of(root, "live")] == live
+
+
+def test_what_has_an_outcome_is_over(pages):
+    """Nobody closes the changes of this log: they are done for all that."""
+    root = read(pages["everything"])
+    assert not list(root.all("table", id="current-changes"))
+    with Ledger.in_memory() as short:
+        at = datetime(2026, 1, 5, tzinfo=UTC)
+        short.record("CHG-1", change.observe, by="ana", at=at, title="in", services=["a"])
+        short.record("CHG-2", change.plan, by="ana", at=at, title="to come", services=["a"])
+        rows = rows_of(read(html_page(short)), "current-changes")
+    assert [row[0] for row in rows] == ["CHG-2"]
+
+
+def test_what_stands_says_as_of_when(ledger, pages):
+    """Boards are of the newest event, whatever the period; a period that is over says so."""
+    boards = read(pages["everything"]).first("section", id="boards").text
+    assert "As of 2026-04-05" in boards
+    assert "end of the period" not in boards
+    past = read(html_page(ledger, window="2026-02")).first("section", id="boards").text
+    assert "As of 2026-04-05" in past
+    assert "not as of the end of the period, 2026-03-01" in past
+
+
+def test_the_head_of_a_service_counts_what_is_of_it(ledger, pages):
+    """Incidents and changes of others are not in its numbers."""
+    facts = ledger.facts()
+    text = read(pages["service"]).text
+    for name, rows in (("incidents", facts.incidents), ("changes", facts.changes)):
+        count = sum("checkout" in row.services for row in rows)
+        assert 0 < count < len(rows)
+        head, _, rest = text.partition(f"{name} of checkout in the log")
+        assert head
+        assert rest.split()[0] == f"{count:,}"
 
 
 def test_a_service_is_alone_on_its_page(pages):
@@ -516,3 +551,11 @@ def test_every_golden_log_makes_pages(name, tmp_path):
             root = read(html_page(ledger, incident=id, views=kept))
             entries = ledger.timeline(f"incident:{id}")
             assert [row[1] for row in rows_of(root, "timeline")] == [e.id for e in entries]
+
+
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own(pages):
+    """The frame holds the page as it is, and nothing of it is markup of the notebook."""
+    page = pages["incident"]
+    [frame] = Reader(page._repr_html_()).root.children
+    assert (frame.tag, frame.attributes["sandbox"]) == ("iframe", "allow-scripts")
+    assert frame.attributes["srcdoc"] == page.html

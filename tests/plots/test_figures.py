@@ -5,11 +5,14 @@ Figures as pictures: what is drawn are the figure's own numbers.
 from __future__ import annotations
 
 import math
+import warnings
 from datetime import UTC, datetime, timedelta
 
 import attrs
 import pytest
+from matplotlib import pyplot
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from imcm import (
     InvalidValue,
@@ -25,6 +28,7 @@ from imcm import (
 )
 from imcm.plots.parts import MOST_BARS, MOST_ROWS
 from imcm.projections.figures.figure import Included
+from imcm.projections.figures.units import shown
 from imcm.projections.statistics.intervals import Interval
 from imcm.projections.statistics.survival import kaplan_meier
 from plots.logs import NOON, deployed, restored
@@ -50,7 +54,7 @@ def labels(axes: object, which: str) -> list[str]:
 
 
 def test_the_survival_curve_is_that_of_the_core() -> None:
-    """Its points are Kaplan and Meier's, and the median in the legend is the figure's own."""
+    """Its points are Kaplan and Meier's; what is open counts in its median, said besides."""
     figure = time_to_restore(restored(*HOURS).facts())
     axes = figure.plot("survival")
     durations = [*figure.values(), *(each.value for each in figure.censored)]
@@ -59,11 +63,26 @@ def test_the_survival_curve_is_that_of_the_core() -> None:
     assert list(curve.get_xdata())[1:] == list(whole.times)
     assert list(curve.get_ydata())[1:] == list(whole.survival)
     assert figure.beside["Kaplan-Meier median, open ones censored"] == whole.median
-    assert curve.get_label() == "median 5 h, n = 6, 2 still open"
+    assert curve.get_label() == "median 4 h, n = 6, 2 still open (with them 5 h)"
     [marks] = [each for each in axes.get_lines() if each.get_marker() == "+"]
     assert sorted(marks.get_xdata()) == sorted(each.value for each in figure.censored)
     assert axes.get_ylabel() == "not over yet (%)"
-    assert "still open (Kaplan-Meier), which is marked +" in texts(axes)[-1]
+    assert "+: still open" in " ".join(texts(axes))
+
+
+@pytest.mark.parametrize("statistic", ["median", "mean", "p90", "geometric_mean"])
+@pytest.mark.parametrize("minutes", [(9, 32, 40, 121, 147, 215), (1, 2, 3)])
+def test_the_number_in_the_legend_is_the_value_of_the_figure(
+    statistic: str, minutes: tuple[int, ...]
+) -> None:
+    """Whatever statistic it is, the picture has the same number as its text, and marks it."""
+    figure = time_to_restore(restored(*(m / 60 for m in minutes)).facts(), statistic=statistic)
+    name = statistic.replace("_", " ")
+    axes = figure.plot("survival")
+    [label] = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert label == f"{name} {shown(figure.value, 'seconds')}, n = {len(minutes)}"
+    [mark] = [each for each in axes.get_lines() if list(each.get_xdata()) == [figure.value] * 2]
+    assert mark.get_ydata()[0] == 0
 
 
 def test_the_band_is_that_of_the_core() -> None:
@@ -97,7 +116,9 @@ def test_one_incident_is_a_curve_and_none_a_sentence() -> None:
         "median 2 h, n = 1"
     )
     all_open = time_to_restore(restored(-1, -1).facts()).plot()
-    assert line(all_open, "median").get_label() == "median not reached, n = 0, 2 still open"
+    assert line(all_open, "median").get_label() == (
+        "median undefined, n = 0, 2 still open (with them not reached)"
+    )
     assert "nothing to count" in texts(time_to_restore(restored().facts()).plot())
 
 
@@ -355,3 +376,32 @@ def test_what_took_no_time_is_on_the_axis(hours: tuple[float, ...], scale: str, 
     assert low == 0.0
     assert high > figure.values()[-1]
     assert list(line(axes, "median").get_xdata())[1:] == sorted(set(figure.values()))
+
+
+# --- several in one picture -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["over_time", "groups"])
+def test_pictures_fit_into_a_grid(kind: str) -> None:
+    """In a grid with a constrained layout every picture has room, and nothing is warned of."""
+    log = deployed([("abc"[n % 3], n % 3 == 0) for n in range(120)])
+    report = dora_report(log.facts(), bucket_by="month", group_by="service")
+    figure, grid = pyplot.subplots(2, 3, figsize=(14, 8), layout="constrained")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for metric, ax in zip(report.figures, grid.flat, strict=True):
+            report.plot(kind, metric=metric, ax=ax)
+        figure.draw_without_rendering()
+    for ax in grid.flat:
+        wide = ax.get_window_extent()
+        assert wide.width > 0.1 * figure.bbox.width
+        assert wide.height > 0.2 * figure.bbox.height
+        for text in ax.texts:
+            if not text.get_in_layout():  # the lines below the title
+                assert text.get_window_extent().width < figure.bbox.width / 3
+    for above, below in zip(grid[0], grid[1], strict=True):
+        labels_of_axis = above.xaxis.get_tightbbox()
+        title = below.get_title(loc="left")
+        [heading] = [text for text in below.findobj(Text) if text.get_text() == title and title]
+        if labels_of_axis is not None and above.axison:
+            assert heading.get_window_extent().y1 <= labels_of_axis.y0

@@ -31,6 +31,7 @@ from imcm import (
     restated,
     time_to_restore,
 )
+from imcm.plots.canvas import lines_of
 from imcm.plots.differences import MOST_EFFECTS
 from imcm.projections.figures.units import shown
 from plots.logs import NOON, deployed, restored
@@ -48,7 +49,7 @@ def y_labels(axes: object) -> list[str]:
 
 
 def test_two_samples_are_two_curves_under_the_verdict() -> None:
-    """The verdict is the comparison's, and both medians are told."""
+    """The verdict is the comparison's, and so are the numbers of both sides."""
     a, b = (
         time_to_restore(restored(*(factor * (n + 1) for n in range(40))).facts())
         for factor in (1, 3)
@@ -61,6 +62,33 @@ def test_two_samples_are_two_curves_under_the_verdict() -> None:
     assert all("n = 40" in name for name in names)
 
 
+@pytest.mark.parametrize("statistic", ["median", "mean"])
+def test_the_numbers_beside_two_curves_are_those_compared(statistic: str) -> None:
+    """The statistic, both values and the difference with its interval are the comparison's."""
+    a, b = (
+        time_to_restore(restored(*hours).facts(), statistic=statistic)
+        for hours in ((1, 2, 3, 9), (1, 1.5, 4, 30, -1))
+    )
+    comparison = compare(a, b)
+    axes = comparison.plot()
+    names = [text.get_text() for text in axes.get_legend().get_texts()]
+    for name, figure in zip(names, (a, b), strict=True):
+        assert f"{statistic} {shown(figure.value, 'seconds')}, n = {figure.n}" in name
+    written = " ".join(texts(axes))
+    assert f"difference b - a: {shown(comparison.difference, 'seconds')}" in written
+    assert comparison.warnings[0] in written
+    assert f"{len(comparison.warnings) - 2} more warnings" in written
+
+
+def test_what_is_cut_is_cut_behind_a_word() -> None:
+    """A sentence that is too long ends in an ellipsis, not in half a word."""
+    sentence = "counted or open in both figures " * 20
+    lines = lines_of(sentence, 60, most=2)
+    assert len(lines) == 2
+    assert lines[-1].endswith(" …")
+    assert set(" ".join(lines).split()) == {*sentence.split(), "…"}
+
+
 def test_two_shares_are_two_points_with_their_intervals() -> None:
     """Points and bars are those of both figures."""
     a, b = (
@@ -68,10 +96,15 @@ def test_two_shares_are_two_points_with_their_intervals() -> None:
         for each in (2, 5)
     )
     axes = compare(a, b).plot()
-    points = [each.get_xdata()[0] for each in axes.get_lines()]
-    assert points == [a.value, b.value]
+    comparison = compare(a, b)
+    points = [each.get_xdata()[0] for each in axes.get_lines() if each.get_marker() != "None"]
+    assert points == [a.value, b.value, comparison.difference]
     bars = [tuple(bar.get_segments()[0][:, 0]) for bar in axes.collections]
-    assert bars == [(each.interval.low, each.interval.high) for each in (a, b)]
+    assert bars == [(each.interval.low, each.interval.high) for each in (a, b, comparison)]
+    assert y_labels(axes)[-1].startswith("difference b - a")
+    left, right = axes.get_xlim()
+    assert left < min(low for low, _ in bars)
+    assert right > max(high for _, high in bars)
     assert axes.get_xlabel() == "change failure rate (%)"
     nothing = change_failure_rate(Ledger.in_memory().facts())
     half = compare(nothing, attrs.evolve(b, interval=None)).plot()

@@ -17,6 +17,7 @@ from imcm import (
     InvalidValue,
     Ledger,
     Risk,
+    Severity,
     Timeline,
     Verdict,
     change,
@@ -117,6 +118,25 @@ def test_what_was_voided_is_a_cross_and_no_status() -> None:
     assert [band.status for band in lane.bands()] == ["detected"]
     axes = ledger.timeline("INC-0").plot("events")
     assert [each.get_marker() for each in axes.get_lines()].count("x") == 1
+
+
+def test_what_is_resolved_or_done_is_over_though_nobody_closed_it() -> None:
+    """Many sources close nothing: no bar goes on to the right edge then, and arrows stay."""
+    ledger = deployed([("a", True), ("a", False)])
+    axes = timeline(ledger.replay(), service="a").plot("lanes")
+    assert legend(axes) == {"incident open", "arrow: caused"}
+    last = max(entry.at for entry in ledger.timeline("INC-0") if entry.at is not None)
+    assert last == NOON + timedelta(hours=1)
+    bars = [each.get_width() for each in axes.patches if each.get_label() == "incident open"]
+    assert sum(bars) <= 3_600
+    [tall] = [each for each in axes.patches if round(each.get_height(), 2) == 0.56]
+    assert tall.get_width() == 3_600
+    ledger = Ledger.in_memory()
+    ledger.record("INC-0", incident.detect, by="ana", at=NOON, title="Slow", services=["a"])
+    ledger.record("INC-0", incident.triage, by="ana", at=NOON, severity=Severity.P3)
+    ledger.record("INC-0", incident.resolve, by="ana", at=NOON + timedelta(hours=1))
+    ledger.record("INC-0", incident.close, by="ana", at=NOON + timedelta(hours=5))
+    assert "incident resolved, until closed" in legend(ledger.timeline("INC-0").plot("lanes"))
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -2,11 +2,19 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from imcm.errors import InvalidValue
-from imcm.projections.reports.bands import BANDS, LEVELS, band, spanned
+from imcm.projections.reports.bands import (
+    BANDS,
+    LEVELS,
+    band,
+    level_text,
+    spanned,
+    without_gaps,
+)
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -215,3 +223,59 @@ def test_what_measures_nothing_has_no_level(value):
 )
 def test_all_levels_that_an_interval_reaches(metric, low, high, expected):
     assert expected == spanned(metric, low, high, year=2024)
+
+
+@pytest.mark.parametrize(
+    ("levels", "reached", "expected"),
+    [
+        ((), (), ""),
+        (("low",), (), "performance level: low"),
+        (("low",), ("low",), "performance level: low"),
+        (("high", "medium"), ("high", "medium"), "performance level: high and medium"),
+        (
+            ("low",),
+            ("high", "low", "worse than low"),
+            "performance level: low; its interval reaches high, medium, low, worse than low",
+        ),
+    ],
+)
+def test_a_level_in_words_says_what_it_is_and_leaves_none_out(levels, reached, expected):
+    """Beside a change failure rate, "low" alone reads as a low rate."""
+    assert level_text(levels, reached) == expected
+
+
+def test_no_level_is_missing_between_two():
+    assert without_gaps(()) == ()
+    assert without_gaps(("low", "elite")) == LEVELS
+    assert without_gaps(("medium",)) == ("medium",)
+
+
+def bound_text(metric, entry):
+    """Return a bound in words, as the documentation has it."""
+    if entry.bound is None:
+        return "all else"
+    if metric == "change_failure_rate":
+        return f"up to {100 * entry.bound:g} %"
+    if metric == "deployment_frequency":
+        if entry.strict:
+            return f"more than {entry.bound:g} per day"
+        days = round(1 / entry.bound)
+        return "1 per day or more" if days == 1 else f"1 per {days} days or more"
+    hours = entry.bound / 3_600
+    length = f"{hours:g} h" if hours <= 24 else f"{hours / 24:g} days"
+    return f"less than {length}" if entry.strict else f"up to {length}"
+
+
+def threshold_lines():
+    """Yield the table of the documentation."""
+    yield "| report | metric | elite | high | medium | low |"
+    yield "|---|---|---|---|---|---|"
+    for year, metrics in BANDS.items():
+        for metric, levels in metrics.items():
+            cells = [str(year), f"`{metric}`", *(bound_text(metric, entry) for entry in levels)]
+            yield f"| {' | '.join(cells)} |"
+
+
+def test_the_thresholds_in_the_documentation_are_those_of_the_code():
+    text = (Path(__file__).parents[2] / "docs" / "definitions.md").read_text(encoding="utf-8")
+    assert "\n".join(threshold_lines()) in text

@@ -393,6 +393,24 @@ def warned(a, b, words, **arguments):
 
 
 class TestWarnings:
+    def test_uneven_populations_are_warned_of(self):
+        """Less than a tenth, on either side, of durations and of shares; none is no such side."""
+        many, few = skewed(41, 1), skewed(4, 2)
+        assert warned(*two_quarters(many, few), "one counts 41 and the other 4, less than a tenth")
+        assert warned(*two_quarters(few, many), "one counts 41 and the other 4")
+        assert warned(failed(1, 41), failed(1, 4), "one counts 41 and the other 4")
+        assert not warned(*two_quarters(many[:40], few), "less than a tenth")
+        assert not warned(*two_quarters(many, []), "less than a tenth")
+
+    def test_what_only_ended_in_the_window_is_warned_of(self):
+        """Most of b lasted longer than its window, in which durations end."""
+        long, short = 92 * 24 * HOUR, HOUR
+        assert warned(*two_quarters([short], [long, long, short]), "2 of 3 in b began before")
+        assert not warned(*two_quarters([long], [long, short]), "began before")
+        placed = two_quarters([short], [long], in_window="start")
+        assert not warned(*placed, "began before")
+        assert not warned(restore([short]), restore([long]), "began before")
+
     def test_few_values_are_warned_of_by_side(self):
         a, b = two_quarters(skewed(30, 1), skewed(29, 2))
         assert not warned(a, b, "a counts only")
@@ -629,9 +647,11 @@ class TestTold:
             "  difference b - a: undefined\n",
             "  Mann-Whitney: undefined\n",
             "  ratio of geometric means, b over a: undefined\n",
-            "  to see 10 % less it takes an undefined number per period\n",
         ):
             assert expected in text
+        assert "it takes" not in text
+        assert "it takes" not in quick(failed(0, 0), failed(0, 0)).explain()
+        assert "it takes" not in quick(*two_quarters([HOUR, HOUR], [HOUR, HOUR])).explain()
 
     def test_a_comparison_of_shares_is_explained_in_percentage_points(self):
         text = compare(failed(100, 500), failed(50, 500)).explain()

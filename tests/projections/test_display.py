@@ -308,6 +308,31 @@ class TestRepr:
             ", 12 still open, 2026-03-01 09:00 to 2027-04-23, 5 groups, 2 periods"
         )
 
+    @pytest.mark.parametrize(
+        ("value", "unit", "text"),
+        [
+            (1.655555, "per day", "1.66 per day"),
+            (0.214286, "per day", "0.214 per day"),
+            (1234.56, "per day", "1,235 per day"),
+            (2.0, "per day", "2 per day"),
+            (1234567.0, "count", "1,234,567"),
+            (1 / 6, "share", "16.67 %"),
+            (-0.00012345, "count", "-0.000123"),
+            (1e300, "count", "1e+300"),
+            (None, "per day", "undefined"),
+        ],
+    )
+    def test_a_line_has_three_digits_that_count(self, value, unit, text):
+        """A rate is not known to a millionth; what is whole is whole."""
+        figure = Figure(name="n", value=value, unit=unit, n=1, definition=Definition())
+        assert repr(figure) == f"n {text}, n = 1"
+
+    def test_one_is_no_plural(self):
+        part = Figure(name="n", value=1.0, unit="count", n=1, definition=Definition(), group="a")
+        whole = attrs.evolve(part, group=None, groups=(part,), buckets=(part,))
+        assert repr(whole) == "n 1, n = 1, 1 group, 1 period"
+        assert "facts of 1 incident and 1 change as of" in repr(imcm.facts(many(1)))
+
     def test_facts_say_what_was_not_read(self):
         assert repr(attrs.evolve(imcm.facts([]), unread={"Sung": 2})) == (
             "facts of 0 incidents and 0 changes as of None, log position 0, 2 events not read"

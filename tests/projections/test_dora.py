@@ -215,7 +215,10 @@ class TestBands:
         spans = ("elite", "high", "medium")
         assert spans == found.interval_bands["change_failure_rate"]
         assert list(spans) == found.as_dict()["interval_bands"]["change_failure_rate"]
-        line = "change_failure_rate: 2.5 %, n = 40, elite (its interval spans elite, high, medium)"
+        line = (
+            "change_failure_rate: 2.5 %, n = 40, performance level: elite; "
+            "its interval reaches elite, high, medium"
+        )
         assert line in found.explain()
         assert () == found.interval_bands["rework_rate"]
         assert () == dora_report(log(failed), year=None).interval_bands["restore"]
@@ -295,13 +298,14 @@ class TestTelling:
         """The six numbers with their levels come first, then every figure with its definition."""
         told = report().explain()
         head, *parts = told.split("\n\n")
-        spans = " (its interval spans"
+        level, reaches = "performance level:", "; its interval reaches"
         assert [
             "DORA metrics, preset dora, bands of 2024",
-            f"  deployment_frequency: 0.214286 per day, n = 6, high{spans} high, medium)",
-            "  lead_time: 4 h 15 s, n = 4, elite",
-            f"  change_failure_rate: 50 %, n = 6, worse than low{spans} high, low, worse than low)",
-            "  recovery: 4 h 15 min, n = 2, high and medium",
+            f"  deployment_frequency: 0.214 per day, n = 6, {level} high{reaches} high, medium",
+            "  lead_time: 4 h 15 s, n = 4, performance level: elite",
+            f"  change_failure_rate: 50 %, n = 6, {level} worse than low{reaches} "
+            "high, medium, low, worse than low",
+            "  recovery: 4 h 15 min, n = 2, performance level: high and medium",
             "  rework_rate: 16.67 %, n = 6",
             "  restore: 2 h 30 s, n = 5",
         ] == head.split("\n")[:7]

@@ -12,9 +12,9 @@ from imcm.domain.change_events import (
     ChangeRolledBack,
 )
 from imcm.domain.corrections import EventVoided, SourceSaid
-from imcm.domain.incident_events import IncidentDetected, IncidentResolved
+from imcm.domain.incident_events import IncidentDetected, IncidentResolved, VerdictGiven
 from imcm.domain.recorded import LedgerOpened, Recorded, Source, Unread
-from imcm.domain.vocabulary import Between, ChangeType
+from imcm.domain.vocabulary import Between, ChangeType, Verdict
 from imcm.errors import InvalidValue, NaiveTimeError, UnknownIdError
 from imcm.projections.histories.timeline import replayed, timeline
 from projections.log import (
@@ -325,6 +325,26 @@ FIVE = log(*(incident(f"INC-{hour}", detected(hour)) for hour in range(1, 6)))
 
 def test_a_window_holds_its_start_and_not_its_end():
     assert ["INC-2", "INC-3"] == ids(timeline(FIVE, window=(at(2), at(4))))
+
+
+def test_a_verdict_is_in_the_window_of_its_incident():
+    """It has no place in time, but it says what caused what happened in the window."""
+    story = log(
+        *(
+            imported(
+                f"INC-{hour}",
+                IncidentDetected(at=at(hour), by="desk"),
+                VerdictGiven(at=None, by="desk", change="CHG-1", verdict=Verdict.CAUSED),
+            )
+            for hour in (1, 9)
+        )
+    )
+
+    assert [("INC-1", "VerdictGiven"), ("INC-1", "IncidentDetected")] == [
+        (entry.id, entry.what) for entry in timeline(story, window=(at(0), at(2)))
+    ]
+    assert [] == ids(timeline(story, window=(at(2), at(4))))
+    assert [] == ids(timeline(story, window=(at(8), at(10)), as_of=at(3)))
 
 
 def test_what_has_no_known_time_is_in_no_window():

@@ -170,3 +170,19 @@ def test_the_logs_that_are_gone_through_hold_every_type_of_event():
     """Else a new type could break a board unseen."""
     types = {row.type for path in GOLDEN for row in rows_of(path)}
     assert set(EVENT_TYPES) - types <= {"LedgerOpened"}
+
+
+def test_views_say_in_one_line_what_they_are():
+    """Of which ledger, and how far they have read."""
+    with imcm.Ledger.in_memory() as ledger, imcm.views(ledger) as kept:
+        line = f"<Views of ledger {ledger.ledger_id}, log position"
+        assert repr(kept).startswith(line)
+        ledger.record(
+            "INC-1",
+            imcm.incident.detect,
+            by="ana",
+            at=datetime(2026, 3, 2, tzinfo=UTC),
+            title="Slow",
+        )
+        kept.catch_up()
+        assert repr(kept) == f"{line} {kept.position:,}>"

@@ -12,6 +12,7 @@ same bytes. docs/page.md says what stands on it.
 from __future__ import annotations
 
 from datetime import datetime
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,6 +56,13 @@ class HtmlPage:
     def __repr__(self) -> str:
         """Return what it is about, and how large it is."""
         return f"<HtmlPage {self.title!r}, {len(self.html):,} characters>"
+
+    def _repr_html_(self) -> str:
+        """Return it as a notebook shows it: in a frame of its own, which reaches nothing else."""
+        return (
+            f'<iframe srcdoc="{escape(self.html)}" sandbox="allow-scripts" '
+            'style="width: 100%; height: 40em; border: 0"></iframe>'
+        )
 
     def write(self, path: str | Path) -> None:
         """

@@ -8,28 +8,46 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
+from imcm.domain.change_events import ChangeStatus
 from imcm.page.parts import (
     Cell,
     Column,
     Known,
+    Period,
     Section,
     Table,
+    minute_text,
     name_text,
     severity_text,
 )
 from imcm.projections.boards.views import ActionItem, ChangeView, IncidentView
 from imcm.projections.facts.instants import FIRST
 from imcm.projections.figures.days import day_of
+from imcm.projections.figures.units import utc
 
 __all__ = ["ACTION_COLUMNS", "action_row", "boards_section"]
 
 
-def boards_section(known: Known) -> Section:
-    """Return what stood at the position of the page: open incidents, changes, actions, versions."""
+NOT_OVER: Final = (
+    ChangeStatus.DRAFT,
+    ChangeStatus.SUBMITTED,
+    ChangeStatus.APPROVED,
+    ChangeStatus.IMPLEMENTING,
+)
+"""Statuses of changes whose work is still to come, or goes on; many sources never close any."""
+
+
+def boards_section(known: Known, window: Period | None = None) -> Section:
+    """
+    Return what stood at the position of the page: open incidents, changes, actions, versions.
+
+    Args:
+        window: The period of the page. Where it is over, a sentence says that this is not of it.
+    """
     asked: dict[str, Any] = {"service": known.asked.service, "known_at": known.position}
     limit = known.asked.limit
     incidents = known.views.incidents(limit=limit, **asked)
-    changes = known.views.changes(limit=limit, **asked)
+    changes = known.views.changes(limit=limit, status=NOT_OVER, **asked)
     actions = known.views.actions(limit=limit, **asked)
     tables = (
         _open_incidents(known, incidents, incidents.total),
@@ -39,8 +57,21 @@ def boards_section(known: Known) -> Section:
     )
     filled = tuple(table for table in tables if table.rows)
     empty = [table.caption.lower() for table in tables if not table.rows]
-    words = (f"Nothing of these: {', '.join(empty)}.",) if empty else ()
-    return Section(id="boards", title="What stands", words=words, tables=filled)
+    words = [_as_of(known, window)]
+    if empty:
+        words.append(f"Nothing of these: {', '.join(empty)}.")
+    return Section(id="boards", title="What stands", words=tuple(words), tables=filled)
+
+
+def _as_of(known: Known, window: Period | None) -> str:
+    """Return a sentence that says when all this stood so."""
+    as_of = known.facts.as_of
+    if as_of is None:
+        return "As of the beginning: nothing is recorded yet."
+    sentence = f"As of {minute_text(as_of, known.home)}"
+    if window is not None and utc(window[1]) <= utc(as_of):
+        sentence += f", not as of the end of the period, {minute_text(window[1], known.home)}"
+    return sentence + "."
 
 
 def _open_incidents(known: Known, views: Sequence[IncidentView], total: int) -> Table:

@@ -18,6 +18,7 @@ from imcm.projections.figures.units import (
     SHARE,
     shown,
 )
+from imcm.projections.reports.bands import level_text
 from imcm.projections.reports.dora import DoraReport
 
 __all__ = ["card_of", "dora_cards", "interval_text", "value_text"]
@@ -36,12 +37,9 @@ def dora_cards(report: DoraReport) -> list[Card]:
 
 
 def _band_words(levels: Sequence[str], reached: Sequence[str], year: int | None) -> str:
-    if not levels:
-        return ""
-    words = f"{' and '.join(levels)} ({year})"
-    if set(reached) > set(levels):
-        words += f"; its interval reaches {', '.join(reached)}"
-    return words
+    """Return the level in words, with the year of the report behind the level."""
+    level, reaches, others = level_text(levels, reached).partition("; ")
+    return f"{level} ({year}){reaches}{others}" if level else ""
 
 
 def card_of(figure: Figure, band: str = "") -> Card:

@@ -128,7 +128,7 @@ def _period_page(known: Known) -> Contents:
     ]
     pictures, silent = period_pictures(known, report, bucket, lasting, incidents, changes)
     sections.append(Section(id="pictures", title="Pictures", words=silent, pictures=pictures))
-    sections.append(boards_section(known))
+    sections.append(boards_section(known, window))
     restore = {row.id: row.value for row in report.restore.included}
     why = {row.id: row.reason for row in report.restore.left_out}
     sections.append(
@@ -177,13 +177,26 @@ def _provenance(known: Known) -> tuple[tuple[str, str], ...]:
         ("time zone", known.asked.time_zone),
         ("ledger", known.ledger.ledger_id),
         ("log position", f"{facts.log_position:,}"),
-        ("incidents in the log", f"{len(facts.incidents):,}"),
-        ("changes in the log", f"{len(facts.changes):,}"),
+        *_counted(known),
     ]
     rows += [
         ("not read by this version", f"{count:,} events of type {name}")
         for name, count in facts.unread.items()
     ]
+    return tuple(rows)
+
+
+def _counted(known: Known) -> tuple[tuple[str, str], ...]:
+    """Return how many incidents and changes there are: of a service where the page is of one."""
+    facts, service = known.facts, known.asked.service
+    tables = (("incidents", facts.incidents), ("changes", facts.changes))
+    if service is None:
+        return tuple((f"{name} in the log", f"{len(table):,}") for name, table in tables)
+    rows: list[tuple[str, str]] = []
+    for name, table in tables:
+        named = [service in services for services in table.services]
+        count = sum(named[number] for number in table.columns.services)
+        rows.append((f"{name} of {service} in the log", f"{count:,}"))
     return tuple(rows)
 
 

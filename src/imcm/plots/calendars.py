@@ -16,7 +16,8 @@ from imcm import frames
 from imcm.domain.policy import Policy
 from imcm.domain.policy.freezes import Freeze, listed
 from imcm.domain.recorded import Recorded
-from imcm.plots.canvas import BLACK, VERMILLION, axes_for, count_of, finished, headed, said
+from imcm.plain import count_of
+from imcm.plots.canvas import BLACK, VERMILLION, axes_for, finished, headed, said
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import day_of, midnight, next_midnight
 from imcm.projections.figures.definition import checked_period

@@ -97,11 +97,17 @@ def words(text: object, longest: int = 60) -> str:
 
 
 def headed(ax: Axes, title: str, *lines: str) -> None:
-    """Write a title, and smaller lines below it; each was made by `words` or holds none."""
-    said = [line for line in lines if line]
+    """
+    Write a title, and smaller lines below it; each was made by `words` or holds none.
+
+    They are wrapped to the width of the axes, as far as it is known before all is laid out.
+    """
+    wide = _characters(ax)
+    title = "\n".join(_wrapped(title, max(14, round(wide * 0.72))))
+    said = [part for line in lines if line for part in _wrapped(line, wide)]
     ax.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=7 + 13 * len(said))
     for number, line in zip(reversed(range(len(said))), said, strict=True):
-        ax.annotate(
+        written = ax.annotate(
             line,
             xy=(0, 1),
             xycoords="axes fraction",
@@ -110,6 +116,21 @@ def headed(ax: Axes, title: str, *lines: str) -> None:
             fontsize=9,
             color=GREY,
         )
+        # The title, which stands above, makes room for it. If it took part in the layout itself,
+        # a line longer than its axes are wide would leave nothing for the axes of a grid.
+        written.set_in_layout(False)
+
+
+def _characters(ax: Axes) -> int:
+    """Return about how many characters of the small lines fit side by side above the axes."""
+    figure = ax.get_figure(root=True)
+    inches = 0.0 if figure is None else ax.get_window_extent().width / figure.dpi
+    return max(20, round(inches * 15.5))
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return text made by `words` as lines, in which signs are still no formulas."""
+    return [words(line, width) for line in wrap(text.replace(r"\$", "$"), width)]
 
 
 def finished(ax: Axes) -> Axes:
@@ -176,14 +197,14 @@ def ends(figure: Figure) -> tuple[float | None, float | None]:
     return (None, None) if interval is None else (interval.low, interval.high)
 
 
-def count_of(number: int, what: str) -> str:
-    """Return a number with what it counts: "1 incident", "2 incidents"."""
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
 def lines_of(text: object, width: int = 95, most: int = 3) -> list[str]:
-    """Return a sentence from outside as a few lines, each as `words` makes it."""
-    return [words(line, width) for line in wrap(plain(text), width)[:most]]
+    """
+    Return a sentence from outside as a few lines, each as `words` makes it.
+
+    What does not fit is cut behind a word, with an ellipsis.
+    """
+    lines = wrap(plain(text), width, max_lines=most, placeholder=" …")
+    return [words(line, width) for line in lines]
 
 
 # --- scales ---------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from imcm.domain.recorded import kind_and_id
 from imcm.errors import InvalidValue
+from imcm.plain import count_of
 from imcm.plots.canvas import (
     BLACK,
     BLUE,
@@ -22,7 +23,6 @@ from imcm.plots.canvas import (
     PALE,
     VERMILLION,
     axes_for,
-    count_of,
     finished,
     headed,
     lines_of,
@@ -34,7 +34,7 @@ from imcm.plots.canvas import (
 from imcm.plots.durations import curves
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.units import SECONDS, minute, shown, zone
-from imcm.projections.reports.compare import Comparison
+from imcm.projections.reports.compare import Comparison, difference_text
 from imcm.projections.reports.restated import Effect, Restatement
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def before_and_after(comparison: Comparison, /, *, ax: Axes | None = None) -> Ax
     Draw a comparison: both survival curves of durations, or both shares with their intervals.
 
     Above it stands the verdict of the tests, and the difference with its interval: two curves that
-    look apart may well be one.
+    look apart may well be one. The numbers of both sides are those that were compared. Below two
+    shares their difference is drawn with its interval, in percentage points.
 
     Args:
         comparison: As `imcm.compare` returns it.
@@ -61,9 +62,15 @@ def before_and_after(comparison: Comparison, /, *, ax: Axes | None = None) -> Ax
     if not isinstance(comparison, Comparison):
         raise InvalidValue("comparison", comparison, "what compare(...) returns")
     title = words(comparison.name[:1].upper() + comparison.name[1:]) + ", before and after"
-    lines = lines_of(comparison.verdict)
+    lines = lines_of(comparison.verdict, most=4)
+    if comparison.difference is not None:
+        apart = difference_text(comparison.difference, comparison.interval, comparison.unit)
+        if apart not in comparison.verdict:
+            lines.append(words(f"difference b - a: {apart}", 95))
     for warning in comparison.warnings[:2]:
-        lines += lines_of(warning, most=1)
+        lines += lines_of(f"warning: {warning}", most=2)
+    if more := len(comparison.warnings[2:]):
+        lines.append(f"{count_of(more, 'more warning')}: explain() has all")
     sides = [(f"{name}, {_side(each)}", each) for name, each in _sides(comparison)]
     if comparison.unit == SECONDS:
         return curves(sides, title=title, lines=lines, figure=comparison.b, ax=ax)
@@ -90,11 +97,11 @@ def _shares(
     lines: Sequence[str],
     ax: Axes | None,
 ) -> Axes:
-    axes = axes_for(ax, height=2.8)
+    axes = axes_for(ax, height=3.6)
     drawn = [figure for _, figure in sides if figure.value is not None]
     if not drawn:
         return said(axes, title, words(comparison.reason or "nothing to count", 200))
-    most = 0.0
+    least = most = 0.0
     for row, ((_, figure), ink) in enumerate(zip(sides, INKS, strict=False)):
         if figure.value is None:
             continue
@@ -109,16 +116,44 @@ def _shares(
             text, (figure.value, row), (0, 9), textcoords="offset points", ha="center", fontsize=9
         )
         most = max(most, high)
-    unit = scaled(axes.xaxis, comparison.unit, 0.0, most)
-    axes.set_xlim(0, most * 1.1 or 1.0)
-    axes.set_yticks([0, 1], labels=[name.replace(", ", "\n", 1) for name, _ in sides])
-    axes.set_ylim(1.5, -0.7)
+    names = [name.replace(", ", "\n", 1) for name, _ in sides]
+    if comparison.difference is not None:
+        names.append("difference b - a\n(percentage points)")
+        low, high = _difference(axes, len(sides), comparison, comparison.difference)
+        least, most = min(least, low), max(most, high)
+    unit = scaled(axes.xaxis, comparison.unit, least, most)
+    axes.set_xlim(least * 1.1, most * 1.1 or 1.0)
+    axes.set_yticks(range(len(names)), labels=names)
+    axes.set_ylim(len(names) - 0.5, -0.7)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(with_unit(words(comparison.name), unit))
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     headed(axes, title, *lines)
     return finished(axes)
+
+
+def _difference(
+    axes: Axes, row: int, comparison: Comparison, difference: float
+) -> tuple[float, float]:
+    """Draw the difference of two shares with its interval; return from where to where it is."""
+    interval = comparison.interval
+    low = difference if interval.low is None else interval.low
+    high = difference if interval.high is None else interval.high
+    axes.axvline(0.0, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
+    axes.axhline(row - 0.5, color=PALE, linewidth=0.8)
+    axes.hlines([row], [low], [high], color=BLACK, linewidth=1.8)
+    axes.plot([difference], [row], linestyle="none", marker="D", markersize=7, color=BLACK)
+    axes.annotate(
+        f"{100 * difference:+.3g}, {100 * interval.level:g} % interval "
+        f"{100 * low:+.3g} to {100 * high:+.3g}",
+        (difference, row),
+        (0, 9),
+        textcoords="offset points",
+        ha="center",
+        fontsize=9,
+    )
+    return low, high
 
 
 # --- restatement ----------------------------------------------------------------------------------

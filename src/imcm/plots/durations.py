@@ -58,8 +58,10 @@ def survival(figure: Figure, /, *, ax: Axes | None = None) -> Axes:
 
     The curve is that of Kaplan and Meier, and its band the pointwise confidence interval, where
     there are at most two curves. What is still open counts for as long as it is known to last, and
-    is marked with a "+" there. A dotted line goes to the median. Of a figure with groups, the
-    curves of the five with most values are drawn.
+    is marked with a "+" there. A dotted line goes to the value of the figure, which is the number
+    in the legend: a median, a mean, or what else it is, of what is over. Where some are still open
+    and it is a median, the median of the curve, which counts them, stands behind it. Of a figure
+    with groups, the curves of the five with most values are drawn.
 
     Durations are in seconds; the axis is logarithmic where the longest is a hundred times the
     shortest above 0, and then begins with a linear part where some are 0.
@@ -122,6 +124,7 @@ def curves(
     for (name, each), (ended, open_), ink in zip(named, columns, INKS, strict=False):
         whole = curve(ended, open_, level=figure.definition.level)
         _draw(axes, whole, ink, _label(name, each, whole), left=left)
+        _mark(axes, whole, ink, each.value)
         if len(named) <= MOST_BANDS:
             _band(axes, whole, ink, left=left)
     if linear:
@@ -138,7 +141,9 @@ def curves(
     axes.set_xlabel(with_unit(words(figure.name), unit))
     axes.set_ylabel("not over yet (%)")
     axes.legend(frameon=False, loc="best", fontsize=9)
-    notes = ["medians count what is still open (Kaplan-Meier), which is marked +"]
+    notes = ["the curve is that of Kaplan and Meier; dotted: the figure's own value"]
+    if any(each.censored for _, each in named):
+        notes.append("+: still open")
     if len(named) <= MOST_BANDS:
         notes.append(f"bands: {100 * figure.definition.level:g} % intervals")
     headed(axes, title, *lines, "; ".join(notes))
@@ -149,8 +154,12 @@ def _label(name: str, figure: Figure, whole: KaplanMeier) -> str:
     count = f"n = {figure.n:,}"
     if figure.censored:
         count += f", {len(figure.censored):,} still open"
-    median = "not reached" if whole.median is None else shown(whole.median, SECONDS)
-    return f"{name + ': ' if name else ''}median {median}, {count}"
+    statistic = str(getattr(figure.definition, "statistic", "value")).replace("_", " ")
+    text = f"{name + ': ' if name else ''}{statistic} {shown(figure.value, SECONDS)}, {count}"
+    if figure.censored and statistic == "median":
+        median = "not reached" if whole.median is None else shown(whole.median, SECONDS)
+        text += f" (with them {median})"
+    return text
 
 
 def _draw(axes: Axes, whole: KaplanMeier, ink: Ink, label: str, *, left: float) -> None:
@@ -175,14 +184,16 @@ def _draw(axes: Axes, whole: KaplanMeier, ink: Ink, label: str, *, left: float) 
         markeredgewidth=1.2,
         color=ink.colour,
     )
-    if whole.median is not None:
-        axes.plot(
-            [whole.median, whole.median],
-            [0, 0.5],
-            color=ink.colour,
-            linewidth=0.9,
-            linestyle=":",
-        )
+
+
+def _mark(axes: Axes, whole: KaplanMeier, ink: Ink, value: float | None) -> None:
+    """Draw a dotted line at the value of a figure, from the axis up to its curve."""
+    if value is None:
+        return
+    height = whole.survival_at(value) or 0.0
+    axes.plot([value, value], [0, height], color=ink.colour, linewidth=1.1, linestyle=":")
+    axes.plot([value], [height], linestyle="none", marker=ink.marker, markersize=5,
+              color=ink.colour)  # fmt: skip
 
 
 def _band(axes: Axes, whole: KaplanMeier, ink: Ink, *, left: float) -> None:

@@ -88,16 +88,17 @@ def over_time(figure: Figure, /, *, group: str | None = None, ax: Axes | None = 
     )
     # Crosses side by side would be a line: where there are many, gaps have to do.
     empty = [number for number in numbers if parts[number].value is None and not many]
-    axes.plot(
-        empty,
-        [0.0] * len(empty),
-        transform=axes.get_xaxis_transform(),
-        linestyle="none",
-        marker="x",
-        color=GREY,
-        clip_on=False,
-        label="undefined",
-    )
+    if empty:  # a line without points would take up room in the corner of the whole picture
+        axes.plot(
+            empty,
+            [0.0] * len(empty),
+            transform=axes.get_xaxis_transform(),
+            linestyle="none",
+            marker="x",
+            color=GREY,
+            clip_on=False,
+            label="undefined",
+        )
     known = [value for part in parts for value in (part.value, *ends(part)) if value is not None]
     if figure.value is not None:
         known.append(figure.value)

@@ -22,6 +22,7 @@ from imcm.domain.incident_events import IncidentStatus, VerdictGiven
 from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import Between, Verdict, earliest, is_list, is_mapping, latest
 from imcm.errors import InvalidValue
+from imcm.plain import count_of
 from imcm.plots.canvas import (
     BLACK,
     BLUE,
@@ -31,7 +32,6 @@ from imcm.plots.canvas import (
     PALE,
     VERMILLION,
     axes_for,
-    count_of,
     finished,
     headed,
     said,
@@ -65,10 +65,10 @@ class Pattern(NamedTuple):
 
 _OPEN = Pattern(VERMILLION, "", VERMILLION, "incident open")
 _MITIGATED = Pattern(ORANGE, "////", VERMILLION, "incident mitigated")
-_RESOLVED = Pattern("#F5E6DC", "....", VERMILLION, "incident resolved, not closed")
+_RESOLVED = Pattern("#F5E6DC", "....", VERMILLION, "incident resolved, until closed")
 _PLANNED = Pattern("white", "", BLUE, "change planned")
 _GOING_IN = Pattern(BLUE, "", BLUE, "change going in")
-_LIVE = Pattern("#CFE3F1", "\\\\\\\\", BLUE, "change in, not closed")
+_LIVE = Pattern("#CFE3F1", "\\\\\\\\", BLUE, "change in, until closed")
 
 _LOOKS: Final[Mapping[str, Mapping[str, Pattern]]] = {
     INCIDENT: {
@@ -88,6 +88,11 @@ _LOOKS: Final[Mapping[str, Mapping[str, Pattern]]] = {
     },
 }
 """Statuses that last; what is closed, cancelled, dismissed or merged is over."""
+
+_OVER: Final = frozenset(
+    {IncidentStatus.RESOLVED, ChangeStatus.IMPLEMENTED, ChangeStatus.VALIDATED}
+)
+"""Statuses that last only until something comes after; what stays in one of them is over."""
 
 
 class Band(NamedTuple):
@@ -193,7 +198,8 @@ def lanes(entries: Iterable[Entry], /, *, time_zone: str = "UTC", ax: Axes | Non
     A lane has a bar for each status while it stood (of more than thirty for those that stood
     longest), and for a rollout the share of users as a staircase. An arrow goes from a change to
     the incident it caused (solid), is suspected of (dashed) or ended (dotted), as stated last. What
-    is not over goes on to the right edge. Of more than forty, incidents and the changes linked to
+    is not over goes on to the right edge; what is resolved, or has an outcome, is over, though
+    nobody closed it. Of more than forty, incidents and the changes linked to
     them come first, and the picture says how many there are.
 
     Args:
@@ -261,6 +267,7 @@ def _most_telling(every: Sequence[Lane]) -> list[Lane]:
 
 def _lane(axes: Axes, row: float, lane: Lane, scale: ClockScale, *, height: float = 0.56) -> None:
     looks = _LOOKS[lane.kind]
+    # Many sources close nothing: what is resolved, or has an outcome, is over for all that.
     for band in _longest(lane.bands(), looks):
         look = looks[band.status]
         start = scale.x(band.start)
@@ -297,7 +304,11 @@ def _lane(axes: Axes, row: float, lane: Lane, scale: ClockScale, *, height: floa
 
 def _longest(bands: Iterable[Band], looks: Mapping[str, Pattern]) -> list[Band]:
     """Return the bands of statuses that last, in order: of many those that stood longest."""
-    lasting = [band for band in bands if band.status in looks]
+    lasting = [
+        band
+        for band in bands
+        if band.status in looks and not (band.end is None and band.status in _OVER)
+    ]
     if len(lasting) <= MOST_BARS:
         return lasting
 

@@ -294,6 +294,10 @@ class Views:
             self._follower.connection.execute("PRAGMA secure_delete = ON")
             self._follower.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB:d}")
 
+    def __repr__(self) -> str:
+        """Return what it is, of which ledger, and how far it has read; nothing is read for it."""
+        return f"<Views of ledger {self._ledger.ledger_id}, log position {self.position:,}>"
+
     # --- being current ----------------------------------------------------------------------------
 
     def catch_up(self, *, patience: float = LOCK_WAIT_SECONDS) -> int:

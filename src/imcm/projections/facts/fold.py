@@ -33,7 +33,7 @@ from imcm.domain.vocabulary import (
     optional_time,
 )
 from imcm.errors import InvalidValue, StoreError
-from imcm.plain import plain
+from imcm.plain import count_of, plain
 from imcm.projections.facts import change_rows, incident_rows
 from imcm.projections.facts.change_rows import ChangeSoFar, backdated
 from imcm.projections.facts.edits import edits_of
@@ -167,10 +167,11 @@ class Facts:
 
     def __repr__(self) -> str:
         """Return in one line how many rows there are, and what they were made from."""
-        rows = f"{len(self.incidents):,} incidents and {len(self.changes):,} changes"
+        incidents, changes = len(self.incidents), len(self.changes)
+        rows = f"{count_of(incidents, 'incident')} and {count_of(changes, 'change')}"
         line = f"facts of {rows} as of {self.as_of}, log position {self.log_position:,}"
         unread = sum(self.unread.values())
-        return f"{line}, {unread:,} events not read" if unread else line
+        return f"{line}, {count_of(unread, 'event')} not read" if unread else line
 
     @property
     def empty(self) -> bool:

@@ -15,12 +15,21 @@ import attrs
 
 from imcm.documents.shown import Shown, checked_most
 from imcm.domain.recorded import LogMark
-from imcm.plain import joined
+from imcm.plain import count_of, joined
 from imcm.projections.figures.definition import Definition, json_value
 from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.excerpt import excerpt, named, short
 from imcm.projections.figures.lazy import LazySequence
-from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, SHARE, minute, shown, zone
+from imcm.projections.figures.units import (
+    COUNT,
+    SECONDS,
+    SHAPE,
+    SHARE,
+    brief,
+    minute,
+    shown,
+    zone,
+)
 from imcm.projections.statistics.intervals import Interval
 
 if TYPE_CHECKING:
@@ -153,13 +162,13 @@ class Figure(Shown):
 
     def __repr__(self) -> str:
         """Return it in one line: the value with its bounds, of how many, and what is not over."""
-        line = f"{self.name} {shown(self.value, self.unit)}"
+        line = f"{self.name} {brief(self.value, self.unit)}"
         if self.group is not None:
-            line = f"{self.name} ({short(self.group)}) {shown(self.value, self.unit)}"
+            line = f"{self.name} ({short(self.group)}) {brief(self.value, self.unit)}"
         if self.reason is not None:
             line += f" ({self.reason})"
         if self.interval is not None and self.interval.low is not None:
-            ends = (shown(end, self.unit) for end in (self.interval.low, self.interval.high))
+            ends = (brief(end, self.unit) for end in (self.interval.low, self.interval.high))
             line += f" [{', '.join(ends)}]"
         statistic = getattr(self.definition, "statistic", None) if self.unit == SECONDS else None
         line += f", n = {self.n:,}" if statistic is None else f", {statistic} of {self.n:,}"
@@ -169,8 +178,8 @@ class Figure(Shown):
             home = zone(self.time_zone)
             line += ", " + " to ".join(minute(time_, home) for time_ in self.window)
         if self.groups:
-            line += f", {len(self.groups):,} groups"
-        return f"{line}, {len(self.buckets):,} periods" if self.buckets else line
+            line += f", {count_of(len(self.groups), 'group')}"
+        return f"{line}, {count_of(len(self.buckets), 'period')}" if self.buckets else line
 
     def document(self, *, most: int | None = None) -> Document:
         """Return it as a document; see `imcm.documents`. *most* rows a table; None for all."""

@@ -82,6 +82,20 @@ def shown(value: float | None, unit: str) -> str:
     return f"{value:g} {'' if unit == COUNT else unit}".rstrip()
 
 
+def brief(value: float | None, unit: str) -> str:
+    """
+    Return *value* as one line has it: as `shown`, but with three digits that count.
+
+    Whole numbers are whole, and durations and shares as they are always shown.
+    """
+    if value is None or unit in {SECONDS, SHARE}:
+        return shown(value, unit)
+    # Above that a float has no digits behind its point; infinite ones are no whole numbers.
+    whole = abs(value) < 1e15 and (float(value).is_integer() or abs(value) >= 999.5)
+    number = f"{value:,.0f}" if whole else f"{value:.3g}"
+    return f"{number} {'' if unit == COUNT else unit}".rstrip()
+
+
 def _shown_seconds(seconds: float) -> str:
     if seconds < 0:
         return f"-{_shown_seconds(-seconds)}"

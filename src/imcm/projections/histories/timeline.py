@@ -146,7 +146,8 @@ def timeline(
         log: Recorded events in log order.
         incident, change: Only this one (and, with *linked*, those it names or that name it).
         service: Only incidents and changes of this service, as corrected.
-        window: Only what happened in [start, end).
+        window: Only what happened in [start, end), and, of the incidents and changes of which
+            something did, what has no known time: verdicts, corrections and other statements.
         linked: Whether the story of one incident or change includes the other side's.
         as_of, known_at: As in `facts`: statements, such as verdicts and corrections, have no place
             in world time, so only `known_at` hides them.
@@ -170,10 +171,8 @@ def timeline(
     selected = [
         entry
         for name in wanted
-        for entry in entries[name]
-        if inside(entry.at, window, "[)")
-        and _had_happened(entry, cut)
-        and not isinstance(entry.event, SourceSaid)
+        for entry in _within([each for each in entries[name] if _had_happened(each, cut)], window)
+        if not isinstance(entry.event, SourceSaid)
     ]
     selected.sort(key=_order)
     return Timeline(selected)
@@ -252,6 +251,13 @@ def _by_stream(log: Iterable[Recorded], known_at: int | datetime | None) -> dict
 
 
 _FIRST: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def _within(history: list[Entry], window: Period | None) -> list[Entry]:
+    """Return what happened in a window, and, if anything did, what has no known time."""
+    if window is None or not any(inside(entry.at, window, "[)") for entry in history):
+        return history if window is None else []
+    return [entry for entry in history if entry.at is None or inside(entry.at, window, "[)")]
 
 
 def _had_happened(entry: Entry, as_of: datetime) -> bool:

@@ -16,7 +16,7 @@ limits, and the clusters overlap and leave gaps. These rules make limits of the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -213,6 +213,35 @@ def spanned(metric: str, low: float, high: float, *, year: int) -> tuple[str, ..
     inside = [low, high, *(value for value in (*edges, *beside) if low < value < high)]
     levels = {level for value in inside for level in band(metric, value, year=year)}
     return tuple(level for level in (*LEVELS, WORSE_THAN_LOW) if level in levels)
+
+
+def without_gaps(levels: Collection[str]) -> tuple[str, ...]:
+    """
+    Return all levels from the best to the worst of some, the best first.
+
+    In some reports a worse level has the tighter bound, and then no value may have it alone. In
+    words every level between the first and the last is named, so that none seems to be missing.
+    """
+    order = (*LEVELS, WORSE_THAN_LOW)
+    ranks = [order.index(level) for level in levels]
+    return order[min(ranks) : max(ranks) + 1] if ranks else ()
+
+
+def level_text(levels: Collection[str], reached: Collection[str]) -> str:
+    """
+    Return a performance level in words: "performance level: low; its interval reaches medium, low".
+
+    Args:
+        levels: Those of the value, as `band` returns them; none gives "".
+        reached: Those of its interval, as `spanned` returns them. They are named where they are
+            more than those of the value.
+    """
+    if not levels:
+        return ""
+    text = f"performance level: {' and '.join(levels)}"
+    if set(reached) > set(levels):
+        text += f"; its interval reaches {', '.join(without_gaps(reached))}"
+    return text
 
 
 def _is_measure(value: Any) -> bool:

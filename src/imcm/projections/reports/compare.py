@@ -25,7 +25,7 @@ from imcm.plain import joined
 from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.durations import STATISTICS
 from imcm.projections.figures.figure import Figure, Included
-from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, shown
+from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, elapsed, shown
 from imcm.projections.statistics.intervals import Interval, critical_z, wilson
 from imcm.projections.statistics.planning import (
     sample_size_for_ratio,
@@ -59,6 +59,9 @@ MAY_DIFFER: Final = frozenset(
 
 FEW: Final = 30
 """Below this many values a warning is given."""
+
+UNEVEN: Final = 0.1
+"""Below this part of the larger one a warning is given of the smaller one."""
 
 MANY_OPEN: Final = 0.1
 """Above this share of open ones a warning is given."""
@@ -174,7 +177,8 @@ class Comparison(Shown):
 
     def _of_shares(self) -> Iterator[str]:
         yield f"  {_tested(self.exact_test)}"
-        yield f"  to see this difference it takes {_needed(self.needed_per_period)}"
+        if self.needed_per_period is not None:
+            yield f"  to see this difference it takes {_needed(self.needed_per_period)}"
 
     def _of_durations(self, shift: Estimate) -> Iterator[str]:
         yield f"  Hodges-Lehmann shift: {shown(shift.value, SECONDS)}"
@@ -189,7 +193,8 @@ class Comparison(Shown):
         chance = shown(self.probability_with_no_change, SHARE)
         yield f"  probability of such a difference with no change: {chance}"
         yield f"  sigma of the logarithms: {_number(self.sigma)}"
-        yield f"  to see 10 % less it takes {_needed(self.needed_per_period)}"
+        if self.needed_per_period is not None:
+            yield f"  to see 10 % less it takes {_needed(self.needed_per_period)}"
         unseen = shown(self.shortening_unseen, SHARE)
         yield f"  a true shortening by 10 % would have looked no better: {unseen} of the time"
         yield f"  all draws: seed {self.seed}, {self.runs:,} runs"
@@ -455,6 +460,7 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
         warnings=(
             *_warnings(a, b, choices),
             *_duration_warnings(name, sample_a, sample_b),
+            *_began_before(b, sample_b),
             *_chance_warnings(chance, choices),
         ),
         votes=answer.said() if reason is None else {},
@@ -743,8 +749,12 @@ def _summary(
     statistic: str, a: Figure, b: Figure, difference: float | None, interval: Interval
 ) -> str:
     before, after = shown(a.value, a.unit), shown(b.value, b.unit)
-    apart, range_ = _apart(difference, a.unit), _bounds(interval, a.unit)
-    return f"{statistic} {after} after {before}, {apart}, {range_}"
+    return f"{statistic} {after} after {before}, {difference_text(difference, interval, a.unit)}"
+
+
+def difference_text(difference: float | None, interval: Interval, unit: str) -> str:
+    """Return a difference and its interval in words, as the verdict has them."""
+    return f"{_apart(difference, unit)}, {_bounds(interval, unit)}"
 
 
 def _why_undefined(*sides: tuple[Figure, float | None]) -> str:
@@ -760,6 +770,12 @@ def _warnings(a: Figure, b: Figure, choices: _Choices) -> Iterator[str]:
         n = len(figure.included)
         if n < FEW:
             yield f"{which} counts only {n}: below {FEW}, intervals and tests say little"
+    small, large = sorted(len(figure.included) + len(figure.censored) for figure in (a, b))
+    if 0 < small < large * UNEVEN:
+        yield (
+            f"one counts {large:,} and the other {small:,}, less than a tenth: they may be of "
+            "different populations, and the few decide what can be seen"
+        )
     if choices.tried > 1:
         yield (
             f"{choices.tried} metrics were tried: read each p-value against "
@@ -802,6 +818,19 @@ def _duration_warnings(statistic: str, a: _Sample, b: _Sample) -> Iterator[str]:
             )
     if statistic == "max":
         yield "the bootstrap of a maximum is too narrow, however many values there are"
+
+
+def _began_before(b: Figure, sample: _Sample) -> Iterator[str]:
+    """Warn where most of b lasted longer than its window, which its members only end in."""
+    if b.window is None or getattr(b.definition, "in_window", "end") != "end":
+        return
+    length = elapsed(*b.window)
+    before = sum(value > length for value in sample.over)
+    if before > len(sample.over) / 2:
+        yield (
+            f"{before:,} of {len(sample.over):,} in b began before its window and only ended in "
+            "it: they say little of what was new in it"
+        )
 
 
 def _skewed(values: Ordered) -> bool:
@@ -863,7 +892,5 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3g}"
 
 
-def _needed(count: int | None) -> str:
-    if count is None:
-        return "an undefined number per period"
+def _needed(count: int) -> str:
     return f"{count:,} per period (power {100 * POWER:g} %)"

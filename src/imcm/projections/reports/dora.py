@@ -41,8 +41,8 @@ from imcm.projections.figures.lazy import LazySequence
 from imcm.projections.figures.lead_time import LeadTime, measure_lead_time
 from imcm.projections.figures.recovery import FailedDeploymentRecovery, recover
 from imcm.projections.figures.restore import measure
-from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, shown, zone
-from imcm.projections.reports.bands import band, bands_of, spanned
+from imcm.projections.figures.units import COUNT, SECONDS, SHAPE, brief, shown, zone
+from imcm.projections.reports.bands import band, bands_of, level_text, spanned
 from imcm.projections.reports.presets import METRICS, PRESETS, MetricDefinition, Preset, preset_of
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ class DoraReport(Shown):
         """Return the six numbers in one line."""
         figures = self.figures.values()
         values = ", ".join(
-            f"{figure.name} {shown(figure.value, figure.unit)}" for figure in figures
+            f"{figure.name} {brief(figure.value, figure.unit)}" for figure in figures
         )
         return f"DORA metrics, preset {self.preset!r}: {values}"
 
@@ -298,11 +298,8 @@ class DoraReport(Shown):
         lines = [f"DORA metrics, preset {self.preset}, {bands}"]
         for metric, figure in self.figures.items():
             line = f"  {metric}: {_value_text(figure)}, n = {figure.n:,}"
-            if self.bands[metric]:
-                line += f", {' and '.join(self.bands[metric])}"
-            reached = self.interval_bands.get(metric, ())
-            if set(reached) > set(self.bands[metric]):
-                line += f" (its interval spans {', '.join(reached)})"
+            if level := level_text(self.bands[metric], self.interval_bands.get(metric, ())):
+                line += f", {level}"
             lines.append(line)
         lines += [f"  note: {note}" for note in self.notes]
         return "\n\n".join([joined(lines), *(f.explain() for f in self.figures.values())])
@@ -358,7 +355,7 @@ class DoraReport(Shown):
 
 def _value_text(figure: Figure) -> str:
     reason = "" if figure.reason is None else f" ({figure.reason})"
-    return shown(figure.value, figure.unit) + reason
+    return brief(figure.value, figure.unit) + reason
 
 
 def _rows(metric: str, figure: Figure) -> Iterator[Row]:
@@ -623,7 +620,7 @@ class SideBySide(Shown):
     def __repr__(self) -> str:
         """Return the numbers in one line."""
         values = [
-            f"{name} {shown(figure.value, figure.unit)}" for name, figure in self.figures.items()
+            f"{name} {brief(figure.value, figure.unit)}" for name, figure in self.figures.items()
         ]
         return f"{self.metric} side by side: {named(values, SOME)}"
 
