@@ -1,7 +1,7 @@
 """
 Tables as a source: CSV files of incidents and changes, and a log with one row for each state.
 
-    python benchmarks/run.py --only csv_vs_bring_in --only log_vs_bring_in --only csv_again
+    python benchmarks/run.py --only csv_vs_bring_in log_vs_bring_in csv_again
 """
 
 from __future__ import annotations
