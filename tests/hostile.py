@@ -1095,6 +1095,9 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "audit.Signer.sign": lambda: _nothing,
     "audit.Signer.from_pem.pem": lambda: new_key()[0],
     "audit.signing.key_of.vkey": lambda: new_key()[1],
+    "interchange.csv_contract.words_for.table": lambda: "incidents",
+    "interchange.csv_contract.words_for.column": lambda: "status",
+    "interchange.csv_contract.words_for.log": lambda: False,
     "interchange.csv_statements.read_incidents.given": csv_file,
     "interchange.csv_statements.read_changes.given": csv_file,
     "interchange.csv_statements.read_commits.given": lambda: csv_file(
@@ -1103,6 +1106,8 @@ _SPECIAL: Mapping[str, Callable[[], Any]] = {
     "interchange.mapping.read_mapping.path": lambda: csv_file(""),
     "interchange.mapping.truth.text": lambda: "true",
     "interchange.mapping.count.text": lambda: "5",
+    "interchange.mapping.number.text": lambda: "1.5",
+    "interchange.mapping.number.decimal": lambda: ".",
     "interchange.mapping.duration.text": lambda: "PT1H",
     "interchange.mapping.member.text": lambda: "P1",
     "interchange.mapping.TimeRules.moment.text": lambda: "2026-03-06T12:00:00Z",

@@ -559,7 +559,8 @@ class TestPlainValues:
         assert KEYS["Moved"] == list(learned["figures"][0])
         effects = restatement(1).as_dict()["changes"]
         assert KEYS["Effect"] == list(effects[0])
-        assert ["position", "stream", "version", "type"] == list(effects[0]["events"][0])
+        names = ["position", "stream", "version", "type", "by", "why", "field", "was", "now"]
+        assert names == list(effects[0]["events"][0])
         trail_ = found["decision_trail"].as_dict()
         fields = [field.name for field in attrs.fields(Decision) if field.name != "event"]
         assert fields == list(trail_["decisions"][0])

@@ -166,7 +166,15 @@ def words_for(table: str, column: str, *, log: bool = False) -> tuple[str, ...]:
         table: Which of `TABLES`.
         column: A column of `CLOSED`.
         log: The rows of the table are states over time: then a status can also be a wait.
+
+    Raises:
+        InvalidValue: There is no such table or column.
     """
+    for name, value, known in (("table", table, TABLES), ("column", column, CLOSED)):
+        if not (isinstance(value, str) and value in known):
+            raise InvalidValue(name, value, f"one of {', '.join(known)}")
+    if not isinstance(log, bool):
+        raise InvalidValue("log", log, "True or False")
     if column != "status":
         return CLOSED[column]
     if table == "incidents":
