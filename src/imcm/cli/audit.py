@@ -27,6 +27,10 @@ from imcm.cli.common import (
     Format,
     KnownAt,
     LedgerPath,
+    NewDocument,
+    PeriodEnd,
+    PeriodStart,
+    PeriodText,
     ShownIn,
     Zone,
     complain,
@@ -37,6 +41,7 @@ from imcm.cli.common import (
     moment,
     named,
     opened,
+    period_of,
     print_document,
     print_json,
     progress_bar,
@@ -427,11 +432,9 @@ def trail(
 @audit_app.command("report")
 def report(
     ledger: LedgerPath,
-    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
-    window: Annotated[
-        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
-    ] = None,
+    start: PeriodStart = None,
+    end: PeriodEnd = None,
+    window: PeriodText = None,
     anchors: Annotated[
         Path | None, typer.Option("--anchors", help="The file of checkpoints kept elsewhere.")
     ] = None,
@@ -449,10 +452,7 @@ def report(
     ] = None,
     known_at: KnownAt = None,
     tz: Zone = "UTC",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="A new file; .md, .html, .csv, .json, .xlsx or .txt."),
-    ] = None,
+    out: NewDocument = None,
     format: AsFormat = Format.TEXT,
     as_json: AsJsonFormat = False,
 ) -> None:
@@ -464,9 +464,7 @@ def report(
     from imcm.audit.report import audit_report
 
     format = format_of(format, as_json)
-    if window is not None and (start is not None or end is not None):
-        raise typer.BadParameter("--window goes without --from and --to")
-    period = window_of(start, end, tz) if window is None else window
+    period = period_of(window, start, end, tz)
     if period is None:
         raise typer.BadParameter("give the period: --from and --to, or --window")
     text = "" if anchors is None else _anchors(anchors)[0]

@@ -606,6 +606,16 @@ def known_at_of(text: str | None, tz: str | None, book: LedgerReader) -> int | d
 
 KnownAt = Annotated[str | None, typer.Option("--known-at", help="A log position, or a time.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Facts up to this time in the world.")]
+PeriodStart = Annotated[str | None, typer.Option("--from", help="First moment.")]
+PeriodEnd = Annotated[str | None, typer.Option("--to", help="First moment after the period.")]
+PeriodText = Annotated[
+    str | None,
+    typer.Option("--window", help='The period in words: 2026-Q1, 2026-03, "last quarter", ...'),
+]
+NewDocument = Annotated[
+    Path | None,
+    typer.Option("--out", help="A new file; .md, .html, .csv, .json, .xlsx or .txt."),
+]
 Zone = Annotated[str, typer.Option("--tz", help="IANA zone of days, and of times without offset.")]
 ShownIn = Annotated[
     str | None,
@@ -664,6 +674,26 @@ def window_of(
     if last <= first:
         raise InvalidValue("--to", end, f"a moment after --from, {start}")
     return first, last
+
+
+def period_of(
+    text: str | None, start: str | None, end: str | None, tz: str
+) -> str | tuple[datetime, datetime] | None:
+    """Return a period given in words or by its two ends; None where neither is given."""
+    if text is None:
+        return window_of(start, end, tz)
+    if start is not None or end is not None:
+        raise typer.BadParameter("--window goes without --from and --to")
+    return text
+
+
+def open_period_of(
+    text: str | None, start: str | None, end: str | None, tz: str
+) -> str | tuple[datetime | None, datetime | None] | None:
+    """Return a period as `period_of` does, of which one end may be open."""
+    if text is not None or (start is None) == (end is None):
+        return period_of(text, start, end, tz)
+    return moment("--from", start, tz), moment("--to", end, tz)
 
 
 def _is_text(id: str) -> bool:

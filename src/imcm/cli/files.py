@@ -34,6 +34,7 @@ from imcm.interchange import jsonl
 from imcm.interchange.formats import FORMATS, format_named
 from imcm.ledger.reading import LedgerReader
 from imcm.ledger.recording import Ledger
+from imcm.plain import count_of
 
 if TYPE_CHECKING:  # each command loads what it reads with
     from imcm.interchange.csv_check import ImportReport
@@ -255,7 +256,7 @@ def import_format(
         plain["dropped"] = [{**key._asdict(), "count": n} for key, n in read.dropped.items()]
         print_json({**plain, "bad": [str(bad) for bad in read.bad], "dry_run": dry_run})
     else:
-        _say_taken(taken, f"{_counted(read.payloads, 'payload')}, ", dry_run=dry_run)
+        _say_taken(taken, f"{count_of(read.payloads, 'payload')}, ", dry_run=dry_run)
         for bad in read.bad[:_SHOWN]:
             complain(bad)
         _say_dropped(read.dropped)
@@ -264,10 +265,6 @@ def import_format(
 
 
 _SHOWN: Final = 5
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _first(names: Sequence[str]) -> str:
@@ -298,7 +295,7 @@ _PLACES: Final = re.compile(r"\[\d+\]")
 
 def _say_taken(taken: Taken, before: str = "", *, dry_run: bool) -> None:
     would = "would record " if dry_run else ""
-    say(f"{before}{_counted(taken.statements, 'statement')}: {would}{taken}")
+    say(f"{before}{count_of(taken.statements, 'statement')}: {would}{taken}")
     if taken.unknown_named:
         say(f"named and not known: {_first(taken.unknown_named)}")
     for left in taken.left[:_SHOWN]:

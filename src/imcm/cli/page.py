@@ -4,7 +4,6 @@ The command that writes a page: figures, pictures and tables as one HTML file.
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -15,44 +14,29 @@ from imcm.cli.common import (
     KnownAt,
     LedgerPath,
     NoViews,
+    PeriodEnd,
+    PeriodStart,
+    PeriodText,
     ViewsFile,
     Zone,
     known_at_of,
-    moment,
     number_of,
+    open_period_of,
     say,
     standard_output,
-    window_of,
 )
 from imcm.ledger.reading import LedgerReader
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
-def _period(
-    text: str | None, start: str | None, end: str | None, tz: str
-) -> str | tuple[datetime | None, datetime | None] | None:
-    """Return a period given in words, by its two ends, or by one of them."""
-    if text is not None:
-        if start is not None or end is not None:
-            raise typer.BadParameter("--window goes without --from and --to")
-        return text
-    if start is not None and end is not None:
-        return window_of(start, end, tz)
-    if start is None and end is None:
-        return None
-    return moment("--from", start, tz), moment("--to", end, tz)
-
-
 @app.command("page")
 def page(
     out: Annotated[str, typer.Argument(help="File to write; - is standard output.")],
     ledger: LedgerPath,
-    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
-    window: Annotated[
-        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
-    ] = None,
+    start: PeriodStart = None,
+    end: PeriodEnd = None,
+    window: PeriodText = None,
     service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
     incident: Annotated[
         str | None, typer.Option(help="The page of this incident, with all that is linked to it.")
@@ -71,7 +55,7 @@ def page(
     """Write one HTML file, without network, of a period, a service or an incident."""
     from imcm.page import html_page
 
-    period = _period(window, start, end, tz)
+    period = open_period_of(window, start, end, tz)
     if incident is not None and (period is not None or service is not None or bucket is not None):
         raise typer.BadParameter("--incident goes without a period, --service and --bucket")
     days = None if bucket is None else number_of(bucket)

@@ -20,6 +20,9 @@ from imcm.cli.common import (
     KnownAt,
     LedgerPath,
     NoViews,
+    PeriodEnd,
+    PeriodStart,
+    PeriodText,
     ViewsFile,
     Zone,
     complain,
@@ -28,12 +31,12 @@ from imcm.cli.common import (
     known_at_of,
     later,
     moment,
+    period_of,
     print_document,
     print_json,
     say,
     show,
     unanswered,
-    window_of,
 )
 from imcm.domain.policy import Policy
 from imcm.errors import InvalidValue, StepRefused
@@ -237,11 +240,9 @@ def what_if_(
     versus: Annotated[
         Path | None, typer.Option(help="Another policy to compare with, as a TOML file.")
     ] = None,
-    window: Annotated[
-        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
-    ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    window: PeriodText = None,
+    start: PeriodStart = None,
+    end: PeriodEnd = None,
     listed: Annotated[
         bool, typer.Option("--list", help="List every change it would have stopped.")
     ] = False,
@@ -254,12 +255,10 @@ def what_if_(
     from imcm.domain.recorded import known
     from imcm.projections.reports.what_if import what_if
 
-    if window is not None and (start is not None or end is not None):
-        raise typer.BadParameter("--window goes without --from and --to")
+    period = period_of(window, start, end, tz)
     policies = [read_policy(path) for path in (file, versus) if path is not None]
     with LedgerReader(ledger) as book:
         log = tuple(known(book.replay(words=False), known_at_of(known_at, tz, book)))
-    period = window_of(start, end, tz) if window is None else window
     until = moment("--as-of", as_of, tz)
     results = [what_if(log, each, window=period, time_zone=tz, as_of=until) for each in policies]
     first = results[0]
@@ -275,11 +274,9 @@ def what_if_(
 @app.command("duties")
 def duties_(
     ledger: LedgerPath,
-    window: Annotated[
-        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
-    ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
+    window: PeriodText = None,
+    start: PeriodStart = None,
+    end: PeriodEnd = None,
     known_at: KnownAt = None,
     tz: Zone = "UTC",
     table: Annotated[bool, typer.Option("--table", help="Print a row for each change.")] = False,
@@ -290,9 +287,7 @@ def duties_(
     format = format_of(format, as_json)
     from imcm.projections.histories.duties import duties
 
-    if window is not None and (start is not None or end is not None):
-        raise typer.BadParameter("--window goes without --from and --to")
-    period = window_of(start, end, tz) if window is None else window
+    period = period_of(window, start, end, tz)
     with LedgerReader(ledger) as book:
         known = known_at_of(known_at, tz, book)
         found = duties(book.replay(), window=period, time_zone=tz, known_at=known)

@@ -21,6 +21,9 @@ from imcm.cli.common import (
     KnownAt,
     LedgerPath,
     NoViews,
+    PeriodEnd,
+    PeriodStart,
+    PeriodText,
     ViewsFile,
     Zone,
     format_of,
@@ -29,6 +32,7 @@ from imcm.cli.common import (
     moment,
     named_values,
     number_of,
+    open_period_of,
     print_document,
     print_json,
     say,
@@ -105,29 +109,12 @@ def _read(known: Facts) -> dict[str, Any]:
     }
 
 
-def _period(
-    text: str | None, start: str | None, end: str | None, tz: str
-) -> str | tuple[datetime | None, datetime | None] | None:
-    """Return the window of a report: in words, by its two ends, or by one of them."""
-    if text is not None:
-        if start is not None or end is not None:
-            raise typer.BadParameter("--window goes without --from and --to")
-        return text
-    if start is not None and end is not None:
-        return window_of(start, end, tz)
-    if start is None and end is None:
-        return None
-    return moment("--from", start, tz), moment("--to", end, tz)
-
-
 @app.command()
 def report(
     ledger: LedgerPath,
-    start: Annotated[str | None, typer.Option("--from", help="First moment.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="First moment after the period.")] = None,
-    window: Annotated[
-        str | None, typer.Option(help='The period in words: 2026-Q1, 2026-03, "last quarter", ...')
-    ] = None,
+    start: PeriodStart = None,
+    end: PeriodEnd = None,
+    window: PeriodText = None,
     last_quarter: Annotated[
         bool, typer.Option("--last-quarter", help='Short for --window "last quarter".')
     ] = False,
@@ -189,7 +176,7 @@ def report(
     overrides = _settings(settings)
     days = None if bucket is None else number_of(bucket)
     common: dict[str, Any] = {
-        "window": _period(window, start, end, tz),
+        "window": open_period_of(window, start, end, tz),
         "time_zone": tz,
         "group_by": by,
         "bucket_by": bucket if days is None else days,

@@ -4,7 +4,6 @@ The command that drafts a post-incident review.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from imcm.cli.common import (
     Format,
     KnownAt,
     LedgerPath,
+    NewDocument,
     format_of,
     known_at_of,
     write_document,
@@ -32,10 +32,7 @@ def review(
         bool, typer.Option("--names", help="Name people; else they stand by their part in it.")
     ] = False,
     known_at: KnownAt = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="A new file; .md, .html, .csv, .json, .xlsx or .txt."),
-    ] = None,
+    out: NewDocument = None,
     format: AsFormat = Format.TEXT,
     as_json: AsJsonFormat = False,
 ) -> None:

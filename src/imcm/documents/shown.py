@@ -33,7 +33,15 @@ class HasDocument(Protocol):
     """What can be shown as a document."""
 
     def document(self, *, most: int | None = None) -> Document:
-        """Return it as a document with tables of at most so many rows."""
+        """
+        Return it as a document.
+
+        Args:
+            most: How many rows a table has at most; None for all.
+
+        Raises:
+            InvalidValue: *most* is no number of rows.
+        """
         ...
 
 
@@ -51,18 +59,6 @@ class Shown:
 
     __slots__ = ()
 
-    def document(self, *, most: int | None = None) -> Document:
-        """
-        Return it as a document.
-
-        Args:
-            most: How many rows a table has at most; None for all.
-
-        Raises:
-            InvalidValue: *most* is no number of rows.
-        """
-        raise NotImplementedError
-
-    def _repr_html_(self) -> str:
+    def _repr_html_(self: HasDocument) -> str:
         """Return it for a notebook: the first rows, and how many more there are."""
         return html_of(self)

@@ -128,9 +128,9 @@ class Log:
         self._last = attrs.evolve(header, ours=ours)
         final = self.options.translation.final
         places = {**header.ours, **{LABEL + name: at for name, at in header.labels.items()}}
-        self._final = {at for name, at in places.items() if name in final}
         # Only what a fact is read of: a column of which nothing is made changes nothing.
         self._story = {*range(len(header.theirs))} - {*ours.values(), *header.labels.values()}
+        self._not_yet = self._story | {at for name, at in places.items() if name in final}
         self.reading = Reading(self.table, self._last, self.options)
 
     def stories(self, note: Callable[[Row, str | None], object]) -> Iterator[Story]:
@@ -283,7 +283,7 @@ class Log:
     def _known_then(self, state: State, *, at_end: bool) -> tuple[str, ...]:
         """Return the cells of which facts are read; of what is known at the end, only there."""
         cells = list(state.cells)
-        for place in self._story if at_end else self._story | self._final:
+        for place in self._story if at_end else self._not_yet:
             cells[place] = ""
         return tuple(cells)
 
