@@ -416,14 +416,14 @@ def _status_at(past: Past, at: datetime) -> str:
 
 def _severity_at(past: Past, at: datetime) -> Severity | None:
     """Return the severity that is known from before a time; None for none."""
-    base = past.triaged.get("severity")
-    severity = None
+    base = past.triaged
+    severity: Any = None
     if base is not None and base.order.said_at is not None and base.order.said_at <= at:
-        severity = base.value
+        severity = base.first.value
     for _, each in past.happened:
         if isinstance(each.value, Severity) and earliest(each.at) < at:
             severity = each.value
-    return severity
+    return severity if isinstance(severity, Severity) else None
 
 
 def _of_incident(before: str, now: str, at: datetime) -> Iterator[Happening]:

@@ -85,6 +85,25 @@ class Said(NamedTuple):
     statement: Statement | None = None
 
 
+class Triage(NamedTuple):
+    """
+    The severity that a source says an incident had at first; its moment may not be known.
+
+    Attributes:
+        named: Its name, where that was said later than the severity.
+    """
+
+    first: Happening
+    order: Order
+    statement: Statement | None = None
+    named: Said | None = None
+
+    @property
+    def at(self) -> Moment | None:
+        """When it had it, where the source told that as something that happened."""
+        return self.first.at
+
+
 def order_of(statement: Statement) -> Order:
     """Return where a statement stands among those of its source."""
     return Order(statement.sequence, statement.said_at)
@@ -114,9 +133,8 @@ class Past:
             source has it, whatever a person corrected since.
         versions: Versions of all facts it told that stand.
         silenced: Versions of those that somebody else voided: said again they stay so.
-        triaged: The severity and its name as they were told at first, or corrected since: what it
-            became is among what happened.
-        first_severity: The same, where it was told as something that happened at a moment.
+        triaged: The severity as it was told at first, or corrected since: what it became is among
+            what happened.
     """
 
     def __init__(self, kind: str, pairs: Sequence[Pair], source: str) -> None:
@@ -128,8 +146,7 @@ class Past:
         self.versions: set[int] = set()
         self.silenced: set[int] = set()
         self.silent: list[Happening] = []
-        self.triaged: dict[Name, Said] = {}
-        self.first_severity: Happening | None = None
+        self.triaged: Triage | None = None
         self.redacted: set[int] = set()
         self.unmerged = False
         self._taken_back = {
@@ -188,12 +205,7 @@ class Past:
             self._say("severity", event.severity, order)
             self._say("severity_name", event.severity_name, order)
         elif isinstance(event, incidents.IncidentTriaged) and event.severity is not None:
-            self._read_triage(event.at, event.by, event.severity, event.severity_name, order)
-
-    def _read_triage(self, at: Any, by: str, severity: Any, name: Any, order: Order) -> None:
-        self.triaged = {"severity": Said(severity, order), "severity_name": Said(name, order)}
-        if at is not None:
-            self.first_severity = Happening(_SEVERITY, at, by, severity, name)
+            self.triaged = Triage(_as_happening(_SEVERITY, event), order)
 
     def _read_milestone(self, what: str, at: Any, order: Order) -> None:
         for name in _spoken_of(what):
@@ -240,17 +252,12 @@ class Past:
             self._read_corrected_triage(target, event, order)
 
     def _read_corrected_triage(self, target: Any, event: Any, order: Order) -> None:
-        first = self.first_severity
-        at, by = (target.at, target.by) if first is None else (first.at, first.by or target.by)
-        severity, name = (
-            None if each is None else each.value
-            for each in map(self.triaged.get, (_SEVERITY, "severity_name"))
-        )
+        first = self.triaged.first if self.triaged else _as_happening(_SEVERITY, target)
         if event.field == "at":
-            at = event.now
+            first = first._replace(at=event.now)
         else:
-            severity, name = event.now, event.severity_name
-        self._read_triage(at, by, severity, name, order)
+            first = first._replace(value=event.now, name=event.severity_name)
+        self.triaged = Triage(first, order)
 
     def _say(self, name: str, value: Any, order: Order) -> None:
         before = self.facts.get(name)
@@ -371,7 +378,7 @@ def _as_happening(what: str, event: Any) -> Happening:
     """Return what happened as its source told it. Any: an event of whatever kind."""
     at: Any = event.at  # a reopening may have none
     match event:
-        case incidents.SeverityChanged():
+        case incidents.SeverityChanged() | incidents.IncidentTriaged():
             return Happening(what, at, event.by, event.severity, event.severity_name)
         case incidents.IncidentHeld():
             return Happening(what, at, event.by, event.reason)
@@ -452,12 +459,10 @@ class Now:
         self.happened = [pair for pair in told if pair[0].what != _SEVERITY]
         self.severities = [pair for pair in told if pair[0].what == _SEVERITY]
         self.silent = tuple(past.silent)
-        self.triaged = dict(past.triaged)
-        self.triaged_at: Moment | None = None
-        self.triaged_by: str | None = None
-        if past.first_severity is not None:  # which may be another one by now
-            self.triaged = {}
-            self.severities.insert(0, (past.first_severity, None))
+        self.triaged = past.triaged
+        if self.triaged is not None and self.triaged.at is not None:
+            self.severities.insert(0, (self.triaged.first, None))
+            self.triaged = None  # the first may be another one by now
         self.superseded = 0
         for statement in in_order(statements):
             self._hear(statement)
@@ -510,12 +515,10 @@ class Now:
             became = Happening(_SEVERITY, order.said_at, None, value, name)
             self.severities = _in_time([*self.severities, (became, statement)])
         elif was != value:
-            self.triaged = {
-                "severity": Said(value, order, statement),
-                "severity_name": Said(name, order, statement),
-            }
-        elif name is not None and not self.severities:
-            self.triaged["severity_name"] = Said(name, order, statement)
+            self.triaged = Triage(Happening(_SEVERITY, _NEVER, None, value, name), order, statement)
+        elif name is not None and self.triaged is not None and not self.severities:
+            first = self.triaged.first._replace(name=name)
+            self.triaged = self.triaged._replace(first=first, named=Said(name, order, statement))
         self.facts["severity"] = Said(value, order, statement)
         if name is not None or (was != value and "severity_name" in self.facts):
             self.facts["severity_name"] = Said(name, order, statement)
@@ -525,21 +528,15 @@ class Now:
         changed = self.severities
         if not changed:
             return
-        base = self.triaged.get("severity")
+        base = self.triaged
         since = None if base is None else base.order.said_at
         if base is None or (since is not None and earliest(changed[0][0].at) < since):
-            if base is not None and since is not None and base.value is not None:
-                name = self.triaged["severity_name"].value
-                became = Happening(_SEVERITY, since, None, base.value, name)
+            if base is not None and since is not None and base.first.value is not None:
+                became = base.first._replace(at=since, by=None)
                 changed = _in_time([*changed, (became, base.statement)])
-            (first, statement), *changed = changed
+            (first, statement), *self.severities = changed
             order = _NO_ORDER if statement is None else order_of(statement)
-            self.triaged = {
-                "severity": Said(first.value, order, statement),
-                "severity_name": Said(first.name, order, statement),
-            }
-            self.triaged_at, self.triaged_by = first.at, first.by
-            self.severities = changed
+            self.triaged = Triage(first, order, statement)
 
     def _hear_gone(self, statement: Statement, order: Order) -> None:
         """Hear that the source has it no more, or has it again."""
@@ -671,7 +668,7 @@ class Now:
         wanted = set(names)
         told = [
             said
-            for name, said in (self.facts | self.triaged).items()
+            for name, said in self._words().items()
             if (name if isinstance(name, str) else name[0]) in wanted
         ]
         latest = next((said for said in told if said.statement is not None), None)
@@ -696,8 +693,20 @@ class Now:
         if name in _BY_NAME:
             of_it = ((key, said.value) for key, said in self.facts.items() if key[0] == name)
             return {key[1]: value for key, value in of_it}
-        said = (self.triaged if name in _TRIAGED else self.facts).get(name)
+        if name in _TRIAGED:
+            first = None if self.triaged is None else self.triaged.first
+            return first and (first.value if name == _SEVERITY else first.name)
+        said = self.facts.get(name)
         return None if said is None else said.value
+
+    def _words(self) -> dict[Name, Said]:
+        """Return its words, of the severity those with which it was triaged."""
+        words = dict(self.facts)
+        if self.triaged is not None:
+            first, order, statement, named = self.triaged
+            words[_SEVERITY] = Said(first.value, order, statement)
+            words["severity_name"] = named or Said(first.name, order, statement)
+        return words
 
 
 _SEVERITY: Final = "severity"
@@ -785,8 +794,8 @@ def _incident_facts(now: Now | _Alone, by: str) -> Iterator[Made]:
         customers = get("customers")
         yield (
             incidents.IncidentTriaged(
-                at=now.triaged_at,
-                by=now.triaged_by or by,
+                at=now.triaged.at if now.triaged else None,
+                by=(now.triaged.first.by if now.triaged else None) or by,
                 imported=True,
                 severity=get("severity"),
                 severity_name=get("severity_name") if get("severity") is not None else None,
@@ -1080,8 +1089,7 @@ class _Alone:
     """What one statement says of a thing of which nothing was said before."""
 
     def __init__(self, statement: Statement) -> None:
-        self.triaged_at: Moment | None = None
-        self.triaged_by: str | None = None
+        self.triaged: Triage | None = None
         # Any: a value as `FACTS` has it.
         self.get: Callable[[str], Any] = statement.facts.get
 
