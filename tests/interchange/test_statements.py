@@ -12,6 +12,7 @@ from imcm import Ledger, facts, incident
 from imcm.domain.corrections import EventVoided
 from imcm.domain.vocabulary import HoldReason, Risk, Severity
 from imcm.errors import InvalidValue
+from imcm.interchange.deciding import additions
 from imcm.interchange.statements import HAPPENINGS, Happening, Statement
 from imcm.interchange.taking_in import record_statements
 
@@ -468,3 +469,50 @@ def test_rows_in_whatever_order_they_arrive_the_last_one_stands(data):
     assert row.spells[-1].resolved == last.get("resolved_at")
     assert record_statements(shuffled, statements, source="pd").known == 1
     assert record_statements(shuffled, received, source="pd").events == 0
+
+
+# --- in order -------------------------------------------------------------------------------------
+
+STORY = st.lists(
+    st.tuples(
+        st.integers(min_value=0, max_value=2),
+        SCALARS.filter(lambda told: "caused_by" not in told),
+        st.lists(
+            st.sampled_from(
+                [each for each in HAPPENINGS["incident"] if each != "detected"]
+            ).flatmap(
+                lambda what: st.tuples(
+                    st.just(what),
+                    st.sampled_from([*MEMBERS[what]][:3]) if what in MEMBERS else st.none(),
+                )
+            ),
+            max_size=2,
+        ),
+    ),
+    min_size=2,
+    max_size=5,
+)
+
+
+@settings(max_examples=300)
+@given(story=STORY, bare=st.booleans())
+def test_a_story_told_in_order_is_what_its_statements_say_one_after_another(story, bare):
+    statements, hours = [], 0
+    for place, (later, told_facts, what) in enumerate(story):
+        hours += later
+        own = {"detected_at": at(0), "severity": "P2"} if not place else {} if bare else told_facts
+        moments = [Happening(each, at(hours), None, value) for each, value in what if place]
+        statements.append(said(facts=own, happened=moments, said_at=at(hours), in_order=True))
+    at_once = additions("incident", (), statements, source="log", by="log")
+    found = additions("incident", (), statements[:1], source="log", by="log")
+    rest = additions("incident", found.pairs, statements[1:], source="log", by="log")
+    assert at_once.pairs == (*found.pairs, *rest.pairs)
+    assert at_once.superseded == rest.superseded
+
+
+def test_a_detection_that_is_told_as_a_reopening_too_is_one_reopening():
+    first = happened(("detected", at(0)), said_at=at(3))
+    again = happened(("detected", at(1)), ("reopened", at(1)), said_at=at(4))
+    for order in ([first, again], [again, first]):
+        reopened = [e.at for e in events(told(*order)) if isinstance(e, incident.IncidentReopened)]
+        assert reopened == [at(1)]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import operator
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, date, datetime
 from enum import Enum, EnumMeta
 from types import UnionType
@@ -123,10 +123,10 @@ class _Layout:
     has to be done with them is known once their classes are.
     """
 
-    def __init__(self, cls: type) -> None:
+    def __init__(self, cls: type, *, without: Collection[str] = ()) -> None:
         hints = get_type_hints(cls)
         words = word_fields(cls)
-        facts = [a for a in attrs.fields(cls) if a.name not in words]
+        facts = [a for a in attrs.fields(cls) if a.name not in (*words, *without)]
         self.name = cls.__name__
         self.fields = [_field(hints[a.name]) for a in facts]
         self.words = tuple((name, _field(hints[name])) for name in words)
@@ -198,6 +198,12 @@ def _layout(cls: type) -> _Layout:
     if layout is None:
         layout = _LAYOUTS[cls] = _Layout(cls)
     return layout
+
+
+@functools.cache
+def _keyed_source() -> _Layout:
+    """Return how a source is written whose hash is keyed for each of its events."""
+    return _Layout(Source, without=("sha256", "keyed"))
 
 
 def _bare(value: Any) -> tuple[Any, bool]:
@@ -326,12 +332,11 @@ class Heads:
     def _head_of(self, source: Source | None) -> Head:
         if source is None:
             return Head(self._opening, certain=True)
-        payload, bare = source.sha256, source
-        if payload is not None:
-            if payload.__class__ is not str:
-                raise TypeError("sha256 of a source is text")
-            bare = attrs.evolve(source, sha256=None, keyed=None)
-        members, certain = _layout(Source).written(bare)
+        payload = source.sha256
+        if payload is not None and payload.__class__ is not str:
+            raise TypeError("sha256 of a source is text")
+        layout = _layout(Source) if payload is None else _keyed_source()
+        members, certain = layout.written(source)
         text = self._opening + b',"source":' + to_json(members)
         return Head(text, certain, payload)
 

@@ -661,12 +661,7 @@ class _OfRow:
             said = [_not_merged_again(each, there, into) for each in said]
         if self.commits is not None:
             said = [*said, self.commits.statement]
-        pairs: Sequence[Pair] = ()
-        if not there and len(said) > 1 and said[0].in_order:
-            # What was found first is known since then, and what is told otherwise later, later.
-            pairs = taking.add(self.kind, stream, (), said[:1])
-            said = said[1:]
-        pairs = (*pairs, *taking.add(self.kind, stream, (*there, *pairs), said))
+        pairs = taking.add(self.kind, stream, there, said)
         if self.refers:
             self._told(facts)
         if into is not None:

@@ -588,7 +588,9 @@ class Now:
         before = Counter(map(_which, self._heard()))
         for each in statement.happened:
             if each.what == "detected":
-                self._hear_detected(each, statement)
+                again = self._hear_detected(each, statement)
+                if again is not None:  # the same statement may call it what it is, too
+                    before[_which(again)] += 1
             elif not before[_which(each)]:
                 self._hear_new(each, statement)
                 before[_which(each)] += not statement.in_order
@@ -613,18 +615,25 @@ class Now:
         else:
             self.severities = _in_time([*self.severities, (each, statement)])
 
-    def _hear_detected(self, each: Happening, statement: Statement) -> None:
-        """Take the first detection as that; a later one is a reopening, where it was over."""
+    def _hear_detected(self, each: Happening, statement: Statement) -> Happening | None:
+        """
+        Take the first detection as that; a later one is a reopening, where it was over.
+
+        Returns:
+            The reopening, where it is a new one.
+        """
         before = self.facts.get("detected_at")
         first = None if before is None else before.value
         if first is None or earliest(each.at) < earliest(first):
             self.facts["detected_at"] = Said(each.at, order_of(statement), statement)
             each, first = Happening("detected", first or each.at), each.at
         if each.at == first:
-            return
+            return None
         again = Happening("reopened", each.at, each.by)
-        if _which(again) not in map(_which, self._heard()):
-            self.happened.append((again, statement))
+        if _which(again) in map(_which, self._heard()):
+            return None
+        self.happened.append((again, statement))
+        return again
 
     def _set_moment(
         self, what: str, at: Moment | None, facts: dict[str, Any], statement: Statement
@@ -1020,6 +1029,8 @@ def additions(
     """
     if not pairs and len(statements) == 1 and _is_plain(statements[0]):
         return _first(kind, statements[0], source_of(statements[0], source, bare=bare), by)
+    if not pairs and len(statements) > 1 and statements[0].in_order:
+        return _told_in_order(kind, statements, source=source, by=by, bare=bare)
     past = Past(kind, pairs, source)
     now = Now(past, statements)
     latest = statements[-1]
@@ -1078,6 +1089,59 @@ def additions(
     told += _withdrawn(past, now, by)
     told += _said_again(past, now, told, by)
     return Additions(tuple(_with_sources(told, source, bare=bare)), now.superseded, left)
+
+
+def _told_in_order(
+    kind: str, statements: Sequence[Statement], *, source: str, by: str, bare: bool
+) -> Additions:
+    """
+    Return what the statements of a new thing add, which are told in the order of their times.
+
+    What was found first is known since then, and what is told otherwise later, later.
+    """
+    first, *rest = statements
+    if _is_all_told(kind, first) and _only_go_on(first, rest):
+        # Nothing of what was found is told otherwise: what happened since follows it.
+        found = _first(kind, first, source_of(first, source, bare=bare), by).pairs
+        since = [(each, said) for said in rest for each in said.happened]
+        told: list[Told] = [
+            (_milestone(each, by), said)
+            for turn in _TURNS
+            for each, said in since
+            if _turn_of(each) == turn
+        ]
+        return Additions((*found, *_with_sources(told, source, bare=bare)))
+    found, superseded, _ = additions(kind, (), [first], source=source, by=by, bare=bare)
+    more = additions(kind, found, rest, source=source, by=by, bare=bare)
+    return Additions((*found, *more.pairs), superseded + more.superseded, more.left)
+
+
+def _is_all_told(kind: str, first: Statement) -> bool:
+    """Say whether the events of what was found tell all that its statement says."""
+    if kind != INCIDENT or first.happened or first.gone or not _ALL_TOLD.issuperset(first.facts):
+        return False
+    return all(
+        value is not None and (name != "labels" or None not in value.values())
+        for name, value in first.facts.items()
+    )
+
+
+_ALL_TOLD: Final = frozenset({*_DETECTED.values(), _SEVERITY, "severity_name"} - {"mode"})
+
+
+def _only_go_on(first: Statement, rest: Sequence[Statement]) -> bool:
+    """Say whether statements tell nothing but what happened as each was said, all one by one."""
+    since = first.said_at
+    for said in rest:
+        at = said.said_at
+        if said.facts or said.gone or not said.in_order or said.sequence is not None:
+            return False
+        if since is None or at is None or at <= since:
+            return False
+        if any(each.at != at or each.what == "detected" for each in said.happened):
+            return False
+        since = at
+    return True
 
 
 def _is_plain(statement: Statement) -> bool:
@@ -1427,7 +1491,7 @@ def _rearranged(
     edits: list[Told] = []
     new: list[Told] = []
     told = (*now.happened, *now.severities)
-    for which in (_FREE, _SEVERITY, None):  # these change no status, and stand in no order
+    for which in _TURNS:
         standing = [pair for pair in past.happened if _turn_of(pair[1]) == which]
         wanted = [pair for pair in told if _turn_of(pair[0]) == which]
         if which == _SEVERITY and now.get(which) is not None and not past.triaged:
@@ -1441,6 +1505,8 @@ def _rearranged(
 
 
 _FREE: Final = "acknowledged"
+_TURNS: Final = (_FREE, _SEVERITY, None)
+"""What changes no status stands in no order with the rest, and is told before it."""
 
 
 def _turn_of(each: Happening) -> str | None:
