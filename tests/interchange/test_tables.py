@@ -1146,8 +1146,8 @@ class TestLaws:
         # By chance the bytes of two letters may be one letter of UTF-8.
         if not named and encoding == "cp1252":
             named = {"encoding": "cp1252"}
-        if not named and data[:1] in b"[{":
-            named = {"delimiter": delimiter}
+        if out.getvalue().lstrip()[:1] in {"[", "{"}:  # which JSON would begin with
+            named["delimiter"] = delimiter
         table = read_table(data, **named)
         assert [tuple(header), *map(tuple, rows[1:])] == [table.columns, *(r.cells for r in table)]
         assert all(row.raw in data for row in table)

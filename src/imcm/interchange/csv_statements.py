@@ -203,6 +203,43 @@ def _required(row: Row, name: str, prefix: str) -> str | None:
 
 # --- what a row says ------------------------------------------------------------------------------
 
+_Reader = Callable[[Row, str], Any]
+"""Reads one column of a row. Any: a value as `FACTS` has it."""
+
+
+class _Column:
+    """
+    A column of ours that a table has.
+
+    Attributes:
+        name: Its name; *fact*, the one that it tells; *place*, where it stands.
+        read: What reads it.
+        known: What was read of it, by what stands there: most cells stand in many rows.
+    """
+
+    def __init__(self, name: str, fact: str, read: _Reader, place: int) -> None:
+        self.name = name
+        self.fact = fact
+        self.read = read
+        self.place = place
+        self.known: dict[str, Any] = {}
+
+    def value(self, row: Row) -> Any:
+        """Return its value; None where it is absent or wrong. Any: as `FACTS` has it."""
+        text = row.cells[self.place]
+        try:
+            return self.known[text]
+        except KeyError:
+            problems = len(row.problems)
+            value = self.read(row, self.name)
+            if len(self.known) < _KEPT and len(row.problems) == problems:
+                self.known[text] = value
+            return value
+
+
+_KEPT: Final = 1_000
+"""Values that are kept of a column: enough for whatever is no moment and no title."""
+
 
 class Reading:
     """
@@ -217,8 +254,9 @@ class Reading:
     def __init__(self, table: str, header: Header, options: CsvOptions) -> None:
         self._is_incident = table == "incidents"
         readers = _INCIDENT if self._is_incident else _CHANGE
-        self._readers = [(column, *readers[column]) for column in readers if column in header.ours]
-        self.refers = tuple((column, read) for column, _, read in self._readers if column in REFERS)
+        held = [column for column in readers if column in header.ours]
+        self.refers = tuple((column, readers[column][1]) for column in held if column in REFERS)
+        self._columns = [_Column(column, *readers[column], header.ours[column]) for column in held]
         self._updated = "updated_at" in header.ours
         self._emptied = EMPTIED if options.translation.empty_removes else ()
         self.by = read_by(table, header, options)
@@ -233,12 +271,12 @@ class Reading:
         if not row.fits:
             return None
         facts: dict[str, Any] = {}
-        for column, name, read in self._readers:
-            value = read(row, column)
+        for column in self._columns:
+            value = column.value(row)
             if value is not None and value != ():
-                facts[name] = value
-            elif column in self._emptied and of_log is None and not row.text(column):
-                facts[name] = ()
+                facts[column.fact] = value
+            elif column.name in self._emptied and of_log is None and not row.text(column.name):
+                facts[column.fact] = ()
         labels = row.labels()
         if labels:
             facts["labels"] = labels
@@ -270,9 +308,6 @@ def _status_of(row: Row, labels: Mapping[str, str | None]) -> str:
         )
     return told
 
-
-_Reader = Callable[[Row, str], Any]
-"""Reads one column of a row. Any: a value as `FACTS` has it."""
 
 Refers = Sequence[tuple[str, _Reader]]
 """Columns that name others, and what reads each."""
