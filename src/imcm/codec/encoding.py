@@ -51,11 +51,13 @@ class _Field(NamedTuple):
         sure: Classes whose values can be read again: whatever they are, or where all of theirs can.
         items: The same of what its tuple holds.
         texts: Its mapping is one of texts to texts.
+        whole: It may hold a whole number.
     """
 
     sure: frozenset[type]
     items: frozenset[type]
     texts: bool
+    whole: bool
 
 
 _SIMPLE: Final = frozenset({str, bool, type(None), datetime, date})
@@ -65,7 +67,7 @@ def _field(hint: Any) -> _Field:
     """
     Return of which classes values are certain to be read again as what a field wants.
 
-    No numbers: some are too great to be read, and some are none.
+    No numbers: some are too great to be read, and some are none; they are looked into.
     """
     choices = get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,)
     sure = {c for c in choices if c in _SIMPLE or isinstance(c, EnumMeta) or attrs.has(c)}
@@ -74,7 +76,7 @@ def _field(hint: Any) -> _Field:
         if get_origin(choice) is tuple and get_args(choice)[-1] is ...:
             sure.add(tuple)
             items |= _field(get_args(choice)[0]).sure
-    return _Field(frozenset(sure), frozenset(items), Mapping[str, str] in choices)
+    return _Field(frozenset(sure), frozenset(items), Mapping[str, str] in choices, int in choices)
 
 
 def _whole_minutes(value: datetime) -> None:
@@ -93,6 +95,14 @@ def _tuple_written(items: frozenset[type], value: tuple[Any, ...]) -> tuple[Any,
         written.append(bare)
         certain = certain and sure and item.__class__ in items
     return written, certain
+
+
+def _number_written(value: int) -> tuple[int, bool]:
+    return value, _can_be_read(value)
+
+
+def _can_be_read(number: int) -> bool:
+    return -(1 << 63) <= number < 1 << 64
 
 
 def _texts_written(value: dict[Any, Any]) -> tuple[Any, bool]:
@@ -165,6 +175,9 @@ class _Layout:
                 times.append(index)
             if kind is dict and field.texts:
                 writers.append((index, _texts_written))
+                continue
+            if kind is int and field.whole:
+                writers.append((index, _number_written))
                 continue
             if kind is tuple:
                 writers.append((index, functools.partial(_tuple_written, field.items)))
@@ -255,7 +268,7 @@ def too_great(event: Any) -> Iterator[tuple[str, object]]:
     """Yield fields, with their values, that hold a number JSON has no exact reader for."""
     for a in attrs.fields(event.__class__):
         value = getattr(event, a.name)
-        if any(not -(1 << 63) <= number < 1 << 64 for number in _numbers(value)):
+        if not all(map(_can_be_read, _numbers(value))):
             yield a.name, value
 
 

@@ -396,13 +396,19 @@ class Rows:
         """Yield each row with the cells that are made of its others behind them."""
         header, options = self.header, self.options
         absent, time = options.translation.absent, options.times.time
+        last: dict[str, tuple[list[str], str]] = {}  # of a log, row after row is made of the same
         for given in self.table.each():
             cells, wrong = [*given.cells], list[tuple[str, str]]()
             for name, how, places in () if given.wrong else header.made:
                 parts = [_part(given, at) for at in places]
+                made = last.get(name)
+                if made is not None and made[0] == parts:
+                    cells.append(made[1])
+                    continue
                 loose = name == "title" or name.startswith(LABEL)
                 try:
                     cells.append(how.cell(parts, absent, time, loose=loose))
+                    last[name] = parts, cells[-1]
                 except InvalidValue as error:
                     cells.append("")
                     wrong.append(

@@ -1100,20 +1100,22 @@ def _told_in_order(
     What was found first is known since then, and what is told otherwise later, later.
     """
     first, *rest = statements
-    if _is_all_told(kind, first) and _only_go_on(first, rest):
-        # Nothing of what was found is told otherwise: what happened since follows it.
+    if not _is_all_told(kind, first):
+        found, superseded, _ = additions(kind, (), [first], source=source, by=by, bare=bare)
+    else:
         found = _first(kind, first, source_of(first, source, bare=bare), by).pairs
-        since = [(each, said) for said in rest for each in said.happened]
-        told: list[Told] = [
-            (_milestone(each, by), said)
-            for turn in _TURNS
-            for each, said in since
-            if _turn_of(each) == turn
-        ]
-        return Additions((*found, *_with_sources(told, source, bare=bare)))
-    found, superseded, _ = additions(kind, (), [first], source=source, by=by, bare=bare)
+        superseded = 0
+        if _only_go_on(first, rest):
+            return Additions((*found, *_with_sources(_gone_on(rest, by), source, bare=bare)))
     more = additions(kind, found, rest, source=source, by=by, bare=bare)
     return Additions((*found, *more.pairs), superseded + more.superseded, more.left)
+
+
+def _gone_on(statements: Sequence[Statement], by: str) -> Iterator[Told]:
+    """Yield what happened, where nothing of what was found is told otherwise."""
+    since = [(each, said) for said in statements for each in said.happened]
+    for turn in _TURNS:
+        yield from ((_milestone(e, by), said) for e, said in since if _turn_of(e) == turn)
 
 
 def _is_all_told(kind: str, first: Statement) -> bool:
