@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import attrs
@@ -11,12 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imcm import facts
 from imcm.errors import InvalidValue
 from imcm.projections.figures.definition import Definition
 from imcm.projections.figures.durations import STATISTICS
 from imcm.projections.figures.failures import ChangeFailureRate, change_failure_rate
 from imcm.projections.figures.figure import Figure, Included, LeftOut
-from imcm.projections.figures.frequency import ReworkRate
+from imcm.projections.figures.frequency import (
+    ReworkRate,
+    days_of,
+    deployment_frequency,
+)
 from imcm.projections.figures.restore import TimeToDetect, TimeToRestore, time_to_restore
 from imcm.projections.figures.units import COUNT, SECONDS, SHARE
 from imcm.projections.reports.compare import (
@@ -28,6 +33,12 @@ from imcm.projections.reports.compare import (
 )
 from imcm.projections.statistics import resampling
 from imcm.projections.statistics.intervals import Interval
+from imcm.projections.statistics.rates import (
+    poisson_interval,
+    rate_difference,
+    rate_ratio,
+    rate_test,
+)
 from imcm.projections.statistics.two_samples import TestResult
 from projections.log import caused_by, deployment, detected, incident, log, resolved, seconds
 
@@ -293,6 +304,135 @@ class TestDurations:
         found = quick(a, b)
         assert b.value - a.value == found.difference
         assert statistic == found.statistic
+
+    def test_with_several_tried_the_interval_votes_at_the_level_of_the_threshold(self):
+        a, b = failed(24, 45), failed(15, 51)
+        alone, of_six = compare(a, b), compare(a, b, tried=6)
+        assert alone.verdict.startswith("lower: ")
+        assert of_six.interval == alone.interval  # which is printed at the level that was asked
+        assert of_six.interval.high < 0
+        assert of_six.verdict == NOTHING_SHOWN
+        assert set(of_six.votes.values()) == {"nothing seen"}
+        [said] = [text for text in of_six.warnings if "by itself" in text]
+        assert "the interval, Fisher's exact test" in said
+        assert not [text for text in alone.warnings if "by itself" in text]
+
+    def test_durations_vote_so_too(self):
+        a = restore([60 * n for n in range(1, 41)], window=FIRST)
+        b = restore([45 * n for n in range(1, 41)], window=SECOND, prefix="B")
+        strict = compare(a, b, tried=50)
+        assert strict.interval == compare(a, b).interval
+        assert strict.votes["bootstrap interval"] == "nothing seen"
+
+    def test_windows_of_another_length_are_told(self):
+        month = (FIRST[0], datetime(2026, 2, 1, tzinfo=UTC))
+        found = compare(failed(3, 40, window=month), failed(3, 40, window=SECOND, prefix="B"))
+        assert "the windows are not of one length: 31 and 91 days" in found.warnings
+        same = compare(failed(3, 40, window=FIRST), failed(3, 40, window=SECOND, prefix="B"))
+        assert not [text for text in same.warnings if "length" in text]
+
+
+# --- rates ----------------------------------------------------------------------------------------
+
+
+def frequency(count, window=FIRST, *, days_on=None, prefix="CHG", as_of=SECOND[1], **choices):
+    """Return a deployment frequency of so many, one on each day of the window as far as it goes."""
+    start, end = window
+    days = min(count, days_on or (end - start).days)
+    events = [
+        deployment(f"{prefix}-{n}", start + timedelta(days=n % days, minutes=n // days))
+        for n in range(count)
+    ]
+    other = deployment("elsewhere", datetime(2025, 1, 1, tzinfo=UTC))
+    return deployment_frequency(facts(log(other, *events), as_of=as_of), window=window, **choices)
+
+
+class TestRates:
+    """Every difference and ratio is of b against a."""
+
+    def test_a_rate_that_doubled_is_seen(self):
+        found = compare(frequency(45), frequency(91, SECOND, prefix="B"))
+        assert close(0.5) == found.difference
+        assert close(2.0) == found.ratio
+        assert found.ratio_interval.low > 1
+        assert found.verdict.startswith("higher: rate 1 per day after 0.5 per day, 0.5 per day")
+        assert found.verdict.endswith("; both tests see it")
+        assert found.shift is found.rank_test is found.sigma is None
+        assert "ratio, b over a: 2" in found.explain()
+        assert found.warnings == ()
+        assert compare(found.b, found.a).verdict.startswith("lower: ")
+
+    def test_a_little_more_is_not(self):
+        assert compare(frequency(45), frequency(50, SECOND)).verdict == NOTHING_SHOWN
+
+    def test_none_at_all_is_a_rate_of_a_window(self):
+        found = compare(frequency(0), frequency(9, SECOND))
+        assert found.ratio is None
+        assert (found.ratio_interval.high, found.difference) == (None, close(9 / 91))
+        assert found.verdict.startswith("higher: ")
+
+    def test_what_is_undefined_says_why(self):
+        later = (SECOND[1], datetime(2026, 10, 1, tzinfo=UTC))
+        found = compare(frequency(5), frequency(0, later))
+        assert found.verdict == "undefined: b: the window has not begun"
+        assert found.difference is found.ratio is found.ratio_interval is found.exact_test is None
+        assert (found.interval.low, found.votes) == (None, {})
+
+    def test_per_week_they_differ_as_per_day(self):
+        daily = compare(frequency(45), frequency(70, SECOND))
+        weekly = compare(frequency(45, per="week"), frequency(70, SECOND, per="week"))
+        assert close(7 * daily.difference) == weekly.difference
+        assert daily.exact_test.p_value == close(weekly.exact_test.p_value)
+
+    def test_bursts_make_it_less_sure(self):
+        found = compare(frequency(45, days_on=3), frequency(91, SECOND, prefix="B"))
+        [said] = found.warnings
+        assert said.startswith("those of a came in bursts, on 3 days of 90: ")
+
+    def test_a_count_is_not_compared(self):
+        with pytest.raises(InvalidValue, match="per day"):
+            compare(frequency(5, per="window"), frequency(5, SECOND, per="window"))
+
+    def test_how_many_days_a_figure_is_of(self):
+        assert days_of(frequency(45)) == close(90)
+        assert days_of(frequency(0)) == 90
+        assert days_of(frequency(45, per="window")) is None
+        assert days_of(frequency(0, (SECOND[1], datetime(2026, 8, 1, tzinfo=UTC)))) is None
+        nothing = attrs.evolve(frequency(0), window=None, value=0.0)
+        assert days_of(nothing) is None
+
+    @oracle
+    @pytest.mark.parametrize("counts", [(0, 4), (3, 9), (12, 12), (40, 61), (400, 350)])
+    def test_the_test_is_scipys_binomial_one(self, counts):
+        stats = library("scipy.stats")
+        (n_a, n_b), time_a, time_b = counts, 30.0, 45.0
+        found = rate_test(n_a, time_a, n_b, time_b)
+        share = time_b / (time_a + time_b)
+        at_most = stats.binom.cdf(n_b, n_a + n_b, share)
+        at_least = stats.binom.sf(n_b - 1, n_a + n_b, share)
+        assert found.p_value == close(min(1.0, 2 * min(at_most, at_least)))
+
+    @given(st.integers(0, 300), st.integers(0, 300), st.floats(0.5, 400), st.floats(0.5, 400))
+    def test_test_and_ratio_agree_and_mirror(self, n_a, n_b, time_a, time_b):
+        test, back = rate_test(n_a, time_a, n_b, time_b), rate_test(n_b, time_b, n_a, time_a)
+        ratio = rate_ratio(n_a, time_a, n_b, time_b)
+        if n_a + n_b == 0:
+            assert test.p_value is test.statistic is ratio.low is ratio.high is None
+            return
+        assert test.p_value == pytest.approx(back.p_value, rel=1e-6)
+        outside = ratio.low > 1 or (ratio.high is not None and ratio.high < 1)
+        if abs(test.p_value - 0.05) > 1e-9:
+            assert outside == (test.p_value < 0.05)
+        difference = rate_difference(n_a, time_a, n_b, time_b)
+        assert difference.low <= n_b / time_b - n_a / time_a <= difference.high
+
+    def test_nothing_else_is_a_rate(self):
+        wrongs = [(-1, 1.0), (1.5, 1.0), (True, 1.0), (1, 0.0), (1, math.inf), (1, "1")]
+        for wrong in wrongs:
+            with pytest.raises(InvalidValue):
+                poisson_interval(*wrong)
+            with pytest.raises(InvalidValue):
+                rate_test(*wrong, 1, 1.0)
 
 
 # --- what cannot be compared ----------------------------------------------------------------------

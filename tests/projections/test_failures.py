@@ -453,11 +453,12 @@ def test_stated_causes_that_name_no_change_are_counted_in_a_note(figure, argumen
     ],
 )
 def test_what_causes_do_not_move_says_nothing_of_them(figure, arguments):
-    assert () == figure(NAMELESS, **arguments).notes
+    notes = figure(NAMELESS, **arguments).notes
+    assert not [note for note in notes if "cause" in note or "names no" in note]
 
 
 def test_fixes_that_name_no_change_are_counted_in_a_note():
-    assert ("1 of 2 fixes names no known change: CHG-8",) == rework_rate(NAMELESS).notes
+    assert "1 of 2 fixes names no known change: CHG-8" in rework_rate(NAMELESS).notes
 
 
 def test_what_filters_do_not_take_is_not_named_where_nothing_is_there_to_lay_it_to():

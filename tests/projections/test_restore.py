@@ -295,10 +295,17 @@ def test_the_interval_of_the_median_is_exact(hours, level, bounds):
 
 
 def test_the_interval_of_the_mean_is_students():
+    figure = mean_time_to_restore(lasting(21, 23))
+
+    # mean 22, s = sqrt(2), s / sqrt(n) = 1; t(0.95, 1) = 12.7062
+    assert pytest.approx(seconds(22 - 12.7062), rel=1e-5) == figure.interval.low
+    assert pytest.approx(seconds(22 + 12.7062), rel=1e-5) == figure.interval.high
+
+
+def test_the_interval_of_the_mean_ends_at_no_time():
     figure = mean_time_to_restore(lasting(1, 3))
 
-    # mean 2, s = sqrt(2), s / sqrt(n) = 1; t(0.95, 1) = 12.7062
-    assert pytest.approx(seconds(2 - 12.7062), rel=1e-5) == figure.interval.low
+    assert figure.interval.low == 0
     assert pytest.approx(seconds(2 + 12.7062), rel=1e-5) == figure.interval.high
 
 

@@ -33,10 +33,10 @@ from imcm.cli.common import (
     named_values,
     number_of,
     open_period_of,
+    period_of,
     print_document,
     print_json,
     say,
-    window_of,
 )
 from imcm.errors import InvalidValue
 from imcm.ledger.reading import LedgerReader
@@ -204,13 +204,17 @@ def report(
 
         common["window"] = _earlier(compare_to, dora.restore, tz)
         before = dora_report(known, preset=preset, year=year, overrides=overrides, **common)
-        for a, b in ((before.restore, dora.restore), (before.recovery, dora.recovery),
-                     (before.change_failure_rate, dora.change_failure_rate)):  # fmt: skip
-            if a.value is not None and b.value is not None:
-                comparisons.append(compare(a, b, tried=3))
-            else:
+        pairs = [(a, dora.figures[metric]) for metric, a in before.figures.items()]
+        defined = [(a, b) for a, b in pairs if a.value is not None and b.value is not None]
+        for a, b in pairs:
+            if a.value is None or b.value is None:
                 when = "in the earlier period" if a.value is None else "now"
                 not_compared.append(f"{a.name} is not compared: it is undefined {when}")
+        for a, b in defined:
+            try:
+                comparisons.append(compare(a, b, tried=len(defined)))
+            except InvalidValue as error:  # by a preset it may be a mean of groups
+                not_compared.append(f"{a.name} is not compared: {error.allowed}")
     if as_json:
         plain = dora.as_dict()
         print_json(
@@ -275,5 +279,4 @@ def _earlier(text: str, figure: Figure, tz: str) -> str | tuple[datetime, dateti
         if figure.window is None or {FIRST, LAST} & {*figure.window}:
             raise typer.BadParameter("--compare previous needs a period with both its ends")
         return period_before(figure.window, zone(tz))
-    first, sign, last = text.partition("/")
-    return window_of(first, last, tz) if sign else text
+    return period_of(text, None, None, tz)

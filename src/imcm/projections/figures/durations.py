@@ -568,6 +568,9 @@ def _interval(values: Ordered, statistic: str, level: float) -> intervals.Interv
         interval = intervals.quantile_interval(values, q, level=level)
     elif statistic == "mean":
         interval = intervals.mean_interval(values, level=level)
+        if interval.low is not None and values[0] >= 0:
+            # The method knows no bound, and nothing lasts less than no time.
+            interval = attrs.evolve(interval, low=max(0.0, interval.low))
     else:
         return None
     return attrs.evolve(interval, low=_seconds(interval.low), high=_seconds(interval.high))

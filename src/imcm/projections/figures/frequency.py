@@ -4,12 +4,10 @@ Deployment frequency, and the rework rate: how often is deployed, and how much o
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
-from functools import lru_cache
-from itertools import accumulate, compress, repeat
+from itertools import compress, repeat
 from operator import sub
 from typing import ClassVar, Final
 from zoneinfo import ZoneInfo
@@ -42,6 +40,7 @@ from imcm.projections.figures.population import why_incident_out
 from imcm.projections.figures.units import SHARE, utc, zone
 from imcm.projections.figures.windows import Period
 from imcm.projections.statistics import intervals, quantiles, samples
+from imcm.projections.statistics.rates import poisson_interval
 
 _DAY: Final = 86_400_000_000
 
@@ -54,12 +53,12 @@ class DeploymentFrequency(FailedBy):
     """
     How often is deployed: deployments per day or week, or what else `per` says.
 
-    No deployment in a window that has begun is a measured 0. Undefined are a log without incidents
-    and changes, a window (or a bucket) that has not begun at `as_of` or is one instant long, and no
-    deployments at all without a window. A window that is not over at `as_of` is taken up to then,
-    and a note says so. Without a window the time from the first deployment's day to the last one's
-    is taken, in whole days of the zone, for every group alike. Days are those of the zone: one of
-    23 or 25 hours is one day.
+    No deployment in a window that has begun is a measured 0. Undefined are a log that holds no
+    change at all (nobody told it of any), a window (or a bucket) that has not begun at `as_of` or
+    is one instant long, and no deployments at all without a window. A window that is not over at
+    `as_of` is taken up to then, and a note says so. Without a window the time from the first
+    deployment's day to the last one's is taken, in whole days of the zone, for every group alike.
+    Days are those of the zone: one of 23 or 25 hours is one day.
 
     Attributes:
         count: Which deployments: "all" (default), "successful" (completed), or "not_failed"
@@ -181,7 +180,7 @@ def _day(at: int, home: ZoneInfo) -> date:
 def _up_to(window: Period, facts: Facts) -> Period | None:
     """Return the part of a window that has passed; None where it has not begun, or nothing is."""
     as_of = facts.as_of
-    if as_of is None or facts.empty or as_of <= window[0]:
+    if as_of is None or not facts.changes or as_of <= window[0]:
         return None
     return window[0], min(window[1], as_of)
 
@@ -236,7 +235,7 @@ def _frequency(
     notes = unread_notes(facts)
     between = _median_gap(times)
     beside: dict[str, float | None] = {}
-    of_all_time = window is None and not facts.empty
+    of_all_time = window is None and bool(facts.changes)
     days = 0.0 if span is None else _days_between(span, home)
     if span is not None and (days or definition.per == "window"):
         value, interval = _spread(n, dates, definition, span, days)
@@ -253,8 +252,10 @@ def _frequency(
     elif span is not None:  # one instant, or a day that its zone left out
         reason = "the period has no length"
     else:
-        ahead = window is not None and not facts.empty
+        ahead = window is not None and bool(facts.changes)
         reason = "the window has not begun" if ahead else "no deployments"
+        if not facts.changes and not facts.empty:
+            reason = "the log holds no change"
     return Figure(
         name=type(definition).NAME,
         value=value,
@@ -286,7 +287,7 @@ def _spread(
         return float(n), None
     if definition.per in {"day", "week"}:
         scale = days if definition.per == "day" else days / 7
-        return n / scale, _poisson(n, scale, definition.level)
+        return n / scale, poisson_interval(n, scale, level=definition.level)
     if definition.per == "deployment_day":
         counts = _days_by_week(dates, definition, span)
         if definition.statistic == "median":
@@ -315,50 +316,21 @@ def _days_by_week(
     return list(counts.values())
 
 
-_EXACT_BELOW: Final = 10  # from there on Byar's limits are within 0.2 % of the exact ones
-
-
-def _poisson(n: int, scale: float, level: float) -> intervals.Interval:
-    low, high, method = _poisson_limits(n, level)
-    return intervals.Interval(low=low / scale, high=high / scale, level=level, method=method)
-
-
-@lru_cache(maxsize=1024)
-def _poisson_limits(n: int, level: float) -> tuple[float, float, str]:
+def days_of(figure: Figure) -> float | None:
     """
-    Return confidence limits of the mean of a Poisson count.
+    Return how many days a figure of deployments per day, or per week, was taken over.
 
-    Small counts get the exact limits (Garwood 1936), the others Byar's approximation to them
-    (Breslow and Day 1987, section 2.3).
+    None where it is undefined, or counts per something else.
     """
-    if n < _EXACT_BELOW:
-        tail = (1 - level) / 2
-        low = _poisson_mean(n - 1, 1 - tail) if n else 0.0
-        return low, _poisson_mean(n, tail), "exact Poisson limits (Garwood)"
-    z = intervals.critical_z(level)
-    m = n + 1
-    low = n * (1 - 1 / (9 * n) - z / (3 * math.sqrt(n))) ** 3
-    high = m * (1 - 1 / (9 * m) + z / (3 * math.sqrt(m))) ** 3
-    return max(0.0, low), high, "Byar's approximation to the exact Poisson limits"
-
-
-def _poisson_mean(k: int, share: float) -> float:
-    """Return the mean of the Poisson counts of which that share is at most *k*."""
-
-    def at_most(mean: float) -> float:
-        terms = accumulate(range(1, k + 1), lambda term, i: term * mean / i, initial=1.0)
-        return math.exp(-mean) * math.fsum(terms)
-
-    low, high = 0.0, 1.0
-    while at_most(high) > share:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        if at_most(middle) > share:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
+    scale = {"per day": 1, "per week": 7}.get(figure.unit)
+    if scale is None or figure.value is None:
+        return None
+    if figure.value:
+        return figure.n / figure.value * scale
+    if figure.window is None or figure.as_of is None:
+        return None
+    start, end = figure.window
+    return _days_between((start, min(end, figure.as_of)), zone(figure.time_zone)) or None
 
 
 deployment_frequency = figure_function(DeploymentFrequency, measure_frequency)
@@ -492,8 +464,18 @@ def measure_rework(facts: Facts, definition: ReworkRate) -> Figure:
         lambda: sorted([*out, *disregarded], key=lambda entry: (entry.id, entry.reason))
     )
     whole = figure(None, None)
+    if not signs and len(deployed):
+        wanted = " or ".join(map(_SIGNS.__getitem__, definition.rework_by))
+        notes += (f"no deployment of the whole log {wanted}: 0 may be that nobody says so",)
     whole = attrs.evolve(whole, left_out=left_out, notes=(*whole.notes, *notes))
     return with_groups(facts, whole, counted.names, periods, figure)
+
+
+_SIGNS: Final = {
+    "emergency": "is an emergency",
+    "fixed": "fixed an incident",
+    "unplanned": "is unplanned",
+}
 
 
 rework_rate = figure_function(ReworkRate, measure_rework)

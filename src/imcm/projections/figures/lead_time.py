@@ -109,6 +109,10 @@ def measure_lead_time(facts: Facts, definition: LeadTime) -> Figure:
     figure = with_parts(measured, out, facts, definition, shape)
     # Only where they roll forward it asks which deployment succeeded.
     notes = unknown_outcomes(deployed, definition) if definition.roll_forward else ()
+    if figure.value == 0:
+        exact = measured.columns().values
+        if exact and exact.count(0) * 2 >= len(exact):
+            notes += (f"0 of most: {definition.start} and deployed are one moment in the log",)
     return attrs.evolve(figure, notes=(*figure.notes, *notes))
 
 

@@ -25,6 +25,7 @@ from imcm.plain import joined
 from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.durations import STATISTICS
 from imcm.projections.figures.figure import Figure, Included
+from imcm.projections.figures.frequency import days_of
 from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, elapsed, shown
 from imcm.projections.statistics.intervals import Interval, critical_z, wilson
 from imcm.projections.statistics.planning import (
@@ -33,6 +34,7 @@ from imcm.projections.statistics.planning import (
     simulate_shortening,
 )
 from imcm.projections.statistics.quantiles import Statistic, geometric_mean, log_sigma, percentile
+from imcm.projections.statistics.rates import rate_difference, rate_ratio, rate_test
 from imcm.projections.statistics.resampling import bootstrap_difference
 from imcm.projections.statistics.samples import Ordered, check_between, finite_numbers
 from imcm.projections.statistics.survival import kaplan_meier, log_rank
@@ -84,41 +86,45 @@ class Comparison(Shown):
     """
     What can be said of the difference between two figures; every difference is b minus a.
 
-    What belongs to the other unit is None: durations (unit "seconds") have no *exact_test*;
-    shares have no *shift*, *ratio*, *rank_test*, *survival_test*, *restricted_difference*,
-    *horizon*, *probability_with_no_change*, *sigma* and *shortening_unseen*.
+    What belongs to another unit is None: durations (unit "seconds") have no *exact_test*; shares
+    and rates (deployments per day or week) have no *shift*, *rank_test*, *survival_test*,
+    *restricted_difference*, *horizon*, *probability_with_no_change*, *sigma* and
+    *shortening_unseen*; only rates have a *ratio_interval*, and shares have no *ratio*.
 
     Attributes:
         name, unit, statistic: What was compared: "time to restore", "seconds", "median".
         a, b: The two figures.
         difference: b.value - a.value, in *unit*; None where one is undefined, with the *reason*.
         interval: Of the difference: for durations the seeded percentile bootstrap, whose *method*
-            says how it was drawn, for shares Newcombe's. Without bounds where a sample is empty or
-            a resample has no statistic.
+            says how it was drawn, for shares Newcombe's, for rates Zou's and Donner's. Without
+            bounds where a sample is empty or a resample has no statistic.
         shift: The Hodges-Lehmann shift and its interval, in seconds.
-        ratio: Geometric mean of b over that of a; None where there are none above 0.
+        ratio: Geometric mean of b over that of a, or the rate of b over that of a; None where
+            there are none above 0.
+        ratio_interval: Of the ratio of two rates, exact. Its bounds are None as for `rate_ratio`.
         rank_test: Mann-Whitney, on what is over.
         survival_test: Log-rank, with what is open as censored; not of negative durations.
         restricted_difference: Difference of the mean durations cut off at *horizon*, open ones
             censored, in seconds. It gives the log-rank test its direction.
         horizon: The longest duration that both figures reach, in seconds.
-        exact_test: Fisher's, two-sided.
+        exact_test: Of shares Fisher's, of rates the binomial one; two-sided.
         probability_with_no_change: How often periods of these sizes, both drawn from the pooled
             values, differ at least as much. None where the difference is.
         sigma: Standard deviation of the natural logarithms within the two; None where a duration
             is 0 or less, or neither has two.
         needed_per_period: How many it takes in each period to see it with a power of 80 % at
             *level*: for durations 10 % less, for shares the difference found. None where *sigma*
-            is None or 0, or the shares do not differ.
+            is None or 0, or the shares do not differ, and of rates.
         shortening_unseen: How often a true shortening by 10 % would have looked no better with
             these counts; None where a sample is empty or a run has no statistic.
-        level: Confidence level of the intervals.
+        level: Confidence level of the intervals that are given.
         tried: How many metrics the caller looked at.
-        threshold: What p-values are read against: (1 - level) / tried (Bonferroni).
-        seed, runs: Of every draw: the same ones give the same answer. Shares draw nothing.
+        threshold: What p-values are read against: (1 - level) / tried (Bonferroni). An interval
+            votes by what it is at the level 1 - threshold.
+        seed, runs: Of every draw: the same ones give the same answer. Only durations are drawn.
         warnings: Sentences on what makes the comparison weaker than it looks.
         votes: What each test says of b, by its name: "shorter" or "longer" ("lower" or "higher" of
-            shares), or "nothing seen". Empty where the difference is undefined.
+            shares and rates), or "nothing seen". Empty where the difference is undefined.
         verdict: The answer in words. It names a direction only where all tests there are agree
             on it; where some do, it says that it is not settled, and which tests disagree.
     """
@@ -133,6 +139,7 @@ class Comparison(Shown):
     reason: str | None = None
     shift: Estimate | None = None
     ratio: float | None = None
+    ratio_interval: Interval | None = None
     rank_test: TestResult | None = None
     survival_test: TestResult | None = None
     restricted_difference: float | None = None
@@ -169,13 +176,17 @@ class Comparison(Shown):
         lines += [f"  {_side(name, figure)}" for name, figure in (("a", self.a), ("b", self.b))]
         lines.append(f"  difference b - a: {_apart(self.difference, self.unit)}")
         lines.append(f"  {_range(self.interval, self.unit)}")
-        lines += self._of_shares() if self.shift is None else self._of_durations(self.shift)
+        lines += self._of_counts() if self.shift is None else self._of_durations(self.shift)
         read = f"{self.threshold:.3g} (level {self.level:g}, {self.tried} tried)"
         lines.append(f"  read p-values against {read}")
         lines += [f"  warning: {warning}" for warning in self.warnings]
         return joined(lines)
 
-    def _of_shares(self) -> Iterator[str]:
+    def _of_counts(self) -> Iterator[str]:
+        if self.ratio_interval is not None:
+            ends = (_number(end) for end in (self.ratio_interval.low, self.ratio_interval.high))
+            yield f"  ratio, b over a: {_number(self.ratio)}"
+            yield f"    {100 * self.level:g} % interval: {' to '.join(ends)}"
         yield f"  {_tested(self.exact_test)}"
         if self.needed_per_period is not None:
             yield f"  to see this difference it takes {_needed(self.needed_per_period)}"
@@ -243,14 +254,16 @@ def compare(
 
     The figures are of one name and one definition apart from window and filters: two quarters, two
     services, two buckets or groups of one figure. Their unit is "seconds" (a statistic of
-    durations, read as whole microseconds) or "share" (of things that each count 1 or 0).
+    durations, read as whole microseconds), "share" (of things that each count 1 or 0), or "per
+    day" or "per week" (deployments, taken for Poisson counts).
 
     The verdict counts what each test says. Of durations there are four: the interval of the
     difference without 0, its probability with no change, Mann-Whitney, and log-rank, the last
     three at most `threshold`; each has the direction of its own difference. Of shares there are
-    two, the interval and Fisher's test. Only where all agree is b called shorter or longer, lower
-    or higher: a recent period looks short as long as its long incidents are open, and a mean can
-    go up while nearly all durations go down.
+    two, the interval and Fisher's test, and of rates the interval and the binomial test. With
+    several metrics tried, intervals are asked at the level that the threshold has. Only where all
+    agree is b called shorter or longer, lower or higher: a recent period looks short as long as its
+    long incidents are open, and a mean can go up while nearly all durations go down.
 
     Args:
         a, b: The figures, as a rule the earlier and the later one.
@@ -280,7 +293,9 @@ def compare(
         return _durations(a, b, choices)
     if a.unit == SHARE:
         return _shares(a, b, choices)
-    allowed = 'only figures in "seconds" or of a "share" can be compared'
+    if a.unit in _RATES:
+        return _rates(a, b, choices)
+    allowed = 'only figures in "seconds", of a "share", "per day" or "per week" can be compared'
     raise InvalidValue("unit", a.unit, allowed)
 
 
@@ -296,6 +311,11 @@ class _Choices(NamedTuple):
     def threshold(self) -> float:
         """What p-values are read against; rounded, since 1 - 0.95 is not 0.05 to a float."""
         return round(1 - self.level, 12) / self.tried
+
+    @property
+    def strict(self) -> float:
+        """The level at which an interval is asked what a test is at the threshold."""
+        return self.level if self.tried == 1 else 1 - self.threshold
 
 
 _MOST: Final = 1 << 63
@@ -383,7 +403,11 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
     swapped = sample_b < sample_a
     first, second = (sample_b, sample_a) if swapped else (sample_a, sample_b)
     both = Ordered.of([*first.over, *second.over])
-    interval = _in_seconds(_bootstrap(first, second, statistic, choices), mirrored=swapped)
+    by_level = {
+        level: _in_seconds(_bootstrap(first, second, statistic, choices, level), mirrored=swapped)
+        for level in {choices.level, choices.strict}
+    }
+    interval = by_level[choices.level]
     estimate = hodges_lehmann(first.over, second.over, level=choices.level)
     shift = Estimate(
         value=_signed(estimate.value, mirrored=swapped),
@@ -416,7 +440,7 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
             runs=choices.runs,
         )
     sigma = _sigma(sample_a.over, sample_b.over)
-    votes = {"bootstrap interval": _outside(interval)}
+    votes = {"bootstrap interval": _outside(by_level[choices.strict])}
     if chance is not None:
         # The added 1 is the difference that was found: without it no run at all would be proof.
         p = (chance * choices.runs + 1) / (choices.runs + 1)
@@ -461,6 +485,11 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
             *_warnings(a, b, choices),
             *_duration_warnings(name, sample_a, sample_b),
             *_began_before(b, sample_b),
+            *_not_enough(
+                _seen_alone(interval, {"rank test": ranks, "log-rank test": survival}, choices),
+                answer,
+                choices,
+            ),
             *_chance_warnings(chance, choices),
         ),
         votes=answer.said() if reason is None else {},
@@ -506,7 +535,7 @@ def _refuse_value(which: str, figure: Figure, value: object) -> None:
 
 
 def _bootstrap(
-    first: _Sample, second: _Sample, statistic: Statistic, choices: _Choices
+    first: _Sample, second: _Sample, statistic: Statistic, choices: _Choices, level: float
 ) -> Interval:
     interval = bootstrap_difference(
         first.over,
@@ -514,7 +543,7 @@ def _bootstrap(
         statistic,
         seed=choices.seed,
         resamples=choices.runs,
-        level=choices.level,
+        level=level,
     )
     if first.over == second.over and interval.low is not None and interval.high is not None:
         # Both are drawn from the same values, so the difference is distributed evenly around 0.
@@ -591,9 +620,10 @@ def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
             )
     seen = test.p_value is not None and test.p_value <= choices.threshold
     votes = {
-        "Newcombe interval": _outside(interval),
+        "Newcombe interval": _outside(newcombe(hits_a, n_a, hits_b, n_b, level=choices.strict)),
         "Fisher's exact test": _sign(difference) if seen else 0,
     }
+    alone = _seen_alone(interval, {"Fisher's exact test": test}, choices)
     reason = _why_undefined((a, n_a or None), (b, n_b or None)) if difference is None else None
     summary = _summary("share", a, b, difference, interval)
     answer = _Votes(votes, ("lower", "higher"))
@@ -614,10 +644,88 @@ def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
         threshold=choices.threshold,
         seed=choices.seed,
         runs=choices.runs,
-        warnings=tuple(_warnings(a, b, choices)),
+        warnings=(*_warnings(a, b, choices), *_not_enough(alone, answer, choices)),
         votes=answer.said() if reason is None else {},
         verdict=verdict if reason is None else f"undefined: {reason}",
     )
+
+
+# Rates.
+
+
+_RATES: Final[Mapping[str, int]] = {"per day": 1, "per week": 7}
+"""Units of rates, and how many days each is per."""
+
+
+def _rates(a: Figure, b: Figure, choices: _Choices) -> Comparison:
+    times = tuple(
+        None if (days := days_of(figure)) is None else days / _RATES[figure.unit]
+        for figure in (a, b)
+    )
+    difference = ratio = test = ratio_interval = None
+    interval = Interval(low=None, high=None, level=choices.level, method="none: one is undefined")
+    votes: dict[str, int] = {}
+    reason = None
+    alone: list[str] = []
+    if a.value is None or b.value is None or None in times:
+        reason = _why_undefined((a, times[0]), (b, times[1]))
+    else:
+        counted = a.n, times[0] or 0.0, b.n, times[1] or 0.0
+        difference = b.value - a.value
+        interval = rate_difference(*counted, level=choices.level)
+        ratio_interval = rate_ratio(*counted, level=choices.level)
+        test = rate_test(*counted)
+        ratio = test.statistic
+        seen = test.p_value is not None and test.p_value <= choices.threshold
+        votes["interval of the difference"] = _outside(
+            rate_difference(*counted, level=choices.strict)
+        )
+        votes["exact binomial test"] = _sign(difference) if seen else 0
+        alone = _seen_alone(interval, {"exact binomial test": test}, choices)
+    answer = _Votes(votes, ("lower", "higher"))
+    verdict = answer.verdict(_summary("rate", a, b, difference, interval)) if votes else ""
+    return Comparison(
+        name=a.name,
+        unit=a.unit,
+        statistic="rate",
+        a=a,
+        b=b,
+        difference=difference,
+        interval=interval,
+        reason=reason,
+        ratio=ratio,
+        ratio_interval=ratio_interval,
+        exact_test=test,
+        level=choices.level,
+        tried=choices.tried,
+        threshold=choices.threshold,
+        seed=choices.seed,
+        runs=choices.runs,
+        warnings=(
+            *_warnings(a, b, choices),
+            *_not_enough(alone, answer, choices),
+            *_in_bursts(a, b, times),
+        ),
+        votes=answer.said(),
+        verdict=verdict if reason is None else f"undefined: {reason}",
+    )
+
+
+BURSTS: Final = 0.75
+"""Below this part of the days that chance would have it on, what is counted came in bursts."""
+
+
+def _in_bursts(a: Figure, b: Figure, times: Sequence[float | None]) -> Iterator[str]:
+    """Warn where deployments are on fewer days than as many would be that come one by one."""
+    for which, figure, time in zip("ab", (a, b), times, strict=True):
+        days = (time or 0) * _RATES[figure.unit]
+        on = figure.counts.get("days with a deployment", 0)
+        by_chance = days * -math.expm1(-figure.n / days) if days else 0.0
+        if on < BURSTS * by_chance:
+            yield (
+                f"those of {which} came in bursts, on {on:,} days of {days:.4g}: intervals and "
+                "test, which know of none, are too sure"
+            )
 
 
 def _hits(which: str, figure: Figure) -> tuple[int, int]:
@@ -788,11 +896,33 @@ def _warnings(a: Figure, b: Figure, choices: _Choices) -> Iterator[str]:
         yield f"the windows overlap; counted or open in both figures: {len(shared):,}"
     elif shared:
         yield f"the figures are not independent; counted or open in both: {len(shared):,}"
+    if (lengths := _uneven_windows(a, b)) is not None:
+        yield f"the windows are not of one length: {lengths[0]:.4g} and {lengths[1]:.4g} days"
     filters = [n for n in FILTERS if getattr(a.definition, n) != getattr(b.definition, n)]
     if filters:
         yield f"the filters differ ({', '.join(filters)}): it is not the same population"
     if a.group != b.group:
         yield f"the groups differ ({a.group} and {b.group}): it is not the same population"
+
+
+def _seen_alone(
+    interval: Interval, tests: Mapping[str, TestResult], choices: _Choices
+) -> list[str]:
+    """Return what would see a difference if nothing else had been tried."""
+    below = 1 - choices.level
+    seen = [
+        name for name, test in tests.items() if test.p_value is not None and test.p_value <= below
+    ]
+    return ["the interval", *seen] if _outside(interval) else seen
+
+
+def _not_enough(alone: Sequence[str], votes: _Votes, choices: _Choices) -> Iterator[str]:
+    """Warn where only what is seen of one metric by itself would say that it differs."""
+    if alone and choices.tried > 1 and not any(votes.votes.values()):
+        yield (
+            f"by itself it would look another ({', '.join(alone)}): of {choices.tried} metrics "
+            "tried one does so too often by chance"
+        )
 
 
 def _overlap(a: Figure, b: Figure) -> bool:
@@ -801,6 +931,19 @@ def _overlap(a: Figure, b: Figure) -> bool:
     (a_start, a_end), (b_start, b_end) = a.window, b.window
     touching = a.definition.bounds == "[]" and (a_start == b_end or b_start == a_end)
     return touching or (a_start < b_end and b_start < a_end)
+
+
+MORE_THAN: Final = 1.25
+"""Windows of which the longer one is so many times the other are not of one length."""
+
+
+def _uneven_windows(a: Figure, b: Figure) -> tuple[float, float] | None:
+    """Return how many days both windows are, where one is much longer; None where they match."""
+    if a.window is None or b.window is None:
+        return None
+    of_a, of_b = (elapsed(*w) / (86_400 * 1_000_000) for w in (a.window, b.window))
+    short, long = sorted((of_a, of_b))
+    return (of_a, of_b) if long > short * MORE_THAN else None
 
 
 def _duration_warnings(statistic: str, a: _Sample, b: _Sample) -> Iterator[str]:

@@ -278,7 +278,14 @@ def _compared(comparison: Comparison) -> list[Block]:
         ],
     )
     periods = f"before: {period_text(a) or 'all time'}; now: {period_text(b) or 'all time'}"
-    says = [comparison.verdict, periods, *(f"warning: {text}" for text in comparison.warnings)]
+    tests = (comparison.exact_test, comparison.rank_test, comparison.survival_test)
+    tested = [
+        f"{test.method}: p = {test.p_value:.3g}"
+        for test in tests
+        if test is not None and test.p_value is not None
+    ]
+    says = [comparison.verdict, periods, *(["; ".join(tested)] if tested else [])]
+    says += (f"warning: {text}" for text in comparison.warnings)
     if comparison.reason is not None:
         says.append(f"the difference is undefined: {comparison.reason}")
     return [table, Items(tuple(says))]
