@@ -28,12 +28,12 @@ from figures_by_engines import (
     tables,
     whole,
 )
-from imcm import dora_report, facts, frames, lead_time
+from imcm import deployment_frequency, dora_report, facts, frames, lead_time
 from imcm.domain.change_events import ChangeFailed, CommitsRecorded
 from imcm.domain.incident_events import IncidentResolved
 from imcm.domain.vocabulary import Commit
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
-from imcm.frames.days import Days
+from imcm.frames.days import Days, days_of_period
 from projections.log import (
     acknowledged,
     at,
@@ -253,6 +253,8 @@ def test_a_row_of_each_table_is_plain_values():
         "day": "2026-03-02",
         "week": "2026-W10",
         "month": "2026-03",
+        "quarter": "2026-Q1",
+        "year": "2026",
         "day_number": date(2026, 3, 2).toordinal(),
         "failed": True,
         "rework": False,
@@ -271,10 +273,29 @@ def test_days_are_those_of_the_zone():
     """Half past eleven on New Year's Eve in London is the next year in Kolkata, and week 53."""
     late = log(deployment("CHG-1", datetime(2020, 12, 31, 23, 30, tzinfo=UTC)))
 
+    periods = ("day", "week", "month", "quarter", "year")
     row = frames.deployments(late, time_zone="Asia/Kolkata").rows()[0]
-    assert ("2021-01-01", "2020-W53", "2021-01") == (row["day"], row["week"], row["month"])
+    assert ["2021-01-01", "2020-W53", "2021-01", "2021-Q1", "2021"] == [row[p] for p in periods]
     row = frames.deployments(late).rows()[0]
-    assert ("2020-12-31", "2020-W53", "2020-12") == (row["day"], row["week"], row["month"])
+    assert ["2020-12-31", "2020-W53", "2020-12", "2020-Q4", "2020"] == [row[p] for p in periods]
+
+
+@pytest.mark.parametrize("period", ["quarter", "year"])
+def test_quarters_and_years_are_as_long_as_they_are(period):
+    """A quarter is divided by its own days, not by all there are."""
+    story = log(*(deployment(f"CHG-{n}", datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=n))
+                  for n in range(500)))  # fmt: skip
+    made = frames.deployments(story)
+    found = frames.figures(deployments=made.to_frame("polars"), by=period).rows()
+    core = deployment_frequency(story, bucket_by=period).buckets
+    assert [1.0] * len(core) == [row["deployments_per_day"] for row in found]
+    assert [each.n for each in core] == [row["deployments"] for row in found]
+
+
+@pytest.mark.parametrize("text", ["2026", "2026-Q5", "2026-Q", "2026Q1"])
+def test_a_quarter_is_told_as_the_tables_tell_it(text):
+    with pytest.raises(InvalidValue, match="2026-Q1"):
+        days_of_period("quarter", text)
 
 
 def test_a_date_that_comes_twice_is_cut_as_figures_cut_it():
@@ -292,7 +313,7 @@ def test_lists_and_mappings_are_the_caller_s():
     table.rows()[0].clear()
 
     assert 7 == len(table) == len(table.columns()["id"])
-    assert 13 == len(table.rows()[0])
+    assert 15 == len(table.rows()[0])
 
 
 def test_several_services_are_joined_or_rows_of_their_own():

@@ -1,5 +1,5 @@
 """
-Days, weeks and months of a time zone as text: engines disagree about zones, so they are told here.
+Periods of a time zone as text: engines disagree about zones, so they are told here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from imcm.errors import InvalidValue
 from imcm.projections.figures.days import midnight
 from imcm.projections.figures.units import zone
 
-PERIODS: Final = ("day", "week", "month")
+PERIODS: Final = ("day", "week", "month", "quarter", "year")
 """The columns that tell a period of the calendar."""
 
 Span: TypeAlias = tuple[date, date]
@@ -21,12 +21,12 @@ Span: TypeAlias = tuple[date, date]
 
 
 class Days:
-    """The days of a zone on which moments lie, each with its week and its month as text."""
+    """The days of a zone on which moments lie, each with the periods it is in as text."""
 
     def __init__(self, time_zone: str) -> None:
         self._home = zone(time_zone)
         self._edges: dict[date, tuple[datetime, datetime]] = {}
-        self._period_texts: dict[date, tuple[str, str, str]] = {}
+        self._period_texts: dict[date, tuple[str, ...]] = {}
         self._day = date.min
         self._from = self._to = datetime.min.replace(tzinfo=UTC)
 
@@ -55,11 +55,11 @@ class Days:
     def period_columns(
         self, moments: Iterable[datetime | None], prefix: str = ""
     ) -> dict[str, Sequence[str | None]]:
-        """Return the columns `day`, `week` and `month` of some moments; None has none of them."""
-        periods: list[tuple[str | None, str | None, str | None]] = []
+        """Return the columns of `PERIODS` of some moments; None has none of them."""
+        periods: list[tuple[str | None, ...]] = []
         for at in moments:
             if at is None:
-                periods.append((None, None, None))
+                periods.append((None,) * len(PERIODS))
                 continue
             day = self.of(at)
             texts = self._period_texts.get(day)
@@ -72,26 +72,43 @@ class Days:
         }
 
 
-def _texts(day: date) -> tuple[str, str, str]:
-    year, week, _ = day.isocalendar()
-    return day.isoformat(), f"{year:04}-W{week:02}", f"{day.year:04}-{day.month:02}"
+def _texts(day: date) -> tuple[str, ...]:
+    week_year, week, _ = day.isocalendar()
+    year = f"{day.year:04}"
+    return (
+        *(day.isoformat(), f"{week_year:04}-W{week:02}", f"{year}-{day.month:02}"),
+        *(f"{year}-Q{_quarter(day)}", year),
+    )
 
 
-_FIRST_DAY: Final[Mapping[str, str]] = {"day": "", "week": "-1", "month": "-01"}
+def _quarter(day: date) -> int:
+    return (day.month + 2) // 3
+
+
+_FIRST_DAY: Final[Mapping[str, str]] = {"day": "", "week": "-1", "month": "-01", "year": "-01-01"}
 """What follows the text of a period in that of its first day."""
+
+_QUARTERS: Final = {f"Q{number}": f"{3 * number - 2:02}-01" for number in (1, 2, 3, 4)}
+_MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 
 
 def days_of_period(name: str, text: str) -> Span:
     """
-    Return the first and the last day of a day, week or month that is told as a text.
+    Return the first and the last day of one of `PERIODS` that is told as a text.
 
     Raises:
         InvalidValue: It is not told as the tables tell it.
     """
     try:
-        first = date.fromisoformat(text + _FIRST_DAY[name])
-    except ValueError:
-        raise InvalidValue(name, text, "a text as the tables have it, such as 2026-W10") from None
-    if name == "month":
-        return first, first.replace(day=monthrange(first.year, first.month)[1])
+        if name == "quarter":
+            year, _, quarter = text.partition("-")
+            first = date.fromisoformat(f"{year}-{_QUARTERS[quarter]}")
+        else:
+            first = date.fromisoformat(text + _FIRST_DAY[name])
+    except (ValueError, KeyError):
+        allowed = "a text as the tables have it, such as 2026-W10 or 2026-Q1"
+        raise InvalidValue(name, text, allowed) from None
+    if name in _MONTHS:
+        month = first.month + _MONTHS[name] - 1
+        return first, date(first.year, month, monthrange(first.year, month)[1])
     return first, first + timedelta(days=6 if name == "week" else 0)

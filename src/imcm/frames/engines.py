@@ -97,7 +97,8 @@ def figures(
     and populations. The columns, as far as their frames are given:
         deployments, lead_times, restored: How many were counted.
         deployments_per_day: Over whole days, from that of the first deployment to that of the
-            last, for every group alike; a day, week or month is taken as far as it lies in them.
+            last, for every group alike; a day, week, month, quarter or year is taken as far as it
+            lies in them. A column of your own is never taken for a time.
         change_failure_rate, rework_rate: Shares from 0 to 1.
         median_recovery_seconds, median_lead_time_seconds, median_restore_seconds: In seconds.
     Undefined figures are None: there is nothing they could be computed from.
@@ -111,7 +112,8 @@ def figures(
             incident of one ledger can fail a deployment of another. None leaves `failed`, `rework`
             and `recovery_seconds` as each ledger knows them.
         by: A column of text that all frames given have: "service" (of tables made `by_service`),
-            "day", "week", "month", "severity", or one of your own; or several. Rows without a
+            "day", "week", "month", "quarter", "year", "severity", or one of your own; or several.
+            Rows without a
             value in it, such as the month of what is not resolved, are in no group; groups come
             in order of their names, and one without any row is not there.
         days: The first and the last day that are looked at, both included; rows of other days,

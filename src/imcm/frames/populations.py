@@ -142,7 +142,8 @@ def _deployments(facts: Facts, definition: FailedDeploymentRecovery, labels: _Na
         id: The change.
         service: Its services, joined by ", "; "(none)" without any. See `Table.by_service`.
         deployed_at: When it came into production, in UTC; of an uncertain moment the midpoint.
-        day, week, month: Of deployed_at in `time_zone`: 2026-03-06, 2026-W10, 2026-03.
+        day, week, month, quarter, year: Of deployed_at in `time_zone`: 2026-03-06, 2026-W10,
+            2026-03, 2026-Q1, 2026.
         day_number: The day as a number, counted as `date.toordinal` does.
         failed: Whether it failed, as `change_failure_rate` judges.
         rework: Whether it is rework, as `rework_rate` judges.
@@ -239,7 +240,8 @@ def _lead_times(facts: Facts, definition: LeadTime, labels: _Names) -> Table:
         deployment: The change that brought it into production.
         service: The services of that change, joined by ", "; "(none)" without any.
         deployed_at: When it did, in UTC; of an uncertain moment the midpoint.
-        day, week, month: Of deployed_at in `time_zone`: 2026-03-06, 2026-W10, 2026-03.
+        day, week, month, quarter, year: Of deployed_at in `time_zone`: 2026-03-06, 2026-W10,
+            2026-03, 2026-Q1, 2026.
         lead_time_seconds: From the commit (or what `start` says) to deployed_at.
         label:<name>: As of `deployments`, of the change that brought it.
 
@@ -301,9 +303,10 @@ def _incidents(facts: Facts, definition: TimeToRestore, labels: _Names) -> Table
             the team's own scale calls it, else the same.
         detected_at, resolved_at: In UTC; of an uncertain moment the midpoint. None where unknown
             or not yet; after reopenings the last resolution.
-        day, week, month: Of resolved_at in `time_zone` (2026-03-06, 2026-W10, 2026-03): a time
-            to restore is counted when it ends. None where resolved_at is.
-        detected_day, detected_week, detected_month: The same of detected_at.
+        day, week, month, quarter, year: Of resolved_at in `time_zone` (2026-03-06, 2026-W10,
+            2026-03, 2026-Q1, 2026): a time to restore is counted when it ends. None where resolved_at is.
+        detected_day, detected_week, detected_month, detected_quarter, detected_year: The same of
+            detected_at.
         restore_seconds: As `time_to_restore` measures it; None where that leaves it out, as it
             does with what is still open.
         acknowledged_at: In UTC; of an uncertain moment the midpoint. None where nobody said.

@@ -15,6 +15,7 @@ from imcm.errors import InvalidValue
 from imcm.frames.populations import joined_texts, label_names
 from imcm.frames.table import LABEL, Table, Type, Value
 from imcm.gc_pause import gc_paused
+from imcm.projections.figures.display import bucket_text, statistic_of
 from imcm.projections.figures.excerpt import one_of
 from imcm.projections.figures.figure import STILL_OPEN, Figure
 from imcm.projections.figures.function import facts_of
@@ -42,17 +43,22 @@ _OF_FIGURES: Final[Mapping[str, Type]] = {
     "figure": "text",
     "group": "text",
     "is_total": "truth",
+    "period": "text",
     "period_start": "time",
     "period_end": "time",
     "time_zone": "text",
     "value": "number",
     "unit": "text",
+    "statistic": "text",
     "n": "whole",
     "interval_low": "number",
     "interval_high": "number",
     "interval_level": "number",
     "bound_low": "number",
     "bound_high": "number",
+    "mean": "number",
+    "median": "number",
+    "p90": "number",
     "band": "text",
     "band_reached": "text",
     "reason": "text",
@@ -73,13 +79,17 @@ def report(figures: DoraReport | Figure | Iterable[Figure], /, *, parts: str = "
         figure: The metric in a report ("lead_time"), else the name of the figure.
         group: Which group it is of; None of all together.
         is_total: True of all periods together, False of one period: never add up both.
+        period: Which one: "2026-03", "2026-W09", "2026-Q1", "2026", or its first day; None of all
+            together. All figures have the same texts, also where a log begins or ends within one.
         period_start, period_end: The half-open stretch of time it speaks of, in UTC; None of all
             time. time_zone: in which days, weeks and months are told.
-        value: The number in `unit`; None where it is undefined, with the `reason`.
+        value: The number in `unit`; None where it is undefined, with the `reason`. statistic:
+            which one it is of durations, such as "median"; None of all else.
         n: How many values it was computed from.
         interval_low, interval_high: Confidence bounds at `interval_level` (0.95); None where there
             are none. bound_low, bound_high: the smallest and the largest value over all readings
             of uncertain moments; None where every moment is exact.
+        mean, median, p90: Of the same durations, in seconds; None of all else.
         band: The DORA level of the value, by the year of the report; both, joined by ", ", where
             two hold. band_reached: all that its interval reaches, the best first. None where the
             bands do not speak of it, and of figures that are given without a report.
@@ -132,12 +142,15 @@ def _figure_row(name: str, metric: str, figure: Figure, total: bool, year: int |
     interval = figure.interval
     ends = (None,) * 3 if interval is None else (interval.low, interval.high, interval.level)
     levels = ((), ()) if year is None else levels_of(metric, figure, year)
+    statistic = statistic_of(figure)
+    averages = {**figure.beside, statistic: figure.value} if statistic else {}
     return (
-        *(name, figure.group, total),
+        *(name, figure.group, total, None if total else bucket_text(figure)),
         *(None if at is None else utc(at) for at in (start, end)),
-        *(figure.time_zone, figure.value, figure.unit, figure.n),
+        *(figure.time_zone, figure.value, figure.unit, statistic, figure.n),
         *ends,
         *(figure.bounds or (None, None)),
+        *map(averages.get, ("mean", "median", "p90")),
         *(", ".join(names) or None for names in levels),
         *(figure.reason, len(figure.left_out), figure.counts.get(STILL_OPEN, 0)),
         figure.uncertain,

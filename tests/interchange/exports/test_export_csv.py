@@ -218,7 +218,7 @@ def test_figures(ledger):
     assert int(rows[0]["n"]) == figures[0].n
     assert {"'=cart", "checkout"} <= {row["group"] for row in rows}
     assert any(plain(HOSTILE[6]) == row["group"] for row in rows)
-    assert any(re.fullmatch(r"2026-03-06 00:00:00", row["from"]) for row in rows)
+    assert any(re.fullmatch(r"2026-03-06 00:00:00", row["from (UTC)"]) for row in rows)
     report = dora_report(facts).figures
     assert write_figures_csv(report, io.BytesIO()) == len(report)
     assert write_figures_csv([], io.BytesIO()) == 0

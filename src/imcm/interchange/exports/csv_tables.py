@@ -25,6 +25,7 @@ from imcm.interchange.exports.tables import TABLES, Row, TableShape, rows_of, sh
 from imcm.interchange.exports.targets import Ends, folder_to_write
 from imcm.plain import cell
 from imcm.projections.facts.fold import Facts
+from imcm.projections.figures.display import bucket_text, statistic_of
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.units import utc
 
@@ -38,19 +39,21 @@ _MARK: Final = b"\xef\xbb\xbf"
 _FIGURES: Final = (
     "figure",
     "group",
-    "from",
-    "to",
+    "period",
+    "from (UTC)",
+    "to (UTC)",
     "value",
     "unit",
+    "statistic",
     "n",
     "low",
     "high",
     "level",
-    "interval",
+    "interval method",
     "reason",
     "left out",
     "uncertain",
-    "as of",
+    "as of (UTC)",
     "log position",
 )
 
@@ -119,7 +122,7 @@ def write_figures_csv(
     for each in listed:
         if not isinstance(each, Figure):
             raise InvalidValue("figures", each, "figures, such as dora_report(...).figures")
-    rows = (_figure(part) for each in listed for part in _parts(each))
+    rows = (_figure(part, period) for each in listed for part, period in _parts(each))
     return _written(_FIGURES, rows, file, bom=bom)
 
 
@@ -143,22 +146,26 @@ def _head_of(shape: TableShape) -> bytes:
     return _line([column.name for column in shape.columns])
 
 
-def _parts(figure: Figure) -> Iterator[Figure]:
-    yield figure
-    for part in (*figure.groups, *figure.buckets):
-        yield from _parts(part)
+def _parts(figure: Figure) -> Iterator[tuple[Figure, str | None]]:
+    """Yield a figure and its groups, each with its periods behind it, which have a name."""
+    for whole in (figure, *figure.groups):
+        yield whole, None
+        for period in whole.buckets:
+            yield period, bucket_text(period)
 
 
-def _figure(figure: Figure) -> Row:
+def _figure(figure: Figure, period: str | None) -> Row:
     start, end = (None, None) if figure.window is None else map(utc, figure.window)
     interval = figure.interval
     return (
         figure.name,
         figure.group,
+        period,
         start,
         end,
         figure.value,
         figure.unit,
+        statistic_of(figure),
         figure.n,
         None if interval is None else interval.low,
         None if interval is None else interval.high,

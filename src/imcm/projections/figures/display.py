@@ -80,6 +80,20 @@ def bucket_text(bucket: Figure) -> str:
             return f"{day}"
 
 
+def statistic_of(figure: Figure) -> str | None:
+    """Return which statistic of durations a figure is, such as "median"; None of all else."""
+    statistic = getattr(figure.definition, "statistic", None) if figure.unit == SECONDS else None
+    return statistic if isinstance(statistic, str) else None
+
+
+def with_statistic(name: str, figure: Figure) -> str:
+    """Return a name of a figure with its statistic, where that is not the median one expects."""
+    statistic = statistic_of(figure)
+    if statistic is None or statistic in {"median", *name.split()}:
+        return name
+    return f"{name}, {statistic}"
+
+
 def bounds_of(figure: Figure) -> tuple[float | None, float | None]:
     """Return the ends of the interval of a figure; None where there is none."""
     interval = figure.interval

@@ -170,7 +170,9 @@ class Figure(Shown):
         if self.interval is not None and self.interval.low is not None:
             ends = (brief(end, self.unit) for end in (self.interval.low, self.interval.high))
             line += f" [{', '.join(ends)}]"
-        statistic = getattr(self.definition, "statistic", None) if self.unit == SECONDS else None
+        from imcm.projections.figures.display import statistic_of  # which knows this class, too
+
+        statistic = statistic_of(self)
         line += f", n = {self.n:,}" if statistic is None else f", {statistic} of {self.n:,}"
         if self.counts.get(STILL_OPEN):
             line += f", {self.counts[STILL_OPEN]:,} {STILL_OPEN}"

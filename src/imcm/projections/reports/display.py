@@ -25,6 +25,7 @@ from imcm.projections.figures.display import (
     parts_of,
     period_text,
     scale_of,
+    with_statistic,
 )
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.units import SHARE, shown
@@ -122,7 +123,7 @@ def figures_document(
         most: How many groups and periods are shown; None for all.
     """
     blocks: list[Block] = [
-        _whole(figures, names or [SHORT.get(f.name, f.name) for f in figures], levels or {}, year)
+        _whole(figures, names or list(map(short_name, figures)), levels or {}, year)
     ]
     undefined = [f"{f.name} is undefined: {f.reason}" for f in figures if f.value is None]
     if undefined:
@@ -182,12 +183,12 @@ def _by_part(figures: Sequence[Figure], *, most: int | None) -> Table:
         for n, f in enumerate(figures)
     ]
     for number, (figure, scale) in enumerate(zip(figures, scales, strict=True)):
-        name = _HEADS.get(figure.name, SHORT.get(figure.name, figure.name))
+        name = _head(figure)
         columns.append(
             Column(name=name, kind="number", unit=scale.unit, wide=number >= _FIRST_OF_ALL)
         )
     for figure, scale in zip(figures, scales, strict=True):
-        name = _HEADS.get(figure.name, SHORT.get(figure.name, figure.name))
+        name = _head(figure)
         level = level_of([figure])
         unit = ", ".join(filter(None, (scale.unit, level)))
         columns += [
@@ -211,6 +212,15 @@ def _by_part(figures: Sequence[Figure], *, most: int | None) -> Table:
         rows=rows,
         more=len(parts) - len(rows),
     )
+
+
+def short_name(figure: Figure) -> str:
+    """Return what a figure is called in a table of 80 columns."""
+    return with_statistic(SHORT.get(figure.name, figure.name), figure)
+
+
+def _head(figure: Figure) -> str:
+    return with_statistic(_HEADS.get(figure.name, SHORT.get(figure.name, figure.name)), figure)
 
 
 _FIRST_OF_ALL: Final = 6
