@@ -351,3 +351,7 @@ def shown(value: object) -> str:
     except Exception:
         text = f"<a {type(value).__name__} that can't be shown>"
     return text if len(text) <= 120 else text[:117] + "..."
+
+
+class RowsLeftOutWarning(UserWarning):
+    """Rows of tables are in no figure, since something is wrong with them."""

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import attrs
 import pytest
+import xlsxwriter
 
-from imcm import Ledger, change, change_failure_rate, facts, from_frames, incident
+from imcm import Ledger, change, change_failure_rate, facts, from_frames, incident, lead_time
 from imcm.audit import is_of_payload
 from imcm.codec.rows import StoredEvent
 from imcm.domain.change_events import (
@@ -57,10 +58,11 @@ from imcm.domain.vocabulary import (
     Symptom,
     Verdict,
 )
-from imcm.errors import ImportRefusedError, InvalidValue
+from imcm.errors import ImportRefusedError, InvalidValue, RowsLeftOutWarning
 from imcm.interchange.csv_contract import CsvOptions, csv_options
 from imcm.interchange.csv_files import import_csv
 from imcm.interchange.csv_statements import read_changes, read_commits, read_incidents
+from imcm.interchange.mapping import TimeRules, zone_named
 from imcm.ledger import bringing_in
 
 
@@ -1517,3 +1519,147 @@ class TestWhatARefusalShows:
         [line, *_] = self.refusal(commits=commits)
         assert "no column 'change_id'" in line
         assert "it is chang_id, commit_id; near: 'chang_id'" in line
+
+
+# --- where a table begins, and what stands in its cells -------------------------------------------
+
+BELOW = "Störungen 2025;;\n\nNr;Opened;Services\nA;2026-03-02 09:00Z;Kasse, Lager | Büro\n"
+
+
+def first_row(*, mapping, text=BELOW, **given):
+    held = from_frames(incidents=text.encode(), mapping=mapping, **given)
+    return held.incidents[0]
+
+
+class TestWhereItBegins:
+    COLUMNS: ClassVar = {"Nr": "id", "Opened": "detected_at", "Services": "service"}
+
+    @pytest.mark.parametrize("header", [2, 3])
+    def test_a_header_that_stands_further_down(self, header):
+        table = {"header": header, "columns": self.COLUMNS}
+        row = first_row(mapping={"incidents": table})
+        assert row.services == ("Kasse, Lager | Büro",)
+        assert row.detected_at == datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+    def test_without_it_the_refusal_says_how(self):
+        with pytest.raises(ImportRefusedError, match=r"header = 3 under \[incidents\]"):
+            first_row(mapping={"incidents": {"columns": self.COLUMNS}})
+
+    def test_beyond_the_end_there_is_none(self):
+        with pytest.raises(ImportRefusedError, match="it is empty"):
+            first_row(mapping={"incidents": {"header": 9, "columns": self.COLUMNS}})
+
+    @pytest.mark.parametrize("wrong", [0, -1, True, "3", 1.0])
+    def test_a_header_is_a_line(self, wrong):
+        with pytest.raises(InvalidValue, match="header"):
+            first_row(mapping={"incidents": {"header": wrong, "columns": self.COLUMNS}})
+
+    def test_json_has_no_header(self):
+        with pytest.raises(InvalidValue, match="leave it out: JSON has none"):
+            first_row(mapping={"incidents": {"header": 2}}, text='[{"id": "1"}]')
+
+    def test_a_sheet_by_its_name(self, tmp_path):
+        book = xlsxwriter.Workbook(str(tmp_path / "b.xlsx"))
+        book.add_worksheet("Deckblatt").write(0, 0, "vertraulich")
+        sheet = book.add_worksheet("Daten")
+        sheet.write(0, 0, "Störungen")
+        sheet.write_row(3, 0, ["Nr", "Opened", "Services"])
+        sheet.write_row(4, 0, ["A", "2026-03-02 09:00Z", "Kasse"])
+        book.close()
+        table = {"sheet": "Daten", "header": 2, "columns": self.COLUMNS}
+        held = from_frames(incidents=tmp_path / "b.xlsx", mapping={"incidents": table})
+        assert [row.id for row in held.incidents] == ["A"]
+        with pytest.raises(ImportRefusedError, match=r"2 sheets: .*name another sheet"):
+            from_frames(
+                incidents=tmp_path / "b.xlsx", mapping={"incidents": {"columns": self.COLUMNS}}
+            )
+
+
+class TestSeveralInACell:
+    MAPPING: ClassVar = {"incidents": {"header": 2, "columns": TestWhereItBegins.COLUMNS}}
+
+    @pytest.mark.parametrize(
+        ("separators", "services"),
+        [
+            ([";", ","], ("Kasse", "Lager | Büro")),
+            ([",", "|"], ("Büro", "Kasse", "Lager")),
+            (["|"], ("Büro", "Kasse, Lager")),
+        ],
+    )
+    def test_are_parted_as_the_mapping_says(self, separators, services):
+        row = first_row(mapping={**self.MAPPING, "separators": separators})
+        assert tuple(sorted(row.services)) == services
+
+    @pytest.mark.parametrize("wrong", [["-"], [""], ",", [",,"]])
+    def test_not_by_anything(self, wrong):
+        with pytest.raises(InvalidValue, match="separators"):
+            first_row(mapping={**self.MAPPING, "separators": wrong})
+
+    def test_another_separator_reads_the_same_row_anew(self):
+        ledger = Ledger.in_memory()
+        first, other = ({**self.MAPPING, "separators": [each]} for each in (";", ","))
+        for mapping, events in ((first, 1), (first, 0), (other, 1)):
+            report = import_csv(ledger, incidents=BELOW.encode(), mapping=mapping)
+            assert report.events == events
+
+
+class TestMonthsInOtherLanguages:
+    MONTHS = (
+        *("Jan", "Feb", "Mär", "Apr", "Mai", "Jun"),
+        *("Jul", "Aug", "Sep", "Okt", "Nov", "Dez"),
+    )
+
+    @pytest.mark.parametrize(
+        ("text", "month"),
+        [("24/Dez/25 14:05", 12), ("24/mär./25 14:05", 3), ("24/MAI/25 14:05", 5)],
+    )
+    def test_are_read_by_their_names(self, text, month):
+        rules = TimeRules(formats=("%d/%b/%y %H:%M",), months=self.MONTHS)
+        naive = TimeRules(formats=("%d/%m/%y %H:%M",))
+        with pytest.raises(InvalidValue, match="no UTC offset"):
+            naive.moment("at", f"24/{month:02}/25 14:05")
+        london = attrs.evolve(rules, zone=zone_named("tz", "UTC"))
+        assert london.moment("at", text) == datetime(2025, month, 24, 14, 5, tzinfo=UTC)
+
+    @pytest.mark.parametrize("wrong", [["Jan"], ["Jan"] * 12, [""] * 12, "Jan", [1] * 12])
+    def test_they_are_twelve(self, wrong):
+        with pytest.raises(InvalidValue, match="months"):
+            first_row(mapping={"months": wrong})
+
+
+def test_a_word_among_times_is_told_where_it_belongs():
+    rows = [{"id": "A", "detected_at": "2026-03-02T09:00Z", "resolved_at": "offen"}]
+    with pytest.raises(ImportRefusedError) as refused:
+        from_frames(incidents=rows)
+    assert 'where it means "not yet", list it under absent' in str(refused.value)
+
+
+def test_bad_rows_of_frames_can_be_left_out():
+    rows = [
+        {"id": "A", "detected_at": "2026-03-02T09:00Z"},
+        {"id": "B", "detected_at": "yesterday"},
+    ]
+    with pytest.warns(
+        RowsLeftOutWarning, match=r"1 of 2 rows are left out, for 1 problem: .*'yester"
+    ):
+        held = from_frames(incidents=rows, keep_going=True)
+    assert [row.id for row in held.incidents] == ["A"]
+
+
+def test_commits_name_changes_of_another_source():
+    ledger = Ledger.in_memory()
+    change_rows = [
+        {"id": "42", "deployed_at": "2026-03-02T09:00Z", "service": "pay", "title": "v7"}
+    ]
+    import_csv(ledger, changes=change_rows, source="github")
+    commits = [{"change_id": "42", "commit_id": "abc", "committed_at": "2026-03-01T09:00Z"}]
+    by = {"refs": {"change_id": "github"}}
+    report = import_csv(ledger, commits=commits, source="git", mapping=by)
+    assert (report.rows_refused, report.events, report.corrected) == (0, 1, 0)
+    assert lead_time(ledger.facts()).value == 86_400
+    [row] = ledger.facts().changes
+    assert (row.id, row.services) == ("github/42", ("pay",))
+    again = import_csv(
+        ledger, commits=commits, source="git", mapping={"refs": {"change_id": "github"}}
+    )
+    assert again.events == 0

@@ -422,3 +422,59 @@ def test_ids_that_come_again_with_another_time_are_states() -> None:
     assert (report.histories, report.rows_imported) == (1, 3)
     single = [{**row, "Ticket": str(n)} for n, row in enumerate(rows)]
     assert "kind" not in tomllib.loads(suggest_mapping(single, table="incidents"))["incidents"]
+
+
+CHANGES_IN_GERMAN = [
+    {
+        "Änderungs-Nr.": f"C{n}",
+        "Art": ("Normal", "Notfall")[n % 2],
+        "Services": ("Kasse, Lager", "Kasse")[n % 2],
+        "Ergebnis": ("Erfolgreich", "Fehlgeschlagen")[n % 2],
+        "Umgesetzt am": f"{n + 12}.03.2024 09:00" if n % 3 else "offen",
+    }
+    for n in range(12)
+]
+
+
+def test_a_table_in_german_is_taken_for_what_it_is() -> None:
+    text = suggest_mapping(CHANGES_IN_GERMAN)
+    told = tomllib.loads(text)
+    assert told["changes"]["columns"] == {
+        "Änderungs-Nr.": "id",
+        "Art": "type",
+        "Services": "service",
+        "Ergebnis": "status",
+        "Umgesetzt am": "deployed_at",
+    }
+    assert told["absent"] == ["offen"]
+    assert "can't be read" not in text
+    assert '# separators = [";", ","]  # in 6 rows a service has ","' in text
+    assert told["changes"]["values"]["status"] == {
+        "Erfolgreich": "successful",
+        "Fehlgeschlagen": "failed",
+    }
+
+
+def test_a_number_with_both_signs_shows_which_is_which() -> None:
+    rows = [{"Nr": "1", "Behoben": "2024-03-05T09:00Z", "Dauer (Min.)": "1.234,5"}]
+    assert tomllib.loads(suggest_mapping(rows, table="incidents"))["decimal"] == ","
+    rows.append({**rows[0], "Nr": "2", "Dauer (Min.)": "1,234.5"})
+    assert tomllib.loads(suggest_mapping(rows, table="incidents"))["decimal"] == "?"
+
+
+def test_where_no_name_tells_the_start_other_times_are_blanks() -> None:
+    rows = [
+        {"Nr": str(n), "Ausfall ab": f"{n + 12}.03.2024 09:00", "Behoben": "20.03.2024 10:00"}
+        for n in range(4)
+    ]
+    told = tomllib.loads(suggest_mapping(rows, table="incidents"))
+    assert told["incidents"]["columns"]["Ausfall ab"] == "?"
+
+
+@pytest.mark.parametrize(
+    ("word", "severity"), [("1 - crit", "P1"), ("3 - med", "P3"), ("P2: hoch", "P2"), ("12", "?")]
+)
+def test_a_word_that_begins_with_its_rank_is_guessed(word: str, severity: str) -> None:
+    rows = [{"Nr": "1", "Prio": word, "Opened": "2024-03-05T09:00Z"}]
+    told = tomllib.loads(suggest_mapping(rows, table="incidents"))
+    assert told["incidents"]["values"]["severity"] == {word: severity}

@@ -120,7 +120,7 @@ OF_LOGS: Final = ("field", "value")
 """Columns of tables alone whose rows are states over time: which field, and what it became."""
 
 SEVERAL: Final = frozenset({"service", "caused_by", "fixed_by", "reopened_at"})
-"""Columns that can hold several, with `;` between."""
+"""Columns that can hold several, with `;` between, or what the mapping says of all but the last."""
 
 REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "incidents": ("id",),
@@ -250,6 +250,7 @@ def csv_options(
     times = TimeRules(
         zone=None if tz is None else zone_named("tz", tz),
         formats=tuple(formats or ()) or translation.time_formats,
+        months=translation.months,
     )
     if not isinstance(complete, bool):
         raise InvalidValue("complete", complete, "True or False")

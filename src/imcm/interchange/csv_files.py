@@ -10,6 +10,7 @@ what each column means and what is assumed where a file is silent.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -29,9 +30,15 @@ from imcm.domain.corrections import (
 from imcm.domain.incident_events import IncidentMerged, IncidentUnmerged
 from imcm.domain.recorded import CHANGE, INCIDENT, Source, kind_and_id, stream_of
 from imcm.domain.vocabulary import Commit, checked_function, optional_time
-from imcm.errors import ImcmError, ImportRefusedError, InvalidValue, StepRefused, UnknownIdError
+from imcm.errors import (
+    ImcmError,
+    ImportRefusedError,
+    InvalidValue,
+    RowsLeftOutWarning,
+    StepRefused,
+    UnknownIdError,
+)
 from imcm.interchange.csv_check import (
-    NAMED_IN_MESSAGE,
     ImportReport,
     Merges,
     Problems,
@@ -45,9 +52,10 @@ from imcm.interchange.csv_table import Row, Rows
 from imcm.interchange.deciding import Pair, absorptions, additions, is_of, source_of
 from imcm.interchange.mapping import Problem
 from imcm.interchange.statements import REFERS, Statement, streams_of
+from imcm.interchange.withdrawing import BESIDE, refuse_too_many, streams_told
 from imcm.ledger.bringing_in import History, Settled
 from imcm.ledger.recording import Ledger
-from imcm.plain import plain
+from imcm.plain import count_of, plain
 from imcm.projections.facts.fold import Facts
 
 
@@ -125,6 +133,7 @@ def from_frames(
     tz: str | None = None,
     time_format: str | Sequence[str] | None = None,
     mapping: str | Path | Mapping[str, Any] | None = None,
+    keep_going: bool = False,
     as_of: datetime | None = None,
 ) -> Facts:
     """
@@ -140,16 +149,19 @@ def from_frames(
         time_format: `strptime` formats of times that are not ISO 8601.
         mapping: What renames columns and values: as a TOML file of a mapping, or what it tells,
             such as `{"incidents": {"columns": {"Opened": "detected_at"}}}`.
-        as_of: World facts later than this are cut; see `imcm.facts`.
+        keep_going: Leave bad rows out, with a `RowsLeftOutWarning` that names some, instead
+            of refusing all of them.
+        as_of: World facts later than this are cut; see `imcm.facts`. Give it where a number is to
+            stay: what is open grows until now.
 
     Raises:
-        ImportRefusedError: A row can't be right; it names the rows.
+        ImportRefusedError: A row can't be right and `keep_going` is False; it names the rows.
         InvalidValue: An option or the mapping can't be right.
         NaiveTimeError: `as_of` has no zone.
     """
     as_of = optional_time("as_of", as_of)
     ledger = Ledger.in_memory()
-    import_csv(
+    report = import_csv(
         ledger,
         incidents=incidents,
         changes=changes,
@@ -157,13 +169,25 @@ def from_frames(
         tz=tz,
         time_format=time_format,
         mapping=mapping,
+        keep_going=keep_going,
     )
+    if report.rows_refused or report.problems_found:
+        some = "; ".join(plain(problem) for problem in report.problems[:_NAMED])
+        warnings.warn(
+            f"{report.rows_refused:,} of {report.rows_read:,} rows are left out, for "
+            f"{count_of(report.problems_found, 'problem')}: {some}",
+            RowsLeftOutWarning,
+            stacklevel=2,
+        )
     return ledger.facts(as_of=as_of)
+
+
+_NAMED: Final = 5
+"""So many problems stand in the warning."""
 
 
 KINDS: Final[Mapping[str, str]] = {"incidents": INCIDENT, "changes": CHANGE}
 
-_BESIDE: Final = frozenset({"IncidentAbsorbed"})
 _OF_COMMITS: Final = frozenset({"CommitsRecorded", "CommitsCorrected"})
 """Types of events that are told beside what a row of incidents or changes says."""
 
@@ -487,35 +511,23 @@ class _Taking:
                 "said what is gone from a complete file; nothing was recorded"
             )
         surveys = {KINDS[table]: s for table, s in self.surveys.items() if table in KINDS}
-        stands: dict[str, bool] = {}
-        for row in self.ledger.rows():
-            kind, id_ = kind_and_id(row.stream)
-            if kind in surveys and row.type not in _BESIDE and self._is_mine(row, id_):
-                if row.type in {"SourceWithdrew", "SourceReinstated"}:
-                    stands[row.stream] = row.type == "SourceReinstated"
-                else:
-                    stands.setdefault(row.stream, True)
-        there = [stream for stream, is_there in stands.items() if is_there]
+        there = streams_told(
+            self.ledger, source=self.options.name, prefix=self.options.prefix, kinds=surveys
+        )
         gone: list[str] = []
         for stream in there:
             kind, id_ = kind_and_id(stream)
             if not surveys[kind].knows(id_):
                 gone.append(stream)
-        if len(gone) * 10 > len(there) and not self.confirmed:
-            some = ", ".join(plain(kind_and_id(stream)[1]) for stream in gone[:NAMED_IN_MESSAGE])
-            more = ", ..." if len(gone) > NAMED_IN_MESSAGE else ""
-            raise ImportRefusedError(
-                f"{len(gone):,} of {len(there):,} incidents and changes of {self.options.name} "
-                f"are in the files no more ({some}{more}), and a file that was cut off looks the "
-                "same; nothing was recorded; if they are gone, confirm it with "
-                "confirm_withdrawals=True (--confirm-withdrawals)"
+        if not self.confirmed:
+            refuse_too_many(
+                gone,
+                len(there),
+                what=f"incidents and changes of {self.options.name}",
+                where="in the files",
+                same="a file that was cut off",
             )
         return gone
-
-    def _is_mine(self, row: StoredEvent, id_: str) -> bool:
-        if not id_.startswith(self.options.prefix):
-            return False
-        return is_of(envelope_of(row).source, self.options.name)
 
     def _refused_rows(self) -> ImportRefusedError:
         rows = sum(survey.rows for survey in self.surveys.values())
@@ -731,7 +743,7 @@ def _is_last(there: Sequence[StoredEvent], name: str, sha256: str, *, of_commits
         if row.type not in EVENT_TYPES:
             return False
     for row in reversed(there):
-        if (row.type in _OF_COMMITS) is of_commits and row.type not in _BESIDE:
+        if (row.type in _OF_COMMITS) is of_commits and row.type not in BESIDE:
             envelope = envelope_of(row)
             if is_of(envelope.source, name):
                 return bool(is_of_hash(envelope, sha256))

@@ -38,7 +38,7 @@ from imcm.interchange.csv_contract import (
     CsvOptions,
 )
 from imcm.interchange.csv_table import Header, Row, Rows
-from imcm.interchange.mapping import Problem, count, member, truth
+from imcm.interchange.mapping import OF_A_COMMIT, SEPARATORS, Problem, count, member, truth
 from imcm.interchange.statements import REFERS, Happening, Statement, checked_before
 
 __all__ = [
@@ -178,6 +178,10 @@ def read_by(table: str, header: Header, options: CsvOptions) -> bytes:
     }
     if by.decimal is not None:
         told["decimal"] = by.decimal
+    if by.separators != SEPARATORS:
+        told["separators"] = by.separators
+    if by.months:
+        told["months"] = by.months
     if any(more.values()):  # a mapping without them reads as before, and so does its hash
         told |= more
     text = json.dumps(told, sort_keys=True, default=dict)
@@ -477,7 +481,8 @@ def commit_of(row: Row, raw: bytes, context: bytes, options: CsvOptions) -> Read
     id_: str | None = None
     commit: Commit | None = None
     if row.fits:
-        change = _required(row, "change_id", options.prefix)
+        given = row.text(OF_A_COMMIT)
+        change = row.reference(OF_A_COMMIT) if given else _required(row, OF_A_COMMIT, "")
         id_ = _required(row, "commit_id", "")
         commit = Commit(
             id=id_ or "",

@@ -5,7 +5,9 @@ A table as rows of our contract: what its columns stand for, and its cells as va
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 import attrs
@@ -21,7 +23,16 @@ from imcm.domain.vocabulary import (
     known_id,
 )
 from imcm.errors import ImportRefusedError, InvalidValue
-from imcm.interchange.csv_contract import CLOSED, OF_LOGS, REQUIRED, SEVERAL, TABLES, CsvOptions
+from imcm.interchange.csv_contract import (
+    CHANGE_MOMENTS,
+    CLOSED,
+    INCIDENT_MOMENTS,
+    OF_LOGS,
+    REQUIRED,
+    SEVERAL,
+    TABLES,
+    CsvOptions,
+)
 from imcm.interchange.made_columns import LINE, Made
 from imcm.interchange.mapping import LABEL, OF_OTHER, Problem, Translation, duration
 from imcm.interchange.tables import Table, TableRow, read_table
@@ -65,7 +76,7 @@ def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
     """
     by = options.translation
     names = table.columns
-    place_of = _Places(table)
+    place_of = _Places(table, kind)
     renamed = {
         place_of(theirs, needed=bool(targets) and not by.optional): targets
         for theirs, targets in by.columns.get(kind, {}).items()
@@ -106,7 +117,7 @@ def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
         raise _refused(
             table,
             f"there is no column {missing[0]!r}; the first row must be the header, and it is "
-            f"{_shown(names)}{_near(missing[0], names)}",
+            f"{_shown(names)}{_near(missing[0], names)}{_elsewhere(table, kind)}",
         )
     return Header(
         ours=ours,
@@ -133,8 +144,9 @@ def _can_be(how: Made, places: tuple[int, ...]) -> bool:
 class _Places:
     """Where the columns stand that a mapping names: as they are written, or in another case."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, kind: str) -> None:
         self._table = table
+        self._kind = kind
         self._written = {name: place for place, name in enumerate(table.columns)}
         self._folded: dict[str, list[int]] = {}
         for name, place in self._written.items():
@@ -153,7 +165,22 @@ class _Places:
         why = f"has {_shown(self._written)}{_near(theirs, self._written)}"
         if near:
             why = "has it more than once, in other cases"
+        why += _elsewhere(self._table, self._kind)
         raise _refused(self._table, f"the mapping names a column {theirs!r}; the file {why}")
+
+
+def _elsewhere(table: Table, kind: str) -> str:
+    """Return a hint at a header that stands in another row or sheet; "" where none is likely."""
+    hints: list[str] = []
+    if " sheets: " in table.said:
+        hints.append(f"it is {table.said}; name another sheet with sheet = under [{kind}]")
+    if any(map(_UNNAMED.fullmatch, table.columns)):
+        hints.append(f"say where the header stands, as header = 3 under [{kind}]")
+    return "".join(f"; {hint}" for hint in hints)
+
+
+_UNNAMED: Final = re.compile(r"column \d+")
+"""How a column is called of which the header says nothing."""
 
 
 def _refused(table: Table, why: str) -> ImportRefusedError:
@@ -213,6 +240,9 @@ def _near(name: str, names: Iterable[str]) -> str:
     return f"; near: {by_name[near[0]]!r}" if near else ""
 
 
+_MOMENTS: Final = frozenset({*INCIDENT_MOMENTS, *CHANGE_MOMENTS, "updated_at", "reviewed_at"})
+
+
 class Row:
     """One row under its header: gives values by our names, and gathers what is wrong with them."""
 
@@ -268,7 +298,9 @@ class Row:
         try:
             return read(name, text)
         except InvalidValue as error:
-            self.wrong(name, error.allowed)
+            wordy = name in _MOMENTS and not any(map(str.isdigit, text))
+            hint = '; where it means "not yet", list it under absent in the mapping' * wordy
+            self.wrong(name, error.allowed + hint)
             if name in CLOSED:
                 self.outside.append((name, self.raw(name)))
             return None
@@ -305,16 +337,19 @@ class Row:
         return f"{options.translation.refs.get(name, options.source)}/{text}"
 
     def several(self, name: str) -> tuple[str, ...]:
-        """Return texts with `;` between, each once."""
+        """Return texts with `;` between, or what the mapping says, each once."""
         return self._several(name, lambda part: part)
 
     def references(self, name: str) -> tuple[str, ...]:
-        """Return ids with the prefixes of their sources, `;` between."""
+        """Return ids with the prefixes of their sources, between as `several`."""
         return self._several(name, lambda part: self._referred(name, part))
 
     def _several(self, name: str, form: Callable[[str], str]) -> tuple[str, ...]:
         def read(_: str, text: str) -> tuple[str, ...]:
-            told = (self.options.translation.value(name, part) for part in text.split(";"))
+            by = self.options.translation
+            for other in by.separators[1:]:
+                text = text.replace(other, by.separators[0])
+            told = (by.value(name, part) for part in text.split(by.separators[0]))
             return checked_services([form(part) for part in told if part])
 
         return self.get(name, read) or ()
@@ -380,7 +415,14 @@ class Rows:
             raise InvalidValue("options", options, "give what csv_options returns")
         by = options.translation.of(kind)
         self.options = options = attrs.evolve(options, translation=by)
-        self.table = read_table(given, name=kind, encoding=by.encoding, delimiter=by.delimiter)
+        self.table = read_table(
+            given,
+            name=kind,
+            encoding=by.encoding,
+            delimiter=by.delimiter,
+            sheet=by.sheets.get(kind),
+            header=by.headers.get(kind),
+        )
         self.header = header_of(self.table, kind, options)
 
     def __iter__(self) -> Iterator[tuple[Row, bytes]]:
@@ -407,7 +449,8 @@ class Rows:
                     continue
                 loose = name == "title" or name.startswith(LABEL)
                 try:
-                    cells.append(how.cell(parts, absent, time, loose=loose))
+                    means = partial(options.translation.value, name)
+                    cells.append(how.cell(parts, absent, time, loose=loose, means=means))
                     last[name] = parts, cells[-1]
                 except InvalidValue as error:
                     cells.append("")

@@ -480,6 +480,7 @@ class Now:
                 ):
                     self._set_moment(what, facts[name], facts, statement)
                 facts.pop(name, None)
+            facts.pop("acknowledged_by", None)  # of an acknowledgement, which has it
         else:
             self._hear_earliest(statement)
         if "severity" in facts:
@@ -1056,8 +1057,10 @@ def additions(
     if past.unmerged and now.get("merged_into") == past.word("merged_into"):
         # Somebody parted them since, and the source says nothing else than it said.
         made = [pair for pair in made if not isinstance(pair[0], incidents.IncidentMerged)]
-    if kind == INCIDENT and not any(isinstance(past.stands.get(v), first) for v in past.versions):
-        made = made[1:]  # it was told here, or by another source, what was detected
+    if not any(isinstance(past.stands.get(v), first) for v in past.versions) and (
+        kind == INCIDENT or not _says_any(now, made[0][1])
+    ):
+        made = made[1:]  # it was told here, or by another source, what was detected or planned
     gone = set(_taken_back(past, made, correctable))
     gone |= set(_of_another(past, now))
     gone |= set(_told_too_early(past, made, gone))
@@ -1144,6 +1147,11 @@ def _only_go_on(first: Statement, rest: Sequence[Statement]) -> bool:
             return False
         since = at
     return True
+
+
+def _says_any(now: Now, names: Iterable[str]) -> bool:
+    """Say whether a source has a word on one of some facts."""
+    return any(now.get(name) not in (None, (), {}) for name in names)
 
 
 def _is_plain(statement: Statement) -> bool:
@@ -1408,7 +1416,7 @@ def _unchangeable(
             if field in correctable.get(kind, {}) or name in {"title", "severity_name"}:
                 continue
             before, value = past.word(name), now.get(name)
-            if value is not None and value != before:
+            if value != before and (value is not None or name in now.facts):
                 yield Unchangeable(name, value, before)
 
 

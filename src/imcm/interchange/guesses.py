@@ -39,7 +39,8 @@ _BOTH: Final[Mapping[str, tuple[str, ...]]] = {
         "system",
         "application",
         "app",
-        *("dienst", "dienste", "betroffener dienst", "anwendung"),
+        *("dienst", "dienste", "betroffener dienst", "betroffene dienste", "anwendung"),
+        *("betroffener service", "betroffene services", "betroffenes system"),
     ),
     "environment": ("env", "stage", "umgebung"),
     "title": (
@@ -57,7 +58,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
     "incidents": _by_name(
         {
             **_BOTH,
-            "id": (*_BOTH["id"], "incident", "incident id", "incident number", "incident nr"),
+            "id": (
+                *(*_BOTH["id"], "incident", "incident id", "incident number", "incident nr"),
+                *("incident no", "inc", "inc no", "inc nr", "störungsnummer"),
+            ),
             "title": (*_BOTH["title"], "störung", "störungsmeldung"),
             "severity": ("sev", "priority", "prio", "priorität", "schweregrad", "dringlichkeit"),
             "symptom": (),
@@ -68,10 +72,15 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
             "detected_at": (
                 *("detected", "detected on", "opened", "opened at", "opened on", "created"),
                 *("created at", "created on", "reported", "reported at", "open time"),
-                *("gemeldet", "gemeldet am", "erstellt", "erstellt am", "erkannt", "eröffnet"),
+                *("first seen", "seen", "noticed", "noticed at", "alerted at", "raised"),
+                *("gemeldet", "gemeldet am", "erstellt", "erstellt am", "erkannt", "erkannt am"),
+                *("eröffnet", "eröffnet am", "erfasst", "erfasst am", "gemeldet um"),
             ),
             "declared_at": ("declared",),
-            "acknowledged_at": ("acknowledged", "acked", "acked at", "ack time"),
+            "acknowledged_at": (
+                *("acknowledged", "acked", "acked at", "ack time", "accepted at"),
+                *("angenommen", "angenommen am", "übernommen", "übernommen am"),
+            ),
             "mitigated_at": ("mitigated", "recovered", "recovered at"),
             "resolved_at": (
                 *("resolved", "resolved on", "solved", "solved at", "fixed", "fixed at"),
@@ -79,7 +88,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
                 *("behoben", "behoben am", "gelöst", "gelöst am", "ende", "störungsende"),
             ),
             "customers": ("customers affected", "affected customers", "users affected"),
-            "caused_by": ("cause change", "caused by change"),
+            "caused_by": (
+                *("cause change", "caused by change", "root cause chg", "root cause change"),
+                *("causing change", "verursacht durch", "verursachender change"),
+            ),
             "fixed_by": ("fixed by change",),
             "stated_time_to_restore": (
                 *("duration", "duration min", "duration minutes", "duration in minutes"),
@@ -117,15 +129,17 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
                 "change",
                 "change id",
                 "change number",
+                *("change no", "change nr", "chg", "chg no", "chg nr"),
+                *("änderungsnummer", "änderungs nr", "änderung"),
                 "deployment id",
                 "release",
             ),
-            "type": ("change type",),
+            "type": ("change type", "art", "änderungsart"),
             "kind": (),
             "risk": ("risk level", "change risk"),
             "version": ("tag",),
             "requested_by": ("requester", "requested for"),
-            "status": ("result", "outcome", "close code"),
+            "status": ("result", "outcome", "close code", "ergebnis"),
             "requested_at": (
                 "requested",
                 "created",
@@ -147,9 +161,19 @@ COLUMNS: Final[Mapping[str, Mapping[str, str]]] = {
             "deployed_at": (
                 *("deployed", "deployed on", "deployment time", "released", "released at", "end"),
                 *("implemented", "implemented at", "actual end", "actual end date", "finished"),
-                *("finished at", "ausgerollt", "ausgerollt am", "ende"),
+                *(
+                    "finished at",
+                    "ausgerollt",
+                    "ausgerollt am",
+                    "umgesetzt",
+                    "umgesetzt am",
+                    "ende",
+                ),
             ),
-            "rolled_back_at": ("rolled back", "rollback", "rollback at"),
+            "rolled_back_at": (
+                *("rolled back", "rollback", "rollback at"),
+                *("zurückgerollt", "zurückgerollt am"),
+            ),
             "recovered_at": ("recovered",),
             "planned_start": ("scheduled start", "planned start date"),
             "planned_end": ("scheduled end", "planned end date"),
@@ -205,14 +229,15 @@ WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         **dict.fromkeys(("new", "todo", "to do", "reopened", "waiting", "pending"), "open"),
         **dict.fromkeys(("in progress", "active", "investigating", "working"), "acknowledged"),
         **dict.fromkeys(("done", "solved", "fixed", "completed"), "resolved"),
-        **dict.fromkeys(("success", "succeeded", "ok"), "successful"),
-        **dict.fromkeys(("failure", "error", "unsuccessful"), "failed"),
+        **dict.fromkeys(("success", "succeeded", "ok", "erfolgreich"), "successful"),
+        **dict.fromkeys(("failure", "error", "unsuccessful", "fehlgeschlagen"), "failed"),
         **dict.fromkeys(("rolled back", "rollback", "reverted", "backed out"), "rolled_back"),
-        **dict.fromkeys(("canceled", "rejected", "declined"), "cancelled"),
+        "zurückgerollt": "rolled_back",
+        **dict.fromkeys(("canceled", "rejected", "declined", "abgebrochen"), "cancelled"),
     },
     "risk": {"medium": "moderate", "very high": "high", "critical": "high", "very low": "low"},
     "planned": {"yes": "true", "y": "true", "1": "true", "no": "false", "n": "false", "0": "false"},
     "mode": {"production": "real", "exercise": "drill"},
-    "type": {"pre approved": "standard", "urgent": "emergency"},
+    "type": {"pre approved": "standard", "urgent": "emergency", "notfall": "emergency"},
 }
 """Our column to a word in it to what that may mean."""

@@ -34,7 +34,8 @@ class Made:
     How the cell of one column is made.
 
     Attributes:
-        how: "first" takes the first of some columns that is not empty. "join" puts several after
+        how: "first" takes the first of some columns whose text means something; where none does,
+            the first that is not empty. "join" puts several after
             each other: a title or a label of what there is; everything else is empty where a part
             is missing. "always" is the same in every row. "between" is the duration from one time
             to another, in seconds; empty where one is missing.
@@ -47,7 +48,13 @@ class Made:
     text: str = ""
 
     def cell(
-        self, parts: Sequence[str], absent: Collection[str], time: Time, *, loose: bool
+        self,
+        parts: Sequence[str],
+        absent: Collection[str],
+        time: Time,
+        *,
+        loose: bool,
+        means: Callable[[str], str],
     ) -> str:
         """
         Return the cell.
@@ -57,6 +64,7 @@ class Made:
             absent: What means that there is nothing.
             time: Reads a time.
             loose: It is joined of what there is.
+            means: Returns what a text means in the column that is made; "" where it means absent.
 
         Raises:
             InvalidValue: A time can't be read, or the end is before the beginning.
@@ -65,7 +73,8 @@ class Made:
             return self.text
         there = ["" if part in absent else part for part in parts]
         if self.how == "first":
-            return next(filter(None, there), "")
+            told = [*filter(None, there)]
+            return next(filter(means, told), told[0] if told else "")
         if self.how == "join":
             return self.text.join(filter(None, there)) if loose or all(there) else ""
         pairs = zip(self.of, there, strict=True)

@@ -138,6 +138,20 @@ def _checked_format(_: object, __: object, formats: tuple[str, ...]) -> None:
             raise InvalidValue("time_format", given, allowed)
 
 
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+_WORD: Final = re.compile(r"[^\W\d_]+\.?")
+
+
+def _checked_months(_: object, __: object, months: tuple[str, ...]) -> None:
+    allowed = 'the names of the twelve months in their order: ["Jan", "Feb", "M\u00e4r", ...]'
+    names = {name.casefold() for name in months}
+    if months and (len(months) != len(_MONTHS) or len(names) != len(_MONTHS) or "" in names):
+        raise InvalidValue("months", list(months), allowed)
+
+
 @attrs.frozen(kw_only=True)
 class TimeRules:
     """
@@ -149,10 +163,13 @@ class TimeRules:
             count from 1970 on. Where there are some, they come first; of ISO 8601, what has an
             offset or a `T` before its clock counts besides, as cells that are times by their type
             are written.
+        months: How the twelve months are called in the texts, in their order: `%b` reads them,
+            with or without a point behind, in any case. None where they are English.
     """
 
     zone: zoneinfo.ZoneInfo | None = None
     formats: tuple[str, ...] = attrs.field(default=(), validator=_checked_format)
+    months: tuple[str, ...] = attrs.field(default=(), validator=_checked_months)
     # The same minute stands in many rows of a log.
     _read_before: dict[str, Moment | None] = attrs.field(
         factory=dict[str, Moment | None], init=False, eq=False, repr=False
@@ -223,6 +240,8 @@ class TimeRules:
 
     def _read(self, name: str, text: str) -> datetime | None:
         """Return the one reading of *text*, naive where it has no offset; None: it is no time."""
+        if self.months:
+            text = _WORD.sub(self._in_english, text)
         readings: set[datetime] = set()
         for given in self.formats:
             try:
@@ -246,6 +265,14 @@ class TimeRules:
             return datetime.fromisoformat(upper)
         except ValueError as error:
             raise InvalidValue(name, text, f"there is no such time: {error}") from None
+
+    def _in_english(self, word: re.Match[str]) -> str:
+        """Return a month as `%b` reads it, and any other word as it is."""
+        called = word[0].casefold()
+        for month, name in zip(_MONTHS, self.months, strict=True):
+            if called.removesuffix(".") == name.casefold().removesuffix("."):
+                return month
+        return word[0]
 
     def _placed(self, name: str, text: str, read: datetime) -> Moment | None:
         if read.year == _NEVER:
@@ -454,6 +481,12 @@ def _microseconds(name: str, text: str, seconds: Decimal) -> int:
 # --- the mapping file -----------------------------------------------------------------------------
 
 
+SEPARATORS: Final = (";",)
+"""What stands between several in one cell, where no mapping says otherwise."""
+
+_CAN_SEPARATE: Final = (";", ",", "|", "/", "+", "&", "\n")
+
+
 @attrs.frozen(kw_only=True)
 class Translation:
     """
@@ -477,6 +510,10 @@ class Translation:
         logs: Tables whose rows are states over time, the same id in many of them.
         final: Our columns of such a table that hold in every row what was known at the end.
         encoding, delimiter: Those of a CSV text, where they are not to be found out.
+        sheets: Table to the sheet of a workbook in which it is.
+        headers: Table to the line, or row, of its header, where that is not the first.
+        separators: What stands between several services, causes or fixes in one cell.
+        months: Names of the twelve months in times, where they are not English.
         optional: A column that the mapping names need not be in the table.
         own_values: Table to values as above that are meant in that table alone.
     """
@@ -498,6 +535,10 @@ class Translation:
     final: frozenset[str] = frozenset()
     encoding: str | None = None
     delimiter: str | None = None
+    sheets: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    headers: Mapping[str, int] = attrs.field(factory=dict[str, int])
+    separators: tuple[str, ...] = SEPARATORS
+    months: tuple[str, ...] = ()
     optional: bool = False
     own_values: Mapping[str, Mapping[str, Mapping[str, str]]] = attrs.field(
         factory=dict[str, Mapping[str, Mapping[str, str]]]
@@ -554,9 +595,15 @@ def read_mapping(
     made: dict[str, Mapping[str, Made]] = {}
     own_values: dict[str, Mapping[str, Mapping[str, str]]] = {}
     logs: set[str] = set()
+    sheets: dict[str, str] = {}
+    headers: dict[str, int] = {}
     for name in tables:
         table = _table(name, told.get(name, {}))
-        _known(name, table, ("columns", "made", "kind", "values"))
+        _known(name, table, ("columns", "made", "kind", "values", "sheet", "header"))
+        if "sheet" in table:
+            sheets[name] = _text(f"{name}.sheet", table["sheet"])
+        if "header" in table:
+            headers[name] = _line(f"{name}.header", table["header"])
         kind = _text(f"{name}.kind", table.get("kind", "rows"))
         if kind not in {"rows", "log"}:
             raise InvalidValue(f"{name}.kind", kind, '"rows" or "log"')
@@ -572,7 +619,12 @@ def read_mapping(
     if tz is not None:
         zone_named("tz", tz)
     formats = tuple(_texts("time_formats", told.get("time_formats", [])))
-    TimeRules(formats=formats)  # refuses a format that tells too little
+    months = tuple(_texts("months", told.get("months", [])))
+    TimeRules(formats=formats, months=months)  # refuses a format that tells too little
+    separators = tuple(_texts("separators", told.get("separators", list(SEPARATORS))))
+    for each in separators:
+        if each not in _CAN_SEPARATE:
+            raise InvalidValue("separators", each, f"of {' '.join(map(repr, _CAN_SEPARATE))}")
     absent = frozenset(text.strip() for text in _texts("absent", told.get("absent", [])))
     units = _chosen("units", told.get("units", {}), ours & {*DURATIONS})
     for column, unit in units.items():
@@ -581,7 +633,7 @@ def read_mapping(
     decimal = None if told.get("decimal") is None else _text("decimal", told["decimal"])
     if decimal is not None and decimal not in _GROUPED:
         raise InvalidValue("decimal", decimal, 'one of ".", ","')
-    refs = _chosen("refs", told.get("refs", {}), ours & REFERS.keys())
+    refs = _chosen("refs", told.get("refs", {}), ours & {*REFERS, OF_A_COMMIT})
     for column, source in refs.items():
         if "/" in checked_id(f"refs.{column}", source):
             raise InvalidValue(f"refs.{column}", source, "the name of a tool, without slash")
@@ -603,7 +655,21 @@ def read_mapping(
         final=frozenset(_final(told.get("final", []), ours)),
         encoding=None if told.get("encoding") is None else _text("encoding", told["encoding"]),
         delimiter=None if told.get("delimiter") is None else _text("delimiter", told["delimiter"]),
+        sheets=sheets,
+        headers=headers,
+        separators=separators,
+        months=months,
     )
+
+
+OF_A_COMMIT: Final = "change_id"
+"""The column of commits that names their change."""
+
+
+def _line(where: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidValue(where, value, "a number from 1 on, without quotes")
+    return value
 
 
 BLANK: Final = "?"
@@ -645,7 +711,7 @@ def _plain(where: str, value: object, depth: int = 0) -> object:
 
 _SETTINGS: Final = (
     *("tz", "time_formats", "absent", "units", "refs", "complete", "empty_removes", "final"),
-    *("encoding", "delimiter", "optional", "decimal"),
+    *("encoding", "delimiter", "optional", "decimal", "separators", "months"),
 )
 
 

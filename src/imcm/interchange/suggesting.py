@@ -63,6 +63,18 @@ _ZONE: Final = "Europe/Berlin"
 _NUMBER: Final = re.compile(r"\d{1,12}(?:[.,]\d{1,12}){0,4}", re.ASCII)
 _EITHER: Final = re.compile(r"[1-9]\d{0,2}[.,]\d{3}", re.ASCII)
 """A number that may be a fraction, or thousands."""
+_EXACT: Final = re.compile(r"\d{1,3}(?:([.,])\d{3})+(?!\1)([.,])\d+", re.ASCII)
+"""A number that shows by which sign thousands are parted, and which stands before the fraction."""
+_SEVERAL: Final = re.compile(r"\s*([,|\n])\s*|\s+([/+&])\s+")
+"""What may stand between several services in one cell."""
+_STARTS: Final[Mapping[str, frozenset[str]]] = {
+    "incidents": frozenset({"detected_at", "declared_at", "impact_started_at"}),
+    "changes": frozenset({"deployed_at"}),
+    "commits": frozenset({"committed_at", "authored_at"}),
+}
+"""Moments without one of which figures leave a row out."""
+_NEVER: Final = 5
+"""So many words in columns of times are taken for what means that there is none yet."""
 _NEARLY: Final = 10
 """Of so many values of a column of times, one may be none."""
 _IDS: Final = 100_000
@@ -247,6 +259,9 @@ class _Seen:
         self.words: dict[str, Counter[str]] = {}
         self.more: set[str] = set()
         self.absent: Counter[str] = Counter()
+        self.wordy: dict[str, Counter[str]] = {}  # words among times, by their column
+        self.decimal: set[str] = set()
+        self.between: Counter[str] = Counter()  # what may stand between several services
         self.bare: Counter[str] = Counter()
         self.either: Counter[str] = Counter()
         self.again = 0  # rows whose id was there before, with other values
@@ -259,6 +274,7 @@ class _Seen:
         self.times = {read.columns[at]: Times() for at in sorted(moments)}
         closed = {name: places[name] for name in CLOSED if name in places}
         durations = {name: places[name] for name in DURATIONS if name in places}
+        services = places.get("service", ())
         rest = _Unnamed(read, _open_labels(read, basis))
         repeats = _Repeats(() if basis.ready else places.get("id", ()), {*moments, *rest.times})
         for row in read.each():
@@ -276,6 +292,12 @@ class _Seen:
                     self.bare[name] += 1
                     typed = all(read.columns[at] in read.numbers for at in parts)
                     self.either[name] += not typed and _EITHER.fullmatch(text) is not None
+                    exact = None if typed else _EXACT.fullmatch(text)
+                    self.decimal |= set() if exact is None else {exact[2]}
+            for at in services:
+                told = _SEVERAL.search(row.cells[at])
+                if told is not None:
+                    self.between[told[1] or told[2]] += 1
             rest.take(row.cells)
             repeats.take(row.cells)
         self.timed = rest.found()
@@ -284,9 +306,8 @@ class _Seen:
         if moving is not None and (not updated or moving in updated):
             name = read.columns[moving]
             self.moves = "" if name in basis.kept or name in read.again else name
-        wanted = (
-            [*self.timed] if not moments else [name for name in self.timed if name == self.moves]
-        )
+        lacks_start = not _STARTS[basis.table] & basis.header.ours.keys() and not self.moves
+        wanted = [name for name in self.timed if lacks_start or name == self.moves]
         for name in wanted:
             self.times[name] = Times()
             self._again(read, name)
@@ -308,9 +329,18 @@ class _Seen:
 
     def _time(self, column: str, cell: str) -> None:
         for text in filter(None, map(str.strip, cell.split(";"))):
-            if not self._is_absent(text):
-                self.times[column].add(text)
-                self.all_times.add(text)
+            if self._is_absent(text):
+                continue
+            self.times[column].add(text)
+            self.all_times.add(text)
+            words = self.wordy.setdefault(column, Counter())
+            if not any(map(str.isdigit, text)) and len(words) < _COUNTED:
+                words[text] += 1
+
+    def never(self) -> Counter[str]:
+        """Return words that come again among times: they may mean that there is none yet."""
+        words = sum(self.wordy.values(), Counter[str]())
+        return Counter({text: count for text, count in words.most_common(_NEVER) if count > 1})
 
     def _word(self, name: str, cell: str) -> None:
         if not cell or self._is_absent(cell):
@@ -473,20 +503,31 @@ def _needs_formats(basis: _Basis, found: Found) -> bool:
 
 
 def _absent(basis: _Basis, seen: _Seen) -> Iterator[str]:
-    if seen.absent and not basis.translation.absent:
-        cells = f"cells that have one: {sum(seen.absent.values()):,}"
-        yield f"absent = {_list(sorted(seen.absent))}  # a guess; {cells}"
+    texts = seen.absent + seen.never()
+    if texts and not basis.translation.absent:
+        yield f"absent = {_list(sorted(texts))}  # a guess; cells that have one: {texts.total():,}"
+
+
+def _separators(seen: _Seen) -> Iterator[str]:
+    for sign, rows in seen.between.most_common(1):
+        yield (
+            f"# separators = {_list([';', sign])}  # in {rows_in_words(rows)} a service has "
+            f"{_q(sign)}: several of them?"
+        )
 
 
 def _unread(seen: _Seen) -> Iterator[str]:
+    never = seen.never()
     for column, times in seen.times.items():
         found = times.found()
-        if not found.wrongs:
+        words = seen.wordy.get(column, Counter[str]())
+        wrongs = found.wrongs - sum(count for text, count in words.items() if text in never)
+        if not wrongs:
             continue
-        some = ", ".join(map(_q, found.wrong))
-        why = "a date without a time is refused" if found.dates == found.wrongs else "no time"
-        all_of = found.read + found.wrongs
-        yield f"# {_q(column)}: {found.wrongs:,} of {all_of:,} can't be read ({why}): {some}"
+        some = ", ".join(_q(text) for text in found.wrong if text not in never)
+        why = "a date without a time is refused" if found.dates == wrongs else "no time"
+        all_of = found.read + wrongs
+        yield f"# {_q(column)}: {wrongs:,} of {all_of:,} can't be read ({why}): {some}"
 
 
 def _as_guess(basis: _Basis, seen: _Seen) -> Iterator[str]:
@@ -498,11 +539,15 @@ def _as_guess(basis: _Basis, seen: _Seen) -> Iterator[str]:
     yield from _formats(basis, found)
     yield from _absent(basis, seen)
     either = sum(seen.either.values())
-    if either:
+    if len(seen.decimal) == 1:
+        sign = next(iter(seen.decimal))
+        yield f"decimal = {toml_text(sign)}  # a guess: numbers are written so"
+    elif either or seen.decimal:
         yield (
             f'decimal = "{BLANK}"  # numbers as "2.880" in {rows_in_words(either)}: which sign '
             'stands before the fraction, "," or "."?'
         )
+    yield from _separators(seen)
     yield from _units(basis, seen)
     yield ""
     if seen.moves:
@@ -613,7 +658,7 @@ def _words(basis: _Basis, seen: _Seen, column: str) -> Iterator[str]:
             yield f"# {_q(value)}: {rows_in_words(rows)}; it can't be named here"
             continue
         written.add(key)
-        guess = WORDS.get(column, {}).get(_spaced(value))
+        guess = WORDS.get(column, {}).get(_spaced(value)) or _ranked(column, value)
         if guess is not None and guess.casefold() not in {"", *allowed(basis.table, column)}:
             guess = None
         why = "" if guess is None else "; a guess"
@@ -621,6 +666,15 @@ def _words(basis: _Basis, seen: _Seen, column: str) -> Iterator[str]:
         yield f"{key} = {toml_text(meant)}  # {rows_in_words(rows)}{why}"
     if len(words) > _LISTED or column in seen.more:
         yield f'# and more: is it a closed list at all? Everything else: "{ELSE}" = ""'
+
+
+_RANKED: Final = re.compile(r"(?:p|prio|priority|sev|severity|s)?\s*([1-5])\s*[-–:. ]\s*\D+")
+
+
+def _ranked(column: str, value: str) -> str | None:
+    """Return the severity of a word that begins with its rank: "1 - crit"."""
+    found = _RANKED.fullmatch(value.strip().casefold()) if column == "severity" else None
+    return None if found is None else f"P{min(int(found[1]), 4)}"
 
 
 def _as_ready(basis: _Basis, seen: _Seen) -> Iterator[str]:
@@ -632,6 +686,7 @@ def _as_ready(basis: _Basis, seen: _Seen) -> Iterator[str]:
     yield from _zone(basis, found)
     yield from _formats(basis, found)
     yield from _absent(basis, seen)
+    yield from _separators(seen)
     yield "#"
     lines = _without_formats(ready_mapping(basis.ready).splitlines(), basis, found)
     added = {column: list(_words(basis, seen, column)) for column in CLOSED if column in seen.words}

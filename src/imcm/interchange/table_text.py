@@ -202,7 +202,8 @@ class Text(NamedTuple):
         codec: Python's name of its encoding.
         skip: Bytes of the mark before it.
         delimiter: What stands between cells.
-        begins: The line of the header or of blank lines before it: 2 after "sep=;".
+        begins: The line of the header or of blank lines before it: 2 after "sep=;", or where the
+            header was said to be.
         said: The same in words.
     """
 
@@ -219,6 +220,7 @@ class Text(NamedTuple):
         content: Content,
         encoding: str | None,
         delimiter: str | None,
+        header: int,
         limits: Limits,
     ) -> Text:
         """
@@ -230,7 +232,7 @@ class Text(NamedTuple):
         codec, skip, called = _encoding(label, content, encoding)
         begins = 1
         with _lines(label, content, codec, skip, limits) as numbered:
-            lines = (text for _, text in numbered)
+            lines = (text for number, text in numbered if number >= header or number == 1)
             first = next(lines, "")
             told = _SEP.fullmatch(first)
             if told is not None:
@@ -240,6 +242,8 @@ class Text(NamedTuple):
                     why = f"it says {excerpt(first.strip())!r}; say another delimiter"
                     raise refused(label, 1, why)
                 delimiter = delimiter or named
+                first = ""
+            if header > 1:
                 first = ""
             if delimiter is None:
                 sample, size, whole = [first], 0, True
@@ -251,7 +255,7 @@ class Text(NamedTuple):
                     size += len(text)
                 delimiter = _delimiter(label, begins, sample, whole=whole)
         stated = _DELIMITERS[delimiter] + (" (its first line says so)" if begins > 1 else "")
-        return cls(codec, skip, delimiter, begins, (stated, called))
+        return cls(codec, skip, delimiter, max(begins, header), (stated, called))
 
 
 @contextmanager

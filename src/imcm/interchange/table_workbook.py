@@ -52,10 +52,12 @@ def _library() -> Any:
 
 
 def workbook_rows(
-    label: Label, content: Content, sheet: str | None, limits: Limits
+    label: Label, content: Content, sheet: str | None, header: int, limits: Limits
 ) -> tuple[list[str], Sequence[object], Iterator[tuple[int, Sequence[object]]]]:
     """
     Return what was found in a workbook in words, the header of a sheet, and its rows.
+
+    The header is the first row that is not blank, from the row *header* on.
 
     Raises:
         ImportRefusedError: It is damaged, too large, or has no such sheet or no table in it.
@@ -81,10 +83,10 @@ def workbook_rows(
         if found.start is None:
             continue
         rows = _Sheet(label, found)
-        header = rows.header()
-        if header is not None:
+        names_of = rows.header(header)
+        if names_of is not None:
             said = [_said(names, name, asked=sheet is not None), *rows.said]
-            return said, header, rows.rows()
+            return said, names_of, rows.rows()
     empty = (
         f"no sheet that is shown holds a row (there are {told})"
         if sheet is None
@@ -161,11 +163,13 @@ class _Sheet:
                         row[place] = values.get(held, row[place])
             yield number + 1, row
 
-    def header(self) -> list[Any] | None:
-        """Return the header, without columns that are empty all the way down."""
+    def header(self, begin: int) -> list[Any] | None:
+        """Return the header, from a row on, without columns that are empty all the way down."""
         header: list[Any] | None = None
         used: set[int] = set()
         for number, row in self._numbered():
+            if number < begin:
+                continue
             there = [place for place, value in enumerate(row) if not _is_blank(value)]
             if header is None:
                 if not there:

@@ -27,7 +27,7 @@ from typing import IO, Any, Final, NamedTuple, cast
 
 import msgspec
 
-from imcm.domain.vocabulary import is_mapping
+from imcm.domain.vocabulary import checked_number, is_mapping
 from imcm.errors import InvalidValue
 from imcm.files import checked_path
 from imcm.interchange.table_bytes import (
@@ -159,6 +159,7 @@ def read_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     sheet: str | None = None,
+    header: int | None = None,
     member: str | None = None,
     limits: Limits | None = None,
 ) -> Table:
@@ -178,6 +179,9 @@ def read_table(
         delimiter: Of a CSV text: "," ";" "|" or a tab. Without it the header and the first rows
             tell.
         sheet: The sheet of a workbook; without it the first visible one that is not empty.
+        header: The line of a CSV text, or the row of a sheet, in which the header stands, counted
+            from 1: what is above it is passed over, and so are blank ones below that. Without it
+            the header is the first that is not blank.
         member: The file in a .zip; needed where several of them are tables.
         limits: How large what is unpacked, a document, a row and a cell may be.
 
@@ -192,7 +196,9 @@ def read_table(
     for argument, value in (("name", name), ("sheet", sheet), ("member", member)):
         if not (value is None and argument != "name") and not (isinstance(value, str) and value):
             raise InvalidValue(argument, value, "give a text")
-    asked = _Asked(checked_encoding(encoding), checked_delimiter(delimiter), sheet, member)
+    if header is not None and checked_number("header", header) < 1:
+        raise InvalidValue("header", header, "a line from 1 on")
+    asked = _Asked(checked_encoding(encoding), checked_delimiter(delimiter), sheet, header, member)
     with ExitStack() as stack:
         table = _Reading(name, bounds, asked, stack).table(given)
         # What is kept for a table goes when the table goes.
@@ -206,6 +212,7 @@ class _Asked(NamedTuple):
     encoding: str | None
     delimiter: str | None
     sheet: str | None
+    header: int | None
     member: str | None
 
     def only(self, what: str, *allowed: str) -> None:
@@ -290,9 +297,10 @@ class _Reading:
                 if depth:
                     raise refused(label, 0, "it is packed twice; unpack it once and give that")
                 return self._of_packed(label, content, file_name)
-            self._asked.only("a workbook", "sheet", *(["member"] if depth else []))
+            self._asked.only("a workbook", "sheet", "header", *(["member"] if depth else []))
             label = Label(name, "row")
-            said, names, rows = workbook_rows(label, content, self._asked.sheet, self._limits)
+            sheet, above = self._asked.sheet, self._asked.header or 1
+            said, names, rows = workbook_rows(label, content, sheet, above, self._limits)
             self._said.extend(said)
             return self._of_rows(label, names, rows)
         if head.startswith(_OLD_OFFICE):
@@ -312,7 +320,7 @@ class _Reading:
             and head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"[", b"{")
         ):
             return self._of_json(label, content, suffix, packed)
-        self._asked.only("CSV", "encoding", "delimiter", *packed)
+        self._asked.only("CSV", "encoding", "delimiter", "header", *packed)
         return self._of_text(label, content)
 
     def _of_packed(self, label: Label, content: Content, file_name: str) -> Table:
@@ -357,7 +365,9 @@ class _Reading:
 
     def _of_text(self, label: Label, content: Content) -> Table:
         asked, limits = self._asked, self._limits
-        text = Text.found_out(label, content, asked.encoding, asked.delimiter, limits)
+        text = Text.found_out(
+            label, content, asked.encoding, asked.delimiter, asked.header or 1, limits
+        )
         self._said.extend(text.said)
         rows = records(label, content, text, limits)
         first = next(rows, None)
