@@ -353,7 +353,17 @@ def test_a_sources_clock_going_back():
         for n, recorded in enumerate((first, second))
     ]
 
-    assert [("INC-1", Oddity.CLOCK_BACK)] == found(stamps)
+    assert [("INC-1", Oddity.OUT_OF_ORDER)] == found(stamps)
+
+
+def test_two_sources_have_two_clocks():
+    first, second = log(incident("INC-1", detected(0), acknowledged(1)))
+    stamps = [
+        recorded._replace(source=Source(name=name, recorded_at=at(9) - timedelta(hours=n)))
+        for n, (name, recorded) in enumerate([("desk", first), ("pager", second)])
+    ]
+
+    assert [] == found(stamps)
 
 
 def test_moments_of_a_change_out_of_order():
@@ -468,6 +478,7 @@ def test_an_imported_plan_says_nothing_of_who_asked():
 
 def test_the_tests_above_hold_the_whole_closed_list():
     assert {
+        "source told out of order",
         "end before start",
         "milestone before impact start",
         "closed without resolution",

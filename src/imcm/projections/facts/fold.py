@@ -1009,8 +1009,9 @@ def _note_source(
 ) -> None:
     if exceptions.source is None:
         exceptions.source = name
-    elif exceptions.source != name and isinstance(event, CORRECTIONS):
-        exceptions.disagree = True
+    elif exceptions.source != name:  # whose stamps are of another clock
+        exceptions.disagree = exceptions.disagree or isinstance(event, CORRECTIONS)
+        return
     if recorded_at is not None:
         if exceptions.stamp is not None and recorded_at < exceptions.stamp:
             exceptions.clock_back = True

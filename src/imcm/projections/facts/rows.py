@@ -107,7 +107,8 @@ class IncidentFacts(NamedTuple):
         withdrawn: Its source has it no more: it is in no figure.
         edits: Corrections and voids that were recorded live, in log order.
         late: Versions of events whose moment lies after the time they were recorded.
-        source_clock_back: The source's stamps went back within this stream.
+        source_clock_back: What its first source says stands in the log out of the order of that
+            source's own stamps: it came late, or its clock went back.
         sources_disagree: A second source gave another value than the first.
         positions: Log positions of the events this row was made from.
         symptom, channel, monitor, mode, impact: As recorded or corrected; the last said.

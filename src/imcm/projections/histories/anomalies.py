@@ -57,7 +57,8 @@ class Oddity(StrEnum):
     between detection and resolution. SKIPPED_STATUS is said once for all that a source left out.
     READ_ALIKE are two ids whose letters can hardly be told apart. UNKNOWN_LINK names an incident or
     a change that is not in the log read. REOPENED_OPEN is a source's reopening of what had no end
-    before it. IN_OWN_FAVOUR is a correction by somebody who took part, by the sign of the field
+    before it. OUT_OF_ORDER is what a source said that stands here out of the order of its own
+    stamps: a delivery came late, or its clock went back. IN_OWN_FAVOUR is a correction by somebody who took part, by the sign of the field
     alone: a resolution moved earlier, a severity lowered, a start moved behind its approval. UNDONE
     is a void of what was told without approval, or, by somebody else, of a vote, a ruling, a
     rejection, a finding, a failure, a cause or a reopening. NEGATIVE_LEAD is a commit made after it
@@ -75,6 +76,7 @@ class Oddity(StrEnum):
     SELF_APPROVED = "approved by its requester"
     UNAPPROVED = "in production without approval"
     CLOCK_BACK = "clock going back"
+    OUT_OF_ORDER = "source told out of order"
     APPROVED_AFTER = "approved after the fact"
     UNUSABLE = "moment that UTC can't tell"
     GAP = "gap in versions"
@@ -170,7 +172,7 @@ def _common(row: IncidentFacts | ChangeFacts) -> Iterator[tuple[Oddity, str]]:
     if row.sources_disagree:
         yield Oddity.SOURCES_DISAGREE, "a second source gave another value; the last one stands"
     if row.source_clock_back:
-        yield Oddity.CLOCK_BACK, "the source's stamps go back"
+        yield Oddity.OUT_OF_ORDER, "by its own stamps: it came late, or its clock went back"
     for edit in row.edits:
         what = f"version {edit.version} ({edit.type} by {quoted(edit.actor)})"
         if edit.in_own_favour:
