@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,12 +32,15 @@ from imcm import (
     LedgerReader,
     change,
     change_failure_rate,
+    dora_report,
     html_page,
     incident,
     time_to_restore,
     views,
 )
 from imcm.errors import InvalidValue, MissingExtraError, UnknownIdError
+from imcm.page.cards import value_text
+from imcm.page.charts import by_period
 from imcm.plain import plain
 
 pytestmark = pytest.mark.skipif(
@@ -559,3 +562,52 @@ def test_a_notebook_shows_the_page_in_a_frame_of_its_own(pages):
     [frame] = Reader(page._repr_html_()).root.children
     assert (frame.tag, frame.attributes["sandbox"]) == ("iframe", "allow-scripts")
     assert frame.attributes["srcdoc"] == page.html
+
+
+def test_as_of_a_moment_what_was_open_is_only_as_old(ledger):
+    moment = datetime(2026, 3, 10, tzinfo=UTC)
+    made = html_page(ledger, window="2026-03", as_of=moment)
+    assert 'id="boards"' not in made.html
+    assert 'id="boards"' in html_page(ledger, window="2026-03").html
+    whole = dora_report(ledger.facts(as_of=moment), window="2026-03")
+    assert value_text(whole.restore) in made.html
+    assert "2026-03-10" in made.html
+    with pytest.raises(InvalidValue, match="nothing of it on the page of an incident"):
+        html_page(ledger, incident="INC-1", as_of=moment)
+
+
+@pytest.mark.parametrize("name", ["q1.pdf", "q1.PNG", "q1.csv"])
+def test_a_page_is_html_and_says_so(ledger, tmp_path, name):
+    with pytest.raises(InvalidValue, match="ends in .html"):
+        html_page(ledger).write(tmp_path / name)
+    assert not (tmp_path / name).exists()
+
+
+def lasting(*hours):
+    ledger = Ledger.in_memory()
+    for number, each in enumerate(hours):
+        at = datetime(2026, 1 + number % 3, 2, 9, tzinfo=UTC)
+        ledger.record(f"INC-{number}", incident.detect, by="ana", at=at, title="x")
+        ledger.record(f"INC-{number}", incident.resolve, by="ana", at=at + timedelta(hours=each))
+    return ledger.facts()
+
+
+@pytest.mark.parametrize(
+    ("hours", "by_factors"), [((1, 2, 3), False), ((0.1, 2, 30), True), ((0, 0, 0), False)]
+)
+def test_durations_of_a_wide_range_are_drawn_by_factors(hours, by_factors):
+    figure = time_to_restore(lasting(*hours), bucket_by="month")
+    spec = by_period(figure, labels=["Jan", "Feb", "Mar"], shape="wide")
+    y = spec["layer"][1]["encoding"]["y"]
+    assert (y["scale"].get("type") == "log") is by_factors
+    drawn_there = [row["value"] for row in spec["data"]["values"]]
+    if by_factors:
+        assert drawn_there == [part.value for part in figure.buckets]
+        assert "(" not in y["axis"]["title"]
+        assert y["scale"]["domain"][0] > 0
+
+
+def test_a_duration_of_nothing_stands_at_the_lowest_of_an_axis_without_0():
+    figure = time_to_restore(lasting(0, 2, 300), bucket_by="month")
+    spec = by_period(figure, labels=["Jan", "Feb", "Mar"], shape="wide")
+    assert [row["value"] for row in spec["data"]["values"]][0] == 7200

@@ -11,6 +11,7 @@ import typer
 
 from imcm.cli.boards import opened_views
 from imcm.cli.common import (
+    AsOf,
     KnownAt,
     LedgerPath,
     NoViews,
@@ -20,6 +21,7 @@ from imcm.cli.common import (
     ViewsFile,
     Zone,
     known_at_of,
+    moment,
     number_of,
     open_period_of,
     say,
@@ -44,6 +46,7 @@ def page(
     bucket: Annotated[
         str | None, typer.Option(help="Periods: day, week, month, quarter, year, or days.")
     ] = None,
+    as_of: AsOf = None,
     known_at: KnownAt = None,
     tz: Zone = "UTC",
     preset: Annotated[str, typer.Option(help="As which tool counts: dora, devlake, ...")] = "dora",
@@ -56,8 +59,9 @@ def page(
     from imcm.page import html_page
 
     period = open_period_of(window, start, end, tz)
-    if incident is not None and (period is not None or service is not None or bucket is not None):
-        raise typer.BadParameter("--incident goes without a period, --service and --bucket")
+    others = (period, service, bucket, as_of)
+    if incident is not None and any(other is not None for other in others):
+        raise typer.BadParameter("--incident goes without a period, --service, --bucket, --as-of")
     days = None if bucket is None else number_of(bucket)
     with (
         LedgerReader(ledger) as book,
@@ -74,6 +78,7 @@ def page(
             year=year,
             limit=limit,
             known_at=known_at_of(known_at, tz, book),
+            as_of=moment("--as-of", as_of, tz),
             views=kept,
         )
     if out == "-":

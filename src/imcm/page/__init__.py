@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from imcm.domain.recorded import checked_known_at
-from imcm.domain.vocabulary import checked_text
+from imcm.domain.vocabulary import checked_text, optional_time
 from imcm.errors import InvalidValue
 from imcm.interchange.exports.standing_log import checked_reader
 from imcm.interchange.exports.targets import Ends, file_to_write
@@ -72,9 +72,13 @@ class HtmlPage:
             path: The file. Another page that is there is replaced, anything else is not.
 
         Raises:
-            InvalidValue: There is something else already.
+            InvalidValue: There is something else already, or the name is that of another kind.
             StoreError: It can't be written.
         """
+        suffix = Path(path).suffix.lower() if isinstance(path, (str, Path)) else ""
+        if suffix in _OTHERS:
+            allowed = "a name that ends in .html; a browser saves the page as PDF"
+            raise InvalidValue("path", str(path), allowed)
         with file_to_write(path, "a page of imcm", is_page) as file:
             file.write(self.html.encode())
 
@@ -91,6 +95,7 @@ def html_page(
     year: int | None = 2024,
     limit: int = 200,
     known_at: int | datetime | None = None,
+    as_of: datetime | None = None,
     views: Views | None = None,
 ) -> HtmlPage:
     """
@@ -102,7 +107,7 @@ def html_page(
             definition of a figure. None takes all time.
         service: Only what concerns this service.
         incident: The page of this incident instead, with all that is linked to it. It goes without
-            *window*, *service* and *bucket_by*.
+            *window*, *service*, *bucket_by* and *as_of*.
         time_zone: The IANA zone in which days begin and times are shown.
         bucket_by: By what pictures over time are parted: "day", "week", "month", "quarter",
             "year", or a number of days; None chooses by the length of the period.
@@ -112,6 +117,9 @@ def html_page(
             are.
         known_at: As the log was known at a position, or at a time; see `LedgerReader.facts`.
             Default: the whole log.
+        as_of: What happened later than this is cut, as in `LedgerReader.facts`: what is open grows
+            up to then. Boards, which tell what stands in the log as it is known, are left out.
+            Default: the newest stamp that is known.
         views: What stands now, kept by somebody already (`imcm.views`); by default it is read from
             the log.
 
@@ -127,7 +135,7 @@ def html_page(
     from imcm.readmodel import views as boards
 
     ledger = checked_reader(ledger)
-    known_at = checked_known_at(known_at)
+    known_at, as_of = checked_known_at(known_at), optional_time("as_of", as_of)
     given: Any = views
     if given is not None and not isinstance(given, boards.Views):
         raise InvalidValue("views", given, "what imcm.views gives, or None")
@@ -140,14 +148,19 @@ def html_page(
         preset=preset,
         year=year,
         limit=_checked_limit(limit),
+        as_of=as_of,
     )
     if asked.incident is not None:
-        for name, value in (("window", window), ("service", service), ("bucket_by", bucket_by)):
+        for name, value in (
+            *(("window", window), ("service", service), ("bucket_by", bucket_by)),
+            ("as_of", as_of),
+        ):
             if value is not None:
                 raise InvalidValue(name, value, "nothing of it on the page of an incident")
     kept = boards.Views(ledger) if views is None else views
     try:
-        facts = kept.facts() if known_at is None else ledger.facts(known_at=known_at)
+        now = known_at is None and as_of is None
+        facts = kept.facts() if now else ledger.facts(known_at=known_at, as_of=as_of)
         contents = gathered(asked, ledger=ledger, facts=facts, views=kept)
     finally:
         if views is None:
@@ -161,6 +174,8 @@ def _checked_limit(value: object) -> int:
         raise InvalidValue("limit", value, f"a whole number from 1 to {MOST_ROWS:,}")
     return value
 
+
+_OTHERS: Final = frozenset({".pdf", ".png", ".svg", ".jpg", ".md", ".csv", ".json", ".xlsx"})
 
 _MARK: Final = b"<!doctype html>\n<!-- imcm page -->\n"
 

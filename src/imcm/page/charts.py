@@ -226,14 +226,24 @@ def by_period(figure: Figure, *, labels: Sequence[str], shape: Shape) -> Spec:
         shape: How wide it is.
     """
     parts = [(part.value, *_ends(part)) for part in figure.buckets]
-    scale, unit = _unit(figure, (value for part in parts for value in part))
-    top = max((value / scale for part in parts for value in part if value is not None), default=1)
+    values = [value for part in parts for value in part if value is not None]
+    by_factors = _by_factors(figure, values)
+    scale, unit = (1.0, "") if by_factors else _unit(figure, values)
+    top = max((value / scale for value in values), default=1)
+    least = min((value for value in values if value > 0), default=1.0)
+
+    def place(value: float | None) -> float | None:
+        # Where time grows by factors there is no 0: what took none stands at the lowest of all.
+        if value is None:
+            return None
+        return max(value, least) if by_factors else value / scale
+
     rows: list[Spec] = [
         {
             "period": label,
-            "value": None if value is None else value / scale,
-            "low": None if low is None or value is None else low / scale,
-            "high": None if high is None or value is None else high / scale,
+            "value": place(value),
+            "low": None if value is None else place(low),
+            "high": None if value is None else place(high),
             "n": f"{part.n:,}",
         }
         for part, label, (value, low, high) in zip(figure.buckets, labels, parts, strict=True)
@@ -249,15 +259,17 @@ def by_period(figure: Figure, *, labels: Sequence[str], shape: Shape) -> Spec:
     y: Spec = {
         "field": "value",
         "type": "quantitative",
-        "scale": {"domain": [0, 1.05 * top or 1], "nice": True},
+        "scale": {"type": "log", "domain": [least / 1.2, 1.2 * top], "nice": False}
+        if by_factors
+        else {"domain": [0, 1.05 * top or 1], "nice": True},
         "axis": {
-            "title": f"{_named(figure)} ({unit})",
+            **(_clock_ticks(least, top, 6) if by_factors else {"tickCount": 5}),
+            "title": f"{_named(figure)} ({unit})" if unit else _named(figure),
             "titleAngle": 0,
             "titleAlign": "left",
             "titleAnchor": "start",
             "titleX": 0,
             "titleY": -26,
-            "tickCount": 5,
         },
     }
     layers: list[Spec] = [
@@ -281,6 +293,26 @@ def by_period(figure: Figure, *, labels: Sequence[str], shape: Shape) -> Spec:
             }
         )
     return _sized({"data": {"values": rows}, "layer": layers}, shape, 180)
+
+
+_FACTOR: Final = 50
+"""Durations of which the longest is so many times the shortest are drawn by factors."""
+
+
+def _by_factors(figure: Figure, values: Iterable[float]) -> bool:
+    above = sorted(value for value in values if value > 0)
+    return figure.unit == SECONDS and bool(above) and above[-1] > _FACTOR * above[0]
+
+
+def _clock_ticks(low: float, high: float, most: int) -> Spec:
+    """Return the part of an axis that says where durations are on it that grow by factors."""
+    ticks = [(at, label) for at, label in _TICKS if low <= at <= high]
+    ticks = ticks[:: -(-len(ticks) // most) or 1]
+    names = " : ".join(f"datum.value == {at} ? '{label}'" for at, label in ticks)
+    return {
+        "values": [at for at, _ in ticks],
+        "labelExpr": f"{names} : ''" if ticks else "''",
+    }
 
 
 def _sized(spec: Spec, shape: Shape, height: float) -> Spec:
@@ -417,18 +449,11 @@ def survival(curve: KaplanMeier, *, name: str, shape: Shape) -> Spec:
                 "open": bool(censored),
             }
         )
-    ticks = [(at, label) for at, label in _TICKS if start <= at <= longest]
-    ticks = ticks[:: -(-len(ticks) // _LABELLED[shape]) or 1]
-    names = " : ".join(f"datum.value == {at} ? '{label}'" for at, label in ticks)
     x: Spec = {
         "field": "t",
         "type": "quantitative",
         "scale": {"type": "log", "domain": [start, longest], "nice": False},
-        "axis": {
-            "title": name,
-            "values": [at for at, _ in ticks],
-            "labelExpr": f"{names} : ''" if ticks else "''",
-        },
+        "axis": {"title": name, **_clock_ticks(start, longest, _LABELLED[shape])},
     }
     y: Spec = {
         "field": "s",
@@ -552,8 +577,9 @@ def story(
     layers: list[Spec] = [
         {
             "data": {"values": bar_rows},
+            # One that is open for long leaves those beneath it to be seen.
             "mark": {"type": "bar", "height": 9, "yOffset": 7, "color": _ALERT,
-                     "cornerRadius": 2},
+                     "cornerRadius": 2, "opacity": 0.6},
             "encoding": {"x": at("start"), "x2": {"field": "end"}, "y": y},
         },
         {

@@ -128,7 +128,8 @@ def _period_page(known: Known) -> Contents:
     ]
     pictures, silent = period_pictures(known, report, bucket, lasting, incidents, changes)
     sections.append(Section(id="pictures", title="Pictures", words=silent, pictures=pictures))
-    sections.append(boards_section(known, window))
+    if asked.as_of is None:
+        sections.append(boards_section(known, window))
     restore = {row.id: row.value for row in report.restore.included}
     why = {row.id: row.reason for row in report.restore.left_out}
     sections.append(

@@ -170,6 +170,7 @@ class Asked:
     preset: Any = "dora"
     year: int | None = 2024
     limit: int = 200
+    as_of: datetime | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -132,14 +132,27 @@ def _over_time(known: Known, figure: Figure, title: str) -> Picture:
         for index, (label, part) in enumerate(zip(labels, figure.buckets, strict=True))
     )
     table = Table(id=f"{id}-data", caption=title, columns=columns, rows=rows, total=len(rows))
+    placed = f" {_PLACED[way]}" if (way := _placing(figure)) in _PLACED else ""
     says = (
         f"A point for each period; the line through it is its {interval}, where enough were "
         "counted for one; a number above is how many that were. Where there is no point the figure "
-        "is undefined."
+        f"is undefined.{placed}"
     )
     return _picture(
         id, title, says, table, lambda shape: by_period(figure, labels=short, shape=shape)
     )
+
+
+_PLACED: Final = {
+    "end": "A period has what ended in it, whenever that began.",
+    "start": "A period has what began in it, whenever that ended.",
+}
+
+
+def _placing(figure: Figure) -> str:
+    """Return which of its moments places a duration in a period; "" of all else."""
+    way = getattr(figure.definition, "in_window", "") if figure.unit == SECONDS else ""
+    return way if isinstance(way, str) else ""
 
 
 def _first_day(part: Figure, home: ZoneInfo) -> date:
