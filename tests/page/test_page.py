@@ -578,7 +578,7 @@ def test_as_of_a_moment_what_was_open_is_only_as_old(ledger):
 
 @pytest.mark.parametrize("name", ["q1.pdf", "q1.PNG", "q1.csv"])
 def test_a_page_is_html_and_says_so(ledger, tmp_path, name):
-    with pytest.raises(InvalidValue, match="ends in .html"):
+    with pytest.raises(InvalidValue, match=r"ends in \.html"):
         html_page(ledger).write(tmp_path / name)
     assert not (tmp_path / name).exists()
 
@@ -610,4 +610,4 @@ def test_durations_of_a_wide_range_are_drawn_by_factors(hours, by_factors):
 def test_a_duration_of_nothing_stands_at_the_lowest_of_an_axis_without_0():
     figure = time_to_restore(lasting(0, 2, 300), bucket_by="month")
     spec = by_period(figure, labels=["Jan", "Feb", "Mar"], shape="wide")
-    assert [row["value"] for row in spec["data"]["values"]][0] == 7200
+    assert spec["data"]["values"][0]["value"] == 7200

@@ -57,7 +57,7 @@ RESULTS: dict[str, Callable[[Ledger], Any]] = {
         ledger.replay(), time_to_restore, known_at_a=2
     ),
     "Predicted and observed failures": lambda ledger: calibration(ledger.facts()),
-    "Incidents and changes": lambda ledger: timeline(ledger.replay()),
+    "Incidents and changes of a": lambda ledger: timeline(ledger.replay()),
 }
 
 
@@ -65,6 +65,6 @@ RESULTS: dict[str, Callable[[Ledger], Any]] = {
 def test_a_result_draws_itself(title: str, ledger: Ledger) -> None:
     """Into the axes that are given, which it returns."""
     _, ax = pyplot.subplots()
-    kind = {"kind": "lanes"} if title == "Incidents and changes" else {}
+    kind = {"kind": "lanes"} if title == "Incidents and changes of a" else {}
     assert RESULTS[title](ledger).plot(ax=ax, **kind) is ax
     assert ax.get_title(loc="left") == title

@@ -1,6 +1,7 @@
 """Timelines of one incident, one change, a service or a period. Times are hours after `START`."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -519,3 +520,21 @@ def test_an_entry_is_told_in_words_and_as_plain_values():
     assert plain["when"].startswith("Mon 2026-03-02")
     assert "event" not in plain
     assert (second.as_dict()["at"], second.as_dict()["when"]) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["2026-03", "2026-Q1", "2026-03-01/2026-04-01", "2026"])
+def test_a_window_can_be_text_as_with_figures(text):
+    story = log(incident("INC-1", detected(0), resolved(1)))
+    assert timeline(story, window=text) == timeline(story)
+    assert replayed(story, recorded="2020-01/2030-01") == replayed(story)
+
+
+def test_a_text_is_of_a_zone_and_of_no_other_time():
+    story = log(incident("INC-1", detected(datetime(2026, 3, 31, 23, tzinfo=UTC))))
+    assert timeline(story, window="2026-03")
+    assert not timeline(story, window="2026-03", time_zone="Asia/Tokyo")
+    for wrong in ("last quarter", "2026-13", "March"):
+        with pytest.raises(InvalidValue, match="window"):
+            timeline(story, window=wrong)
+    with pytest.raises(InvalidValue, match="Nowhere"):
+        timeline(story, window="2026-03", time_zone="Nowhere/Else")

@@ -77,7 +77,7 @@ def timeline_of(
     *,
     upto: int,
     naming: Iterable[str] | None,
-    window: Period | None,
+    window: Period | str | None,
     as_of: datetime | None,
 ) -> Timeline:
     """

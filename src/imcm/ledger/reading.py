@@ -379,7 +379,7 @@ class LedgerReader:
         self,
         id: str,
         *,
-        window: Period | None = None,
+        window: Period | str | None = None,
         linked: bool = True,
         as_of: datetime | None = None,
         known_at: int | datetime | None = None,

@@ -1106,7 +1106,7 @@ class Views:
         self,
         id: str,
         *,
-        window: Period | None = None,
+        window: Period | str | None = None,
         linked: bool = True,
         as_of: datetime | None = None,
         known_at: int | datetime | None = None,

@@ -87,16 +87,27 @@ def _window(value: object) -> Any:
     return first, LAST if end is None else given_time("window end", end)
 
 
-def checked_period(name: str, value: object) -> tuple[datetime, datetime] | None:
+def checked_period(
+    name: str, value: object, *, time_zone: str = "UTC"
+) -> tuple[datetime, datetime] | None:
     """
     Return *value* as (start, end) with fixed offsets, None for None; times may be ISO 8601 text.
+
+    A text is read as windows of figures are ("2026-Q1"), in an IANA zone, but for one that is
+    relative to something.
 
     Raises:
         NaiveTimeError: One of them has no zone.
         InvalidValue: It is none.
     """
+    home = zone(time_zone)
     if value is None:
         return None
+    if isinstance(value, str):
+        written = _written(value, home)
+        if isinstance(written, Relative):
+            raise InvalidValue(name, value, 'a fixed period, such as "2026-Q1"')
+        return written
     start, end = _two_ends(name, value, "give (start, end), both aware")
     return given_time(f"{name} start", start), given_time(f"{name} end", end)
 
@@ -108,7 +119,7 @@ def _two_ends(name: str, value: object, allowed: str) -> tuple[object, object]:
     return ends[0], ends[1]
 
 
-def _written(text: str, home: ZoneInfo) -> Period:
+def _written(text: str, home: ZoneInfo) -> Period | Relative:
     """Return the window that a text means in a zone."""
     window = relative(text.strip())
     if window is not None:

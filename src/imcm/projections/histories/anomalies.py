@@ -58,11 +58,12 @@ class Oddity(StrEnum):
     READ_ALIKE are two ids whose letters can hardly be told apart. UNKNOWN_LINK names an incident or
     a change that is not in the log read. REOPENED_OPEN is a source's reopening of what had no end
     before it. OUT_OF_ORDER is what a source said that stands here out of the order of its own
-    stamps: a delivery came late, or its clock went back. IN_OWN_FAVOUR is a correction by somebody who took part, by the sign of the field
-    alone: a resolution moved earlier, a severity lowered, a start moved behind its approval. UNDONE
-    is a void of what was told without approval, or, by somebody else, of a vote, a ruling, a
-    rejection, a finding, a failure, a cause or a reopening. NEGATIVE_LEAD is a commit made after it
-    was deployed. UNREAD are events that this version can't read: what they say is in no row.
+    stamps: a delivery came late, or its clock went back. IN_OWN_FAVOUR is a correction by somebody
+    who took part, by the sign of the field alone: a resolution moved earlier, a severity lowered, a
+    start moved behind its approval. UNDONE is a void of what was told without approval, or, by
+    somebody else, of a vote, a ruling, a rejection, a finding, a failure, a cause or a reopening.
+    NEGATIVE_LEAD is a commit made after it was deployed. UNREAD are events that this version can't
+    read: what they say is in no row.
     """
 
     END_BEFORE_START = "end before start"

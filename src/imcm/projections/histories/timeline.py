@@ -106,20 +106,23 @@ class Timeline(tuple[Entry, ...]):
         """Return the first entries for a notebook, and how many more there are."""
         return html_of(self)
 
-    def plot(self, kind: str | None = None, *, ax: Axes | None = None) -> Axes:
+    def plot(
+        self, kind: str | None = None, *, time_zone: str = "UTC", ax: Axes | None = None
+    ) -> Axes:
         """
         Draw it; see `imcm.plots.timeline` and `imcm.plots.lanes`.
 
         Args:
             kind: "events", a row for each, or "lanes", a lane for each incident and change. None
                 takes events where there are at most four incidents and changes.
+            time_zone: The IANA zone in which times are labelled.
             ax: Axes of matplotlib to draw into; None makes new ones.
 
         Raises:
-            InvalidValue: There is no such picture.
+            InvalidValue: There is no such picture, or no such zone.
             MissingExtraError: The extra `plot` is not installed.
         """
-        return drawn(self, kind, ax=ax)
+        return drawn(self, kind, time_zone=time_zone, ax=ax)
 
 
 LINKS: Final = ("change", "incident", "merged", "into", "repairs", "other")
@@ -132,7 +135,8 @@ def timeline(
     incident: str | None = None,
     change: str | None = None,
     service: str | None = None,
-    window: Period | None = None,
+    window: Period | str | None = None,
+    time_zone: str = "UTC",
     linked: bool = True,
     as_of: datetime | None = None,
     known_at: int | datetime | None = None,
@@ -146,8 +150,10 @@ def timeline(
         log: Recorded events in log order.
         incident, change: Only this one (and, with *linked*, those it names or that name it).
         service: Only incidents and changes of this service, as corrected.
-        window: Only what happened in [start, end), and, of the incidents and changes of which
-            something did, what has no known time: verdicts, corrections and other statements.
+        window: Only what happened in [start, end), or in a period as text ("2026-03"), and, of the
+            incidents and changes of which something did, what has no known time: verdicts,
+            corrections and other statements.
+        time_zone: IANA name of the zone in which a window as text is read.
         linked: Whether the story of one incident or change includes the other side's.
         as_of, known_at: As in `facts`: statements, such as verdicts and corrections, have no place
             in world time, so only `known_at` hides them.
@@ -155,10 +161,10 @@ def timeline(
     Raises:
         UnknownIdError: There is no such incident or change in the part of the log that is read.
         NaiveTimeError: A time without a zone.
-        InvalidValue: A window that does not end after its start.
+        InvalidValue: A window that does not end after its start, or no such zone.
     """
     as_of = optional_time("as_of", as_of)
-    window = _checked("window", window)
+    window = _checked("window", window, time_zone)
     service = None if service is None else checked_text("service", service)
     entries = _by_stream(log, known_at)
     wanted = set(entries)
@@ -186,7 +192,7 @@ def replayed(
     by: str | None = None,
     service: str | None = None,
     what: Iterable[str] | None = None,
-    recorded: Period | None = None,
+    recorded: Period | str | None = None,
     known_at: int | datetime | None = None,
 ) -> Timeline:
     """
@@ -198,7 +204,8 @@ def replayed(
         by: Only what this person or tool told.
         service: Only incidents and changes of this service, as corrected.
         what: Only events of these type names.
-        recorded: Only what the ledger took in [start, end), by its own clock.
+        recorded: Only what the ledger took in [start, end), by its own clock, or in a period as
+            text, in UTC.
         known_at: As in `facts`: what is recorded later is not there, its corrections neither.
 
     Raises:
@@ -214,7 +221,7 @@ def replayed(
         wanted = _named(entries, incident, change, linked=False)
     if service is not None:
         wanted &= {name for name, history in entries.items() if service in _services(history)}
-    period = _checked("recorded", recorded)
+    period = _checked("recorded", recorded, "UTC")
     types = None if what is None else _texts("what", what)
     selected = [
         entry
@@ -233,8 +240,8 @@ def _texts(name: str, value: object) -> frozenset[str]:
     return frozenset(checked_text(name, text) for text in value)
 
 
-def _checked(name: str, window: Period | None) -> Period | None:
-    period = checked_period(name, window)
+def _checked(name: str, window: Period | str | None, time_zone: str) -> Period | None:
+    period = checked_period(name, window, time_zone=time_zone)
     if period is None:
         return None
     if utc(period[1]) <= utc(period[0]):
