@@ -95,9 +95,17 @@ def _is_enum(type_: Any) -> bool:
 
 
 def schema_of(arguments: type[msgspec.Struct]) -> dict[str, Any]:
-    """Return the JSON Schema of a tool's arguments: an object, with what it names beside it."""
+    """
+    Return the JSON Schema of a tool's arguments: an object, with what it names beside it.
+
+    What each argument means stands in it; of what stands beside it, the names of its parts do, in
+    few words: an agent reads the schemas of all tools before it calls one.
+    """
     made = msgspec.json.schema(arguments)
     parts: dict[str, Any] = made.get("$defs", {})
+    for part in parts.values():
+        for extra in ("title", "description"):
+            part.pop(extra, None)
     top: dict[str, Any] = parts.pop(made["$ref"].rpartition("/")[2])
     return {**top, "$defs": parts} if parts else top
 

@@ -90,12 +90,11 @@ _SUPPLIED: Final = frozenset(
 _PREFIXES: Final[Mapping[str, str]] = {INCIDENT: "INC-", CHANGE: "CHG-"}
 
 _MEANINGS: Final = {
-    "key": "A text of your own that is the same whenever this call is made again, such as a "
-    "delivery's id: a call that is repeated under it records nothing new, and answers as before.",
+    "key": "Your own id of this call: repeated under it, it records nothing new.",
     "id": "The incident or the change, such as INC-7.",
     "new": "Its id; the next number that is free behind `prefix` if absent.",
     "prefix": "What stands before the number of a new id.",
-    "at": " Now if absent.",
+    "at": "When it happened: ISO 8601 with its offset, or earliest and latest; now if absent.",
     "into": "The incident that goes on for both.",
     "to": "The other incident.",
 }
@@ -122,7 +121,7 @@ def step_arguments(kind: str, step: str) -> type[msgspec.Struct]:
         more["prefix"] = (str, f"{_MEANINGS['prefix']} {_PREFIXES[kind]} if absent.")
     shared = parsed(_MODULES[kind].__doc__)
     args = {names: text for names, text in shared.args.items() if names != ("at",)}
-    args["at",] = shared.meaning("at") + _MEANINGS["at"]
+    args["at",] = _MEANINGS["at"]
     own = parsed(function.__doc__)
     if f"{kind}_{step}" in _DOORS:
         own = Docstring(args={("into",): _MEANINGS["into"], ("to",): _MEANINGS["to"]})
