@@ -16,6 +16,7 @@ import attrs
 from imcm.documents.shown import Shown, checked_most
 from imcm.domain.recorded import LogMark
 from imcm.plain import count_of, joined
+from imcm.projections.figures.days import local
 from imcm.projections.figures.definition import Definition, json_value
 from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.excerpt import excerpt, named, short
@@ -235,7 +236,7 @@ class Figure(Shown):
         if self.window is None:
             lines.append("  window: all time")
         else:
-            start, end = self.window
+            start, end = window_in_zone(self)
             lines.append(f"  window: {start} up to {end} ({self.time_zone})")
         known_at = "the end of the log" if self.known_at is None else self.known_at
         whose = f" of {self.mark.ledger}" if self.mark else ""
@@ -307,6 +308,14 @@ class Figure(Shown):
             "left_out": _members(self.left_out) if population else None,
             "censored": _members(self.censored) if population else None,
         }
+
+
+def window_in_zone(figure: Figure) -> tuple[datetime, datetime]:
+    """Return the ends of a figure's window by the clocks of its own zone."""
+    assert figure.window is not None
+    home = zone(figure.time_zone)
+    start, end = (local(moment, home) for moment in figure.window)
+    return start, end
 
 
 def _members(entries: Iterable[Included | LeftOut]) -> list[dict[str, Any]]:

@@ -24,7 +24,7 @@ from imcm.errors import InvalidValue
 from imcm.plain import joined
 from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.durations import STATISTICS
-from imcm.projections.figures.figure import Figure, Included
+from imcm.projections.figures.figure import Figure, Included, window_in_zone
 from imcm.projections.figures.frequency import days_of
 from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, elapsed, shown
 from imcm.projections.statistics.intervals import Interval, critical_z, wilson
@@ -1003,7 +1003,7 @@ def _side(which: str, figure: Figure) -> str:
         text += f", group {figure.group}"
     if figure.window is None:
         return f"{text}, all time"
-    start, end = figure.window
+    start, end = window_in_zone(figure)
     return f"{text}, {start} up to {end}"
 
 
