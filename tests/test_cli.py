@@ -129,7 +129,7 @@ def test_report_as_json_has_one_shape(ledger: Path, words: tuple[str, ...]) -> N
     )
     side = "--side-by-side" in words
     assert (side, 0 if side else 8) == (told["side_by_side"] is not None, len(told["figures"]))
-    assert (2 if "--compare" in words else 0) == len(told["compared"])
+    assert (4 if "--compare" in words else 0) == len(told["compared"])
     figures = told["side_by_side"]["figures"].values() if side else told["figures"]
     for figure in figures:
         for name in ("included", "left_out", "censored"):

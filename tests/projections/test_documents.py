@@ -13,10 +13,11 @@ from imcm import (
     deployment_frequency,
     incident,
     restated,
+    rework_rate,
     time_to_restore,
 )
 from imcm.demo import StoryClock, tell
-from imcm.documents.structure import Word, cell_text
+from imcm.documents.structure import Items, Word, cell_text
 from imcm.domain.change import Refusal
 from imcm.errors import InvalidValue
 from imcm.projections.boards.display import page_document, view_line
@@ -26,7 +27,8 @@ from imcm.projections.figures.display import bucket_text, scale_of
 from imcm.projections.figures.units import COUNT, SECONDS, SHARE, zone
 from imcm.projections.figures.windows import period_before
 from imcm.projections.histories.duties import duties
-from imcm.projections.reports.display import Levels, comparison_document
+from imcm.projections.reports.display import Levels, comparison_document, figures_document
+from projections.log import deployment, log
 
 NOON = datetime(2026, 3, 6, 12, 0, tzinfo=UTC)
 
@@ -200,3 +202,17 @@ def test_what_waits_says_what_for():
     ready = Ready(change=view, refusals=(Refusal("window", "it is not open"),))
     [table] = page_document([ready], total=1).tables
     assert rows(table) == [("C-1", "no", "window: it is not open", "", "Basket")]
+
+
+def test_what_is_to_be_known_of_figures_stands_once_with_their_names():
+    events = log(deployment("CHG-1", 1), deployment("CHG-2", 2))
+    told = figures_document(
+        [
+            change_failure_rate(events, group_by="label:Team"),
+            rework_rate(events, group_by="label:Team"),
+        ],
+        title="both",
+    )
+    [said] = [block.items for block in told.blocks if isinstance(block, Items)][:1]
+    assert said[0] == "no record has the label Team"
+    assert said[1].startswith("rework rate: no deployment of the whole log is an emergency")

@@ -4,7 +4,7 @@ Reports as documents: the figures people came for, one line for each group, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from imcm.documents.structure import (
@@ -126,8 +126,9 @@ def figures_document(
         _whole(figures, names or list(map(short_name, figures)), levels or {}, year)
     ]
     undefined = [f"{f.name} is undefined: {f.reason}" for f in figures if f.value is None]
-    if undefined:
-        blocks.append(Items(tuple(undefined)))
+    said = [*undefined, *_said_of(figures)]
+    if said:
+        blocks.append(Items(tuple(said)))
     if any(f.groups or f.buckets for f in figures):
         blocks.append(_by_part(figures, most=most))
     for comparison in comparisons:
@@ -135,6 +136,16 @@ def figures_document(
     if notes:
         blocks.append(Items(tuple(notes)))
     return Document(title=title, blocks=tuple(blocks))
+
+
+def _said_of(figures: Sequence[Figure]) -> Iterator[str]:
+    """Yield what a reader should know of each figure, with the names of those it is said of."""
+    names: dict[str, list[str]] = {}
+    for figure in figures:
+        for note in figure.notes:
+            names.setdefault(note, []).append(short_name(figure))
+    for note, theirs in names.items():
+        yield note if len(theirs) == len(figures) else f"{', '.join(theirs)}: {note}"
 
 
 def _whole(
