@@ -213,6 +213,6 @@ def test_what_is_to_be_known_of_figures_stands_once_with_their_names():
         ],
         title="both",
     )
-    [said] = [block.items for block in told.blocks if isinstance(block, Items)][:1]
+    [said] = [block.texts for block in told.blocks if isinstance(block, Items)][:1]
     assert said[0] == "no record has the label Team"
     assert said[1].startswith("rework rate: no deployment of the whole log is an emergency")
