@@ -118,10 +118,13 @@ def main(path: Path, ledger_path: Path) -> None:
     median, mean, p90, longest = ((value or 0) / 3600 for value in told)
     print(f"time from change to revert, in hours: median {median:.4f}, mean {mean:.4f}, ", end="")
     print(f"p90 {p90:.4f}, max {longest:,.2f}")
-    for negative, name in (("include", "with"), ("leave_out", "without")):
+    for negative, name in (
+        ("include", "with the negative ones"),
+        ("leave_out", "without those a minute or more below 0"),
+    ):
         lead = lead_time(known, start="authored", roll_forward=False, negative=negative)
         median, mean = (lead.value or 0) / 3600, (lead.beside["mean"] or 0) / 3600
-        print(f"authored to committed, in hours, {name} the negative ones: ", end="")
+        print(f"authored to committed, in hours, {name}: ", end="")
         print(f"median {median:.4f}, mean {mean:.2f}")
     for year in (2025, 2024, 2018):
         window = (datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, overload
 
 import attrs
 
@@ -25,7 +25,7 @@ from imcm.gc_pause import gc_paused
 from imcm.plain import joined
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import local
-from imcm.projections.figures.drawing import drawn
+from imcm.projections.figures.drawing import all_drawn, drawn
 from imcm.projections.figures.excerpt import FEW, SOME, excerpt, named, one_of
 from imcm.projections.figures.failures import DIVIDES, ChangeFailureRate, change_failures
 from imcm.projections.figures.figure import Figure, Included, by_reason
@@ -47,7 +47,7 @@ from imcm.projections.reports.presets import METRICS, PRESETS, MetricDefinition,
 
 if TYPE_CHECKING:
     from imcm.documents.structure import Document
-    from imcm.projections.figures.drawing import Axes
+    from imcm.projections.figures.drawing import Axes, Picture
 
 __all__ = [
     "Changed",
@@ -304,23 +304,39 @@ class DoraReport(Shown):
         lines += [f"  note: {note}" for note in self.notes]
         return "\n\n".join([joined(lines), *(f.explain() for f in self.figures.values())])
 
+    @overload
+    def plot(  # type: ignore[overload-overlap]  # a kind that is any text is one of the others
+        self, kind: Literal["all"], *, ax: Picture | None = None
+    ) -> tuple[Axes, ...]: ...
+    @overload
     def plot(
         self, kind: str | None = None, *, metric: str | None = None, ax: Axes | None = None
-    ) -> Axes:
+    ) -> Axes: ...
+    def plot(
+        self,
+        kind: str | None = None,
+        *,
+        metric: str | None = None,
+        ax: Axes | Picture | None = None,
+    ) -> Axes | tuple[Axes, ...]:
         """
-        Draw one of its figures; see `imcm.plots`.
+        Draw one of its figures, or all of them; see `imcm.plots`.
 
         Args:
             kind: "over_time" where it has periods, "groups", or "survival" of durations. None takes
-                the first of these that the figure has.
+                the first of these that the figure has. "all" draws a panel for each metric, and
+                returns the Axes of all panels; see `imcm.plots.metrics`.
             metric: Which figure, by its name in `figures`; None takes the change failure rate, for
                 "survival" time to restore.
-            ax: Axes of matplotlib to draw into; None makes new ones.
+            ax: Axes of matplotlib to draw into, for "all" a Figure or SubFigure; None makes new
+                ones.
 
         Raises:
             InvalidValue: There is no such metric, or no such picture of it.
             MissingExtraError: The extra `plot` is not installed.
         """
+        if kind == "all":
+            return all_drawn(self, metric=metric, ax=ax)
         return drawn(self, kind, metric=metric, ax=ax)
 
     def as_dict(self, *, population: bool = False) -> dict[str, Any]:
@@ -438,7 +454,10 @@ def dora_report(
     timeless = [name for name, definition in definitions.items() if definition.window is None]
     if timeless:
         which = "all figures" if len(timeless) == len(METRICS) else ", ".join(timeless)
-        notes.append(f"without a window everything in the log counts: {which}")
+        said = f"without a window everything in the log counts: {which}"
+        if "deployment_frequency" in timeless:
+            said += "; days are those from the first deployment to the last"
+        notes.append(said)
     notes += [f"{name} has no band: {rating.why}" for name, rating in ratings.items() if rating.why]
     return DoraReport(
         preset=chosen.name,
