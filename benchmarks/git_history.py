@@ -142,7 +142,7 @@ def measure_git(folder: Path, events: int) -> dict[str, Any]:
         for name, what in whats.items():
             best[name] = min(best[name], wall(what))
     slowest = max(best["commits"], best["merges"], best["tags"])
-    failed = sum("status" in each.facts for each in git_changes(place))
+    failed = sum(each.facts["status"] != "successful" for each in git_changes(place))
     return {
         "ratio": slowest / best["git"],
         "measured": slowest,

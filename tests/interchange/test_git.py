@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import subprocess
 import sys
@@ -12,15 +14,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from imcm import lead_time, side_by_side
 from imcm.domain.vocabulary import Kind
 from imcm.errors import ImportRefusedError, InvalidValue
 from imcm.interchange import git_program
-from imcm.interchange.git import git_changes
+from imcm.interchange.git import Pending, git_changes, read_repository
+from imcm.interchange.git_import import import_git
+from imcm.interchange.git_reverts import merged_into, taken_back
 from imcm.interchange.statements import Dropped, Statement
+from imcm.interchange.taking_in import record_statements
+from imcm.ledger.recording import Ledger
+from imcm.projections.facts.rows import ChangeFacts
 
 START = 1_700_000_000
 HOUR = 3600
@@ -113,9 +122,11 @@ def commits(statement: Statement) -> list[str]:
 
 
 def outcome(statement: Statement) -> dict[str, Any]:
-    """Return what a statement says of how a change went."""
+    """Return what a statement says of how a change went, where that is not well."""
     names = ("status", "rolled_back_at", "recovered_at", "repairs")
-    return {name: statement.facts[name] for name in names if name in statement.facts}
+    assert statement.facts.keys() >= {*names}
+    given = {name: statement.facts[name] for name in names}
+    return {name: it for name, it in given.items() if it is not None and it != "successful"}
 
 
 # --- tags -----------------------------------------------------------------------------------------
@@ -141,6 +152,10 @@ def test_a_tag_brings_in_what_no_tag_before_had(repo: Repository) -> None:
         "version": "v2",
         "deployed_at": at(10),
         "labels": {"tag": "annotated"},
+        "status": "successful",
+        "rolled_back_at": None,
+        "recovered_at": None,
+        "repairs": None,
     } == {name: value for name, value in two.facts.items() if name != "commits"}
     assert {"deployed_at": "2023-11-15T13:43:20+05:30"} == two.texts
     assert {} == one.texts
@@ -324,8 +339,8 @@ def test_ids_of_sha_256(tmp_path: Path) -> None:
     revert = repo.on("main", repo.commit(f"Reverts: {bad}, {worse[:12]}", worse))
     told = read(repo, by="commits", since=bad[:12])
     assert [bad, worse, revert] == list(told)
-    assert ["rolled_back", "rolled_back", None] == [
-        each.facts.get("status") for each in told.values()
+    assert ["rolled_back", "rolled_back", "successful"] == [
+        each.facts["status"] for each in told.values()
     ]
 
 
@@ -506,8 +521,8 @@ def test_a_revert_of_a_reverted_request(repo: Repository) -> None:
     one = repo.commit('Revert "Add it (#1)" (#2)', bad)
     two = repo.on("main", repo.commit('Revert "Revert "Add it (#1)" (#2)" (#3)', one))
     told = read(repo, by="commits")
-    assert ["rolled_back", None, None] == [
-        told[each].facts.get("status") for each in (bad, one, two)
+    assert ["rolled_back", "successful", "successful"] == [
+        told[each].facts["status"] for each in (bad, one, two)
     ]
     assert {} == outcome(told[two])
 
@@ -880,6 +895,463 @@ def test_each_tag_brings_in_what_no_tag_before_it_holds(
             left += parents[commit]
         held = [n for n, name in enumerate(order) if tags[int(name[1:])][0] in reached]
         assert told[held[-1] + 1 if held else 0 :] == list(git_changes(place, since=ids[since]))
+
+
+# --- what reverts do, against its definition ------------------------------------------------------
+
+
+@st.composite
+def reverting(draw: st.DrawFn) -> tuple[list[int], dict[int, set[int]]]:
+    """Draw the change of each commit, and what the reverts among them take back."""
+    size = draw(st.integers(1, 9))
+    changes = draw(st.lists(st.integers(0, 4), min_size=size, max_size=size))
+    named = st.sets(st.integers(0, size - 1), min_size=1, max_size=3)
+    reverts = draw(st.dictionaries(st.integers(0, size - 1), named, max_size=size))
+    return changes, {revert: targets - {revert} for revert, targets in reverts.items()}
+
+
+@settings(max_examples=300, deadline=None)
+@example(([0, 1, 0, 0, 2, 2, 0], {3: {0}, 5: {1, 4}, 1: {0, 6}, 4: {0, 1}, 6: {2}}))
+@example(([0, 0, 1, 2, 2], {2: {1}, 3: {1}, 4: {3}}))
+@given(reverting())
+def test_what_is_in_production_is_what_nothing_in_it_takes_back(
+    given_: tuple[list[int], dict[int, set[int]]],
+) -> None:
+    """Each commit's stays, told change by change from the definition alone."""
+    changes, reverts = given_
+
+    def later(revert: int, commit: int) -> bool:
+        return (changes[revert], revert) > (changes[commit], commit)
+
+    def stands(commit: int, upto: int) -> bool:
+        """Say whether it takes effect once a change is in."""
+        return changes[commit] <= upto and not any(
+            commit in reverts[each] and later(each, commit) and stands(each, upto)
+            for each in reverts
+        )
+
+    found = taken_back(
+        reverts, change=changes.__getitem__, order=lambda each: (each, 0, b""), whole={0}
+    )
+    ends = {(each.commit, each.since): each.by for each in reversed(found.ended)}
+    expected: dict[tuple[int, int], int] = {}
+    came: dict[tuple[int, int], int | None] = {}
+    out: dict[int, int] = {}
+    for commit in range(len(changes)):
+        since: int | None = None
+        for change in range(5):
+            came[commit, change] = since
+            now, before = stands(commit, change), change > 0 and stands(commit, change - 1)
+            if now and not before:
+                since = change
+            if before and not now and commit not in {0, *reverts}:
+                assert since is not None
+                expected[commit, since] = change
+            if changes[commit] <= change and not now:
+                out.setdefault(commit, change)
+    assert expected == ends
+    assert out == found.out
+    for each in found.ended:
+        assert came[each.commit, each.by] == each.since
+        assert not stands(each.commit, each.by)
+        assert {changes[revert] for revert in each.reverts} == {each.by}
+        assert all(stands(revert, each.by) for revert in each.reverts)
+    told = {(each.commit, revert) for each in found.ended for revert in each.reverts}
+    for revert, targets in reverts.items():
+        for commit in targets - {0, *reverts}:
+            was_there = came[commit, changes[revert]] is not None
+            if was_there and later(revert, commit) and stands(revert, changes[revert]):
+                assert (commit, revert) in told
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories(), st.data())
+def test_a_merge_brings_what_its_main_line_did_not_have(
+    history: tuple[list[tuple[int, ...]], list[int], list[tuple[int, int]]], data: st.DataObject
+) -> None:
+    """Compared with whole sets of ancestors."""
+    parents, _, _ = history
+    reach: list[set[int]] = []
+    longest: list[int] = []
+    for n, above in enumerate(parents):
+        reach.append({n}.union(*(reach[each] for each in above)))
+        longest.append(1 + max((longest[each] for each in above), default=-1))
+    for merge, above in enumerate(parents):
+        if len(above) > 1:
+            main = data.draw(st.sampled_from(above))
+            found = merged_into(
+                main, merge, parents=parents.__getitem__, generation=longest.__getitem__
+            )
+            assert len(found) == len({*found})
+            assert reach[merge] - reach[main] - {merge} == {*found}
+
+
+# --- how a change went ----------------------------------------------------------------------------
+
+
+def test_what_nobody_took_back_is_successful(repo: Repository) -> None:
+    """So the commits of what failed have a release to which they roll forward."""
+    a = repo.commit("First", hour=0)
+    repo.tag("v1", a, hour=1)
+    slow = repo.commit("Slow", a, hour=2)
+    repo.tag("v2", slow, hour=242)
+    revert = repo.commit(f"This reverts commit {slow}.", slow, hour=243)
+    repo.tag("v3", revert, hour=244)
+    repo.tag("v4", repo.commit("More", revert, hour=245), hour=246)
+    told = read(repo)
+    assert ["successful", "rolled_back", "successful", "successful"] == [
+        each.facts["status"] for each in told.values()
+    ]
+    ledger = Ledger.in_memory()
+    import_git(ledger, repo.path)
+    known = ledger.facts()
+    figure = lead_time(known)
+    assert 4 == figure.n
+    assert not figure.left_out
+    assert 242 * HOUR == max(each.value for each in figure.included)
+    # Those that count successful deployments alone have some to divide by.
+    assert all(each.value is not None for each in side_by_side(known).figures.values())
+
+
+def brought_back(repo: Repository) -> tuple[str, str, str, str]:
+    """Put on main a commit, a revert of it, and a revert of that revert."""
+    a = repo.commit("First")
+    bad = repo.commit("Feature", a)
+    one = repo.commit(f"This reverts commit {bad}.", bad)
+    two = repo.on("main", repo.commit(f"This reverts commit {one}.", one))
+    return a, bad, one, two
+
+
+def test_a_revert_that_is_reverted_in_the_same_change_is_no_failure(repo: Repository) -> None:
+    """Production never lacked what it takes back."""
+    a, bad, one, two = brought_back(repo)
+    repo.tag("v1", a)
+    repo.tag("v2", bad)
+    repo.tag("v3", two)
+    assert [{}] * 3 == [outcome(each) for each in read(repo).values()]
+    # Where each is released by itself, it lacked it from the one to the other.
+    repo.tag("v2.1", one, hour=repo.hour - 0.5)
+    assert [{}, {"status": "rolled_back", "rolled_back_at": at(6.5)}, {"repairs": "v2"}, {}] == [
+        outcome(each) for each in read(repo).values()
+    ]
+
+
+def test_a_second_revert_that_is_reverted_at_once_repairs_nothing(repo: Repository) -> None:
+    """Of what was out of production already, and stays so."""
+    _, bad, one, _ = brought_back(repo)
+    again = repo.commit(f"This reverts commit {bad}. Again.", one)
+    not_so = repo.commit(f"This reverts commit {again}.", again)
+    for name, commit in (("v1", bad), ("v2", one), ("v3", not_so)):
+        repo.tag(name, commit)
+    told = read(repo)
+    assert [None, "v1", None] == [each.facts["repairs"] for each in told.values()]
+    assert ["failed", "successful", "successful"] == [
+        each.facts["status"] for each in told.values()
+    ]
+    repo.tag("v4", repo.commit(f"This reverts commit {not_so}.", not_so))
+    assert {"repairs": "v1"} == outcome(read(repo)["v4"])
+
+
+def test_a_third_revert_takes_back_what_the_second_only_kept(repo: Repository) -> None:
+    """The release with both never brought it in; the one before did."""
+    a, bad, _, two = brought_back(repo)
+    three = repo.on("main", repo.commit(f"This reverts commit {two}.", two))
+    for name, commit in (("v1", a), ("v2", bad), ("v3", two), ("v4", three)):
+        repo.tag(name, commit)
+    told = read(repo)
+    assert ["successful", "rolled_back", "successful", "successful"] == [
+        each.facts["status"] for each in told.values()
+    ]
+    assert {"repairs": "v2"} == outcome(told["v4"])
+
+
+def test_by_merges_what_was_reverted_and_brought_back_before_the_next_is_no_failure(
+    repo: Repository,
+) -> None:
+    a = repo.commit("First")
+    m1 = repo.commit("Merge p1", a, repo.commit("p1", a))
+    one = repo.commit(f"This reverts commit {m1}, reversing\nchanges made to {a}.", m1)
+    two = repo.on("main", repo.commit(f"This reverts commit {one}.", one))
+    (first,) = read(repo, by="merges").values()
+    assert {} == outcome(first)
+    m2 = repo.on("main", repo.commit("Merge p2", two, repo.commit("p2", two)))
+    assert {m1: {}, m2: {}} == {id_: outcome(each) for id_, each in read(repo, by="merges").items()}
+
+
+def test_a_revert_of_a_merge_takes_back_what_it_merged(repo: Repository) -> None:
+    """By tags as by merges; what the tag holds besides stays in production."""
+    a = repo.commit("First")
+    m1 = repo.commit("Merge p1", a, repo.commit("More", repo.commit("p1", a)))
+    other = repo.commit("Other", m1)
+    message = f"This reverts commit {m1}, reversing\nchanges made to {a}."
+    revert = repo.commit(message, other)
+    m2 = repo.on("main", repo.commit("Merge p2", revert, repo.commit("p2", revert)))
+    repo.tag("v1", a, hour=1)
+    repo.tag("v2", m1, hour=20)
+    repo.tag("v3", other, hour=21)
+    repo.tag("v4", revert, hour=22)
+    whole = {"status": "rolled_back", "rolled_back_at": at(22)}
+    assert whole == outcome(read(repo)["v2"])
+    assert "rolled_back" == read(repo, by="merges")[m1].facts["status"]
+    again = repo.commit(message, m2)  # of what is out already
+    repo.tag("v5", again, hour=23)
+    assert whole == outcome(read(repo)["v2"])
+    assert {"repairs": "v2"} == outcome(read(repo)["v5"])
+    repo.git("tag", "-d", "v2")
+    assert {"status": "failed", "recovered_at": at(22)} == outcome(read(repo)["v3"])
+    assert {"repairs": m1} == outcome(read(repo, by="merges")[m2])
+
+
+def test_a_merge_goes_back_to_the_parent_that_is_named(repo: Repository) -> None:
+    """`git revert -m 2` takes back what the first parent had."""
+    a = repo.commit("First")
+    ours, theirs = repo.commit("Ours", a), repo.commit("Theirs", a)
+    merge = repo.commit("Merge", ours, theirs)
+    repo.tag("v1", theirs, hour=10)
+    repo.tag("v2", merge, hour=11)
+    named = f"This reverts commit {merge}, reversing\nchanges made to {theirs}."
+    repo.tag("v3", repo.commit(named, merge), hour=12)
+    assert {"status": "rolled_back", "rolled_back_at": at(12)} == outcome(read(repo)["v2"])
+    # Of the other parent nothing came with this tag: then the merge itself is what failed.
+    repo.git("tag", "-d", "v3")
+    repo.tag("v4", repo.commit(f"This reverts commit {merge}.", merge), hour=13)
+    assert {"status": "failed", "recovered_at": at(13)} == outcome(read(repo)["v2"])
+
+
+def test_a_merged_revert_of_a_merged_revert_fails_nothing(repo: Repository) -> None:
+    """As pull requests go: each revert is a merge of its own."""
+    tip = repo.commit("First")
+    merges: list[str] = []
+    message = "Feature"
+    for n in range(3):
+        tip_ = repo.commit(f"Merge p{n}", tip, repo.commit(message, tip))
+        message = f"This reverts commit {tip_}, reversing\nchanges made to {tip}."
+        tip = repo.on("main", tip_)
+        merges.append(tip)
+    told = read(repo, by="merges")
+    assert ["rolled_back", "successful", "successful"] == [
+        told[each].facts["status"] for each in merges
+    ]
+    assert {"repairs": merges[0]} == outcome(told[merges[1]])
+    assert {} == outcome(told[merges[2]])
+
+
+def test_what_goes_with_what_it_came_with_is_all_of_it(repo: Repository) -> None:
+    """A revert within a change is no part of it that stays; one of an earlier change is."""
+    a = repo.commit("First")
+    good = repo.commit("Good", a)
+    gone = repo.commit("Gone", good)
+    undone = repo.commit(f"This reverts commit {gone}.", gone)
+    repo.tag("v1", a, hour=10)
+    repo.tag("v2", undone, hour=11)
+    back = repo.commit(f"This reverts commit {good}.", undone)
+    repo.tag("v3", back, hour=12)
+    assert "rolled_back" == read(repo)["v2"].facts["status"]
+    last = repo.commit(f"This reverts commit {a}.", repo.commit("New", back))
+    repo.tag("v4", last, hour=13)
+    new = repo.git("rev-parse", f"{last}^")
+    repo.tag("v5", repo.commit(f"This reverts commit {new}.", last), hour=14)
+    assert "failed" == read(repo)["v4"].facts["status"]
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.data())
+def test_told_bit_by_bit_it_is_what_it_is_told_at_once(data: st.DataObject) -> None:
+    """A later revert corrects what an earlier import said of a change; again nothing is new."""
+    with tempfile.TemporaryDirectory() as folder:
+        repo = Repository(Path(folder) / "repo")
+        growing = Ledger.in_memory()
+        made: list[str] = []
+        for n in range(data.draw(st.integers(2, 5))):
+            for _ in range(data.draw(st.integers(1, 2))):
+                message = f"Change {n}"
+                if made and data.draw(st.booleans()):
+                    named = data.draw(st.sets(st.sampled_from(made), min_size=1, max_size=2))
+                    message = f"Back\n\nReverts: {', '.join(sorted(named))}"
+                made.append(repo.on("main", repo.commit(message, *made[-1:])))
+            repo.tag(f"v{n}", made[-1])
+            since = data.draw(st.sampled_from([None, f"v{n - 1}"])) if n else None
+            import_git(growing, repo.path, since=since)
+            assert stands(growing) == stands(whole(repo))
+            assert 0 == import_git(growing, repo.path).taken.events
+
+
+def whole(repo: Repository, **more: Any) -> Ledger:
+    """Return a fresh ledger of a repository."""
+    ledger = Ledger.in_memory()
+    import_git(ledger, repo.path, **more)
+    return ledger
+
+
+def stands(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    """Return what stands of each change, however it came to be known."""
+    beside = {"positions", "edits"}
+    return {
+        row.id: {
+            name: getattr(row, name) for name in ChangeFacts.__annotations__ if name not in beside
+        }
+        for row in ledger.facts().changes
+        if not row.withdrawn
+    }
+
+
+def test_a_ledger_in_which_no_change_was_successful_learns_it(repo: Repository) -> None:
+    """Before, git said nothing of a change that was not taken back; only that is added."""
+    tips = released(repo)
+    repo.tag("v5", repo.commit(f"This reverts commit {tips[1]}.", tips[-1]))
+    ledger = Ledger.in_memory()
+    for statement in read(repo).values():
+        known = {
+            name: value
+            for name, value in statement.facts.items()
+            if value is not None and value != "successful"
+        }
+        record_statements(ledger, [attrs.evolve(statement, facts=known)], source="git")
+    taken = import_git(ledger, repo.path).taken
+    assert (4, 0, 0) == (taken.events, taken.corrected, taken.withdrawn)
+    assert stands(ledger) == stands(whole(repo))
+
+
+def test_a_repair_that_was_told_can_not_be_taken_back_and_is_listed(repo: Repository) -> None:
+    repo.tag("v1", repo.commit("First"))
+    (one,) = read(repo).values()
+    ledger = Ledger.in_memory()
+    told = attrs.evolve(one, facts={**one.facts, "repairs": "v0"})
+    record_statements(ledger, [told], source="git")
+    (left,) = import_git(ledger, repo.path).taken.left
+    assert ("change:git/v1", "repairs") == (left.stream, left.fact)
+
+
+# --- what no change holds yet ---------------------------------------------------------------------
+
+
+def test_commits_that_no_change_holds_are_counted(repo: Repository) -> None:
+    """They are not in production; what reverts among them will take back is told."""
+    a = repo.commit("First")
+    work = repo.commit("Work", a)
+    m1 = repo.on("main", repo.commit("Merge work", a, work))
+    repo.git("symbolic-ref", "HEAD", "refs/heads/main")
+    repo.tag("v1", m1)
+    nothing = Pending(branch="main", commits=0)
+    for by in ("tags", "merges", "commits"):
+        assert nothing == import_git(Ledger.in_memory(), repo.path, by=by).pending
+    revert = repo.on("main", repo.commit(f"This reverts commit {m1}.", m1))
+    names = {"tags": "v1", "merges": m1}
+    for by, since in itertools.product(names, (None, m1)):
+        report = import_git(Ledger.in_memory(), repo.path, by=by, since=since)
+        assert report.pending == Pending(
+            branch="main", commits=1, reverts=(revert,), takes_back=(names[by],)
+        )
+        assert "1 commits pending" in repr(report)
+    assert read(repo, by="merges")[m1].facts["status"] == "successful"
+    assert nothing == read_repository(repo.path, by="commits").pending
+    again = repo.commit(f"This reverts commit {revert}.", revert)
+    repo.on("main", repo.commit("Not on main", again))
+    repo.on("main", again)
+    pending = read_repository(repo.path, by="merges").pending
+    assert pending == Pending(branch="main", commits=2, reverts=(revert, again))
+    # What can't be followed in it is told once it is in a change.
+    repo.on("main", repo.commit(f"This reverts commit {'0123' * 10}.", again))
+    read_ = read_repository(repo.path, by="merges")
+    assert read_.pending is not None
+    assert (3, (revert, again), []) == (
+        read_.pending.commits, read_.pending.reverts, read_.dropped,
+    )  # fmt: skip
+    repo.on("other", m1)
+    assert read_repository(repo.path, branch="other").pending == Pending(branch="other", commits=0)
+    repo.git("update-ref", "--no-deref", "HEAD", revert)
+    repo.git("checkout", "--quiet", "--detach", revert)
+    detached = read_repository(repo.path).pending
+    assert detached is not None
+    assert ("HEAD", 1) == (detached.branch, detached.commits)
+
+
+def test_where_nothing_is_checked_out_nothing_is_pending(repo: Repository) -> None:
+    repo.tag("v1", repo.commit("First"))
+    assert read_repository(repo.path).pending is None
+
+
+# --- what is gone ---------------------------------------------------------------------------------
+
+
+def test_a_tag_that_is_gone_is_named_and_withdrawn_where_asked(repo: Repository) -> None:
+    """Not more than a tenth of them unconfirmed; and there again when the tag is."""
+    tip = ""
+    for n in range(12):
+        tip = repo.commit(f"Change {n}", *([tip] if tip else []))
+        repo.tag(f"v{n}", tip)
+    ledger = whole(repo)
+    before = stands(ledger)
+    commit = repo.git("rev-parse", "v11^{commit}")
+    kept = repo.git("rev-parse", "v11")
+    repo.git("tag", "-d", "v11")
+    report = import_git(ledger, repo.path)
+    assert (("git/v11",), 0) == (report.gone, report.taken.events)
+    assert before == stands(ledger)
+    dry = import_git(ledger, repo.path, complete=True, dry_run=True)
+    assert (("git/v11",), 1, 1) == (dry.gone, dry.taken.events, dry.taken.withdrawn)
+    report = import_git(ledger, repo.path, complete=True, since=commit)
+    assert (("git/v11",), 1) == (report.gone, report.taken.withdrawn)
+    assert stands(ledger) == stands(whole(repo))
+    again = import_git(ledger, repo.path, complete=True)
+    assert ((), 0) == (again.gone, again.taken.events)
+    repo.git("update-ref", "refs/tags/v11", kept)
+    import_git(ledger, repo.path, complete=True)
+    assert before == stands(ledger)
+    repo.git("tag", "-d", "v1", "v11")
+    with pytest.raises(ImportRefusedError, match=r"2 of 12 .* \(git/v1, git/v11\), and a clone"):
+        import_git(ledger, repo.path, complete=True)
+    assert before == stands(ledger)
+    import_git(ledger, repo.path, complete=True, confirm_withdrawals=True)
+    assert stands(ledger) == stands(whole(repo))
+
+
+def test_what_another_source_told_is_not_gone(repo: Repository) -> None:
+    repo.tag("v1", repo.commit("First"))
+    ledger = whole(repo, source="web")
+    record_statements(ledger, read(repo).values(), source="git-old")
+    assert () == import_git(ledger, repo.path, complete=True).gone
+
+
+def test_arguments_of_an_import_that_can_not_be(repo: Repository) -> None:
+    ledger = Ledger.in_memory()
+    wrong: Any
+    for wrong in ({"complete": 1}, {"confirm_withdrawals": "no"}, {"source": "a/b"}, {"by": "x"}):
+        with pytest.raises(InvalidValue):
+            import_git(ledger, repo.path, **wrong)
+    with pytest.raises(InvalidValue, match="give a Ledger"):
+        import_git("ledger.db", repo.path)  # type: ignore[arg-type]
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+def test_the_command_says_what_is_pending_and_what_is_gone(
+    repo: Repository, tmp_path: Path
+) -> None:
+    ledger = str(tmp_path / "ledger.db")
+
+    def said(*more: str) -> str:
+        words = ("import", "git", str(repo.path), "--ledger", ledger, *more)
+        ran = subprocess.run(
+            (sys.executable, "-m", "imcm", *words), capture_output=True, check=True, text=True
+        )
+        return ran.stdout
+
+    a = repo.on("main", repo.commit("First"))
+    repo.tag("v1", a)
+    assert "no change" not in said()
+    repo.on("main", repo.commit("Two", repo.commit(f"This reverts commit {a}.", a)))
+    assert (
+        "2 commits on main belong to no change yet, since no tag holds them; reverts among them: "
+        "1; with the next tag will have failed: git/v1\n"
+    ) in said()
+    repo.git("tag", "-d", "v1")
+    assert "--complete withdraws them" in said()
+    gone = json.loads(said("--json", "--dry-run", "--complete", "--confirm-withdrawals"))
+    assert (["git/v1"], True, 3) == (gone["gone"], gone["complete"], gone["pending"]["commits"])
+    told = said("--complete", "--confirm-withdrawals")
+    assert "1 change that this source told before is in the repository no more, and withd" in told
 
 
 def test_by_commits_the_command_says_that_there_is_no_lead_time(

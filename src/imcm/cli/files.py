@@ -38,6 +38,8 @@ from imcm.plain import count_of
 
 if TYPE_CHECKING:  # each command loads what it reads with
     from imcm.interchange.csv_check import ImportReport
+    from imcm.interchange.git import Pending
+    from imcm.interchange.git_import import GitReport
     from imcm.interchange.payload_files import Bad, OfPayload
     from imcm.interchange.statements import Dropped, Statement
     from imcm.interchange.suggesting import TableName
@@ -341,33 +343,87 @@ def import_git(
     since: Annotated[str | None, typer.Option(help="Only what came after this tag or sha.")] = None,
     service: Annotated[list[str] | None, typer.Option(help="Of which services it is.")] = None,
     source: Annotated[str, typer.Option(help="Its name here, before every id.")] = "git",
+    complete: Annotated[
+        bool, typer.Option("--complete", help="All that the source has: withdraw what is gone.")
+    ] = False,
+    confirm_withdrawals: Annotated[
+        bool, typer.Option("--confirm-withdrawals", help="Also where that is more than a tenth.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Record tags, merges or commits of a repository as changes, with their commits."""
-    from imcm.interchange.git import git_changes
-    from imcm.interchange.taking_in import record_statements
+    from imcm.interchange.git_import import import_git as import_repository
 
-    drops: list[Dropped] = []
     given: Any = {"by": by}  # a name that the library checks
-    statements = git_changes(
-        repository, branch=branch, tags=tags, since=since, services=service or (), drops=drops,
-        **given,
-    )  # fmt: skip
     with _for_import(ledger) as book, progress_bar("importing") as progress:
-        taken = record_statements(
-            book, statements, source=source, dry_run=dry_run, progress=progress
+        report = import_repository(
+            book,
+            repository,
+            branch=branch,
+            tags=tags,
+            since=since,
+            services=service or (),
+            source=source,
+            complete=complete,
+            confirm_withdrawals=confirm_withdrawals,
+            dry_run=dry_run,
+            progress=progress,
+            **given,
         )
     if as_json:
-        listed = [drop._asdict() for drop in drops]
-        print_json({**attrs.asdict(taken), "dropped": listed, "dry_run": dry_run})
+        print_json(_plain_git(report))
     else:
-        _say_taken(taken, dry_run=dry_run)
+        _say_taken(report.taken, dry_run=dry_run)
         if by == "commits":
             say(_NO_LEAD_TIME)
-        _say_dropped(Counter(drops))
-    if taken.refused:
+        _say_pending(report.pending, source, by)
+        _say_gone(report)
+        _say_dropped(Counter(report.dropped))
+    if report.taken.refused:
         raise typer.Exit(1)
+
+
+def _plain_git(report: GitReport) -> dict[str, Any]:
+    return {
+        **attrs.asdict(report.taken),
+        "pending": None if report.pending is None else attrs.asdict(report.pending),
+        "gone": list(report.gone),
+        "complete": report.complete,
+        "dropped": [drop._asdict() for drop in report.dropped],
+        "dry_run": report.dry_run,
+    }
+
+
+def _say_pending(pending: Pending | None, source: str, by: str) -> None:
+    if pending is None or not pending.commits:
+        return
+    what, one = by.removesuffix("s"), pending.commits == 1
+    text = (
+        f"{count_of(pending.commits, 'commit')} on {pending.branch} "
+        f"{'belongs' if one else 'belong'} to no change yet, since no {what} holds "
+        f"{'it' if one else 'them'}"
+    )
+    if pending.reverts:
+        text += f"; reverts among them: {len(pending.reverts):,}"
+        ids = [f"{source}/{name}" for name in pending.takes_back]
+        text += f"; with the next {what} will have failed: {_first(ids)}" if ids else ""
+    say(text)
+
+
+def _say_gone(report: GitReport) -> None:
+    if not report.gone:
+        return
+    count = f"{count_of(len(report.gone), 'change')} that this source told before"
+    is_ = "is" if len(report.gone) == 1 else "are"
+    if report.complete:
+        done = "to be withdrawn" if report.dry_run else "withdrawn"
+        say(f"{count} {is_} in the repository no more, and {done}: {_first(report.gone)}")
+    else:
+        say(
+            f"{count} {is_} not among those read now, and {'counts' if is_ == 'is' else 'count'} "
+            f"as before: {_first(report.gone)}; where they were deleted, --complete withdraws them"
+        )
 
 
 _NO_LEAD_TIME: Final = (

@@ -22,20 +22,30 @@ comes with the next merge.
 with several), as `git revert` writes it, or a trailer `Reverts: <id>, <id>`; where no id is named,
 the request whose number ends the title it quotes, or the line "Reverts owner/name#123" ("This
 reverts merge request name!123"): the commit that says it came with that request. Ids may be short.
-What is quoted (indented, or behind a ">") names nothing, and neither do the ends of a range.
+What is quoted (indented, or behind a ">") names nothing, and neither do the ends of a range. A
+revert of a merge takes back what it merged, as far as that came with the same change.
 
-- The change that brought in what is taken back has the status "rolled_back" where all of its
-  commits (merges aside) are taken back, or the very commit on the branch that is the change; and
-  `rolled_back_at`. Where only some are, it is "failed", stays in production, and has `recovered_at`
-  instead. Either moment is that of the change which brought the revert in, since production was
-  well again only then; of several reverts of one commit the first, of several commits the last.
-  Where that lies before the change that failed, a clock was wrong: then it is the commit time of
-  the revert, or where even that is earlier, none.
+What counts is what is in production once a change is in, see `imcm.interchange.git_reverts`:
+
+- The change that brought in what went out again has the status "rolled_back" where all that it
+  brought in went out (merges aside; by merges, the commits straight to the branch that came with
+  it aside, too); and `rolled_back_at`. Where only some did, it is "failed", stays in production,
+  and has `recovered_at` instead. Either moment is that of the change which brought the revert in,
+  since production was well again only then; of several reverts of one commit the first, of several
+  commits the last. Where that lies before the change that failed, a clock was wrong: then it is the
+  commit time of the revert, or where even that is earlier, none.
 - The change that brings in the revert `repairs` that change; of several the one brought in last.
-- What is reverted before it was ever brought in, in the same change, is no failure.
+- What is reverted in the change that brings it in never was in production, and what is reverted and
+  brought in again within one change never lacked there: that is no failure.
 - A revert of a revert takes nothing back: what failed has failed, and bringing it in again is a
   change like others. It can be reverted in turn, and then it failed.
-- A change that nobody reverted has no status: git does not know how it went.
+- Every other change is "successful", as far as git knows: nobody took it back. A revert that comes
+  later makes it a failure, and the same import then says so.
+
+**What no change holds yet** is counted (`RepositoryRead.pending`): the commits of the branch after
+the last tag or merge, and the reverts among them. They are not in production, so they fail nothing:
+by merges a revert straight to the branch fails what it takes back with the next merge. Where each
+push to the branch is deployed, that is *by* "commits".
 
 What can't be followed (an id that is not in the history, or stands for several commits) is left out
 and told in *drops*. Names of people are not read.
@@ -54,7 +64,7 @@ import os
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -74,9 +84,10 @@ from imcm.domain.vocabulary import (
 )
 from imcm.errors import ImportRefusedError, InvalidValue
 from imcm.interchange.git_program import Git
+from imcm.interchange.git_reverts import merged_into, taken_back
 from imcm.interchange.statements import Dropped, Statement, dropped
 
-__all__ = ["git_changes"]
+__all__ = ["By", "Pending", "RepositoryRead", "git_changes", "read_repository"]
 
 By = Literal["tags", "merges", "commits"]
 
@@ -84,6 +95,43 @@ _NO_TIME: Final = -(1 << 62)
 """In the place of a time that is none."""
 
 _LONGEST_TITLE: Final = 500
+
+
+@attrs.frozen(kw_only=True)
+class Pending:
+    """
+    What a branch has after its last change: it is not in production yet.
+
+    Attributes:
+        branch: Its name, as it was given or is checked out; "HEAD" where no branch is.
+        commits: How many commits no change holds.
+        reverts: The ids of those that take back what a change brought in, in their order.
+        takes_back: The changes that will have failed once a change holds these commits.
+    """
+
+    branch: str
+    commits: int
+    reverts: tuple[str, ...] = ()
+    takes_back: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class RepositoryRead:
+    """
+    What was read in a repository.
+
+    Attributes:
+        statements: What it says of each change that is told, the first of it first; to be taken
+            once.
+        changes: The ids of all changes there are, told or not, in their order.
+        pending: What no change holds yet; None where nothing is checked out, and no branch given.
+        dropped: What was left out, each with its reason: all of it once the statements are taken.
+    """
+
+    statements: Iterator[Statement] = attrs.field(repr=False)
+    changes: tuple[str, ...]
+    pending: Pending | None
+    dropped: list[Dropped]
 
 
 def git_changes(
@@ -121,6 +169,35 @@ def git_changes(
         ImportRefusedError: There is no git program, git refuses the repository, or it is a shallow
             clone, of which nobody can tell which commits a change brought in.
     """
+    read = read_repository(
+        repository,
+        by=by,
+        branch=branch,
+        since=since,
+        tags=tags,
+        services=services,
+        environment=environment,
+        drops=drops,
+    )
+    return read.statements
+
+
+def read_repository(
+    repository: str | os.PathLike[str],
+    *,
+    by: By = "tags",
+    branch: str | None = None,
+    since: str | None = None,
+    tags: str = "v*",
+    services: Sequence[str] = (),
+    environment: str | None = None,
+    drops: list[Dropped] | None = None,
+) -> RepositoryRead:
+    """
+    Return all that is read in a git repository: `git_changes`, and what it does not say.
+
+    Arguments and errors are those of `git_changes`.
+    """
     if by not in ("tags", "merges", "commits"):
         raise InvalidValue("by", by, '"tags", "merges" or "commits"')
     checked_text("tags", tags)
@@ -136,22 +213,28 @@ def git_changes(
             "`git fetch --unshallow`, or clone it without --depth"
         )
     told: list[Dropped] = [] if drops is None else drops
-    tip = _tip(git, branch) if by != "tags" or branch is not None else None
+    tip = _tip(git, branch, needed=by != "tags")
     start = None if since is None else _since(git, since)
     made = _History(git, said=said, drops=told)
     if by == "tags":
         found = list(_tags(git, tags, told))
         made.read_graph([*dict.fromkeys(tag.commit for tag in found)], tip, start)
-        made.order_tags(found, within=tip)
+        made.order_tags(found, within=None if branch is None else tip)
     else:
         assert tip is not None
         made.read_graph([], tip, start)
         made.follow_branch(tip, merges=by == "merges")
     made.claim()
     made.begin_after(start)
-    made.read_messages()
+    made.read_messages(tip)
     made.follow_reverts()
-    return made.statements()
+    name = branch if branch is not None else git.checked_out()
+    return RepositoryRead(
+        statements=made.statements(),
+        changes=made.names(),
+        pending=None if tip is None else made.pending(name, tip),
+        dropped=told,
+    )
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -160,11 +243,12 @@ _REF: Final = re.compile(r"(?!-)(?!.*(?:\.\.|@\{))[^\x00-\x20\x7f~^:?*\[\\]+")
 _HEX: Final = re.compile(r"[0-9a-fA-F]{4,64}")
 
 
-def _tip(git: Git, branch: str | None) -> str:
+def _tip(git: Git, branch: str | None, *, needed: bool) -> str | None:
+    """Return the newest commit of a branch, or of what is checked out, if that is needed."""
     allowed = "a branch of this repository"
     if branch is None:
         found = git.commit_of("HEAD")
-        if found is None:
+        if found is None and needed:
             raise InvalidValue("branch", None, f"{allowed}: nothing is checked out here")
         return found
     if _REF.fullmatch(checked_text("branch", branch)):
@@ -278,11 +362,16 @@ _MERGED: Final = re.compile(rb"\AMerge pull request #([0-9]{1,9})\b[^\n]*\n*([^\
 _SEE: Final = re.compile(rb"^See merge request [\w./-]*!([0-9]{1,9})\b", re.MULTILINE)
 
 
+_REVERSING: Final = re.compile(rb"\breversing\s+changes\s+made\s+to\s+([0-9a-f]{40,64})\b")
+
+
 class _Named(NamedTuple):
     """What the message of a revert names: ids, or else the number of a request."""
 
     ids: tuple[str, ...]
-    request: str | None
+    request: str | None = None
+    kept: str | None = None
+    """Of a merge that is taken back: the parent to which that goes back, where it is named."""
 
 
 def _named(message: bytes) -> _Named | None:
@@ -294,11 +383,12 @@ def _named(message: bytes) -> _Named | None:
         for each in _EACH_ID.findall(listed[1])
     )
     if ids:
-        return _Named(tuple(ids), None)
+        kept = _REVERSING.search(message)
+        return _Named(tuple(ids), kept=None if kept is None else kept[1].decode("ascii"))
     found = _REVERTS_REQUEST.search(message) or _TITLE_REVERTS.match(message)
     if found:
         return _Named((), found[1].decode("ascii"))
-    return _Named((), None) if message[:8].lower() == b'revert "' else None
+    return _Named(()) if message[:8].lower() == b'revert "' else None
 
 
 def _subject(message: bytes) -> bytes:
@@ -362,6 +452,8 @@ class _History:
         self._failures: dict[int, _Failure] = {}
         self._repairs: dict[int, int] = {}
         self._told_again: set[int] = set()
+        self._to_fail: set[int] = set()  # once a change holds what none does yet
+        self._takes_back: list[int] = []  # reverts that no change holds yet
         self._on_line = bytearray()  # whether each commit is on the line of the branch
         self._sorted: list[bytes] = []  # the ids, once something is looked up by its beginning
 
@@ -466,7 +558,7 @@ class _History:
 
     # --- what messages say ------------------------------------------------------------------------
 
-    def read_messages(self) -> None:
+    def read_messages(self, tip: str | None) -> None:
         """Read the messages of what is told; of what came before, if a revert points there."""
         before, told = (
             list(dict.fromkeys(self._ids[each.commit].hex() for each in points))
@@ -474,6 +566,8 @@ class _History:
         )
         if self._points and self._points[0].tag is None:
             before, told = before[-1:], told[-1:]  # the others are in the history of the last
+        if tip is not None and self._change[self._numbered(tip)] < 0:
+            told.append(tip)
         if told:
             self._read(tips=told, without=before)
             if before and self._points_before():
@@ -510,8 +604,13 @@ class _History:
 
     # --- reverts ----------------------------------------------------------------------------------
 
-    def _beginning(self, id_: str) -> list[int]:
-        """Return the commits that were brought in whose ids begin with what is named."""
+    def _came_with(self, commit: int) -> int:
+        """Return the change that brought in a commit; what none did comes after all of them."""
+        change = self._change[commit]
+        return len(self._points) if change < 0 else change
+
+    def _beginning(self, id_: str, *, upto: int | None = None) -> list[int]:
+        """Return the commits whose ids begin with what is named, that changes brought in so far."""
         width = 2 * len(self._ids[0])
         if len(id_) > width:
             return []
@@ -523,28 +622,36 @@ class _History:
             found = [
                 self._number[each] for each in ids[bisect_left(ids, low) : bisect_right(ids, high)]
             ]
-        return [each for each in found if self._change[each] >= 0]
+        last = len(self._points) - 1 if upto is None else upto
+        return [each for each in found if self._came_with(each) <= last]
 
-    def _taken_back(self) -> Iterator[tuple[int, int]]:
-        """Yield a revert and what it takes back, ancestors first, of all that can be followed."""
+    def _named_by_reverts(self) -> Iterator[tuple[int, int, str | None]]:
+        """
+        Yield each revert and what it takes back, ancestors first, of all that can be followed.
+
+        With it stands the parent to which a merge goes back, where that is named. What is in a
+        change is looked for among what changes brought in: it says the same whatever comes later.
+        """
         numbered: defaultdict[str, list[int]] = defaultdict(list)
         for commit, number in self._requests.items():
             numbered[number].append(commit)
         for revert in sorted(self._named, key=self._place):
-            ids, request = self._named[revert]
+            ids, request, kept = self._named[revert]
+            upto = max(len(self._points) - 1, self._came_with(revert))
             for id_ in ids:
-                found = [each for each in self._beginning(id_) if each != revert]
+                found = [each for each in self._beginning(id_, upto=upto) if each != revert]
                 if len(found) == 1:
-                    yield revert, found[0]
+                    yield revert, found[0], kept
                 else:
                     why = f"{len(found)} commits begin so" if found else "not in this history"
                     self._drop_revert(revert, id_, why)
             if request is not None:
-                target = self._of_request(revert, numbered.get(request, ()))
+                commits = [each for each in numbered[request] if self._came_with(each) <= upto]
+                target = self._of_request(revert, commits)
                 if target is None:
                     self._drop_revert(revert, f"#{request}", "no commit has this number")
                 else:
-                    yield revert, target
+                    yield revert, target, None
             elif not ids:
                 self._drop_revert(revert, "", "it does not say of which commit")
 
@@ -565,36 +672,86 @@ class _History:
         if self._change[revert] >= self._begin:
             self._drops.append(dropped(f"revert {self._ids[revert].hex()}", named, why))
 
+    def _merged(self, merge: int, kept: str | None) -> list[int]:
+        """Return what a merge brought to a parent of it, the first where none is named."""
+        parents = self._parents_of(merge)
+        main = parents[0]
+        if kept is not None and len(kept) == 2 * len(self._ids[0]):
+            named = self._number.get(bytes.fromhex(kept))
+            main = main if named is None or named not in parents else named
+        return merged_into(
+            main, merge, parents=self._parents_of, generation=self._generation.__getitem__
+        )
+
+    def _reverts(self) -> tuple[dict[int, set[int]], set[int]]:
+        """Return what each revert takes back, and the merges that go with what they merged."""
+        reverts: defaultdict[int, set[int]] = defaultdict(set)
+        merged: dict[tuple[int, str | None], list[int]] = {}
+        whole: set[int] = set()
+        for revert, target, kept in self._named_by_reverts():
+            reverts[revert].add(target)
+            if not self._is_merge(target):
+                continue
+            if (target, kept) not in merged:
+                merged[target, kept] = [
+                    each
+                    for each in self._merged(target, kept)
+                    if self._change[each] == self._change[target]
+                ]
+            reverts[revert].update(merged[target, kept])
+            if any(not self._is_merge(each) for each in merged[target, kept]):
+                whole.add(target)
+        return reverts, whole
+
     def follow_reverts(self) -> None:
         """Find which changes failed, and which repaired them."""
-        taking: set[int] = set()  # what takes something back; to revert that is to bring it in
+        reverts, whole = self._reverts()
+        found = taken_back(reverts, change=self._came_with, order=self._place, whole=whole)
+        pending = len(self._points)
         over: defaultdict[int, dict[int, int | None]] = defaultdict(dict)
-        for revert, target in self._taken_back():
-            if target in taking:
+        for commit, failed, by, which in found.ended:
+            if by == pending:
+                self._to_fail.add(failed)
                 continue
-            taking.add(revert)
-            failed, later = self._change[target], self._change[revert]
-            if failed >= later:
-                continue  # it was never in production without its revert
-            at = self._over_at(revert, self._points[failed], self._points[later])
-            known = over[failed].get(target)
-            over[failed][target] = min(
-                (each for each in (known, at) if each is not None), default=None
+            later = self._points[by]
+            known = over[failed].get(commit)
+            by_each = [self._over_at(each, self._points[failed], later) for each in which]
+            over[failed][commit] = min(
+                (each for each in (known, *by_each) if each is not None), default=None
             )
-            self._repairs[later] = max(self._repairs.get(later, 0), failed)
-            if failed < self._begin <= later:
+            self._repairs[by] = max(self._repairs.get(by, 0), failed)
+            if failed < self._begin <= by:
                 self._told_again.add(failed)
-        plain = Counter(
+        out = {commit: by for commit, by in found.out.items() if by < pending}
+        self._told_again.update(
+            self._change[commit]
+            for commit, by in out.items()
+            if self._change[commit] in over and self._change[commit] < self._begin <= by
+        )
+        stays = {
             change
             for commit, change in enumerate(self._change)
-            if change in over and not self._is_merge(commit)
+            if change in over
+            and commit not in out
+            and not self._is_merge(commit)
+            and not self._is_beside(commit)
+            and not self._is_spent(commit, reverts.get(commit))
+        }
+        for change, ends in over.items():
+            moments = [each for each in ends.values() if each is not None]
+            self._failures[change] = _Failure(change not in stays, max(moments, default=None))
+        self._takes_back = [each for each in reverts if self._change[each] < 0]
+
+    def _is_beside(self, commit: int) -> bool:
+        """Say whether a commit went straight to the branch, and came with the next merge."""
+        point = self._points[self._change[commit]]
+        return point.tag is None and bool(self._on_line[commit]) and commit != point.commit
+
+    def _is_spent(self, commit: int, targets: Iterable[int] | None) -> bool:
+        """Say whether a commit takes back nothing but what came with the same change."""
+        return targets is not None and all(
+            self._change[each] == self._change[commit] for each in targets
         )
-        for change, targets in over.items():
-            point = self._points[change]
-            itself = point.tag is None and point.commit in targets
-            every = sum(not self._is_merge(each) for each in targets) == plain[change] > 0
-            moments = [each for each in targets.values() if each is not None]
-            self._failures[change] = _Failure(itself or every, max(moments, default=None))
 
     def _over_at(self, revert: int, failed: _Point, later: _Point) -> int | None:
         """Return when what was taken back was out of production; None where no clock can say."""
@@ -603,6 +760,30 @@ class _History:
 
     def _is_merge(self, commit: int) -> bool:
         return self._first_parent[commit + 1] - self._first_parent[commit] > 1
+
+    # --- what there is ----------------------------------------------------------------------------
+
+    def names(self) -> tuple[str, ...]:
+        """Return the ids of all changes, in their order."""
+        return tuple(point.name for point in self._points)
+
+    def pending(self, branch: str, tip: str) -> Pending:
+        """Return what a branch has that no change holds."""
+        start = self._numbered(tip)
+        seen = {start} if self._change[start] < 0 else set[int]()
+        left = [*seen]
+        while left:
+            for parent in self._parents_of(left.pop()):
+                if parent not in seen and self._change[parent] < 0:
+                    seen.add(parent)
+                    left.append(parent)
+        reverts = sorted(seen.intersection(self._takes_back), key=self._place)
+        return Pending(
+            branch=branch,
+            commits=len(seen),
+            reverts=tuple(self._ids[each].hex() for each in reverts),
+            takes_back=tuple(self._points[each].name for each in sorted(self._to_fail)),
+        )
 
     # --- statements -------------------------------------------------------------------------------
 
@@ -640,16 +821,23 @@ class _History:
         if tag is not None:
             facts["labels"] = {"tag": _dated_by(tag)}
         facts["commits"] = tuple(map(self._commit(point), sorted(commits, key=self._place)))
-        repaired = self._repairs.get(place)
-        if repaired is not None:
-            facts["repairs"] = self._points[repaired].name
-        failure = self._failures.get(place)
-        if failure is not None:
-            facts["status"] = "rolled_back" if failure.whole else "failed"
-            over_at = None if failure.moment is None else _moment(failure.moment)
-            if over_at is not None:
-                facts["rolled_back_at" if failure.whole else "recovered_at"] = over_at
+        facts |= self._went(place)
         return Statement(kind=CHANGE, id=point.name, facts=facts, texts=texts)
+
+    def _went(self, place: int) -> dict[str, Any]:
+        """Return how a change went; what there is none of is said, too: it may have been before."""
+        repaired, failure = self._repairs.get(place), self._failures.get(place)
+        went: dict[str, Any] = {
+            "status": "successful",
+            "rolled_back_at": None,
+            "recovered_at": None,
+            "repairs": None if repaired is None else self._points[repaired].name,
+        }
+        if failure is not None:
+            went["status"] = "rolled_back" if failure.whole else "failed"
+            over_at = None if failure.moment is None else _moment(failure.moment)
+            went["rolled_back_at" if failure.whole else "recovered_at"] = over_at
+        return went
 
     def _commit(self, point: _Point) -> Callable[[int], Commit]:
         """Return how a commit is told of the change at a point."""

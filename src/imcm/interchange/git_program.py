@@ -112,6 +112,11 @@ class Git:
         code, out, _ = self._ran("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         return None if code else out.decode("ascii").strip()
 
+    def checked_out(self) -> str:
+        """Return the name of the branch that is checked out; "HEAD" where none is."""
+        code, out, _ = self._ran("symbolic-ref", "--quiet", "--short", "HEAD")
+        return "HEAD" if code else out.decode("utf-8", "replace").strip()
+
     def commits_beginning(self, digits: str) -> list[str]:
         """Return the commits whose ids begin with these hexadecimal digits."""
         code, out, _ = self._ran("rev-parse", f"--disambiguate={digits}")
