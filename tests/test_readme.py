@@ -35,6 +35,9 @@ NOT_RUN = {
     "python3 -m venv ": "makes an environment and fetches packages: there is no network here",
     "grafana cli ": "fetches a plugin for a server that is not here",
     "datasette ": "serves until it is stopped, and is not here",
+    "gh api ": "fetches pages of GitHub's API: there is no network here",
+    "for offset in ": "fetches pages of PagerDuty's API",
+    "repo=octo/": "names a repository of GitHub for the lines below it",
     "python benchmarks/": "takes an hour; test_benchmarks.py runs the same on a tiny log",
 }
 """How any other command of the pages begins, and why it is not run here."""
@@ -201,7 +204,7 @@ def receiver_folder(folder: Path) -> None:
 
 
 def formats_folder(folder: Path) -> None:
-    """Deliveries of an Alertmanager, an export of ServiceNow, and a repository with a tag."""
+    """Deliveries, exports and pages of the tools that are named, and a repository with a tag."""
     alert = {"status": "firing", "fingerprint": "c0ffee", "startsAt": "2026-03-06T12:00:00Z",
              "labels": {"alertname": "HighErrors", "severity": "page"}}  # fmt: skip
     with gzip.open(folder / "deliveries.jsonl.gz", "wt", encoding="utf-8") as file:
@@ -209,6 +212,16 @@ def formats_folder(folder: Path) -> None:
     row = {"sys_id": "1", "number": "INC1", "state": "2", "opened_at": "2026-03-06 12:00:00",
            "sys_updated_on": "2026-03-06 12:00:00"}  # fmt: skip
     (folder / "incidents.json").write_text(json.dumps({"result": [row]}), encoding="utf-8")
+    shown = {"id": "Q1", "status": "resolved", "created_at": "2026-03-06T12:00:00Z"}
+    acknowledged = {"type": "acknowledge_log_entry", "created_at": "2026-03-06T12:05:00Z",
+                    "incident": {"id": "Q1"}}  # fmt: skip
+    status = {"state": "success", "created_at": "2026-03-06T12:00:00Z"}
+    for name, told in (
+        ("pages.json", {"incidents": [shown]}),
+        ("log.json", {"log_entries": [acknowledged]}),
+        ("deployments.jsonl", {"id": 1, "statuses": [status]}),
+    ):
+        (folder / name).write_text(json.dumps(told), encoding="utf-8")
     for words in (
         ("init", "--quiet"),
         ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--allow-empty", "-m", "one"),

@@ -90,3 +90,71 @@ class TestWhole:
 def test_what_is_no_file_of_payloads(tmp_path, data, why):
     with pytest.raises(ImportRefusedError, match=why):
         read(tmp_path, data)
+
+
+def deployment(number):
+    return {
+        "id": number,
+        "created_at": "2026-03-06T12:00:00Z",
+        "statuses": [{"state": "success", "created_at": "2026-03-06T12:05:00Z"}],
+    }
+
+
+def pd(number):
+    return {"id": f"Q{number}", "status": "triggered", "created_at": "2026-03-06T12:00:00Z"}
+
+
+PAGES = {
+    "github-deployments": ([deployment(1), deployment(2)], [deployment(3)]),
+    "pagerduty": ({"incidents": [pd(1), pd(2)], "more": True}, {"incidents": [pd(3)]}),
+    "jira": (
+        {"issues": [{"id": "1", "fields": {}}, {"id": "2", "fields": {}}], "total": 3},
+        {"issues": [{"id": "3", "fields": {}}], "total": 3},
+    ),
+}
+
+
+class TestPages:
+    """Pages of an API, as the tools that fetch them put them into one file."""
+
+    @pytest.mark.parametrize("name", PAGES)
+    @pytest.mark.parametrize(
+        "joined",
+        [
+            json.dumps,
+            lambda pages: "".join(map(json.dumps, pages)),
+            lambda pages: "\n".join(map(json.dumps, pages)),
+            lambda pages: "\n\n".join(json.dumps(page, indent=2) for page in pages) + "\n",
+            lambda pages: json.dumps([pages]),
+        ],
+        ids=["list of pages", "one behind the other", "one a line", "indented", "list of lists"],
+    )
+    def test_each_way(self, tmp_path, name, joined):
+        path = tmp_path / "p.json"
+        path.write_text(joined(PAGES[name]))
+        parts = list(read_files([path], format_named(name)))
+        assert [part.bad for part in parts] == [None] * 3
+        found = [each.id for part in parts for each in part.statements]
+        assert [id_[-1] for id_ in found] == ["1", "2", "3"]
+        assert len({part.where for part in parts}) == 3
+
+    def test_brackets_and_quotes_in_strings_end_nothing(self, tmp_path):
+        odd = 'a ]}[{ \\" \\\\'
+        texts = [json.dumps(delivery(number, odd), indent=1) for number in (1, 2)]
+        parts = read(tmp_path, "".join(texts).encode())
+        assert ids(parts) == ["f1", "f2"]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b'{"a": 1}{"a": ',
+            b'{"a": 1}]',
+            b"[1]x[2]",
+            b'{"a": 1} "open [',
+            b'{"a": 1}{"a": "' + b'\\"' * 50_000,
+            b"[1]" + b"[" * 70 + b"]" * 70,
+        ],
+    )
+    def test_of_a_file_in_which_one_is_none_nothing_is_read(self, tmp_path, data):
+        with pytest.raises(ImportRefusedError, match="neither JSON nor JSON lines"):
+            read(tmp_path, data)

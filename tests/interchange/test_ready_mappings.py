@@ -6,10 +6,11 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from imcm import Ledger, facts, from_frames
+from imcm import Ledger, facts, format_named, from_frames, record_statements
 from imcm.errors import ImportRefusedError, InvalidValue
 from imcm.interchange.csv_contract import CLOSED, TABLES
 from imcm.interchange.csv_files import import_csv
@@ -190,7 +191,7 @@ def test_what_jira_says(tmp_path: Path) -> None:
     assert (first.services, first.environment) == (("checkout", "basket"), None)
     assert first.labels["Environment"] == "Chrome,\non a phone"
     assert not {"Comment", "Description"} & first.labels.keys()
-    assert first.labels["Labels"] == "web"
+    assert first.labels["labels"] == "web"
     assert [first.status, second.status] == ["resolved", "triaged"]
     assert [row.risk for row in held.changes] == ["moderate", "high"]
 
@@ -205,7 +206,7 @@ def test_jira_keeps_no_people_and_nothing_that_is_of_the_export(tmp_path: Path) 
         path.write_text(head + row.format(seen, who))
         report = import_csv(ledger, incidents=path, mapping="jira", tz="UTC")
     assert report.events == 0
-    assert dict(ledger.facts().incidents[0].labels) == {"Labels": "web"}
+    assert dict(ledger.facts().incidents[0].labels) == {"labels": "web"}
 
 
 def test_jira_has_clocks_of_24_hours(tmp_path: Path) -> None:
@@ -377,3 +378,54 @@ def _facts(
     ledger = Ledger.in_memory()
     import_csv(ledger, **files, mapping=name, tz=tz)
     return facts(ledger.replay())
+
+
+JIRA_BOTH_CSV = """\
+Issue key,Created,Resolved,Status,Resolution,Priority,Labels,Labels
+INC-1,17/Dec/25 3:00 AM,17/Dec/25 9:00 AM,Canceled,Won't Do,High,,
+INC-2,17/Dec/25 3:00 AM,17/Dec/25 4:00 AM,Done,Done,High,db,eu
+INC-3,17/Dec/25 3:00 AM,17/Dec/25 5:00 AM,Done,Duplicate,High,,
+INC-4,17/Dec/25 3:00 AM,17/Dec/25 6:00 AM,Canceled,,High,,
+"""
+
+
+def test_jira_as_a_table_and_as_json_are_the_same_incidents(tmp_path: Path) -> None:
+    """Ids, what is dismissed, labels: whichever way they came; together they are not doubled."""
+    issues: list[dict[str, object]] = []
+    for line in JIRA_BOTH_CSV.splitlines()[1:]:
+        key, _, resolved, status, resolution, *labels = line.split(",")
+        issues.append(
+            {
+                "id": f"2000{key[-1]}",
+                "key": key,
+                "fields": {
+                    "created": "2025-12-17T03:00:00.000+0000",
+                    "updated": f"2025-12-17T0{resolved.split()[1][0]}:00:00.000+0000",
+                    "resolutiondate": f"2025-12-17T0{resolved.split()[1][0]}:00:00.000+0000",
+                    "status": {"name": status},
+                    "resolution": {"name": resolution} if resolution else None,
+                    "priority": {"name": "High"},
+                    "labels": [label for label in labels[1:] if label],
+                },
+            }
+        )
+    statements = [said for each in issues for said in format_named("jira").read(each).statements]
+    (tmp_path / "j.csv").write_text(JIRA_BOTH_CSV)
+    with Ledger.in_memory() as by_table, Ledger.in_memory() as by_json:
+        options: dict[str, Any] = {"mapping": "jira", "tz": "UTC", "source": "jira"}
+        import_csv(by_table, incidents=tmp_path / "j.csv", **options)
+        record_statements(by_json, statements, source="jira")
+        told = [
+            {
+                row.id: (row.status, row.dismissed, row.resolved_at, row.labels.get("labels"))
+                for row in facts(ledger.replay()).incidents
+            }
+            for ledger in (by_table, by_json)
+        ]
+        assert told[0] == told[1]
+        assert [row[1] for row in told[0].values()] == [
+            "false_positive", None, "duplicate", "false_positive",
+        ]  # fmt: skip
+        assert told[0]["jira/INC-2"][3] == "db;eu"
+        record_statements(by_table, statements, source="jira")
+        assert len(facts(by_table.replay()).incidents) == 4

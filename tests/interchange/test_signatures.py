@@ -175,7 +175,12 @@ def test_a_secret_is_shown_nowhere(scheme: str) -> None:
         ("gihub", [SECRET], {}, "one of pagerduty, github"),
         ("github", [], {}, "at least one"),
         ("github", SECRET, {}, "a list of texts"),
-        ("github", [SECRET, "tiny"], {}, "secret 2: '4 characters' is not allowed; at least 8"),
+        (
+            "github",
+            [SECRET, "tiny"],
+            {},
+            "secret 2: '4 characters' is not allowed; too short: make one of at least 8",
+        ),
         ("github", [SECRET + "\n"], {}, "blanks around it"),
         ("github", [7], {}, "secret 1: 'int'"),
         ("github", [SECRET], {"tolerance": timedelta(0)}, "tolerance"),

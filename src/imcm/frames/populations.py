@@ -304,7 +304,8 @@ def _incidents(facts: Facts, definition: TimeToRestore, labels: _Names) -> Table
         detected_at, resolved_at: In UTC; of an uncertain moment the midpoint. None where unknown
             or not yet; after reopenings the last resolution.
         day, week, month, quarter, year: Of resolved_at in `time_zone` (2026-03-06, 2026-W10,
-            2026-03, 2026-Q1, 2026): a time to restore is counted when it ends. None where resolved_at is.
+            2026-03, 2026-Q1, 2026): a time to restore is counted when it ends. None where
+            resolved_at is.
         detected_day, detected_week, detected_month, detected_quarter, detected_year: The same of
             detected_at.
         restore_seconds: As `time_to_restore` measures it; None where that leaves it out, as it

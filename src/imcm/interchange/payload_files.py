@@ -1,5 +1,7 @@
 """
-Payloads in files: one JSON text, a list of them, or one a line; also packed by gzip.
+Payloads in files: JSON texts, one a line or one behind the other; also packed by gzip.
+
+Each text is a payload, a page of them as an API gives it, or a list of payloads or of pages.
 """
 
 from __future__ import annotations
@@ -7,6 +9,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -26,6 +29,9 @@ _WHOLE: Final = 200_000_000
 """Bytes of a file that is one JSON text: it is read whole."""
 
 _NOTHING: Final = "nothing was recorded"
+
+_MARKS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[][{}]', re.DOTALL)
+"""What tells where a JSON text ends: whole strings, in which no bracket counts, and brackets."""
 
 
 class Bad(NamedTuple):
@@ -69,8 +75,8 @@ def read_files(
     Yield what the payloads of some files say, in their order.
 
     Args:
-        paths: Files of JSON, of JSON lines, or of either packed by gzip (`.gz`); "-" is the
-            standard input.
+        paths: Files of JSON, of JSON lines, of JSON texts one behind the other, or of these packed
+            by gzip (`.gz`); "-" is the standard input.
         made: The format they are of.
         options: How they are read.
 
@@ -131,10 +137,43 @@ def _of_stream(name: str, file: BinaryIO, made: Format) -> Iterator[tuple[str, A
         if _is_cut(first) and b"\n" in rest:
             yield from _of_lines(name, blank, first, io.BytesIO(rest), made)
             return
-        raise ImportRefusedError(
-            f"{name} is neither JSON nor JSON lines: {error.allowed}; {_NOTHING}"
-        ) from None
+        texts = _texts(whole)
+        if len(texts) == 1:
+            raise _no_json(name, error) from None
+        yield from _of_texts(name, texts, made)
+        return
     yield from _each(name, value, whole, made)
+
+
+def _no_json(name: str, error: InvalidValue) -> ImportRefusedError:
+    return ImportRefusedError(f"{name} is neither JSON nor JSON lines: {error.allowed}; {_NOTHING}")
+
+
+def _texts(whole: bytes) -> list[bytes]:
+    """Return the texts that stand one behind the other, each to the bracket that ends it."""
+    texts: list[bytes] = []
+    begin = depth = 0
+    for found in _MARKS.finditer(whole):
+        mark = found[0]
+        depth += 1 if mark in b"[{" else -1 if mark in b"]}" else 0
+        if not depth and mark in b"]}":
+            texts.append(whole[begin : found.end()])
+            begin = found.end()
+    rest = whole[begin:]
+    return [*texts, rest] if rest.strip() or not texts else texts
+
+
+def _of_texts(name: str, texts: Iterable[bytes], made: Format) -> Iterator[tuple[str, Any, str]]:
+    """Yield each payload of several texts; of a file in which one is none nothing is read."""
+    values: list[tuple[str, Any, bytes]] = []
+    for number, text in enumerate(texts, start=1):
+        where = f"{name} (text {number})"
+        try:
+            values.append((where, json_of(text, largest=_WHOLE + LARGEST), text))
+        except InvalidValue as error:
+            raise _no_json(where, error) from None
+    for where, value, text in values:
+        yield from _each(where, value, text, made)
 
 
 def _is_whole(line: bytes) -> bool:

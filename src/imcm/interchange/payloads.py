@@ -54,7 +54,8 @@ def json_of(raw: bytes, *, largest: int = LARGEST) -> Any:
     try:
         value = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InvalidValue("payload", raw[:40].decode(errors="replace"), f"JSON; {error}") from None
+        shown = raw[:40].decode(errors="replace") + ("..." if len(raw) > 40 else "")
+        raise InvalidValue("payload", shown, f"it has to be JSON, and is not: {error}") from None
     if _depth(value) > DEEPEST:
         raise InvalidValue("payload", "nested deeper", f"at most {DEEPEST} lists and mappings")
     return value

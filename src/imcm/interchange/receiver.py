@@ -14,7 +14,7 @@ recorded, or says nothing new, or it could not be read and is in the file of dea
 
 | answer | when |
 |---|---|
-| 200 | recorded; nothing new; or kept as a dead letter |
+| 200 | "recorded"; "known", nothing new; "nothing", says nothing; or kept as a "dead_letter" |
 | 400 | the sender is not verified (scheme "none"), and it can't be read: nothing is kept |
 | 401 | the signature or token is not theirs: nothing is kept |
 | 408 | the body did not come in time |
@@ -46,6 +46,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import attrs
 
@@ -248,7 +249,7 @@ def _checked_sources(sources: object) -> Mapping[str, WebhookSource]:
 
 # --- what is received -----------------------------------------------------------------------------
 
-Outcome = Literal["recorded", "nothing", "dead_letter", "unreadable", "failed"]
+Outcome = Literal["recorded", "known", "nothing", "dead_letter", "unreadable", "failed"]
 
 _FAILED: Final[Outcome] = "failed"
 
@@ -579,8 +580,8 @@ class _Writer:
             except Exception as error:
                 why = f"{type(error).__name__} while it was read"
             else:
-                self._note_drops(delivery, read, letters)
-                outcomes[id(delivery)] = "recorded" if read.statements else "nothing"
+                kept = self._note_drops(delivery, read, letters)
+                outcomes[id(delivery)] = "dead_letter" if kept else "nothing"
                 if read.statements:
                     mine = _ToRecord(delivery, _with_receipt(delivery.came, read.statements))
                     together.setdefault(delivery.path, []).append(mine)
@@ -598,16 +599,20 @@ class _Writer:
 
     def _note_drops(
         self, delivery: _Delivery, read: Read, letters: list[tuple[_Delivery, str]]
-    ) -> None:
+    ) -> bool:
+        """Count what did not fit; say whether the delivery is kept for it."""
         if not read.dropped:
-            return
+            return False
         self.counts.add("dropped", delivery.path, by=len(read.dropped))
         for drop in read.dropped[:5]:
             what, why = plain(drop.what or "it"), plain(drop.why)[:200]
             _LOG.info("%s: %s is left out: %s", delivery.path, what, why)
-        if delivery.source.keep_dropped and delivery.source.signatures.verifies:
-            drops = "; ".join(f"{drop.what}: {drop.why}" for drop in read.dropped[:20])
-            letters.append((delivery, f"recorded, but for {drops}"))
+        if not (delivery.source.keep_dropped and delivery.source.signatures.verifies):
+            return False
+        drops = "; ".join(f"{drop.what}: {drop.why}" for drop in read.dropped[:20])
+        before = "recorded, but for" if read.statements else "nothing was recorded of"
+        letters.append((delivery, f"{before} {drops}"))
+        return True
 
     def _record(
         self,
@@ -624,7 +629,7 @@ class _Writer:
         path, alone = some[0].delivery.path, len(some) == 1
         works = True
         try:
-            taken = self._commit(some)
+            taken, told = self._commit(some)
         except (StoreError, ConflictError) as error:
             _LOG.warning("%s can't be recorded now: %s", path, type(error).__name__)
             outcomes.update((id(one.delivery), "failed") for one in some)
@@ -637,6 +642,9 @@ class _Writer:
         else:
             self.counts.add("events", path, by=taken.events)
             self.counts.add("left", path, by=len(taken.left))
+            for one in some:
+                is_new = not told.isdisjoint(each.sha256 for each in one.statements)
+                outcomes[id(one.delivery)] = "recorded" if is_new else "known"
             if not taken.refused:
                 return True
             if alone:
@@ -645,8 +653,10 @@ class _Writer:
         if not alone:  # what stands is not recorded again
             tries = _TRIES
             for one in some:
-                outcomes[id(one.delivery)] = "recorded"
+                before = outcomes[id(one.delivery)]
                 works = self._record([one], outcomes, letters)
+                if before == "recorded" and outcomes[id(one.delivery)] == "known":
+                    outcomes[id(one.delivery)] = before  # it was, a moment ago, with the others
                 tries -= not works
                 if not tries:  # it is the ledger, and not one of them
                     rest = some[some.index(one) :]
@@ -654,11 +664,18 @@ class _Writer:
                     break
         return works
 
-    def _commit(self, some: Sequence[_ToRecord]) -> Taken:
+    def _commit(self, some: Sequence[_ToRecord]) -> tuple[Taken, set[str | None]]:
+        """Record what gathered; return the hashes of the bodies that said something new besides."""
         statements = [each for one in some for each in one.statements]
-        taken = record_statements(self._ledger, statements, source=some[0].delivery.source.name)
+        told: set[str | None] = set()
+        taken = record_statements(
+            self._ledger,
+            statements,
+            source=some[0].delivery.source.name,
+            news=lambda said: told.add(said.sha256),
+        )
         self.counts.add("commits")
-        return taken
+        return taken, told
 
     def _refused(
         self,
@@ -728,9 +745,27 @@ def _letter(delivery: _Delivery, why: str) -> DeadLetter:
     )
 
 
+_FORMS: Final[Mapping[str, bytes]] = MappingProxyType({"github": b"payload"})
+"""Formats that their tool also sends as a form, and the field of it that holds the JSON."""
+
+
+def _field_of(body: bytes, name: bytes) -> bytes:
+    """Return what a field of a form holds; the body as it is where it is no such form."""
+    for pair in body.split(b"&"):
+        field, equals, value = pair.partition(b"=")
+        if equals and unquote_to_bytes(field) == name:
+            return unquote_to_bytes(value.replace(b"+", b" "))
+    return body
+
+
 def _read(came: _Came) -> Read:
     source = came.source
-    payload = json_of(came.body)
+    form = _FORMS.get(source.format.name)
+    sent = came.headers.get("content-type", "").partition(";")[0].strip().casefold()
+    body = came.body
+    if form is not None and sent == "application/x-www-form-urlencoded":
+        body = _field_of(body, form)
+    payload = json_of(body)
     event = came.headers.get("x-github-event")
     if source.format.name == "github" and event is not None:
         payload = {"event": event, "payload": payload, "delivery": _delivery_id(came)}

@@ -87,7 +87,7 @@ def read_receiver(
         raise InvalidValue("environment", type(variables).__name__, "texts by name")
     told = read_toml("config", path)
     names = ("sources", "dead_letters", "keep_days", "largest", "timeout", "most_waiting")
-    _known("config", told, names)
+    _known("config", told, names, elsewhere=(_OF_SOURCES, "under a source: [sources.<path>]"))
     if not is_mapping(told.get("sources")) or not told["sources"]:
         raise InvalidValue("config.sources", told.get("sources"), "at least one: [sources.github]")
     if "dead_letters" not in told:
@@ -106,19 +106,33 @@ def read_receiver(
     )
 
 
-def _known(where: str, told: Mapping[str, Any], names: tuple[str, ...]) -> None:
+_SCHEME_KEYS: Final = ("header", "username", "timestamp_header")
+_OF_SOURCES: Final = (
+    *("format", "secrets", "scheme", "tolerance", "name", "largest", "keep_dropped"),
+    *(*_SCHEME_KEYS, *_OPTIONS),
+)
+"""What is said of each source."""
+
+
+def _known(
+    where: str,
+    told: Mapping[str, Any],
+    names: tuple[str, ...],
+    elsewhere: tuple[tuple[str, ...], str] = ((), ""),
+) -> None:
+    others, place = elsewhere
     for name in told:
         if name not in names:
-            raise InvalidValue(where, name, f"one of {', '.join(names)}")
+            hint = f"it belongs {place}; here: " if name in others else "one of "
+            raise InvalidValue(where, name, f"{hint}{', '.join(names)}")
 
 
 def _source(path: str, told: object, variables: Mapping[str, str]) -> WebhookSource:
     where = f"sources.{path}"
     if not is_mapping(told):
         raise InvalidValue(where, told, 'a table: format = "github", secrets = ["GITHUB_SECRET"]')
-    scheme_keys = ("header", "username", "timestamp_header")
-    plain_keys = ("format", "secrets", "scheme", "tolerance", "name", "largest", "keep_dropped")
-    _known(where, told, (*plain_keys, *scheme_keys, *_OPTIONS))
+    of_all = ("dead_letters", "keep_days", "timeout", "most_waiting")
+    _known(where, told, _OF_SOURCES, elsewhere=(of_all, "at the top, before all [sources.<path>]"))
     try:
         made = format_named(checked_text("format", told.get("format")))
         scheme = told.get("scheme", SCHEME_OF_FORMAT.get(made.name, "bearer"))
@@ -126,7 +140,7 @@ def _source(path: str, told: object, variables: Mapping[str, str]) -> WebhookSou
             scheme,
             _secrets(told.get("secrets", []), variables),
             tolerance=_seconds(told["tolerance"]) if "tolerance" in told else TOLERANCE,
-            **{name: told[name] for name in scheme_keys if name in told},
+            **{name: told[name] for name in _SCHEME_KEYS if name in told},
         )
         options: dict[str, Any] = {name: told[name] for name in _OPTIONS if name in told}
         for name in ("service_label", "environment_label"):
@@ -154,8 +168,10 @@ def _secrets(names: object, variables: Mapping[str, str]) -> list[str]:
             raise InvalidValue("secrets", f"number {place}, which is no name", allowed)
         text = variables.get(name)
         if text is None:
-            shown = name if re.fullmatch(r"[A-Z][A-Z0-9_]*", name) else f"number {place}"
-            raise InvalidValue("secrets", shown, "a variable that is set in the environment")
+            told = re.fullmatch(r"[A-Z][A-Z0-9_]*", name) is not None
+            shown, which = (name, f" {name}") if told else (f"number {place}", " it names")
+            why = f"the environment variable{which} is not set: set it where the receiver starts"
+            raise InvalidValue("secrets", shown, why)
         held.append(text)
     return held
 

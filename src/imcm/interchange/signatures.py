@@ -360,7 +360,8 @@ def _secrets(scheme: str, secrets: object) -> tuple[_Secret, ...]:
         if not isinstance(each, str):
             raise InvalidValue(name, type(each).__name__, "a text")
         if len(each) < SHORTEST:
-            raise InvalidValue(name, f"{len(each)} characters", f"at least {SHORTEST}")
+            why = f"too short: make one of at least {SHORTEST}, and set it at the sender, too"
+            raise InvalidValue(name, f"{len(each)} characters", why)
         if each != each.strip() or not each.isprintable():
             what = "blanks around it, or signs that can't be seen"
             raise InvalidValue(name, what, "it without them, as the sender has it")

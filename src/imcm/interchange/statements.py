@@ -78,6 +78,14 @@ def _labels(name: str, value: object) -> Mapping[str, str | None]:
     )
 
 
+def _aliases(value: object) -> Mapping[str, tuple[str, ...]]:
+    if not is_mapping(value):
+        raise InvalidValue("aliases", value, 'other ids by the id: {"OPS-7": ["WEB-3", "10007"]}')
+    return MappingProxyType(
+        {checked_id("aliases", id_): _ids("aliases", others) for id_, others in value.items()}
+    )
+
+
 def _marks(name: str, value: object) -> Mapping[str, Moment]:
     if not is_mapping(value):
         raise InvalidValue(name, value, 'moments by milestone: {"vendor called": ...}')
@@ -279,6 +287,9 @@ class Statement:
         gone: The source has it no more.
         in_order: What happened is told in the order in which it happened, also what happened at one
             moment: of a log whose clock has minutes, the order of its rows.
+        aliases: Other ids that the source has, or had, for what is named here, itself included, by
+            the id with which it is named: {"OPS-7": ("WEB-3", "10007")}. Where something stands
+            under one of them and nothing under that id, it goes on there.
 
     Raises:
         InvalidValue: A name is not known, or a value can't be right.
@@ -297,6 +308,7 @@ class Statement:
     texts: Mapping[str, str] = attrs.field(factory=dict[str, str])
     gone: bool = False
     in_order: bool = False
+    aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def __attrs_post_init__(self) -> None:
         if not (isinstance(self.kind, str) and self.kind in FACTS):
@@ -312,6 +324,7 @@ class Statement:
         if self.sequence is not None:
             checked_number("sequence", self.sequence)
         checked_text("status", self.status)
+        put("aliases", _aliases(self.aliases) if self.aliases else self.aliases)
 
     def received(self, *, at: datetime, sha256: str, delivery: str | None) -> Statement:
         """

@@ -33,6 +33,7 @@ from imcm.interchange.mapping import OF_OTHER
 from imcm.interchange.statements import REFERS, Happening, Statement, listed, streams_of
 from imcm.ledger.bringing_in import History
 from imcm.ledger.recording import Ledger
+from imcm.plain import count_of
 
 __all__ = ["Left", "Refused", "Taken", "record_statements"]
 
@@ -84,7 +85,8 @@ class Taken:
     Attributes:
         statements: How many there were.
         things: Of how many incidents and changes.
-        new: How many of these were not there before.
+        new: How many of these were not there before; *changed*, of how many that were there
+            something new was said. What is neither, *known* nor refused there is none.
         known: Of how many nothing new was said: all of it stood there. That it was said again is
             kept where the source has an order, so that older words are known as older.
         events: Events that were recorded.
@@ -98,6 +100,7 @@ class Taken:
     statements: int = 0
     things: int = 0
     new: int = 0
+    changed: int = 0
     known: int = 0
     events: int = 0
     corrected: int = 0
@@ -109,21 +112,22 @@ class Taken:
 
     def __str__(self) -> str:
         """Return the counts in one line."""
+        things = "incident or change" if self.things == 1 else "incidents and changes"
         parts = [
-            f"{self.events:,} events of {self.things:,} incidents and changes: {self.new:,} new, "
-            f"{self.known:,} known"
+            f"{count_of(self.events, 'event')} of {self.things:,} {things}: {self.new:,} new, "
+            f"{self.changed:,} changed, {self.known:,} unchanged"
         ]
-        for count, what in (
-            (self.corrected, "corrections"),
-            (self.withdrawn, "taken back"),
-            (self.superseded, "facts superseded"),
-            (len(self.left), "facts left as they were"),
-            (len(self.refused), "refused"),
-            (len(self.unknown_named), "named and not known"),
-        ):
-            if count:
-                parts.append(f"{count:,} {what}")
-        return ", ".join(parts)
+        if self.refused:
+            parts.append(f"{len({each.stream for each in self.refused}):,} refused")
+        said = [
+            (self.corrected, count_of(self.corrected, "correction")),
+            (self.withdrawn, f"{self.withdrawn:,} taken back"),
+            (self.superseded, f"{count_of(self.superseded, 'fact')} superseded"),
+            (len(self.left), f"{count_of(len(self.left), 'fact')} left as it was"),
+            (len(self.unknown_named), f"{len(self.unknown_named):,} named and not known"),
+        ]
+        more = ", ".join(text for count, text in said if count)
+        return "; ".join(filter(None, (", ".join(parts), more)))
 
 
 def record_statements(
@@ -135,6 +139,7 @@ def record_statements(
     received_at: datetime | None = None,
     dry_run: bool = False,
     progress: Callable[[int], object] | None = None,
+    news: Callable[[Statement], object] | None = None,
 ) -> Taken:
     """
     Record what a source says, as far as it says something new.
@@ -149,6 +154,8 @@ def record_statements(
             detected then, and has the label `detected_at` that says so.
         dry_run: Say what would be recorded, and record nothing.
         progress: Called with the number of incidents and changes done so far.
+        news: Called with each statement about something of which something new was recorded, once
+            it is; *dry_run* calls it likewise.
 
     Raises:
         InvalidValue: An argument is not as described.
@@ -166,12 +173,17 @@ def record_statements(
         raise InvalidValue("dry_run", dry_run, "True or False")
     if progress is not None:
         checked_function("progress", progress)
+    if news is not None:
+        checked_function("news", news)
     if not is_list(statements):
         raise InvalidValue("statements", statements, _STATEMENTS)
     taking = _Taking(ledger, source, by, received_at, dry_run=dry_run)
     rest = iter(statements)
     while some := list(islice(rest, _AT_ONCE)):
-        taking.take(some)
+        of_news = taking.take(some)
+        if news is not None:
+            for statement in of_news:
+                news(statement)
         if progress is not None:
             progress(taking.things)
     return taking.taken()
@@ -193,8 +205,11 @@ class _Taking:
         self.received_at = received_at
         self.dry_run = dry_run
         self.counts: dict[str, int] = dict.fromkeys(
-            ("statements", "new", "known", "events", "corrected", "withdrawn", "superseded"), 0
+            ("statements", "events", "corrected", "withdrawn", "superseded"), 0
         )
+        self.new: set[str] = set()
+        self.changed: set[str] = set()
+        self.going_on: Mapping[str, str] = {}
         self.seen: set[str] = set()
         self.left: list[Left] = []
         self.refused: list[Refused] = []
@@ -206,22 +221,30 @@ class _Taking:
 
     def taken(self) -> Taken:
         unknown = self.ledger.empty_streams(self.named)
+        changed = self.changed - self.new
+        refused = {each.stream for each in self.refused}
         return Taken(
             **self.counts,
             things=self.things,
+            new=len(self.new),
+            changed=len(changed),
+            known=len(self.seen - self.new - changed - refused),
             left=tuple(self.left),
             refused=tuple(self.refused),
             unknown_named=tuple(sorted(kind_and_id(stream)[1] for stream in unknown)),
         )
 
-    def take(self, some: Sequence[Statement]) -> None:
-        by_stream: dict[str, list[Statement]] = {}
+    def take(self, some: Sequence[Statement]) -> Iterable[Statement]:
+        """Record some statements; return those about something of which something was new."""
         for statement in some:
             if not isinstance(statement, Statement):
                 raise InvalidValue("statements", statement, _STATEMENTS)
+        self.going_on = self._going_on(some)
+        by_stream: dict[str, list[Statement]] = {}
+        for statement in some:
             mine = self._placed(statement)
             stream = stream_of(mine.kind, f"{self.source}/{mine.id}")
-            by_stream.setdefault(stream, []).append(mine)
+            by_stream.setdefault(self.going_on.get(stream, stream), []).append(mine)
         self.counts["statements"] += len(some)
         self.seen |= by_stream.keys()
         self._settle_merges(by_stream)
@@ -238,11 +261,42 @@ class _Taking:
                 attempt += 1
             else:
                 break
+        news: list[Statement] = []
         for of_it in tally.done.values():
             for name, count in of_it.counts.items():
                 self.counts[name] += count
             self.left += of_it.left
+            if of_it.news:
+                (self.new if of_it.is_new else self.changed).add(of_it.news)
+                news += by_stream[of_it.news]
         self.refused += tally.refused
+        return news
+
+    def _going_on(self, some: Sequence[Statement]) -> Mapping[str, str]:
+        """Return the stream in which what has several ids goes on, by the stream of each id."""
+        groups = [group for statement in some for group in self._streams_of_aliases(statement)]
+        if not groups:
+            return {}
+        empty = set(self.ledger.empty_streams({stream for group in groups for stream in group}))
+        found: dict[str, str] = {}
+        for group in groups:
+            at = next((found[stream] for stream in group if stream in found), None)
+            at = at or next((stream for stream in group if stream not in empty), group[0])
+            for stream in group:
+                found.setdefault(stream, at)
+        return found
+
+    def _streams_of_aliases(self, statement: Statement) -> Iterator[tuple[str, ...]]:
+        if not statement.aliases:
+            return
+        named: list[tuple[str, str]] = [(statement.kind, statement.id)]
+        for name, kind in REFERS.items():
+            named += [(kind, id_) for id_ in listed(statement.facts.get(name) or ())]
+        for kind, id_ in named:
+            others = statement.aliases.get(id_)
+            if others:
+                ids = (id_, *others)
+                yield tuple(stream_of(kind, f"{self.source}/{each}") for each in ids)
 
     def _placed(self, statement: Statement) -> Statement:
         """Return a statement whose ids are those of the ledger."""
@@ -261,7 +315,9 @@ class _Taking:
         of_other = OF_OTHER.fullmatch(text)
         if of_other is not None:
             return known_id(name, f"{of_other['source']}/{of_other['id']}")
-        return known_id(name, f"{self.source}/{text}")
+        id_ = known_id(name, f"{self.source}/{text}")
+        stream = stream_of(REFERS[name], id_)
+        return kind_and_id(self.going_on.get(stream, stream))[1]
 
     def _settle_merges(self, by_stream: dict[str, list[Statement]]) -> None:
         """Leave out merges into what is not there: nothing would go on for the incident."""
@@ -337,14 +393,13 @@ class _Saying:
         ]
         pairs = found.pairs
         counts = {
-            "new": not there and bool(pairs),
-            "known": all(isinstance(event, SourceSaid) for event, _ in pairs),
             "events": len(pairs),
             "corrected": sum(isinstance(event, CORRECTIONS) for event, _ in pairs),
             "withdrawn": sum(isinstance(e, (EventVoided, SourceWithdrew)) for e, _ in pairs),
             "superseded": found.superseded,
         }
-        self.tally.done[self] = _Done(counts, left)
+        known = all(isinstance(event, SourceSaid) for event, _ in pairs)
+        self.tally.done[self] = _Done(counts, left, "" if known else self.stream, not there)
         return pairs
 
 
@@ -364,10 +419,16 @@ class _Absorbing:
 
 
 class _Done(NamedTuple):
-    """What one history adds, counted; and what of it could not be taken."""
+    """
+    What one history adds, counted; and what of it could not be taken.
+
+    *news* is the stream of which something new was said, *is_new* whether nothing was there.
+    """
 
     counts: Mapping[str, int]
     left: Sequence[Left] = ()
+    news: str = ""
+    is_new: bool = False
 
 
 class _Tally:

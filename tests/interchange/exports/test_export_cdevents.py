@@ -13,11 +13,26 @@ from hypothesis import strategies as st
 
 import exported
 from exported import HOSTILE, LOGS, SECRET, minutes
-from imcm import Ledger, LedgerReader, Severity, change, incident
+from imcm import (
+    ChangeType,
+    Commit,
+    Kind,
+    Ledger,
+    LedgerReader,
+    Mode,
+    Severity,
+    Verdict,
+    change,
+    dora_report,
+    incident,
+    record_statements,
+)
+from imcm.domain.vocabulary import DismissalReason, Outcome, Result
 from imcm.errors import InvalidValue, NaiveTimeError
 from imcm.interchange.exports.cdevents import SPEC, TYPES, is_cdevents, write_cdevents
 from imcm.interchange.exports.targets import Ends
 from imcm.interchange.formats import format_named
+from imcm.interchange.statements import Statement
 
 READ = format_named("cdevents").read
 CONTEXT = {"specversion", "id", "source", "type", "timestamp", "schemaUri", "chainId", "links"}
@@ -183,12 +198,18 @@ def test_our_own_format_reads_it_back(ledger):
             incidents.setdefault(statement.id.rpartition("/")[2], []).append(statement)
     facts = {row.id: row for row in ledger.facts().incidents}
     one = incidents["INC-1"]
-    happened = {h.what: h.at for statement in one for h in statement.happened}
-    assert happened == {"detected": minutes(4), "resolved": facts["INC-1"].alone.resolved_at}
-    assert {statement.facts.get("severity") for statement in one} == {Severity.P1}
-    assert {statement.facts["services"] for statement in one} == {("checkout",)}
+    alone = facts["INC-1"].alone
+    for statement in one:
+        assert statement.facts["detected_at"] == alone.detected_at  # with both ends
+        assert statement.facts["resolved_at"] == alone.resolved_at
+        assert statement.facts["severity"] is Severity.P1
+        assert statement.facts["services"] == ("checkout",)
+        assert [id_.rpartition("/")[2] for id_ in statement.facts["caused_by"]] == ["CHG-1"]
     changes = [statement for statement in said if statement.kind == "change"]
-    assert [s.facts["kind"].value for s in changes] == ["deployment", "rollback", "rollback"]
+    assert [s.id.rpartition("/")[2] for s in changes] == ["CHG-1", "CHG-1", "CHG-3"]
+    assert [s.facts["kind"].value for s in changes] == ["deployment", "deployment", "rollback"]
+    assert {s.facts["status"] for s in changes[:2]} == {"rolled_back"}
+    assert [commit.id for commit in changes[0].facts["commits"]] == ["4f2a91c", "5f2a91c"]
     assert {statement.delivery for statement in said} <= {event["id"] for event in events}
 
 
@@ -288,7 +309,205 @@ def test_what_is_lossless_comes_back(title, seconds, severity):
         events, _ = written(ledger)
     said = [statement for event in events for statement in READ(event).statements]
     detected, resolved, deployed = said
-    assert detected.happened[0].at == first
-    assert resolved.happened[0].at == deployed.happened[0].at == last
+    assert detected.facts["detected_at"] == first
+    assert resolved.facts["resolved_at"] == deployed.facts["deployed_at"] == last
     assert detected.facts["severity"] == severity
+    assert deployed.facts["title"] == title.strip()
     assert events[0]["data"]["subject"]["content"]["description"] == title
+
+
+# --- out and back ---------------------------------------------------------------------------------
+
+
+def figures(ledger, **asked):
+    """Return all figures of the report, whole and in groups, and which deployments failed."""
+    report = dora_report(ledger.facts(), window=(minutes(-100), minutes(9_500)), **asked)
+    return {
+        name: (figure.value, figure.n, figure.interval,
+               {one.group: (one.value, one.n) for one in figure.groups})
+        for name, figure in report.figures.items()
+    }  # fmt: skip
+
+
+def back(ledger, into, **options):
+    """Write a ledger, and record what is read of it in another one."""
+    events, _ = written(ledger, **options)
+    said = [each for event in events for each in READ(event).statements]
+    return record_statements(into, said, source="cdevents")
+
+
+def every_end():
+    """Return a ledger of changes that ended in every way there is, and of incidents after them."""
+    ledger = Ledger.in_memory(clock=lambda: minutes(10_000))
+    at = 0
+
+    def tell(id_, step, **said):
+        nonlocal at
+        at += 7
+        ledger.record(id_, step, by="ana", at=minutes(at), **said)
+
+    def begin(id_, *, commits=True, **said):
+        commit = Commit(id=f"c-{id_}", committed_at=minutes(at - 30), pull_request="1",
+                        opened_at=minutes(at - 60), merged_at=minutes(at - 20))  # fmt: skip
+        tell(id_, change.plan, title=f"Title of {id_}", services=["web", "pay"],
+             **{"type": ChangeType.EMERGENCY, "incident": "INC-1", **said})  # fmt: skip
+        tell(id_, change.submit)
+        tell(id_, change.start, commits=[commit] if commits else [], version="5")
+
+    begin("done")
+    tell("done", change.complete)
+    tell("done", change.validate, check="smoke", passed=True)
+    tell("done", change.close, result=Result.SUCCESSFUL)
+    begin("taken-out", kind=Kind.DEPLOYMENT)
+    tell("taken-out", change.complete)
+    tell("taken-out", change.roll_back, why="errors")
+    tell("taken-out", change.close, result=Result.UNSUCCESSFUL)
+    begin("failed-there")
+    tell("failed-there", change.fail, reached_production=True, why="half of it")
+    tell("failed-there", change.recover)
+    begin("failed-before", commits=False)  # of what has no event, the commits have none either
+    tell("failed-before", change.fail, reached_production=False, why="no build")
+    begin("rolled-back-only")
+    tell("rolled-back-only", change.roll_back, reached_production=True, why="errors")
+    begin("canary")
+    tell("canary", change.advance_rollout, percent=10)
+    tell("canary", change.abort_rollout, note="slow")
+    tell("seen", change.observe, services=["web"], title="Somebody did it")
+    tell("never", change.plan, title="Not yet", services=["web"])
+    tell("never", change.cancel, why="no")
+    begin("repair", repairs="done")
+    tell("repair", change.complete)
+    tell("back", change.observe, title="Back", services=["web"], kind=Kind.ROLLBACK)
+    tell("INC-1", incident.detect, title="Down", services=["web"], environment="production")
+    tell("INC-1", incident.acknowledge)
+    tell("INC-1", incident.triage, severity=Severity.P2)
+    tell("INC-1", incident.mitigate)
+    tell("INC-1", incident.resolve)
+    tell("INC-1", incident.reopen, why="again")
+    tell("INC-1", incident.resolve)
+    tell("INC-1", incident.link_change, change="done", verdict=Verdict.CAUSED)
+    tell("INC-1", incident.link_change, change="repair", verdict=Verdict.FIXED)
+    tell("INC-2", incident.detect, title="Same", services=["pay"])
+    ledger.merge("INC-2", into="INC-1", by="ana", at=minutes(at))
+    tell("INC-3", incident.detect, title="Nothing", services=["pay"])
+    tell("INC-3", incident.dismiss, reason=DismissalReason.FALSE_POSITIVE)
+    tell("INC-4", incident.detect, title="A drill", services=["pay"], mode=Mode.DRILL)
+    tell("INC-4", incident.resolve)
+    tell("INC-5", incident.detect, title="Goes on", services=["pay"])
+    return ledger
+
+
+def test_figures_are_the_same_out_and_back():
+    """Of changes that ended in every way; twice it is the same; each has its own id."""
+    with every_end() as ledger, Ledger.in_memory() as copy:
+        back(ledger, copy)
+        for asked in ({}, {"group_by": "service"}):
+            assert figures(copy, **asked) == figures(ledger, **asked)
+        assert figures(copy)["change_failure_rate"][0] > 0
+        assert back(ledger, copy).events == 0
+        where = f"cdevents//{ledger.ledger_id}/"
+        there = {row.id: row for row in copy.facts().changes}
+        assert {f"{where}{id_}" for id_ in ("done", "taken-out", "canary", "back")} <= set(there)
+        assert there[f"{where}taken-out"].outcome is Outcome.ROLLED_BACK
+        assert there[f"{where}repair"].repairs == f"{where}done"
+        rows = {row.id: row for row in ledger.facts().changes}
+        for row in there.values():
+            own = rows[row.id.removeprefix(where)]
+            assert (row.outcome, row.deployed_at, row.commits) == (
+                own.outcome, own.deployed_at, own.commits,
+            )  # fmt: skip
+        one = copy.facts().incidents.get(f"{where}INC-1")
+        theirs = ledger.facts().incidents.get("INC-1")
+        assert (one.spells, one.acknowledged_at) == (theirs.spells, theirs.acknowledged_at)
+        assert one.merged == (f"{where}INC-2",)
+
+
+def test_what_was_said_since_is_corrected():
+    """A later file is later, whichever is read last; a verdict that was taken back is none."""
+    with every_end() as ledger, Ledger.in_memory() as copy, Ledger.in_memory() as other:
+        first, _ = written(ledger)
+        back(ledger, copy)
+        ledger.record("INC-1", incident.dismiss_link, by="ana", at=minutes(9_000), change="done",
+                      why="another one")  # fmt: skip
+        ledger.record("seen", change.roll_back, by="ana", at=minutes(9_001), why="errors")
+        ledger.record("INC-5", incident.resolve, by="ana", at=minutes(9_002))
+        back(ledger, copy)
+        assert figures(copy) == figures(ledger)
+        back(ledger, other)
+        for into in (copy, other):
+            older = [each for event in first for each in READ(event).statements]
+            record_statements(into, older, source="cdevents")
+            assert figures(into) == figures(ledger)
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_golden_logs_out_and_back(name, tmp_path):
+    """Whatever was recorded is read back; of what has no event in it, the export says so."""
+    with exported.golden(name, tmp_path / "ledger.db") as ledger, Ledger.in_memory() as copy:
+        taken = back(ledger, copy)
+        assert taken.refused == ()
+        _, done = written(ledger)
+        if not any("service" in why or "unknown" in why for why in done.left_out):
+            assert figures(copy)["change_failure_rate"] == figures(ledger)["change_failure_rate"]
+
+
+def test_a_file_of_an_earlier_version_is_refused_by_name(ledger):
+    """It has verdicts and outcomes in a form that tells too little; foreign ones are read."""
+    event = next(each for each in written(ledger)[0] if "incident.detected" in each["type"])
+    del event["data"]["customData"]["position"]
+    with pytest.raises(InvalidValue, match="export it again"):
+        READ(event)
+    event["data"]["customData"] = {"kind": "change"}
+    assert READ(event).statements
+
+
+outcomes = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from(["successful", "failed", "rolled_back", "not_deployed"]),
+        "deployed_at": st.integers(0, 50).map(minutes),
+        "rolled_back_at": st.integers(50, 90).map(minutes),
+        "recovered_at": st.integers(90, 99).map(minutes),
+        "closed_at": st.integers(100, 110).map(minutes),
+        "type": st.sampled_from(ChangeType),
+        "planned": st.booleans(),
+        "repairs": st.sampled_from(["C0", "C1"]),
+        "environment": st.sampled_from(["production", "staging"]),
+        "kind": st.sampled_from([Kind.DEPLOYMENT, Kind.ROLLBACK]),
+    },
+)
+courses = st.fixed_dictionaries(
+    {"detected_at": st.integers(0, 60).map(minutes)},
+    optional={
+        "acknowledged_at": st.integers(60, 70).map(minutes),
+        "mitigated_at": st.integers(70, 80).map(minutes),
+        "resolved_at": st.integers(80, 90).map(minutes),
+        "closed_at": st.integers(90, 99).map(minutes),
+        "severity": st.sampled_from(Severity),
+        "mode": st.sampled_from(Mode),
+        "dismissed": st.sampled_from(DismissalReason),
+        "caused_by": st.lists(st.sampled_from(["C0", "C1", "C2"]), max_size=2),
+        "fixed_by": st.lists(st.sampled_from(["C0", "C2"]), max_size=1),
+    },
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(changes=st.lists(outcomes, max_size=4), incidents=st.lists(courses, max_size=3))
+def test_any_history_out_and_back(changes, incidents):
+    """Of whatever a source says of deployments and incidents the figures are the same."""
+    told = [
+        Statement(kind="change", id=f"C{n}", facts={"services": ["web"], **facts})
+        for n, facts in enumerate(changes)
+        if facts.get("repairs") != f"C{n}"
+    ] + [
+        Statement(kind="incident", id=f"I{n}", facts={"services": ["web"], **facts})
+        for n, facts in enumerate(incidents)
+    ]  # fmt: skip
+    # What never came into production is told by no event, so there has to be something that did.
+    done = {"services": ["web"], "status": "successful", "deployed_at": minutes(10)}
+    told.append(Statement(kind="change", id="C9", facts=done))
+    with Ledger.in_memory() as ledger, Ledger.in_memory() as copy:
+        record_statements(ledger, told, source="tool")
+        back(ledger, copy)
+        assert figures(copy) == figures(ledger)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from any_json import OPTIONS, payloads, reads_or_refuses
+from garbled import survives
 from imcm.domain.vocabulary import Kind, Severity
 from imcm.errors import InvalidValue
 from imcm.interchange.formats import format_named
@@ -245,3 +246,61 @@ def test_a_time_without_a_zone_is_refused_unless_one_is_given():
 @given(payloads([DETECTED, DEPLOYED, TICKET, {"data": DETECTED}]), OPTIONS)
 def test_anything_is_read_or_refused(payload, options):
     reads_or_refuses(READ, payload, options)
+
+
+OWN_INCIDENT = event(
+    "incident.resolved",
+    "INC-7",
+    customData={
+        "kind": "incident", "id": "INC-7", "event": "IncidentResolved", "version": 5,
+        "recordedAt": "2026-03-06T12:01:00Z", "position": 9, "severity": "P2", "mode": "real",
+        "services": ["shop", "pay"], "labels": {"team": "web"}, "customers": 7,
+        "detectedAt": ["2026-03-06T11:00:00Z", "2026-03-06T11:05:00Z"],
+        "spells": [
+            {"started": "2026-03-06T11:00:00Z", "resolved": "2026-03-06T11:20:00Z"},
+            {"started": "2026-03-06T11:30:00Z", "resolved": "2026-03-06T12:00:00Z"},
+        ],
+        "verdicts": [
+            {"change": "CHG-7", "verdict": "caused"}, {"change": "CHG-8", "verdict": "suspected"},
+        ],
+        "related": [{"incident": "INC-1", "relation": "child_of"}],
+        "stated": {"time_to_restore": 3600000000},
+    },
+)  # fmt: skip
+OWN_CHANGE = event(
+    "service.rolledback",
+    "shop",
+    customData={
+        "kind": "change", "id": "CHG-7", "event": "ChangeRolledBack", "version": 4,
+        "recordedAt": "2026-03-06T12:01:00Z", "position": 8, "type": "normal", "title": "Basket",
+        "changeKind": "deployment", "outcome": "rolled_back", "reachedProduction": True,
+        "deployedAt": "2026-03-06T11:00:00Z", "rolledBackAt": "2026-03-06T12:00:00Z",
+        "commits": [{"id": "4f2a", "committedAt": "2026-03-06T10:00:00Z"}], "repairs": "CHG-1",
+    },
+)  # fmt: skip
+
+
+def test_what_another_ledger_wrote_is_told_by_its_custom_data():
+    read = READ(OWN_INCIDENT)
+    [said] = read.statements
+    assert (said.id, said.sequence) == ("/monitoring/prod1/INC-7", 9)
+    assert said.facts["caused_by"] == ("/monitoring/prod1/CHG-7",)
+    assert said.facts["child_of"] == "/monitoring/prod1/INC-1"
+    assert [each.what for each in said.happened] == ["resolved", "reopened"]
+    assert said.facts["resolved_at"] == NOON
+    assert [each.value for each in read.dropped] == ["suspected"]
+    [said] = READ(OWN_CHANGE).statements
+    assert (said.id, said.facts["status"]) == ("/monitoring/prod1/CHG-7", "rolled_back")
+    assert (said.facts["title"], said.facts["repairs"]) == ("Basket", "/monitoring/prod1/CHG-1")
+
+
+def test_a_source_that_reads_as_a_tool_leaves_its_references_out():
+    odd = json.loads(json.dumps(OWN_INCIDENT).replace("/monitoring/prod1", "urn:team:web"))
+    read = READ(odd)
+    assert read.statements[0].id == "urn:team:web/INC-7"
+    assert read.statements[0].facts["caused_by"] == ()
+    assert {each.value for each in read.dropped} == {"CHG-7", "CHG-8", "INC-1"}
+
+
+def test_whatever_another_ledger_wrote_is_answered():
+    survives(READ, [OWN_INCIDENT, OWN_CHANGE])

@@ -5,12 +5,13 @@ from itertools import pairwise
 
 import pytest
 
+from imcm import Ledger, facts, record_statements
 from imcm.domain.vocabulary import ChangeType, DismissalReason, Risk, Severity, Window
 from imcm.errors import InvalidValue
 from imcm.interchange.formats import format_named, payloads_of
 from imcm.interchange.formats.jira import CHANGE_STATUSES, INCIDENT_STATUSES
 from imcm.interchange.payloads import Options
-from imcm.interchange.statements import Happening
+from imcm.interchange.statements import Happening, Statement
 from odd_payloads import reads_or_refuses
 
 JIRA = format_named("jira")
@@ -79,7 +80,7 @@ def test_an_issue_with_its_changelog_tells_what_happened():
     [said] = read.statements
     assert (said.kind, said.id, said.said_at, said.status) == (
         "incident",
-        "10042",
+        "OPS-42",
         at("13:00"),
         "Done",
     )
@@ -100,7 +101,7 @@ def test_an_issue_with_its_changelog_tells_what_happened():
             "type": "[System] Incident",
             "assignee": "557:zoe",
             "resolution": "Done",
-            "labels": "db, eu",
+            "labels": "db;eu",
         },
         "references": {"issue": "https://x.atlassian.example/browse/OPS-42"},
     }
@@ -211,13 +212,60 @@ def test_duplicates_and_causes_stand_in_the_links():
     ]
     read = JIRA.read(issue(issuelinks=links, resolution={"name": "Duplicate"}))
     facts = read.statements[0].facts
-    assert (facts["merged_into"], facts["caused_by"]) == ("10001", ("10007",))
+    assert (facts["merged_into"], facts["caused_by"]) == ("OPS-1", ("CHG-7",))
     assert "dismissed" not in facts
     assert [each.value for each in read.dropped] == ["causes / is caused by: PRB-8"]
     alone = JIRA.read(issue(resolution={"name": "Duplicate"})).statements[0].facts
     assert alone["dismissed"] is DismissalReason.DUPLICATE
     cancelled = JIRA.read(issue(status={"name": "Canceled"})).statements[0].facts
     assert cancelled["dismissed"] is DismissalReason.FALSE_POSITIVE
+
+
+def test_an_issue_is_its_key_and_goes_on_under_what_it_was_called_before():
+    """A ledger that knows it by its number, or by the key that it had, does not get it twice."""
+    moved = issue(
+        history("12:20", "Key", "WEB-7", "OPS-42"), history("12:40", "status", "To Do", "Done")
+    )
+    [said] = JIRA.read(moved).statements
+    assert (said.id, said.aliases) == ("OPS-42", {"OPS-42": ("WEB-7", "10042")})
+    for before in ("10042", "WEB-7", "OPS-42"):
+        with Ledger.in_memory() as ledger:
+            older = Statement(kind="incident", id=before, happened=said.happened[:1])
+            record_statements(ledger, [older], source="jira")
+            taken = record_statements(ledger, [said], source="jira")
+            assert (taken.new, taken.things) == (0, 1)
+            [row] = facts(ledger.replay()).incidents
+            assert (row.id, row.resolved_at) == (f"jira/{before}", at("12:40"))
+            assert record_statements(ledger, [said], source="jira").events == 0
+
+
+def test_links_name_issues_by_what_they_are_called_in_the_ledger():
+    """Changes that a ledger has by their numbers stay the causes that are named by their keys."""
+    kinds = {"inward": "is caused by", "outward": "causes"}
+    other = {"id": "10007", "key": "CHG-7", "fields": {"issuetype": {"name": "Change"}}}
+    linked = issue(issuelinks=[{"type": kinds, "inwardIssue": other}])
+    change = {**issue(), "id": "10007", "key": "CHG-7"}
+    for number in (True, False):
+        with Ledger.in_memory() as ledger:
+            [told] = CHANGES.read(change).statements
+            if number:
+                told = Statement(kind="change", id="10007", facts={"title": "Basket 2"})
+            record_statements(ledger, [told], source="jira")
+            taken = record_statements(ledger, JIRA.read(linked).statements, source="jira")
+            assert taken.unknown_named == ()
+            [row] = facts(ledger.replay()).incidents
+            assert list(row.verdicts) == [f"jira/{'10007' if number else 'CHG-7'}"]
+
+
+def test_a_move_within_one_import_is_one_issue():
+    """Its webhooks before and after the move come together, in whatever order."""
+    before = {**issue(log=False), "key": "WEB-7"}
+    after = issue(history("12:20", "Key", "WEB-7", "OPS-42"))
+    for some in ((before, after), (after, before)):
+        with Ledger.in_memory() as ledger:
+            said = [each for one in some for each in JIRA.read(one).statements]
+            assert record_statements(ledger, said, source="jira").things == 1
+            assert len(facts(ledger.replay()).incidents) == 1
 
 
 def test_fields_of_ones_own_are_named_or_found_by_their_names():
@@ -266,7 +314,7 @@ def test_a_webhook_tells_its_one_step():
 def test_lists_and_what_is_refused():
     assert len(list(payloads_of({"issues": [issue(), issue()], "total": 2}, JIRA))) == 2
     with pytest.raises(InvalidValue, match="id"):
-        JIRA.read({"key": "OPS-1", "fields": {}})
+        JIRA.read({"self": "https://x.example", "fields": {}})
     with pytest.raises(InvalidValue, match="no UTC offset"):
         JIRA.read(issue(created="2026-03-06 12:00:00"))
 
@@ -326,7 +374,7 @@ DONE = [
 def test_a_change_with_window_risk_and_approval():
     read = CHANGES.read(change(*DONE), OPTIONS)
     [said] = read.statements
-    assert (said.kind, said.id, said.said_at, read.dropped) == ("change", "10042", at("13:00"), ())
+    assert (said.kind, said.id, said.said_at, read.dropped) == ("change", "OPS-42", at("13:00"), ())
     assert said.happened == (
         Happening("approved", at("10:00"), "557:kim"),
         Happening("started", at("11:05"), "557:zoe"),

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from garbled import survives
+from imcm import Ledger, facts, record_statements
 from imcm.domain.vocabulary import Severity
 from imcm.errors import InvalidValue
 from imcm.interchange.formats import format_named, payloads_of
@@ -226,16 +227,52 @@ def test_the_first_acknowledgement_counts_also_where_the_row_has_emptied_them():
         {"at": "2026-03-06T12:10:00Z", "acknowledger": reference("user", "PA", "Ann")},
     ]
     [said] = READ(row(status="acknowledged", acknowledgements=acks)).statements
-    assert (said.facts["acknowledged_at"], said.facts["acknowledged_by"]) == (
-        NOON.replace(minute=10),
-        "PA",
-    )
+    assert said.happened == (Happening("acknowledged", NOON.replace(minute=10), "PA"),)
     log = [entry("resolve", "12:30"), entry("acknowledge", "12:05"), entry("trigger", "12:00")]
     [said] = READ(row(status="resolved", log_entries=log)).statements
-    assert said.facts["acknowledged_at"] == NOON.replace(minute=5)
+    assert [each.at for each in said.happened] == [NOON.replace(minute=5)]
     # A log that does not go back to the trigger may have lost the first one.
     [said] = READ(row(status="resolved", log_entries=log[:2])).statements
-    assert "acknowledged_at" not in said.facts
+    assert said.happened == ()
+
+
+def log_entry(kind, clock, id_="R1"):
+    return {
+        "id": id_,
+        "type": f"{kind}_log_entry",
+        "created_at": f"2026-03-06T{clock}:00Z",
+        "agent": reference("user", "PA", "Ann"),
+        "incident": reference("incident", "PGR0VU2", "[#2] Checkout is down"),
+    }
+
+
+def test_log_entries_tell_who_acknowledged_and_when():
+    """Alone, as a page, and after a row that has only the acknowledgement that stands now."""
+    said = Happening("acknowledged", NOON.replace(minute=5), "PA")
+    entries = [log_entry("acknowledge", "12:05"), log_entry("resolve", "12:30")]
+    [one] = READ(entries[0]).statements
+    assert (one.id, one.happened, one.facts) == ("PGR0VU2", (said,), {})
+    page = READ({"log_entries": entries, "more": False})
+    assert page.statements == (one,)
+    assert [each.value for each in page.dropped] == ["resolve_log_entry"]
+    acks = [{"at": "2026-03-06T12:20:00Z", "acknowledger": reference("user", "PB", "Bo")}]
+    told = READ(row(status="acknowledged", acknowledgements=acks)).statements
+    for order in ((told, page.statements), (page.statements, told)):
+        with Ledger.in_memory() as ledger:
+            for _ in range(2):
+                for some in order:
+                    record_statements(ledger, some, source="pagerduty")
+            [found] = facts(ledger.replay()).incidents
+            assert (found.acknowledged_at, found.detected_at) == (said.at, NOON)
+
+
+def test_a_row_that_comes_again_says_nothing_new():
+    acks = [{"at": "2026-03-06T12:20:00Z", "acknowledger": reference("user", "PB", "Bo")}]
+    told = READ(row(status="acknowledged", acknowledgements=acks)).statements
+    with Ledger.in_memory() as ledger:
+        taken = [record_statements(ledger, told, source="pd").events for _ in range(3)]
+    assert taken[0] > 0
+    assert taken[1:] == [0, 0]
 
 
 # --- words ----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ left out), in log order:
 
 - `incident.detected`; `incident.reported` of one that was declared and has a ticket, which the
   specification asks for; `incident.resolved`, once for each time it was.
-- `service.deployed` of changes that deploy a service, when they came into production;
+- `service.deployed` of changes that deploy a service, once, when they came into production;
   `service.rolledback` of changes that roll one back, and of those that were rolled back. The
   subject is the first service of the change.
 - `change.created` and `change.merged` of the pull requests that a change brought: a change there
@@ -18,7 +18,9 @@ left out), in log order:
 
 `context.id` is made of the ledger's id and of the place of our event in its stream: it is the same
 whenever it is written, also from a restored copy. What caused an incident, and what fixed it, are
-links to the deployments; what else is known goes into `customData`, by names of our own.
+links to the deployments; what else is known goes into `customData`, by names of our own: there
+every event has what stands of its incident or change, so that whoever reads one knows how it ended,
+and our own format `cdevents` makes the same figures of them.
 """
 
 from __future__ import annotations
@@ -77,14 +79,18 @@ TYPES: Final[Mapping[str, str]] = MappingProxyType(
 _IN: Final = (c.ChangeCompleted, c.ChangeDeployed, c.ChangeObserved)
 """Events with which a change is in production."""
 
+_REACHED: Final = (c.RolloutAdvanced, c.ChangeFailed, c.RolloutAborted, c.ChangeRolledBack)
+"""Events that may say so besides, of a change of which no other does."""
+
 _WRITTEN: Final = frozenset(
     cls.__name__
     for cls in (
         *(i.IncidentDetected, i.IncidentDeclared, i.IncidentResolved),
-        *(*_IN, c.ChangeRolledBack, c.CommitsRecorded),
+        *(*_IN, *_REACHED, c.CommitsRecorded),
     )
 )
-_KEPT: Final = frozenset(cls.__name__ for cls in (*_IN, i.IncidentDescribed, ReferenceAdded))
+_TITLED: Final = (i.IncidentDescribed, c.ChangePlanned, c.ChangeObserved, c.ChangeReworded)
+_KEPT: Final = frozenset(cls.__name__ for cls in (*_IN, *_REACHED, *_TITLED, ReferenceAdded))
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _RESERVED: Final = ":/?#[]@!$&'()*+,;=%~"
 _json: Final = msgspec.json.Encoder(enc_hook=str).encode
@@ -187,17 +193,24 @@ class _Made:
             self._keep(recorded)
 
     def _keep(self, recorded: Recorded) -> None:
-        event = recorded.event
-        if isinstance(event, i.IncidentDescribed):
-            if event.title:
-                self._titles[recorded.id] = event.title
-        elif isinstance(event, ReferenceAdded):
+        event: Any = recorded.event
+        if isinstance(event, _TITLED) and event.title:
+            self._titles[recorded.stream] = event.title
+        if isinstance(event, ReferenceAdded):
             is_uri = _URI.fullmatch(event.address) is not None
             if recorded.kind == INCIDENT and event.kind == "ticket" and is_uri:
                 address = quote(event.address, safe=_RESERVED)
                 self._tickets.setdefault(recorded.id, address)
-        elif isinstance(event, _IN):
-            self._deployed.setdefault(recorded.id, recorded)
+        elif isinstance(event, (*_IN, *_REACHED)):
+            self._keep_deployed(recorded)
+
+    def _keep_deployed(self, recorded: Recorded) -> None:
+        """Keep the event with which a change came in: the first that says when, of the best."""
+        row, before = self._facts.changes.get(recorded.id), self._deployed.get(recorded.id)
+        if before is not None and _rank(recorded) >= _rank(before):
+            return
+        if isinstance(recorded.event, _IN) or (row is not None and _brings_in(recorded, row)):
+            self._deployed[recorded.id] = recorded
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield the CloudEvents in log order."""
@@ -258,6 +271,28 @@ class _Made:
             ],
             "mergedInto": row.merged_into,
             "dismissed": row.dismissed,
+            "monitor": row.monitor,
+            "customers": None if row.impact is None else row.impact.customers,
+            "related": [
+                {"incident": other, "relation": relation.value}
+                for other, relation in sorted(row.related.items())
+            ],
+            "stated": {what.value: length for what, length in sorted(row.stated.items())},
+            "detectedAt": _moment(row.detected_at),
+            "impactStartedAt": _moment(row.impact_started_at),
+            "declaredAt": _moment(row.declared_at),
+            "acknowledgedAt": _moment(row.acknowledged_at),
+            "spells": [
+                _filled(
+                    {
+                        "started": _moment(spell.started),
+                        "mitigated": _moment(spell.mitigated),
+                        "resolved": _moment(spell.resolved),
+                        "closed": _moment(spell.closed),
+                    }
+                )
+                for spell in row.spells
+            ],
         }
         kinds = {"detected": (Verdict.CAUSED, "CAUSE"), "resolved": (Verdict.FIXED, "FIX")}
         links: list[dict[str, Any]] = []
@@ -274,7 +309,7 @@ class _Made:
 
     def _title(self, recorded: Recorded) -> str | None:
         event: Any = recorded.event
-        return self._titles.get(recorded.id) or getattr(event, "title", None) or None
+        return self._titles.get(recorded.stream) or getattr(event, "title", None) or None
 
     # --- changes ----------------------------------------------------------------------------------
 
@@ -282,30 +317,41 @@ class _Made:
         row = self._facts.changes.get(recorded.id)
         if row is None:
             return
-        predicate = _predicate(row, event)
-        if predicate is None:
-            self.left_out[f"a change of kind {row.kind} that deploys no service"] += 1
-        elif not row.services:
-            self.left_out["a change without a service"] += 1
-        elif isinstance(event, c.ChangeRolledBack):
-            if event.reached_production is False:
-                self.left_out["rolled back before anything reached production"] += 1
-            else:
-                yield from self._service(predicate, recorded, row, event)
-        elif self._deployed[recorded.id].version == recorded.version:
-            yield from self._service(predicate, recorded, row, event)
+        came = self._deployed.get(recorded.id)
+        if came is not None and came.version == recorded.version:
+            at = event.at if isinstance(event, _IN) else row.deployed_at
+            yield from self._service(_predicate(row), recorded, row, at)
+        if not isinstance(event, c.ChangeRolledBack):
+            return
+        if event.reached_production is False:
+            self.left_out["rolled back before anything reached production"] += 1
+        else:
+            predicate = None if _predicate(row) is None else "rolledback"
+            yield from self._service(predicate, recorded, row, event.at, taken_out=event)
 
     def _service(
-        self, predicate: str, recorded: Recorded, row: ChangeFacts, event: Any
+        self,
+        predicate: str | None,
+        recorded: Recorded,
+        row: ChangeFacts,
+        at: Moment | None,
+        *,
+        taken_out: c.ChangeRolledBack | None = None,
     ) -> Iterator[dict[str, Any]]:
-        is_taken_out = isinstance(event, c.ChangeRolledBack)
+        if predicate is None:
+            self.left_out[f"a change of kind {row.kind} that deploys no service"] += 1
+            return
+        if not row.services:
+            self.left_out["a change without a service"] += 1
+            return
         service = row.services[0]
         content = {
             "environment": {"id": row.environment or self._environment},
             # What it was rolled back to, nobody says.
-            "artifactId": _purl(service, None if is_taken_out else row.version),
+            "artifactId": _purl(service, None if taken_out else row.version),
         }
         custom = {
+            "title": self._titles.get(recorded.stream),
             "type": row.type.value,
             "kind": row.kind,
             "risk": row.risk,
@@ -313,14 +359,22 @@ class _Made:
             "outcome": row.outcome,
             "result": row.result,
             "authorisation": row.authorisation,
-            "commits": [commit.id for commit in row.commits],
-            "incident": getattr(event, "incident", None) or row.incident,
+            "commits": [
+                _filled({name: _told(getattr(commit, field)) for field, name in _OF_COMMIT.items()})
+                for commit in row.commits
+            ],
+            "incident": (taken_out and taken_out.incident) or row.incident,
+            "fixesIncident": row.incident,
             "repairs": row.repairs,
+            "unplanned": row.unplanned or None,
+            "reachedProduction": row.reached_production,
+            **{name: _moment(getattr(row, field)) for field, name in _OF_CHANGE.items()},
         }
-        before = self._deployment_id(recorded.id) if is_taken_out else None
+        before = self._deployment_id(recorded.id) if taken_out else None
         links = [] if before is None else [{"linkType": "PATH", "from": {"contextId": before}}]
+        part = () if taken_out else _part(recorded)
         yield from self._cdevent(
-            f"service.{predicate}", recorded, service, event.at, content, row, custom, links
+            f"service.{predicate}", recorded, service, at, content, row, custom, links, part
         )
 
     def _deployment_id(self, change: str) -> str | None:
@@ -329,10 +383,10 @@ class _Made:
         if recorded is None or row is None or not row.services:
             return None
         event: Any = recorded.event
-        predicate = _predicate(row, event)
-        if predicate is None or event.at is None:
+        at = event.at if isinstance(event, _IN) else row.deployed_at
+        if _predicate(row) is None or at is None:
             return None
-        return self._id(recorded)
+        return self._id(recorded, *_part(recorded))
 
     def _of_commits(self, recorded: Recorded, event: c.CommitsRecorded) -> Iterator[dict[str, Any]]:
         row = self._facts.changes.get(recorded.id)
@@ -367,6 +421,7 @@ class _Made:
         row: IncidentFacts | ChangeFacts,
         custom: Mapping[str, Any],
         links: list[dict[str, Any]],
+        part: tuple[str, ...] = (),
     ) -> Iterator[dict[str, Any]]:
         """Yield one event as a CloudEvent; none where nobody knows when it was."""
         if at is None:
@@ -376,11 +431,10 @@ class _Made:
         is_beside = type_.startswith("change.") or (
             type_ == "incident.reported" and isinstance(recorded.event, i.IncidentDetected)
         )
-        id_ = self._id(recorded, *((type_, subject) if is_beside else ()))
+        id_ = self._id(recorded, *((type_, subject) if is_beside else part))
         full, time = f"dev.cdevents.{type_}.{TYPES[type_]}", _time(utc(at))
         event: Any = recorded.event
         source = recorded.source
-        uncertain = (earliest(at), latest(at)) if isinstance(at, Between) else None
         own = {
             "kind": recorded.kind,
             "id": recorded.id,
@@ -388,10 +442,12 @@ class _Made:
             "version": recorded.version,
             "recordedAt": _time(utc(recorded.recorded_at)),
             "by": event.by,
-            "between": None if uncertain is None else [_time(utc(end)) for end in uncertain],
+            "between": _moment(at) if isinstance(at, Between) else None,
             "environment": row.environment,
             "services": row.services,
             "labels": dict(sorted(row.labels.items())),
+            "position": max(row.positions),
+            "withdrawn": row.withdrawn or None,
             "imported": True if event.imported else None,
             "toldBy": None if source is None else _filled({"name": source.name, "id": source.id}),
         }
@@ -423,10 +479,61 @@ class _Made:
         }
 
 
-def _predicate(row: ChangeFacts, event: object) -> str | None:
-    """Return what a service is by an event of a change; None where no service is deployed."""
-    if isinstance(event, c.ChangeRolledBack):
-        return "rolledback" if row.kind in {None, Kind.DEPLOYMENT, Kind.ROLLBACK} else None
+_OF_CHANGE: Final[Mapping[str, str]] = {
+    "planned_at": "requestedAt",
+    "started_at": "startedAt",
+    "deployed_at": "deployedAt",
+    "ended_at": "endedAt",
+    "rolled_back_at": "rolledBackAt",
+    "recovered_at": "recoveredAt",
+    "closed_at": "closedAt",
+}
+_OF_COMMIT: Final[Mapping[str, str]] = {
+    "id": "id",
+    "authored_at": "authoredAt",
+    "committed_at": "committedAt",
+    "pull_request": "pullRequest",
+    "opened_at": "openedAt",
+    "merged_at": "mergedAt",
+}
+"""How moments of a change, and a commit, stand in customData."""
+
+
+def _rank(recorded: Recorded) -> tuple[bool, bool]:
+    """Return how well an event tells that a change came in, the best first."""
+    event: Any = recorded.event
+    is_in = isinstance(event, _IN)
+    return not is_in, is_in and event.at is None
+
+
+def _brings_in(recorded: Recorded, row: ChangeFacts) -> bool:
+    """Say whether an event is what a change came in with, where nothing else tells that."""
+    event: Any = recorded.event
+    if row.deployed_at is None:
+        return False
+    if isinstance(event, (c.RolloutAdvanced, c.RolloutAborted)):
+        return event.percent > 0
+    return bool(event.reached_production)
+
+
+def _part(recorded: Recorded) -> tuple[str, ...]:
+    """Return what tells the deployment from what else is written of the same event of ours."""
+    return () if isinstance(recorded.event, _IN) else ("deployed",)
+
+
+def _moment(at: Moment | None) -> str | list[str] | None:
+    """Return a moment as customData has it: a time, or both ends of where it lies."""
+    if isinstance(at, Between):
+        return [_time(utc(end)) for end in (earliest(at), latest(at))]
+    return None if at is None else _time(utc(at))
+
+
+def _told(value: str | datetime | None) -> str | None:
+    return _time(utc(value)) if isinstance(value, datetime) else value
+
+
+def _predicate(row: ChangeFacts) -> str | None:
+    """Return what a service is by a change that came in; None where no service is deployed."""
     if row.kind is Kind.ROLLBACK:
         return "rolledback"
     return "deployed" if row.kind in {None, Kind.DEPLOYMENT} else None

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 import attrs
 
@@ -136,9 +136,15 @@ def format_named(name: str) -> Format:
 
 
 def payloads_of(value: object, made: Format) -> Iterator[object]:
-    """Yield the payloads of a file: one, a list of them, or a list under a key of the format."""
+    """
+    Yield the payloads of a JSON text.
+
+    It is one payload, or a page of them under a key of the format, or a list of payloads, of pages,
+    and of lists of these: pages of an API put into one list.
+    """
     if isinstance(value, list):
-        yield from value
+        for each in cast("list[object]", value):
+            yield from payloads_of(each, made)
         return
     if is_mapping(value):
         for key in made.listed_in:

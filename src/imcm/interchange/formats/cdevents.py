@@ -23,6 +23,12 @@ arrives; `context.id` is the delivery.
 
 The id of a subject is unique in its source only; so an incident is "source/id" where the source is
 told ("/monitoring/prod1/incident-7").
+
+**What `imcm export cdevents` wrote** is told by its customData, which has all that stands of an
+incident or a change in every event of it: moments, outcome, verdicts, commits. So each is one
+snapshot of that incident or change by its own id ("/<id of the ledger>/CHG-7"), whatever its type:
+a change that was rolled back is one change. Of two the later one counts, by `position`, the
+place in that ledger's log up to which it was told.
 """
 
 from __future__ import annotations
@@ -35,11 +41,13 @@ from typing import Any, Final
 import msgspec
 
 from imcm.domain.recorded import CHANGE, INCIDENT
-from imcm.domain.vocabulary import Kind, Moment, is_mapping
+from imcm.domain.vocabulary import Between, Commit, Kind, Moment, is_mapping
 from imcm.errors import InvalidValue
 from imcm.interchange.formats import Format
+from imcm.interchange.formats.telling import Told, listed
+from imcm.interchange.mapping import OF_OTHER
 from imcm.interchange.payloads import Options, Payload, json_of
-from imcm.interchange.statements import Happening, Read, Statement
+from imcm.interchange.statements import FACTS, Happening, Read, Statement
 
 SEVERITIES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -78,6 +86,10 @@ def _statements(payload: Mapping[str, Any], options: Options) -> Read:
     if found is None:
         raise InvalidValue("context.type", type_, "a CDEvents type: dev.cdevents.incident....")
     subject, predicate = found[1], found[2]
+    custom = of.part("customData") if is_mapping(of.raw("customData")) else None
+    if custom is not None and _is_of_ours(custom):
+        own = _own(of, custom, subject, predicate)
+        return Read(() if own is None else (own,), tuple(of.drops))
     at = of.moment("context", "timestamp")
     said: Statement | None = None
     if at is None:
@@ -155,6 +167,182 @@ def _statement(
         delivery=of.id("context", "id"),
         status=status,
     )
+
+
+# --- what another ledger of ours wrote ------------------------------------------------------------
+
+_OWN: Final = frozenset({"kind", "id", "event", "version", "recordedAt"})
+"""What customData has in every event that a ledger of ours wrote."""
+
+_STATUSES: Final[Mapping[str, str]] = MappingProxyType(
+    {"completed": "successful", "failed": "failed", "rolled_back": "rolled_back"}
+)
+_MOMENTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        INCIDENT: {
+            "detected_at": "detectedAt",
+            "impact_started_at": "impactStartedAt",
+            "declared_at": "declaredAt",
+            "acknowledged_at": "acknowledgedAt",
+        },
+        CHANGE: {
+            "requested_at": "requestedAt",
+            "started_at": "startedAt",
+            "deployed_at": "deployedAt",
+            "rolled_back_at": "rolledBackAt",
+            "recovered_at": "recoveredAt",
+            "closed_at": "closedAt",
+        },
+    }
+)
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
+    {
+        INCIDENT: {
+            "severity": "severity",
+            "severity_name": "severityName",
+            "mode": "mode",
+            "channel": "channel",
+            "symptom": "symptom",
+            "monitor": "monitor",
+            "dismissed": "dismissed",
+        },
+        CHANGE: {
+            "title": "title",
+            "type": "type",
+            "kind": "changeKind",
+            "risk": "risk",
+            "version": "artifactVersion",
+        },
+    }
+)
+_TAKEN_BACK: Final = frozenset({"dismissed", "merged_into", "fixes_incident", "repairs"})
+"""Facts that are said to be none where they are absent."""
+
+
+def _is_of_ours(custom: Payload) -> bool:
+    return set(custom.names()) >= _OWN and custom.raw("kind") in (INCIDENT, CHANGE)
+
+
+def _own(of: Payload, custom: Payload, subject: str, predicate: str) -> Statement | None:
+    """Return what stands of an incident or a change in the ledger that wrote an event."""
+    kind = custom.text("kind")
+    position = custom.number("position")
+    if subject == "change":
+        of.drop("context.type", f"change.{predicate}", "its commits stand with the deployment")
+        return None
+    if position is None:
+        why = "written by an earlier version, without how it ended: export it again"
+        raise InvalidValue("customData.position", None, why)
+    source = (of.text("context", "source") or "").rstrip("/")
+    told = Told(custom, INCIDENT if kind == INCIDENT else CHANGE)
+    for fact, name in _WORDS[told.kind].items():
+        told.put(fact, custom.text(name))
+    for fact, name in _MOMENTS[told.kind].items():
+        at = _moment_of(custom, name)
+        if at is None or not told.put(fact, at):
+            told.nothing(fact)
+    told.services(custom.each_text("services"))
+    told.put("environment", custom.text("environment"))
+    told.put("labels", custom.labels("labels"))
+    if told.kind == INCIDENT:
+        _own_incident(of, custom, told, source)
+    else:
+        _own_change(custom, told, source)
+    for fact in _TAKEN_BACK & FACTS[told.kind].keys() - told.facts.keys():
+        told.nothing(fact)
+    return told.statement(
+        f"{source}/{custom.required('id')}",
+        said_at=custom.time("recordedAt"),
+        sequence=position,
+        delivery=of.id("context", "id"),
+        status=custom.text("outcome") or predicate,
+        gone=custom.truth("withdrawn") is True,
+    )
+
+
+def _own_incident(of: Payload, custom: Payload, told: Told, source: str) -> None:
+    content = of.part("subject", "content")
+    told.put("title", content.text("description"))
+    ticket = content.text("ticketURI")
+    told.put("references", {"ticket": ticket} if ticket else None)
+    told.put("customers", custom.number("customers"))
+    for what in ("time_to_restore", "time_to_repair"):
+        told.put(f"stated_{what}", custom.number("stated", what))
+    verdicts: dict[str, list[str]] = {"caused": [], "fixed": []}
+    for each in custom.parts("verdicts"):
+        verdict = each.text("verdict") or ""
+        change = _reference(each, "change", source)
+        if change is not None and verdict in verdicts:
+            verdicts[verdict].append(change)
+        elif change is not None:
+            each.drop("verdict", verdict, "a source says what caused or fixed it, and no more")
+    for verdict, ids in verdicts.items():
+        told.put(f"{verdict}_by", tuple(ids))
+    told.put("merged_into", _reference(custom, "mergedInto", source))
+    for each in custom.parts("related"):
+        relation = each.text("relation")
+        if relation in {"child_of", "recurrence_of"}:
+            told.put(relation, _reference(each, "incident", source))
+    spells = list(custom.parts("spells"))
+    for number, spell in enumerate(spells, start=1):
+        if number > 1:
+            told.happen("reopened", _moment_of(spell, "started"))
+        for what in ("mitigated", "resolved", "closed"):
+            at = _moment_of(spell, what)
+            if number < len(spells):
+                told.happen(what, at)
+            elif at is None or not told.put(f"{what}_at", at):
+                told.nothing(f"{what}_at")
+
+
+def _own_change(custom: Payload, told: Told, source: str) -> None:
+    outcome = custom.text("outcome")
+    status = _STATUSES.get(outcome or "")
+    if status in {"failed", "rolled_back"} and custom.truth("reachedProduction") is False:
+        status = "not_deployed"
+        told.nothing("rolled_back_at")
+    failed_at = _moment_of(custom, "endedAt") if outcome == "failed" else None
+    for fact, value in (("status", status), ("failed_at", failed_at)):
+        if not told.put(fact, value):
+            told.nothing(fact)
+    told.put("planned", False if custom.truth("unplanned") else None)
+    told.put("fixes_incident", _reference(custom, "fixesIncident", source))
+    told.put("repairs", _reference(custom, "repairs", source))
+    commits = [
+        Commit(
+            id=commit.required("id"),
+            authored_at=commit.time("authoredAt"),
+            committed_at=commit.time("committedAt"),
+            pull_request=commit.text("pullRequest"),
+            opened_at=commit.time("openedAt"),
+            merged_at=commit.time("mergedAt"),
+        )
+        for commit in custom.parts("commits")
+    ]
+    told.put("commits", tuple(commits) or None)
+
+
+def _reference(of: Payload, name: str, source: str) -> str | None:
+    """Return the id of something in the ledger that wrote it, as it stands here."""
+    id_ = of.id(name)
+    if id_ is None:
+        return None
+    whole = f"{source}/{id_}"
+    if OF_OTHER.fullmatch(whole):
+        of.drop(name, id_, f"{source} reads as the name of another tool here; export with --source")
+        return None
+    return whole
+
+
+def _moment_of(of: Payload, name: str) -> Moment | None:
+    """Return a moment: a time, or where it lies between two."""
+    if listed(of, name) is None:
+        return of.moment(name)
+    first, last = of.time(name, 0), of.time(name, 1)
+    if first is None or last is None or last < first:
+        of.drop(name, of.raw(name), "two times, the earlier one first")
+        return None
+    return Between(earliest=first, latest=last)
 
 
 # --- each of them ---------------------------------------------------------------------------------
@@ -280,6 +468,7 @@ CDEVENTS: Final = Format(
         "service.removed": "a change of kind other, deployed at the timestamp",
         "ticket.created": "detected at the timestamp, of a ticket that is an incident",
         "ticket.closed": "resolved at the timestamp; closed, where its resolution is another",
+        "any, written by `imcm export cdevents`": "what stands of the incident or change there",
     },
     severities=SEVERITIES,
     statements=_statements,

@@ -3,8 +3,11 @@ Jira: issues with their changelog, as incidents, and changes of Jira Service Man
 
 The fields are those of Jira's REST API (developer.atlassian.com/cloud/jira; rows of issues and
 changelogs in apache/incubator-devlake, backend/plugins/jira/e2e/raw_tables) and of its webhooks;
-approvals those of Jira Service Management (rest/servicedeskapi/request/{key}/approval). An issue
-is its `id`: its key changes when it is moved.
+approvals those of Jira Service Management (rest/servicedeskapi/request/{key}/approval).
+
+**An issue is its key**, "OPS-7": people write it, links and every export of Jira have it. A key
+changes when the issue moves to another project; the changelog says which it had, so what stands
+under a former key, or under the issue's number, goes on there.
 
 **What happened** stands in the changelog. Every team has a workflow of its own, so what a status is
 to us is a mapping: `values.status`, before the statuses with which Jira begins (`INCIDENT_STATUSES`
@@ -190,9 +193,13 @@ class _Issue:
         self.hook = Payload(payload, options)
         self.is_hook = is_spoken_of(self.hook, "issue")
         self.of = self.hook.part("issue") if self.is_hook else self.hook
-        self.id = self.of.required("id")
+        number = self.of.id("id")
+        self.id = self.of.id("key") or self.of.required("id")
         self.fields = self.of.part("fields")
         self.steps = self._steps()
+        former = [step.before for step in reversed(self.steps) if step.field == "key"]
+        self.aliases: dict[str, tuple[str, ...]] = {}
+        self._name(self.id, *former, number)
         self.has_log = self.is_hook or is_spoken_of(self.of, "changelog")
 
     def _steps(self) -> list[_Step]:
@@ -222,6 +229,18 @@ class _Issue:
         for item in history.parts("items"):
             field = (item.text("field") or "").casefold()
             yield at, _Step(at, by, id_, field, item.text("fromString"), item.text("toString"))
+
+    def _name(self, id_: str, *others: str | None) -> None:
+        """Note by which ids an issue is named besides the one that is used."""
+        self.aliases[id_] = tuple(each for each in others if each is not None and each != id_)
+
+    def linked(self, link: Payload, which: str) -> str | None:
+        """Return the id of the issue at an end of a link, as that issue itself is named."""
+        number = link.id(which, "id")
+        id_ = link.id(which, "key") or number
+        if id_ is not None:
+            self._name(id_, number)
+        return id_
 
     def field(self, name: str) -> tuple[str, str] | None:
         """Return where a field of one's own is; None where nobody said so."""
@@ -277,12 +296,21 @@ class _Issue:
         told.label("type", fields.text("issuetype", "name"))
         told.label("assignee", _person(fields, "assignee"), empty=is_spoken_of(fields, "assignee"))
         told.label("resolution", fields.text("resolution", "name"))
-        joined = ", ".join(texts_of(fields, "labels"))
+        joined = ";".join(texts_of(fields, "labels"))  # as a table joins columns of one name
         told.label("labels", joined or None, empty=is_spoken_of(fields, "labels"))
         if self.is_hook or self.of.text("key") is None:
             told.add("references", "issue", self.of.text("self"))
         else:
             told.add("references", "issue", _browse(self.of.text("self"), self.of.text("key")))
+
+    def before(self, told: Told, at: Moment) -> Statement:
+        """Return what was told of it at an earlier time."""
+        return told.statement(self.id, said_at=at, aliases=self.named)
+
+    @property
+    def named(self) -> Mapping[str, tuple[str, ...]]:
+        """The ids of what its statements name, by the ids that are used; those with others."""
+        return {id_: others for id_, others in self.aliases.items() if others}
 
     def statement(self, told: Told) -> Statement:
         said_at = self.fields.moment("updated")
@@ -293,6 +321,7 @@ class _Issue:
             said_at=said_at,
             status=self.fields.text("status", "name"),
             gone=self.hook.text("webhookEvent") == "jira:issue_deleted",
+            aliases=self.named,
         )
 
 
@@ -395,10 +424,10 @@ def _ends(issue: _Issue, told: Told, meaning: str | None) -> None:
         if inward == _CAUSES and is_spoken_of(link, "inwardIssue"):
             kind = (link.text("inwardIssue", "fields", "issuetype", "name") or "").casefold()
             if "change" in kind or "deployment" in kind:
-                causes += [id_ for id_ in [link.id("inwardIssue", "id")] if id_ is not None]
+                causes += [id_ for id_ in [issue.linked(link, "inwardIssue")] if id_ is not None]
                 continue
         if outward == _DUPLICATES and is_spoken_of(link, "outwardIssue"):
-            merged = link.id("outwardIssue", "id")
+            merged = issue.linked(link, "outwardIssue")
             if merged is not None and known == DismissalReason.DUPLICATE:
                 continue
         other = link.text("outwardIssue", "key") or link.text("inwardIssue", "key")
@@ -422,7 +451,7 @@ def _priorities(issue: _Issue) -> Iterator[Statement]:
         told = Told(issue.of, INCIDENT)
         told.severity(word, SEVERITIES)
         if told.facts and at is not None:
-            yield told.statement(issue.id, said_at=at)
+            yield issue.before(told, at)
 
 
 # --- changes --------------------------------------------------------------------------------------

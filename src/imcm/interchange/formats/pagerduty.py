@@ -1,10 +1,12 @@
 """
-PagerDuty: webhooks of version 3, and incidents as the REST API prints them.
+PagerDuty: webhooks of version 3, and incidents and log entries as the REST API prints them.
 
 What the fields mean is told by PagerDuty/developer-docs (docs/webhooks) and by the reference of the
-REST API. Both shapes are recognised: a webhook has `event`, and tells what happened at
-`occurred_at` by `agent`, which may be null; a row of `GET /incidents` (or `{"incident": ...}`) is
-how the incident stands. The incident is `data.id`, or `id`.
+REST API. Each shape is recognised: a webhook has `event`, and tells what happened at `occurred_at`
+by `agent`, which may be null; a row of `GET /incidents` (or `{"incident": ...}`) is how the
+incident stands; an entry of `GET /log_entries`, or a page of them, tells when an incident was
+acknowledged and by whom, and nothing else: the rest is in the row. The incident is `data.id`, `id`
+or `incident.id`.
 
 What an event is about says `data.type`, and not `resource_type`: notes, status updates, responders
 and services come as events too, and say nothing that is kept of an incident. A delivery may come
@@ -23,7 +25,7 @@ Whom it is assigned to is no fact of an incident, and is not kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
@@ -61,6 +63,10 @@ def _statements(payload: Mapping[str, Any], options: Options) -> Read:
     elif of.raw("messages") is not None:
         of.drop("messages", of.raw("messages"), "webhooks of version 2 have ended; use version 3")
         said = None
+    elif _is_entry(of):
+        said = _entry(of)
+    elif of.raw("log_entries") is not None and _OF_A_ROW.isdisjoint(of.names()):
+        return read_of(filter(None, map(_entry, of.parts("log_entries"))), of.drops)
     else:
         said = _row(of.part("incident") if of.raw("incident") is not None else of)
     return read_of([] if said is None else [said], of.drops)
@@ -111,7 +117,6 @@ def _row(row: Payload) -> Statement:
     status = row.text("status") or ""
     changed = row.time("last_status_change_at")
     into = _merged_into(row)
-    acknowledged_at, acknowledged_by = _acknowledged(row)
     none: tuple[str, ...] = ()
     resolved: datetime | None = None
     if status == "resolved":
@@ -123,8 +128,6 @@ def _row(row: Payload) -> Statement:
     facts = {
         **_shared(row),
         "detected_at": row.moment("created_at", fact="detected_at"),
-        "acknowledged_at": acknowledged_at,
-        "acknowledged_by": acknowledged_by,
         "resolved_at": resolved,
         "merged_into": into,
     }
@@ -132,13 +135,15 @@ def _row(row: Payload) -> Statement:
         kind=INCIDENT,
         id=id_,
         facts=row.usable(INCIDENT, facts, none=none),
+        happened=tuple(_acknowledged(row)),
         said_at=row.time("updated_at") or changed,
         status=status,
         texts=row.texts,
     )
 
 
-def _acknowledged(row: Payload) -> tuple[datetime | None, str | None]:
+def _acknowledged(row: Payload) -> Iterator[Happening]:
+    """Yield the first acknowledgement that a row tells: one more beside those told before."""
     log = list(row.parts("log_entries"))
     found: list[tuple[datetime, str | None]] = []
     if any(entry.text("type") == "trigger_log_entry" for entry in log):
@@ -150,10 +155,44 @@ def _acknowledged(row: Payload) -> tuple[datetime | None, str | None]:
         at = each.time("at")
         if at is not None:
             found.append((at, each.id("acknowledger", "id")))
-    return min(found, key=lambda first: first[0], default=(None, None))
+    if found:
+        at, by = min(found, key=lambda first: first[0])
+        yield Happening("acknowledged", at, by)
 
 
-# --- what both tell -------------------------------------------------------------------------------
+# --- log entries ----------------------------------------------------------------------------------
+
+_ENTRY: Final = "_log_entry"
+_OF_A_ROW: Final = frozenset({"id", "incident", "status", "created_at"})
+"""What a row of incidents has, which may have log entries of its own; a page of them has none."""
+
+
+def _is_entry(of: Payload) -> bool:
+    kind = of.raw("type")
+    return isinstance(kind, str) and kind.removesuffix("_reference").endswith(_ENTRY)
+
+
+def _entry(entry: Payload) -> Statement | None:
+    """Return that an incident was acknowledged; of other entries nothing: the row tells it."""
+    kind = entry.text("type") or ""
+    if kind.removesuffix("_reference").removesuffix(_ENTRY) != "acknowledge":
+        entry.drop("type", kind, f"the row of its incident tells it; read is acknowledge{_ENTRY}")
+        return None
+    at = entry.time("created_at")
+    if at is None:
+        entry.drop("created_at", entry.raw("created_at"), "nothing says when it happened")
+        return None
+    return Statement(
+        kind=INCIDENT,
+        id=entry.required("incident", "id"),
+        happened=(Happening("acknowledged", at, entry.id("agent", "id")),),
+        said_at=at,
+        delivery=entry.id("id"),
+        status="acknowledged",
+    )
+
+
+# --- what all tell --------------------------------------------------------------------------------
 
 
 def _shared(of: Payload) -> dict[str, object]:
@@ -194,7 +233,7 @@ def _merged_into(of: Payload) -> str | None:
 
 PAGERDUTY: Final = Format(
     name="pagerduty",
-    title="PagerDuty: webhooks of version 3, and incidents of the REST API",
+    title="PagerDuty: webhooks of version 3, incidents and log entries of the REST API",
     source="pagerduty",
     order="time",
     statuses={
@@ -203,6 +242,7 @@ PAGERDUTY: Final = Format(
         "resolved": "resolved at occurred_at, or resolved_at, else last_status_change_at",
         "resolved (merge_resolve_reason)": "merged into the incident that it names",
         "incident.reopened": "reopened at occurred_at",
+        "acknowledge_log_entry": "acknowledged at created_at",
     },
     severities=SEVERITIES,
     listed_in=("incidents",),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
 from imcm.domain.vocabulary import DismissalReason, Moment, Window, earliest, is_mapping
@@ -181,6 +182,7 @@ class Told:
         delivery: str | None = None,
         status: str | None = None,
         gone: bool = False,
+        aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> Statement:
         """Return what is told."""
         return Statement(
@@ -194,6 +196,7 @@ class Told:
             status=status or "",
             texts=self.texts,
             gone=gone,
+            aliases=aliases,
         )
 
 
