@@ -1663,3 +1663,31 @@ def test_commits_name_changes_of_another_source():
         ledger, commits=commits, source="git", mapping={"refs": {"change_id": "github"}}
     )
     assert again.events == 0
+
+
+class TestSoManySecondsAfter:
+    MADE: ClassVar = {"acknowledged_at": {"after": ["Opened", "Seconds"]}}
+    MAPPING: ClassVar = {"incidents": {"columns": {"Opened": "detected_at"}, "made": MADE}}
+
+    @pytest.mark.parametrize(
+        ("seconds", "minute"), [("90", 1.5), ("90.5", 90.5 / 60), ("0", 0), ("", None)]
+    )
+    def test_a_moment(self, seconds, minute):
+        rows = [{"id": "A", "Opened": "2026-03-02T09:00Z", "Seconds": seconds}]
+        [row] = from_frames(incidents=rows, mapping=self.MAPPING).incidents
+        opened = datetime(2026, 3, 2, 9, tzinfo=UTC)
+        wanted = None if minute is None else opened + timedelta(minutes=minute)
+        assert row.acknowledged_at == wanted
+
+    @pytest.mark.parametrize("wrong", ["soon", "-1", "1e9", "9999999999", "1:30"])
+    def test_by_no_other_numbers(self, wrong):
+        rows = [{"id": "A", "Opened": "2026-03-02T09:00Z", "Seconds": wrong}]
+        if wrong == "9999999999":
+            rows[0]["Opened"] = "9990-03-02T09:00Z"
+        with pytest.raises(ImportRefusedError, match="Seconds"):
+            from_frames(incidents=rows, mapping=self.MAPPING)
+
+    def test_only_of_a_moment_and_of_two(self):
+        for name, how in (("title", ["Opened", "Seconds"]), ("resolved_at", ["Opened"])):
+            with pytest.raises(InvalidValue):
+                csv_options(mapping={"incidents": {"made": {name: {"after": how}}}})

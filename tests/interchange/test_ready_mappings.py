@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,9 @@ def test_what_pagerduty_states(tmp_path: Path) -> None:
     first, second = _facts(tmp_path, "pagerduty", PAGERDUTY, tz=None).incidents
     assert [each / 1_000_000 for each in first.stated.values()] == [5_400]
     assert (second.severity_last, second.severity_last_name) == ("P4", "P5")
-    assert first.labels["seconds_to_first_ack"] == "60"
+    assert first.detected_at is not None
+    assert first.acknowledged_at == first.detected_at + timedelta(seconds=60)
+    assert "seconds_to_first_ack" not in first.labels
     assert "resolved_by_user_name" not in first.labels
 
 

@@ -33,7 +33,7 @@ from imcm.interchange.csv_contract import (
     TABLES,
     CsvOptions,
 )
-from imcm.interchange.made_columns import LINE, Made
+from imcm.interchange.made_columns import LINE, PAIRS, Made
 from imcm.interchange.mapping import LABEL, OF_OTHER, Problem, Translation, duration
 from imcm.interchange.tables import Table, TableRow, read_table
 from imcm.plain import excerpt
@@ -136,7 +136,7 @@ _NOWHERE: Final = -1
 
 def _can_be(how: Made, places: tuple[int, ...]) -> bool:
     """Say whether a column can be made where some of those that it is made of may be missing."""
-    if how.how == "between":
+    if how.how in PAIRS:
         return _NOWHERE not in places
     return not places or any(at != _NOWHERE for at in places)
 

@@ -794,6 +794,9 @@ def _made_columns(
         if each.how == "between" and name not in DURATIONS:
             allowed = f"only {', '.join(DURATIONS)} can be between two times"
             raise InvalidValue(f"{where}.{name}", each.how, allowed)
+        if each.how == "after" and not name.endswith("_at"):
+            allowed = "only a moment, such as acknowledged_at, can be after another one"
+            raise InvalidValue(f"{where}.{name}", each.how, allowed)
     return made
 
 
