@@ -212,6 +212,8 @@ def pictures() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "survival-by-service", lambda: plots.survival(time_to_restore(facts, group_by="service"))
     yield "over-time", lambda: monthly.plot("over_time")
     yield "over-time-restore", lambda: monthly.plot("over_time", metric="restore")
+    yield "report", lambda: monthly.plot("all")
+    yield "report-without-periods", lambda: dora_report(facts, group_by="service").plot("all")
     yield "over-days", lambda: plots.over_time(change_failure_rate(facts, bucket_by="day"))
     yield "groups", lambda: monthly.plot("groups")
     yield "groups-restore", lambda: monthly.plot("groups", metric="restore")
@@ -219,6 +221,9 @@ def pictures() -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "side-by-side-restore", side_by_side(facts, metric="restore").plot
     yield "before-and-after", compare(before, after).plot
     yield "before-and-after-shares", compare(*shares).plot
+    fridays = Freeze(name="Friday", times=Weekly(start="Fri 00:00", end="Mon 06:00"))
+    policy = imcm.Policy(name="no Fridays", freezes=[fridays])
+    yield "what-if", imcm.what_if(log, policy).plot
     yield "restatement", corrected().plot
     yield "calibration", imcm.calibration(facts, every="month").plot
     yield "calendar", lambda: plots.calendar(facts, freezes=FREEZES, time_zone="Europe/London")
@@ -241,7 +246,9 @@ def main(folder: str, form: str = "svg") -> None:
 
     Path(folder).mkdir(parents=True, exist_ok=True)
     for name, draw in pictures():
-        figure = draw().figure
+        drawn = draw()
+        # Of several panels each is in the whole picture.
+        figure = (drawn[0] if isinstance(drawn, tuple) else drawn).figure
         # Without a date and with ids that are the same each time, so are the files.
         with matplotlib.rc_context({"svg.hashsalt": name}):
             figure.savefig(

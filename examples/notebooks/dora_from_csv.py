@@ -22,7 +22,7 @@
 # %%
 import csv
 import random
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -66,7 +66,7 @@ print((folder / "incidents.csv").read_text()[:300])
 # %% [markdown]
 # The ten lines. What a column is called is said in place (`Service`, `Title` and `Caused_by` are
 # known), the zone and the form of the times are said, not guessed. A row that can't be right would
-# be refused by its number, and nothing taken.
+# be refused by its number, and nothing taken. What is open grows until the day that `as_of` names.
 
 # %%
 columns = {
@@ -76,9 +76,10 @@ columns = {
 }
 mapping = {table: {"columns": names} for table, names in columns.items()}
 files: dict[str, Any] = {table: folder / f"{table}.csv" for table in columns}
-facts = from_frames(**files, mapping=mapping, tz="Europe/London", time_format="%d/%m/%Y %H:%M")
-report = dora_report(facts, group_by="service", bucket_by="month", time_zone="Europe/London")
-report.plot("groups")
+how: dict[str, Any] = {"tz": "Europe/London", "time_format": "%d/%m/%Y %H:%M"}
+facts = from_frames(**files, mapping=mapping, **how, as_of=datetime(2026, 7, 1, tzinfo=UTC))
+report = dora_report(facts, window="2026-01/2026-07", group_by="service", bucket_by="month")
+report.plot("all")
 
 # %% [markdown]
 # Each number has its interval, its band, and says of how many it is.
@@ -88,8 +89,13 @@ for metric, figure in report.figures.items():
     print(f"{metric:22}", figure, *report.bands[metric])
 
 # %% [markdown]
-# Whether checkout is worse than the others, or was only unlucky, the intervals above say. How
-# long its failures last is not one number but a curve:
+# Whether checkout is worse than the others, or was only unlucky, its interval says:
+
+# %%
+report.plot("groups")
+
+# %% [markdown]
+# How long its failures last is not one number but a curve:
 
 # %%
 report.plot("survival")

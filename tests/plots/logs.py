@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from imcm import Ledger, Verdict, change, incident
+from imcm import Ledger, Risk, Verdict, change, incident
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
 
@@ -39,4 +39,25 @@ def deployed(outcomes: Iterable[tuple[str, bool]]) -> Ledger:
                 link = {"change": f"CHG-{number}", "verdict": Verdict.CAUSED}
                 tx.record(id_, incident.link_change, **link, **mine)
                 tx.record(id_, incident.resolve, by="ana", at=at + timedelta(hours=1))
+    return ledger
+
+
+def planned(count: int) -> Ledger:
+    """Return a ledger of planned changes that were approved, one a day; every third one failed."""
+    ledger = Ledger.in_memory(clock=lambda: NOON + timedelta(days=count + 120))
+    plan = {"risk": Risk.LOW, "rollback_plan": "back", "title": "v", "services": ["a"]}
+    with ledger.transaction() as tx:
+        for number in range(count):
+            id_, at = f"CHG-{number}", NOON + timedelta(days=number)
+            tx.record(id_, change.plan, by="ana", at=at - timedelta(hours=2), **plan)
+            tx.record(id_, change.submit, by="ana", at=at - timedelta(hours=2))
+            tx.record(id_, change.approve, by="mia", at=at - timedelta(hours=1))
+            tx.record(id_, change.start, by="ana", at=at)
+            tx.record(id_, change.complete, by="ana", at=at + timedelta(minutes=5))
+            if number % 3 == 0:
+                mine = {"by": "ana", "at": at + timedelta(minutes=9)}
+                fails = {"title": "It fails", "services": ["a"]}
+                tx.record(f"INC-{number}", incident.detect, **fails, **mine)
+                link = {"change": id_, "verdict": Verdict.CAUSED}
+                tx.record(f"INC-{number}", incident.link_change, **link, **mine)
     return ledger

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 from matplotlib import pyplot
-from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from imcm import (
@@ -26,28 +25,16 @@ from imcm import (
     side_by_side,
     time_to_restore,
 )
-from imcm.plots.parts import MOST_BARS, MOST_ROWS
+from imcm.plots.forests import MOST_ROWS
+from imcm.plots.periods import MOST_BARS
 from imcm.projections.figures.figure import Included
 from imcm.projections.figures.units import shown
 from imcm.projections.statistics.intervals import Interval
 from imcm.projections.statistics.survival import kaplan_meier
 from plots.logs import NOON, deployed, restored
+from plots.looking import labels, legend, line, points, texts
 
 HOURS = (1, 2, 3, 5, 8, 13, -1, -1)
-
-
-def line(axes: object, label: str) -> Line2D:
-    """Return the line whose label begins so."""
-    [found] = [each for each in axes.get_lines() if str(each.get_label()).startswith(label)]
-    return found
-
-
-def texts(axes: object) -> list[str]:
-    return [text.get_text() for text in axes.texts]
-
-
-def labels(axes: object, which: str) -> list[str]:
-    return [text.get_text() for text in getattr(axes, f"get_{which}ticklabels")()]
 
 
 # --- survival -------------------------------------------------------------------------------------
@@ -79,14 +66,14 @@ def test_the_number_in_the_legend_is_the_value_of_the_figure(
     figure = time_to_restore(restored(*(m / 60 for m in minutes)).facts(), statistic=statistic)
     name = statistic.replace("_", " ")
     axes = figure.plot("survival")
-    [label] = [text.get_text() for text in axes.get_legend().get_texts()]
+    [label] = legend(axes)
     assert label == f"{name} {shown(figure.value, 'seconds')}, n = {len(minutes)}"
     [mark] = [each for each in axes.get_lines() if list(each.get_xdata()) == [figure.value] * 2]
     assert mark.get_ydata()[0] == 0
 
 
 def test_the_band_is_that_of_the_core() -> None:
-    """Every bound of the band is one of the curve's, and none is drawn of many curves."""
+    """Every bound of a band is one of the curve; of many curves none is drawn, which is said."""
     figure = time_to_restore(restored(1, 2, 3, 5, 8).facts())
     axes = plots.survival(figure)
     whole = kaplan_meier(figure.values(), [True] * 5)
@@ -94,10 +81,11 @@ def test_the_band_is_that_of_the_core() -> None:
     drawn = {round(float(y), 9) for path in band.get_paths() for y in path.vertices[:, 1]}
     assert {round(low, 9) for low in whole.low if low is not None} <= drawn
     assert {round(high, 9) for high in whole.high if high is not None} <= drawn
-    services = [(name, True) for name in ("a", "b", "c")]
-    assert not plots.survival(
-        time_to_restore(deployed(services).facts(), group_by="service")
-    ).collections
+    for count, bands in ((3, 3), (4, 0)):
+        services = [(name, True) for name in "abcd"[:count]]
+        axes = plots.survival(time_to_restore(deployed(services).facts(), group_by="service"))
+        assert len(axes.collections) == bands
+        assert ("no bands: of more than 3 curves" in " ".join(texts(axes))) is not bool(bands)
 
 
 def test_of_many_groups_the_largest_are_drawn() -> None:
@@ -142,20 +130,20 @@ def test_over_time_draws_each_period_with_its_interval_and_n() -> None:
         bucket_by="month",
     )
     axes = figure.plot()
-    values = list(line(axes, "change failure rate").get_ydata())
+    values = list(line(axes, "_change failure rate").get_ydata())
     assert len(values) == len(figure.buckets) == 6, window
     for value, part in zip(values, figure.buckets, strict=True):
         assert math.isnan(value) if part.value is None else value == part.value
     [bars] = [each for each in axes.collections if each.get_segments()]
-    for segment, part in zip(bars.get_segments(), figure.buckets, strict=True):
-        if part.value is not None:
-            assert tuple(segment[:, 1]) == (part.interval.low, part.interval.high)
+    known = [part for part in figure.buckets if part.value is not None]
+    for segment, part in zip(bars.get_segments(), known, strict=True):
+        assert tuple(segment[:, 1]) == (part.interval.low, part.interval.high)
     assert list(line(axes, "undefined").get_xdata()) == [
         n for n, part in enumerate(figure.buckets) if part.value is None
     ]
     assert labels(axes, "x")[2] == f"2026-03\nn = {figure.buckets[2].n}"
     assert axes.get_ylabel() == "change failure rate (%)"
-    assert axes.get_xlabel() == "month (UTC)"
+    assert axes.get_xlabel() == "month of deployment (UTC)"
 
 
 def test_a_group_can_be_drawn_over_time() -> None:
@@ -164,7 +152,8 @@ def test_a_group_can_be_drawn_over_time() -> None:
     figure = change_failure_rate(log, group_by="service", bucket_by="month")
     axes = plots.over_time(figure, group="b")
     assert axes.get_title(loc="left") == "Change failure rate, b"
-    assert set(line(axes, "change failure rate").get_ydata()) == {0.0}
+    assert {part.value for part in figure.groups[1].buckets} == {0.0}
+    assert set(line(axes, "period in part").get_ydata()) == {0.0}
     with pytest.raises(InvalidValue, match="one of its groups: a, b"):
         plots.over_time(figure, group="c")
     with pytest.raises(InvalidValue, match="a figure with periods"):
@@ -196,8 +185,7 @@ def test_each_group_has_its_value_its_interval_and_its_n() -> None:
     axes = figure.plot("groups")
     assert labels(axes, "y") == ["b", "c", "a", "all together"]
     by_name = {group.group: group for group in figure.groups} | {"all together": figure}
-    points = [each for each in axes.get_lines() if each.get_marker() in {"o", "D"}]
-    for name, point in zip(labels(axes, "y"), points, strict=True):
+    for name, point in zip(labels(axes, "y"), points(axes, "o", "D"), strict=True):
         assert list(point.get_xdata()) == [by_name[name].value]
     for name, bar in zip(labels(axes, "y"), axes.collections, strict=True):
         interval = by_name[name].interval
@@ -228,8 +216,7 @@ def test_presets_stand_side_by_side_with_their_own_numbers() -> None:
     result = side_by_side(deployed([("a", n % 3 == 0) for n in range(30)]).facts())
     axes = result.plot()
     assert labels(axes, "y") == list(result.figures)
-    points = [each for each in axes.get_lines() if each.get_marker() == "o"]
-    drawn = [point.get_xdata()[0] for point in points]
+    drawn = [point.get_xdata()[0] for point in points(axes, "o")]
     assert drawn == [each.value for each in result.figures.values() if each.value is not None]
     with pytest.raises(InvalidValue, match="side_by_side"):
         plots.side_by_side({})  # type: ignore[arg-type]
@@ -242,8 +229,7 @@ def test_numbers_in_another_unit_stand_beside_the_axis() -> None:
     axes = result.plot()
     units = [each.unit for each in result.figures.values() if each.value is not None]
     assert len(set(units)) > 1
-    points = [each for each in axes.get_lines() if each.get_marker() == "o"]
-    assert len(points) == max(units.count(unit) for unit in units)
+    assert len(points(axes, "o")) == max(units.count(unit) for unit in units)
     assert "without a point: in another unit" in texts(axes)
     assert sum("per week" in text for text in texts(axes)) >= 1
 

@@ -8,19 +8,21 @@ import importlib.util
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from matplotlib import image
+from matplotlib.text import Text
 
 GALLERY = Path(__file__).parents[2] / "docs" / "make_gallery.py"
 NAMES = (
-    *("survival", "survival-by-service", "over-time", "over-time-restore", "over-days", "groups"),
-    *("groups-restore", "side-by-side", "side-by-side-restore", "before-and-after"),
-    *("before-and-after-shares", "restatement", "calibration", "calendar", "incident", "change"),
+    *("survival", "survival-by-service", "over-time", "over-time-restore", "report"),
+    *("report-without-periods", "over-days", "groups", "groups-restore", "side-by-side"),
+    *("side-by-side-restore", "before-and-after", "before-and-after-shares", "what-if"),
+    *("restatement", "calibration", "calendar", "incident", "change"),
     *("incident-and-changes", "service-demo", "service", "services", "one-incident", "canary"),
 )
 
@@ -45,13 +47,22 @@ def test_all_pictures_are_looked_at() -> None:
     assert tuple(pictures()) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_picture_is_legible(name: str) -> None:
-    """No two labels of an axis lie on each other, both axes say what they have, and it is drawn."""
-    axes = pictures()[name]()
-    figure = axes.figure
-    out = BytesIO()
-    figure.savefig(out, format="png", bbox_inches="tight")
+def headings(axes: Any) -> list[Text]:
+    """Return the title, and the lines below it."""
+    title = axes.get_title(loc="left")
+    found = [text for text in axes.findobj(Text) if text.get_text() == title]
+    return [*found, *(text for text in axes.texts if not text.get_in_layout())]
+
+
+def apart(some: list[Text]) -> None:
+    """Fail where two texts lie on each other."""
+    boxes = [text.get_window_extent().padded(-1) for text in some]
+    for (one, text), (other, _) in combinations(zip(boxes, some, strict=True), 2):
+        assert not one.overlaps(other), text.get_text()
+
+
+def is_legible(axes: Any) -> None:
+    """Fail where labels of an axis lie on each other, or an axis does not say what it has."""
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         boxes = [tick.get_window_extent() for tick in ticks if tick.get_text()]
         assert boxes
@@ -61,6 +72,22 @@ def test_a_picture_is_legible(name: str) -> None:
     assert axes.get_xlabel()
     rows = axes.spines["left"].get_visible()
     assert not rows or axes.get_ylabel()  # where rows are labelled by name, there is no unit
+    box = axes.figure.bbox
+    for text in headings(axes):
+        assert text.get_window_extent().x1 <= box.x1 + 1, text.get_text()
+        assert text.get_window_extent().y1 <= box.y1 + 1, text.get_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_is_legible(name: str) -> None:
+    """No two labels of an axis lie on each other, both axes say what they have, and it is drawn."""
+    drawn = pictures()[name]()
+    panels = drawn if isinstance(drawn, tuple) else (drawn,)
+    out = BytesIO()
+    panels[0].figure.savefig(out, format="png", bbox_inches="tight")
+    for axes in panels:
+        is_legible(axes)
+    apart([heading for axes in panels for heading in headings(axes)])
     out.seek(0)
     pixels = image.imread(out)
     assert pixels.shape[0] > 150

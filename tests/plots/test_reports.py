@@ -35,10 +35,7 @@ from imcm.plots.canvas import lines_of
 from imcm.plots.differences import MOST_EFFECTS
 from imcm.projections.figures.units import shown
 from plots.logs import NOON, deployed, restored
-
-
-def texts(axes: object) -> list[str]:
-    return [text.get_text() for text in axes.texts]
+from plots.looking import legend, points, texts
 
 
 def y_labels(axes: object) -> list[str]:
@@ -57,8 +54,8 @@ def test_two_samples_are_two_curves_under_the_verdict() -> None:
     comparison = compare(a, b)
     axes = comparison.plot()
     assert comparison.verdict in " ".join(texts(axes))
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert [name[0] for name in names] == ["a", "b"]
+    names = legend(axes)
+    assert [name.split("\n")[0] for name in names] == ["all time (a):", "all time (b):"]
     assert all("n = 40" in name for name in names)
 
 
@@ -71,8 +68,7 @@ def test_the_numbers_beside_two_curves_are_those_compared(statistic: str) -> Non
     )
     comparison = compare(a, b)
     axes = comparison.plot()
-    names = [text.get_text() for text in axes.get_legend().get_texts()]
-    for name, figure in zip(names, (a, b), strict=True):
+    for name, figure in zip(legend(axes), (a, b), strict=True):
         assert f"{statistic} {shown(figure.value, 'seconds')}, n = {figure.n}" in name
     written = " ".join(texts(axes))
     assert f"difference b - a: {shown(comparison.difference, 'seconds')}" in written
@@ -97,8 +93,8 @@ def test_two_shares_are_two_points_with_their_intervals() -> None:
     )
     axes = compare(a, b).plot()
     comparison = compare(a, b)
-    points = [each.get_xdata()[0] for each in axes.get_lines() if each.get_marker() != "None"]
-    assert points == [a.value, b.value, comparison.difference]
+    drawn = [each.get_xdata()[0] for each in points(axes, "o", "s", "D")]
+    assert drawn == [a.value, b.value, comparison.difference]
     bars = [tuple(bar.get_segments()[0][:, 0]) for bar in axes.collections]
     assert bars == [(each.interval.low, each.interval.high) for each in (a, b, comparison)]
     assert y_labels(axes)[-1].startswith("difference b - a")
@@ -108,7 +104,7 @@ def test_two_shares_are_two_points_with_their_intervals() -> None:
     assert axes.get_xlabel() == "change failure rate (%)"
     nothing = change_failure_rate(Ledger.in_memory().facts())
     half = compare(nothing, attrs.evolve(b, interval=None)).plot()
-    assert [each.get_xdata()[0] for each in half.get_lines()] == [b.value]
+    assert [each.get_xdata()[0] for each in points(half, "o", "s", "D")] == [b.value]
     assert len(texts(compare(nothing, nothing).plot())) == 1
     with pytest.raises(InvalidValue, match="compare"):
         plots.before_and_after(a)  # type: ignore[arg-type]
@@ -205,10 +201,11 @@ def test_deciles_are_those_of_the_calibration() -> None:
     assert name
     result = calibration(log, every="month")
     axes = result.plot()
-    [points] = [each for each in axes.get_lines() if each.get_marker() == "o"]
-    assert list(points.get_xdata()) == [each.predicted for each in result.bins]
-    assert list(points.get_ydata()) == [each.observed for each in result.bins]
-    bars = [tuple(bar.get_segments()[0][:, 1]) for bar in axes.collections]
+    [drawn] = points(axes, "o")
+    assert list(drawn.get_xdata()) == [each.predicted for each in result.bins]
+    assert list(drawn.get_ydata()) == [each.observed for each in result.bins]
+    [collection] = axes.collections
+    bars = [tuple(segment[:, 1]) for segment in collection.get_segments()]
     assert bars == [(each.interval.low, each.interval.high) for each in result.bins]
     assert axes.get_xlabel() == "predicted failures (%)"
     empty = calibration(Ledger.in_memory().facts())
@@ -290,6 +287,7 @@ def test_each_day_has_its_deployments_and_its_incidents() -> None:
     assert len(frozen.get_paths()) == 4  # Tuesday and Wednesday, Saturday and Sunday
     assert [tuple(offset) for offset in dots.get_offsets()] == [(0.5, 3.5)]
     assert "8 deployments, 1 incident detected, 4 days with a freeze" in texts(axes)[0]
+    assert axes.get_title(loc="left") == "Deployments, incidents and freezes"
     assert y_labels(axes)[0] == "Mon"
 
 
@@ -310,3 +308,60 @@ def test_of_many_years_the_last_weeks_are_drawn() -> None:
     assert plots.calendar(log, window=window).get_xlim() == (0, 53)
     with pytest.raises(InvalidValue, match="freezes"):
         plots.calendar(log, freezes=["weekend"])  # type: ignore[list-item]
+
+
+def test_only_the_frozen_part_of_a_day_is_hatched() -> None:
+    """From Friday 18:00 to Monday 06:00, and each stretch once, whatever overlaps."""
+    log = deployed([("a", False)] * 14).facts()
+    weekend = Weekly(start="Fri 18:00", end="Mon 06:00", time_zone="UTC")
+    saturday = Weekly(start="Sat 00:00", end="Sun 00:00", time_zone="UTC")
+    freezes = [Freeze(name="w", times=weekend), Freeze(name="s", times=saturday)]
+    axes = plots.calendar(log, freezes=freezes)
+    frozen = axes.collections[1]
+    boxes = sorted(
+        (x0, y0, y1 - y0)
+        for path in frozen.get_paths()
+        for (x0, y0), (_, y1) in [(path.vertices.min(axis=0), path.vertices.max(axis=0))]
+    )
+    week = [(4.75, 0.25), (5.0, 1.0), (6.0, 1.0)]
+    first = [(0, 0.0, 0.25), *((0, y, height) for y, height in week)]
+    second = [(1, 0.0, 0.25), *((1, y, height) for y, height in week)]
+    assert boxes == [*first, *second]
+    assert "8 days with a freeze, all of it or a part" in texts(axes)[0]
+
+
+def test_without_freezes_nothing_is_said_of_them() -> None:
+    """Not that there were none: nobody gave any."""
+    log = deployed([("a", True)] * 3).facts()
+    axes = plots.calendar(log)
+    assert axes.get_title(loc="left") == "Deployments and incidents"
+    assert not any("freeze" in text for text in texts(axes))
+    long_ago = Window(start=NOON - timedelta(days=9), end=NOON - timedelta(days=8))
+    axes = plots.calendar(log, freezes=[Freeze(name="f", times=long_ago)])
+    assert "0 days with a freeze" in texts(axes)[0]
+
+
+def test_the_key_says_what_the_size_of_a_dot_means() -> None:
+    """One entry for each size there is, with its own size."""
+    ledger = Ledger.in_memory(clock=lambda: NOON + timedelta(days=90))
+    for day, count in enumerate((1, 2, 5)):
+        for number in range(count):
+            at = NOON + timedelta(days=day, minutes=number)
+            ledger.record(f"INC-{day}{number}", incident.detect, by="ana", at=at, title="Slow")
+    axes = plots.calendar(ledger.facts())
+    assert legend(axes) == ["1 incident", "2 incidents", "4 or more incidents"]
+    sizes = [each.get_sizes()[0] for each in axes.collections[1:]]
+    assert sizes == sorted(set(sizes))
+
+
+@pytest.mark.parametrize("days", [10, 60, 360])
+def test_a_calendar_fills_its_figure(days: int) -> None:
+    """As it is saved, without anything cut away: no empty third, and nothing outside."""
+    axes = plots.calendar(deployed([("a", n % 9 == 0) for n in range(days)]).facts())
+    figure = axes.figure
+    figure.canvas.draw()
+    drawn = figure.get_tightbbox()
+    assert drawn.x0 < 0.1 * figure.get_figwidth()
+    assert drawn.x1 <= figure.get_figwidth() + 0.01
+    assert drawn.y0 >= -0.01
+    assert axes.get_window_extent().x0 < 0.15 * figure.bbox.width

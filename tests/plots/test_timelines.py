@@ -30,6 +30,7 @@ from imcm.interchange.csv_files import import_csv
 from imcm.plots.clock_scale import ClockScale
 from imcm.plots.timelines import MOST_BARS, MOST_EVENTS, MOST_LANES, lanes_of, links_between
 from plots.logs import NOON, deployed, restored
+from plots.looking import texts
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def test_a_timeline_has_a_row_for_each_event(story: Ledger) -> None:
 def test_kinds_of_pictures_of_a_timeline(story: Ledger) -> None:
     """A few incidents and changes are events, many are lanes; others are refused."""
     whole = timeline(story.replay())
-    assert whole.plot().get_title(loc="left") == "Incidents and changes"
+    assert whole.plot().get_title(loc="left") == "Incidents and changes of checkout"
     assert whole.plot("events").get_title(loc="left").startswith("Timeline of INC-204")
     with pytest.raises(InvalidValue, match="one of events, lanes"):
         whole.plot("gantt")
@@ -256,7 +257,9 @@ def test_of_many_lanes_incidents_and_what_caused_them_are_drawn() -> None:
     failed = range(7, 200, 20)
     assert {f"INC-{n}  It fails" for n in failed} <= set(labels)
     assert {f"CHG-{n}  v" for n in failed} <= set(labels)
-    assert "40 of 10 incidents and 200 changes" in [text.get_text() for text in axes.texts]
+    assert "10 incidents and 30 of 200 changes; drawn are the newest, what is linked first" in (
+        texts(axes)
+    )
 
 
 def test_of_many_events_those_that_change_a_status_are_drawn() -> None:
@@ -280,6 +283,69 @@ def test_what_is_open_goes_on_to_the_edge() -> None:
     assert bar.get_x() == 0.0
     assert bar.get_x() + bar.get_width() >= axes.get_xlim()[1] * 0.999
     assert "incident open" in legend(axes)
+
+
+def test_what_is_open_says_so_at_the_edge() -> None:
+    """The bar goes on beyond the last event, with an arrow head and the word; else neither."""
+    for kind in ("events", "lanes"):
+        ledger = restored(-1)
+        ledger.record("INC-0", incident.mark, name="x", by="ana", at=NOON + timedelta(hours=2))
+        axes = ledger.timeline("INC-0").plot(kind)
+        [bar] = axes.patches
+        end = bar.get_x() + bar.get_width()
+        assert end > 1.05 * 7_200
+        assert end == pytest.approx(axes.get_xlim()[1])
+        [head] = [each for each in axes.get_lines() if each.get_marker() == ">"]
+        assert list(head.get_xdata()) == [pytest.approx(end)]
+        assert "open" in texts(axes)
+        over = restored(2).timeline("INC-0").plot(kind)
+        assert "open" not in texts(over)
+        assert not [each for each in over.get_lines() if each.get_marker() == ">"]
+
+
+def test_what_nobody_knows_the_time_of_stands_apart() -> None:
+    """Below all others, under its own heading, and in the key."""
+    rows = [{"id": "INC-1", "detected_at": str(NOON), "severity": "P2", "resolved_at": ""}]
+    ledger = Ledger.in_memory()
+    import_csv(ledger, incidents=rows)
+    axes = timeline(ledger.replay()).plot("events")
+    [mark] = [each for each in axes.get_lines() if each.get_marker() == "<"]
+    dots = [each for each in axes.get_lines() if each.get_marker() == "o"]
+    assert mark.get_ydata()[0] > max(each.get_ydata()[0] for each in dots) + 1
+    assert "time not known" in texts(axes)
+    assert "time not known" in legend(axes)
+    [heading] = [text for text in axes.texts if text.get_text() == "time not known"]
+    assert heading.get_position()[1] < mark.get_ydata()[0]
+    assert y_labels(axes)[-1].startswith("triaged as P2")
+    assert "time not known" not in legend(restored(-1).timeline("INC-0").plot("events"))
+
+
+def test_of_many_lanes_both_kinds_are_drawn() -> None:
+    """Linked pairs first, then as many of one kind as of the other, and how many of how many."""
+    ledger = deployed([("search", n in {3, 50}) for n in range(73)])
+    with ledger.transaction() as tx:
+        for number in range(60):
+            at = NOON + timedelta(days=number, hours=1)
+            mine = {"by": "ana", "at": at, "title": "Slow", "services": ["search", "login"]}
+            tx.record(f"INC-9{number:02}", incident.detect, **mine)
+    axes = timeline(ledger.replay(), service="search").plot("lanes")
+    names = {name.split()[0] for name in y_labels(axes)}
+    assert {"INC-3", "CHG-3", "INC-50", "CHG-50"} <= names
+    assert sum(name.startswith("INC") for name in names) == MOST_LANES / 2
+    [said] = [text for text in texts(axes) if text.startswith("20 of ")]
+    assert said.startswith("20 of 62 incidents and 20 of 73 changes; drawn are the newest")
+    assert axes.get_title(loc="left") == "Incidents and changes of search"
+
+
+def test_lanes_name_their_services() -> None:
+    """Those that all have, else all where they are few, else how many."""
+    for services, said in (("ab", "a, b"), ("abcd", "4 services")):
+        ledger = deployed([(name, False) for name in services])
+        axes = timeline(ledger.replay()).plot("lanes")
+        assert axes.get_title(loc="left") == f"Incidents and changes of {said}"
+    ledger = Ledger.in_memory()
+    ledger.record("INC-1", incident.detect, by="ana", at=NOON, title="Slow")
+    assert ledger.timeline("INC-1").plot("lanes").get_title(loc="left") == "Incidents and changes"
 
 
 # --- the scale ------------------------------------------------------------------------------------

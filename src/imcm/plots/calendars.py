@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from imcm import frames
 from imcm.domain.policy import Policy
 from imcm.domain.policy.freezes import Freeze, listed
 from imcm.domain.recorded import Recorded
 from imcm.plain import count_of
-from imcm.plots.canvas import BLACK, VERMILLION, axes_for, finished, headed, said
+from imcm.plots.canvas import axes_for, finished, headed, key, said
+from imcm.plots.inks import MARK, RGB, Palette, legible, mixed, palette_of
 from imcm.projections.facts.fold import Facts
 from imcm.projections.figures.days import day_of, midnight, next_midnight
 from imcm.projections.figures.definition import checked_period
@@ -25,12 +26,16 @@ from imcm.projections.figures.function import facts_of
 from imcm.projections.figures.units import zone
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from matplotlib.axes import Axes
 
 MOST_WEEKS: Final = 53
 """Of a longer time the last so many weeks are drawn."""
 
-HATCHED: Final = "#8C8C8C"
+MOST_DOTS: Final = 4
+"""From so many incidents of one day on, dots grow no more."""
+
 _DAY: Final = timedelta(days=1)
 
 
@@ -47,7 +52,8 @@ def calendar(
     """
     Draw a calendar: a square for each day, darker with more deployments; dots are incidents.
 
-    A day on which something was frozen is hatched. Deployments are those that
+    The part of a day in which something was frozen is hatched, a day running from the top of its
+    square to the bottom. Larger dots are more incidents of one day. Deployments are those that
     `deployment_frequency` counts, incidents those that `time_to_restore` knows, on the day they
     were detected. Weeks are columns and begin on Monday.
 
@@ -70,14 +76,14 @@ def calendar(
     chosen: dict[str, Any] = {"time_zone": time_zone, "services": services}
     deployed = _per_day(frames.deployments(known, **chosen).columns()["day"])
     detected = _per_day(frames.incidents(known, **chosen).columns()["detected_day"])
-    axes = axes_for(ax, width=10.0, height=3.2)
-    title = "Deployments, incidents and freezes"
+    title = "Deployments, incidents and freezes" if given else "Deployments and incidents"
     if asked is not None:
         first, last = day_of(asked[0], home), day_of(asked[1] - timedelta(microseconds=1), home)
     elif deployed or detected:
         days = [*deployed, *detected]
         first, last = min(days), max(days)
     else:
+        axes = axes_for(ax, width=10.0, height=3.2)
         return said(axes, title, "there is neither a deployment nor an incident")
     whole = (last - first).days // 7 + 1
     monday = first - _DAY * first.weekday()
@@ -86,37 +92,76 @@ def calendar(
         monday += _DAY * 7 * (weeks - MOST_WEEKS)
         weeks, first = MOST_WEEKS, max(first, monday)
     days = [first + _DAY * number for number in range((last - first).days + 1)]
-    frozen = {
-        day
-        for freeze in given
-        for start, end in freeze.stretches(midnight(first, home), next_midnight(last, home))
-        for day in _days_of(start.astimezone(home), end.astimezone(home))
-        if first <= day <= last
-    }
+    axes = axes_for(ax, width=max(LEAST_WIDTH, 1.6 + 0.17 * weeks), height=3.2)
+    frozen = _frozen(given, first, last, home)
     most = max((deployed[day] for day in days), default=0)
     _squares(axes, days, monday, weeks, deployed, most)
-    _frozen(axes, sorted(frozen), monday)
+    _hatched(axes, frozen, monday)
     _dots(axes, [(day, detected[day]) for day in days if detected[day]], monday)
     _labels(axes, monday, weeks, last)
     cut = f"the last {weeks} weeks of {whole:,}; " if whole > weeks else ""
-    counts = (
-        f"{count_of(sum(deployed[day] for day in days), 'deployment')}, "
-        f"{count_of(sum(detected[day] for day in days), 'incident')} detected, "
-        f"{count_of(len(frozen), 'day')} with a freeze"
-    )
-    headed(axes, title, f"{cut}{first} to {last} ({time_zone}): {counts}")
+    counts = [
+        count_of(sum(deployed[day] for day in days), "deployment"),
+        f"{count_of(sum(detected[day] for day in days), 'incident')} detected",
+    ]
+    if given:
+        count = len({part.day for part in frozen})
+        counts.append(f"{count_of(count, 'day')} with a freeze, all of it or a part")
+    headed(axes, title, f"{cut}{first} to {last} ({time_zone}): {', '.join(counts)}")
     return finished(axes)
+
+
+LEAST_WIDTH: Final = 5.5
+"""So wide is a new figure at least, in inches."""
 
 
 def _per_day(days: Iterable[object]) -> Counter[date]:
     return Counter(date.fromisoformat(day) for day in days if isinstance(day, str))
 
 
-def _days_of(start: datetime, end: datetime) -> Iterable[date]:
+class _Part(NamedTuple):
+    """The part of a day that is frozen, from 0 to 1, as the clocks of the zone tell it."""
+
+    day: date
+    start: float
+    end: float
+
+
+def _frozen(freezes: Iterable[Freeze], first: date, last: date, home: ZoneInfo) -> list[_Part]:
+    """Return what is frozen of each day, each stretch once, in order."""
+    stretches = sorted(
+        stretch
+        for freeze in freezes
+        for stretch in freeze.stretches(midnight(first, home), next_midnight(last, home))
+    )
+    together: list[tuple[datetime, datetime]] = []
+    for start, end in stretches:
+        if together and start <= together[-1][1]:
+            together[-1] = together[-1][0], max(end, together[-1][1])
+        else:
+            together.append((start, end))
+    return [
+        part
+        for start, end in together
+        for part in _parts_of(start.astimezone(home), end.astimezone(home))
+        if first <= part.day <= last
+    ]
+
+
+def _parts_of(start: datetime, end: datetime) -> Iterable[_Part]:
     day = start.date()
-    while day < end.date() or (day == end.date() and end.time() > time()):
-        yield day
+    while day <= end.date():
+        since = _share(start) if day == start.date() else 0.0
+        until = _share(end) if day == end.date() else 1.0
+        if until > since:
+            yield _Part(day, since, until)
         day += _DAY
+
+
+def _share(moment: datetime) -> float:
+    """Return which part of a day is over by the clock."""
+    clock = timedelta(hours=moment.hour, minutes=moment.minute, seconds=moment.second)
+    return clock / _DAY
 
 
 def _column_row(day: date, monday: date) -> tuple[int, int]:
@@ -134,54 +179,69 @@ def _squares(
     for day in days:
         column, row = _column_row(day, monday)
         cells[row][column] = float(counts[day])
-    # From nearly white to dark: in greyscale the order stays.
-    ramp = LinearSegmentedColormap.from_list("days", ["#F2F2F2", "#9CC9E3", "#0072B2", "#00304D"])
+    palette = palette_of(axes)
+    ramp = LinearSegmentedColormap.from_list("days", _ramp(palette))
     mesh = axes.pcolormesh(
-        cells, cmap=ramp, vmin=0, vmax=max(most, 1), edgecolors="white", linewidth=1.2
+        cells, cmap=ramp, vmin=0, vmax=max(most, 1), edgecolors=[palette.paper], linewidth=1.2
     )
-    axes.set_aspect("equal")
-    bar = axes.figure.colorbar(mesh, ax=axes, shrink=0.6, pad=0.015, aspect=12)
-    bar.set_label("deployments per day", fontsize=8)
+    axes.set_aspect("equal", anchor="W")
+    # In the axes' own coordinates, so that it stands beside them however wide they come out.
+    bar = axes.figure.colorbar(mesh, cax=axes.inset_axes((1 + 0.6 / weeks, 0.1, 0.8 / weeks, 0.8)))
+    bar.set_label("deployments per day", fontsize=8, color=palette.title)
     bar.ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4, min_n_ticks=1))
-    bar.ax.tick_params(labelsize=8)
+    bar.ax.tick_params(labelsize=8, labelcolor=palette.title, color=palette.title)
+    bar.outline.set_edgecolor(palette.note)
 
 
-def _frozen(axes: Axes, days: Sequence[date], monday: date) -> None:
+def _ramp(palette: Palette) -> list[RGB]:
+    """Return colours from nearly the paper to its opposite: in greyscale the order stays."""
+    return [
+        palette.tint(palette.strong, 0.07),
+        palette.tint(palette.blue, 0.4 if palette.is_light else 0.55),
+        palette.blue if palette.is_light else mixed(palette.blue, palette.strong, 0.35),
+        mixed(palette.blue, palette.strong, 0.65 if palette.is_light else 0.8),
+    ]
+
+
+def _hatched(axes: Axes, parts: Sequence[_Part], monday: date) -> None:
     from matplotlib.collections import PatchCollection
     from matplotlib.patches import Rectangle
 
-    if not days:
+    if not parts:
         return
-    squares = [Rectangle(_column_row(day, monday), 1, 1) for day in days]
-    axes.add_collection(
-        PatchCollection(
-            squares,
-            facecolor="none",
-            edgecolor=HATCHED,
-            hatch="////",
-            linewidth=0,
-            label="frozen",
-        )
-    )
-    axes.add_patch(
-        Rectangle((-9, -9), 1, 1, facecolor="none", edgecolor=HATCHED, hatch="////", label="freeze")
-    )
+    palette = palette_of(axes)
+    places = [_column_row(part.day, monday) for part in parts]
+    look: dict[str, Any] = {
+        "facecolor": "none",
+        "edgecolor": legible(mixed(palette.paper, palette.strong, 0.4), (palette.paper,), MARK),
+        "hatch": "////",
+        "linewidth": 0,
+    }
+    squares = [
+        Rectangle((column, row + part.start), 1, part.end - part.start)
+        for (column, row), part in zip(places, parts, strict=True)
+    ]
+    axes.add_collection(PatchCollection(squares, **look))
+    axes.add_patch(Rectangle((-9, -9), 1, 1, label="frozen", **look))
 
 
 def _dots(axes: Axes, days: Sequence[tuple[date, int]], monday: date) -> None:
-    if not days:
-        return
-    places = [_column_row(day, monday) for day, _ in days]
-    axes.scatter(
-        [column + 0.5 for column, _ in places],
-        [row + 0.5 for _, row in places],
-        s=[min(32 + 24 * (count - 1), 104) for _, count in days],
-        color=VERMILLION,
-        edgecolors="white",
-        linewidths=0.8,
-        zorder=3,
-        label="incidents (larger: more)",
-    )
+    palette = palette_of(axes)
+    for count in range(1, MOST_DOTS + 1):
+        places = [_column_row(day, monday) for day, each in days if min(each, MOST_DOTS) == count]
+        if not places:
+            continue
+        more = " or more" if count == MOST_DOTS else ""
+        axes.scatter(
+            [column + 0.5 for column, _ in places],
+            [row + 0.5 for _, row in places],
+            s=32 + 24 * (count - 1),
+            color=[palette.vermillion],
+            edgecolors=[palette.paper],
+            linewidths=0.8,
+            zorder=3,
+            label=f"{count}{more} incident{'' if count == 1 else 's'}",
+        )
 
 
 def _labels(axes: Axes, monday: date, weeks: int, last: date) -> None:
@@ -201,16 +261,4 @@ def _labels(axes: Axes, monday: date, weeks: int, last: date) -> None:
     axes.set_xlabel("week", fontsize=8)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    handles, labels = axes.get_legend_handles_labels()
-    kept = [pair for pair in zip(handles, labels, strict=True) if pair[1] != "frozen"]
-    if kept:
-        axes.legend(
-            [handle for handle, _ in kept],
-            [label for _, label in kept],
-            loc="upper left",
-            bbox_to_anchor=(0, -0.28),
-            ncols=2,
-            frameon=False,
-            fontsize=8,
-            labelcolor=BLACK,
-        )
+    key(axes, ncols=5)

@@ -1,58 +1,26 @@
 """
-What all pictures share: axes, inks that differ without colour, text that nothing obeys, units.
+What all pictures share: axes, text that nothing obeys, headings and keys.
 
 matplotlib is loaded by `axes_for`, which every picture calls first, so that `import imcm.plots`
 costs nothing and what is missing is said by name.
 """
 
 # The annotations of matplotlib leave arguments untyped.
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from textwrap import wrap
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from imcm.errors import InvalidValue, MissingExtraError
 from imcm.plain import plain
-from imcm.projections.figures.figure import Figure
-from imcm.projections.figures.units import SECONDS, SHARE, shown
+from imcm.plots.inks import MARK, TEXT, Palette, legible, palette_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
-
-# --- inks -----------------------------------------------------------------------------------------
-# The colours of Okabe and Ito, which people of all kinds of colour vision tell apart. None of them
-# stands alone: a line has its dashes, a point its shape, an area its hatching.
-
-BLUE: Final = "#0072B2"
-VERMILLION: Final = "#D55E00"
-GREEN: Final = "#009E73"
-ORANGE: Final = "#E69F00"
-PURPLE: Final = "#CC79A7"
-BLACK: Final = "#000000"
-GREY: Final = "#595959"
-PALE: Final = "#D9D9D9"
-
-
-class Ink(NamedTuple):
-    """How one of several curves is drawn: its colour, dashes and points."""
-
-    colour: str
-    dashes: str | tuple[int, tuple[int, ...]]
-    marker: str
-
-
-INKS: Final = (
-    Ink(BLUE, "-", "o"),
-    Ink(VERMILLION, (0, (5, 2)), "s"),
-    Ink(GREEN, (0, (1, 1)), "^"),
-    Ink(BLACK, (0, (6, 2, 1, 2)), "D"),
-    Ink(PURPLE, (0, (9, 3)), "v"),
-)
-"""As many curves as can be told apart in one picture."""
 
 # --- axes -----------------------------------------------------------------------------------------
 
@@ -70,18 +38,71 @@ def axes_for(ax: Axes | None, *, width: float = 8.0, height: float = 4.5) -> Axe
         MissingExtraError: The extra `plot` is not installed.
         InvalidValue: *ax* is no Axes.
     """
+    pyplot = loaded()
+    from matplotlib.axes import Axes
+
+    if ax is not None and not isinstance(ax, Axes):
+        raise InvalidValue("ax", ax, "Axes of matplotlib, or None for new ones")
+    axes: Axes = ax or pyplot.subplots(figsize=(width, height), layout="constrained")[1]
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    _frame_read(axes, palette_of(axes))
+    return axes
+
+
+# Any: the module, which is not there without the extra.
+def loaded() -> Any:
+    """
+    Return pyplot.
+
+    Raises:
+        MissingExtraError: The extra `plot` is not installed.
+    """
     try:
         from matplotlib import pyplot
-        from matplotlib.axes import Axes
     except ImportError:
         raise MissingExtraError("drawing", "plot") from None
-    if ax is None:
-        _, ax = pyplot.subplots(figsize=(width, height), layout="constrained")
-    elif not isinstance(ax, Axes):
-        raise InvalidValue("ax", ax, "Axes of matplotlib, or None for new ones")
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.set_axisbelow(True)
-    return ax
+    return pyplot
+
+
+def _frame_read(ax: Axes, palette: Palette) -> None:
+    """Give the frame, ticks and labels of axes that would vanish a colour that does not."""
+    from matplotlib import colors
+
+    def read(colour: Any, least: float) -> Any:
+        return legible(colors.to_rgb(colour), (palette.around,), least)
+
+    for spine in ax.spines.values():
+        spine.set_edgecolor(read(spine.get_edgecolor(), MARK))
+    for axis in (ax.xaxis, ax.yaxis):
+        [tick] = axis.get_major_ticks(1)[:1]
+        axis.set_tick_params(
+            which="both",
+            color=read(tick.tick1line.get_color(), MARK),
+            labelcolor=read(tick.label1.get_color(), TEXT),
+        )
+        axis.label.set_color(read(axis.label.get_color(), TEXT))
+
+
+def rows_named(axes: Axes, names: Sequence[str]) -> None:
+    """Make of the axis on the left a list of names, from the top down."""
+    axes.set_yticks(range(len(names)), labels=list(names))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    plain_left(axes)
+
+
+def plain_left(axes: Axes) -> None:
+    """Leave the names of rows at the left without a line and ticks."""
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def grid(axes: Axes, which: str) -> None:
+    """Draw lines that lead the eye from the ticks of the axis "x", "y" or "both"."""
+    axes.grid(axis=which, color=palette_of(axes).pale, linewidth=0.6)  # type: ignore[arg-type]
+
+
+# --- text -----------------------------------------------------------------------------------------
 
 
 def words(text: object, longest: int = 60) -> str:
@@ -96,107 +117,6 @@ def words(text: object, longest: int = 60) -> str:
     return line.replace("$", r"\$")
 
 
-def headed(ax: Axes, title: str, *lines: str) -> None:
-    """
-    Write a title, and smaller lines below it; each was made by `words` or holds none.
-
-    They are wrapped to the width of the axes, as far as it is known before all is laid out.
-    """
-    wide = _characters(ax)
-    title = "\n".join(_wrapped(title, max(14, round(wide * 0.72))))
-    said = [part for line in lines if line for part in _wrapped(line, wide)]
-    ax.set_title(title, loc="left", fontsize=11, fontweight="bold", pad=7 + 13 * len(said))
-    for number, line in zip(reversed(range(len(said))), said, strict=True):
-        written = ax.annotate(
-            line,
-            xy=(0, 1),
-            xycoords="axes fraction",
-            xytext=(0, 6 + 13 * number),
-            textcoords="offset points",
-            fontsize=9,
-            color=GREY,
-        )
-        # The title, which stands above, makes room for it. If it took part in the layout itself,
-        # a line longer than its axes are wide would leave nothing for the axes of a grid.
-        written.set_in_layout(False)
-
-
-def _characters(ax: Axes) -> int:
-    """Return about how many characters of the small lines fit side by side above the axes."""
-    figure = ax.get_figure(root=True)
-    inches = 0.0 if figure is None else ax.get_window_extent().width / figure.dpi
-    return max(20, round(inches * 15.5))
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Return text made by `words` as lines, in which signs are still no formulas."""
-    return [words(line, width) for line in wrap(text.replace(r"\$", "$"), width)]
-
-
-def finished(ax: Axes) -> Axes:
-    """Return the axes, all of whose text is read as `words` wrote it, whatever the settings."""
-    from matplotlib.text import Text
-
-    for text in ax.findobj(Text):
-        if isinstance(text, Text):
-            text.set_usetex(False)
-            text.set_parse_math(True)
-    return ax
-
-
-def said(ax: Axes, title: str, reason: str) -> Axes:
-    """Say in words why there is nothing to draw, in place of an empty picture."""
-    ax.set_axis_off()
-    ax.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    ax.text(
-        0.5,
-        0.5,
-        reason,
-        transform=ax.transAxes,
-        ha="center",
-        va="center",
-        wrap=True,
-        color=GREY,
-    )
-    return finished(ax)
-
-
-def titled(figure: Figure) -> str:
-    """Return what a figure is of, as a title."""
-    name = words(figure.name[:1].upper() + figure.name[1:])
-    return name if figure.group is None else f"{name}, {words(figure.group, 40)}"
-
-
-def of_how_many(figure: Figure) -> str:
-    """Return how a number came about: the statistic, of how many, and what is still open."""
-    statistic = getattr(figure.definition, "statistic", None) if figure.unit == SECONDS else None
-    statistic = None if statistic is None else str(statistic).replace("_", " ")
-    text = f"n = {figure.n:,}" if statistic is None else f"{statistic} of {figure.n:,}"
-    open_ = figure.counts.get("still open", 0)
-    return f"{text}, {open_:,} still open" if open_ else text
-
-
-def level_of(figures: Iterable[Figure]) -> str:
-    """Return what the bars of figures are, in words, and what it means where there is none."""
-    text, bare = "", False
-    for figure in figures:
-        low, high = ends(figure)
-        if low is None and high is None:
-            bare |= figure.value is not None
-        elif not text and figure.interval is not None:
-            level = f"{100 * figure.interval.level:g} %"
-            text = f"bars: {level} intervals ({figure.interval.method})"
-    if not bare:
-        return text
-    return f"{text}; none: no interval" if text else "no value has an interval"
-
-
-def ends(figure: Figure) -> tuple[float | None, float | None]:
-    """Return the bounds of a figure's interval, None for each that it does not have."""
-    interval = figure.interval
-    return (None, None) if interval is None else (interval.low, interval.high)
-
-
 def lines_of(text: object, width: int = 95, most: int = 3) -> list[str]:
     """
     Return a sentence from outside as a few lines, each as `words` makes it.
@@ -207,83 +127,156 @@ def lines_of(text: object, width: int = 95, most: int = 3) -> list[str]:
     return [words(line, width) for line in lines]
 
 
-# --- scales ---------------------------------------------------------------------------------------
-
-_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
-_UNITS: Final = ((_DAY, "days"), (_HOUR, "hours"), (_MINUTE, "minutes"), (1.0, "seconds"))
-_STEPS: Final = (
-    *(step * 1.0 for step in (1, 2, 5, 10, 15, 30)),
-    *(step * _MINUTE for step in (1, 2, 5, 10, 15, 30)),
-    *(step * _HOUR for step in (1, 2, 3, 4, 6, 12)),
-    *(step * _DAY for step in (1, 2, 3, 5, 7, 14, 30, 60, 90, 180, 365, 730, 1_825, 3_650)),
-)
-_MARKS: Final = (
-    *(1.0, 10.0, _MINUTE, 5 * _MINUTE, 15 * _MINUTE, _HOUR, 4 * _HOUR, 12 * _HOUR),
-    *(_DAY, 3 * _DAY, 7 * _DAY, 30 * _DAY, 90 * _DAY, 365 * _DAY, 3_650 * _DAY),
-)
-"""Where a logarithmic axis of durations is labelled, in seconds."""
-
-_WIDE: Final = 100
-"""From this ratio of the longest to the shortest on, durations are drawn on a logarithmic axis."""
-
-
-def is_wide(values: Sequence[float]) -> bool:
-    """Say whether durations, the smallest first, are drawn on a logarithmic axis."""
-    return bool(values) and values[0] > 0 and values[-1] / values[0] >= _WIDE
-
-
-def scaled(axis: Axis, unit: str, low: float, high: float, *, log: bool = False) -> str:
+def headed(ax: Axes, title: str, *lines: str) -> None:
     """
-    Give an axis the ticks of a unit, for values between *low* and *high*; return the unit in words.
+    Write a title, and smaller lines below it; each was made by `words` or holds none.
 
-    The values drawn are those of the figure, in its unit: only the ticks are in hours, or in %.
+    They are wrapped to the room above the axes, each time these are drawn.
     """
-    from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator
+    from imcm.plots.fitted import Heading
 
-    if unit == SHARE:
-        ticks_read(axis, lambda value: f"{round(100 * value, 6):g}")
-        return "%"
-    if unit != SECONDS:
-        return unit
-    if log:
-        inside = [mark for mark in _MARKS if low * 0.8 <= mark <= high * 1.2]
-        axis.set_major_locator(FixedLocator(inside[:: 1 + (len(inside) - 1) // 10] or [high]))
-        axis.set_minor_locator(NullLocator())
-        ticks_read(axis, lambda value: shown(value, SECONDS))
-        return "logarithmic"
-    size, name, step = _ticks_of(low, high)
-    if step is not None:
-        axis.set_major_locator(MultipleLocator(step))
-    ticks_read(axis, lambda value: f"{round(value / size, 6):g}")
-    return name
+    palette = palette_of(ax)
+    said = [line for line in lines if line]
+    _read_as_written(ax)  # before any of it is measured
+    Heading(ax, title, said, ink=palette.title, soft=palette.note)
 
 
-def _ticks_of(low: float, high: float) -> tuple[float, str, float | None]:
-    """Return the unit in which durations read best, its name, and how far ticks are apart."""
-    longest, span = max(abs(low), abs(high)), high - low
-    for size, name in _UNITS:
-        parts = () if size == 1 else (size / 4, size / 2)
-        steps = (*parts, *(step for step in _STEPS if step >= size and step % size == 0))
-        step = next((step for step in steps if span / step <= 7), None)
-        # Two labels at least, and none like 3.1667.
-        if longest >= 2 * size and (step is None or span / step >= 1.5):
-            return size, name, step
-    return 1.0, "seconds", None
+def beside(axes: Axes, row: float, text: str, colour: Any) -> None:
+    """Write a text to the right of the axes, at a row."""
+    axes.annotate(
+        text,
+        xy=(1, row),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9,
+        color=colour,
+        annotation_clip=False,
+    )
 
 
-def ticks_read(axis: Axis, text_of: Callable[[float], str]) -> None:
-    """Write at each tick of an axis what a function says of its value."""
-    from matplotlib.ticker import FuncFormatter
+def key(axes: Axes, *, below: float = 0.6, **where: Any) -> None:
+    """
+    Say what is what: one entry for each label, below the axes unless said otherwise.
 
-    def text(value: float, _: int | None) -> str:
-        return text_of(value)
+    There it hides nothing, whatever is drawn.
 
-    axis.set_major_formatter(FuncFormatter(text))
+    Args:
+        below: How far below, in inches: beyond the ticks and the label of the axis.
+        where: As `Axes.legend` takes it.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    first = dict(reversed(list(zip(labels, handles, strict=True))))
+    order = list(dict.fromkeys(labels))
+    if not order:
+        return
+    place = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": _below(axes, below)}
+    given: dict[str, Any] = {**place, "fontsize": 8, "ncols": 4, **where}
+    # Around the axes, unless it is placed in them.
+    palette = palette_of(axes)
+    colour = palette.title if "bbox_to_anchor" in given else palette.strong
+    axes.legend([first[each] for each in order], order, frameon=False, labelcolor=colour, **given)
 
 
-def with_unit(name: str, unit: str) -> str:
-    """Return the label of an axis: what it has, and in which unit."""
-    return f"{name} ({unit})"
+def _below(axes: Axes, inches: float) -> Any:
+    """Return the axes' own coordinates, moved down."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return axes.transAxes + ScaledTranslation(0, -inches, figure.dpi_scale_trans)
+
+
+def finished(ax: Axes) -> Axes:
+    """
+    Return the axes, all of whose text is read as `words` wrote it, whatever the settings.
+
+    Where their figure is not laid out by itself, axes become smaller until what stands around them
+    is in the figure and not on other axes.
+    """
+    _read_as_written(ax)
+    figure = ax.get_figure()
+    if figure is not None and figure.get_layout_engine() is None:
+        for _ in range(2):  # narrower axes have longer headings
+            _room_made(ax)
+    return ax
+
+
+def _read_as_written(ax: Axes) -> None:
+    from matplotlib.text import Text
+
+    for text in ax.findobj(Text):
+        if isinstance(text, Text):
+            text.set_usetex(False)
+            text.set_parse_math(True)
+
+
+LEAST_PART: Final = 0.3
+"""To no less than this part of their width and height are axes made smaller."""
+
+
+def _room_made(ax: Axes) -> None:
+    taken = _taken(ax)
+    if taken is None:
+        return
+    box = ax.get_position()
+    low, high = _free(ax)
+    starts, sizes = [box.x0, box.y0], [box.width, box.height]
+    for side, (first, last) in enumerate(zip(*taken, strict=True)):
+        most = (1 - LEAST_PART) * sizes[side] / 2
+        before = min(max(low[side] - first, 0.0), most)
+        starts[side] += before
+        sizes[side] -= before + min(max(last - high[side], 0.0), most)
+    ax.set_position((starts[0], starts[1], sizes[0], sizes[1]))
+
+
+def _taken(ax: Axes) -> tuple[list[float], list[float]] | None:
+    """Return from where to where axes and what is around them stand, in parts of the figure."""
+    figure, box = ax.get_figure(root=True), ax.get_tightbbox()
+    if figure is None or box is None:
+        return None
+    wide, high = figure.bbox.width, figure.bbox.height
+    return [box.x0 / wide, box.y0 / high], [box.x1 / wide, box.y1 / high]
+
+
+def _free(ax: Axes) -> tuple[list[float], list[float]]:
+    """Return from where to where nothing else stands, across and up, in parts of the figure."""
+    figure = ax.get_figure(root=True)
+    low, high, box = [0.0, 0.0], [1.0, 1.0], ax.get_position()
+    for other in () if figure is None else figure.axes:
+        its, taken = other.get_position(), _taken(other)
+        if other is ax or taken is None:
+            continue
+        first, last = taken
+        for side, across in ((0, 1), (1, 0)):
+            if its.max[across] <= box.min[across] or its.min[across] >= box.max[across]:
+                continue
+            if its.max[side] <= box.min[side]:
+                low[side] = max(low[side], min(last[side], box.min[side]))
+            elif its.min[side] >= box.max[side]:
+                high[side] = min(high[side], max(first[side], box.max[side]))
+    return low, high
+
+
+def said(ax: Axes, title: str, reason: str) -> Axes:
+    """Say in words why there is nothing to draw, in place of an empty picture."""
+    palette = palette_of(ax)
+    ax.set_axis_off()
+    headed(ax, title)
+    figure = ax.get_figure(root=True)
+    inches = 5.0 if figure is None else ax.get_window_extent().width / figure.dpi
+    signs = wrap(reason.replace(r"\$", "$"), max(16, round(12 * inches)))
+    ax.text(
+        0.5,
+        0.5,
+        "\n".join(line.replace("$", r"\$") for line in signs),
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        color=palette.note,
+    )
+    return finished(ax)
 
 
 def spread(count: int, most: int) -> list[int]:

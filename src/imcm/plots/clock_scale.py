@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from imcm.plots.canvas import GREY, PALE
+from imcm.plots.inks import palette_of
 from imcm.projections.figures.units import SECONDS, shown
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ LONG: Final = 0.6
 
 CUT: Final = 0.07
 """How wide a cut is drawn, as a part of all that is drawn to scale."""
+
+GOES_ON: Final = 0.07
+"""How far what is not over goes on beyond the last moment, as a part of the whole width."""
 
 APART: Final = 0.085
 """How far labels are apart at least, as a part of the whole width."""
@@ -87,20 +90,31 @@ class ClockScale:
         share = (time - segment.end) / (following.start - segment.end)
         return segment.x + segment.end - segment.start + share * self._cut
 
-    def on(self, axes: Axes) -> None:
-        """Give the axis below its ticks, mark the cuts, and say in which zone times are."""
+    @property
+    def edge(self) -> float:
+        """Where what is not over ends, to the right of all that happened."""
+        return self.width * (1 + GOES_ON)
+
+    def on(self, axes: Axes, *, goes_on: bool = False) -> None:
+        """
+        Give the axis below its ticks, mark the cuts, and say in which zone times are.
+
+        Args:
+            goes_on: Leaves room at the right for what is not over.
+        """
+        palette = palette_of(axes)
         ticks = self._ticks()
         axes.set_xticks([x for x, _ in ticks], labels=[label for _, label in ticks], fontsize=8)
         room = 0.02 * self.width or 1.0
-        axes.set_xlim(-room, self.width + room)
+        axes.set_xlim(-room, self.edge if goes_on else self.width + room)
         axes.set_xlabel(f"time ({self._home.key})")
         for before, after in pairwise(self.segments):
             left = before.x + before.end - before.start
             axes.axvspan(
                 left + 0.2 * self._cut,
                 left + 0.8 * self._cut,
-                facecolor="white",
-                edgecolor=PALE,
+                facecolor=palette.paper,
+                edgecolor=palette.tint(palette.strong, 0.3),
                 hatch="xxx",
                 linewidth=0,
                 zorder=2.5,
@@ -114,9 +128,9 @@ class ClockScale:
                 ha="center",
                 va="center",
                 fontsize=8,
-                color=GREY,
+                color=palette.soft,
                 zorder=4,
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+                bbox={"facecolor": palette.paper, "edgecolor": "none", "pad": 1.5},
             )
 
     def _ticks(self) -> list[tuple[float, str]]:

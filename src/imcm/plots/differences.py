@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Final
 from imcm.domain.recorded import kind_and_id
 from imcm.errors import InvalidValue
 from imcm.plain import count_of
+from imcm.plots.bars import ends
 from imcm.plots.canvas import (
-    BLACK,
-    BLUE,
-    GREY,
-    INKS,
-    PALE,
-    VERMILLION,
     axes_for,
+    beside,
     finished,
+    grid,
     headed,
     lines_of,
+    rows_named,
     said,
-    scaled,
-    with_unit,
     words,
 )
+from imcm.plots.captions import measured, span_name, titled
 from imcm.plots.durations import curves
+from imcm.plots.forests import Row, draw_rows, height_of
+from imcm.plots.inks import palette_of
+from imcm.plots.scales import scaled, with_unit
 from imcm.projections.figures.figure import Figure
-from imcm.projections.figures.units import SECONDS, minute, shown, zone
+from imcm.projections.figures.units import SECONDS, SHARE, brief, shown, zone
 from imcm.projections.reports.compare import Comparison, difference_text
 from imcm.projections.reports.restated import Effect, Restatement
 
@@ -48,8 +48,9 @@ def before_and_after(comparison: Comparison, /, *, ax: Axes | None = None) -> Ax
     Draw a comparison: both survival curves of durations, or both shares with their intervals.
 
     Above it stands the verdict of the tests, and the difference with its interval: two curves that
-    look apart may well be one. The numbers of both sides are those that were compared. Below two
-    shares their difference is drawn with its interval, in percentage points.
+    look apart may well be one. The numbers of both sides are those that were compared, and each is
+    called by its time and group. Below two shares their difference is drawn with its interval, in
+    percentage points.
 
     Args:
         comparison: As `imcm.compare` returns it.
@@ -61,99 +62,95 @@ def before_and_after(comparison: Comparison, /, *, ax: Axes | None = None) -> Ax
     """
     if not isinstance(comparison, Comparison):
         raise InvalidValue("comparison", comparison, "what compare(...) returns")
-    title = words(comparison.name[:1].upper() + comparison.name[1:]) + ", before and after"
-    lines = lines_of(comparison.verdict, most=4)
+    names = _names(comparison)
+    title = f"{words(comparison.name[:1].upper() + comparison.name[1:])}, {_apart(comparison)}"
+    lines = lines_of(comparison.verdict, 400, most=1)
     if comparison.difference is not None:
         apart = difference_text(comparison.difference, comparison.interval, comparison.unit)
         if apart not in comparison.verdict:
-            lines.append(words(f"difference b - a: {apart}", 95))
-    for warning in comparison.warnings[:2]:
-        lines += lines_of(f"warning: {warning}", most=2)
-    if more := len(comparison.warnings[2:]):
+            lines.append(words(f"difference b - a: {apart}", 200))
+    lines += [words(f"warning: {warning}", 160) for warning in comparison.warnings[:MOST_WARNINGS]]
+    if more := len(comparison.warnings[MOST_WARNINGS:]):
         lines.append(f"{count_of(more, 'more warning')}: explain() has all")
-    sides = [(f"{name}, {_side(each)}", each) for name, each in _sides(comparison)]
+    sides = list(zip(names, (comparison.a, comparison.b), strict=True))
     if comparison.unit == SECONDS:
-        return curves(sides, title=title, lines=lines, figure=comparison.b, ax=ax)
-    return _shares(comparison, sides, title, lines, ax)
+        return curves(sides, title=title, lines=lines, figure=comparison.b, ax=ax, keyed_below=True)
+    return _side_by_side(comparison, sides, title, lines, ax)
 
 
-def _sides(comparison: Comparison) -> list[tuple[str, Figure]]:
-    return [("a", comparison.a), ("b", comparison.b)]
+MOST_WARNINGS: Final = 2
+"""Of more warnings the first stand above the picture."""
+
+
+def _apart(comparison: Comparison) -> str:
+    """Return what tells the two sides apart: time, or groups."""
+    a, b = comparison.a, comparison.b
+    if a.window != b.window:
+        return "before and after"
+    if a.group is None or b.group is None or a.group == b.group:
+        return "a and b"
+    return f"{words(a.group, 30)} and {words(b.group, 30)}"
+
+
+def _names(comparison: Comparison) -> list[str]:
+    """Return what both sides are of: their times and their groups, and which is a and which b."""
+    return [
+        f"{_side(figure)} ({letter})"
+        for letter, figure in (("a", comparison.a), ("b", comparison.b))
+    ]
 
 
 def _side(figure: Figure) -> str:
-    """Return what one of two figures is of: its window, and its group."""
+    """Return what one of two figures is of: its group and its time."""
     parts = [] if figure.group is None else [words(figure.group, 24)]
     if figure.window is not None:
-        home = zone(figure.time_zone)
-        parts.append(" to ".join(minute(time, home) for time in figure.window))
+        parts.append(span_name(figure.window, zone(figure.time_zone)))
     return ", ".join(parts) or "all time"
 
 
-def _shares(
+def _side_by_side(
     comparison: Comparison,
     sides: Sequence[tuple[str, Figure]],
     title: str,
     lines: Sequence[str],
     ax: Axes | None,
 ) -> Axes:
-    axes = axes_for(ax, height=3.6)
-    drawn = [figure for _, figure in sides if figure.value is not None]
-    if not drawn:
+    axes = axes_for(ax, height=height_of(3) + 0.8)
+    if all(figure.value is None for _, figure in sides):
         return said(axes, title, words(comparison.reason or "nothing to count", 200))
-    least = most = 0.0
-    for row, ((_, figure), ink) in enumerate(zip(sides, INKS, strict=False)):
-        if figure.value is None:
-            continue
-        interval = figure.interval
-        low = high = figure.value
-        if interval is not None and interval.low is not None and interval.high is not None:
-            low, high = interval.low, interval.high
-        axes.hlines([row], [low], [high], color=ink.colour, linewidth=1.8)
-        axes.plot([figure.value], [row], marker=ink.marker, markersize=8, color=ink.colour)
-        text = f"{shown(figure.value, figure.unit)}, n = {figure.n:,}"
-        axes.annotate(
-            text, (figure.value, row), (0, 9), textcoords="offset points", ha="center", fontsize=9
-        )
-        most = max(most, high)
-    names = [name.replace(", ", "\n", 1) for name, _ in sides]
+    looks = (("blue", "o"), ("vermillion", "s"))
+    rows = [
+        Row(name.replace(" to ", "\nto "), figure.value, *ends(figure), _value(figure), *look)
+        for (name, figure), look in zip(sides, looks, strict=True)
+    ]
     if comparison.difference is not None:
-        names.append("difference b - a\n(percentage points)")
-        low, high = _difference(axes, len(sides), comparison, comparison.difference)
-        least, most = min(least, low), max(most, high)
-    unit = scaled(axes.xaxis, comparison.unit, least, most)
-    axes.set_xlim(least * 1.1, most * 1.1 or 1.0)
-    axes.set_yticks(range(len(names)), labels=names)
-    axes.set_ylim(len(names) - 0.5, -0.7)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+        rows.append(_difference(comparison, comparison.difference))
+        palette = palette_of(axes)
+        axes.axvline(0.0, color=palette.soft, linewidth=0.8, linestyle=":", zorder=0)
+        axes.axhline(len(sides) - 0.5, color=palette.pale, linewidth=0.8, zorder=0)
+    unit = draw_rows(axes, rows, comparison.unit)
     axes.set_xlabel(with_unit(words(comparison.name), unit))
-    axes.grid(axis="x", color=PALE, linewidth=0.6)
     headed(axes, title, *lines)
     return finished(axes)
 
 
-def _difference(
-    axes: Axes, row: int, comparison: Comparison, difference: float
-) -> tuple[float, float]:
-    """Draw the difference of two shares with its interval; return from where to where it is."""
-    interval = comparison.interval
-    low = difference if interval.low is None else interval.low
-    high = difference if interval.high is None else interval.high
-    axes.axvline(0.0, color=GREY, linewidth=0.8, linestyle=":", zorder=0)
-    axes.axhline(row - 0.5, color=PALE, linewidth=0.8)
-    axes.hlines([row], [low], [high], color=BLACK, linewidth=1.8)
-    axes.plot([difference], [row], linestyle="none", marker="D", markersize=7, color=BLACK)
-    axes.annotate(
-        f"{100 * difference:+.3g}, {100 * interval.level:g} % interval "
-        f"{100 * low:+.3g} to {100 * high:+.3g}",
-        (difference, row),
-        (0, 9),
-        textcoords="offset points",
-        ha="center",
-        fontsize=9,
-    )
-    return low, high
+def _value(figure: Figure) -> str:
+    if figure.value is None:
+        return f"undefined: {words(figure.reason or '', 40)}"
+    return f"{brief(figure.value, figure.unit)}   n = {figure.n:,}"
+
+
+def _difference(comparison: Comparison, difference: float) -> Row:
+    """Return the row of the difference: of shares in percentage points, of rates in their unit."""
+    low, high = comparison.interval.low, comparison.interval.high
+    unit, scale = comparison.unit, 1
+    if unit == SHARE:
+        unit, scale = "percentage points", 100
+    text = f"{scale * difference:+.3g}"
+    if low is not None and high is not None:
+        text += f"   {scale * low:+.3g} to {scale * high:+.3g}"
+    name = f"difference b - a\n({unit})"
+    return Row(name, difference, low, high, text, "strong", "D")
 
 
 # --- restatement ----------------------------------------------------------------------------------
@@ -180,8 +177,9 @@ def restatement(result: Restatement, /, *, ax: Axes | None = None) -> Axes:
     """
     if not isinstance(result, Restatement):
         raise InvalidValue("result", result, "what restated(...) returns")
-    unit, name = result.after.unit, words(result.after.name)
-    title = f"{name[:1].upper()}{name[1:]} since it was published"
+    unit, name = result.after.unit, measured(result.after)
+    title = titled(result.after)
+    title += f"{',' if ',' in title else ''} since it was published"
     effects = _largest(result.changes)
     axes = axes_for(ax, height=2.2 + 0.36 * len(effects))
     values = [result.before.value, result.after.value]
@@ -195,8 +193,9 @@ def restatement(result: Restatement, /, *, ax: Axes | None = None) -> Axes:
         _bar(axes, row, effect, unit)
         if effect.value_before is not None:
             # From the row above, where the value came from.
+            soft = palette_of(axes).soft
             axes.vlines(
-                [effect.value_before], [row - 1], [row], color=GREY, linewidth=0.7, zorder=0
+                [effect.value_before], [row - 1], [row], color=soft, linewidth=0.7, zorder=0
             )
         rows.append(_record(result.after, effect))
     more = len(result.changes) - len(effects)
@@ -205,17 +204,15 @@ def restatement(result: Restatement, /, *, ax: Axes | None = None) -> Axes:
         others = [each.effect for each in result.changes if id(each) not in shown_ones]
         together = float(sum((each for each in others if each is not None), Fraction()))
         rows.append(f"{more:,} more records, which moved it less")
-        _beside(axes, len(rows) - 1, f"together {_signed(together, unit)}")
+        colour = palette_of(axes).title
+        beside(axes, len(rows) - 1, f"together {_signed(together, unit)}", colour)
     _total(axes, len(rows), result.after)
     rows.append("as known now")
     low, high = min(known), max(known)
     room = (high - low) * 0.12 or abs(high) * 0.1 or 1.0
     axes.set_xlim(low - room, high + room)
-    axes.set_yticks(range(len(rows)), labels=rows)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="x", color=PALE, linewidth=0.6)
+    rows_named(axes, rows)
+    grid(axes, "x")
     axes.set_xlabel(with_unit(name, scaled(axes.xaxis, unit, low, high)))
     moved = f"{shown(result.before.value, unit)} became {shown(result.after.value, unit)}"
     known_since = f"{count_of(result.events, 'event')} became known since"
@@ -235,22 +232,24 @@ def _largest(changes: Sequence[Effect]) -> list[Effect]:
 
 
 def _total(axes: Axes, row: int, figure: Figure) -> None:
+    palette = palette_of(axes)
     text = f"{shown(figure.value, figure.unit)}   n = {figure.n:,}"
     if figure.value is None:
         text = f"undefined: {words(figure.reason or '', 40)}"
     else:
-        axes.axvline(figure.value, color=GREY, linewidth=0.7, linestyle=":", zorder=0)
-        axes.plot([figure.value], [row], marker="D", markersize=8, color=BLACK)
-    _beside(axes, row, text)
+        axes.axvline(figure.value, color=palette.soft, linewidth=0.7, linestyle=":", zorder=0)
+        axes.plot([figure.value], [row], marker="D", markersize=8, color=palette.strong)
+    beside(axes, row, text, palette.title)
 
 
 def _bar(axes: Axes, row: int, effect: Effect, unit: str) -> None:
+    palette = palette_of(axes)
     before, after = effect.value_before, effect.value_after
     if before is None or after is None:
         end = after if before is None else before
         if end is not None:
-            axes.plot([end], [row], marker="x", markersize=8, color=GREY)
-        _beside(axes, row, f"{'from' if before is None else 'to'} undefined")
+            axes.plot([end], [row], marker="x", markersize=8, color=palette.soft)
+        beside(axes, row, f"{'from' if before is None else 'to'} undefined", palette.title)
         return
     up = after > before
     axes.barh(
@@ -258,33 +257,19 @@ def _bar(axes: Axes, row: int, effect: Effect, unit: str) -> None:
         [after - before],
         left=[before],
         height=0.55,
-        color=VERMILLION if up else BLUE,
+        color=palette.vermillion if up else palette.blue,
         hatch="////" if up else "",
-        edgecolor="white" if up else BLUE,
+        edgecolor=palette.paper if up else palette.blue,
         linewidth=0.8,
     )
-    axes.plot(
-        [after], [row], marker=">" if up else "<", markersize=6, color=BLACK, linestyle="none"
-    )
+    axes.plot([after], [row], marker=">" if up else "<", markersize=6, color=palette.strong,
+              linestyle="none")  # fmt: skip
     change = 0.0 if effect.effect is None else float(effect.effect)
-    _beside(axes, row, _signed(change, unit))
+    beside(axes, row, _signed(change, unit), palette.title)
 
 
 def _signed(value: float, unit: str) -> str:
     return ("+" if value > 0 else "") + shown(value, unit)
-
-
-def _beside(axes: Axes, row: int, text: str) -> None:
-    axes.annotate(
-        text,
-        xy=(1, row),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(8, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=9,
-        annotation_clip=False,
-    )
 
 
 def _record(figure: Figure, effect: Effect) -> str:

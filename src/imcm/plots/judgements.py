@@ -17,24 +17,10 @@ import attrs
 from imcm.domain.policy.judging import CanaryPlan, CanaryVerdict, Look, evidence_path, judge
 from imcm.domain.vocabulary import is_list, is_mapping
 from imcm.errors import InvalidValue
-from imcm.plots.canvas import (
-    BLACK,
-    BLUE,
-    GREY,
-    INKS,
-    PALE,
-    VERMILLION,
-    axes_for,
-    finished,
-    headed,
-    lines_of,
-    said,
-    scaled,
-    spread,
-    ticks_read,
-    with_unit,
-    words,
-)
+from imcm.plots.bars import Bar, draw_bars
+from imcm.plots.canvas import axes_for, finished, grid, headed, lines_of, said, spread, words
+from imcm.plots.inks import MOST_CURVES, palette_of
+from imcm.plots.scales import scaled, ticks_read, with_unit
 from imcm.projections.figures.units import SHARE
 from imcm.projections.reports.calibration import Calibration
 
@@ -69,15 +55,16 @@ def calibration(result: Calibration, /, *, ax: Axes | None = None) -> Axes:
     x, y = [each.predicted for each in bins], [each.observed for each in bins]
     highs = [high for each in bins if (high := each.interval.high) is not None]
     most = max(*x, *y, *highs, 1e-6)
-    axes.plot([0, most], [0, most], color=GREY, linestyle="--", linewidth=1)
-    for each in bins:
-        low, high = each.interval.low, each.interval.high
-        if low is not None and high is not None:
-            axes.vlines([each.predicted], [low], [high], color=BLUE, linewidth=1.4)
+    palette = palette_of(axes)
+    axes.plot([0, most], [0, most], color=palette.soft, linestyle="--", linewidth=1)
+    bars = [
+        Bar(each.predicted, each.observed, each.interval.low, each.interval.high) for each in bins
+    ]
+    draw_bars(axes, bars, palette.blue, (0.0, 1.0), upright=True, width=1.4)
     axes.plot(
         x,
         y,
-        color=BLUE,
+        color=palette.blue,
         linestyle="none",
         marker="o",
         markersize=7,
@@ -88,7 +75,7 @@ def calibration(result: Calibration, /, *, ax: Axes | None = None) -> Axes:
     axes.set_ylim(-0.02 * most, most * 1.05)
     axes.set_xlabel("predicted failures (%)")
     axes.set_ylabel("observed failures (%)")
-    axes.grid(color=PALE, linewidth=0.6)
+    grid(axes, "both")
     counts = sorted({each.n for each in bins})
     size = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
     level = 100 * bins[0].interval.level
@@ -97,7 +84,7 @@ def calibration(result: Calibration, /, *, ax: Axes | None = None) -> Axes:
         title,
         f"{len(bins)} parts of {size} deployments each, by what was predicted",
         f"dashed: as predicted; bars: {level:g} % intervals ({bins[0].interval.method})",
-        *lines_of(result, 75),
+        *lines_of(result, 400, most=1),
     )
     return finished(axes)
 
@@ -139,15 +126,16 @@ def canary(
         kept if is_mapping(kept) else dict.fromkeys(names, of_one)
     )
     axes = axes_for(ax)
+    palette = palette_of(axes)
     title = f"Canary: {verdict.decision.value}"
     if not path:
         return said(axes, title, "no looks yet")
     threshold = -math.log10(plan.alpha)
     lines = {"all metrics" if len(names) > 1 else words(names[0], 30): path}
-    for name in names[: len(INKS) - 1] if len(names) > 1 else ():
+    for name in names[: MOST_CURVES - 1] if len(names) > 1 else ():
         alone = evidence_path({name: looks_of[name]}, attrs.evolve(plan, metrics=(name,)))
         lines[words(name, 30)] = alone
-    for number, ((name, each), ink) in enumerate(zip(lines.items(), INKS, strict=False)):
+    for number, ((name, each), ink) in enumerate(zip(lines.items(), palette.inks, strict=False)):
         rows = spread(len(each), MOST_LOOKS)
         axes.plot(
             [row + 1 for row in rows],
@@ -159,8 +147,8 @@ def canary(
             markersize=5,
             label=name,
         )
-    axes.axhline(threshold, color=VERMILLION, linestyle="--", linewidth=1.2)
-    axes.axhline(0, color=GREY, linewidth=0.7)
+    axes.axhline(threshold, color=palette.vermillion, linestyle="--", linewidth=1.2)
+    axes.axhline(0, color=palette.soft, linewidth=0.7)
     if verdict.passed_at is not None:
         at = verdict.passed_at
         axes.plot(
@@ -169,13 +157,13 @@ def canary(
             linestyle="none",
             marker="X",
             markersize=12,
-            color=VERMILLION,
-            markeredgecolor=BLACK,
+            color=palette.vermillion,
+            markeredgecolor=palette.strong,
             label=f"enough to abort, look {at:,}",
         )
     _finish_canary(axes, threshold, [value for each in lines.values() for value in each])
     _stages(axes, [look.percent for look in looks_of[names[0]]])
-    headed(axes, title, *lines_of(verdict.reason, 90), _rest(verdict, plan))
+    headed(axes, title, *lines_of(verdict.reason, 300, most=1), _rest(verdict, plan))
     return finished(axes)
 
 
@@ -204,7 +192,7 @@ def _finish_canary(axes: Axes, threshold: float, values: Sequence[float]) -> Non
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
     axes.set_xlabel("look (number)")
     axes.set_ylabel(with_unit("evidence of failing more", "times as likely"))
-    axes.legend(frameon=False, loc="best", fontsize=9)
+    axes.legend(frameon=False, loc="best", fontsize=9, labelcolor=palette_of(axes).strong)
 
 
 def _power(exponent: int) -> str:
@@ -215,13 +203,20 @@ def _power(exponent: int) -> str:
 
 def _stages(axes: Axes, percents: Sequence[float | None]) -> None:
     """Shade every other stage, and write above each which share of users it had."""
+    palette = palette_of(axes)
     stages: list[tuple[float | None, int, int]] = []
     for percent, some in groupby(enumerate(percents, start=1), key=lambda pair: pair[1]):
         numbers = [number for number, _ in some]
         stages.append((percent, numbers[0], numbers[-1]))
     for index, (percent, first, last) in enumerate(stages):
         if index % 2:
-            axes.axvspan(first - 0.5, last + 0.5, color=PALE, alpha=0.5, zorder=0, linewidth=0)
+            axes.axvspan(
+                first - 0.5,
+                last + 0.5,
+                color=palette.tint(palette.strong, 0.08),
+                zorder=0,
+                linewidth=0,
+            )
         # In a stretch narrower than its label there is no room for one.
         if percent is not None and (last - first + 1) / len(percents) >= 0.04:
             axes.text(
@@ -232,6 +227,6 @@ def _stages(axes: Axes, percents: Sequence[float | None]) -> None:
                 ha="center",
                 va="top",
                 fontsize=9,
-                color=GREY,
+                color=palette.soft,
             )
     axes.set_xlim(0.5, len(percents) + 0.5)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from imcm.domain.change_events import (
+    ChangeObserved,
     ChangeStatus,
     RolloutAborted,
     RolloutAdvanced,
@@ -23,21 +25,9 @@ from imcm.domain.recorded import CHANGE, INCIDENT
 from imcm.domain.vocabulary import Between, Verdict, earliest, is_list, is_mapping, latest
 from imcm.errors import InvalidValue
 from imcm.plain import count_of
-from imcm.plots.canvas import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PALE,
-    VERMILLION,
-    axes_for,
-    finished,
-    headed,
-    said,
-    words,
-)
+from imcm.plots.canvas import axes_for, beside, finished, headed, key, plain_left, said, words
 from imcm.plots.clock_scale import ClockScale
+from imcm.plots.inks import RGB, Palette, mixed, palette_of
 from imcm.projections.figures.units import utc, zone
 from imcm.projections.histories.timeline import Entry, links_of
 
@@ -46,10 +36,11 @@ if TYPE_CHECKING:
 
 MOST_EVENTS: Final = 60
 MOST_LANES: Final = 40
+MOST_SERVICES: Final = 3
+"""Of so many services the names are in the title."""
+
 MOST_BARS: Final = 30
 """Of more statuses in one lane, those that stood longest are drawn."""
-
-DEEP: Final = "#00263D"
 
 # --- lanes ----------------------------------------------------------------------------------------
 
@@ -57,37 +48,44 @@ DEEP: Final = "#00263D"
 class Pattern(NamedTuple):
     """How a status is drawn: its fill, hatching and edge, and what the legend says."""
 
-    fill: str
+    fill: RGB
     hatch: str
-    edge: str
+    edge: RGB
     label: str
 
 
-_OPEN = Pattern(VERMILLION, "", VERMILLION, "incident open")
-_MITIGATED = Pattern(ORANGE, "////", VERMILLION, "incident mitigated")
-_RESOLVED = Pattern("#F5E6DC", "....", VERMILLION, "incident resolved, until closed")
-_PLANNED = Pattern("white", "", BLUE, "change planned")
-_GOING_IN = Pattern(BLUE, "", BLUE, "change going in")
-_LIVE = Pattern("#CFE3F1", "\\\\\\\\", BLUE, "change in, until closed")
-
-_LOOKS: Final[Mapping[str, Mapping[str, Pattern]]] = {
+_LOOKS: Final[Mapping[str, Mapping[str, str]]] = {
     INCIDENT: {
-        IncidentStatus.DETECTED: _OPEN,
-        IncidentStatus.TRIAGED: _OPEN,
-        IncidentStatus.MITIGATING: _OPEN,
-        IncidentStatus.MITIGATED: _MITIGATED,
-        IncidentStatus.RESOLVED: _RESOLVED,
+        IncidentStatus.DETECTED: "incident open",
+        IncidentStatus.TRIAGED: "incident open",
+        IncidentStatus.MITIGATING: "incident open",
+        IncidentStatus.MITIGATED: "incident mitigated",
+        IncidentStatus.RESOLVED: "incident resolved, until closed",
     },
     CHANGE: {
-        ChangeStatus.DRAFT: _PLANNED,
-        ChangeStatus.SUBMITTED: _PLANNED,
-        ChangeStatus.APPROVED: _PLANNED,
-        ChangeStatus.IMPLEMENTING: _GOING_IN,
-        ChangeStatus.IMPLEMENTED: _LIVE,
-        ChangeStatus.VALIDATED: _LIVE,
+        ChangeStatus.DRAFT: "change planned",
+        ChangeStatus.SUBMITTED: "change planned",
+        ChangeStatus.APPROVED: "change planned",
+        ChangeStatus.IMPLEMENTING: "change going in",
+        ChangeStatus.IMPLEMENTED: "change in, until closed",
+        ChangeStatus.VALIDATED: "change in, until closed",
     },
 }
-"""Statuses that last; what is closed, cancelled, dismissed or merged is over."""
+"""Statuses that last, by what they are called; closed, cancelled, dismissed or merged is over."""
+
+
+def _pattern(label: str, ink: Palette) -> Pattern:
+    """Return how a status of that name is drawn."""
+    fill, hatch, edge = {
+        "incident open": (ink.vermillion, "", ink.vermillion),
+        "incident mitigated": (ink.orange, "////", ink.vermillion),
+        "incident resolved, until closed": (ink.tint(ink.vermillion, 0.15), "....", ink.vermillion),
+        "change planned": (ink.paper, "", ink.blue),
+        "change going in": (ink.blue, "", ink.blue),
+        "change in, until closed": (ink.tint(ink.blue, 0.2), "\\\\\\\\", ink.blue),
+    }[label]
+    return Pattern(fill, hatch, edge, label)
+
 
 _OVER: Final = frozenset(
     {IncidentStatus.RESOLVED, ChangeStatus.IMPLEMENTED, ChangeStatus.VALIDATED}
@@ -115,6 +113,25 @@ class Lane(NamedTuple):
     def label(self) -> str:
         """Return its id and title, as the label of its row."""
         return words(f"{self.id}  {self.title}".rstrip(), 44)
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """Return the services it was last said to be of."""
+        services: tuple[str, ...] = ()
+        for entry in self.entries:
+            given: Sequence[str] = getattr(entry.event, "services", ())
+            # An observation only says where something was seen.
+            if given and not (services and isinstance(entry.event, ChangeObserved)):
+                services = tuple(given)
+        return services
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its last status is one that goes on until something ends it."""
+        return any(
+            band.end is None and band.status in _LOOKS[self.kind] and band.status not in _OVER
+            for band in self.bands()
+        )
 
     def moments(self) -> list[datetime]:
         """Return when its events happened, as far as anybody knows."""
@@ -198,9 +215,10 @@ def lanes(entries: Iterable[Entry], /, *, time_zone: str = "UTC", ax: Axes | Non
     A lane has a bar for each status while it stood (of more than thirty for those that stood
     longest), and for a rollout the share of users as a staircase. An arrow goes from a change to
     the incident it caused (solid), is suspected of (dashed) or ended (dotted), as stated last. What
-    is not over goes on to the right edge; what is resolved, or has an outcome, is over, though
-    nobody closed it. Of more than forty, incidents and the changes linked to
-    them come first, and the picture says how many there are.
+    is not over goes on to the right edge, with an arrow head and the word "open"; what is resolved,
+    or has an outcome, is over, though nobody closed it. Of more than forty, the newest are drawn:
+    first changes and incidents that are linked to each other, then as many of one kind as of the
+    other. The picture says of how many.
 
     Args:
         entries: As `imcm.timeline` returns them, such as those of a service.
@@ -214,8 +232,8 @@ def lanes(entries: Iterable[Entry], /, *, time_zone: str = "UTC", ax: Axes | Non
     home = zone(time_zone)
     every = lanes_of(_checked(entries))
     shown_lanes = _most_telling(every)
-    axes = axes_for(ax, width=10.0, height=1.9 + 0.36 * len(shown_lanes))
-    title = "Incidents and changes"
+    axes = axes_for(ax, width=10.0, height=2.0 + 0.36 * len(shown_lanes))
+    title = f"Incidents and changes{_of_services(every)}"
     moments = [moment for lane in shown_lanes for moment in lane.moments()]
     if not moments:
         return said(axes, title, "nothing of which anybody knows when it happened")
@@ -224,14 +242,26 @@ def lanes(entries: Iterable[Entry], /, *, time_zone: str = "UTC", ax: Axes | Non
         _lane(axes, row, lane, scale)
     rows = {(lane.kind, lane.id): row for row, lane in enumerate(shown_lanes)}
     _arrows(axes, shown_lanes, rows, scale)
-    scale.on(axes)
+    scale.on(axes, goes_on=any(lane.is_open for lane in shown_lanes))
     axes.set_yticks(range(len(shown_lanes)), labels=[lane.label for lane in shown_lanes])
     axes.set_ylim(len(shown_lanes) - 0.4, -0.6)
-    _plain_left(axes)
-    cut = f"{len(shown_lanes)} of " if len(shown_lanes) < len(every) else ""
-    headed(axes, title, f"{cut}{_counted(every)}")
-    _legend(axes)
+    axes.tick_params(axis="y", labelsize=9)
+    plain_left(axes)
+    headed(axes, title, _counted(every, shown_lanes))
+    # To the left of the right edge, below the names of the rows, there is room for it.
+    key(axes, loc="upper right", bbox_to_anchor=(1, 0))
     return finished(axes)
+
+
+def _of_services(every: Sequence[Lane]) -> str:
+    """Return of which services lanes are: of those that all have, else of all if they are few."""
+    some = [set(lane.services) for lane in every if lane.services]
+    if not some:
+        return ""
+    names = sorted(some[0].intersection(*some)) or sorted(some[0].union(*some))
+    if len(names) > MOST_SERVICES:
+        return f" of {len(names):,} services"
+    return f" of {', '.join(words(name, 24) for name in names)}"
 
 
 def _checked(entries: object) -> list[Entry]:
@@ -245,33 +275,52 @@ def _checked(entries: object) -> list[Entry]:
     return checked
 
 
-def _counted(every: Sequence[Lane]) -> str:
-    incidents = sum(lane.kind == INCIDENT for lane in every)
-    changes = len(every) - incidents
-    return f"{count_of(incidents, 'incident')} and {count_of(changes, 'change')}"
+def _counted(every: Sequence[Lane], drawn: Sequence[Lane]) -> str:
+    """Return how many of each kind there are, and how many of them are drawn."""
+    texts: list[str] = []
+    for kind in (INCIDENT, CHANGE):
+        count, of = (sum(lane.kind == kind for lane in lanes) for lanes in (drawn, every))
+        texts.append(f"{count:,} of {count_of(of, kind)}" if count < of else count_of(of, kind))
+    text = " and ".join(texts)
+    if len(drawn) == len(every):
+        return text
+    return f"{text}; drawn are the newest, what is linked first"
 
 
 def _most_telling(every: Sequence[Lane]) -> list[Lane]:
-    """Return as many lanes as fit: incidents first, then changes linked to them, then others."""
+    """Return as many lanes as fit, in order of time: linked pairs first, then both kinds alike."""
     drawable = [lane for lane in every if lane.moments()]
     if len(drawable) > MOST_LANES:
-        linked = {link.change for link in links_between(drawable)}
-
-        def rank(lane: Lane) -> tuple[int, float]:
-            first = 0 if lane.kind == INCIDENT else 1 if lane.id in linked else 2
-            return first, -max(lane.moments()).timestamp()
-
-        drawable = sorted(drawable, key=rank)[:MOST_LANES]
+        drawable = _in_order_of_telling(drawable)[:MOST_LANES]
     return sorted(drawable, key=lambda lane: min(lane.moments()))
 
 
+def _in_order_of_telling(drawable: Sequence[Lane]) -> list[Lane]:
+    newest = sorted(drawable, key=lambda lane: max(lane.moments()), reverse=True)
+    by_key = {(lane.kind, lane.id): lane for lane in newest}
+    linked: dict[str, list[str]] = {}
+    for link in links_between(drawable):
+        linked.setdefault(link.incident, []).append(link.change)
+    order: dict[tuple[str, str], Lane] = {}
+    for lane in newest:
+        pair = [(CHANGE, id_) for id_ in linked.get(lane.id, ()) if lane.kind == INCIDENT]
+        if any(each in by_key for each in pair):
+            order |= {each: by_key[each] for each in ((INCIDENT, lane.id), *pair) if each in by_key}
+    others = [
+        [lane for lane in newest if lane.kind == kind and (lane.kind, lane.id) not in order]
+        for kind in (INCIDENT, CHANGE)
+    ]
+    alike = (lane for pair in zip_longest(*others) for lane in pair if lane is not None)
+    return [*order.values(), *alike]
+
+
 def _lane(axes: Axes, row: float, lane: Lane, scale: ClockScale, *, height: float = 0.56) -> None:
-    looks = _LOOKS[lane.kind]
+    palette, looks = palette_of(axes), _LOOKS[lane.kind]
     # Many sources close nothing: what is resolved, or has an outcome, is over for all that.
     for band in _longest(lane.bands(), looks):
-        look = looks[band.status]
+        look = _pattern(looks[band.status], palette)
         start = scale.x(band.start)
-        end = scale.width * 1.02 if band.end is None else scale.x(band.end)
+        end = scale.edge if band.end is None else scale.x(band.end)
         axes.barh(
             [row],
             # What lasted no time that can be seen is a line.
@@ -284,6 +333,8 @@ def _lane(axes: Axes, row: float, lane: Lane, scale: ClockScale, *, height: floa
             linewidth=0.8,
             label=look.label,
         )
+    if lane.is_open:
+        _goes_on(axes, row, lane, scale)
     steps = lane.rollout()
     if steps:
         _staircase(axes, row, lane, steps, scale, height)
@@ -296,13 +347,30 @@ def _lane(axes: Axes, row: float, lane: Lane, scale: ClockScale, *, height: floa
             linestyle="none",
             marker="o" if incident else "s",
             markersize=5,
-            color="white",
-            markeredgecolor=BLACK,
+            color=palette.paper,
+            markeredgecolor=palette.strong,
             zorder=3,
         )
 
 
-def _longest(bands: Iterable[Band], looks: Mapping[str, Pattern]) -> list[Band]:
+def _goes_on(axes: Axes, row: float, lane: Lane, scale: ClockScale) -> None:
+    """Say that the last bar of a lane ends where the picture does, and not in the world."""
+    palette = palette_of(axes)
+    is_incident = lane.kind == INCIDENT
+    axes.plot(
+        [scale.edge],
+        [row],
+        linestyle="none",
+        marker=">",
+        markersize=8,
+        color=palette.vermillion if is_incident else palette.blue,
+        clip_on=False,
+        zorder=4,
+    )
+    beside(axes, row, "open" if is_incident else "not over", palette.title)
+
+
+def _longest(bands: Iterable[Band], looks: Mapping[str, str]) -> list[Band]:
     """Return the bands of statuses that last, in order: of many those that stood longest."""
     lasting = [
         band
@@ -330,8 +398,9 @@ def _staircase(
 ) -> None:
     """Draw the share of users over time: the bottom of the lane is none of them, the top all."""
     end = next((band.start for band in lane.bands() if band.start > steps[-1][0]), None)
+    palette = palette_of(axes)
     x = [scale.x(at) for at, _ in steps]
-    x.append(max(x[-1], scale.width * 1.02 if end is None else scale.x(end)))
+    x.append(max(x[-1], scale.edge if end is None else scale.x(end)))
     shares = [percent / 100 for _, percent in steps]
     y = [row + height * (0.5 - share) for share in (*shares, shares[-1])]
     axes.fill_between(
@@ -339,12 +408,12 @@ def _staircase(
         y,
         row + height / 2,
         step="post",
-        color=DEEP,
+        color=mixed(palette.blue, palette.strong, 0.65),
         linewidth=0,
         zorder=2,
         label="share of users in a rollout",
     )
-    axes.step(x, y, where="post", color="white", linewidth=1.2, zorder=2)
+    axes.step(x, y, where="post", color=palette.paper, linewidth=1.2, zorder=2)
     last = -scale.width
     for (_, percent), at in zip(steps, x, strict=False):
         if at - last < 0.05 * scale.width:
@@ -357,14 +426,15 @@ def _staircase(
             fontsize=7,
             ha="left",
             va="bottom",
+            color=palette.strong,
             zorder=5,
         )
 
 
 _ARROWS: Final = {
-    Verdict.CAUSED: ("caused", VERMILLION, "-"),
-    Verdict.SUSPECTED: ("suspected", GREY, "--"),
-    Verdict.FIXED: ("ended", GREEN, ":"),
+    Verdict.CAUSED: ("caused", "vermillion", "-"),
+    Verdict.SUSPECTED: ("suspected", "soft", "--"),
+    Verdict.FIXED: ("ended", "green", ":"),
 }
 
 
@@ -386,7 +456,8 @@ def _arrows(
         if link.verdict is Verdict.FIXED:
             over = (IncidentStatus.MITIGATED, IncidentStatus.RESOLVED)
             met = incident.began(over) or max(incident.moments())
-        label, colour, dashes = _ARROWS[link.verdict]
+        label, ink, dashes = _ARROWS[link.verdict]
+        colour: RGB = getattr(palette_of(axes), ink)
         start = rows[CHANGE, link.change]
         end = rows[INCIDENT, link.incident]
         towards = 0.3 if end > start else -0.3
@@ -407,36 +478,6 @@ def _arrows(
         axes.plot([], [], color=colour, linestyle=dashes, linewidth=1.6, label=f"arrow: {label}")
 
 
-def _plain_left(axes: Axes) -> None:
-    axes.tick_params(axis="y", length=0, labelsize=9)
-    axes.spines["left"].set_visible(False)
-
-
-def _legend(axes: Axes) -> None:
-    """Put one entry for each label below the picture, where it hides nothing."""
-    handles, labels = axes.get_legend_handles_labels()
-    first = dict(reversed(list(zip(labels, handles, strict=True))))
-    order = list(dict.fromkeys(labels))
-    if order:
-        axes.legend(
-            [first[label] for label in order],
-            order,
-            loc="upper left",
-            bbox_to_anchor=(0, 0),
-            bbox_transform=_below(axes),
-            ncols=4,
-            frameon=False,
-            fontsize=8,
-        )
-
-
-def _below(axes: Axes) -> object:
-    """Return the axes' own coordinates, moved down by the ticks and the label of the time axis."""
-    from matplotlib.transforms import ScaledTranslation
-
-    return axes.transAxes + ScaledTranslation(0, -0.6, axes.figure.dpi_scale_trans)
-
-
 # --- events ---------------------------------------------------------------------------------------
 
 
@@ -448,7 +489,8 @@ def timeline(
 
     A filled point is an event of the one that most others are linked to, a hollow one of another; a
     cross is what was voided. A line between two bars is a moment that is only known to lie between
-    them. What nobody knows the time of stands first, at the left edge. Of more than sixty events
+    them. What nobody knows the time of stands below the others. An incident that is not over goes
+    on to the right edge, with an arrow head and the word "open". Of more than sixty events
     those that change a status come first, and the picture says how many there are.
 
     Args:
@@ -482,17 +524,45 @@ def timeline(
         _lane(axes, row, lane, scale, height=0.8)
         labels[row] = lane.label
     main = (above[0].kind, above[0].id) if above else ("", "")
-    for row, entry in enumerate(kept):
+    rows = _rows(kept)
+    for row, entry in rows:
         _event(axes, row, entry, scale, is_main=(entry.kind, entry.id) == main)
         labels[row] = _line(entry, main)
-    scale.on(axes)
+    if any(entry.at is None for entry in kept):
+        _set_apart(axes, next(row for row, entry in rows if entry.at is None) - 1.0)
+    scale.on(axes, goes_on=any(lane.is_open for lane in above))
     axes.set_yticks(list(labels), labels=list(labels.values()))
-    axes.set_ylim(len(kept) - 0.3, -1.5 * len(above) - 0.8)
-    _plain_left(axes)
+    axes.set_ylim(rows[-1][0] + 0.7, -1.5 * len(above) - 0.8)
+    axes.tick_params(axis="y", labelsize=9)
+    plain_left(axes)
     cut = f"{len(kept)} of " if len(kept) < len(every) else ""
     headed(axes, title, cut + count_of(len(every), "event"))
-    _legend(axes)
+    # To the left of the right edge, below the names of the rows, there is room for it.
+    key(axes, loc="upper right", bbox_to_anchor=(1, 0))
     return finished(axes)
+
+
+def _rows(kept: Sequence[Entry]) -> list[tuple[float, Entry]]:
+    """Return the row of each event; those whose time nobody knows come last, and stand apart."""
+    known = [entry for entry in kept if entry.at is not None]
+    without = [entry for entry in kept if entry.at is None]
+    return [
+        *((float(row), entry) for row, entry in enumerate(known)),
+        *((row + APART, entry) for row, entry in enumerate(without, start=len(known))),
+    ]
+
+
+APART: Final = 1.5
+"""How many rows are left free above events whose time nobody knows."""
+
+NO_TIME: Final = "time not known"
+
+
+def _set_apart(axes: Axes, row: float) -> None:
+    palette = palette_of(axes)
+    axes.axhline(row - 0.5, color=palette.pale, linewidth=0.8, zorder=0)
+    axes.text(0, row, NO_TIME, transform=axes.get_yaxis_transform(), va="center", fontsize=8,
+              color=palette.soft)  # fmt: skip
 
 
 def _by_links(every: Sequence[Lane]) -> list[Lane]:
@@ -528,27 +598,28 @@ def _line(entry: Entry, main: tuple[str, str]) -> str:
 
 
 def _event(axes: Axes, row: float, entry: Entry, scale: ClockScale, *, is_main: bool) -> None:
-    colour = VERMILLION if entry.kind == INCIDENT else BLUE
+    palette = palette_of(axes)
+    colour = palette.vermillion if entry.kind == INCIDENT else palette.blue
+    marker, label = ("o" if entry.kind == INCIDENT else "s"), ""
+    if entry.at is None:
+        marker, label = "<", NO_TIME
     if entry.voided_by is not None:
-        colour = GREY
+        marker, label, colour = "x", "voided", palette.soft
     x = 0.0 if entry.at is None else scale.x(utc(entry.at))
-    axes.hlines([row], [-0.02 * scale.width], [x], color=PALE, linewidth=0.8, zorder=0)
+    if entry.at is not None:
+        axes.hlines([row], [-0.02 * scale.width], [x], color=palette.pale, linewidth=0.8, zorder=0)
     if isinstance(entry.at, Between):
         ends = [scale.x(utc(end)) for end in (entry.at.earliest, entry.at.latest)]
         axes.plot(ends, [row, row], color=colour, linewidth=1.2, marker="|", markersize=7)
-    marker = "o" if entry.kind == INCIDENT else "s"
-    if entry.voided_by is not None:
-        marker = "x"
-    elif entry.at is None:
-        marker = "<"
     axes.plot(
         [x],
         [row],
         linestyle="none",
         marker=marker,
         markersize=6,
-        color=colour if is_main or marker == "x" else "white",
+        color=colour if is_main or marker == "x" else palette.paper,
         markeredgecolor=colour,
         clip_on=False,
         zorder=3,
+        label=label or None,
     )

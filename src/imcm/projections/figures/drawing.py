@@ -11,14 +11,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from matplotlib import axes
+    from matplotlib import axes, figure
 
     Axes: TypeAlias = axes.Axes
+    Picture: TypeAlias = figure.Figure | figure.SubFigure
 
 
 def drawn(
-    result: object, kind: str | None = None, *, metric: str | None = None, ax: Axes | None = None
+    result: object,
+    kind: str | None = None,
+    *,
+    metric: str | None = None,
+    time_zone: str | None = None,
+    ax: Axes | Picture | None = None,
 ) -> Axes:
     """Return the Axes with a picture of a result; see `imcm.plots.plot`."""
-    picture: Axes = import_module("imcm.plots").plot(result, kind, metric=metric, ax=ax)
+    plot = import_module("imcm.plots").plot
+    picture: Axes = plot(result, kind, metric=metric, time_zone=time_zone, ax=ax)
     return picture
+
+
+def all_drawn(
+    result: object, *, metric: str | None = None, ax: Axes | Picture | None = None
+) -> tuple[Axes, ...]:
+    """Return the Axes of a picture of all there is in a result, such as each metric of a report."""
+    pictures: tuple[Axes, ...] = import_module("imcm.plots").plot(
+        result, "all", metric=metric, ax=ax
+    )
+    return pictures

@@ -26,7 +26,7 @@ from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.durations import STATISTICS
 from imcm.projections.figures.figure import Figure, Included, window_in_zone
 from imcm.projections.figures.frequency import days_of
-from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, elapsed, shown
+from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, brief, elapsed, shown
 from imcm.projections.statistics.intervals import Interval, critical_z, wilson
 from imcm.projections.statistics.planning import (
     sample_size_for_ratio,
@@ -856,7 +856,7 @@ def _outside(interval: Interval) -> int:
 def _summary(
     statistic: str, a: Figure, b: Figure, difference: float | None, interval: Interval
 ) -> str:
-    before, after = shown(a.value, a.unit), shown(b.value, b.unit)
+    before, after = brief(a.value, a.unit), brief(b.value, b.unit)
     return f"{statistic} {after} after {before}, {difference_text(difference, interval, a.unit)}"
 
 
@@ -1009,7 +1009,7 @@ def _side(which: str, figure: Figure) -> str:
 
 def _apart(difference: float | None, unit: str) -> str:
     if difference is None or unit != SHARE:
-        return shown(difference, unit)
+        return brief(difference, unit)
     return f"{100 * difference:.4g} percentage points"
 
 

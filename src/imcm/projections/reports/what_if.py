@@ -8,7 +8,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import attrs
 
@@ -23,12 +23,16 @@ from imcm.gc_pause import gc_paused
 from imcm.projections.facts.fold import ChangeFacts, Facts, facts
 from imcm.projections.figures.attribution import causes_of
 from imcm.projections.figures.bounds import instants
+from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.excerpt import SOME
 from imcm.projections.figures.failures import FailedBy, failures
 from imcm.projections.figures.function import settled
 from imcm.projections.figures.jsonable import jsonable
 from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, shown
 from imcm.projections.statistics.intervals import Interval, median_interval, wilson
+
+if TYPE_CHECKING:
+    from imcm.projections.figures.drawing import Axes
 
 __all__ = ["Judged", "Share", "Versus", "WhatIf", "what_if"]
 
@@ -287,6 +291,18 @@ class WhatIf:
     def explain(self) -> str:
         """Return all of it as text."""
         return "\n".join(self._lines())
+
+    def plot(self, *, ax: Axes | None = None) -> Axes:
+        """
+        Draw what failed of what it would have stopped, by guard; see `imcm.plots.what_if`.
+
+        Args:
+            ax: Axes of matplotlib to draw into; None makes new ones.
+
+        Raises:
+            MissingExtraError: The extra `plot` is not installed.
+        """
+        return drawn(self, ax=ax)
 
     def _lines(self) -> Iterable[str]:
         yield self._head()
