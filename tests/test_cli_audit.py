@@ -104,7 +104,7 @@ class TestCheckpoints:
         alter(ledger, "DELETE FROM stored_events WHERE rowid > 8")
         ran = imcm("audit", "verify", "--ledger", ledger, "--anchors", anchors)
         assert 1 == ran.returncode
-        assert ran.stdout.startswith("TRUNCATED\n2 events of 10 missing at the end")
+        assert ran.stdout.startswith("TRUNCATED\n2 events fewer than the 10 of an anchor")
 
     def test_an_export_verifies_like_the_ledger(
         self, ledger: Path, anchors: Path, tmp_path: Path

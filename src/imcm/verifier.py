@@ -1073,7 +1073,12 @@ def _refuse_unknown(
 OK: Final = "OK"
 """The log matches every anchor."""
 TRUNCATED: Final = "TRUNCATED"
-"""The log has fewer events than an anchor says, and those it has match."""
+"""
+The log has fewer events than an anchor says, and matches every anchor of no more than it has.
+
+Cut off, or an old copy, if nothing else was done: of what is newer than the last anchor that
+matches nothing can be said.
+"""
 DIFFERS: Final = "DIFFERS"
 """The log, or the file it is in, does not match an anchor or itself."""
 GAPS: Final = "GAPS"
@@ -1659,13 +1664,27 @@ def _judged(
         return DIFFERS, tuple(why)
     largest = max((anchor.size for anchor in anchors), default=0)
     if largest > log.size:
-        missing = _count(largest - log.size, "event")
-        return TRUNCATED, (f"{missing} of {largest} missing at the end; the others match",)
+        return TRUNCATED, (_fewer(log, anchors, matched, largest),)
     if origin is None:
         return WRONG_LEDGER, ("the log does not begin with the event that says which ledger it is",)
     if versions.gaps_total:
         return GAPS, ("versions of a stream are not 1, 2, 3 ... in log order",)
     return (OK, ()) if anchors else (NO_ANCHORS, ("there was nothing to compare the log with",))
+
+
+def _fewer(log: _Log, anchors: Sequence[Checkpoint], matched: Sequence[bool], largest: int) -> str:
+    """
+    Return what is known of a log that has fewer events than an anchor says.
+
+    Which are missing is not known: up to the last anchor that fits all is there, and of what comes
+    behind it, some may be missing, and the others be any.
+    """
+    sure = max((a.size for a, fits in zip(anchors, matched, strict=True) if fits), default=0)
+    told = f"{_count(largest - log.size, 'event')} fewer than the {largest} of an anchor"
+    told += f"; up to event {sure} it matches" if sure else "; no anchor says anything of the rest"
+    if sure and log.size > sure:
+        told += f", of events {sure + 1} to {log.size} nothing can be said"
+    return told
 
 
 def _mismatches(

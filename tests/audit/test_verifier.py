@@ -964,7 +964,7 @@ class TestVerdict:
         rows = log(20)
         verdict = verify(rows[:11], anchored(rows, [5, 10, 15, 20]))
         assert (verdict.outcome, verdict.matched, verdict.differs) == ("TRUNCATED", 2, None)
-        assert "9 events of 20 missing" in verdict.why[0]
+        assert "9 events fewer than the 20 of an anchor" in verdict.why[0]
 
     def test_cut_to_nothing(self):
         """An empty log is a truncated one."""
@@ -1637,7 +1637,7 @@ class TestProgram:
         write_jsonl(folder / "cut.jsonl", ROWS[:11])
         status, text = ran(capsys, folder / "cut.jsonl", anchors)
         assert status == 1
-        assert text.startswith("TRUNCATED\n9 events of 20 missing")
+        assert text.startswith("TRUNCATED\n9 events fewer than the 20 of an anchor; up to event ")
         key = vkey("log.example", SECRET)
         assert ran(capsys, folder / "ledger.db", anchors, "--key", key)[0] == 1
         notes = "".join(signed(anchor).note() for anchor in ANCHORS)
@@ -1761,3 +1761,16 @@ def test_what_this_file_calls_a_ledger_is_one(tmp_path):
         (tmp_path / "log.jsonl").write_bytes(file.getvalue())
         verdict = verify_file(tmp_path / "log.jsonl", anchors)
         assert (verdict.outcome, verdict.redacted) == ("OK", 0 if words else 5)
+
+
+def test_what_is_cut_and_altered_is_not_said_to_match():
+    """Of what is newer than the last anchor that matches nothing is known, whatever is missing."""
+    first, *_ = ANCHORS
+    cut = list(ROWS[: first.size + 2])
+    verdict = verify(cut, ANCHORS)
+    [why] = verdict.why
+    assert verdict.outcome == "TRUNCATED"
+    assert f"up to event {first.size} it matches" in why
+    assert f"of events {first.size + 1} to {first.size + 2} nothing can be said" in why
+    [why] = verify([], ANCHORS[:1]).why
+    assert why.endswith("no anchor says anything of the rest")

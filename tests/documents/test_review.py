@@ -12,6 +12,7 @@ import pytest
 from commands import run_here as imcm
 from imcm import (
     AttemptResult,
+    Audience,
     Between,
     Impact,
     Ledger,
@@ -206,3 +207,25 @@ def test_the_command(ledger, tmp_path):
     for name, begins in forms.items():
         assert imcm("review", "INC-1", "--ledger", path, "--out", tmp_path / name).returncode == 0
         assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+def test_what_somebody_wrote_stays_as_it_is():
+    """Also where a word in it is somebody's id, and where a service is called so."""
+    ledger = Ledger.in_memory()
+    told = {"by": "will", "at": datetime(2026, 3, 2, 9, tzinfo=UTC)}
+    title = "will it start in may? art fails"
+    ledger.record("INC-1", incident.detect, title=title, services=["art"], **told)
+    lead = Role.INCIDENT_COMMANDER
+    ledger.record("INC-1", incident.assign_role, role=lead, person="may", by="art", at=told["at"])
+    said = "Service may be slow until May 5; it will come back"
+    ledger.record(
+        "INC-1", incident.post_update, text=said, audience=Audience.PUBLIC, by="may", at=told["at"]
+    )
+    text = plain_text(incident_review(ledger, "INC-1"))
+    assert title in text
+    assert said in text
+    assert "detected on art" in text
+    assert "reporter" in text
+    ledger.record("INC-1", incident.add_action, text="watch it", owner="will", **told)
+    text = plain_text(incident_review(ledger, "INC-1"))
+    assert "(reporter)" not in text  # or the owner, who stands by his id, would be known as that

@@ -234,15 +234,25 @@ _NOT_OK: Final[Mapping[str, str]] = {
     verifier.NO_ANCHORS: "Nothing shows that the log was not altered",
     verifier.ADDED: "The ledger file holds more than a ledger does",
     verifier.NOT_SIGNED: "The anchors are not signed as was asked for",
+    verifier.WRONG_LEDGER: "The anchors are of another ledger",
+    verifier.TRUNCATED: "The log has fewer events than its anchors say",
+    verifier.GAPS: "Events are missing in between",
 }
+_DIFFERENT: Final = "The log is not what its anchors say"
 """What verdicts say that are neither OK nor that the log is another one."""
+
+
+def what_is_wrong(verdict: Verdict) -> str:
+    """Return in a few words what a verdict that is not OK says."""
+    said = _NOT_OK.get(verdict.outcome, _DIFFERENT)
+    return f"{said[0].lower()}{said[1:]}: {verdict.outcome}"
 
 
 def _warning(verdict: Verdict) -> Iterator[Block]:
     """Yield what has to be read before anything else, where the verdict is not OK."""
     if verdict.outcome == verifier.OK:
         return
-    said = _NOT_OK.get(verdict.outcome, "The log is not what its anchors say")
+    said = _NOT_OK.get(verdict.outcome, _DIFFERENT)
     why = f" ({'; '.join(verdict.why)})" if verdict.why else ""
     yield Paragraph(
         plain(

@@ -461,7 +461,7 @@ def report(
 
     Exit with 1 where the log does not match its anchors; the document says so, too.
     """
-    from imcm.audit.report import audit_report
+    from imcm.audit.report import audit_report, what_is_wrong
 
     format = format_of(format, as_json)
     period = period_of(window, start, end, tz)
@@ -483,7 +483,7 @@ def report(
         )
     write_document(made.document, format, out)
     if made.verdict.outcome not in {verifier.OK, verifier.NO_ANCHORS}:
-        fail(f"the log is not what its anchors say: {made.verdict.outcome}; see the document")
+        fail(f"{what_is_wrong(made.verdict)}; see the document")
 
 
 @audit_app.command("anomalies")

@@ -15,7 +15,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import Any, Final
+
+import attrs
 
 from imcm.documents.structure import (
     Block,
@@ -29,11 +32,19 @@ from imcm.documents.structure import (
     Word,
 )
 from imcm.domain.recorded import CHANGE, INCIDENT, kind_and_id
-from imcm.domain.vocabulary import AttemptResult, Between, Moment, Verdict, folded
+from imcm.domain.vocabulary import (
+    AttemptResult,
+    Between,
+    Moment,
+    Verdict,
+    folded,
+    is_list,
+    is_mapping,
+)
 from imcm.errors import InvalidValue
 from imcm.interchange.exports.standing_log import checked_reader
 from imcm.ledger.reading import LedgerReader
-from imcm.plain import quoted
+from imcm.plain import plain, quoted
 from imcm.projections.boards.assembly import view_of_stream
 from imcm.projections.boards.views import ChangeView, IncidentView
 from imcm.projections.figures.units import elapsed, shown, utc
@@ -128,7 +139,7 @@ def _parts(entries: Sequence[Entry]) -> dict[str, str]:
     ids: dict[str, str] = {}
     for entry in entries:
         event: Any = entry.event
-        for who in (entry.by, getattr(event, "person", None), getattr(event, "owner", None)):
+        for who in (entry.by, getattr(event, "person", None)):
             if isinstance(who, str) and who:
                 ids.setdefault(who, folded(who))
         if entry.what == "RoleAssigned":
@@ -148,14 +159,40 @@ def _parts(entries: Sequence[Entry]) -> dict[str, str]:
     return {who: parts[key] for who, key in ids.items()}
 
 
-def _by_part(text: str, parts: Mapping[str, str]) -> str:
-    """Return a line in which ids of people stand as what they did there."""
-    if not parts:
+_PEOPLE: Final = ("by", "person")
+"""Fields of events that name people; who is to do something stands by its id, see `_actions`."""
+
+
+def _by_part(text: str, event: Any, parts: Mapping[str, str]) -> str:
+    """
+    Return a line in which those whom its event names stand as what they did there.
+
+    Only they are replaced, and only outside of what somebody wrote: a title stays as it is, also
+    where it has a word that is somebody's id.
+    """
+    names = {getattr(event, field, None) for field in _PEOPLE}
+    people = sorted((who for who in names if who in parts), key=len, reverse=True)
+    if not people:
         return text
-    # The longest first, or "ana" would be replaced in "ana-maria".
-    words = "|".join(re.escape(who) for who in sorted(parts, key=len, reverse=True))
-    pattern = re.compile(rf"(?<![\w.@-])(?:{words})(?![\w@-])")
-    return pattern.sub(lambda match: parts[match[0]], text)
+    pattern = re.compile(rf"(?<![\w.@-])(?:{'|'.join(map(re.escape, people))})(?![\w@-])")
+    kept = sorted(_others(event), key=len, reverse=True)
+    pieces = re.split(f"({'|'.join(map(re.escape, kept))})", text) if kept else [text]
+    # Behind each piece of the line stands one of the event's own texts.
+    pieces[::2] = (pattern.sub(lambda match: parts[match[0]], piece) for piece in pieces[::2])
+    return "".join(pieces)
+
+
+def _others(event: Any) -> Iterator[str]:
+    """Yield the texts of an event that name nobody, as a line shows them."""
+    for field in attrs.fields(type(event)):
+        value = getattr(event, field.name)
+        if field.name in _PEOPLE or isinstance(value, Enum):
+            continue
+        values = [*value.items()] if is_mapping(value) else value if is_list(value) else [value]
+        for each in values:
+            for text in each if isinstance(each, tuple) else (each,):
+                if isinstance(text, str) and text:
+                    yield from {text, plain(text), quoted(text)}
 
 
 # --- sections -------------------------------------------------------------------------------------
@@ -246,7 +283,7 @@ def _line(entry: Entry, parts: Mapping[str, str]) -> str:
         role = event.role.value.replace("_", " ")
         word = "taken on" if entry.what == "RoleAssigned" else "given up"
         return f"the role of {role} is {word}"
-    return _by_part(entry.line, parts)
+    return _by_part(entry.line, event, parts)
 
 
 _RESULTS: Final[Mapping[AttemptResult, Word]] = {
