@@ -746,7 +746,7 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(path: Path) -> None:
 
 
 def test_a_key_that_comes_again_says_what_it_recorded(path: Path) -> None:
-    """Under another step: what the first recorded. With other words: that the first ones stand."""
+    """Under another step, or with other arguments: what the first recorded, which stands."""
 
     async def acts() -> None:
         async with served(path, "--allow-writes") as agent:
@@ -756,10 +756,32 @@ def test_a_key_that_comes_again_says_what_it_recorded(path: Path) -> None:
             assert reused["recorded"] == first["recorded"]
             same = await agent.call("incident_post_update", id="INC-7", text=" One ", key="1")
             assert (True, []) == (same["repeated"], same["notes"])
-            other = await agent.call("incident_post_update", id="INC-7", text="Two", key="1")
-            assert other["repeated"]
-            [note] = other["notes"]
-            assert note.startswith("text is not what the first call under this key gave")
-            assert other["recorded"] == first["recorded"]
+            for name, value in (("text", "Two"), ("audience", "public")):
+                more = {"id": "INC-7", "text": "One", "key": "1", name: value}
+                other = await agent.refused("incident_post_update", **more)
+                assert other["error"] == "KeyReusedError"
+                assert f"the first call under this key gave another {name}" in other["message"]
+                assert other["recorded"] == first["recorded"]
+
+    run(acts)
+
+
+def test_a_time_may_end_with_its_minutes(path: Path) -> None:
+    """And one that can't be read, or has no offset, says how it is written."""
+
+    async def acts() -> None:
+        async with served(path, "--allow-writes") as agent:
+            at = {"earliest": "2026-03-01T09:00Z", "latest": "2026-03-01T10:00+00:00"}
+            for number, moment in enumerate(("2026-03-01T10:00Z", "2026-03-01T10:00+01:00", at)):
+                more = {"id": f"INC-9{number}", "title": "x", "at": moment, "key": f"t{number}"}
+                assert (await agent.call("incident_detect", **more))["recorded"]
+            for wrong in ("2026-03-01 10", "2026-03-01T10:00", "soon", "2026-13-01T10:00Z"):
+                more = {"id": "INC-7", "name": "m", "at": wrong, "key": wrong}
+                refused = await agent.refused("incident_mark", **more)
+                assert refused["argument"] == "at"
+                assert (
+                    refused["allowed"]
+                    == "a time in ISO 8601 with its offset, as 2026-03-02T09:00:00Z"
+                )
 
     run(acts)

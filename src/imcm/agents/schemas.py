@@ -4,10 +4,12 @@ The arguments of a tool, made from the signature and the docstring of a function
 
 from __future__ import annotations
 
+import copy
 import re
 import types
 import typing
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from enum import Enum
 from inspect import Parameter, signature
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -121,11 +123,50 @@ def read_arguments(arguments: type[msgspec.Struct], given: Mapping[str, Any]) ->
     for name in given:
         if name not in names:
             raise InvalidValue(name, given[name], f"this tool takes {', '.join(names)}")
-    try:
-        read = msgspec.convert(given, arguments)
-    except msgspec.ValidationError as wrong:
-        raise _refused(arguments, given, str(wrong)) from None
+    read = _converted(arguments, given)
+    for name in names:
+        at = getattr(read, name)
+        if isinstance(at, datetime) and at.utcoffset() is None:
+            raise InvalidValue(name, given[name], A_TIME)
     return {name: getattr(read, name) for name in names if given.get(name) is not None}
+
+
+A_TIME: Final = "a time in ISO 8601 with its offset, as 2026-03-02T09:00:00Z"
+_NO_TIME: Final = "Invalid RFC3339 encoded datetime"
+_AT: Final = re.compile(r" - at `\$\.(\w+)(?:\.(\w+))?`$")
+_MINUTES: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d)(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+
+
+def _converted(arguments: type[msgspec.Struct], given: Mapping[str, Any]) -> Any:
+    """
+    Return the arguments of a call as their types; a time may end with its minutes.
+
+    Raises:
+        InvalidValue: One can't be read.
+    """
+    told = copy.deepcopy(dict(given))
+    while True:
+        try:
+            return msgspec.convert(told, arguments)
+        except msgspec.ValidationError as wrong:
+            if not _with_seconds(told, str(wrong)):
+                raise _refused(arguments, given, str(wrong)) from None
+
+
+def _with_seconds(told: dict[str, Any], why: str) -> bool:
+    """Give the time of which an error speaks its seconds, if that is what it lacks."""
+    where = _AT.search(why) if why.startswith(_NO_TIME) else None
+    if where is None:
+        return False
+    # Any: what a caller gave.
+    holder: Any = told if where[2] is None else told.get(where[1])
+    key = where[2] or where[1]
+    text = holder.get(key) if isinstance(holder, dict) else None
+    found = _MINUTES.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        return False
+    holder[key] = f"{found[1]}:00{found[2] or ''}"
+    return True
 
 
 _ABSENT: Final = re.compile(r"missing required field `(\w+)`$")
@@ -142,8 +183,11 @@ def _refused(arguments: type[msgspec.Struct], given: Mapping[str, Any], why: str
     said = schema["properties"][name]
     choices = list(dict.fromkeys(_choices(said, schema.get("$defs", {}))))
     allowed = "it is required" if name not in given else why.partition(" - at ")[0]
+    if why.startswith(_NO_TIME):
+        allowed = A_TIME
     if choices:
-        allowed += f"; allowed: {', '.join(map(str, choices))}"
+        some = f"one of {', '.join(map(str, choices))}"
+        allowed = some if name in given else f"{allowed}: {some}"
     elif name not in given and said.get("description"):
         allowed += f": {said['description']}"
     return InvalidValue(name, given.get(name), allowed)

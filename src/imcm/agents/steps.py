@@ -9,6 +9,7 @@ does such a thing when nobody named it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType, ModuleType
 from typing import Any, Final
@@ -23,8 +24,8 @@ from imcm.domain import change, incident
 from imcm.domain.lifecycle import parameters
 from imcm.domain.policy import Policy
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded, Recording, Unread
-from imcm.domain.vocabulary import Actor
-from imcm.errors import StepRefused
+from imcm.domain.vocabulary import Actor, is_list, is_mapping
+from imcm.errors import KeyReusedError, StepRefused
 from imcm.ledger.recording import Ledger
 from imcm.ledger.transactions import Once
 
@@ -173,6 +174,7 @@ def record_step(session: Session, kind: str, step: str, arguments: Mapping[str, 
 
     Raises:
         StepRefused: A guard said no; nothing was recorded.
+        KeyReusedError: The key came before with other arguments.
         ImcmError: As `Ledger.record`.
     """
     ledger = session.ledger
@@ -198,25 +200,39 @@ def record_step(session: Session, kind: str, step: str, arguments: Mapping[str, 
             context = context_of(session, id_, **asked)
             given |= {} if context is None else {"context": context}
         recording = once.record(id_, function, **given)
-    return _recorded(recording, _unlike(recording, given) if recording.repeated else ())
+    others = list(_unlike(recording, arguments)) if recording.repeated else []
+    if others:
+        raise KeyReusedError(
+            f"the first call under this key gave another {', '.join(others)}: that stands, and "
+            "nothing was recorded now; another call takes another key",
+            tuple(recording),
+        )
+    return _recorded(recording)
 
 
 def _unlike(recording: Recording, given: Mapping[str, Any]) -> Iterator[str]:
-    """Yield, of a call that was repeated, which texts are others than those of the first."""
-    for name, text in given.items():
-        if name == "by" or not isinstance(text, str):
-            continue
+    """Yield which arguments of a call that was repeated are others than those of the first."""
+    for name, value in given.items():
         # Of words that were taken out nobody can say whether they are the same.
         stand = [
-            getattr(each.event, name)
+            _alike(getattr(each.event, name))
             for each in recording
-            if not each.redacted and isinstance(getattr(each.event, name, None), str)
+            if not each.redacted and hasattr(each.event, name)
         ]
-        if stand and all(" ".join(text.split()) != " ".join(each.split()) for each in stand):
-            yield (
-                f"{name} is not what the first call under this key gave: the first stands, and "
-                "nothing was recorded now; another call takes another key"
-            )
+        asked = _alike(value)
+        if asked is not None and stand and asked not in stand:
+            yield name
+
+
+def _alike(value: object) -> object:
+    """Return texts, numbers and times so that what means the same is equal; None of all else."""
+    if isinstance(value, str):
+        return " ".join(str(value).split())
+    if isinstance(value, (int, float, datetime)):
+        return value
+    if is_list(value) and not is_mapping(value):
+        return frozenset(map(_alike, value))
+    return None
 
 
 _DOORS: Final[Mapping[str, Callable[[Once, str, Mapping[str, Any]], Recording]]] = {
@@ -232,12 +248,12 @@ def source_of_agent(id: str) -> str:
     return f"{Actor.AGENT.value}:{id}"
 
 
-def _recorded(recording: Recording, notes: Iterable[str] = ()) -> Plain:
+def _recorded(recording: Recording) -> Plain:
     return answered(
         {
             "repeated": recording.repeated,
             "recorded": rows_of(recording),
-            "notes": [*recording.notes, *notes],
+            "notes": list(recording.notes),
         }
     )
 

@@ -170,8 +170,8 @@ def _by_part(text: str, event: Any, parts: Mapping[str, str]) -> str:
     Only they are replaced, and only outside of what somebody wrote: a title stays as it is, also
     where it has a word that is somebody's id.
     """
-    names = {getattr(event, field, None) for field in _PEOPLE}
-    people = sorted((who for who in names if who in parts), key=len, reverse=True)
+    names: set[Any] = {getattr(event, field, None) for field in _PEOPLE}
+    people: list[str] = sorted(names & parts.keys(), key=len, reverse=True)
     if not people:
         return text
     pattern = re.compile(rf"(?<![\w.@-])(?:{'|'.join(map(re.escape, people))})(?![\w@-])")
