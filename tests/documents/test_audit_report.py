@@ -4,6 +4,7 @@ The document an auditor attaches: what it says of a ledger, and that it is the s
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -16,14 +17,27 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from commands import run_here as imcm
-from imcm import Ledger, Policy, Risk, Verdict, audit, change, incident, time_to_restore
+from imcm import (
+    Ledger,
+    Policy,
+    Risk,
+    Verdict,
+    audit,
+    change,
+    deployment_frequency,
+    incident,
+    time_to_restore,
+)
 from imcm.audit.report import audit_report
 from imcm.documents import Document, Heading, Items, Paragraph, Table, plain_text, rendered
 from imcm.documents.structure import cell_text
 from imcm.domain.change_events import ChangeApproved, VoteGiven
-from imcm.errors import InvalidValue
+from imcm.errors import InvalidValue, StepRefused
+from imcm.interchange.csv_files import import_csv
 from imcm.ledger.reading import LedgerReader
 
 pytest.importorskip("typer", reason="the command line is an extra")
@@ -174,12 +188,13 @@ def test_exceptions_come_first_and_nothing_is_hidden(ledger):
     every = {row[0]: row[1:] for row in table(made.document, "every change that went in")}
     assert every.keys() == {"CHG-1", "CHG-2"}
     assert every["CHG-1"][:3] == ("Basket", "pay", "normal")
-    assert every["CHG-1"][5] == "completed"
+    assert every["CHG-1"][3] == "low"
+    assert every["CHG-1"][6] == "completed"
     with LedgerReader(ledger) as book:
         [vote] = [
             each for each in book.replay() if isinstance(each.event, (ChangeApproved, VoteGiven))
         ]
-    assert every["CHG-1"][7] == f"mia 2026-03-02 09:12Z ({vote.position})"
+    assert every["CHG-1"][8] == f"mia 2026-03-02 09:12Z ({vote.position})"
     [late] = table(made.document, "overdue rulings")
     assert late[:2] == ("CHG-2", "broken")
     assert "overdue since 2026-03-04" in late[2]
@@ -190,7 +205,9 @@ def test_own_corrections_and_redactions_are_listed(ledger):
     made = report_of(ledger)
     [own] = table(made.document, "corrections of one's own work")
     assert own[2:4] == ("incident:INC-3", "ana")
-    assert own[5] == "in their own favour"
+    assert own[5].endswith("by ana: resolved: service is restored")
+    assert own[6] == "in their own favour"
+    assert table(made.document, "corrections of what others did") == []
     [taken] = table(made.document, "words taken out")
     assert taken[2:] == ("incident:INC-1", "1", "dpo", "asked for")
     assert "Ms Lindqvist" not in plain_text(made.document)
@@ -422,7 +439,7 @@ def test_every_ruling_is_listed_and_what_did_not_go_in_is_named(tmp_path):
         made.document
     )
     every = {row[0]: row for row in table(made.document, "every change that went in")}
-    assert every["CHG-1"][8].endswith(f"({rulings[0][0]}, afterwards)")
+    assert every["CHG-1"][9].endswith(f"({rulings[0][0]}, afterwards)")
 
 
 def test_words_that_nobody_says_they_took_out_are_listed(ledger):
@@ -487,3 +504,111 @@ def test_ids_that_read_alike_are_told_apart(tmp_path):
     assert any("ids that read alike voted: mia, mi\\u0430" in reason for reason in reasons)
     for form in ("html", "md"):
         assert b"u0430" in rendered(made, form), form
+
+
+def quiet_end(path: Path, *, record_refusals: bool = False) -> Clock:
+    """Two changes of two sources, and nothing more in the quarter after the tenth of January."""
+    clock = Clock()
+    clock.now = there = datetime(2026, 1, 10, tzinfo=UTC)
+    with Ledger(path, clock=clock, record_refusals=record_refusals) as book:
+        given = {"services": ["pay"], "risk": Risk.LOW, "rollback_plan": "back", "at": there}
+        book.record("CHG-1", change.plan, by="lena", title="Basket", **given)
+        book.record("CHG-1", change.submit, by="lena", at=there)
+        with contextlib.suppress(StepRefused):
+            book.record("CHG-1", change.approve, by="lena", at=there)
+        book.record("CHG-1", change.approve, by="mia", at=there)
+        book.record("CHG-1", change.start, by="bot", at=there)
+        book.record("CHG-1", change.complete, by="bot", at=there)
+        row = {"id": "C-2", "approved_at": "2026-01-08T10:00Z", "approved_by": "tom"}
+        row |= {"started_at": "2026-01-09T09:00Z", "implemented_by": "ivo"}
+        row |= {"deployed_at": "2026-01-09T10:00Z"}
+        import_csv(book, changes=[row], source="oldtool")
+        book.record("INC-1", incident.detect, by="ana", at=there, title="x", services=["pay"])
+        book.record("INC-1", incident.acknowledge, by="ben", at=there)
+        book.record("INC-1", incident.link_change, by="ben", at=there, change="CHG-1",
+                    verdict=Verdict.CAUSED)  # fmt: skip
+    return clock
+
+
+def test_what_a_report_of_then_printed_is_told_where_it_looked_less_far(tmp_path):
+    """Without --as-of it divides by the days up to the newest event."""
+    quiet_end(tmp_path / "a.db")
+    with LedgerReader(tmp_path / "a.db") as book:
+        made = audit_report(book, tmp_path / "a.db", window="2026-Q1")
+        printed = deployment_frequency(book.facts(), window="2026-Q1")
+    [frequency] = [each for each in made.moved if each.name == "deployment frequency"]
+    assert frequency.before.value == pytest.approx(2 / 90)
+    assert printed.value == pytest.approx(2 / 9, rel=1e-3)
+    text = text_of(made.document)
+    assert "A report of then that was made without --as-of looked only up to 2026-01-10" in text
+    assert "deployment frequency: 0.2222" in text
+    assert {each.name for each in made.moved} >= {"time to acknowledge", "time to mitigate"}
+
+
+def test_whom_sources_name_is_told_as_their_word(tmp_path):
+    """No vote, and not nobody."""
+    quiet_end(tmp_path / "a.db")
+    with LedgerReader(tmp_path / "a.db") as book:
+        made = audit_report(book, tmp_path / "a.db", window="2026-Q1")
+        trail = book.trail("oldtool/C-2")
+    rows = {row[0]: row for row in table(made.document, "every change that went in")}
+    assert rows["oldtool/C-2"][9:11] == ("tom (a source says so)", "ivo (a source says so)")
+    assert "approved by tom (a source says so)" in trail.explain()
+    assert "implemented by ivo (a source says so)" in plain_text(trail.document())
+    assert trail.approved_by == ()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_attempts_that_were_refused_are_listed_where_they_were_kept(tmp_path, kept):
+    quiet_end(tmp_path / "a.db", record_refusals=kept)
+    with LedgerReader(tmp_path / "a.db") as book:
+        made = audit_report(book, tmp_path / "a.db", window="2026-Q1")
+    refused = table(made.document, "refused attempts")
+    assert [row[2:4] for row in refused] == ([("CHG-1", "lena")] if kept else [])
+    assert "others leave no trace" in text_of(made.document)
+
+
+def test_what_others_corrected_says_what_it_was(tmp_path):
+    clock = quiet_end(tmp_path / "a.db")
+    clock.now = datetime(2026, 4, 2, tzinfo=UTC)
+    with Ledger(tmp_path / "a.db", clock=clock) as book:
+        book.record("INC-1", incident.void, by="zoe", at=clock.now, version=2, why="a slip")
+        book.record(
+            "INC-1", incident.dismiss_link, by="ben", at=clock.now, change="CHG-1", why="no"
+        )
+    with LedgerReader(tmp_path / "a.db") as book:
+        made = audit_report(book, tmp_path / "a.db", window="2026-Q1", keys=())
+    [other] = table(made.document, "corrections of what others did")
+    assert other[3] == "zoe"
+    assert other[5].endswith("by ben: acknowledged")
+    rate = {row[0]: row[1:] for row in table(made.document, "rows of change failure rate")}
+    assert rate["CHG-1"][:3] == ("counts otherwise", "counts", "does not count")
+    assert rate["CHG-1"][3].startswith("before: ")
+    assert rate["CHG-1"][3].endswith("; now nothing says so")
+
+
+def test_rows_that_went_in_after_the_period_say_so(tmp_path):
+    clock = quiet_end(tmp_path / "a.db")
+    clock.now = datetime(2026, 4, 2, tzinfo=UTC)
+    with Ledger(tmp_path / "a.db", clock=clock) as book:
+        was, now = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 4, 1, 8, tzinfo=UTC)
+        book.record("CHG-1", change.correct, by="bot", at=clock.now, version=5, field="at",
+                    was=was, now=now, why="the log of the pipeline")  # fmt: skip
+    with LedgerReader(tmp_path / "a.db") as book:
+        made = audit_report(book, tmp_path / "a.db", window="2026-Q1")
+    rows = {row[0]: row[1:] for row in table(made.document, "rows of deployment frequency")}
+    assert rows["CHG-1"][0] == "fell out"
+    assert rows["CHG-1"][3] == "by what is known now it went in after the period: 2026-04-01 08:00Z"
+
+
+def test_keys_stand_in_the_command_that_makes_it_again(ledger):
+    pem = ed25519.Ed25519PrivateKey.from_private_bytes(b"k" * 32).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    signer = audit.Signer.from_pem(pem, name="log.example")
+    with LedgerReader(ledger) as book:
+        note = audit.checkpoint(book.rows(), anchors="", at=Q2, signer=signer)
+    key = signer.key.vkey
+    made = report_of(ledger, keys=[key], anchors=note)
+    assert made.verdict.outcome == "OK"
+    assert f"--anchors ANCHORS --key {key} --from " in text_of(made.document)

@@ -32,12 +32,15 @@ from imcm.documents.structure import (
     Word,
 )
 from imcm.domain.change_events import (
+    ChangeApproved,
     ChangeApprovedRetroactively,
     ChangeObserved,
     ChangePlanned,
     ChangeRevised,
     ChangeReworded,
+    ChangeStarted,
     RetroactiveApprovalRefused,
+    StepRefusedRecorded,
 )
 from imcm.domain.corrections import EDIT_CLASSES, EDITS, WordsRedacted
 from imcm.domain.recorded import (
@@ -55,8 +58,10 @@ from imcm.ledger.rules import is_as_adopted
 from imcm.plain import plain, quoted
 from imcm.projections.facts.edits import Edit
 from imcm.projections.facts.fold import Facts
+from imcm.projections.facts.fold import facts as facts_of_log
 from imcm.projections.facts.rows import ChangeFacts
 from imcm.projections.figures.figure import Figure
+from imcm.projections.figures.restore import time_to_acknowledge, time_to_mitigate
 from imcm.projections.figures.units import SHARE, minute, shown, zone
 from imcm.projections.figures.windows import Period
 from imcm.projections.histories.anomalies import anomalies
@@ -74,6 +79,8 @@ _CANNOT: Final = (
     "Whether what was recorded is true: the log says who said what, and when it was recorded.",
     "Whether something that happened was never recorded.",
     "Whether an id is the person it names: who may write under an id is not the log's to know.",
+    "When, and in which order, what no anchor holds yet was recorded: the stamps are those of the "
+    "clock of whoever had the ledger, until an anchor of them is kept elsewhere.",
 )
 
 
@@ -156,12 +163,14 @@ def audit_report(
             *_verification(verdict, anchors, position, log),
             *_duties(held, trails, facts),
             *_rulings(held, trails),
-            *_figures(moved, before, as_of),
+            *_refused(log, period[0]),
+            *_figures(moved, before, as_of, facts),
+            *_printed_then(log, moved, before, as_of),
             *_corrections(log, facts, period[0]),
             *_redactions(log),
             *_rules(log),
             *_anomalies(facts),
-            *_again(ledger, position, before, published, period, time_zone),
+            *_again(ledger, position, before, published, period, time_zone, keys),
         ),
     )
     return AuditReport(document=document, verdict=verdict, duties=held, moved=moved)
@@ -356,12 +365,13 @@ def _every(
                 _title(trail),
                 "" if row is None else ", ".join(row.services),
                 texts["type"],
+                "" if row is None or row.risk is None else row.risk.value,
                 moment_cell(duty.went_in_at),
                 ruling_cell(duty.ruling),
                 outcome.replace("_", " "),
                 duty.requested_by,
-                ", ".join(_approver(each) for each in trail.decisions if each.counts),
-                ", ".join(duty.implemented_by),
+                ", ".join(_approvers(trail)),
+                ", ".join([*duty.implemented_by, *_told(trail, ChangeStarted)]),
                 texts["window"],
                 texts["freezes"],
                 texts["policies"],
@@ -374,6 +384,7 @@ def _every(
             Column(name="title"),
             Column(name="services"),
             Column(name="type", wide=True),
+            Column(name="risk", wide=True),
             Column(name="went in", kind="time"),
             Column(name="ruling"),
             Column(name="outcome"),
@@ -400,6 +411,16 @@ def _title(trail: DecisionTrail) -> str:
 
 _TITLED: Final = (ChangePlanned, ChangeRevised, ChangeReworded, ChangeObserved)
 """Events that say what a change is called."""
+
+
+def _approvers(trail: DecisionTrail) -> list[str]:
+    """Return whose approval counts, and whom a source names for one."""
+    told = _told(trail, ChangeApproved)
+    return [*(_approver(each) for each in trail.decisions if each.counts), *told]
+
+
+def _told(trail: DecisionTrail, what: type[ChangeApproved | ChangeStarted]) -> list[str]:
+    return [f"{quoted(who)} (a source says so)" for who in trail.told_by_sources(what)]
 
 
 def _approver(decision: Decision) -> str:
@@ -471,6 +492,32 @@ def _positions(positions: Sequence[int]) -> str:
     return ", ".join(map(str, positions))
 
 
+def _refused(log: Sequence[Recorded], since: datetime) -> Iterator[Block]:
+    yield Heading("Attempts that were refused")
+    rows: list[tuple[Cell, ...]] = []
+    for recorded in log:
+        event = recorded.event
+        if isinstance(event, StepRefusedRecorded) and recorded.recorded_at >= since:
+            said = event_line(event)
+            rows.append((recorded.position, recorded.recorded_at, recorded.id, event.by, said))
+    yield Paragraph(
+        "Since the period began. One is kept where the ledger was opened to keep them "
+        "(record_refusals), or `imcm gate --record` asked, and always of an agent; others leave "
+        "no trace."
+    )
+    yield Table(
+        title="refused attempts",
+        columns=(
+            Column(name="position", kind="number"),
+            Column(name="recorded", kind="time"),
+            Column(name="change"),
+            Column(name="who"),
+            Column(name="what"),
+        ),
+        rows=rows,
+    )
+
+
 # --- figures --------------------------------------------------------------------------------------
 
 
@@ -496,6 +543,15 @@ def _as_of(
     return min(there[-1].recorded_at, end)
 
 
+# Any: every figure has its own arguments.
+_PUBLISHED: Final[Mapping[str, Callable[..., Figure]]] = {
+    **FIGURES,
+    "time to acknowledge": time_to_acknowledge,
+    "time to mitigate": time_to_mitigate,
+}
+"""What a report prints."""
+
+
 def _moved(
     log: Sequence[Recorded],
     before: int,
@@ -508,7 +564,7 @@ def _moved(
     if before == 0:
         return ()
     figures: dict[str, Callable[[Facts], Figure]] = {}
-    for name, figure_of in FIGURES.items():
+    for name, figure_of in _PUBLISHED.items():
         # Any: every figure takes these two, and a type can't say so.
         given: Any = {"window": period, "time_zone": time_zone}
         figures[name] = partial(figure_of, **given)
@@ -523,7 +579,7 @@ def _moved(
     return result.figures
 
 
-def _figures(moved: Sequence[Moved], before: int, as_of: datetime) -> Iterator[Block]:
+def _figures(moved: Sequence[Moved], before: int, as_of: datetime, facts: Facts) -> Iterator[Block]:
     yield Heading("Figures as published, and as known now")
     if not moved:
         yield Paragraph("Nothing was recorded yet when figures of this period were published.")
@@ -535,11 +591,43 @@ def _figures(moved: Sequence[Moved], before: int, as_of: datetime) -> Iterator[B
     )
     yield moved_table(moved, title="figures of the period")
     for figure in moved:
-        if figure.restatement is None:
-            continue
-        yield Heading(f"Why {figure.name} is another one", 3)
-        yield from restatement_blocks(figure.restatement, title=figure.name)
-        yield _rows_moved(figure)
+        rows = _rows_moved(figure, facts, as_of)
+        if figure.restatement is not None:
+            yield Heading(f"Why {figure.name} is another one", 3)
+            yield from restatement_blocks(figure.restatement, title=figure.name)
+            yield rows
+        elif rows.rows:
+            yield Heading(f"{figure.name} has the same value, of other rows", 3)
+            yield rows
+
+
+def _printed_then(
+    log: Sequence[Recorded], moved: Sequence[Moved], before: int, as_of: datetime
+) -> Iterator[Block]:
+    """
+    Yield what a report of then says that looked no further than the newest event known by then.
+
+    That is what one says that was made without `--as-of`: where the last days of a period were
+    quiet, it divides by fewer of them, and what is open is younger.
+    """
+    known = [recorded for recorded in log if recorded.position <= before]
+    if not known:
+        return
+    newest = max(recorded.recorded_at for recorded in known)
+    then = facts_of_log(known)
+    others: list[str] = []
+    for figure in moved:
+        definition = figure.before.definition
+        given: Any = {"window": definition.window, "time_zone": definition.time_zone}
+        printed = _PUBLISHED[figure.name](then, **given) if newest < as_of else figure.before
+        if printed.value != figure.before.value:
+            others.append(f"{figure.name}: {shown(printed.value, printed.unit)}")
+    if others:
+        yield Paragraph(
+            f"A report of then that was made without --as-of looked only up to {newest}, the "
+            "newest event, and says otherwise of these:"
+        )
+        yield Items(tuple(others))
 
 
 class _Counted(NamedTuple):
@@ -557,7 +645,7 @@ def _counted(figure: Figure) -> dict[str, _Counted]:
     return counted
 
 
-def _rows_moved(figure: Moved) -> Table:
+def _rows_moved(figure: Moved, facts: Facts, as_of: datetime) -> Table:
     """Return which rows fell out of a figure, came in, or count otherwise, each with the reason."""
     first, last = _counted(figure.before), _counted(figure.after)
     was_out = {entry.id: entry.reason for entry in figure.before.left_out}
@@ -571,12 +659,15 @@ def _rows_moved(figure: Moved) -> Table:
             continue
         row: tuple[Cell, ...]
         if there is None:
-            row = (Word("fell out", "poor"), _value(here, unit), "", is_out.get(id, absent))
+            out = _later(id, facts, as_of) or is_out.get(id, absent)
+            row = (Word("fell out", "poor"), _value(here, unit), "", out)
         elif here is None:
             out = was_out.get(id, "it was not in the period, or not known")
             row = (Word("came in", "fair"), "", _value(there, unit), f"before: {out}")
         else:
             why = there.why or "its moments are others"
+            if unit == SHARE and not there.why and here.why:
+                why = f"before: {here.why}; now nothing says so"
             row = ("counts otherwise", _value(here, unit), _value(there, unit), why)
         rows.append((id, *row))
     names = ("id", "what", "before", "now", "why")
@@ -585,6 +676,15 @@ def _rows_moved(figure: Moved) -> Table:
         columns=tuple(Column(name=name) for name in names),
         rows=rows,
     )
+
+
+def _later(id: str, facts: Facts, as_of: datetime) -> str:
+    """Return when a change went in that did so after what is looked at; "" of all others."""
+    index = facts.changes.index_of(id)
+    at = None if index is None else facts.changes[index].deployed_at
+    if at is None or earliest(at) < as_of:
+        return ""
+    return f"by what is known now it went in after the period: {_when(at)}"
 
 
 def _value(counted: _Counted | None, unit: str) -> str:
@@ -607,35 +707,48 @@ def _corrections(log: Sequence[Recorded], facts: Facts, since: datetime) -> Iter
     )
     took_part = _took_part(log)
     favours = _favours(facts)
+    told = {(recorded.stream, recorded.version): recorded for recorded in log}
     rows: list[tuple[Cell, ...]] = []
+    others: list[tuple[Cell, ...]] = []
     for recorded in log:
         event: Any = recorded.event
         is_edit = event.__class__ in EDIT_CLASSES
         if not is_edit or recorded.recorded_at < since or event.imported:
             continue
-        if folded(event.by) not in took_part.get(recorded.stream, frozenset()):
-            continue
+        mine = folded(event.by) in took_part.get(recorded.stream, frozenset())
+        target = told.get((recorded.stream, event.version))
+        of_what = "" if target is None else _said_then(target)
         edit = favours.get((recorded.stream, event.version, getattr(event, "field", "")))
         mark: Cell = ""
         if edit is not None and edit.in_own_favour:
             mark = Word("in their own favour", "bad")
         elif edit is not None and edit.undoes:
             mark = Word("takes back a decision", "bad")
-        rows.append(
+        (rows if mine else others).append(
             (recorded.position, recorded.recorded_at, recorded.stream, event.by,
-             event_line(event), mark)
+             event_line(event), of_what, mark)
         )  # fmt: skip
-    yield Table(
-        title="corrections of one's own work",
-        columns=(
-            Column(name="position", kind="number"),
-            Column(name="recorded", kind="time"),
-            Column(name="of"),
-            Column(name="who"),
-            Column(name="what"),
-            Column(name="mark"),
-        ),
-        rows=rows,
+    columns = (
+        Column(name="position", kind="number"),
+        Column(name="recorded", kind="time"),
+        Column(name="of"),
+        Column(name="who"),
+        Column(name="what"),
+        Column(name="what it speaks of"),
+        Column(name="mark"),
+    )
+    yield Table(title="corrections of one's own work", columns=columns, rows=rows)
+    yield Heading("Corrections by others", 3)
+    yield Table(title="corrections of what others did", columns=columns, rows=others)
+
+
+def _said_then(recorded: Recorded) -> str:
+    """Return what an event said that was corrected, or never happened, and who did."""
+    event = recorded.event
+    if isinstance(event, Unread):
+        return f"position {recorded.position}, which can't be read"
+    return (
+        f"position {recorded.position}, by {quoted(getattr(event, 'by', ''))}: {event_line(event)}"
     )
 
 
@@ -759,8 +872,10 @@ def _again(
     published: int | datetime | None,
     period: Period,
     time_zone: str,
+    keys: Sequence[str],
 ) -> Iterator[Block]:
     start, end = (moment.isoformat() for moment in period)
+    signed = "".join(f" --key {key}" for key in keys)
     # A time says more than a position: up to when figures tell of the world.
     given = published.isoformat() if isinstance(published, datetime) else str(before)
     yield Heading("How to make this again")
@@ -770,7 +885,7 @@ def _again(
     )
     yield Items(
         (
-            f"imcm audit report --ledger FILE --anchors ANCHORS --from {start} --to {end} "
+            f"imcm audit report --ledger FILE --anchors ANCHORS{signed} --from {start} --to {end} "
             f"--tz {time_zone} --known-at {position} --published {given}",
             "python verifier.py FILE ANCHORS says without imcm whether the log is what its "
             "anchors say.",

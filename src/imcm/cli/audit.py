@@ -477,7 +477,7 @@ def report(
             keys=keys or (),
             allow=allow or (),
             time_zone=tz,
-            published=known_at_of(published, tz, book),
+            published=known_at_of(published, tz, book, option="--published"),
             known_at=known_at_of(known_at, tz, book),
             on_progress=progress,
         )

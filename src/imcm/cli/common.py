@@ -589,18 +589,20 @@ def named_values(
         yield name, value
 
 
-def known_at_of(text: str | None, tz: str | None, book: LedgerReader) -> int | datetime | None:
+def known_at_of(
+    text: str | None, tz: str | None, book: LedgerReader, *, option: str = "--known-at"
+) -> int | datetime | None:
     """
-    Read a log position or a moment.
+    Read a log position or a moment, as an option gives it.
 
     A position at which nothing stands is refused: what was published names an event, so this is
     not the log it was read from, or it was mistyped.
     """
     position = None if text is None else number_of(text)
     if position is None:
-        return moment("--known-at", text, tz)
+        return moment(option, text, tz)
     if position and book.mark_at(position) is None:
-        raise InvalidValue("--known-at", position, "no event of this ledger stands there")
+        raise InvalidValue(option, position, "no event of this ledger stands there")
     return position
 
 

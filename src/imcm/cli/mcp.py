@@ -69,7 +69,8 @@ def mcp(
                 raise InvalidValue("--as", as_, f"an agent, to record anything: {why}")
             from imcm.ledger.recording import Ledger
 
-            book = stack.enter_context(Ledger(ledger))  # it is there: it was just read
+            # It is there: it was just read. What an agent is refused is kept, as what it does.
+            book = stack.enter_context(Ledger(ledger, record_refusals=True))
         now = stack.enter_context(opened_views(book, ledger, views, no_views))
         serve(Session(ledger=book, views=now, agent=agent, tools=on, clock=book.now), tools)
 

@@ -35,7 +35,7 @@ _STYLE: Final = """
   --bad: #ff8182; } }
 body { margin: 0; background: var(--ground); color: var(--text);
   font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 72rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+main { max-width: 96rem; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 1rem; }
 h2 { font-size: 1.25rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line);
   padding-bottom: .2rem; }

@@ -257,6 +257,33 @@ class DecisionTrail(Shown):
         asked = checked_member("question", question, Question)
         return next(finding for finding in self.findings if finding.question is asked)
 
+    def told_by_sources(
+        self, what: type[changes.ChangeApproved | changes.ChangeStarted]
+    ) -> tuple[str, ...]:
+        """Return whom imported history names for an approval, or a start: a word, and no vote."""
+        told = [
+            each.by
+            for each in self.decisions
+            if each.imported
+            and each.voided_by is None
+            and isinstance(each.event, what)
+            and each.by not in {each.source, "import"}
+        ]
+        return tuple(dict.fromkeys(told))
+
+    def people(self) -> Iterator[str]:
+        """Yield a line for each part that people have in a change: who, and as whose word."""
+        asked = quoted(self.requested_by) if self.requested_by else "nobody named"
+        yield f"asked for by {asked}"
+        for word, people, told in (
+            ("planned", self.planned_by, ()),
+            ("submitted", self.submitted_by, ()),
+            ("approved", self.approved_by, self.told_by_sources(changes.ChangeApproved)),
+            ("implemented", self.implemented_by, self.told_by_sources(changes.ChangeStarted)),
+        ):
+            names = [*map(quoted, people), *(f"{quoted(who)} (a source says so)" for who in told)]
+            yield f"{word} by {named(names, SOME) or 'nobody named'}"
+
     def explain(self) -> str:
         """
         Return, for a person, the decisions in log order and the answer to every question.
@@ -267,15 +294,8 @@ class DecisionTrail(Shown):
         lines = [
             f"decisions on change {self.change}, known at {known_at} "
             f"(log position {self.log_position})",
-            f"  asked for by {quoted(self.requested_by) if self.requested_by else 'nobody named'}",
+            *(f"  {line}" for line in self.people()),
         ]
-        for word, people in (
-            ("planned", self.planned_by),
-            ("submitted", self.submitted_by),
-            ("approved", self.approved_by),
-            ("implemented", self.implemented_by),
-        ):
-            lines.append(f"  {word} by {named(list(map(quoted, people)), SOME) or 'nobody named'}")
         lines += excerpt(
             self.decisions, _decision_lines, indent="  ", most=MANY, what="more decisions"
         )

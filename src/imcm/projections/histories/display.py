@@ -20,7 +20,6 @@ from imcm.documents.structure import (
     Word,
 )
 from imcm.domain.vocabulary import Between, Moment
-from imcm.plain import quoted
 from imcm.projections.figures.display import scale_of
 from imcm.projections.histories.decisions import Ruling
 from imcm.projections.reports.display import restatement_blocks
@@ -97,16 +96,7 @@ def timeline_document(
 
 def trail_document(trail: DecisionTrail, *, most: int | None = None) -> Document:
     """Return a decision trail as a document: the answers first, then the decisions."""
-    people = [
-        f"asked for by {quoted(trail.requested_by) if trail.requested_by else 'nobody named'}"
-    ]
-    for word, names in (
-        ("planned", trail.planned_by),
-        ("submitted", trail.submitted_by),
-        ("approved", trail.approved_by),
-        ("implemented", trail.implemented_by),
-    ):
-        people.append(f"{word} by {', '.join(map(quoted, names)) or 'nobody named'}")
+    people = [*trail.people()]
     people.append(f"separation of duties: {trail.separation_of_duties.value}")
     findings = Table(
         title="answers",
@@ -279,6 +269,8 @@ def moved_table(figures: Iterable[Moved], *, title: str = "figures") -> Table:
         unit = figure.after.unit
         scale = scale_of([figure.before.value, figure.after.value], unit)
         moved: Cell = Word("moved", "poor") if figure.moved else "as it was"
+        if not figure.moved and figure.before.n != figure.after.n:
+            moved = Word("same value, of other rows", "fair")
         rows.append(
             (
                 figure.name,
