@@ -150,7 +150,7 @@ def test_figures_as_csv(ledger):
     ran = run_here("report", "--ledger", ledger, "--format", "csv", "--by", "service")
     assert ran.returncode == 0
     head, *rows = ran.stdout.splitlines()
-    assert head.startswith('"figure","group","from"')
+    assert head.startswith('"figure","group","period","from (UTC)"')
     assert len(rows) > 7
     assert any('"\'=cart"' in row for row in rows)
     assert run_here("report", "--ledger", ledger, "--format", "csv", "--json").returncode == 2

@@ -414,7 +414,7 @@ def test_a_call_that_is_repeated_records_once(path: Path) -> None:
 
 
 def test_the_policy_refuses_what_an_agent_may_not(path: Path) -> None:
-    """Also where the tool is on: the guard and its reason come back, and nothing is recorded."""
+    """Also where the tool is on: the guard and its reason come back, and that it asked is kept."""
     on = ("change_approve", "change_close", "change_override_freeze", "change_void")
     with LedgerReader(path) as ledger:
         before = ledger.position_at()
@@ -435,7 +435,10 @@ def test_the_policy_refuses_what_an_agent_may_not(path: Path) -> None:
 
     run(acts)
     with LedgerReader(path) as ledger:
-        assert before == ledger.position_at()
+        kept = [each.event for each in ledger.replay() if each.position > before]
+    assert {type(event).__name__ for event in kept} == {"StepRefusedRecorded"}
+    assert [event.step for event in kept] == ["approve", "void", "close"]
+    assert {event.by for event in kept} == {"responder"}
 
 
 def test_what_the_policy_gives_to_agents_they_may(path: Path) -> None:

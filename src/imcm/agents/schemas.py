@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 import msgspec
 
 from imcm.docstrings import Docstring
+from imcm.domain.vocabulary import is_mapping
 from imcm.errors import InvalidValue
 
 # Any: functions of any signature, and values that are plain JSON.
@@ -161,7 +162,7 @@ def _with_seconds(told: dict[str, Any], why: str) -> bool:
     # Any: what a caller gave.
     holder: Any = told if where[2] is None else told.get(where[1])
     key = where[2] or where[1]
-    text = holder.get(key) if isinstance(holder, dict) else None
+    text: Any = holder.get(key) if is_mapping(holder) else None
     found = _MINUTES.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return False

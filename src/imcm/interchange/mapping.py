@@ -147,6 +147,8 @@ _WORD: Final = re.compile(r"[^\W\d_]+\.?")
 
 def _checked_months(_: object, __: object, months: tuple[str, ...]) -> None:
     allowed = 'the names of the twelve months in their order: ["Jan", "Feb", "M\u00e4r", ...]'
+    if not isinstance(months, tuple) or not all(isinstance(name, str) for name in months):
+        raise InvalidValue("months", months, allowed)
     names = {name.casefold() for name in months}
     if months and (len(months) != len(_MONTHS) or len(names) != len(_MONTHS) or "" in names):
         raise InvalidValue("months", list(months), allowed)

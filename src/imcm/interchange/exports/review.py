@@ -184,15 +184,17 @@ def _by_part(text: str, event: Any, parts: Mapping[str, str]) -> str:
 
 def _others(event: Any) -> Iterator[str]:
     """Yield the texts of an event that name nobody, as a line shows them."""
-    for field in attrs.fields(type(event)):
-        value = getattr(event, field.name)
-        if field.name in _PEOPLE or isinstance(value, Enum):
+    for name, value in attrs.asdict(event, recurse=False).items():
+        if name in _PEOPLE or isinstance(value, Enum):
             continue
-        values = [*value.items()] if is_mapping(value) else value if is_list(value) else [value]
-        for each in values:
-            for text in each if isinstance(each, tuple) else (each,):
-                if isinstance(text, str) and text:
-                    yield from {text, plain(text), quoted(text)}
+        values: list[Any] = [value]
+        if is_mapping(value):
+            values = [*value.keys(), *value.values()]
+        elif is_list(value):
+            values = [*value]
+        for text in values:
+            if isinstance(text, str) and text:
+                yield from {text, plain(text), quoted(text)}
 
 
 # --- sections -------------------------------------------------------------------------------------

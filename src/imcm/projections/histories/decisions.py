@@ -261,7 +261,7 @@ class DecisionTrail(Shown):
         self, what: type[changes.ChangeApproved | changes.ChangeStarted]
     ) -> tuple[str, ...]:
         """Return whom imported history names for an approval, or a start: a word, and no vote."""
-        told = [
+        people = [
             each.by
             for each in self.decisions
             if each.imported
@@ -269,19 +269,19 @@ class DecisionTrail(Shown):
             and isinstance(each.event, what)
             and each.by not in {each.source, "import"}
         ]
-        return tuple(dict.fromkeys(told))
+        return tuple(dict.fromkeys(people))
 
     def people(self) -> Iterator[str]:
         """Yield a line for each part that people have in a change: who, and as whose word."""
         asked = quoted(self.requested_by) if self.requested_by else "nobody named"
         yield f"asked for by {asked}"
-        for word, people, told in (
+        for word, people, others in (
             ("planned", self.planned_by, ()),
             ("submitted", self.submitted_by, ()),
             ("approved", self.approved_by, self.told_by_sources(changes.ChangeApproved)),
             ("implemented", self.implemented_by, self.told_by_sources(changes.ChangeStarted)),
         ):
-            names = [*map(quoted, people), *(f"{quoted(who)} (a source says so)" for who in told)]
+            names = [*map(quoted, people), *(f"{quoted(who)} (a source says so)" for who in others)]
             yield f"{word} by {named(names, SOME) or 'nobody named'}"
 
     def explain(self) -> str:
