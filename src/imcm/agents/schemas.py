@@ -12,12 +12,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from inspect import Parameter, signature
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Union, cast, get_args, get_origin
 
 import msgspec
 
 from imcm.docstrings import Docstring
-from imcm.domain.vocabulary import is_mapping
 from imcm.errors import InvalidValue
 
 # Any: functions of any signature, and values that are plain JSON.
@@ -159,10 +158,12 @@ def _with_seconds(told: dict[str, Any], why: str) -> bool:
     where = _AT.search(why) if why.startswith(_NO_TIME) else None
     if where is None:
         return False
-    # Any: what a caller gave.
-    holder: Any = told if where[2] is None else told.get(where[1])
+    inner = told if where[2] is None else told.get(where[1])
+    if not isinstance(inner, dict):
+        return False
+    holder = cast("dict[str, object]", inner)
     key = where[2] or where[1]
-    text: Any = holder.get(key) if is_mapping(holder) else None
+    text = holder.get(key)
     found = _MINUTES.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return False
