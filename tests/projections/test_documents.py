@@ -23,7 +23,7 @@ from imcm.errors import InvalidValue
 from imcm.projections.boards.display import page_document, view_line
 from imcm.projections.boards.views import Approval, ChangeView, IncidentView, Ready
 from imcm.projections.facts.rows import ChangeFacts, IncidentFacts
-from imcm.projections.figures.display import bucket_text, scale_of
+from imcm.projections.figures.display import bucket_text, scale_of, with_statistic
 from imcm.projections.figures.units import COUNT, SECONDS, SHARE, zone
 from imcm.projections.figures.windows import period_before
 from imcm.projections.histories.duties import duties
@@ -216,3 +216,23 @@ def test_what_is_to_be_known_of_figures_stands_once_with_their_names():
     [said] = [block.texts for block in told.blocks if isinstance(block, Items)][:1]
     assert said[0] == "no record has the label Team"
     assert said[1].startswith("rework rate: no deployment of the whole log is an emergency")
+
+
+@pytest.mark.parametrize(
+    ("statistic", "name"),
+    [
+        ("median", "time to restore"),
+        ("mean", "time to restore, mean"),
+        ("p90", "time to restore, p90"),
+    ],
+)
+def test_another_statistic_than_the_median_stands_in_the_name(ledger, statistic, name):
+    figure = time_to_restore(ledger.facts(), statistic=statistic)
+    [table] = [
+        each for each in figures_document([figure], title="x").tables if each.title == "figures"
+    ]
+    assert rows(table)[0][0] == name
+    assert with_statistic("mean time to restore", attrs.evolve(figure)) in {
+        "mean time to restore",
+        f"mean time to restore, {statistic}",
+    }

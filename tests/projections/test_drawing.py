@@ -68,3 +68,11 @@ def test_a_result_draws_itself(title: str, ledger: Ledger) -> None:
     kind = {"kind": "lanes"} if title == "Incidents and changes of a" else {}
     assert RESULTS[title](ledger).plot(ax=ax, **kind) is ax
     assert ax.get_title(loc="left") == title
+
+
+def test_a_report_draws_a_panel_for_each_metric(ledger: Ledger) -> None:
+    report = dora_report(ledger.facts(), window="2026-03", bucket_by="week")
+    panels = report.plot("all")
+    assert [panel.get_title(loc="left") for panel in panels] == [
+        f"{figure.name[0].upper()}{figure.name[1:]}" for figure in report.figures.values()
+    ]
