@@ -318,6 +318,23 @@ class _Choices(NamedTuple):
         return self.level if self.tried == 1 else 1 - self.threshold
 
 
+# Any: what belongs to one unit alone.
+def _comparison(a: Figure, b: Figure, choices: _Choices, **found: Any) -> Comparison:
+    """Return a comparison of two figures, with what was chosen for it and what was found."""
+    return Comparison(
+        name=a.name,
+        unit=a.unit,
+        a=a,
+        b=b,
+        level=choices.level,
+        tried=choices.tried,
+        threshold=choices.threshold,
+        seed=choices.seed,
+        runs=choices.runs,
+        **found,
+    )
+
+
 _MOST: Final = 1 << 63
 
 
@@ -453,12 +470,11 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
     summary = _summary(name, a, b, difference, interval)
     answer = _Votes(votes, ("shorter", "longer"))
     verdict = answer.verdict(summary)
-    return Comparison(
-        name=a.name,
-        unit=a.unit,
+    return _comparison(
+        a,
+        b,
+        choices,
         statistic=name,
-        a=a,
-        b=b,
         difference=difference,
         interval=interval,
         reason=reason,
@@ -476,11 +492,6 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
             else None
         ),
         shortening_unseen=unseen,
-        level=choices.level,
-        tried=choices.tried,
-        threshold=choices.threshold,
-        seed=choices.seed,
-        runs=choices.runs,
         warnings=(
             *_warnings(a, b, choices),
             *_duration_warnings(name, sample_a, sample_b),
@@ -628,22 +639,16 @@ def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
     summary = _summary("share", a, b, difference, interval)
     answer = _Votes(votes, ("lower", "higher"))
     verdict = answer.verdict(summary)
-    return Comparison(
-        name=a.name,
-        unit=a.unit,
+    return _comparison(
+        a,
+        b,
+        choices,
         statistic="share",
-        a=a,
-        b=b,
         difference=difference,
         interval=interval,
         reason=reason,
         exact_test=test,
         needed_per_period=needed,
-        level=choices.level,
-        tried=choices.tried,
-        threshold=choices.threshold,
-        seed=choices.seed,
-        runs=choices.runs,
         warnings=(*_warnings(a, b, choices), *_not_enough(alone, answer, choices)),
         votes=answer.said() if reason is None else {},
         verdict=verdict if reason is None else f"undefined: {reason}",
@@ -684,23 +689,17 @@ def _rates(a: Figure, b: Figure, choices: _Choices) -> Comparison:
         alone = _seen_alone(interval, {"exact binomial test": test}, choices)
     answer = _Votes(votes, ("lower", "higher"))
     verdict = answer.verdict(_summary("rate", a, b, difference, interval)) if votes else ""
-    return Comparison(
-        name=a.name,
-        unit=a.unit,
+    return _comparison(
+        a,
+        b,
+        choices,
         statistic="rate",
-        a=a,
-        b=b,
         difference=difference,
         interval=interval,
         reason=reason,
         ratio=ratio,
         ratio_interval=ratio_interval,
         exact_test=test,
-        level=choices.level,
-        tried=choices.tried,
-        threshold=choices.threshold,
-        seed=choices.seed,
-        runs=choices.runs,
         warnings=(
             *_warnings(a, b, choices),
             *_not_enough(alone, answer, choices),
