@@ -78,7 +78,8 @@ mapping = {table: {"columns": names} for table, names in columns.items()}
 files: dict[str, Any] = {table: folder / f"{table}.csv" for table in columns}
 how: dict[str, Any] = {"tz": "Europe/London", "time_format": "%d/%m/%Y %H:%M"}
 facts = from_frames(**files, mapping=mapping, **how, as_of=datetime(2026, 7, 1, tzinfo=UTC))
-report = dora_report(facts, window="2026-01/2026-07", group_by="service", bucket_by="month")
+asked: dict[str, Any] = {"group_by": "service", "bucket_by": "month"}
+report = dora_report(facts, window="2026-01/2026-07", time_zone="Europe/London", **asked)
 report.plot("all")
 
 # %% [markdown]

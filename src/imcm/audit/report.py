@@ -42,7 +42,8 @@ from imcm.domain.change_events import (
     RetroactiveApprovalRefused,
     StepRefusedRecorded,
 )
-from imcm.domain.corrections import EDIT_CLASSES, EDITS, WordsRedacted
+from imcm.domain.corrections import EDIT_CLASSES, EDITS, EventVoided, WordsRedacted
+from imcm.domain.incident_events import IncidentDismissed
 from imcm.domain.recorded import (
     CHANGE,
     INCIDENT,
@@ -147,7 +148,10 @@ def audit_report(
         raise InvalidValue("window", window, 'a period with both its ends, such as "2026-Q1"')
     period = held.window
     first_known = period[1] if published is None else published
-    before = min(ledger.position_at(first_known), position)
+    before = ledger.position_at(first_known)
+    if published is not None and before > position:
+        raise InvalidValue("published", published, "nothing later than the log is read, known_at")
+    before = min(before, position)
     facts = ledger.facts(known_at=position)
     verdict = _verified(ledger, path, position, anchors, keys, allow, on_progress)
     as_of = _as_of(log, published, before, period)
@@ -167,7 +171,7 @@ def audit_report(
             *_figures(moved, before, as_of, facts),
             *_printed_then(log, moved, before, as_of),
             *_corrections(log, facts, period[0]),
-            *_redactions(log),
+            *_redactions(log, _taken_out_later(ledger, log, position)),
             *_rules(log),
             *_anomalies(facts),
             *_again(ledger, position, before, published, period, time_zone, keys),
@@ -277,7 +281,9 @@ def _verification(
     yield Heading("What was verified")
     yield from verdict_blocks(verdict)
     if anchors:
-        notes = [note for note in verifier.read_anchors(anchors) if note.size <= verdict.size]
+        notes = verifier.read_anchors(anchors)
+        if verdict.outcome in {verifier.OK, verifier.NO_ANCHORS}:  # told of the log up to there
+            notes = [note for note in notes if note.size <= verdict.size]
         yield anchors_table(notes)
     yield Heading("What can't be verified", 3)
     lines: list[str] = [*_CANNOT]
@@ -292,8 +298,8 @@ def _verification(
         )
     elif verdict.newer:
         lines.append(
-            f"Whether the last {verdict.newer:,} of {len(log):,} events were altered: they are "
-            "newer than the last anchor that matches."
+            f"Whether what is newer than the last anchor that matches was altered: "
+            f"{verdict.newer:,} of {len(log):,} events."
         )
     unread = [recorded for recorded in log if isinstance(recorded.event, Unread)]
     if unread:
@@ -385,7 +391,7 @@ def _every(
             Column(name="services"),
             Column(name="type", wide=True),
             Column(name="risk", wide=True),
-            Column(name="went in", kind="time"),
+            Column(name="began to go in", kind="time"),
             Column(name="ruling"),
             Column(name="outcome"),
             Column(name="requester"),
@@ -501,9 +507,9 @@ def _refused(log: Sequence[Recorded], since: datetime) -> Iterator[Block]:
             said = event_line(event)
             rows.append((recorded.position, recorded.recorded_at, recorded.id, event.by, said))
     yield Paragraph(
-        "Since the period began. One is kept where the ledger was opened to keep them "
-        "(record_refusals), or `imcm gate --record` asked, and always of an agent; others leave "
-        "no trace."
+        "Since the period began. One of a step of a change is kept where the ledger was opened to "
+        "keep them (record_refusals), or `imcm gate --record` asked, and always of an agent; the "
+        "same one of the same person once an hour. Others leave no trace."
     )
     yield Table(
         title="refused attempts",
@@ -701,9 +707,10 @@ def _value(counted: _Counted | None, unit: str) -> str:
 def _corrections(log: Sequence[Recorded], facts: Facts, since: datetime) -> Iterator[Block]:
     yield Heading("Corrections by people about their own work")
     yield Paragraph(
-        "Corrections and voids recorded since the period began, by somebody who took part in what "
-        "they corrected. Nothing is wrong with one as such; those that make a figure or a ruling "
-        "look better, or take back a decision, say so."
+        "Corrections, voids and dismissals recorded since the period began, by somebody who took "
+        "part in what they speak of. Nothing is wrong with one as such. The mark says what is in "
+        "one's own favour by the field alone, what takes back a decision, and what takes "
+        "something out of figures; how much each moved a figure stands under that figure."
     )
     took_part = _took_part(log)
     favours = _favours(facts)
@@ -712,14 +719,22 @@ def _corrections(log: Sequence[Recorded], facts: Facts, since: datetime) -> Iter
     others: list[tuple[Cell, ...]] = []
     for recorded in log:
         event: Any = recorded.event
+        out = isinstance(event, IncidentDismissed)
         is_edit = event.__class__ in EDIT_CLASSES
-        if not is_edit or recorded.recorded_at < since or event.imported:
+        if not (is_edit or out) or recorded.recorded_at < since or event.imported:
             continue
         mine = folded(event.by) in took_part.get(recorded.stream, frozenset())
-        target = told.get((recorded.stream, event.version))
+        version = None if out else event.version
+        target = None if version is None else told.get((recorded.stream, version))
         of_what = "" if target is None else _said_then(target)
-        edit = favours.get((recorded.stream, event.version, getattr(event, "field", "")))
+        edit = (
+            None
+            if version is None
+            else favours.get((recorded.stream, version, getattr(event, "field", "")))
+        )
         mark: Cell = ""
+        if out or isinstance(event, EventVoided):
+            mark = Word("takes it out of figures", "poor")
         if edit is not None and edit.in_own_favour:
             mark = Word("in their own favour", "bad")
         elif edit is not None and edit.undoes:
@@ -777,12 +792,22 @@ def _favours(facts: Facts) -> Mapping[tuple[str, int, str], Edit]:
     return {(stream, edit.version, edit.field): edit for stream, edit in edits}
 
 
-def _redactions(log: Sequence[Recorded]) -> Iterator[Block]:
+def _taken_out_later(
+    ledger: LedgerReader, log: Sequence[Recorded], position: int
+) -> Sequence[Recorded]:
+    """Return what says, behind what is read, that words of it were taken out: they are gone now."""
+    if not any(recorded.redacted for recorded in log):
+        return ()
+    later = (recorded for recorded in ledger.replay() if recorded.position > position)
+    return [recorded for recorded in later if isinstance(recorded.event, WordsRedacted)]
+
+
+def _redactions(log: Sequence[Recorded], later: Sequence[Recorded]) -> Iterator[Block]:
     yield Heading("Redactions")
     rows: list[tuple[Cell, ...]] = []
     taken: dict[str, list[int]] = {}
     accounted: set[tuple[str, int]] = set()
-    for recorded in log:
+    for recorded in (*log, *later):
         event = recorded.event
         if recorded.redacted:
             taken.setdefault(recorded.stream, []).append(recorded.version)

@@ -557,7 +557,7 @@ def story(
         "axis": {
             "title": f"{title} ({time_zone})",
             "format": x_format,
-            "tickCount": 6 if shape == "wide" else 3,
+            "tickCount": (3 if span < _LONG_LABELS else 6) if shape == "wide" else 2,
             "labelOverlap": "greedy",
             "grid": True,
         },
@@ -615,6 +615,9 @@ def story(
     filled = [layer for layer in layers if layer["data"]["values"]]
     return _sized({"layer": filled}, shape, 36 * len(lanes) + 10)
 
+
+_LONG_LABELS: Final = 3 * 86_400
+"""Below this span, in seconds, ticks say the day and the time."""
 
 _CROSS: Final = "M-0.5,-0.5L0.5,0.5M-0.5,0.5L0.5,-0.5"
 

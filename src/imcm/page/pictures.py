@@ -10,6 +10,8 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import attrs
+
 from imcm.domain.vocabulary import Outcome
 from imcm.page.cards import interval_text, value_text
 from imcm.page.charts import (
@@ -81,7 +83,8 @@ def period_pictures(
     pictures: list[Picture] = []
     silent: list[str] = []
     every = f"every {bucket} days" if isinstance(bucket, int) else f"by {bucket}"
-    for figure in (report.restore, report.change_failure_rate, report.deployment_frequency):
+    for whole in (report.restore, report.change_failure_rate, report.deployment_frequency):
+        figure = _begun_only(known, whole)
         title = f"{figure.name[0].upper()}{figure.name[1:]} {every}"
         if len(figure.buckets) > MOST_PERIODS:
             silent.append(f"{title}: no picture of {len(figure.buckets):,} periods; ask for longer")
@@ -106,6 +109,15 @@ def period_pictures(
     else:
         pictures.append(drawn_story)
     return tuple(pictures), tuple(silent)
+
+
+def _begun_only(known: Known, figure: Figure) -> Figure:
+    """Return a figure without the periods that have not begun: there is nothing to draw in them."""
+    as_of = known.facts.as_of
+    if as_of is None:
+        return figure
+    begun_ = [p for p in figure.buckets if p.window is None or utc(p.window[0]) < utc(as_of)]
+    return attrs.evolve(figure, buckets=tuple(begun_))
 
 
 def _over_time(known: Known, figure: Figure, title: str) -> Picture:

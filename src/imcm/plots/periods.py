@@ -104,8 +104,8 @@ def notes_of(figure: Figure) -> list[str]:
 
 
 def by_group(figure: Figure) -> str:
-    """Return how the groups of a figure are drawn, which are not in a picture of all together."""
-    return f'by {words(str(figure.definition.group_by), 30)}: plot("groups")'
+    """Return of what a figure has groups, which are not in a picture of all together."""
+    return f"its groups by {words(str(figure.definition.group_by), 30)} are another picture"
 
 
 def whole_of(figure: Figure) -> str:
@@ -113,8 +113,8 @@ def whole_of(figure: Figure) -> str:
     return f"{brief(figure.value, figure.unit)}, {of_how_many(figure)}"
 
 
-def draw_periods(axes: Axes, figure: Figure) -> None:
-    """Draw the periods of a figure that has values, and its axes."""
+def draw_periods(axes: Axes, figure: Figure, *, named: bool = True) -> None:
+    """Draw the periods of a figure that has values, and its axes; unnamed ones say the unit."""
     parts = figure.buckets
     known = [part.value for part in (*parts, figure) if part.value is not None]
     bounds = [bound for part in parts for bound in ends(part) if bound is not None]
@@ -124,7 +124,7 @@ def draw_periods(axes: Axes, figure: Figure) -> None:
     _values(axes, parts, words(figure.name))
     if figure.value is not None:
         axes.axhline(figure.value, color=palette_of(axes).strong, linewidth=1, linestyle=":")
-    axes.set_ylabel(with_unit(measured(figure), unit))
+    axes.set_ylabel(with_unit(measured(figure), unit) if named else unit)
     _labels(axes, parts)
     axes.set_xlabel(placed(figure))
     grid(axes, "y")

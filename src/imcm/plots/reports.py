@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from imcm.errors import InvalidValue
 from imcm.plots.bars import bar_of
 from imcm.plots.canvas import axes_for, finished, headed, lines_of, loaded, said, words
-from imcm.plots.captions import chosen, measured, period_of, titled
+from imcm.plots.captions import chosen, period_of, titled
 from imcm.plots.forests import draw_figures, drawn_groups
 from imcm.plots.inks import palette_of
 from imcm.plots.periods import MOST_BARS, by_group, draw_periods, has_values, whole_of
-from imcm.plots.scales import with_unit
 from imcm.projections.figures.figure import Figure
 from imcm.projections.figures.units import minute, zone
 from imcm.projections.reports.dora import DoraReport
@@ -100,14 +99,14 @@ def _panel(axes: Axes, figure: Figure) -> Axes:
         return said(axes, titled(figure), words(figure.reason or "nothing to count", 200))
     lines = [whole_of(figure)]
     if has_periods:
-        draw_periods(axes, figure)
+        draw_periods(axes, figure, named=False)  # its name stands above
     else:
         groups = drawn_groups(figure, MOST_GROUPS)
         if len(figure.groups) > len(groups):
             lines.append(f"the {len(groups)} groups with most of {len(figure.groups):,}")
         rows = [(words(each.group, 24), each) for each in groups]
         unit = draw_figures(axes, rows, figure)
-        axes.set_xlabel(with_unit(measured(figure), unit))
+        axes.set_xlabel(unit)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_fontsize(8)
     axes.tick_params(labelsize=8)
@@ -172,7 +171,7 @@ def _lines(report: DoraReport) -> list[str]:
     if figure.window is not None and figure.as_of is not None:
         as_of = f"as of {minute(figure.as_of, zone(figure.time_zone))}"
     about = [period_of(figure), as_of, f"preset {report.preset}"]
-    reading = [f"bars: {100 * figure.definition.level:g} % intervals"]
+    reading = [f"bars: {100 * figure.definition.level:g} % intervals; none: too few for one"]
     if any(each.buckets for each in figures):
         if any(len(each.buckets) > MOST_BARS for each in figures):
             reading = [reading[0].replace("bars", "bands")]

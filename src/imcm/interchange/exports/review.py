@@ -44,7 +44,7 @@ from imcm.domain.vocabulary import (
 from imcm.errors import InvalidValue
 from imcm.interchange.exports.standing_log import checked_reader
 from imcm.ledger.reading import LedgerReader
-from imcm.plain import plain, quoted
+from imcm.plain import count_of, plain, quoted
 from imcm.projections.boards.assembly import view_of_stream
 from imcm.projections.boards.views import ChangeView, IncidentView
 from imcm.projections.figures.units import elapsed, shown, utc
@@ -82,7 +82,7 @@ def incident_review(
     stream = ledger.stream_of(id)
     kind, name = kind_and_id(stream)
     if kind != INCIDENT:
-        raise InvalidValue("id", id, "the id of an incident")
+        raise InvalidValue("id", id, "the id of an incident: there is a change of this id")
     position = ledger.position_at(known_at)
     entries = ledger.timeline(stream, known_at=position)
     view = view_of_stream(ledger.events_of([stream], upto=position))
@@ -103,7 +103,8 @@ def incident_review(
             Paragraph(
                 f"A draft made from the log of {ledger.ledger_id}, position {position}. It says "
                 "what was recorded and adds nothing. Look for what made each step seem right at "
-                "the time, not for who took it."
+                "the time, not for who took it. What somebody wrote stands as it is, names in it "
+                "as well: read it before you pass this on."
             ),
             *_summary(view),
             *_impact(view),
@@ -213,7 +214,7 @@ def _summary(view: IncidentView) -> Iterator[Block]:
     if view.symptom is not None:
         lines.append(f"symptom: {view.symptom.value.replace('_', ' ')}")
     by = view.monitor or (view.channel.value.replace("_", " ") if view.channel else "")
-    lines.append(f"noticed by: {by or 'not said'}")
+    lines.append(f"noticed through: {by or 'not said'}")
     if view.dismissed is not None:
         lines.append(f"dismissed: {view.dismissed.value.replace('_', ' ')}")
     if view.reopenings:
@@ -341,7 +342,10 @@ def _causes(view: IncidentView, changes: Mapping[str, ChangeView]) -> Iterator[B
     lines += [f"permanent fix: problem {problem}" for problem in view.problems]
     lines += [f"{relation.value.replace('_', ' ')} {other}" for other, relation in
               sorted(view.related.items())]  # fmt: skip
-    yield Items(tuple(lines)) if lines else Paragraph(_OPEN)
+    if lines:
+        yield Items(tuple(lines))
+    elif not rows:
+        yield Paragraph(_OPEN)
 
 
 def _told(view: IncidentView) -> Iterator[Block]:
@@ -352,7 +356,8 @@ def _told(view: IncidentView) -> Iterator[Block]:
     last = view.last_update
     when = moment_text(last.at)
     yield Paragraph(
-        f"{view.updates:,} updates are recorded; the last one, {last.audience.value}, {when}: "
+        f"{count_of(view.updates, 'update')} recorded; the last one, {last.audience.value}, "
+        f"{when}: "
         f"{last.text or '(its words were taken out)'}"
     )
 

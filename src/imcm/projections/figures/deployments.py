@@ -248,7 +248,7 @@ class CountableChange(Protocol):
 def why_no_deployment(row: CountableChange, definition: Deployments) -> str | None:
     """Return why a change is no deployment under the definition, or None where it is one."""
     if row.status is ChangeStatus.NOTHING:
-        return "never happened (voided, or later than as_of)"
+        return "voided, or later than as_of"
     if row.withdrawn:
         return WITHDRAWN
     if not in_environment(row.environment, definition):

@@ -52,7 +52,7 @@ class CountableIncident(Protocol):
 def why_incident_out(row: CountableIncident, definition: Definition) -> str | None:
     """Return why an incident does not count under the definition, or None where it does."""
     if row.status is IncidentStatus.NOTHING:
-        return "never happened (voided, or later than as_of)"
+        return "voided, or later than as_of"
     if row.withdrawn:
         return WITHDRAWN
     if row.mode is not Mode.REAL:

@@ -96,6 +96,17 @@ def brief(value: float | None, unit: str) -> str:
     return f"{number} {'' if unit == COUNT else unit}".rstrip()
 
 
+POINTS: Final = "points"
+"""What the difference of two shares is counted in: percentage points, where a column is narrow."""
+
+
+def apart(difference: float | None, unit: str) -> str:
+    """Return a difference for a person; of two shares in percentage points."""
+    if difference is None or unit != SHARE:
+        return brief(difference, unit)
+    return f"{100 * difference:.4g} percentage points"
+
+
 def _shown_seconds(seconds: float) -> str:
     if seconds < 0:
         return f"-{_shown_seconds(-seconds)}"

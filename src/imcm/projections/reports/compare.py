@@ -26,7 +26,7 @@ from imcm.projections.figures.drawing import drawn
 from imcm.projections.figures.durations import STATISTICS
 from imcm.projections.figures.figure import Figure, Included, window_in_zone
 from imcm.projections.figures.frequency import days_of
-from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, brief, elapsed, shown
+from imcm.projections.figures.units import SECONDS, SHAPE, SHARE, apart, brief, elapsed, shown
 from imcm.projections.statistics.intervals import Interval, critical_z, wilson
 from imcm.projections.statistics.planning import (
     sample_size_for_ratio,
@@ -174,7 +174,7 @@ class Comparison(Shown):
         """Return all of it as text for a person."""
         lines = [repr(self)]
         lines += [f"  {_side(name, figure)}" for name, figure in (("a", self.a), ("b", self.b))]
-        lines.append(f"  difference b - a: {_apart(self.difference, self.unit)}")
+        lines.append(f"  difference b - a: {apart(self.difference, self.unit)}")
         lines.append(f"  {_range(self.interval, self.unit)}")
         lines += self._of_counts() if self.shift is None else self._of_durations(self.shift)
         read = f"{self.threshold:.3g} (level {self.level:g}, {self.tried} tried)"
@@ -380,6 +380,7 @@ class _Votes(NamedTuple):
 
     votes: Mapping[str, int]
     words: tuple[str, str]
+    tried: int = 1
 
     def said(self) -> dict[str, str]:
         """Return what each test says, in words."""
@@ -395,7 +396,8 @@ class _Votes(NamedTuple):
             if count == len(votes):
                 return f"{word}: {summary}; {'both' if count == 2 else f'all {count}'} tests see it"
         if less == more == 0:
-            return "no difference that these numbers can show"
+            tried = "" if self.tried == 1 else f", of {self.tried} metrics tried"
+            return f"no difference that these numbers can show{tried}"
         seen = [
             f"{count} {'says' if count == 1 else 'say'} {word}"
             for count, word in zip((less, more), self.words, strict=True)
@@ -468,7 +470,7 @@ def _durations(a: Figure, b: Figure, choices: _Choices) -> Comparison:
             votes[test_name] = _sign(direction) if test.p_value <= choices.threshold else 0
     reason = _why_undefined((a, values[0]), (b, values[1])) if difference is None else None
     summary = _summary(name, a, b, difference, interval)
-    answer = _Votes(votes, ("shorter", "longer"))
+    answer = _Votes(votes, ("shorter", "longer"), choices.tried)
     verdict = answer.verdict(summary)
     return _comparison(
         a,
@@ -637,7 +639,7 @@ def _shares(a: Figure, b: Figure, choices: _Choices) -> Comparison:
     alone = _seen_alone(interval, {"Fisher's exact test": test}, choices)
     reason = _why_undefined((a, n_a or None), (b, n_b or None)) if difference is None else None
     summary = _summary("share", a, b, difference, interval)
-    answer = _Votes(votes, ("lower", "higher"))
+    answer = _Votes(votes, ("lower", "higher"), choices.tried)
     verdict = answer.verdict(summary)
     return _comparison(
         a,
@@ -687,7 +689,7 @@ def _rates(a: Figure, b: Figure, choices: _Choices) -> Comparison:
         )
         votes["exact binomial test"] = _sign(difference) if seen else 0
         alone = _seen_alone(interval, {"exact binomial test": test}, choices)
-    answer = _Votes(votes, ("lower", "higher"))
+    answer = _Votes(votes, ("lower", "higher"), choices.tried)
     verdict = answer.verdict(_summary("rate", a, b, difference, interval)) if votes else ""
     return _comparison(
         a,
@@ -861,7 +863,7 @@ def _summary(
 
 def difference_text(difference: float | None, interval: Interval, unit: str) -> str:
     """Return a difference and its interval in words, as the verdict has them."""
-    return f"{_apart(difference, unit)}, {_bounds(interval, unit)}"
+    return f"{apart(difference, unit)}, {_bounds(interval, unit)}"
 
 
 def _why_undefined(*sides: tuple[Figure, float | None]) -> str:
@@ -919,8 +921,8 @@ def _not_enough(alone: Sequence[str], votes: _Votes, choices: _Choices) -> Itera
     """Warn where only what is seen of one metric by itself would say that it differs."""
     if alone and choices.tried > 1 and not any(votes.votes.values()):
         yield (
-            f"by itself it would look another ({', '.join(alone)}): of {choices.tried} metrics "
-            "tried one does so too often by chance"
+            f"seen alone, {' and '.join(alone)} would say that it differs; where "
+            f"{choices.tried} metrics are tried, one of them does so by chance too often to count"
         )
 
 
@@ -1006,12 +1008,6 @@ def _side(which: str, figure: Figure) -> str:
     return f"{text}, {start} up to {end}"
 
 
-def _apart(difference: float | None, unit: str) -> str:
-    if difference is None or unit != SHARE:
-        return brief(difference, unit)
-    return f"{100 * difference:.4g} percentage points"
-
-
 def _range(interval: Interval, unit: str) -> str:
     return f"{_bounds(interval, unit)} ({interval.method})"
 
@@ -1020,7 +1016,7 @@ def _bounds(interval: Interval, unit: str) -> str:
     head = f"{100 * interval.level:g} % interval"
     if interval.low is None or interval.high is None:
         return f"{head}: none"
-    low, high = (_apart(bound, unit) for bound in (interval.low, interval.high))
+    low, high = (apart(bound, unit) for bound in (interval.low, interval.high))
     return f"{head}: {low} to {high}"
 
 

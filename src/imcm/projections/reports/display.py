@@ -28,7 +28,7 @@ from imcm.projections.figures.display import (
     with_statistic,
 )
 from imcm.projections.figures.excerpt import SOME
-from imcm.projections.figures.units import SHARE, shown
+from imcm.projections.figures.units import POINTS, SHARE, apart, shown
 from imcm.projections.reports.bands import WORSE_THAN_LOW
 
 if TYPE_CHECKING:
@@ -131,8 +131,11 @@ def figures_document(
         blocks.append(Items(tuple(said)))
     if any(f.groups or f.buckets for f in figures):
         blocks.append(_by_part(figures, most=most))
+    of_all = _said_of_all(comparisons)
     for comparison in comparisons:
-        blocks += _compared(comparison)
+        blocks += _compared(comparison, but=of_all)
+    if of_all:
+        blocks.append(Items(tuple(f"of all comparisons: {text}" for text in of_all)))
     if notes:
         blocks.append(Items(tuple(notes)))
     return Document(title=title, blocks=tuple(blocks))
@@ -269,7 +272,15 @@ def report_document(report: DoraReport, *, most: int | None = None) -> Document:
     )
 
 
-def _compared(comparison: Comparison) -> list[Block]:
+def _said_of_all(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return warnings that every one of several comparisons has: they are said once."""
+    if len(comparisons) < 2:
+        return []
+    first, *rest = comparisons
+    return [text for text in first.warnings if all(text in each.warnings for each in rest)]
+
+
+def _compared(comparison: Comparison, *, but: Sequence[str] = ()) -> list[Block]:
     a, b = comparison.a, comparison.b
     scale = scale_of([a.value, b.value], comparison.unit)
     interval = comparison.interval
@@ -282,7 +293,7 @@ def _compared(comparison: Comparison) -> list[Block]:
             Column(name="n", kind="number"),
             Column(name="now", kind="number", unit=unit),
             Column(name="n now", kind="number"),
-            Column(name="difference", kind="number", unit=unit),
+            Column(name="difference", kind="number", unit=POINTS if unit == "%" else unit),
             Column(name="from", kind="number", unit=level),
             Column(name="to", kind="number", unit=level),
         ),
@@ -306,7 +317,7 @@ def _compared(comparison: Comparison) -> list[Block]:
         if test is not None and test.p_value is not None
     ]
     says = [comparison.verdict, periods, *(["; ".join(tested)] if tested else [])]
-    says += (f"warning: {text}" for text in comparison.warnings)
+    says += (f"warning: {text}" for text in comparison.warnings if text not in but)
     if comparison.reason is not None:
         says.append(f"the difference is undefined: {comparison.reason}")
     return [table, Items(tuple(says))]
@@ -362,7 +373,7 @@ def restatement_blocks(
     head = (
         f"{name}: {shown(before.value, unit)} (n = {before.n:,}) became "
         f"{shown(after.value, unit)} (n = {after.n:,}), difference "
-        f"{shown(restatement.difference, unit)}"
+        f"{apart(restatement.difference, unit)}"
     )
     rows: list[tuple[Cell, ...]] = []
     records = list(restatement.changes)[:most]
@@ -395,7 +406,7 @@ def restatement_blocks(
             Column(name="who, and why"),
             Column(name="from", kind="number", unit=scale.unit),
             Column(name="to", kind="number", unit=scale.unit),
-            Column(name="effect", kind="number", unit=scale.unit),
+            Column(name="effect", kind="number", unit=POINTS if unit == SHARE else scale.unit),
         ),
         rows=rows,
         more=len(restatement.changes) - len(rows),
