@@ -202,7 +202,7 @@ def test_what_can_be_compared_is_a_table(ledger):
     lines = text.splitlines()
     start = lines.index("change failure rate, compared")
     assert lines[start + 1].split()[:3] == ["before", "n", "now"]
-    assert lines[start + 2].split() == ["%", "%", "%", "95", "%", "95", "%"]
+    assert lines[start + 2].split() == ["%", "%", "points", "95", "%", "95", "%"]
     assert "before: 2026-01-01 to 2026-04-01; now: 2026-04-01 to 2026-07-01" in text
     none = imcm("report", "--ledger", ledger, "--window", "2026-01", "--compare", "previous").stdout
     assert "time to restore is not compared: it is undefined in the earlier" in none

@@ -207,7 +207,9 @@ def test_own_corrections_and_redactions_are_listed(ledger):
     assert own[2:4] == ("incident:INC-3", "ana")
     assert own[5].endswith("by ana: resolved: service is restored")
     assert own[6] == "in their own favour"
-    assert table(made.document, "corrections of what others did") == []
+    [other] = table(made.document, "corrections of what others did")
+    assert other[2:4] == ("incident:INC-2", "ben")
+    assert other[6] == "takes it out of figures"
     [taken] = table(made.document, "words taken out")
     assert taken[2:] == ("incident:INC-1", "1", "dpo", "asked for")
     assert "Ms Lindqvist" not in plain_text(made.document)
@@ -565,7 +567,7 @@ def test_attempts_that_were_refused_are_listed_where_they_were_kept(tmp_path, ke
         made = audit_report(book, tmp_path / "a.db", window="2026-Q1")
     refused = table(made.document, "refused attempts")
     assert [row[2:4] for row in refused] == ([("CHG-1", "lena")] if kept else [])
-    assert "others leave no trace" in text_of(made.document)
+    assert "Others leave no trace" in text_of(made.document)
 
 
 def test_what_others_corrected_says_what_it_was(tmp_path):
@@ -580,6 +582,7 @@ def test_what_others_corrected_says_what_it_was(tmp_path):
         made = audit_report(book, tmp_path / "a.db", window="2026-Q1", keys=())
     [other] = table(made.document, "corrections of what others did")
     assert other[3] == "zoe"
+    assert other[6] == "takes it out of figures"
     assert other[5].endswith("by ben: acknowledged")
     rate = {row[0]: row[1:] for row in table(made.document, "rows of change failure rate")}
     assert rate["CHG-1"][:3] == ("counts otherwise", "counts", "does not count")

@@ -1691,3 +1691,40 @@ class TestSoManySecondsAfter:
         for name, how in (("title", ["Opened", "Seconds"]), ("resolved_at", ["Opened"])):
             with pytest.raises(InvalidValue):
                 csv_options(mapping={"incidents": {"made": {name: {"after": how}}}})
+
+
+class TestNumbersByTheirTypeBesideTexts:
+    """A point of such a number is before its fraction, whatever the mapping says of texts."""
+
+    MAPPING: ClassVar = {
+        "decimal": ",",
+        "absent": ["offen"],
+        "units": {"stated_time_to_restore": "hours"},
+    }
+
+    def stated(self, *cells):
+        rows = [
+            {"id": str(n), "detected_at": "2026-03-02T09:00Z", "stated_time_to_restore": cell}
+            for n, cell in enumerate(cells)
+        ]
+        held = from_frames(incidents=rows, mapping=self.MAPPING)
+        return [next(iter(row.stated.values()), None) for row in held.incidents]
+
+    def test_words_for_nothing_are_no_texts(self):
+        hour = 3_600_000_000
+        assert self.stated(1.234, 2.5, "offen") == [round(1.234 * hour), round(2.5 * hour), None]
+
+    def test_beside_other_texts_nobody_can_tell(self):
+        with pytest.raises(ImportRefusedError, match="make the column one of both"):
+            self.stated(1.234, "1.234,5")
+        assert self.stated(3, "1,5", "2,25")[:2] == [3 * 3_600_000_000, 5_400_000_000]
+
+    def test_texts_alone_are_as_the_mapping_says(self):
+        assert self.stated("1.234,5", "offen")[0] == round(1234.5 * 3_600_000_000)
+
+
+def test_a_blank_of_a_sheet_is_a_blank():
+    rows = [{"id": "A", "detected_at": "2026-03-02T09:00Z", "severity": "2\xa0-\xa0Hoch"}]
+    for written in ("2 - Hoch", "2\xa0-\xa0hoch"):
+        held = from_frames(incidents=rows, mapping={"values": {"severity": {written: "P2"}}})
+        assert held.incidents[0].severity_last is Severity.P2

@@ -301,7 +301,7 @@ def test_over_time_says_that_there_are_groups() -> None:
     """What is drawn is all together, and the picture says how to see the others."""
     log = deployed([("ab"[n % 2], n % 3 == 0) for n in range(90)]).facts()
     report = dora_report(log, bucket_by="month", group_by="service")
-    assert 'all together; by service: plot("groups")' in texts(report.plot())
+    assert "all together; its groups by service are another picture" in texts(report.plot())
     alone = dora_report(log, bucket_by="month").plot()
     assert not any("all together" in text for text in texts(alone))
 

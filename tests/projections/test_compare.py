@@ -758,7 +758,7 @@ class TestTold:
         )
         text = compare(a, b, seed=7, tried=2).explain()
         for expected in (
-            f"time to restore (median), b against a: {NOTHING_SHOWN}\n",
+            f"time to restore (median), b against a: {NOTHING_SHOWN}, of 2 metrics tried\n",
             "  a: 2 h, n = 3, still open 1, 2026-01-01 00:00:00+00:00 up to 2026-04-01",
             "  b: 4 h, n = 3, group pay, 2026-04-01",
             "  difference b - a: 2 h\n",

@@ -179,7 +179,7 @@ def test_commits_of_what_never_came_into_production_roll_forward():
         aborted("CHG-9", None, commit("i", 1)),
     )
 
-    assert {"a": 19.0, "b": 18.0, "c": 17.0, "d": 2.0} == hours(lead_time(story))
+    assert {"a": 19.0, "b": 18.0, "c": 17.0, "d": 2.0, "i": 19.0} == hours(lead_time(story))
     assert {"CHG-4": 19.0} == hours(lead_time(story, unit="change"))
     assert {"d": 2.0} == hours(lead_time(story, roll_forward=False))
     assert {} == hours(lead_time(story, kinds=["schema"]))
@@ -536,3 +536,15 @@ def test_an_uncertain_deployment_a_little_before_its_commit_counts_as_nothing():
     figure = lead_time(story)
     assert (0.0, 1, 1) == (figure.value, figure.uncertain, len(figure.notes))
     assert pytest.approx((0.0, 20.0)) == figure.bounds
+
+
+def test_commits_of_what_was_cancelled_roll_forward_from_the_latest_moment_known_of_it():
+    """Nobody says when it was cancelled: then from when it was planned, or from its last commit."""
+    given_up = ChangeCancelled(at=None, by="ann", imported=True)
+    for planned_at in (None, 1):
+        story = log(
+            brought("CHG-1", 1, commit("a", 0)),
+            change("CHG-2", planned(planned_at), with_(commit("b", 2)), given_up),
+            brought("CHG-3", 9, commit("c", 8)),
+        )
+        assert hours(lead_time(story)) == {"a": 1, "b": 7, "c": 1}

@@ -42,7 +42,7 @@ from imcm.domain.change_events import (
     RetroactiveApprovalRefused,
     StepRefusedRecorded,
 )
-from imcm.domain.corrections import EDIT_CLASSES, EDITS, EventVoided, WordsRedacted
+from imcm.domain.corrections import EDIT_CLASSES, EventVoided, WordsRedacted
 from imcm.domain.incident_events import IncidentDismissed
 from imcm.domain.recorded import (
     CHANGE,
@@ -771,7 +771,9 @@ def _took_part(log: Sequence[Recorded]) -> dict[str, frozenset[str]]:
     """Return who took part in each incident and change, in the form in which ids are compared."""
     people: dict[str, set[str]] = {}
     for recorded in log:
-        if recorded.kind not in {INCIDENT, CHANGE} or isinstance(recorded.event, EDITS):
+        if recorded.kind not in {INCIDENT, CHANGE} or isinstance(
+            recorded.event, (*EDIT_CLASSES, IncidentDismissed)
+        ):
             continue
         there = people.setdefault(recorded.stream, set())
         for name in ("by", "requested_by", "person", "owner"):

@@ -51,7 +51,9 @@ class Header:
         theirs: What the table calls its columns; those that are made stand behind them.
         as_written: No mapping changes values: cells mean what they say.
         made: Columns that are made of several: the name of each, and the places of its parts.
-        numbers: Places of columns whose cells all are numbers by their type.
+        numbers: Places of columns whose cells all are numbers by their type, but for what means
+            that there is nothing.
+        mixed: Places of columns in which such numbers stand beside other texts.
     """
 
     ours: Mapping[str, int]
@@ -60,6 +62,7 @@ class Header:
     as_written: bool = False
     made: tuple[tuple[str, Made, tuple[int, ...]], ...] = ()
     numbers: frozenset[int] = frozenset()
+    mixed: frozenset[int] = frozenset()
 
 
 def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
@@ -125,7 +128,12 @@ def header_of(table: Table, kind: str, options: CsvOptions) -> Header:
         theirs=tuple(theirs for theirs, _ in columns),
         as_written=not by.values and not by.absent,
         made=tuple((name, how, parts[name]) for name, how in made.items()),
-        numbers=frozenset(place for place, name in enumerate(names) if name in table.numbers),
+        numbers=frozenset(
+            place
+            for place, name in enumerate(names)
+            if name in table.numbers or table.mixed.get(name, _OTHER) <= by.absent
+        ),
+        mixed=frozenset(place for place, name in enumerate(names) if name in table.mixed),
     )
 
 
@@ -359,7 +367,11 @@ class Row:
         by = self.options.translation
         unit = by.units.get(name)
         # A number by its type was written by us, with a point.
-        decimal = "." if self._places.get(name) in self.header.numbers else by.decimal
+        place = self._places.get(name)
+        decimal = "." if place in self.header.numbers else by.decimal
+        if decimal == "," and place in self.header.mixed:
+            # A number by its type has a point, and a text may have one between thousands.
+            return self.get(name, lambda n, text: _of_mixed(n, text, unit))
         return self.get(name, lambda n, text: duration(n, text, unit, decimal))
 
     def labels(self) -> dict[str, str | None]:
@@ -389,6 +401,21 @@ class Row:
                 at = self.moment(column)
                 if at is not None:
                     yield column.removeprefix(MARK), at
+
+
+def _of_mixed(name: str, text: str, unit: str | None) -> int:
+    """Return a duration of a column in which numbers by their type stand beside texts."""
+    if "." in text and "," not in text and not text.endswith(".0"):
+        allowed = (
+            "numbers by their type and texts stand in this column, so nobody can tell whether the "
+            "point is before a fraction: make the column one of both"
+        )
+        raise InvalidValue(name, text, allowed)
+    return duration(name, text, unit, ",")
+
+
+_OTHER: Final = frozenset({""})
+"""No text of a cell: what has none of its own is not within what means nothing."""
 
 
 def _part(row: TableRow, place: int) -> str:

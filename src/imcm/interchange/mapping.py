@@ -562,10 +562,15 @@ class Translation:
         if not text:
             return ""
         values = self.values.get(column, {})
-        mapped = values.get(text.casefold())
+        mapped = values.get(_folded(text)) if values else None
         if mapped is not None:
             return mapped
         return "" if text in self.absent else values.get(ELSE, text)
+
+
+def _folded(text: str) -> str:
+    """Return a value as it is compared: in any case, and with plain blanks for those of a sheet."""
+    return text.replace("\N{NO-BREAK SPACE}", " ").casefold()
 
 
 def read_mapping(
@@ -824,7 +829,7 @@ def _values(where: str, told: object, members: Iterable[str] | None) -> dict[str
         if ours and known is not None and ours.casefold() not in known:
             allowed = f'"" for absent, or one of {", ".join(members or ())}'
             raise InvalidValue(f"{where}.{theirs!r}", ours, allowed)
-        key = theirs.strip().casefold()
+        key = _folded(theirs.strip())
         if key in own:
             own.discard(key)
             values[key] = ours

@@ -95,6 +95,10 @@ def _told(names: Sequence[str]) -> str:
 # --- cells ----------------------------------------------------------------------------------------
 
 
+_TEXTS: Final = 100
+"""So many texts of a column are told apart; more are no few words for "not yet"."""
+
+
 class Cells:
     """The values of one table as text, and the columns of its mappings as they come."""
 
@@ -104,7 +108,7 @@ class Cells:
         self._columns: dict[str, bool] = {}
         self._inner: set[str] = set()
         self._numbers: set[str] = set()
-        self._others: set[str] = set()
+        self._others: dict[str, set[str]] = {}
 
     def columns(self) -> tuple[str, ...]:
         """
@@ -118,7 +122,17 @@ class Cells:
 
     def numbers(self) -> frozenset[str]:
         """Return the names of columns whose cells so far all are numbers by their type."""
-        return frozenset(self._numbers - self._others)
+        return frozenset(self._numbers - self._others.keys())
+
+    def _is_text(self, name: str, text: str) -> None:
+        texts = self._others.setdefault(name, set())
+        if len(texts) < _TEXTS:
+            texts.add(text)
+
+    def mixed(self) -> dict[str, frozenset[str]]:
+        """Return the columns in which numbers by their type stand beside texts, and those texts."""
+        mixed = self._numbers & self._others.keys()
+        return {name: frozenset(self._others[name]) for name in mixed}
 
     # --- mappings ---
 
@@ -173,7 +187,7 @@ class Cells:
             if not text.isascii():
                 self._check_unicode(line, name, text)
             if text:
-                self._others.add(name)
+                self._is_text(name, text)
         else:
             try:
                 text = self._told(value)
@@ -185,7 +199,10 @@ class Cells:
                 allowed = f"give text: it can't be told as such ({excerpt(str(error), 80)})"
                 raise InvalidValue(self._place(line, name), value, allowed) from None
             if text:
-                (self._numbers if isinstance(value, Number) else self._others).add(name)
+                if isinstance(value, Number):
+                    self._numbers.add(name)
+                else:
+                    self._is_text(name, text)
         if len(text) > self._limits.cell:
             raise too_long(self._label, line, name, len(text), self._limits)
         return text

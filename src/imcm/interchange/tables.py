@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final, NamedTuple, cast
 
 import msgspec
@@ -51,6 +52,9 @@ from imcm.interchange.table_text import Text, checked_delimiter, checked_encodin
 from imcm.interchange.table_workbook import is_workbook, workbook_rows
 
 __all__ = ["Limits", "Table", "TableRow", "read_table"]
+
+
+_NOTHING: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})
 
 
 class TableRow(NamedTuple):
@@ -83,6 +87,7 @@ class Table:
         name: What errors call it: its path, or what it was given as.
         again: Names that several columns of it have: their cells are joined.
         numbers: Columns whose cells all are numbers by their type, as in a frame; none in CSV.
+        mixed: Columns in which such numbers stand beside texts, and up to 100 of these.
     """
 
     def __init__(
@@ -93,10 +98,12 @@ class Table:
         rows: Callable[[], Iterator[TableRow]],
         again: Iterable[str] = (),
         numbers: Iterable[str] = (),
+        mixed: Mapping[str, frozenset[str]] = _NOTHING,
     ) -> None:
         self.columns = tuple(columns)
         self.again = frozenset(again)
         self.numbers = frozenset(numbers) - self.again
+        self.mixed = mixed
         self.said = ", ".join(said)
         self.name = label.name
         self._label = label
@@ -416,6 +423,7 @@ class _Reading:
             _read_again(content, columns.names),
             columns.again,
             cells.numbers(),
+            cells.mixed(),
         )
 
     def _of_mappings(self, label: Label, rows: Iterable[tuple[int, object]]) -> Table:
@@ -432,7 +440,9 @@ class _Reading:
         content = self._kept_rows(label, flat())
         names = cells.columns()
         rows_again = _read_again(content, names)
-        return Table(names, self._said, label, rows_again, numbers=cells.numbers())
+        return Table(
+            names, self._said, label, rows_again, numbers=cells.numbers(), mixed=cells.mixed()
+        )
 
     def _kept_rows(self, label: Label, rows: Iterable[tuple[int, dict[str, str]]]) -> Content:
         """Return rows as lines of a file of ours: a number, a blank, the cells as JSON."""

@@ -24,7 +24,7 @@ from imcm.projections.facts.columns import (
     indices_unset,
     take,
 )
-from imcm.projections.facts.fold import Facts
+from imcm.projections.facts.fold import ChangeFacts, Facts
 from imcm.projections.facts.instants import instant
 from imcm.projections.figures.deployments import (
     Deployed,
@@ -75,7 +75,8 @@ class LeadTime(Deployments):
         roll_forward: Commits of a deployment that failed or was rolled back, and those of a change
             that was aborted, cancelled or reached nothing, are in production only with the next
             successful deployment of one of its services, by time and id (True), and count as
-            brought by that one. False counts them where they were first tried, and those of what
+            brought by that one. Where nobody says when one was given up, it is the latest moment
+            that is known of it. False counts them where they were first tried, and those of what
             was no deployment nowhere.
         negative: Deployed before it was made (a clock was wrong): "leave_out" (default, listed),
             "include", or "leave_out_zero_too". Unless they are included, those of up to a minute
@@ -168,13 +169,21 @@ def _undelivered(facts: Facts, definition: LeadTime) -> list[Deployment]:
         given_up = ended or row.status is ChangeStatus.CANCELLED
         if row.deployed_at is not None or not given_up or row.kind is Kind.ROLLBACK:
             continue
-        at = row.ended_at or row.closed_at
+        at = row.ended_at or row.closed_at or _last_known(row)
         if at is None or not in_environment(row.environment, definition):
             continue
         if change_matches(row, definition):
             uncertain = isinstance(at, Between)
             undelivered.append(Deployment(row, utc(at), uncertain, groups_of(row, definition)))
     return sorted(undelivered, key=lambda deployment: (deployment.at, deployment.change.id))
+
+
+def _last_known(row: ChangeFacts) -> Moment | None:
+    """Return the latest moment known of a change that was given up without one; None for none."""
+    moments = [row.started_at, row.approved_at, row.submitted_at, row.planned_at]
+    for commit in row.commits:
+        moments += (commit.committed_at, commit.authored_at)
+    return max((at for at in moments if at is not None), key=earliest, default=None)
 
 
 def _landings_of(

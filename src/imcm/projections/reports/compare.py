@@ -706,10 +706,18 @@ def _rates(a: Figure, b: Figure, choices: _Choices) -> Comparison:
             *_warnings(a, b, choices),
             *_not_enough(alone, answer, choices),
             *_in_bursts(a, b, times),
+            *_none_at_all(a, b),
         ),
         votes=answer.said(),
         verdict=verdict if reason is None else f"undefined: {reason}",
     )
+
+
+def _none_at_all(a: Figure, b: Figure) -> Iterator[str]:
+    """Warn where nothing was deployed: a log that begins later has no 0 before it."""
+    for which, figure in (("a", a), ("b", b)):
+        if figure.value == 0 and figure.n == 0:
+            yield f"{which} has none at all: where nothing was recorded yet, that is no rate of 0"
 
 
 BURSTS: Final = 0.75
