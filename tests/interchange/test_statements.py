@@ -473,6 +473,38 @@ def test_rows_in_whatever_order_they_arrive_the_last_one_stands(data):
 
 # --- in order -------------------------------------------------------------------------------------
 
+SECONDS = timedelta(seconds=37)
+
+
+@pytest.mark.parametrize("coarse_first", [True, False])
+def test_a_clock_of_minutes_and_one_of_seconds_tell_the_same(coarse_first):
+    """An export with minutes, and what the API of the same tool says: one story, to the second."""
+    row = said(
+        facts={"detected_at": at(0), "resolved_at": at(1), "title": "x"},
+        said_at=at(2), to_minutes=True,
+    )  # fmt: skip
+    api = happened(("detected", at(0) + SECONDS), ("resolved", at(1) + SECONDS),
+                   facts={"title": "x"}, said_at=at(2) + SECONDS)  # fmt: skip
+    ledger = told(*((row, api) if coarse_first else (api, row)))
+    found = row_of(ledger)
+    assert (found.detected_at, found.resolved_at) == (at(0) + SECONDS, at(1) + SECONDS)
+    assert len(found.spells) == 1
+    before = ledger.position_at()
+    told(row, api, row, ledger=ledger)
+    assert (row_of(ledger).spells, row_of(ledger).detected_at) == (found.spells, found.detected_at)
+    kinds = {type(each).__name__ for each in events(ledger)[before - 1 :]}
+    assert kinds <= {"SourceSaid"}
+
+
+def test_a_change_keeps_its_seconds():
+    api = said("change", facts={"deployed_at": at(1) + SECONDS}, said_at=at(2))
+    row = said("change", facts={"deployed_at": at(1)}, said_at=at(3), to_minutes=True)
+    ledger = told(api, row, row)
+    assert row_of(ledger, "changes").deployed_at == at(1) + SECONDS
+    other = said("change", facts={"deployed_at": at(1)}, said_at=at(4))
+    assert row_of(told(other, ledger=ledger), "changes").deployed_at == at(1)
+
+
 STORY = st.lists(
     st.tuples(
         st.integers(min_value=0, max_value=2),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -241,6 +242,9 @@ class _Column:
             return value
 
 
+_SECONDS: Final = re.compile(r"\d:\d\d:\d\d|\d{9}", re.ASCII)
+"""What shows that a time is told to the second: on a clock, or counted from 1970 on."""
+
 _KEPT: Final = 1_000
 """Values that are kept of a column: enough for whatever is no moment and no title."""
 
@@ -262,6 +266,8 @@ class Reading:
         self.refers = tuple((column, readers[column][1]) for column in held if column in REFERS)
         self._columns = [_Column(column, *readers[column], header.ours[column]) for column in held]
         self._updated = "updated_at" in header.ours
+        timed = {*INCIDENT_MOMENTS, *CHANGE_MOMENTS, "reopened_at", "updated_at"}
+        self._timed = [at for name, at in header.ours.items() if name in timed]
         self._emptied = EMPTIED if options.translation.empty_removes else ()
         self.by = read_by(table, header, options)
 
@@ -300,6 +306,7 @@ class Reading:
             said_at=said_at,
             status=_status_of(row, labels),
             sha256=sha256,
+            to_minutes=not any(_SECONDS.search(row.cells[at]) for at in self._timed),
         )
 
 

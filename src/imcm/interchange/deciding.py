@@ -470,6 +470,8 @@ class Now:
 
     def _hear(self, statement: Statement) -> None:
         order, facts = order_of(statement), dict(statement.facts)
+        if statement.to_minutes:
+            facts = {name: self._finer(name, value) for name, value in facts.items()}
         self._hear_gone(statement, order)
         if self.kind == INCIDENT:
             self._hear_happened(statement)
@@ -489,6 +491,21 @@ class Now:
         for whole, values in facts.items():
             for each, value in _one_by_one(whole, values):
                 self._hear_fact(each, value, order, statement)
+
+    def _finer(self, name: str, value: Any) -> Any:
+        """Return the moment known to the second, where a clock of minutes tells the same."""
+        before = self.facts.get(name)
+        known = None if before is None else before.value
+        return known if _is_minute_of(value, known) else value
+
+    def _same_minute(self, each: Happening) -> int | None:
+        """Return where the same stands that a clock of minutes told, or tells; None for nowhere."""
+        for place, (other, _) in enumerate(self.happened):
+            if (other.what, other.value) == (each.what, each.value) and (
+                _is_minute_of(other.at, each.at) or _is_minute_of(each.at, other.at)
+            ):
+                return place
+        return None
 
     def _hear_severity(
         self, value: Any, name: str | None, order: Order, statement: Statement
@@ -593,7 +610,11 @@ class Now:
                 if again is not None:  # the same statement may call it what it is, too
                     before[_which(again)] += 1
             elif not before[_which(each)]:
-                self._hear_new(each, statement)
+                place = None if statement.in_order else self._same_minute(each)
+                if place is None:
+                    self._hear_new(each, statement)
+                elif _is_minute_of(self.happened[place][0].at, each.at):
+                    self.happened[place] = each, statement
                 before[_which(each)] += not statement.in_order
             elif statement.in_order:  # what came twice in one minute is there twice
                 before[_which(each)] -= 1
@@ -625,6 +646,11 @@ class Now:
         """
         before = self.facts.get("detected_at")
         first = None if before is None else before.value
+        if _is_minute_of(each.at, first):
+            return None
+        if _is_minute_of(first, each.at):
+            self.facts["detected_at"] = Said(each.at, order_of(statement), statement)
+            return None
         if first is None or earliest(each.at) < earliest(first):
             self.facts["detected_at"] = Said(each.at, order_of(statement), statement)
             each, first = Happening("detected", first or each.at), each.at
@@ -734,6 +760,16 @@ _AT_ONCE: Final = (
     "severity",
 )
 """In which order stands what happened at one moment, but for what one statement tells in order."""
+
+
+def _is_minute_of(minute: object, at: object) -> bool:
+    """Say whether a time is the whole minute of another one, which is known to the second."""
+    return (
+        isinstance(minute, datetime)
+        and isinstance(at, datetime)
+        and minute != at
+        and minute == at.replace(second=0, microsecond=0)
+    )
 
 
 def _moment_of(each: Happening) -> Moment | None:

@@ -287,6 +287,7 @@ class Statement:
         gone: The source has it no more.
         in_order: What happened is told in the order in which it happened, also what happened at one
             moment: of a log whose clock has minutes, the order of its rows.
+        to_minutes: Its clock has minutes: a time of it may be one that is known to the second.
         aliases: Other ids that the source has, or had, for what is named here, itself included, by
             the id with which it is named: {"OPS-7": ("WEB-3", "10007")}. Where something stands
             under one of them and nothing under that id, it goes on there.
@@ -308,6 +309,7 @@ class Statement:
     texts: Mapping[str, str] = attrs.field(factory=dict[str, str])
     gone: bool = False
     in_order: bool = False
+    to_minutes: bool = False
     aliases: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def __attrs_post_init__(self) -> None:
@@ -408,6 +410,7 @@ def checked_before(
     status: str = "",
     sha256: str | None = None,
     in_order: bool = False,
+    to_minutes: bool = False,
 ) -> Statement:
     """Return a statement of which all is what a check of `FACTS` gave: it takes half the time."""
     made: Statement = object.__new__(Statement)
@@ -420,13 +423,14 @@ def checked_before(
     put(made, "status", status)
     put(made, "sha256", sha256)
     put(made, "in_order", in_order)
+    put(made, "to_minutes", to_minutes)
     for name, nothing in _NOT_GIVEN:
         put(made, name, nothing)
     return made
 
 
 _GIVEN: Final = frozenset(
-    {"kind", "id", "facts", "happened", "said_at", "status", "sha256", "in_order"}
+    {"kind", "id", "facts", "happened", "said_at", "status", "sha256", "in_order", "to_minutes"}
 )
 _EMPTY: Final = Statement(kind="incident", id="-")
 _NOT_GIVEN: Final[tuple[tuple[str, object], ...]] = tuple(
