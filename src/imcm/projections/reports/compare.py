@@ -319,8 +319,8 @@ class _Choices(NamedTuple):
 
 
 # Any: what belongs to one unit alone.
-def _comparison(a: Figure, b: Figure, choices: _Choices, **found: Any) -> Comparison:
-    """Return a comparison of two figures, with what was chosen for it and what was found."""
+def _comparison(a: Figure, b: Figure, choices: _Choices, **values: Any) -> Comparison:
+    """Return a comparison of two figures, with what was chosen for it and what is of its unit."""
     return Comparison(
         name=a.name,
         unit=a.unit,
@@ -331,7 +331,7 @@ def _comparison(a: Figure, b: Figure, choices: _Choices, **found: Any) -> Compar
         threshold=choices.threshold,
         seed=choices.seed,
         runs=choices.runs,
-        **found,
+        **values,
     )
 
 
