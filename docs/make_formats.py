@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 
 from imcm.interchange.formats import FORMATS, Format, format_named
 
@@ -82,6 +83,9 @@ environment_label = ["env"]
 critical = "P1"
 sev9 = ""                           # absent
 ```
+
+Each format says below which words it asks for; options that say others are refused, since they
+would change nothing.
 
 The line that an import prints counts payloads, statements (what they say of one incident or change;
 a payload may say several), the events that were recorded, and of how many incidents and changes they
@@ -253,6 +257,12 @@ def listed(names: str, words: Mapping[str, str]) -> list[str]:
     ]
 
 
+def named(table: str, names: tuple[str, ...]) -> str:
+    """Return the names under a table of the options, on lines that are not too long."""
+    told = f"`{table}` with " + ", ".join(f"`{name}`" for name in names)
+    return "\n".join(wrap(told, 80, break_long_words=False))
+
+
 def section(made: Format) -> list[str]:
     order = {
         "time": "ordered by the time the source gives",
@@ -266,6 +276,10 @@ def section(made: Format) -> list[str]:
     ]
     if made.name in NOTES:
         lines += ["", NOTES[made.name]]
+    if made.words:
+        lines += ["", f"Words that the options may say: {named('values', made.words)}."]
+    if made.fields:
+        lines += ["", f"Where fields of one's own are: {named('values.field', made.fields)}."]
     lines += listed("its word", made.statuses)
     if made.severities:
         lines += listed("its severity", made.severities)

@@ -82,7 +82,9 @@ def read_files(
 
     Raises:
         ImportRefusedError: A file can't be read, is no JSON, or is too large.
+        InvalidValue: The options say what the format never asks.
     """
+    made.check(options)
     for path in paths:
         for where, payload, digest in _payloads(path, made):
             if isinstance(payload, Bad):

@@ -157,8 +157,7 @@ class WebhookSource:
         if "/" in checked_id("name", name):
             raise InvalidValue("name", name, "a name without slash, which ends it in ids")
         object.__setattr__(self, "name", name)
-        if not isinstance(self.options, Options):
-            raise InvalidValue("options", self.options, "give Options(tz=..., values=...)")
+        self.format.check(self.options)
         if self.largest is not None:
             _checked_largest(self.largest)
         if not isinstance(self.keep_dropped, bool):

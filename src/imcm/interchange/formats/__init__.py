@@ -42,6 +42,8 @@ class Format:
         order: By what two statements about one thing are ordered: the "time" or a "number" that the
             source gives; "receipt" where it gives none, so that what arrives last counts.
         statuses: The source's own words, and what each is to us; for the docs.
+        words: Facts whose words the options may say: "severity" for `values.severity`.
+        fields: Fields of one's own that `values.field` may say the place of, by our names.
         severities: Our severities by the source's words, in small letters, where none are given.
         verdicts: Whether what the source calls deployed or failed is its verdict on how the change
             went, and not only that it is there.
@@ -57,6 +59,8 @@ class Format:
     severities: Mapping[str, str] = MappingProxyType({})
     verdicts: bool = False
     listed_in: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
     statements: Callable[[Any, Options], Read] = attrs.field(repr=False)
 
     def read(self, payload: object, options: Options = DEFAULT) -> Read:
@@ -69,14 +73,37 @@ class Format:
 
         Raises:
             InvalidValue: It is no such payload: what it is about can't be told, or a time has no
-                zone.
+                zone; or the options are none of this format.
         """
-        if not isinstance(options, Options):
-            raise InvalidValue("options", options, "give Options(tz=..., values=...)")
+        self.check(options)
         if not is_mapping(payload):
             raise InvalidValue("payload", type(payload).__name__, "a JSON object")
         read = self.statements(payload, options)
         return with_outcomes(read) if self.verdicts else read
+
+    def check(self, options: Options) -> None:
+        """
+        Refuse options that say what this format never asks, which would change nothing, unseen.
+
+        Raises:
+            InvalidValue: `values` has a fact that is none of `words`, or `values.field` one that is
+                none of `fields`.
+        """
+        if not isinstance(options, Options):
+            raise InvalidValue("options", options, "give Options(tz=..., values=...)")
+        if not options.values:
+            return
+        _asked("values", options.values, (*self.words, *(("field",) if self.fields else ())), self)
+        _asked("values.field", options.values.get("field", {}), self.fields, self)
+
+
+def _asked(where: str, given: Mapping[str, object], asked: tuple[str, ...], by: Format) -> None:
+    for name in given:
+        if name not in asked:
+            near = get_close_matches(name[:99], asked, n=1)
+            hint = f"; near: {near[0]}" if near else ""
+            listed = f"{by.name} asks for {', '.join(asked) or 'no words'}{hint}"
+            raise InvalidValue(where, name, listed)
 
 
 _IN: Final = "imcm.interchange.formats"

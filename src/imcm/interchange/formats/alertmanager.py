@@ -133,5 +133,6 @@ ALERTMANAGER: Final = Format(
     order="time",
     statuses=STATUSES,
     severities=SEVERITIES,
+    words=("severity",),
     statements=_statements,
 )

@@ -133,5 +133,6 @@ ARGO_ROLLOUTS: Final = Format(
     },
     listed_in=("items",),
     verdicts=True,
+    words=("environment", "service"),
     statements=_statements,
 )

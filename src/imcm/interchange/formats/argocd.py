@@ -151,5 +151,6 @@ ARGOCD: Final = Format(
     },
     listed_in=("items",),
     verdicts=True,
+    words=("environment", "service", "status"),
     statements=_statements,
 )

@@ -471,5 +471,6 @@ CDEVENTS: Final = Format(
         "any, written by `imcm export cdevents`": "what stands of the incident or change there",
     },
     severities=SEVERITIES,
+    words=("dismissed", "kind", "service", "severity", "type"),
     statements=_statements,
 )

@@ -220,5 +220,6 @@ DEVLAKE: Final = Format(
         "DONE": "resolved at resolutionDate",
     },
     severities=SEVERITIES,
+    words=("service", "severity", "status", "type"),
     statements=_statements,
 )

@@ -206,5 +206,6 @@ FIREHYDRANT: Final = Format(
     statuses=STATUSES,
     severities=SEVERITIES,
     listed_in=("data",),
+    words=("severity",),
     statements=_statements,
 )

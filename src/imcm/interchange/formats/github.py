@@ -573,6 +573,8 @@ _STATUSES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+_WORDS: Final = ("dismissed", "kind", "label", "service", "severity", "status")
+
 GITHUB: Final = Format(
     name="github",
     title="GitHub: webhooks of deployments, reviews, issues, and of releases, runs, pull requests",
@@ -588,6 +590,7 @@ GITHUB: Final = Format(
     },
     severities=SEVERITIES,
     verdicts=True,
+    words=_WORDS,
     statements=_statements,
 )
 
@@ -599,5 +602,6 @@ GITHUB_DEPLOYMENTS: Final = Format(
     statuses=_STATUSES,
     listed_in=("deployments",),
     verdicts=True,
+    words=_WORDS,
     statements=_rows,
 )

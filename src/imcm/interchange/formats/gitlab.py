@@ -212,5 +212,6 @@ GITLAB: Final = Format(
         "skipped": "not deployed",
     },
     verdicts=True,
+    words=("service", "status"),
     statements=_statements,
 )

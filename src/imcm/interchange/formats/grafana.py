@@ -73,5 +73,6 @@ GRAFANA: Final = Format(
     order="time",
     statuses=STATUSES,
     severities=SEVERITIES,
+    words=("severity",),
     statements=_statements,
 )

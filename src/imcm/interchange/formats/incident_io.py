@@ -231,5 +231,6 @@ INCIDENT_IO: Final = Format(
     statuses=STATUSES,
     severities=SEVERITIES,
     listed_in=("incidents",),
+    words=("dismissed", "mode", "severity", "timestamp"),
     statements=_statements,
 )

@@ -544,6 +544,8 @@ def _told_as(statuses: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType({status: f"{what}, unless mapped" for status, what in statuses.items()})
 
 
+_WORDS: Final = ("dismissed", "kind", "outcome", "risk", "severity", "status", "type")
+
 JIRA: Final = Format(
     name="jira",
     title="Jira: issues with their changelog, as incidents",
@@ -552,6 +554,8 @@ JIRA: Final = Format(
     statuses=_told_as(INCIDENT_STATUSES),
     severities=SEVERITIES,
     listed_in=("issues", "values"),
+    words=_WORDS,
+    fields=tuple(FIELDS),
     statements=_incidents,
 )
 JIRA_CHANGES: Final = Format(
@@ -561,5 +565,7 @@ JIRA_CHANGES: Final = Format(
     order="time",
     statuses=_told_as(CHANGE_STATUSES),
     listed_in=("issues", "values"),
+    words=_WORDS,
+    fields=tuple(FIELDS),
     statements=_changes,
 )

@@ -244,6 +244,7 @@ KUBERNETES: Final = Format(
         "OOMKilled": "detected at finishedAt of the container",
         "Ready": "resolved at lastTransitionTime of the Pod's condition, where that is later",
     },
+    words=("severity",),
     statements=_statements,
     listed_in=("items",),
 )

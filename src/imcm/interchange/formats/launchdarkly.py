@@ -132,5 +132,6 @@ LAUNCHDARKLY: Final = Format(
     order="time",
     statuses={"a flag was changed": "deployed at date"},
     listed_in=("items",),
+    words=("service",),
     statements=_statements,
 )

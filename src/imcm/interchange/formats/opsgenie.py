@@ -221,5 +221,6 @@ OPSGENIE: Final = Format(
     },
     severities=SEVERITIES,
     listed_in=("data",),
+    words=("severity",),
     statements=_statements,
 )

@@ -246,5 +246,6 @@ PAGERDUTY: Final = Format(
     },
     severities=SEVERITIES,
     listed_in=("incidents",),
+    words=("severity",),
     statements=_statements,
 )

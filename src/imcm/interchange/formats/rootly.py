@@ -211,5 +211,6 @@ ROOTLY: Final = Format(
     statuses=STATUSES,
     severities=SEVERITIES,
     listed_in=("data",),
+    words=("dismissed", "mode", "severity"),
     statements=_statements,
 )

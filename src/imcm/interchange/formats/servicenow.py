@@ -566,6 +566,8 @@ _CHANGE_STATUSES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+_WORDS: Final = ("channel", "dismissed", "kind", "outcome", "risk", "severity", "status", "type")
+
 SERVICENOW_INCIDENTS: Final = Format(
     name="servicenow-incidents",
     title="ServiceNow: rows of the table incident (Table API)",
@@ -574,6 +576,8 @@ SERVICENOW_INCIDENTS: Final = Format(
     statuses=_INCIDENT_STATUSES,
     severities=SEVERITIES,
     listed_in=("result", "records"),
+    words=_WORDS,
+    fields=("state",),
     statements=_incidents,
 )
 SERVICENOW_CHANGES: Final = Format(
@@ -583,6 +587,8 @@ SERVICENOW_CHANGES: Final = Format(
     order="time",
     statuses=_CHANGE_STATUSES,
     listed_in=("result", "records"),
+    words=_WORDS,
+    fields=("state",),
     statements=_changes,
 )
 SERVICENOW_AUDIT: Final = Format(
@@ -596,5 +602,7 @@ SERVICENOW_AUDIT: Final = Format(
     },
     severities=SEVERITIES,
     listed_in=("result", "records"),
+    words=_WORDS,
+    fields=("state",),
     statements=_audit,
 )

@@ -116,5 +116,6 @@ SIGNALFX: Final = Format(
         "stopped": "closed at timestamp: the detector looks no more; nothing was resolved",
     },
     severities=SEVERITIES,
+    words=("severity",),
     statements=_statements,
 )

@@ -111,5 +111,6 @@ SPLUNK: Final = Format(
         "(triggered)": "detected at result._time where the search returns it, else not said when"
     },
     severities=SEVERITIES,
+    words=("severity",),
     statements=_statements,
 )

@@ -204,5 +204,6 @@ STATUSPAGE: Final = Format(
     order="time",
     statuses=STATUSES,
     severities=SEVERITIES,
+    words=("severity",),
     statements=_statements,
 )

@@ -226,6 +226,8 @@ def _kind(resource: Payload) -> str:
     return next(found, "configuration")
 
 
+_WORDS: Final = ("environment", "kind", "service", "status")
+
 TERRAFORM: Final = Format(
     name="terraform",
     title="Terraform: notifications of runs (HCP Terraform, Terraform Enterprise)",
@@ -238,6 +240,7 @@ TERRAFORM: Final = Format(
         "canceled, force_canceled, discarded": "cancelled at run_updated_at",
         "planned_and_finished, planned_and_saved, policy_soft_failed": "not deployed",
     },
+    words=_WORDS,
     statements=_statements,
 )
 
@@ -247,5 +250,6 @@ TERRAFORM_PLAN: Final = Format(
     source="terraform",
     order="time",
     statuses={"planned": "nothing yet: a plan tells what would change, and of what kind it is"},
+    words=_WORDS,
     statements=_plan,
 )
