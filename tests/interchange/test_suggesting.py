@@ -1,5 +1,6 @@
 """A first mapping for a table: what is guessed, what is left blank, and that it is then taken."""
 
+import csv
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.interchange.test_ready_mappings import EXPORTS
+from tests.interchange.test_tables import workbook
 
 from imcm import Ledger, facts
 from imcm.errors import ImcmError, InvalidValue
@@ -101,6 +103,57 @@ def test_what_is_said_of_it(tmp_path: Path) -> None:
     assert told["units"] == {"stated_time_to_restore": "minutes"}
     assert told["incidents"]["columns"]["Priority"] == ["severity", "severity_name"]
     assert "tz" not in told
+
+
+def test_a_table_in_another_sheet_and_row(tmp_path: Path) -> None:
+    """What was asked for stands in the mapping, which is taken so; else others are named."""
+    file, mapping, ledger = tmp_path / "w.xlsx", tmp_path / "w.toml", tmp_path / "ledger.db"
+    rows = [
+        ["Störungen 2024"],
+        [],
+        ["Number", "Opened", "Resolved"],
+        ["I1", "2024-03-01T10:00Z", "2024-03-01T11:00Z"],
+    ]
+    file.write_bytes(workbook({"Notes": [["Hello"], ["there"]], "Störungen": rows}))
+    said = suggest_mapping(file)
+    assert "a workbook, 2 sheets: the first, 'Notes', not 'Störungen'" in said
+    assert "Another sheet is looked at with --sheet" in said
+    words = ("import", "csv", "--suggest", file, "--sheet", "Störungen", "--header", "3")
+    ran = imcm(*words, "--out", mapping)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    told = mapping.read_text("utf-8")
+    assert told == suggest_mapping(file, sheet="Störungen", header=3)
+    assert "Another sheet" not in told
+    kept = tomllib.loads(told)["incidents"]
+    assert (kept["sheet"], kept["header"]) == ("Störungen", 3)
+    words = ("import", "csv", "--ledger", ledger, "--incidents", file, "--mapping", mapping)
+    ran = imcm(*words)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    assert "1 of 1 rows imported" in ran.stdout
+
+
+def test_a_ready_mapping_in_another_sheet() -> None:
+    """The sheet stands before the columns of its table, and nothing else of the mapping differs."""
+    rows = [*csv.reader(EXPORTS["servicenow"][0].splitlines())]
+    text = suggest_mapping(workbook({"A": [["x"]], "B": rows}), sheet="B")
+    told = tomllib.loads(text)
+    assert "--mapping servicenow" in text
+    assert told["incidents"].pop("sheet") == "B"
+    assert told == tomllib.loads(suggest_mapping(workbook({"B": rows})))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--suggest", "jira", "--sheet", "A"), "are of a file"),
+        (("--suggest", "w.csv", "--mapping", "jira"), "takes none"),
+        (("--incidents", "w.csv", "--ledger", "l.db", "--sheet", "A"), "from its --mapping"),
+        (("--suggest", __file__, "--header", "0"), "a line from 1 on"),
+    ],
+)
+def test_options_that_do_not_fit(words: tuple[str, ...], why: str) -> None:
+    ran = imcm("import", "csv", *words)
+    assert (ran.returncode == 0, why in ran.stderr) == (False, True)
 
 
 def test_a_unit_that_no_name_tells_is_a_blank() -> None:

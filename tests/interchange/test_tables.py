@@ -988,7 +988,7 @@ class TestWorkbook:
         ]
         data = workbook({"Notes": [], "Incidents": rows, "More": [["a"]]})
         table = read_table(put(data, "x.xlsx"))
-        assert "a workbook, 3 sheets: 'Incidents'" == table.said
+        assert "a workbook, 3 sheets: 'Incidents', not 'Notes', 'More'" == table.said
         assert ("Number", "Opened", "Day", "Took", "Major", "Midnights", "Title") == table.columns
         assert [
             (
@@ -1010,7 +1010,7 @@ class TestWorkbook:
     def test_which_sheet(self):
         """By its name, or the first of those that are shown."""
         data = workbook({"A": [["id"], [1]], "B": [["id"], [2]]})
-        assert "a workbook, 2 sheets: the first, 'A'" == read_table(data).said
+        assert "a workbook, 2 sheets: the first, 'A', not 'B'" == read_table(data).said
         table = read_table(data, sheet="B")
         assert "a workbook, 2 sheets: 'B'" == table.said
         assert [{"id": "2"}] == cells(table)

@@ -114,6 +114,12 @@ def import_csv(
     table: Annotated[
         _TableName | None, typer.Option("--as", help="With --suggest: what its rows are.")
     ] = None,
+    sheet: Annotated[
+        str | None, typer.Option(help="With --suggest: the sheet of a workbook.")
+    ] = None,
+    header: Annotated[
+        int | None, typer.Option(help="With --suggest: the row in which the header stands, from 1.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="With --suggest: a new file, instead of the output.")
     ] = None,
@@ -133,10 +139,15 @@ def import_csv(
     if suggest is not None:
         if incidents is not None or changes is not None or commits is not None:
             raise typer.BadParameter("--suggest takes the table itself, and records nothing")
-        _suggest(suggest, None if table is None else table.value, out)
+        if mapping is not None:
+            raise typer.BadParameter("--suggest writes a mapping, and takes none")
+        _suggest(suggest, None if table is None else table.value, sheet, header, out)
         return
-    if table is not None or out is not None:
-        raise typer.BadParameter("--as and --out go with --suggest")
+    if not (table is None and sheet is None and header is None and out is None):
+        raise typer.BadParameter(
+            "--as, --sheet, --header and --out go with --suggest; an import reads sheet and header "
+            "from its --mapping"
+        )
     if ledger is None:
         raise typer.BadParameter("Missing option '--ledger'.")
     from imcm.interchange import csv_files
@@ -167,15 +178,19 @@ def import_csv(
         raise typer.Exit(1)
 
 
-def _suggest(given: str, table: TableName | None, out: Path | None) -> None:
+def _suggest(
+    given: str, table: TableName | None, sheet: str | None, header: int | None, out: Path | None
+) -> None:
     """Write a first mapping for a table; or a ready one, where a bare name is that of one."""
     from imcm.interchange.ready_mappings import ready_mapping, ready_mappings
     from imcm.interchange.suggesting import suggest_mapping
 
     if given in ready_mappings() and not Path(given).is_file():
+        if not (table is None and sheet is None and header is None):
+            raise typer.BadParameter("--as, --sheet and --header are of a file; this is ready")
         text = ready_mapping(given)
     else:
-        text = suggest_mapping(given, table=table)
+        text = suggest_mapping(given, table=table, sheet=sheet, header=header)
     if out is None:
         say(*text.removesuffix("\n").split("\n"))
     else:

@@ -87,7 +87,13 @@ _UNIT_IN_NAME: Final = (
 )
 
 
-def suggest_mapping(given: object, *, table: TableName | None = None) -> str:
+def suggest_mapping(
+    given: object,
+    *,
+    table: TableName | None = None,
+    sheet: str | None = None,
+    header: int | None = None,
+) -> str:
     """
     Return a first mapping for a table, as the text of a TOML file with comments.
 
@@ -102,15 +108,18 @@ def suggest_mapping(given: object, *, table: TableName | None = None) -> str:
     Args:
         given: The table: whatever `imcm.interchange.tables.read_table` takes. All of it is read.
         table: What its rows are: "incidents", "changes", "commits"; None finds out by its columns.
+        sheet: The sheet of a workbook; without it the first visible one that is not empty.
+        header: The line of a CSV text, or the row of a sheet, in which the header stands, from 1;
+            without it the first that is not blank. Both are written into the mapping.
 
     Raises:
         ImportRefusedError: The table can't be read.
-        InvalidValue: There is no such table, or it is given as something that is none.
+        InvalidValue: There is no such table or sheet, or it is given as something that is none.
     """
     if table is not None and (not isinstance(table, str) or table not in TABLES):
         raise InvalidValue("table", table, f"one of {', '.join(TABLES)}")
-    read = read_table(given, name=table or "table")
-    basis = _ready_for(read, table) or _guessed(read, table)
+    read = read_table(given, name=table or "table", sheet=sheet, header=header)
+    basis = (_ready_for(read, table) or _guessed(read, table))._replace(sheet=sheet, first=header)
     seen = _Seen(read, basis)
     return "\n".join(_as_ready(basis, seen) if basis.ready else _as_guess(basis, seen)) + "\n"
 
@@ -129,6 +138,8 @@ class _Basis(NamedTuple):
         columns: Of guesses: each column, and what it is guessed to be.
         kept: Why some columns have a line of their own though nothing is guessed of them.
         missing: Columns that every row needs and that none is.
+        sheet: The sheet that was asked for.
+        first: The row of the header that was asked for.
     """
 
     table: str
@@ -138,6 +149,8 @@ class _Basis(NamedTuple):
     columns: Mapping[str, tuple[str, ...]] = {}
     kept: Mapping[str, str] = {}
     missing: tuple[str, ...] = ()
+    sheet: str | None = None
+    first: int | None = None
 
 
 def _ready_for(read: Table, table: str | None) -> _Basis | None:
@@ -475,6 +488,16 @@ def _head(basis: _Basis, seen: _Seen) -> Iterator[str]:
     yield f'# What is a guess says so. Each "{BLANK}" is a blank: no mapping with one is taken.'
     if seen.wrong_rows:
         yield f"# {rows_in_words(seen.wrong_rows)} do not fit the header, and are not looked at."
+    if basis.sheet is None and " sheets: " in seen.said:
+        yield "# Another sheet is looked at with --sheet, or sheet= in Python."
+
+
+def _where(basis: _Basis) -> Iterator[str]:
+    """Yield the settings that say where the table stands, as they were asked for."""
+    if basis.sheet is not None:
+        yield f"sheet = {toml_text(basis.sheet)}"
+    if basis.first is not None:
+        yield f"header = {basis.first}"
 
 
 def _zone(basis: _Basis, found: Found) -> Iterator[str]:
@@ -550,13 +573,14 @@ def _as_guess(basis: _Basis, seen: _Seen) -> Iterator[str]:
     yield from _separators(seen)
     yield from _units(basis, seen)
     yield ""
+    own_settings = [*_where(basis)]
     if seen.moves:
-        yield f"[{table}]"
-        yield (
+        own_settings.append(
             f'kind = "log"  # a guess: {rows_in_words(seen.again)} with an id that was there '
             f"before, and another {_q(seen.moves)}: states over time"
         )
-        yield ""
+    if own_settings:
+        yield from (f"[{table}]", *own_settings, "")
     yield f"[{table}.columns]"
     own = sorted(_own_of(basis, seen.columns))
     if own:
@@ -690,7 +714,11 @@ def _as_ready(basis: _Basis, seen: _Seen) -> Iterator[str]:
     yield "#"
     lines = _without_formats(ready_mapping(basis.ready).splitlines(), basis, found)
     added = {column: list(_words(basis, seen, column)) for column in CLOSED if column in seen.words}
+    where = [*_where(basis)]
     for line in lines:
+        if where and line.startswith(f"[{basis.table}."):
+            yield from (f"[{basis.table}]", *where, "")
+            where = []
         yield line
         for column in [*added]:
             if line == f"[{basis.table}.values.{column}]":

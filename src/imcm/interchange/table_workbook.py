@@ -97,8 +97,12 @@ def workbook_rows(
 
 def _said(names: list[str], name: str, *, asked: bool) -> str:
     count = f"{len(names)} sheets" if len(names) > 1 else "1 sheet"
-    which = "the first, " if names[0] == name and len(names) > 1 and not asked else ""
-    return f"a workbook, {count}: {which}{name!r}"
+    if asked or len(names) == 1:
+        return f"a workbook, {count}: {name!r}"
+    which = "the first, " if names[0] == name else ""
+    others = [repr(each[:60]) for each in names if each != name]
+    more = f" and {len(others) - 9} more" if len(others) > 9 else ""
+    return f"a workbook, {count}: {which}{name!r}, not {', '.join(others[:9])}{more}"
 
 
 def _asked(label: Label, ask: Any) -> Any:
