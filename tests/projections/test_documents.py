@@ -10,6 +10,7 @@ import pytest
 from imcm import (
     Ledger,
     change_failure_rate,
+    compare,
     deployment_frequency,
     incident,
     restated,
@@ -236,3 +237,25 @@ def test_another_statistic_than_the_median_stands_in_the_name(ledger, statistic,
         "mean time to restore",
         f"mean time to restore, {statistic}",
     }
+
+
+def test_what_all_comparisons_warn_of_is_said_once(ledger):
+    """Windows of unequal length are the same warning of each metric; one alone says its own."""
+    facts = ledger.facts()
+    of_all = "the windows are not of one length: 28 and 90 days"
+    restored, failed = (
+        compare(metric(facts, window="2026-02"), metric(facts, window="2026-Q1"))
+        for metric in (time_to_restore, change_failure_rate)
+    )
+    assert of_all in restored.warnings
+    assert of_all in failed.warnings
+
+    def says(*comparisons):
+        blocks = figures_document(
+            [each.b for each in comparisons], title="Figures", comparisons=comparisons
+        ).blocks
+        lines = [line for block in blocks if isinstance(block, Items) for line in block.texts]
+        return [line for line in lines if of_all in line]
+
+    assert says(restored, failed) == [f"of all comparisons: {of_all}"]
+    assert says(restored) == [f"warning: {of_all}"]
