@@ -81,6 +81,12 @@ app.add_typer(import_app, name="import")
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what would be recorded; record nothing.")
 ]
+Complete = Annotated[
+    bool, typer.Option("--complete", help="All that the source has: withdraw what is gone.")
+]
+ConfirmWithdrawals = Annotated[
+    bool, typer.Option("--confirm-withdrawals", help="Also where that is more than a tenth.")
+]
 Zone = Annotated[str | None, typer.Option(help="IANA zone of times without an offset.")]
 
 
@@ -126,12 +132,8 @@ def import_csv(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Import the good rows, list the bad ones.")
     ] = False,
-    complete: Annotated[
-        bool, typer.Option("--complete", help="All that the source has: withdraw what is gone.")
-    ] = False,
-    confirm_withdrawals: Annotated[
-        bool, typer.Option("--confirm-withdrawals", help="Also where that is more than a tenth.")
-    ] = False,
+    complete: Complete = False,
+    confirm_withdrawals: ConfirmWithdrawals = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
@@ -358,12 +360,8 @@ def import_git(
     since: Annotated[str | None, typer.Option(help="Only what came after this tag or sha.")] = None,
     service: Annotated[list[str] | None, typer.Option(help="Of which services it is.")] = None,
     source: Annotated[str, typer.Option(help="Its name here, before every id.")] = "git",
-    complete: Annotated[
-        bool, typer.Option("--complete", help="All that the source has: withdraw what is gone.")
-    ] = False,
-    confirm_withdrawals: Annotated[
-        bool, typer.Option("--confirm-withdrawals", help="Also where that is more than a tenth.")
-    ] = False,
+    complete: Complete = False,
+    confirm_withdrawals: ConfirmWithdrawals = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:

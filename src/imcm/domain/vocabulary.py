@@ -469,11 +469,11 @@ def checked_member(name: str, value: object, members: type[E]) -> E:
         return value
     if isinstance(value, str) and value in (member.value for member in members):
         return members(value)
-    raise InvalidValue(name, value, f"one of {', '.join(members)}{_near(value, members)}")
+    raise InvalidValue(name, value, f"one of {', '.join(members)}{near_hint(value, members)}")
 
 
-def _near(value: object, members: Iterable[str]) -> str:
-    """Return which of some words may be meant, for an error; "" where none is like it."""
+def near_hint(value: object, members: Iterable[str]) -> str:
+    """Return which of some words, in small letters, may be meant, for an error; "" where none."""
     from difflib import get_close_matches  # it takes long to load, and is for mistakes alone
 
     text = value[:LONGEST_ID].casefold() if isinstance(value, str) else ""

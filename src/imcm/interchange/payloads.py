@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, Final, TypeGuard, TypeVar
@@ -20,6 +19,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import msgspec
 
+from imcm.domain.policy.tables import refuse_others
 from imcm.domain.vocabulary import (
     Moment,
     checked_id,
@@ -178,11 +178,7 @@ def read_options(path: str | FilePath | None, *, tz: str | None = None) -> Optio
     """
     told = {} if path is None else read_toml("options", path)
     known = [field.name for field in attrs.fields(Options)]
-    for key in told:
-        if key not in known:
-            near = get_close_matches(str(key), known, n=1)
-            hint = f"; near: {near[0]}" if near else ""
-            raise InvalidValue(f"options.{key}", told[key], f"one of {', '.join(known)}{hint}")
+    refuse_others("options", told, known)
     return Options(**{**told, **({} if tz is None else {"tz": tz})})
 
 

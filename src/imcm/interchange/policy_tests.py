@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -32,6 +31,7 @@ from imcm.domain.vocabulary import (
     checked_window,
     is_list,
     is_mapping,
+    near_hint,
 )
 from imcm.errors import InvalidValue, StepRefused
 from imcm.interchange.toml_files import read_toml
@@ -202,9 +202,7 @@ class PolicyTest:
         guards = {guard.name for rule in change.STEPS.values() for guard in rule.guards}
         known = {"", "status", *guards}
         if not isinstance(self.refused_by, str) or self.refused_by not in known:
-            asked = self.refused_by if isinstance(self.refused_by, str) else ""
-            near = get_close_matches(asked[:99], known, n=1)
-            hint = f"; near: {near[0]}" if asked and near else ""
+            hint = near_hint(self.refused_by, known)
             allowed = f'"" or one of {", ".join(sorted(known - {""}))}{hint}'
             raise InvalidValue("refused_by", self.refused_by, allowed)
 

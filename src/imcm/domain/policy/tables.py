@@ -7,12 +7,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 import attrs
 
-from imcm.domain.vocabulary import is_list, is_mapping
+from imcm.domain.vocabulary import is_list, is_mapping, near_hint
 from imcm.errors import InvalidValue
 
 
@@ -61,9 +60,8 @@ def refuse_others(name: str, plain: Mapping[str, Any], known: Collection[str]) -
     """
     for key, value in plain.items():
         if key not in known:
-            near = get_close_matches(str(key), known, n=1)
-            hint = f"; near: {near[0]}" if near else ""
-            raise InvalidValue(f"{name}.{key}", value, f"one of {', '.join(known)}{hint}")
+            allowed = f"one of {', '.join(known)}{near_hint(key, known)}"
+            raise InvalidValue(f"{name}.{key}", value, allowed)
 
 
 _UNITS: Final = {

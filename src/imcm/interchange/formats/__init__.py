@@ -13,14 +13,13 @@ takes a status for, and by what two statements are ordered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
 import attrs
 
-from imcm.domain.vocabulary import checked_text, is_mapping
+from imcm.domain.vocabulary import checked_text, is_mapping, near_hint
 from imcm.errors import InvalidValue
 from imcm.interchange.payloads import DEFAULT, Options
 from imcm.interchange.statements import Read, with_outcomes
@@ -100,10 +99,9 @@ class Format:
 def _asked(where: str, given: Mapping[str, object], asked: tuple[str, ...], by: Format) -> None:
     for name in given:
         if name not in asked:
-            near = get_close_matches(name[:99], asked, n=1)
-            hint = f"; near: {near[0]}" if near else ""
-            listed = f"{by.name} asks for {', '.join(asked) or 'no words'}{hint}"
-            raise InvalidValue(where, name, listed)
+            there_are = ", ".join(asked) or "no words"
+            allowed = f"{by.name} asks for {there_are}{near_hint(name, asked)}"
+            raise InvalidValue(where, name, allowed)
 
 
 _IN: Final = "imcm.interchange.formats"
@@ -154,9 +152,8 @@ def format_named(name: str) -> Format:
     """
     place = FORMATS.get(checked_text("format", name))
     if place is None:
-        near = get_close_matches(name[:99], FORMATS, n=1)
-        hint = f"; near: {near[0]}" if near else ""
-        raise InvalidValue("format", name, f"one of {', '.join(sorted(FORMATS))}{hint}")
+        allowed = f"one of {', '.join(sorted(FORMATS))}{near_hint(name, FORMATS)}"
+        raise InvalidValue("format", name, allowed)
     module, _, attribute = place.partition(":")
     made: Format = getattr(import_module(module), attribute)
     return made
