@@ -152,6 +152,7 @@ from imcm.domain.vocabulary import (
     Window,
     checked_commits,
     checked_counts,
+    checked_flag,
     checked_id,
     checked_labels,
     checked_member,
@@ -2773,17 +2774,11 @@ def fail(
         ChangeFailed(
             at=at,
             by=by,
-            reached_production=_checked_flag("reached_production", reached_production),
+            reached_production=checked_flag("reached_production", reached_production),
             unauthorised=_unauthorised(change, by=by, at=at),
             why=checked_words("why", why),
         ),
     )
-
-
-def _checked_flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidValue(name, value, "True or False")
-    return value
 
 
 def roll_back(
@@ -2808,7 +2803,7 @@ def roll_back(
             at=at,
             by=by,
             incident=optional_known_id("incident", incident),
-            reached_production=_checked_flag("reached_production", reached_production),
+            reached_production=checked_flag("reached_production", reached_production),
             unauthorised=_unauthorised(change, by=by, at=at),
             why=checked_words("why", why),
             status=changed(change.status, Status.IMPLEMENTED),
@@ -2838,7 +2833,7 @@ def validate(
         evidence: What shows that, in words.
     """
     by, at = _require(change, "validate", by=by, at=at)
-    check, passed = checked_id("check", check), _checked_flag("passed", passed)
+    check, passed = checked_id("check", check), checked_flag("passed", passed)
     checks = {**change.checks, check: Checked(passed, at)}
     over = change.status is not Status.IMPLEMENTING
     well = all(each.passed for each in checks.values())

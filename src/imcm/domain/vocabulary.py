@@ -472,6 +472,13 @@ def checked_member(name: str, value: object, members: type[E]) -> E:
     raise InvalidValue(name, value, f"one of {', '.join(members)}{near_hint(value, members)}")
 
 
+def checked_flag(name: str, value: object) -> bool:
+    """Return a value that is True or False; raise InvalidValue for any other."""
+    if not isinstance(value, bool):
+        raise InvalidValue(name, value, "True or False")
+    return value
+
+
 def near_hint(value: object, members: Iterable[str]) -> str:
     """Return which of some words, in small letters, may be meant, for an error; "" where none."""
     from difflib import get_close_matches  # it takes long to load, and is for mistakes alone

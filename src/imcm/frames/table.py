@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias
 
-from imcm.domain.vocabulary import is_among
+from imcm.domain.vocabulary import checked_flag, is_among
 from imcm.errors import InvalidValue, MissingExtraError, MissingPackageError
 from imcm.files import checked_path, replaced
 
@@ -126,8 +126,7 @@ class Table:
         # Compared, not looked up: what was given may be anything.
         if not is_among(backend, _BACKENDS):
             raise InvalidValue("backend", backend, f"one of {', '.join(_BACKENDS)}")
-        if not isinstance(aware, bool):
-            raise InvalidValue("aware", aware, "True or False")
+        checked_flag("aware", aware)
         what = f"to_frame({backend!r})"
         nw = narwhals(what)
         for package in _MADE_IN.get(backend, (backend,)):

@@ -20,6 +20,7 @@ from imcm.domain.vocabulary import (
     Risk,
     Severity,
     Symptom,
+    checked_flag,
     checked_id,
     is_list,
 )
@@ -173,8 +174,7 @@ def words_for(table: str, column: str, *, log: bool = False) -> tuple[str, ...]:
     for name, value, known in (("table", table, TABLES), ("column", column, CLOSED)):
         if not (isinstance(value, str) and value in known):
             raise InvalidValue(name, value, f"one of {', '.join(known)}")
-    if not isinstance(log, bool):
-        raise InvalidValue("log", log, "True or False")
+    checked_flag("log", log)
     if column != "status":
         return CLOSED[column]
     if table == "incidents":
@@ -252,8 +252,7 @@ def csv_options(
         formats=tuple(formats or ()) or translation.time_formats,
         months=translation.months,
     )
-    if not isinstance(complete, bool):
-        raise InvalidValue("complete", complete, "True or False")
+    checked_flag("complete", complete)
     return CsvOptions(
         source=source,
         times=times,

@@ -17,7 +17,7 @@ from itertools import chain
 import attrs
 
 from imcm.domain.recorded import CHANGE, kind_and_id
-from imcm.domain.vocabulary import checked_id
+from imcm.domain.vocabulary import checked_flag, checked_id
 from imcm.errors import InvalidValue
 from imcm.interchange.git import By, Pending, read_repository
 from imcm.interchange.statements import Dropped, Statement
@@ -104,8 +104,7 @@ def import_git(
     if not isinstance(ledger, Ledger):
         raise InvalidValue("ledger", ledger, "give a Ledger")
     for name, value in (("complete", complete), ("confirm_withdrawals", confirm_withdrawals)):
-        if not isinstance(value, bool):
-            raise InvalidValue(name, value, "True or False")
+        checked_flag(name, value)
     prefix = f"{checked_id('source', source)}/"
     read = read_repository(
         repository,

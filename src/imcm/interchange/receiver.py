@@ -50,7 +50,13 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 
-from imcm.domain.vocabulary import checked_id, checked_number, checked_time, is_mapping
+from imcm.domain.vocabulary import (
+    checked_flag,
+    checked_id,
+    checked_number,
+    checked_time,
+    is_mapping,
+)
 from imcm.errors import (
     ConflictError,
     ImcmError,
@@ -160,8 +166,7 @@ class WebhookSource:
         self.format.check(self.options)
         if self.largest is not None:
             _checked_largest(self.largest)
-        if not isinstance(self.keep_dropped, bool):
-            raise InvalidValue("keep_dropped", self.keep_dropped, "True or False")
+        checked_flag("keep_dropped", self.keep_dropped)
 
 
 def _checked_largest(value: object) -> int:
@@ -829,8 +834,7 @@ def read_again(
         if not isinstance(value, kind):
             raise InvalidValue(name, value, f"give a {kind.__name__}")
     by_path = _checked_sources(sources)
-    if not isinstance(dry_run, bool):
-        raise InvalidValue("dry_run", dry_run, "True or False")
+    checked_flag("dry_run", dry_run)
     read: list[str] = []
     left: list[tuple[str, str]] = []
     events = 0

@@ -34,6 +34,7 @@ from imcm.domain.vocabulary import (
     Window,
     checked_address,
     checked_commits,
+    checked_flag,
     checked_id,
     checked_member,
     checked_milestone,
@@ -100,12 +101,6 @@ def _references(name: str, value: object) -> Mapping[str, str]:
     return MappingProxyType(
         {checked_id(name, kind): checked_address(name, address) for kind, address in value.items()}
     )
-
-
-def _truth(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidValue(name, value, "True or False")
-    return value
 
 
 def _window(name: str, value: object) -> Window:
@@ -175,7 +170,7 @@ CHANGE_FACTS: Final[Mapping[str, Check]] = MappingProxyType(
         "risk": _members(Risk),
         "version": checked_id,
         "requested_by": known_id,
-        "planned": _truth,
+        "planned": checked_flag,
         "window": _window,
         "status": _outcome,
         "requested_at": checked_moment,

@@ -21,6 +21,7 @@ import attrs
 from imcm.domain.corrections import CORRECTIONS, EventVoided, SourceSaid, SourceWithdrew
 from imcm.domain.recorded import INCIDENT, kind_and_id, stream_of
 from imcm.domain.vocabulary import (
+    checked_flag,
     checked_function,
     checked_id,
     is_list,
@@ -169,8 +170,7 @@ def record_statements(
         raise InvalidValue("source", source, "a name without slash, which ends it in ids")
     by = source if by is None else checked_id("by", by)
     optional_time("received_at", received_at)
-    if not isinstance(dry_run, bool):
-        raise InvalidValue("dry_run", dry_run, "True or False")
+    checked_flag("dry_run", dry_run)
     if progress is not None:
         checked_function("progress", progress)
     if news is not None:

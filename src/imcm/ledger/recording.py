@@ -49,6 +49,7 @@ from imcm.domain.severity import SeverityScale, checked_scale
 from imcm.domain.vocabulary import (
     Moment,
     Relation,
+    checked_flag,
     checked_function,
     checked_id,
     checked_text,
@@ -149,12 +150,6 @@ def _given(policy: Policy | None, scale: SeverityScale | None) -> Rules:
     return Rules(None if policy is None else checked_policy(policy), checked_scale(scale))
 
 
-def _checked_flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidValue("record_refusals", value, "True or False")
-    return value
-
-
 class Ledger(LedgerReader):
     """
     A ledger to record in. Safe to share between threads, and the file between processes.
@@ -187,7 +182,7 @@ class Ledger(LedgerReader):
     ) -> None:
         checked_function("clock", clock)
         given = _given(policy, scale)
-        self._record_refusals = _checked_flag(record_refusals)
+        self._record_refusals = checked_flag("record_refusals", record_refusals)
         path = checked_path("path", path)
         if must_exist and not path.exists():
             raise LedgerMissingError(f"there is no ledger at {path}; check the path")
@@ -237,7 +232,7 @@ class Ledger(LedgerReader):
         checked_function("clock", clock)
         given = _given(policy, scale)
         ledger = cls.__new__(cls)
-        ledger._record_refusals = _checked_flag(record_refusals)
+        ledger._record_refusals = checked_flag("record_refusals", record_refusals)
         ledger._start(store_of(settings), clock, given)
         return ledger
 

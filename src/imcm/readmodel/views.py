@@ -39,6 +39,7 @@ from imcm.domain.vocabulary import (
     Authority,
     Severity,
     Window,
+    checked_flag,
     checked_function,
     checked_id,
     checked_text,
@@ -501,8 +502,7 @@ class Views:
         where.named(service, labels)
         where.person("person", person, "requested_by", "planned_by")
         where.holds(on_hold)
-        if not isinstance(unapproved, bool):
-            raise InvalidValue("unapproved", unapproved, "True or False")
+        checked_flag("unapproved", unapproved)
         if unapproved:
             where.add('"authorisation" IN (?, ?, ?)', *_UNAPPROVED)
         if unauthorised is not None:

@@ -34,8 +34,15 @@ from imcm.codec.rows import hints_of, word_fields
 from imcm.domain.corrections import EDITS, WordsRedacted
 from imcm.domain.incident_events import SeverityInherited
 from imcm.domain.recorded import CHANGE, INCIDENT, Recorded
-from imcm.domain.vocabulary import Between, Impact, Severity, earliest, is_list, latest
-from imcm.errors import InvalidValue
+from imcm.domain.vocabulary import (
+    Between,
+    Impact,
+    Severity,
+    checked_flag,
+    earliest,
+    is_list,
+    latest,
+)
 from imcm.files import checked_output
 from imcm.interchange.exports.cdevents import Written
 from imcm.interchange.exports.standing_log import StandingLog, checked_reader
@@ -124,8 +131,7 @@ def write_ocel(
     """
     ledger = checked_reader(ledger)
     checked_output(file)
-    if not isinstance(words, bool):
-        raise InvalidValue("words", words, "True or False")
+    checked_flag("words", words)
     log = StandingLog(ledger, known_at=known_at, words=words)
     made = _Made(ledger.facts(known_at=log.position), words=words)
     file.write(_BEGIN)
